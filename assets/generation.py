@@ -1,0 +1,81 @@
+"""`generated_images` as a graph: plan, one mapped step per slice, collect.
+
+A slice is a node or a GPU; within it one process per core draws. A slice that fails is retried alone, and
+what it had drawn stays. When nothing is to be done there are no slices and collect reports the reuse.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from assets.outcome import data_version, describe_outcome, growset_errors
+from assets.stages import COMPUTE_POOL, LOOKS
+from ops.chain.running import Chain, validate
+
+STAGE = "generated_images"
+
+
+@dg.op(
+    ins={"expansion_plan": dg.In(dg.Nothing), "generator_onnx": dg.In(dg.Nothing)},
+    out=dg.DynamicOut(int),
+    description="How many slices have work.",
+)
+def plan_generation(
+    context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain]
+) -> Iterator[dg.DynamicOutput[int]]:
+    from ops.chain.generated import plan_slices
+
+    with growset_errors():
+        validate(chain.workspace, context.partition_key)
+        count = plan_slices(chain.workspace, context.partition_key, chain.slices)
+    for index in range(count):
+        yield dg.DynamicOutput(index, mapping_key=f"slice_{index:03d}")
+
+
+@dg.op(pool=COMPUTE_POOL, description="Draw one slice's missing pieces; returns how many images.")
+def draw_slice(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], index: int) -> int:
+    from ops.chain.generated import fill_slice
+
+    runtime = chain.with_default_sink(context.log.info).runtime
+    with growset_errors():
+        return fill_slice(chain.workspace, context.partition_key, index, chain.slices, runtime)
+
+
+@dg.op(
+    ins={"drawn": dg.In(list[int])},
+    out=dg.Out(dg.Nothing),
+    pool=COMPUTE_POOL,
+    description="Assemble the pieces into one dataset.",
+)
+def collect_slices(
+    context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], drawn: list[int]
+) -> dg.Output[None]:
+    with growset_errors():
+        outcome = chain.with_default_sink(context.log.info).run(context.partition_key, STAGE)
+    metadata = {**describe_outcome(outcome, LOOKS[STAGE].pictures), "drawn_now": sum(drawn)}
+    return dg.Output(None, metadata=metadata, data_version=data_version(outcome))
+
+
+def build_generated_images(
+    partitions: dg.PartitionsDefinition, versions: Mapping[str, int]
+) -> dg.AssetsDefinition:
+    """The graph-backed asset."""
+    look = LOOKS[STAGE]
+
+    @dg.graph_asset(
+        name=STAGE,
+        ins={
+            "expansion_plan": dg.AssetIn(dagster_type=dg.Nothing),
+            "generator_onnx": dg.AssetIn(dagster_type=dg.Nothing),
+        },
+        partitions_def=partitions,
+        description=look.description,
+        group_name=look.group,
+        kinds=set(look.kinds),
+        code_version=str(versions[STAGE]),
+    )
+    def generated_images(expansion_plan, generator_onnx):  # type: ignore[no-untyped-def]
+        slices = plan_generation(expansion_plan=expansion_plan, generator_onnx=generator_onnx)
+        return collect_slices(drawn=slices.map(draw_slice).collect())
+
+    return generated_images

@@ -1,0 +1,64 @@
+"""From an `Outcome` to what Dagster shows: numbers that plot over time, pictures, the content's version."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ops.errors import GrowsetError
+from ops.report.sheets import to_data_uri
+from ops.stage import Outcome
+
+PICTURE_LIMIT = 400_000  # bytes; the event log is a database, not a picture store
+
+
+@contextmanager
+def growset_errors() -> Iterator[None]:
+    """Growset's errors end a step at once and with their sentence: no retry can mend them."""
+    try:
+        yield
+    except GrowsetError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Metadata of a stage's materialization."""
+    manifest = outcome.manifest
+    metadata = {
+        **describe_metrics(manifest["metrics"]),
+        "fingerprint": manifest["fingerprint"][:16],
+        "bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
+        "reused": outcome.reused,
+        "folder": dg.MetadataValue.path(str(outcome.folder)),
+    }
+    if not outcome.reused:
+        metadata["seconds"] = round(outcome.seconds, 2)
+    if outcome.reused_from:
+        metadata["reused_from"] = outcome.reused_from
+    for pattern in pictures:
+        for path in sorted(outcome.folder.glob(pattern)):
+            metadata[path.stem] = show_picture(path)
+    return metadata
+
+
+def describe_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers and sentences as they are, everything else as JSON; null is left out."""
+    return {
+        name: value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
+        for name, value in metrics.items()
+        if value is not None
+    }
+
+
+def show_picture(path: Path) -> dg.MetadataValue:
+    """A PNG inside Markdown, or its path when it is too large for the event log."""
+    if path.stat().st_size > PICTURE_LIMIT:
+        return dg.MetadataValue.path(str(path))
+    return dg.MetadataValue.md(f"![{path.stem}]({to_data_uri(path.read_bytes())})")
+
+
+def data_version(outcome: Outcome) -> dg.DataVersion:
+    """The content hash: equal bytes are an equal version, whoever made them."""
+    return dg.DataVersion(outcome.manifest["content"][:32])

@@ -1,0 +1,95 @@
+"""The assets that are one stage each. What differs between them is data: description, group, kinds, pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from assets.outcome import data_version, describe_outcome, growset_errors
+from ops.chain.running import Chain, validate
+from ops.recipe.stages import STAGES
+
+COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses all cores by itself
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a stage appears in the UI; `pictures` are globs of PNG files in its output."""
+
+    description: str
+    group: str
+    kinds: frozenset[str]
+    pictures: tuple[str, ...] = ()
+
+
+LOOKS: dict[str, Look] = {
+    "real_images": Look(
+        "The source's labelled images: train, validation and test as Parquet.",
+        "data", frozenset({"parquet"}), ("contact_sheet.png",),
+    ),
+    "expansion_plan": Look("How many images each class gets.", "data", frozenset({"json"})),
+    "scorer": Look(
+        "Cross-fitted classifier on real training images; judges generated ones.",
+        "data", frozenset({"pytorch"}),
+    ),
+    "generator": Look(
+        "Class-conditional rectified flow, trained on the real training images.",
+        "generator", frozenset({"pytorch"}), ("samples-*.png",),
+    ),
+    "generator_onnx": Look(
+        "The generator as a directory that plain ONNX Runtime runs; parity with the eager sampler is checked.",
+        "generator", frozenset({"onnx"}),
+    ),
+    "generated_images": Look(
+        "All planned draws, byte for byte the same however the work was split.",
+        "dataset", frozenset({"onnx", "parquet"}), ("contact_sheet.png",),
+    ),
+    "accepted_images": Look(
+        "Which generated images are kept, and for each rejected one why.",
+        "dataset", frozenset({"polars", "parquet"}), ("accepted.png",),
+    ),
+    "mixed_dataset": Look(
+        "Real and accepted images with their weights (AdaInf's N and β).",
+        "dataset", frozenset({"polars", "parquet"}),
+    ),
+    "baseline_classifiers": Look(
+        "The arms without generated images: equal steps, paired seeds, settings chosen on validation.",
+        "evidence", frozenset({"pytorch"}),
+    ),
+    "expanded_classifiers": Look(
+        "The arms on the mixed dataset, trained under the same rules.",
+        "evidence", frozenset({"pytorch"}),
+    ),
+    "verdict": Look(
+        "Helps, no evidence or hurts: crossed bootstrap over test images and seeds.",
+        "evidence", frozenset({"numpy"}),
+    ),
+    "report": Look("One HTML page, verdict first.", "evidence", frozenset({"html"})),
+}  # fmt: skip
+
+
+def build_stage_asset(
+    stage: str, partitions: dg.PartitionsDefinition, versions: Mapping[str, int]
+) -> dg.AssetsDefinition:
+    """The asset of one stage; its dependencies are the stage table's."""
+    look = LOOKS[stage]
+
+    @dg.asset(
+        name=stage,
+        deps=list(STAGES[stage].inputs),
+        partitions_def=partitions,
+        description=look.description,
+        group_name=look.group,
+        kinds=set(look.kinds),
+        code_version=str(versions[stage]),
+        pool=COMPUTE_POOL,
+    )
+    def stage_asset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
+        with growset_errors():
+            validate(chain.workspace, context.partition_key)
+            outcome = chain.with_default_sink(context.log.info).run(context.partition_key, stage)
+        return dg.MaterializeResult(
+            metadata=describe_outcome(outcome, look.pictures), data_version=data_version(outcome)
+        )
+
+    return stage_asset

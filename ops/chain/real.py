@@ -1,0 +1,40 @@
+"""Stage `real_images`: the source's images as pixel dataset, one file set per split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ops.datasets.pixels import write_shards
+from ops.datasets.sources import hash_source, load_source_spec, read_source
+from ops.errors import UserError
+from ops.recipe.schema import Recipe
+from ops.report.sheets import rows_by_class, write_sheet
+from ops.stage import StageRun
+from ops.workspace import Workspace, suggest
+
+
+def source_content(workspace: Workspace, recipe: Recipe) -> str:
+    """Content hash of the recipe's source; UserError if it is not described or not there."""
+    path = workspace.source_path(recipe.source)
+    if not path.exists():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise UserError(f"there is no source '{recipe.source}' ({path}); {suggest(recipe.source, known)}")
+    return hash_source(load_source_spec(path))
+
+
+def build_real_images(run: StageRun) -> dict[str, Any]:
+    """Read, convert, subset, store; `shape` in the metrics is (height, width, channels)."""
+    data = run.recipe.data
+    splits = read_source(
+        load_source_spec(run.workspace.source_path(run.recipe.source)),
+        classes=data.classes, per_class=data.images_per_class, seed=run.recipe.seed,
+    )  # fmt: skip
+    for name, dataset in splits.items():
+        write_shards(run.out, dataset, prefix=name)
+    train = splits["train"]
+    write_sheet(
+        run.out / "contact_sheet.png", rows_by_class(train.images, train.labels, len(train.class_names), 12)
+    )
+    counts = {name: len(dataset) for name, dataset in splits.items()}
+    return {**counts, "classes": len(train.class_names), "class_names": list(train.class_names),
+            "shape": list(train.images.shape[1:])}  # fmt: skip

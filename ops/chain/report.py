@@ -1,0 +1,17 @@
+"""Stage `report`: one self-contained HTML page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ops.report.page import collect_facts, render_page
+from ops.stage import StageRun
+from ops.storage import write_text
+
+
+def build_report(run: StageRun) -> dict[str, Any]:
+    """Gather what the stages wrote and render it."""
+    facts = collect_facts(run.workspace, run.expansion, run.inputs, run.recipe.report)
+    page = render_page(facts)
+    write_text(run.out / "report.html", page)
+    return {"report_bytes": len(page.encode()), "evaluations": facts["evaluations"]}

@@ -1,0 +1,71 @@
+"""The chain as every door drives it: run a stage, note its source, keep DVC's lock in step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ops.chain import find_builder
+from ops.chain.real import source_content
+from ops.errors import UserError
+from ops.progress import Sink
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import STAGES
+from ops.stage import Outcome, Runtime, materialize
+from ops.versioning import address, changed_stages, commit_stage, running_under_dvc
+from ops.workspace import Workspace
+
+FIRST = "real_images"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A workspace and how to compute in it; `slices` is the number of nodes or GPUs that generate side by side."""
+
+    workspace: Workspace
+    runtime: Runtime = field(default_factory=Runtime)
+    slices: int = 1
+
+    def with_default_sink(self, sink: Sink) -> Chain:
+        """The same chain, reporting progress to `sink` unless it already has one."""
+        return self if self.runtime.has_sink else replace(self, runtime=replace(self.runtime, sink=sink))
+
+    def run(self, expansion: str, stage: str) -> Outcome:
+        """Make one stage current here and in dvc.lock."""
+        recipe = self.workspace.load_recipe(expansion)
+        source = self._note_source(expansion, recipe) if stage == FIRST else None
+        outcome = materialize(
+            self.workspace, expansion, stage, find_builder(stage), self.runtime, source=source
+        )
+        self._keep_lock(expansion, stage, outcome)
+        return outcome
+
+    def _note_source(self, expansion: str, recipe: Recipe) -> str:
+        """The source's content hash; recorded in params.yaml when it is new."""
+        content, recorded = source_content(self.workspace, recipe), self.workspace.source_version(expansion)
+        if content != recorded:
+            if running_under_dvc():
+                raise UserError(
+                    f"the images of source '{recipe.source}' are not those that '{expansion}' was last made from;"
+                    f" accept them with: growset run {expansion}"
+                )
+            self.workspace.edit_params(source_versions={expansion: content})
+        return content
+
+    def _keep_lock(self, expansion: str, stage: str, outcome: Outcome) -> None:
+        if running_under_dvc():
+            return
+        name = address(stage, expansion)
+        if not outcome.reused or changed_stages(self.workspace.root, [name]):
+            commit_stage(self.workspace.root, name)
+
+
+def validate(workspace: Workspace, expansion: str) -> Recipe:
+    """Everything that can be known to be wrong before any compute starts; the recipe if nothing is.
+
+    UserError with one sentence. All doors call this first.
+    """
+    recipe = workspace.load_recipe(expansion)
+    for stage in STAGES:
+        workspace.stage_version(stage)
+    source_content(workspace, recipe)
+    return recipe

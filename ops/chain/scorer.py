@@ -1,0 +1,22 @@
+"""Stage `scorer`: train and store the cross-fitted judge of generated images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ops.datasets.pixels import read_split
+from ops.scorer import save_scorer, train_folds
+from ops.stage import StageRun
+
+
+def build_scorer(run: StageRun) -> dict[str, Any]:
+    """Folds in parallel, one process each."""
+    train = read_split(run.inputs["real_images"], "train")
+    images = np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))
+    classes, settings = len(train.class_names), run.recipe.scorer
+    results = train_folds(
+        images, train.labels, classes, settings, seed=run.recipe.seed, workers=run.runtime.workers
+    )
+    return save_scorer(run.out, results, settings, train.labels, classes, images.shape[1])

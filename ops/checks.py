@@ -1,0 +1,158 @@
+"""What must be true of each stage's output before the next may use it. Pure: folders in, findings out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ops.datasets.index import read_index
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
+from ops.recipe.stages import STAGES
+from ops.stage import read_manifest
+from ops.storage import read_json
+from ops.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a check passed, one sentence, and the figures behind it."""
+
+    passed: bool
+    sentence: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+Folders = Callable[[str], Path]  # output folder by stage name
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of one stage's output; a blocking one keeps everything downstream from running."""
+
+    stage: str
+    name: str
+    blocking: bool
+    examine: Callable[[Folders], Finding]
+
+
+def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
+    """Examine one expansion's output."""
+    return check.examine(lambda stage: workspace.output(expansion, stage))
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = read_manifest(folder)["metrics"]
+    return metrics
+
+
+def splits_are_disjoint(folders: Folders) -> Finding:
+    """No image (by content) is in two splits, and none repeats with two labels; compares ids, reads no pixels."""
+    rows = pl.concat(read_rows(find_shards(folders("real_images"), s)) for s in ("train", "validation", "test"))
+    content = rows.with_columns(content=pl.col("image_id").str.split("-").list.first())
+    shared = content.group_by("content").agg(splits=pl.col("split").n_unique()).filter(pl.col("splits") > 1)
+    example = "" if shared.is_empty() else f", e.g. {shared['content'].min()}"
+    return Finding(
+        shared.is_empty(), f"{len(shared)} images are in more than one split{example}", {"shared_images": len(shared)}
+    )
+
+
+def scorer_beats_chance(folders: Folders) -> Finding:
+    """The cross-fitted accuracy lies more than three standard errors above chance."""
+    metrics, real = _metrics(folders("scorer")), _metrics(folders("real_images"))
+    chance = 1 / real["classes"]
+    limit = chance + 3 * math.sqrt(chance * (1 - chance) / real["train"])
+    accuracy = metrics["cross_fitted_accuracy"]
+    return Finding(
+        accuracy > limit,
+        f"the scorer classifies {accuracy:.1%} of unseen real images right; it needs more than {limit:.1%} to filter",
+        {"accuracy": accuracy, "needed": limit},
+    )
+
+
+def sampler_matches_network(folders: Folders) -> Finding:
+    """The exported sampler draws what the eager fp32 one draws (contract 6)."""
+    parity = read_json(folders("generator_onnx") / "parity.json")
+    return Finding(
+        parity["passed"],
+        f"{parity['share_beyond_one']:.4%} of pixels differ by more than one grey level, at most"
+        f" {parity['max_difference']}, on {parity['images']} images",
+        parity,
+    )
+
+
+def generation_is_complete(folders: Folders) -> Finding:
+    """As many images as planned, every id once, and not all alike."""
+    rows = read_rows(find_shards(folders("generated_images"), "generated"))
+    plan = read_json(folders("expansion_plan") / "plan.json")
+    drawn = rows.group_by("label").len()
+    counts = dict(zip(drawn["label"], drawn["len"], strict=True))
+    wrong = [entry["name"] for i, entry in enumerate(plan["classes"]) if counts.get(i, 0) != entry["drawn"]]
+    repeated = len(rows) - rows["image_id"].n_unique()
+    return Finding(
+        not wrong and not repeated,
+        f"{len(rows)} images, {repeated} repeated ids, {len(wrong)} classes with another count than planned",
+        {"images": len(rows), "repeated_ids": repeated, "wrong_classes": len(wrong)},
+    )
+
+
+def quota_is_filled(folders: Folders) -> Finding:
+    """Every class has as many accepted images as the plan wants; a shortfall is told, not hidden."""
+    metrics = _metrics(folders("accepted_images"))
+    short = metrics["shortfall_by_class"]
+    named = "".join(f"; {name} lacks {count}" for name, count in short.items())
+    return Finding(
+        not short, f"{metrics['accepted']} accepted, {metrics['shortfall']} too few{named}",
+        {"shortfall": metrics["shortfall"], "accepted": metrics["accepted"]},
+    )  # fmt: skip
+
+
+def something_was_accepted(folders: Folders) -> Finding:
+    """A class of which every image was rejected cannot be expanded."""
+    index = read_index(folders("accepted_images"))
+    kept = set(index.filter("keep")["label"])
+    plan = read_json(folders("expansion_plan") / "plan.json")
+    empty = [entry["name"] for i, entry in enumerate(plan["classes"]) if entry["wanted"] and i not in kept]
+    return Finding(
+        not empty, f"{len(empty)} classes have no accepted image{': ' + ', '.join(empty) if empty else ''}",
+        {"empty_classes": len(empty)},
+    )  # fmt: skip
+
+
+def mixture_holds_no_evaluation_images(folders: Folders) -> Finding:
+    """No validation or test image is in the mixed dataset, every id once, every weight positive."""
+    index = read_index(folders("mixed_dataset"))
+    real = folders("real_images")
+    held_out = pl.concat(read_rows(find_shards(real, split)) for split in ("validation", "test"))
+    leaked = index["image_id"].is_in(held_out["image_id"].implode()).sum()
+    repeated = len(index) - index["image_id"].n_unique()
+    bad = int((index["weight"] <= 0).sum())
+    return Finding(
+        not leaked and not repeated and not bad,
+        f"{leaked} evaluation images, {repeated} repeated ids, {bad} weights not positive",
+        {"evaluation_images": int(leaked), "repeated_ids": repeated, "bad_weights": bad},
+    )
+
+
+def expansion_does_not_hurt(folders: Folders) -> Finding:
+    """The verdict is not `hurts`."""
+    verdict = read_json(folders("verdict") / "verdict.json")
+    return Finding(verdict["decision"] != "hurts", verdict["sentence"])
+
+
+CHECKS = (
+    Check("real_images", "splits_are_disjoint", True, splits_are_disjoint),
+    Check("scorer", "scorer_beats_chance", True, scorer_beats_chance),
+    Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
+    Check("generated_images", "generation_is_complete", True, generation_is_complete),
+    Check("accepted_images", "something_was_accepted", True, something_was_accepted),
+    Check("accepted_images", "quota_is_filled", False, quota_is_filled),
+    Check("mixed_dataset", "mixture_holds_no_evaluation_images", True, mixture_holds_no_evaluation_images),
+    Check("verdict", "expansion_does_not_hurt", False, expansion_does_not_hurt),
+)
+assert all(check.stage in STAGES for check in CHECKS)

@@ -1,0 +1,1 @@
+"""Classifiers: the network, the arms' ingredients, equal-step training and the tournament between settings."""

@@ -1,0 +1,1 @@
+"""Datasets: pixel and index datasets on disk, and the sources they come from."""

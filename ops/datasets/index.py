@@ -1,0 +1,32 @@
+"""Index datasets: which rows of which shards are used, with scores and weights, and no pixels (contract 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from ops.datasets.pixels import read_rows
+from ops.storage import replace_file
+
+
+def locate_rows(shards: Sequence[Path]) -> pl.DataFrame:
+    """image_id, shard (file name), row (within the shard) and label of every image of the shards, in order."""
+    parts = []
+    for shard in shards:
+        rows = read_rows([shard]).select("image_id", "label")
+        parts.append(rows.select("image_id", pl.lit(shard.name).alias("shard"),
+                                 pl.int_range(pl.len()).alias("row"), "label"))  # fmt: skip
+    return pl.concat(parts)
+
+
+def write_index(path: Path, index: pl.DataFrame) -> None:
+    """Write an index as Parquet, atomically; equal frames give equal bytes."""
+    with replace_file(path) as temporary:
+        index.write_parquet(temporary, compression="zstd", statistics=True)
+
+
+def read_index(folder: Path) -> pl.DataFrame:
+    """The index of an index dataset."""
+    return pl.read_parquet(folder / "index.parquet")

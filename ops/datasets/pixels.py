@@ -1,0 +1,291 @@
+"""Pixel datasets: images with labels and provenance, as Parquet shards that other tools read as they are.
+
+A shard is one Parquet file with the Hugging Face image schema and one column for each thing that says where
+an image came from. Row groups of at most 4,096 images; the image column has no dictionary and no statistics,
+the others are zstd with statistics, so that a filter on them skips row groups and reads no pixels.
+
+It knows nothing of recipes, sources or the use of a split; the folders above the shards are the caller's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from ops.datasets.png import decode_png, encode_png, name_shape
+from ops.datasets.shards import (
+    IMAGE_TYPE,
+    build_schema,
+    find_shards,
+    iterate_images,
+    list_shards,
+    read_class_names,
+    read_columns,
+    write_tables,
+)
+from ops.errors import DamagedData, UserError
+
+ROW_SCHEMA = pl.Schema(
+    {
+        "label": pl.Int64,
+        "split": pl.String,
+        "is_generated": pl.Boolean,
+        "image_id": pl.String,
+        "parent_id": pl.String,
+        "round": pl.Int32,
+        "k": pl.Int64,
+        "weight": pl.Float64,
+    }
+)
+_ARROW_TYPES = {
+    "label": pa.int64(),
+    "split": pa.string(),
+    "is_generated": pa.bool_(),
+    "image_id": pa.string(),
+    "parent_id": pa.string(),
+    "round": pa.int32(),
+    "k": pa.int64(),
+    "weight": pa.float64(),
+}
+_REQUIRED = ("label", "split", "is_generated", "image_id")
+_GROUP_ROWS = 4_096
+_GROUP_BYTES = 2**29  # far below the 2 GiB that the 32-bit offsets of one Arrow binary array can hold
+
+
+@dataclass(frozen=True, eq=False)
+class PixelDataset:
+    """Images in memory with one row of facts each; row i of `rows` describes `images[i]`.
+
+    images: uint8 [n, H, W, C], C in {1, 3}. rows: the columns of ROW_SCHEMA; `parent_id`, `round`, `k` and
+    `weight` may be null. class_names: one name per label, so labels lie in 0..len(class_names)-1. Raises ValueError where
+    that does not hold.
+    """
+
+    images: np.ndarray
+    rows: pl.DataFrame
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[3] not in (1, 3):
+            found = f"{self.images.dtype} {list(self.images.shape)}"
+            raise ValueError(f"images are {found}; allowed: uint8 [n, H, W, 1 or 3]")
+        if self.rows.height != len(self.images):
+            raise ValueError(f"there are {len(self.images)} images and {self.rows.height} rows")
+        fault = _find_fault(self.rows, len(self.class_names))
+        if fault:
+            raise ValueError(fault)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 [n]."""
+        return self.rows["label"].to_numpy()
+
+    def select(self, mask_or_indices: np.ndarray | Sequence[int]) -> PixelDataset:
+        """The rows of a bool mask [n] or of integer indices [m], in that order, as a new dataset."""
+        chosen = np.asarray(mask_or_indices)
+        if chosen.dtype == np.bool_:
+            if chosen.shape != (len(self),):
+                raise ValueError(f"the mask has shape {list(chosen.shape)}; allowed: [{len(self)}]")
+            chosen = np.flatnonzero(chosen)
+        if chosen.size == 0:
+            chosen = np.empty(0, np.int64)
+        return PixelDataset(self.images[chosen], self.rows[chosen], self.class_names)
+
+
+def build_rows(
+    labels: np.ndarray | Sequence[int],
+    image_ids: Sequence[str],
+    *,
+    split: str,
+    is_generated: bool = False,
+    parent_ids: Sequence[str | None] | None = None,
+    rounds: Sequence[int] | None = None,
+    ks: Sequence[int] | None = None,
+    weights: Sequence[float] | None = None,
+) -> pl.DataFrame:
+    """The `rows` of a PixelDataset of one split and one kind of image; what is not given is null."""
+    count = len(labels)
+    unknown = [None] * count
+    columns = {
+        "label": np.asarray(labels, np.int64),
+        "split": [split] * count,
+        "is_generated": [is_generated] * count,
+        "image_id": list(image_ids),
+        "parent_id": unknown if parent_ids is None else list(parent_ids),
+        "round": unknown if rounds is None else list(rounds),
+        "k": unknown if ks is None else list(ks),
+        "weight": unknown if weights is None else list(weights),
+    }
+    return pl.DataFrame(columns, schema=ROW_SCHEMA)
+
+
+def write_shards(
+    folder: Path, dataset: PixelDataset, *, prefix: str, shard_bytes: int = 128 * 2**20
+) -> list[Path]:
+    """Write `{prefix}-00000-of-00001.parquet` and on, each of at most `shard_bytes` of pixels, evenly full.
+
+    Rows keep their order, and the same dataset gives the same bytes. Raises UserError where the folder holds
+    files of this prefix from a set of another size, because a reader could not tell old from new.
+    """
+    per_file = max(1, shard_bytes * len(dataset) // max(1, dataset.images.nbytes))
+    count = max(1, -(-len(dataset) // per_file))
+    names = [f"{prefix}-{index:05d}-of-{count:05d}.parquet" for index in range(count)]
+    for path in list_shards(folder, prefix):
+        if path.name not in names:
+            raise UserError(f"{path} is of another set; {count} files of {prefix} need a folder without it")
+    folder.mkdir(parents=True, exist_ok=True)
+    bounds = [len(dataset) * index // count for index in range(count + 1)]
+    for name, (begin, end) in zip(names, pairwise(bounds), strict=True):
+        part = PixelDataset(dataset.images[begin:end], dataset.rows[begin:end], dataset.class_names)
+        write_shard(folder / name, part)
+    return [folder / name for name in names]
+
+
+def write_shard(path: Path, dataset: PixelDataset, *, compression: Literal["none", "zstd"] = "none") -> None:
+    """Write one Parquet file under a temporary name beside it, sync it to the disk, rename it into place.
+
+    `compression` is the image column's: none for what is read often, zstd (level 19, slow) for an archive.
+    """
+    schema = build_schema(dataset.class_names, _ARROW_TYPES)
+    write_tables(path, schema, _build_tables(dataset, schema), compression=compression)
+
+
+def read_shards(paths: Sequence[Path]) -> PixelDataset:
+    """All rows of one or more files, in the order given, as one dataset.
+
+    Raises UserError for a file that is not there; DamagedData, naming file and row, for one that is no shard
+    of this schema, for images that cannot be decoded, for files that differ in image shape or class names.
+    """
+    if not paths:
+        raise ValueError("no path is given")
+    rows = read_rows(paths)
+    class_names = _read_class_names(paths[0])
+    images = np.empty((0, 0, 0, 1), np.uint8)
+    done = 0
+    for path in paths:
+        if _read_class_names(path) != class_names:
+            raise DamagedData(f"{path}: the class names differ from those of {paths[0]}")
+        begin = done
+        for first_row, payloads in iterate_images(path):
+            part = decode_png(payloads, where=str(path), first_row=first_row)
+            if done == 0:
+                images = np.empty((rows.height, *part.shape[1:]), np.uint8)
+            elif part.shape[1:] != images.shape[1:]:
+                here, there = name_shape(part.shape[1:]), name_shape(images.shape[1:])
+                raise DamagedData(f"{path}, row {first_row}: the image is {here}, the first one {there}")
+            images[done : done + len(part)] = part
+            done += len(part)
+        fault = _find_fault(rows[begin:done], len(class_names))
+        if fault:
+            raise DamagedData(f"{path}: {fault}")
+    return PixelDataset(images, rows, class_names)
+
+
+def read_split(folder: Path, split: str) -> PixelDataset:
+    """The dataset in `{split}-*-of-*.parquet` of the folder; no other file is opened.
+
+    Raises UserError where there is none, DamagedData where one of them is missing or holds rows of another.
+    """
+    paths = find_shards(folder, split)
+    if not paths:
+        raise UserError(f"{folder} holds no split {split}; expected {split}-00000-of-00001.parquet and on")
+    dataset = read_shards(paths)
+    others = dataset.rows["split"].filter(dataset.rows["split"] != split)
+    if len(others):
+        raise DamagedData(f"{folder}: the files of split {split} hold rows of split {others[0]}")
+    return dataset
+
+
+def read_rows(paths: Sequence[Path]) -> pl.DataFrame:
+    """Everything but the images, in the order given, without reading them. Raises as `read_shards`."""
+    frames = [pl.DataFrame(schema=ROW_SCHEMA)]
+    for path in paths:
+        frame = pl.DataFrame(read_columns(path, list(ROW_SCHEMA)))
+        if frame.schema != ROW_SCHEMA:
+            raise DamagedData(f"{path}: {_describe_schema(frame)}")
+        frames.append(frame)
+    return pl.concat(frames, rechunk=True)
+
+
+def content_id(image: np.ndarray) -> str:
+    """16 hex digits that depend on the shape and pixels of one uint8 image [H, W, C] only."""
+    return content_ids(image[np.newaxis])[0]
+
+
+def content_ids(images: np.ndarray) -> list[str]:
+    """`content_id` of each image of a uint8 array [n, H, W, C]."""
+    header = hashlib.sha256("{}x{}x{}:".format(*images.shape[1:]).encode())
+    ids = []
+    for image in np.ascontiguousarray(images):
+        digest = header.copy()
+        digest.update(image.data)
+        ids.append(digest.hexdigest()[:16])
+    return ids
+
+
+def number_repeats(ids: Sequence[str]) -> list[str]:
+    """The ids with `-1`, `-2`, ... added to the second, third, ... of equal ones, so that all differ."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in ids:
+        distinct.append(f"{name}-{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return distinct
+
+
+def _build_tables(dataset: PixelDataset, schema: pa.Schema) -> Iterator[pa.Table]:
+    size = max(1, dataset.images.nbytes // max(1, len(dataset)))
+    step = max(1, min(_GROUP_ROWS, _GROUP_BYTES // size))
+    for begin in range(0, len(dataset), step):
+        rows = dataset.rows[begin : begin + step]
+        payloads = _pack(encode_png(dataset.images[begin : begin + step]))
+        names = pa.array([f"{name}.png" for name in rows["image_id"]], pa.string())
+        image = pa.StructArray.from_arrays([payloads, names], fields=list(IMAGE_TYPE))
+        facts = [rows[name].to_arrow().cast(kind) for name, kind in _ARROW_TYPES.items()]
+        yield pa.Table.from_arrays([image, *facts], schema=schema)
+
+
+def _pack(payloads: list[bytes] | np.ndarray) -> pa.BinaryArray:
+    if isinstance(payloads, list):
+        return pa.array(payloads, pa.binary())
+    count, length = payloads.shape
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(length)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(payloads)]
+    return pa.BinaryArray.from_buffers(pa.binary(), count, buffers)
+
+
+def _find_fault(rows: pl.DataFrame, classes: int) -> str | None:
+    if rows.schema != ROW_SCHEMA:
+        return _describe_schema(rows)
+    for name in _REQUIRED:
+        if rows[name].null_count():
+            return f"row {rows[name].is_null().arg_max()} has no {name}"
+    labels = rows["label"].to_numpy()
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        row = int(outside.argmax())
+        return f"row {row} has label {labels[row]}; allowed: 0 to {classes - 1}"
+    return None
+
+
+def _describe_schema(rows: pl.DataFrame) -> str:
+    return f"the columns are {dict(rows.schema)}; allowed: {dict(ROW_SCHEMA)}"
+
+
+def _read_class_names(path: Path) -> tuple[str, ...]:
+    names = read_class_names(path)
+    if names is None:
+        raise DamagedData(f"{path}: no class names in the metadata; it is no pixel dataset")
+    return names

@@ -1,0 +1,164 @@
+"""Parquet files with a Hugging Face image column: finding, opening and writing them.
+
+This is the part of the format that a user's own files and Growset's pixel datasets share: names like
+`train-00000-of-00002.parquet`, an `image` column that is struct{bytes, path}, and class names in the schema
+metadata. It knows neither the other columns nor how the bytes of an image are encoded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ops.errors import DamagedData, UserError
+
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+IMAGE_COLUMNS = ("image.bytes", "image.path")
+_HF_KEY = b"huggingface"
+_BATCH_ROWS = 4_096
+_ARCHIVE_LEVEL = 19
+
+
+def list_shards(folder: Path, split: str) -> list[Path]:
+    """All files of a folder that are called like `{split}-00000-of-00002.parquet`, by name."""
+    pattern = re.compile(rf"{re.escape(split)}-\d{{5}}-of-\d{{5}}\.parquet")
+    return sorted(path for path in folder.glob("*.parquet") if pattern.fullmatch(path.name))
+
+
+def find_shards(folder: Path, split: str) -> list[Path]:
+    """The files of `list_shards`, which must be one complete set; empty where there is none.
+
+    Raises DamagedData where one of a set is missing or two sets are mixed.
+    """
+    found = list_shards(folder, split)
+    if not found:
+        return []
+    count = int(found[-1].stem[-5:])
+    expected = [f"{split}-{index:05d}-of-{count:05d}.parquet" for index in range(count)]
+    names = [path.name for path in found]
+    if names != expected:
+        odd = sorted(set(expected) ^ set(names))[0]
+        fault = "is missing" if odd in expected else "is of another set"
+        raise DamagedData(f"{folder}: {odd} {fault} among the {len(found)} files of split {split}")
+    return found
+
+
+def open_shard(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file; the caller closes it (`with`).
+
+    Raises UserError where there is no such file, DamagedData where it is no Parquet.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; expected a Parquet file")
+    try:
+        return pq.ParquetFile(path, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedData(f"{path}: not a readable Parquet file ({_first_line(error)})") from error
+
+
+def list_columns(path: Path) -> list[str]:
+    """The columns of one file; the fields of a struct as `image.bytes`. Raises as `open_shard`."""
+    with open_shard(path) as file:
+        return [file.schema.column(index).path for index in range(len(file.schema))]
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+    """The named columns of one file, in that order; no other column is read.
+
+    Raises as `open_shard`, and DamagedData for a column that is not there or bytes that cannot be read.
+    """
+    _require_columns(path, names)
+    with open_shard(path) as file:
+        try:
+            return file.read(columns=list(names), use_threads=False).select(list(names))
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedData(f"{path}: cannot be read ({_first_line(error)})") from error
+
+
+def iterate_images(path: Path) -> Iterator[tuple[int, pa.BinaryArray | pa.LargeBinaryArray]]:
+    """Pairs (first row, encoded images), at most 4,096 images each. Raises as `read_columns`."""
+    _require_columns(path, IMAGE_COLUMNS[:1])
+    with open_shard(path) as file:
+        begin = 0
+        try:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=["image.bytes"], use_threads=False):
+                payloads = batch.column(0).flatten()[0]
+                if not (pa.types.is_binary(payloads.type) or pa.types.is_large_binary(payloads.type)):
+                    payloads = payloads.cast(pa.large_binary())
+                yield begin, payloads
+                begin += len(payloads)
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedData(f"{path}, from row {begin}: cannot be read ({_first_line(error)})") from error
+
+
+def read_class_names(path: Path) -> tuple[str, ...] | None:
+    """The class names of column `label` in the Hugging Face metadata; None where there are none."""
+    with open_shard(path) as file:
+        metadata = file.metadata.metadata or {}
+    if _HF_KEY not in metadata:
+        return None
+    try:
+        names = json.loads(metadata[_HF_KEY])["info"]["features"]["label"]["names"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return tuple(map(str, names))
+
+
+def build_schema(class_names: Sequence[str], columns: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Arrow schema of an image column and `columns`, with the features that `load_dataset` reads."""
+    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    for name, kind in columns.items():
+        features[name] = {"dtype": str(kind), "_type": "Value"}
+    features["label"] = {"names": list(class_names), "_type": "ClassLabel"}
+    metadata = {_HF_KEY: json.dumps({"info": {"features": features}}).encode()}
+    return pa.schema([("image", IMAGE_TYPE), *columns.items()], metadata=metadata)
+
+
+def write_tables(path: Path, schema: pa.Schema, groups: Iterable[pa.Table], *, compression: str) -> None:
+    """Write a Parquet file with a row group for each table; it appears complete and synced, or not at all.
+
+    `compression` is the image column's: `none`, or `zstd` at level 19. The same tables give the same bytes.
+    """
+    facts = [name for name in schema.names if name != "image"]
+    codecs = dict.fromkeys(IMAGE_COLUMNS, compression) | dict.fromkeys(facts, "zstd")
+    levels = dict.fromkeys(facts, 3)
+    if compression == "zstd":
+        levels |= dict.fromkeys(IMAGE_COLUMNS, _ARCHIVE_LEVEL)
+    temporary = path.with_name(f".{path.name}.tmp")  # always the same, so that a re-run leaves no litter
+    with temporary.open("wb") as stream:
+        with pq.ParquetWriter(
+            stream,
+            schema,
+            compression=codecs,
+            compression_level=levels,
+            use_dictionary=facts,
+            write_statistics=facts,
+        ) as writer:
+            for table in groups:
+                writer.write_table(table, row_group_size=max(1, len(table)))
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _require_columns(path: Path, names: Sequence[str]) -> None:
+    there = list_columns(path)
+    for name in names:
+        if name not in there:
+            raise DamagedData(f"{path}: no column {name}; the columns are {', '.join(there)}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""Filters: scores for generated images and the rules that reject some of them."""

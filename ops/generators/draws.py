@@ -1,0 +1,38 @@
+"""Counter-based noise: image k of a unit is a function of (seed, round, unit, k) and of nothing else.
+
+Each unit (a class, or a seed image's content hash) has its own Philox key; image k owns a fixed range of
+that stream's counter, so any image can be drawn alone, in any order, by any worker (design, contract 2).
+Normals come from Box-Muller, which spends a fixed number of uniforms, unlike the ziggurat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+WORDS_PER_COUNT = 4  # Philox-4x64 yields four 64-bit words per counter value
+
+
+def derive_key(seed: int, round_: int, unit: str) -> np.ndarray:
+    """The 128-bit Philox key of a unit, uint64 [2]."""
+    digest = hashlib.sha256(f"{seed}/{round_}/{unit}".encode()).digest()
+    return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
+
+
+def draw_noise(
+    shape: tuple[int, ...], *, seed: int, round_: int, unit: str, start: int, count: int
+) -> np.ndarray:
+    """Standard normal noise for images `start` .. `start + count - 1` of a unit: float32 [count, *shape]."""
+    size = int(np.prod(shape))
+    words = -(-size // 2)  # one 64-bit word gives two 32-bit uniforms, and two uniforms give two normals
+    counters = -(-words // WORDS_PER_COUNT)
+    # Philox steps its counter before it produces, hence images start at start * counters exactly.
+    stream = np.random.Philox(key=derive_key(seed, round_, unit), counter=[start * counters, 0, 0, 0])
+    raw = stream.random_raw(count * counters * WORDS_PER_COUNT).reshape(count, -1)[:, :words]
+    # Uniforms in (0, 1): the half keeps the logarithm finite.
+    first = ((raw >> np.uint64(32)).astype(np.float64) + 0.5) * 2.0**-32
+    second = ((raw & np.uint64(0xFFFFFFFF)).astype(np.float64) + 0.5) * 2.0**-32
+    radius, angle = np.sqrt(-2.0 * np.log(first)), 2.0 * np.pi * second
+    normals = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :size]
+    return normals.astype(np.float32).reshape(count, *shape)

@@ -1,0 +1,103 @@
+"""One process per core, one thread per process: how Growset uses a machine.
+
+torch with more OpenMP threads than free cores runs up to a hundred times slower, so a process that
+computes takes its thread count from here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_shared: dict[str, Any] = {}
+
+
+def available_cores() -> int:
+    """Cores this process may use: its CPU affinity."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(processes: int = 1) -> int:
+    """Give this process its share of the cores when `processes` compute side by side; returns the share."""
+    import torch
+
+    threads = max(1, available_cores() // processes)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def shared(name: str) -> Any:
+    """What the parent handed to every worker under `name` (inside a worker only)."""
+    return _shared[name]
+
+
+def worth_workers(workers: int, work: float, worker_share: float) -> int:
+    """Of `workers` processes only as many as have `worker_share` of the work each: starting one takes seconds."""
+    return max(1, min(workers, int(work // worker_share)))
+
+
+def map_processes(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    workers: int,
+    share: dict[str, Any],
+    uses_torch: bool = True,
+) -> Iterator[Result]:
+    """`work(task)` for each task in up to `workers` processes; results come as they finish, in any order.
+
+    `work` must be importable; `share` is sent once to each worker. With one worker the tasks run here, on one
+    thread, so that results do not depend on where they ran. An exception in a task is raised here, after the
+    pool has been shut down. `uses_torch=False` spares the workers torch's import.
+    """
+    pending = list(tasks)
+    workers = max(1, min(workers, len(pending)))
+    if workers == 1:
+        yield from _map_here(work, pending, share, uses_torch)
+        return
+    # Forked workers inherit locks and thread pools of the libraries loaded here; spawned ones do not.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (workers, share, uses_torch)) as pool:
+        futures = [pool.submit(work, task) for task in pending]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _map_here(
+    work: Callable[[Task], Result], tasks: Iterable[Task], share: dict[str, Any], uses_torch: bool
+) -> Iterator[Result]:
+    _shared.update(share)
+    threads = _set_threads(1) if uses_torch else 0
+    try:
+        for task in tasks:
+            yield work(task)
+    finally:
+        if uses_torch:
+            _set_threads(threads)
+        for name in share:
+            _shared.pop(name)
+
+
+def _set_threads(threads: int) -> int:
+    """Set torch's thread count; returns the one before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    return before
+
+
+def _start_worker(processes: int, share: dict[str, Any], uses_torch: bool) -> None:
+    if uses_torch:
+        use_threads(processes)
+    _shared.update(share)

@@ -1,0 +1,16 @@
+"""Which number format a device computes fast in: bf16 only where the hardware multiplies it."""
+
+from __future__ import annotations
+
+import torch
+
+
+def resolve_precision(wanted: str, device: str = "cpu") -> str:
+    """`auto`, `fp32` or `bf16` to what is used: `auto` is bf16 with AMX, AVX512-BF16 or a CUDA device that has it."""
+    if wanted != "auto":
+        return wanted
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    # Without these instructions torch emulates bf16 and is slower than fp32.
+    fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if fast else "fp32"

@@ -1,0 +1,41 @@
+"""Long work made visible: how much is done, how fast, how long it still takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Sink = Callable[[str], None]
+
+
+def ignore(line: str) -> None:
+    """The sink of those who do not want to know."""
+
+
+class Progress:
+    """Reports at most one line every `interval` seconds to `sink`.
+
+    The caller sets `done`; `counts` (accepted=…, rejected=…) are shown as they are.
+    """
+
+    def __init__(
+        self, sink: Sink, label: str, total: int, unit: str, *, interval: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self.sink, self.label, self.total, self.unit = sink, label, total, unit
+        self.interval, self.clock = interval, clock
+        self.started = self.reported = clock()
+        self.first: int | None = None
+
+    def update(self, done: int, **counts: float) -> None:
+        """Say that `done` of the total is done."""
+        now = self.clock()
+        if self.first is None:
+            self.first = done  # resumed work must not count towards the rate
+        if now - self.reported < self.interval and done < self.total:
+            return
+        self.reported = now
+        rate = (done - self.first) / max(now - self.started, 1e-9)
+        eta = f", {(self.total - done) / rate:.0f} s left" if rate > 0 and done < self.total else ""
+        extra = "".join(f", {name} {value:g}" for name, value in counts.items())
+        self.sink(f"{self.label}: {done}/{self.total} {self.unit}, {rate:.1f}/s{eta}{extra}")

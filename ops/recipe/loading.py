@@ -1,0 +1,78 @@
+"""Read a recipe and explain what is wrong with it in one sentence (what, where, what is allowed)."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from ops.errors import UserError
+from ops.recipe.schema import Arm, Recipe
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; UserError with line and column when it is not YAML."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{path} is not valid YAML{where}: {error.problem}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+
+
+def load_recipe(path: Path) -> Recipe:
+    """A validated recipe; UserError naming the key, the file and, for an unknown key, the nearest valid one."""
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
+    return parse_recipe(content, path)
+
+
+def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
+    """As `load_recipe`, from the YAML's content; `path` is for the messages."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise UserError(explain(error, path)) from None
+
+
+def explain(error: ValidationError, path: Path) -> str:
+    """The first problem of a validation error as one sentence."""
+    problems = error.errors(include_url=False)
+    # An unknown key explains a missing one (a typo), so it goes first.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    place = [part for part in problem["loc"] if isinstance(part, str)]
+    key = ".".join(place) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        valid = sorted(_fields_at(place[:-1]))
+        near = difflib.get_close_matches(place[-1], valid, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"
+        return f"unknown key '{key}' in {path}; {hint}"
+    if problem["type"] == "missing":
+        return f"key '{key}' is missing in {path}; add it (an empty section is written '{place[-1]}: {{}}')"
+    message = problem["msg"].removeprefix("Value error, ")
+    got = problem.get("input")
+    shown = "" if isinstance(got, (dict, BaseModel)) else f"; got {got!r}"
+    return f"'{key}' in {path}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _fields_at(place: list[str]) -> set[str]:
+    """Valid keys of the section at `place`."""
+    model: type[BaseModel] = Recipe
+    for part in place:
+        if part not in model.model_fields:
+            return set(Arm.model_fields)  # below baselines: and expanded: the keys are the user's arm names
+        annotation = model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+        elif Arm in get_args(annotation):
+            model = Arm if part == place[-1] else model
+    return set(model.model_fields)

@@ -1,0 +1,190 @@
+"""Every key of a recipe: its type, range, default and meaning. This file is the recipe reference.
+
+The models are strict (pydantic): an unknown key, a wrong type or a value out of range is an error.
+Only settings that change data are here; how fast and where things run is not a recipe's business.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Section(BaseModel):
+    """Base of all sections: strict types, no unknown keys, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataSettings(Section):
+    """Which part of the source is used."""
+
+    classes: tuple[str, ...] | None = Field(None, strict=False, description="class names to keep; null keeps all")
+    images_per_class: Count | None = Field(None, description="cap per class on train and validation; null keeps all")
+
+
+class PlanSettings(Section):
+    """How many images to generate."""
+
+    ratio: Positive = Field(10.0, le=1000, description="expansion ratio: generated images added per real image")
+    overdraw: float = Field(1.3, ge=1, le=100, description="images drawn per image wanted, to allow for rejections")
+    balance: Literal["keep", "equalise"] = Field(
+        "keep", description="keep: every class grows by the ratio; equalise: all classes end equally large"
+    )
+
+
+class NetworkBudget(Section):
+    """What training one classifier takes."""
+
+    steps: Count = Field(500, description="optimizer steps")
+    batch_size: Count = Field(64)
+    width: Count = Field(32, description="channels of the network's first stage")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
+
+
+class ScorerSettings(NetworkBudget):
+    """The cross-fitted classifier that judges generated images; it sees real training images only."""
+
+    folds: int = Field(3, ge=2, le=20, description="each image is scored by a network that did not see it")
+    learning_rate: Positive = Field(0.1)
+    weight_decay: float = Field(5e-4, ge=0)
+
+
+class FlowSettings(Section):
+    """The generator: a class-conditional rectified flow."""
+
+    kind: Literal["flow"] = Field("flow")
+    widths: tuple[int, ...] = Field((32, 64), strict=False, min_length=1, max_length=5, description="channels per level")
+    layers_per_block: int = Field(1, ge=1, le=4)
+    unshuffle: Literal[1, 2, 4] = Field(2, description="work at 1/unshuffle of the resolution")
+    steps: Count = Field(1000, description="optimizer steps")
+    batch_size: Count = Field(128)
+    learning_rate: Positive = Field(2e-3)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_steps: int = Field(100, ge=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    class_balanced: bool = Field(True, description="draw all classes equally often, however uneven they are")
+    precision: Precision = Field("auto")
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> FlowSettings:
+        if any(width < 8 or width % 8 for width in self.widths):
+            raise ValueError("widths must be positive multiples of 8")
+        return self
+
+
+class SamplerSettings(Section):
+    """How the exported sampler integrates the flow."""
+
+    solver: Literal["euler", "heun"] = Field("heun", description="heun costs 2·steps - 1 evaluations, euler steps")
+    steps: int = Field(3, ge=1, le=64)
+
+
+class FilterSettings(Section):
+    """Which generated images are rejected."""
+
+    min_label_probability: Fraction = Field(0.5, description="the scorer's probability of the image's own label")
+    min_train_distance: float = Field(
+        0.5, ge=0, description="near copy below this: distance to the nearest training image / that image's own"
+        " distance to its nearest neighbour"
+    )  # fmt: skip
+    min_generated_distance: float = Field(
+        0.25, ge=0, description="repeat below this: distance to an earlier generated image, on the same scale"
+    )
+
+
+class MixSettings(Section):
+    """How real and generated images are weighted."""
+
+    real_weight: Positive = Field(10.0, description="N: weight of one real image relative to one generated")
+
+
+class Arm(Section):
+    """One training regime: the parts in which it differs from plain training."""
+
+    augmentation: Literal["none", "flip_crop", "randaugment"] = Field("none")
+    pairing: Literal["none", "mixup"] = Field("none")
+    mixup_alpha: Positive = Field(1.0, description="λ ~ Beta(α, α); read only with pairing: mixup")
+    sampler: Literal["uniform", "class_balanced"] = Field("uniform")
+    loss: Literal["plain", "class_weighted"] = Field("plain")
+
+
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
+
+
+class GridSettings(Section):
+    """Settings tried for every arm alike, chosen per arm on validation at the first seed."""
+
+    learning_rate: tuple[float, ...] = Field((0.1,), strict=False, min_length=1)
+    weight_decay: tuple[float, ...] = Field((5e-4,), strict=False, min_length=1)
+
+    @model_validator(mode="after")
+    def _check_size(self) -> GridSettings:
+        if len(self.learning_rate) * len(self.weight_decay) > 6:
+            raise ValueError("the grid may have at most 6 settings")
+        if min(self.learning_rate) <= 0 or min(self.weight_decay) < 0:
+            raise ValueError("learning rates must be positive and weight decays not negative")
+        return self
+
+
+class ClassifierSettings(NetworkBudget):
+    """What all arms share: network, equal budget, seeds and the grid."""
+
+    seeds: int = Field(5, ge=1, le=100, description="paired seeds: seed s starts every arm from the same weights")
+    grid: GridSettings = Field(default_factory=GridSettings)
+
+
+class VerdictSettings(Section):
+    """The statistics of the verdict."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    resamples: int = Field(10_000, ge=100, le=1_000_000)
+
+
+class ReportSettings(Section):
+    """What the report shows."""
+
+    examples_per_class: int = Field(8, ge=1, le=50, description="pictures per class and row")
+
+
+class PublishSettings(Section):
+    """What happens after the dataset was built and pushed."""
+
+    commit: bool = Field(False, description="make one git commit and a tag <expansion>/vN")
+
+
+class Recipe(Section):
+    """A whole recipe. Every section must be present, so that each stage's keys can be tracked; `{}` is fine."""
+
+    source: str = Field(min_length=1, description="name of a file in sources/, without .yaml")
+    seed: int = Field(ge=0, le=2**31 - 1)
+    data: DataSettings
+    plan: PlanSettings
+    scorer: ScorerSettings
+    generator: FlowSettings
+    sampler: SamplerSettings
+    filter: FilterSettings
+    mix: MixSettings
+    classifier: ClassifierSettings
+    baselines: dict[ArmName, Arm] = Field(min_length=1, description="arms without generated images; must have `real`")
+    expanded: dict[ArmName, Arm] = Field(min_length=1, description="arms on the mixed dataset")
+    verdict: VerdictSettings
+    report: ReportSettings
+    publish: PublishSettings
+
+    @model_validator(mode="after")
+    def _check_arms(self) -> Recipe:
+        if "real" not in self.baselines:
+            raise ValueError("baselines must contain an arm called 'real': the verdict compares against it")
+        if self.baselines["real"] != Arm():
+            raise ValueError("the arm 'real' is plain training and takes no keys; give your arm another name")
+        if both := sorted(set(self.baselines) & set(self.expanded)):
+            raise ValueError(f"arm {both[0]!r} is in baselines and in expanded; names must differ")
+        return self

@@ -1,0 +1,66 @@
+"""The stage table: which stage reads which recipe keys and which other stages. The one truth of both doors.
+
+Dagster's dependencies, DVC's `deps:` and `params:` and the fingerprints are derived from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ops.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One versioned step of the chain.
+
+    `keys` are recipe keys, `inputs` names of stages; the output is the folder `data/<expansion>/<name>`.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("real_images", ("source", "data", "seed"), ()),
+        Stage("expansion_plan", ("plan",), ("real_images",)),
+        Stage("scorer", ("scorer", "seed"), ("real_images",)),
+        Stage("generator", ("generator", "seed"), ("real_images",)),
+        Stage("generator_onnx", ("sampler",), ("generator",)),
+        Stage("generated_images", ("seed",), ("expansion_plan", "generator_onnx")),
+        Stage("accepted_images", ("filter",), ("real_images", "expansion_plan", "scorer", "generated_images")),
+        Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
+        Stage("baseline_classifiers", ("classifier", "baselines", "seed"), ("real_images",)),
+        Stage("expanded_classifiers", ("classifier", "expanded", "seed"),
+              ("real_images", "generated_images", "mixed_dataset")),
+        Stage("verdict", ("verdict", "seed"), ("real_images", "baseline_classifiers", "expanded_classifiers")),
+        Stage("report", ("report",),
+              ("real_images", "expansion_plan", "scorer", "generator", "generator_onnx", "generated_images",
+               "accepted_images", "mixed_dataset", "baseline_classifiers", "expanded_classifiers", "verdict")),
+    )
+}  # fmt: skip
+
+PUBLISHED = "published_dataset"  # an asset with a pointer of its own, not a stage of dvc.yaml
+PUBLISHED_KEYS = ("publish",)
+PUBLISHED_INPUTS = ("real_images", "generated_images", "accepted_images", "mixed_dataset", "verdict")
+
+
+def unread_keys() -> set[str]:
+    """Recipe keys that no stage reads; a test keeps this empty."""
+    read = {key for stage in STAGES.values() for key in stage.keys} | set(PUBLISHED_KEYS)
+    return set(Recipe.model_fields) - read
+
+
+def upstream(name: str) -> list[str]:
+    """All stages that `name` depends on, directly or not, in table order."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        for parent in STAGES[pending.pop()].inputs:
+            if parent not in found:
+                found.add(parent)
+                pending.append(parent)
+    return [stage for stage in STAGES if stage in found]

@@ -1,0 +1,174 @@
+"""Charts of the report as inline SVG: small, repeatable byte for byte, readable on light and on dark.
+
+matplotlib draws with stand-in colours, which become CSS custom properties afterwards, so that the page's
+theme colours the chart. Text stays text, in the page's own font. Widths are CSS pixels: each chart is drawn
+for a wide and for a narrow screen rather than scaled until nobody can read it.
+
+It does not know files, stages or the rest of the page: figures in, markup out.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+WIDE, NARROW = 760, 340
+_STACKED_BELOW = 500  # narrower than this, an arm's name stands above its line instead of beside it
+_LONGEST_NAME = 34
+_DPI = 72  # one point is then one pixel
+
+# Stand-ins that no chart uses for themselves, and what they become.
+_INK, _MUTED, _GRID, _PAPER = "#010101", "#020202", "#030303", "#040404"
+_KINDS = {"baseline": "#050505", "expanded": "#060606"}
+_MARKERS = {"baseline": "o", "expanded": "D"}
+_VARIABLES = {
+    _INK: "currentColor",
+    _MUTED: "var(--muted)",
+    _GRID: "var(--line)",
+    _PAPER: "var(--paper)",
+    _KINDS["baseline"]: "var(--baseline)",
+    _KINDS["expanded"]: "var(--expanded)",
+}
+_FAMILY = re.compile(r"font-family: [^;\"]*;? ?")
+_GLOBAL_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>\s*", re.DOTALL)
+
+
+def draw_arms(
+    arms: Sequence[Mapping[str, Any]], *, challenger: str, baseline: str, confidence: float, width: int
+) -> str:
+    """Test accuracy of each trained arm with its interval, best first; filled marks are the two that met.
+
+    `arms` are rows of verdict.json; aliases are left out, for they would show one training twice.
+    """
+    rows = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: arm["accuracy"]["estimate"])
+    stacked = width < _STACKED_BELOW
+    step = 46 if stacked else 34
+    notes = {challenger: "challenger", baseline: "best baseline"}
+    longest = max(len(_shorten(arm["arm"])) for arm in rows)
+    left = 10 if stacked else min(0.4 * width, 18 + 8.6 * longest)
+
+    def paint(axes: Axes) -> None:
+        axes.set_ylim(-0.55, len(rows) - (0.25 if stacked else 0.45))
+        axes.set_yticks([])
+        for y, arm in enumerate(rows):
+            _draw_arm(axes, y, arm, notes.get(arm["arm"]), stacked=stacked)
+        axes.grid(axis="x", color=_GRID, linewidth=1)
+        axes.xaxis.set_major_locator(MaxNLocator(4 if stacked else 7, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
+        axes.margins(x=0.04)
+        axes.set_xlabel("accuracy on the test images, %", color=_MUTED)
+
+    title = f"Test accuracy of each arm with its {100 * confidence:g} % interval"
+    lines = []
+    for arm in reversed(rows):
+        value, note = arm["accuracy"], f", {notes[arm['arm']]}" if arm["arm"] in notes else ""
+        spread = f"{100 * value['low']:.1f} to {100 * value['high']:.1f}"
+        lines.append(f"{arm['arm']} ({arm['kind']}{note}): {100 * value['estimate']:.1f} %, {spread}")
+    right = 16 if stacked else 165
+    return _draw(
+        f"arms-{width}", title, "; ".join(lines) + ".", paint,
+        size=(width, step * len(rows) + 48), margins=(left, 40, right, 4),
+    )  # fmt: skip
+
+
+def draw_losses(losses: Sequence[float], every: int, *, width: int) -> str:
+    """The generator's training loss; each value is the mean of `every` optimizer steps. Needs two values."""
+    steps = [every * (i + 1) for i in range(len(losses))]
+
+    def paint(axes: Axes) -> None:
+        axes.plot(steps, losses, color=_KINDS["expanded"], linewidth=2, solid_joinstyle="round")
+        axes.plot(steps[-1:], losses[-1:], "o", color=_KINDS["expanded"], markersize=7, clip_on=False)
+        axes.annotate(
+            f"{losses[-1]:.3g}", (steps[-1], losses[-1]), (8, 0), textcoords="offset points", va="center",
+            color=_INK, fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
+        axes.grid(axis="y", color=_GRID, linewidth=1)
+        axes.set_xlim(0, steps[-1])
+        axes.xaxis.set_major_locator(MaxNLocator(4 if width < _STACKED_BELOW else 8, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel("optimizer step", color=_MUTED)
+
+    description = f"From {losses[0]:.3g} at step {steps[0]} to {losses[-1]:.3g} at step {steps[-1]}."
+    size = (width, 240 if width >= _STACKED_BELOW else 200)
+    return _draw(
+        f"losses-{width}", "Training loss of the generator", description, paint, size=size, margins=(44, 40, 52, 8)
+    )
+
+
+def _draw_arm(axes: Axes, y: int, arm: Mapping[str, Any], note: str | None, *, stacked: bool) -> None:
+    low, centre, high = (100 * arm["accuracy"][key] for key in ("low", "estimate", "high"))
+    colour = _KINDS[arm["kind"]]
+    axes.plot([low, high], [y, y], color=colour, linewidth=2.5 if note else 1.5, solid_capstyle="round")
+    axes.plot(
+        [centre], [y], _MARKERS[arm["kind"]], markersize=10 if note else 8, markeredgewidth=2,
+        markeredgecolor=colour, markerfacecolor=colour if note else _PAPER,
+    )  # fmt: skip
+    name, weight = _shorten(arm["arm"]), "bold" if note else "normal"
+    value = f"{centre:.1f}" if note is None else f"{centre:.1f} · {note}"
+    if stacked:
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        axes.annotate(name, (0, y), (0, 15), va="center", ha="left", color=_INK, fontweight=weight,
+                      parse_math=False, **place)  # fmt: skip
+        axes.annotate(value, (1, y), (0, 15), va="center", ha="right", color=_INK if note else _MUTED, **place)
+        return
+    beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+    axes.annotate(name, (0, y), (-14, 0), ha="right", color=_INK, fontweight=weight, parse_math=False, **beside)
+    axes.annotate(value, (1, y), (14, 0), ha="left", color=_INK if note else _MUTED, fontweight=weight, **beside)
+
+
+def _draw(
+    name: str,
+    title: str,
+    description: str,
+    paint: Callable[[Axes], None],
+    *,
+    size: tuple[int, int],
+    margins: tuple[float, float, float, float],
+) -> str:
+    """Paint on axes without a frame and return the SVG; `margins` are left, bottom, right, top in pixels."""
+    width, height = size
+    left, bottom, right, top = margins
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": name, "svg.fonttype": "none", "font.family": ["DejaVu Sans"], "font.size": 13,
+    }  # fmt: skip
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        FigureCanvasSVG(figure)
+        box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
+        axes = figure.add_axes(box, frameon=False)
+        axes.tick_params(length=0, colors=_MUTED, labelsize=12, pad=6)
+        axes.set_axisbelow(True)
+        paint(axes)
+        buffer = io.StringIO()
+        blank = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(buffer, format="svg", transparent=True, metadata=blank)
+    return _adopt(buffer.getvalue(), name, title, description, size)
+
+
+def _adopt(svg: str, name: str, title: str, description: str, size: tuple[int, int]) -> str:
+    """Make a standalone SVG part of the page: its colours, its font, text alternatives, ids of its own."""
+    body = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
+    # matplotlib styles `*`, which inside a page would be everything; the root's attributes say the same.
+    body = _FAMILY.sub("", _GLOBAL_STYLE.sub("", body))
+    body = body.replace("xlink:href=", "href=")
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
+    for stand_in, variable in _VARIABLES.items():
+        body = body.replace(stand_in, variable)
+    return (
+        f'<svg role="img" viewBox="0 0 {size[0]} {size[1]}" aria-labelledby="{name}-title {name}-desc"'
+        f' stroke-linejoin="round" stroke-linecap="butt">'
+        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+        f"{body.strip()}</svg>"
+    )
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

@@ -1,0 +1,218 @@
+"""The report: everything about one expansion on one HTML page that needs nothing but itself.
+
+`collect_facts` reads what the stages wrote, `render_page` turns facts into markup and reads nothing. Pictures
+come from the training split and from generated images; test pixels are not opened here, only the figures that
+the verdict drew from them. It does not know how anything was computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ops.datasets.index import locate_rows, read_index
+from ops.datasets.pixels import read_shards
+from ops.datasets.shards import find_shards
+from ops.recipe.schema import ReportSettings
+from ops.recipe.stages import STAGES
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses
+from ops.report.sheets import encode_sheet, tile, to_data_uri
+from ops.stage import read_manifest
+from ops.storage import read_json
+from ops.verdict.evaluation_log import count_evaluations
+from ops.workspace import Workspace
+
+TEMPLATE = "template.html"
+NEAREST = 12  # most copy-like accepted images that are shown
+LINE = 8  # pictures per line of a strip
+STORED_SIDE = 64  # larger pictures are shrunk, so that the page stays small
+SHOWN_SIDE = 56  # CSS pixels that a small picture is enlarged to, by a whole factor
+
+
+def collect_facts(
+    workspace: Workspace, expansion: str, inputs: Mapping[str, Path], settings: ReportSettings
+) -> dict[str, Any]:
+    """All that the page says: strings, numbers, lists and pictures as data URIs.
+
+    `inputs` are the output folders of the stages that the stage table names for `report`. Seconds are those of
+    this workspace and empty where the stages were pulled rather than run.
+    """
+    manifests = {stage: read_manifest(folder) for stage, folder in inputs.items()}
+    metrics = {stage: manifest["metrics"] for stage, manifest in manifests.items()}
+    names = metrics["real_images"]["class_names"]
+    index = read_index(inputs["accepted_images"])
+    accepted = index.filter("keep")
+    train = locate_rows(find_shards(inputs["real_images"], "train"))
+    timings = workspace.timings(expansion)
+    seconds = read_json(timings) if timings.exists() else {}
+    return {
+        "expansion": expansion,
+        "evaluations": count_evaluations(workspace.evaluations, expansion=expansion),
+        "verdict": read_json(inputs["verdict"] / "verdict.json"),
+        "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
+        "mix": metrics["mixed_dataset"],
+        "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
+        "nearest": _collect_nearest(train, accepted, inputs, names),
+        "filter": manifests["accepted_images"]["settings"]["filter"],
+        "funnel": _describe_funnel(metrics["accepted_images"]),
+        "plan": _describe_plan(read_json(inputs["expansion_plan"] / "plan.json"), accepted),
+        "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
+        "losses": read_json(inputs["generator"] / "losses.json"),
+        "sampler": manifests["generator_onnx"]["settings"]["sampler"],
+        "parity": read_json(inputs["generator_onnx"] / "parity.json"),
+        "scorer": metrics["scorer"],
+        "seconds": {stage: seconds[stage] for stage in STAGES if stage in seconds and stage in inputs},
+        "fingerprints": {
+            stage: {key: manifests[stage][key] for key in ("version", "fingerprint", "content")}
+            for stage in STAGES
+            if stage in manifests
+        },
+        "environment": manifests["verdict"]["environment"],
+    }
+
+
+def render_page(facts: Mapping[str, Any]) -> str:
+    """The page as HTML; the same facts give the same text."""
+    verdict, losses = facts["verdict"], facts["losses"]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "percent": lambda value: f"{100 * value:.1f}",
+        "spread": lambda interval: f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}",
+        "floored": lambda share: f"{math.floor(1e4 * share) / 100:.2f}",  # never 100 while a pixel differs
+        "points": format_points,
+        "duration": format_duration,
+        "thousands": lambda value: f"{value:,}",
+    }
+    arms_charts, loss_charts = [], []
+    for width in (WIDE, NARROW):
+        chosen = {key: verdict[key] for key in ("challenger", "baseline", "confidence")}
+        arms_charts.append(Markup(draw_arms(verdict["arms"], **chosen, width=width)))
+        if len(losses["loss"]) > 1:
+            loss_charts.append(Markup(draw_losses(losses["loss"], losses["every"], width=width)))
+    return environment.get_template(TEMPLATE).render(
+        facts,
+        arms=order_arms(verdict["arms"]),
+        arms_charts=arms_charts,
+        loss_charts=loss_charts,
+        contrast_limit=_find_limit(verdict["contrasts"]),
+        class_limit=_find_limit(verdict["per_class"]),
+    )
+
+
+def order_arms(arms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Trained arms by accuracy, best first, each followed by its aliases."""
+    trained = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: -arm["accuracy"]["estimate"])
+    return [arm for first in trained for arm in (first, *(a for a in arms if a["same_as"] == first["arm"]))]
+
+
+def format_points(interval: Mapping[str, float]) -> str:
+    """A difference in points with its interval, signed: `+1.2 (+0.7 to +1.8)`.
+
+    More decimals where one would turn a bound that is not 0 into 0, as in the verdict's sentence.
+    """
+    values = [100.0 * interval[key] for key in ("estimate", "low", "high")]
+    decimals = next((d for d in (1, 2) if all(v == 0 or abs(v) > 0.5 * 10**-d for v in values)), 3)
+    centre, low, high = (f"{value:+z.{decimals}f}" if value else f"{0:.{decimals}f}" for value in values)
+    return f"{centre} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
+
+
+def format_duration(seconds: float) -> str:
+    """`4.2 s`, `3 min 05 s` or `1 h 12 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _find_limit(rows: Sequence[Mapping[str, Any]]) -> float:
+    """The largest bound of the rows' differences, which their small drawings share as scale; never 0."""
+    gaps = [row["difference"] for row in rows if row["difference"] is not None]
+    return max((abs(gap[key]) for gap in gaps for key in ("low", "high", "estimate")), default=0.0) or 1.0
+
+
+def _describe_funnel(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    reasons = {key.removeprefix("rejected_"): count for key, count in metrics.items() if key.startswith("rejected_")}
+    return {"generated": metrics["generated"], "accepted": metrics["accepted"], "reasons": reasons}
+
+
+def _describe_plan(plan: Mapping[str, Any], accepted: pl.DataFrame) -> list[dict[str, Any]]:
+    """One row a class: real, wanted, drawn, accepted, and how many are missing."""
+    counts = np.bincount(accepted["label"].to_numpy(), minlength=len(plan["classes"]))
+    return [
+        {**entry, "accepted": int(got), "shortfall": max(0, entry["wanted"] - int(got))}
+        for entry, got in zip(plan["classes"], counts, strict=True)
+    ]
+
+
+def _collect_examples(
+    train: pl.DataFrame, accepted: pl.DataFrame, inputs: Mapping[str, Path], names: Sequence[str], per_class: int
+) -> list[dict[str, Any]]:
+    """The first training and the first accepted images of each class: nobody picked them by eye."""
+    strips: dict[str, dict[int, dict[str, Any]]] = {}
+    for kind, rows, stage in (("real", train, "real_images"), ("generated", accepted, "generated_images")):
+        shown = rows.group_by("label", maintain_order=True).head(per_class)
+        images, labels = _read_images(inputs[stage], shown), shown["label"].to_numpy()
+        strips[kind] = {int(c): _draw_strip(images[labels == c]) for c in np.unique(labels)}
+    return [
+        {"name": name, "real": strips["real"].get(label), "generated": strips["generated"].get(label)}
+        for label, name in enumerate(names)
+    ]
+
+
+def _collect_nearest(
+    train: pl.DataFrame, accepted: pl.DataFrame, inputs: Mapping[str, Path], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The accepted images that lie closest to a training image, each beside that image."""
+    closest = accepted.sort("train_distance", "image_id").head(NEAREST)
+    originals = closest.select("nearest_train_id").join(
+        train, left_on="nearest_train_id", right_on="image_id", how="left", maintain_order="left"
+    )
+    drawn = _read_images(inputs["generated_images"], closest)
+    real = _read_images(inputs["real_images"], originals)
+    return [
+        {
+            "picture": _draw_strip(np.stack(pair)),
+            "distance": row["train_distance"],
+            "name": names[row["label"]],
+            "train_name": names[train_label],
+        }
+        for *pair, row, train_label in zip(drawn, real, closest.to_dicts(), originals["label"], strict=True)
+    ]
+
+
+def _read_images(folder: Path, places: pl.DataFrame) -> np.ndarray:
+    """Images uint8 [n, H, W, C] at the (shard, row) of `places`, in that order; one shard in memory at a time."""
+    found: dict[int, np.ndarray] = {}
+    for shard in places["shard"].unique(maintain_order=True):
+        images = read_shards([folder / shard]).images
+        wanted = places.with_row_index("position").filter(pl.col("shard") == shard)
+        found |= {position: images[row] for position, row in wanted.select("position", "row").iter_rows()}
+    return np.stack([found[position] for position in range(len(places))]) if found else np.empty((0, 0, 0, 1), np.uint8)
+
+
+def _draw_strip(images: np.ndarray) -> dict[str, Any]:
+    """Images uint8 [n, H, W, C] in lines, as a data URI with the size to show it at; gaps are transparent."""
+    factor = -(-max(images.shape[1:3]) // STORED_SIDE)
+    height, width, channels = images.shape[1] // factor, images.shape[2] // factor, images.shape[3]
+    blocks = images[:, : height * factor, : width * factor]
+    blocks = blocks.reshape(len(images), height, factor, width, factor, channels)
+    small = blocks.mean((2, 4)).round().astype(np.uint8)
+    opaque = np.concatenate([small, np.full_like(small[..., :1], 255)], axis=-1)
+    sheet = tile([opaque[start : start + LINE] for start in range(0, len(opaque), LINE)], background=0)
+    scale = max(1, round(SHOWN_SIDE / max(height, width)))
+    return {
+        "uri": to_data_uri(encode_sheet(sheet)),
+        "width": sheet.shape[1] * scale,
+        "height": sheet.shape[0] * scale,
+        "count": len(images),
+    }

@@ -1,0 +1,79 @@
+"""Files that appear whole or not at all: write beside the target, fsync, rename (design, contract 3)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder; renamed to `path` if the block ends without an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file atomically."""
+    with replace_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file atomically; keys keep their order, so equal values give equal bytes."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def replace_folder(staged: Path, target: Path) -> None:
+    """Put a finished folder in the place of `target` (same filesystem); `staged` is gone afterwards.
+
+    Between the two renames a crash leaves the old version under `<name>.old`, which the next call or
+    `recover_folder` puts right; a half-written folder is never visible under `target`.
+    """
+    for file in staged.rglob("*"):
+        sync(file)
+    sync(staged)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(f"{target.name}.old")
+    recover_folder(target)
+    if target.exists():
+        os.rename(target, old)
+    os.rename(staged, target)
+    sync(target.parent)
+    shutil.rmtree(old, ignore_errors=False) if old.exists() else None
+
+
+def recover_folder(target: Path) -> None:
+    """Finish or undo a `replace_folder` that a crash interrupted."""
+    old = target.with_name(f"{target.name}.old")
+    if old.exists():
+        if target.exists():
+            shutil.rmtree(old)
+        else:
+            os.rename(old, target)

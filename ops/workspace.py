@@ -1,0 +1,128 @@
+"""A workspace: the folder with params.yaml, recipes/, sources/, data/ and .growset/, and where things are in it.
+
+It knows paths and params.yaml, and nothing of what the stages compute.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from ops.errors import UserError
+from ops.recipe.loading import load_recipe, read_yaml
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import STAGES
+from ops.storage import replace_file
+
+PARAMS = "params.yaml"
+ENVIRONMENT = "GROWSET_HOME"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder `root` (absolute) and the places in it."""
+
+    root: Path
+
+    def recipe_path(self, expansion: str) -> Path:
+        return self.root / "recipes" / f"{expansion}.yaml"
+
+    def source_path(self, source: str) -> Path:
+        return self.root / "sources" / f"{source}.yaml"
+
+    def output(self, expansion: str, stage: str) -> Path:
+        """The folder that a stage's output appears in."""
+        return self.root / "data" / expansion / stage
+
+    def published(self, expansion: str) -> Path:
+        return self.root / "published" / expansion
+
+    def staging(self, fingerprint: str) -> Path:
+        """Unfinished work of one fingerprint; survives a crash, ignored by git and DVC."""
+        return self.root / ".growset" / "staging" / fingerprint
+
+    @property
+    def evaluations(self) -> Path:
+        """The log of every evaluation on a test split."""
+        return self.root / "evaluations.jsonl"
+
+    def timings(self, expansion: str) -> Path:
+        """Seconds each stage took when it last ran here; not part of any output, so outputs stay repeatable."""
+        return self.root / ".growset" / "timings" / f"{expansion}.json"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        content = read_yaml(self.root / PARAMS)
+        if not isinstance(content, dict):
+            raise UserError(f"{self.root / PARAMS} must hold 'expansions:' and 'stage_versions:'")
+        return content
+
+    @property
+    def expansions(self) -> list[str]:
+        """The active expansions: Dagster's partitions and DVC's matrix."""
+        return list(self.params.get("expansions") or [])
+
+    def stage_version(self, stage: str) -> int:
+        versions = self.params.get("stage_versions") or {}
+        if stage not in versions:
+            raise UserError(f"stage_versions.{stage} is missing in {self.root / PARAMS}")
+        return int(versions[stage])
+
+    def source_version(self, expansion: str) -> str | None:
+        """Content hash of the source that the expansion was last made from; None before the first run."""
+        return (self.params.get("source_versions") or {}).get(expansion)
+
+    def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
+        """The validated recipe; UserError if there is none of this name or, with `active`, if it is not active."""
+        available = self.available_recipes()
+        if expansion not in available:
+            raise UserError(
+                f"there is no recipe '{expansion}' in {self.root / 'recipes'}; {suggest(expansion, available)}"
+            )
+        if active and expansion not in self.expansions:
+            raise UserError(f"expansion '{expansion}' is not active; run: growset activate {expansion}")
+        return load_recipe(self.recipe_path(expansion))
+
+    def available_recipes(self) -> list[str]:
+        return sorted(path.stem for path in (self.root / "recipes").glob("*.yaml"))
+
+    def edit_params(self, **changes: Any) -> None:
+        """Set top-level keys of params.yaml; a mapping is merged key by key. Comments survive."""
+        yaml = YAML()
+        yaml.preserve_quotes = True
+        path = self.root / PARAMS
+        content = yaml.load(path.read_text(encoding="utf-8"))
+        for key, value in changes.items():
+            if isinstance(value, dict):
+                content.setdefault(key, {}).update(value)
+            else:
+                content[key] = value
+        with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            yaml.dump(content, file)
+
+
+def suggest(name: str, available: list[str]) -> str:
+    """The nearest available name, or all of them."""
+    near = difflib.get_close_matches(name, available, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(available) or 'none'}"
+
+
+def find_workspace(start: Path, *, explicit: Path | None = None) -> Workspace:
+    """`explicit`, else $GROWSET_HOME, else the nearest folder from `start` upwards that has params.yaml and recipes/."""
+    named = explicit or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
+    candidates = [named] if named else [start, *start.resolve().parents]
+    for folder in candidates:
+        if (folder / PARAMS).is_file() and (folder / "recipes").is_dir():
+            return Workspace(folder.resolve())
+    raise UserError(f"{named or start} is not a Growset workspace: it has no {PARAMS} beside a recipes/ folder")
+
+
+def check_stage_name(stage: str) -> None:
+    """UserError unless the stage table has it."""
+    if stage not in STAGES:
+        raise UserError(f"there is no stage '{stage}'; {suggest(stage, list(STAGES))}")

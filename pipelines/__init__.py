@@ -1,0 +1,1 @@
+"""Composition: definitions, jobs, resources, and the `growset` command line."""

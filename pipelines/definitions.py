@@ -1,0 +1,46 @@
+"""The code location: assets and checks over the active expansions, one job, resources, executor."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from assets.checks import build_checks
+from assets.generation import build_generated_images
+from assets.published import build_published_dataset
+from assets.stages import build_stage_asset
+from ops.chain.running import Chain
+from ops.recipe.stages import STAGES
+from ops.workspace import Workspace, find_workspace
+from pipelines.io import json_io_manager
+from pipelines.resources import ChainResource
+
+JOB = "expand"
+
+
+def build_definitions(workspace: Workspace, chain: Chain | None = None) -> dg.Definitions:
+    """Everything Dagster needs; `chain` replaces the configurable resource (command line, tests)."""
+    partitions = dg.StaticPartitionsDefinition(workspace.expansions)
+    versions = {stage: workspace.stage_version(stage) for stage in STAGES}
+    assets = [
+        build_generated_images(partitions, versions)
+        if stage == "generated_images"
+        else build_stage_asset(stage, partitions, versions)
+        for stage in STAGES
+    ]
+    assets.append(build_published_dataset(partitions))
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=build_checks(partitions),
+        jobs=[dg.define_asset_job(JOB, selection=dg.AssetSelection.all(), description="The whole chain of one expansion.")],
+        resources={
+            "chain": chain or ChainResource(workspace=str(workspace.root)),
+            "io_manager": json_io_manager,
+        },
+        executor=dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}}),
+    )  # fmt: skip
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What workspace.yaml loads; the workspace is $GROWSET_HOME or found from the current folder."""
+    return build_definitions(find_workspace(Path.cwd()))

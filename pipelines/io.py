@@ -1,0 +1,26 @@
+"""Small values between the ops of one graph, as JSON files: no pickle is ever loaded."""
+
+import json
+from typing import Any
+
+import dagster as dg
+from upath import UPath
+
+
+class JsonIOManager(dg.UPathIOManager):
+    """Stores what JSON can hold; lives in the instance's storage, so a re-execution finds earlier results."""
+
+    extension = ".json"
+
+    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
+        path.write_text(json.dumps(obj), encoding="utf-8")
+
+    def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+@dg.io_manager(description="JSON files in the instance's storage folder")
+def json_io_manager(context: dg.InitResourceContext) -> JsonIOManager:
+    """The IO manager of this code location."""
+    assert context.instance is not None
+    return JsonIOManager(base_path=UPath(context.instance.storage_directory()))

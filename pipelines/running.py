@@ -1,0 +1,67 @@
+"""Materialize assets of one expansion in this process, through the same job the UI runs."""
+
+from collections.abc import Callable, Sequence
+
+import dagster as dg
+
+from ops.chain.running import Chain
+from ops.errors import GrowsetError
+from pipelines.definitions import JOB, build_definitions
+from pipelines.instance import open_instance
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class ChainFailed(GrowsetError):
+    """A step failed for a reason that is none of the user's, the machine's or the data's: a bug."""
+
+
+def materialize_assets(
+    chain: Chain,
+    expansion: str,
+    assets: Sequence[str] | None = None,
+    on_check: Callable[[str, bool, str], None] = lambda name, passed, sentence: None,
+) -> None:
+    """Materialize the named assets, or all, with their checks, in process.
+
+    Raises the GrowsetError that stopped a step; UserError-like sentences survive Dagster. A failed blocking
+    check raises too, with its sentence.
+    """
+    definitions = build_definitions(chain.workspace, chain)
+    job = definitions.resolve_job_def(JOB)
+    selection = [dg.AssetKey(name) for name in assets] if assets else None
+    with open_instance(chain.workspace) as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=expansion,
+            asset_selection=selection,
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+    failed_checks = []
+    for evaluation in result.get_asset_check_evaluations():
+        on_check(f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}", evaluation.passed,
+                 evaluation.description or "")  # fmt: skip
+        if not evaluation.passed and evaluation.blocking:
+            failed_checks.append(f"{evaluation.check_name}: {evaluation.description}")
+    if not result.success:
+        raise _explain(result, failed_checks)
+
+
+def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> GrowsetError:
+    """The GrowsetError behind the first failed step, or a ChainFailed with what Dagster knows."""
+    if failed_checks:
+        return ChainFailed(f"a blocking check failed, nothing after it ran: {'; '.join(failed_checks)}")
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            kind = (data.user_failure_data.label if data.user_failure_data else None) or ""
+            error = data.error
+            cause = error.cause if error and error.cause else error
+            name = cause.cls_name if cause else kind
+            message = data.user_failure_data.description if data.user_failure_data else None
+            for known in GrowsetError.__subclasses__():
+                if name == known.__name__:
+                    return known(message or (cause.message if cause else ""))
+            return ChainFailed(f"step {event.step_key} failed: {message or (error.to_string() if error else 'unknown')}")
+    return ChainFailed("the run failed outside of any step; see the Dagster UI")

@@ -1,0 +1,313 @@
+"""Sources: folders and Parquet as users have them, strict descriptions, steady choices, clear mistakes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from ops.datasets.listings import convert_image
+from ops.datasets.pixels import PixelDataset, build_rows, content_ids, write_shards
+from ops.datasets.shards import build_schema
+from ops.datasets.sources import SourceSpec, hash_source, load_source_spec, read_source
+from ops.errors import DamagedData, UserError
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def draw_image(seed: int, mode: str = "RGB", size: tuple[int, int] = (9, 7)) -> Image.Image:
+    shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
+
+
+def make_folder(root: Path, per_class: int = 4) -> SourceSpec:
+    """Class folders with different PNG images; the seed of each is told by its place."""
+    for s, split in enumerate(("train", "val", "test")):
+        for c, name in enumerate(CLASSES):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(per_class):
+                draw_image(1_000 * s + 100 * c + i).save(folder / f"{i:03d}.png")
+    return SourceSpec("insects", "folder", root, "CC0")
+
+
+def make_parquet(root: Path, per_class: int = 4, names: tuple[str, ...] = CLASSES) -> SourceSpec:
+    for s, split in enumerate(("train", "validation", "test")):
+        images = np.random.default_rng(s).integers(0, 256, (len(names) * per_class, 9, 7, 3), dtype=np.uint8)
+        labels = np.tile(np.arange(len(names)), per_class)
+        dataset = PixelDataset(images, build_rows(labels, content_ids(images), split=split), names)
+        write_shards(root, dataset, prefix=split, shard_bytes=images.nbytes // 2)
+    return SourceSpec("insects", "parquet", root, "CC0")
+
+
+def write_foreign(path: Path, payloads: list[bytes | None], labels: list[int | None]) -> None:
+    """A Parquet file as another tool may have written it: only image and label."""
+    image = [{"bytes": payload, "path": None} for payload in payloads]
+    schema = build_schema(CLASSES, {"label": pa.int64()})
+    pq.write_table(pa.table({"image": image, "label": labels}, schema=schema), path)
+
+
+def encode(image: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
+def test_a_folder_becomes_three_datasets(tmp_path: Path) -> None:
+    splits = read_source(make_folder(tmp_path))
+    assert list(splits) == ["train", "validation", "test"]
+    for s, (split, dataset) in enumerate(splits.items()):
+        assert dataset.class_names == CLASSES
+        assert dataset.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+        assert set(dataset.rows["split"]) == {split}
+        assert dataset.rows["is_generated"].sum() == 0
+        assert dataset.rows["image_id"].to_list() == content_ids(dataset.images)
+        expected = [np.asarray(draw_image(1_000 * s + 100 * c + i)) for c in range(3) for i in range(4)]
+        np.testing.assert_array_equal(dataset.images, np.stack(expected))
+
+
+def test_parquet_of_several_shards_comes_in_stored_order(tmp_path: Path) -> None:
+    splits = read_source(make_parquet(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 6
+    assert splits["train"].labels.tolist() == [0, 1, 2] * 4
+    expected = np.random.default_rng(0).integers(0, 256, (12, 9, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(splits["train"].images, expected)
+
+
+def test_parquet_of_other_tools_with_other_formats(tmp_path: Path) -> None:
+    images = [draw_image(i) for i in range(4)]
+    for split in ("train", "validation", "test"):
+        payloads = [encode(images[0], "PNG"), encode(images[1], "BMP"), encode(images[2], "JPEG")]
+        write_foreign(tmp_path / f"{split}-0.parquet", [*payloads, encode(images[3], "WEBP")], [0, 1, 2, 0])
+    train = read_source(SourceSpec("foreign", "parquet", tmp_path, "CC0"))["train"]
+    np.testing.assert_array_equal(train.images[:2], np.stack([np.asarray(image) for image in images[:2]]))
+    jpeg = np.asarray(Image.open(io.BytesIO(encode(images[2], "JPEG"))))
+    np.testing.assert_array_equal(train.images[2], jpeg)
+
+
+def test_classes_are_relabelled_in_the_given_order(tmp_path: Path) -> None:
+    spec = make_folder(tmp_path)
+    whole, part = read_source(spec)["test"], read_source(spec, classes=["cat", "ant"])["test"]
+    assert part.class_names == ("cat", "ant")
+    np.testing.assert_array_equal(part.images[part.labels == 0], whole.images[whole.labels == 2])
+    np.testing.assert_array_equal(part.images[part.labels == 1], whole.images[whole.labels == 0])
+
+
+@pytest.mark.parametrize("make", [make_folder, make_parquet])
+def test_a_cap_is_seeded_nested_and_blind_to_other_classes(tmp_path: Path, make: object) -> None:
+    spec = make(tmp_path, 20)  # type: ignore[operator]
+
+    def ids(split: str, **options: object) -> list[str]:
+        return read_source(spec, **options)[split].rows["image_id"].to_list()  # type: ignore[arg-type]
+
+    seven = ids("train", per_class=7)
+    assert len(seven) == 21
+    assert seven == ids("train", per_class=7)
+    assert seven == [name for name in ids("train") if name in seven]  # the stored order
+    assert set(ids("train", per_class=3)) < set(seven)
+    assert set(seven) != set(ids("train", per_class=7, seed=1))
+    assert set(ids("train", per_class=7, classes=["cat", "ant"])) < set(seven)
+    assert len(ids("validation", per_class=7)) == 21
+    assert len(ids("test", per_class=7)) == 60
+    assert ids("train", per_class=20) == ids("train", per_class=99) == ids("train")
+
+
+def test_equal_images_get_numbered_ids(tmp_path: Path) -> None:
+    spec = make_folder(tmp_path)
+    for copy in ("001", "003"):
+        draw_image(0).save(tmp_path / "train" / "ant" / f"{copy}.png")
+    draw_image(0).save(tmp_path / "test" / "ant" / "000.png")
+    splits = read_source(spec)
+    first = splits["train"].rows["image_id"][0]
+    assert splits["train"].rows["image_id"].to_list()[:4:2] == [first, splits["train"].rows["image_id"][2]]
+    assert splits["train"].rows["image_id"].to_list()[1:4:2] == [f"{first}-1", f"{first}-2"]
+    assert splits["test"].rows["image_id"][0] == first
+
+
+def test_a_size_brings_mixed_images_together(tmp_path: Path) -> None:
+    make_folder(tmp_path)
+    grey = draw_image(5, "L", (30, 20))
+    grey.save(tmp_path / "train" / "ant" / "000.png")
+    splits = read_source(SourceSpec("insects", "folder", tmp_path, "CC0", 6))
+    assert {dataset.images.shape for dataset in splits.values()} == {(12, 6, 6, 3)}
+    np.testing.assert_array_equal(splits["train"].images[0], np.repeat(convert_image(grey, 6), 3, axis=2))
+
+
+def test_a_size_works_on_stored_parquet(tmp_path: Path) -> None:
+    spec = make_parquet(tmp_path)
+    small = read_source(SourceSpec(spec.name, spec.kind, tmp_path, "CC0", 4))["test"]
+    reference = [convert_image(Image.fromarray(image), 4) for image in read_source(spec)["test"].images]
+    np.testing.assert_array_equal(small.images, np.stack(reference))
+
+
+def test_files_that_are_no_images_are_left_alone(tmp_path: Path) -> None:
+    spec = make_folder(tmp_path)
+    before = hash_source(spec)
+    for name in ("train/.DS_Store", "train/ant/Thumbs.db", "train/ant/.hidden.png", "train/notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert len(read_source(spec)["train"]) == 12
+    assert hash_source(spec) == before
+
+
+@pytest.mark.parametrize("make", [make_folder, make_parquet])
+def test_the_hash_follows_content_but_not_the_place(tmp_path: Path, make: object) -> None:
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")  # type: ignore[operator]
+    assert hash_source(one) == hash_source(two)
+    assert len(hash_source(one)) == 64
+    (tmp_path / "one" / "README.md").write_text("not read", encoding="utf-8")
+    assert hash_source(one) == hash_source(two)
+    path = min(path for path in (tmp_path / "two").rglob("*") if path.suffix in (".png", ".parquet"))
+    content = path.read_bytes()
+    path.write_bytes(content + b"\0")
+    assert hash_source(one) != hash_source(two)
+    path.write_bytes(content)
+    assert hash_source(one) == hash_source(two)
+
+
+def test_the_hash_follows_names(tmp_path: Path) -> None:
+    spec = make_folder(tmp_path)
+    before = hash_source(spec)
+    (tmp_path / "train" / "ant" / "000.png").rename(tmp_path / "train" / "bee" / "zz.png")
+    assert hash_source(spec) != before
+
+
+def test_mistakes_in_a_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
+    def fail(change: Mapping[str, Image.Image | None], message: str, **options: object) -> None:
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        spec = make_folder(root, 2)
+        for name, image in change.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if image is None:
+                path.mkdir()
+            else:
+                image.save(path)
+        with pytest.raises(UserError, match=message):
+            read_source(spec, **options)  # type: ignore[arg-type]
+        assert "\n" not in message
+
+    small, grey = draw_image(0, size=(3, 4)), draw_image(0, "L")
+    differ = "source insects: .*zz.png is {} while .*train/ant/000.png is 7x9 RGB; make them agree or give"
+    fail({"train/bee/zz.png": small}, differ.format("4x3 RGB"))
+    fail({"test/bee/zz.png": grey}, differ.format("7x9 grey"))
+    fail({"train/dog": None}, "source insects: class dog has no images in train")
+    fail({"test/dog/1.png": small}, "source insects: class dog of test is not a class of train")
+    fail({"validation/ant/1.png": small}, "has both validation and val; expected one, with a folder for")
+    fail({"train/ant/1.gif": grey}, "1.gif has a format that is not read; allowed: .png, .jpg, .jpeg, .bmp")
+    fail({"train/ant/more.png": None}, "more.png is a folder in a class folder; images lie directly in their")
+    fail({}, "source insects: unknown class catt; nearest: cat", classes=["ant", "catt"])
+    fail({}, "source insects: class ant is given 2 times; allowed: once", classes=["ant", "ant"])
+    fail({}, "source insects: 1 classes are too few; at least 2 are needed", classes=["ant"])
+    fail({}, "source insects: per_class is 0; allowed: whole numbers from 1", per_class=0)
+
+
+def test_missing_folders_and_splits_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere does not exist; expected train, validation and test in it"):
+        read_source(SourceSpec("x", "folder", tmp_path / "nowhere", "CC0"))
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match="has no folder validation or val; expected one, with a folder for"):
+        read_source(SourceSpec("x", "folder", tmp_path, "CC0"))
+    with pytest.raises(UserError, match=r"has no file train-\*.parquet; expected one or more for each split"):
+        hash_source(SourceSpec("x", "parquet", tmp_path, "CC0"))
+    (tmp_path / "val").mkdir()
+    with pytest.raises(UserError, match="source x: 0 classes are too few; at least 2 are needed"):
+        read_source(SourceSpec("x", "folder", tmp_path, "CC0"))
+
+
+def test_a_split_without_images_is_told(tmp_path: Path) -> None:
+    spec = make_folder(tmp_path)
+    for path in (tmp_path / "val").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(UserError, match="source insects: validation has no images of the classes ant, bee"):
+        read_source(spec)
+
+
+def test_mistakes_in_parquet_are_told(tmp_path: Path) -> None:
+    spec = make_parquet(tmp_path)
+    path = sorted(tmp_path.glob("train-*"))[0]
+    table = pq.read_table(path)
+    text = table.set_column(1, "label", table["label"].cast(pa.string()))
+    cases = [
+        (table.replace_schema_metadata(), r"has no class names \(ClassLabel\) for label in its Hugging Face"),
+        (table.drop(["label"]), "has no column label; it has image.bytes, image.path, split"),
+        (table.rename_columns({"image": "img"}), "has no column image.bytes; it has img.bytes, img.path"),
+        (text, "label is of type string; allowed: integers, named in the metadata"),
+    ]
+    for changed, message in cases:
+        pq.write_table(changed, path)
+        with pytest.raises(UserError, match=message):
+            read_source(spec)
+    make_parquet(tmp_path / "other", names=("ant", "bee", "dog"))
+    path.write_bytes((tmp_path / "other" / path.name).read_bytes())
+    with pytest.raises(UserError, match="has other class names than the first file of its split"):
+        read_source(spec)
+
+
+def test_damage_names_file_and_row(tmp_path: Path) -> None:
+    sound = encode(draw_image(0), "PNG")
+    spec = SourceSpec("x", "parquet", tmp_path, "CC0")
+    path = tmp_path / "train-a.parquet"
+    for split in ("validation", "test"):
+        write_foreign(tmp_path / f"{split}-a.parquet", [sound] * 3, [0, 1, 2])
+    cases: list[tuple[list[bytes | None], list[int | None], str]] = [
+        ([sound, b"no image", sound], [0, 1, 2], "row 1: not a readable image"),
+        ([sound, None, sound], [0, 1, 2], "row 1: there are no image bytes"),
+        ([sound, sound[:-20], sound], [0, 1, 2], "row 1: not a readable image .*cut off"),
+        ([sound] * 3, [0, 1, -1], "row 2: label -1 is not in 0 to 2"),
+        ([sound] * 3, [0, 3, 1], "row 1: label 3 is not in 0 to 2"),
+        ([sound] * 3, [0, None, 1], "row 1: label None is not in 0 to 2"),
+    ]
+    for payloads, labels, message in cases:
+        write_foreign(path, payloads, labels)
+        with pytest.raises(DamagedData, match=f"^{path}, {message}"):
+            read_source(spec)
+    folder = make_folder(tmp_path / "folder")
+    (tmp_path / "folder" / "train" / "bee" / "002.png").write_bytes(sound[:60])
+    with pytest.raises(DamagedData, match="train/bee/002.png: not a readable image .*cut off"):
+        read_source(folder)
+
+
+def test_a_description_is_read_relative_to_itself(tmp_path: Path) -> None:
+    path = tmp_path / "sources" / "birds.yaml"
+    path.parent.mkdir()
+    path.write_text("kind: folder\npath: ../images\nlicence: CC0\nsize: 32\n", encoding="utf-8")
+    assert load_source_spec(path) == SourceSpec("birds", "folder", tmp_path / "images", "CC0", 32)
+    path.write_text("kind: parquet\npath: /data/birds\nlicence: CC0\n", encoding="utf-8")
+    assert load_source_spec(path) == SourceSpec("birds", "parquet", Path("/data/birds"), "CC0", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("licens: MIT\n", ": unknown key licens; nearest: licence$"),
+        ("kind: folder\npath: a\n", ": key licence is None; expected a text$"),
+        ("kind: folder\npath: a\nlicence: no\n", ": key licence is False; expected a text$"),
+        ("kind: zip\npath: a\nlicence: MIT\n", ": kind zip is unknown; allowed: folder, parquet$"),
+        ("kind: folder\nkind: folder\n", ": key kind is given 2 times; allowed: once$"),
+        ("kind: folder\npath: a\nlicence: M\nsize: 0\n", ": size is 0; allowed: a whole number of pixels"),
+        ("kind: folder\npath: a\nlicence: M\nsize: yes\n", ": size is True; allowed: a whole number of"),
+        ("kind: folder\npath: [a\n", ", line 3: not valid YAML"),
+        ("- kind\n", ": expected keys and values; allowed keys: kind, path, licence, size$"),
+        ("", ": expected keys and values"),
+    ],
+)
+def test_mistakes_in_a_description_are_told(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "birds.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=f"^{path}{message}"):
+        load_source_spec(path)
+
+
+def test_a_description_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="birds.yaml does not exist; expected the description of a source$"):
+        load_source_spec(tmp_path / "birds.yaml")
+    (tmp_path / "birds.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(UserError, match="birds.yaml: not valid YAML"):
+        load_source_spec(tmp_path / "birds.yaml")

@@ -1,0 +1,81 @@
+"""Charts: well-formed, themed by the page, told in words, and the same bytes every time."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses
+
+LOSSES = [1.0, 0.6, 0.4, 0.35]
+
+
+def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) -> dict[str, Any]:
+    spread = {"estimate": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.012, "standard_error": 0.005}
+    return {"arm": name, "kind": kind, "same_as": same_as, "accuracy": spread}
+
+
+ARMS = [
+    make_arm("real", "baseline", 0.80),
+    make_arm("augmented", "baseline", 0.82),
+    make_arm("expanded", "expanded", 0.84),
+    make_arm("class_weighted", "baseline", 0.80, "real"),
+]
+
+
+def draw(width: int, arms: list[dict[str, Any]] = ARMS) -> str:
+    return draw_arms(arms, challenger="expanded", baseline="augmented", confidence=0.95, width=width)
+
+
+def read_texts(svg: str) -> list[str]:
+    return [str(element.text) for element in ElementTree.fromstring(svg).iter("text")]
+
+
+@pytest.mark.parametrize("svg", [draw(WIDE), draw(NARROW), draw_losses(LOSSES, 20, width=WIDE)])
+def test_a_chart_is_a_themed_picture_with_words(svg: str) -> None:
+    root = ElementTree.fromstring(svg)
+    assert root.attrib["role"] == "img"
+    assert len([root.findtext("title"), root.findtext("desc")]) == 2 and root.findtext("desc")
+    assert "var(--" in svg and "currentColor" in svg
+    assert not re.search(r"#[0-9a-f]{6}\b", svg.replace('href="#', "")), "a colour that no theme changes"
+    assert "http" not in svg and "font-family" not in svg and "<style" not in svg
+
+
+def test_arms_are_sorted_marked_and_not_shown_twice() -> None:
+    names = [text for text in read_texts(draw(WIDE)) if text in {arm["arm"] for arm in ARMS}]
+    assert names == ["real", "augmented", "expanded"], "drawn from the bottom up"
+    assert "84.0 · challenger" in read_texts(draw(NARROW)) and "82.0 · best baseline" in read_texts(draw(WIDE))
+    assert "expanded (expanded, challenger): 84.0 %, 83.0 to 85.2" in draw(WIDE)
+
+
+def test_odd_names_neither_break_the_markup_nor_the_layout() -> None:
+    arms = [make_arm("<b>$x$</b>", "baseline", 0.7), make_arm("n" * 200, "expanded", 0.9)]
+    svg = draw_arms(arms, challenger="n" * 200, baseline="<b>$x$</b>", confidence=0.9, width=WIDE)
+    assert "<b>$x$</b>" in read_texts(svg)
+    assert max(len(text) for text in read_texts(svg)) < 40
+
+
+def test_equal_arms_without_spread_are_drawn() -> None:
+    flat = {"estimate": 1.0, "low": 1.0, "high": 1.0, "standard_error": 0.0}
+    arms = [
+        make_arm("real", "baseline", 1.0) | {"accuracy": flat},
+        make_arm("more", "expanded", 1.0) | {"accuracy": flat},
+    ]
+    svg = draw_arms(arms, challenger="more", baseline="real", confidence=0.95, width=NARROW)
+    assert "nan" not in svg and "100.0 · challenger" in read_texts(svg)
+
+
+def test_the_loss_curve_ends_at_its_last_value() -> None:
+    svg = draw_losses(LOSSES, 20, width=NARROW)
+    assert "From 1 at step 20 to 0.35 at step 80." in svg and "0.35" in read_texts(svg)
+
+
+def test_same_figures_give_the_same_bytes_and_charts_share_no_ids() -> None:
+    assert draw(WIDE) == draw(WIDE) and draw_losses(LOSSES, 20, width=WIDE) == draw_losses(LOSSES, 20, width=WIDE)
+    ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in (draw(WIDE), draw(NARROW), draw_losses(LOSSES, 5, width=WIDE))]
+    assert sum(map(len, ids)) == len({name for group in ids for name in group})
+    for target in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', draw(WIDE)):
+        assert "".join(target) in ids[0]

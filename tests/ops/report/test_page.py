@@ -1,0 +1,297 @@
+"""The report says the verdict first, needs nothing but itself, escapes what users name, and repeats byte for byte."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ops.datasets.index import locate_rows, write_index
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from ops.recipe.schema import ReportSettings
+from ops.recipe.stages import STAGES
+from ops.report.page import collect_facts, format_duration, format_points, order_arms, render_page
+from ops.report.sheets import encode_sheet, to_data_uri
+from ops.stage import MANIFEST
+from ops.storage import write_json
+from ops.verdict.evaluation_log import Evaluation, append_evaluation
+from ops.workspace import Workspace
+
+SENTENCE = "Expansion helps: grown beats flipped, the best arm without generated data, by 2.0 points."
+CLASSES = ["Boot", "<b>Coat</b> & 'hat'"]
+PICTURE = {"uri": to_data_uri(encode_sheet(np.zeros((4, 4, 1), np.uint8))), "width": 56, "height": 56, "count": 2}
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+def make_interval(estimate: float, reach: float = 0.01) -> dict[str, float]:
+    return {"estimate": estimate, "low": estimate - reach, "high": estimate + reach, "standard_error": reach / 2}
+
+
+def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) -> dict[str, Any]:
+    return {
+        "arm": name, "kind": kind, "same_as": same_as, "validation": accuracy + 0.01, "per_seed": [accuracy] * 2,
+        "accuracy": make_interval(accuracy), "balanced_accuracy": make_interval(accuracy - 0.02),
+    }  # fmt: skip
+
+
+def make_verdict() -> dict[str, Any]:
+    return {
+        "decision": "helps", "sentence": SENTENCE, "confidence": 0.95, "resamples": 1000, "challenger": "grown",
+        "baseline": "flipped", "chosen_on": "validation", "seeds": 2, "test_images": 4000,
+        "smallest_detectable_effect": 0.0123, "worst_class": CLASSES[1],
+        "arms": [
+            make_arm("real", "baseline", 0.80), make_arm("flipped", "baseline", 0.82),
+            make_arm("grown", "expanded", 0.84), make_arm("weighted", "baseline", 0.80, "real"),
+        ],
+        "contrasts": [
+            {"arm": "grown", "against": "flipped", "role": "decisive", "difference": make_interval(0.02)},
+            {"arm": "grown", "against": "real", "role": "condition", "difference": make_interval(0.04)},
+        ],
+        "per_class": [
+            {"label": 0, "name": CLASSES[0], "images": 2000, "baseline": 0.8, "challenger": 0.85,
+             "difference": make_interval(0.05)},
+            {"label": 1, "name": CLASSES[1], "images": 0, "baseline": None, "challenger": None, "difference": None},
+        ],
+    }  # fmt: skip
+
+
+def make_facts() -> dict[str, Any]:
+    counts = {"real": 25, "wanted": 50, "drawn": 100}
+    return {
+        "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(),
+        "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
+        "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
+                     {"name": CLASSES[1], "real": PICTURE, "generated": None}],
+        "nearest": [{"picture": PICTURE, "distance": 0.512, "name": CLASSES[0], "train_name": CLASSES[1]}],
+        "filter": {"min_train_distance": 0.5},
+        "funnel": {"generated": 200, "accepted": 97, "reasons": {"wrong_label": 90, "surplus": 20}},
+        "plan": [{"name": CLASSES[0], **counts, "accepted": 50, "shortfall": 0},
+                 {"name": CLASSES[1], **counts, "accepted": 47, "shortfall": 3}],
+        "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
+                      "precision": "fp32"},
+        "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
+        "sampler": {"solver": "heun", "steps": 2},
+        "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
+                   "passed": True},
+        "scorer": {"cross_fitted_accuracy": 0.93, "temperature": 1.4, "negative_log_likelihood": 0.21},
+        "seconds": {"real_images": 0.4, "generator": 71.0},
+        "fingerprints": {"real_images": {"version": 1, "fingerprint": "ab" * 32, "content": "cd" * 32}},
+        "environment": {"cpu": "a processor", "python": "3.11.7", "libraries": {"torch": "2.13.0"}},
+    }  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """What a browser would see: tags in order with attributes, headings' levels, and whether tags are closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.style = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "style":
+            self.style += data
+
+    def find(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render_page(make_facts())
+
+
+def test_nothing_outside_the_page_is_asked_for(page: str) -> None:
+    reader = Reader(page)
+    assert reader.open == []
+    assert not {"script", "iframe", "object", "base", "form"} & {tag for tag, _ in reader.tags}
+    for tag, attributes in reader.tags:
+        for name in ("src", "href", "srcset", "action", "data", "poster", "xlink:href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), f"<{tag} {name}={value}>"
+        # Clip paths of the charts point into the page; nothing else may be a url().
+        assert all(
+            target.startswith("#")
+            for target in re.findall(r"url\(([^)]*)", " ".join(filter(None, attributes.values())))
+        )
+    assert "url(" not in reader.style and "@import" not in reader.style and "://" not in page
+
+
+def test_the_verdict_comes_first(page: str) -> None:
+    reader = Reader(page)
+    assert page.index("</span> Helps</p>") < page.index(SENTENCE) < page.index("<table")
+    assert page.count(f"<h1>{SENTENCE}</h1>") == 1
+    levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+
+
+def test_people_who_do_not_see_are_told_the_same(page: str) -> None:
+    reader = Reader(page)
+    assert reader.find("html")[0]["lang"] == "en"
+    assert reader.find("img") and all(image.get("alt") for image in reader.find("img"))
+    charts = [svg for svg in reader.find("svg") if svg.get("aria-hidden") != "true"]
+    ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
+    assert len(charts) == 4 and len(ids) == len(set(ids))
+    labels = [element["aria-labelledby"] for _, element in reader.tags if element.get("aria-labelledby")]
+    assert all(set(str(label).split()) <= set(ids) for label in labels)
+    assert len(reader.find("caption")) == len(reader.find("table"))
+    assert all("scope" in header for header in reader.find("th"))
+
+
+def test_names_are_escaped(page: str) -> None:
+    assert "<b>Coat" not in page
+    assert "&lt;b&gt;Coat&lt;/b&gt; &amp; &#39;hat&#39;" in page
+
+
+def test_colours_contrast_enough() -> None:
+    style = Reader(render_page(make_facts())).style
+    themes = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in style.split(":root {")[1:]]
+    themes = [theme for theme in themes if theme]
+    assert len(themes) == 2, "light and dark"
+    for theme in themes:
+        for name in ("ink", "muted", "baseline", "expanded", "gain", "loss", "unclear"):
+            assert measure_contrast(theme[name], theme["paper"]) >= 4.5, name
+        for name in ("gain", "loss", "unclear"):
+            assert measure_contrast(theme["badge-ink"], theme[name]) >= 4.5, name
+        assert measure_contrast(theme["ink"], theme["panel"]) >= 4.5
+
+
+def measure_contrast(one: str, other: str) -> float:
+    """WCAG 2 contrast ratio of two #rrggbb colours."""
+    levels = []
+    for colour in (one, other):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        levels.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(levels) + 0.05) / (min(levels) + 0.05)
+
+
+def test_same_facts_give_the_same_bytes(page: str) -> None:
+    assert render_page(copy.deepcopy(make_facts())) == page
+
+
+def test_an_alias_follows_its_arm_and_says_whose_it_is(page: str) -> None:
+    assert [arm["arm"] for arm in order_arms(make_verdict()["arms"])] == ["grown", "flipped", "real", "weighted"]
+    assert "= real <small>not trained" in page
+
+
+def test_what_is_not_there_is_said() -> None:
+    facts = make_facts() | {"seconds": {}, "nearest": [], "losses": {"every": 0, "loss": []}}
+    facts["verdict"]["smallest_detectable_effect"] = None
+    facts["verdict"]["decision"] = "no evidence"
+    page = render_page(facts)
+    assert "cannot be said" in page and "No evidence</p>" in page
+    assert "Time per stage" not in page and "Too few steps" in page and "No generated image was accepted" in page
+
+
+def test_counts_and_shortfall_are_shown(page: str) -> None:
+    assert "<dt>evaluations on this test set so far</dt><dd>3</dd>" in page
+    assert "3 of 100 planned images are missing" in page
+    assert "growset run tiny" in page and "dvc repro report@tiny" in page and "ab" * 32 in page
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((0.012, 0.007, 0.018), "+1.2 (+0.7 to +1.8)"),
+        ((-0.012, -0.018, 0.0004), "−1.20 (−1.80 to +0.04)"),
+        ((0.0, 0.0, 0.0), "0.0 (0.0 to 0.0)"),
+    ],
+)
+def test_points_never_round_a_bound_to_zero(values: tuple[float, float, float], text: str) -> None:
+    assert format_points(dict(zip(("estimate", "low", "high"), values, strict=True))) == text
+
+
+def test_durations_read_like_durations() -> None:
+    assert [format_duration(s) for s in (4.21, 185, 4321)] == ["4.2 s", "3 min 05 s", "1 h 12 min"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Outputs of the stages in little: random images, and no test images at all, for the report needs none."""
+    workspace, random = Workspace(tmp_path), np.random.default_rng(0)
+    folder = {stage: workspace.output("tiny", stage) for stage in STAGES}
+    images = random.integers(0, 256, (12, 8, 8, 3), np.uint8)
+    train = PixelDataset(
+        images[:4], build_rows([0, 0, 1, 1], [f"r{i}" for i in range(4)], split="train"), tuple(CLASSES)
+    )
+    rows = build_rows([0] * 4 + [1] * 4, [f"g{i}" for i in range(8)], split="train", is_generated=True)
+    write_shards(folder["real_images"], train, prefix="train")
+    shards = write_shards(
+        folder["generated_images"], PixelDataset(images[4:], rows, tuple(CLASSES)), prefix="generated"
+    )
+    index = locate_rows(shards).with_columns(
+        keep=pl.Series([True, True, False, True] + [False] * 4),
+        train_distance=pl.Series([0.9, 0.6, 0.1, 0.7] + [1.0] * 4),
+        nearest_train_id=pl.Series(["r3", "r0", "r0", "r1"] + ["r2"] * 4),
+    )
+    write_index(folder["accepted_images"] / "index.parquet", index)
+    facts = make_facts()
+    classes = [{key: entry[key] for key in ("name", "real", "wanted", "drawn")} for entry in facts["plan"]]
+    write_json(folder["expansion_plan"] / "plan.json", {"classes": classes})
+    write_json(folder["verdict"] / "verdict.json", facts["verdict"])
+    write_json(folder["generator"] / "losses.json", facts["losses"])
+    write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
+    metrics = {
+        "real_images": {"class_names": CLASSES, "train": 4, "validation": 4, "test": 4},
+        "mixed_dataset": facts["mix"], "scorer": facts["scorer"], "generator": facts["generator"],
+        "accepted_images": {"generated": 8, "accepted": 3, "rejected_wrong_label": 5, "rejected_surplus": 0},
+    }  # fmt: skip
+    settings = {"accepted_images": {"filter": facts["filter"]}, "generator": {"generator": {"kind": "flow"}},
+                "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
+    for stage in STAGES["report"].inputs:
+        write_json(folder[stage] / MANIFEST, {
+            "version": 1, "fingerprint": stage, "content": stage, "metrics": metrics.get(stage, {}),
+            "settings": settings.get(stage, {}), "environment": facts["environment"],
+        })  # fmt: skip
+    for expansion in ("tiny", "other", "tiny"):
+        append_evaluation(workspace.evaluations, Evaluation("2026-01-01", expansion, "test", "f", ["real"], [0], 4))
+    write_json(workspace.timings("tiny"), {"scorer": 2.0, "real_images": 1.0, "report": 9.0})
+    return workspace
+
+
+def test_facts_are_what_the_stages_wrote(workspace: Workspace) -> None:
+    inputs = {stage: workspace.output("tiny", stage) for stage in STAGES["report"].inputs}
+    facts = collect_facts(workspace, "tiny", inputs, ReportSettings(examples_per_class=2))
+    assert facts["evaluations"] == 2
+    assert list(facts["seconds"].items()) == [("real_images", 1.0), ("scorer", 2.0)]
+    assert [(row["accepted"], row["shortfall"]) for row in facts["plan"]] == [(3, 47), (0, 50)]
+    assert [(pair["distance"], pair["train_name"]) for pair in facts["nearest"]] == [
+        (0.6, CLASSES[0]), (0.7, CLASSES[0]), (0.9, CLASSES[1]),
+    ]  # fmt: skip
+    assert facts["examples"][0]["generated"]["count"] == 2 and facts["examples"][1]["generated"] is None
+    assert facts["funnel"]["reasons"] == {"wrong_label": 5, "surplus": 0}
+    assert list(facts["fingerprints"]) == list(STAGES["report"].inputs)
+    json.dumps(facts, allow_nan=False)
+    assert SENTENCE in render_page(facts)
+
+
+def test_no_stage_needs_to_have_been_run_here(workspace: Workspace) -> None:
+    workspace.timings("tiny").unlink()
+    workspace.evaluations.unlink()
+    inputs = {stage: workspace.output("tiny", stage) for stage in STAGES["report"].inputs}
+    facts = collect_facts(workspace, "tiny", inputs, ReportSettings())
+    assert (facts["seconds"], facts["evaluations"]) == ({}, 0)
