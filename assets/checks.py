@@ -1,5 +1,7 @@
 """Asset checks: `ops.checks` with a Dagster face. Blocking ones are errors, the others warnings."""
 
+import warnings
+
 import dagster as dg
 
 from assets.outcome import describe_metrics, growset_errors
@@ -31,5 +33,7 @@ def build_check(check: Check, partitions: dg.PartitionsDefinition) -> dg.AssetCh
 
 
 def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """All checks."""
-    return [build_check(check, partitions) for check in CHECKS]
+    """All checks. Dagster calls `partitions_def` on a check a preview on every one of them; once is known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [build_check(check, partitions) for check in CHECKS]

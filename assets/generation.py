@@ -20,9 +20,7 @@ STAGE = "generated_images"
     out=dg.DynamicOut(int),
     description="How many slices have work.",
 )
-def plan_generation(
-    context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain]
-) -> Iterator[dg.DynamicOutput[int]]:
+def plan_generation(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain]) -> Iterator[dg.DynamicOutput[int]]:
     from ops.chain.generated import plan_slices
 
     with growset_errors():
@@ -47,18 +45,14 @@ def draw_slice(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], i
     pool=COMPUTE_POOL,
     description="Assemble the pieces into one dataset.",
 )
-def collect_slices(
-    context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], drawn: list[int]
-) -> dg.Output[None]:
+def collect_slices(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], drawn: list[int]) -> dg.Output[None]:
     with growset_errors():
         outcome = chain.with_default_sink(context.log.info).run(context.partition_key, STAGE)
     metadata = {**describe_outcome(outcome, LOOKS[STAGE].pictures), "drawn_now": sum(drawn)}
     return dg.Output(None, metadata=metadata, data_version=data_version(outcome))
 
 
-def build_generated_images(
-    partitions: dg.PartitionsDefinition, versions: Mapping[str, int]
-) -> dg.AssetsDefinition:
+def build_generated_images(partitions: dg.PartitionsDefinition, versions: Mapping[str, int]) -> dg.AssetsDefinition:
     """The graph-backed asset."""
     look = LOOKS[STAGE]
 

@@ -19,9 +19,7 @@ def build_published_dataset(partitions: dg.PartitionsDefinition) -> dg.AssetsDef
         kinds={"parquet", "dvc", "huggingface"},
         pool="dvc",
     )
-    def published_dataset(
-        context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]
-    ) -> dg.MaterializeResult:
+    def published_dataset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
         from ops.publishing import publish
 
         with growset_errors():
@@ -35,8 +33,6 @@ def build_published_dataset(partitions: dg.PartitionsDefinition) -> dg.AssetsDef
         }
         if done.tag:
             metadata["tag"] = done.tag
-        return dg.MaterializeResult(
-            metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32])
-        )
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32]))
 
     return published_dataset

@@ -25,47 +25,61 @@ class Look:
 LOOKS: dict[str, Look] = {
     "real_images": Look(
         "The source's labelled images: train, validation and test as Parquet.",
-        "data", frozenset({"parquet"}), ("contact_sheet.png",),
+        "data",
+        frozenset({"parquet"}),
+        ("contact_sheet.png",),
     ),
     "expansion_plan": Look("How many images each class gets.", "data", frozenset({"json"})),
     "scorer": Look(
         "Cross-fitted classifier on real training images; judges generated ones.",
-        "data", frozenset({"pytorch"}),
+        "data",
+        frozenset({"pytorch"}),
     ),
     "generator": Look(
         "Class-conditional rectified flow, trained on the real training images.",
-        "generator", frozenset({"pytorch"}), ("samples-*.png",),
+        "generator",
+        frozenset({"pytorch"}),
+        ("samples-*.png",),
     ),
     "generator_onnx": Look(
         "The generator as a directory that plain ONNX Runtime runs; parity with the eager sampler is checked.",
-        "generator", frozenset({"onnx"}),
+        "generator",
+        frozenset({"onnx"}),
     ),
     "generated_images": Look(
         "All planned draws, byte for byte the same however the work was split.",
-        "dataset", frozenset({"onnx", "parquet"}), ("contact_sheet.png",),
+        "dataset",
+        frozenset({"onnx", "parquet"}),
+        ("contact_sheet.png",),
     ),
     "accepted_images": Look(
         "Which generated images are kept, and for each rejected one why.",
-        "dataset", frozenset({"polars", "parquet"}), ("accepted.png",),
+        "dataset",
+        frozenset({"polars", "parquet"}),
+        ("contact_sheet.png",),
     ),
     "mixed_dataset": Look(
         "Real and accepted images with their weights (AdaInf's N and β).",
-        "dataset", frozenset({"polars", "parquet"}),
+        "dataset",
+        frozenset({"polars", "parquet"}),
     ),
     "baseline_classifiers": Look(
         "The arms without generated images: equal steps, paired seeds, settings chosen on validation.",
-        "evidence", frozenset({"pytorch"}),
+        "evidence",
+        frozenset({"pytorch"}),
     ),
     "expanded_classifiers": Look(
         "The arms on the mixed dataset, trained under the same rules.",
-        "evidence", frozenset({"pytorch"}),
+        "evidence",
+        frozenset({"pytorch"}),
     ),
     "verdict": Look(
         "Helps, no evidence or hurts: crossed bootstrap over test images and seeds.",
-        "evidence", frozenset({"numpy"}),
+        "evidence",
+        frozenset({"numpy"}),
     ),
     "report": Look("One HTML page, verdict first.", "evidence", frozenset({"html"})),
-}  # fmt: skip
+}
 
 
 def build_stage_asset(

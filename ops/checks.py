@@ -56,7 +56,7 @@ def splits_are_disjoint(folders: Folders) -> Finding:
     rows = pl.concat(read_rows(find_shards(folders("real_images"), s)) for s in ("train", "validation", "test"))
     content = rows.with_columns(content=pl.col("image_id").str.split("-").list.first())
     shared = content.group_by("content").agg(splits=pl.col("split").n_unique()).filter(pl.col("splits") > 1)
-    example = "" if shared.is_empty() else f", e.g. {shared['content'].min()}"
+    example = "" if shared.is_empty() else f", e.g. {shared['content'].sort()[0]}"
     return Finding(
         shared.is_empty(), f"{len(shared)} images are in more than one split{example}", {"shared_images": len(shared)}
     )
@@ -107,9 +107,10 @@ def quota_is_filled(folders: Folders) -> Finding:
     short = metrics["shortfall_by_class"]
     named = "".join(f"; {name} lacks {count}" for name, count in short.items())
     return Finding(
-        not short, f"{metrics['accepted']} accepted, {metrics['shortfall']} too few{named}",
+        not short,
+        f"{metrics['accepted']} accepted, {metrics['shortfall']} too few{named}",
         {"shortfall": metrics["shortfall"], "accepted": metrics["accepted"]},
-    )  # fmt: skip
+    )
 
 
 def something_was_accepted(folders: Folders) -> Finding:
@@ -119,9 +120,10 @@ def something_was_accepted(folders: Folders) -> Finding:
     plan = read_json(folders("expansion_plan") / "plan.json")
     empty = [entry["name"] for i, entry in enumerate(plan["classes"]) if entry["wanted"] and i not in kept]
     return Finding(
-        not empty, f"{len(empty)} classes have no accepted image{': ' + ', '.join(empty) if empty else ''}",
+        not empty,
+        f"{len(empty)} classes have no accepted image{': ' + ', '.join(empty) if empty else ''}",
         {"empty_classes": len(empty)},
-    )  # fmt: skip
+    )
 
 
 def mixture_holds_no_evaluation_images(folders: Folders) -> Finding:

@@ -52,9 +52,9 @@ def map_processes(
 ) -> Iterator[Result]:
     """`work(task)` for each task in up to `workers` processes; results come as they finish, in any order.
 
-    `work` must be importable; `share` is sent once to each worker. With one worker the tasks run here, on one
-    thread, so that results do not depend on where they ran. An exception in a task is raised here, after the
-    pool has been shut down. `uses_torch=False` spares the workers torch's import.
+    `work` must be importable; `share` is sent once to each worker. A task computes on one thread, also when
+    there is one worker and it runs here: results must not depend on how many ran side by side. An exception in
+    a task is raised here, after the pool has been shut down. `uses_torch=False` spares the workers torch's import.
     """
     pending = list(tasks)
     workers = max(1, min(workers, len(pending)))
@@ -63,7 +63,7 @@ def map_processes(
         return
     # Forked workers inherit locks and thread pools of the libraries loaded here; spawned ones do not.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (workers, share, uses_torch)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (share, uses_torch)) as pool:
         futures = [pool.submit(work, task) for task in pending]
         try:
             for future in as_completed(futures):
@@ -97,7 +97,7 @@ def _set_threads(threads: int) -> int:
     return before
 
 
-def _start_worker(processes: int, share: dict[str, Any], uses_torch: bool) -> None:
+def _start_worker(share: dict[str, Any], uses_torch: bool) -> None:
     if uses_torch:
-        use_threads(processes)
+        _set_threads(1)
     _shared.update(share)

@@ -19,9 +19,15 @@ class Progress:
     """
 
     def __init__(
-        self, sink: Sink, label: str, total: int, unit: str, *, interval: float = 2.0,
+        self,
+        sink: Sink,
+        label: str,
+        total: int,
+        unit: str,
+        *,
+        interval: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.sink, self.label, self.total, self.unit = sink, label, total, unit
         self.interval, self.clock = interval, clock
         self.started = self.reported = clock()
@@ -38,4 +44,6 @@ class Progress:
         rate = (done - self.first) / max(now - self.started, 1e-9)
         eta = f", {(self.total - done) / rate:.0f} s left" if rate > 0 and done < self.total else ""
         extra = "".join(f", {name} {value:g}" for name, value in counts.items())
-        self.sink(f"{self.label}: {done}/{self.total} {self.unit}, {rate:.1f}/s{eta}{extra}")
+        self.sink(
+            f"{self.label}: {done}/{self.total} {self.unit}, {rate:{'.3g' if rate < 999 else '.0f'}}/s{eta}{extra}"
+        )

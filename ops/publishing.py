@@ -23,7 +23,7 @@ from ops.datasets.sources import load_source_spec
 from ops.errors import EnvironmentFault, UserError
 from ops.recipe.fingerprints import hash_json
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import PUBLISHED_INPUTS
+from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 from ops.report.card import render_card
 from ops.stage import describe_output, is_intact, read_manifest
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
@@ -49,19 +49,20 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
     """Build, track, push, verify; commit and tag if the recipe says so."""
     recipe = workspace.load_recipe(expansion)
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
-    identity = {"stage": "published_dataset", "fingerprint": hash_json(inputs), "inputs": inputs}
+    fingerprint = hash_json(inputs)
     target = workspace.published(expansion)
     recover_folder(target)
-    reused = is_intact(target, identity["fingerprint"])
+    reused = is_intact(target, fingerprint)
     if not reused:
-        staged = workspace.staging(identity["fingerprint"]) / "published"
+        staged = workspace.staging(fingerprint) / "published"
         if staged.exists():
             shutil.rmtree(staged)
         staged.mkdir(parents=True)
+        identity = {"stage": PUBLISHED, "fingerprint": fingerprint, "inputs": inputs}
         metrics = build_dataset(workspace, expansion, recipe, staged)
         write_json(staged / MANIFEST, describe_output(staged, identity, metrics))
         replace_folder(staged, target)
-        shutil.rmtree(workspace.staging(identity["fingerprint"]))
+        shutil.rmtree(workspace.staging(fingerprint))
     pointer = track(workspace.root, target)
     remote = default_remote(workspace.root)
     sent = 0
@@ -90,9 +91,11 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         write_shards(folder / "data", dataset, prefix=split)
     verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
     write_json(folder / "verdict.json", verdict)
-    table = train.rows.group_by("label").agg(
-        real=(~pl.col("is_generated")).sum(), generated=pl.col("is_generated").sum()
-    ).sort("label")  # fmt: skip
+    table = (
+        train.rows.group_by("label")
+        .agg(real=(~pl.col("is_generated")).sum(), generated=pl.col("is_generated").sum())
+        .sort("label")
+    )
     card = render_card(
         expansion=expansion,
         licence=load_source_spec(workspace.source_path(recipe.source)).licence,
@@ -121,8 +124,14 @@ def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> s
     _stage_entries(root, "params.yaml", "source_versions", {expansion})
     if not _git(root, "diff", "--cached", "--name-only").split():
         return None
-    version = 1 + max((int(match[1]) for tag in _git(root, "tag", "--list", f"{expansion}/v*").split()
-                       if (match := re.fullmatch(rf"{re.escape(expansion)}/v(\d+)", tag))), default=0)  # fmt: skip
+    version = 1 + max(
+        (
+            int(match[1])
+            for tag in _git(root, "tag", "--list", f"{expansion}/v*").split()
+            if (match := re.fullmatch(rf"{re.escape(expansion)}/v(\d+)", tag))
+        ),
+        default=0,
+    )
     tag = f"{expansion}/v{version}"
     _git(root, "commit", "--message", f"Publish {tag}")
     _git(root, "tag", tag)
@@ -149,9 +158,7 @@ def _prefix(root: Path) -> str:
 
 
 def _git(root: Path, *arguments: str, text: str | None = None) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], input=text, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["git", "-C", str(root), *arguments], input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EnvironmentFault(f"git {arguments[0]} failed in {root}: {done.stderr.strip()}")
     return done.stdout

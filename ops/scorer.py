@@ -75,9 +75,13 @@ def train_fold(fold: int) -> FoldResult:
         torch.from_numpy(images[inside]), torch.from_numpy(labels[inside]), np.ones(inside.sum()), classes
     )
     model = train(
-        data, shared("arm"), settings,
-        learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, seed=seed + fold,
-    )  # fmt: skip
+        data,
+        shared("arm"),
+        settings,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        seed=seed + fold,
+    )
     logits = predict(model, torch.from_numpy(images[~inside]), precision=settings.precision).numpy()
     return FoldResult(fold, model.state_dict(), np.flatnonzero(~inside), logits)
 
@@ -89,18 +93,22 @@ def train_folds(
     from ops.recipe.schema import Arm
 
     share = {
-        "images": images, "labels": labels, "classes": classes, "seed": seed,
+        "images": images,
+        "labels": labels,
+        "classes": classes,
+        "seed": seed,
         "folds": assign_folds(labels, settings.folds, seed),
         "arm": Arm(augmentation="flip_crop"),  # trained as the arm `augmented` is
         "settings": settings,
-    }  # fmt: skip
+    }
     workers = worth_workers(workers, settings.folds * settings.steps * settings.batch_size, WORKER_SHARE)
     results = map_processes(train_fold, range(settings.folds), workers=workers, share=share)
     return sorted(results, key=lambda result: result.fold)
 
 
-def save_scorer(folder: Path, results: list[FoldResult], settings: ScorerSettings, labels: np.ndarray, classes: int,
-                channels: int) -> dict[str, float]:  # fmt: skip
+def save_scorer(
+    folder: Path, results: list[FoldResult], settings: ScorerSettings, labels: np.ndarray, classes: int, channels: int
+) -> dict[str, float]:
     """Write scorer.safetensors and config.json; returns the cross-fitted accuracy, temperature and loss."""
     logits = np.empty((len(labels), classes), np.float32)
     for result in results:

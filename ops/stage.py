@@ -38,13 +38,14 @@ class Runtime:
     workers: int = field(default_factory=available_cores)
     batch_size: int = 64
     sink: Sink = ignore
+    report_every: float = 15.0  # seconds between progress lines
 
     @property
     def has_sink(self) -> bool:
         return self.sink is not ignore
 
     def progress(self, label: str, total: int, unit: str) -> Progress:
-        return Progress(self.sink, label, total, unit)
+        return Progress(self.sink, label, total, unit, interval=self.report_every)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class Outcome:
 Builder = Callable[[StageRun], dict[str, Any]]
 
 
-def identify(workspace: Workspace, recipe: Recipe, expansion: str, stage: str, source: str | None = None) -> dict[str, Any]:
+def identify(
+    workspace: Workspace, recipe: Recipe, expansion: str, stage: str, source: str | None = None
+) -> dict[str, Any]:
     """Fingerprint of a stage, with the settings, version and input contents it follows from.
 
     `source` is the content hash of the source and belongs to the first stage only. DamagedData or
@@ -88,6 +91,8 @@ def identify(workspace: Workspace, recipe: Recipe, expansion: str, stage: str, s
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in STAGES[stage].inputs}
     if source is not None:
         inputs["source"] = source
+    if STAGES[stage].names_expansion:
+        inputs["expansion"] = expansion
     settings, version = stage_settings(recipe, stage), workspace.stage_version(stage)
     return {
         "stage": stage,
@@ -108,10 +113,10 @@ def materialize(
     """
     recipe = workspace.load_recipe(expansion)
     target = workspace.output(expansion, stage)
-    recover_folder(target)
     identity = identify(workspace, recipe, expansion, stage, source)
     fingerprint = identity["fingerprint"]
     with _exclusive(workspace, expansion, stage):
+        recover_folder(target)
         if is_intact(target, fingerprint):
             return Outcome(read_manifest(target), target, 0.0, reused=True)
         scratch = workspace.staging(fingerprint)
@@ -121,18 +126,29 @@ def materialize(
             shutil.rmtree(copied) if copied.exists() else None
             shutil.copytree(workspace.output(twin, stage), copied)
             replace_folder(copied, target)
+            shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, time.monotonic() - started, True, twin)
         out = scratch / "out"
         out.mkdir(parents=True, exist_ok=True)
+        for torn in out.rglob(".*.tmp"):  # what a killed process was writing
+            torn.unlink()
         run = StageRun(
-            workspace, expansion, stage, _narrow(recipe, stage),
+            workspace,
+            expansion,
+            stage,
+            _narrow(recipe, stage),
             {name: workspace.output(expansion, name) for name in STAGES[stage].inputs},
-            out, scratch, fingerprint, runtime,
-        )  # fmt: skip
+            out,
+            scratch,
+            fingerprint,
+            runtime,
+        )
         try:
             metrics = build(run)
         except OSError as error:
-            raise EnvironmentFault(f"stage {stage} of '{expansion}' stopped: {error}; run it again to resume") from error
+            raise EnvironmentFault(
+                f"stage {stage} of '{expansion}' stopped: {error}; run it again to resume"
+            ) from error
         seconds = time.monotonic() - started
         write_json(out / MANIFEST, describe_output(out, identity, metrics))
         replace_folder(out, target)

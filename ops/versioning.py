@@ -31,6 +31,11 @@ def stage_addresses(expansion: str) -> list[str]:
     return [address(stage, expansion) for stage in STAGES]
 
 
+def _absolute(root: Path, targets: Iterable[str]) -> list[str]:
+    """Targets as DVC finds them from any folder: it takes a bare stage name to be of ./dvc.yaml."""
+    return [f"{root / 'dvc.yaml'}:{target}" if "@" in target else target for target in targets]
+
+
 def running_under_dvc() -> bool:
     """Whether this process is a DVC stage's command: DVC commits the stage then, and we must not."""
     return "DVC_STAGE" in os.environ
@@ -54,14 +59,15 @@ def open_repo(root: Path) -> Iterator[Repo]:
 def changed_stages(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
     """What DVC thinks is not current, by stage, with its reasons; empty when all is current."""
     with open_repo(root) as repo:
-        status = repo.status(targets=list(addresses))
-    return {name: [_describe(change) for change in changes] for name, changes in status.items()}
+        status = repo.status(targets=_absolute(root, addresses))
+    # A status is keyed by the address as seen from the current folder: "../dvc.yaml:stage@expansion".
+    return {name.rsplit(":", 1)[-1]: [_describe(change) for change in changes] for name, changes in status.items()}
 
 
 def commit_stage(root: Path, name: str) -> None:
     """Record the stage's present outputs, inputs and parameters in dvc.lock and the cache."""
     with open_repo(root) as repo:
-        repo.commit(name, force=True)
+        repo.commit(*_absolute(root, [name]), force=True)
 
 
 def track(root: Path, path: Path) -> Path:
@@ -84,7 +90,7 @@ def push(root: Path, targets: Iterable[str]) -> int:
 
     with open_repo(root) as repo:
         try:
-            return int(repo.push(targets=list(targets)))
+            return int(repo.push(targets=_absolute(root, targets)))
         except (DvcException, OSError) as error:
             raise EnvironmentFault(f"pushing to the DVC remote failed: {error}; run it again to resume") from error
 
@@ -92,7 +98,7 @@ def push(root: Path, targets: Iterable[str]) -> int:
 def missing_in_remote(root: Path, targets: Iterable[str]) -> list[str]:
     """Objects of the targets that the default remote does not hold, asked one by one."""
     with open_repo(root) as repo:
-        status = repo.status(targets=list(targets), cloud=True)
+        status = repo.status(targets=_absolute(root, targets), cloud=True)
     return sorted(status)
 
 
@@ -102,13 +108,15 @@ def pull(root: Path, targets: Iterable[str]) -> None:
 
     with open_repo(root) as repo:
         try:
-            repo.pull(targets=list(targets))
+            repo.pull(targets=_absolute(root, targets))
         except (DvcException, OSError) as error:
             raise EnvironmentFault(f"pulling from the DVC remote failed: {error}") from error
 
 
 def _describe(change: object) -> str:
     if isinstance(change, dict):
-        return "; ".join(f"{kind}: {', '.join(entries) if isinstance(entries, dict) else entries}"
-                         for kind, entries in change.items())  # fmt: skip
+        return "; ".join(
+            f"{kind}: {', '.join(entries) if isinstance(entries, dict) else entries}"
+            for kind, entries in change.items()
+        )
     return str(change)

@@ -99,7 +99,9 @@ class Workspace:
         content = yaml.load(path.read_text(encoding="utf-8"))
         for key, value in changes.items():
             if isinstance(value, dict):
-                content.setdefault(key, {}).update(value)
+                if content.get(key) is None:
+                    content[key] = {}
+                content[key].update(value)
             else:
                 content[key] = value
         with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -113,7 +115,7 @@ def suggest(name: str, available: list[str]) -> str:
 
 
 def find_workspace(start: Path, *, explicit: Path | None = None) -> Workspace:
-    """`explicit`, else $GROWSET_HOME, else the nearest folder from `start` upwards that has params.yaml and recipes/."""
+    """`explicit`, else $GROWSET_HOME, else the nearest folder from `start` upwards with params.yaml and recipes/."""
     named = explicit or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
     candidates = [named] if named else [start, *start.resolve().parents]
     for folder in candidates:

@@ -27,8 +27,11 @@ class GrowsetGroup(click.Group):
 
 
 @click.group(cls=GrowsetGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--workspace", type=click.Path(path_type=Path, file_okay=False), help="Workspace folder; default:"
-              " $GROWSET_HOME, or upwards from here.")  # fmt: skip
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Workspace folder; default: $GROWSET_HOME, or upwards from here.",
+)
 @click.version_option(package_name="growset")
 @click.pass_context
 def main(context: click.Context, workspace: Path | None) -> None:
@@ -40,26 +43,46 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that change where and how fast things run, never what comes out."""
     options = [
         click.option("--device", default="cpu", show_default=True, help="torch device for training."),
-        click.option("--provider", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-                     help="ONNX Runtime provider for generation."),
+        click.option(
+            "--provider",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="ONNX Runtime provider for generation.",
+        ),
         click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
         click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
-        click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True,
-                     help="Images per call of the sampler."),
-    ]  # fmt: skip
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            default=64,
+            show_default=True,
+            help="Images per call of the sampler.",
+        ),
+    ]
 
     @wraps(command)
     def with_runtime(
-        *args: Any, device: str, provider: str, allow_cpu_fallback: bool, workers: int | None, batch_size: int,
+        *args: Any,
+        device: str,
+        provider: str,
+        allow_cpu_fallback: bool,
+        workers: int | None,
+        batch_size: int,
         **kwargs: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         from ops.parallel import available_cores
         from ops.stage import Runtime
 
         runtime = Runtime(
-            device=device, provider=provider, allow_cpu_fallback=allow_cpu_fallback,
-            workers=workers or available_cores(), batch_size=batch_size, sink=lambda line: click.echo(f"  {line}"),
-        )  # fmt: skip
+            device=device,
+            provider=provider,
+            allow_cpu_fallback=allow_cpu_fallback,
+            workers=workers or available_cores(),
+            batch_size=batch_size,
+            sink=lambda line: click.echo(f"  {line}"),
+            report_every=5.0 if sys.stdout.isatty() else 30.0,
+        )
         return command(*args, runtime=runtime, **kwargs)
 
     for option in reversed(options):
@@ -126,9 +149,7 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     if expansion in workspace.expansions:
         click.echo(f"{expansion} is active already")
         return
-    workspace.edit_params(
-        expansions=[*workspace.expansions, expansion], source_versions={expansion: content}
-    )
+    workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
     click.echo(f"{expansion} is active; run it with: growset run {expansion}")
 
 
@@ -166,6 +187,16 @@ def ui(open_workspace: Callable[[], Workspace], port: int) -> None:
     from pipelines.commands import start_ui
 
     start_ui(open_workspace(), port)
+
+
+@main.command()
+@click.argument("name", type=click.Choice(["generation", "code_location", "demo"]))
+def bench(name: str) -> None:
+    """Run a benchmark and write benchmarks/results/NAME.json."""
+    from importlib import import_module
+
+    path = import_module(f"benchmarks.{name}").run()
+    click.echo(path.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
 
 def start_ui(workspace: Workspace, port: int) -> None:
     """Replace this process by `dagster dev` on the loopback address."""
-    prepare_home(workspace)
+    os.environ["DAGSTER_HOME"] = str(prepare_home(workspace))
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"

@@ -31,13 +31,13 @@ def build_definitions(workspace: Workspace, chain: Chain | None = None) -> dg.De
     return dg.Definitions(
         assets=assets,
         asset_checks=build_checks(partitions),
-        jobs=[dg.define_asset_job(JOB, selection=dg.AssetSelection.all(), description="The whole chain of one expansion.")],
+        jobs=[dg.define_asset_job(JOB, selection=dg.AssetSelection.all(), description="The whole chain.")],
         resources={
             "chain": chain or ChainResource(workspace=str(workspace.root)),
             "io_manager": json_io_manager,
         },
         executor=dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}}),
-    )  # fmt: skip
+    )
 
 
 @dg.definitions

@@ -12,22 +12,27 @@ from ops.stage import Runtime
 from ops.workspace import find_workspace
 
 
-class ChainResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class ChainResource(dg.ConfigurableResource):
     """Builds the `Chain` that assets get. None of these knobs changes what comes out."""
 
-    workspace: str = Field("", description="workspace folder; empty: $GROWSET_HOME, or upwards from here")
-    device: str = Field("cpu", description="torch device for training: cpu, cuda, cuda:1")
-    provider: str = Field("auto", description="ONNX Runtime provider for generation: auto, cpu, cuda")
-    allow_cpu_fallback: bool = Field(False, description="generate on the CPU when CUDA was wanted and is missing")
-    workers: int = Field(0, ge=0, description="processes that compute side by side; 0: one per core")
-    batch_size: int = Field(64, ge=1, description="images per call of the sampler")
-    slices: int = Field(1, ge=1, description="mapped generation steps: nodes or GPUs")
+    workspace: str = Field(default="", description="workspace folder; empty: $GROWSET_HOME, or upwards from here")
+    device: str = Field(default="cpu", description="torch device for training: cpu, cuda, cuda:1")
+    provider: str = Field(default="auto", description="ONNX Runtime provider for generation: auto, cpu, cuda")
+    allow_cpu_fallback: bool = Field(
+        default=False, description="generate on the CPU when CUDA was wanted and is missing"
+    )
+    workers: int = Field(default=0, ge=0, description="processes that compute side by side; 0: one per core")
+    batch_size: int = Field(default=64, ge=1, description="images per call of the sampler")
+    slices: int = Field(default=1, ge=1, description="mapped generation steps: nodes or GPUs")
 
     def create_resource(self, context: dg.InitResourceContext) -> Chain:
         runtime = Runtime(
-            device=self.device, provider=self.provider, allow_cpu_fallback=self.allow_cpu_fallback,
-            workers=self.workers or available_cores(), batch_size=self.batch_size,
-        )  # fmt: skip
+            device=self.device,
+            provider=self.provider,
+            allow_cpu_fallback=self.allow_cpu_fallback,
+            workers=self.workers or available_cores(),
+            batch_size=self.batch_size,
+        )
         return build_chain(Path(self.workspace) if self.workspace else None, runtime, self.slices)
 
 

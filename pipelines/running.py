@@ -40,8 +40,11 @@ def materialize_assets(
         )
     failed_checks = []
     for evaluation in result.get_asset_check_evaluations():
-        on_check(f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}", evaluation.passed,
-                 evaluation.description or "")  # fmt: skip
+        on_check(
+            f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}",
+            evaluation.passed,
+            evaluation.description or "",
+        )
         if not evaluation.passed and evaluation.blocking:
             failed_checks.append(f"{evaluation.check_name}: {evaluation.description}")
     if not result.success:
@@ -63,5 +66,7 @@ def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> Gro
             for known in GrowsetError.__subclasses__():
                 if name == known.__name__:
                     return known(message or (cause.message if cause else ""))
-            return ChainFailed(f"step {event.step_key} failed: {message or (error.to_string() if error else 'unknown')}")
+            return ChainFailed(
+                f"step {event.step_key} failed: {message or (error.to_string() if error else 'unknown')}"
+            )
     return ChainFailed("the run failed outside of any step; see the Dagster UI")

@@ -54,10 +54,11 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
     )
     write_index(run.out / "index.parquet", index)
     classes = len(generated.class_names)
-    write_sheet(run.out / "accepted.png", rows_by_class(generated.images[keep], labels[keep], classes, 12))
+    write_sheet(run.out / "contact_sheet.png", rows_by_class(generated.images[keep], labels[keep], classes, 12))
     kept = np.bincount(labels[keep], minlength=classes)
-    shortfall = {name: int(want - got)
-                 for name, want, got in zip(generated.class_names, wanted, kept, strict=True) if got < want}  # fmt: skip
+    shortfall = {
+        name: int(want - got) for name, want, got in zip(generated.class_names, wanted, kept, strict=True) if got < want
+    }
     counted = Counter(reason for why in reasons for reason in why)
     passed = len(keep) - sum(1 for why in reasons if why and why != ["surplus"])
     return {

@@ -44,11 +44,18 @@ def _train_arms(run: StageRun, arms: Mapping[str, Arm], data: PixelDataset, weig
     trained = {name: arm for name, arm in arms.items() if name not in aliases}
     first_seed = run.recipe.seed * 1000
     results = hold_tournament(
-        trained, to_nchw(data.images), data.labels, weights, (to_nchw(validation.images), validation.labels), settings,
-        classes=len(data.class_names), first_seed=first_seed, scratch=run.scratch / "runs",
+        trained,
+        to_nchw(data.images),
+        data.labels.copy(),
+        weights,
+        (to_nchw(validation.images), validation.labels),
+        settings,
+        classes=len(data.class_names),
+        first_seed=first_seed,
+        scratch=run.scratch / "runs",
         workers=run.runtime.workers,
         progress=run.runtime.progress(run.stage, count_runs(len(trained), settings), "trainings"),
-    )  # fmt: skip
+    )
     summary = {name: _keep(run, name, entries, settings.seeds) for name, entries in results.items()}
     write_json(
         run.out / RESULTS,
@@ -68,12 +75,13 @@ def to_nchw(images: np.ndarray) -> np.ndarray:
 def _keep(run: StageRun, name: str, results: list[Result], seeds: int) -> dict[str, Any]:
     """Store the final weights of the chosen setting; return what the verdict and the report need."""
     chosen = results[0].run
-    final = [result for result in results if (result.run.learning_rate, result.run.weight_decay)
-             == (chosen.learning_rate, chosen.weight_decay)]  # fmt: skip
+    final = [
+        result
+        for result in results
+        if (result.run.learning_rate, result.run.weight_decay) == (chosen.learning_rate, chosen.weight_decay)
+    ]
     assert len(final) == seeds, f"{name}: {len(final)} runs for {seeds} seeds"
-    tensors = {
-        f"{result.run.seed}/{key}": value for result in final for key, value in load_file(result.path).items()
-    }
+    tensors = {f"{result.run.seed}/{key}": value for result in final for key, value in load_file(result.path).items()}
     with replace_file(run.out / weights_file(name)) as temporary:
         save_file(tensors, temporary)
     per_seed = {str(result.run.seed): result.validation_accuracy for result in final}
@@ -83,9 +91,13 @@ def _keep(run: StageRun, name: str, results: list[Result], seeds: int) -> dict[s
         "validation_accuracy": float(np.mean(list(per_seed.values()))),
         "per_seed": per_seed,
         "tried": [
-            {"learning_rate": r.run.learning_rate, "weight_decay": r.run.weight_decay,
-             "validation_accuracy": r.validation_accuracy}
-            for r in results if r.run.seed == chosen.seed
+            {
+                "learning_rate": r.run.learning_rate,
+                "weight_decay": r.run.weight_decay,
+                "validation_accuracy": r.validation_accuracy,
+            }
+            for r in results
+            if r.run.seed == chosen.seed
         ],
         "losses": list(final[0].losses),
-    }  # fmt: skip
+    }

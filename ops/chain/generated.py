@@ -64,9 +64,7 @@ def build_generated_images(run: StageRun) -> dict[str, Any]:
     _fill(folder, pieces, find_sampler(onnx), run.recipe.seed, run.runtime)
     names = tuple(read_json(onnx / "config.json")["class_names"])
     ids, columns = image_ids(pieces, read_manifest(onnx)["content"])
-    rows = build_rows(
-        columns["label"], ids, split="train", is_generated=True, rounds=[0] * len(ids), ks=columns["k"]
-    )
+    rows = build_rows(columns["label"], ids, split="train", is_generated=True, rounds=[0] * len(ids), ks=columns["k"])
     dataset = PixelDataset(read_pieces(folder, pieces), rows, names)
     write_shards(run.out, dataset, prefix="generated")
     write_sheet(run.out / "contact_sheet.png", rows_by_class(dataset.images, dataset.labels, len(names), 12))

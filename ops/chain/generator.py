@@ -29,10 +29,15 @@ def build_generator(run: StageRun) -> dict[str, Any]:
     train = read_split(run.inputs["real_images"], "train")
     height, width, channels = train.images.shape[1:]
     config = {
-        "kind": settings.kind, "channels": channels, "height": height, "width": width,
-        "class_names": list(train.class_names), "widths": list(settings.widths),
-        "layers_per_block": settings.layers_per_block, "unshuffle": settings.unshuffle,
-    }  # fmt: skip
+        "kind": settings.kind,
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "class_names": list(train.class_names),
+        "widths": list(settings.widths),
+        "layers_per_block": settings.layers_per_block,
+        "unshuffle": settings.unshuffle,
+    }
     use_threads()
     torch.manual_seed(seed)
     model = build_model(config)
@@ -51,9 +56,7 @@ def build_generator(run: StageRun) -> dict[str, Any]:
         checkpoint=run.scratch / "checkpoint.safetensors",
         checkpoint_every=max(50, settings.steps // 4),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
-        on_checkpoint=lambda step: write_samples(
-            run.out / f"samples-{step:06d}.png", model, config, device, precision
-        ),
+        on_checkpoint=lambda step: write_samples(run.out / f"samples-{step:06d}.png", model, config, device, precision),
     )
     rate = settings.steps * settings.batch_size / (time.monotonic() - started)
     run.runtime.sink(f"generator: {rate:.0f} training images per second, {precision}")

@@ -42,9 +42,9 @@ def build_generator_onnx(run: StageRun) -> dict[str, Any]:
             "trained on": f"{trained['metrics']['training_images']} draws from the real training images",
             "sampler": f"{sampler.solver}, {sampler.steps} steps; inputs `noise` float32"
             f" [n, {', '.join(map(str, shape))}], `label` int64 [n]; output `image` uint8 [n, height, width, channels]",
-            "parity with the eager fp32 sampler":
-            f"{parity.share_equal:.4%} of pixels equal, {parity.share_beyond_one:.4%} differ by more than one grey"
-            f" level, at most {parity.max_difference}, on {parity.images} images",
+            "parity with the eager fp32 sampler": f"{parity.share_equal:.4%} of pixels equal,"
+            f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
+            f" on {parity.images} images",
         },
-    )  # fmt: skip
+    )
     return {f"parity_{name}": value for name, value in parity.to_dict().items()}

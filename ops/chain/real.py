@@ -27,14 +27,18 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
     data = run.recipe.data
     splits = read_source(
         load_source_spec(run.workspace.source_path(run.recipe.source)),
-        classes=data.classes, per_class=data.images_per_class, seed=run.recipe.seed,
-    )  # fmt: skip
+        classes=data.classes,
+        per_class=data.images_per_class,
+        seed=run.recipe.seed,
+    )
     for name, dataset in splits.items():
         write_shards(run.out, dataset, prefix=name)
     train = splits["train"]
-    write_sheet(
-        run.out / "contact_sheet.png", rows_by_class(train.images, train.labels, len(train.class_names), 12)
-    )
+    write_sheet(run.out / "contact_sheet.png", rows_by_class(train.images, train.labels, len(train.class_names), 12))
     counts = {name: len(dataset) for name, dataset in splits.items()}
-    return {**counts, "classes": len(train.class_names), "class_names": list(train.class_names),
-            "shape": list(train.images.shape[1:])}  # fmt: skip
+    return {
+        **counts,
+        "classes": len(train.class_names),
+        "class_names": list(train.class_names),
+        "shape": list(train.images.shape[1:]),
+    }

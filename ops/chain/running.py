@@ -33,9 +33,7 @@ class Chain:
         """Make one stage current here and in dvc.lock."""
         recipe = self.workspace.load_recipe(expansion)
         source = self._note_source(expansion, recipe) if stage == FIRST else None
-        outcome = materialize(
-            self.workspace, expansion, stage, find_builder(stage), self.runtime, source=source
-        )
+        outcome = materialize(self.workspace, expansion, stage, find_builder(stage), self.runtime, source=source)
         self._keep_lock(expansion, stage, outcome)
         return outcome
 

@@ -17,6 +17,6 @@ def build_scorer(run: StageRun) -> dict[str, Any]:
     images = np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))
     classes, settings = len(train.class_names), run.recipe.scorer
     results = train_folds(
-        images, train.labels, classes, settings, seed=run.recipe.seed, workers=run.runtime.workers
+        images, train.labels.copy(), classes, settings, seed=run.recipe.seed, workers=run.runtime.workers
     )
     return save_scorer(run.out, results, settings, train.labels, classes, images.shape[1])

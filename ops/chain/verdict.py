@@ -53,21 +53,31 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
     append_evaluation(
         run.workspace.evaluations,
         Evaluation(
-            time=datetime.now(UTC).isoformat(timespec="seconds"), expansion=run.expansion, split="test",
-            fingerprint=run.fingerprint, arms=list(entries), seeds=[int(seed) for seed in next(iter(entries.values()))["per_seed"]],
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            expansion=run.expansion,
+            split="test",
+            fingerprint=run.fingerprint,
+            arms=list(entries),
+            seeds=[int(seed) for seed in next(iter(entries.values()))["per_seed"]],
             images=_count_test(run),
         ),
-    )  # fmt: skip
+    )
     test = read_split(run.inputs["real_images"], "test")
     correct = evaluate(candidates, to_nchw(test.images), test.labels, len(test.class_names), run.runtime.workers)
 
     by_arm = {arm: np.stack([correct[arm, seed] for seed in entry["per_seed"]]) for arm, entry in entries.items()}
     settings = run.recipe.verdict
     verdict = decide(
-        by_arm, kinds, {arm: entry["validation_accuracy"] for arm, entry in entries.items()},
-        test.labels, test.class_names,
-        aliases=aliases, confidence=settings.confidence, resamples=settings.resamples, seed=run.recipe.seed,
-    )  # fmt: skip
+        by_arm,
+        kinds,
+        {arm: entry["validation_accuracy"] for arm, entry in entries.items()},
+        test.labels,
+        test.class_names,
+        aliases=aliases,
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        seed=run.recipe.seed,
+    )
     write_json(run.out / "verdict.json", verdict.to_dict())
     _write_runs(run.out / "runs.parquet", correct, test.rows["image_id"], entries)
     run.runtime.sink(verdict.sentence)

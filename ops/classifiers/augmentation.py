@@ -41,8 +41,10 @@ def _randaugment(side: tuple[int, int]) -> Augmentation:
     flip_crop, policy = _flip_crop(side), RandAugment(n=2, m=10)
 
     def augment(images: Tensor) -> Tensor:
-        unit = (flip_crop(images) + 1) / 2  # kornia's colour operations expect 0..1
-        return policy(unit).clamp(0, 1) * 2 - 1
+        channels = images.shape[1]
+        unit = (flip_crop(images) + 1) / 2  # kornia's colour operations expect 0..1 and three channels
+        changed = policy(unit.expand(-1, 3, -1, -1)).clamp(0, 1) * 2 - 1
+        return changed if channels == 3 else changed.mean(dim=1, keepdim=True)
 
     return augment
 

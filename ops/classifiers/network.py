@@ -6,7 +6,6 @@ cheaper than a full-resolution stem on a CPU. It knows nothing of data, arms or 
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -101,9 +101,15 @@ def hold_tournament(
     """
     scratch.mkdir(parents=True, exist_ok=True)
     share = {
-        "images": images, "labels": labels, "weights": weights, "validation": validation,
-        "arms": dict(arms), "settings": settings, "classes": classes, "scratch": scratch,
-    }  # fmt: skip
+        "images": images,
+        "labels": labels,
+        "weights": weights,
+        "validation": validation,
+        "arms": dict(arms),
+        "settings": settings,
+        "classes": classes,
+        "scratch": scratch,
+    }
     grid = list_settings(settings.grid)
     done = 0
 
@@ -120,8 +126,16 @@ def hold_tournament(
         return finished
 
     tried = train_all([Run(name, *setting, first_seed) for name in arms for setting in grid])
-    by_arm = {name: [result for run, result in sorted(tried.items(), key=lambda item: grid.index(
-        (item[0].learning_rate, item[0].weight_decay))) if run.arm == name] for name in arms}  # fmt: skip
+    by_arm = {
+        name: [
+            result
+            for run, result in sorted(
+                tried.items(), key=lambda item: grid.index((item[0].learning_rate, item[0].weight_decay))
+            )
+            if run.arm == name
+        ]
+        for name in arms
+    }
     chosen = {name: choose_setting(results) for name, results in by_arm.items()}
     seeds = range(first_seed + 1, first_seed + settings.seeds)
     later = train_all(
@@ -153,9 +167,14 @@ def _train_run(run: Run) -> Run:
     )
     losses: list[float] = []
     model = train(
-        data, arm, settings, learning_rate=run.learning_rate, weight_decay=run.weight_decay, seed=run.seed,
+        data,
+        arm,
+        settings,
+        learning_rate=run.learning_rate,
+        weight_decay=run.weight_decay,
+        seed=run.seed,
         on_step=lambda step, loss: losses.append(loss),
-    )  # fmt: skip
+    )
     images, labels = shared("validation")
     answers = predict(model, torch.from_numpy(images), precision=settings.precision).argmax(1).numpy()
     part = math.ceil(len(losses) / 20)

@@ -95,9 +95,7 @@ def train(
             images, targets = mix_pairs(images, targets, arm.mixup_alpha, rng)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=use_bf16):
             logits = model(images)
-        loss = F.cross_entropy(
-            logits.float(), targets, weight=loss_weights, label_smoothing=settings.label_smoothing
-        )
+        loss = F.cross_entropy(logits.float(), targets, weight=loss_weights, label_smoothing=settings.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -16,8 +16,9 @@ def locate_rows(shards: Sequence[Path]) -> pl.DataFrame:
     parts = []
     for shard in shards:
         rows = read_rows([shard]).select("image_id", "label")
-        parts.append(rows.select("image_id", pl.lit(shard.name).alias("shard"),
-                                 pl.int_range(pl.len()).alias("row"), "label"))  # fmt: skip
+        parts.append(
+            rows.select("image_id", pl.lit(shard.name).alias("shard"), pl.int_range(pl.len()).alias("row"), "label")
+        )
     return pl.concat(parts)
 
 

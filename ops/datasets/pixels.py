@@ -66,8 +66,8 @@ class PixelDataset:
     """Images in memory with one row of facts each; row i of `rows` describes `images[i]`.
 
     images: uint8 [n, H, W, C], C in {1, 3}. rows: the columns of ROW_SCHEMA; `parent_id`, `round`, `k` and
-    `weight` may be null. class_names: one name per label, so labels lie in 0..len(class_names)-1. Raises ValueError where
-    that does not hold.
+    `weight` may be null. class_names: one name per label, so labels lie in 0..len(class_names)-1. Raises
+    ValueError where that does not hold.
     """
 
     images: np.ndarray
@@ -131,9 +131,7 @@ def build_rows(
     return pl.DataFrame(columns, schema=ROW_SCHEMA)
 
 
-def write_shards(
-    folder: Path, dataset: PixelDataset, *, prefix: str, shard_bytes: int = 128 * 2**20
-) -> list[Path]:
+def write_shards(folder: Path, dataset: PixelDataset, *, prefix: str, shard_bytes: int = 128 * 2**20) -> list[Path]:
     """Write `{prefix}-00000-of-00001.parquet` and on, each of at most `shard_bytes` of pixels, evenly full.
 
     Rows keep their order, and the same dataset gives the same bytes. Raises UserError where the folder holds

@@ -34,8 +34,17 @@ _BLOCK_BYTES = 65_535  # the most that one stored deflate block can hold
 _CACHE_BYTES = 2**18
 _COLOUR_TYPES = {1: 0, 3: 2}
 _CHANNELS = {"L": 1, "RGB": 3}
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error,
-           Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 
 @dataclass(frozen=True)
@@ -140,9 +149,7 @@ def decode_stored(
     return images
 
 
-def open_image(
-    payload: bytes, *, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
-) -> Image.Image:
+def open_image(payload: bytes, *, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None) -> Image.Image:
     """Decode one image file with Pillow, loaded, in its own mode. Raises ValueError with the reason."""
     try:
         if payload.startswith(_SIGNATURE):

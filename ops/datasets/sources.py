@@ -131,9 +131,7 @@ def hash_source(spec: SourceSpec) -> str:
     return total.hexdigest()
 
 
-def _choose_classes(
-    spec: SourceSpec, listings: dict[str, Listing], classes: Sequence[str] | None
-) -> tuple[str, ...]:
+def _choose_classes(spec: SourceSpec, listings: dict[str, Listing], classes: Sequence[str] | None) -> tuple[str, ...]:
     known = listings["train"].class_names
     for split, listing in listings.items():
         for name in listing.class_names:

@@ -54,9 +54,10 @@ def find_repeats(thumbnails: Tensor, limits: np.ndarray) -> tuple[np.ndarray, np
     norms = thumbnails.square().sum(1)
     for start in range(0, count, BLOCK):
         block = thumbnails[start : start + BLOCK]
-        squared = block.square().sum(1, keepdim=True) + norms[: start + len(block)] - 2 * block @ thumbnails[: start + len(block)].T  # fmt: skip
-        squared = squared.clamp_(min=0).numpy()
-        for row in range(start, start + len(block)):
+        end = start + len(block)
+        product = block @ thumbnails[:end].T
+        squared = (block.square().sum(1, keepdim=True) + norms[:end] - 2 * product).clamp_(min=0).numpy()
+        for row in range(start, end):
             earlier = np.where(kept[:row], squared[row - start, :row], np.inf)
             if row and np.isfinite(earlier).any():
                 index[row] = int(earlier.argmin())

@@ -81,8 +81,8 @@ def decide(scores: Scores, labels: np.ndarray, wanted: Sequence[int], settings: 
     }
     reasons: list[list[str]] = [[] for _ in labels]
     for name, broken in rules.items():
-        for row in np.flatnonzero(broken):
-            reasons[row].append(name)
+        for broken_row in np.flatnonzero(broken):
+            reasons[broken_row].append(name)
     left = list(wanted)
     for row, label in enumerate(labels):
         if not reasons[row]:

@@ -20,9 +20,7 @@ def derive_key(seed: int, round_: int, unit: str) -> np.ndarray:
     return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
 
 
-def draw_noise(
-    shape: tuple[int, ...], *, seed: int, round_: int, unit: str, start: int, count: int
-) -> np.ndarray:
+def draw_noise(shape: tuple[int, ...], *, seed: int, round_: int, unit: str, start: int, count: int) -> np.ndarray:
     """Standard normal noise for images `start` .. `start + count - 1` of a unit: float32 [count, *shape]."""
     size = int(np.prod(shape))
     words = -(-size // 2)  # one 64-bit word gives two 32-bit uniforms, and two uniforms give two normals

@@ -80,10 +80,12 @@ class Sampler:
     def __call__(self, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
         """Noise float32 [n, C, H, W] and labels int64 [n] to images uint8 [n, H, W, C]."""
         classes = len(self.info.class_names)
-        if len(label) and not (0 <= label.min() and label.max() < classes):
+        if len(label) and (label.min() < 0 or label.max() >= classes):
             raise UserError(f"labels must lie in 0..{classes - 1}; got {label.min()}..{label.max()}")
-        images = [self._run(noise[i : i + self.batch_size], label[i : i + self.batch_size])
-                  for i in range(0, len(label), self.batch_size)]  # fmt: skip
+        images = [
+            self._run(noise[i : i + self.batch_size], label[i : i + self.batch_size])
+            for i in range(0, len(label), self.batch_size)
+        ]
         channels, height, width = self.info.shape
         return np.concatenate(images) if images else np.empty((0, height, width, channels), np.uint8)
 

@@ -11,6 +11,7 @@ import json
 import logging
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,7 @@ def build_sampler(
         return builder.add("Add", [x, builder.add("Mul", [v, builder.constant(width)])])
 
     x, evaluation = "noise", 0
-    for now, then in zip(times, times[1:], strict=False):
+    for now, then in pairwise(times):
         v = velocity(x, now, evaluation)
         evaluation += 1
         euler = advance(x, v, then - now)
@@ -140,9 +141,12 @@ def build_sampler(
         builder.initializers,
     )
     model = helper.make_model(
-        graph, opset_imports=list(net.opset_import), functions=list(net.functions), producer_name="growset",
+        graph,
+        opset_imports=list(net.opset_import),
+        functions=list(net.functions),
+        producer_name="growset",
         ir_version=net.ir_version,
-    )  # fmt: skip
+    )
     helper.set_model_props(
         model,
         {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +81,7 @@ def time_grid(steps: int) -> list[float]:
 def integrate(velocity: Velocity, noise: Tensor, label: Tensor, *, solver: str, steps: int) -> Tensor:
     """Images in -1..1 from noise [n, C, H, W]: `euler` costs `steps` evaluations, `heun` 2·steps - 1."""
     x, times = noise, time_grid(steps)
-    for now, then in zip(times, times[1:], strict=False):
+    for now, then in pairwise(times):
         v = velocity(x, x.new_full((len(x),), now), label)
         euler = x + (then - now) * v
         if solver == "heun" and then < 1:  # the last step stays Euler: the velocity at t = 1 is not trained

@@ -30,10 +30,14 @@ def find_sampler(folder: Path) -> Path:
 def build_model(config: dict[str, Any]) -> FlowUNet:
     """The network a config describes, freshly initialised."""
     return FlowUNet(
-        channels=config["channels"], height=config["height"], width=config["width"],
-        classes=len(config["class_names"]), widths=tuple(config["widths"]),
-        layers_per_block=config["layers_per_block"], unshuffle=config["unshuffle"],
-    )  # fmt: skip
+        channels=config["channels"],
+        height=config["height"],
+        width=config["width"],
+        classes=len(config["class_names"]),
+        widths=tuple(config["widths"]),
+        layers_per_block=config["layers_per_block"],
+        unshuffle=config["unshuffle"],
+    )
 
 
 def save_generator(folder: Path, model: FlowUNet, config: dict[str, Any]) -> None:
@@ -59,8 +63,8 @@ def write_card(folder: Path, config: dict[str, Any], facts: dict[str, str]) -> N
     lines = [
         f"# Generator `{config['kind']}`",
         "",
-        f"Draws {config['height']}x{config['width']}x{config['channels']} images of {len(config['class_names'])} classes:"
-        f" {', '.join(config['class_names'])}.",
+        f"Draws {config['height']}x{config['width']}x{config['channels']} images of {len(config['class_names'])}"
+        f" classes: {', '.join(config['class_names'])}.",
         "",
         *(f"- {name}: {value}" for name, value in facts.items()),
         "",

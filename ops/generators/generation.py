@@ -72,9 +72,7 @@ def fill_pieces(
 def draw_piece(piece: Piece, sampler: Sampler, seed: int) -> np.ndarray:
     """The images of one piece, uint8 [count, H, W, C]."""
     unit = sampler.info.class_names[piece.label]
-    noise = draw_noise(
-        sampler.info.shape, seed=seed, round_=0, unit=unit, start=piece.start, count=piece.count
-    )
+    noise = draw_noise(sampler.info.shape, seed=seed, round_=0, unit=unit, start=piece.start, count=piece.count)
     return sampler(noise, np.full(piece.count, piece.label, np.int64))
 
 

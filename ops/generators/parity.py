@@ -43,9 +43,14 @@ def measure_parity(model: FlowUNet, sampler: Sampler, *, images: int = 1024, see
     for i in range(0, images, sampler.batch_size):
         part = slice(i, i + sampler.batch_size)
         eager = to_pixels(
-            integrate(model, torch.from_numpy(noise[part]), torch.from_numpy(labels[part]),
-                      solver=info.solver, steps=info.steps)
-        ).numpy()  # fmt: skip
+            integrate(
+                model,
+                torch.from_numpy(noise[part]),
+                torch.from_numpy(labels[part]),
+                solver=info.solver,
+                steps=info.steps,
+            )
+        ).numpy()
         exported = sampler(noise[part], labels[part])
         differences.append(np.abs(eager.astype(np.int16) - exported.astype(np.int16)).ravel())
     difference = np.concatenate(differences)

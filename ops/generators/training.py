@@ -68,8 +68,11 @@ def save_checkpoint(
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
     with replace_file(path) as temporary:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary,
-                  metadata={"progress": json.dumps(vars(progress))})  # fmt: skip
+        save_file(
+            {name: value.contiguous() for name, value in tensors.items()},
+            temporary,
+            metadata={"progress": json.dumps(vars(progress))},
+        )
 
 
 def load_checkpoint(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ops.errors import UserError
 from ops.recipe.schema import Arm, Recipe
@@ -26,6 +26,8 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is not valid YAML{where}: {error.problem}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except (YAMLError, ValueError) as error:  # a control character, a date that is none
+        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
 
 
 def load_recipe(path: Path) -> Recipe:

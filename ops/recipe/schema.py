@@ -19,7 +19,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 class Section(BaseModel):
     """Base of all sections: strict types, no unknown keys, immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DataSettings(Section):
@@ -61,7 +61,9 @@ class FlowSettings(Section):
     """The generator: a class-conditional rectified flow."""
 
     kind: Literal["flow"] = Field("flow")
-    widths: tuple[int, ...] = Field((32, 64), strict=False, min_length=1, max_length=5, description="channels per level")
+    widths: tuple[int, ...] = Field(
+        (32, 64), strict=False, min_length=1, max_length=5, description="channels per level"
+    )
     layers_per_block: int = Field(1, ge=1, le=4)
     unshuffle: Literal[1, 2, 4] = Field(2, description="work at 1/unshuffle of the resolution")
     steps: Count = Field(1000, description="optimizer steps")
@@ -92,9 +94,11 @@ class FilterSettings(Section):
 
     min_label_probability: Fraction = Field(0.5, description="the scorer's probability of the image's own label")
     min_train_distance: float = Field(
-        0.5, ge=0, description="near copy below this: distance to the nearest training image / that image's own"
-        " distance to its nearest neighbour"
-    )  # fmt: skip
+        0.5,
+        ge=0,
+        description="near copy below this: distance to the nearest training image / that image's own"
+        " distance to its nearest neighbour",
+    )
     min_generated_distance: float = Field(
         0.25, ge=0, description="repeat below this: distance to an earlier generated image, on the same scale"
     )

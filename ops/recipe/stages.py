@@ -15,11 +15,13 @@ class Stage:
     """One versioned step of the chain.
 
     `keys` are recipe keys, `inputs` names of stages; the output is the folder `data/<expansion>/<name>`.
+    `names_expansion` says that the output tells its expansion's name, so that no other may share it.
     """
 
     name: str
     keys: tuple[str, ...]
     inputs: tuple[str, ...]
+    names_expansion: bool = False
 
 
 STAGES: dict[str, Stage] = {
@@ -34,14 +36,32 @@ STAGES: dict[str, Stage] = {
         Stage("accepted_images", ("filter",), ("real_images", "expansion_plan", "scorer", "generated_images")),
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
         Stage("baseline_classifiers", ("classifier", "baselines", "seed"), ("real_images",)),
-        Stage("expanded_classifiers", ("classifier", "expanded", "seed"),
-              ("real_images", "generated_images", "mixed_dataset")),
+        Stage(
+            "expanded_classifiers",
+            ("classifier", "expanded", "seed"),
+            ("real_images", "generated_images", "mixed_dataset"),
+        ),
         Stage("verdict", ("verdict", "seed"), ("real_images", "baseline_classifiers", "expanded_classifiers")),
-        Stage("report", ("report",),
-              ("real_images", "expansion_plan", "scorer", "generator", "generator_onnx", "generated_images",
-               "accepted_images", "mixed_dataset", "baseline_classifiers", "expanded_classifiers", "verdict")),
+        Stage(
+            "report",
+            ("report",),
+            (
+                "real_images",
+                "expansion_plan",
+                "scorer",
+                "generator",
+                "generator_onnx",
+                "generated_images",
+                "accepted_images",
+                "mixed_dataset",
+                "baseline_classifiers",
+                "expanded_classifiers",
+                "verdict",
+            ),
+            names_expansion=True,
+        ),
     )
-}  # fmt: skip
+}
 
 PUBLISHED = "published_dataset"  # an asset with a pointer of its own, not a stage of dvc.yaml
 PUBLISHED_KEYS = ("publish",)

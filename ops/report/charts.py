@@ -62,7 +62,7 @@ def draw_arms(
         for y, arm in enumerate(rows):
             _draw_arm(axes, y, arm, notes.get(arm["arm"]), stacked=stacked)
         axes.grid(axis="x", color=_GRID, linewidth=1)
-        axes.xaxis.set_major_locator(MaxNLocator(4 if stacked else 7, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
+        axes.xaxis.set_major_locator(MaxNLocator(5 if stacked else 7, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
         axes.margins(x=0.04)
         axes.set_xlabel("accuracy on the test images, %", color=_MUTED)
 
@@ -74,9 +74,13 @@ def draw_arms(
         lines.append(f"{arm['arm']} ({arm['kind']}{note}): {100 * value['estimate']:.1f} %, {spread}")
     right = 16 if stacked else 165
     return _draw(
-        f"arms-{width}", title, "; ".join(lines) + ".", paint,
-        size=(width, step * len(rows) + 48), margins=(left, 40, right, 4),
-    )  # fmt: skip
+        f"arms-{width}",
+        title,
+        "; ".join(lines) + ".",
+        paint,
+        size=(width, step * len(rows) + 48),
+        margins=(left, 40, right, 4),
+    )
 
 
 def draw_losses(losses: Sequence[float], every: int, *, width: int) -> str:
@@ -87,9 +91,15 @@ def draw_losses(losses: Sequence[float], every: int, *, width: int) -> str:
         axes.plot(steps, losses, color=_KINDS["expanded"], linewidth=2, solid_joinstyle="round")
         axes.plot(steps[-1:], losses[-1:], "o", color=_KINDS["expanded"], markersize=7, clip_on=False)
         axes.annotate(
-            f"{losses[-1]:.3g}", (steps[-1], losses[-1]), (8, 0), textcoords="offset points", va="center",
-            color=_INK, fontweight="bold", annotation_clip=False,
-        )  # fmt: skip
+            f"{losses[-1]:.3g}",
+            (steps[-1], losses[-1]),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            color=_INK,
+            fontweight="bold",
+            annotation_clip=False,
+        )
         axes.grid(axis="y", color=_GRID, linewidth=1)
         axes.set_xlim(0, steps[-1])
         axes.xaxis.set_major_locator(MaxNLocator(4 if width < _STACKED_BELOW else 8, integer=True))
@@ -108,15 +118,21 @@ def _draw_arm(axes: Axes, y: int, arm: Mapping[str, Any], note: str | None, *, s
     colour = _KINDS[arm["kind"]]
     axes.plot([low, high], [y, y], color=colour, linewidth=2.5 if note else 1.5, solid_capstyle="round")
     axes.plot(
-        [centre], [y], _MARKERS[arm["kind"]], markersize=10 if note else 8, markeredgewidth=2,
-        markeredgecolor=colour, markerfacecolor=colour if note else _PAPER,
-    )  # fmt: skip
+        [centre],
+        [y],
+        _MARKERS[arm["kind"]],
+        markersize=10 if note else 8,
+        markeredgewidth=2,
+        markeredgecolor=colour,
+        markerfacecolor=colour if note else _PAPER,
+    )
     name, weight = _shorten(arm["arm"]), "bold" if note else "normal"
     value = f"{centre:.1f}" if note is None else f"{centre:.1f} · {note}"
     if stacked:
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-        axes.annotate(name, (0, y), (0, 15), va="center", ha="left", color=_INK, fontweight=weight,
-                      parse_math=False, **place)  # fmt: skip
+        axes.annotate(
+            name, (0, y), (0, 15), va="center", ha="left", color=_INK, fontweight=weight, parse_math=False, **place
+        )
         axes.annotate(value, (1, y), (0, 15), va="center", ha="right", color=_INK if note else _MUTED, **place)
         return
     beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
@@ -137,8 +153,11 @@ def _draw(
     width, height = size
     left, bottom, right, top = margins
     settings: dict[Any, Any] = {
-        "svg.hashsalt": name, "svg.fonttype": "none", "font.family": ["DejaVu Sans"], "font.size": 13,
-    }  # fmt: skip
+        "svg.hashsalt": name,
+        "svg.fonttype": "none",
+        "font.family": ["DejaVu Sans"],
+        "font.size": 13,
+    }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
         FigureCanvasSVG(figure)

@@ -30,6 +30,7 @@ from ops.verdict.evaluation_log import count_evaluations
 from ops.workspace import Workspace
 
 TEMPLATE = "template.html"
+ROLES = ("decisive", "condition", "exploratory")
 NEAREST = 12  # most copy-like accepted images that are shown
 LINE = 8  # pictures per line of a strip
 STORED_SIDE = 64  # larger pictures are shrunk, so that the page stays small
@@ -82,9 +83,13 @@ def render_page(facts: Mapping[str, Any]) -> str:
     """The page as HTML; the same facts give the same text."""
     verdict, losses = facts["verdict"], facts["losses"]
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     environment.filters |= {
         "percent": lambda value: f"{100 * value:.1f}",
         "spread": lambda interval: f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}",
@@ -104,6 +109,7 @@ def render_page(facts: Mapping[str, Any]) -> str:
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,
         loss_charts=loss_charts,
+        contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),
         contrast_limit=_find_limit(verdict["contrasts"]),
         class_limit=_find_limit(verdict["per_class"]),
     )

@@ -19,9 +19,7 @@ def tile(rows: Sequence[np.ndarray], *, background: int = 255) -> np.ndarray:
     """Rows of images uint8 [m, H, W, C] (m may differ) to one picture uint8 [h, w, C]."""
     longest = max(len(row) for row in rows)
     _, height, width, channels = rows[0].shape
-    sheet = np.full(
-        (len(rows) * (height + GAP) - GAP, longest * (width + GAP) - GAP, channels), background, np.uint8
-    )
+    sheet = np.full((len(rows) * (height + GAP) - GAP, longest * (width + GAP) - GAP, channels), background, np.uint8)
     for y, row in enumerate(rows):
         for x, image in enumerate(row):
             top, left = y * (height + GAP), x * (width + GAP)

@@ -104,9 +104,7 @@ def bootstrap_means(
     return bootstrap_classes(correct, labels, n_classes=n_classes, resamples=resamples, seed=seed).means
 
 
-def bootstrap_classes(
-    correct: BoolArray, labels: IntArray, *, n_classes: int, resamples: int, seed: int
-) -> Draws:
+def bootstrap_classes(correct: BoolArray, labels: IntArray, *, n_classes: int, resamples: int, seed: int) -> Draws:
     """Resampled accuracies of `correct` bool [A, S, n], over all images and per class.
 
     `labels` int [n] in [0, n_classes). Images are resampled without regard to class, so class sizes vary
@@ -235,9 +233,7 @@ def _draw_sums(
         yield rows, sums
 
 
-def _draw_counts(
-    cells: _Cells, images: int, size: int, stream: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
+def _draw_counts(cells: _Cells, images: int, size: int, stream: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """How often each group [size, groups] and each single image [size, singles] appears in a resample."""
     singles = len(cells.single_scores)
     dtype = cells.single_scores.dtype

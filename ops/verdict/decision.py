@@ -197,9 +197,7 @@ def _check_settings(confidence: float, resamples: int) -> None:
         raise UserError(f"resamples must be at least {least} at confidence {confidence}, not {resamples}.")
 
 
-def _check_arms(
-    correct: Mapping[str, BoolArray], kinds: Mapping[str, Kind], validation: Mapping[str, float]
-) -> None:
+def _check_arms(correct: Mapping[str, BoolArray], kinds: Mapping[str, Kind], validation: Mapping[str, float]) -> None:
     shapes = {name: values.shape for name, values in correct.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 2 for shape in shapes.values()):
         raise ValueError(f"every arm must be [seeds, images] of one shape, not {shapes}")

@@ -73,8 +73,7 @@ def count_evaluations(path: Path, *, expansion: str | None = None, split: str | 
     DamagedData, naming file and line, for a line that is not an evaluation, whether it would match or not.
     """
     return sum(
-        (expansion is None or record["expansion"] == expansion)
-        and (split is None or record["split"] == split)
+        (expansion is None or record["expansion"] == expansion) and (split is None or record["split"] == split)
         for record in _read_records(path)
     )
 

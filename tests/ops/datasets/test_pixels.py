@@ -32,9 +32,7 @@ from ops.errors import DamagedData, UserError
 NAMES = ("cat", "dog", "Ölbaum")
 
 
-def make_dataset(
-    count: int = 10, shape: tuple[int, int, int] = (8, 6, 3), split: str = "train"
-) -> PixelDataset:
+def make_dataset(count: int = 10, shape: tuple[int, int, int] = (8, 6, 3), split: str = "train") -> PixelDataset:
     generator = np.random.default_rng(count)
     images = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
     labels = generator.integers(0, 3, count)

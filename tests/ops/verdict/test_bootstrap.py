@@ -77,17 +77,13 @@ def test_seeds_that_alone_vary_have_the_standard_error_of_a_seed_mean() -> None:
 def test_agrees_with_the_naive_crossed_bootstrap(shape: str) -> None:
     stream = np.random.default_rng(7)
     spread, seeds = (6.0, 3) if shape == "mostly alike" else (0.2, 5)
-    correct = simulate_arms(
-        stream, seeds=seeds, images=150, strengths=(0.5, 1.0), image_spread=spread, seed_spread=0.2
-    )
+    correct = simulate_arms(stream, seeds=seeds, images=150, strengths=(0.5, 1.0), image_spread=spread, seed_spread=0.2)
     slow = resample_naively(correct, 4000, seed=3)
     fast = bootstrap_means(correct, resamples=4000, seed=4)
     for a, b in ((slow[:, 0], fast[:, 0]), (slow[:, 1] - slow[:, 0], fast[:, 1] - fast[:, 0])):
         assert b.std() == pytest.approx(a.std(), rel=0.06)
         assert b.mean() == pytest.approx(a.mean(), abs=5 * a.std() / np.sqrt(4000))
-        assert np.quantile(b, [0.025, 0.975]) == pytest.approx(
-            np.quantile(a, [0.025, 0.975]), abs=0.2 * a.std()
-        )
+        assert np.quantile(b, [0.025, 0.975]) == pytest.approx(np.quantile(a, [0.025, 0.975]), abs=0.2 * a.std())
 
 
 def test_naive_class_accuracies_agree_too() -> None:
@@ -112,9 +108,7 @@ def cover_truth(seed_spread: float, seeds: int, repetitions: int = 300) -> float
     stream = np.random.default_rng(11)
     hits = 0
     for repetition in range(repetitions):
-        correct = simulate_arms(
-            stream, seeds=seeds, images=300, strengths=(1.0, 1.1), seed_spread=seed_spread
-        )
+        correct = simulate_arms(stream, seeds=seeds, images=300, strengths=(1.0, 1.1), seed_spread=seed_spread)
         draws = bootstrap_means(correct, resamples=400, seed=repetition)
         interval = summarise(draws[:, 1] - draws[:, 0], 0.0, 0.95)
         hits += interval.low <= truth <= interval.high
@@ -146,9 +140,7 @@ def test_equal_arms_differ_by_exactly_zero_in_every_resample() -> None:
     classes=st.integers(1, 4),
     seed=st.integers(0, 2**32),
 )
-def test_any_shape_gives_consistent_accuracies(
-    arms: int, seeds: int, images: int, classes: int, seed: int
-) -> None:
+def test_any_shape_gives_consistent_accuracies(arms: int, seeds: int, images: int, classes: int, seed: int) -> None:
     stream = np.random.default_rng(seed)
     correct = stream.random((arms, seeds, images)) < stream.random(images)
     labels = stream.integers(classes, size=images)
@@ -163,9 +155,7 @@ def test_any_shape_gives_consistent_accuracies(
         assert draws.means == pytest.approx(draws.balanced)
     # The order in which test images are stored says nothing.
     order = stream.permutation(images)
-    again = bootstrap_means(
-        correct[:, :, order], resamples=70, seed=seed, labels=labels[order], n_classes=classes
-    )
+    again = bootstrap_means(correct[:, :, order], resamples=70, seed=seed, labels=labels[order], n_classes=classes)
     assert np.array_equal(draws.means, again)
 
 

@@ -131,9 +131,7 @@ def test_arm_rows_hold_accuracy_balanced_accuracy_and_every_seed() -> None:
 def test_classes_are_compared_and_the_worst_is_named() -> None:
     old, new = make_arm(0.8), make_arm(0.9)
     new[:, LABELS == 2] = old[:, LABELS == 2] & make_arm(0.8, seed=9)[:, LABELS == 2]
-    verdict = decide(
-        {"real": old, "both": new}, KINDS, VALIDATION, LABELS, [*CLASSES, "never seen"], resamples=1000
-    )
+    verdict = decide({"real": old, "both": new}, KINDS, VALIDATION, LABELS, [*CLASSES, "never seen"], resamples=1000)
     assert verdict.worst_class == "hat"
     by_name = {row.name: row for row in verdict.per_class}
     hat, boot, unseen = by_name["hat"], by_name["boot"], by_name["never seen"]
@@ -179,9 +177,7 @@ def test_the_verdict_is_strict_json_and_repeats() -> None:
         (["real", "both"], {"confidence": 1.0}, "confidence"),
     ],
 )
-def test_what_a_user_can_get_wrong_is_a_user_error(
-    arms: list[str], options: dict[str, Any], message: str
-) -> None:
+def test_what_a_user_can_get_wrong_is_a_user_error(arms: list[str], options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         decide_between(dict.fromkeys(arms, 0.8), **options)
 

@@ -1,0 +1,74 @@
+"""How a benchmark measures and what it writes: sides interleaved in one process, medians, one JSON file."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ops.environment import describe_environment, processor_name
+from ops.parallel import available_cores
+from ops.storage import write_json
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured value."""
+
+    name: str
+    value: float
+    unit: str
+
+
+def interleave(sides: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
+    """Median seconds of each side over `repeats` rounds; every round runs all sides, after one unmeasured round."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for round_ in range(repeats + 1):
+        for name, run in sides.items():
+            started = time.perf_counter()
+            run()
+            if round_:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def write_result(benchmark: str, rows: list[Row], ratios: dict[str, float], **notes: Any) -> Path:
+    """Write `results/<benchmark>.json` (design, contract 11); returns the path."""
+    root = Path(__file__).parents[1]
+    commit = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    environment = describe_environment()
+    path = RESULTS / f"{benchmark}.json"
+    write_json(
+        path,
+        {
+            "benchmark": benchmark,
+            "commit": commit,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": {
+                "cpu": processor_name(),
+                "cores": available_cores(),
+                "gpu": find_gpu(),
+                "versions": environment["libraries"],
+            },
+            "rows": [vars(row) for row in rows],
+            "ratios": {name: round(value, 3) for name, value in ratios.items()},
+            **notes,
+        },
+    )
+    return path
+
+
+def find_gpu() -> str | None:
+    """The CUDA device's name, or None."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None

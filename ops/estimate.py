@@ -1,0 +1,110 @@
+"""What an expansion will cost here: a few real steps of each kind are timed and multiplied out.
+
+The estimate holds for this machine as busy as it is now. It trains on noise and touches no data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ops.classifiers.network import SmallResNet
+from ops.classifiers.tournament import count_runs
+from ops.classifiers.training import TrainingSet, predict, train
+from ops.generators.flow import FlowUNet, count_evaluations
+from ops.generators.training import train_flow
+from ops.parallel import use_threads
+from ops.plan import ExpansionPlan
+from ops.precision import resolve_precision
+from ops.recipe.schema import Recipe
+
+STEPS = 6  # timed, after as many for warming up
+EXPORT_SECONDS = 20.0  # torch's exporter, whatever the network's size; parity included
+
+
+def estimate_seconds(
+    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], *, test_images: int, workers: int
+) -> dict[str, float]:
+    """Seconds per stage for images of `shape` (height, width, channels); only stages that take some."""
+    height, width, channels = shape
+    classes = len(plan.classes)
+    generator, classifier = recipe.generator, recipe.classifier
+    images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
+    labels = torch.arange(4 * classes) % classes
+
+    use_threads()
+    model = FlowUNet(
+        channels=channels,
+        height=height,
+        width=width,
+        classes=classes,
+        widths=tuple(generator.widths),
+        layers_per_block=generator.layers_per_block,
+        unshuffle=generator.unshuffle,
+    )
+
+    def train_generator(steps: int) -> None:
+        precision = resolve_precision(generator.precision)
+        train_flow(model, images, labels, generator.model_copy(update={"steps": steps}), seed=0, precision=precision)
+
+    per_generator_step = _seconds_per_step(train_generator)
+    per_image = _seconds_per_evaluation(model, images, labels) * count_evaluations(
+        recipe.sampler.solver, recipe.sampler.steps
+    )
+    use_threads(workers)
+    data = TrainingSet(images, labels, np.ones(len(images)), classes)
+
+    def step_seconds(settings: object, name: str) -> float:
+        arm = {**recipe.baselines, **recipe.expanded}[name]
+        return _seconds_per_step(
+            lambda steps: train(
+                data,
+                arm,
+                settings.model_copy(update={"steps": steps}),  # type: ignore[attr-defined]
+                learning_rate=0.01,
+                weight_decay=0.0,
+                seed=0,
+            )
+        )
+
+    runs = count_runs(1, classifier)
+    baselines = sum(step_seconds(classifier, name) for name in recipe.baselines) * classifier.steps * runs / workers
+    expanded = sum(step_seconds(classifier, name) for name in recipe.expanded) * classifier.steps * runs / workers
+    scorer = step_seconds(recipe.scorer, "real") * recipe.scorer.steps * recipe.scorer.folds / workers
+    judge = SmallResNet(channels, classes, classifier.width).eval()
+    started = time.perf_counter()
+    predict(judge, images)
+    per_answer = (time.perf_counter() - started) / len(images)
+    arms = len(recipe.baselines) + len(recipe.expanded)
+    return {
+        "scorer": scorer,
+        "generator": per_generator_step * generator.steps,
+        "generator_onnx": EXPORT_SECONDS,
+        "generated_images": per_image * plan.drawn / workers,
+        "baseline_classifiers": baselines,
+        "expanded_classifiers": expanded,
+        "verdict": per_answer * test_images * arms * classifier.seeds / workers,
+    }
+
+
+def _seconds_per_step(run: Callable[[int], object]) -> float:
+    run(STEPS)
+    started = time.perf_counter()
+    run(STEPS)
+    return (time.perf_counter() - started) / STEPS
+
+
+@torch.inference_mode()
+def _seconds_per_evaluation(model: FlowUNet, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Of one image on one thread, fp32: what ONNX Runtime does about as fast."""
+    torch.set_num_threads(1)
+    x = images.float() / 127.5 - 1
+    t = torch.zeros(len(x))
+    model.eval()
+    model(x, t, labels)
+    started = time.perf_counter()
+    model(x, t, labels)
+    return (time.perf_counter() - started) / len(x)

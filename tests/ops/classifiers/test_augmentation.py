@@ -1,0 +1,124 @@
+"""Augmentations: every flipped crop against the list of all possible ones, shapes, ranges and seeds."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ops.classifiers.augmentation import AUGMENTATIONS, PADDING_SHARE, build_augmentation
+from ops.recipe.schema import Arm
+
+NAMES = sorted(AUGMENTATIONS)
+
+
+def draw_images(count: int, channels: int, height: int, width: int) -> Tensor:
+    return torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def seed(value: int) -> None:
+    torch.manual_seed(value)
+    random.seed(value)
+
+
+def list_flipped_crops(image: np.ndarray, padding: int) -> dict[bytes, tuple[bool, int, int]]:
+    """All images that a flip, replicated padding and a crop can make of [C, H, W], by their bytes."""
+    _, height, width = image.shape
+    crops = {}
+    for flipped in (False, True):
+        source = image[:, :, ::-1] if flipped else image
+        padded = np.pad(source, ((0, 0), (padding, padding), (padding, padding)), mode="edge")
+        for top in range(2 * padding + 1):
+            for left in range(2 * padding + 1):
+                crop = np.ascontiguousarray(padded[:, top : top + height, left : left + width])
+                crops[crop.tobytes()] = (flipped, top, left)
+    return crops
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 21)])
+def test_shape_type_and_range_are_kept(name: str, shape: tuple[int, int, int]) -> None:
+    images = draw_images(6, *shape)
+    before = images.clone()
+    augment = build_augmentation(name, shape[1:])
+    for value in range(40):  # RandAugment draws 2 of its operations per call: 40 calls meet all of them
+        seed(value)
+        out = augment(images)
+        assert out.shape == images.shape
+        assert out.dtype == torch.float32
+        assert torch.isfinite(out).all()
+        assert float(out.min()) >= -1
+        assert float(out.max()) <= 1
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_same_seeds_give_the_same_images(name: str, channels: int) -> None:
+    images, augment = draw_images(8, channels, 16, 16), build_augmentation(name, (16, 16))
+    for value in range(5):
+        outputs = []
+        for _ in range(2):
+            seed(value)
+            outputs.append(augment(images))
+        assert torch.equal(*outputs)
+    # A freshly built augmentation has no state of its own either.
+    seed(4)
+    assert torch.equal(build_augmentation(name, (16, 16))(images), outputs[0])
+
+
+@pytest.mark.parametrize("name", ["flip_crop", "randaugment"])
+def test_other_seeds_give_other_images(name: str) -> None:
+    images, augment = draw_images(8, 3, 16, 16), build_augmentation(name, (16, 16))
+    outputs = []
+    for value in (0, 1):
+        seed(value)
+        outputs.append(augment(images))
+    assert not torch.equal(*outputs)
+
+
+def test_none_returns_the_images_themselves() -> None:
+    images = draw_images(4, 1, 8, 8)
+    assert build_augmentation("none", (8, 8))(images) is images
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 9, 14)])
+def test_every_flipped_crop_is_one_of_the_possible_ones_and_all_of_those_occur(shape: tuple[int, int, int]) -> None:
+    padding = max(1, round(min(shape[1:]) / PADDING_SHARE))
+    images = draw_images(50, *shape)
+    possible = [list_flipped_crops(image, padding) for image in images.numpy()]
+    augment = build_augmentation("flip_crop", shape[1:])
+    seed(0)
+    met = []
+    for _ in range(12):
+        for image, crops in zip(augment(images).numpy(), possible, strict=True):
+            met.append(crops[np.ascontiguousarray(image).tobytes()])  # KeyError: no crop of this very image
+    choices = (2 * padding + 1) ** 2
+    flips, positions = np.array([f for f, _, _ in met]), {(top, left) for _, top, left in met}
+    assert abs(flips.mean() - 0.5) < 4 * 0.5 / np.sqrt(len(met))
+    assert len(positions) == choices
+    assert len(set(met)) > choices  # flips and crops are drawn apart
+
+
+def test_randaugment_changes_colours_as_well_as_places() -> None:
+    levels = torch.linspace(-0.5, 0.5, 5)
+    images = levels[torch.randint(0, 5, (8, 3, 16, 16), generator=torch.Generator().manual_seed(0))]
+    shares = {}
+    for name in ("flip_crop", "randaugment"):
+        augment = build_augmentation(name, (16, 16))
+        seed(0)
+        outputs = torch.cat([augment(images) for _ in range(20)])
+        shares[name] = float(((outputs[..., None] - levels).abs().amin(-1) < 1e-6).float().mean())
+    assert shares["flip_crop"] == 1
+    assert shares["randaugment"] < 0.6
+
+
+def test_an_arm_accepts_exactly_these_names() -> None:
+    for name in NAMES:
+        assert Arm.model_validate({"augmentation": name}).augmentation == name
+    assert set(Arm.model_fields["augmentation"].annotation.__args__) == set(NAMES)  # type: ignore[union-attr]
+    with pytest.raises(KeyError):
+        build_augmentation("mosaic", (8, 8))

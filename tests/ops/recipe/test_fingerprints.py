@@ -1,0 +1,193 @@
+"""Fingerprints: which change of a recipe changes which stages' fingerprints, compared with the stage table.
+
+Every leaf of the demo recipe is changed to another valid value, one at a time; the stages whose fingerprint moves must
+be exactly those that declare the key.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from ops.recipe.fingerprints import hash_file, hash_json, stage_fingerprint, stage_settings
+from ops.recipe.loading import load_recipe, parse_recipe, read_yaml
+from ops.recipe.schema import Arm, Recipe
+from ops.recipe.stages import STAGES
+
+DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
+RESOLVED: dict[str, Any] = load_recipe(DEMO).model_dump(mode="json")
+# Only null and lists need a hand: there is no rule for what else they may be.
+OTHER_VALUES: dict[str, Any] = {
+    "source": "another",
+    "data.classes": ["Bag", "Sandal"],
+    "data.images_per_class": 25,
+    "generator.widths": [16, 32],
+    "classifier.grid.learning_rate": [0.2],
+    "classifier.grid.weight_decay": [0.0, 0.001],
+}
+FIXED = {"generator.kind"}  # one value is allowed today
+
+Place = tuple[str, ...]
+
+
+def leaves(value: dict[str, Any], prefix: Place = ()) -> Iterator[Place]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from leaves(inner, (*prefix, key))
+        else:
+            yield (*prefix, key)
+
+
+PLACES = [place for place in leaves(RESOLVED) if place[:2] != ("baselines", "real") and ".".join(place) not in FIXED]
+
+
+def read_place(place: Place, content: dict[str, Any]) -> Any:
+    for part in place:
+        content = content[part]
+    return content
+
+
+def write_place(place: Place, value: Any) -> dict[str, Any]:
+    """The demo recipe, resolved, with one other value."""
+    changed = copy.deepcopy(RESOLVED)
+    read_place(place[:-1], changed)[place[-1]] = value
+    return changed
+
+
+def other_value(place: Place) -> Any:
+    """A valid value that differs from the one at `place`."""
+    value = read_place(place, RESOLVED)
+    if (name := ".".join(place)) in OTHER_VALUES:
+        return OTHER_VALUES[name]
+    if options := allowed_values(place):
+        return next(option for option in options if option != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return value * 0.9 if value else 0.1
+
+
+def allowed_values(place: Place) -> tuple[Any, ...]:
+    """The options of a Literal key; none for others."""
+    model: type[BaseModel] = Arm if place[0] in ("baselines", "expanded") else Recipe
+    annotation: Any = None
+    for part in place[-1:] if model is Arm else place:
+        annotation = model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def fingerprints(content: dict[str, Any]) -> dict[str, str]:
+    """Of all stages, with the same version and inputs throughout."""
+    recipe = parse_recipe(content, DEMO)
+    return {
+        stage: stage_fingerprint(stage, 1, stage_settings(recipe, stage), {"real_images": "abc"}) for stage in STAGES
+    }
+
+
+def readers(key: str) -> set[str]:
+    return {name for name, stage in STAGES.items() if key in stage.keys}
+
+
+BEFORE = fingerprints(RESOLVED)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=".".join)
+def test_changing_a_key_changes_exactly_the_stages_that_declare_it(place: Place) -> None:
+    after = fingerprints(write_place(place, other_value(place)))
+    assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(place[0])
+
+
+@pytest.mark.parametrize("side", ["baselines", "expanded"])
+def test_adding_an_arm_changes_exactly_the_stage_that_trains_it(side: str) -> None:
+    after = fingerprints(write_place((side, "another"), {"augmentation": "randaugment"}))
+    assert [stage for stage in STAGES if after[stage] != BEFORE[stage]] == [
+        {"baselines": "baseline_classifiers", "expanded": "expanded_classifiers"}[side]
+    ]
+
+
+def test_publishing_settings_change_no_fingerprint() -> None:
+    assert readers("publish") == set()
+    assert ("publish", "commit") in PLACES
+
+
+def test_key_order_does_not_change_fingerprints() -> None:
+    def reverse(value: Any) -> Any:
+        return {key: reverse(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    assert fingerprints(reverse(RESOLVED)) == BEFORE
+
+
+def test_comments_and_layout_do_not_change_fingerprints(tmp_path: Path) -> None:
+    path, buffer = tmp_path / "plain.yaml", io.StringIO()
+    YAML(typ="safe").dump(read_yaml(DEMO), buffer)
+    assert "#" not in buffer.getvalue()
+    path.write_text(buffer.getvalue(), encoding="utf-8")
+    assert fingerprints(load_recipe(path).model_dump(mode="json")) == BEFORE
+
+
+def test_defaults_written_out_do_not_change_fingerprints() -> None:
+    sections: dict[str, Any] = {
+        name: {} for name in Recipe.model_fields if name not in ("source", "seed", "baselines", "expanded")
+    }
+    short = {"source": "a", "seed": 3, **sections, "baselines": {"real": {}}, "expanded": {"expanded": {}}}
+    written = parse_recipe(short, DEMO).model_dump(mode="json")
+    assert written != short
+    assert fingerprints(written) == fingerprints(short)
+
+
+def test_whole_number_for_a_float_does_not_change_fingerprints() -> None:
+    assert RESOLVED["plan"]["ratio"] == 10.0
+    assert fingerprints(write_place(("plan", "ratio"), 10)) == BEFORE
+
+
+TEXT = st.text(max_size=5)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(settings_=st.dictionaries(TEXT, VALUES, max_size=3), inputs=st.dictionaries(TEXT, TEXT, max_size=3))
+@settings(deadline=None, max_examples=50)
+def test_fingerprint_depends_on_stage_version_settings_and_inputs_alone(
+    settings_: dict[str, Any], inputs: dict[str, str]
+) -> None:
+    fingerprint = stage_fingerprint("scorer", 1, settings_, inputs)
+    assert fingerprint == stage_fingerprint("scorer", 1, copy.deepcopy(settings_), dict(reversed(inputs.items())))
+    others = {
+        stage_fingerprint("generator", 1, settings_, inputs),
+        stage_fingerprint("scorer", 2, settings_, inputs),
+        stage_fingerprint("scorer", 1, {**settings_, "a new key": 0}, inputs),
+        stage_fingerprint("scorer", 1, settings_, {**inputs, "a new input": "0"}),
+    }
+    assert len(others) == 4
+    assert fingerprint not in others
+    assert len(fingerprint) == 64
+
+
+def test_input_and_setting_of_the_same_name_are_told_apart() -> None:
+    assert stage_fingerprint("scorer", 1, {"a": "b"}, {}) != stage_fingerprint("scorer", 1, {}, {"a": "b"})
+
+
+def test_hash_is_that_of_canonical_json() -> None:
+    assert hash_json({"b": [1, 2.5], "a": "ä"}) == hashlib.sha256('{"a":"ä","b":[1,2.5]}'.encode()).hexdigest()
+
+
+def test_file_hash_is_that_of_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "bytes"
+    path.write_bytes(b"growset" * 100_000)
+    assert hash_file(path) == hashlib.sha256(b"growset" * 100_000).hexdigest()

@@ -1,0 +1,299 @@
+"""Recipes as files: both shipped ones load, and every kind of mistake gives one sentence.
+
+A mistake is planted in a shipped recipe; the sentence is compared with what it must name: the key, the file, what is
+allowed there.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from ops.errors import UserError
+from ops.recipe.loading import load_recipe, parse_recipe, read_yaml
+from ops.recipe.schema import Recipe
+
+RECIPES = Path(__file__).parents[3] / "recipes"
+SHIPPED = ("smoke", "fashion-flow")
+CONTENT: dict[str, dict[str, Any]] = {name: read_yaml(RECIPES / f"{name}.yaml") for name in SHIPPED}
+PATH = Path("recipes/mine.yaml")
+TOP_KEYS = (
+    "baselines, classifier, data, expanded, filter, generator, mix, plan, publish, report, sampler, scorer, seed,"
+    " source, verdict"
+)
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def put(value: Any, *place: Any) -> Change:
+    """Set the key at `place` to `value`."""
+
+    def change(content: dict[str, Any]) -> None:
+        for part in place[:-1]:
+            content = content[part]
+        content[place[-1]] = value
+
+    return change
+
+
+def drop(*place: str) -> Change:
+    def change(content: dict[str, Any]) -> None:
+        for part in place[:-1]:
+            content = content[part]
+        del content[place[-1]]
+
+    return change
+
+
+def rename(old: str, new: str) -> Change:
+    return lambda content: content.update({new: content.pop(old)})
+
+
+def complain(*changes: Change) -> str:
+    """The sentence about the shipped recipe after these changes."""
+    content = copy.deepcopy(CONTENT["fashion-flow"])
+    for change in changes:
+        change(content)
+    with pytest.raises(UserError) as caught:
+        parse_recipe(content, PATH)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert str(PATH) in sentence
+    return sentence
+
+
+def write_and_complain(path: Path, raw: bytes) -> str:
+    path.write_bytes(raw)
+    with pytest.raises(UserError) as caught:
+        load_recipe(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipe_loads_with_the_values_in_its_file(name: str) -> None:
+    recipe = load_recipe(RECIPES / f"{name}.yaml")
+    assert recipe.source == "fashion-mnist"
+    assert recipe.plan.ratio == CONTENT[name]["plan"]["ratio"]
+    assert recipe.generator.widths == tuple(CONTENT[name]["generator"]["widths"])
+    assert list(recipe.baselines) == list(CONTENT[name]["baselines"])
+
+
+def test_recipe_survives_a_round_trip_through_its_dump() -> None:
+    recipe = load_recipe(RECIPES / "fashion-flow.yaml")
+    assert parse_recipe(recipe.model_dump(mode="json"), PATH) == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (put(0, "sed"), f"unknown key 'sed' in {PATH}; did you mean 'seed'?"),
+        (put(0, "zzzz"), f"unknown key 'zzzz' in {PATH}; valid here: {TOP_KEYS}"),
+        (put(2.0, "plan", "ratioo"), f"unknown key 'plan.ratioo' in {PATH}; did you mean 'ratio'?"),
+        (put(2.0, "plan", "zzz"), f"unknown key 'plan.zzz' in {PATH}; valid here: balance, overdraw, ratio"),
+        (
+            put("mixup", "baselines", "mixup", "pairng"),
+            f"unknown key 'baselines.mixup.pairng' in {PATH}; did you mean 'pairing'?",
+        ),
+        (
+            put(1, "expanded", "expanded", "zzz"),
+            f"unknown key 'expanded.expanded.zzz' in {PATH};"
+            " valid here: augmentation, loss, mixup_alpha, pairing, sampler",
+        ),
+        (
+            put("none", "baselines", "real", "augmentatoin"),
+            f"unknown key 'baselines.real.augmentatoin' in {PATH}; did you mean 'augmentation'?",
+        ),
+        (
+            put([0.1], "classifier", "grid", "learning_rates"),
+            f"unknown key 'classifier.grid.learning_rates' in {PATH}; did you mean 'learning_rate'?",
+        ),
+        (
+            put(3, "classifier", "grid", "zzz"),
+            f"unknown key 'classifier.grid.zzz' in {PATH}; valid here: learning_rate, weight_decay",
+        ),
+    ],
+)
+def test_unknown_key_names_file_and_nearest_key(change: Change, sentence: str) -> None:
+    assert complain(change) == sentence
+
+
+def test_misspelt_section_is_called_unknown_rather_than_missing() -> None:
+    assert complain(rename("mix", "mxi")) == f"unknown key 'mxi' in {PATH}; did you mean 'mix'?"
+
+
+def test_key_of_another_section_is_answered_with_the_keys_of_this_one() -> None:
+    sentence = complain(put(0.1, "classifier", "learning_rate"))
+    assert sentence.startswith(f"unknown key 'classifier.learning_rate' in {PATH}; valid here: batch_size, grid,")
+
+
+def test_missing_section_is_named_with_the_way_to_write_it_empty() -> None:
+    assert complain(drop("mix")) == (
+        f"key 'mix' is missing in {PATH}; add it (an empty section is written 'mix: {{}}')"
+    )
+
+
+@given(name=st.sampled_from(SHIPPED), section=st.sampled_from(sorted(Recipe.model_fields)))
+@settings(deadline=None, max_examples=60)
+def test_dropping_any_one_section_gives_a_missing_sentence_naming_it(name: str, section: str) -> None:
+    content = {key: value for key, value in CONTENT[name].items() if key != section}
+    with pytest.raises(UserError, match=rf"^key '{section}' is missing in {re.escape(str(PATH))}; add it"):
+        parse_recipe(content, PATH)
+
+
+@given(name=st.sampled_from(SHIPPED), section=st.sampled_from(sorted(Recipe.model_fields)))
+@settings(deadline=None, max_examples=60)
+def test_section_without_a_value_is_told_by_its_name(name: str, section: str) -> None:
+    content = {**CONTENT[name], section: None}
+    with pytest.raises(UserError, match=rf"^'{section}' in {re.escape(str(PATH))}: input should be a valid .*"):
+        parse_recipe(content, PATH)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (put("ten", "plan", "ratio"), f"'plan.ratio' in {PATH}: input should be a valid number; got 'ten'"),
+        (put(True, "plan", "ratio"), f"'plan.ratio' in {PATH}: input should be a valid number; got True"),
+        (put(1.5, "seed"), f"'seed' in {PATH}: input should be a valid integer; got 1.5"),
+        (put(True, "seed"), f"'seed' in {PATH}: input should be a valid integer; got True"),
+        (put(7, "source"), f"'source' in {PATH}: input should be a valid string; got 7"),
+        (put(1, "publish", "commit"), f"'publish.commit' in {PATH}: input should be a valid boolean; got 1"),
+        (put(8.5, "generator", "widths", 0), f"'generator.widths' in {PATH}: input should be a valid integer; got 8.5"),
+        (put("Bag", "data", "classes"), f"'data.classes' in {PATH}: input should be a valid tuple; got 'Bag'"),
+        (put([0], "data", "classes"), f"'data.classes' in {PATH}: input should be a valid string; got 0"),
+    ],
+)
+def test_wrong_type_names_key_file_and_what_was_given(change: Change, sentence: str) -> None:
+    assert complain(change) == sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (put(0, "plan", "ratio"), f"'plan.ratio' in {PATH}: input should be greater than 0; got 0"),
+        (put(1001, "plan", "ratio"), f"'plan.ratio' in {PATH}: input should be less than or equal to 1000; got 1001"),
+        (put(1, "scorer", "folds"), f"'scorer.folds' in {PATH}: input should be greater than or equal to 2; got 1"),
+        (put(-1, "seed"), f"'seed' in {PATH}: input should be greater than or equal to 0; got -1"),
+        (put("even", "plan", "balance"), f"'plan.balance' in {PATH}: input should be 'keep' or 'equalise'; got 'even'"),
+        (put(3, "generator", "unshuffle"), f"'generator.unshuffle' in {PATH}: input should be 1, 2 or 4; got 3"),
+        (put([12], "generator", "widths"), f"'generator' in {PATH}: widths must be positive multiples of 8"),
+        (
+            put(0, "baselines", "mixup", "mixup_alpha"),
+            f"'baselines.mixup.mixup_alpha' in {PATH}: input should be greater than 0; got 0",
+        ),
+    ],
+)  # fmt: skip
+def test_value_out_of_range_names_key_file_and_range(change: Change, sentence: str) -> None:
+    assert complain(change) == sentence
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    "place",
+    [("scorer", "learning_rate"), ("generator", "weight_decay"), ("filter", "min_train_distance"),
+     ("classifier", "grid", "learning_rate", 0), ("mix", "real_weight"), ("verdict", "confidence")],
+)  # fmt: skip
+def test_number_that_is_not_finite_is_refused(place: tuple[Any, ...], value: float) -> None:
+    key = ".".join(part for part in place if isinstance(part, str))
+    assert complain(put(value, *place)).startswith(f"'{key}' in {PATH}: input should be ")
+
+
+@pytest.mark.parametrize("side", ["baselines", "expanded"])
+@pytest.mark.parametrize("name", ["a/b", "..", "-rf", "a b", ""])
+def test_arm_name_that_could_not_be_a_file_name_is_refused(side: str, name: str) -> None:
+    sentence = complain(put({}, side, name))
+    assert sentence.startswith(f"'{side}.{name}") and "pattern" in sentence
+    assert sentence.endswith(f"got {name!r}")
+
+
+def test_real_arm_with_keys_is_refused_because_it_is_the_yardstick() -> None:
+    sentence = complain(put("flip_crop", "baselines", "real", "augmentation"))
+    assert "the arm 'real' is plain training and takes no keys; give your arm another name" in sentence
+
+
+def test_baselines_without_real_are_refused() -> None:
+    assert "baselines must contain an arm called 'real'" in complain(drop("baselines", "real"))
+
+
+def test_name_in_both_baselines_and_expanded_is_refused() -> None:
+    assert "arm 'mixup' is in baselines and in expanded; names must differ" in complain(put({}, "expanded", "mixup"))
+
+
+@pytest.mark.parametrize(("rates", "decays"), [(7, 1), (1, 7), (3, 3)])
+def test_grid_of_more_than_six_settings_is_refused(rates: int, decays: int) -> None:
+    grid = {"learning_rate": [0.1] * rates, "weight_decay": [0.0] * decays}
+    assert complain(put(grid, "classifier", "grid")) == (
+        f"'classifier.grid' in {PATH}: the grid may have at most 6 settings"
+    )
+
+
+def test_grid_of_six_settings_is_allowed() -> None:
+    content = copy.deepcopy(CONTENT["fashion-flow"])
+    content["classifier"]["grid"] = {"learning_rate": [0.1, 0.2, 0.3], "weight_decay": [0.0, 0.1]}
+    assert len(parse_recipe(content, PATH).classifier.grid.learning_rate) == 3
+
+
+def test_grid_with_a_negative_learning_rate_is_refused() -> None:
+    assert complain(put([-0.1], "classifier", "grid", "learning_rate")) == (
+        f"'classifier.grid' in {PATH}: learning rates must be positive and weight decays not negative"
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        (b"seed: 0\nplan: [1\nmix: 2\n", 3),
+        (b"seed: 0\nsource: a\nseed: 1\n", 3),
+        (b"seed: 0\nplan: *ghost\n", 2),
+        (b"seed: !!python/object:os.system x\n", 1),
+        (b"seed: 0\n\tplan: 1\n", 2),
+        (b"seed: 0\n---\nseed: 1\n", 2),
+    ],
+)
+def test_yaml_error_names_file_and_line(tmp_path: Path, raw: bytes, line: int) -> None:
+    path = tmp_path / "broken.yaml"
+    sentence = write_and_complain(path, raw)
+    assert sentence.startswith(f"{path} is not valid YAML at line {line}, column ")
+
+
+@pytest.mark.parametrize("raw", [b"seed: \x07\n", b"\x00", b"seed: 2001-99-99\n"])
+def test_control_character_or_impossible_date_is_a_yaml_error(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "broken.yaml"
+    assert write_and_complain(path, raw).startswith(f"{path} is not valid YAML")
+
+
+def test_file_that_is_not_utf8_names_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    sentence = write_and_complain(path, b"source: caf\xe9\n")
+    assert sentence == f"{path} is not UTF-8 text: invalid continuation byte at byte 11"
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"), [(b"", "NoneType"), (b"# nothing\n", "NoneType"), (b"- a\n", "list"), (b"hello", "str")]
+)
+def test_file_without_keys_says_what_it_holds(tmp_path: Path, raw: bytes, kind: str) -> None:
+    path = tmp_path / "odd.yaml"
+    assert write_and_complain(path, raw) == f"{path} must hold recipe keys such as 'source:'; it holds {kind}"
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml does not exist$"):
+        load_recipe(tmp_path / "nowhere.yaml")
+
+
+def test_mistake_in_a_file_names_that_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    content = {**CONTENT["smoke"], "sead": 1}
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(content, file)
+    with pytest.raises(UserError) as caught:
+        load_recipe(path)
+    assert str(caught.value) == f"unknown key 'sead' in {path}; did you mean 'seed'?"

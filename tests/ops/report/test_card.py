@@ -1,0 +1,107 @@
+"""The card of a published dataset: its front matter as YAML, its figures and file patterns against the data."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from jinja2 import UndefinedError
+
+from ops.datasets.pixels import PixelDataset, build_rows, content_ids, write_shards
+from ops.report.card import render_card
+
+SENTENCE = "No evidence that the expansion helps: +0.4 points (95 % interval -0.2 to 1.0)."
+FUNNEL = {
+    "generated": 400, "accepted": 250, "accept_rate": 0.7, "shortfall": 0, "shortfall_by_class": {},
+    "rejected_wrong_label": 90, "rejected_near_copy_of_train": 7, "rejected_surplus": 53,
+}  # fmt: skip
+
+
+def make_card(**changes: Any) -> str:
+    facts = {
+        "expansion": "smoke", "licence": "MIT", "class_counts": [("Bag", 25, 130), ("Ankle boot", 31, 120)],
+        "split_counts": {"train": 306, "validation": 40, "test": 80}, "funnel": FUNNEL,
+        "verdict": {"sentence": SENTENCE, "decision": "no evidence"}, "seed": 7, "real_weight": 10.0,
+    }  # fmt: skip
+    return render_card(**{**facts, **changes})
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    before, head, _ = card.split("---\n", 2)
+    assert before == ""
+    content: dict[str, Any] = yaml.safe_load(head)
+    return content
+
+
+def table(card: str, header: str) -> list[list[str]]:
+    """Cells of the rows below `header`."""
+    lines = card.splitlines()
+    start = lines.index(header)
+    assert set(lines[start + 1]) == {"|", "-"}
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows
+
+
+def test_front_matter_names_licence_task_and_splits() -> None:
+    head = front_matter(make_card())
+    assert head["license"] == "mit"
+    assert head["task_categories"] == ["image-classification"]
+    (config,) = head["configs"]
+    assert config["config_name"] == "default"
+    assert [entry["split"] for entry in config["data_files"]] == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize(
+    "licence", ["CC BY-NC 4.0", "CC0: public domain", "no", "- 1", 'other "x" & y', "{a}", "ours #1"]
+)
+def test_licence_of_any_text_stays_that_text(licence: str) -> None:
+    assert front_matter(make_card(licence=licence))["license"] == licence.lower()
+
+
+def test_file_patterns_find_each_splits_files_and_no_others(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), dtype=np.uint8)
+    for split in ("train", "validation", "test"):
+        dataset = PixelDataset(images, build_rows([0] * 6, content_ids(images), split=split), ("Bag",))
+        write_shards(tmp_path / "data", dataset, prefix=split, shard_bytes=128)
+    names = [path.relative_to(tmp_path).as_posix() for path in (tmp_path / "data").iterdir()]
+    for entry in front_matter(make_card())["configs"][0]["data_files"]:
+        found = fnmatch.filter(names, entry["path"])
+        assert sorted(found) == [f"data/{entry['split']}-0000{i}-of-00003.parquet" for i in range(3)]
+
+
+def test_table_counts_real_and_generated_images_by_class() -> None:
+    assert table(make_card(), "| class | real | generated |") == [["Bag", "25", "130"], ["Ankle boot", "31", "120"]]
+
+
+def test_funnel_table_names_each_reason_once_and_nothing_else() -> None:
+    assert table(make_card(), "| rejected because | images |") == [
+        ["wrong_label", "90"], ["near_copy_of_train", "7"], ["surplus", "53"],
+    ]  # fmt: skip
+    assert "400 images were generated" in make_card() and "250 were kept" in make_card()
+
+
+def test_class_name_with_a_bar_stays_in_its_cell() -> None:
+    card = make_card(class_counts=[("cat|dog", 1, 2)])
+    assert table(card, "| class | real | generated |") == [["cat\\|dog", "1", "2"]]
+
+
+def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:
+    card = make_card(real_weight=2.5)
+    assert SENTENCE in card
+    assert "306 training images, 40 for validation, 80 for test" in card
+    assert "2.5 for a real image, 1 for a generated one" in card
+    assert "seed 7: `growset run smoke`" in card
+    assert card.endswith("\n")
+
+
+def test_missing_figure_is_an_error_rather_than_a_gap() -> None:
+    with pytest.raises(UndefinedError):
+        make_card(funnel={"generated": 3})

@@ -1,0 +1,105 @@
+"""Two doors, one data: what Dagster and `growset run` make DVC finds current, and the other way round."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+from ruamel.yaml import YAML
+
+from ops.recipe.stages import STAGES
+from ops.stage import read_manifest
+from ops.versioning import changed_stages, stage_addresses
+from ops.workspace import Workspace
+from pipelines.definitions import build_definitions
+from pipelines.instance import open_instance
+from tests.workspaces import ROOT, growset, run
+
+Edit = Callable[[Path, str, str], None]
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Content hash of every stage's output."""
+    return {stage: read_manifest(Workspace(root).output("digits", stage))["content"] for stage in STAGES}
+
+
+def test_after_a_run_dvc_status_is_empty_and_repro_runs_nothing(finished_workspace: Path) -> None:
+    assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
+    done = run(finished_workspace, "dvc", "repro")
+    assert "Running stage" not in done.stdout
+    assert run(finished_workspace, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+
+
+def test_an_unchanged_run_says_so_and_starts_no_dagster_run(finished_workspace: Path) -> None:
+    before = count_runs(finished_workspace)
+    result = growset(finished_workspace, "run", "digits")
+    assert result.exit_code == 0, result.output
+    assert "digits: unchanged" in result.output
+    assert count_runs(finished_workspace) == before
+
+
+def count_runs(root: Path) -> int:
+    with open_instance(Workspace(root)) as instance:
+        return len(instance.get_runs())
+
+
+def test_dvc_repro_runs_exactly_what_a_changed_key_reaches(finished_workspace: Path, edit_recipe: Edit) -> None:
+    before = contents(finished_workspace)
+    edit_recipe(finished_workspace, "real_weight: 4.0", "real_weight: 7.0")
+    assert set(changed_stages(finished_workspace, stage_addresses("digits"))) == {"mixed_dataset@digits"}
+
+    done = run(finished_workspace, "dvc", "repro")
+    ran = {line.split("'")[1].split("@")[0] for line in done.stdout.splitlines() if line.startswith("Running stage")}
+    assert ran == {"mixed_dataset", "expanded_classifiers", "verdict", "report"}
+
+    after = contents(finished_workspace)
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == ran
+    assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
+    with open_instance(Workspace(finished_workspace)) as instance:  # Dagster saw what DVC ran
+        event = instance.get_latest_materialization_event(dg.AssetKey("mixed_dataset"))
+    assert event and event.asset_materialization
+    assert event.asset_materialization.metadata["real_weight"].value == 7.0
+
+
+def test_growset_run_reports_reuse_when_an_input_changed_nothing(finished_workspace: Path, edit_recipe: Edit) -> None:
+    before = contents(finished_workspace)
+    edit_recipe(finished_workspace, "examples_per_class: 2", "examples_per_class: 3")
+    result = growset(finished_workspace, "run", "digits")
+    assert result.exit_code == 0, result.output
+    assert "1 of 12 stages" in result.output
+    assert {stage for stage, content in contents(finished_workspace).items() if content != before[stage]} == {"report"}
+
+
+def test_new_images_are_seen_by_growset_and_refused_by_a_bare_repro(
+    finished_workspace: Path, edit_recipe: Edit
+) -> None:
+    edit_recipe(finished_workspace, "images_per_class: 16", "images_per_class: 15")
+    source = finished_workspace / "sources" / "digits.yaml"
+    shard = finished_workspace / "images" / "train-00000-of-00001.parquet"
+    from ops.datasets.pixels import read_shards, write_shard
+
+    write_shard(shard, read_shards([shard]).select(list(range(60))))
+    assert source.exists()
+    refused = run(finished_workspace, "dvc", "repro", check=False)
+    assert refused.returncode != 0
+    assert "accept them with: growset run digits" in refused.stdout + refused.stderr
+    assert growset(finished_workspace, "run", "digits").exit_code == 0
+    assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
+
+
+def test_partitions_list_and_matrix_are_the_same(finished_workspace: Path) -> None:
+    workspace = Workspace(finished_workspace)
+    definitions = build_definitions(workspace)
+    partitions = definitions.resolve_assets_def("verdict").partitions_def
+    assert partitions is not None
+    listed = YAML(typ="safe").load((finished_workspace / "params.yaml").read_text())["expansions"]
+    from ops.versioning import open_repo
+
+    with open_repo(finished_workspace) as repo:
+        matrix = {stage.name.split("@")[1] for stage in repo.index.stages if "@" in (getattr(stage, "name", "") or "")}
+    assert set(partitions.get_partition_keys()) == set(listed) == matrix
+
+
+def test_the_repo_itself_agrees_with_its_table() -> None:
+    from ops.recipe.dvcfile import render
+
+    assert (ROOT / "dvc.yaml").read_text() == render()

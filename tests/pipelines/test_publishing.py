@@ -1,0 +1,107 @@
+"""Publish, clone, pull: a colleague gets the same bytes; git is touched only when asked and never by surprise."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ops.datasets.pixels import read_split
+from tests.workspaces import growset, run
+
+Edit = Callable[[Path, str, str], None]
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """sha256 by relative name of all files under a folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def with_remote(finished_workspace: Path, tmp_path: Path) -> Path:
+    run(finished_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    run(finished_workspace, "git", "commit", "--quiet", "--all", "--message", "Use a local remote")
+    return finished_workspace
+
+
+def test_without_a_remote_the_dataset_is_built_and_nothing_is_pushed(finished_workspace: Path) -> None:
+    published = finished_workspace / "published" / "digits"
+    train = read_split(published / "data", "train")
+    assert train.rows["is_generated"].sum() > 0
+    assert set(train.rows.filter("is_generated")["weight"]) == {1.0}
+    assert set(train.rows.filter(~pl.col("is_generated"))["weight"]) == {4.0}
+    assert not read_split(published / "data", "test").rows["is_generated"].any()
+    assert "digits" in (published / "README.md").read_text()
+    assert published.with_suffix(".dvc").exists()
+
+
+def test_publish_commit_clone_and_plain_dvc_pull_give_the_same_bytes(
+    with_remote: Path, tmp_path: Path, edit_recipe: Edit
+) -> None:
+    edit_recipe(with_remote, "publish: {}", "publish: {commit: true}")
+    run(with_remote, "git", "add", "recipes")
+    run(with_remote, "git", "commit", "--quiet", "--message", "Commit what is published")
+    (with_remote / "notes.txt").write_text("mine, not yours\n")
+    result = growset(with_remote, "materialize", "published_dataset", "digits")
+    assert result.exit_code == 0, result.output
+    assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
+    committed = run(with_remote, "git", "show", "--name-only", "--format=", "HEAD").stdout.split()
+    assert set(committed) == {"dvc.lock", "params.yaml", "published/digits.dvc"}
+    assert "notes.txt" in run(with_remote, "git", "status", "--short").stdout
+
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(with_remote), str(clone))
+    run(clone, "dvc", "pull")
+    assert digest(clone / "published" / "digits") == digest(with_remote / "published" / "digits")
+    assert digest(clone / "data") == digest(with_remote / "data")
+    assert run(clone, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+    unchanged = growset(clone, "run", "digits")
+    assert "digits: unchanged" in unchanged.output
+
+
+def test_publishing_again_with_nothing_new_makes_no_second_version(with_remote: Path, edit_recipe: Edit) -> None:
+    edit_recipe(with_remote, "publish: {}", "publish: {commit: true}")
+    for _ in range(2):
+        result = growset(with_remote, "materialize", "published_dataset", "digits")
+        assert result.exit_code == 0, result.output
+    assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
+
+
+def test_staged_changes_of_the_user_stop_the_commit_after_the_push(with_remote: Path, edit_recipe: Edit) -> None:
+    edit_recipe(with_remote, "publish: {}", "publish: {commit: true}")
+    (with_remote / "notes.txt").write_text("half done\n")
+    run(with_remote, "git", "add", "notes.txt")
+    head = run(with_remote, "git", "rev-parse", "HEAD").stdout
+    result = growset(with_remote, "materialize", "published_dataset", "digits")
+    assert result.exit_code == 2
+    assert "git has staged changes (notes.txt)" in result.output
+    assert run(with_remote, "git", "rev-parse", "HEAD").stdout == head
+
+
+def test_pull_fetches_one_dataset_alone(with_remote: Path, tmp_path: Path) -> None:
+    assert growset(with_remote, "materialize", "published_dataset", "digits").exit_code == 0
+    run(with_remote, "git", "add", "dvc.lock", "params.yaml", "published")
+    run(with_remote, "git", "commit", "--quiet", "--message", "Publish by hand")
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(with_remote), str(clone))
+    result = growset(clone, "pull", "digits", "--only", "mixed")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (clone / "data" / "digits").iterdir()} == {
+        "real_images",
+        "generated_images",
+        "mixed_dataset",
+    }
+
+
+def test_an_unreachable_remote_is_an_environment_fault(finished_workspace: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the remote's folder should be")
+    run(finished_workspace, "dvc", "remote", "add", "--default", "storage", str(blocked / "storage"))
+    result = growset(finished_workspace, "materialize", "published_dataset", "digits")
+    assert result.exit_code == 3, result.output
+    assert "DVC remote failed" in result.output

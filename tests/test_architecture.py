@@ -1,0 +1,261 @@
+"""The house rules, read from the source by `ast` and from the settings files: who imports whom, what is never written.
+
+The rules are those of the three packages (ops computes, assets define, pipelines compose). Each rule is tried on a
+planted fault first and then on every module; one process is started to see what loading the code location imports.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("ops", "assets", "pipelines")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FORBIDDEN_IMPORTS = {"ops": {"assets", "pipelines"}, "assets": {"pipelines"}, "pipelines": set()}
+HEAVY = {"torch", "diffusers", "onnxruntime", "dvc", "kornia"}
+UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+UNSAFE_CALLS = {"torch.load", "eval", "exec", "os.system", "os.popen"}
+NAMELESS = {"utils", "util", "helpers", "helper", "misc", "common", "manager", "managers"}
+
+Rule = Callable[[ast.Module], Iterator[str]]
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """Full names of the modules that the nodes import."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            found |= {package, *(f"{package}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def imported_packages(nodes: Iterable[ast.AST]) -> set[str]:
+    return {module.partition(".")[0] for module in imported(nodes)}
+
+
+def loaded_with_the_module(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything that runs when the module is imported: no function bodies, nothing for type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        yield child
+        yield from loaded_with_the_module(child)
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Calls with the name of what is called as it is written: `np.load`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def argument(call: ast.Call, name: str) -> str | None:
+    """A keyword argument as it is written."""
+    return next((ast.unparse(entry.value) for entry in call.keywords if entry.arg == name), None)
+
+
+def import_heavily(tree: ast.Module) -> Iterator[str]:
+    for package in imported_packages(loaded_with_the_module(tree)) & HEAVY:
+        yield f"imports {package} outside of a function"
+
+
+def postpone_annotations(tree: ast.Module) -> Iterator[str]:
+    if "__future__.annotations" in imported(ast.walk(tree)):
+        yield "postpones annotations"
+
+
+def import_relatively(tree: ast.Module) -> Iterator[str]:
+    for module in imported(ast.walk(tree)):
+        if module.startswith("."):
+            yield f"imports {module}"
+
+
+def lack_a_docstring(tree: ast.Module) -> Iterator[str]:
+    if not ast.get_docstring(tree):
+        yield "has no docstring"
+
+
+def run_code_from_data(tree: ast.Module) -> Iterator[str]:
+    for package in imported_packages(ast.walk(tree)) & UNSAFE_MODULES:
+        yield f"imports {package}"
+    for function, call in calls(tree):
+        if function in UNSAFE_CALLS:
+            yield f"line {call.lineno}: {function}"
+        if argument(call, "allow_pickle") not in (None, "False"):
+            yield f"line {call.lineno}: allow_pickle"
+        if argument(call, "weights_only") not in (None, "True"):
+            yield f"line {call.lineno}: weights_only"
+
+
+def load_yaml_unsafely(tree: ast.Module) -> Iterator[str]:
+    """PyYAML needs a safe loader; ruamel's YAML().load, whatever the object is called, builds plain data by default."""
+    pyyaml = "yaml" in imported_packages(ast.walk(tree))
+    for function, call in calls(tree):
+        if function == "YAML" and argument(call, "typ") not in (None, "'safe'", "'rt'"):
+            yield f"line {call.lineno}: {ast.unparse(call)}"
+        if pyyaml and function in {"yaml.unsafe_load", "yaml.full_load", "yaml.unsafe_load_all", "yaml.full_load_all"}:
+            yield f"line {call.lineno}: {function}"
+        if pyyaml and function in {"yaml.load", "yaml.load_all", "yaml.compose", "yaml.compose_all"}:
+            loader = argument(call, "Loader") or (ast.unparse(call.args[1]) if len(call.args) > 1 else "no loader")
+            if loader not in {"yaml.SafeLoader", "yaml.CSafeLoader"}:
+                yield f"line {call.lineno}: {function} with {loader}"
+
+
+def start_a_shell(tree: ast.Module) -> Iterator[str]:
+    for function, call in calls(tree):
+        if argument(call, "shell") not in (None, "False"):
+            yield f"line {call.lineno}: {function} with a shell"
+
+
+def unpack_blindly(tree: ast.Module) -> Iterator[str]:
+    for function, call in calls(tree):
+        if function.rpartition(".")[2] in {"extractall", "unpack_archive"}:
+            yield f"line {call.lineno}: {function}"
+
+
+def swallow_exceptions(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        broad = node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"}
+        answers = any(isinstance(inner, (ast.Raise, ast.Call)) for part in node.body for inner in ast.walk(part))
+        if node.type is None or (broad and not answers):
+            yield f"line {node.lineno}: {ast.unparse(node).splitlines()[0]}"
+
+
+EVERYWHERE: dict[Rule, tuple[str, ...]] = {
+    import_relatively: ("from . import a", "from ..ops import a"),
+    lack_a_docstring: ("import os", ""),
+    run_code_from_data: (
+        "import pickle", "from cloudpickle import loads", "def f():\n    import pickle", "torch.load('a')", "eval('1')",
+        "np.load(path, allow_pickle=True)", "load(path, weights_only=False)",
+    ),
+    load_yaml_unsafely: (
+        "import yaml\nyaml.load(text)", "import yaml\nyaml.load(text, Loader=yaml.Loader)", "YAML(typ='unsafe')",
+        "import yaml\nyaml.full_load(text)", "def f():\n    import yaml\n    yaml.load(text, yaml.FullLoader)",
+    ),
+    start_a_shell: ("subprocess.run('ls', shell=True)", "subprocess.Popen(command, shell=fast)"),
+    unpack_blindly: ("archive.extractall(folder)", "shutil.unpack_archive(path)"),
+    swallow_exceptions: (
+        "try:\n    a()\nexcept:\n    raise", "try:\n    a()\nexcept Exception:\n    pass",
+        "for b in c:\n    try:\n        a()\n    except BaseException as error:\n        continue",
+    ),
+}  # fmt: skip
+WHERE_DAGSTER_IS: dict[Rule, tuple[str, ...]] = {
+    import_heavily: (
+        "import torch", "from dvc.repo import Repo", "import torch.nn as nn", "if fast:\n    import kornia",
+        "class A:\n    import diffusers",
+    ),
+    postpone_annotations: ("from __future__ import annotations",),
+}  # fmt: skip
+
+
+def find_faults(rule: Rule, paths: Iterable[Path]) -> list[str]:
+    return [f"{path.relative_to(ROOT).as_posix()} {fault}" for path in paths for fault in rule(parse(path))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [(rule, fault) for rule, faults in {**EVERYWHERE, **WHERE_DAGSTER_IS}.items() for fault in faults],
+)
+def test_rule_finds_a_planted_fault(rule: Rule, fault: str) -> None:
+    assert list(rule(ast.parse(fault)))
+
+
+@pytest.mark.parametrize("rule", EVERYWHERE, ids=lambda rule: rule.__name__)
+def test_no_module_breaks_a_house_rule(rule: Rule) -> None:
+    assert find_faults(rule, MODULES) == []
+
+
+@pytest.mark.parametrize("rule", WHERE_DAGSTER_IS, ids=lambda rule: rule.__name__)
+def test_no_module_of_assets_or_pipelines_breaks_a_rule_of_dagster(rule: Rule) -> None:
+    paths = [path for path in MODULES if not path.is_relative_to(ROOT / "ops")]
+    assert len(paths) > 10
+    assert find_faults(rule, paths) == []
+
+
+def test_imports_run_from_pipelines_to_assets_to_ops() -> None:
+    for path in MODULES:
+        package = path.relative_to(ROOT).parts[0]
+        found = imported_packages(ast.walk(parse(path)))
+        assert not found & FORBIDDEN_IMPORTS[package], path
+        assert package != "ops" or not any(module.startswith("dagster") for module in found), path
+
+
+def test_loading_the_code_location_loads_no_heavy_library() -> None:
+    script = "import json, sys, pipelines.definitions; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = {module.partition(".")[0] for module in json.loads(done.stdout.splitlines()[-1])}
+    assert {"pipelines", "assets", "ops", "dagster"} <= loaded
+    assert not loaded & HEAVY
+
+
+def test_only_one_module_talks_to_dvc() -> None:
+    found = {path.relative_to(ROOT).as_posix() for path in MODULES if "dvc" in imported_packages(ast.walk(parse(path)))}
+    assert found == {"ops/versioning.py"}
+
+
+def test_every_module_is_named_after_what_it_does() -> None:
+    for path in MODULES:
+        assert not {part.removesuffix(".py") for part in path.relative_to(ROOT).parts} & NAMELESS, path
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    assert {path.parent for path in MODULES if not (path.parent / "__init__.py").is_file()} == set()
+
+
+def test_tests_are_no_packages() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_pyproject_leaves_the_code_location_to_workspace_yaml() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert not {"dagster", "dg"} & set(tools)
+    assert set(tools["setuptools"]["packages"]["find"]["include"]) == {"ops*", "assets*", "pipelines*"}
+
+
+def test_pyproject_cannot_be_uploaded_and_has_the_growset_command() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "Private :: Do Not Upload" in project["classifiers"]
+    assert project["scripts"] == {"growset": "pipelines.cli:main"}
+
+
+def test_workspace_yaml_names_the_code_location() -> None:
+    content = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
+    (entry,) = content["load_from"]
+    assert entry["python_module"]["module_name"] == "pipelines.definitions"
+    assert entry["python_module"]["attribute"] == "defs"
+
+
+def test_dagster_sends_no_telemetry() -> None:
+    content = yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))
+    assert content["telemetry"] == {"enabled": False}
+
+
+def test_dvc_sends_no_analytics() -> None:
+    config = configparser.ConfigParser()
+    config.read_string("\n".join(line.strip() for line in (ROOT / ".dvc" / "config").read_text().splitlines()))
+    assert config["core"]["analytics"] == "false"

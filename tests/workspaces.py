@@ -1,0 +1,101 @@
+"""Workspaces for tests: tiny real images (scikit-learn's digits), a recipe that runs in seconds, and two ways to
+call Growset in them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner, Result
+from sklearn.datasets import load_digits
+
+from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, write_shards
+
+ROOT = Path(__file__).parents[1]
+RECIPE = """\
+source: digits
+seed: 0
+data: {images_per_class: 16}
+plan: {ratio: 1.0, overdraw: 3.0}
+scorer: {folds: 2, steps: 40, batch_size: 16, width: 16}
+generator: {widths: [8, 16], steps: 60, batch_size: 16, learning_rate: 0.004, warmup_steps: 5, ema_decay: 0.9}
+sampler: {steps: 1, solver: euler}
+filter: {min_label_probability: 0.05, min_train_distance: 0.3}
+mix: {real_weight: 4.0}
+classifier: {steps: 20, batch_size: 16, width: 8, seeds: 2}
+baselines:
+  real: {}
+  oversampled: {sampler: class_balanced}
+expanded:
+  expanded: {}
+verdict: {resamples: 1000}
+report: {examples_per_class: 2}
+publish: {}
+"""
+NAMES = ("zero", "one")
+
+
+def digit_splits() -> dict[str, PixelDataset]:
+    """Zeros and ones of scikit-learn's digits at 16x16: 32 train, 32 validation, the rest test."""
+    digits = load_digits()
+    chosen = np.flatnonzero(digits.target < len(NAMES))
+    images = np.kron(digits.images[chosen], np.ones((2, 2))) * (255 / 16)
+    labels = digits.target[chosen]
+    bounds = {"train": (0, 64), "validation": (64, 128), "test": (128, len(chosen))}
+    splits = {}
+    for name, (start, end) in bounds.items():
+        part = images[start:end].round().astype(np.uint8)[..., None]
+        ids = number_repeats(content_ids(part))
+        splits[name] = PixelDataset(part, build_rows(labels[start:end], ids, split=name), NAMES)
+    return splits
+
+
+def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Path:
+    """A git and DVC repository with the source, the recipe and the generated dvc.yaml."""
+    from ops.recipe.stages import STAGES
+
+    for folder in ("recipes", "sources", "images"):
+        (root / folder).mkdir(parents=True)
+    for name, split in digit_splits().items():
+        write_shards(root / "images", split, prefix=name)
+    (root / "sources" / "digits.yaml").write_text("kind: parquet\npath: ../images\nlicence: BSD-3-Clause\n")
+    versions = "".join(f"  {stage}: 1\n" for stage in STAGES)
+    for name in expansions:
+        (root / "recipes" / f"{name}.yaml").write_text(RECIPE)
+    (root / "params.yaml").write_text(
+        f"# The active ones.\nexpansions: [{', '.join(expansions)}]\nstage_versions:\n{versions}source_versions: {{}}\n"
+    )
+    for name in ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".gitignore", ".dvcignore"):
+        shutil.copyfile(ROOT / name, root / name)
+    run(root, "git", "init", "--quiet", "--initial-branch", "main")
+    run(root, "git", "config", "user.email", "test@growset.example")
+    run(root, "git", "config", "user.name", "Test")
+    run(root, sys.executable, "-m", "dvc", "init", "--quiet")
+    shutil.copyfile(ROOT / ".dvc" / "config", root / ".dvc" / "config")
+    run(root, "git", "add", ".")
+    run(root, "git", "commit", "--quiet", "--message", "A workspace")
+    return root
+
+
+def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """A command in `root` as a user would type it, with this environment's scripts and this checkout's code."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
+    environment.pop("DAGSTER_HOME", None)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def growset(root: Path, *arguments: str) -> Result:
+    """The command line, called in this process (importing torch anew costs seconds)."""
+    from pipelines.cli import main
+
+    return CliRunner().invoke(main, ["--workspace", str(root), *arguments])
