@@ -67,8 +67,8 @@ def files(folder: Path) -> set[str]:
 
 
 def staged(workspace: Workspace) -> list[Path]:
-    """Staging folders that hold anything."""
-    return [path for path in (workspace.root / ".growset" / "staging").glob("*") if any(path.iterdir())]
+    """Staging folders, empty ones included."""
+    return list((workspace.root / ".growset" / "staging").glob("*"))
 
 
 def test_stage_is_built_once_and_then_reused(workspace: Workspace) -> None:

@@ -180,6 +180,16 @@ def test_next_replacement_repairs_a_break_by_itself(
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
+def test_next_replacement_removes_what_a_broken_removal_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = fill(tmp_path / "target", "old")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at_removal(patch)
+        replace_folder(fill(tmp_path / "staged", "new"), target)
+    replace_folder(fill(tmp_path / "staged", "newer"), target)
+    assert tree(target) == filled("newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
 def test_removal_that_broke_off_half_way_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, staged = fill(tmp_path / "target", "old"), fill(tmp_path / "staged", "new")
     with monkeypatch.context() as patch, pytest.raises(Killed):

@@ -1,4 +1,4 @@
-"""Weighted passes: counts against weights, the real share against its closed form, class totals against the largest."""
+"""Weighted passes: counts against weights, the real share against its closed form, totals against the heaviest."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
+from ops.classifiers import training
 from ops.classifiers.network import SmallResNet, normalise
 from ops.classifiers.sampling import iterate_batches
 from ops.classifiers.training import TrainingSet, class_weights, mix_pairs, predict, train
@@ -134,6 +138,25 @@ def test_every_arm_takes_exactly_the_steps_of_the_budget(name: str) -> None:
 )
 def test_any_number_of_steps_can_be_trained(steps: int) -> None:
     train_toys(Arm(), budget=BUDGET.model_copy(update={"steps": steps}))
+
+
+def test_the_class_balanced_sampler_shows_every_class_equally_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, seen = make_toys((30, 20, 10)), []
+
+    def record(*arguments: Any) -> Iterator[np.ndarray]:
+        for batch in iterate_batches(*arguments):
+            seen.append(data.labels.numpy()[batch])
+            yield batch
+
+    monkeypatch.setattr(training, "iterate_batches", record)
+    shares = {}
+    for sampler in ("uniform", "class_balanced"):
+        seen.clear()
+        arm = Arm.model_validate({"sampler": sampler})
+        train(data, arm, BUDGET, learning_rate=0.05, weight_decay=0, seed=0)
+        shares[sampler] = np.bincount(np.concatenate(seen)) / (BUDGET.steps * BUDGET.batch_size)
+    np.testing.assert_allclose(shares["uniform"], [1 / 2, 1 / 3, 1 / 6], atol=0.03)
+    np.testing.assert_allclose(shares["class_balanced"], [1 / 3] * 3, atol=0.03)
 
 
 @pytest.mark.parametrize(("smoothing", "loss"), [(0.0, "plain"), (0.1, "plain"), (0.1, "class_weighted")])

@@ -147,6 +147,19 @@ def test_the_result_depends_on_the_seed_and_not_on_torchs_global_generator() -> 
         assert_same_weights(models[0], models[2])
 
 
+def test_every_step_of_every_seed_draws_noise_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow_loss, drawn = training.flow_loss, []
+
+    def record(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        drawn.append(generator.initial_seed())
+        return flow_loss(model, images, labels, generator)
+
+    monkeypatch.setattr(training, "flow_loss", record)
+    for seed in (7, 8):
+        train_toys(build_unet(), seed=seed)
+    assert len(set(drawn)) == len(drawn) == 2 * STEPS
+
+
 def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do() -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
     with pytest.raises(TrainingDiverged, match=r"loss became (nan|inf) at step \d+; lower generator.learning_rate"):
