@@ -52,7 +52,7 @@ def _metrics(folder: Path) -> dict[str, Any]:
 
 
 def splits_are_disjoint(folders: Folders) -> Finding:
-    """No image (by content) is in two splits, and none repeats with two labels; compares ids, reads no pixels."""
+    """No image (by content) is in two splits; compares ids, reads no pixels."""
     rows = pl.concat(read_rows(find_shards(folders("real_images"), s)) for s in ("train", "validation", "test"))
     content = rows.with_columns(content=pl.col("image_id").str.split("-").list.first())
     shared = content.group_by("content").agg(splits=pl.col("split").n_unique()).filter(pl.col("splits") > 1)
@@ -87,7 +87,7 @@ def sampler_matches_network(folders: Folders) -> Finding:
 
 
 def generation_is_complete(folders: Folders) -> Finding:
-    """As many images as planned, every id once, and not all alike."""
+    """As many images as planned, every id once."""
     rows = read_rows(find_shards(folders("generated_images"), "generated"))
     plan = read_json(folders("expansion_plan") / "plan.json")
     drawn = rows.group_by("label").len()

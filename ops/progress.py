@@ -33,11 +33,15 @@ class Progress:
         self.started = self.reported = clock()
         self.first: int | None = None
 
+    def begin(self, done: int) -> None:
+        """Say that `done` was done before, by an earlier run: it must not count towards the rate."""
+        self.first = done
+
     def update(self, done: int, **counts: float) -> None:
         """Say that `done` of the total is done."""
         now = self.clock()
         if self.first is None:
-            self.first = done  # resumed work must not count towards the rate
+            self.first = done
         if now - self.reported < self.interval and done < self.total:
             return
         self.reported = now

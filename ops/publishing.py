@@ -24,13 +24,11 @@ from ops.errors import EnvironmentFault, UserError
 from ops.recipe.fingerprints import hash_json
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
-from ops.report.card import render_card
-from ops.stage import describe_output, is_intact, read_manifest
+from ops.report.card import CARD, render_card
+from ops.stage import MANIFEST, describe_output, exclusive, is_intact, read_manifest
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.versioning import default_remote, missing_in_remote, push, stage_addresses, track
 from ops.workspace import Workspace
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,21 @@ class Publication:
 def publish(workspace: Workspace, expansion: str) -> Publication:
     """Build, track, push, verify; commit and tag if the recipe says so."""
     recipe = workspace.load_recipe(expansion)
+    with exclusive(workspace, expansion, PUBLISHED):
+        return _publish(workspace, expansion, recipe)
+
+
+def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -> dict[str, Any]:
+    """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
-    fingerprint = hash_json(inputs)
+    licence = load_source_spec(workspace.source_path(recipe.source)).licence
+    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight])
+    return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
+
+
+def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
+    identity = identify_publication(workspace, expansion, recipe)
+    fingerprint = identity["fingerprint"]
     target = workspace.published(expansion)
     recover_folder(target)
     reused = is_intact(target, fingerprint)
@@ -58,7 +69,6 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
         if staged.exists():
             shutil.rmtree(staged)
         staged.mkdir(parents=True)
-        identity = {"stage": PUBLISHED, "fingerprint": fingerprint, "inputs": inputs}
         metrics = build_dataset(workspace, expansion, recipe, staged)
         write_json(staged / MANIFEST, describe_output(staged, identity, metrics))
         replace_folder(staged, target)

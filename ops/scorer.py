@@ -122,7 +122,14 @@ def save_scorer(
         "temperature": temperature,
         "negative_log_likelihood": negative_log_likelihood(softmax(logits / temperature), labels),
     }
-    config = {"folds": len(results), "classes": classes, "channels": channels, "width": settings.width, **metrics}
+    config = {
+        "folds": len(results),
+        "classes": classes,
+        "channels": channels,
+        "width": settings.width,
+        "precision": settings.precision,
+        **metrics,
+    }
     write_json(folder / "config.json", config)
     return metrics
 
@@ -133,10 +140,14 @@ class Scorer:
 
     models: tuple[SmallResNet, ...]
     temperature: float
+    precision: str
 
     def probabilities(self, images: Tensor) -> np.ndarray:
         """Mean calibrated probabilities float [n, K] of uint8 images [n, C, H, W]."""
-        parts = [softmax(predict(model, images).numpy() / self.temperature) for model in self.models]
+        parts = [
+            softmax(predict(model, images, precision=self.precision).numpy() / self.temperature)
+            for model in self.models
+        ]
         return np.mean(parts, axis=0)
 
 
@@ -149,4 +160,4 @@ def load_scorer(folder: Path) -> Scorer:
         prefix = f"{fold}/"
         model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         models.append(model.eval())
-    return Scorer(tuple(models), config["temperature"])
+    return Scorer(tuple(models), config["temperature"], config["precision"])

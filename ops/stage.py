@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ops.environment import describe_environment
 from ops.errors import DamagedData, EnvironmentFault, UserError
@@ -115,7 +115,7 @@ def materialize(
     target = workspace.output(expansion, stage)
     identity = identify(workspace, recipe, expansion, stage, source)
     fingerprint = identity["fingerprint"]
-    with _exclusive(workspace, expansion, stage):
+    with exclusive(workspace, expansion, stage), _one_builder(workspace, fingerprint), _faults(expansion, stage):
         recover_folder(target)
         if is_intact(target, fingerprint):
             return Outcome(read_manifest(target), target, 0.0, reused=True)
@@ -143,12 +143,7 @@ def materialize(
             fingerprint,
             runtime,
         )
-        try:
-            metrics = build(run)
-        except OSError as error:
-            raise EnvironmentFault(
-                f"stage {stage} of '{expansion}' stopped: {error}; run it again to resume"
-            ) from error
+        metrics = build(run)
         seconds = time.monotonic() - started
         write_json(out / MANIFEST, describe_output(out, identity, metrics))
         replace_folder(out, target)
@@ -198,21 +193,50 @@ def _narrow(recipe: Recipe, stage: str) -> Recipe:
 
 
 def _find_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str) -> str | None:
-    others = (name for name in workspace.expansions if name != expansion)
-    return next((name for name in others if is_intact(workspace.output(name, stage), fingerprint)), None)
+    """Another active expansion whose intact output has this fingerprint; a damaged one is nobody's twin."""
+    for name in workspace.expansions:
+        try:
+            if name != expansion and is_intact(workspace.output(name, stage), fingerprint):
+                return name
+        except DamagedData:
+            continue
+    return None
 
 
 @contextmanager
-def _exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None]:
-    """Refuse a second run of the same stage of the same expansion; the kernel frees the lock of a dead process."""
-    path = workspace.root / ".growset" / "locks" / f"{expansion}.{stage}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+def exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None]:
+    """Refuse a second process that runs the same stage; the kernel frees the lock of a dead one."""
+    with _lock_file(workspace, f"{expansion}.{stage}") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"stage {stage} of '{expansion}' is being run by another process; wait for it") from None
         yield
+
+
+@contextmanager
+def _one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
+    """Wait for another expansion that builds the same thing: its result will be ours."""
+    with _lock_file(workspace, fingerprint) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _lock_file(workspace: Workspace, name: str) -> Iterator[IO[str]]:
+    path = workspace.root / ".growset" / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        yield file
+
+
+@contextmanager
+def _faults(expansion: str, stage: str) -> Iterator[None]:
+    """Disk full, folder read-only: said in one sentence, with everything in place for a resume."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFault(f"stage {stage} of '{expansion}' stopped: {error}; run it again to resume") from error
 
 
 def _record_seconds(workspace: Workspace, expansion: str, stage: str, seconds: float) -> None:

@@ -53,25 +53,30 @@ def read_json(path: Path) -> Any:
 def replace_folder(staged: Path, target: Path) -> None:
     """Put a finished folder in the place of `target` (same filesystem); `staged` is gone afterwards.
 
-    Between the two renames a crash leaves the old version under `<name>.old`, which the next call or
+    Between the two renames a crash leaves the old version under `.<name>.old`, which the next call or
     `recover_folder` puts right; a half-written folder is never visible under `target`.
     """
     for file in staged.rglob("*"):
         sync(file)
     sync(staged)
     target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f"{target.name}.old")
+    old = _aside(target)
     recover_folder(target)
     if target.exists():
         os.rename(target, old)
     os.rename(staged, target)
     sync(target.parent)
-    shutil.rmtree(old, ignore_errors=False) if old.exists() else None
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
 
 
 def recover_folder(target: Path) -> None:
     """Finish or undo a `replace_folder` that a crash interrupted."""
-    old = target.with_name(f"{target.name}.old")
+    old = _aside(target)
     if old.exists():
         if target.exists():
             shutil.rmtree(old)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from ops.errors import UserError
 from ops.recipe.loading import load_recipe, read_yaml
@@ -65,7 +66,10 @@ class Workspace:
     @property
     def expansions(self) -> list[str]:
         """The active expansions: Dagster's partitions and DVC's matrix."""
-        return list(self.params.get("expansions") or [])
+        listed = self.params.get("expansions") or []
+        if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+            raise UserError(f"'expansions' in {self.root / PARAMS} must be a list of recipe names; got {listed!r}")
+        return list(listed)
 
     def stage_version(self, stage: str) -> int:
         versions = self.params.get("stage_versions") or {}
@@ -103,9 +107,21 @@ class Workspace:
                     content[key] = {}
                 content[key].update(value)
             else:
-                content[key] = value
+                content[key] = _like(content.get(key), value)
         with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             yaml.dump(content, file)
+
+
+def _like(old: Any, value: Any) -> Any:
+    """`value` written as `old` was: ruamel ties the comment after a list to the list's last item."""
+    if not isinstance(old, CommentedSeq):
+        return value
+    new = CommentedSeq(value)
+    if old.fa.flow_style() or not value:
+        new.fa.set_flow_style()
+    elif old and (comment := old.ca.items.get(len(old) - 1)):
+        new.ca.items[len(value) - 1] = comment
+    return new
 
 
 def suggest(name: str, available: list[str]) -> str:

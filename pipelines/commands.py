@@ -9,8 +9,9 @@ import click
 
 from ops.chain.running import Chain, validate
 from ops.errors import EnvironmentFault
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.stage import Runtime, is_intact, read_manifest
+from ops.stage import Runtime, is_intact
 from ops.storage import read_json
 from ops.versioning import address, changed_stages, pull, stage_addresses
 from ops.workspace import Workspace, check_stage_name
@@ -34,7 +35,7 @@ def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime) -> Non
         workspace.edit_params(source_versions={expansion: content})
     changed = changed_stages(workspace.root, stage_addresses(expansion))
     stale = [stage for stage in STAGES if address(stage, expansion) in changed]
-    if not stale and is_published(workspace, expansion):
+    if not stale and is_published(workspace, expansion, recipe):
         click.echo(f"{expansion}: unchanged")
     else:
         click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date")
@@ -51,17 +52,14 @@ def downstream(stale: list[str]) -> list[str]:
     return [name for name in STAGES if name in selected] + [PUBLISHED]
 
 
-def is_published(workspace: Workspace, expansion: str) -> bool:
+def is_published(workspace: Workspace, expansion: str, recipe: Recipe) -> bool:
     """Whether the published dataset is the one that the present outputs give."""
+    from ops.publishing import identify_publication
+
     folder = workspace.published(expansion)
-    if not is_intact(folder) or not workspace.published(expansion).with_suffix(".dvc").exists():
+    if not folder.with_suffix(".dvc").exists():
         return False
-    inputs = read_manifest(folder)["inputs"]
-    return all(
-        is_intact(workspace.output(expansion, name))
-        and read_manifest(workspace.output(expansion, name))["content"] == content
-        for name, content in inputs.items()
-    )
+    return is_intact(folder, identify_publication(workspace, expansion, recipe)["fingerprint"])
 
 
 def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime) -> None:

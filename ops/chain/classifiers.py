@@ -40,6 +40,8 @@ def weights_file(arm: str) -> str:
 def _train_arms(run: StageRun, arms: Mapping[str, Arm], data: PixelDataset, weights: np.ndarray) -> dict[str, Any]:
     settings = run.recipe.classifier
     validation = read_split(run.inputs["real_images"], "validation")
+    # By name, `real` first: the order of a mapping is not part of its fingerprint.
+    arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
     aliases = find_aliases(arms, data.labels, weights)
     trained = {name: arm for name, arm in arms.items() if name not in aliases}
     first_seed = run.recipe.seed * 1000

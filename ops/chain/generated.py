@@ -76,6 +76,7 @@ def _fill(folder: Path, pieces: list[Piece], sampler: Path, seed: int, runtime: 
     provider = choose_provider(runtime.provider, allow_fallback=runtime.allow_cpu_fallback)
     missing = sum(piece.count for piece in missing_pieces(folder, pieces))
     progress = runtime.progress("generation", missing, "images")
+    progress.begin(0)
     done = 0
     for piece in fill_pieces(
         folder, pieces, sampler, seed=seed, provider=provider, workers=runtime.workers, batch_size=runtime.batch_size

@@ -8,6 +8,7 @@ import numpy as np
 
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
+from ops.errors import UserError
 from ops.plan import plan_expansion
 from ops.stage import StageRun, read_manifest
 from ops.storage import write_json
@@ -19,5 +20,7 @@ def build_expansion_plan(run: StageRun) -> dict[str, Any]:
     names = tuple(read_manifest(real)["metrics"]["class_names"])
     labels = read_rows(find_shards(real, "train"))["label"].to_numpy()
     plan = plan_expansion(np.bincount(labels, minlength=len(names)), names, run.recipe.plan)
+    if not plan.drawn:
+        raise UserError(f"plan.ratio {run.recipe.plan.ratio:g} adds no image to {len(labels)} real ones; raise it")
     write_json(run.out / "plan.json", plan.to_dict())
     return {"images_wanted": plan.wanted, "images_drawn": plan.drawn}

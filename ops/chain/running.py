@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ops.chain import find_builder
 from ops.chain.real import source_content
+from ops.datasets.sources import check_classes, load_source_spec
 from ops.errors import UserError
 from ops.progress import Sink
 from ops.recipe.schema import Recipe
@@ -66,4 +67,5 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
     for stage in STAGES:
         workspace.stage_version(stage)
     source_content(workspace, recipe)
+    check_classes(load_source_spec(workspace.source_path(recipe.source)), recipe.data.classes)
     return recipe

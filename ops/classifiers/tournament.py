@@ -117,6 +117,8 @@ def hold_tournament(
         nonlocal done
         finished = {run: read_result(run, scratch) for run in runs if (scratch / run.file_name).exists()}
         done += len(finished)
+        if progress.first is None:
+            progress.begin(done)
         missing = [run for run in runs if run not in finished]
         worth = worth_workers(workers, len(missing) * settings.steps * settings.batch_size, WORKER_SHARE)
         for run in map_processes(_train_run, missing, workers=worth, share=share):

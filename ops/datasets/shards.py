@@ -115,7 +115,10 @@ def build_schema(class_names: Sequence[str], columns: Mapping[str, pa.DataType])
     """Arrow schema of an image column and `columns`, with the features that `load_dataset` reads."""
     features: dict[str, Any] = {"image": {"_type": "Image"}}
     for name, kind in columns.items():
-        features[name] = {"dtype": str(kind), "_type": "Value"}
+        features[name] = {
+            "dtype": kind.to_pandas_dtype().__name__ if pa.types.is_floating(kind) else str(kind),
+            "_type": "Value",
+        }
     features["label"] = {"names": list(class_names), "_type": "ClassLabel"}
     metadata = {_HF_KEY: json.dumps({"info": {"features": features}}).encode()}
     return pa.schema([("image", IMAGE_TYPE), *columns.items()], metadata=metadata)

@@ -131,6 +131,11 @@ def hash_source(spec: SourceSpec) -> str:
     return total.hexdigest()
 
 
+def check_classes(spec: SourceSpec, classes: Sequence[str] | None) -> None:
+    """What `read_source` would say of these class names, without reading an image."""
+    _choose_classes(spec, {"train": list_split(spec.kind, spec.path, "train")}, classes)
+
+
 def _choose_classes(spec: SourceSpec, listings: dict[str, Listing], classes: Sequence[str] | None) -> tuple[str, ...]:
     known = listings["train"].class_names
     for split, listing in listings.items():

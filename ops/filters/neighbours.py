@@ -39,6 +39,8 @@ def find_nearest(queries: Tensor, references: Tensor, *, exclude_self: bool = Fa
         # The expanded square loses digits where it matters most, at distance zero: measure that pair again.
         distances.append((block - references[index]).square().sum(1).sqrt())
         indices.append(index)
+    if not distances:
+        return np.empty(0, np.float32), np.empty(0, np.int64)
     return torch.cat(distances).numpy(), torch.cat(indices).numpy()
 
 

@@ -45,7 +45,8 @@ def score_images(
     """
     real, drawn = make_thumbnails(train), make_thumbnails(generated)
     spacing, _ = find_nearest(real, real, exclude_self=True)
-    spacing = np.maximum(spacing, 1e-6)  # real duplicates have no spacing of their own
+    spaced = spacing > 1e-6  # real duplicates have no spacing of their own: they take the usual one
+    spacing = np.where(spaced, spacing, np.median(spacing[spaced]) if spaced.any() else 1.0)
     distance, nearest = find_nearest(drawn, real)
     generated_distance = np.full(len(labels), np.inf, np.float32)
     nearest_generated = np.full(len(labels), -1, np.int64)

@@ -27,7 +27,7 @@ def draw_noise(shape: tuple[int, ...], *, seed: int, round_: int, unit: str, sta
     counters = -(-words // WORDS_PER_COUNT)
     # Philox steps its counter before it produces, hence images start at start * counters exactly.
     stream = np.random.Philox(key=derive_key(seed, round_, unit), counter=[start * counters, 0, 0, 0])
-    raw = stream.random_raw(count * counters * WORDS_PER_COUNT).reshape(count, -1)[:, :words]
+    raw = stream.random_raw(count * counters * WORDS_PER_COUNT).reshape(count, counters * WORDS_PER_COUNT)[:, :words]
     # Uniforms in (0, 1): the half keeps the logarithm finite.
     first = ((raw >> np.uint64(32)).astype(np.float64) + 0.5) * 2.0**-32
     second = ((raw & np.uint64(0xFFFFFFFF)).astype(np.float64) + 0.5) * 2.0**-32

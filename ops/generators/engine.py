@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph, InvalidProtobuf, NoSuchFile
 
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -70,7 +71,10 @@ class Sampler:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.session = ort.InferenceSession(path, options, providers=[PROVIDERS[provider]])
+        try:
+            self.session = ort.InferenceSession(path, options, providers=[PROVIDERS[provider]])
+        except (InvalidProtobuf, InvalidGraph, NoSuchFile) as error:
+            raise DamagedData(f"{path} cannot be loaded: {error}") from None
         used = self.session.get_providers()[0]
         if used != PROVIDERS[provider]:
             raise EnvironmentFault(f"{path} was to run on {PROVIDERS[provider]} but runs on {used}")

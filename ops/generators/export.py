@@ -43,8 +43,18 @@ def export_net(model: FlowUNet, shape: tuple[int, int, int], path: Path) -> None
             verbose=False,
         )
     assert program is not None
+    model = strip_notes(program.model_proto)
     with replace_file(path) as temporary:
-        program.save(str(temporary), external_data=False)
+        onnx.save(model, str(temporary))
+
+
+def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the exporter's stack traces: they name this machine's paths and are larger than the network."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+    del graph.value_info[:]
+    return model
 
 
 class GraphBuilder:
@@ -84,7 +94,7 @@ class GraphBuilder:
                 raise ValueError(f"cannot unroll a network with control flow ({node.op_type})")
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
-            copy.name = f"{node.name}{suffix}"
+            copy.name = f"{node.name or node.output[0]}{suffix}"
             del copy.input[:], copy.output[:]
             copy.input.extend(rename(name) for name in node.input)
             copy.output.extend(rename(name) for name in node.output)

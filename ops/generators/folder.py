@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ops.errors import DamagedData
@@ -53,7 +54,7 @@ def load_generator(folder: Path) -> tuple[FlowUNet, dict[str, Any]]:
     model = build_model(config)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise DamagedData(f"{folder / WEIGHTS} does not fit {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
     return model.eval(), config
 

@@ -82,13 +82,16 @@ def read_pieces(folder: Path, pieces: Sequence[Piece]) -> np.ndarray:
 
 
 @cache
-def _open_sampler(path: Path, provider: str, batch_size: int) -> Sampler:
+def _open_sampler(path: Path, written: int, provider: str, batch_size: int) -> Sampler:
+    """One session per file and worker; `written` is the file's time, so that a new export is a new session."""
     return Sampler(path, provider=provider, threads=1, batch_size=batch_size)
 
 
 def _draw_piece(piece: Piece) -> Piece:
     folder: Path = shared("folder")
-    sampler = _open_sampler(shared("sampler"), shared("provider"), shared("batch_size"))
+    sampler = _open_sampler(
+        shared("sampler"), shared("sampler").stat().st_mtime_ns, shared("provider"), shared("batch_size")
+    )
     images = draw_piece(piece, sampler, shared("seed"))
     with replace_file(folder / piece.file_name) as temporary, temporary.open("wb") as file:
         np.save(file, images, allow_pickle=False)

@@ -48,7 +48,8 @@ def draw_batch(by_class: list[np.ndarray], balanced: bool, size: int, seed: int,
     rng = np.random.default_rng([seed, step])
     if not balanced:
         return rng.choice(np.concatenate(by_class), size)
-    classes = rng.permutation(np.arange(size) % len(by_class))
+    # The remainder moves on with the step, so that no class is left out when the batch is small.
+    classes = rng.permutation((step * size + np.arange(size)) % len(by_class))
     return np.array([rng.choice(by_class[c]) for c in classes])
 
 
@@ -141,14 +142,14 @@ def train_flow(
         with torch.autocast(device_type, torch.bfloat16, enabled=precision == "bf16"):
             loss = flow_loss(model, data[index], labels[index], generator)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingDiverged(
-                f"the generator's loss became {value} at step {step}; lower generator.learning_rate"
-                f" (now {settings.learning_rate}) or set generator.precision to fp32"
-            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = float(nn.utils.clip_grad_norm_(model.parameters(), 1.0))
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            raise TrainingDiverged(
+                f"the generator's loss became {value}, its gradient {norm}, at step {step}; lower"
+                f" generator.learning_rate (now {settings.learning_rate}) or set generator.precision to fp32"
+            )
         optimizer.step()
         update_average(average, model, settings.ema_decay, step)
 
@@ -159,9 +160,10 @@ def train_flow(
         progress.step = step + 1
         on_step(progress.step, value)
         if checkpoint and progress.step % checkpoint_every == 0 and progress.step < settings.steps:
-            save_checkpoint(checkpoint, model, average, optimizer, progress)
+            # Sheet before checkpoint: a kill between them repeats a sheet; the other way round it would be lost.
             with averaged(model, average):
                 on_checkpoint(progress.step)
+            save_checkpoint(checkpoint, model, average, optimizer, progress)
 
     _load_parameters(model, average)
     model.to("cpu").eval()

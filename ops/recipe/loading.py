@@ -52,7 +52,7 @@ def explain(error: ValidationError, path: Path) -> str:
     # An unknown key explains a missing one (a typo), so it goes first.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     place = [part for part in problem["loc"] if isinstance(part, str)]
-    key = ".".join(place) or "recipe"
+    key = ".".join(place)
     if problem["type"] == "extra_forbidden":
         valid = sorted(_fields_at(place[:-1]))
         near = difflib.get_close_matches(place[-1], valid, n=1)
@@ -63,6 +63,10 @@ def explain(error: ValidationError, path: Path) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     got = problem.get("input")
     shown = "" if isinstance(got, (dict, BaseModel)) else f"; got {got!r}"
+    if place and place[-1] == "[key]":
+        return f"arm name '{place[-2]}' in {path}: letters, digits and _ + . - are allowed, a letter or digit first"
+    if not place:
+        return f"{path}: {message[0].lower()}{message[1:]}{shown}"
     return f"'{key}' in {path}: {message[0].lower()}{message[1:]}{shown}"
 
 

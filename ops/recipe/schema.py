@@ -167,7 +167,9 @@ class PublishSettings(Section):
 class Recipe(Section):
     """A whole recipe. Every section must be present, so that each stage's keys can be tracked; `{}` is fine."""
 
-    source: str = Field(min_length=1, description="name of a file in sources/, without .yaml")
+    source: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of a file in sources/, without .yaml"
+    )
     seed: int = Field(ge=0, le=2**31 - 1)
     data: DataSettings
     plan: PlanSettings

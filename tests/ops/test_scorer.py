@@ -121,11 +121,12 @@ def test_a_scorer_comes_back_as_it_was_saved_and_its_probabilities_sum_to_one(
     found = scorer.probabilities(torch.from_numpy(images))
     assert found.shape == (50, 2)
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
-    before = Scorer(tuple(rebuild(result) for result in results), metrics["temperature"])
+    before = Scorer(tuple(rebuild(result) for result in results), metrics["temperature"], SETTINGS.precision)
     np.testing.assert_array_equal(found, before.probabilities(torch.from_numpy(images)))
     # The mean of the calibrated folds, written out.
     parts = [
-        softmax(predict(model, torch.from_numpy(images)).numpy() / metrics["temperature"]) for model in scorer.models
+        softmax(predict(model, torch.from_numpy(images), precision=SETTINGS.precision).numpy() / metrics["temperature"])
+        for model in scorer.models
     ]
     np.testing.assert_allclose(found, sum(parts) / 3, rtol=1e-6)
 

@@ -121,7 +121,6 @@ def test_params_that_are_no_mapping_are_refused(workspace: Workspace) -> None:
         _ = workspace.expansions
 
 
-@pytest.mark.xfail(strict=True, reason="the comment after a list is lost with the list")
 @pytest.mark.parametrize("expansions", [["base", "twin", "idle"], ["base"], ["twin"]])
 def test_edit_of_a_list_keeps_the_comments_around_it(workspace: Workspace, expansions: list[str]) -> None:
     workspace.edit_params(expansions=expansions)

@@ -104,7 +104,7 @@ def test_the_file_is_laid_out_as_promised(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.parquet", dataset)
     metadata = pq.read_metadata(tmp_path / "a.parquet")
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [4_096, 904]
-    columns = {column.path_in_schema: column for column in map(metadata.row_group(0).column, range(9))}
+    columns = {column.path_in_schema: column for column in map(metadata.row_group(0).column, range(10))}
     for name in ("image.bytes", "image.path"):
         assert columns[name].compression == "UNCOMPRESSED"
         assert not columns[name].has_dictionary_page
@@ -125,7 +125,7 @@ def test_the_schema_is_that_of_hugging_face(tmp_path: Path) -> None:
     others = {name: value["dtype"] for name, value in features.items() if value["_type"] == "Value"}
     assert others == {
         "split": "string", "is_generated": "bool", "image_id": "string", "parent_id": "string",
-        "round": "int32", "k": "int64",
+        "round": "int32", "k": "int64", "weight": "float64",
     }  # fmt: skip
 
 

@@ -122,9 +122,6 @@ def test_an_unseen_real_image_lies_about_one_spacing_from_the_training_images(du
     assert sum("near_copy_of_train" in why for why in kept) < 40
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a training image that occurs twice has spacing zero, so everything is far from it"
-)
 def test_a_near_copy_of_a_training_image_that_occurs_twice_is_found() -> None:
     train = draw_images(40, 0)
     train = torch.cat([train, train[7:8]])
@@ -134,7 +131,6 @@ def test_a_near_copy_of_a_training_image_that_occurs_twice_is_found() -> None:
     assert reasons == [["near_copy_of_train"], ["near_copy_of_train"]]
 
 
-@pytest.mark.xfail(strict=True, reason="neighbours are searched in an empty set")
 def test_no_generated_images_get_no_scores() -> None:
     labels = np.empty(0, np.int64)
     scores = score_images(draw_images(0, 0), labels, draw_images(5, 1), np.empty((0, 2)), SETTINGS)

@@ -143,7 +143,6 @@ def test_all_evaluations_share_one_copy_of_the_weights(generator_folder: Path, m
         assert convolutions == evaluations * sum(node.op_type == "Conv" for node in net.graph.node)
 
 
-@pytest.mark.xfail(strict=True, reason="the exporter's notes in every node make the file several times larger")
 def test_the_sampler_is_hardly_larger_than_its_network(generator_folder: Path) -> None:
     net = onnx.load(generator_folder / NET)
     weights = sum(len(tensor.raw_data) for tensor in net.graph.initializer)
@@ -151,7 +150,6 @@ def test_the_sampler_is_hardly_larger_than_its_network(generator_folder: Path) -
     assert find_sampler(generator_folder).stat().st_size < 3 * weights
 
 
-@pytest.mark.xfail(strict=True, reason="every node carries the stack trace of the export, with absolute paths")
 def test_no_exported_file_names_a_folder_of_the_machine_that_exported_it(generator_folder: Path) -> None:
     root = Path(engine.__file__).parents[2]
     for path in (generator_folder / NET, find_sampler(generator_folder)):

@@ -119,7 +119,6 @@ def test_slices_filled_apart_give_the_same_dataset(tmp_path: Path, sampler_path:
     np.testing.assert_array_equal(read_pieces(tmp_path, pieces), expected)
 
 
-@pytest.mark.xfail(strict=True, reason="the session of the first file is remembered under the path")
 def test_a_sampler_that_was_exported_anew_under_the_same_name_is_opened_anew(
     tmp_path: Path, generator_folder: Path, make_sampler: Callable[[str, int], Path]
 ) -> None:

@@ -210,8 +210,7 @@ def test_number_that_is_not_finite_is_refused(place: tuple[Any, ...], value: flo
 @pytest.mark.parametrize("name", ["a/b", "..", "-rf", "a b", ""])
 def test_arm_name_that_could_not_be_a_file_name_is_refused(side: str, name: str) -> None:
     sentence = complain(put({}, side, name))
-    assert sentence.startswith(f"'{side}.{name}") and "pattern" in sentence
-    assert sentence.endswith(f"got {name!r}")
+    assert sentence == f"arm name '{name}' in {PATH}: letters, digits and _ + . - are allowed, a letter or digit first"
 
 
 def test_real_arm_with_keys_is_refused_because_it_is_the_yardstick() -> None:

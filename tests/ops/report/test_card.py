@@ -85,7 +85,8 @@ def test_funnel_table_names_each_reason_once_and_nothing_else() -> None:
     assert table(make_card(), "| rejected because | images |") == [
         ["wrong_label", "90"], ["near_copy_of_train", "7"], ["surplus", "53"],
     ]  # fmt: skip
-    assert "400 images were generated" in make_card() and "250 were kept" in make_card()
+    text = " ".join(make_card().split())
+    assert "400 images were generated" in text and "250 were kept" in text
 
 
 def test_class_name_with_a_bar_stays_in_its_cell() -> None:
@@ -95,11 +96,12 @@ def test_class_name_with_a_bar_stays_in_its_cell() -> None:
 
 def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:
     card = make_card(real_weight=2.5)
+    assert card.endswith("\n")
+    card = " ".join(card.split())  # lines may break anywhere
     assert SENTENCE in card
     assert "306 training images, 40 for validation, 80 for test" in card
     assert "2.5 for a real image, 1 for a generated one" in card
     assert "seed 7: `growset run smoke`" in card
-    assert card.endswith("\n")
 
 
 def test_missing_figure_is_an_error_rather_than_a_gap() -> None:
