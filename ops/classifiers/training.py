@@ -77,7 +77,8 @@ def train(
 
     channels, height, width = data.images.shape[1:]
     # Channels last is what the bf16 convolution kernels compute in: 1.5x faster at batch 64.
-    model = SmallResNet(channels, data.classes, settings.width).to(device, memory_format=torch.channels_last)
+    model = SmallResNet(channels, data.classes, settings.width).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     augment = build_augmentation(arm.augmentation, (height, width))
     weights = balance_classes(data.labels.numpy(), data.weights) if arm.sampler == "class_balanced" else data.weights
     loss_weights = (
