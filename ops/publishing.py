@@ -77,14 +77,49 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     remote = default_remote(workspace.root)
     sent = 0
     if remote is not None:
-        targets = [str(pointer), *stage_addresses(expansion)]
+        targets = _pushed_targets(workspace, expansion)
         sent = push(workspace.root, targets)
         if missing := missing_in_remote(workspace.root, targets):
             raise EnvironmentFault(
-                f"remote '{remote}' lacks {len(missing)} objects after the push, the first {missing[0]}; run it again"
+                f"remote '{remote[0]}' lacks {len(missing)} objects after the push, the first {missing[0]};"
+                " run it again"
             )
+        _note_push(workspace, expansion, remote, fingerprint)
     tag = commit_publication(workspace, expansion, pointer) if recipe.publish.commit and remote is not None else None
-    return Publication(target, read_manifest(target), reused, remote, sent, tag)
+    return Publication(target, read_manifest(target), reused, remote[0] if remote else None, sent, tag)
+
+
+def is_published(workspace: Workspace, expansion: str, recipe: Recipe) -> bool:
+    """Whether the published dataset is the one that the present outputs give, and the present remote has it all.
+
+    The remote is asked only when this workspace has not pushed this very dataset there itself.
+    """
+    target = workspace.published(expansion)
+    if not target.with_suffix(".dvc").exists():
+        return False
+    fingerprint = identify_publication(workspace, expansion, recipe)["fingerprint"]
+    if not is_intact(target, fingerprint):
+        return False
+    remote = default_remote(workspace.root)
+    note = _push_note(workspace, expansion)
+    if remote is None or (note.exists() and read_json(note) == [*remote, fingerprint]):
+        return True
+    if missing_in_remote(workspace.root, _pushed_targets(workspace, expansion)):
+        return False
+    _note_push(workspace, expansion, remote, fingerprint)
+    return True
+
+
+def _pushed_targets(workspace: Workspace, expansion: str) -> list[str]:
+    return [str(workspace.published(expansion).with_suffix(".dvc")), *stage_addresses(expansion)]
+
+
+def _push_note(workspace: Workspace, expansion: str) -> Path:
+    return workspace.root / ".growset" / "pushed" / f"{expansion}.json"
+
+
+def _note_push(workspace: Workspace, expansion: str, remote: tuple[str, str], fingerprint: str) -> None:
+    write_json(_push_note(workspace, expansion), [*remote, fingerprint])
 
 
 def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: Path) -> dict[str, Any]:
@@ -121,7 +156,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
 
 
 def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
-    """One git commit of the pointer, the recipe and this expansion's entries of dvc.lock and params.yaml.
+    """One git commit of the pointer (with its .gitignore), the recipe and this expansion's entries of dvc.lock and params.yaml.
 
     Tagged <expansion>/vN. Entries of other expansions stay uncommitted, because what they point to may not
     be pushed. UserError when other changes are staged; None when nothing changed since the last commit.
@@ -129,7 +164,9 @@ def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> s
     root = workspace.root
     if staged := _git(root, "diff", "--cached", "--name-only").split():
         raise UserError(f"git has staged changes ({staged[0]}); commit or unstage them before publishing")
-    _git(root, "add", "--", str(pointer), str(workspace.recipe_path(expansion)))
+    # DVC writes the .gitignore beside the pointer. (A rule for published/ in the root's .gitignore would make
+    # DVC skip the whole folder, pointers and all.)
+    _git(root, "add", "--", str(pointer), str(pointer.with_name(".gitignore")), str(workspace.recipe_path(expansion)))
     _stage_entries(root, "dvc.lock", "stages", set(stage_addresses(expansion)))
     _stage_entries(root, "params.yaml", "source_versions", {expansion})
     if not _git(root, "diff", "--cached", "--name-only").split():

@@ -77,11 +77,11 @@ def track(root: Path, path: Path) -> Path:
         return Path(stage.path)
 
 
-def default_remote(root: Path) -> str | None:
-    """Name of the default remote, or None."""
+def default_remote(root: Path) -> tuple[str, str] | None:
+    """Name and URL of the default remote, or None."""
     with open_repo(root) as repo:
         name: str | None = repo.config["core"].get("remote")
-        return name
+        return (name, str(repo.config["remote"][name]["url"])) if name else None
 
 
 def push(root: Path, targets: Iterable[str]) -> int:

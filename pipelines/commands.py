@@ -9,9 +9,8 @@ import click
 
 from ops.chain.running import Chain, validate
 from ops.errors import EnvironmentFault
-from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.stage import Runtime, is_intact
+from ops.stage import Runtime
 from ops.storage import read_json
 from ops.versioning import address, changed_stages, pull, stage_addresses
 from ops.workspace import Workspace, check_stage_name
@@ -29,6 +28,7 @@ def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime) -> Non
     started = time.monotonic()
     recipe = validate(workspace, expansion)
     from ops.chain.real import source_content
+    from ops.publishing import is_published
 
     content = source_content(workspace, recipe)
     if content != workspace.source_version(expansion):
@@ -50,16 +50,6 @@ def downstream(stale: list[str]) -> list[str]:
         if selected.intersection(stage.inputs):
             selected.add(name)
     return [name for name in STAGES if name in selected] + [PUBLISHED]
-
-
-def is_published(workspace: Workspace, expansion: str, recipe: Recipe) -> bool:
-    """Whether the published dataset is the one that the present outputs give."""
-    from ops.publishing import identify_publication
-
-    folder = workspace.published(expansion)
-    if not folder.with_suffix(".dvc").exists():
-        return False
-    return is_intact(folder, identify_publication(workspace, expansion, recipe)["fingerprint"])
 
 
 def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime) -> None:

@@ -51,7 +51,7 @@ def test_publish_commit_clone_and_plain_dvc_pull_give_the_same_bytes(
     assert result.exit_code == 0, result.output
     assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
     committed = run(with_remote, "git", "show", "--name-only", "--format=", "HEAD").stdout.split()
-    assert set(committed) == {"dvc.lock", "published/digits.dvc"}  # the fixture committed the rest
+    assert set(committed) == {"dvc.lock", "published/.gitignore", "published/digits.dvc"}
     assert "notes.txt" in run(with_remote, "git", "status", "--short").stdout
 
     clone = tmp_path / "clone"
