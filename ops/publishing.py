@@ -156,7 +156,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
 
 
 def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
-    """One git commit of the pointer (with its .gitignore), the recipe and this expansion's entries of dvc.lock and params.yaml.
+    """One git commit: pointer and its .gitignore, recipe, this expansion's entries of dvc.lock and params.yaml.
 
     Tagged <expansion>/vN. Entries of other expansions stay uncommitted, because what they point to may not
     be pushed. UserError when other changes are staged; None when nothing changed since the last commit.
