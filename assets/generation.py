@@ -4,6 +4,7 @@ A slice is a node or a GPU; within it one process per core draws. A slice that f
 what it had drawn stays. When nothing is to be done there are no slices and collect reports the reuse.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
@@ -49,7 +50,9 @@ def collect_slices(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain
     with growset_errors():
         outcome = chain.with_default_sink(context.log.info).run(context.partition_key, STAGE)
     metadata = {**describe_outcome(outcome, LOOKS[STAGE].pictures), "drawn_now": sum(drawn)}
-    return dg.Output(None, metadata=metadata, data_version=data_version(outcome))
+    with warnings.catch_warnings():  # `data_version` here is beta; a graph has no other way to say it
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.Output(None, metadata=metadata, data_version=data_version(outcome))
 
 
 def build_generated_images(partitions: dg.PartitionsDefinition, versions: Mapping[str, int]) -> dg.AssetsDefinition:
