@@ -4,6 +4,21 @@ from __future__ import annotations
 
 import torch
 
+from ops.errors import EnvironmentFault
+
+
+def _has_cuda(device: str) -> bool:
+    index = device.removeprefix("cuda").removeprefix(":") or "0"
+    return index.isdigit() and int(index) < torch.cuda.device_count()
+
+
+def check_device(device: str) -> None:
+    """EnvironmentFault if torch cannot compute on `device` here."""
+    if device.startswith("cuda") and not _has_cuda(device):
+        raise EnvironmentFault(
+            f"device '{device}' cannot be used: torch finds {torch.cuda.device_count()} CUDA devices; use --device cpu"
+        )
+
 
 def resolve_precision(wanted: str, device: str = "cpu") -> str:
     """`auto`, `fp32` or `bf16` to what is used: `auto` is bf16 with AMX, AVX512-BF16 or a CUDA device that has it."""

@@ -42,7 +42,12 @@ def main(context: click.Context, workspace: Path | None) -> None:
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that change where and how fast things run, never what comes out."""
     options = [
-        click.option("--device", default="cpu", show_default=True, help="torch device for training."),
+        click.option(
+            "--device",
+            default="cpu",
+            show_default=True,
+            help="torch device the generator is trained on; classifiers train on the CPU's cores.",
+        ),
         click.option(
             "--provider",
             type=click.Choice(["auto", "cpu", "cuda"]),

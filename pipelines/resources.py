@@ -1,6 +1,5 @@
 """Resources: where the workspace is and how to compute, set once per run in the launchpad."""
 
-import dataclasses
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +15,7 @@ class ChainResource(dg.ConfigurableResource):
     """Builds the `Chain` that assets get. None of these knobs changes what comes out."""
 
     workspace: str = Field(default="", description="workspace folder; empty: $GROWSET_HOME, or upwards from here")
-    device: str = Field(default="cpu", description="torch device for training: cpu, cuda, cuda:1")
+    device: str = Field(default="cpu", description="torch device the generator is trained on: cpu, cuda, cuda:1")
     provider: str = Field(default="auto", description="ONNX Runtime provider for generation: auto, cpu, cuda")
     allow_cpu_fallback: bool = Field(
         default=False, description="generate on the CPU when CUDA was wanted and is missing"
@@ -38,4 +37,4 @@ class ChainResource(dg.ConfigurableResource):
 
 def build_chain(folder: Path | None, runtime: Runtime, slices: int = 1) -> Chain:
     """A chain in the given workspace, or the one found from the environment and the current folder."""
-    return Chain(find_workspace(Path.cwd(), explicit=folder), dataclasses.replace(runtime), slices)
+    return Chain(find_workspace(Path.cwd(), explicit=folder), runtime, slices)

@@ -33,6 +33,10 @@ class Chain:
     def run(self, expansion: str, stage: str) -> Outcome:
         """Make one stage current here and in dvc.lock."""
         recipe = self.workspace.load_recipe(expansion)
+        if self.runtime.device != "cpu":  # torch takes a second to import: only for those who ask
+            from ops.precision import check_device
+
+            check_device(self.runtime.device)
         source = self._note_source(expansion, recipe) if stage == FIRST else None
         outcome = materialize(self.workspace, expansion, stage, find_builder(stage), self.runtime, source=source)
         self._keep_lock(expansion, stage, outcome)

@@ -69,6 +69,13 @@ def test_outside_a_workspace_it_says_what_a_workspace_is(tmp_path: Path) -> None
     assert "is not a Growset workspace" in result.output
 
 
+def test_a_device_that_is_not_there_is_exit_code_3_before_any_compute(fresh_workspace: Path) -> None:
+    result = growset(fresh_workspace, "run", "digits", "--device", "cuda:99")
+    assert result.exit_code == 3, result.output
+    assert "device 'cuda:99' cannot be used" in result.output
+    assert not (fresh_workspace / "data").exists()
+
+
 def test_cuda_on_a_machine_without_it_is_exit_code_3_and_resumable(finished_workspace: Path, edit_recipe: Edit) -> None:
     edit_recipe(finished_workspace, "steps: 1, solver: euler", "steps: 2, solver: euler")
     result = growset(finished_workspace, "run", "digits", "--provider", "cuda")
