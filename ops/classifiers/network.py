@@ -6,16 +6,34 @@ cheaper than a full-resolution stem on a CPU. It knows nothing of data, arms or 
 
 from __future__ import annotations
 
+import math
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class Conv3x3(nn.Module):
+    """3x3 convolution without bias, padding 1, whose weight is a matrix [outputs, 9 * inputs].
+
+    The matrix is what Muon orthogonalises, and its order is channels-last, in which the bf16
+    kernels compute: 1.5x faster at batch 64 than the default order. Initialised as `nn.Conv2d`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.inputs, self.stride = inputs, stride
+        self.weight = nn.Parameter(torch.empty(outputs, 9 * inputs))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = self.weight.view(-1, 3, 3, self.inputs).permute(0, 3, 1, 2)
+        return F.conv2d(x, kernel, stride=self.stride, padding=1)
+
+
 def conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """3x3 convolution without bias, then batch normalisation."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
+    return nn.Sequential(Conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs))
 
 
 class Residual(nn.Module):
@@ -55,7 +73,8 @@ class SmallResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Float images [n, C, H, W], normalised, to features [n, 2 * width]."""
-        return self.body(x).mean(dim=(2, 3))
+        # Summed as channels-last: the gradient of `mean(dim=(2, 3))` comes in the other order, and costs 6 % of a step.
+        return self.body(x).permute(0, 2, 3, 1).flatten(1, 2).mean(dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))

@@ -46,6 +46,7 @@ class NetworkBudget(Section):
     batch_size: Count = Field(64)
     width: Count = Field(32, description="channels of the network's first stage")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    optimizer: Literal["muon", "sgd"] = Field("muon", description="muon learns in about half of sgd's steps")
     precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
 
 
@@ -53,8 +54,8 @@ class ScorerSettings(NetworkBudget):
     """The cross-fitted classifier that judges generated images; it sees real training images only."""
 
     folds: int = Field(3, ge=2, le=20, description="each image is scored by a network that did not see it")
-    learning_rate: Positive = Field(0.1)
-    weight_decay: float = Field(5e-4, ge=0)
+    learning_rate: Positive = Field(0.02)
+    weight_decay: float = Field(0.1, ge=0)
 
 
 class FlowSettings(Section):
@@ -126,8 +127,8 @@ ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
 class GridSettings(Section):
     """Settings tried for every arm alike, chosen per arm on validation at the first seed."""
 
-    learning_rate: tuple[float, ...] = Field((0.1,), strict=False, min_length=1)
-    weight_decay: tuple[float, ...] = Field((5e-4,), strict=False, min_length=1)
+    learning_rate: tuple[float, ...] = Field((0.02,), strict=False, min_length=1)
+    weight_decay: tuple[float, ...] = Field((0.1,), strict=False, min_length=1)
 
     @model_validator(mode="after")
     def _check_size(self) -> GridSettings:
