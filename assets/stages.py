@@ -14,12 +14,13 @@ COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses al
 
 @dataclass(frozen=True)
 class Look:
-    """How a stage appears in the UI; `pictures` are globs of PNG files in its output."""
+    """How a stage appears in the UI; `pictures` are globs of PNG files in its output, `pages` files to open."""
 
     description: str
     group: str
     kinds: frozenset[str]
     pictures: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
 
 LOOKS: dict[str, Look] = {
@@ -78,7 +79,7 @@ LOOKS: dict[str, Look] = {
         "evidence",
         frozenset({"numpy"}),
     ),
-    "report": Look("One HTML page, verdict first.", "evidence", frozenset({"html"})),
+    "report": Look("One HTML page, verdict first.", "evidence", frozenset({"html"}), pages=("report.html",)),
 }
 
 
@@ -103,7 +104,7 @@ def build_stage_asset(
             validate(chain.workspace, context.partition_key)
             outcome = chain.with_default_sink(context.log.info).run(context.partition_key, stage)
         return dg.MaterializeResult(
-            metadata=describe_outcome(outcome, look.pictures), data_version=data_version(outcome)
+            metadata=describe_outcome(outcome, look.pictures, look.pages), data_version=data_version(outcome)
         )
 
     return stage_asset

@@ -6,17 +6,17 @@ builder's business (`ops.chain`); how its output is versioned is `ops.versioning
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ops.environment import describe_environment
 from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.locks import exclusive, one_builder
 from ops.parallel import available_cores
 from ops.progress import Progress, Sink, ignore
 from ops.recipe.fingerprints import hash_file, hash_json, stage_fingerprint, stage_settings
@@ -115,11 +115,13 @@ def materialize(
     target = workspace.output(expansion, stage)
     identity = identify(workspace, recipe, expansion, stage, source)
     fingerprint = identity["fingerprint"]
-    with exclusive(workspace, expansion, stage), _one_builder(workspace, fingerprint), _faults(expansion, stage):
+    with exclusive(workspace, expansion, stage), one_builder(workspace, fingerprint), _faults(expansion, stage):
         recover_folder(target)
-        if is_intact(target, fingerprint):
-            return Outcome(read_manifest(target), target, 0.0, reused=True)
         scratch = workspace.staging(fingerprint)
+        if is_intact(target, fingerprint):
+            if scratch.exists():  # of a process that was killed after its output had appeared
+                shutil.rmtree(scratch)
+            return Outcome(read_manifest(target), target, 0.0, reused=True)
         started = time.monotonic()
         if twin := _find_twin(workspace, expansion, stage, fingerprint):
             copied = scratch / "copy"
@@ -201,33 +203,6 @@ def _find_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: st
         except DamagedData:
             continue
     return None
-
-
-@contextmanager
-def exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None]:
-    """Refuse a second process that runs the same stage; the kernel frees the lock of a dead one."""
-    with _lock_file(workspace, f"{expansion}.{stage}") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"stage {stage} of '{expansion}' is being run by another process; wait for it") from None
-        yield
-
-
-@contextmanager
-def _one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
-    """Wait for another expansion that builds the same thing: its result will be ours."""
-    with _lock_file(workspace, fingerprint) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _lock_file(workspace: Workspace, name: str) -> Iterator[IO[str]]:
-    path = workspace.root / ".growset" / "locks" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        yield file
 
 
 @contextmanager

@@ -56,6 +56,14 @@ def open_repo(root: Path) -> Iterator[Repo]:
         yield repo
 
 
+def initialise(root: Path) -> None:
+    """Make a git repository a DVC repository too; DVC stages its own files in git."""
+    from dvc.repo import Repo
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        Repo.init(str(root)).close()
+
+
 def changed_stages(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
     """What DVC thinks is not current, by stage, with its reasons; empty when all is current."""
     with open_repo(root) as repo:

@@ -1,8 +1,9 @@
-"""The `growset` command line: check, plan, run, activate; `materialize` is what dvc.yaml calls.
+"""The `growset` command line; `materialize` is what dvc.yaml calls.
 
 Heavy libraries load only in the commands that need them, so `growset check` answers at once.
 """
 
+import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,22 +12,55 @@ from typing import Any
 
 import click
 
-from ops.errors import GrowsetError
+from ops.errors import GrowsetError, as_fault
 from ops.workspace import Workspace, find_workspace, suggest
 
 
 class GrowsetGroup(click.Group):
-    """Commands whose GrowsetErrors become one line on stderr and the error's exit code."""
+    """Commands whose GrowsetErrors, and the machine's own, become one line on stderr and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except GrowsetError as error:
-            click.echo(f"growset: {error}", err=True)
-            context.exit(error.exit_code)
+            stopped = error
+        except BrokenPipeError:
+            raise  # whoever read what we print has gone; click ends us quietly
+        except OSError as error:
+            stopped = as_fault(error)
+        click.echo(f"growset: {stopped}", err=True)
+        context.exit(stopped.exit_code)
 
 
-@click.group(cls=GrowsetGroup, context_settings={"help_option_names": ["-h", "--help"]})
+FIRST_STEPS = """\b
+First steps with images of your own (a folder with train, validation and test):
+  growset init my-work --source path/to/images
+  cd my-work
+  growset plan NAME          what it would draw and cost
+  growset run NAME           the whole chain, and the verdict
+  growset report NAME --open
+"""
+
+
+def complete_active(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of active expansions that begin as typed."""
+    return [name for name in _complete_from(context, active=True) if name.startswith(typed)]
+
+
+def complete_recipe(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of recipes that begin as typed."""
+    return [name for name in _complete_from(context, active=False) if name.startswith(typed)]
+
+
+def _complete_from(context: click.Context, *, active: bool) -> list[str]:
+    try:
+        workspace = find_workspace(Path.cwd(), explicit=context.find_root().params.get("workspace"))
+        return workspace.expansions if active else workspace.available_recipes()
+    except GrowsetError:
+        return []  # outside a workspace there is nothing to offer, and Tab is no place for a message
+
+
+@click.group(cls=GrowsetGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=FIRST_STEPS)
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
@@ -78,25 +112,61 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from ops.parallel import available_cores
         from ops.stage import Runtime
+        from pipelines.terminal import progress_sink
 
-        runtime = Runtime(
-            device=device,
-            provider=provider,
-            allow_cpu_fallback=allow_cpu_fallback,
-            workers=workers or available_cores(),
-            batch_size=batch_size,
-            sink=lambda line: click.echo(f"  {line}"),
-            report_every=5.0 if sys.stdout.isatty() else 30.0,
-        )
-        return command(*args, runtime=runtime, **kwargs)
+        with progress_sink(to_stderr=kwargs.get("as_json", False)) as sink:
+            runtime = Runtime(
+                device=device,
+                provider=provider,
+                allow_cpu_fallback=allow_cpu_fallback,
+                workers=workers or available_cores(),
+                batch_size=batch_size,
+                sink=sink,
+                report_every=1.0 if sys.stdout.isatty() else 30.0,
+            )
+            finish = command(*args, runtime=runtime, **kwargs)
+        if finish:  # what is printed when the progress line is gone
+            finish()
 
     for option in reversed(options):
         with_runtime = option(with_runtime)
     return with_runtime
 
 
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")
+
+
 @main.command()
-@click.argument("expansions", nargs=-1)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Your images: train/, validation/ and test/ with a folder per class, or Parquet files of those names.",
+)
+@click.option("--licence", default="unknown", show_default=True, help="Of the images; it goes into dataset cards.")
+def init(folder: Path, source: Path, licence: str) -> None:
+    """Make FOLDER a workspace for your images: git, DVC, and a recipe that suits their number and size."""
+    from pipelines.commands import init_workspace
+
+    init_workspace(folder, source, licence)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "template", required=True, shell_complete=complete_recipe, help="The recipe to copy.")
+@click.option("--source", help="A source described in sources/; default: the one of the copied recipe.")
+@click.pass_obj
+def new(open_workspace: Callable[[], Workspace], name: str, template: str, source: str | None) -> None:
+    """Write recipes/NAME.yaml as a copy of another recipe, comments and all."""
+    from ops.scaffold import create_recipe
+
+    path = create_recipe(open_workspace(), name, template=template, source=source)
+    click.echo(f"{path} is written; make it an expansion with: growset activate {name}")
+
+
+@main.command()
+@click.argument("expansions", nargs=-1, shell_complete=complete_active)
 @click.pass_obj
 def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) -> None:
     """Validate recipes (default: all active ones) before anything is computed."""
@@ -109,29 +179,68 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) 
 
 
 @main.command()
-@click.argument("expansion")
+@click.argument("expansion", shell_complete=complete_active)
+@as_json
 @click.pass_obj
-def plan(open_workspace: Callable[[], Workspace], expansion: str) -> None:
-    """Dry run: images per class, estimated seconds and bytes."""
-    from pipelines.planning import describe_plan
+def plan(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool) -> None:
+    """Dry run: images per class, estimated seconds and bytes. Writes nothing."""
+    from pipelines.planning import collect_plan, format_plan
 
-    click.echo(describe_plan(open_workspace(), expansion))
+    found = collect_plan(open_workspace(), expansion)
+    click.echo(json.dumps(found) if as_json else format_plan(found))
 
 
 @main.command()
-@click.argument("expansion")
+@click.argument("expansion", shell_complete=complete_active)
+@as_json
 @runtime_options
 @click.pass_obj
-def run(open_workspace: Callable[[], Workspace], expansion: str, runtime: Any) -> None:
-    """Run the whole chain of an expansion; what is current is skipped."""
-    from pipelines.commands import run_expansion
+def run(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool, runtime: Any) -> Callable[[], None]:
+    """Run the whole chain of an expansion; what is current is skipped.
 
-    run_expansion(open_workspace(), expansion, runtime)
+    Killed or interrupted, it goes on where it stopped when it is run again.
+    """
+    from pipelines.commands import run_expansion, show_result
+
+    result = run_expansion(open_workspace(), expansion, runtime, quiet=as_json)
+    return lambda: click.echo(json.dumps(result)) if as_json else show_result(result)
+
+
+@main.command()
+@click.argument("expansions", nargs=-1, shell_complete=complete_active)
+@as_json
+@click.pass_obj
+def status(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], as_json: bool) -> None:
+    """What is current, stale, missing, running and published (default: of all active expansions)."""
+    from ops.status import describe_status
+
+    workspace = open_workspace()
+    found = {expansion: describe_status(workspace, expansion) for expansion in expansions or workspace.expansions}
+    if as_json:
+        click.echo(json.dumps({"workspace": str(workspace.root), "expansions": found}))
+    else:
+        from pipelines.terminal import print_status
+
+        print_status(found)
+
+
+@main.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+@click.pass_obj
+def report(open_workspace: Callable[[], Workspace], expansion: str, show: bool) -> None:
+    """Print where the report of an expansion lies: one HTML file that needs nothing but itself."""
+    from pipelines.commands import find_report
+
+    path = find_report(open_workspace(), expansion)
+    click.echo(path)
+    if show:
+        click.launch(path.as_uri())
 
 
 @main.command()
 @click.argument("stage")
-@click.argument("expansion")
+@click.argument("expansion", shell_complete=complete_active)
 @runtime_options
 @click.pass_obj
 def materialize(open_workspace: Callable[[], Workspace], stage: str, expansion: str, runtime: Any) -> None:
@@ -142,7 +251,7 @@ def materialize(open_workspace: Callable[[], Workspace], stage: str, expansion: 
 
 
 @main.command()
-@click.argument("expansion")
+@click.argument("expansion", shell_complete=complete_recipe)
 @click.pass_obj
 def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Add a recipe to the active expansions."""
@@ -159,7 +268,7 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 
 
 @main.command()
-@click.argument("expansion")
+@click.argument("expansion", shell_complete=complete_active)
 @click.pass_obj
 def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Remove a recipe from the active expansions; its recipe and its data stay."""
@@ -174,7 +283,7 @@ def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 
 
 @main.command()
-@click.argument("expansion")
+@click.argument("expansion", shell_complete=complete_active)
 @click.option("--only", type=click.Choice(["real", "accepted", "mixed", "published"]), help="One dataset alone.")
 @click.pass_obj
 def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | None) -> None:
@@ -192,6 +301,17 @@ def ui(open_workspace: Callable[[], Workspace], port: int) -> None:
     from pipelines.commands import start_ui
 
     start_ui(open_workspace(), port)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that completes commands, options and names; try: eval "$(growset completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    completer = get_completion_class(shell)
+    assert completer is not None  # the choices above are click's own
+    click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
 
 
 @main.command()

@@ -1,20 +1,25 @@
-"""What the longer commands of `growset` do: run, materialize, pull, ui."""
+"""What the longer commands of `growset` do: init, run, materialize, report, pull, ui."""
 
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ops.chain.running import Chain, validate
-from ops.errors import EnvironmentFault
+from ops.errors import EnvironmentFault, UserError
+from ops.locks import exclusive_run, hold_for_life
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.stage import Runtime
 from ops.storage import read_json
 from ops.versioning import address, changed_stages, pull, stage_addresses
 from ops.workspace import Workspace, check_stage_name
-from pipelines.instance import prepare_home
+from pipelines.instance import open_instance, prepare_home
+from pipelines.lost_runs import free_lost_runs
 
 PULLS = {
     "real": ("real_images",),
@@ -23,10 +28,36 @@ PULLS = {
 }
 
 
-def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime) -> None:
-    """Ask DVC once what is not current; run that, and publish. Nothing to do costs seconds."""
+def init_workspace(folder: Path, source: Path, licence: str) -> None:
+    """A workspace for the user's images, and what to type next."""
+    from ops.scaffold import create_workspace
+
+    workspace, name, seen = create_workspace(folder, source, licence=licence)
+    height, width, channels = seen.shape
+    counts = f"{seen.counts.min()} to {seen.counts.max()} each"
+    click.echo(f"{workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
+    if seen.size:
+        click.echo(f"images are brought to {height} x {width}; sources/{name}.yaml says so, change `size:` as you like")
+    else:
+        click.echo(f"all images are {height} x {width} x {channels} and stay so")
+    click.echo(f"recipes/{name}.yaml holds the settings\n")
+    click.echo(f"  cd {folder}\n  growset plan {name}\n  growset run {name}")
+
+
+def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, quiet: bool = False) -> dict[str, Any]:
+    """Ask DVC once what is not current; run that, and publish. Nothing to do costs seconds.
+
+    Returns what `describe_result` says; `quiet` keeps stdout for that.
+    """
     started = time.monotonic()
     recipe = validate(workspace, expansion)
+    with exclusive_run(workspace, expansion):
+        stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
+    return {**describe_result(workspace, expansion), "ran": stale, "seconds": time.monotonic() - started}
+
+
+def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool) -> list[str]:
+    """Run what is not current, and publish; returns the stages that were not."""
     from ops.chain.real import source_content
     from ops.publishing import is_published
 
@@ -36,11 +67,11 @@ def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime) -> Non
     changed = changed_stages(workspace.root, stage_addresses(expansion))
     stale = [stage for stage in STAGES if address(stage, expansion) in changed]
     if not stale and is_published(workspace, expansion, recipe):
-        click.echo(f"{expansion}: unchanged")
+        click.echo(f"{expansion}: unchanged", err=quiet)
     else:
-        click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date")
+        click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
         _materialize(Chain(workspace, runtime), expansion, downstream(stale))
-    show_result(workspace, expansion, time.monotonic() - started)
+    return stale
 
 
 def downstream(stale: list[str]) -> list[str]:
@@ -70,19 +101,35 @@ def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
     materialize_assets(chain, expansion, assets, report_check)
 
 
-def show_result(workspace: Workspace, expansion: str, seconds: float) -> None:
-    """The verdict and the table of arms, from the outputs on disk."""
+def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
+    """The verdict with its arms, and where the report is, from the outputs on disk."""
     verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
+    kept = ("decision", "sentence", "challenger", "baseline", "arms")
+    report = find_report(workspace, expansion)
+    return {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
+
+
+def show_result(result: Mapping[str, Any]) -> None:
+    """The verdict and the table of arms."""
     click.echo()
-    for row in verdict["arms"]:
+    for row in result["arms"]:
         accuracy = row["accuracy"]
         alias = f"  (= {row['same_as']})" if row["same_as"] else ""
         click.echo(
             f"  {row['arm']:<22} {accuracy['estimate']:7.2%}  [{accuracy['low']:.2%}, {accuracy['high']:.2%}]{alias}"
         )
-    click.echo(f"\n{verdict['sentence']}")
-    click.echo(f"report: {workspace.output(expansion, 'report') / 'report.html'}")
-    click.echo(f"{seconds:.1f} seconds")
+    click.echo(f"\n{result['sentence']}")
+    click.echo(f"report: {result['report']}")
+    click.echo(f"{result['seconds']:.1f} seconds")
+
+
+def find_report(workspace: Workspace, expansion: str) -> Path:
+    """The report's file; UserError if the expansion has none yet."""
+    workspace.load_recipe(expansion)
+    path = workspace.output(expansion, "report") / "report.html"
+    if not path.exists():
+        raise UserError(f"'{expansion}' has no report yet; run: growset run {expansion}")
+    return path
 
 
 def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> None:
@@ -101,7 +148,11 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
 
 def start_ui(workspace: Workspace, port: int) -> None:
     """Replace this process by `dagster dev` on the loopback address."""
-    os.environ["DAGSTER_HOME"] = str(prepare_home(workspace))
+    home = prepare_home(workspace)
+    if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
+        with open_instance(workspace) as instance:
+            free_lost_runs(workspace, instance, no_ui_lives=hold_for_life(workspace, "ui"))
+    os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"

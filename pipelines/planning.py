@@ -1,9 +1,12 @@
-"""`growset plan`: what an expansion would do and cost, as text, before anything is spent."""
+"""`growset plan`: what an expansion would do and cost, before anything is spent."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from ops.chain.real import read_real
 from ops.chain.running import validate
-from ops.datasets.sources import load_source_spec, read_source
 from ops.parallel import available_cores
 from ops.plan import estimate_bytes, plan_expansion
 from ops.recipe.stages import STAGES
@@ -11,18 +14,12 @@ from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace
 
 
-def describe_plan(workspace: Workspace, expansion: str) -> str:
-    """Images per class, bytes, seconds per stage that is not current. Reads the source, writes nothing."""
+def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
+    """Images per class, bytes, seconds per stage and which stages are not current. Reads the source, writes nothing."""
     from ops.estimate import estimate_seconds
 
     recipe = validate(workspace, expansion)
-    data = recipe.data
-    splits = read_source(
-        load_source_spec(workspace.source_path(recipe.source)),
-        classes=data.classes,
-        per_class=data.images_per_class,
-        seed=recipe.seed,
-    )
+    splits = read_real(workspace, recipe)
     train = splits["train"]
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     plan = plan_expansion(counts, train.class_names, recipe.plan)
@@ -32,23 +29,38 @@ def describe_plan(workspace: Workspace, expansion: str) -> str:
         recipe, plan, (height, width, channels), test_images=len(splits["test"]), workers=workers
     )
     changed = changed_stages(workspace.root, stage_addresses(expansion))
-    stale = [stage for stage in STAGES if address(stage, expansion) in changed]
-    name_width = max(len(entry.name) for entry in plan.classes)
+    return {
+        "expansion": expansion,
+        "shape": [height, width, channels],
+        "images": {split: len(dataset) for split, dataset in splits.items()},
+        **plan.to_dict(),
+        "drawn": plan.drawn,
+        "bytes": estimate_bytes(plan, (height, width, channels)),
+        "cores": workers,
+        "seconds": seconds,
+        "stale": [stage for stage in STAGES if address(stage, expansion) in changed],
+    }
+
+
+def format_plan(found: Mapping[str, Any]) -> str:
+    """The same for people."""
+    classes, images, seconds, stale = (found[key] for key in ("classes", "images", "seconds", "stale"))
+    width = max(len("total"), *(len(entry["name"]) for entry in classes))
     lines = [
-        f"{expansion}: {len(train)} real images of {height}x{width}x{channels}, {len(plan.classes)} classes,"
-        f" {len(splits['validation'])} for validation, {len(splits['test'])} for test",
+        f"{found['expansion']}: {images['train']} real images of {'x'.join(map(str, found['shape']))},"
+        f" {len(classes)} classes, {images['validation']} for validation, {images['test']} for test",
         "",
-        f"  {'class':<{name_width}} {'real':>7} {'wanted':>8} {'drawn':>8}",
-        *(f"  {c.name:<{name_width}} {c.real:>7} {c.wanted:>8} {c.drawn:>8}" for c in plan.classes),
-        f"  {'total':<{name_width}} {len(train):>7} {plan.wanted:>8} {plan.drawn:>8}",
+        f"  {'class':<{width}} {'real':>7} {'wanted':>8} {'drawn':>8}",
+        *(f"  {c['name']:<{width}} {c['real']:>7} {c['wanted']:>8} {c['drawn']:>8}" for c in classes),
+        f"  {'total':<{width}} {images['train']:>7} {found['wanted']:>8} {found['drawn']:>8}",
         "",
-        f"  generated images: {estimate_bytes(plan, (height, width, channels)) / 1e6:.1f} MB",
+        f"  generated images: {found['bytes'] / 1e6:.1f} MB",
         "",
-        f"  seconds on this machine as busy as it is now, {workers} cores:",
+        f"  seconds on this machine as busy as it is now, {found['cores']} cores:",
         *(
             f"  {stage:<22} {value:>7.0f}{'' if stage in stale else '   (current, will be skipped)'}"
             for stage, value in seconds.items()
         ),
-        f"  {'to do':<22} {sum(v for s, v in seconds.items() if s in stale):>7.0f}",
+        f"  {'to do':<22} {sum(value for stage, value in seconds.items() if stage in stale):>7.0f}",
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
 from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, write_shards
@@ -77,6 +78,20 @@ def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Pat
     run(root, "git", "add", ".")
     run(root, "git", "commit", "--quiet", "--message", "A workspace")
     return root
+
+
+def shrink_recipe(path: Path) -> None:
+    """Few images, steps and seeds in a recipe that `growset init` wrote, so that its chain runs in seconds."""
+    yaml = YAML()
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    content["data"]["images_per_class"] = 12
+    content["plan"]["ratio"] = 1.0
+    content["classifier"] |= {"seeds": 2, "width": 8}
+    content["classifier"]["grid"] = {"learning_rate": [0.02], "weight_decay": [0.1]}
+    for section, steps in (("scorer", 30), ("generator", 40), ("classifier", 10)):
+        content[section] |= {"steps": steps, "batch_size": 16}
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(content, file)
 
 
 def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:

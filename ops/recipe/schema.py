@@ -6,7 +6,7 @@ Only settings that change data are here; how fast and where things run is not a 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -43,9 +43,9 @@ class NetworkBudget(Section):
     """What training one classifier takes."""
 
     steps: Count = Field(500, description="optimizer steps")
-    batch_size: Count = Field(64)
+    batch_size: Count = Field(64, description="images per optimizer step")
     width: Count = Field(32, description="channels of the network's first stage")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
     optimizer: Literal["muon", "sgd"] = Field("muon", description="muon learns in about half of sgd's steps")
     precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
 
@@ -54,27 +54,27 @@ class ScorerSettings(NetworkBudget):
     """The cross-fitted classifier that judges generated images; it sees real training images only."""
 
     folds: int = Field(3, ge=2, le=20, description="each image is scored by a network that did not see it")
-    learning_rate: Positive = Field(0.02)
-    weight_decay: float = Field(0.1, ge=0)
+    learning_rate: Positive = Field(0.02, description="peak of the one-cycle schedule")
+    weight_decay: float = Field(0.1, ge=0, description="decoupled from the gradient with muon, added to it with sgd")
 
 
 class FlowSettings(Section):
     """The generator: a class-conditional rectified flow."""
 
-    kind: Literal["flow"] = Field("flow")
+    kind: Literal["flow"] = Field("flow", description="class-conditional rectified flow")
     widths: tuple[int, ...] = Field(
         (32, 64), strict=False, min_length=1, max_length=5, description="channels per level"
     )
-    layers_per_block: int = Field(1, ge=1, le=4)
+    layers_per_block: int = Field(1, ge=1, le=4, description="residual blocks per level")
     unshuffle: Literal[1, 2, 4] = Field(2, description="work at 1/unshuffle of the resolution")
     steps: Count = Field(1000, description="optimizer steps")
-    batch_size: Count = Field(128)
-    learning_rate: Positive = Field(2e-3)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup_steps: int = Field(100, ge=0)
+    batch_size: Count = Field(128, description="images per optimizer step")
+    learning_rate: Positive = Field(2e-3, description="of AdamW; decays linearly over the last 30 %")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+    warmup_steps: int = Field(100, ge=0, description="over which the rate rises")
     ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
     class_balanced: bool = Field(True, description="draw all classes equally often, however uneven they are")
-    precision: Precision = Field("auto")
+    precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
 
     @model_validator(mode="after")
     def _check_widths(self) -> FlowSettings:
@@ -87,7 +87,7 @@ class SamplerSettings(Section):
     """How the exported sampler integrates the flow."""
 
     solver: Literal["euler", "heun"] = Field("heun", description="heun costs 2·steps - 1 evaluations, euler steps")
-    steps: int = Field(3, ge=1, le=64)
+    steps: int = Field(3, ge=1, le=64, description="of the solver, evenly spaced in time")
 
 
 class FilterSettings(Section):
@@ -114,11 +114,28 @@ class MixSettings(Section):
 class Arm(Section):
     """One training regime: the parts in which it differs from plain training."""
 
-    augmentation: Literal["none", "flip_crop", "randaugment"] = Field("none")
-    pairing: Literal["none", "mixup"] = Field("none")
-    mixup_alpha: Positive = Field(1.0, description="λ ~ Beta(α, α); read only with pairing: mixup")
-    sampler: Literal["uniform", "class_balanced"] = Field("uniform")
-    loss: Literal["plain", "class_weighted"] = Field("plain")
+    augmentation: Literal["none", "flip_crop", "randaugment"] = Field(
+        "none", description="flip_crop moves by 1/14 of the side; randaugment is n = 2, m = 10 after flip and crop"
+    )
+    pairing: Literal["none", "mixup"] = Field("none", description="mixup blends a batch with a permutation of itself")
+    mixup_alpha: Positive | None = Field(None, description="of pairing: mixup alone, λ ~ Beta(α, α); null is 1.0 there")
+    sampler: Literal["uniform", "class_balanced"] = Field(
+        "uniform", description="class_balanced draws all classes equally often: oversampling"
+    )
+    loss: Literal["plain", "class_weighted"] = Field("plain", description="class_weighted multiplies by W / (K · W_c)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_alpha(cls, keys: Any) -> Any:
+        if isinstance(keys, dict) and keys.get("pairing") == "mixup" and keys.get("mixup_alpha") is None:
+            return {**keys, "mixup_alpha": 1.0}
+        return keys
+
+    @model_validator(mode="after")
+    def _check_alpha(self) -> Arm:
+        if self.mixup_alpha is not None and self.pairing != "mixup":
+            raise ValueError("mixup_alpha has no effect without pairing: mixup; add that or take mixup_alpha away")
+        return self
 
 
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
@@ -127,8 +144,8 @@ ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
 class GridSettings(Section):
     """Settings tried for every arm alike, chosen per arm on validation at the first seed."""
 
-    learning_rate: tuple[float, ...] = Field((0.02,), strict=False, min_length=1)
-    weight_decay: tuple[float, ...] = Field((0.1,), strict=False, min_length=1)
+    learning_rate: tuple[float, ...] = Field((0.02,), strict=False, min_length=1, description="peaks to try")
+    weight_decay: tuple[float, ...] = Field((0.1,), strict=False, min_length=1, description="decays to try")
 
     @model_validator(mode="after")
     def _check_size(self) -> GridSettings:
@@ -149,8 +166,10 @@ class ClassifierSettings(NetworkBudget):
 class VerdictSettings(Section):
     """The statistics of the verdict."""
 
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    resamples: int = Field(10_000, ge=100, le=1_000_000)
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the two-sided intervals")
+    resamples: int = Field(
+        10_000, ge=100, le=1_000_000, description="of the crossed bootstrap over test images and seeds"
+    )
 
 
 class ReportSettings(Section):
@@ -171,7 +190,7 @@ class Recipe(Section):
     source: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of a file in sources/, without .yaml"
     )
-    seed: int = Field(ge=0, le=2**31 - 1)
+    seed: int = Field(ge=0, le=2**31 - 1, description="of every random choice in the chain")
     data: DataSettings
     plan: PlanSettings
     scorer: ScorerSettings

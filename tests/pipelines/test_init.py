@@ -1,0 +1,127 @@
+"""`growset init` and `growset new`: a workspace from a folder of images, in which every door works."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ops.workspace import Workspace
+from tests.workspaces import digit_splits, growset, run, shrink_recipe
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """The digits as a folder of PNG files, in the layout that people have."""
+    folder = tmp_path / "My Digits"
+    for split, dataset in digit_splits().items():
+        for i, (image, label) in enumerate(zip(dataset.images, dataset.labels, strict=True)):
+            path = folder / split / dataset.class_names[label] / f"{i:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0]).save(path)
+    return folder
+
+
+def init(tmp_path: Path, images: Path) -> Path:
+    root = tmp_path / "work"
+    result = growset(tmp_path, "init", str(root), "--source", str(images), "--licence", "it's mine")
+    assert result.exit_code == 0, result.output
+    return root
+
+
+def test_the_workspace_is_complete_committed_and_valid(tmp_path: Path, images: Path) -> None:
+    root = init(tmp_path, images)
+    workspace = Workspace(root)
+    assert workspace.expansions == ["my-digits"]
+    assert run(root, "git", "status", "--porcelain").stdout == ""
+    assert run(root, "git", "log", "--oneline").stdout.count("\n") == 1
+    for file in ("dvc.yaml", "params.yaml", "workspace.yaml", "dagster.yaml", "README.md", ".dvc/config"):
+        assert (root / file).is_file(), file
+    assert "growset run my-digits" in (root / "README.md").read_text()
+    result = growset(root, "check")
+    assert (result.exit_code, result.output) == (0, "my-digits: ok\n")
+    assert workspace.load_recipe("my-digits").generator.unshuffle == 1  # 16 x 16
+    licence = (root / "sources" / "my-digits.yaml").read_text()
+    assert "it''s mine" in licence
+
+
+def test_the_chain_runs_in_it_and_both_doors_find_it_current(tmp_path: Path, images: Path) -> None:
+    root = init(tmp_path, images)
+    shrink_recipe(root / "recipes" / "my-digits.yaml")
+    result = growset(root, "run", "my-digits")
+    assert result.exit_code == 0, result.output
+    assert run(root, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+    assert "unchanged" in growset(root, "run", "my-digits").output
+    assert run(root, "dagster", "definitions", "validate", "-w", "workspace.yaml").returncode == 0
+
+
+def test_large_or_mixed_images_get_a_size(tmp_path: Path, images: Path) -> None:
+    for i, path in enumerate(sorted(images.rglob("*.png"))):
+        Image.open(path).resize((40 + i % 7, 50)).save(path)
+    root = init(tmp_path, images)
+    assert "\nsize: 40\n" in (root / "sources" / "my-digits.yaml").read_text()
+    assert growset(root, "check").exit_code == 0
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, images: Path) -> None:
+    root = tmp_path / "mine"
+    root.mkdir()
+    (root / "thesis.txt").write_text("years of work")
+    result = growset(tmp_path, "init", str(root), "--source", str(images))
+    assert result.exit_code == 2
+    assert "is not empty" in result.output
+    assert [path.name for path in root.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("layout", ["nothing", "one class", "no test"])
+def test_a_source_that_cannot_be_used_leaves_no_half_workspace(tmp_path: Path, layout: str) -> None:
+    source = tmp_path / "images"
+    for split in ("train", "validation", *(() if layout == "no test" else ("test",))):
+        for name in ("a", "b")[: 1 if layout == "one class" else 2]:
+            folder = source / split / name
+            folder.mkdir(parents=True)
+            if layout != "nothing":
+                Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "0.png")
+    result = growset(tmp_path, "init", str(tmp_path / "work"), "--source", str(source))
+    assert result.exit_code == 2
+    assert len(result.output.strip().splitlines()) == 1
+    assert str(source) in result.output
+    assert not (tmp_path / "work").exists()
+
+
+def test_without_a_name_in_git_it_still_works(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    root = init(tmp_path, images)
+    author = subprocess.run(["git", "-C", str(root), "log", "--format=%an"], capture_output=True, text=True, check=True)
+    assert author.stdout == "Growset\n"
+
+
+def test_new_copies_a_recipe_with_its_comments(fresh_workspace: Path) -> None:
+    result = growset(fresh_workspace, "new", "second", "--from", "fashion-flow", "--source", "digits")
+    assert result.exit_code == 0, result.output
+    text = (fresh_workspace / "recipes" / "second.yaml").read_text()
+    assert "# class-conditional rectified flow" in text
+    assert growset(fresh_workspace, "activate", "second").exit_code == 0
+    assert growset(fresh_workspace, "check", "second").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["digits", "--from", "digits"], "exists already"),
+        (["../evil", "--from", "digits"], "cannot name a recipe"),
+        (["second", "--from", "digitz"], "did you mean 'digits'?"),
+        (["second", "--from", "digits", "--source", "digit"], "did you mean 'digits'?"),
+    ],
+)
+def test_new_refuses_what_it_cannot_do(fresh_workspace: Path, arguments: list[str], sentence: str) -> None:
+    before = sorted(fresh_workspace.rglob("*.yaml"))
+    result = growset(fresh_workspace, "new", *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.output
+    assert sorted(fresh_workspace.rglob("*.yaml")) == before
