@@ -7,17 +7,26 @@ EXPANSION ?= fashion-flow
 PORT      ?= 3000
 BIN       := $(VENV)/bin
 READY     := $(VENV)/.growset-installed
+BROWSER   := $(VENV)/.browser-installed
+DRIVER    := /usr/bin/chromedriver
+SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test test-slow ui lint clean-data
+.PHONY: demo test test-slow test-browser pictures ui lint clean-data
 
 demo: $(READY)  ## the main job on real images: prints the verdict
 	PATH="$(abspath $(BIN)):$$PATH" growset run $(EXPANSION)
 
-test: $(READY)  ## the default suite
-	$(BIN)/python -m pytest -q -m "not slow"
+test: $(READY)  ## the default suite, a process on each core
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser"
 
 test-slow: $(READY)  ## minutes: a real installation in a clean clone
 	$(BIN)/python -m pytest -q -m slow -s
+
+test-browser: $(BROWSER) | $(DRIVER)  ## the report in Debian's Chromium, which is installed when it is missing
+	$(BIN)/python -m pytest -q -m browser tests/browser
+
+pictures: $(BROWSER) | $(DRIVER)  ## docs/pictures, from the report that the demo wrote
+	$(BIN)/python -m tests.browser.screenshots data/$(EXPANSION)/report/report.html
 
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(abspath $(BIN)):$$PATH" growset ui --port $(PORT)
@@ -34,3 +43,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt --editable ".[dev]"
 	touch $@
+
+# Of axe's wheel only axe.min.js is wanted: it lies beside the environment, without the browser client that it asks for.
+$(BROWSER): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable ".[browser]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --upgrade --target $(VENV)/axe axe-playwright-python
+	touch $@
+
+# The driver brings the Chromium of its own version.
+$(DRIVER):
+	$(SUDO) apt-get update --quiet
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium chromium-driver fonts-liberation

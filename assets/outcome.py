@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from ops.errors import GrowsetError
+from ops.errors import GrowsetError, find_fault
 from ops.report.sheets import to_data_uri
 from ops.stage import Outcome
 
@@ -16,15 +16,18 @@ PICTURE_LIMIT = 400_000  # bytes; the event log is a database, not a picture sto
 
 @contextmanager
 def growset_errors() -> Iterator[None]:
-    """Growset's errors end a step at once and with their sentence: no retry can mend them."""
+    """Growset's errors, and the machine's, end a step at once and with their sentence: no retry can mend them."""
     try:
         yield
-    except GrowsetError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except Exception as error:
+        stopped = error if isinstance(error, GrowsetError) else find_fault(error)
+        if stopped is None:
+            raise
+        raise dg.Failure(description=str(stopped), allow_retries=False) from stopped
 
 
-def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Metadata of a stage's materialization."""
+def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Metadata of a stage's materialization; `pages` are given as paths: browsers open no file from an http page."""
     manifest = outcome.manifest
     metadata = {
         **describe_metrics(manifest["metrics"]),
@@ -37,6 +40,8 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = ()) -> dict[s
         metadata["seconds"] = round(outcome.seconds, 2)
     if outcome.reused_from:
         metadata["reused_from"] = outcome.reused_from
+    for page in pages:
+        metadata[Path(page).stem] = dg.MetadataValue.path(str(outcome.folder / page))
     for pattern in pictures:
         for path in sorted(outcome.folder.glob(pattern)):
             metadata[path.stem] = show_picture(path)

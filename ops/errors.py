@@ -4,6 +4,17 @@ A door (command line, Dagster asset, DVC stage) turns these into its own languag
 `ops` knows which door it runs behind.
 """
 
+import errno
+import os
+
+# Libraries in Rust and C++, and SQLite, tell what the operating system refused in words only.
+_REFUSALS = (
+    *(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)),
+    "database or disk is full",
+    "attempt to write a readonly database",
+    "unable to open database file",
+)
+
 
 class GrowsetError(Exception):
     """Base of every error that Growset raises on purpose; the message is one readable sentence."""
@@ -21,6 +32,15 @@ class EnvironmentFault(GrowsetError):
     """The machine failed: disk full, folder read-only, remote unreachable. A re-run resumes."""
 
     exit_code = 3
+
+
+def find_fault(error: Exception) -> EnvironmentFault | None:
+    """What the machine refused, as the fault that it is; None where the error is another."""
+    told = isinstance(error, OSError) and not isinstance(error, BrokenPipeError)
+    if not told and not any(words in str(error) for words in _REFUSALS):
+        return None
+    (line, *_) = str(error).splitlines() or [type(error).__name__]
+    return EnvironmentFault(f"{line}; mend that and run it again, what is done is kept")
 
 
 class DamagedData(GrowsetError):

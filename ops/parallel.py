@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, TypeVar
@@ -97,7 +98,25 @@ def _set_threads(threads: int) -> int:
     return before
 
 
+def follow_parent() -> None:
+    """End this process when the one that started it has died, whatever killed it.
+
+    A worker would otherwise wait for tasks for ever, and one that is still busy would write into the staging folder
+    of whoever resumes the work. Nothing happens in a process that `multiprocessing` did not start.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait_and_end() -> None:
+        parent.join()  # a pipe that the kernel closes with the parent: no polling, no race with its death
+        os._exit(1)
+
+    threading.Thread(target=wait_and_end, name="follow-parent", daemon=True).start()
+
+
 def _start_worker(share: dict[str, Any], uses_torch: bool) -> None:
+    follow_parent()
     if uses_torch:
         _set_threads(1)
     _shared.update(share)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.environment import describe_environment
-from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
 from ops.locks import exclusive, one_builder
 from ops.parallel import available_cores
 from ops.progress import Progress, Sink, ignore
@@ -118,7 +118,7 @@ def materialize(
     with exclusive(workspace, expansion, stage), one_builder(workspace, fingerprint), _faults(expansion, stage):
         recover_folder(target)
         scratch = workspace.staging(fingerprint)
-        if is_intact(target, fingerprint):
+        if is_intact(target, fingerprint, every_byte=True):
             if scratch.exists():  # of a process that was killed after its output had appeared
                 shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, 0.0, reused=True)
@@ -176,15 +176,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DamagedData(f"{path} is not JSON: {error}") from None
 
 
-def is_intact(folder: Path, fingerprint: str | None = None) -> bool:
-    """Whether an output is complete (every file, right size) and, if given, of this fingerprint."""
+def is_intact(folder: Path, fingerprint: str | None = None, *, every_byte: bool = False) -> bool:
+    """Whether an output is complete (every file, right size) and, if given, of this fingerprint.
+
+    `every_byte` reads the files: what is kept, copied or sent on must be what was written.
+    """
     if not (folder / MANIFEST).exists():
         return False
     manifest = read_manifest(folder)
     if fingerprint is not None and manifest["fingerprint"] != fingerprint:
         return False
     return all(
-        (folder / name).is_file() and (folder / name).stat().st_size == entry["bytes"]
+        (folder / name).is_file()
+        and (folder / name).stat().st_size == entry["bytes"]
+        and (not every_byte or hash_file(folder / name) == entry["sha256"])
         for name, entry in manifest["files"].items()
     )
 
@@ -198,7 +203,7 @@ def _find_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: st
     """Another active expansion whose intact output has this fingerprint; a damaged one is nobody's twin."""
     for name in workspace.expansions:
         try:
-            if name != expansion and is_intact(workspace.output(name, stage), fingerprint):
+            if name != expansion and is_intact(workspace.output(name, stage), fingerprint, every_byte=True):
                 return name
         except DamagedData:
             continue
@@ -210,8 +215,12 @@ def _faults(expansion: str, stage: str) -> Iterator[None]:
     """Disk full, folder read-only: said in one sentence, with everything in place for a resume."""
     try:
         yield
-    except OSError as error:
-        raise EnvironmentFault(f"stage {stage} of '{expansion}' stopped: {error}; run it again to resume") from error
+    except GrowsetError:
+        raise
+    except Exception as error:
+        if fault := find_fault(error):
+            raise EnvironmentFault(f"stage {stage} of '{expansion}' stopped: {fault}") from error
+        raise
 
 
 def _record_seconds(workspace: Workspace, expansion: str, stage: str, seconds: float) -> None:

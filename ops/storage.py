@@ -30,6 +30,9 @@ def replace_file(path: Path) -> Iterator[Path]:
         sync(temporary)
         os.replace(temporary, path)
         sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failing write does not say which file it was for
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -38,6 +41,12 @@ def write_text(path: Path, text: str) -> None:
     """Replace a text file atomically."""
     with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file atomically."""
+    with replace_file(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:

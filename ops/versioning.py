@@ -12,13 +12,18 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.recipe.stages import STAGES
+from ops.storage import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+
+
+LOCK = "dvc.lock"
+CLOCKS_DIFFER = 2.0  # seconds by which a process's start and a file's time may be off
 
 
 def address(stage: str, expansion: str) -> str:
@@ -53,7 +58,71 @@ def open_repo(root: Path) -> Iterator[Repo]:
     except NotDvcRepoError:
         raise UserError(f"{root} is not a DVC repository; run `dvc init` there") from None
     with contextlib.redirect_stdout(io.StringIO()), repo:
+        with repo.lock:
+            mend(root)
         yield repo
+
+
+def remember_lock(root: Path) -> None:
+    """Copy dvc.lock aside, unless it is torn; `mend` puts the copy back when a later one is."""
+    lock, copy = root / LOCK, root / ".growset" / LOCK
+    content = _read(lock)
+    if content and content.endswith(b"\n") and content != _read(copy):
+        write_bytes(copy, content)
+
+
+def mend(root: Path) -> None:
+    """Put right what a DVC process left torn when it was killed: it writes dvc.lock and its rwlock in place.
+
+    Torn is a dvc.lock whose last line has no end. What was lost with it is at most the entry of one stage, whose
+    output is there. DVC's lock must be held, so that nobody is writing now.
+    """
+    lock, rwlock = root / LOCK, root / ".dvc" / "tmp" / "rwlock"
+    remember_lock(root)
+    content, kept = _read(lock), _read(root / ".growset" / LOCK)
+    if content is not None and not content.endswith(b"\n"):
+        if kept is not None:
+            write_bytes(lock, kept)
+        elif not content:
+            lock.unlink()  # DVC had opened its first one and not yet written it
+        else:
+            raise DamagedData(f"{lock} is torn, its end is missing; get the committed one with: git checkout {LOCK}")
+    if rwlock.exists():
+        _forget_the_dead(rwlock)
+
+
+def _forget_the_dead(rwlock: Path) -> None:
+    """Drop entries of processes that are gone, or the file if it is torn.
+
+    DVC does the first itself, but takes any process that has got the number since for the one that died: in a
+    container that is always the same one.
+    """
+    import psutil
+
+    written = rwlock.stat().st_mtime
+
+    def lives(entry: dict[str, Any]) -> bool:
+        try:
+            return bool(psutil.Process(entry["pid"]).create_time() <= written + CLOCKS_DIFFER)
+        except psutil.NoSuchProcess:
+            return False
+
+    try:
+        locks = read_json(rwlock)
+    except ValueError:
+        rwlock.unlink()
+        return
+    readers = {path: [e for e in entries if lives(e)] for path, entries in locks.get("read", {}).items()}
+    alive = {
+        "write": {path: entry for path, entry in locks.get("write", {}).items() if lives(entry)},
+        "read": {path: entries for path, entries in readers.items() if entries},
+    }
+    if alive != {"write": {}, "read": {}} | locks:
+        write_json(rwlock, alive)
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def initialise(root: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ops.errors import GrowsetError, as_fault
+from ops.errors import GrowsetError, find_fault
 from ops.workspace import Workspace, find_workspace, suggest
 
 
@@ -22,12 +22,10 @@ class GrowsetGroup(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except GrowsetError as error:
-            stopped = error
-        except BrokenPipeError:
-            raise  # whoever read what we print has gone; click ends us quietly
-        except OSError as error:
-            stopped = as_fault(error)
+        except Exception as error:
+            stopped = error if isinstance(error, GrowsetError) else find_fault(error)
+            if stopped is None:
+                raise
         click.echo(f"growset: {stopped}", err=True)
         context.exit(stopped.exit_code)
 

@@ -12,6 +12,7 @@ from ops.chain.running import Chain
 from ops.recipe.stages import STAGES
 from ops.workspace import Workspace, find_workspace
 from pipelines.io import json_io_manager
+from pipelines.lost_runs import build_lost_runs_sensor
 from pipelines.resources import ChainResource
 
 JOB = "expand"
@@ -32,6 +33,7 @@ def build_definitions(workspace: Workspace, chain: Chain | None = None) -> dg.De
         assets=assets,
         asset_checks=build_checks(partitions),
         jobs=[dg.define_asset_job(JOB, selection=dg.AssetSelection.all(), description="The whole chain.")],
+        sensors=[build_lost_runs_sensor(workspace)],
         resources={
             "chain": chain or ChainResource(workspace=str(workspace.root)),
             "io_manager": json_io_manager,

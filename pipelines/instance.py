@@ -1,7 +1,6 @@
 """The Dagster instance of a workspace: history and logs under .growset/dagster, settings from dagster.yaml."""
 
 import os
-import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -28,7 +27,7 @@ def prepare_home(workspace: Workspace) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     settings = workspace.root / "dagster.yaml"
     if settings.exists():
-        shutil.copyfile(settings, folder / "dagster.yaml")
+        write_text(folder / "dagster.yaml", settings.read_text(encoding="utf-8"))
     return folder
 
 

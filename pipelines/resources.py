@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from ops.chain.running import Chain
-from ops.parallel import available_cores
+from ops.parallel import available_cores, follow_parent
 from ops.stage import Runtime
 from ops.workspace import find_workspace
 
@@ -25,6 +25,7 @@ class ChainResource(dg.ConfigurableResource):
     slices: int = Field(default=1, ge=1, description="mapped generation steps: nodes or GPUs")
 
     def create_resource(self, context: dg.InitResourceContext) -> Chain:
+        follow_parent()  # a step's process would outlive a run worker that was killed, and keep its stage locked
         runtime = Runtime(
             device=self.device,
             provider=self.provider,

@@ -1,13 +1,19 @@
 """Materialize assets of one expansion in this process, through the same job the UI runs."""
 
-from collections.abc import Callable, Sequence
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import OperationalError
 
 from ops.chain.running import Chain
-from ops.errors import GrowsetError
+from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from pipelines.definitions import JOB, build_definitions
 from pipelines.instance import open_instance
+from pipelines.lost_runs import announce_run, free_lost_runs
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -30,9 +36,17 @@ def materialize_assets(
     definitions = build_definitions(chain.workspace, chain)
     job = definitions.resolve_job_def(JOB)
     selection = [dg.AssetKey(name) for name in assets] if assets else None
-    with open_instance(chain.workspace) as instance:
+    run_id = str(uuid.uuid4())
+    with (
+        _history_faults(chain),
+        open_instance(chain.workspace) as instance,
+        announce_run(chain.workspace, run_id) as tags,
+    ):
+        free_lost_runs(chain.workspace, instance)
         result = job.execute_in_process(
             instance=instance,
+            run_id=run_id,
+            tags=tags,
             partition_key=expansion,
             asset_selection=selection,
             run_config=QUIET,
@@ -51,6 +65,26 @@ def materialize_assets(
         raise _explain(result, failed_checks)
 
 
+@contextmanager
+def _history_faults(chain: Chain) -> Iterator[None]:
+    """Dagster's databases lie on the same disk as the data, and say in their own way that it is full."""
+    try:
+        yield
+    except OperationalError as error:
+        free = shutil.disk_usage(chain.workspace.root).free / 1e6
+        raise EnvironmentFault(
+            f"Dagster's history in {chain.workspace.root} cannot be written: {error.orig}, {free:.1f} MB are free;"
+            " mend that and run it again, what is done is kept"
+        ) from error
+
+
+def _links(error: Any) -> Iterator[Any]:
+    """Dagster's record of an exception, and of those that caused it."""
+    while error:
+        yield error
+        error = error.cause or error.context
+
+
 def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> GrowsetError:
     """The GrowsetError behind the first failed step, or a ChainFailed with what Dagster knows."""
     if failed_checks:
@@ -66,6 +100,9 @@ def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> Gro
             for known in GrowsetError.__subclasses__():
                 if name == known.__name__:
                     return known(message or (cause.message if cause else ""))
+            for link in _links(error):  # Dagster's own writes between the steps fail in its own words
+                if fault := find_fault(Exception(link.message)):
+                    return EnvironmentFault(f"step {event.step_key} stopped: {fault}")
             return ChainFailed(
                 f"step {event.step_key} failed: {message or (error.to_string() if error else 'unknown')}"
             )

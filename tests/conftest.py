@@ -3,16 +3,25 @@
 The chain is run once per session; tests that change something work on a copy of the finished workspace.
 """
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.workspaces import growset, make_workspace
+from tests.workspaces import growset, make_workspace, one_core
 
 torch.set_num_threads(1)  # with more threads than free cores torch runs a hundred times slower
+
+
+def pytest_configure() -> None:
+    """Each process of pytest-xdist gets a core of its own: what it starts then counts one core and one thread."""
+    if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +44,11 @@ def fresh_workspace(_fresh: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_workspace(tmp_path_factory.mktemp("finished") / "workspace")
-    result = growset(root, "run", "digits")
+    started = time.monotonic()
+    with one_core():
+        result = growset(root, "run", "digits")
     assert result.exit_code == 0, result.output
+    (root.parent / "seconds").write_text(str(time.monotonic() - started))
     return root
 
 
@@ -44,6 +56,12 @@ def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished_workspace(_finished: Path, tmp_path: Path) -> Path:
     """A copy of a workspace in which `growset run digits` has succeeded."""
     return shutil.copytree(_finished, tmp_path / "workspace", symlinks=True)
+
+
+@pytest.fixture
+def run_seconds(_finished: Path) -> float:
+    """How long the run took that `finished_workspace` comes from."""
+    return float((_finished.parent / "seconds").read_text())
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +88,7 @@ def shrink_recipe(path: Path) -> None:
     content = yaml.load(path.read_text(encoding="utf-8"))
     content["data"]["images_per_class"] = 12
     content["plan"]["ratio"] = 1.0
+    content["filter"] |= {"min_label_probability": 0.0, "min_train_distance": 0.0}  # such a generator draws noise
     content["classifier"] |= {"seeds": 2, "width": 8}
     content["classifier"]["grid"] = {"learning_rate": [0.02], "weight_decay": [0.1]}
     for section, steps in (("scorer", 30), ("generator", 40), ("classifier", 10)):
@@ -94,8 +97,20 @@ def shrink_recipe(path: Path) -> None:
         yaml.dump(content, file)
 
 
-def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """A command in `root` as a user would type it, with this environment's scripts and this checkout's code."""
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep what this thread starts on one core: torch's sums depend on the number of threads, and on a busy machine
+    two threads that wait for each other take a hundred times longer than one."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def user_environment() -> dict[str, str]:
+    """Environment variables for a command as a user would type it: this environment's scripts, this checkout's code."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -103,7 +118,12 @@ def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedPr
         "OMP_NUM_THREADS": "1",
     }
     environment.pop("DAGSTER_HOME", None)
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    return environment
+
+
+def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """A command in `root`, to its end."""
+    done = subprocess.run(command, cwd=root, env=user_environment(), capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done

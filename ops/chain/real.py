@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from ops.datasets.pixels import write_shards
-from ops.datasets.sources import hash_source, load_source_spec, read_source
+from ops.datasets.pixels import PixelDataset, write_shards
+from ops.datasets.sources import SourceSpec, hash_source, load_source_spec, read_source
 from ops.errors import UserError
-from ops.recipe.schema import Recipe
+from ops.recipe.schema import DataSettings, Recipe
 from ops.report.sheets import rows_by_class, write_sheet
 from ops.stage import StageRun
 from ops.workspace import Workspace, suggest
@@ -22,15 +23,28 @@ def source_content(workspace: Workspace, recipe: Recipe) -> str:
     return hash_source(load_source_spec(path))
 
 
+def read_real(workspace: Workspace, recipe: Recipe) -> dict[str, PixelDataset]:
+    """The images that the recipe takes from its source, by split. Raises as `read_source`."""
+    return _read(load_source_spec(workspace.source_path(recipe.source)), recipe.data, recipe.seed)
+
+
+def try_source(workspace: Workspace, recipe: Recipe, content: str) -> None:
+    """Raise what `read_real` would; a source of this content is read once in a process."""
+    _try(load_source_spec(workspace.source_path(recipe.source)), recipe.data, recipe.seed, content)
+
+
+@lru_cache(maxsize=64)
+def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> None:
+    _read(spec, data, seed)
+
+
+def _read(spec: SourceSpec, data: DataSettings, seed: int) -> dict[str, PixelDataset]:
+    return read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
+
+
 def build_real_images(run: StageRun) -> dict[str, Any]:
     """Read, convert, subset, store; `shape` in the metrics is (height, width, channels)."""
-    data = run.recipe.data
-    splits = read_source(
-        load_source_spec(run.workspace.source_path(run.recipe.source)),
-        classes=data.classes,
-        per_class=data.images_per_class,
-        seed=run.recipe.seed,
-    )
+    splits = read_real(run.workspace, run.recipe)
     for name, dataset in splits.items():
         write_shards(run.out, dataset, prefix=name)
     train = splits["train"]

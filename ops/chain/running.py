@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ops.chain import find_builder
-from ops.chain.real import source_content
-from ops.datasets.sources import check_classes, load_source_spec
+from ops.chain.real import source_content, try_source
 from ops.errors import UserError
 from ops.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
-from ops.stage import Outcome, Runtime, materialize
-from ops.versioning import address, changed_stages, commit_stage, running_under_dvc
+from ops.stage import Outcome, Runtime, identify, is_intact, materialize
+from ops.versioning import address, changed_stages, commit_stage, remember_lock, running_under_dvc
 from ops.workspace import Workspace
 
 FIRST = "real_images"
@@ -56,6 +55,7 @@ class Chain:
 
     def _keep_lock(self, expansion: str, stage: str, outcome: Outcome) -> None:
         if running_under_dvc():
+            remember_lock(self.workspace.root)  # DVC rewrites it in place when this command has ended
             return
         name = address(stage, expansion)
         if not outcome.reused or changed_stages(self.workspace.root, [name]):
@@ -65,11 +65,14 @@ class Chain:
 def validate(workspace: Workspace, expansion: str) -> Recipe:
     """Everything that can be known to be wrong before any compute starts; the recipe if nothing is.
 
-    UserError with one sentence. All doors call this first.
+    UserError or DamagedData with one sentence. All doors call this first. The source's images are read, unless
+    the ones that `real_images` holds were made from them: then they have been read without a complaint.
     """
     recipe = workspace.load_recipe(expansion)
     for stage in STAGES:
         workspace.stage_version(stage)
-    source_content(workspace, recipe)
-    check_classes(load_source_spec(workspace.source_path(recipe.source)), recipe.data.classes)
+    content = source_content(workspace, recipe)
+    fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
+    if not is_intact(workspace.output(expansion, FIRST), fingerprint):
+        try_source(workspace, recipe, content)
     return recipe

@@ -93,6 +93,7 @@ def train(
         images = augment(normalise(data.images[index].to(device))).contiguous(memory_format=torch.channels_last)
         targets = F.one_hot(data.labels[index].to(device), data.classes).float()
         if arm.pairing == "mixup":
+            assert arm.mixup_alpha is not None  # the recipe's schema has filled it in
             images, targets = mix_pairs(images, targets, arm.mixup_alpha, rng)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=use_bf16):
             logits = model(images)

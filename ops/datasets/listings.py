@@ -52,7 +52,7 @@ def list_split(kind: str, root: Path, split: str) -> Listing:
 
     Raises also UserError for Parquet without the columns or class names it needs, DamagedData for a file that
     is broken or a label outside the class names. `load` raises DamagedData, naming file and row, for an image
-    that cannot be decoded.
+    that cannot be decoded, and UserError for one that `convert_image` refuses.
     """
     return _list_parquet(root, split) if kind == "parquet" else _list_folder(root, split)
 
@@ -60,15 +60,19 @@ def list_split(kind: str, root: Path, split: str) -> Listing:
 def convert_image(image: Image.Image, size: int | None) -> np.ndarray:
     """A Pillow image as uint8 [H, W, C]: upright by its EXIF tag, grey as C = 1, every other mode as RGB.
 
-    Transparency is dropped. With `size`, bicubic to size x size, aspect kept, the middle cut out. Raises
-    ValueError for 32-bit pixels, whose range nothing tells.
+    With `size`, bicubic to size x size, aspect kept, the middle cut out. Raises ValueError for what would be lost
+    or made up without a word: an animation, transparent pixels, 32-bit pixels, whose range nothing tells.
     """
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's: one picture and its previews
+        raise ValueError("it is an animation; allowed: one image in a file")
     upright = ImageOps.exif_transpose(image)
+    if upright.has_transparency_data and upright.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise ValueError("it has transparent pixels; allowed: opaque ones, so put it on a background first")
     if upright.mode.startswith("I;16"):
         upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     elif upright.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {upright.mode} (32 bit); allowed: 8 or 16 bit")
-    upright = upright.convert("L" if upright.mode in ("1", "L", "LA", "La") else "RGB")
+    upright = upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB")
     if size is not None:
         upright = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
     return np.array(upright, np.uint8).reshape(upright.height, upright.width, -1)
@@ -187,6 +191,10 @@ def _decode(payload: bytes | None, size: int | None, where: str) -> np.ndarray:
     if payload is None:
         raise DamagedData(f"{where}: there are no image bytes")
     try:
-        return convert_image(open_image(payload), size)
+        image = open_image(payload)
     except ValueError as error:
         raise DamagedData(f"{where}: {error}") from error
+    try:
+        return convert_image(image, size)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error

@@ -12,8 +12,9 @@ import difflib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def read_source(
     source has a `size` and mixes grey and RGB, all become RGB. Equal images of a split get suffixes -1, -2.
 
     Raises UserError for a missing split, fewer than two classes, an unknown class, a class without images in
-    train, images that differ without a `size`; DamagedData as `listings.list_split`.
+    train, images that differ without a `size`, an image in two splits; DamagedData as `listings.list_split`.
     """
     if per_class is not None and per_class < 1:
         raise UserError(f"source {spec.name}: per_class is {per_class}; allowed: whole numbers from 1")
@@ -97,12 +98,13 @@ def read_source(
     names = _choose_classes(spec, listings, classes)
     labels: dict[str, np.ndarray] = {}
     images: dict[str, list[np.ndarray]] = {}
+    places: dict[str, list[str]] = {}
     first: tuple[str, np.ndarray] | None = None
     for split, listing in listings.items():
         cap = None if split == "test" else per_class
         indices, labels[split] = _choose_images(listing, names, cap, seed=seed, split=split)
         _require_images(spec, split, labels[split], names)
-        images[split] = []
+        images[split], places[split] = [], []
         for where, image in listing.load(indices, spec.size):
             first = first or (where, image)
             if spec.size is None and image.shape != first[1].shape:
@@ -112,12 +114,17 @@ def read_source(
                     "make them agree or give the source a size"
                 )
             images[split].append(image)
+            places[split].append(where)
     channels = max(image.shape[2] for part in images.values() for image in part)
-    return {split: _assemble(images[split], labels[split], channels, names, split) for split in SPLITS}
+    stacks = {split: _stack(images[split], channels) for split in SPLITS}
+    ids = {split: content_ids(stacks[split]) for split in SPLITS}
+    _require_disjoint(spec, ids, places)
+    rows = {split: build_rows(labels[split], number_repeats(ids[split]), split=split) for split in SPLITS}
+    return {split: PixelDataset(stacks[split], rows[split], names) for split in SPLITS}
 
 
 def hash_source(spec: SourceSpec) -> str:
-    """SHA-256 (64 hex digits) over name, size and content of every file that `read_source` would read.
+    """SHA-256 (64 hex digits) over all that `read_source` makes images from: the files, and the side they come to.
 
     Raises as `listings.list_files`.
     """
@@ -128,12 +135,9 @@ def hash_source(spec: SourceSpec) -> str:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         name = path.relative_to(spec.path).as_posix()
         total.update(f"{name}\0{path.stat().st_size}\0{content}\n".encode())
+    if spec.size is not None:
+        total.update(f"size {spec.size}\n".encode())
     return total.hexdigest()
-
-
-def check_classes(spec: SourceSpec, classes: Sequence[str] | None) -> None:
-    """What `read_source` would say of these class names, without reading an image."""
-    _choose_classes(spec, {"train": list_split(spec.kind, spec.path, "train")}, classes)
 
 
 def _choose_classes(spec: SourceSpec, listings: dict[str, Listing], classes: Sequence[str] | None) -> tuple[str, ...]:
@@ -179,12 +183,23 @@ def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tup
         raise UserError(f"source {spec.name}: {split} has no images of the classes {', '.join(names)}")
 
 
-def _assemble(
-    images: list[np.ndarray], labels: np.ndarray, channels: int, names: tuple[str, ...], split: str
-) -> PixelDataset:
-    stack = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
-    rows = build_rows(labels, number_repeats(content_ids(stack)), split=split)
-    return PixelDataset(stack, rows, names)
+def _require_disjoint(spec: SourceSpec, ids: Mapping[str, Sequence[str]], places: Mapping[str, Sequence[str]]) -> None:
+    """An image that was learnt from, or chosen on, measures nothing when it is asked for."""
+    for one, other in combinations(SPLITS, 2):
+        there = dict(zip(ids[other], places[other], strict=True))
+        shared = [(here, there[name]) for name, here in zip(ids[one], places[one], strict=True) if name in there]
+        if shared:
+            raise UserError(
+                f"source {spec.name}: {len(shared)} of {len(ids[one])} images of {one} are in {other} too,"
+                f" e.g. {shared[0][0]} and {shared[0][1]}; remove them from {one}"
+            )
+
+
+def _stack(images: list[np.ndarray], channels: int) -> np.ndarray:
+    stack = np.empty((len(images), *images[0].shape[:2], channels), np.uint8)
+    for index, image in enumerate(images):
+        stack[index] = image  # grey fills all channels
+    return stack
 
 
 def _nearest(word: str, allowed: Iterable[str]) -> str:

@@ -39,6 +39,8 @@ def test_every_asset_was_materialized_with_numbers_and_its_contents_version(fini
         assert accepted["accepted"].value <= accepted["generated"].value  # type: ignore[operator]
         sheet = latest(instance, "real_images").metadata["contact_sheet"].value
         assert "data:image/png;base64," in str(sheet)
+        page = latest(instance, "report").metadata["report"].value
+        assert Path(str(page)).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_materializing_again_reuses_and_says_so(finished_workspace: Path) -> None:

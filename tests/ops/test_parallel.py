@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -111,3 +116,23 @@ def test_cores_are_those_this_process_may_use() -> None:
 @pytest.mark.parametrize(("work", "expected"), [(0, 1), (99, 1), (100, 1), (250, 2), (10_000, 4)])
 def test_only_as_many_workers_as_have_enough_to_do(work: float, expected: int) -> None:
     assert worth_workers(4, work, 100) == expected
+
+
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    """They are in the middle of a task; without the watch each would go on with it and then wait for ever."""
+    script = """
+import time
+from ops.parallel import map_processes
+list(map_processes(time.sleep, [600, 600], workers=2, share={}, uses_torch=False))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
+    watched = psutil.Process(parent.pid)
+    deadline = time.monotonic() + 60
+    while len(workers := [p for p in watched.children() if "--multiprocessing-fork" in p.cmdline()]) < 2:
+        assert time.monotonic() < deadline and parent.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # until they sleep in their tasks
+    parent.kill()
+    parent.wait()
+    _, left = psutil.wait_procs(workers, timeout=20)
+    assert left == []

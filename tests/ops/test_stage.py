@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import ops.stage
 import ops.storage
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.recipe.fingerprints import hash_json
@@ -143,6 +144,15 @@ def test_truncated_output_file_rebuilds(workspace: Workspace) -> None:
     (outcome.folder / "shards" / "a.bin").write_text("pix")
     assert not build_first(workspace, builder).reused
     assert (outcome.folder / "shards" / "a.bin").read_text() == "pixels"
+
+
+def test_output_with_other_bytes_of_the_same_size_is_nobodys_twin_and_made_anew(workspace: Workspace) -> None:
+    builder = Builder()
+    file = build_first(workspace, builder).folder / "shards" / "a.bin"
+    file.write_text("pixelz")
+    assert not build_first(workspace, builder, "twin").reused
+    assert build_first(workspace, builder).reused_from == "twin"
+    assert file.read_text() == "pixels"
 
 
 def test_rebuilt_output_holds_no_file_of_the_former(workspace: Workspace) -> None:
@@ -305,7 +315,8 @@ def test_operating_system_error_is_an_environment_fault_that_can_be_resumed(work
         build_first(workspace, fail)
     assert caught.value.exit_code == 3
     assert str(caught.value) == (
-        "stage real_images of 'base' stopped: [Errno 28] No space left on device; run it again to resume"
+        "stage real_images of 'base' stopped: [Errno 28] No space left on device;"
+        " mend that and run it again, what is done is kept"
     )
     builder = Builder()
     assert not build_first(workspace, builder).reused
@@ -416,6 +427,24 @@ materialize(Workspace(Path(sys.argv[1])), "base", "real_images", build, Runtime(
     assert (outcome.folder / "b.json").read_text() == "{}"
     assert files(outcome.folder) == {"manifest.json", "b.json", "shards/a.bin"}
     assert staged(workspace) == []
+
+
+@pytest.mark.parametrize("expansion", ["base", "twin"])
+def test_staging_that_a_kill_left_beside_a_finished_output_is_cleared(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, expansion: str
+) -> None:
+    build_first(workspace, Builder())
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ops.stage.shutil, "rmtree", interrupt)
+        build_first(workspace, Builder(), expansion, source="abc" if expansion == "twin" else "abd")
+    assert len(staged(workspace)) == 1
+    again = build_first(workspace, Builder(), expansion, source="abc" if expansion == "twin" else "abd")
+    assert again.reused
+    assert staged(workspace) == []
+
+
+def interrupt(*arguments: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_time_taken_is_kept_outside_of_the_output(workspace: Workspace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import ops.publishing
 from ops.datasets.pixels import read_split
 from tests.workspaces import growset, run
 
@@ -70,6 +71,44 @@ def test_publishing_again_with_nothing_new_makes_no_second_version(with_remote: 
         result = growset(with_remote, "materialize", "published_dataset", "digits")
         assert result.exit_code == 0, result.output
     assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
+
+
+def test_a_run_makes_the_commit_that_a_break_after_the_push_prevented(
+    with_remote: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_recipe(with_remote, "publish: {}", "publish: {commit: true}")
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ops.publishing, "commit_publication", stop)
+        assert growset(with_remote, "materialize", "published_dataset", "digits").exit_code != 0
+    assert run(with_remote, "git", "tag").stdout == ""
+    result = growset(with_remote, "run", "digits")
+    assert result.exit_code == 0, result.output
+    assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
+    assert "digits: unchanged" in growset(with_remote, "run", "digits").output
+
+
+def test_a_run_tracks_the_dataset_that_a_break_left_untracked(
+    finished_workspace: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second publication was swapped in, and its pointer is still that of the first."""
+    source = finished_workspace / "sources" / "digits.yaml"
+    source.write_text(source.read_text().replace("BSD-3-Clause", "CC0-1.0"))  # the card says it, no stage reads it
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ops.publishing, "track", stop)
+        assert growset(finished_workspace, "materialize", "published_dataset", "digits").exit_code != 0
+    assert "cc0-1.0" in (finished_workspace / "published" / "digits" / "README.md").read_text()
+    assert "digits.dvc" in run(finished_workspace, "dvc", "status").stdout
+    result = growset(finished_workspace, "run", "digits")
+    assert result.exit_code == 0, result.output
+    assert run(finished_workspace, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
 
 
 def test_staged_changes_of_the_user_stop_the_commit_after_the_push(with_remote: Path, edit_recipe: Edit) -> None:

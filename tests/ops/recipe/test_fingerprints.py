@@ -48,19 +48,29 @@ def leaves(value: dict[str, Any], prefix: Place = ()) -> Iterator[Place]:
             yield (*prefix, key)
 
 
-PLACES = [place for place in leaves(RESOLVED) if place[:2] != ("baselines", "real") and ".".join(place) not in FIXED]
-
-
 def read_place(place: Place, content: dict[str, Any]) -> Any:
     for part in place:
         content = content[part]
     return content
 
 
+def is_free(place: Place) -> bool:
+    """Whether the value at `place` may be another one while all others stay."""
+    if place[-1] == "mixup_alpha":
+        return read_place((*place[:-1], "pairing"), RESOLVED) == "mixup"  # an error in any other arm
+    return place[:2] != ("baselines", "real") and ".".join(place) not in FIXED
+
+
+PLACES = [place for place in leaves(RESOLVED) if is_free(place)]
+
+
 def write_place(place: Place, value: Any) -> dict[str, Any]:
-    """The demo recipe, resolved, with one other value."""
+    """The demo recipe, resolved, with one other value; an arm that mixes no pairs any more loses its alpha."""
     changed = copy.deepcopy(RESOLVED)
-    read_place(place[:-1], changed)[place[-1]] = value
+    section = read_place(place[:-1], changed)
+    section[place[-1]] = value
+    if place[-1] == "pairing" and value != "mixup":
+        del section["mixup_alpha"]
     return changed
 
 
@@ -146,6 +156,13 @@ def test_defaults_written_out_do_not_change_fingerprints() -> None:
     written = parse_recipe(short, DEMO).model_dump(mode="json")
     assert written != short
     assert fingerprints(written) == fingerprints(short)
+
+
+def test_alpha_of_mixup_is_filled_in_and_null_elsewhere() -> None:
+    given = fingerprints(write_place(("baselines", "mixup"), {"pairing": "mixup", "mixup_alpha": 1.0}))
+    for alpha in ({}, {"mixup_alpha": None}):
+        assert fingerprints(write_place(("baselines", "mixup"), {"pairing": "mixup", **alpha})) == given
+    assert RESOLVED["baselines"]["augmented"]["mixup_alpha"] is None
 
 
 def test_whole_number_for_a_float_does_not_change_fingerprints() -> None:

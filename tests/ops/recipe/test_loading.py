@@ -213,6 +213,14 @@ def test_arm_name_that_could_not_be_a_file_name_is_refused(side: str, name: str)
     assert sentence == f"arm name '{name}' in {PATH}: letters, digits and _ + . - are allowed, a letter or digit first"
 
 
+@pytest.mark.parametrize("pairing", [{}, {"pairing": "none"}])
+def test_alpha_without_mixup_is_refused_because_nothing_would_read_it(pairing: dict[str, str]) -> None:
+    assert complain(put({**pairing, "mixup_alpha": 0.5}, "baselines", "augmented")) == (
+        f"'baselines.augmented' in {PATH}: mixup_alpha has no effect without pairing: mixup;"
+        " add that or take mixup_alpha away"
+    )
+
+
 def test_real_arm_with_keys_is_refused_because_it_is_the_yardstick() -> None:
     sentence = complain(put("flip_crop", "baselines", "real", "augmentation"))
     assert "the arm 'real' is plain training and takes no keys; give your arm another name" in sentence

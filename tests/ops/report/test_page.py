@@ -8,7 +8,6 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,73 +18,13 @@ from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.page import collect_facts, format_duration, format_points, order_arms, render_page
-from ops.report.sheets import encode_sheet, to_data_uri
 from ops.stage import MANIFEST
 from ops.storage import write_json
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspace import Workspace
+from tests.reports import CLASSES, SENTENCE, make_facts, make_verdict, measure_contrast
 
-SENTENCE = "Expansion helps: grown beats flipped, the best arm without generated data, by 2.0 points."
-CLASSES = ["Boot", "<b>Coat</b> & 'hat'"]
-PICTURE = {"uri": to_data_uri(encode_sheet(np.zeros((4, 4, 1), np.uint8))), "width": 56, "height": 56, "count": 2}
 VOID = {"meta", "link", "img", "br", "hr", "input"}
-
-
-def make_interval(estimate: float, reach: float = 0.01) -> dict[str, float]:
-    return {"estimate": estimate, "low": estimate - reach, "high": estimate + reach, "standard_error": reach / 2}
-
-
-def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) -> dict[str, Any]:
-    return {
-        "arm": name, "kind": kind, "same_as": same_as, "validation": accuracy + 0.01, "per_seed": [accuracy] * 2,
-        "accuracy": make_interval(accuracy), "balanced_accuracy": make_interval(accuracy - 0.02),
-    }  # fmt: skip
-
-
-def make_verdict() -> dict[str, Any]:
-    return {
-        "decision": "helps", "sentence": SENTENCE, "confidence": 0.95, "resamples": 1000, "challenger": "grown",
-        "baseline": "flipped", "chosen_on": "validation", "seeds": 2, "test_images": 4000,
-        "smallest_detectable_effect": 0.0123, "worst_class": CLASSES[1],
-        "arms": [
-            make_arm("real", "baseline", 0.80), make_arm("flipped", "baseline", 0.82),
-            make_arm("grown", "expanded", 0.84), make_arm("weighted", "baseline", 0.80, "real"),
-        ],
-        "contrasts": [
-            {"arm": "grown", "against": "flipped", "role": "decisive", "difference": make_interval(0.02)},
-            {"arm": "grown", "against": "real", "role": "condition", "difference": make_interval(0.04)},
-        ],
-        "per_class": [
-            {"label": 0, "name": CLASSES[0], "images": 2000, "baseline": 0.8, "challenger": 0.85,
-             "difference": make_interval(0.05)},
-            {"label": 1, "name": CLASSES[1], "images": 0, "baseline": None, "challenger": None, "difference": None},
-        ],
-    }  # fmt: skip
-
-
-def make_facts() -> dict[str, Any]:
-    counts = {"real": 25, "wanted": 50, "drawn": 100}
-    return {
-        "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(),
-        "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
-        "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
-                     {"name": CLASSES[1], "real": PICTURE, "generated": None}],
-        "nearest": [{"picture": PICTURE, "distance": 0.512, "name": CLASSES[0], "train_name": CLASSES[1]}],
-        "filter": {"min_train_distance": 0.5},
-        "funnel": {"generated": 200, "accepted": 97, "reasons": {"wrong_label": 90, "surplus": 20}},
-        "plan": [{"name": CLASSES[0], **counts, "accepted": 50, "shortfall": 0},
-                 {"name": CLASSES[1], **counts, "accepted": 47, "shortfall": 3}],
-        "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
-                      "precision": "fp32"},
-        "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
-        "sampler": {"solver": "heun", "steps": 2},
-        "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
-                   "passed": True},
-        "scorer": {"cross_fitted_accuracy": 0.93, "temperature": 1.4, "negative_log_likelihood": 0.21},
-        "seconds": {"real_images": 0.4, "generator": 71.0},
-        "fingerprints": {"real_images": {"version": 1, "fingerprint": "ab" * 32, "content": "cd" * 32}},
-        "environment": {"cpu": "a processor", "python": "3.11.7", "libraries": {"torch": "2.13.0"}},
-    }  # fmt: skip
 
 
 class Reader(HTMLParser):
@@ -177,16 +116,6 @@ def test_colours_contrast_enough(page: str) -> None:
         for name in ("gain", "loss", "unclear"):
             assert measure_contrast(theme["badge-ink"], theme[name]) >= 4.5, name
         assert measure_contrast(theme["ink"], theme["panel"]) >= 4.5
-
-
-def measure_contrast(one: str, other: str) -> float:
-    """WCAG 2 contrast ratio of two #rrggbb colours."""
-    levels = []
-    for colour in (one, other):
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        levels.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
-    return (max(levels) + 0.05) / (min(levels) + 0.05)
 
 
 def test_same_facts_give_the_same_bytes(page: str) -> None:

@@ -1,0 +1,115 @@
+"""The commit of a publication in a small git repository: what it holds, and where a kill may fall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ops.committing
+from ops.committing import commit_publication, is_committed
+from ops.errors import UserError
+from ops.git import run_git
+from ops.workspace import Workspace
+
+LOCK = "schema: '2.0'\nstages:\n  scorer@base: {cmd: mine}\n  scorer@twin: {cmd: another's}\n"
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def pointer(workspace: Workspace) -> Path:
+    """What a publication leaves: a pointer, DVC's .gitignore, entries in dvc.lock and params.yaml."""
+    root = workspace.root
+    run_git(root, "init", "--quiet", "--initial-branch", "main")
+    for name, value in {"user.name": "Test", "user.email": "test@growset.example"}.items():
+        run_git(root, "config", name, value)
+    run_git(root, "add", "params.yaml", "recipes")
+    run_git(root, "commit", "--quiet", "--message", "Start")
+    pointer = workspace.published("base").with_suffix(".dvc")
+    pointer.parent.mkdir()
+    pointer.write_text("outs: []\n")
+    pointer.with_name(".gitignore").write_text("/base\n")
+    (root / "dvc.lock").write_text(LOCK)
+    workspace.edit_params(source_versions={"base": "abc", "twin": "def"}, expansions=["base", "twin", "idle"])
+    return pointer
+
+
+def state(root: Path) -> tuple[list[str], list[str], str]:
+    """Tags, subjects of all commits, what is staged."""
+    subjects = run_git(root, "log", "--format=%s").splitlines()
+    return run_git(root, "tag").split(), subjects, run_git(root, "diff", "--cached", "--name-only")
+
+
+def test_the_commit_holds_exactly_what_belongs_to_the_publication(workspace: Workspace, pointer: Path) -> None:
+    root = workspace.root
+    (root / "notes.txt").write_text("mine")
+    assert not is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert is_committed(workspace, "base", pointer)
+    assert state(root) == (["base/v1"], ["Publish base/v1", "Start"], "")
+    changed = run_git(root, "show", "--name-only", "--format=", "HEAD").split()
+    assert changed == ["dvc.lock", "params.yaml", "published/.gitignore", "published/base.dvc"]
+    assert "another's" not in run_git(root, "show", "HEAD:dvc.lock")
+    committed = run_git(root, "show", "HEAD:params.yaml")
+    assert "base: abc" in committed and "twin: def" not in committed and "- idle" not in committed
+    assert run_git(root, "status", "--short").split() == ["M", "dvc.lock", "M", "params.yaml", "??", "notes.txt"]
+
+
+def test_nothing_new_is_no_commit_and_a_new_pointer_the_next_version(workspace: Workspace, pointer: Path) -> None:
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert commit_publication(workspace, "base", pointer) is None
+    pointer.write_text("outs: [another]\n")
+    assert not is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert state(workspace.root) == (
+        ["base/v1", "base/v2"], ["Publish base/v2", "Publish base/v1", "Start"], "",
+    )  # fmt: skip
+
+
+def test_what_the_user_has_staged_stops_it_before_anything_is_touched(workspace: Workspace, pointer: Path) -> None:
+    (workspace.root / "notes.txt").write_text("half done")
+    run_git(workspace.root, "add", "notes.txt")
+    with pytest.raises(UserError, match=r"git has staged changes \(notes.txt\)"):
+        commit_publication(workspace, "base", pointer)
+    assert state(workspace.root) == ([], ["Start"], "notes.txt\n")
+
+
+@pytest.mark.parametrize("last", ["read-tree", "add", "hash-object", "update-index", "write-tree", "commit-tree",
+                                  "update-ref", "reset"])  # fmt: skip
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_at_any_step_is_made_up_for_by_the_next_call(
+    workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch, last: str, moment: str
+) -> None:
+    """Before or after git's last call; nothing of it is staged, and there is one commit with one tag in the end."""
+
+    def run_until_killed(root: Path, *arguments: str, **options: object) -> str:
+        if arguments[0] == last and moment == "before":
+            raise Killed
+        printed = run_git(root, *arguments, **options)  # type: ignore[arg-type]
+        if arguments[0] == last:
+            raise Killed
+        return printed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ops.committing, "run_git", run_until_killed)
+        commit_publication(workspace, "base", pointer)
+    assert state(workspace.root)[2] == ""
+    done = last == "reset" and moment == "after"
+    assert is_committed(workspace, "base", pointer) == done
+    assert commit_publication(workspace, "base", pointer) == (None if done else "base/v1")
+    assert state(workspace.root) == (["base/v1"], ["Publish base/v1", "Start"], "")
+
+
+def test_a_begun_commit_is_not_taken_up_on_another_one(workspace: Workspace, pointer: Path) -> None:
+    """The user committed something between the kill and the re-run: the tag stays where it is, the next is used."""
+    root = workspace.root
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    run_git(root, "reset", "--quiet", "HEAD^")
+    (root / "notes.txt").write_text("mine")
+    run_git(root, "add", "notes.txt")
+    run_git(root, "commit", "--quiet", "--message", "Notes")
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert state(root) == (["base/v1", "base/v2"], ["Publish base/v2", "Notes", "Start"], "")

@@ -1,0 +1,91 @@
+"""Locks against the death of their holder: what another process sees while it lives and after `kill -9`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ops.errors import UserError
+from ops.locks import exclusive, exclusive_run, hold_for_life, is_alive, is_running, sign_of_life
+from ops.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys, time
+from pathlib import Path
+from ops.locks import *
+from ops.workspace import Workspace
+workspace = Workspace(Path(sys.argv[1]))
+with {lock}:
+    print("held", flush=True)
+    time.sleep(600)
+"""
+TURN_INTO_ANOTHER = """
+import os, sys
+from pathlib import Path
+from ops.locks import hold_for_life
+from ops.workspace import Workspace
+assert hold_for_life(Workspace(Path(sys.argv[1])), "ui")
+os.execv(sys.executable, [sys.executable, "-c", "import time; print('held', flush=True); time.sleep(600)"])
+"""
+
+
+def start(script: str, workspace: Workspace) -> subprocess.Popen[str]:
+    """A process that has got its lock."""
+    command = [sys.executable, "-c", script, str(workspace.root)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("lock", "ask"),
+    [
+        ('exclusive(workspace, "base", "scorer")', lambda workspace: is_running(workspace, "base", "scorer")),
+        ('exclusive_run(workspace, "base")', lambda workspace: is_running(workspace, "base", "run")),
+        ('sign_of_life(workspace, "a run")', lambda workspace: is_alive(workspace, "a run")),
+    ],
+)
+def test_a_lock_ends_with_its_holder(workspace: Workspace, lock: str, ask: Callable[[Workspace], bool]) -> None:
+    assert not ask(workspace)
+    process = start(HOLD.format(lock=lock), workspace)
+    assert ask(workspace)
+    end(process)
+    assert not ask(workspace)
+
+
+def test_a_sign_of_life_ends_with_its_block_and_leaves_no_file(workspace: Workspace) -> None:
+    with pytest.raises(RuntimeError), sign_of_life(workspace, "a run"):
+        raise RuntimeError
+    assert not is_alive(workspace, "a run")
+    assert list((workspace.root / ".growset" / "locks").iterdir()) == []
+
+
+def test_what_is_refused_says_who_holds_it(workspace: Workspace) -> None:
+    with exclusive(workspace, "base", "scorer"), exclusive_run(workspace, "base"):
+        with pytest.raises(UserError, match="stage scorer of 'base' is being run by another process"):
+            exclusive(workspace, "base", "scorer").__enter__()
+        with pytest.raises(UserError, match="'base' is being run by another process"):
+            exclusive_run(workspace, "base").__enter__()
+        with exclusive(workspace, "twin", "scorer"), exclusive_run(workspace, "twin"):
+            assert is_running(workspace, "twin", "scorer")
+
+
+def test_a_lock_for_life_outlives_the_program_but_not_the_process(workspace: Workspace) -> None:
+    process = start(TURN_INTO_ANOTHER, workspace)
+    assert not hold_for_life(workspace, "ui")
+    end(process)
+    pid = os.fork()  # in a process of its own, because the lock is never given back
+    if not pid:
+        os._exit(0 if hold_for_life(workspace, "ui") else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -1,0 +1,196 @@
+"""`kill -9` of real runs at random times; what they leave is completed and equals a run that nobody killed.
+
+$GROWSET_KILL_SEED chooses the times again; it is printed with every kill. Everything runs on one core, so that the
+same sums are made whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+
+from ops.recipe.stages import PUBLISHED, STAGES
+from tests.equality import find_differences, find_git_differences
+from tests.kills import (
+    EXPANSION,
+    PATIENCE,
+    REPRO,
+    RUN,
+    TOTAL,
+    Record,
+    copy_workspace,
+    draw_lives,
+    find_phase,
+    finish,
+    kill,
+    make_template,
+    measure_phases,
+    seeded,
+    wait_for,
+)
+from tests.ui import ENDED, Client, serve
+from tests.workspaces import one_core, run
+
+LONGER = (("ratio: 1.0", "ratio: 18.0"), ("steps: 60", "steps: 150"), ("seeds: 2", "seeds: 3"))
+PHASES = ("generator", "generated_images", "accepted_images", "baseline_classifiers", "expanded_classifiers", PUBLISHED)
+COMMITS = 2  # in a template
+
+
+def test_kills_of_a_run_lose_nothing_and_double_nothing(
+    finished_workspace: Path, run_seconds: float, tmp_path: Path
+) -> None:
+    """Three in one workspace, through two doors; the last run publishes, commits and tags."""
+    draw, seed = seeded(20250301)
+    record = Record()
+    root = make_template(tmp_path / "killed" / "workspace")
+    with one_core():
+        lives = draw_lives(draw, run_seconds, 3)
+        for life, command, alone in zip(lives, (RUN, REPRO, RUN), (False, False, True), strict=True):
+            record.attempt(root, command, life, alone=alone)
+        finish(root, RUN)
+    print(f"GROWSET_KILL_SEED={seed}", *record.kills, sep="\n  ")
+    assert record.kills
+    assert find_differences(finished_workspace, root, EXPANSION, len(record.kills)) == []
+    assert find_git_differences(root, EXPANSION, COMMITS) == []
+
+
+@dataclass
+class Campaign:
+    """What the long tests share: a template, a run of it that nobody killed, times, and the kills of all tests."""
+
+    template: Path
+    finished: Path
+    seconds: dict[str, dict[str, float]]  # of the phases and the whole of a run, by door
+    draw: random.Random
+    record: Record
+
+    def check(self, root: Path, kills: int) -> None:
+        assert find_differences(self.finished, root, EXPANSION, kills) == [], self.record.kills[-kills:]
+        assert find_git_differences(root, EXPANSION, COMMITS) == [], self.record.kills[-kills:]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    folder = tmp_path_factory.mktemp("campaign")
+    draw, seed = seeded(int(time.time()))
+    print(f"\nGROWSET_KILL_SEED={seed}", flush=True)
+    template = make_template(folder / "template" / "workspace", *LONGER)
+    finished, repeated = (copy_workspace(template, folder / name) for name in ("finished", "repeated"))
+    with one_core():
+        seconds = {"run": measure_phases(finished, RUN), "repro": measure_phases(repeated, REPRO)}
+        finish(repeated, RUN)
+        prepared = Campaign(template, finished, seconds, draw, Record())
+        prepared.check(repeated, 0)
+        yield prepared
+    print(f"kills_survived: {len(prepared.record.kills)}", *prepared.record.kills, sep="\n  ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("door", "wanted"), [("run", 12), ("repro", 8)])
+def test_kills_at_any_time(campaign: Campaign, tmp_path: Path, door: str, wanted: int) -> None:
+    """Up to three in a workspace, every other one of the command alone, whose children must notice or do no harm."""
+    command, done = {"run": RUN, "repro": REPRO}[door], 0
+    for number in range(wanted):
+        if done >= wanted:
+            break
+        root = copy_workspace(campaign.template, tmp_path / str(number))
+        kills = 0
+        for life in draw_lives(campaign.draw, campaign.seconds[door][TOTAL], 3):
+            kills += campaign.record.attempt(root, command, life, alone=(done + kills) % 2 == 1)
+        finish(root, command)
+        finish(root, RUN)  # publishes what `dvc repro` made
+        campaign.check(root, kills)
+        shutil.rmtree(root.parent)
+        done += kills
+    assert done >= wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_kills_in_a_phase(campaign: Campaign, tmp_path: Path, phase: str) -> None:
+    """In a workspace that is complete up to the phase; the delay is drawn over the phase's measured time."""
+    root = copy_workspace(campaign.finished, tmp_path)
+    seconds = campaign.seconds["run"][phase]
+    kills, hits = 0, 0
+    for alone in (False, True, False, True, False, True):
+        forget(root, phase)
+        if campaign.record.attempt(root, RUN, campaign.draw.uniform(0, seconds), alone=alone, after=phase):
+            kills += 1
+            hits += campaign.record.kills[-1].endswith(f": {phase}")
+        if hits == 2:
+            break
+    finish(root, RUN)
+    campaign.check(root, 1 + kills)  # the run before the first kill logged its evaluation too
+    assert hits
+
+
+def forget(root: Path, phase: str) -> None:
+    """As if the outputs from this phase on had never been made, nor published."""
+    chain = [*STAGES, PUBLISHED]
+    for stage in chain[chain.index(phase) :]:
+        shutil.rmtree(root / "data" / EXPANSION / stage, ignore_errors=True)
+    shutil.rmtree(root / "published", ignore_errors=True)
+    (root / ".growset" / "pushed" / f"{EXPANSION}.json").unlink(missing_ok=True)
+    if run(root, "git", "tag").stdout:
+        run(root, "git", "tag", "--delete", f"{EXPANSION}/v1")
+        run(root, "git", "reset", "--quiet", "HEAD^")
+
+
+@pytest.mark.slow
+def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None:
+    """The worker alone, whose steps must notice; with its steps; and at last the UI with all that it started."""
+    unkilled = copy_workspace(campaign.template, tmp_path / "unkilled")
+    with serve(unkilled) as client:
+        started = time.monotonic()
+        assert client.wait_for_end(client.launch(EXPANSION), seconds=PATIENCE) == "SUCCESS"
+        seconds = time.monotonic() - started
+    campaign.check(unkilled, 0)
+
+    root, kills = copy_workspace(campaign.template, tmp_path / "killed"), 0
+    with serve(root) as client:
+        for alone in (True, False, True, False):
+            kills += kill_worker(campaign, client, root, campaign.draw.uniform(0, seconds), alone=alone)
+        client.launch(EXPANSION)
+        time.sleep(campaign.draw.uniform(0, seconds / 2))
+        kill(psutil.Process(client.process), alone=False)
+        campaign.record.kills.append("the UI with all that it started")
+    with serve(root) as client:
+        assert client.wait_for_end(client.launch(EXPANSION), seconds=PATIENCE) == "SUCCESS"
+    campaign.check(root, kills + 1)
+    assert kills
+
+
+def kill_worker(campaign: Campaign, client: Client, root: Path, delay: float, *, alone: bool) -> bool:
+    """Launch, and kill the run worker after the delay; False if the run had ended before."""
+    run_id = client.launch(EXPANSION)
+    deadline = time.monotonic() + delay
+    wait_for(lambda: find_worker(root, run_id), seconds=PATIENCE, pause=0.5)
+    time.sleep(max(0.0, deadline - time.monotonic()))
+    if client.status(run_id) in ENDED:
+        assert client.status(run_id) == "SUCCESS"
+        return False
+    phase = find_phase(root)
+    kill(psutil.Process(find_worker(root, run_id)), alone=alone)
+    whom = "alone" if alone else "with its steps"
+    campaign.record.kills.append(f"the UI's run worker {whom}, {delay:.2f} s into the run: {phase}")
+    assert client.wait_for_end(run_id, seconds=PATIENCE) == "FAILURE"
+    return True
+
+
+def find_worker(root: Path, run_id: str) -> int:
+    """Process id of a run of the UI, from the history; 0 before it has begun."""
+    with dg.DagsterInstance.from_config(str(root / ".growset" / "dagster")) as instance:
+        events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    found = [
+        match for event in events if (match := re.search(r"Started process for run \(pid: (\d+)\)", event.message))
+    ]
+    return int(found[0][1]) if found else 0

@@ -1,0 +1,95 @@
+"""Runs whose process is gone, in a real instance: what is reported, whose pool slots are freed, and whose are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from ops.workspace import Workspace
+from pipelines.definitions import build_definitions
+from pipelines.instance import open_instance
+from pipelines.lost_runs import IN_PROCESS, announce_run, free_lost_runs
+
+POOL = "compute"
+
+
+@pytest.fixture
+def workspace(fresh_workspace: Path) -> Workspace:
+    return Workspace(fresh_workspace)
+
+
+@pytest.fixture
+def instance(workspace: Workspace) -> Iterator[dg.DagsterInstance]:
+    with open_instance(workspace) as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default(POOL)
+        yield instance
+
+
+def start_run(instance: dg.DagsterInstance, run_id: str, tags: dict[str, str], status: str = "STARTED") -> str:
+    """A run that holds the pool's one slot."""
+    create_run_for_test(instance, run_id=run_id, tags=tags, status=dg.DagsterRunStatus[status])
+    assert instance.event_log_storage.claim_concurrency_slot(POOL, run_id, "generator").is_claimed
+    return run_id
+
+
+def is_free(instance: dg.DagsterInstance) -> bool:
+    return instance.event_log_storage.get_concurrency_info(POOL).active_slot_count == 0
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> str:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status.value
+
+
+def test_the_slot_of_a_run_whose_process_is_gone_is_free_again(
+    workspace: Workspace, instance: dg.DagsterInstance
+) -> None:
+    lost = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000001", {IN_PROCESS: str(workspace.root)})
+    assert free_lost_runs(workspace, instance) == [lost]
+    assert status(instance, lost) == "FAILURE"
+    assert is_free(instance)
+    assert free_lost_runs(workspace, instance) == []
+
+
+def test_a_run_whose_process_lives_keeps_its_slot(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    run_id = "5f3c3b4e-0000-4000-8000-000000000002"
+    with announce_run(workspace, run_id) as tags:
+        start_run(instance, run_id, tags)
+        assert free_lost_runs(workspace, instance) == []
+        assert status(instance, run_id) == "STARTED"
+        assert not is_free(instance)
+    assert free_lost_runs(workspace, instance) == [run_id]
+
+
+def test_a_run_of_another_workspace_is_not_judged(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    start_run(instance, "5f3c3b4e-0000-4000-8000-000000000003", {IN_PROCESS: "/somewhere/else"})
+    assert free_lost_runs(workspace, instance) == []
+    assert not is_free(instance)
+
+
+def test_a_run_of_the_ui_is_lost_when_no_ui_lives(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    run_id = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000004", {})
+    assert free_lost_runs(workspace, instance) == []
+    assert free_lost_runs(workspace, instance, no_ui_lives=True) == [run_id]
+    assert is_free(instance)
+
+
+def test_the_slot_of_a_run_that_has_ended_is_free_again(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    start_run(instance, "5f3c3b4e-0000-4000-8000-000000000005", {}, status="FAILURE")
+    assert free_lost_runs(workspace, instance) == []
+    assert is_free(instance)
+
+
+def test_the_ui_watches_by_itself(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    lost = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000006", {IN_PROCESS: str(workspace.root)})
+    (sensor,) = build_definitions(workspace).sensors or []
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    ticked = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
+    assert ticked.skip_message == f"lost: {lost}"
+    assert is_free(instance)

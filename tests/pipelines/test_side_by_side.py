@@ -1,0 +1,78 @@
+"""Two processes in one workspace: who comes second is told so, and nobody spoils what the other does."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ops.locks import RUN, is_running
+from ops.versioning import changed_stages, stage_addresses
+from ops.workspace import Workspace
+from tests.workspaces import growset, user_environment
+
+Edit = Callable[[Path, str, str], None]
+
+
+@contextmanager
+def running(root: Path) -> Iterator["subprocess.Popen[str]"]:
+    """`growset run digits` in a process of its own, which is at work."""
+    with subprocess.Popen(
+        ["growset", "run", "digits"],
+        cwd=root,
+        env=user_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not is_running(Workspace(root), "digits", RUN):
+                assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def complete(process: "subprocess.Popen[str]") -> None:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+
+
+@pytest.fixture
+def stale_workspace(finished_workspace: Path, edit_recipe: Edit) -> Path:
+    """Four stages and the publication are to be done: enough to be met at work."""
+    edit_recipe(finished_workspace, "real_weight: 4.0", "real_weight: 7.0")
+    return finished_workspace
+
+
+def test_the_second_run_of_an_expansion_is_refused_and_the_first_completes(stale_workspace: Path) -> None:
+    with running(stale_workspace) as first:
+        second = growset(stale_workspace, "run", "digits")
+        assert (second.exit_code, second.output) == (
+            2,
+            "growset: 'digits' is being run by another process; wait for it or stop it\n",
+        )
+        complete(first)
+    assert changed_stages(stale_workspace, stage_addresses("digits")) == {}
+    assert "digits: unchanged" in growset(stale_workspace, "run", "digits").output
+
+
+def test_a_yaml_error_in_one_active_recipe_does_not_stop_the_run_of_another(stale_workspace: Path) -> None:
+    broken = stale_workspace / "recipes" / "broken.yaml"
+    broken.write_text((stale_workspace / "recipes" / "digits.yaml").read_text())
+    assert growset(stale_workspace, "activate", "broken").exit_code == 0
+    with running(stale_workspace) as first:
+        broken.write_text(broken.read_text().replace("mix: {", "mix: {{"))
+        for command in ("run", "check"):
+            result = growset(stale_workspace, command, "broken")
+            assert result.exit_code == 2
+            assert result.output.startswith(f"growset: {broken} is not valid YAML at line ")
+            assert result.output.count("\n") == 1
+        complete(first)
+    assert not (stale_workspace / "data" / "broken").exists()
+    unchanged = growset(stale_workspace, "run", "digits")
+    assert (unchanged.exit_code, "digits: unchanged" in unchanged.output) == (0, True), unchanged.output

@@ -1,0 +1,127 @@
+"""What tests of the report share: facts as the stages would leave them, plain ones and odd ones, and WCAG contrast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ops.report.sheets import encode_sheet, tile, to_data_uri
+
+SENTENCE = "Expansion helps: grown beats flipped, the best arm without generated data, by 2.0 points."
+CLASSES = ["Boot", "<b>Coat</b> & 'hat'"]
+PICTURE = {"uri": to_data_uri(encode_sheet(np.zeros((4, 4, 1), np.uint8))), "width": 56, "height": 56, "count": 2}
+
+
+def make_interval(estimate: float, reach: float = 0.01) -> dict[str, float]:
+    return {"estimate": estimate, "low": estimate - reach, "high": estimate + reach, "standard_error": reach / 2}
+
+
+def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) -> dict[str, Any]:
+    return {
+        "arm": name, "kind": kind, "same_as": same_as, "validation": accuracy + 0.01, "per_seed": [accuracy] * 2,
+        "accuracy": make_interval(accuracy), "balanced_accuracy": make_interval(accuracy - 0.02),
+    }  # fmt: skip
+
+
+def make_verdict() -> dict[str, Any]:
+    return {
+        "decision": "helps", "sentence": SENTENCE, "confidence": 0.95, "resamples": 1000, "challenger": "grown",
+        "baseline": "flipped", "chosen_on": "validation", "seeds": 2, "test_images": 4000,
+        "smallest_detectable_effect": 0.0123, "worst_class": CLASSES[1],
+        "arms": [
+            make_arm("real", "baseline", 0.80), make_arm("flipped", "baseline", 0.82),
+            make_arm("grown", "expanded", 0.84), make_arm("weighted", "baseline", 0.80, "real"),
+        ],
+        "contrasts": [
+            {"arm": "grown", "against": "flipped", "role": "decisive", "difference": make_interval(0.02)},
+            {"arm": "grown", "against": "real", "role": "condition", "difference": make_interval(0.04)},
+        ],
+        "per_class": [
+            {"label": 0, "name": CLASSES[0], "images": 2000, "baseline": 0.8, "challenger": 0.85,
+             "difference": make_interval(0.05)},
+            {"label": 1, "name": CLASSES[1], "images": 0, "baseline": None, "challenger": None, "difference": None},
+        ],
+    }  # fmt: skip
+
+
+def make_facts() -> dict[str, Any]:
+    counts = {"real": 25, "wanted": 50, "drawn": 100}
+    return {
+        "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(),
+        "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
+        "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
+                     {"name": CLASSES[1], "real": PICTURE, "generated": None}],
+        "nearest": [{"picture": PICTURE, "distance": 0.512, "name": CLASSES[0], "train_name": CLASSES[1]}],
+        "filter": {"min_train_distance": 0.5},
+        "funnel": {"generated": 200, "accepted": 97, "reasons": {"wrong_label": 90, "surplus": 20}},
+        "plan": [{"name": CLASSES[0], **counts, "accepted": 50, "shortfall": 0},
+                 {"name": CLASSES[1], **counts, "accepted": 47, "shortfall": 3}],
+        "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
+                      "precision": "fp32"},
+        "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
+        "sampler": {"solver": "heun", "steps": 2},
+        "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
+                   "passed": True},
+        "scorer": {"cross_fitted_accuracy": 0.93, "temperature": 1.4, "negative_log_likelihood": 0.21},
+        "seconds": {"real_images": 0.4, "generator": 71.0},
+        "fingerprints": {"real_images": {"version": 1, "fingerprint": "ab" * 32, "content": "cd" * 32}},
+        "environment": {"cpu": "a processor", "python": "3.11.7", "libraries": {"torch": "2.13.0"}},
+    }  # fmt: skip
+
+
+ODD_CLASSES = [
+    "Supercalifragilisticexpialidocious_without_any_place_to_break_the_line",
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+    "a class that is named by a whole sentence, as some surveys of insects and of plants do",
+    "電球と懐中電灯と街路灯を含む照明器具の分類名", "مصباح يدوي صغير", "<i>&amp;</i>", "-", "0",
+    *(f"class_{number:02d}" for number in range(32)),
+]  # fmt: skip
+ODD_ARMS = ["flipped_cropped_rotated_and_weighted_by_class_frequency_without_generated_images", "grown" + "+mixup" * 12]
+
+
+def make_odd_facts() -> dict[str, Any]:
+    """Forty classes, names that do not break, figures at the ends of their ranges, wide strips, a lost expansion."""
+    facts, verdict = make_facts(), make_verdict()
+    baseline, challenger = ODD_ARMS
+    strip = tile([np.full((8, 64, 48, 3), shade, np.uint8) for shade in (0, 120, 255)])
+    picture = {"uri": to_data_uri(encode_sheet(strip)), "width": strip.shape[1], "height": strip.shape[0], "count": 24}
+    verdict |= {
+        "decision": "hurts", "challenger": challenger, "baseline": baseline, "test_images": 12_345_678,
+        "sentence": f"Expansion hurts: {challenger} is 99.9 points behind {baseline}, the best arm without any.",
+        "worst_class": ODD_CLASSES[0],
+        "arms": [make_arm("real", "baseline", 0.99), make_arm(baseline, "baseline", 0.985),
+                 make_arm(challenger, "expanded", 0.02), make_arm("x" * 90, "baseline", 0.99, "real")],
+        "contrasts": [{"arm": challenger, "against": arm, "role": role, "difference": make_interval(-0.965, 0.0349)}
+                      for arm, role in ((baseline, "decisive"), ("real", "condition"), ("x" * 90, "exploratory"))],
+        "per_class": [{"label": label, "name": name, "images": 308_641, "baseline": 1.0, "challenger": 0.0004,
+                       "difference": make_interval(-0.9996, 0.0003)} for label, name in enumerate(ODD_CLASSES)],
+    }  # fmt: skip
+    return facts | {
+        "expansion": "expansion-with-a-very-long-name-of-the-kind-that-sweeps-over-settings-write-lr0.001-wd0.05",
+        "evaluations": 1_234, "verdict": verdict,
+        "mix": {"real": 1_234_567, "generated": 123_456_789, "real_weight": 123456.0, "real_share": 0.999},
+        "examples": [{"name": name, "real": picture, "generated": picture} for name in ODD_CLASSES],
+        "nearest": [{"picture": PICTURE | {"width": 114}, "distance": 1234.5678, "name": name,
+                     "train_name": ODD_CLASSES[0]} for name in ODD_CLASSES[:12]],
+        "funnel": {"generated": 160_493_825, "accepted": 0,
+                   "reasons": {"wrong_label": 160_493_825, "near_copy_of_train": 0, "repeat": 1}},
+        "plan": [{"name": name, "real": 30_864, "wanted": 3_086_419, "drawn": 4_012_345, "accepted": 0,
+                  "shortfall": 3_086_419} for name in ODD_CLASSES],
+        "generator": facts["generator"] | {"parameters": 1_234_567_890, "training_images": 9_876_543_210},
+        "losses": {"every": 1_000, "loss": [12_345.678, 0.000_123, 0.000_122]},
+        "parity": facts["parity"] | {"passed": False, "max_difference": 255, "share_beyond_one": 1e-7},
+        "seconds": {"real_images": 0.0, "generator": 1_234_567.8, "expanded_classifiers": 98_765.4},
+        "environment": {"cpu": "A Processor With (R) Many (TM) Words @ 2.00GHz " * 3, "python": "3.11.7",
+                        "libraries": {"torch": "2.13.0+git0123456789abcdef0123456789abcdef01234567"}},
+    }  # fmt: skip
+
+
+def measure_contrast(one: str, other: str) -> float:
+    """WCAG 2 contrast ratio of two #rrggbb colours."""
+    levels = []
+    for colour in (one, other):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        levels.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(levels) + 0.05) / (min(levels) + 0.05)

@@ -1,0 +1,109 @@
+"""The Dagster UI as `growset ui` starts it, and how to talk to it: launch the chain, ask how it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.workspaces import user_environment
+
+LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchPipelineExecution(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}
+"""
+STATUS = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+LOCATIONS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+
+
+class Client:
+    """GraphQL over HTTP to one UI."""
+
+    def __init__(self, port: int, process: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/graphql"
+        self.process = process  # id of `dagster dev`
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            data: dict[str, Any] = json.load(answer)["data"]
+            return data
+
+    def launch(self, expansion: str) -> str:
+        """Start the job for an expansion, as the launchpad does; the run's id."""
+        (repository,) = self.ask(LOCATIONS)["repositoriesOrError"]["nodes"]
+        assert repository["location"]["name"] == "growset"
+        selector = {
+            "repositoryLocationName": "growset", "repositoryName": repository["name"], "jobName": "expand",
+        }  # fmt: skip
+        parameters = {
+            "selector": selector,
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": expansion}]},
+            "runConfigData": {},
+        }
+        launched = self.ask(LAUNCH, params=parameters)["launchPipelineExecution"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        run_id: str = launched["run"]["runId"]
+        return run_id
+
+    def status(self, run_id: str) -> str:
+        status: str = self.ask(STATUS, id=run_id)["runOrError"]["status"]
+        return status
+
+    def wait_for_end(self, run_id: str, *, seconds: float) -> str:
+        """The status in which the run ended."""
+
+        def ended() -> str | None:
+            status = self.status(run_id)
+            return status if status in ENDED else None
+
+        return str(wait_for(ended, seconds=seconds))
+
+
+@contextmanager
+def serve(root: Path) -> Iterator[Client]:
+    """`growset ui` in a workspace; it is there when its code location has loaded."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    command = [sys.executable, "-m", "pipelines.cli", "--workspace", str(root), "ui", "--port", str(port)]
+    with (root.parent / "ui.log").open("a") as log:
+        process = subprocess.Popen(command, env=user_environment(), stdout=log, stderr=log, start_new_session=True)
+    client = Client(port, process.pid)
+    try:
+        wait_for(lambda: client.ask(LOCATIONS)["repositoriesOrError"].get("nodes"), seconds=180)
+        yield client
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float) -> Any:
+    """The first true answer."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := condition():
+                return found
+        except OSError:
+            pass  # not listening yet
+        time.sleep(1)
+    raise AssertionError(f"nothing within {seconds} s")
