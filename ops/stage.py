@@ -181,9 +181,10 @@ def is_intact(folder: Path, fingerprint: str | None = None, *, every_byte: bool 
 
     `every_byte` reads the files: what is kept, copied or sent on must be what was written.
     """
-    if not (folder / MANIFEST).exists():
+    try:
+        manifest = read_manifest(folder)
+    except (UserError, DamagedData):  # none, or one that says nothing any more
         return False
-    manifest = read_manifest(folder)
     if fingerprint is not None and manifest["fingerprint"] != fingerprint:
         return False
     return all(
@@ -202,11 +203,8 @@ def _narrow(recipe: Recipe, stage: str) -> Recipe:
 def _find_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str) -> str | None:
     """Another active expansion whose intact output has this fingerprint; a damaged one is nobody's twin."""
     for name in workspace.expansions:
-        try:
-            if name != expansion and is_intact(workspace.output(name, stage), fingerprint, every_byte=True):
-                return name
-        except DamagedData:
-            continue
+        if name != expansion and is_intact(workspace.output(name, stage), fingerprint, every_byte=True):
+            return name
     return None
 
 

@@ -73,8 +73,18 @@ def copy_workspace(template: Path, folder: Path) -> Path:
     return root
 
 
+def is_torn(root: Path) -> bool:
+    """Whether DVC was killed while it wrote one of its own files; it then refuses to start until that is mended."""
+    lock, rwlock = root / "dvc.lock", root / ".dvc" / "tmp" / "rwlock"
+    ends = [(lock, b"\n"), (rwlock, b"}")]
+    return any(path.exists() and not path.read_bytes().endswith(end) for path, end in ends)
+
+
 def start(root: Path, command: Iterable[str]) -> subprocess.Popen[bytes]:
     """The command in a session of its own; what it prints goes to a file beside the workspace."""
+    if is_torn(root):
+        print(f"  {root.parent.name}: DVC's own file is torn; `growset status` mends it")
+        run(root, "growset", "status")
     with (root.parent / "output.txt").open("ab") as log:
         log.write(f"\n$ {' '.join(command)}\n".encode())
         log.flush()

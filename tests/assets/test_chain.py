@@ -4,19 +4,16 @@ import shutil
 from pathlib import Path
 
 import dagster as dg
-import polars as pl
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from ops.chain.running import Chain
-from ops.datasets.pixels import read_shards, write_shard
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.stage import read_manifest
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from pipelines.instance import open_instance
 from pipelines.running import QUIET, ChainFailed, materialize_assets
-from tests.workspaces import make_workspace
 
 
 def latest(instance: dg.DagsterInstance, asset: str) -> dg.AssetMaterialization:
@@ -64,36 +61,27 @@ def test_slices_of_any_number_give_the_same_bytes(finished_workspace: Path) -> N
         assert latest(instance, "generated_images").metadata["drawn_now"].value == 96
 
 
-def test_two_recipes_one_failing_keep_their_own_check_states(tmp_path: Path) -> None:
-    root = make_workspace(tmp_path / "workspace", ("digits", "leaky"))
-    shard = root / "images" / "train-00000-of-00001.parquet"
-    leaked = root / "leaky_images"
-    leaked.mkdir()
-    for split in ("train", "validation", "test"):
-        source = shard if split == "validation" else root / "images" / f"{split}-00000-of-00001.parquet"
-        dataset = read_shards([source])
-        rows = dataset.rows.with_columns(split=pl.lit(split))
-        write_shard(
-            leaked / f"{split}-00000-of-00001.parquet", type(dataset)(dataset.images, rows, dataset.class_names)
-        )
-    (root / "sources" / "leaky.yaml").write_text("kind: parquet\npath: ../leaky_images\nlicence: BSD-3-Clause\n")
-    recipe = root / "recipes" / "leaky.yaml"
-    recipe.write_text(recipe.read_text().replace("source: digits", "source: leaky"))
+def test_two_recipes_one_failing_keep_their_own_check_states(finished_workspace: Path) -> None:
+    recipes = finished_workspace / "recipes"
+    strict = (recipes / "digits.yaml").read_text().replace("min_label_probability: 0.05", "min_label_probability: 1.0")
+    (recipes / "strict.yaml").write_text(strict)
+    workspace = Workspace(finished_workspace)
+    workspace.edit_params(expansions=["digits", "strict"])
 
-    chain = Chain(Workspace(root))
-    materialize_assets(chain, "digits", ["real_images", "expansion_plan"])
-    with pytest.raises(ChainFailed, match="splits_are_disjoint: [0-9]+ images are in more than one split"):
-        materialize_assets(chain, "leaky", ["real_images", "expansion_plan"])
+    names = list(STAGES)
+    upto = names[: names.index("mixed_dataset") + 1]
+    with pytest.raises(ChainFailed, match="something_was_accepted: "):
+        materialize_assets(Chain(workspace), "strict", upto)
 
-    key = dg.AssetCheckKey(dg.AssetKey("real_images"), "splits_are_disjoint")
-    with open_instance(chain.workspace) as instance:
+    key = dg.AssetCheckKey(dg.AssetKey("accepted_images"), "something_was_accepted")
+    with open_instance(workspace) as instance:
         states = {
             record.partition: record.status == AssetCheckExecutionRecordStatus.SUCCEEDED
             for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
         }
-    assert states == {"digits": True, "leaky": False}
-    assert chain.workspace.output("digits", "expansion_plan").exists()
-    assert not chain.workspace.output("leaky", "expansion_plan").exists()  # the check kept it from running
+    assert states == {"digits": True, "strict": False}
+    assert workspace.output("digits", "mixed_dataset").exists()
+    assert not workspace.output("strict", "mixed_dataset").exists()  # the check kept it from running
 
 
 def test_a_users_mistake_fails_the_step_with_its_sentence_and_no_retry(finished_workspace: Path) -> None:

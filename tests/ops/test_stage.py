@@ -461,6 +461,8 @@ def test_manifest_that_is_no_json_is_damaged_data(workspace: Workspace) -> None:
     with pytest.raises(DamagedData, match=r"manifest\.json is not JSON") as caught:
         build_plan(workspace, Builder())
     assert caught.value.exit_code == 4
+    assert not build_first(workspace, Builder()).reused  # the stage itself makes it again
+    assert not build_plan(workspace, Builder()).reused
 
 
 def test_expansion_that_is_not_active_is_not_built(workspace: Workspace) -> None:
