@@ -64,6 +64,8 @@ def make_facts() -> dict[str, Any]:
         "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
                    "passed": True},
         "scorer": {"cross_fitted_accuracy": 0.93, "temperature": 1.4, "negative_log_likelihood": 0.21},
+        "trainings": [{"arm": arm, "kind": kind, "losses": [2.1, 1.2, 0.9], "steps": 60}
+                      for arm, kind in (("real", "baseline"), ("flipped", "baseline"), ("grown", "expanded"))],
         "seconds": {"real_images": 0.4, "generator": 71.0},
         "fingerprints": {"real_images": {"version": 1, "fingerprint": "ab" * 32, "content": "cd" * 32}},
         "environment": {"cpu": "a processor", "python": "3.11.7", "libraries": {"torch": "2.13.0"}},
@@ -111,6 +113,8 @@ def make_odd_facts() -> dict[str, Any]:
         "generator": facts["generator"] | {"parameters": 1_234_567_890, "training_images": 9_876_543_210},
         "losses": {"every": 1_000, "loss": [12_345.678, 0.000_123, 0.000_122]},
         "parity": facts["parity"] | {"passed": False, "max_difference": 255, "share_beyond_one": 1e-7},
+        "trainings": [{"arm": baseline, "kind": "baseline", "losses": [123.456, 0.000_12], "steps": 1_234_567},
+                      {"arm": challenger, "kind": "expanded", "losses": [0.7], "steps": 1}],
         "seconds": {"real_images": 0.0, "generator": 1_234_567.8, "expanded_classifiers": 98_765.4},
         "environment": {"cpu": "A Processor With (R) Many (TM) Words @ 2.00GHz " * 3, "python": "3.11.7",
                         "libraries": {"torch": "2.13.0+git0123456789abcdef0123456789abcdef01234567"}},

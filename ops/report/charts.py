@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-WIDE, NARROW = 760, 340
+WIDE, NARROW, SMALL = 760, 340, 230
 _STACKED_BELOW = 500  # narrower than this, an arm's name stands above its line instead of beside it
 _LONGEST_NAME = 28
 _DPI = 72  # one point is then one pixel
@@ -111,6 +111,30 @@ def draw_losses(losses: Sequence[float], every: int, *, width: int) -> str:
     left, right = 12 + 8 * max(4, len(f"{max(losses):.0f}")), 16 + 9 * max(4, len(f"{losses[-1]:.3g}"))
     title = "Training loss of the generator"
     return _draw(f"losses-{width}", title, description, paint, size=size, margins=(left, 40, right, 8))
+
+
+def draw_training(arm: str, kind: str, losses: Sequence[float], steps: int, *, top: float) -> str:
+    """One arm's training loss in few lines of space, for a row of such charts that all reach from 0 to `top`.
+
+    `losses` are means of equal parts of `steps` optimizer steps, the last part perhaps shorter.
+    """
+    ends = [min(steps, part * -(-steps // len(losses))) for part in range(1, len(losses) + 1)]
+
+    def paint(axes: Axes) -> None:
+        axes.plot(ends, losses, color=_KINDS[kind], linewidth=2, solid_joinstyle="round")
+        axes.plot(ends[-1:], losses[-1:], _MARKERS[kind], color=_KINDS[kind], markersize=6, clip_on=False)
+        axes.grid(axis="y", color=_GRID, linewidth=1)
+        axes.set_xlim(0, steps)
+        axes.set_ylim(0, top)
+        axes.set_xticks([0, steps])
+        axes.get_xticklabels()[-1].set_horizontalalignment("right")
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+
+    title = f"Training loss of {arm}"
+    description = f"From {losses[0]:.3g} to {losses[-1]:.3g} in {steps} steps; the axis ends at {top:.3g}."
+    return _draw(
+        f"training-{arm}", title, description, paint, size=(SMALL, 104), margins=(12 + 8 * len(f"{top:.3g}"), 24, 8, 8)
+    )
 
 
 def _draw_arm(axes: Axes, y: int, arm: Mapping[str, Any], note: str | None, *, stacked: bool) -> None:

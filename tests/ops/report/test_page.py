@@ -17,7 +17,7 @@ from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
-from ops.report.page import collect_facts, format_duration, format_points, order_arms, render_page
+from ops.report.page import collect_facts, format_duration, format_points, order_arms, render_page, typeset
 from ops.stage import MANIFEST
 from ops.storage import write_json
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
@@ -93,7 +93,7 @@ def test_people_who_do_not_see_are_told_the_same(page: str) -> None:
     assert reader.find("img") and all(image.get("alt") for image in reader.find("img"))
     charts = [svg for svg in reader.find("svg") if svg.get("aria-hidden") != "true"]
     ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
-    assert len(charts) == 4 and len(ids) == len(set(ids))
+    assert len(charts) == 4 + len(make_facts()["trainings"]) and len(ids) == len(set(ids))
     labels = [element["aria-labelledby"] for _, element in reader.tags if element.get("aria-labelledby")]
     assert all(set(str(label).split()) <= set(ids) for label in labels)
     assert len(reader.find("caption")) == len(reader.find("table"))
@@ -139,6 +139,7 @@ def test_what_is_not_there_is_said() -> None:
 def test_counts_and_shortfall_are_shown(page: str) -> None:
     assert "<dt>test evaluations of this expansion so far</dt><dd>3</dd>" in page
     assert "3 of 100 planned images are missing" in page
+    assert page.count('<title id="training-') == 3
     assert "growset run tiny" in page and "dvc repro report@tiny" in page and "ab" * 32 in page
 
 
@@ -152,6 +153,12 @@ def test_counts_and_shortfall_are_shown(page: str) -> None:
 )
 def test_points_never_round_a_bound_to_zero(values: tuple[float, float, float], text: str) -> None:
     assert format_points(dict(zip(("estimate", "low", "high"), values, strict=True))) == text
+
+
+def test_a_sentence_is_typeset() -> None:
+    assert typeset("by 0.1 points (95 % interval -0.3 to 0.5), top-1") == (
+        "by 0.1 points (95\N{NO-BREAK SPACE}% interval \N{MINUS SIGN}0.3 to 0.5), top-1"
+    )
 
 
 def test_durations_read_like_durations() -> None:
@@ -184,6 +191,9 @@ def workspace(tmp_path: Path) -> Workspace:
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
     write_json(folder["generator"] / "losses.json", facts["losses"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
+    for kind in ("baseline", "expanded"):
+        arms = {entry["arm"]: {"losses": entry["losses"]} for entry in facts["trainings"] if entry["kind"] == kind}
+        write_json(folder[f"{kind}_classifiers"] / "results.json", {"arms": arms, "steps": 60})
     metrics = {
         "real_images": {"class_names": CLASSES, "train": 4, "validation": 4, "test": 4},
         "mixed_dataset": facts["mix"], "scorer": facts["scorer"], "generator": facts["generator"],
@@ -214,6 +224,7 @@ def test_facts_are_what_the_stages_wrote(workspace: Workspace) -> None:
     assert facts["examples"][0]["generated"]["count"] == 2 and facts["examples"][1]["generated"] is None
     assert facts["funnel"]["reasons"] == {"wrong_label": 5, "surplus": 0}
     assert list(facts["fingerprints"]) == list(STAGES["report"].inputs)
+    assert facts["trainings"] == make_facts()["trainings"]
     json.dumps(facts, allow_nan=False)
     assert SENTENCE in render_page(facts)
 
