@@ -126,7 +126,7 @@ def draw_training(arm: str, kind: str, losses: Sequence[float], steps: int, *, t
         axes.grid(axis="y", color=_GRID, linewidth=1)
         axes.set_xlim(0, steps)
         axes.set_ylim(0, top)
-        axes.set_xticks([0, steps])
+        axes.set_xticks([0, steps], ["0", f"{steps:,}"])
         axes.get_xticklabels()[-1].set_horizontalalignment("right")
         axes.yaxis.set_major_locator(MaxNLocator(3))
 
