@@ -1,0 +1,170 @@
+"""Long-tailed and small subsets: how large the classes are, and which images are taken.
+
+The laws of the class sizes are those of the papers; rank 1 is the largest class. Which class has which rank,
+and which images of a class come first, is decided by hashes of the seed, so that a larger class contains a
+smaller one, and neither file order nor other classes matter.
+
+It knows nothing of pixels and splits: rows are given by label and key, and what is returned are row numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from ops.datasets.keyed import draw_words
+from ops.errors import UserError
+
+ClassOrder = Literal["label", "random", "available"]
+
+
+def zipf_sizes(classes: int = 49, exponent: float = 2.0, head: int = 4828, floor: int = 5) -> np.ndarray:
+    """max(floor(head / rank^exponent), floor) for ranks 1 .. classes: int64 [classes], falling.
+
+    The defaults are Kuzushiji-49-LT of Zhou et al. (ICLR 2022): 7,864 images; their released code has head 4800
+    and 7,822 images. UserError for fewer than two classes, a negative exponent, a floor outside of 1 .. head.
+    """
+    _require_classes(classes)
+    if not (exponent >= 0 and math.isfinite(exponent)):
+        raise UserError(f"the exponent of the class sizes is {exponent}; allowed: 0 or more")
+    if not 1 <= floor <= head:
+        raise UserError(f"the smallest class size is {floor}; allowed: 1 to the largest, {head}")
+    ranks = np.arange(1, classes + 1, dtype=np.float64)
+    return np.maximum(_floor(head / ranks**exponent), floor)
+
+
+def exponential_sizes(classes: int, head: int, ratio: float) -> np.ndarray:
+    """floor(head · ratio^(-i / (classes - 1))) for i = 0 .. classes - 1: int64 [classes], falling.
+
+    The law of CIFAR-LT, Cui et al., "Class-Balanced Loss" (CVPR 2019), as in Cao et al. (LDAM, 2019): 12,406
+    images for (10, 5000, 100), 10,847 for (100, 500, 100). UserError for fewer than two classes, a ratio below
+    1 or not finite, and where the smallest class would be empty.
+    """
+    _require_classes(classes)
+    _require_ratio(head, ratio)
+    return _floor(head * float(ratio) ** (-np.arange(classes) / (classes - 1)))
+
+
+def step_sizes(classes: int, head: int, ratio: float, minority_fraction: float = 0.5) -> np.ndarray:
+    """The first classes have `head` images, the last, minority ones floor(head / ratio): int64 [classes].
+
+    Step imbalance of Buda, Maki & Mazurowski (Neural Networks 2018). minority_fraction: share of the minority
+    classes, their number rounded half down (24 of 49 at 0.5). UserError for fewer than two classes, a ratio
+    below 1 or not finite, a share outside of 0 .. 1, and where a minority class would be empty.
+    """
+    _require_classes(classes)
+    _require_ratio(head, ratio)
+    if not 0 <= minority_fraction <= 1:
+        raise UserError(f"the share of minority classes is {minority_fraction}; allowed: 0 to 1")
+    minority = math.ceil(classes * minority_fraction - 0.5)
+    return np.repeat(np.array([head, math.floor(head / ratio + _SLACK)], np.int64), [classes - minority, minority])
+
+
+def order_classes(labels: np.ndarray, classes: int, *, class_order: ClassOrder, seed: int) -> np.ndarray:
+    """The label of each rank, largest class first: int64 [classes].
+
+    label: 0, 1, 2, ... random: a permutation by the seed; the seed is the "version" of the GIT paper, which
+    made 30. available: falling by number of images, equal ones by label; the seed has no effect on these two.
+    UserError for another order.
+    """
+    if class_order == "label":
+        return np.arange(classes)
+    if class_order == "random":
+        words = draw_words([str(label) for label in range(classes)], purpose="class order", seed=seed)
+        return np.argsort(words[:, 0], kind="stable")
+    if class_order == "available":
+        return np.argsort(-np.bincount(labels, minlength=classes), kind="stable")
+    raise UserError(f"class order {class_order} is unknown; allowed: label, random, available")
+
+
+def choose_long_tail(
+    labels: np.ndarray,
+    keys: Sequence[str],
+    sizes: np.ndarray,
+    *,
+    class_order: ClassOrder,
+    seed: int,
+    allow_repeats: bool,
+    class_names: Sequence[str] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers, int64 [sum of sizes], and the number k of the use of each one's key, int64 of the same length.
+
+    labels: int64 [n]. keys: content ids. sizes: int64 [classes] by rank, as above. The rows come by label, in a
+    class in the order of their hashes. With `allow_repeats`, which only makes sense where a nuisance follows,
+    use number i of a class takes its image i modulo available; k tells the uses of one key in a class apart:
+    0 for the first, then 1, 2, ..., so equal images of a class never get one draw twice. class_names: for errors.
+
+    UserError where a class has no image, or fewer than its size without `allow_repeats`. ValueError where
+    labels, keys and sizes do not match. For a tail whose classes differ in draws only (GIT's "theta-LT") choose
+    a few images per class with `choose_per_class` first.
+    """
+    _require_labels(labels, keys, len(sizes))
+    wanted = np.empty(len(sizes), np.int64)
+    wanted[order_classes(labels, len(sizes), class_order=class_order, seed=seed)] = sizes
+    rows: list[np.ndarray] = []
+    ks: list[np.ndarray] = []
+    for label, (members, size) in enumerate(zip(_rank_members(labels, keys, len(sizes), seed), wanted, strict=True)):
+        if size > len(members) and not (allow_repeats and len(members)):
+            name = class_names[label] if class_names is not None else label
+            remedy = "smaller sizes, another class order" + (", or a nuisance" if len(members) else "")
+            raise UserError(f"class {name} has {len(members)} images, its size is to be {size}; allowed: {remedy}")
+        rows.append(np.resize(members, size))
+        ks.append(_number_uses([keys[row] for row in rows[-1].tolist()]))
+    return np.concatenate(rows), np.concatenate(ks)
+
+
+def choose_per_class(labels: np.ndarray, keys: Sequence[str], count: int, *, seed: int) -> np.ndarray:
+    """Row numbers of at most `count` images of each class: int64 [m], by label, in a class by their hashes.
+
+    A larger count contains a smaller one, and the order is that of `choose_long_tail`. UserError for a count
+    below 1; ValueError where labels and keys do not match.
+    """
+    if count < 1:
+        raise UserError(f"{count} images per class are wanted; allowed: whole numbers from 1")
+    classes = int(labels.max(initial=0)) + 1
+    _require_labels(labels, keys, classes)
+    return np.concatenate([members[:count] for members in _rank_members(labels, keys, classes, seed)])
+
+
+_SLACK = 1e-9  # 500 · 100^-1 must be 5, though the power is a rounded number
+
+
+def _floor(sizes: np.ndarray) -> np.ndarray:
+    return np.floor(sizes + _SLACK).astype(np.int64)
+
+
+def _require_classes(classes: int) -> None:
+    if classes < 2:
+        raise UserError(f"a long tail of {classes} classes is none; at least 2 are needed")
+
+
+def _require_ratio(head: int, ratio: float) -> None:
+    if not (ratio >= 1 and math.isfinite(ratio)):
+        raise UserError(f"the ratio of the largest to the smallest class is {ratio}; allowed: 1 or more")
+    if head / ratio + _SLACK < 1:
+        raise UserError(f"the smallest class would be empty: {head} / {ratio} is below 1; allowed: ratios up to {head}")
+
+
+def _require_labels(labels: np.ndarray, keys: Sequence[str], classes: int) -> None:
+    if len(labels) != len(keys):
+        raise ValueError(f"there are {len(labels)} labels and {len(keys)} keys")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels lie in {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}")
+
+
+def _rank_members(labels: np.ndarray, keys: Sequence[str], classes: int, seed: int) -> list[np.ndarray]:
+    """The rows of each class in the order of their hashes; equal keys in stored order, their images are equal."""
+    words = draw_words(keys, purpose="subset", seed=seed)[:, 0]
+    order = np.lexsort((words, labels))
+    return np.split(order, np.cumsum(np.bincount(labels, minlength=classes))[:-1])
+
+
+def _number_uses(keys: Sequence[str]) -> np.ndarray:
+    seen: dict[str, int] = {}
+    numbers = np.empty(len(keys), np.int64)
+    for index, key in enumerate(keys):
+        numbers[index] = seen[key] = seen.get(key, -1) + 1
+    return numbers
