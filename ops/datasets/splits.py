@@ -1,0 +1,170 @@
+"""Train, validation and test by hash: for sources that bring no splits, with patients and serial numbers kept whole.
+
+What moves as one is a unit: all images of one key (identical images), and with groups all groups that are linked
+by identical images. Units of one image are taken in the order of their hashes until each class has its count,
+which makes the counts exact; larger units are placed before them, which is the business of `placement`.
+
+It knows nothing of files and pixels; the order in which the images come has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from scipy import sparse
+
+from ops.datasets.keyed import draw_words
+from ops.datasets.placement import place_units
+from ops.errors import UserError
+
+TRAIN, VALIDATION, TEST = 0, 1, 2  # the codes; positions in `ops.datasets.sources.SPLITS`
+_NAMES = ("train", "validation", "test")
+
+
+def assign_splits(
+    labels: np.ndarray,
+    keys: Sequence[str],
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    groups: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """The split of each image, TRAIN, VALIDATION or TEST: int8 [n], a function of the seed and the set of images.
+
+    labels: int64 [n] from 0. keys: content ids; equal ones are one image. validation, test: shares of each class;
+    0 makes no such split. groups: of each image, never in two splits. class_names: for errors.
+
+    `count_targets` says how many images of a class each split gets. Without groups and with keys that differ
+    this is exact; larger units come as near as the search gets, and at least one image of each class is in
+    each split. UserError for shares that leave no train, for a class without enough different images, or
+    groups, for that, and where no way to share out the groups is found. ValueError where labels, keys and
+    groups do not match.
+    """
+    _require_shares(validation, test)
+    if len(labels) != len(keys) or (groups is not None and len(groups) != len(keys)):
+        told = "" if groups is None else f" and {len(groups)} groups"
+        raise ValueError(f"there are {len(labels)} labels, {len(keys)} keys{told}")
+    if len(labels) and labels.min() < 0:
+        raise ValueError(f"a label is {labels.min()}; allowed: 0 and more")
+    if len(labels) == 0:
+        return np.empty(0, np.int8)
+    active = [TRAIN, *([VALIDATION] if validation else []), *([TEST] if test else [])]
+    units = _find_units(labels, keys, seed=seed, groups=groups)
+    names = [str(label) for label in range(units.classes)] if class_names is None else class_names
+    _require_units(units, active, names, what="different images" if groups is None else "unrelated groups")
+    targets = count_targets(np.bincount(labels), validation=validation, test=test)
+    splits = _place(units, targets[active].astype(np.float64), names, [_NAMES[code] for code in active])
+    return np.array(active, np.int8)[splits][units.of_image]
+
+
+def count_targets(counts: np.ndarray, *, validation: float, test: float) -> np.ndarray:
+    """Images of each class in train, validation and test: int64 [3, classes] for int64 counts [classes].
+
+    Validation and test get their share of the class, as it is written in decimals, rounded half up, and at least
+    1 where the share is not 0 and the class has images. Train gets the rest; where that is none, the larger of
+    the two, validation if they are equal, gives up images until train has 1. A class with fewer images than
+    splits cannot have that, and gets as many as it can in the order train, test, validation.
+    """
+    result = np.zeros((3, len(counts)), np.int64)
+    shares = ((VALIDATION, Fraction(repr(float(validation)))), (TEST, Fraction(repr(float(test)))))
+    for label, count in enumerate(counts.tolist()):
+        sizes = [0, *(max(1, int(share * count + Fraction(1, 2))) if share else 0 for _, share in shares)]
+        while count and sum(sizes) > count - 1:
+            sizes[VALIDATION if sizes[VALIDATION] >= sizes[TEST] else TEST] -= 1
+        result[:, label] = [count - sum(sizes), *sizes[1:]] if count else 0
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """of_image: the unit of each image, int64 [n]. counts: images per unit and class, CSR [units, classes].
+    size: images per unit, int64 [units]. rank: a hash of each unit's content, uint64 [units]."""
+
+    of_image: np.ndarray
+    counts: sparse.csr_array
+    size: np.ndarray
+    rank: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        return self.counts.shape[1]
+
+
+def _require_shares(validation: float, test: float) -> None:
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 <= share < 1:
+            raise UserError(f"the share of {name} is {share}; allowed: 0 or more and less than 1")
+    if validation + test >= 1:
+        raise UserError(
+            f"the shares of validation, {validation}, and test, {test}, leave nothing for train; allowed: less than 1"
+            " together"
+        )
+
+
+def _find_units(labels: np.ndarray, keys: Sequence[str], *, seed: int, groups: Sequence[str] | None) -> _Units:
+    words = draw_words(keys, purpose="split", seed=seed)[:, 0]
+    # A hash stands for its key: should two of a million keys collide (1 in 37 million), they share a split.
+    distinct, of_image = np.unique(words, return_inverse=True)
+    rank = distinct
+    if groups is not None:
+        names, of_group = np.unique(draw_words(groups, purpose="group", seed=seed)[:, 0], return_inverse=True)
+        total = len(distinct) + len(names)
+        links = (np.ones(len(keys), np.bool_), (of_image, len(distinct) + of_group))
+        _, component = sparse.csgraph.connected_components(
+            sparse.coo_array(links, shape=(total, total)), directed=False
+        )
+        # Components are numbered by their smallest hash, so the order of the images has no effect on them either.
+        _, of_image = np.unique(component[of_image], return_inverse=True)
+        rank = np.full(of_image.max() + 1, np.iinfo(np.uint64).max)
+        np.minimum.at(rank, of_image, words)
+    shape = (len(rank), int(labels.max()) + 1)
+    counts = sparse.csr_array((np.ones(len(labels), np.int64), (of_image, labels)), shape=shape)
+    return _Units(of_image, counts, np.bincount(of_image), rank)
+
+
+def _require_units(units: _Units, active: Sequence[int], names: Sequence[str], *, what: str) -> None:
+    found = np.bincount(units.counts.indices, minlength=units.classes)
+    for label in np.flatnonzero((found > 0) & (found < len(active))).tolist():
+        raise UserError(
+            f"class {names[label]} has {found[label]} {what}; at least {len(active)} are needed, one for each of "
+            + ", ".join(_NAMES[code] for code in active)
+        )
+
+
+def _place(units: _Units, targets: np.ndarray, names: Sequence[str], splits: Sequence[str]) -> np.ndarray:
+    """The split of each unit as a row of `targets`, float64 [splits, classes]: int64 [units]."""
+    placed = np.zeros(len(units.size), np.int64)
+    held = np.zeros(targets.shape)
+    single = units.size == 1
+    label_of = units.counts.indices[units.counts.indptr[:-1]]  # of a unit of one image
+    spare = np.bincount(label_of[single], minlength=units.classes)
+    if not single.all():
+        large = np.flatnonzero(~single)
+        placed[large], held = place_units(units.counts[large], targets, spare=spare, rank=units.rank[large])
+    order = np.flatnonzero(single)
+    order = order[np.lexsort((units.rank[order], label_of[order]))]
+    for label, members in enumerate(np.split(order, np.cumsum(spare)[:-1])):
+        shares = _share_out(targets[:, label] - held[:, label], len(members))
+        # The last split first: what is in test stays there when only the share of validation changes.
+        placed[members] = np.repeat(np.arange(len(targets))[::-1], shares[::-1])
+        held[:, label] += shares
+    if len(empty := np.argwhere((held == 0) & (targets > 0))):
+        split, label = empty[0].tolist()
+        raise UserError(
+            f"no way was found to keep groups and equal images whole and give {splits[split]} an image of class"
+            f" {names[label]}; allowed: more or smaller groups, or fewer splits"
+        )
+    return placed
+
+
+def _share_out(lack: np.ndarray, available: int) -> np.ndarray:
+    """How many of the available images each split gets, int64: what it lacks, the largest ones giving up first."""
+    shares = np.maximum(lack, 0).astype(np.int64)
+    while shares.sum() > available:
+        shares[shares.argmax()] -= 1
+    return shares
