@@ -16,13 +16,13 @@ from ops.chain.mixed import read_mixed
 from ops.committing import commit_publication, is_committed
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
-from ops.datasets.sources import load_source_spec
 from ops.errors import EnvironmentFault
 from ops.locks import exclusive
 from ops.recipe.fingerprints import hash_json
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 from ops.report.card import CARD, render_card
+from ops.sources.spec import load_source_spec
 from ops.stage import MANIFEST, describe_output, is_intact, read_manifest
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.versioning import changed_stages, default_remote, missing_in_remote, push, stage_addresses, track

@@ -6,21 +6,20 @@ another source. Nothing that exists is ever overwritten. What the settings mean 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from ops.datasets.listings import list_split
-from ops.datasets.sources import SPLITS
 from ops.errors import UserError
 from ops.git import run_git
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.recipe.suggestion import adapt_recipe, suggest_settings
+from ops.sources.layouts import LAYOUTS
+from ops.sources.sketch import SourceSketch, sketch_source
+from ops.sources.spec import SourceSpec
 from ops.storage import write_text
 from ops.versioning import initialise
 from ops.workspace import PARAMS, Workspace, suggest
@@ -28,9 +27,6 @@ from ops.workspace import PARAMS, Workspace, suggest
 INSTALLATION = Path(__file__).parents[1]
 TEMPLATE = "fashion-flow"
 COPIED = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
-PROBED = 1000  # images per split whose shape is looked at
-LARGEST = 128  # side in pixels up to which images of one size are used as they are
-WORKING = 64  # the side that larger or mixed images are brought to
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 IGNORED = "/data/\n.growset/\n__pycache__/\n"
@@ -47,20 +43,28 @@ source_versions: {{}}
 """
 SOURCE = """\
 # The description of a source. Its name is the name of this file; recipes name it with `source: {name}`.
+# Every key is explained in Growset's docs/recipes.md.
 
-# What the folder holds. parquet: files train-*.parquet, validation-*.parquet and test-*.parquet with the Hugging Face
-# image schema. folder: train, validation (or val) and test, each with one folder of images for each class.
+# How the files lie: {kinds}.
 kind: {kind}
 
-# Where it lies, absolute or relative to this file.
+# Where they lie, absolute or relative to this file; or a URI such as s3://bucket/images.
 path: {path}
 
 # The licence of the images as their owner states it; it goes into the card of every dataset made from them.
 licence: {licence}
 """
 SIZE = """
-# Every image is brought to this side in pixels: bicubic, aspect kept, middle cut out.
+# Every image is brought to this side in pixels, the middle cut out; `fit: pad` or `fit: stretch` are other ways.
 size: {size}
+"""
+BACKGROUND = """
+# What transparent pixels show.
+background: {background}
+"""
+SPLIT = """
+# These splits are drawn from the training images, class by class; always the same ones for the same images.
+split: {split}
 """
 README = """\
 # {name}
@@ -78,20 +82,6 @@ growset ui              # the Dagster UI on http://127.0.0.1:3000
 """
 
 
-@dataclass(frozen=True)
-class SourceSketch:
-    """What a folder of images looks like: training `counts` per class, the `shape` they will be worked on in.
-
-    `size` is the side they must be brought to for that, None where they can stay as they are.
-    """
-
-    kind: str
-    class_names: tuple[str, ...]
-    counts: np.ndarray
-    shape: tuple[int, int, int]
-    size: int | None
-
-
 def create_workspace(root: Path, source: Path, *, licence: str = "unknown") -> tuple[Workspace, str, SourceSketch]:
     """Make `root` a workspace for the images in `source`; returns it, its expansion's name and what was seen.
 
@@ -100,10 +90,10 @@ def create_workspace(root: Path, source: Path, *, licence: str = "unknown") -> t
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UserError(f"{root} is not empty; give a folder that is, or that does not exist yet")
     name = name_source(source)
-    sketch = sketch_source(source)
+    sketch = sketch_source(source, name, licence)
     root.mkdir(parents=True, exist_ok=True)
     try:
-        workspace = _lay_out(root.resolve(), source.resolve(), name, sketch, licence)
+        workspace = _lay_out(root.resolve(), name, sketch)
     except BaseException:
         for child in root.iterdir():  # the folder was empty: what is in it is ours
             shutil.rmtree(child) if child.is_dir() else child.unlink()
@@ -143,35 +133,11 @@ def name_source(source: Path) -> str:
     return name or "images"
 
 
-def sketch_source(source: Path) -> SourceSketch:
-    """Look at labels and at up to PROBED images of each split. UserError where the layout is none that is read."""
-    if not source.is_dir():
-        raise UserError(f"the folder {source} does not exist; --source names a folder with train, validation and test")
-    kind = "parquet" if any(source.glob("*.parquet")) else "folder"
-    listings = {split: list_split(kind, source, split) for split in SPLITS}
-    train = listings["train"]
-    counts = np.bincount(train.labels, minlength=len(train.class_names))
-    if len(counts) < 2 or not counts.all():
-        empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
-        fault = f"class {empty[0]} has no images in train" if empty else f"train has {len(counts)} class"
-        raise UserError(f"{source}: {fault}; at least two classes with images are needed")
-    shapes = set()
-    for listing in listings.values():
-        probed = np.unique(np.linspace(0, len(listing.labels) - 1, min(PROBED, len(listing.labels))).astype(int))
-        shapes |= {image.shape for _, image in listing.load(probed, None)}
-    channels = max(shape[2] for shape in shapes)
-    sides = {side for shape in shapes for side in shape[:2]}
-    if len(shapes) == 1 and max(sides) <= LARGEST:
-        return SourceSketch(kind, train.class_names, counts, next(iter(shapes)), None)
-    size = min(WORKING, min(sides))
-    return SourceSketch(kind, train.class_names, counts, (size, size, channels), size)
-
-
-def _lay_out(root: Path, source: Path, name: str, sketch: SourceSketch, licence: str) -> Workspace:
+def _lay_out(root: Path, name: str, sketch: SourceSketch) -> Workspace:
     workspace = Workspace(root)
     for file in COPIED:
         shutil.copyfile(INSTALLATION / file, root / file)
-    for file, text in _texts(source, name, sketch, licence).items():
+    for file, text in _texts(name, sketch).items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         write_text(root / file, text)
     load_recipe(workspace.recipe_path(name))
@@ -189,9 +155,8 @@ def _lay_out(root: Path, source: Path, name: str, sketch: SourceSketch, licence:
     return workspace
 
 
-def _texts(source: Path, name: str, sketch: SourceSketch, licence: str) -> Mapping[str, str]:
+def _texts(name: str, sketch: SourceSketch) -> Mapping[str, str]:
     """Every file that is written rather than copied, by its path in the workspace."""
-    described = {"name": name, "kind": sketch.kind, "path": _quote(str(source)), "licence": _quote(licence)}
     versions = "".join(f"  {stage}: {_shipped_version(stage)}\n" for stage in STAGES)
     template = (INSTALLATION / "recipes" / f"{TEMPLATE}.yaml").read_text(encoding="utf-8")
     height, width, channels = sketch.shape
@@ -204,11 +169,27 @@ def _texts(source: Path, name: str, sketch: SourceSketch, licence: str) -> Mappi
     changes = {"source": name, **suggest_settings(sketch.counts, sketch.shape)}
     return {
         PARAMS: PARAMETERS.format(name=name, versions=versions),
-        f"sources/{name}.yaml": SOURCE.format(**described) + (SIZE.format(size=sketch.size) if sketch.size else ""),
+        f"sources/{name}.yaml": describe_source(sketch.spec),
         f"recipes/{name}.yaml": adapt_recipe(template, changes, header),
         "README.md": README.format(name=name),
         ".gitignore": IGNORED,
     }
+
+
+def describe_source(spec: SourceSpec) -> str:
+    """The text of sources/<name>.yaml."""
+    kinds = ", ".join(LAYOUTS)
+    text = SOURCE.format(
+        name=spec.name, kinds=kinds, kind=spec.kind, path=_quote(spec.path), licence=_quote(spec.licence)
+    )
+    if spec.size is not None:
+        text += SIZE.format(size=spec.size)
+    if spec.background is not None:
+        text += BACKGROUND.format(background=json.dumps(spec.background))
+    if spec.split is not None:
+        shares = ", ".join(f"{key}: {share}" for key, share in spec.split.model_dump(exclude_defaults=True).items())
+        text += SPLIT.format(split=f"{{{shares}}}")
+    return text
 
 
 def _shipped_version(stage: str) -> int:

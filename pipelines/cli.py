@@ -140,7 +140,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
     "--source",
     required=True,
     type=click.Path(path_type=Path),
-    help="Your images: train/, validation/ and test/ with a folder per class, or Parquet files of those names.",
+    help="Your images: folders of class folders, a table with files, Parquet, tar, npz, IDX, CIFAR, …",
 )
 @click.option("--licence", default="unknown", show_default=True, help="Of the images; it goes into dataset cards.")
 def init(folder: Path, source: Path, licence: str) -> None:

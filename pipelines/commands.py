@@ -36,7 +36,11 @@ def init_workspace(folder: Path, source: Path, licence: str) -> None:
     height, width, channels = seen.shape
     counts = f"{seen.counts.min()} to {seen.counts.max()} each"
     click.echo(f"{workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
-    if seen.size:
+    if seen.spec.split is not None:
+        drawn = seen.spec.split.model_dump(exclude_none=True, exclude={"seed"})
+        shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
+        click.echo(f"there are no images of their own for it, so {shares} are drawn; sources/{name}.yaml says so")
+    if seen.spec.size:
         click.echo(f"images are brought to {height} x {width}; sources/{name}.yaml says so, change `size:` as you like")
     else:
         click.echo(f"all images are {height} x {width} x {channels} and stay so")

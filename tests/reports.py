@@ -49,6 +49,7 @@ def make_facts() -> dict[str, Any]:
     counts = {"real": 25, "wanted": 50, "drawn": 100}
     return {
         "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(),
+        "conversions": {"mode P to RGB": 3, "resized (crop)": 1_200},
         "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
@@ -102,6 +103,7 @@ def make_odd_facts() -> dict[str, Any]:
     return facts | {
         "expansion": "expansion-with-a-very-long-name-of-the-kind-that-sweeps-over-settings-write-lr0.001-wd0.05",
         "evaluations": 1_234, "verdict": verdict,
+        "conversions": {"named .jpeg, but something that is called by a very long name indeed": 1_234_567},
         "mix": {"real": 1_234_567, "generated": 123_456_789, "real_weight": 123456.0, "real_share": 0.999},
         "examples": [{"name": name, "real": picture, "generated": picture} for name in ODD_CLASSES],
         "nearest": [{"picture": PICTURE | {"width": 114}, "distance": 1234.5678, "name": name,

@@ -5,32 +5,39 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from ops.datasets.pixels import PixelDataset, write_shards
-from ops.datasets.sources import SourceSpec, hash_source, load_source_spec, read_source
+from ops.datasets.pixels import write_shards
 from ops.errors import UserError
 from ops.recipe.schema import DataSettings, Recipe
 from ops.report.sheets import rows_by_class, write_sheet
+from ops.sources.reading import SourceImages, hash_source, read_source
+from ops.sources.remote import fetch_source
+from ops.sources.spec import SourceSpec, load_source_spec
 from ops.stage import StageRun
 from ops.workspace import Workspace, suggest
 
 
-def source_content(workspace: Workspace, recipe: Recipe) -> str:
-    """Content hash of the recipe's source; UserError if it is not described or not there."""
+def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
+    """The recipe's source with a local path, a remote one brought up to date; UserError if it is not described."""
     path = workspace.source_path(recipe.source)
     if not path.exists():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise UserError(f"there is no source '{recipe.source}' ({path}); {suggest(recipe.source, known)}")
-    return hash_source(load_source_spec(path))
+    return fetch_source(load_source_spec(path), workspace.root / ".growset" / "sources")
 
 
-def read_real(workspace: Workspace, recipe: Recipe) -> dict[str, PixelDataset]:
-    """The images that the recipe takes from its source, by split. Raises as `read_source`."""
-    return _read(load_source_spec(workspace.source_path(recipe.source)), recipe.data, recipe.seed)
+def source_content(workspace: Workspace, recipe: Recipe) -> str:
+    """Content hash of the recipe's source; UserError if it is not described or not there."""
+    return hash_source(describe_source(workspace, recipe))
+
+
+def read_real(workspace: Workspace, recipe: Recipe) -> SourceImages:
+    """The images that the recipe takes from its source. Raises as `read_source`."""
+    return _read(describe_source(workspace, recipe), recipe.data, recipe.seed)
 
 
 def try_source(workspace: Workspace, recipe: Recipe, content: str) -> None:
     """Raise what `read_real` would; a source of this content is read once in a process."""
-    _try(load_source_spec(workspace.source_path(recipe.source)), recipe.data, recipe.seed, content)
+    _try(describe_source(workspace, recipe), recipe.data, recipe.seed, content)
 
 
 @lru_cache(maxsize=64)
@@ -38,13 +45,14 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> None:
     _read(spec, data, seed)
 
 
-def _read(spec: SourceSpec, data: DataSettings, seed: int) -> dict[str, PixelDataset]:
+def _read(spec: SourceSpec, data: DataSettings, seed: int) -> SourceImages:
     return read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:
     """Read, convert, subset, store; `shape` in the metrics is (height, width, channels)."""
-    splits = read_real(run.workspace, run.recipe)
+    real = read_real(run.workspace, run.recipe)
+    splits = real.splits
     for name, dataset in splits.items():
         write_shards(run.out, dataset, prefix=name)
     train = splits["train"]
@@ -55,4 +63,5 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
         "classes": len(train.class_names),
         "class_names": list(train.class_names),
         "shape": list(train.images.shape[1:]),
+        "conversions": real.conversions,
     }

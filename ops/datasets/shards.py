@@ -82,13 +82,14 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
             raise DamagedData(f"{path}: cannot be read ({_first_line(error)})") from error
 
 
-def iterate_images(path: Path) -> Iterator[tuple[int, pa.BinaryArray | pa.LargeBinaryArray]]:
-    """Pairs (first row, encoded images), at most 4,096 images each. Raises as `read_columns`."""
-    _require_columns(path, IMAGE_COLUMNS[:1])
+def iterate_images(path: Path, image: str = "image") -> Iterator[tuple[int, pa.BinaryArray | pa.LargeBinaryArray]]:
+    """Pairs (first row, encoded images) of column `image`, at most 4,096 images each. Raises as `read_columns`."""
+    column = f"{image}.bytes"
+    _require_columns(path, [column])
     with open_shard(path) as file:
         begin = 0
         try:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=["image.bytes"], use_threads=False):
+            for batch in file.iter_batches(_BATCH_ROWS, columns=[column], use_threads=False):
                 payloads = batch.column(0).flatten()[0]
                 if not (pa.types.is_binary(payloads.type) or pa.types.is_large_binary(payloads.type)):
                     payloads = payloads.cast(pa.large_binary())
@@ -98,14 +99,14 @@ def iterate_images(path: Path) -> Iterator[tuple[int, pa.BinaryArray | pa.LargeB
             raise DamagedData(f"{path}, from row {begin}: cannot be read ({_first_line(error)})") from error
 
 
-def read_class_names(path: Path) -> tuple[str, ...] | None:
-    """The class names of column `label` in the Hugging Face metadata; None where there are none."""
+def read_class_names(path: Path, label: str = "label") -> tuple[str, ...] | None:
+    """The class names of the column `label` in the Hugging Face metadata; None where there are none."""
     with open_shard(path) as file:
         metadata = file.metadata.metadata or {}
     if _HF_KEY not in metadata:
         return None
     try:
-        names = json.loads(metadata[_HF_KEY])["info"]["features"]["label"]["names"]
+        names = json.loads(metadata[_HF_KEY])["info"]["features"][label]["names"]
     except (ValueError, KeyError, TypeError):
         return None
     return tuple(map(str, names))

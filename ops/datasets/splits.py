@@ -20,7 +20,7 @@ from ops.datasets.keyed import draw_words
 from ops.datasets.placement import place_units
 from ops.errors import UserError
 
-TRAIN, VALIDATION, TEST = 0, 1, 2  # the codes; positions in `ops.datasets.sources.SPLITS`
+TRAIN, VALIDATION, TEST = 0, 1, 2  # the codes; positions in `ops.sources.listing.SPLITS`
 _NAMES = ("train", "validation", "test")
 
 

@@ -46,15 +46,15 @@ def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
         raise UserError(explain(error, path)) from None
 
 
-def explain(error: ValidationError, path: Path) -> str:
-    """The first problem of a validation error as one sentence."""
+def explain(error: ValidationError, path: Path, model: type[BaseModel] = Recipe) -> str:
+    """The first problem of a validation error of `model` as one sentence."""
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a typo), so it goes first.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     place = [part for part in problem["loc"] if isinstance(part, str)]
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        valid = sorted(_fields_at(place[:-1]))
+        valid = sorted(_fields_at(place[:-1], model))
         near = difflib.get_close_matches(place[-1], valid, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"
         return f"unknown key '{key}' in {path}; {hint}"
@@ -70,9 +70,8 @@ def explain(error: ValidationError, path: Path) -> str:
     return f"'{key}' in {path}: {message[0].lower()}{message[1:]}{shown}"
 
 
-def _fields_at(place: list[str]) -> set[str]:
-    """Valid keys of the section at `place`."""
-    model: type[BaseModel] = Recipe
+def _fields_at(place: list[str], model: type[BaseModel]) -> set[str]:
+    """Valid keys of the section at `place` of a model."""
     for part in place:
         if part not in model.model_fields:
             return set(Arm.model_fields)  # below baselines: and expanded: the keys are the user's arm names
@@ -81,4 +80,6 @@ def _fields_at(place: list[str]) -> set[str]:
             model = annotation
         elif Arm in get_args(annotation):
             model = Arm if part == place[-1] else model
+        else:  # `section | None`
+            model = next((a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)), model)
     return set(model.model_fields)

@@ -59,6 +59,7 @@ def collect_facts(
         "evaluations": count_evaluations(workspace.evaluations, expansion=expansion),
         "verdict": read_json(inputs["verdict"] / "verdict.json"),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
+        "conversions": metrics["real_images"]["conversions"],
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
         "nearest": _collect_nearest(train, accepted, inputs, names),

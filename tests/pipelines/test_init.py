@@ -1,5 +1,6 @@
 """`growset init` and `growset new`: a workspace from a folder of images, in which every door works."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ops.sources.spec import load_source_spec
 from ops.workspace import Workspace
 from tests.workspaces import digit_splits, growset, run, shrink_recipe
 
@@ -74,10 +76,10 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, images: Pat
     assert [path.name for path in root.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("layout", ["nothing", "one class", "no test"])
+@pytest.mark.parametrize("layout", ["nothing", "one class"])
 def test_a_source_that_cannot_be_used_leaves_no_half_workspace(tmp_path: Path, layout: str) -> None:
     source = tmp_path / "images"
-    for split in ("train", "validation", *(() if layout == "no test" else ("test",))):
+    for split in ("train", "validation", "test"):
         for name in ("a", "b")[: 1 if layout == "one class" else 2]:
             folder = source / split / name
             folder.mkdir(parents=True)
@@ -88,6 +90,24 @@ def test_a_source_that_cannot_be_used_leaves_no_half_workspace(tmp_path: Path, l
     assert len(result.output.strip().splitlines()) == 1
     assert str(source) in result.output
     assert not (tmp_path / "work").exists()
+
+
+def test_splits_are_drawn_where_there_are_none_and_transparency_gets_a_background(tmp_path: Path) -> None:
+    source = tmp_path / "Pressed leaves"
+    for number, name in enumerate(("oak", "ash")):
+        (source / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = np.random.default_rng([number, i]).integers(0, 256, (20, 30 + i, 4), np.uint8)
+            Image.fromarray(pixels).save(source / name / f"{i}.png")
+    result = growset(tmp_path, "init", str(tmp_path / "work"), "--source", str(source))
+    assert result.exit_code == 0, result.output
+    assert "15 % for validation and 25 % for test are drawn; sources/pressed-leaves.yaml says so" in result.output
+    spec = load_source_spec(tmp_path / "work" / "sources" / "pressed-leaves.yaml")
+    assert (spec.kind, spec.size, spec.background) == ("folder", 20, "white")
+    assert spec.split is not None and (spec.split.validation, spec.split.test) == (0.15, 0.25)
+    assert growset(tmp_path / "work", "check").exit_code == 0
+    plan = json.loads(growset(tmp_path / "work", "plan", "pressed-leaves", "--json").stdout)
+    assert plan["images"] == {"train": 24, "validation": 6, "test": 10}
 
 
 def test_without_a_name_in_git_it_still_works(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from ops.datasets.pixels import read_split
-from ops.datasets.sources import load_source_spec, read_source
 from ops.errors import DamagedData, UserError
+from ops.sources.reading import read_source
+from ops.sources.spec import load_source_spec
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "examples" / "fashion-mnist"
@@ -80,7 +81,7 @@ def test_the_counts_the_classes_and_no_image_twice(build: ModuleType) -> None:
 def test_the_shipped_source_names_it() -> None:
     spec = load_source_spec(ROOT / "sources" / "fashion-mnist.yaml")
     assert spec.licence == "MIT"
-    splits = read_source(spec, classes=["Bag", "Coat"], per_class=25)
+    splits = read_source(spec, classes=["Bag", "Coat"], per_class=25).splits
     assert {split: len(dataset) for split, dataset in splits.items()} == {
         "train": 50, "validation": 50, "test": 2_000,
     }  # fmt: skip

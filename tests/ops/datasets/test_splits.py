@@ -10,9 +10,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ops.datasets.pixels import content_ids
-from ops.datasets.sources import SPLITS
 from ops.datasets.splits import TEST, TRAIN, VALIDATION, assign_splits, count_targets
 from ops.errors import UserError
+from ops.sources.listing import SPLITS
 
 DIGITS = load_digits()
 LABELS = DIGITS.target.astype(np.int64)

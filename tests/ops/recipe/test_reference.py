@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.recipe.loading import load_recipe
-from ops.recipe.reference import render
+from ops.recipe.reference import render, render_sources
 from ops.recipe.schema import Recipe
 
 ROOT = Path(__file__).parents[3]
@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[3]
 def test_the_committed_page_is_what_the_schema_gives() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     assert page == render(), "run: python -m ops.recipe.reference"
+    sources = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    assert sources == render_sources(), "run: python -m ops.recipe.reference"
 
 
 def test_every_section_and_every_key_of_the_demo_is_on_it_with_a_meaning() -> None:

@@ -128,15 +128,17 @@ def test_an_alias_follows_its_arm_and_says_whose_it_is(page: str) -> None:
 
 
 def test_what_is_not_there_is_said() -> None:
-    facts = make_facts() | {"seconds": {}, "nearest": [], "losses": {"every": 0, "loss": []}}
+    facts = make_facts() | {"conversions": {}, "seconds": {}, "nearest": [], "losses": {"every": 0, "loss": []}}
     facts["verdict"]["smallest_detectable_effect"] = None
     facts["verdict"]["decision"] = "no evidence"
     page = render_page(facts)
     assert "cannot be said" in page and "No evidence</p>" in page
     assert "Time per stage" not in page and "Too few steps" in page and "No generated image was accepted" in page
+    assert "What was done to the source" not in page
 
 
 def test_counts_and_shortfall_are_shown(page: str) -> None:
+    assert "<dt>resized (crop)</dt><dd>1,200</dd>" in page
     assert "<dt>test evaluations of this expansion so far</dt><dd>3</dd>" in page
     assert "3 of 100 planned images are missing" in page
     assert page.count('<title id="training-') == 3
@@ -195,7 +197,8 @@ def workspace(tmp_path: Path) -> Workspace:
         arms = {entry["arm"]: {"losses": entry["losses"]} for entry in facts["trainings"] if entry["kind"] == kind}
         write_json(folder[f"{kind}_classifiers"] / "results.json", {"arms": arms, "steps": 60})
     metrics = {
-        "real_images": {"class_names": CLASSES, "train": 4, "validation": 4, "test": 4},
+        "real_images": {"class_names": CLASSES, "train": 4, "validation": 4, "test": 4,
+                        "conversions": facts["conversions"]},
         "mixed_dataset": facts["mix"], "scorer": facts["scorer"], "generator": facts["generator"],
         "accepted_images": {"generated": 8, "accepted": 3, "rejected_wrong_label": 5, "rejected_surplus": 0},
     }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,27 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ops.datasets.listings import convert_image
 from ops.datasets.pixels import PixelDataset, build_rows, content_ids, write_shards
 from ops.datasets.shards import build_schema
-from ops.datasets.sources import SourceSpec, hash_source, read_source
 from ops.errors import DamagedData, UserError
+from ops.sources.conversion import Converter
+from ops.sources.reading import hash_source
+from ops.sources.reading import read_source as read_all
+from ops.sources.spec import SourceSpec
 
 CLASSES = ("ant", "bee", "cat")
+
+
+def make_spec(kind: str, root: Path, **keys: object) -> SourceSpec:
+    return SourceSpec.model_validate({"name": "insects", "kind": kind, "path": str(root), "licence": "CC0", **keys})
+
+
+def read_source(spec: SourceSpec, **options: object) -> dict[str, PixelDataset]:
+    return read_all(spec, **options).splits  # type: ignore[arg-type]
+
+
+def convert(image: Image.Image, size: int) -> np.ndarray:
+    return Converter(make_spec("folder", Path("x"), size=size)).convert_file(encode(image, "PNG"), "x.png")
 
 
 def draw_image(seed: int, mode: str = "RGB", size: tuple[int, int] = (9, 7)) -> Image.Image:
@@ -35,7 +48,7 @@ def make_folder(root: Path, per_class: int = 4) -> SourceSpec:
             folder.mkdir(parents=True)
             for i in range(per_class):
                 draw_image(1_000 * s + 100 * c + i).save(folder / f"{i:03d}.png")
-    return SourceSpec("insects", "folder", root, "CC0")
+    return make_spec("folder", root, name="insects")
 
 
 def make_parquet(root: Path, per_class: int = 4, names: tuple[str, ...] = CLASSES) -> SourceSpec:
@@ -44,7 +57,7 @@ def make_parquet(root: Path, per_class: int = 4, names: tuple[str, ...] = CLASSE
         labels = np.tile(np.arange(len(names)), per_class)
         dataset = PixelDataset(images, build_rows(labels, content_ids(images), split=split), names)
         write_shards(root, dataset, prefix=split, shard_bytes=images.nbytes // 2)
-    return SourceSpec("insects", "parquet", root, "CC0")
+    return make_spec("parquet", root, name="insects")
 
 
 def write_foreign(path: Path, payloads: list[bytes | None], labels: list[int | None]) -> None:
@@ -86,7 +99,7 @@ def test_parquet_of_other_tools_with_other_formats(tmp_path: Path) -> None:
         images = [draw_image(10 * s + i) for i in range(4)]
         payloads = [encode(images[0], "PNG"), encode(images[1], "BMP"), encode(images[2], "JPEG")]
         write_foreign(tmp_path / f"{split}-0.parquet", [*payloads, encode(images[3], "WEBP")], [0, 1, 2, 0])
-    train = read_source(SourceSpec("foreign", "parquet", tmp_path, "CC0"))["train"]
+    train = read_source(make_spec("parquet", tmp_path, name="foreign"))["train"]
     np.testing.assert_array_equal(train.images[:2], np.stack([np.asarray(image) for image in images[:2]]))
     jpeg = np.asarray(Image.open(io.BytesIO(encode(images[2], "JPEG"))))
     np.testing.assert_array_equal(train.images[2], jpeg)
@@ -149,15 +162,15 @@ def test_a_size_brings_mixed_images_together(tmp_path: Path) -> None:
     make_folder(tmp_path)
     grey = draw_image(5, "L", (30, 20))
     grey.save(tmp_path / "train" / "ant" / "000.png")
-    splits = read_source(SourceSpec("insects", "folder", tmp_path, "CC0", 6))
+    splits = read_source(make_spec("folder", tmp_path, name="insects", size=6))
     assert {dataset.images.shape for dataset in splits.values()} == {(12, 6, 6, 3)}
-    np.testing.assert_array_equal(splits["train"].images[0], np.repeat(convert_image(grey, 6), 3, axis=2))
+    np.testing.assert_array_equal(splits["train"].images[0], np.repeat(convert(grey, 6), 3, axis=2))
 
 
 def test_a_size_works_on_stored_parquet(tmp_path: Path) -> None:
     spec = make_parquet(tmp_path)
-    small = read_source(SourceSpec(spec.name, spec.kind, tmp_path, "CC0", 4))["test"]
-    reference = [convert_image(Image.fromarray(image), 4) for image in read_source(spec)["test"].images]
+    small = read_source(spec.model_copy(update={"size": 4}))["test"]
+    reference = [convert(Image.fromarray(image), 4) for image in read_source(spec)["test"].images]
     np.testing.assert_array_equal(small.images, np.stack(reference))
 
 
@@ -187,9 +200,9 @@ def test_the_hash_follows_content_but_not_the_place(tmp_path: Path, make: object
 
 def test_the_hash_follows_the_size_that_images_are_brought_to(tmp_path: Path) -> None:
     spec = make_folder(tmp_path)
-    hashes = {hash_source(replace(spec, size=size)) for size in (None, 4, 5)}
+    hashes = {hash_source(spec.model_copy(update={"size": size})) for size in (None, 4, 5)}
     assert len(hashes) == 3
-    assert hash_source(replace(spec, licence="MIT")) in hashes
+    assert hash_source(spec.model_copy(update={"licence": "MIT"})) in hashes
 
 
 def test_the_hash_follows_names(tmp_path: Path) -> None:
@@ -220,8 +233,8 @@ def test_mistakes_in_a_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
     fail({"test/bee/zz.png": grey}, differ.format("7x9 grey"))
     fail({"train/dog": None}, "source insects: class dog has no images in train")
     fail({"test/dog/1.png": small}, "source insects: class dog of test is not a class of train")
-    fail({"validation/ant/1.png": small}, "has both validation and val; expected one, with a folder for")
-    fail({"train/ant/1.gif": grey}, "1.gif has a format that is not read; allowed: .png, .jpg, .jpeg, .bmp")
+    fail({"validation/ant/1.png": small}, "has both val and validation; expected one of the two")
+    fail({"train/ant/1.gif": grey}, "1.gif has a format that is not read; allowed: .png, .jpg, .jpeg, .webp")
     fail({"train/ant/more.png": None}, "more.png is a folder in a class folder; images lie directly in their")
     fail({}, "source insects: unknown class catt; nearest: cat", classes=["ant", "catt"])
     fail({}, "source insects: class ant is given 2 times; allowed: once", classes=["ant", "ant"])
@@ -230,17 +243,24 @@ def test_mistakes_in_a_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_missing_folders_and_splits_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere does not exist; expected train, validation and test in it"):
-        read_source(SourceSpec("x", "folder", tmp_path / "nowhere", "CC0"))
+    with pytest.raises(
+        UserError, match="nowhere does not exist; expected a folder of class folders, or train, val and test"
+    ):
+        read_source(make_spec("folder", tmp_path / "nowhere", name="x"))
     for name in ("train", "test"):
         (tmp_path / name).mkdir()
-    with pytest.raises(UserError, match="has no folder validation or val; expected one, with a folder for"):
-        read_source(SourceSpec("x", "folder", tmp_path, "CC0"))
-    with pytest.raises(UserError, match=r"has no file train-\*.parquet; expected one or more for each split"):
-        hash_source(SourceSpec("x", "parquet", tmp_path, "CC0"))
-    (tmp_path / "val").mkdir()
-    with pytest.raises(UserError, match="source x: 0 classes are too few; at least 2 are needed"):
-        read_source(SourceSpec("x", "folder", tmp_path, "CC0"))
+    with pytest.raises(UserError, match="has no class folders with images; expected them directly in it or in train"):
+        read_source(make_spec("folder", tmp_path, name="x"))
+    with pytest.raises(
+        UserError, match=r"has no file train-\*.parquet; expected one or more, there, in data/ or in one folder"
+    ):
+        hash_source(make_spec("parquet", tmp_path, name="x"))
+    for split in ("train", "test"):
+        for name in CLASSES:
+            (tmp_path / split / name).mkdir()
+            draw_image(len(name)).save(tmp_path / split / name / "a.png")
+    with pytest.raises(UserError, match="source x: it has no validation images; draw them from train with `split: {v"):
+        read_source(make_spec("folder", tmp_path, name="x"))
 
 
 def test_a_split_without_images_is_told(tmp_path: Path) -> None:
@@ -255,12 +275,12 @@ def test_mistakes_in_parquet_are_told(tmp_path: Path) -> None:
     spec = make_parquet(tmp_path)
     path = sorted(tmp_path.glob("train-*"))[0]
     table = pq.read_table(path)
-    text = table.set_column(1, "label", table["label"].cast(pa.string()))
+    float_ = table.set_column(1, "label", table["label"].cast(pa.float64()))
     cases = [
-        (table.replace_schema_metadata(), r"has no class names \(ClassLabel\) for label in its Hugging Face"),
+        (table.replace_schema_metadata(), "has other class names than the first file of the source"),
         (table.drop(["label"]), "has no column label; it has image.bytes, image.path, split"),
         (table.rename_columns({"image": "img"}), "has no column image.bytes; it has img.bytes, img.path"),
-        (text, "label is of type string; allowed: integers, named in the metadata"),
+        (float_, "label is of type double; allowed: whole numbers or texts"),
     ]
     for changed, message in cases:
         pq.write_table(changed, path)
@@ -268,13 +288,13 @@ def test_mistakes_in_parquet_are_told(tmp_path: Path) -> None:
             read_source(spec)
     make_parquet(tmp_path / "other", names=("ant", "bee", "dog"))
     path.write_bytes((tmp_path / "other" / path.name).read_bytes())
-    with pytest.raises(UserError, match="has other class names than the first file of its split"):
+    with pytest.raises(UserError, match="has other class names than the first file of the source"):
         read_source(spec)
 
 
 def test_damage_names_file_and_row(tmp_path: Path) -> None:
     sound = encode(draw_image(0), "PNG")
-    spec = SourceSpec("x", "parquet", tmp_path, "CC0")
+    spec = make_spec("parquet", tmp_path, name="x")
     path = tmp_path / "train-a.parquet"
     for split in ("validation", "test"):
         write_foreign(tmp_path / f"{split}-a.parquet", [sound] * 3, [0, 1, 2])
@@ -284,7 +304,7 @@ def test_damage_names_file_and_row(tmp_path: Path) -> None:
         ([sound, sound[:-20], sound], [0, 1, 2], "row 1: not a readable image .*cut off"),
         ([sound] * 3, [0, 1, -1], "row 2: label -1 is not in 0 to 2"),
         ([sound] * 3, [0, 3, 1], "row 1: label 3 is not in 0 to 2"),
-        ([sound] * 3, [0, None, 1], "row 1: label None is not in 0 to 2"),
+        ([sound] * 3, [0, None, 1], "row 1: there is no label"),
     ]
     for payloads, labels, message in cases:
         write_foreign(path, payloads, labels)

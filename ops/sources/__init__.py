@@ -1,0 +1,1 @@
+"""Labelled images as users have them: descriptions, layouts, conversion, splits."""

@@ -1,0 +1,29 @@
+"""The layouts of sources, by the `kind:` of the description. A new one is one file and one line here."""
+
+from ops.sources.layouts import (
+    cifar,
+    dataset_zip,
+    folder,
+    gtsrb,
+    idx,
+    metadata,
+    npz,
+    parquet,
+    tiny_imagenet,
+    webdataset,
+)
+from ops.sources.listing import Layout
+
+# In the order in which `growset init` tries them: the special before the general.
+LAYOUTS: dict[str, Layout] = {
+    "tiny-imagenet": tiny_imagenet.LAYOUT,
+    "gtsrb": gtsrb.LAYOUT,
+    "cifar": cifar.LAYOUT,
+    "idx": idx.LAYOUT,
+    "npz": npz.LAYOUT,
+    "zip": dataset_zip.LAYOUT,
+    "webdataset": webdataset.LAYOUT,
+    "metadata": metadata.LAYOUT,
+    "parquet": parquet.LAYOUT,
+    "folder": folder.LAYOUT,
+}

@@ -1,0 +1,138 @@
+"""Image arrays in files that start with their own shape: the `.npy` members of an npz, and IDX.
+
+They are read in chunks, so that a million images never lie in memory twice, and a shape that promises more than
+the file holds is noticed before anything of that size is made. It does not know which array is what.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from ops.errors import DamagedData, UserError
+from ops.sources.archives import open_zip
+from ops.sources.listing import PIECE
+
+HEADER = 4_096  # bytes that the header of an .npy may take
+MOST = 2**36  # bytes of one array
+_BROKEN = (EOFError, OSError, ValueError, zlib.error, struct.error, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """An array in a file: `member` names it inside an npz and is empty for IDX."""
+
+    path: Path
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.member.removesuffix('.npy')}" if self.member else str(self.path)
+
+
+def list_arrays(path: Path) -> list[str]:
+    """Names of the arrays in an npz."""
+    with open_zip(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+def read_array(file: ArrayFile) -> np.ndarray:
+    """A whole array of labels or names. UserError for one that holds Python objects, DamagedData if it is not sound."""
+    with _open(file) as stream:
+        shape, dtype = _read_header(stream, file)
+        return _read_rows(stream, shape, dtype, file)
+
+
+def read_shape(file: ArrayFile) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type, from the header alone."""
+    with _open(file) as stream:
+        return _read_header(stream, file)
+
+
+def iterate_images(file: ArrayFile) -> Iterator[np.ndarray]:
+    """Chunks uint8 [n, H, W, C] of an array [n, H, W] or [n, H, W, 1 or 3], or [n, 1 or 3, H, W], channels first."""
+    with _open(file) as stream:
+        shape, dtype = _read_header(stream, file)
+        check_images(file, shape, dtype)
+        for begin in range(0, shape[0], PIECE):
+            chunk = _read_rows(stream, (min(PIECE, shape[0] - begin), *shape[1:]), dtype, file)
+            if chunk.ndim == 3:
+                chunk = chunk[..., np.newaxis]
+            yield chunk if chunk.shape[3] in (1, 3) else np.ascontiguousarray(chunk.transpose(0, 2, 3, 1))
+        if stream.read(1):
+            raise DamagedData(f"{file}: it holds more bytes than its shape {list(shape)} needs")
+
+
+def check_images(file: ArrayFile, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """UserError for an array that is no images."""
+    layered = len(shape) == 4 and (shape[3] in (1, 3) or shape[1] in (1, 3))
+    if dtype != np.uint8 or not (len(shape) == 3 or layered) or 0 in shape[1:]:
+        raise UserError(f"{file}: the images are {dtype} {list(shape)}; allowed: uint8 [n, H, W] or [n, H, W, 1 or 3]")
+
+
+@contextmanager
+def _open(file: ArrayFile) -> Iterator[IO[bytes]]:
+    try:
+        if file.member:
+            with open_zip(file.path) as archive, archive.open(file.member) as member:
+                yield member
+        elif file.path.suffix == ".gz":
+            with gzip.open(file.path) as unpacked:
+                yield cast(IO[bytes], unpacked)
+        else:
+            with file.path.open("rb") as stream:
+                yield stream
+    except _BROKEN as error:
+        raise DamagedData(f"{file}: cannot be read ({error})") from error
+
+
+def _read_header(stream: IO[bytes], file: ArrayFile) -> tuple[tuple[int, ...], np.dtype]:
+    return _read_npy_header(stream, file) if file.member else _read_idx_header(stream, file)
+
+
+def _read_npy_header(stream: IO[bytes], file: ArrayFile) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream, max_header_size=HEADER)
+    if dtype.hasobject:
+        raise UserError(f"{file}: it holds pickled Python objects, which can run code; allowed: numbers and texts")
+    if fortran and len(shape) > 1:
+        raise UserError(f"{file}: it is stored in Fortran order; allowed: C order, as numpy writes by default")
+    _check_extent(file, shape, dtype)
+    return shape, dtype
+
+
+def _read_idx_header(stream: IO[bytes], file: ArrayFile) -> tuple[tuple[int, ...], np.dtype]:
+    zeros, kind, dimensions = struct.unpack(">HBB", stream.read(4))
+    if zeros or kind != 8 or not 0 < dimensions <= 4:
+        raise DamagedData(f"{file}: not an IDX file of unsigned bytes")
+    shape = struct.unpack(f">{dimensions}I", stream.read(4 * dimensions))
+    _check_extent(file, shape, np.dtype(np.uint8))
+    return shape, np.dtype(np.uint8)
+
+
+def _check_extent(file: ArrayFile, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    extent = math.prod(shape) * dtype.itemsize
+    if extent > MOST:
+        raise UserError(f"{file}: its shape {list(shape)} is {extent:,} bytes; allowed: {MOST:,}")
+
+
+def _read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, file: ArrayFile) -> np.ndarray:
+    """Exactly the rows of `shape`; memory grows with what the file gives, not with what its header promises."""
+    extent, content = math.prod(shape) * dtype.itemsize, bytearray()
+    while len(content) < extent:
+        part = stream.read(min(2**24, extent - len(content)))
+        if not part:
+            raise DamagedData(f"{file}: it is cut off")
+        content += part
+    rows: np.ndarray = np.frombuffer(content, dtype).reshape(shape)
+    return rows

@@ -1,0 +1,86 @@
+"""Folders of class folders: `<class>/*`, or `train|val|test/<class>/*`."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ops.errors import UserError
+from ops.sources.conversion import SUFFIXES
+from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, find_split, read_files, require_path
+from ops.sources.spec import SourceSpec
+
+
+def recognise(root: Path) -> bool:
+    """Whether there are folders with images two levels below a folder, or three where these are splits."""
+    return root.is_dir() and any(_list_visible(folder) for _, folder in _find_class_folders(root))
+
+
+def list_files(spec: SourceSpec) -> list[Path]:
+    return [path for classes in _find_images(spec).values() for paths in classes.values() for path in paths]
+
+
+def list_splits(spec: SourceSpec) -> dict[str, Listing]:
+    return {split: _list_split(classes) for split, classes in _find_images(spec).items()}
+
+
+def find_split_folders(root: Path) -> dict[str, Path]:
+    """The folder of each split that is there; UserError where two are of one split."""
+    found: dict[str, Path] = {}
+    for folder in _list_visible(root):
+        split = find_split(folder.name) if folder.is_dir() else None
+        if split in found:
+            raise UserError(f"{root} has both {found[split].name} and {folder.name}; expected one of the two")
+        if split is not None:
+            found[split] = folder
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def _find_class_folders(root: Path) -> list[tuple[str, Path]]:
+    splits = find_split_folders(root) or {"train": root}
+    return [(split, child) for split, folder in splits.items() for child in _list_visible(folder) if child.is_dir()]
+
+
+def _find_images(spec: SourceSpec) -> dict[str, dict[str, list[Path]]]:
+    """By split and class name, in the canonical Unicode form, the image files; all sorted by name."""
+    root = require_path(spec, "a folder of class folders, or train, val and test with class folders in each")
+    if not root.is_dir():
+        raise UserError(f"{root} is a file; expected a folder of class folders")
+    found: dict[str, dict[str, list[Path]]] = {split: {} for split in find_split_folders(root) or ("train",)}
+    for split, folder in _find_class_folders(root):
+        name = unicodedata.normalize("NFC", folder.name)
+        if name in found[split]:
+            raise UserError(f"{folder.parent} has two folders {name!r} in different Unicode forms; merge them")
+        found[split][name] = [path for path in _list_visible(folder) if _is_image(path)]
+    if not any(any(classes.values()) for classes in found.values()):
+        expected = ", ".join(
+            names[-1] if len(names) < 2 else f"{names[0]} (or {names[1]})" for names in ALIASES.values()
+        )
+        raise UserError(f"{root} has no class folders with images; expected them directly in it or in {expected}")
+    return found
+
+
+def _list_split(classes: dict[str, list[Path]]) -> Listing:
+    files = [path for paths in classes.values() for path in paths]
+    labels = np.repeat(np.arange(len(classes)), [len(paths) for paths in classes.values()])
+    return Listing(tuple(classes), labels.astype(np.int64), lambda indices: read_files(files, indices))
+
+
+def _list_visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _is_image(path: Path) -> bool:
+    """False for what is no image; UserError for what seems to be one and would be lost without a word."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        raise UserError(f"{path} is a folder in a class folder; images lie directly in their class folder")
+    if suffix not in SUFFIXES and suffix in Image.registered_extensions():
+        raise UserError(f"{path} has a format that is not read; allowed: {', '.join(SUFFIXES)}")
+    return suffix in SUFFIXES
+
+
+LAYOUT = Layout(recognise, list_files, list_splits)

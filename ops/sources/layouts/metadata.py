@@ -1,0 +1,115 @@
+"""Images with a table beside them: `metadata.csv`, `.jsonl` or `.parquet` with `file_name` and a label.
+
+One table at the top, perhaps with a column `split`, or one in each of the folders train, val and test, as Hugging
+Face's image folders have it.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ops.errors import DamagedData, UserError
+from ops.sources.layouts.folder import find_split_folders
+from ops.sources.listing import SPLITS, Layout, Listing, find_split, name_labels, read_files, require_path
+from ops.sources.spec import SourceSpec
+
+TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+FILE = "file_name"
+
+
+def recognise(root: Path) -> bool:
+    return root.is_dir() and any((folder / name).is_file() for folder in (root, *root.iterdir()) for name in TABLES)
+
+
+def list_files(spec: SourceSpec) -> list[Path]:
+    tables = _find_tables(spec)
+    rows = {split: _read_rows(table, spec) for split, table in tables.items()}
+    images = {
+        table.parent / name for table, frame in zip(tables.values(), rows.values(), strict=True) for name in frame[FILE]
+    }
+    for path in sorted(images):
+        if not path.is_file():
+            raise DamagedData(f"{path} does not exist, but the metadata names it")
+    return [*tables.values(), *sorted(images)]
+
+
+def list_splits(spec: SourceSpec) -> dict[str, Listing]:
+    tables = _find_tables(spec)
+    frames = {
+        split: _read_rows(table, spec).with_columns(_folder=pl.lit(str(table.parent)))
+        for split, table in tables.items()
+    }
+    if list(frames) == ["train"] and "split" in frames["train"].columns:
+        frames = _divide(frames["train"], tables["train"])
+    columns = {split: frame[spec.label].to_numpy() for split, frame in frames.items()}
+    columns = {split: column.astype(str) if column.dtype == object else column for split, column in columns.items()}
+
+    def name(split: str, row: int) -> str:
+        return f"{Path(frames[split]['_folder'][row]) / frames[split][FILE][row]}"
+
+    names, labels = name_labels(columns, spec, name)
+    return {split: _list_frame(frame, names, labels[split], spec) for split, frame in frames.items()}
+
+
+def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray, spec: SourceSpec) -> Listing:
+    files = [Path(folder) / name for folder, name in frame.select("_folder", FILE).iter_rows()]
+    groups = None if spec.group is None else frame[spec.group].cast(pl.String).fill_null("").to_numpy().astype(str)
+    return Listing(names, labels, lambda indices: read_files(files, indices), groups)
+
+
+def _find_tables(spec: SourceSpec) -> dict[str, Path]:
+    """The table of each split; one at the top counts as train's."""
+    root = require_path(spec, "a folder with metadata.csv, .jsonl or .parquet in it")
+    folders = {"train": root} if any((root / name).is_file() for name in TABLES) else find_split_folders(root)
+    found = {}
+    for split, folder in folders.items():
+        there = [folder / name for name in TABLES if (folder / name).is_file()]
+        if len(there) != 1:
+            fault = f"both {there[0].name} and {there[1].name}" if there else f"none of {', '.join(TABLES)}"
+            raise UserError(f"{folder} has {fault}; expected one")
+        found[split] = there[0]
+    if not found:
+        raise UserError(f"{root} has none of {', '.join(TABLES)}, nor folders train, val and test that do")
+    return found
+
+
+def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
+    try:
+        content = io.BytesIO(table.read_bytes())  # a path would be taken for a pattern
+        if table.suffix == ".csv":
+            frame = pl.read_csv(content, infer_schema_length=None)
+        elif table.suffix == ".jsonl":
+            frame = pl.read_ndjson(content, infer_schema_length=None)
+        else:
+            frame = pl.read_parquet(content)
+    except pl.exceptions.PolarsError as error:
+        raise DamagedData(f"{table}: cannot be read ({str(error).splitlines()[0]})") from error
+    for column in filter(None, (FILE, spec.label, spec.group)):
+        if column not in frame.columns:
+            raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
+        if column != spec.group and frame[column].null_count():
+            raise DamagedData(f"{table}, row {frame[column].is_null().arg_max()}: there is no {column}")
+    for row, name in enumerate(frame[FILE]):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{table}, row {row}: {name!r} leads out of the folder; allowed: names below it")
+    return frame
+
+
+def _divide(frame: pl.DataFrame, table: Path) -> dict[str, pl.DataFrame]:
+    """By the column `split`."""
+    wanted = {value: find_split(str(value)) for value in frame["split"].unique().to_list()}
+    for value, split in wanted.items():
+        if split is None:
+            raise UserError(f"{table}: the column split holds {value!r}; allowed: train, validation (or val), test")
+    return {
+        split: part
+        for split in SPLITS
+        if (part := frame.filter(pl.col("split").is_in([v for v, s in wanted.items() if s == split]))).height
+    }
+
+
+LAYOUT = Layout(recognise, list_files, list_splits)

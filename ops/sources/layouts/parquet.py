@@ -1,0 +1,105 @@
+"""Parquet files with a Hugging Face image column: `train-*.parquet` and on, in the folder, `data/` or `<config>/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ops.datasets.shards import find_shards, iterate_images, list_columns, read_class_names, read_columns
+from ops.errors import DamagedData, UserError
+from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, Piece, name_labels, require_path
+from ops.sources.spec import SourceSpec
+
+
+def recognise(root: Path) -> bool:
+    return root.is_dir() and any(_find_shards(root, split) for split in SPLITS)
+
+
+def list_files(spec: SourceSpec) -> list[Path]:
+    return [path for paths in _find_splits(spec).values() for path in paths]
+
+
+def list_splits(spec: SourceSpec) -> dict[str, Listing]:
+    splits = _find_splits(spec)
+    stored = next((names for path in splits["train"] if (names := read_class_names(path, spec.label))), None)
+    parts = {split: [_read_labels(path, spec, stored) for path in paths] for split, paths in splits.items()}
+    columns = {split: np.concatenate([labels for labels, _ in read]) for split, read in parts.items()}
+    starts = {split: np.cumsum([0, *(len(labels) for labels, _ in read)]) for split, read in parts.items()}
+
+    def name(split: str, row: int) -> str:
+        file = int(np.searchsorted(starts[split], row, "right")) - 1
+        return f"{splits[split][file]}, row {row - starts[split][file]}"
+
+    names, labels = name_labels(columns, spec, name, stored)
+    return {
+        split: Listing(
+            names,
+            labels[split],
+            lambda indices, split=split: _load(splits[split], starts[split], indices, spec.image),  # type: ignore[misc]
+            np.concatenate([groups for _, groups in parts[split]]) if spec.group else None,
+        )
+        for split in splits
+    }
+
+
+def _find_splits(spec: SourceSpec) -> dict[str, list[Path]]:
+    root = require_path(spec, "a folder with files such as train-00000-of-00001.parquet")
+    found = {split: paths for split in SPLITS if (paths := _find_shards(root, split))}
+    if "train" not in found:
+        raise UserError(f"{root} has no file train-*.parquet; expected one or more, there, in data/ or in one folder")
+    for paths in found.values():
+        for folder in {path.parent for path in paths}:
+            find_shards(folder, paths[0].name.split("-")[0])  # raises where a numbered set is not complete
+    return found
+
+
+def _find_shards(root: Path, split: str) -> list[Path]:
+    """`train-*.parquet` or `train/*.parquet`, as the hub converts them; the first folder that has some."""
+    if not root.is_dir():
+        return []
+    folders = [root, root / "data", *sorted(path for path in root.iterdir() if path.is_dir())]
+    for folder in folders:
+        for alias in ALIASES[split]:
+            found = sorted([*folder.glob(f"{alias}-*.parquet"), *folder.glob(f"{alias}.parquet")])
+            if found or (found := sorted((folder / alias).glob("*.parquet"))):
+                return found
+    return []
+
+
+def _read_labels(path: Path, spec: SourceSpec, stored: tuple[str, ...] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Stored labels, and groups (empty where the source has none)."""
+    there = list_columns(path)
+    for column in filter(None, (f"{spec.image}.bytes", spec.label, spec.group)):
+        if column not in there:
+            raise UserError(f"{path} has no column {column}; it has {', '.join(there)}")
+    if stored and read_class_names(path, spec.label) != stored:
+        raise UserError(f"{path} has other class names than the first file of the source")
+    table = read_columns(path, [spec.label, *filter(None, [spec.group])])
+    column = table.column(spec.label)
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if not text and not pa.types.is_integer(column.type):
+        raise UserError(f"{path}: {spec.label} is of type {column.type}; allowed: whole numbers or texts")
+    if column.null_count:
+        row = column.is_null().to_numpy().argmax()
+        raise DamagedData(f"{path}, row {row}: there is no {spec.label}")
+    labels = np.array(column.to_pylist(), str) if text else column.to_numpy()
+    groups = np.array([str(v) for v in table.column(spec.group).to_pylist()] if spec.group else [], str)
+    return labels, groups
+
+
+def _load(files: list[Path], starts: np.ndarray, indices: np.ndarray, image: str) -> Iterator[Piece]:
+    for path, begin, end in zip(files, starts, starts[1:], strict=False):
+        rows = indices[np.searchsorted(indices, begin) : np.searchsorted(indices, end)] - begin
+        if len(rows) == 0:
+            continue
+        for first, payloads in iterate_images(path, image):
+            inside = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(payloads))]
+            if len(inside):
+                content = payloads if len(inside) == len(payloads) else payloads.take(pa.array(inside - first))
+                yield Piece(content, lambda i, p=path, r=inside: f"{p}, row {r[i]}")  # type: ignore[misc]
+
+
+LAYOUT = Layout(recognise, list_files, list_splits)

@@ -1,0 +1,147 @@
+"""WebDataset: tar archives whose members `<key>.png` and `<key>.cls` (or `<key>.json`) belong together.
+
+`train-000000.tar` and so on, or `train/*.tar`; archives of no split are all train. A label in `.cls` is a number
+or a text, in `.json` the value of the key `label:`. Names come from `classnames.txt` beside the archives.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ops.errors import DamagedData, UserError
+from ops.sources.archives import Member, list_tar, read_members
+from ops.sources.conversion import SUFFIXES
+from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, Piece, name_labels, require_path
+from ops.sources.spec import SourceSpec
+
+NAMES = ("classnames.txt", "classes.txt")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One key of an archive: where its image lies, and what its other members say."""
+
+    archive: Path
+    image: Member
+    label: str | int
+    group: str
+
+
+def recognise(root: Path) -> bool:
+    return root.suffix == ".tar" or (root.is_dir() and any(_find_archives(root).values()))
+
+
+def list_files(spec: SourceSpec) -> list[Path]:
+    root = require_path(spec, "tar archives such as train-000000.tar")
+    archives = [path for paths in _find_archives(root).values() for path in paths]
+    if not archives:
+        raise UserError(f"{root} has no .tar archives; expected files such as train-000000.tar")
+    return [*archives, *filter(None, [_find_names(root)])]
+
+
+def list_splits(spec: SourceSpec) -> dict[str, Listing]:
+    list_files(spec)
+    samples = {
+        split: [sample for path in paths for sample in _read_samples(path, spec)]
+        for split, paths in _find_archives(spec.root).items()
+    }
+    columns = {split: _column([sample.label for sample in found]) for split, found in samples.items()}
+    path = _find_names(spec.root)
+    names = path.read_text(encoding="utf-8").splitlines() if path else None
+
+    def name(split: str, row: int) -> str:
+        return f"{samples[split][row].archive}, {samples[split][row].image.name}"
+
+    class_names, labels = name_labels(columns, spec, name, names)
+    return {
+        split: Listing(
+            class_names,
+            labels[split],
+            lambda indices, found=found: _load(found, indices),  # type: ignore[misc]
+            np.array([sample.group for sample in found], str) if spec.group else None,
+        )
+        for split, found in samples.items()
+    }
+
+
+def _find_archives(root: Path) -> dict[str, list[Path]]:
+    if root.is_file():
+        return {"train": [root]}
+    found = {}
+    for split in SPLITS:
+        for alias in ALIASES[split]:
+            paths = sorted([*root.glob(f"{alias}*.tar"), *(root / alias).glob("*.tar")])
+            if paths:
+                found[split] = paths
+                break
+    return found or {split: paths for split, paths in [("train", sorted(root.glob("*.tar")))] if paths}
+
+
+def _find_names(root: Path) -> Path | None:
+    folder = root.parent if root.is_file() else root
+    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
+def _column(labels: list[str | int]) -> np.ndarray:
+    return np.array(labels, np.int64) if all(isinstance(label, int) for label in labels) else np.array(labels, str)
+
+
+def _read_samples(path: Path, spec: SourceSpec) -> Iterator[Sample]:
+    keys: dict[str, dict[str, Member]] = {}
+    for member in list_tar(path):
+        place = PurePosixPath(member.name)
+        stem, _, extension = place.name.partition(".")
+        parts = keys.setdefault(str(place.parent / stem), {})
+        if extension in parts:
+            raise DamagedData(f"{path}: the member {member.name!r} is there twice")
+        parts[extension] = member
+    for key, parts in keys.items():
+        images = [parts[suffix[1:]] for suffix in SUFFIXES if suffix[1:] in parts]
+        if not images:
+            continue  # a sample of other things, text perhaps
+        if len(images) > 1:
+            raise UserError(f"{path}, key {key}: it has {len(images)} images; allowed: one")
+        facts = _read_json(path, parts["json"]) if "json" in parts else {}
+        label = _read_label(path, key, parts, facts, spec)
+        if spec.group is not None and spec.group not in facts:
+            raise UserError(f"{path}, key {key}: there is no {spec.group} in its .json; take group away or add it")
+        yield Sample(path, images[0], label, str(facts[spec.group]) if spec.group else "")
+
+
+def _read_label(
+    path: Path, key: str, parts: dict[str, Member], facts: dict[str, object], spec: SourceSpec
+) -> str | int:
+    label: object = facts.get(spec.label)
+    if "cls" in parts:
+        text = read_members(path, [parts["cls"]])[0].decode("utf-8", "replace").strip()
+        label = int(text) if text.lstrip("-").isdecimal() else text
+    if isinstance(label, bool) or not isinstance(label, (str, int)) or label == "":
+        raise UserError(f"{path}, key {key}: label is {label!r}; allowed: a text or whole number in .cls or .json")
+    return label
+
+
+def _read_json(path: Path, member: Member) -> dict[str, object]:
+    try:
+        facts = json.loads(read_members(path, [member])[0])
+    except ValueError as error:
+        raise DamagedData(f"{path}, {member.name}: not valid JSON ({error})") from error
+    if not isinstance(facts, dict):
+        raise DamagedData(f"{path}, {member.name}: expected keys and values")
+    return facts
+
+
+def _load(samples: list[Sample], indices: np.ndarray) -> Iterator[Piece]:
+    for start in range(0, len(indices), 256):
+        chosen = [samples[index] for index in indices[start : start + 256]]
+        contents: list[bytes | None] = []
+        for archive in dict.fromkeys(sample.archive for sample in chosen):
+            contents += read_members(archive, [sample.image for sample in chosen if sample.archive == archive])
+        yield Piece(contents, lambda i, c=chosen: f"{c[i].archive}, {c[i].image.name}")  # type: ignore[misc]
+
+
+LAYOUT = Layout(recognise, list_files, list_splits)

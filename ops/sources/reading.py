@@ -1,0 +1,259 @@
+"""A described source read as three pixel datasets: classes and images chosen, splits drawn, leaks refused.
+
+Which images a class gives depends on the seed, the split and the name of that class only, never on the other
+classes. It knows nothing of recipes; where images lie is the business of `layouts`, what becomes of one that of
+`conversion`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats
+from ops.datasets.splits import assign_splits
+from ops.errors import UserError
+from ops.sources.conversion import Converter
+from ops.sources.layouts import LAYOUTS
+from ops.sources.listing import SPLITS, Listing
+from ops.sources.spec import SourceSpec
+from ops.sources.stacking import ImageStack
+
+UNHASHED = {"name", "kind", "path", "licence", "size"}  # of a description: they change no pixel, or stand by themselves
+
+
+@dataclass(frozen=True)
+class SourceImages:
+    """The splits train, validation and test, all of one image shape, and how many images each change happened to."""
+
+    splits: dict[str, PixelDataset]
+    conversions: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """Decoded images of one split with their labels, perhaps groups, and content ids."""
+
+    stack: ImageStack
+    labels: np.ndarray
+    groups: np.ndarray | None
+    ids: np.ndarray
+
+    def select(self, indices: np.ndarray) -> _Split:
+        groups = None if self.groups is None else self.groups[indices]
+        return _Split(self.stack.select(indices), self.labels[indices], groups, self.ids[indices])
+
+
+def read_source(
+    spec: SourceSpec, *, classes: Sequence[str] | None = None, per_class: int | None = None, seed: int = 0
+) -> SourceImages:
+    """All images of a source, with ids from their content.
+
+    classes: the names to keep, relabelled 0, 1, ... in this order; None keeps all in stored order. per_class:
+    at most so many images of each class in train and as many in validation, drawn with `seed`; a smaller one
+    draws a part of what a larger one draws. Test is never capped. Images keep their stored order. Where the
+    source has a `size` and mixes grey and RGB, all become RGB. Equal images of a split get suffixes -1, -2.
+
+    Raises UserError for a missing split, fewer than two classes, an unknown class, a class without images in
+    train, images that differ without a `size`, an image in two splits, or one that `Converter` refuses;
+    DamagedData for files and images that are broken.
+    """
+    if per_class is not None and per_class < 1:
+        raise UserError(f"source {spec.name}: per_class is {per_class}; allowed: whole numbers from 1")
+    listings = LAYOUTS[spec.kind].list_splits(spec)
+    names = _choose_classes(spec, listings, classes)
+    _require_splits(spec, listings)
+    converter = Converter(spec)
+    loaded: dict[str, _Split] = {}
+    first = None
+    for split, listing in listings.items():
+        cap = None if split == "test" or spec.split is not None else per_class
+        indices, labels = _choose_images(listing, names, cap, seed=seed, split=split)
+        if not spec.skip_damaged:
+            _require_images(spec, split, labels, names)
+        loaded[split] = _load(spec, listing, indices, labels, converter, first)
+        first = first or loaded[split].stack.first
+    if spec.split is not None:
+        loaded = _draw_splits(spec, loaded, names, per_class, seed)
+    for split in SPLITS:
+        _require_images(spec, split, loaded[split].labels, names)
+    _require_disjoint(spec, loaded)
+    channels = max(part.stack.images.shape[3] for part in loaded.values())
+    splits = {}
+    for split in SPLITS:
+        part = loaded.pop(split)
+        ids = part.ids.tolist()
+        if part.stack.images.shape[3] != channels:  # grey among colour; ids are of the pixels as they are stored
+            part.stack.widen(channels)
+            ids = content_ids(part.stack.images)
+        rows = build_rows(part.labels, number_repeats(ids), split=split)
+        splits[split] = PixelDataset(part.stack.images, rows, names)
+    return SourceImages(splits, dict(sorted(converter.counts.items())))
+
+
+def hash_source(spec: SourceSpec) -> str:
+    """SHA-256 (64 hex digits) over all that `read_source` makes images from: the files, and what is done to them.
+
+    Raises as `Layout.list_files`.
+    """
+    base = spec.root if spec.root.is_dir() else spec.root.parent
+    names = {os.path.relpath(path, base).replace(os.sep, "/"): path for path in LAYOUTS[spec.kind].list_files(spec)}
+    total = hashlib.sha256()
+    for name in sorted(names):
+        path = names[name]
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{name}\0{path.stat().st_size}\0{content}\n".encode())
+    if spec.size is not None:
+        total.update(f"size {spec.size}\n".encode())
+    options = spec.model_dump(mode="json", exclude=UNHASHED, exclude_defaults=True)
+    if options:
+        total.update(json.dumps(options, sort_keys=True).encode())
+    return total.hexdigest()
+
+
+def _choose_classes(
+    spec: SourceSpec, listings: Mapping[str, Listing], classes: Sequence[str] | None
+) -> tuple[str, ...]:
+    known = listings["train"].class_names
+    forms: dict[str, str] = {}
+    for name in known:
+        form = unicodedata.normalize("NFKC", name).casefold()
+        if form in forms:
+            raise UserError(
+                f"source {spec.name}: the classes {forms[form]!r} and {name!r} differ only in case or Unicode form;"
+                " merge or rename them"
+            )
+        forms[form] = name
+    for split, listing in listings.items():
+        for name in listing.class_names:
+            if name not in known:
+                raise UserError(f"source {spec.name}: class {name} of {split} is not a class of train")
+    names = known if classes is None else tuple(classes)
+    for name, times in Counter(names).items():
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
+            raise UserError(f"source {spec.name}: unknown class {name}; nearest: {near}")
+        if times > 1:
+            raise UserError(f"source {spec.name}: class {name} is given {times} times; allowed: once")
+    if len(names) < 2:
+        raise UserError(f"source {spec.name}: {len(names)} classes are too few; at least 2 are needed")
+    return names
+
+
+def _require_splits(spec: SourceSpec, listings: Mapping[str, Listing]) -> None:
+    """Every split is there or drawn, and none is both."""
+    drawn = set() if spec.split is None else {s for s in ("validation", "test") if getattr(spec.split, s) is not None}
+    for split in ("validation", "test"):
+        if split in drawn and split in listings:
+            raise UserError(f"source {spec.name}: it has a {split} split already; take {split} out of split:")
+        if split not in drawn and split not in listings:
+            raise UserError(
+                f"source {spec.name}: it has no {split} images; draw them from train with `split: {{{split}: 0.2}}`"
+                " in its description"
+            )
+    if spec.group is not None and spec.split is None:
+        raise UserError(f"source {spec.name}: group has no effect, for nothing is drawn without split:; take it away")
+
+
+def _choose_images(
+    listing: Listing, names: tuple[str, ...], cap: int | None, *, seed: int, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ascending int64 indices of the chosen images and their new labels."""
+    new = {name: label for label, name in enumerate(names)}
+    lookup = np.array([new.get(name, -1) for name in listing.class_names], np.int64)
+    labels = lookup[listing.labels]
+    indices = _cap_classes(labels, names, cap, seed=seed, split=split)
+    return indices, labels[indices]
+
+
+def _cap_classes(labels: np.ndarray, names: tuple[str, ...], cap: int | None, *, seed: int, split: str) -> np.ndarray:
+    """Ascending indices of at most `cap` images of each class; labels below 0 are of no chosen class."""
+    keep = labels >= 0
+    for label, name in enumerate(names):
+        members = np.flatnonzero(labels == label)
+        if cap is not None and len(members) > cap:
+            key = hashlib.sha256(f"{seed}/{split}/{name}".encode()).digest()[:16]
+            generator = np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))
+            keep[generator.permutation(members)[cap:]] = False
+    return np.flatnonzero(keep)
+
+
+def _load(
+    spec: SourceSpec,
+    listing: Listing,
+    indices: np.ndarray,
+    labels: np.ndarray,
+    converter: Converter,
+    first: tuple[str, tuple[int, ...]] | None,
+) -> _Split:
+    stack, kept, done = ImageStack(len(indices), spec.name, same_depth=spec.size is None, first=first), [], 0
+    for piece in listing.load(indices):
+        images, positions = converter.convert(piece)
+        stack.add(images, positions, piece.name)
+        kept.append(positions + done)
+        done += len(piece)
+    chosen = np.concatenate([np.empty(0, np.int64), *kept])
+    groups = None if listing.groups is None else listing.groups[indices][chosen]
+    stack.close()
+    return _Split(stack, labels[chosen], groups, np.array(content_ids(stack.images), str))
+
+
+def _draw_splits(
+    spec: SourceSpec, loaded: dict[str, _Split], names: tuple[str, ...], per_class: int | None, seed: int
+) -> dict[str, _Split]:
+    """Train divided by the description's rule; `per_class` is applied afterwards, so that it moves no image."""
+    assert spec.split is not None
+    train = loaded.pop("train")
+    # Equal images, and those of one group, must not be torn apart, whichever splits they lie in.
+    assigned = assign_splits(
+        train.labels,
+        train.ids.tolist(),
+        validation=spec.split.validation or 0.0,
+        test=spec.split.test or 0.0,
+        seed=spec.split.seed,
+        groups=None if train.groups is None else train.groups.tolist(),
+        class_names=names,
+    )
+    for split in ("test", "validation", "train"):
+        indices = np.flatnonzero(assigned == SPLITS.index(split))
+        if len(indices) == 0 and split in loaded:
+            continue
+        part = train.select(indices)
+        if split != "test":
+            part = part.select(_cap_classes(part.labels, names, per_class, seed=seed, split=split))
+        loaded[split] = part
+    if "validation" in loaded and per_class is not None:
+        part = loaded["validation"]
+        loaded["validation"] = part.select(_cap_classes(part.labels, names, per_class, seed=seed, split="validation"))
+    return loaded
+
+
+def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tuple[str, ...]) -> None:
+    counts = np.bincount(labels, minlength=len(names))
+    if split == "train" and not counts.all():
+        raise UserError(f"source {spec.name}: class {names[int(counts.argmin())]} has no images in train")
+    if len(labels) == 0:
+        raise UserError(f"source {spec.name}: {split} has no images of the classes {', '.join(names)}")
+
+
+def _require_disjoint(spec: SourceSpec, loaded: Mapping[str, _Split]) -> None:
+    """An image that was learnt from, or chosen on, measures nothing when it is asked for."""
+    for one, other in combinations(SPLITS, 2):
+        here, there = loaded[one], loaded[other]
+        shared = np.flatnonzero(np.isin(here.ids, there.ids))
+        if len(shared):
+            twin = int(np.flatnonzero(there.ids == here.ids[shared[0]])[0])
+            raise UserError(
+                f"source {spec.name}: {len(shared)} of {len(here.ids)} images of {one} are in {other} too,"
+                f" e.g. {here.stack.name(int(shared[0]))} and {there.stack.name(twin)}; remove them from {one}"
+            )

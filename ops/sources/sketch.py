@@ -1,0 +1,80 @@
+"""A first look at somebody's images: their layout, counts and sizes, and a description that fits them.
+
+It decodes a sample of each split only. What is not sure to work is found when the description is first checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ops.errors import UserError
+from ops.sources.conversion import Converter
+from ops.sources.layouts import LAYOUTS
+from ops.sources.listing import Listing
+from ops.sources.spec import SourceSpec, SplitRule
+
+PROBED = 1000  # images per split that are looked at
+LARGEST = 128  # side in pixels up to which images of one size are used as they are
+WORKING = 64  # the side that larger or mixed images are brought to
+DRAWN = {"validation": 0.15, "test": 0.25}  # shares of train, where the source has no such split
+
+
+@dataclass(frozen=True)
+class SourceSketch:
+    """What a source looks like: its description, training `counts` per class, the `shape` they are worked on in."""
+
+    spec: SourceSpec
+    class_names: tuple[str, ...]
+    counts: np.ndarray
+    shape: tuple[int, int, int]
+
+
+def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
+    """Look at labels and at up to PROBED images of each split. UserError where the layout is none that is read."""
+    if not source.exists():
+        raise UserError(f"{source} does not exist; --source names your images, a folder or a file")
+    spec = SourceSpec(name=name, kind=find_kind(source), path=str(source.resolve()), licence=licence)  # type: ignore[arg-type]
+    listings = LAYOUTS[spec.kind].list_splits(spec)
+    train = listings["train"]
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    if len(counts) < 2 or not counts.all():
+        empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
+        fault = f"class {empty[0]} has no images in train" if empty else f"train has {len(counts)} class"
+        raise UserError(f"{source}: {fault}; at least two classes with images are needed")
+    missing = {split: share for split, share in DRAWN.items() if split not in listings}
+    if missing:
+        spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
+        counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
+    probe = Converter(spec.model_copy(update={"background": "white"}))
+    shapes = {shape for listing in listings.values() for shape in _probe(listing, probe)}
+    if probe.counts["put on the background"]:
+        spec = spec.model_copy(update={"background": "white"})
+    channels = max(shape[2] for shape in shapes)
+    sides = {side for shape in shapes for side in shape[:2]}
+    if len(shapes) == 1 and max(sides) <= LARGEST:
+        return SourceSketch(spec, train.class_names, counts, next(iter(shapes)))
+    size = min(WORKING, min(sides))
+    return SourceSketch(spec.model_copy(update={"size": size}), train.class_names, counts, (size, size, channels))
+
+
+def find_kind(source: Path) -> str:
+    """The first layout that recognises the path; UserError, with all of them, if none does."""
+    for kind, layout in LAYOUTS.items():
+        if layout.recognise(source):
+            return kind
+    raise UserError(
+        f"{source} has no layout that is read; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))},"
+        " as docs/bring-your-own-data.md shows them"
+    )
+
+
+def _probe(listing: Listing, converter: Converter) -> set[tuple[int, int, int]]:
+    count = len(listing.labels)
+    shapes = set()
+    for piece in listing.load(np.unique(np.linspace(0, count - 1, min(PROBED, count)).astype(int))):
+        images, _ = converter.convert(piece)
+        shapes |= {images.shape[1:]} if isinstance(images, np.ndarray) else {image.shape for image in images}
+    return {(shape[0], shape[1], shape[2]) for shape in shapes}

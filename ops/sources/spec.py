@@ -1,0 +1,110 @@
+"""The description of a source, `sources/<name>.yaml`: every key, its type and meaning, and how it is read.
+
+Strict like a recipe: an unknown key or a wrong type is one sentence. What the keys do is the business of the
+layouts (where images and labels lie), of `conversion` (what becomes of an image) and of `reading` (splits).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from ops.errors import UserError
+from ops.recipe.loading import explain, read_yaml
+from ops.recipe.schema import Section
+
+Kind = Literal["folder", "metadata", "parquet", "webdataset", "zip", "npz", "idx", "cifar", "gtsrb", "tiny-imagenet"]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Level = Annotated[int, Field(ge=0, le=255)]
+Colour = Annotated[tuple[Level, Level, Level], Field(strict=False)]
+Names = Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
+
+
+READERS = {  # the kinds that read a key; with another one it would have no effect, which is an error
+    "image": ("parquet",),
+    "label": ("parquet", "metadata", "webdataset", "cifar"),
+    "group": ("parquet", "metadata", "webdataset"),
+    "class_names": ("parquet", "metadata", "webdataset", "zip", "npz", "idx", "cifar", "gtsrb"),
+}
+
+
+class SplitRule(Section):
+    """Splits that are drawn from the images of `train`, because the source does not come with them."""
+
+    validation: Share | None = Field(None, description="share that becomes validation, of each class")
+    test: Share | None = Field(None, description="share that becomes test, of each class")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="of the draw; a source's, so that all recipes share the split")
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> SplitRule:
+        if self.validation is None and self.test is None:
+            raise ValueError("split draws nothing; give it validation or test, a share between 0 and 1")
+        if (self.validation or 0) + (self.test or 0) >= 1:
+            raise ValueError("validation and test leave nothing to train on; together they must be below 1")
+        return self
+
+
+class SourceSpec(Section):
+    """Where a source lies and what it is; `name` is that of its file and `path` absolute or a URI."""
+
+    name: str
+    kind: Kind = Field(description="the layout of the files; docs/bring-your-own-data.md shows each")
+    path: str = Field(min_length=1, description="a folder or file, absolute or relative to the description; or a URI")
+    licence: str = Field(min_length=1, description="of the images, as their owner states it; every card repeats it")
+    size: int | None = Field(None, ge=1, le=4096, description="side in pixels that every image is brought to")
+    fit: Literal["crop", "pad", "stretch"] = Field(
+        "crop", description="how: the middle cut out, bars on two sides, or the aspect given up; bicubic"
+    )
+    background: Literal["black", "white"] | Colour | None = Field(
+        None, description="what transparent pixels and bars show; without it transparency is refused"
+    )
+    split: SplitRule | None = Field(None, description="draw the splits that are missing from train")
+    group: str | None = Field(
+        None, description="column whose equal values (a patient, a serial number) never straddle drawn splits"
+    )
+    image: str = Field("image", description="column of the images (parquet)")
+    label: str = Field("label", description="column or key of the labels (parquet, metadata, webdataset, cifar)")
+    class_names: Names | None = Field(None, description="names of the labels 0, 1, … where the files hold none")
+    skip_damaged: bool = Field(False, description="leave out images that cannot be decoded, and count them")
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> SourceSpec:
+        if self.fit != "crop" and self.size is None:
+            raise ValueError(f"fit: {self.fit} has no effect without size; add that or take fit away")
+        for key, kinds in READERS.items():
+            if key in self.model_fields_set and self.kind not in kinds:
+                raise ValueError(f"{key} has no effect with kind: {self.kind}; allowed with {', '.join(kinds)}")
+        return self
+
+    @property
+    def root(self) -> Path:
+        """The local folder or file; of a remote source, see `remote.fetch_source`."""
+        return Path(self.path)
+
+
+def load_source_spec(path: Path) -> SourceSpec:
+    """Read a source's description; a relative `path` is seen from the file. UserError for any mistake in it."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; expected the description of a source")
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold keys such as 'kind:' and 'path:'; it holds {type(content).__name__}")
+    if "name" in content:
+        raise UserError(f"unknown key 'name' in {path}; a source's name is that of its file")
+    place: Any = content.get("path")
+    if isinstance(place, str) and place and not is_remote(place):
+        place = os.path.normpath(path.parent / place)
+    try:
+        return SourceSpec.model_validate(
+            {**content, **({"path": place} if "path" in content else {}), "name": path.stem}
+        )
+    except ValidationError as error:
+        raise UserError(explain(error, path, SourceSpec)) from None
+
+
+def is_remote(path: str) -> bool:
+    """Whether a source's path is a URI such as `s3://bucket/images`."""
+    return "://" in path

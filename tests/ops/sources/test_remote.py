@@ -1,0 +1,130 @@
+"""Sources that lie elsewhere: fetched whole, only what changed, and what cannot be reached is told."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from ops.errors import EnvironmentFault, UserError
+from ops.sources.reading import hash_source, read_source
+from ops.sources.remote import fetch_source
+from ops.sources.spec import SourceSpec
+from tests.sources import make_folder, make_npz, make_truth
+
+TRUTH = make_truth()
+
+
+def make_spec(kind: str, path: str, **keys: object) -> SourceSpec:
+    return SourceSpec.model_validate({"name": "far", "kind": kind, "path": path, "licence": "M", **keys})
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[fsspec.AbstractFileSystem]:
+    """A file system that is not on this disk, with the images of a folder at /bucket/images."""
+    make_folder(tmp_path / "original", TRUTH)
+    system = fsspec.filesystem("memory")
+    system.put(str(tmp_path / "original"), "/bucket/images", recursive=True)
+    yield system
+    system.rm("/bucket", recursive=True)
+
+
+def test_a_folder_elsewhere_is_the_same_source(tmp_path: Path, memory: fsspec.AbstractFileSystem) -> None:
+    far = fetch_source(make_spec("folder", "memory://bucket/images"), tmp_path / "mirrors")
+    near = make_spec("folder", str(tmp_path / "original"))
+    assert far.path == str(tmp_path / "mirrors" / "far")
+    assert hash_source(far) == hash_source(near)
+    ids = [
+        {split: part.rows["image_id"].to_list() for split, part in read_source(s).splits.items()} for s in (far, near)
+    ]
+    assert ids[0] == ids[1]
+
+
+def test_only_what_changed_is_fetched_and_what_is_gone_goes(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    real = type(memory).get_file
+    monkeypatch.setattr(
+        type(memory), "get_file", lambda s, place, to, **o: (fetched.append(place), real(s, place, to))[1]
+    )
+    spec = make_spec("folder", "memory://bucket/images")
+    mirror = Path(fetch_source(spec, tmp_path / "mirrors").path)
+    assert len(fetched) == 36
+    fetch_source(spec, tmp_path / "mirrors")
+    assert len(fetched) == 36
+    first, second = memory.find("/bucket/images/train/ant")[:2]
+    memory.pipe(first, memory.cat(second) + b"\0")
+    memory.rm(second)
+    (mirror / "train" / "bee").rename(mirror / "train" / "lost")
+    fetch_source(spec, tmp_path / "mirrors")
+    assert len(fetched) == 36 + 1 + 4, "what changed there, and what was lost here"
+    assert sum(path.suffix == ".png" for path in mirror.rglob("*")) == 35
+    assert not (mirror / Path(second).relative_to("/bucket/images")).exists()
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A web server on this machine with one .npz."""
+    make_npz(tmp_path / "web", TRUTH)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_one_file_from_the_web(tmp_path: Path, web: str) -> None:
+    spec = fetch_source(make_spec("npz", f"{web}/pathmnist.npz", class_names=["a", "b", "c"]), tmp_path / "mirrors")
+    assert spec.path == str(tmp_path / "mirrors" / "far" / "pathmnist.npz")
+    assert len(read_source(spec).splits["train"]) == 12
+
+
+def test_what_cannot_be_reached_or_opened_is_told(tmp_path: Path, web: str) -> None:
+    with pytest.raises(UserError, match="^nothing://x cannot be opened: Protocol not known: nothing"):
+        fetch_source(make_spec("npz", "nothing://x"), tmp_path)
+    with pytest.raises(UserError, match="^memory://empty/place names no file; expected a folder or a file of images"):
+        fetch_source(make_spec("npz", "memory://empty/place"), tmp_path)
+    with pytest.raises(UserError, match="names no file"):
+        fetch_source(make_spec("npz", f"{web}/absent.npz"), tmp_path)
+    with pytest.raises(EnvironmentFault, match="^http://127.0.0.1:1/x.npz cannot be reached"):
+        fetch_source(make_spec("npz", "http://127.0.0.1:1/x.npz"), tmp_path)
+
+
+def test_a_broken_fetch_goes_on_where_it_stopped(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = type(memory).get_file, 0
+
+    def break_off(system: object, place: str, to: str, **options: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 10:
+            Path(to).write_bytes(b"half")
+            raise ConnectionError("the line went dead")
+        real(system, place, to)
+
+    monkeypatch.setattr(type(memory), "get_file", break_off)
+    spec = make_spec("folder", "memory://bucket/images")
+    with pytest.raises(EnvironmentFault, match=r"cannot be fetched \(the line went dead\); run it again"):
+        fetch_source(spec, tmp_path / "mirrors")
+    assert not [path for path in (tmp_path / "mirrors").rglob("*") if path.is_file() and path.read_bytes() == b"half"]
+    far = fetch_source(spec, tmp_path / "mirrors")
+    assert calls == 37
+    assert hash_source(far) == hash_source(make_spec("folder", str(tmp_path / "original")))
+
+
+def test_the_hub_is_asked_through_the_same_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
+    with pytest.raises(EnvironmentFault, match="^hf://datasets/nobody/nothing cannot be reached"):
+        fetch_source(make_spec("parquet", "hf://datasets/nobody/nothing"), tmp_path)
