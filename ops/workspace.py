@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,13 @@ class Workspace:
 
     @property
     def params(self) -> dict[str, Any]:
-        content = read_yaml(self.root / PARAMS)
-        if not isinstance(content, dict):
-            raise UserError(f"{self.root / PARAMS} must hold 'expansions:' and 'stage_versions:'")
-        return content
+        """The content of params.yaml, which is read again when the file has changed; not to be written into."""
+        path = self.root / PARAMS
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            raise UserError(f"{path} does not exist") from None
+        return _read_params(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
 
     @property
     def expansions(self) -> list[str]:
@@ -122,6 +126,15 @@ def _like(old: Any, value: Any) -> Any:
     elif old and (comment := old.ca.items.get(len(old) - 1)):
         new.ca.items[len(value) - 1] = comment
     return new
+
+
+@lru_cache(maxsize=16)
+def _read_params(path: Path, *version: int) -> dict[str, Any]:
+    """As `version` of the file holds it: a check asks a dozen times, and YAML takes ten milliseconds."""
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold 'expansions:' and 'stage_versions:'")
+    return content
 
 
 def suggest(name: str, available: list[str]) -> str:

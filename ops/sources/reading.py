@@ -20,7 +20,6 @@ from itertools import combinations
 import numpy as np
 
 from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats
-from ops.datasets.splits import assign_splits
 from ops.errors import UserError
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
@@ -212,6 +211,8 @@ def _draw_splits(
     spec: SourceSpec, loaded: dict[str, _Split], names: tuple[str, ...], per_class: int | None, seed: int
 ) -> dict[str, _Split]:
     """Train divided by the description's rule; `per_class` is applied afterwards, so that it moves no image."""
+    from ops.datasets.splits import assign_splits  # scipy takes a tenth of a second: for those who draw
+
     assert spec.split is not None
     train = loaded.pop("train")
     # Equal images, and those of one group, must not be torn apart, whichever splits they lie in.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from ops.datasets.shards import find_shards, iterate_images, list_columns, read_class_names, read_columns
@@ -83,9 +84,9 @@ def _read_labels(path: Path, spec: SourceSpec, stored: tuple[str, ...] | None) -
     if not text and not pa.types.is_integer(column.type):
         raise UserError(f"{path}: {spec.label} is of type {column.type}; allowed: whole numbers or texts")
     if column.null_count:
-        row = column.is_null().to_numpy().argmax()
+        row = column.to_pylist().index(None)
         raise DamagedData(f"{path}, row {row}: there is no {spec.label}")
-    labels = np.array(column.to_pylist(), str) if text else column.to_numpy()
+    labels = np.array(column.to_pylist(), str) if text else pl.Series(column).to_numpy()  # see `_to_arrow`
     groups = np.array([str(v) for v in table.column(spec.group).to_pylist()] if spec.group else [], str)
     return labels, groups
 
@@ -98,8 +99,13 @@ def _load(files: list[Path], starts: np.ndarray, indices: np.ndarray, image: str
         for first, payloads in iterate_images(path, image):
             inside = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(payloads))]
             if len(inside):
-                content = payloads if len(inside) == len(payloads) else payloads.take(pa.array(inside - first))
+                content = payloads if len(inside) == len(payloads) else payloads.take(_to_arrow(inside - first))
                 yield Piece(content, lambda i, p=path, r=inside: f"{p}, row {r[i]}")  # type: ignore[misc]
+
+
+def _to_arrow(numbers: np.ndarray) -> pa.Int64Array:
+    """As `pa.array`, which imports pandas where that is installed: half of what `growset check` takes."""
+    return pa.Int64Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
 LAYOUT = Layout(recognise, list_files, list_splits)
