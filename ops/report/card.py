@@ -28,7 +28,8 @@ configs:
 |---|---|---|---|
 {% for row in verdict.arms -%}
 {% set score = row.accuracy -%}
-| {{ row.arm }}{{ ' (= ' ~ row.same_as ~ ')' if row.same_as }} | {{ kinds[row.kind] }} | {{ score.estimate | percent }} |
+{% set alias = ' (= ' ~ row.same_as ~ ')' if row.same_as else '' -%}
+| {{ row.arm }}{{ alias }} | {{ kinds[row.kind] }} | {{ score.estimate | percent }} |
 {#- #} {{ score.low | percent }} to {{ score.high | percent }} |
 {% endfor %}
 Accuracy is the mean over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
