@@ -14,7 +14,7 @@ from ops.storage import write_json, write_text
 
 ODD_NAMES = (
     "Bag", "bag", "a/b", "..", ".hidden", 'qu"ote, comma', "two\nlines", "日本語", "None", "con", " space ", "test",
-    "metadata.csv", "é", "e\u0301", "007", "100 %", "C:\\x", "", "हिन्दी",
+    "val-2", "metadata.csv", "é", "e\u0301", "007", "100 %", "C:\\x", "", "हिन्दी",
 )  # fmt: skip
 
 

@@ -4,8 +4,9 @@ Names that differ stay different where a file system ignores case or the way an 
 and none is hidden, reserved or a path. The rules:
 
 - Letters, marks and numbers of any script, `-`, `_` and inner spaces stay. Every other character becomes `%` and two
-  upper-case hex digits for each byte of its UTF-8; so do a first or last space and the first letter of a name that
-  Windows reserves (`con`, `nul`, `com1`, ...). The empty name becomes `%`.
+  upper-case hex digits for each byte of its UTF-8; so do a first or last space, the first letter of a name that Windows
+  reserves (`con`, `nul`, `com1`, ...), and the first letter of a word that names a split (`test`, `dev`, ...), because
+  `datasets` looks for splits in the names of all folders. The empty name becomes `%`.
 - Names that would be equal without regard to case and composition are written with nothing but `a-z 0-9 - _` and
   `%XX`: of `Bag` and `bag` one becomes `%42ag`.
 - What is longer than 160 bytes is cut, and ends in `%-` and 16 digits of the name's SHA-256.
@@ -16,6 +17,7 @@ It knows nothing of datasets.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from urllib.parse import unquote
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"}
+_SPLIT = re.compile("(?<![a-z])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?![a-z])")
 _LONGEST = 160
 
 
@@ -47,11 +50,13 @@ def _escape(name: str, *, strict: bool = False) -> str:
     if not name:
         return "%"
     last = len(name) - 1
-    reserved = name.casefold() in _RESERVED
+    escaped = {word.start() for word in _SPLIT.finditer(name)}
+    if name.casefold() in _RESERVED:
+        escaped.add(0)
     parts = []
     for at, letter in enumerate(name):
         stays = letter in _PLAIN if strict else _is_readable(letter) or (letter == " " and 0 < at < last)
-        parts.append(letter if stays and not (reserved and at == 0) else _encode(letter))
+        parts.append(letter if stays and at not in escaped else _encode(letter))
     return "".join(parts)
 
 

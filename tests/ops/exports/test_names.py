@@ -40,6 +40,7 @@ def test_plain_names_stay_as_they_are() -> None:
     [
         ("a/b", "a%2Fb"), ("..", "%2E%2E"), (".git", "%2Egit"), ("", "%"), (" a ", "%20a%20"), ("con", "%63on"),
         ("Nul", "%4Eul"), ("100%", "100%25"), ('"x"', "%22x%22"), ("metadata.csv", "metadata%2Ecsv"),
+        ("test", "%74est"), ("crash test-dev", "crash %74est-%64ev"), ("Test", "Test"), ("latest", "latest"),
     ],
 )  # fmt: skip
 def test_what_a_file_system_cannot_hold_is_escaped(name: str, folder: str) -> None:

@@ -26,9 +26,11 @@ def test_the_same_dataset_gives_the_same_bytes(odd: Case, tmp_path: Path, name: 
     there = digest(tmp_path / "first")
     assert there == digest(tmp_path / "second")
     assert (first.files, first.bytes) == (len(there), sum(map(len, there.values()))) == (second.files, second.bytes)
-    assert first.splits == ({"train": 40} if only == "generated" else {"train": 80, "validation": 40, "test": 40}) or (
-        only == "real" and first.splits == {"train": 40, "validation": 40, "test": 40}
-    )
+    train = odd.splits["train"].rows["is_generated"]
+    expected = {"train": {"all": len(train), "real": int((~train).sum()), "generated": int(train.sum())}[only]}
+    if only != "generated":
+        expected |= {split: len(odd.splits[split]) for split in ("validation", "test")}
+    assert first.splits == second.splits == expected
     assert {"README.md", "verdict.json"} <= set(there)
     assert not list(tmp_path.glob(".*"))
 
