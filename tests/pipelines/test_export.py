@@ -49,6 +49,11 @@ def test_the_card_of_a_real_chain_holds_the_audit_and_the_arms(finished_workspac
     assert "`growset run digits`" in card
 
 
+def test_help_names_every_format(tmp_path: Path) -> None:
+    said = growset(tmp_path, "export", "--help").output
+    assert all(name in said for name in FORMATS)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

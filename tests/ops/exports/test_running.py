@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from ops.errors import UserError
-from ops.exports import formats, running
+from ops.exports import formats, published, running
 from ops.exports.formats import FORMATS, Format
 from ops.exports.published import ONLY, Only
 from ops.exports.running import export_dataset
-from tests.publications import Case, digest
+from tests.publications import Case, digest, publish
 
 
 @pytest.mark.parametrize("only", ONLY)
@@ -103,6 +106,21 @@ def test_two_exports_to_one_target_do_not_meet(grey: Case, tmp_path: Path) -> No
         export_dataset(grey.folder, tmp_path / "out", "npz")
     os.close(descriptor)
     assert holder.exists()
+
+
+@pytest.mark.parametrize("name", ["npz", "zip", "webdataset", "huggingface"])
+def test_memory_holds_a_part_of_the_images_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """10 MB of pixels pass through a quarter of that in Python and numpy, and Arrow keeps nothing."""
+    images = np.random.default_rng(5).integers(0, 256, (200, 128, 128, 3), dtype=np.uint8)
+    case = publish(tmp_path / "large", images, np.arange(200) % 2, ("a", "b"), real=100, generated=96)
+    monkeypatch.setattr(published, "_BATCH_BYTES", 2**18)
+    before, total = pa.total_allocated_bytes(), images.nbytes
+    tracemalloc.start()
+    export_dataset(case.folder, tmp_path / "out", name)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < total / 4
+    assert pa.total_allocated_bytes() - before < total / 100
 
 
 def test_progress_counts_every_image_once(grey: Case, tmp_path: Path) -> None:
