@@ -1,7 +1,8 @@
 """Croissant 1.0: what an export in Parquet holds, as JSON-LD that machines read.
 
 One record set for each split over its Parquet files, one that lists the classes, and every file with its size and
-SHA-256. It names no time and no place, so that equal datasets are described in equal bytes.
+SHA-256. It names no time and no place, so that equal datasets are described in equal bytes: `datePublished`, `version`
+and `citeAs`, which validators recommend, are for whoever uploads it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _CONTEXT: dict[str, Any] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -45,6 +47,7 @@ _CONTEXT: dict[str, Any] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
