@@ -52,7 +52,8 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
-    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight])
+    limits = [recipe.filter.min_train_distance, recipe.filter.min_generated_distance]
+    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, *limits])
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
 
 
@@ -146,15 +147,27 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         .agg(real=(~pl.col("is_generated")).sum(), generated=pl.col("is_generated").sum())
         .sort("label")
     )
+    accepted = workspace.output(expansion, "accepted_images")
     card = render_card(
         expansion=expansion,
         licence=load_source_spec(workspace.source_path(recipe.source)).licence,
         class_counts=[(train.class_names[row["label"]], row["real"], row["generated"]) for row in table.to_dicts()],
         split_counts=counts,
-        funnel=read_manifest(workspace.output(expansion, "accepted_images"))["metrics"],
+        funnel=read_manifest(accepted)["metrics"],
         verdict=verdict,
+        audit={
+            "min_train_distance": recipe.filter.min_train_distance,
+            "min_generated_distance": recipe.filter.min_generated_distance,
+            "closest": _closest(read_index(accepted)),
+        },
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
     )
     write_text(folder / "README.md", card)
     return {**counts, "generated": int(train.rows["is_generated"].sum()), "decision": verdict["decision"]}
+
+
+def _closest(accepted: pl.DataFrame) -> float | None:
+    """The smallest relative distance of a kept image to a training image; None where none was kept."""
+    distance = accepted.filter("keep")["train_distance"].min()
+    return None if distance is None else float(distance)  # type: ignore[arg-type]

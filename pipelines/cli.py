@@ -292,6 +292,30 @@ def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | No
 
 
 @main.command()
+@click.argument("expansion", shell_complete=complete_recipe)
+@click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
+@click.option(
+    "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; nothing is replaced."
+)
+@click.option(
+    "--only",
+    type=click.Choice(["all", "real", "generated"]),
+    default="all",
+    show_default=True,
+    help="Which training images; with `generated` no other split is written.",
+)
+@as_json
+@click.pass_obj
+def export(
+    open_workspace: Callable[[], Workspace], expansion: str, form: str, folder: Path, only: Any, as_json: bool
+) -> None:
+    """Write the published dataset of an expansion in the layout that another tool reads."""
+    from pipelines.commands import export_expansion
+
+    export_expansion(open_workspace(), expansion, form, folder, only, as_json=as_json)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_obj
 def ui(open_workspace: Callable[[], Workspace], port: int) -> None:

@@ -1,9 +1,11 @@
-"""What the longer commands of `growset` do: init, run, materialize, report, pull, ui."""
+"""What the longer commands of `growset` do: init, run, materialize, report, pull, export, ui."""
 
+import json
 import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import click
 
 from ops.chain.running import Chain, validate
 from ops.errors import EnvironmentFault, UserError
+from ops.exports.published import Only
 from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
@@ -148,6 +151,25 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
         targets = stage_addresses(expansion) + ([str(pointer)] if pointer.exists() else [])
     pull(workspace.root, targets)
     click.echo(f"{expansion}: {'everything' if only is None else only} is here")
+
+
+def export_expansion(
+    workspace: Workspace, expansion: str, form: str, folder: Path, only: Only, *, as_json: bool = False
+) -> None:
+    """Write the published dataset in another layout and say what was written; an inactive recipe's will do."""
+    from ops.exports.running import export_dataset
+    from pipelines.terminal import progress_sink
+
+    workspace.load_recipe(expansion, active=False)
+    with progress_sink(to_stderr=as_json) as sink:
+        done = export_dataset(workspace.published(expansion), folder, form, only=only, sink=sink)
+    if as_json:
+        click.echo(json.dumps({"expansion": expansion, **asdict(done), "folder": str(done.folder)}))
+        return
+    for split, images in done.splits.items():
+        click.echo(f"  {split:<12} {images:>9,} images")
+    count = f"{done.files:,} file{'s' * (done.files != 1)}"
+    click.echo(f"{expansion}: {form} in {done.folder}, {count}, {done.bytes / 1e6:,.1f} MB")
 
 
 def start_ui(workspace: Workspace, port: int) -> None:

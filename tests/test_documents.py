@@ -126,6 +126,8 @@ def test_the_readme_sharing_and_the_verdict_in_one_clone(clean_clone: Path) -> N
     printed = run_blocks(without_activation(shell_blocks("docs/sharing.md")), clean_clone, environment)
     assert "smoke: everything is here" in printed
     assert (clean_clone.parent / "colleague" / "published" / "smoke" / "README.md").exists()
+    assert len(list((clean_clone.parent / "smoke-images" / "train").rglob("*.png"))) > 100
+    assert (clean_clone.parent / "smoke-arrays" / "dataset.npz").exists()
 
 
 def test_bringing_ones_own_data(clean_clone: Path) -> None:

@@ -99,6 +99,21 @@ def iterate_images(path: Path, image: str = "image") -> Iterator[tuple[int, pa.B
             raise DamagedData(f"{path}, from row {begin}: cannot be read ({_first_line(error)})") from error
 
 
+def iterate_batches(path: Path, columns: Sequence[str], *, batch_bytes: int) -> Iterator[pa.RecordBatch]:
+    """The named columns of one file, at most 4,096 rows and about `batch_bytes` at a time. Raises as `read_columns`."""
+    _require_columns(path, [name for name in columns if name != "image"])
+    with open_shard(path) as file:
+        stored = sum(file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups))
+        rows = max(1, min(_BATCH_ROWS, batch_bytes * file.metadata.num_rows // max(1, stored)))
+        done = 0
+        try:
+            for batch in file.iter_batches(rows, columns=list(columns), use_threads=False):
+                yield batch
+                done += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedData(f"{path}, from row {done}: cannot be read ({_first_line(error)})") from error
+
+
 def read_class_names(path: Path, label: str = "label") -> tuple[str, ...] | None:
     """The class names of the column `label` in the Hugging Face metadata; None where there are none."""
     with open_shard(path) as file:

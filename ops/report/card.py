@@ -24,6 +24,19 @@ configs:
 
 {{ verdict.sentence }}
 
+| arm | trained on | test accuracy | {{ confidence }} interval |
+|---|---|---|---|
+{% for row in verdict.arms -%}
+{% set score = row.accuracy -%}
+{% set alias = ' (= ' ~ row.same_as ~ ')' if row.same_as else '' -%}
+| {{ row.arm }}{{ alias }} | {{ kinds[row.kind] }} | {{ score.estimate | percent }} |
+{#- #} {{ score.low | percent }} to {{ score.high | percent }} |
+{% endfor %}
+Accuracy is the mean over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
+every contrast and class.
+
+## What is in it
+
 {{ split_counts.train }} training images, {{ split_counts.validation }} for validation, {{ split_counts.test }} for
 test. Generated images are in `train` only, marked by `is_generated`; drop them with a filter on that column.
 The column `weight` is what the classifiers were trained with: {{ real_weight }} for a real image, 1 for a
@@ -32,7 +45,7 @@ generated one.
 | class | real | generated |
 |---|---|---|
 {% for name, real, generated in class_counts -%}
-| {{ name | replace('|', '\\|') }} | {{ real }} | {{ generated }} |
+| {{ name | cell }} | {{ real }} | {{ generated }} |
 {% endfor %}
 ## How it was made
 
@@ -41,15 +54,40 @@ generated one.
 
 | rejected because | images |
 |---|---|
-{% for reason, count in rejections -%}
+{% for reason, count in rejected.items() -%}
 | {{ reason }} | {{ count }} |
 {% endfor %}
 An image can be rejected for several reasons. `surplus` passed every filter but its class was full.
-Near copies of training images were looked for among 16x16 thumbnails. No safety classifier was run: not checked.
-Validation and test images are real. The generator, the filters and all settings saw train and validation only.
+No safety classifier was run: not checked. Validation and test images are real. The generator, the filters and all
+settings saw train and validation only.
 
-Made with Growset, seed {{ seed }}: `growset run {{ expansion }}`.
+## Near-copy audit
+
+Every generated image was compared with every real training image, and with the generated ones of its class before it,
+as thumbnails of at most 16x16. Distance 1 is as far as that training image lies from its own nearest neighbour.
+
+| found | limit | rejected |
+|---|---|---|
+| copies of a training image, pixel by pixel | | {{ rejected.copy_of_train }} |
+| near copies of a training image | distance below {{ audit.min_train_distance }} | {{ rejected.near_copy_of_train }} |
+| repeats of a generated image, pixel by pixel | | {{ rejected.repeat }} |
+| near repeats of a generated image | distance below {{ audit.min_generated_distance }} | {{ rejected.near_repeat }} |
+
+{% if audit.closest is none -%}
+No image was kept, so there is no closest one.
+{%- else -%}
+The closest image that was kept lies at distance {{ '%.3f' | format(audit.closest) }} from a training image.
+{%- endif %}
+
+## Licence and how to make it again
+
+Licence of the real images, as their owner states it: {{ licence }}. The generated images come from a model that was
+trained on nothing but these.
+
+Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
+that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
+_KINDS = {"baseline": "real images", "expanded": "real and generated images"}
 
 
 def render_card(
@@ -60,22 +98,32 @@ def render_card(
     split_counts: dict[str, int],
     funnel: dict[str, Any],
     verdict: dict[str, Any],
+    audit: dict[str, float | None],
     seed: int,
     real_weight: float,
 ) -> str:
-    """The README.md of a published dataset; `class_counts` holds (name, real, generated)."""
-    rejections = [
-        (key.removeprefix("rejected_"), value) for key, value in funnel.items() if key.startswith("rejected_")
-    ]
-    template = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True).from_string(CARD)
-    return template.render(
+    """The README.md of a published dataset.
+
+    class_counts: (name, real, generated). funnel: the metrics of the accepted images. verdict: the content of
+    verdict.json. audit: `min_train_distance` and `min_generated_distance`, the limits, and `closest`, the smallest
+    distance of a kept image to a training image (None without any). Raises jinja2's UndefinedError for a missing
+    figure.
+    """
+    rejected = {key.removeprefix("rejected_"): value for key, value in funnel.items() if key.startswith("rejected_")}
+    environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment.filters["cell"] = lambda text: " ".join(text.splitlines()).replace("|", "\\|")
+    environment.filters["percent"] = lambda fraction: f"{fraction:.1%}".replace("%", " %")
+    return environment.from_string(CARD).render(
         expansion=expansion,
         licence=licence,
         class_counts=class_counts,
         split_counts=split_counts,
         funnel=funnel,
         verdict=verdict,
+        kinds=_KINDS,
+        confidence=f"{100 * verdict['confidence']:g} %",
+        audit=audit,
         seed=seed,
         real_weight=f"{real_weight:g}",
-        rejections=rejections,
+        rejected=rejected,
     )

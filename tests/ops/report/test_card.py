@@ -17,15 +17,25 @@ from ops.report.card import render_card
 SENTENCE = "No evidence that the expansion helps: +0.4 points (95 % interval -0.2 to 1.0)."
 FUNNEL = {
     "generated": 400, "accepted": 250, "accept_rate": 0.7, "shortfall": 0, "shortfall_by_class": {},
-    "rejected_wrong_label": 90, "rejected_near_copy_of_train": 7, "rejected_surplus": 53,
+    "rejected_wrong_label": 90, "rejected_copy_of_train": 1, "rejected_near_copy_of_train": 7, "rejected_repeat": 2,
+    "rejected_near_repeat": 3, "rejected_surplus": 53,
 }  # fmt: skip
+ARMS = [
+    {"arm": "real", "kind": "baseline", "same_as": None, "accuracy": {"estimate": 0.9, "low": 0.881, "high": 0.92}},
+    {"arm": "expanded", "kind": "expanded", "same_as": None, "accuracy": {"estimate": 0.95, "low": 0.9, "high": 1.0}},
+    {"arm": "plain", "kind": "baseline", "same_as": "real", "accuracy": {"estimate": 0.9, "low": 0.881, "high": 0.92}},
+]
+VERDICT = {
+    "sentence": SENTENCE, "decision": "no evidence", "confidence": 0.95, "seeds": 3, "test_images": 80, "arms": ARMS,
+}  # fmt: skip
+AUDIT = {"min_train_distance": 0.5, "min_generated_distance": 0.25, "closest": 0.51234}
 
 
 def make_card(**changes: Any) -> str:
     facts = {
         "expansion": "smoke", "licence": "MIT", "class_counts": [("Bag", 25, 130), ("Ankle boot", 31, 120)],
         "split_counts": {"train": 306, "validation": 40, "test": 80}, "funnel": FUNNEL,
-        "verdict": {"sentence": SENTENCE, "decision": "no evidence"}, "seed": 7, "real_weight": 10.0,
+        "verdict": VERDICT, "audit": AUDIT, "seed": 7, "real_weight": 10.0,
     }  # fmt: skip
     return render_card(**{**facts, **changes})
 
@@ -83,15 +93,43 @@ def test_table_counts_real_and_generated_images_by_class() -> None:
 
 def test_funnel_table_names_each_reason_once_and_nothing_else() -> None:
     assert table(make_card(), "| rejected because | images |") == [
-        ["wrong_label", "90"], ["near_copy_of_train", "7"], ["surplus", "53"],
+        ["wrong_label", "90"], ["copy_of_train", "1"], ["near_copy_of_train", "7"], ["repeat", "2"],
+        ["near_repeat", "3"], ["surplus", "53"],
     ]  # fmt: skip
     text = " ".join(make_card().split())
     assert "400 images were generated" in text and "250 were kept" in text
 
 
+def test_table_of_arms_gives_each_its_interval() -> None:
+    assert table(make_card(), "| arm | trained on | test accuracy | 95 % interval |") == [
+        ["real", "real images", "90.0 %", "88.1 % to 92.0 %"],
+        ["expanded", "real and generated images", "95.0 %", "90.0 % to 100.0 %"],
+        ["plain (= real)", "real images", "90.0 %", "88.1 % to 92.0 %"],
+    ]
+    assert "3 seeds on 80 real test images" in make_card()
+    assert "| 90 % interval |" in make_card(verdict={**VERDICT, "confidence": 0.9})
+
+
+def test_audit_names_limits_rejections_and_the_closest_image() -> None:
+    assert table(make_card(), "| found | limit | rejected |") == [
+        ["copies of a training image, pixel by pixel", "| 1"],
+        ["near copies of a training image", "distance below 0.5", "7"],
+        ["repeats of a generated image, pixel by pixel", "| 2"],
+        ["near repeats of a generated image", "distance below 0.25", "3"],
+    ]
+    assert "kept lies at distance 0.512 from a training image" in make_card()
+    assert "No image was kept" in make_card(audit={**AUDIT, "closest": None})
+
+
+def test_body_names_the_licence_as_its_owner_writes_it() -> None:
+    assert "as their owner states it: CC BY-NC 4.0." in make_card(licence="CC BY-NC 4.0")
+
+
 def test_class_name_with_a_bar_stays_in_its_cell() -> None:
     card = make_card(class_counts=[("cat|dog", 1, 2)])
     assert table(card, "| class | real | generated |") == [["cat\\|dog", "1", "2"]]
+    card = make_card(class_counts=[("cat\ndog", 1, 2)])
+    assert table(card, "| class | real | generated |") == [["cat dog", "1", "2"]]
 
 
 def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:

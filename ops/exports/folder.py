@@ -1,0 +1,45 @@
+"""Format `folder`: `<split>/<class>/<image_id>.png`, and what is known of each image in `<split>/metadata.csv`.
+
+`datasets.load_dataset("imagefolder")` reads it with all columns. How class names become folders is `names`, how cells
+are written `table`; classes.json maps one to the other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops.errors import DamagedData
+from ops.exports import table
+from ops.exports.documents import CLASSES, write_classes
+from ops.exports.names import name_folders
+from ops.exports.published import Published
+
+
+def write_folder(dataset: Published, folder: Path) -> None:
+    """Fill `folder`. Raises DamagedData where two images of one class and split have one id."""
+    classes = name_folders(dataset.class_names)
+    write_classes(dataset, folder / CLASSES, classes)
+    for split in dataset.splits:
+        for name in classes:
+            (folder / split / name).mkdir(parents=True)
+        with (folder / split / "metadata.csv").open("xb") as metadata:
+            metadata.write(table.header("file_name"))
+            for batch in dataset.batches(split):
+                labels, ids = batch.rows["label"], batch.rows["image_id"]
+                stems = [image_id if _is_safe(image_id) else name_folders([image_id])[0] for image_id in ids]
+                files = [f"{classes[label]}/{stem}.png" for label, stem in zip(labels, stems, strict=True)]
+                for file, payload in zip(files, batch.payloads, strict=True):
+                    _write_new(folder / split / file, payload.as_py(), batch.where)
+                metadata.write(table.lines(files, batch.rows, dataset.class_names))
+
+
+def _is_safe(image_id: str) -> bool:
+    return image_id.isascii() and image_id.replace("-", "").isalnum()
+
+
+def _write_new(path: Path, content: bytes, where: str) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise DamagedData(f"{where}: two images of one class have the id {path.stem}") from None

@@ -1,0 +1,37 @@
+"""The registry of export formats. A new one is a module with a writer, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.exports.edm import check_zip, write_zip
+from ops.exports.folder import write_folder
+from ops.exports.huggingface import write_huggingface
+from ops.exports.npz import check_npz, write_npz
+from ops.exports.published import Published
+from ops.exports.webdataset import write_webdataset
+
+
+def accept(dataset: Published) -> None:
+    """The check of formats that hold every dataset."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """`write` fills an empty folder; `check` raises UserError, before anything is written, for what cannot be held."""
+
+    write: Callable[[Published, Path], None]
+    summary: str
+    check: Callable[[Published], None] = accept
+    is_parquet: bool = False  # keeps the card's list of Parquet files
+
+
+FORMATS: dict[str, Format] = {
+    "huggingface": Format(write_huggingface, "Parquet with card and Croissant", is_parquet=True),
+    "folder": Format(write_folder, "a folder of PNG for each class, metadata.csv for each split"),
+    "webdataset": Format(write_webdataset, "tar shards"),
+    "zip": Format(write_zip, "one ZIP of PNG with dataset.json for each split, as EDM and StyleGAN read it", check_zip),
+    "npz": Format(write_npz, "one dataset.npz with the keys of MedMNIST", check_npz),
+}

@@ -1,0 +1,46 @@
+"""Format `huggingface`: the published Parquet files, card and verdict, and croissant.json.
+
+Everything is copied byte by byte; where only a part of the training images is wanted, their files are written anew
+with the rows that stay.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ops.datasets.shards import write_tables
+from ops.exports.croissant import describe_dataset
+from ops.exports.published import Published
+from ops.storage import write_json
+
+
+def write_huggingface(dataset: Published, folder: Path) -> None:
+    """Fill `folder`."""
+    (folder / "data").mkdir()
+    for split in dataset.splits:
+        if split == "train" and dataset.only != "all":
+            _write_part(dataset, folder / "data")
+            continue
+        for shard in dataset.shards[split]:
+            shutil.copyfile(shard, folder / "data" / shard.name)
+        dataset.advance(dataset.counts[split])
+    write_json(folder / "croissant.json", describe_dataset(dataset, folder))
+
+
+def _write_part(dataset: Published, folder: Path) -> None:
+    """The training files with the rows that stay; a file without any is left out and the rest are numbered anew."""
+    shards = [shard for shard in dataset.shards["train"] if next(dataset.shard_batches(shard), None)]
+    for index, shard in enumerate(shards):
+        path = folder / f"train-{index:05d}-of-{len(shards):05d}.parquet"
+        schema = pq.read_schema(shard)
+        write_tables(path, schema, _tables(dataset, shard, schema), compression="none")
+
+
+def _tables(dataset: Published, shard: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    for batch in dataset.shard_batches(shard):
+        yield batch.table.select(schema.names).cast(schema)

@@ -1,0 +1,148 @@
+"""A published dataset as exports read it: checked once, then streamed a batch at a time.
+
+Memory stays at one batch, whatever the size of the dataset. It knows the folder that publishing writes, and nothing
+of the layout that the images go to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from ops.datasets.pixels import ROW_SCHEMA
+from ops.datasets.png import decode_png
+from ops.datasets.shards import find_shards, iterate_batches, read_class_names, read_columns
+from ops.datasets.sources import SPLITS
+from ops.errors import DamagedData, UserError
+from ops.recipe.fingerprints import hash_file
+from ops.stage import MANIFEST, read_manifest
+
+Only: TypeAlias = Literal["all", "real", "generated"]
+ONLY: tuple[Only, ...] = ("all", "real", "generated")
+_BATCH_BYTES = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some rows of one split with their images: `rows` has the columns of ROW_SCHEMA, `payloads` the PNG of each."""
+
+    table: pa.Table
+    rows: pl.DataFrame
+    payloads: pa.BinaryArray
+    where: str
+    first_row: int
+
+    def decode(self) -> np.ndarray:
+        """uint8 [n, H, W, C]. Raises DamagedData that names the file and counts rows among those that are exported."""
+        return decode_png(self.payloads, where=self.where, first_row=self.first_row)
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """What of a published dataset is exported.
+
+    shape: (H, W, C) of every image. shards and counts: by split, only of the splits that are written, and counts of
+    the rows that are. `advance` hears of every row that has been read with its pixels.
+    """
+
+    folder: Path
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    shards: dict[str, list[Path]]
+    counts: dict[str, int]
+    only: Only
+    advance: Callable[[int], None] = field(default=lambda rows: None)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def splits(self) -> list[str]:
+        return list(self.shards)
+
+    def batches(self, split: str) -> Iterator[Batch]:
+        """The exported rows of a split in stored order; batches are never empty."""
+        for shard in self.shards[split]:
+            yield from self.shard_batches(shard)
+
+    def shard_batches(self, shard: Path) -> Iterator[Batch]:
+        """The exported rows of one file."""
+        done = 0
+        for part in iterate_batches(shard, ["image", *ROW_SCHEMA], batch_bytes=_BATCH_BYTES):
+            table = _keep(pa.Table.from_batches([part]), self.only)
+            if table.num_rows == 0:
+                continue
+            rows = pl.DataFrame(table.select(list(ROW_SCHEMA)))
+            payloads = table.column("image").combine_chunks().flatten()[0]
+            yield Batch(table, rows, payloads, str(shard), done)
+            done += table.num_rows
+            self.advance(table.num_rows)
+
+    def rows(self, split: str) -> Iterator[pl.DataFrame]:
+        """What `batches` says of each image, a file at a time, without reading a pixel."""
+        for shard in self.shards[split]:
+            table = _keep(read_columns(shard, list(ROW_SCHEMA)), self.only)
+            if table.num_rows:
+                yield pl.DataFrame(table)
+
+
+def open_published(folder: Path, only: Only = "all") -> Published:
+    """Check a published folder byte by byte against its manifest and find what there is to export.
+
+    `real` and `generated` choose among the training images; with `generated` no other split is exported. Raises
+    UserError where there is no published dataset or no such image, DamagedData for a file that is not what was
+    published.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise UserError(
+            f"{folder} holds no published dataset; `growset run {folder.name}` makes it, and"
+            f" `growset pull {folder.name} --only published` fetches one that was made elsewhere"
+        )
+    for name, entry in read_manifest(folder)["files"].items():
+        _check_file(folder, name, entry)
+    shards = {split: find_shards(folder / "data", split) for split in SPLITS}
+    if only == "generated":
+        shards = {"train": shards["train"]}
+    counts = {split: sum(_count(path, only) for path in paths) for split, paths in shards.items()}
+    if counts["train"] == 0:
+        kind = "" if only == "all" else f"{only} "
+        raise UserError(f"{folder} holds no {kind}training images, so there is nothing to export")
+    shards = {split: paths for split, paths in shards.items() if counts[split]}
+    first = shards["train"][0]
+    class_names = read_class_names(first)
+    if class_names is None:
+        raise DamagedData(f"{first}: no class names in the metadata; it is no pixel dataset")
+    dataset = Published(folder, class_names, (0, 0, 0), shards, {split: counts[split] for split in shards}, only)
+    batch = next(dataset.batches("train"))
+    height, width, channels = decode_png(batch.payloads.slice(0, 1), where=batch.where).shape[1:]
+    return Published(folder, class_names, (height, width, channels), shards, dataset.counts, only)
+
+
+def _check_file(folder: Path, name: str, entry: dict[str, object]) -> None:
+    path = folder / name
+    if not path.is_file():
+        fault = "is missing"
+    elif path.stat().st_size != entry["bytes"] or hash_file(path) != entry["sha256"]:
+        fault = "is not what was published"
+    else:
+        return
+    raise DamagedData(f"{path} {fault}; `growset pull {folder.name} --only published` brings it back")
+
+
+def _keep(table: pa.Table, only: Only) -> pa.Table:
+    if only == "all" or table.num_rows == 0:
+        return table
+    generated = table.column("is_generated").to_numpy()
+    return table.filter(pa.array(generated if only == "generated" else ~generated))
+
+
+def _count(path: Path, only: Only) -> int:
+    rows: int = _keep(read_columns(path, ["is_generated"]), only).num_rows
+    return rows
