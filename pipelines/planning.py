@@ -19,7 +19,7 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
     from ops.estimate import estimate_seconds
 
     recipe = validate(workspace, expansion)
-    splits = read_real(workspace, recipe).splits
+    splits = read_real(workspace, recipe).subset.splits
     train = splits["train"]
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     plan = plan_expansion(counts, train.class_names, recipe.plan)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ops.chain.subset import DRAWS, Subset, change_splits
+from ops.datasets.index import write_index
 from ops.datasets.pixels import write_shards
 from ops.errors import UserError
 from ops.recipe.schema import DataSettings, Recipe
 from ops.report.sheets import rows_by_class, write_sheet
-from ops.sources.reading import SourceImages, hash_source, read_source
+from ops.sources.reading import hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec
 from ops.stage import StageRun
@@ -30,8 +33,16 @@ def source_content(workspace: Workspace, recipe: Recipe) -> str:
     return hash_source(describe_source(workspace, recipe))
 
 
-def read_real(workspace: Workspace, recipe: Recipe) -> SourceImages:
-    """The images that the recipe takes from its source. Raises as `read_source`."""
+@dataclass(frozen=True)
+class RealImages:
+    """The images that a recipe takes from its source, and what happened to them on the way."""
+
+    subset: Subset
+    conversions: dict[str, int]
+
+
+def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
+    """The images that the recipe takes from its source. Raises as `read_source` and `change_splits`."""
     return _read(describe_source(workspace, recipe), recipe.data, recipe.seed)
 
 
@@ -45,14 +56,17 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> None:
     _read(spec, data, seed)
 
 
-def _read(spec: SourceSpec, data: DataSettings, seed: int) -> SourceImages:
-    return read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
+def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
+    source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
+    return RealImages(change_splits(source.splits, data, seed), source.conversions)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:
     """Read, convert, subset, store; `shape` in the metrics is (height, width, channels)."""
     real = read_real(run.workspace, run.recipe)
-    splits = real.splits
+    splits = real.subset.splits
+    if not real.subset.draws.is_empty():
+        write_index(run.out / DRAWS, real.subset.draws)
     for name, dataset in splits.items():
         write_shards(run.out, dataset, prefix=name)
     train = splits["train"]
@@ -63,5 +77,5 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
         "classes": len(train.class_names),
         "class_names": list(train.class_names),
         "shape": list(train.images.shape[1:]),
-        "conversions": real.conversions,
+        "conversions": real.conversions | real.subset.counts,
     }

@@ -22,11 +22,45 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class LongTailSettings(Section):
+    """How many training images each class keeps: few classes many, many classes few."""
+
+    law: Literal["exponential", "zipf", "step"] = Field(
+        "exponential",
+        description="floor(head · ratio^(-i / (classes - 1))); max(floor(head / rank^exponent), floor); step",
+    )
+    head: Count | None = Field(None, description="images of the largest class; null: as many as it has")
+    ratio: float = Field(100.0, ge=1, description="of exponential and step: largest over smallest class")
+    exponent: Positive = Field(2.0, description="of zipf")
+    floor: Count = Field(5, description="of zipf: the smallest class")
+    minority: float = Field(0.5, gt=0, lt=1, description="of step: share of the classes that are small")
+    order: Literal["label", "random", "available"] = Field(
+        "label", description="which class is largest: the first, one drawn with the seed, or the one with most images"
+    )
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> LongTailSettings:
+        for key, laws in {
+            "ratio": ("exponential", "step"),
+            "exponent": ("zipf",),
+            "floor": ("zipf",),
+            "minority": ("step",),
+        }.items():
+            if key in self.model_fields_set and self.law not in laws:
+                raise ValueError(f"{key} has no effect with law: {self.law}; it is of {' and '.join(laws)}")
+        return self
+
+
 class DataSettings(Section):
-    """Which part of the source is used."""
+    """Which part of the source is used, and what is done to it on purpose."""
 
     classes: tuple[str, ...] | None = Field(None, strict=False, description="class names to keep; null keeps all")
     images_per_class: Count | None = Field(None, description="cap per class on train and validation; null keeps all")
+    long_tail: LongTailSettings | None = Field(None, description="thin the training images out; null keeps all")
+    nuisance: Literal["rotation", "background", "strokes"] | None = Field(
+        None, description="one frozen draw for each stored image of all splits: ROT, BG and DIL of Kuzushiji-49-LT"
+    )
+    label_noise: Fraction = Field(0.0, description="share of training labels that become another class")
 
 
 class PlanSettings(Section):
