@@ -1,0 +1,150 @@
+"""Images per second written and read back as a uint8 tensor: pixel datasets beside what people use otherwise.
+
+One core, page cache warm, 32 x 32 RGB. The image folder is read as torchvision's ImageFolder with PILToTensor does
+it (torchvision has no build beside this torch): Pillow opens each file, a DataLoader collates.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.harness import Row, interleave, write_result
+from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, read_split, write_shards
+
+IMAGES, SIDE, CLASSES = 10_000, 32, 10
+REPEATS = 3
+
+
+class ImageFiles(Dataset[tuple[torch.Tensor, int]]):
+    """What torchvision's ImageFolder with PILToTensor gives."""
+
+    def __init__(self, root: Path) -> None:
+        self.files = sorted((path, int(path.parent.name)) for path in root.glob("*/*.png"))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        path, label = self.files[index]
+        with path.open("rb") as stream:
+            image = Image.open(stream).convert("RGB")
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1), label
+
+
+def run() -> Path:
+    """Measure all ways to write, then all ways to read; write results/storage.json."""
+    import datasets
+    import webdataset
+
+    torch.set_num_threads(1)
+    datasets.disable_progress_bars()
+    images = make_images()
+    labels = np.arange(IMAGES) % CLASSES
+    names = tuple(map(str, range(CLASSES)))
+    ids = number_repeats(content_ids(images))
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+
+        def fresh(way: str) -> Path:
+            shutil.rmtree(root / way, ignore_errors=True)
+            (root / way).mkdir()
+            return root / way
+
+        def write_files() -> None:
+            folder = fresh("files")
+            for label in range(CLASSES):
+                (folder / str(label)).mkdir()
+            for i, image in enumerate(images):
+                Image.fromarray(image).save(folder / str(labels[i]) / f"{i:06d}.png")
+
+        def write_hub() -> None:
+            features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(names))})
+            rows = {"image": [{"bytes": to_png(image), "path": None} for image in images], "label": labels.tolist()}
+            datasets.Dataset.from_dict(rows, features=features).to_parquet(fresh("hub") / "train.parquet")
+
+        def write_tars() -> None:
+            with webdataset.ShardWriter(f"file:{fresh('tars')}/%06d.tar", maxcount=5_000, verbose=0) as sink:
+                for i, image in enumerate(images):
+                    sink.write({"__key__": f"{i:06d}", "png": to_png(image), "cls": int(labels[i])})
+
+        def write_ours() -> None:
+            rows = build_rows(labels, ids, split="train")
+            write_shards(fresh("ours"), PixelDataset(images, rows, names), prefix="train")
+
+        def write_memmap() -> None:
+            np.save(fresh("memmap") / "images.npy", images)
+
+        def read_files() -> torch.Tensor:
+            loader = DataLoader(ImageFiles(root / "files"), batch_size=256)
+            return torch.cat([batch for batch, _ in loader])
+
+        def read_hub() -> torch.Tensor:
+            data = datasets.Dataset.from_parquet(
+                str(root / "hub" / "train.parquet"), cache_dir=str(fresh("cache")), keep_in_memory=True
+            )
+            return torch.cat([batch["image"] for batch in data.with_format("torch").iter(256)])
+
+        def read_tars() -> torch.Tensor:
+            shards = [str(path) for path in sorted((root / "tars").glob("*.tar"))]
+            data = webdataset.WebDataset(shards, shardshuffle=False).decode("rgb8").to_tuple("png")
+            return torch.stack([torch.from_numpy(image) for (image,) in data])
+
+        def read_ours() -> torch.Tensor:
+            return torch.from_numpy(read_split(root / "ours", "train").images)
+
+        def read_memmap() -> torch.Tensor:
+            return torch.from_numpy(np.array(np.load(root / "memmap" / "images.npy", mmap_mode="r")))
+
+        writing: dict[str, Callable[[], object]] = {
+            "PNG files, Pillow": write_files,
+            "Hugging Face datasets, Parquet": write_hub,
+            "webdataset, tar": write_tars,
+            "pixel dataset": write_ours,
+            "raw memmap": write_memmap,
+        }
+        reading: dict[str, Callable[[], object]] = {
+            "ImageFolder + DataLoader": read_files,
+            "Hugging Face datasets, Parquet": read_hub,
+            "webdataset, tar": read_tars,
+            "pixel dataset": read_ours,
+            "raw memmap": read_memmap,
+        }
+        written = interleave(writing, repeats=REPEATS)
+        for exact in (read_ours, read_memmap):
+            assert np.array_equal(exact().numpy(), images), "every image came back"
+        assert all(len(whole()) == IMAGES for whole in (read_files, read_hub, read_tars))
+        read = interleave(reading, repeats=REPEATS)
+        sizes = {
+            way: sum(p.stat().st_size for p in (root / way).rglob("*.*")) / images.nbytes for way in ("files", "ours")
+        }
+    rows = [Row(f"written: {way}", round(IMAGES / seconds), "images/s") for way, seconds in written.items()]
+    rows += [Row(f"read: {way}", round(IMAGES / seconds), "images/s") for way, seconds in read.items()]
+    rows += [Row(f"size of {way}", round(size, 2), "of the raw pixels") for way, size in sizes.items()]
+    ratios = {
+        "write_vs_pil": written["PNG files, Pillow"] / written["pixel dataset"],
+        "read_vs_imagefolder": read["ImageFolder + DataLoader"] / read["pixel dataset"],
+    }
+    return write_result("storage", rows, ratios)
+
+
+def make_images() -> np.ndarray:
+    """uint8 [n, SIDE, SIDE, 3]: smooth noise, which compresses about as well as photographs do."""
+    noise = np.random.default_rng(0).normal(size=(IMAGES, SIDE, SIDE, 3))
+    smooth = ndimage.gaussian_filter(noise, (0, 2, 2, 0))
+    return np.clip(128 + 300 * smooth, 0, 255).astype(np.uint8)
+
+
+def to_png(image: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
