@@ -28,6 +28,8 @@ from ops.storage import read_json, recover_folder, replace_folder, write_json, w
 from ops.versioning import changed_stages, default_remote, missing_in_remote, push, stage_addresses, track
 from ops.workspace import Workspace
 
+QUALITY = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
+
 
 @dataclass(frozen=True)
 class Publication:
@@ -164,7 +166,13 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         real_weight=recipe.mix.real_weight,
     )
     write_text(folder / "README.md", card)
-    return {**counts, "generated": int(train.rows["is_generated"].sum()), "decision": verdict["decision"]}
+    accepted = read_manifest(workspace.output(expansion, "accepted_images"))["metrics"]
+    return {
+        **counts,
+        "generated": int(train.rows["is_generated"].sum()),
+        "decision": verdict["decision"],
+        "quality": {key: accepted[key] for key in QUALITY},
+    }
 
 
 def _closest(accepted: pl.DataFrame) -> float | None:

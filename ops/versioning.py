@@ -20,6 +20,7 @@ from ops.storage import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from fsspec import AbstractFileSystem
 
 
 LOCK = "dvc.lock"
@@ -159,6 +160,23 @@ def default_remote(root: Path) -> tuple[str, str] | None:
     with open_repo(root) as repo:
         name: str | None = repo.config["core"].get("remote")
         return (name, str(repo.config["remote"][name]["url"])) if name else None
+
+
+@contextlib.contextmanager
+def open_revision(root: Path, revision: str | None) -> Iterator[AbstractFileSystem]:
+    """The workspace's files, tracked by git or by DVC, as they were at a git revision; None is as they are now.
+
+    Paths are relative to the workspace. What is in DVC's cache is read there, the rest from the remote.
+    """
+    from dvc.api import DVCFileSystem
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):
+        system = DVCFileSystem(str(root), rev=revision)
+    try:
+        yield system
+    finally:
+        system.close()
 
 
 def push(root: Path, targets: Iterable[str]) -> int:

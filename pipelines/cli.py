@@ -6,7 +6,6 @@ Heavy libraries load only in the commands that need them, so `growset check` ans
 import json
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import click
 
 from ops.errors import GrowsetError, find_fault
 from ops.workspace import Workspace, find_workspace, suggest
+from pipelines.dataset_cli import COMMANDS
+from pipelines.options import as_json, complete_active, complete_recipe, runtime_options
 
 
 class GrowsetGroup(click.Group):
@@ -40,24 +41,6 @@ First steps with images of your own (a folder with train, validation and test):
 """
 
 
-def complete_active(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Names of active expansions that begin as typed."""
-    return [name for name in _complete_from(context, active=True) if name.startswith(typed)]
-
-
-def complete_recipe(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Names of recipes that begin as typed."""
-    return [name for name in _complete_from(context, active=False) if name.startswith(typed)]
-
-
-def _complete_from(context: click.Context, *, active: bool) -> list[str]:
-    try:
-        workspace = find_workspace(Path.cwd(), explicit=context.find_root().params.get("workspace"))
-        return workspace.expansions if active else workspace.available_recipes()
-    except GrowsetError:
-        return []  # outside a workspace there is nothing to offer, and Tab is no place for a message
-
-
 @click.group(cls=GrowsetGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=FIRST_STEPS)
 @click.option(
     "--workspace",
@@ -69,69 +52,6 @@ def _complete_from(context: click.Context, *, active: bool) -> list[str]:
 def main(context: click.Context, workspace: Path | None) -> None:
     """Grow a small or long-tailed image dataset with generative models, and prove that it helped."""
     context.obj = lambda: find_workspace(Path.cwd(), explicit=workspace)
-
-
-def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that change where and how fast things run, never what comes out."""
-    options = [
-        click.option(
-            "--device",
-            default="cpu",
-            show_default=True,
-            help="torch device the generator is trained on; classifiers train on the CPU's cores.",
-        ),
-        click.option(
-            "--provider",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="ONNX Runtime provider for generation.",
-        ),
-        click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
-        click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(min=1),
-            default=64,
-            show_default=True,
-            help="Images per call of the sampler.",
-        ),
-    ]
-
-    @wraps(command)
-    def with_runtime(
-        *args: Any,
-        device: str,
-        provider: str,
-        allow_cpu_fallback: bool,
-        workers: int | None,
-        batch_size: int,
-        **kwargs: Any,
-    ) -> Any:
-        from ops.parallel import available_cores
-        from ops.stage import Runtime
-        from pipelines.terminal import progress_sink
-
-        with progress_sink(to_stderr=kwargs.get("as_json", False)) as sink:
-            runtime = Runtime(
-                device=device,
-                provider=provider,
-                allow_cpu_fallback=allow_cpu_fallback,
-                workers=workers or available_cores(),
-                batch_size=batch_size,
-                sink=sink,
-                report_every=1.0 if sys.stdout.isatty() else 30.0,
-            )
-            finish = command(*args, runtime=runtime, **kwargs)
-        if finish:  # what is printed when the progress line is gone
-            finish()
-
-    for option in reversed(options):
-        with_runtime = option(with_runtime)
-    return with_runtime
-
-
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")
 
 
 @main.command()
@@ -223,20 +143,6 @@ def status(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...],
 
 
 @main.command()
-@click.argument("expansion", shell_complete=complete_active)
-@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
-@click.pass_obj
-def report(open_workspace: Callable[[], Workspace], expansion: str, show: bool) -> None:
-    """Print where the report of an expansion lies: one HTML file that needs nothing but itself."""
-    from pipelines.commands import find_report
-
-    path = find_report(open_workspace(), expansion)
-    click.echo(path)
-    if show:
-        click.launch(path.as_uri())
-
-
-@main.command()
 @click.argument("stage")
 @click.argument("expansion", shell_complete=complete_active)
 @runtime_options
@@ -281,41 +187,6 @@ def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 
 
 @main.command()
-@click.argument("expansion", shell_complete=complete_active)
-@click.option("--only", type=click.Choice(["real", "accepted", "mixed", "published"]), help="One dataset alone.")
-@click.pass_obj
-def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | None) -> None:
-    """Fetch an expansion's data from the DVC remote."""
-    from pipelines.commands import pull_expansion
-
-    pull_expansion(open_workspace(), expansion, only)
-
-
-@main.command()
-@click.argument("expansion", shell_complete=complete_recipe)
-@click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
-@click.option(
-    "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; nothing is replaced."
-)
-@click.option(
-    "--only",
-    type=click.Choice(["all", "real", "generated"]),
-    default="all",
-    show_default=True,
-    help="Which training images; with `generated` no other split is written.",
-)
-@as_json
-@click.pass_obj
-def export(
-    open_workspace: Callable[[], Workspace], expansion: str, form: str, folder: Path, only: Any, as_json: bool
-) -> None:
-    """Write the published dataset of an expansion in the layout that another tool reads."""
-    from pipelines.commands import export_expansion
-
-    export_expansion(open_workspace(), expansion, form, folder, only, as_json=as_json)
-
-
-@main.command()
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_obj
 def ui(open_workspace: Callable[[], Workspace], port: int) -> None:
@@ -344,6 +215,10 @@ def bench(name: str) -> None:
 
     path = import_module(f"benchmarks.{name}").run()
     click.echo(path.read_text(encoding="utf-8"))
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

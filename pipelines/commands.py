@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.stage import Runtime
-from ops.storage import read_json
+from ops.storage import read_json, write_text
 from ops.versioning import address, changed_stages, pull, stage_addresses
 from ops.workspace import Workspace, check_stage_name
 from pipelines.instance import open_instance, prepare_home
@@ -137,6 +138,37 @@ def find_report(workspace: Workspace, expansion: str) -> Path:
     if not path.exists():
         raise UserError(f"'{expansion}' has no report yet; run: growset run {expansion}")
     return path
+
+
+def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path:
+    """The report with what changed from a version to the dataset that lies published here; returns its path."""
+    from ops.comparison import compare
+    from ops.report.page import collect_facts, render_page
+    from ops.versions import find_version, read_contents
+
+    recipe = workspace.load_recipe(expansion)
+    before, after = find_version(workspace, since), find_version(workspace, expansion)
+    found = compare(*(read_contents(workspace, version) for version in (before, after)))
+    inputs = {stage: workspace.output(expansion, stage) for stage in STAGES["report"].inputs}
+    facts = collect_facts(workspace, expansion, inputs, recipe.report)
+    path = workspace.root / ".growset" / "reports" / f"{expansion}-since-{re.sub(r'[^A-Za-z0-9._-]', '-', since)}.html"
+    write_text(path, render_page(facts, found))
+    return path
+
+
+def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: bool) -> None:
+    """Print what changed between two versions."""
+    from ops.comparison import compare
+    from ops.versions import find_version, read_contents
+    from pipelines.terminal import print_comparison
+
+    sides = [find_version(workspace, text) for text in (before, after)]
+    found = compare(*(read_contents(workspace, side) for side in sides))
+    if as_json:
+        summary = {name: {"before": old, "after": new} for name, old, new in found.summary}
+        click.echo(json.dumps({"totals": found.totals, "classes": found.classes.to_dicts(), "summary": summary}))
+    else:
+        print_comparison(found)
 
 
 def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> None:

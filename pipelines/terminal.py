@@ -5,14 +5,16 @@ follows the terminal and NO_COLOR. Nothing here computes.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ops.comparison import Comparison, format_value
 from ops.progress import Sink
 from ops.recipe.stages import PUBLISHED, STAGES
 
@@ -64,3 +66,58 @@ def print_status(statuses: Mapping[str, Mapping[str, Any]]) -> None:
             console.print(Text(f"\n{expansion}: {stage} is stale: {'; '.join(reasons)}", "yellow"), soft_wrap=True)
         if status["verdict"]:
             console.print(Text(f"\n{expansion}: {status['verdict']['sentence']}"), soft_wrap=True)
+
+
+def print_versions(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """A line for each version: name, date, images and verdict."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, side in (
+        ("version", "left"),
+        ("date", "left"),
+        ("real", "right"),
+        ("generated", "right"),
+        ("verdict", "left"),
+    ):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for versions in found.values():
+        for version in versions:
+            metrics = version["metrics"]
+            name = version["name"] + ("" if version["commit"] else " (uncommitted)")
+            date = version["date"][:16].replace("T", " ")
+            if metrics is None:
+                table.add_row(name, date, "", "", Text("gone", "dim"))
+                continue
+            real = metrics["train"] - metrics["generated"]
+            table.add_row(name, date, f"{real:,}", f"{metrics['generated']:,}", metrics["decision"])
+    console.print(table)
+    if any(version["metrics"] is None for versions in found.values() for version in versions):
+        console.print("gone: neither in DVC's cache nor in the remote")
+    for expansion, versions in found.items():
+        if not versions:
+            console.print(f"{expansion}: nothing is published yet; run: growset run {expansion}")
+
+
+def print_comparison(found: Comparison) -> None:
+    """Images by class, then what else differs."""
+    console = Console(highlight=False)
+    totals = found.totals
+    console.print(
+        f"{found.before} → {found.after}: {totals['added']:,} added, {totals['removed']:,} removed,"
+        f" {totals['changed']:,} changed of {totals['before']:,} images\n"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in found.classes.columns:
+        table.add_column(name, justify="left" if name in ("class", "split", "kind") else "right")
+    for row in found.classes.filter(pl.sum_horizontal("added", "removed", "changed") > 0).iter_rows():
+        table.add_row(*(cell if isinstance(cell, str) else f"{cell:,}" for cell in row))
+    if table.row_count:
+        console.print(table)
+        console.print()
+    summary = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "before", "after"):
+        summary.add_column(name, justify="right" if name else "left")
+    for name, *values in found.summary:
+        cells = [format_value(name, value) for value in values]
+        summary.add_row(name.replace("_", " "), *cells, style="bold" if cells[0] != cells[1] else "")
+    console.print(summary)

@@ -93,8 +93,11 @@ def find_sizes(tail: LongTailSettings, labels: np.ndarray, classes: int, seed: i
         first = int(order_classes(labels, classes, class_order=tail.order, seed=seed)[0])
         head = int(np.bincount(labels, minlength=classes)[first])
     if tail.law == "zipf":
+        assert tail.exponent is not None and tail.floor is not None  # the recipe's schema has filled them in
         return zipf_sizes(classes, tail.exponent, head, tail.floor)
+    assert tail.ratio is not None
     if tail.law == "step":
+        assert tail.minority is not None
         return step_sizes(classes, head, tail.ratio, tail.minority)
     return exponential_sizes(classes, head, tail.ratio)
 

@@ -22,6 +22,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+LAWS: dict[str, dict[str, float]] = {  # of long tails, with the keys that each reads and their defaults
+    "exponential": {"ratio": 100.0},
+    "zipf": {"exponent": 2.0, "floor": 5},
+    "step": {"ratio": 100.0, "minority": 0.5},
+}
+
+
 class LongTailSettings(Section):
     """How many training images each class keeps: few classes many, many classes few."""
 
@@ -30,24 +37,32 @@ class LongTailSettings(Section):
         description="floor(head · ratio^(-i / (classes - 1))); max(floor(head / rank^exponent), floor); step",
     )
     head: Count | None = Field(None, description="images of the largest class; null: as many as it has")
-    ratio: float = Field(100.0, ge=1, description="of exponential and step: largest over smallest class")
-    exponent: Positive = Field(2.0, description="of zipf")
-    floor: Count = Field(5, description="of zipf: the smallest class")
-    minority: float = Field(0.5, gt=0, lt=1, description="of step: share of the classes that are small")
+    ratio: Annotated[float, Field(ge=1)] | None = Field(
+        None, description="of exponential and step: largest over smallest class; null is 100 there"
+    )
+    exponent: Positive | None = Field(None, description="of zipf; null is 2 there")
+    floor: Count | None = Field(None, description="of zipf: the smallest class; null is 5 there")
+    minority: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="of step: share of the classes that are small; null is 0.5 there"
+    )
     order: Literal["label", "random", "available"] = Field(
         "label", description="which class is largest: the first, one drawn with the seed, or the one with most images"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_law(cls, keys: Any) -> Any:
+        if not isinstance(keys, dict):
+            return keys
+        defaults = LAWS.get(keys.get("law", "exponential"), {})
+        return {**keys, **{key: value for key, value in defaults.items() if keys.get(key) is None}}
+
     @model_validator(mode="after")
-    def _check_keys(self) -> LongTailSettings:
-        for key, laws in {
-            "ratio": ("exponential", "step"),
-            "exponent": ("zipf",),
-            "floor": ("zipf",),
-            "minority": ("step",),
-        }.items():
-            if key in self.model_fields_set and self.law not in laws:
-                raise ValueError(f"{key} has no effect with law: {self.law}; it is of {' and '.join(laws)}")
+    def _check_law(self) -> LongTailSettings:
+        for key in ("ratio", "exponent", "floor", "minority"):
+            if getattr(self, key) is not None and key not in LAWS[self.law]:
+                laws = " and ".join(law for law, keys in LAWS.items() if key in keys)
+                raise ValueError(f"{key} has no effect with law: {self.law}; it is of {laws}")
         return self
 
 

@@ -18,6 +18,7 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ops.comparison import Comparison, format_value
 from ops.datasets.index import locate_rows, read_index
 from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
@@ -87,8 +88,8 @@ def collect_facts(
     }
 
 
-def render_page(facts: Mapping[str, Any]) -> str:
-    """The page as HTML; the same facts give the same text."""
+def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> str:
+    """The page as HTML, with what changed since an earlier version if given; equal arguments give equal text."""
     verdict, losses = facts["verdict"], facts["losses"]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -104,6 +105,7 @@ def render_page(facts: Mapping[str, Any]) -> str:
         "floored": lambda share: f"{math.floor(1e4 * share) / 100:.2f}",  # never 100 while a pixel differs
         "points": format_points,
         "typeset": typeset,
+        "value": lambda cell, name: format_value(name, cell),
         "duration": format_duration,
         "thousands": lambda value: f"{value:,}",
     }
@@ -119,6 +121,7 @@ def render_page(facts: Mapping[str, Any]) -> str:
     ]
     return environment.get_template(TEMPLATE).render(
         facts,
+        changes=changes,
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,
         loss_charts=loss_charts,

@@ -117,3 +117,8 @@ def test_a_key_that_another_law_reads_is_refused() -> None:
         LongTailSettings(exponent=1.5)
     with pytest.raises(ValueError, match="ratio has no effect with law: zipf; it is of exponential and step"):
         LongTailSettings(law="zipf", ratio=10)
+    for law in ("exponential", "zipf", "step"):
+        resolved = LongTailSettings(law=law)  # type: ignore[arg-type]
+        assert LongTailSettings.model_validate(resolved.model_dump()) == resolved, (
+            "what a manifest holds is a recipe too"
+        )

@@ -31,6 +31,8 @@ OTHER_VALUES: dict[str, Any] = {
     "source": "another",
     "data.classes": ["Bag", "Sandal"],
     "data.images_per_class": 25,
+    "data.long_tail": {"law": "step"},
+    "data.nuisance": "rotation",
     "generator.widths": [16, 32],
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],

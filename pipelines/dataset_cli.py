@@ -1,0 +1,95 @@
+"""Commands about what lies there: versions and their differences, the report, exports, pulls."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.workspace import Workspace
+from pipelines.options import as_json, complete_active, complete_recipe
+
+
+@click.command()
+@click.argument("expansions", nargs=-1, shell_complete=complete_active)
+@as_json
+@click.pass_obj
+def versions(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], as_json: bool) -> None:
+    """List what was published: name, date, images, verdict; newest first."""
+    from ops.versions import describe_versions
+    from pipelines.terminal import print_versions
+
+    workspace = open_workspace()
+    found = {name: describe_versions(workspace, name) for name in expansions or workspace.expansions}
+    click.echo(json.dumps(found)) if as_json else print_versions(found)
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@as_json
+@click.pass_obj
+def diff(open_workspace: Callable[[], Workspace], before: str, after: str, as_json: bool) -> None:
+    """What changed from version BEFORE to AFTER: images by class, quality, verdict.
+
+    A version is a tag such as smoke/v1, smoke@REVISION, or smoke for what lies published here.
+    """
+    from pipelines.commands import compare_versions
+
+    compare_versions(open_workspace(), before, after, as_json=as_json)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+@click.option("--since", metavar="VERSION", help="A copy that tells what changed since a version, e.g. smoke/v1.")
+@click.pass_obj
+def report(open_workspace: Callable[[], Workspace], expansion: str, show: bool, since: str | None) -> None:
+    """Print where the report of an expansion lies: one HTML file that needs nothing but itself."""
+    from pipelines.commands import find_report, write_report_since
+
+    path = find_report(open_workspace(), expansion)
+    if since is not None:
+        path = write_report_since(open_workspace(), expansion, since)
+    click.echo(path)
+    if show:
+        click.launch(path.as_uri())
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option("--only", type=click.Choice(["real", "accepted", "mixed", "published"]), help="One dataset alone.")
+@click.pass_obj
+def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | None) -> None:
+    """Fetch an expansion's data from the DVC remote."""
+    from pipelines.commands import pull_expansion
+
+    pull_expansion(open_workspace(), expansion, only)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_recipe)
+@click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
+@click.option(
+    "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; nothing is replaced."
+)
+@click.option(
+    "--only",
+    type=click.Choice(["all", "real", "generated"]),
+    default="all",
+    show_default=True,
+    help="Which training images; with `generated` no other split is written.",
+)
+@as_json
+@click.pass_obj
+def export(
+    open_workspace: Callable[[], Workspace], expansion: str, form: str, folder: Path, only: Any, as_json: bool
+) -> None:
+    """Write the published dataset of an expansion in the layout that another tool reads."""
+    from pipelines.commands import export_expansion
+
+    export_expansion(open_workspace(), expansion, form, folder, only, as_json=as_json)
+
+
+COMMANDS = (versions, diff, report, pull, export)

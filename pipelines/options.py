@@ -1,0 +1,93 @@
+"""Options and completions that several commands of `growset` share."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.errors import GrowsetError
+from ops.workspace import find_workspace
+
+
+def complete_active(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of active expansions that begin as typed."""
+    return [name for name in _complete_from(context, active=True) if name.startswith(typed)]
+
+
+def complete_recipe(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of recipes that begin as typed."""
+    return [name for name in _complete_from(context, active=False) if name.startswith(typed)]
+
+
+def _complete_from(context: click.Context, *, active: bool) -> list[str]:
+    try:
+        workspace = find_workspace(Path.cwd(), explicit=context.find_root().params.get("workspace"))
+        return workspace.expansions if active else workspace.available_recipes()
+    except GrowsetError:
+        return []  # outside a workspace there is nothing to offer, and Tab is no place for a message
+
+
+def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that change where and how fast things run, never what comes out."""
+    options = [
+        click.option(
+            "--device",
+            default="cpu",
+            show_default=True,
+            help="torch device the generator is trained on; classifiers train on the CPU's cores.",
+        ),
+        click.option(
+            "--provider",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="ONNX Runtime provider for generation.",
+        ),
+        click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
+        click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            default=64,
+            show_default=True,
+            help="Images per call of the sampler.",
+        ),
+    ]
+
+    @wraps(command)
+    def with_runtime(
+        *args: Any,
+        device: str,
+        provider: str,
+        allow_cpu_fallback: bool,
+        workers: int | None,
+        batch_size: int,
+        **kwargs: Any,
+    ) -> Any:
+        from ops.parallel import available_cores
+        from ops.stage import Runtime
+        from pipelines.terminal import progress_sink
+
+        with progress_sink(to_stderr=kwargs.get("as_json", False)) as sink:
+            runtime = Runtime(
+                device=device,
+                provider=provider,
+                allow_cpu_fallback=allow_cpu_fallback,
+                workers=workers or available_cores(),
+                batch_size=batch_size,
+                sink=sink,
+                report_every=1.0 if sys.stdout.isatty() else 30.0,
+            )
+            finish = command(*args, runtime=runtime, **kwargs)
+        if finish:  # what is printed when the progress line is gone
+            finish()
+
+    for option in reversed(options):
+        with_runtime = option(with_runtime)
+    return with_runtime
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")
