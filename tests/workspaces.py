@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 RECIPE = """\
 source: digits
 seed: 0
+on_new_images: retrain
 data: {images_per_class: 16}
 plan: {ratio: 1.0, overdraw: 3.0}
 scorer: {folds: 2, steps: 40, batch_size: 16, width: 16}

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ops.chain.keeping import TRAINED_ON
+from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
 from ops.generators.draws import draw_noise
 from ops.generators.flow import FlowUNet, integrate, to_pixels
@@ -62,6 +64,7 @@ def build_generator(run: StageRun) -> dict[str, Any]:
     run.runtime.sink(f"generator: {rate:.0f} training images per second, {precision}")
     save_generator(run.out, model, config)
     write_samples(run.out / f"samples-{settings.steps:06d}.png", model, config, "cpu", "fp32")
+    write_index(run.out / TRAINED_ON, train.rows.select("image_id"))
     write_json(run.out / "losses.json", {"every": settings.steps // max(1, len(losses)), "loss": losses})
     return {
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -46,14 +46,18 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
     return _read(describe_source(workspace, recipe), recipe.data, recipe.seed)
 
 
-def try_source(workspace: Workspace, recipe: Recipe, content: str) -> None:
-    """Raise what `read_real` would; a source of this content is read once in a process."""
-    _try(describe_source(workspace, recipe), recipe.data, recipe.seed, content)
+def try_source(workspace: Workspace, recipe: Recipe, content: str) -> dict[str, frozenset[str]]:
+    """Raise what `read_real` would; the content ids of each split. A source of this content is read once a process."""
+    return _try(describe_source(workspace, recipe), recipe.data, recipe.seed, content)
 
 
 @lru_cache(maxsize=64)
-def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> None:
-    _read(spec, data, seed)
+def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> dict[str, frozenset[str]]:
+    splits = _read(spec, data, seed).subset.splits
+    return {
+        split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
+        for split, dataset in splits.items()
+    }
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ops.chain import find_builder
-from ops.chain.real import source_content, try_source
+from ops.chain.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
+from ops.chain.real import describe_source, source_content, try_source
 from ops.errors import UserError
 from ops.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
+from ops.sources.reading import hash_source
 from ops.stage import Outcome, Runtime, identify, is_intact, materialize
 from ops.versioning import address, changed_stages, commit_stage, remember_lock, running_under_dvc
 from ops.workspace import Workspace
@@ -36,8 +38,12 @@ class Chain:
             from ops.precision import check_device
 
             check_device(self.runtime.device)
-        source = self._note_source(expansion, recipe) if stage == FIRST else None
-        outcome = materialize(self.workspace, expansion, stage, find_builder(stage), self.runtime, source=source)
+        outcome = None
+        if stage == STAGE and recipe.on_new_images == "keep_generator":
+            outcome = keep_generator(self.workspace, expansion, recipe)
+        if outcome is None:
+            source = self._note_source(expansion, recipe) if stage == FIRST else None
+            outcome = materialize(self.workspace, expansion, stage, find_builder(stage), self.runtime, source=source)
         self._keep_lock(expansion, stage, outcome)
         return outcome
 
@@ -71,8 +77,12 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
     recipe = workspace.load_recipe(expansion)
     for stage in STAGES:
         workspace.stage_version(stage)
-    content = source_content(workspace, recipe)
+    source = describe_source(workspace, recipe)
+    require_stable_splits(recipe, source)
+    content = hash_source(source)
     fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
     if not is_intact(workspace.output(expansion, FIRST), fingerprint):
-        try_source(workspace, recipe, content)
+        contents = try_source(workspace, recipe, content)
+        if is_keepable(workspace, expansion, recipe):
+            require_unseen(workspace, expansion, contents)
     return recipe

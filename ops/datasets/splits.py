@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 from scipy import sparse
 
-from ops.datasets.keyed import draw_words
+from ops.datasets.keyed import draw_words, to_fractions
 from ops.datasets.placement import place_units
 from ops.errors import UserError
 
@@ -60,6 +60,19 @@ def assign_splits(
     targets = count_targets(np.bincount(labels), validation=validation, test=test)
     splits = _place(units, targets[active].astype(np.float64), names, [_NAMES[code] for code in active])
     return np.array(active, np.int8)[splits][units.of_image]
+
+
+def assign_stable(
+    keys: Sequence[str], *, validation: float, test: float, seed: int, groups: Sequence[str] | None = None
+) -> np.ndarray:
+    """The split of each image by its own hash, or its group's: int8 [n]. It never moves, whatever images arrive.
+
+    Counts are near the shares, as independent draws are, and a small class may have none in a split. Identical
+    images in two groups may come apart. UserError for shares that leave no train.
+    """
+    _require_shares(validation, test)
+    place = to_fractions(draw_words(keys if groups is None else groups, purpose="stable split", seed=seed)[:, 0])
+    return np.select([place < test, place < test + validation], [TEST, VALIDATION], TRAIN).astype(np.int8)
 
 
 def count_targets(counts: np.ndarray, *, validation: float, test: float) -> np.ndarray:

@@ -18,7 +18,7 @@ HEADER = """\
 
 def describe_stage(stage: Stage) -> dict[str, Any]:
     """One stage of dvc.yaml. Outputs persist: DVC must not delete them before a run, we replace them whole."""
-    recipe_keys = list(stage.keys)
+    recipe_keys = [*stage.keys, *stage.choices]
     versions = [f"stage_versions.{stage.name}"]
     if not stage.inputs:
         versions.append(f"source_versions.{EXPANSION}")

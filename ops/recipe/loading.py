@@ -59,7 +59,9 @@ def explain(error: ValidationError, path: Path, model: type[BaseModel] = Recipe)
         hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"
         return f"unknown key '{key}' in {path}; {hint}"
     if problem["type"] == "missing":
-        return f"key '{key}' is missing in {path}; add it (an empty section is written '{place[-1]}: {{}}')"
+        is_section = len(place) > 1 or place[-1] not in ("source", "seed", "on_new_images")
+        hint = f" (an empty section is written '{place[-1]}: {{}}')" if is_section and model is Recipe else ""
+        return f"key '{key}' is missing in {path}; add it{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     got = problem.get("input")
     shown = "" if isinstance(got, (dict, BaseModel)) else f"; got {got!r}"

@@ -97,8 +97,8 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def _find_readers(section: str) -> list[str]:
-    readers = [name for name, stage in STAGES.items() if section in stage.keys]
-    return readers + ([PUBLISHED] if section in PUBLISHED_KEYS else [])
+    readers = [name for name, stage in STAGES.items() if section in (*stage.keys, *stage.choices)]
+    return readers + [PUBLISHED] * (section in PUBLISHED_KEYS)
 
 
 def _describe_type(field: FieldInfo) -> str:

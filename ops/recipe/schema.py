@@ -240,6 +240,9 @@ class Recipe(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of a file in sources/, without .yaml"
     )
     seed: int = Field(ge=0, le=2**31 - 1, description="of every random choice in the chain")
+    on_new_images: Literal["retrain", "keep_generator"] = Field(
+        description="keep_generator draws more from the generator that is there and filters it all again"
+    )
     data: DataSettings
     plan: PlanSettings
     scorer: ScorerSettings

@@ -22,6 +22,7 @@ class Stage:
     keys: tuple[str, ...]
     inputs: tuple[str, ...]
     names_expansion: bool = False
+    choices: tuple[str, ...] = ()  # keys that decide whether it is made anew, not what it makes
 
 
 STAGES: dict[str, Stage] = {
@@ -30,7 +31,7 @@ STAGES: dict[str, Stage] = {
         Stage("real_images", ("source", "data", "seed"), ()),
         Stage("expansion_plan", ("plan",), ("real_images",)),
         Stage("scorer", ("scorer", "seed"), ("real_images",)),
-        Stage("generator", ("generator", "seed"), ("real_images",)),
+        Stage("generator", ("generator", "seed"), ("real_images",), choices=("on_new_images",)),
         Stage("generator_onnx", ("sampler",), ("generator",)),
         Stage("generated_images", ("seed",), ("expansion_plan", "generator_onnx")),
         Stage("accepted_images", ("filter",), ("real_images", "expansion_plan", "scorer", "generated_images")),
@@ -70,7 +71,7 @@ PUBLISHED_INPUTS = ("real_images", "generated_images", "accepted_images", "mixed
 
 def unread_keys() -> set[str]:
     """Recipe keys that no stage reads; a test keeps this empty."""
-    read = {key for stage in STAGES.values() for key in stage.keys} | set(PUBLISHED_KEYS)
+    read = {key for stage in STAGES.values() for key in (*stage.keys, *stage.choices)} | set(PUBLISHED_KEYS)
     return set(Recipe.model_fields) - read
 
 

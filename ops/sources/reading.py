@@ -211,20 +211,19 @@ def _draw_splits(
     spec: SourceSpec, loaded: dict[str, _Split], names: tuple[str, ...], per_class: int | None, seed: int
 ) -> dict[str, _Split]:
     """Train divided by the description's rule; `per_class` is applied afterwards, so that it moves no image."""
-    from ops.datasets.splits import assign_splits  # scipy takes a tenth of a second: for those who draw
+    from ops.datasets.splits import assign_splits, assign_stable  # scipy takes a tenth of a second: for those who draw
 
-    assert spec.split is not None
+    rule = spec.split
+    assert rule is not None
     train = loaded.pop("train")
-    # Equal images, and those of one group, must not be torn apart, whichever splits they lie in.
-    assigned = assign_splits(
-        train.labels,
-        train.ids.tolist(),
-        validation=spec.split.validation or 0.0,
-        test=spec.split.test or 0.0,
-        seed=spec.split.seed,
-        groups=None if train.groups is None else train.groups.tolist(),
-        class_names=names,
-    )
+    shares = {"validation": rule.validation or 0.0, "test": rule.test or 0.0}
+    groups = None if train.groups is None else train.groups.tolist()
+    if rule.stable:
+        assigned = assign_stable(train.ids.tolist(), **shares, seed=rule.seed, groups=groups)
+    else:
+        assigned = assign_splits(
+            train.labels, train.ids.tolist(), **shares, seed=rule.seed, groups=groups, class_names=names
+        )
     for split in ("test", "validation", "train"):
         indices = np.flatnonzero(assigned == SPLITS.index(split))
         if len(indices) == 0 and split in loaded:

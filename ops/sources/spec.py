@@ -38,6 +38,10 @@ class SplitRule(Section):
     test: Share | None = Field(None, description="share that becomes test, of each class")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="of the draw; a source's, so that all recipes share the split")
 
+    stable: bool = Field(
+        False, description="by each image's own hash: it never moves as others arrive, and shares are met nearly"
+    )
+
     @model_validator(mode="after")
     def _check_shares(self) -> SplitRule:
         if self.validation is None and self.test is None:

@@ -12,6 +12,7 @@ from ops.workspace import Workspace
 RECIPE = """\
 source: insects
 seed: 0
+on_new_images: retrain
 data: {}
 plan: {ratio: 2.0}
 scorer: {}

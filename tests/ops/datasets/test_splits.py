@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ops.datasets.pixels import content_ids
-from ops.datasets.splits import TEST, TRAIN, VALIDATION, assign_splits, count_targets
+from ops.datasets.splits import TEST, TRAIN, VALIDATION, assign_splits, assign_stable, count_targets
 from ops.errors import UserError
 from ops.sources.listing import SPLITS
 
@@ -236,3 +236,21 @@ def test_mistakes_of_the_caller() -> None:
         assign_splits(LABELS, KEYS, validation=0.1, test=0.1, seed=0, groups=["a"])
     with pytest.raises(ValueError, match="a label is -1"):
         assign_splits(np.array([-1]), ["a"], validation=0.1, test=0.1, seed=0)
+
+
+def test_a_stable_split_never_moves_an_image_as_others_arrive() -> None:
+    keys = [f"image {i}" for i in range(3_000)]
+    whole = assign_stable(keys, validation=0.2, test=0.3, seed=0)
+    part = assign_stable(keys[:100], validation=0.2, test=0.3, seed=0)
+    np.testing.assert_array_equal(whole[:100], part)
+    shares = np.bincount(whole) / len(keys)
+    np.testing.assert_allclose(shares, [0.5, 0.2, 0.3], atol=0.03)
+    np.testing.assert_array_equal(assign_stable(keys[::-1], validation=0.2, test=0.3, seed=0), whole[::-1])
+    assert (assign_stable(keys, validation=0.2, test=0.3, seed=1) != whole).any()
+    more = assign_stable(keys, validation=0.4, test=0.3, seed=0)
+    np.testing.assert_array_equal(more == TEST, whole == TEST)
+    groups = [str(i // 7) for i in range(3_000)]
+    grouped = assign_stable(keys, validation=0.2, test=0.3, seed=0, groups=groups)
+    assert all(len(set(grouped[i : i + 7].tolist())) == 1 for i in range(0, 3_000, 7))
+    with pytest.raises(UserError, match="leave nothing for train"):
+        assign_stable(keys, validation=0.5, test=0.5, seed=0)

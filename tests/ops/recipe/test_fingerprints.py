@@ -151,10 +151,11 @@ def test_comments_and_layout_do_not_change_fingerprints(tmp_path: Path) -> None:
 
 
 def test_defaults_written_out_do_not_change_fingerprints() -> None:
+    plain = {"source": "a", "seed": 3, "on_new_images": "retrain"}
     sections: dict[str, Any] = {
-        name: {} for name in Recipe.model_fields if name not in ("source", "seed", "baselines", "expanded")
+        name: {} for name in Recipe.model_fields if name not in (*plain, "baselines", "expanded")
     }
-    short = {"source": "a", "seed": 3, **sections, "baselines": {"real": {}}, "expanded": {"expanded": {}}}
+    short = {**plain, **sections, "baselines": {"real": {}}, "expanded": {"expanded": {}}}
     written = parse_recipe(short, DEMO).model_dump(mode="json")
     assert written != short
     assert fingerprints(written) == fingerprints(short)

@@ -103,7 +103,7 @@ def test_dvc_yaml_tracks_exactly_the_declared_keys_and_inputs() -> None:
     assert list(described) == list(STAGES)
     for name, stage in STAGES.items():
         params = {file: keys for entry in described[name]["params"] for file, keys in entry.items()}
-        assert tuple(params["recipes/${item.expansion}.yaml"]) == stage.keys
+        assert tuple(params["recipes/${item.expansion}.yaml"]) == (*stage.keys, *stage.choices)
         assert params["params.yaml"][0] == f"stage_versions.{name}"
         assert [dep.rpartition("/")[2] for dep in described[name].get("deps", [])] == list(stage.inputs)
         assert described[name]["outs"] == [{f"data/${{item.expansion}}/{name}": {"persist": True}}]
