@@ -208,7 +208,7 @@ def completion(shell: str) -> None:
 
 
 @main.command()
-@click.argument("name", type=click.Choice(["code_location", "demo", "generation", "kills", "storage"]))
+@click.argument("name", type=click.Choice(["code_location", "demo", "generation", "kills", "million", "storage"]))
 def bench(name: str) -> None:
     """Run a benchmark and write benchmarks/results/NAME.json."""
     from importlib import import_module
