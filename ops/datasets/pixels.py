@@ -177,13 +177,15 @@ def read_shards(paths: Sequence[Path]) -> PixelDataset:
             raise DamagedData(f"{path}: the class names differ from those of {paths[0]}")
         begin = done
         for first_row, payloads in iterate_images(path):
-            part = decode_png(payloads, where=str(path), first_row=first_row)
+            place = images[done : done + len(payloads)] if done else None
+            part = decode_png(payloads, where=str(path), first_row=first_row, out=place)
             if done == 0:
                 images = np.empty((rows.height, *part.shape[1:]), np.uint8)
             elif part.shape[1:] != images.shape[1:]:
                 here, there = name_shape(part.shape[1:]), name_shape(images.shape[1:])
                 raise DamagedData(f"{path}, row {first_row}: the image is {here}, the first one {there}")
-            images[done : done + len(part)] = part
+            if part is not place:
+                images[done : done + len(part)] = part
             done += len(part)
         fault = _find_fault(rows[begin:done], len(class_names))
         if fault:

@@ -58,7 +58,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
     if not path.is_file():
         raise UserError(f"{path} does not exist; expected a Parquet file")
     try:
-        return pq.ParquetFile(path, pre_buffer=False)
+        return pq.ParquetFile(path, pre_buffer=False, memory_map=True)
     except (pa.ArrowException, OSError) as error:
         raise DamagedData(f"{path}: not a readable Parquet file ({_first_line(error)})") from error
 

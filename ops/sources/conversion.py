@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageOps
 
-from ops.datasets.png import decode_stored, open_image
+from ops.datasets.imagefile import open_image
+from ops.datasets.png import decode_stored
 from ops.errors import DamagedData, UserError
 from ops.sources.listing import Piece
 from ops.sources.spec import SourceSpec

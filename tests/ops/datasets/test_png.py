@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from ops.datasets.png import decode_png, decode_stored, encode_png, open_image
+from ops.datasets.imagefile import open_image
+from ops.datasets.png import decode_png, decode_stored, encode_png
 from ops.errors import DamagedData
 
 SHAPES = [(1, 1, 1), (1, 1, 3), (28, 28, 1), (32, 32, 3), (17, 5, 3), (128, 128, 3), (128, 1, 1)]
