@@ -17,9 +17,10 @@ from ops.exports.published import Only
 from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
+from ops.remotes import pull
 from ops.stage import Runtime
 from ops.storage import read_json
-from ops.versioning import address, changed_stages, pull, stage_addresses
+from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace, check_stage_name
 from pipelines.instance import open_instance, prepare_home
 from pipelines.lost_runs import free_lost_runs
@@ -144,6 +145,8 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
     workspace.load_recipe(expansion)
     pointer = workspace.published(expansion).with_suffix(".dvc")
     if only == "published":
+        if not pointer.exists():
+            raise UserError(f"'{expansion}' is not published in this commit, {pointer} does not exist; get a newer one")
         targets = [str(pointer)]
     elif only:
         targets = [address(stage, expansion) for stage in PULLS[only]]
