@@ -7,12 +7,12 @@ itself only counts the objects that failed and logs the reasons.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import EnvironmentFault, GrowsetError, UserError
 from ops.versioning import absolute, open_repo
 
 if TYPE_CHECKING:
@@ -30,79 +30,87 @@ def default_remote(root: Path) -> tuple[str, str] | None:
         return name, str(repo.config["remote"][name]["url"])
 
 
-def push(root: Path, targets: Iterable[str]) -> int:
-    """Bring the targets' objects to the default remote and make sure of each; returns how many were sent."""
-    with _sentences("pushing to"), open_repo(root) as repo:
-        sent = int(repo.push(targets=absolute(root, targets)))
-        if lost := _missing(repo, root, targets):
-            sent += _send_again(repo, lost.keys())
-            lost = _missing(repo, root, targets)
-        if lost:
-            (first, *_) = sorted(lost.values())
-            raise EnvironmentFault(
-                f"the DVC remote lacks {len(lost)} objects that were pushed, {first} first; run it again"
-            )
-        return sent
+def push(root: Path, targets: Collection[str]) -> int:
+    """Send what the default remote lacks of the targets, and ask for it again; returns how many objects were sent.
+
+    `dvc push` and `dvc status --cloud` would not do: where they find the list of a folder's files, or remember it,
+    they take the files to be there.
+    """
+    with _sentences("pushing to") as reasons, open_repo(root) as repo:
+        lacking = _missing(repo, targets)
+        if not lacking:
+            return 0
+        _forget_remote(repo)
+        sent = repo.cloud.push(lacking.keys()).transferred
+        if still := sorted(_missing(repo, targets).values()):
+            told = f"{len(still)} of {len(lacking)} objects are not there, the first is of {still[0]}"
+            raise EnvironmentFault(_sentence("pushing to", told, reasons))
+        return len(sent)
 
 
-def missing_in_remote(root: Path, targets: Iterable[str]) -> list[str]:
+def missing_in_remote(root: Path, targets: Collection[str]) -> list[str]:
     """Objects of the targets that the default remote does not hold; the storage is asked for each."""
     with _sentences("asking"), open_repo(root) as repo:
-        return sorted(_missing(repo, root, targets).values())
+        return sorted(_missing(repo, targets).values())
 
 
 def pull(root: Path, targets: Iterable[str]) -> None:
     """Fetch and check out the targets. EnvironmentFault if the remote does not have them all."""
     if default_remote(root) is None:
-        raise UserError(f"{root} has no default DVC remote to pull from; name one with: dvc remote add --default")
+        raise UserError(
+            f"{root} has no default DVC remote to pull from; name one with: dvc remote add --default NAME URL"
+        )
     with _sentences("pulling from"), open_repo(root) as repo:
         repo.pull(targets=absolute(root, targets))
 
 
-def _missing(repo: Repo, root: Path, targets: Iterable[str]) -> dict[Any, str]:
-    """DVC's hashes of the objects that are not in the remote, each with the name of its file.
-
-    `dvc status --cloud` would not do: where it finds a folder's list of files, it takes the files to be there.
-    """
+def _missing(repo: Repo, targets: Collection[str]) -> dict[Any, str]:
+    """DVC's hashes of the objects that are not in the remote, each with the name of its file."""
+    # DVC itself reads dvc.yaml and dvc.lock anew for every target.
+    pipeline = str(Path(repo.root_dir) / "dvc.yaml")
+    stages = {stage.name if stage.path == pipeline else stage.path: stage for stage in repo.index.stages}
+    if unknown := set(targets) - stages.keys():
+        raise UserError(f"DVC does not know {min(unknown)} in {repo.root_dir}")
     names: dict[Any, str] = {}
-    for target in absolute(root, targets):
-        for stage, _ in repo.stage.collect_granular(target):
-            for out in stage.outs:
-                if out.use_cache:
-                    names[out.hash_info] = str(out)
-                    for objects in out.get_used_objs(force=True, push=True).values():
-                        names |= {each: each.obj_name for each in objects}
+    for out in (out for target in targets for out in stages[target].outs if out.use_cache):
+        names[out.hash_info] = str(out)
+        for objects in out.get_used_objs(force=True, push=True).values():
+            names |= {each: each.obj_name for each in objects}
     held = set(repo.cloud.get_remote_odb().oids_exist({each.value for each in names}))
     return {each: name for each, name in names.items() if each.value not in held}
 
 
-def _send_again(repo: Repo, objects: Set[Any]) -> int:
-    """Send what somebody took out of the remote; DVC's own note of what is there must go first."""
+def _forget_remote(repo: Repo) -> None:
+    """Drop DVC's note of what the remote holds: it would not send what somebody took out of there."""
     from dvc_data.hashfile.db import get_index
 
     with closing(get_index(repo.cloud.get_remote_odb())) as index:
         index.clear()
-    files = {each for each in objects if not each.isdir}
-    folders = objects - files
-    return sum(len(repo.cloud.push(part).transferred) for part in (files, folders) if part)
+
+
+def _sentence(doing: str, told: str, reasons: list[str]) -> str:
+    return f"{doing} the DVC remote failed: {told}{''.join(f' ({each})' for each in reasons)}; run it again to resume"
 
 
 @contextmanager
-def _sentences(doing: str) -> Iterator[None]:
-    """Turn what the storage or DVC raises within into an EnvironmentFault of one sentence."""
+def _sentences(doing: str) -> Iterator[list[str]]:
+    """Turn what the storage or DVC raises within into an EnvironmentFault of one sentence.
+
+    Yields why the first object was not transferred, as soon as DVC logs it.
+    """
     from dvc.exceptions import DvcException
 
-    with _first_reason() as reasons:
+    with _reason() as reasons:
         try:
-            yield
+            yield reasons
+        except GrowsetError:
+            raise
         except Exception as error:
             # A built-in class other than OSError is a bug, here or in DVC, and not the storage's word.
-            if isinstance(error, EnvironmentFault | UserError):
-                raise
             if not isinstance(error, DvcException | OSError) and type(error).__module__ == "builtins":
                 raise
-            told = _line(error) + "".join(f" ({reason})" for reason in reasons if reason != _line(error))
-            raise EnvironmentFault(f"{doing} the DVC remote failed: {told}; run it again to resume") from error
+            told = _line(error)
+            raise EnvironmentFault(_sentence(doing, told, [each for each in reasons if each != told])) from error
 
 
 def _line(error: BaseException) -> str:
@@ -111,8 +119,8 @@ def _line(error: BaseException) -> str:
 
 
 @contextmanager
-def _first_reason() -> Iterator[list[str]]:
-    """Why the first object could not be transferred, where DVC logs such a thing within the block."""
+def _reason() -> Iterator[list[str]]:
+    """Listen to what DVC logs on objects that it could not transfer, and keep the first; it would print them all."""
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -120,9 +128,10 @@ def _first_reason() -> Iterator[list[str]]:
                 reasons.append(_line(record.exc_info[1]))
 
     reasons: list[str] = []
-    listener, log = Listener(logging.ERROR), logging.getLogger("dvc_data")
-    log.addHandler(listener)
+    log = logging.getLogger("dvc_data")
+    before = log.handlers, log.propagate
+    log.handlers, log.propagate = [Listener(logging.ERROR)], False
     try:
         yield reasons
     finally:
-        log.removeHandler(listener)
+        log.handlers, log.propagate = before

@@ -144,3 +144,19 @@ def test_an_unreachable_remote_is_an_environment_fault(finished_workspace: Path,
     result = growset(finished_workspace, "materialize", "published_dataset", "digits")
     assert result.exit_code == 3, result.output
     assert "DVC remote failed" in result.output
+
+
+def test_pulling_what_cannot_be_there_is_a_mistake_and_says_whose(fresh_workspace: Path, tmp_path: Path) -> None:
+    result = growset(fresh_workspace, "pull", "digits")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"growset: {fresh_workspace} has no default DVC remote to pull from; name one with:"
+        " dvc remote add --default NAME URL\n",
+    )
+    run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    for only in (["--only", "published"], ["--only", "real"], []):
+        result = growset(fresh_workspace, "pull", "digits", *only)
+        assert (result.exit_code, result.stderr) == (
+            2,
+            "growset: 'digits' has not been run in this commit, so there is nothing to pull; check out one that was\n",
+        )
