@@ -7,7 +7,7 @@ itself only counts the objects that failed and logs the reasons.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,21 +54,29 @@ def missing_in_remote(root: Path, targets: Collection[str]) -> list[str]:
         return sorted(_missing(repo, targets).values())
 
 
-def pull(root: Path, targets: Iterable[str]) -> None:
+def pull(root: Path, targets: Collection[str]) -> None:
     """Fetch and check out the targets. EnvironmentFault if the remote does not have them all."""
     if default_remote(root) is None:
         raise UserError(
             f"{root} has no default DVC remote to pull from; name one with: dvc remote add --default NAME URL"
         )
     with _sentences("pulling from"), open_repo(root) as repo:
+        stages = _stages(repo)
+        for target in targets:
+            if target not in stages or not all(out.hash_info for out in stages[target].outs if out.use_cache):
+                raise UserError(f"this commit knows no data of {target}; check out one in which it was published")
         repo.pull(targets=absolute(root, targets))
+
+
+def _stages(repo: Repo) -> dict[str, Any]:
+    """DVC's stages by target. DVC itself reads dvc.yaml and dvc.lock anew for every target that it looks for."""
+    pipeline = str(Path(repo.root_dir) / "dvc.yaml")
+    return {stage.name if stage.path == pipeline else stage.path: stage for stage in repo.index.stages}
 
 
 def _missing(repo: Repo, targets: Collection[str]) -> dict[Any, str]:
     """DVC's hashes of the objects that are not in the remote, each with the name of its file."""
-    # DVC itself reads dvc.yaml and dvc.lock anew for every target.
-    pipeline = str(Path(repo.root_dir) / "dvc.yaml")
-    stages = {stage.name if stage.path == pipeline else stage.path: stage for stage in repo.index.stages}
+    stages = _stages(repo)
     if unknown := set(targets) - stages.keys():
         raise UserError(f"DVC does not know {min(unknown)} in {repo.root_dir}")
     names: dict[Any, str] = {}
@@ -114,8 +122,8 @@ def _sentences(doing: str) -> Iterator[list[str]]:
 
 
 def _line(error: BaseException) -> str:
-    (line, *_) = str(error).strip().splitlines() or [type(error).__name__]
-    return line.rstrip(":.")
+    line, *more = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{line} {more[0]}" if line.endswith(":") and more else line.rstrip(".")
 
 
 @contextmanager

@@ -154,9 +154,14 @@ def test_pulling_what_cannot_be_there_is_a_mistake_and_says_whose(fresh_workspac
         " dvc remote add --default NAME URL\n",
     )
     run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
-    for only in (["--only", "published"], ["--only", "real"], []):
-        result = growset(fresh_workspace, "pull", "digits", *only)
+    pointer = fresh_workspace / "published" / "digits.dvc"
+    for options, first in (
+        (["--only", "published"], str(pointer)),
+        (["--only", "accepted"], "generated_images@digits"),
+        ([], "real_images@digits"),
+    ):
+        result = growset(fresh_workspace, "pull", "digits", *options)
         assert (result.exit_code, result.stderr) == (
             2,
-            "growset: 'digits' has not been run in this commit, so there is nothing to pull; check out one that was\n",
+            f"growset: this commit knows no data of {first}; check out one in which it was published\n",
         )

@@ -141,9 +141,7 @@ def test_the_same_command_succeeds_as_soon_as_the_storage_does(
     server.stop()
     assert_refused(growset(root, "run", "digits"), "Could not connect to the endpoint URL")
     server.start()
-    with pytest.raises(
-        EnvironmentFault, match="^pushing to the DVC remote failed: The specified bucket does not exist;"
-    ):
+    with pytest.raises(EnvironmentFault, match="failed: The specified bucket does not exist; run"):
         publish(Workspace(root), "digits")
     server.client.create_bucket(Bucket=BUCKET)
 
