@@ -1,7 +1,7 @@
 """The git commit of a publication: exactly its pointer, its recipe and its own entries of dvc.lock and params.yaml.
 
-It is put together outside of the user's index and becomes visible in two steps, each of one git process: first the
-tag, then branch and index together. A kill between them leaves a tag that the next call takes up.
+It is put together outside of the user's index and becomes visible at once: one git process moves tag and branch,
+if both are still as they were read, and brings the index along. Who loses a race has changed nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from ops.errors import UserError
+from ops.errors import EnvironmentFault, UserError
 from ops.git import run_git
+from ops.locks import one_committer
 from ops.versioning import LOCK, stage_addresses
 from ops.workspace import PARAMS, Workspace
 
@@ -22,10 +23,20 @@ from ops.workspace import PARAMS, Workspace
 def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
     """Commit and tag as <expansion>/vN; the tag, or None when nothing changed since the last commit.
 
-    Entries of other expansions stay uncommitted, because what they point to may not be pushed. UserError when
-    the user has staged changes.
+    N is the first number that no tag here has, those fetched from others included. Entries of other expansions stay
+    uncommitted, because what they point to may not be pushed. UserError when the user has staged changes,
+    EnvironmentFault when somebody else is committing or has committed meanwhile.
     """
+    with one_committer(workspace):
+        return _commit(workspace, expansion, pointer)
+
+
+def _commit(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
     root = workspace.root
+    if (lock := root / run_git(root, "rev-parse", "--git-path", "index.lock").strip()).exists():
+        raise EnvironmentFault(
+            f"another git process is at work, or was killed and left {lock}; run it again when that file is gone"
+        )
     if staged := run_git(root, "diff", "--cached", "--name-only").split():
         raise UserError(f"git has staged changes ({staged[0]}); commit or unstage them before publishing")
     head, tree = (run_git(root, "rev-parse", name).strip() for name in ("HEAD", "HEAD^{tree}"))
@@ -35,15 +46,39 @@ def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> s
     version = _last_version(root, expansion)
     tag = f"{expansion}/v{version}"
     if version and run_git(root, "log", "-1", "--format=%T %P", tag).split() == [wanted, head]:
-        commit = run_git(root, "rev-parse", f"{tag}^{{commit}}").strip()  # a kill came between the two steps
-    else:
-        tag = f"{expansion}/v{version + 1}"
-        signed = run_git(root, "config", "--type=bool", "--default=false", "commit.gpgsign").strip() == "true"
-        options = ["-S"] if signed else []
-        commit = run_git(root, "commit-tree", *options, wanted, "-p", head, "-m", f"Publish {tag}").strip()
-        run_git(root, "update-ref", f"refs/tags/{tag}", commit, "", shielded=True)
-    run_git(root, "reset", "--quiet", commit, environment={"GIT_REFLOG_ACTION": f"publish {tag}"}, shielded=True)
+        # The very next commit, and it has the tag: a colleague made it here and nobody merged it yet.
+        _advance(root, head, run_git(root, "rev-parse", f"{tag}^{{commit}}").strip(), tag, tagged=True)
+        return tag
+    tag = f"{expansion}/v{version + 1}"
+    signed = run_git(root, "config", "--type=bool", "--default=false", "commit.gpgsign").strip() == "true"
+    options = ["-S"] if signed else []
+    commit = run_git(root, "commit-tree", *options, wanted, "-p", head, "-m", f"Publish {tag}").strip()
+    _advance(root, head, commit, tag)
     return tag
+
+
+def _advance(root: Path, old: str, new: str, tag: str, *, tagged: bool = False) -> None:
+    """Move HEAD's branch and the index from commit `old` to `new`, and create the tag unless it is there.
+
+    Branch and tag are one transaction, which git refuses when either is not what it was; one shielded process adds
+    the index, so that no kill of ours falls between.
+    """
+    reference = f"refs/tags/{tag}"
+    changes = [f"verify {reference} {new}" if tagged else f"create {reference} {new}", f"update HEAD {new} {old}"]
+    both = 'alias.advance=!git update-ref -m "publish $GROWSET_TAG" --stdin && git reset --quiet'
+    try:
+        text, environment = "\n".join([*changes, ""]), {"GROWSET_TAG": tag}
+        run_git(root, "-c", both, "advance", text=text, environment=environment, shielded=True)
+    except EnvironmentFault as error:
+        now = run_git(root, "rev-parse", "HEAD").strip()
+        if now == new:  # somebody took the index in this instant
+            back = [*([] if tagged else [f"delete {reference} {new}"]), f"update HEAD {old} {new}"]
+            run_git(root, "update-ref", "--stdin", text="\n".join([*back, ""]), shielded=True)
+        elif now != old:
+            raise EnvironmentFault(
+                f"somebody else committed in {root} while '{tag}' was put together; run it again to publish after that"
+            ) from error
+        raise
 
 
 def is_committed(workspace: Workspace, expansion: str, pointer: Path) -> bool:

@@ -32,5 +32,12 @@ def run_git(
         check=False,
     )
     if done.returncode:
-        raise EnvironmentFault(f"git {arguments[0]} failed in {root}: {done.stderr.strip()}")
+        command = arguments[2] if arguments[0] == "-c" else arguments[0]
+        raise EnvironmentFault(f"git {command} failed in {root}: {_reason(done.stderr)}; run it again")
     return done.stdout
+
+
+def _reason(told: str) -> str:
+    """The line on which git says why; hints and warnings stand around it."""
+    lines = told.strip().splitlines() or ["it said nothing"]
+    return next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0]).rstrip(".")

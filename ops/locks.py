@@ -51,6 +51,14 @@ def one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
 
 
 @contextmanager
+def one_committer(workspace: Workspace) -> Iterator[None]:
+    """Wait for another expansion that is being committed: both would move the same branch."""
+    with _open(workspace, "commit") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def sign_of_life(workspace: Workspace, name: str) -> Iterator[None]:
     """As long as the block runs, and no longer than this process lives, `is_alive(name)` is true."""
     with _open(workspace, name) as file:

@@ -16,16 +16,16 @@ from ops.chain.mixed import read_mixed
 from ops.committing import commit_publication, is_committed
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
-from ops.errors import EnvironmentFault
 from ops.locks import exclusive
 from ops.recipe.fingerprints import hash_json
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
+from ops.remotes import default_remote, missing_in_remote, push
 from ops.report.card import CARD, render_card
 from ops.sources.spec import load_source_spec
 from ops.stage import MANIFEST, describe_output, is_intact, read_manifest
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
-from ops.versioning import changed_stages, default_remote, missing_in_remote, push, stage_addresses, track
+from ops.versioning import changed_stages, stage_addresses, track
 from ops.workspace import Workspace
 
 QUALITY = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
@@ -79,13 +79,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     remote = default_remote(workspace.root)
     sent = 0
     if remote is not None:
-        targets = _pushed_targets(workspace, expansion)
-        sent = push(workspace.root, targets)
-        if missing := missing_in_remote(workspace.root, targets):
-            raise EnvironmentFault(
-                f"remote '{remote[0]}' lacks {len(missing)} objects after the push, the first {missing[0]};"
-                " run it again"
-            )
+        sent = push(workspace.root, _pushed_targets(workspace, expansion))
     write_json(_note_path(workspace, expansion), _describe_note(remote, fingerprint))
     tag = commit_publication(workspace, expansion, pointer) if recipe.publish.commit and remote is not None else None
     return Publication(target, read_manifest(target), reused, remote[0] if remote else None, sent, tag)

@@ -1,4 +1,4 @@
-"""DVC, and nothing else in Growset calls it: state, commit, add, push, pull of one workspace.
+"""The DVC repository of a workspace: state, commit, add. Only this and `ops.remotes` call DVC.
 
 One writer at a time: every call waits for the repository's lock. Paths given to DVC are absolute, because
 it resolves relative ones against the process's folder.
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.errors import DamagedData, UserError
 from ops.recipe.stages import STAGES
 from ops.storage import read_json, write_bytes, write_json
 
@@ -37,7 +37,7 @@ def stage_addresses(expansion: str) -> list[str]:
     return [address(stage, expansion) for stage in STAGES]
 
 
-def _absolute(root: Path, targets: Iterable[str]) -> list[str]:
+def absolute(root: Path, targets: Iterable[str]) -> list[str]:
     """Targets as DVC finds them from any folder: it takes a bare stage name to be of ./dvc.yaml."""
     return [f"{root / 'dvc.yaml'}:{target}" if "@" in target else target for target in targets]
 
@@ -137,7 +137,7 @@ def initialise(root: Path) -> None:
 def changed_stages(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
     """What DVC thinks is not current, by stage, with its reasons; empty when all is current."""
     with open_repo(root) as repo:
-        status = repo.status(targets=_absolute(root, addresses))
+        status = repo.status(targets=absolute(root, addresses))
     # A status is keyed by the address as seen from the current folder: "../dvc.yaml:stage@expansion".
     return {name.rsplit(":", 1)[-1]: [_describe(change) for change in changes] for name, changes in status.items()}
 
@@ -145,7 +145,7 @@ def changed_stages(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]
 def commit_stage(root: Path, name: str) -> None:
     """Record the stage's present outputs, inputs and parameters in dvc.lock and the cache."""
     with open_repo(root) as repo:
-        repo.commit(*_absolute(root, [name]), force=True)
+        repo.commit(*absolute(root, [name]), force=True)
 
 
 def track(root: Path, path: Path) -> Path:
@@ -153,13 +153,6 @@ def track(root: Path, path: Path) -> Path:
     with open_repo(root) as repo:
         (stage,) = repo.add(str(path))
         return Path(stage.path)
-
-
-def default_remote(root: Path) -> tuple[str, str] | None:
-    """Name and URL of the default remote, or None."""
-    with open_repo(root) as repo:
-        name: str | None = repo.config["core"].get("remote")
-        return (name, str(repo.config["remote"][name]["url"])) if name else None
 
 
 @contextlib.contextmanager
@@ -177,35 +170,6 @@ def open_revision(root: Path, revision: str | None) -> Iterator[AbstractFileSyst
         yield system
     finally:
         system.close()
-
-
-def push(root: Path, targets: Iterable[str]) -> int:
-    """Push the targets' objects to the default remote; returns how many were sent. EnvironmentFault if it fails."""
-    from dvc.exceptions import DvcException
-
-    with open_repo(root) as repo:
-        try:
-            return int(repo.push(targets=_absolute(root, targets)))
-        except (DvcException, OSError) as error:
-            raise EnvironmentFault(f"pushing to the DVC remote failed: {error}; run it again to resume") from error
-
-
-def missing_in_remote(root: Path, targets: Iterable[str]) -> list[str]:
-    """Objects of the targets that the default remote does not hold, asked one by one."""
-    with open_repo(root) as repo:
-        status = repo.status(targets=_absolute(root, targets), cloud=True)
-    return sorted(status)
-
-
-def pull(root: Path, targets: Iterable[str]) -> None:
-    """Fetch and check out the targets. EnvironmentFault if the remote does not have them all."""
-    from dvc.exceptions import DvcException
-
-    with open_repo(root) as repo:
-        try:
-            repo.pull(targets=_absolute(root, targets))
-        except (DvcException, OSError) as error:
-            raise EnvironmentFault(f"pulling from the DVC remote failed: {error}") from error
 
 
 def _describe(change: object) -> str:

@@ -18,9 +18,10 @@ from ops.exports.published import Only
 from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
+from ops.remotes import pull
 from ops.stage import Runtime
 from ops.storage import read_json, write_text
-from ops.versioning import address, changed_stages, pull, stage_addresses
+from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace, check_stage_name
 from pipelines.instance import open_instance, prepare_home
 from pipelines.lost_runs import free_lost_runs

@@ -11,10 +11,11 @@ from ruamel.yaml import YAML
 
 from ops.recipe.fingerprints import hash_file
 from ops.recipe.stages import STAGES
+from ops.remotes import missing_in_remote
 from ops.stage import MANIFEST, read_manifest
 from ops.storage import read_json
 from ops.verdict.evaluation_log import count_evaluations
-from ops.versioning import changed_stages, missing_in_remote, stage_addresses
+from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
 from tests.workspaces import run
 

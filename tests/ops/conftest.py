@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.git import run_git
 from ops.recipe.stages import STAGES
 from ops.workspace import Workspace
 
@@ -39,6 +40,8 @@ stage_versions:
 source_versions: {{}}
 """
 
+LOCK = "schema: '2.0'\nstages:\n  scorer@base: {cmd: mine}\n  scorer@twin: {cmd: another's}\n"
+
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
@@ -51,3 +54,21 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     versions = "".join(f"  {stage}: 1\n" for stage in STAGES)
     (root / "params.yaml").write_text(PARAMS.format(versions=versions), encoding="utf-8")
     return Workspace(root)
+
+
+@pytest.fixture
+def pointer(workspace: Workspace) -> Path:
+    """What a publication leaves: a pointer, DVC's .gitignore, entries in dvc.lock and params.yaml."""
+    root = workspace.root
+    run_git(root, "init", "--quiet", "--initial-branch", "main")
+    for name, value in {"user.name": "Test", "user.email": "test@growset.example"}.items():
+        run_git(root, "config", name, value)
+    run_git(root, "add", "params.yaml", "recipes")
+    run_git(root, "commit", "--quiet", "--message", "Start")
+    pointer = workspace.published("base").with_suffix(".dvc")
+    pointer.parent.mkdir()
+    pointer.write_text("outs: []\n")
+    pointer.with_name(".gitignore").write_text("/base\n")
+    (root / "dvc.lock").write_text(LOCK)
+    workspace.edit_params(source_versions={"base": "abc", "twin": "def"}, expansions=["base", "twin", "idle"])
+    return pointer

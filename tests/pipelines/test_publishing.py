@@ -144,3 +144,24 @@ def test_an_unreachable_remote_is_an_environment_fault(finished_workspace: Path,
     result = growset(finished_workspace, "materialize", "published_dataset", "digits")
     assert result.exit_code == 3, result.output
     assert "DVC remote failed" in result.output
+
+
+def test_pulling_what_cannot_be_there_is_a_mistake_and_says_whose(fresh_workspace: Path, tmp_path: Path) -> None:
+    result = growset(fresh_workspace, "pull", "digits")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"growset: {fresh_workspace} has no default DVC remote to pull from; name one with:"
+        " dvc remote add --default NAME URL\n",
+    )
+    run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    pointer = fresh_workspace / "published" / "digits.dvc"
+    for options, first in (
+        (["--only", "published"], str(pointer)),
+        (["--only", "accepted"], "generated_images@digits"),
+        ([], "real_images@digits"),
+    ):
+        result = growset(fresh_workspace, "pull", "digits", *options)
+        assert (result.exit_code, result.stderr) == (
+            2,
+            f"growset: this commit knows no data of {first}; check out one in which it was published\n",
+        )

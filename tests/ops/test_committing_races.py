@@ -1,0 +1,120 @@
+"""Somebody else uses the same git repository while a publication is committed: nothing of theirs is lost, nothing of
+ours is left half done, and the same call succeeds afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import ops.committing
+from ops.committing import commit_publication, is_committed
+from ops.errors import EnvironmentFault
+from ops.git import run_git
+from ops.workspace import Workspace
+from tests.ops.test_committing import state
+
+
+def clone(root: Path, folder: Path) -> Path:
+    """A colleague's clone, with what the publication adds as it lies here."""
+    run_git(root, "clone", "--quiet", str(root), str(folder))
+    for name, value in {"user.name": "Colleague", "user.email": "colleague@growset.example"}.items():
+        run_git(folder, "config", name, value)
+    for name in ("params.yaml", "dvc.lock"):
+        shutil.copyfile(root / name, folder / name)
+    shutil.copytree(root / "published", folder / "published")
+    return folder
+
+
+def before(monkeypatch: pytest.MonkeyPatch, command: str, happen: Callable[[], object]) -> None:
+    """Let something happen once, right before our git runs this command."""
+    events = [happen]
+
+    def run(root: Path, *arguments: str, **options: object) -> str:
+        if command in arguments and events:
+            events.pop()()
+        return run_git(root, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ops.committing, "run_git", run)
+
+
+def test_a_tag_that_was_fetched_is_not_given_twice(workspace: Workspace, pointer: Path, tmp_path: Path) -> None:
+    root, colleague = workspace.root, clone(workspace.root, tmp_path / "colleague")
+    (colleague / "published" / "base.dvc").write_text("outs: [theirs]\n")
+    theirs = Workspace(colleague)
+    assert commit_publication(theirs, "base", theirs.published("base").with_suffix(".dvc")) == "base/v1"
+    run_git(root, "fetch", "--quiet", str(colleague), "refs/tags/*:refs/tags/*")
+    fetched = run_git(root, "rev-parse", "base/v1")
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert run_git(root, "rev-parse", "base/v1") == fetched
+    assert state(root) == (["base/v1", "base/v2"], ["Publish base/v2", "Start"], "")
+
+
+def test_a_colleagues_commit_of_the_very_same_publication_becomes_ours(
+    workspace: Workspace, pointer: Path, tmp_path: Path
+) -> None:
+    root, colleague = workspace.root, clone(workspace.root, tmp_path / "colleague")
+    theirs = Workspace(colleague)
+    assert commit_publication(theirs, "base", theirs.published("base").with_suffix(".dvc")) == "base/v1"
+    run_git(root, "fetch", "--quiet", str(colleague), "refs/tags/*:refs/tags/*")
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert run_git(root, "rev-parse", "HEAD") == run_git(colleague, "rev-parse", "HEAD")
+    assert state(root) == (["base/v1"], ["Publish base/v1", "Start"], "")
+    assert is_committed(workspace, "base", pointer)
+
+
+def test_a_commit_made_meanwhile_is_kept(workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = workspace.root
+    before(monkeypatch, "advance", lambda: run_git(root, "commit", "--quiet", "--allow-empty", "--message", "Theirs"))
+    with pytest.raises(EnvironmentFault, match="^somebody else committed in .*; run it again to publish after that$"):
+        commit_publication(workspace, "base", pointer)
+    assert state(root) == ([], ["Theirs", "Start"], "")
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert state(root) == (["base/v1"], ["Publish base/v1", "Theirs", "Start"], "")
+
+
+def test_a_tag_made_meanwhile_is_kept(workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = workspace.root
+    before(monkeypatch, "advance", lambda: run_git(root, "tag", "base/v1"))
+    with pytest.raises(EnvironmentFault, match="refs/tags/base/v1") as caught:
+        commit_publication(workspace, "base", pointer)
+    assert "\n" not in str(caught.value)
+    assert state(root) == (["base/v1"], ["Start"], "")
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert state(root) == (["base/v1", "base/v2"], ["Publish base/v2", "Start"], "")
+
+
+@pytest.mark.parametrize("moment", ["beginning", "last step"])
+def test_another_git_at_work_stops_it_and_nothing_has_moved(
+    workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The second is found out after the branch has moved."""
+    root, lock = workspace.root, workspace.root / ".git" / "index.lock"
+    if moment == "beginning":
+        lock.touch()
+    else:
+        before(monkeypatch, "advance", lock.touch)
+    with pytest.raises(EnvironmentFault, match="index.lock") as caught:
+        commit_publication(workspace, "base", pointer)
+    assert "\n" not in str(caught.value)
+    lock.unlink()
+    assert state(root) == ([], ["Start"], "")
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert state(root) == (["base/v1"], ["Publish base/v1", "Start"], "")
+
+
+def test_two_expansions_published_at_once_both_get_their_commit(workspace: Workspace, pointer: Path) -> None:
+    twin = pointer.with_name("twin.dvc")
+    twin.write_text("outs: [twin]\n")
+    with ThreadPoolExecutor() as pool:
+        made = pool.map(lambda name: commit_publication(workspace, name, pointer.with_name(f"{name}.dvc")),
+                        ["base", "twin"])  # fmt: skip
+    assert list(made) == ["base/v1", "twin/v1"]
+    tags, subjects, staged = state(workspace.root)
+    assert (tags, sorted(subjects), staged) == (
+        ["base/v1", "twin/v1"], ["Publish base/v1", "Publish twin/v1", "Start"], "",
+    )  # fmt: skip
+    assert is_committed(workspace, "base", pointer) and is_committed(workspace, "twin", twin)

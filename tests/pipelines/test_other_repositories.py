@@ -1,0 +1,56 @@
+"""Another repository uses what is published, with DVC's own commands and API and without Growset."""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from tests.publications import digest
+from tests.versions import Versions
+from tests.workspaces import run
+
+TRAIN = "published/digits/data/train-00000-of-00001.parquet"
+
+
+@pytest.fixture
+def url(two_versions: Versions, tmp_path: Path) -> str:
+    """The workspace as a git server would offer it: nothing but commits, no data and no cache."""
+    run(tmp_path, "git", "clone", "--quiet", "--bare", str(two_versions.root), "server.git")
+    return (tmp_path / "server.git").as_uri()
+
+
+def test_dvc_get_fetches_a_version_without_any_repository(two_versions: Versions, url: str, tmp_path: Path) -> None:
+    run(tmp_path, "dvc", "get", "--quiet", "--rev", "digits/v1", "--out", "got", url, "published/digits")
+    assert digest(tmp_path / "got") == two_versions.published["digits/v1"]
+
+
+def test_dvc_import_notes_where_it_is_from_and_update_follows(two_versions: Versions, url: str, tmp_path: Path) -> None:
+    server = tmp_path / "server.git"
+    second = run(server, "git", "rev-parse", "main").stdout.strip()
+    run(server, "git", "update-ref", "refs/heads/main", "digits/v1^{commit}")
+    other = tmp_path / "other"
+    other.mkdir()
+    run(other, "git", "init", "--quiet")
+    run(other, sys.executable, "-m", "dvc", "init", "--quiet")
+    run(other, "dvc", "import", "--quiet", url, "published/digits")
+    assert digest(other / "digits") == two_versions.published["digits/v1"]
+    run(server, "git", "update-ref", "refs/heads/main", second)
+    run(other, "dvc", "update", "--quiet", "digits.dvc")
+    assert digest(other / "digits") == two_versions.published["digits/v2"]
+    assert second in (other / "digits.dvc").read_text()
+
+
+@pytest.mark.parametrize(("tag", "weight"), [("digits/v1", 4.0), ("digits/v2", 7.0)])
+def test_one_file_of_one_version_is_read_as_if_it_were_here(
+    two_versions: Versions, url: str, tag: str, weight: float
+) -> None:
+    from dvc.api import DVCFileSystem
+
+    files = DVCFileSystem(url, rev=tag)
+    with files.open(TRAIN) as file:
+        frame = pl.read_parquet(file)
+    assert set(frame.filter(~pl.col("is_generated"))["weight"]) == {weight}
+    assert pq.read_table(TRAIN, filesystem=files).num_rows == len(frame)
+    assert files.cat_file(TRAIN) == two_versions.published[tag]["data/train-00000-of-00001.parquet"]
