@@ -42,7 +42,7 @@ def init_workspace(folder: Path, source: Path, licence: str) -> None:
     counts = f"{seen.counts.min()} to {seen.counts.max()} each"
     click.echo(f"{workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
     if seen.spec.split is not None:
-        drawn = seen.spec.split.model_dump(exclude_none=True, exclude={"seed"})
+        drawn = seen.spec.split.model_dump(exclude_none=True, include={"validation", "test"})
         shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
         click.echo(f"there are no images of their own for it, so {shares} are drawn; sources/{name}.yaml says so")
     if seen.spec.size:
