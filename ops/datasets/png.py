@@ -178,15 +178,23 @@ def _split(count: int, size: int) -> list[slice]:
 
 def _fill(files: np.ndarray, rows: np.ndarray, layout: _Layout) -> None:
     """Write the PNG of each image's pixel rows [n, H, W * C] into uint8 [n, length]."""
-    count = len(files)
-    scanlines = np.zeros((count, layout.height, layout.stride), np.uint8)
-    scanlines[:, :, 1:] = rows
-    lines = scanlines.reshape(count, -1)
-    files[:] = np.frombuffer(layout.template, np.uint8)
-    for at, source, size in layout.blocks:
-        files[:, at : at + size] = lines[:, source : source + size]
-    flat, step = lines.data.cast("B"), lines.shape[1]
-    adlers = [zlib_ng.adler32(flat[i : i + step]) for i in range(0, count * step, step)]
+    count, frame = len(files), np.frombuffer(layout.template, np.uint8)
+    if len(layout.blocks) == 1:  # the usual case: scanlines are written where they belong, and nothing twice
+        ((at, _, size),) = layout.blocks
+        files[:, :at], files[:, at + size :] = frame[:at], frame[at + size :]
+        scanlines = files[:, at : at + size].reshape(count, layout.height, layout.stride)
+        scanlines[:, :, 0] = 0
+        scanlines[:, :, 1:] = rows
+        flat, begin, step = files.data.cast("B"), at, files.shape[1]
+    else:
+        scanlines = np.zeros((count, layout.height, layout.stride), np.uint8)
+        scanlines[:, :, 1:] = rows
+        lines = scanlines.reshape(count, -1)
+        files[:] = frame
+        for at, source, size in layout.blocks:
+            files[:, at : at + size] = lines[:, source : source + size]
+        flat, begin, step, size = lines.data.cast("B"), 0, lines.shape[1], lines.shape[1]
+    adlers = [zlib_ng.adler32(flat[i : i + size]) for i in range(begin, begin + count * step, step)]
     files[:, layout.adler_at : layout.adler_at + 4] = np.array(adlers, ">u4").view(np.uint8).reshape(count, 4)
     files[:, layout.crc_at : layout.crc_at + 4] = _checksum(files, layout)
 
