@@ -19,7 +19,7 @@ demo: $(READY)  ## the main job on real images: prints the verdict
 test: $(READY)  ## the default suite, a process on each core
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser"
 
-test-slow: $(READY)  ## minutes: a real installation in a clean clone
+test-slow: $(READY)  ## by hand, minutes: kills, an installation in a clean clone, the UI, faults of S3
 	$(BIN)/python -m pytest -q -m slow -s
 
 test-browser: $(BROWSER) | $(DRIVER)  ## the report in Debian's Chromium, which is installed when it is missing

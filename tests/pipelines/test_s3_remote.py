@@ -110,6 +110,7 @@ def test_what_is_published_to_s3_is_pulled_byte_for_byte(
             assert digest(clone / "data" / "digits" / folder) == digest(root / "data" / "digits" / folder)
 
 
+@pytest.mark.slow
 def test_an_object_that_somebody_deleted_is_found_missing_and_sent_again(
     finished_workspace: Path, server: Server, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_an_object_that_somebody_deleted_is_found_missing_and_sent_again(
     assert digest(clone / "data") == digest(root / "data")
 
 
+@pytest.mark.slow
 def test_the_same_command_succeeds_as_soon_as_the_storage_does(
     finished_workspace: Path, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

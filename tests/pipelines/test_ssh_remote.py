@@ -5,17 +5,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from tests.publications import digest
 from tests.versions import publish_with_commits
 from tests.workspaces import growset, run
 
-pytest.importorskip("dvc_ssh", reason="dvc-ssh is not installed")
-asyncssh = pytest.importorskip("asyncssh")
 
-
-class Server(asyncssh.SSHServer):  # type: ignore[misc, name-defined]
+class Server(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         return True
 
