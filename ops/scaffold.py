@@ -128,8 +128,9 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
 
 
 def name_source(source: Path) -> str:
-    """A recipe's and source's name from a folder's name: `My Leaves` becomes `my-leaves`."""
-    name = re.sub(r"[^a-z0-9_]+", "-", source.resolve().name.lower()).strip("-_")
+    """A recipe's and source's name from a folder's or file's: `My Leaves` becomes `my-leaves`, `a.npz` `a`."""
+    place = source.resolve()
+    name = re.sub(r"[^a-z0-9_]+", "-", (place.stem if place.is_file() else place.name).lower()).strip("-_")
     return name or "images"
 
 
