@@ -170,14 +170,14 @@ def _texts(name: str, sketch: SourceSketch) -> Mapping[str, str]:
     changes = {"source": name, **suggest_settings(sketch.counts, sketch.shape)}
     return {
         PARAMS: PARAMETERS.format(name=name, versions=versions),
-        f"sources/{name}.yaml": describe_source(sketch.spec),
+        f"sources/{name}.yaml": render_description(sketch.spec),
         f"recipes/{name}.yaml": adapt_recipe(template, changes, header),
         "README.md": README.format(name=name),
         ".gitignore": IGNORED,
     }
 
 
-def describe_source(spec: SourceSpec) -> str:
+def render_description(spec: SourceSpec) -> str:
     """The text of sources/<name>.yaml."""
     kinds = ", ".join(LAYOUTS)
     text = SOURCE.format(

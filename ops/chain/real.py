@@ -46,9 +46,9 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
     return _read(describe_source(workspace, recipe), recipe.data, recipe.seed)
 
 
-def try_source(workspace: Workspace, recipe: Recipe, content: str) -> dict[str, frozenset[str]]:
+def try_source(source: SourceSpec, recipe: Recipe, content: str) -> dict[str, frozenset[str]]:
     """Raise what `read_real` would; the content ids of each split. A source of this content is read once a process."""
-    return _try(describe_source(workspace, recipe), recipe.data, recipe.seed, content)
+    return _try(source, recipe.data, recipe.seed, content)
 
 
 @lru_cache(maxsize=64)

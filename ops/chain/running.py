@@ -82,7 +82,7 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
     content = hash_source(source)
     fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
     if not is_intact(workspace.output(expansion, FIRST), fingerprint):
-        contents = try_source(workspace, recipe, content)
+        contents = try_source(source, recipe, content)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents)
     return recipe

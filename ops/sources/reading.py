@@ -215,7 +215,7 @@ def _draw_splits(
 
     rule = spec.split
     assert rule is not None
-    train = loaded.pop("train")
+    train = loaded["train"]
     shares = {"validation": rule.validation or 0.0, "test": rule.test or 0.0}
     groups = None if train.groups is None else train.groups.tolist()
     if rule.stable:
@@ -224,17 +224,11 @@ def _draw_splits(
         assigned = assign_splits(
             train.labels, train.ids.tolist(), **shares, seed=rule.seed, groups=groups, class_names=names
         )
-    for split in ("test", "validation", "train"):
-        indices = np.flatnonzero(assigned == SPLITS.index(split))
-        if len(indices) == 0 and split in loaded:
-            continue
-        part = train.select(indices)
-        if split != "test":
-            part = part.select(_cap_classes(part.labels, names, per_class, seed=seed, split=split))
-        loaded[split] = part
-    if "validation" in loaded and per_class is not None:
-        part = loaded["validation"]
-        loaded["validation"] = part.select(_cap_classes(part.labels, names, per_class, seed=seed, split="validation"))
+    for split in ("train", *(split for split, share in shares.items() if share)):
+        loaded[split] = train.select(np.flatnonzero(assigned == SPLITS.index(split)))
+    for split in ("train", "validation"):
+        part = loaded[split]
+        loaded[split] = part.select(_cap_classes(part.labels, names, per_class, seed=seed, split=split))
     return loaded
 
 
