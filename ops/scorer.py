@@ -8,6 +8,7 @@ scored by all networks together. The scorer never sees a generated image in trai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,6 +150,30 @@ class Scorer:
             for model in self.models
         ]
         return np.mean(parts, axis=0)
+
+    def features(self, images: Tensor) -> list[np.ndarray]:
+        """Each fold's pooled penultimate features, float32 [n, d], of uint8 images [n, C, H, W]."""
+        return [self.fold_features(fold, images) for fold in range(len(self.models))]
+
+    def fold_features(self, fold: int, images: Tensor) -> np.ndarray:
+        """The features of one fold's network alone: honest on that fold's images, which it did not see."""
+        return predict(self.models[fold].features, images, precision=self.precision).numpy()
+
+    def examine(self, images: Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
+        """`probabilities` and `features` by one pass through the networks, which is what both cost."""
+        parts, features = [], []
+        for model in self.models:
+            # The network's last step is taken here, in the same number format, to keep what went into it.
+            both = predict(partial(_stack_answers, model), images, precision=self.precision).numpy()
+            features.append(both[:, : model.feature_size])
+            parts.append(softmax(both[:, model.feature_size :] / self.temperature))
+        return np.mean(parts, axis=0), features
+
+
+def _stack_answers(model: SmallResNet, x: Tensor) -> Tensor:
+    """Features and logits side by side, [n, d + K]."""
+    features = model.features(x)
+    return torch.cat([features, model.head(features)], dim=1)
 
 
 def load_scorer(folder: Path) -> Scorer:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ops.classifiers.augmentation import build_augmentation
 from ops.classifiers.network import SmallResNet, normalise
@@ -109,9 +109,17 @@ def train(
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, images: Tensor, *, precision: str = "auto", batch_size: int = 500, device: str = "cpu"
+    model: Callable[[Tensor], Tensor],
+    images: Tensor,
+    *,
+    precision: str = "auto",
+    batch_size: int = 500,
+    device: str = "cpu",
 ) -> Tensor:
-    """Logits float32 [n, K] of uint8 images [n, C, H, W]; the model must be in evaluation mode."""
+    """Logits float32 [n, K] of uint8 images [n, C, H, W]; the model must be in evaluation mode.
+
+    Any other function of normalised images, such as a network's features, is computed in the same way.
+    """
     use_bf16 = resolve_precision(precision, device) == "bf16"
     outputs = []
     for batch in images.split(batch_size):

@@ -44,6 +44,16 @@ def find_nearest(queries: Tensor, references: Tensor, *, exclude_self: bool = Fa
     return torch.cat(distances).numpy(), torch.cat(indices).numpy()
 
 
+def measure_spacing(thumbnails: Tensor) -> np.ndarray:
+    """How far each row lies from its nearest other row, float32 [n], above 0: the unit of relative distances.
+
+    Real duplicates have no spacing of their own: they take the usual one.
+    """
+    spacing, _ = find_nearest(thumbnails, thumbnails, exclude_self=True)
+    spaced = spacing > 1e-6
+    return np.where(spaced, spacing, np.median(spacing[spaced]) if spaced.any() else np.float32(1))
+
+
 def find_repeats(thumbnails: Tensor, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each row the nearest *kept* earlier row: distance float32 [n] (inf for none) and its index (-1).
 

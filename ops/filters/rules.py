@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.filters.neighbours import find_nearest, find_repeats, make_thumbnails
+from ops.filters.neighbours import find_nearest, find_repeats, make_thumbnails, measure_spacing
 
 if TYPE_CHECKING:
     from ops.recipe.schema import FilterSettings
@@ -44,9 +44,7 @@ def score_images(
     `probabilities` [n, K] are the scorer's. Repeats are looked for within a class.
     """
     real, drawn = make_thumbnails(train), make_thumbnails(generated)
-    spacing, _ = find_nearest(real, real, exclude_self=True)
-    spaced = spacing > 1e-6  # real duplicates have no spacing of their own: they take the usual one
-    spacing = np.where(spaced, spacing, np.median(spacing[spaced]) if spaced.any() else 1.0)
+    spacing = measure_spacing(real)
     distance, nearest = find_nearest(drawn, real)
     generated_distance = np.full(len(labels), np.inf, np.float32)
     nearest_generated = np.full(len(labels), -1, np.int64)

@@ -131,6 +131,26 @@ def test_a_scorer_comes_back_as_it_was_saved_and_its_probabilities_sum_to_one(
     np.testing.assert_allclose(found, sum(parts) / 3, rtol=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_features_are_what_the_last_layer_reads_and_one_pass_gives_all(
+    toys: tuple[np.ndarray, np.ndarray, list[FoldResult]], precision: str
+) -> None:
+    images, _, results = toys
+    scorer = Scorer(tuple(rebuild(result) for result in results), 1.5, precision)
+    shown = torch.from_numpy(images)
+    found = scorer.features(shown)
+    assert [features.shape for features in found] == [(50, 2 * SETTINGS.width)] * 3
+    assert {features.dtype for features in found} == {np.dtype(np.float32)}
+    for fold, (model, features) in enumerate(zip(scorer.models, found, strict=True)):
+        np.testing.assert_array_equal(scorer.fold_features(fold, shown), features)
+        logits = model.head(torch.from_numpy(features)).detach().numpy()
+        expected = predict(model, shown, precision=precision).numpy()
+        np.testing.assert_allclose(logits, expected, atol=1e-5 if precision == "fp32" else 0.05)
+    probabilities, again = scorer.examine(shown)
+    np.testing.assert_array_equal(probabilities, scorer.probabilities(shown))
+    np.testing.assert_array_equal(again, found)
+
+
 def test_the_metrics_are_those_of_the_held_out_answers(tmp_path: Path) -> None:
     labels = np.array([0, 1, 1, 0])
     logits = np.array([[3, 0], [2, 1], [0, 1], [1, 0]], np.float32)  # one of four is wrong

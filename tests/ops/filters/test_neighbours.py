@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from ops.filters import neighbours
-from ops.filters.neighbours import find_nearest, find_repeats, make_thumbnails
+from ops.filters.neighbours import find_nearest, find_repeats, make_thumbnails, measure_spacing
 
 
 def draw(count: int, size: int, seed: int = 0) -> torch.Tensor:
@@ -67,6 +67,13 @@ def test_copies_are_at_distance_zero_exactly() -> None:
     assert (distance[[*range(10), *range(60, 70)]] == 0).all()
     assert (distance[10:60] > 0).all()
     np.testing.assert_array_equal(index[60:], np.arange(10))
+
+
+def test_rows_that_occur_twice_take_the_usual_spacing() -> None:
+    rows = torch.tensor([[0.0], [1.0], [3.0], [6.0], [20.0], [20.0]])
+    np.testing.assert_array_equal(measure_spacing(rows), np.array([1, 1, 2, 3, 1.5, 1.5], np.float32))
+    assert measure_spacing(rows).dtype == np.float32
+    assert measure_spacing(torch.zeros(3, 2)).tolist() == [1, 1, 1]
 
 
 def test_thumbnails_are_area_averages_in_0_to_1() -> None:
