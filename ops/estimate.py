@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +15,9 @@ import torch
 from ops.classifiers.network import SmallResNet
 from ops.classifiers.tournament import count_runs
 from ops.classifiers.training import TrainingSet, predict, train
-from ops.generators.flow import FlowUNet, count_evaluations
-from ops.generators.training import train_flow
+from ops.generators.kinds import KINDS
 from ops.parallel import use_threads
 from ops.plan import ExpansionPlan
-from ops.precision import resolve_precision
 from ops.recipe.schema import Recipe
 
 STEPS = 6  # timed, after as many for warming up
@@ -26,7 +25,7 @@ EXPORT_SECONDS = 20.0  # torch's exporter, whatever the network's size; parity i
 
 
 def estimate_seconds(
-    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], *, test_images: int, workers: int
+    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], *, root: Path, test_images: int, workers: int
 ) -> dict[str, float]:
     """Seconds per stage for images of `shape` (height, width, channels); only stages that take some."""
     height, width, channels = shape
@@ -35,25 +34,7 @@ def estimate_seconds(
     images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
     labels = torch.arange(4 * classes) % classes
 
-    use_threads()
-    model = FlowUNet(
-        channels=channels,
-        height=height,
-        width=width,
-        classes=classes,
-        widths=tuple(generator.widths),
-        layers_per_block=generator.layers_per_block,
-        unshuffle=generator.unshuffle,
-    )
-
-    def train_generator(steps: int) -> None:
-        precision = resolve_precision(generator.precision)
-        train_flow(model, images, labels, generator.model_copy(update={"steps": steps}), seed=0, precision=precision)
-
-    per_generator_step = _seconds_per_step(train_generator)
-    per_image = _seconds_per_evaluation(model, images, labels) * count_evaluations(
-        recipe.sampler.solver, recipe.sampler.steps
-    )
+    cost = KINDS[generator.kind].estimate(generator, recipe.sampler, (channels, height, width), classes, root)
     use_threads(workers)
     data = TrainingSet(images, labels, np.ones(len(images)), classes)
 
@@ -81,9 +62,9 @@ def estimate_seconds(
     arms = len(recipe.baselines) + len(recipe.expanded)
     return {
         "scorer": scorer,
-        "generator": per_generator_step * generator.steps,
+        "generator": cost.fit_seconds,
         "generator_onnx": EXPORT_SECONDS,
-        "generated_images": per_image * plan.drawn / workers,
+        "generated_images": cost.image_seconds * plan.drawn / workers,
         "baseline_classifiers": baselines,
         "expanded_classifiers": expanded,
         "verdict": per_answer * test_images * arms * classifier.seeds / workers,
@@ -95,16 +76,3 @@ def _seconds_per_step(run: Callable[[int], object]) -> float:
     started = time.perf_counter()
     run(STEPS)
     return (time.perf_counter() - started) / STEPS
-
-
-@torch.inference_mode()
-def _seconds_per_evaluation(model: FlowUNet, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Of one image on one thread, fp32: what ONNX Runtime does about as fast."""
-    torch.set_num_threads(1)
-    x = images.float() / 127.5 - 1
-    t = torch.zeros(len(x))
-    model.eval()
-    model(x, t, labels)
-    started = time.perf_counter()
-    model(x, t, labels)
-    return (time.perf_counter() - started) / len(x)

@@ -16,8 +16,8 @@ from ops.chain.mixed import read_mixed
 from ops.committing import commit_publication, is_committed
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
+from ops.hashing import hash_json
 from ops.locks import exclusive
-from ops.recipe.fingerprints import hash_json
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 from ops.remotes import default_remote, missing_in_remote, push

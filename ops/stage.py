@@ -16,10 +16,11 @@ from typing import Any
 
 from ops.environment import describe_environment
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
+from ops.hashing import hash_file, hash_json
 from ops.locks import exclusive, one_builder
 from ops.parallel import available_cores
 from ops.progress import Progress, Sink, ignore
-from ops.recipe.fingerprints import hash_file, hash_json, stage_fingerprint, stage_settings
+from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.storage import read_json, recover_folder, replace_folder, write_json

@@ -26,7 +26,12 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
     height, width, channels = train.images.shape[1:]
     workers = available_cores()
     seconds = estimate_seconds(
-        recipe, plan, (height, width, channels), test_images=len(splits["test"]), workers=workers
+        recipe,
+        plan,
+        (height, width, channels),
+        root=workspace.root,
+        test_images=len(splits["test"]),
+        workers=workers,
     )
     changed = changed_stages(workspace.root, stage_addresses(expansion))
     return {

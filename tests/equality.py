@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
-from ops.recipe.fingerprints import hash_file
+from ops.hashing import hash_file
 from ops.recipe.stages import STAGES
 from ops.remotes import missing_in_remote
 from ops.stage import MANIFEST, read_manifest

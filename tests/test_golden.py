@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from ops.recipe.fingerprints import hash_json
+from ops.hashing import hash_json
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.stage import read_manifest

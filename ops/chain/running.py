@@ -8,6 +8,7 @@ from ops.chain import find_builder
 from ops.chain.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real import describe_source, source_content, try_source
 from ops.errors import UserError
+from ops.generators.kinds import KINDS
 from ops.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -79,6 +80,7 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
         workspace.stage_version(stage)
     source = describe_source(workspace, recipe)
     require_stable_splits(recipe, source)
+    KINDS[recipe.generator.kind].check(recipe.generator, workspace.root)
     content = hash_source(source)
     fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
     if not is_intact(workspace.output(expansion, FIRST), fingerprint):

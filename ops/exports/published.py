@@ -19,7 +19,7 @@ from ops.datasets.pixels import ROW_SCHEMA
 from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, read_class_names, read_columns
 from ops.errors import DamagedData, UserError
-from ops.recipe.fingerprints import hash_file
+from ops.hashing import hash_file
 from ops.sources.listing import SPLITS
 from ops.stage import MANIFEST, read_manifest
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from typing import TYPE_CHECKING, Any
 
 from ops.errors import DamagedData
-from ops.generators.flow import FlowUNet
 from ops.storage import read_json, replace_file, write_json, write_text
+
+if TYPE_CHECKING:
+    from ops.generators.network import ConditionalUNet
 
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
 
@@ -22,41 +22,54 @@ def sampler_name(steps: int) -> str:
 
 def find_sampler(folder: Path) -> Path:
     """The one sampler of a generator directory; DamagedData if there is none or more than one."""
-    found = sorted(folder.glob("sampler_*.onnx"))
+    found = sorted(path for path in folder.glob("sampler*.onnx") if re.fullmatch(r"sampler(_\d+)?", path.stem))
     if len(found) != 1:
         raise DamagedData(f"{folder} must hold one sampler_<steps>.onnx; it holds {len(found)}")
     return found[0]
 
 
-def build_model(config: dict[str, Any]) -> FlowUNet:
-    """The network a config describes, freshly initialised."""
-    return FlowUNet(
-        channels=config["channels"],
-        height=config["height"],
-        width=config["width"],
-        classes=len(config["class_names"]),
-        widths=tuple(config["widths"]),
-        layers_per_block=config["layers_per_block"],
-        unshuffle=config["unshuffle"],
-    )
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json; DamagedData if it is missing, no JSON or says no kind and no classes."""
+    path = folder / CONFIG
+    try:
+        config = read_json(path)
+    except FileNotFoundError:
+        raise DamagedData(f"{folder} is no generator: it holds no {CONFIG}") from None
+    except ValueError as error:
+        raise DamagedData(f"{path} is not JSON: {error}") from None
+    lacking = [] if not isinstance(config, dict) else [key for key in ("kind", "class_names") if key not in config]
+    if not isinstance(config, dict) or lacking:
+        raise DamagedData(f"{path} describes no generator: {lacking[0] if lacking else 'an object'} is missing")
+    return config
 
 
-def save_generator(folder: Path, model: FlowUNet, config: dict[str, Any]) -> None:
+def save_network(folder: Path, network: ConditionalUNet, config: dict[str, Any]) -> None:
     """Write weights and config."""
+    from safetensors.torch import save_file
+
     with replace_file(folder / WEIGHTS) as temporary:
-        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary)
+        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
     write_json(folder / CONFIG, config)
 
 
-def load_generator(folder: Path) -> tuple[FlowUNet, dict[str, Any]]:
-    """The network in evaluation mode and its config; DamagedData if the weights do not fit."""
-    config = read_json(folder / CONFIG)
-    model = build_model(config)
+def load_network(folder: Path) -> tuple[ConditionalUNet, dict[str, Any]]:
+    """The network in evaluation mode and its config; DamagedData if the weights are not there or do not fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from ops.generators.network import build_network
+
+    config, path = read_config(folder), folder / WEIGHTS
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        network = build_network(config)
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise DamagedData(f"{folder} holds no {WEIGHTS}") from None
+    except KeyError as error:
+        raise DamagedData(f"{folder / CONFIG} does not describe the network: {error.args[0]} is missing") from None
     except (RuntimeError, SafetensorError) as error:
-        raise DamagedData(f"{folder / WEIGHTS} does not fit {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
-    return model.eval(), config
+        raise DamagedData(f"{path} does not fit {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
+    return network.eval(), config
 
 
 def write_card(folder: Path, config: dict[str, Any], facts: dict[str, str]) -> None:

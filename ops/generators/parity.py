@@ -1,4 +1,4 @@
-"""Does the exported sampler draw what the trained network draws? Same noise, every class, pixel by pixel."""
+"""Does the exported sampler draw what the generator itself draws? Same noise, every class, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
-from ops.generators.flow import FlowUNet, integrate, to_pixels
+from ops.generators.kinds.protocol import Generator, SamplerSettings
 
 MAX_SHARE_BEYOND_ONE = 0.001  # 99.9 % of the pixels within one grey level
 MAX_DIFFERENCE = 3
@@ -18,7 +18,7 @@ MAX_DIFFERENCE = 3
 
 @dataclass(frozen=True)
 class Parity:
-    """Grey-level differences between the eager fp32 sampler and the exported one on the same noise."""
+    """Grey-level differences between the reference and the exported sampler on the same noise."""
 
     images: int
     share_equal: float
@@ -33,26 +33,19 @@ class Parity:
         return {**asdict(self), "passed": self.passed}
 
 
-@torch.inference_mode()
-def measure_parity(model: FlowUNet, sampler: Sampler, *, images: int = 1024, seed: int = 0) -> Parity:
-    """Compare on `images` draws spread evenly over the classes; the eager side runs fp32 on the CPU."""
-    info = sampler.info
+def measure_parity(
+    generator: Generator, exported: Sampler, settings: SamplerSettings, *, images: int = 1024, seed: int = 0
+) -> Parity:
+    """Compare on `images` draws spread evenly over the classes; the reference runs fp32 on the CPU."""
+    info = exported.info
     labels = np.arange(images) % len(info.class_names)
     noise = draw_noise(info.shape, seed=seed, round_=0, unit="parity", start=0, count=images)
     differences = []
-    for i in range(0, images, sampler.batch_size):
-        part = slice(i, i + sampler.batch_size)
-        eager = to_pixels(
-            integrate(
-                model,
-                torch.from_numpy(noise[part]),
-                torch.from_numpy(labels[part]),
-                solver=info.solver,
-                steps=info.steps,
-            )
-        ).numpy()
-        exported = sampler(noise[part], labels[part])
-        differences.append(np.abs(eager.astype(np.int16) - exported.astype(np.int16)).ravel())
+    for i in range(0, images, exported.batch_size):
+        part = slice(i, i + exported.batch_size)
+        reference = generator.sample(torch.from_numpy(noise[part]), torch.from_numpy(labels[part]), settings).numpy()
+        drawn = exported(noise[part], labels[part])
+        differences.append(np.abs(reference.astype(np.int16) - drawn.astype(np.int16)).ravel())
     difference = np.concatenate(differences)
     return Parity(
         images=images,

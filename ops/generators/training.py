@@ -1,8 +1,8 @@
-"""Train a flow on a small labelled set: class-balanced batches, EMA weights, checkpoints, exact resume.
+"""Train a network that denoises: class-balanced batches, EMA weights, the best moment kept, exact resume.
 
-Every random choice of step s comes from (seed, s), so a run that was killed and resumed from a
-checkpoint ends with the same weights as one that was not. The module knows nothing of where the images
-came from or where the generator goes.
+Every random choice of step s comes from (seed, s), so a run that was killed and resumed from a checkpoint ends with
+the same weights as one that was not. The module knows neither what the network predicts, nor where the images came
+from, nor how a moment is judged.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ops.errors import GrowsetError
-from ops.generators.flow import decay_schedule, flow_loss
+from ops.generators.kinds.protocol import Observation
 from ops.storage import replace_file
 
 if TYPE_CHECKING:
-    from ops.recipe.schema import FlowSettings
+    from ops.generators.kinds.denoiser import DenoiserSettings
+
+Loss = Callable[..., Tensor]
+
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+LOSS_WINDOW = 20
 
 
 @dataclass
@@ -34,13 +39,26 @@ class Progress:
     step: int = 0
     losses: list[float] = field(default_factory=list)  # mean loss of each LOSS_WINDOW steps
     window: list[float] = field(default_factory=list)
+    best_step: int = 0
+    best_score: float = math.inf
+    stopped: bool = False
 
-
-LOSS_WINDOW = 20
+    def judge(self, observation: Observation) -> None:
+        """Remember the best moment, and whether it is over. The lower the score the better; of equals the later."""
+        if observation.score <= self.best_score:
+            self.best_step, self.best_score = self.step, observation.score
+        self.stopped = observation.stop
 
 
 class TrainingDiverged(GrowsetError):
     """The loss became NaN or infinite; the last checkpoint before it is intact."""
+
+
+def decay_schedule(step: int, steps: int, warmup: int) -> float:
+    """Learning-rate factor: linear warm-up, constant, linear to zero over the last 30 %."""
+    rise = min(1.0, (step + 1) / max(1, warmup))
+    fall = min(1.0, (steps - step) / max(1, math.ceil(0.3 * steps)))
+    return rise * fall
 
 
 def draw_batch(by_class: list[np.ndarray], balanced: bool, size: int, seed: int, step: int) -> np.ndarray:
@@ -76,6 +94,12 @@ def save_checkpoint(
         )
 
 
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """One safetensors file of the parameters. Atomic."""
+    with replace_file(path) as temporary:
+        save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+
+
 def load_checkpoint(
     path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> Progress:
@@ -96,28 +120,31 @@ def load_checkpoint(
         return Progress(**json.loads(file.metadata()["progress"]))
 
 
-def train_flow(
-    model: nn.Module,
+def train(
+    network: nn.Module,
+    loss: Loss,
     images: Tensor,
     labels: Tensor,
-    settings: FlowSettings,
+    settings: DenoiserSettings,
     *,
     seed: int,
     precision: str,
+    scratch: Path,
     device: str = "cpu",
-    checkpoint: Path | None = None,
-    checkpoint_every: int = 200,
+    checkpoints: int = 4,
+    observe: Callable[[int], Observation] = lambda step: Observation(-step),
     on_step: Callable[[int, float], None] = lambda step, loss: None,
-    on_checkpoint: Callable[[int], None] = lambda step: None,
-) -> list[float]:
-    """Train `model` in place and leave the averaged weights in it; returns the loss curve.
+) -> Progress:
+    """Train `network` in place and leave the averaged weights of its best moment in it; returns where it ended.
 
     Parameters
     ----------
+    loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
     images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
     precision : "fp32" or "bf16" (autocast; weights stay fp32).
-    checkpoint : file to write every `checkpoint_every` steps and, if it exists, to resume from.
-    on_checkpoint : called with the averaged weights in `model`.
+    scratch : folder of the checkpoint and of the best weights; a run that finds them there goes on from them.
+    checkpoints : how often that is written, and `observe` asked.
+    observe : called with the averaged weights in `network`, at each checkpoint and at the end.
 
     Raises
     ------
@@ -126,32 +153,40 @@ def train_flow(
     device_type = torch.device(device).type
     data = (images.float() / 127.5 - 1).to(device)
     labels = labels.to(device)
-    by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(int(labels.max()) + 1)]
-    model.to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    average = {name: value.detach().clone() for name, value in model.named_parameters()}
+    nothing = int(labels.max()) + 1  # the label of an image that is trained without
+    by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(nothing)]
+    network.to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    average = {name: value.detach().clone() for name, value in network.named_parameters()}
     progress = Progress()
-    if checkpoint and checkpoint.exists():
-        progress = load_checkpoint(checkpoint, model, average, optimizer)
+    checkpoint, every = scratch / CHECKPOINT, max(1, -(-settings.steps // checkpoints))
+    if checkpoint.exists():
+        progress = load_checkpoint(checkpoint, network, average, optimizer)
 
-    for step in range(progress.step, settings.steps):
+    while progress.step < settings.steps and not progress.stopped:
+        step = progress.step
         index = torch.from_numpy(draw_batch(by_class, settings.class_balanced, settings.batch_size, seed, step))
+        # Drawn on the CPU, so that a run does not depend on the device.
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        noise = torch.randn((len(index), *data.shape[1:]), generator=generator).to(device)
+        level = torch.randn(len(index), generator=generator).to(device)
+        dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(device)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * decay_schedule(step, settings.steps, settings.warmup_steps)
         with torch.autocast(device_type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = flow_loss(model, data[index], labels[index], generator)
-        value = float(loss.detach())
+            error = loss(network, data[index], labels[index].masked_fill(dropped, nothing), noise, level)
+        value = float(error.detach())
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = float(nn.utils.clip_grad_norm_(model.parameters(), 1.0))
+        error.backward()
+        norm = float(nn.utils.clip_grad_norm_(network.parameters(), 1.0))
         if not (math.isfinite(value) and math.isfinite(norm)):
+            kept = f"; the checkpoint of step {step - step % every} is kept" if checkpoint.exists() else ""
             raise TrainingDiverged(
                 f"the generator's loss became {value}, its gradient {norm}, at step {step}; lower"
-                f" generator.learning_rate (now {settings.learning_rate}) or set generator.precision to fp32"
+                f" generator.learning_rate (now {settings.learning_rate}) or set generator.precision to fp32{kept}"
             )
         optimizer.step()
-        update_average(average, model, settings.ema_decay, step)
+        update_average(average, network, settings.ema_decay, step)
 
         progress.window.append(value)
         if len(progress.window) == LOSS_WINDOW:
@@ -159,15 +194,17 @@ def train_flow(
             progress.window.clear()
         progress.step = step + 1
         on_step(progress.step, value)
-        if checkpoint and progress.step % checkpoint_every == 0 and progress.step < settings.steps:
-            # Sheet before checkpoint: a kill between them repeats a sheet; the other way round it would be lost.
-            with averaged(model, average):
-                on_checkpoint(progress.step)
-            save_checkpoint(checkpoint, model, average, optimizer, progress)
+        if progress.step % every == 0 or progress.step == settings.steps:
+            # Observed before it is written: a kill between them repeats the look; else it would be lost.
+            with averaged(network, average):
+                progress.judge(observe(progress.step))
+            if progress.best_step == progress.step:
+                save_weights(scratch / BEST, average)
+            save_checkpoint(checkpoint, network, average, optimizer, progress)
 
-    _load_parameters(model, average)
-    model.to("cpu").eval()
-    return progress.losses
+    _load_parameters(network, load_file(scratch / BEST))
+    network.to("cpu").eval()
+    return progress
 
 
 class averaged:

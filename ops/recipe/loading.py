@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ops.errors import UserError
+from ops.generators.kinds import KINDS
 from ops.recipe.schema import Arm, Recipe
 
 
@@ -52,15 +53,17 @@ def explain(error: ValidationError, path: Path, model: type[BaseModel] = Recipe)
     # An unknown key explains a missing one (a typo), so it goes first.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     place = [part for part in problem["loc"] if isinstance(part, str)]
+    tagged = model is Recipe and len(place) > 1 and place[0] == "generator" and place[1] in KINDS
+    kind = place.pop(1) if tagged else None  # pydantic names the member of the union, which is no key
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        valid = sorted(_fields_at(place[:-1], model))
+        valid = sorted(_fields_at(place[:-1], model) if kind is None else KINDS[kind].Settings.model_fields)
         near = difflib.get_close_matches(place[-1], valid, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"
         return f"unknown key '{key}' in {path}; {hint}"
     if problem["type"] == "missing":
-        is_section = len(place) > 1 or place[-1] not in ("source", "seed", "on_new_images")
-        hint = f" (an empty section is written '{place[-1]}: {{}}')" if is_section and model is Recipe else ""
+        is_section = model is Recipe and len(place) == 1 and key not in ("source", "seed", "on_new_images")
+        hint = f" (an empty section is written '{key}: {{}}')" if is_section else ""
         return f"key '{key}' is missing in {path}; add it{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     got = problem.get("input")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ops.generators.kinds import KINDS
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_KEYS, STAGES
 from ops.sources.spec import SourceSpec
@@ -42,6 +43,9 @@ def render() -> str:
     for section, field in Recipe.model_fields.items():
         model = _find_model(field.annotation)
         readers = ", ".join(f"`{stage}`" for stage in _find_readers(section))
+        if section == "generator":
+            parts += _render_kinds(readers)
+            continue
         if model is Arm:
             intro = (
                 f"{field.description}. Each entry is an arm, by name; `real` takes no keys."
@@ -60,6 +64,23 @@ def render() -> str:
             parts.append(f"## `{section}`\n\nRead by {readers}.\n")
             parts.append(_render_table([(section, field)]))
     return "\n".join(parts)
+
+
+def _render_kinds(readers: str) -> list[str]:
+    """The section `generator`: a table for each kind; keys that a kind before it has are named only."""
+    parts = [f"## `generator`\n\nThe generator; `kind` says which, and which keys there are. Read by {readers}.\n"]
+    shown: dict[tuple[str, str], str] = {}
+    for name, kind in KINDS.items():
+        keys = _list_keys(kind.Settings)
+        known = [(key, shown[key, str(field)]) for key, field in keys if (key, str(field)) in shown]
+        new = [(key, field) for key, field in keys if (key, str(field)) not in shown]
+        shown |= {(key, str(field)): name for key, field in new}
+        parts.append(f"### `kind: {name}`\n\n{(kind.Settings.__doc__ or '').strip().splitlines()[0]}\n")
+        parts.append(_render_table(new))
+        if known:
+            origin = known[0][1]
+            parts.append(f"And, as with `kind: {origin}`: {', '.join(f'`{key}`' for key, _ in known)}.\n")
+    return parts
 
 
 def render_sources() -> str:

@@ -6,21 +6,28 @@ Only settings that change data are here; how fast and where things run is not a 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Precision = Literal["auto", "fp32", "bf16"]
+from ops.generators.kinds import KINDS
+from ops.generators.kinds.protocol import KindSettings, SamplerSettings
+from ops.recipe.section import Count, Fraction, Positive, Precision, Section
 
-
-class Section(BaseModel):
-    """Base of all sections: strict types, no unknown keys, immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
+if TYPE_CHECKING:
+    GeneratorSettings = KindSettings
+else:
+    GeneratorSettings = Annotated[
+        reduce(or_, (Annotated[kind.Settings, Tag(name)] for name, kind in KINDS.items())),
+        Discriminator(
+            lambda keys: find_kind(keys),
+            custom_error_type="kind",
+            custom_error_message=f"its kind must be one of {', '.join(KINDS)}",
+        ),
+    ]
 
 LAWS: dict[str, dict[str, float]] = {  # of long tails, with the keys that each reads and their defaults
     "exponential": {"ratio": 100.0},
@@ -66,6 +73,11 @@ class LongTailSettings(Section):
         return self
 
 
+def find_kind(keys: Any) -> Any:
+    """The kind that a section `generator` names; flow where it names none."""
+    return keys.get("kind", "flow") if isinstance(keys, Mapping) else getattr(keys, "kind", None)
+
+
 class DataSettings(Section):
     """Which part of the source is used, and what is done to it on purpose."""
 
@@ -105,38 +117,6 @@ class ScorerSettings(NetworkBudget):
     folds: int = Field(3, ge=2, le=20, description="each image is scored by a network that did not see it")
     learning_rate: Positive = Field(0.02, description="peak of the one-cycle schedule")
     weight_decay: float = Field(0.1, ge=0, description="decoupled from the gradient with muon, added to it with sgd")
-
-
-class FlowSettings(Section):
-    """The generator: a class-conditional rectified flow."""
-
-    kind: Literal["flow"] = Field("flow", description="class-conditional rectified flow")
-    widths: tuple[int, ...] = Field(
-        (32, 64), strict=False, min_length=1, max_length=5, description="channels per level"
-    )
-    layers_per_block: int = Field(1, ge=1, le=4, description="residual blocks per level")
-    unshuffle: Literal[1, 2, 4] = Field(2, description="work at 1/unshuffle of the resolution")
-    steps: Count = Field(1000, description="optimizer steps")
-    batch_size: Count = Field(128, description="images per optimizer step")
-    learning_rate: Positive = Field(2e-3, description="of AdamW; decays linearly over the last 30 %")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
-    warmup_steps: int = Field(100, ge=0, description="over which the rate rises")
-    ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
-    class_balanced: bool = Field(True, description="draw all classes equally often, however uneven they are")
-    precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
-
-    @model_validator(mode="after")
-    def _check_widths(self) -> FlowSettings:
-        if any(width < 8 or width % 8 for width in self.widths):
-            raise ValueError("widths must be positive multiples of 8")
-        return self
-
-
-class SamplerSettings(Section):
-    """How the exported sampler integrates the flow."""
-
-    solver: Literal["euler", "heun"] = Field("heun", description="heun costs 2·steps - 1 evaluations, euler steps")
-    steps: int = Field(3, ge=1, le=64, description="of the solver, evenly spaced in time")
 
 
 class FilterSettings(Section):
@@ -246,7 +226,7 @@ class Recipe(Section):
     data: DataSettings
     plan: PlanSettings
     scorer: ScorerSettings
-    generator: FlowSettings
+    generator: GeneratorSettings
     sampler: SamplerSettings
     filter: FilterSettings
     mix: MixSettings
@@ -256,6 +236,15 @@ class Recipe(Section):
     verdict: VerdictSettings
     report: ReportSettings
     publish: PublishSettings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_sampler(cls, keys: Any) -> Any:
+        """What the sampler's keys may be, and are by default, is the generator's kind's business."""
+        if not isinstance(keys, dict) or not all(isinstance(keys.get(name), dict) for name in ("generator", "sampler")):
+            return keys
+        kind = KINDS.get(find_kind(keys["generator"]))
+        return keys if kind is None else {**keys, "sampler": kind.resolve_sampler(keys["generator"], keys["sampler"])}
 
     @model_validator(mode="after")
     def _check_arms(self) -> Recipe:

@@ -22,7 +22,7 @@ import pytest
 import ops.stage
 import ops.storage
 from ops.errors import DamagedData, EnvironmentFault, UserError
-from ops.recipe.fingerprints import hash_json
+from ops.hashing import hash_json
 from ops.stage import Outcome, Runtime, StageRun, identify, is_intact, materialize, read_manifest
 from ops.storage import replace_file
 from ops.workspace import Workspace

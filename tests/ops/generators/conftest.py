@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
-from ops.generators.export import export_net, export_sampler
-from ops.generators.folder import NET, build_model, sampler_name, save_generator
+from ops.generators.export import build_sampler, export_net
+from ops.generators.folder import NET, sampler_name, save_network
+from ops.generators.kinds import KINDS
+from ops.generators.kinds.denoiser import Denoiser
+from ops.generators.kinds.protocol import SamplerSettings
+from ops.generators.network import build_network
 
+SHAPE = (3, 10, 13)
 # RGB, not square and not divisible by 4: a swapped axis or a forgotten crop shows.
 CONFIG = {
     "kind": "flow", "channels": 3, "height": 10, "width": 13, "class_names": ["cat", "dog", "Ölbaum"],
-    "widths": [8, 16], "layers_per_block": 1, "unshuffle": 2,
+    "widths": [8, 16], "layers_per_block": 1, "unshuffle": 2, "dropout": 0.0, "drops_labels": True, "conditions": 0,
 }  # fmt: skip
+
+MakeSampler = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -23,26 +32,36 @@ def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator directory: an untrained network of 42,000 weights, its net.onnx and a 3-step Heun sampler."""
     folder = tmp_path_factory.mktemp("generator")
     torch.manual_seed(3)
-    model = build_model(CONFIG).eval()
-    save_generator(folder, model, CONFIG)
-    shape = (CONFIG["channels"], CONFIG["height"], CONFIG["width"])
-    export_net(model, shape, folder / NET)
-    export_sampler(
-        folder / NET, folder / sampler_name(3), solver="heun", steps=3, shape=shape, class_names=CONFIG["class_names"]
-    )
+    network = build_network(CONFIG).eval()
+    save_network(folder, network, CONFIG)
+    export_net(network, SHAPE, folder / NET)
+    write_sampler(folder / NET, folder / sampler_name(3), "flow", "heun", 3)
     return folder
 
 
 @pytest.fixture(scope="session")
-def make_sampler(generator_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
-    """Composes a sampler of any solver and steps from the same network."""
+def make_sampler(generator_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSampler:
+    """Composes a sampler of any kind, solver and steps from the same network."""
 
-    def make(solver: str, steps: int) -> Path:
+    def make(solver: str, steps: int, kind: str = "flow", guidance: float = 1.0) -> Path:
         path = tmp_path_factory.mktemp("sampler") / sampler_name(steps)
-        export_sampler(
-            generator_folder / NET, path, solver=solver, steps=steps, shape=(3, 10, 13),
-            class_names=CONFIG["class_names"],
-        )  # fmt: skip
+        write_sampler(generator_folder / NET, path, kind, solver, steps, guidance)
         return path
 
     return make
+
+
+@pytest.fixture
+def copied_folder(generator_folder: Path, tmp_path: Path) -> Path:
+    """The generator directory, to be damaged."""
+    return Path(shutil.copytree(generator_folder, tmp_path / "generator"))
+
+
+def write_sampler(net: Path, path: Path, kind: str, solver: str, steps: int, guidance: float = 1.0) -> None:
+    settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance)
+    denoiser = KINDS[kind]
+    assert isinstance(denoiser, Denoiser)
+    onnx.save(
+        build_sampler(denoiser, onnx.load(net), settings, shape=SHAPE, class_names=CONFIG["class_names"]),  # type: ignore[arg-type]
+        path,
+    )

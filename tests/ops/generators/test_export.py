@@ -12,15 +12,20 @@ import onnxruntime as ort
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import load_file, save_file
 
 from ops.errors import EnvironmentFault, UserError
 from ops.generators import engine
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler, choose_provider, has_gpu
-from ops.generators.export import OPSET, GraphBuilder, build_sampler
-from ops.generators.flow import count_evaluations
-from ops.generators.folder import NET, find_sampler, load_generator
-from ops.generators.parity import measure_parity
+from ops.generators.export import OPSET, build_sampler
+from ops.generators.folder import NET, WEIGHTS, find_sampler, load_network
+from ops.generators.graph import GraphBuilder
+from ops.generators.kinds import KINDS
+from ops.generators.kinds.denoiser import DenoiserGenerator
+from ops.generators.kinds.flow import Flow
+from ops.generators.kinds.protocol import SamplerSettings
+from ops.generators.parity import Parity, measure_parity
 
 MakeSampler = Callable[[str, int], Path]
 SHAPE = (3, 10, 13)
@@ -41,7 +46,7 @@ def build_linear_net(slope: float, drift: float) -> onnx.ModelProto:
     builder.add(
         "Add",
         [builder.add("Mul", ["x", "slope"]), builder.add("Reshape", [row, "column"])],
-        output="velocity",
+        output="output",
     )
     for number, node in enumerate(builder.nodes):
         node.name = f"node_{number}"
@@ -51,57 +56,83 @@ def build_linear_net(slope: float, drift: float) -> onnx.ModelProto:
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, images),
          helper.make_tensor_value_info("t", TensorProto.FLOAT, ["n"]),
          helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])],
-        [helper.make_tensor_value_info("velocity", TensorProto.FLOAT, images)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, images)],
         [column, factor, weight],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
 
 
+def build_linear_sampler(net: onnx.ModelProto, solver: str, steps: int) -> onnx.ModelProto:
+    settings = SamplerSettings(solver=solver, steps=steps)
+    return build_sampler(Flow(), net, settings, shape=SHAPE, class_names="abc")
+
+
 def test_the_exported_network_equals_torch(generator_folder: Path) -> None:
-    model, _ = load_generator(generator_folder)
+    model, _ = load_network(generator_folder)
     session = ort.InferenceSession(generator_folder / NET, providers=["CPUExecutionProvider"])
     for count in (1, 3, 70):
         x, label = draw(count)
         t = np.linspace(0, 1, count, dtype=np.float32)
-        (exported,) = session.run(["velocity"], {"x": x, "t": t, "label": label})
+        (exported,) = session.run(["output"], {"x": x, "t": t, "label": label})
         with torch.inference_mode():
             eager = model(torch.from_numpy(x), torch.from_numpy(t), torch.from_numpy(label)).numpy()
         assert exported.shape == (count, *SHAPE)
         np.testing.assert_allclose(exported, eager, atol=1e-4)
 
 
-@pytest.mark.parametrize(("solver", "steps"), [("heun", 3), ("euler", 2), ("heun", 1)])
+def compare(folder: Path, path: Path, solver: str, steps: int, *, kind: str = "flow", guidance: float = 1.0) -> Parity:
+    network, config = load_network(folder)
+    denoiser = KINDS[kind]
+    settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance)
+    return measure_parity(DenoiserGenerator(denoiser, network, config), Sampler(path), settings, images=60)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "solver", "steps", "guidance"),
+    [
+        ("flow", "heun", 3, 1.0),
+        ("flow", "euler", 2, 1.0),
+        ("flow", "heun", 1, 1.0),
+        ("flow", "euler", 2, 2.5),
+        ("edm", "heun", 4, 1.0),
+        ("edm", "euler", 3, 0.0),
+        ("ddpm", "dpmpp", 4, 1.0),
+        ("ddpm", "ddim", 3, 1.5),
+    ],
+)
 def test_the_exported_sampler_draws_what_the_eager_one_draws(
-    solver: str, steps: int, generator_folder: Path, make_sampler: MakeSampler
+    kind: str, solver: str, steps: int, guidance: float, generator_folder: Path, make_sampler: MakeSampler
 ) -> None:
-    model, _ = load_generator(generator_folder)
-    parity = measure_parity(model, Sampler(make_sampler(solver, steps)), images=150)
+    path = make_sampler(solver, steps, kind, guidance)
+    parity = compare(generator_folder, path, solver, steps, kind=kind, guidance=guidance)
     assert parity.passed
-    assert parity.images == 150
+    assert parity.images == 60
     assert parity.share_equal > 0.999
     assert parity.to_dict()["passed"] is True
+    evaluations = Sampler(path).info.evaluations
+    assert evaluations == KINDS[kind].count_evaluations(solver, steps) * (1 if guidance == 1.0 else 2)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("fault", ["bias", "labels", "solver", "one channel"])
+@pytest.mark.parametrize("fault", ["bias", "labels", "solver", "one channel", "guidance"])
 def test_parity_fails_for_a_network_that_is_not_the_exported_one(
-    fault: str, generator_folder: Path, make_sampler: MakeSampler
+    fault: str, generator_folder: Path, copied_folder: Path, make_sampler: MakeSampler
 ) -> None:
-    model, _ = load_generator(generator_folder)
     path = find_sampler(generator_folder)
-    with torch.no_grad():
-        if fault == "bias":
-            model.unet.conv_out.bias += 0.03
-        elif fault == "labels":
-            model.unet.class_embedding.weight.copy_(model.unet.class_embedding.weight.roll(1, 0))
-        elif fault == "one channel":
-            model.unet.conv_in.weight[0] *= 1.5
-        else:
-            path = make_sampler("euler", 3)
-            sampler = Sampler(path)
-            sampler.info = engine.SamplerInfo(**{**vars(sampler.info), "solver": "heun"})
-            assert not measure_parity(model, sampler, images=60).passed
-            return
-    assert not measure_parity(model, Sampler(path), images=60).passed
+    if fault == "solver":
+        assert not compare(generator_folder, make_sampler("euler", 3), "heun", 3).passed
+        return
+    if fault == "guidance":
+        assert not compare(generator_folder, path, "heun", 3, guidance=3.0).passed
+        return
+    weights = load_file(copied_folder / WEIGHTS)
+    if fault == "bias":
+        weights["unet.conv_out.bias"] += 0.03
+    elif fault == "labels":
+        weights["label.weight"] = weights["label.weight"].roll(1, 0)
+    else:
+        weights["unet.conv_in.weight"][0] *= 1.5
+    save_file(weights, copied_folder / WEIGHTS)
+    assert not compare(copied_folder, path, "heun", 3).passed
 
 
 @pytest.mark.parametrize(("solver", "steps"), [("euler", 1), ("euler", 4), ("heun", 1), ("heun", 4)])
@@ -110,7 +141,7 @@ def test_the_unrolled_graph_solves_a_hand_written_velocity_like_its_closed_form(
 ) -> None:
     slope, drift, h = 0.25, -0.75, 1 / steps
     onnx.save(
-        build_sampler(build_linear_net(slope, drift), solver=solver, steps=steps, shape=SHAPE, class_names="abc"),
+        build_linear_sampler(build_linear_net(slope, drift), solver, steps),
         tmp_path / "sampler.onnx",
     )
     noise, labels = draw(20)
@@ -167,7 +198,7 @@ def test_the_metadata_say_what_a_caller_needs(generator_folder: Path) -> None:
     info = Sampler(path).info
     assert info.class_names == ("cat", "dog", "Ölbaum")
     assert info.shape == SHAPE
-    assert info.evaluations == count_evaluations("heun", 3) == 5
+    assert info.evaluations == Flow().count_evaluations("heun", 3) == 5
 
 
 def test_the_graph_uses_only_what_the_cpu_provider_has_kernels_for(generator_folder: Path) -> None:
@@ -182,10 +213,10 @@ def test_the_graph_uses_only_what_the_cpu_provider_has_kernels_for(generator_fol
 
 def test_a_network_with_control_flow_is_refused() -> None:
     net = build_linear_net(1, 1)
-    branch = helper.make_graph([], "branch", [], [helper.make_tensor_value_info("velocity", TensorProto.FLOAT, None)])
+    branch = helper.make_graph([], "branch", [], [helper.make_tensor_value_info("output", TensorProto.FLOAT, None)])
     net.graph.node.append(helper.make_node("If", ["c"], ["velocity2"], then_branch=branch, else_branch=branch))
     with pytest.raises(ValueError, match="control flow"):
-        build_sampler(net, solver="euler", steps=1, shape=SHAPE, class_names="abc")
+        build_linear_sampler(net, "euler", 1)
 
 
 def test_an_image_does_not_depend_on_batch_size_order_or_company(generator_folder: Path) -> None:

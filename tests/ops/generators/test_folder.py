@@ -11,25 +11,30 @@ from ops.errors import DamagedData
 from ops.generators.folder import (
     CARD,
     WEIGHTS,
-    build_model,
     find_sampler,
-    load_generator,
+    load_network,
+    read_config,
     sampler_name,
-    save_generator,
+    save_network,
     write_card,
 )
+from ops.generators.folder import (
+    CONFIG as CONFIG_FILE,
+)
+from ops.generators.network import build_network
 from ops.storage import read_json, write_json
 
 CONFIG = {
     "kind": "flow", "channels": 1, "height": 9, "width": 8, "class_names": ["a", "Ölbaum"],
-    "widths": [8, 16], "layers_per_block": 1, "unshuffle": 2,
+    "widths": [8, 16], "layers_per_block": 1, "unshuffle": 2, "dropout": 0.0,
+    "drops_labels": False, "conditions": 0,
 }  # fmt: skip
 
 
 def test_a_generator_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    model = build_model(CONFIG)
-    save_generator(tmp_path, model, CONFIG)
-    loaded, config = load_generator(tmp_path)
+    model = build_network(CONFIG)
+    save_network(tmp_path, model, CONFIG)
+    loaded, config = load_network(tmp_path)
     assert config == CONFIG
     assert not loaded.training
     for (name, one), (other_name, other) in zip(model.state_dict().items(), loaded.state_dict().items(), strict=True):
@@ -41,24 +46,43 @@ def test_a_generator_comes_back_as_it_was_saved(tmp_path: Path) -> None:
 
 
 def test_saving_leaves_no_temporary_files(tmp_path: Path) -> None:
-    save_generator(tmp_path, build_model(CONFIG), CONFIG)
+    save_network(tmp_path, build_network(CONFIG), CONFIG)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
 
 
 @pytest.mark.parametrize("change", [{"widths": [8, 24]}, {"class_names": ["a"]}, {"channels": 3}, {"widths": [8]}])
 def test_weights_of_another_shape_are_damaged_data(change: dict[str, object], tmp_path: Path) -> None:
-    save_generator(tmp_path, build_model(CONFIG), CONFIG)
+    save_network(tmp_path, build_network(CONFIG), CONFIG)
     write_json(tmp_path / "config.json", {**read_json(tmp_path / "config.json"), **change})
     with pytest.raises(DamagedData, match=r"model\.safetensors does not fit config\.json: ") as caught:
-        load_generator(tmp_path)
+        load_network(tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_weights_cut_short_are_damaged_data(tmp_path: Path) -> None:
-    save_generator(tmp_path, build_model(CONFIG), CONFIG)
+    save_network(tmp_path, build_network(CONFIG), CONFIG)
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:-100])
     with pytest.raises(DamagedData, match=r"model\.safetensors"):
-        load_generator(tmp_path)
+        load_network(tmp_path)
+
+
+def test_missing_weights_and_a_config_that_describes_nothing_are_damaged_data(tmp_path: Path) -> None:
+    with pytest.raises(DamagedData, match=r"is no generator: it holds no config\.json"):
+        read_config(tmp_path)
+    for text, sentence in (
+        ("{", "is not JSON"),
+        ("[]", "an object is missing"),
+        ('{"kind": "flow"}', "class_names is missing"),
+    ):
+        (tmp_path / CONFIG_FILE).write_text(text)
+        with pytest.raises(DamagedData, match=sentence):
+            read_config(tmp_path)
+    write_json(tmp_path / CONFIG_FILE, CONFIG)
+    with pytest.raises(DamagedData, match=r"holds no model\.safetensors"):
+        load_network(tmp_path)
+    write_json(tmp_path / CONFIG_FILE, {"kind": "flow", "class_names": ["a"]})
+    with pytest.raises(DamagedData, match="does not describe the network: channels is missing"):
+        load_network(tmp_path)
 
 
 def test_the_one_sampler_is_found_and_none_or_two_are_damaged_data(tmp_path: Path) -> None:
@@ -66,6 +90,7 @@ def test_the_one_sampler_is_found_and_none_or_two_are_damaged_data(tmp_path: Pat
         find_sampler(tmp_path)
     (tmp_path / sampler_name(3)).touch()
     (tmp_path / "net.onnx").touch()
+    (tmp_path / "sampler_3.int8.onnx").touch()
     assert find_sampler(tmp_path) == tmp_path / "sampler_3.onnx"
     (tmp_path / sampler_name(12)).touch()
     with pytest.raises(DamagedData, match="it holds 2"):

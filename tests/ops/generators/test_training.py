@@ -14,9 +14,20 @@ from torch import Tensor, nn
 
 from ops.errors import GrowsetError
 from ops.generators import training
-from ops.generators.flow import FlowUNet, integrate
-from ops.generators.training import TrainingDiverged, averaged, draw_batch, train_flow, update_average
-from ops.recipe.schema import FlowSettings
+from ops.generators.kinds.flow import Flow, FlowSettings
+from ops.generators.kinds.protocol import Observation
+from ops.generators.network import ConditionalUNet
+from ops.generators.training import (
+    BEST,
+    CHECKPOINT,
+    Progress,
+    TrainingDiverged,
+    averaged,
+    decay_schedule,
+    draw_batch,
+    train,
+    update_average,
+)
 
 STEPS = 12
 SETTINGS = FlowSettings(
@@ -28,9 +39,9 @@ class Killed(Exception):
     """Stands for a process that ends in the middle."""
 
 
-def build_unet(seed: int = 0) -> FlowUNet:
+def build_unet(seed: int = 0) -> ConditionalUNet:
     torch.manual_seed(seed)
-    return FlowUNet(channels=1, height=8, width=8, classes=2, widths=(8, 16))
+    return ConditionalUNet(channels=1, height=8, width=8, labels=3, widths=(8, 16))
 
 
 def make_toys(per_class: int = 10) -> tuple[Tensor, Tensor]:
@@ -40,8 +51,10 @@ def make_toys(per_class: int = 10) -> tuple[Tensor, Tensor]:
     return (noise + 200 * labels[:, None, None, None]).to(torch.uint8), labels
 
 
-def train_toys(model: FlowUNet, settings: FlowSettings = SETTINGS, **options: object) -> list[float]:
-    return train_flow(model, *make_toys(), settings, **{"seed": 7, "precision": "fp32", **options})  # type: ignore[arg-type]
+def train_toys(model: ConditionalUNet, scratch: Path, settings: FlowSettings = SETTINGS, **options: object) -> Progress:
+    options = {"loss": Flow().loss, "seed": 7, "precision": "fp32", **options}
+    images, labels = make_toys()
+    return train(model, images=images, labels=labels, settings=settings, scratch=scratch, **options)  # type: ignore[arg-type]
 
 
 def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
@@ -94,99 +107,139 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
 def test_a_resumed_run_ends_with_the_same_weights_and_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "LOSS_WINDOW", 3)
     whole = build_unet()
-    losses = train_toys(whole)
+    losses = train_toys(whole, tmp_path / "whole").losses
 
-    checkpoint = tmp_path / "checkpoint.safetensors"
-
-    def run(model: FlowUNet, stop: int) -> list[float]:
+    def run(model: ConditionalUNet, stop: int) -> Progress:
         def on_step(step: int, loss: float) -> None:
             seen.append(step)
             if step == stop:
                 raise Killed
 
-        return train_toys(model, checkpoint=checkpoint, checkpoint_every=5, on_step=on_step)
+        return train_toys(model, tmp_path / "killed", checkpoints=3, on_step=on_step)
 
     seen: list[int] = []
-    for initial, stop in ((0, 7), (1, 11)):  # killed twice, after the checkpoints at 5 and 10
+    for initial, stop in ((0, 7), (1, 11)):  # killed twice, after the checkpoints at 4 and 8
         with pytest.raises(Killed):
             run(build_unet(initial), stop)
     resumed = build_unet(2)  # other initial weights: all must come from the checkpoint
-    resumed_losses = run(resumed, STEPS + 1)
-    assert seen == [*range(1, 8), *range(6, 12), *range(11, 13)]
+    resumed_losses = run(resumed, STEPS + 1).losses
+    assert seen == [*range(1, 8), *range(5, 12), *range(9, 13)]
     assert_same_weights(resumed, whole)
     assert resumed_losses == losses
     assert len(losses) == STEPS // 3
-    assert [file.name for file in tmp_path.iterdir()] == [checkpoint.name]
+    assert sorted(file.name for file in (tmp_path / "killed").iterdir()) == [BEST, CHECKPOINT]
+
+
+def test_a_run_that_was_killed_after_its_last_step_has_nothing_left_to_train(tmp_path: Path) -> None:
+    whole, again, steps = build_unet(), build_unet(1), []
+    train_toys(whole, tmp_path)
+    ended = train_toys(again, tmp_path, on_step=lambda step, loss: steps.append(step))
+    assert (steps, ended.step) == ([], STEPS)
+    assert_same_weights(again, whole)
 
 
 def test_writing_checkpoints_and_looking_at_the_averaged_weights_changes_nothing(tmp_path: Path) -> None:
     plain, watched = build_unet(), build_unet()
-    train_toys(plain)
+    train_toys(plain, tmp_path / "plain", checkpoints=1)
     steps: list[int] = []
 
-    def on_checkpoint(step: int) -> None:
+    def observe(step: int) -> Observation:
         assert not watched.training
         steps.append(step)
+        return Observation(-step)
 
-    train_toys(watched, checkpoint=tmp_path / "c.safetensors", checkpoint_every=4, on_checkpoint=on_checkpoint)
-    assert steps == [4, 8]
+    train_toys(watched, tmp_path / "watched", checkpoints=3, observe=observe)
+    assert steps == [4, 8, 12]
     assert_same_weights(watched, plain)
     assert not watched.training
 
 
-def test_the_result_depends_on_the_seed_and_not_on_torchs_global_generator() -> None:
+def test_the_weights_of_the_best_moment_are_kept_and_the_later_of_equal_ones(tmp_path: Path) -> None:
+    for scores, best in (([3.0, 1.0, 2.0], 8), ([1.0, 1.0, 2.0], 8), ([3.0, 2.0, 1.0], 12)):
+        folder, moments = tmp_path / str(scores), {}
+        model = build_unet()
+
+        def observe(step: int, scores: list[float] = scores, moments: dict[int, Tensor] = moments) -> Observation:
+            moments[step] = model.unet.conv_in.weight.detach().clone()  # noqa: B023
+            return Observation(scores[step // 4 - 1])
+
+        ended = train_toys(model, folder, checkpoints=3, observe=observe)
+        assert ended.best_step == best
+        assert torch.equal(model.unet.conv_in.weight, moments[best])
+
+
+def test_an_observer_can_end_training_and_a_resumed_run_stays_ended(tmp_path: Path) -> None:
+    for _ in range(2):
+        ended = train_toys(
+            build_unet(), tmp_path, checkpoints=3, observe=lambda step: Observation(-step, stop=step >= 8)
+        )
+        assert (ended.step, ended.best_step, ended.stopped) == (8, 8, True)
+
+
+def test_labels_are_dropped_as_often_as_the_settings_say(tmp_path: Path) -> None:
+    seen: list[Tensor] = []
+
+    def loss(predict: nn.Module, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        seen.append(labels)
+        return Flow().loss(predict, images, labels, noise, level)
+
+    settings = SETTINGS.model_copy(update={"batch_size": 200, "label_dropout": 0.3})
+    train_toys(build_unet(), tmp_path, settings, loss=loss)
+    labels = torch.cat(seen)
+    assert float((labels == 2).float().mean()) == pytest.approx(0.3, abs=0.04)
+    assert set(labels.tolist()) == {0, 1, 2}
+
+
+def test_the_result_depends_on_the_seed_and_not_on_torchs_global_generator(tmp_path: Path) -> None:
     models = []
-    for global_seed, seed in ((0, 7), (1, 7), (1, 8)):
+    for number, (global_seed, seed) in enumerate(((0, 7), (1, 7), (1, 8))):
         model = build_unet()
         torch.manual_seed(global_seed)
-        train_toys(model, seed=seed)
+        train_toys(model, tmp_path / str(number), seed=seed)
         models.append(model)
     assert_same_weights(models[0], models[1])
     with pytest.raises(AssertionError):
         assert_same_weights(models[0], models[2])
 
 
-def test_every_step_of_every_seed_draws_noise_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    flow_loss, drawn = training.flow_loss, []
+def test_every_step_of_every_seed_draws_noise_and_levels_of_its_own(tmp_path: Path) -> None:
+    drawn: list[float] = []
 
-    def record(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        drawn.append(generator.initial_seed())
-        return flow_loss(model, images, labels, generator)
+    def loss(predict: nn.Module, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        drawn.extend((float(noise.sum()), float(level.sum())))
+        return Flow().loss(predict, images, labels, noise, level)
 
-    monkeypatch.setattr(training, "flow_loss", record)
     for seed in (7, 8):
-        train_toys(build_unet(), seed=seed)
-    assert len(set(drawn)) == len(drawn) == 2 * STEPS
+        train_toys(build_unet(), tmp_path / str(seed), seed=seed, loss=loss)
+    assert len(set(drawn)) == len(drawn) == 4 * STEPS
 
 
-def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do() -> None:
+def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
     with pytest.raises(
         TrainingDiverged,
         match=r"loss became (nan|inf), its gradient (nan|inf), at step \d+; lower generator.learning_rate",
     ):
-        train_toys(build_unet(), settings)
+        train_toys(build_unet(), tmp_path, settings)
     assert issubclass(TrainingDiverged, GrowsetError)
 
 
-def test_a_nan_loss_stops_before_it_reaches_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flow_loss, calls = training.flow_loss, []
+def test_a_nan_loss_stops_before_it_reaches_the_weights_and_the_checkpoint_stays(tmp_path: Path) -> None:
+    calls = []
 
     def spoil(*arguments: object) -> Tensor:
         calls.append(1)
-        loss = flow_loss(*arguments)  # type: ignore[arg-type]
+        loss = Flow().loss(*arguments)  # type: ignore[arg-type]
         return loss * torch.nan if len(calls) == 7 else loss
 
-    monkeypatch.setattr(training, "flow_loss", spoil)
-    checkpoint, model = tmp_path / "c.safetensors", build_unet()
-    with pytest.raises(TrainingDiverged, match="became nan, its gradient nan, at step 6"):
-        train_toys(model, checkpoint=checkpoint, checkpoint_every=5)
+    model = build_unet()
+    with pytest.raises(TrainingDiverged, match="nan, its gradient nan, at step 6;.*checkpoint of step 4 is kept"):
+        train_toys(model, tmp_path / "spoilt", checkpoints=3, loss=spoil)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     # The checkpoint before it is intact: with a sound loss the run goes on to the same end.
-    monkeypatch.setattr(training, "flow_loss", flow_loss)
     resumed, whole = build_unet(1), build_unet()
-    train_toys(resumed, checkpoint=checkpoint)
-    train_toys(whole)
+    train_toys(resumed, tmp_path / "spoilt", checkpoints=3)
+    train_toys(whole, tmp_path / "whole")
     assert_same_weights(resumed, whole)
 
 
@@ -217,17 +270,38 @@ def test_the_averaged_weights_are_visible_only_inside_their_context() -> None:
     assert all(torch.equal(value, live[name]) for name, value in model.named_parameters())
 
 
-def test_training_lowers_the_loss_and_learns_which_class_is_bright() -> None:
+def test_training_lowers_the_loss_and_learns_which_class_is_bright(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"steps": 160, "batch_size": 16})
     model = build_unet()
-    losses = train_toys(model, settings)
+    losses = train_toys(model, tmp_path, settings).losses
     assert len(losses) == 160 // training.LOSS_WINDOW
     assert losses[-1] < 0.5 * losses[0]
     noise = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(2).repeat_interleave(20)
+
+    def evaluate(x: Tensor, time: float) -> Tensor:
+        return model(x, x.new_full((len(x),), time), labels)
+
     with torch.inference_mode():
-        drawn = integrate(model, noise, labels, solver="heun", steps=4).mean(dim=(1, 2, 3))
+        drawn = Flow().integrate(evaluate, noise, solver="heun", steps=4).mean(dim=(1, 2, 3))
     images, _ = make_toys()
     truth = (images.float() / 127.5 - 1).mean(dim=(1, 2, 3))
     assert float(drawn[:20].mean()) == pytest.approx(float(truth[:10].mean()), abs=0.25)
     assert float(drawn[20:].mean()) == pytest.approx(float(truth[10:].mean()), abs=0.25)
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_almost_nothing() -> None:
+    factors = [decay_schedule(step, 100, 10) for step in range(100)]
+    assert factors[0] == pytest.approx(1 / 10)
+    assert factors[9] == 1
+    assert factors[70] == 1
+    assert factors[85] == pytest.approx(0.5)
+    assert factors[99] == pytest.approx(1 / 30)
+    assert factors[:10] == sorted(factors[:10])
+    assert factors[70:] == sorted(factors[70:], reverse=True)
+
+
+@given(steps=st.integers(1, 500), warmup=st.integers(0, 600), data=st.data())
+def test_the_learning_rate_factor_lies_between_0_and_1(steps: int, warmup: int, data: st.DataObject) -> None:
+    step = data.draw(st.integers(0, steps - 1))
+    assert 0 < decay_schedule(step, steps, warmup) <= 1

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from ops.recipe.fingerprints import hash_file, hash_json, stage_fingerprint, stage_settings
+from ops.generators.kinds.flow import FlowSettings
+from ops.hashing import hash_file, hash_json
+from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.loading import load_recipe, parse_recipe, read_yaml
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import STAGES
@@ -34,10 +36,11 @@ OTHER_VALUES: dict[str, Any] = {
     "data.long_tail": {"law": "step"},
     "data.nuisance": "rotation",
     "generator.widths": [16, 32],
+    "sampler.solver": "euler",
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
 }
-FIXED = {"generator.kind"}  # one value is allowed today
+FIXED = {"generator.kind", "sampler.guidance"}  # another kind has other keys; guidance needs label_dropout
 
 Place = tuple[str, ...]
 
@@ -95,7 +98,7 @@ def allowed_values(place: Place) -> tuple[Any, ...]:
     model: type[BaseModel] = Arm if place[0] in ("baselines", "expanded") else Recipe
     annotation: Any = None
     for part in place[-1:] if model is Arm else place:
-        annotation = model.model_fields[part].annotation
+        annotation = FlowSettings if part == "generator" else model.model_fields[part].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return get_args(annotation) if get_origin(annotation) is Literal else ()
@@ -120,6 +123,21 @@ BEFORE = fingerprints(RESOLVED)
 def test_changing_a_key_changes_exactly_the_stages_that_declare_it(place: Place) -> None:
     after = fingerprints(write_place(place, other_value(place)))
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(place[0])
+
+
+def test_guidance_changes_what_is_exported() -> None:
+    trained = write_place(("generator", "label_dropout"), 0.1)
+    guided = {**trained, "sampler": {**trained["sampler"], "guidance": 2.0}}
+    before, after = fingerprints(trained), fingerprints(guided)
+    assert {stage for stage in STAGES if after[stage] != before[stage]} == {"generator_onnx"}
+
+
+def test_a_default_of_the_kind_and_the_same_value_written_out_are_the_same() -> None:
+    for kind in ("flow", "edm", "ddpm"):
+        short = {**RESOLVED, "generator": {"kind": kind}, "sampler": {}}
+        resolved = parse_recipe(short, DEMO).model_dump(mode="json")
+        assert resolved["sampler"]["solver"] is not None
+        assert fingerprints(resolved) == fingerprints(short)
 
 
 @pytest.mark.parametrize("side", ["baselines", "expanded"])

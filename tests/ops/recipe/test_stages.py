@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from ops.chain import find_builder
+from ops.generators.kinds.flow import FlowSettings
 from ops.recipe.dvcfile import render
 from ops.recipe.loading import load_recipe, read_yaml
 from ops.recipe.schema import Arm, Recipe
@@ -31,8 +32,9 @@ def schema_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     found = set()
     for name, field in model.model_fields.items():
         found.add(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found |= schema_keys(field.annotation, f"{prefix}{name}.")
+        section = FlowSettings if field.annotation == Recipe.model_fields["generator"].annotation else field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            found |= schema_keys(section, f"{prefix}{name}.")
     return found
 
 

@@ -56,7 +56,7 @@ def test_comments_stay_and_the_header_is_new() -> None:
     text = adapt_recipe(DEMO, {"generator.steps": 50, "generator.widths": [8, 16]}, "One.\nTwo.")
     assert text.startswith("# One.\n# Two.\n\nsource:")
     assert "The demo" not in text
-    assert "generator:                       # class-conditional rectified flow" in text
+    assert "  unshuffle: 2                   # work at 1/2 of the resolution (1, 2 or 4)" in text
     lines = {line.split(":")[0].strip(): line for line in text.splitlines() if line.startswith("  ")}
     assert "[8, 16]" in lines["widths"] and "# channels per resolution level" in lines["widths"]
     without = [line for line in DEMO.splitlines() if "#" in line][3:]

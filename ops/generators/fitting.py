@@ -1,0 +1,125 @@
+"""Fit a kind that denoises: from labelled images to a generator directory, and what that would cost."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.generators.folder import save_network
+from ops.generators.kinds.denoiser import Denoiser, DenoiserSettings, draw
+from ops.generators.kinds.protocol import Cost, Fitting, Observation, SamplerSettings
+from ops.generators.network import ConditionalUNet, build_network, to_pixels
+from ops.generators.training import LOSS_WINDOW, train
+from ops.parallel import use_threads
+from ops.precision import resolve_precision
+from ops.storage import write_json
+
+STEPS = 6  # timed, after as many for warming up
+
+
+def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
+    """Train, and write config.json, model.safetensors and losses.json; returns metrics."""
+    config = {**fitting.describe(kind.name), **kind.describe(settings)}
+    precision = resolve_precision(settings.precision, fitting.device)
+    torch.manual_seed(fitting.seed)
+    network = build_network(config)
+    progress = fitting.progress("generator", settings.steps, "steps")
+    watched = SamplerSettings(**kind.resolve_sampler({}, {}))
+
+    def sample(noise: Tensor, label: Tensor) -> Tensor:
+        return _draw_pixels(kind, network, noise, label, watched, fitting.device, precision)
+
+    def observe(step: int) -> Observation:
+        return fitting.observer.observe(step, sample)
+
+    started = time.monotonic()
+    ended = train(
+        network,
+        kind.loss,
+        fitting.images,
+        fitting.labels,
+        settings,
+        seed=fitting.seed,
+        precision=precision,
+        scratch=fitting.scratch,
+        device=fitting.device,
+        observe=observe,
+        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
+    )
+    rate = ended.step * settings.batch_size / (time.monotonic() - started)
+    fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
+    save_network(fitting.out, network, config)
+    write_json(fitting.out / "losses.json", {"every": LOSS_WINDOW, "loss": ended.losses})
+    return {
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "steps": ended.step,
+        "best_step": ended.best_step,
+        "training_images": ended.best_step * settings.batch_size,
+        "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
+        "precision": precision,
+    }
+
+
+def estimate_denoiser(
+    kind: Denoiser, settings: DenoiserSettings, sampler: SamplerSettings, shape: tuple[int, int, int], classes: int
+) -> Cost:
+    """Time a few real steps on noise; drawing is timed on one thread in fp32, which ONNX Runtime does about as fast."""
+    channels, height, width = shape
+    names = tuple(map(str, range(classes)))
+    images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
+    labels = torch.arange(4 * classes) % classes
+    with tempfile.TemporaryDirectory() as folder:
+        fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
+        network = build_network({**fitting.describe(kind.name), **kind.describe(settings)})
+        short = settings.model_copy(update={"steps": STEPS})
+        precision = resolve_precision(settings.precision)
+        use_threads()
+
+        def train_some(name: str) -> Callable[[], object]:
+            scratch = Path(folder) / name
+            return lambda: train(
+                network, kind.loss, images, labels, short, seed=0, precision=precision, scratch=scratch, checkpoints=1
+            )
+
+        train_some("warm")()
+        per_step = _time(train_some("timed")) / STEPS
+    torch.set_num_threads(1)
+    once = SamplerSettings(solver=sampler.solver, steps=2, guidance=sampler.guidance)
+    noise = torch.randn(len(labels), *shape)
+
+    def evaluate() -> None:
+        with torch.inference_mode():
+            draw(kind, network, noise, labels, once)
+
+    evaluate()
+    assert sampler.solver is not None and sampler.steps is not None
+    share = kind.count_evaluations(sampler.solver, sampler.steps) / kind.count_evaluations(sampler.solver, 2)
+    per_image = _time(evaluate) * share / len(labels)
+    use_threads()
+    return Cost(per_step * settings.steps, per_image)
+
+
+def _draw_pixels(
+    kind: Denoiser,
+    network: ConditionalUNet,
+    noise: Tensor,
+    label: Tensor,
+    sampler: SamplerSettings,
+    device: str,
+    precision: str,
+) -> Tensor:
+    with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
+        return to_pixels(draw(kind, network, noise.to(device), label.to(device), sampler).float()).cpu()
+
+
+def _time(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,82 @@
+"""Writing ONNX graphs: nodes under unique names, copies of a network that share its weights, arithmetic on symbols.
+
+A `Symbol` stands for a tensor of the graph. The solvers' own text, which draws when it is given tensors, writes the
+nodes of the same arithmetic when it is given symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+
+class GraphBuilder:
+    """Collects nodes and constants of one ONNX graph under unique names."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self._count = 0
+
+    def name(self, hint: str) -> str:
+        self._count += 1
+        return f"{hint}_{self._count}"
+
+    def constant(self, value: np.ndarray | float, dtype: type = np.float32) -> str:
+        name = self.name("constant")
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def add(self, operator: str, inputs: Sequence[str], output: str | None = None, **attributes: object) -> str:
+        output = output or self.name(operator.lower())
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+        return output
+
+    def inline(self, graph: onnx.GraphProto, inputs: dict[str, str], suffix: str) -> dict[str, str]:
+        """Append a copy of `graph`'s nodes; its initializers keep their names and are shared by all copies."""
+        shared = {tensor.name for tensor in graph.initializer}
+        renamed = dict(inputs)
+
+        def rename(name: str) -> str:
+            if not name or name in shared:
+                return name
+            return renamed.setdefault(name, f"{name}{suffix}")
+
+        for node in graph.node:
+            if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
+                raise ValueError(f"cannot unroll a network with control flow ({node.op_type})")
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = f"{node.name or node.output[0]}{suffix}"
+            del copy.input[:], copy.output[:]
+            copy.input.extend(rename(name) for name in node.input)
+            copy.output.extend(rename(name) for name in node.output)
+            self.nodes.append(copy)
+        return {output.name: rename(output.name) for output in graph.output}
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A tensor of a graph that is being written; arithmetic on it appends nodes."""
+
+    builder: GraphBuilder
+    name: str
+
+    def __add__(self, other: Symbol) -> Symbol:
+        return self._apply("Add", other.name)
+
+    def __sub__(self, other: Symbol) -> Symbol:
+        return self._apply("Sub", other.name)
+
+    def __mul__(self, other: float) -> Symbol:
+        return self._apply("Mul", self.builder.constant(other))
+
+    def clamp(self, low: float, high: float) -> Symbol:
+        return self._apply("Clip", self.builder.constant(low), self.builder.constant(high))
+
+    def _apply(self, operator: str, *others: str) -> Symbol:
+        return Symbol(self.builder, self.builder.add(operator, [self.name, *others]))

@@ -1,0 +1,214 @@
+"""Kind `onnx`: a sampler that someone else exported, checked, pinned and brought into the contract.
+
+It takes noise and a label and gives uint8 images, as every exported sampler does (design, contract 6). Its content is
+pinned by hash in the recipe: a model file is code, and another one under the same name must not slip in. Its classes
+may be more than the dataset's and in another order; the copy that is kept speaks the dataset's labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from ops.errors import DamagedData, UserError
+from ops.generators.kinds.protocol import Cost, Fitting, Generator, KindSettings, SamplerSettings
+from ops.hashing import hash_file
+from ops.storage import replace_file, write_json
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+    from torch import Tensor
+
+FOREIGN, SAMPLER = "foreign.onnx", "sampler.onnx"
+
+
+class OnnxSettings(KindSettings):
+    """A sampler that was exported elsewhere."""
+
+    kind: Literal["onnx"] = Field("onnx", description="a sampler that was exported elsewhere")
+    path: str = Field(description="of the .onnx file, from the workspace's root")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of that file's content, so that no other slips in")
+    class_names: tuple[str, ...] | None = Field(
+        None, strict=False, description="what its labels 0, 1, ... mean; null: its metadata `labels` say so"
+    )
+
+
+class Onnx:
+    """Nothing is learnt and nothing is exported: the file is checked and copied."""
+
+    name: ClassVar[str] = "onnx"
+    Settings: ClassVar[type[KindSettings]] = OnnxSettings
+
+    def resolve_sampler(self, generator: Mapping[str, Any], sampler: Mapping[str, Any]) -> dict[str, Any]:
+        for key, nothing in (("solver", None), ("steps", None), ("guidance", 1.0)):
+            if sampler.get(key, nothing) != nothing:
+                raise ValueError(f"sampler.{key} has no effect with kind: onnx, which is a whole sampler; take it away")
+        return dict(sampler)
+
+    def check(self, settings: OnnxSettings, root: Path) -> None:
+        """UserError for a file that is not there, is another one, or is no sampler; DamagedData for no ONNX."""
+        path = find_file(settings, root)
+        read_classes(settings, load_model(path), path)
+
+    def fit(self, settings: OnnxSettings, fitting: Fitting) -> dict[str, Any]:
+        import onnx
+
+        path = find_file(settings, fitting.root)
+        model = load_model(path)
+        names, shape = read_classes(settings, model, path), read_shape(model, path)
+        if shape != (real := tuple(fitting.images.shape[1:])):
+            raise UserError(f"{path} draws images of {_say(shape)}, while the real images are {_say(real)}")
+        if missing := [name for name in fitting.class_names if name not in names]:
+            raise UserError(f"{path} cannot draw class '{missing[0]}'; its classes are {', '.join(names)}")
+        config = {**fitting.describe(self.name), "labels": [names.index(name) for name in fitting.class_names]}
+        translate_labels(model, config["labels"])
+        kept = {entry.key: entry.value for entry in model.metadata_props}
+        known = {key: kept[key] for key in ("solver", "steps", "evaluations") if key in kept}
+        onnx.helper.set_model_props(
+            model,
+            {
+                "kind": self.name,
+                "labels": json.dumps(list(fitting.class_names), ensure_ascii=False),
+                "range": "0..255",
+                "shape": json.dumps(list(shape)),
+                **known,
+            },
+        )
+        with replace_file(fitting.out / SAMPLER) as temporary:
+            onnx.save(model, str(temporary))
+        with replace_file(fitting.out / FOREIGN) as temporary:
+            temporary.write_bytes(path.read_bytes())
+        write_json(fitting.out / "config.json", config)
+        return {"sha256": settings.sha256, "training_images": None, "precision": None}
+
+    def load(self, folder: Path) -> Generator:
+        from ops.generators.folder import read_config
+
+        return OnnxGenerator(folder, read_config(folder))
+
+    def estimate(
+        self, settings: OnnxSettings, sampler: SamplerSettings, shape: tuple[int, int, int], classes: int, root: Path
+    ) -> Cost:
+        import time
+
+        import numpy as np
+
+        session = _open_session(find_file(settings, root))
+        inputs = {"noise": np.zeros((16, *shape), np.float32), "label": np.zeros(16, np.int64)}
+        session.run(["image"], inputs)
+        started = time.perf_counter()
+        session.run(["image"], inputs)
+        return Cost(0.0, (time.perf_counter() - started) / 16)
+
+
+@dataclass(frozen=True)
+class OnnxGenerator:
+    """The foreign file as it came, one image at a time: what its copy in large batches is compared with."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
+        import numpy as np
+        import torch
+
+        session, labels = _open_session(self.folder / FOREIGN), np.array(self.config["labels"])[label.numpy()]
+        images = [
+            session.run(["image"], {"noise": one[None], "label": labels[i : i + 1]})[0]
+            for i, one in enumerate(noise.numpy())
+        ]
+        return torch.from_numpy(np.concatenate(images))
+
+    def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
+        for name in (SAMPLER, "config.json"):
+            with replace_file(folder / name) as temporary:
+                temporary.write_bytes((self.folder / name).read_bytes())
+        return folder / SAMPLER
+
+
+def find_file(settings: OnnxSettings, root: Path) -> Path:
+    """The file that the settings name and pin; UserError if it is not there or another one."""
+    path = root / settings.path
+    if not path.is_file():
+        raise UserError(f"generator.path: {path} does not exist")
+    if (found := hash_file(path)) != settings.sha256:
+        raise UserError(f"generator.sha256 does not fit {path}: its content has {found}")
+    return path
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """The model; DamagedData if it is no ONNX, UserError if it is no sampler or needs more than this one file."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise DamagedData(f"{path} is no sound ONNX file: {str(error).splitlines()[0]}") from None
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise UserError(f"{path} keeps weights in other files; export it with all of them inside")
+    domains = {node.domain for part in (model.graph, *model.functions) for node in part.node}
+    own = {function.domain for function in model.functions}
+    if foreign := sorted(domains - own - {"", "ai.onnx", "com.microsoft"}):
+        raise UserError(f"{path} uses operators of '{foreign[0]}', which ONNX Runtime does not have")
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}
+    wanted = {"noise": onnx.TensorProto.FLOAT, "label": onnx.TensorProto.INT64, "image": onnx.TensorProto.UINT8}
+    if kinds != wanted:
+        raise UserError(
+            f"{path} is no sampler: it has {', '.join(kinds) or 'nothing'}; it must take noise (float32 [n, C, H, W])"
+            " and label (int64 [n]) and give image (uint8 [n, H, W, C])"
+        )
+    return model
+
+
+def read_classes(settings: OnnxSettings, model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
+    """What its labels mean, from the settings or its metadata; UserError if neither says so."""
+    if settings.class_names is not None:
+        return settings.class_names
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    try:
+        names = json.loads(metadata["labels"])
+    except (KeyError, ValueError):
+        raise UserError(f"{path} does not say what its labels mean; add generator.class_names to the recipe") from None
+    return tuple(map(str, names))
+
+
+def read_shape(model: onnx.ModelProto, path: Path) -> tuple[int, int, int]:
+    """(channels, height, width) of its noise; UserError if the file leaves them open."""
+    (noise,) = [value for value in model.graph.input if value.name == "noise"]
+    sides = [side.dim_value for side in noise.type.tensor_type.shape.dim][1:]
+    if len(sides) != 3 or 0 in sides:
+        raise UserError(f"{path} does not say how large its images are: noise must be [n, C, H, W] with three numbers")
+    return sides[0], sides[1], sides[2]
+
+
+def translate_labels(model: onnx.ModelProto, labels: list[int]) -> None:
+    """Make label i of the graph mean what `labels[i]` meant."""
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            if name == "label":
+                node.input[i] = "foreign_label"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(labels, np.int64), "labels_there"))
+    model.graph.node.insert(0, helper.make_node("Gather", ["labels_there", "label"], ["foreign_label"], axis=0))
+
+
+def _open_session(path: Path) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _say(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, (*shape[1:], shape[0])))
