@@ -45,6 +45,14 @@ def make_verdict() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def make_look(step: int, frechet: float) -> dict[str, Any]:
+    """What a look at a learning generator found."""
+    return {
+        "step": step, "images": 500, "frechet": frechet, "floor": 0.31, "consistency": 0.77, "precision": 0.81,
+        "recall": 0.42, "density": 0.93, "coverage": 0.66, "copies": 0.012, "copies_held_out": 0.004,
+    }  # fmt: skip
+
+
 def make_facts() -> dict[str, Any]:
     counts = {"real": 25, "wanted": 50, "drawn": 100}
     return {
@@ -59,8 +67,9 @@ def make_facts() -> dict[str, Any]:
         "plan": [{"name": CLASSES[0], **counts, "accepted": 50, "shortfall": 0},
                  {"name": CLASSES[1], **counts, "accepted": 47, "shortfall": 3}],
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
-                      "precision": "fp32"},
+                      "precision": "fp32", "best_step": 60},
         "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
+        "quality": [make_look(step, distance) for step, distance in ((30, 4.5), (60, 1.25))],
         "sampler": {"solver": "heun", "steps": 2},
         "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
                    "passed": True},
@@ -114,6 +123,7 @@ def make_odd_facts() -> dict[str, Any]:
                   "shortfall": 3_086_419} for name in ODD_CLASSES],
         "generator": facts["generator"] | {"parameters": 1_234_567_890, "training_images": 9_876_543_210},
         "losses": {"every": 1_000, "loss": [12_345.678, 0.000_123, 0.000_122]},
+        "quality": [make_look(1_234_500, 98_765.4), make_look(60, 1e-7)],
         "parity": facts["parity"] | {"passed": False, "max_difference": 255, "share_beyond_one": 1e-7},
         "trainings": [{"arm": baseline, "kind": "baseline", "losses": [123.456, 0.000_12], "steps": 1_234_567},
                       {"arm": challenger, "kind": "expanded", "losses": [0.7], "steps": 1}],

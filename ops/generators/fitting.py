@@ -31,13 +31,20 @@ def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -
     torch.manual_seed(fitting.seed)
     network = build_network(config)
     progress = fitting.progress("generator", settings.steps, "steps")
+    observer = fitting.watch(settings.max_copies)
     watched = SamplerSettings(**kind.resolve_sampler({}, {}))
 
     def sample(noise: Tensor, label: Tensor) -> Tensor:
         return _draw_pixels(kind, network, noise, label, watched, fitting.device, precision)
 
+    looking = 0.0
+
     def observe(step: int) -> Observation:
-        return fitting.observer.observe(step, sample)
+        nonlocal looking
+        begun = time.monotonic()
+        observation = observer.observe(step, sample)
+        looking += time.monotonic() - begun
+        return observation
 
     started = time.monotonic()
     ended = train(
@@ -50,10 +57,11 @@ def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -
         precision=precision,
         scratch=fitting.scratch,
         device=fitting.device,
+        checkpoints=settings.checkpoints,
         observe=observe,
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    rate = ended.step * settings.batch_size / (time.monotonic() - started)
+    rate = ended.step * settings.batch_size / (time.monotonic() - started - looking)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
     save_network(fitting.out, network, config)
     write_json(fitting.out / "losses.json", {"every": LOSS_WINDOW, "loss": ended.losses})

@@ -83,16 +83,28 @@ def draw_arms(
     )
 
 
-def draw_losses(losses: Sequence[float], every: int, *, width: int) -> str:
-    """The generator's training loss; each value is the mean of `every` optimizer steps. Needs two values."""
-    steps = [every * (i + 1) for i in range(len(losses))]
+def draw_curve(
+    name: str,
+    title: str,
+    steps: Sequence[int],
+    values: Sequence[float],
+    *,
+    width: int,
+    marked: int | None = None,
+    level: tuple[str, float] | None = None,
+) -> str:
+    """A quantity of the generator over its optimizer steps; needs two values.
+
+    `marked` is the step whose value is written beside it, by default the last; `level` is what real images have.
+    """
+    at = len(steps) - 1 if marked is None else list(steps).index(marked)
 
     def paint(axes: Axes) -> None:
-        axes.plot(steps, losses, color=_KINDS["expanded"], linewidth=2, solid_joinstyle="round")
-        axes.plot(steps[-1:], losses[-1:], "o", color=_KINDS["expanded"], markersize=7, clip_on=False)
+        axes.plot(steps, values, color=_KINDS["expanded"], linewidth=2, solid_joinstyle="round")
+        axes.plot(steps[at], values[at], "o", color=_KINDS["expanded"], markersize=7, clip_on=False)
         axes.annotate(
-            f"{losses[-1]:.3g}",
-            (steps[-1], losses[-1]),
+            f"{values[at]:.3g}",
+            (steps[at], values[at]),
             (8, 0),
             textcoords="offset points",
             va="center",
@@ -100,17 +112,24 @@ def draw_losses(losses: Sequence[float], every: int, *, width: int) -> str:
             fontweight="bold",
             annotation_clip=False,
         )
+        if level is not None:
+            axes.axhline(level[1], color=_MUTED, linewidth=1.5, linestyle=(0, (4, 3)))
+            axes.annotate(
+                level[0], (0, level[1]), (4, 4), textcoords="offset points", color=_MUTED, annotation_clip=False
+            )
+            axes.set_ylim(0, None)
         axes.grid(axis="y", color=_GRID, linewidth=1)
         axes.set_xlim(0, steps[-1])
         axes.xaxis.set_major_locator(MaxNLocator(4 if width < _STACKED_BELOW else 8, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel("optimizer step", color=_MUTED)
 
-    description = f"From {losses[0]:.3g} at step {steps[0]} to {losses[-1]:.3g} at step {steps[-1]}."
+    description = f"From {values[0]:.3g} at step {steps[0]} to {values[-1]:.3g} at step {steps[-1]}."
+    if level is not None:
+        description += f" {level[0].capitalize()}: {level[1]:.3g}."
     size = (width, 240 if width >= _STACKED_BELOW else 200)
-    left, right = 12 + 8 * max(4, len(f"{max(losses):.0f}")), 16 + 9 * max(4, len(f"{losses[-1]:.3g}"))
-    title = "Training loss of the generator"
-    return _draw(f"losses-{width}", title, description, paint, size=size, margins=(left, 40, right, 8))
+    left, right = 12 + 8 * max(4, len(f"{max(values):.0f}")), 16 + 9 * max(4, len(f"{values[-1]:.3g}"))
+    return _draw(f"{name}-{width}", title, description, paint, size=size, margins=(left, 40, right, 8))
 
 
 def draw_training(arm: str, kind: str, losses: Sequence[float], steps: int, *, top: float) -> str:

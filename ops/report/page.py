@@ -24,7 +24,7 @@ from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses, draw_training
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
 from ops.report.sheets import encode_sheet, tile, to_data_uri
 from ops.stage import read_manifest
 from ops.storage import read_json
@@ -68,7 +68,8 @@ def collect_facts(
         "funnel": _describe_funnel(metrics["accepted_images"]),
         "plan": _describe_plan(read_json(inputs["expansion_plan"] / "plan.json"), accepted),
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
-        "losses": read_json(inputs["generator"] / "losses.json"),
+        "losses": _read_curve(inputs["generator"] / "losses.json"),
+        "quality": _read_curve(inputs["generator"] / "quality.json"),
         "sampler": manifests["generator_onnx"]["settings"]["sampler"],
         "parity": read_json(inputs["generator_onnx"] / "parity.json"),
         "scorer": metrics["scorer"],
@@ -90,7 +91,7 @@ def collect_facts(
 
 def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> str:
     """The page as HTML, with what changed since an earlier version if given; equal arguments give equal text."""
-    verdict, losses = facts["verdict"], facts["losses"]
+    verdict, losses, quality = facts["verdict"], facts["losses"], facts["quality"]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -109,12 +110,22 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         "duration": format_duration,
         "thousands": lambda value: f"{value:,}",
     }
-    arms_charts, loss_charts = [], []
+    arms_charts, loss_charts, quality_charts = [], [], []
     for width in (WIDE, NARROW):
         chosen = {key: verdict[key] for key in ("challenger", "baseline", "confidence")}
         arms_charts.append(Markup(draw_arms(verdict["arms"], **chosen, width=width)))
-        if len(losses["loss"]) > 1:
-            loss_charts.append(Markup(draw_losses(losses["loss"], losses["every"], width=width)))
+        if losses and len(losses["loss"]) > 1:
+            ends = [losses["every"] * (i + 1) for i in range(len(losses["loss"]))]
+            loss_charts.append(
+                Markup(draw_curve("losses", "Training loss of the generator", ends, losses["loss"], width=width))
+            )
+        if len(quality) > 1:
+            title = "Fréchet distance of generated to validation images"
+            looks, distances = ([row[key] for row in quality] for key in ("step", "frechet"))
+            level = ("real training images", quality[-1]["floor"])
+            marked = facts["generator"]["best_step"]
+            chart = draw_curve("quality", title, looks, distances, width=width, marked=marked, level=level)
+            quality_charts.append(Markup(chart))
     top = max(max(training["losses"]) for training in facts["trainings"])
     training_charts = [
         {"arm": training["arm"], "chart": Markup(draw_training(**training, top=top))} for training in facts["trainings"]
@@ -125,11 +136,17 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,
         loss_charts=loss_charts,
+        quality_charts=quality_charts,
         training_charts=training_charts,
         contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),
         contrast_limit=_find_limit(verdict["contrasts"]),
         class_limit=_find_limit(verdict["per_class"]),
     )
+
+
+def _read_curve(path: Path) -> Any:
+    """What a generator wrote while it learnt; empty for one that was exported elsewhere."""
+    return read_json(path) if path.exists() else []
 
 
 def order_arms(arms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -66,6 +66,10 @@ class DenoiserSettings(KindSettings):
     ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
     class_balanced: bool = Field(True, description="draw all classes equally often, however uneven they are")
     label_dropout: Fraction = Field(0.0, lt=1, description="share of images trained without label; guidance needs it")
+    checkpoints: int = Field(4, ge=1, le=100, description="moments at which quality is measured; the best is kept")
+    max_copies: Fraction = Field(
+        0.05, description="training ends when the share of near copies is this far above that of unseen real images"
+    )
     precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ torch: the kinds' settings are part of the recipe, which is read where nothing i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,6 +76,7 @@ class LastIsBest:
     """The observer that sees nothing: later weights are better."""
 
     def observe(self, step: int, sample: Callable[[Tensor, Tensor], Tensor]) -> Observation:
+        """The later the better."""
         return Observation(-step)
 
 
@@ -84,7 +85,8 @@ class Fitting:
     """What a kind gets to learn from, and where to.
 
     `images` are uint8 [n, C, H, W] and `labels` int64 [n], every class present. Paths in the settings are relative to
-    `root`. What is finished goes to `out`; `scratch` holds what a run that was killed finds again.
+    `root`. What is finished goes to `out`; `scratch` holds what a run that was killed finds again. `watch` makes the
+    observer of a kind that learns, from the share of near copies that it allows.
     """
 
     images: Tensor
@@ -95,7 +97,7 @@ class Fitting:
     out: Path
     scratch: Path
     device: str = "cpu"
-    observer: Observer = field(default_factory=LastIsBest)
+    watch: Callable[[float], Observer] = lambda max_copies: LastIsBest()
     sink: Sink = ignore
     progress: Callable[[str, int, str], Progress] = lambda label, total, unit: Progress(ignore, label, total, unit)
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_losses, draw_training
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
 
 LOSSES = [1.0, 0.6, 0.4, 0.35]
 
@@ -30,6 +30,10 @@ def draw(width: int, arms: list[dict[str, Any]] = ARMS) -> str:
     return draw_arms(arms, challenger="expanded", baseline="augmented", confidence=0.95, width=width)
 
 
+def draw_losses(every: int, *, width: int) -> str:
+    return draw_curve("losses", "Loss", [every * (i + 1) for i in range(len(LOSSES))], LOSSES, width=width)
+
+
 def read_texts(svg: str) -> list[str]:
     return [str(element.text) for element in ElementTree.fromstring(svg).iter("text")]
 
@@ -38,7 +42,7 @@ def draw_small(steps: int = 100) -> str:
     return draw_training("augmented", "baseline", LOSSES, steps, top=2.5)
 
 
-@pytest.mark.parametrize("svg", [draw(WIDE), draw(NARROW), draw_losses(LOSSES, 20, width=WIDE), draw_small()])
+@pytest.mark.parametrize("svg", [draw(WIDE), draw(NARROW), draw_losses(20, width=WIDE), draw_small()])
 def test_a_chart_is_a_themed_picture_with_words(svg: str) -> None:
     root = ElementTree.fromstring(svg)
     assert root.attrib["role"] == "img"
@@ -73,8 +77,15 @@ def test_equal_arms_without_spread_are_drawn() -> None:
 
 
 def test_the_loss_curve_ends_at_its_last_value() -> None:
-    svg = draw_losses(LOSSES, 20, width=NARROW)
+    svg = draw_losses(20, width=NARROW)
     assert "From 1 at step 20 to 0.35 at step 80." in svg and "0.35" in read_texts(svg)
+
+
+def test_a_curve_marks_what_was_kept_and_says_what_real_images_have() -> None:
+    level = ("real training images", 0.1)
+    svg = draw_curve("quality", "Distance", [5, 10, 15, 20], LOSSES, width=WIDE, marked=10, level=level)
+    assert {"0.6", "real training images"} <= set(read_texts(svg))
+    assert "Real training images: 0.1." in svg
 
 
 def test_training_curves_share_their_scale() -> None:
@@ -85,8 +96,8 @@ def test_training_curves_share_their_scale() -> None:
 
 
 def test_same_figures_give_the_same_bytes_and_charts_share_no_ids() -> None:
-    assert draw(WIDE) == draw(WIDE) and draw_losses(LOSSES, 20, width=WIDE) == draw_losses(LOSSES, 20, width=WIDE)
-    charts = (draw(WIDE), draw(NARROW), draw_losses(LOSSES, 5, width=WIDE), draw_small())
+    assert draw(WIDE) == draw(WIDE) and draw_losses(20, width=WIDE) == draw_losses(20, width=WIDE)
+    charts = (draw(WIDE), draw(NARROW), draw_losses(5, width=WIDE), draw_small())
     ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in charts]
     assert sum(map(len, ids)) == len({name for group in ids for name in group})
     for target in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', draw(WIDE)):

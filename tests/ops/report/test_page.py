@@ -93,7 +93,7 @@ def test_people_who_do_not_see_are_told_the_same(page: str) -> None:
     assert reader.find("img") and all(image.get("alt") for image in reader.find("img"))
     charts = [svg for svg in reader.find("svg") if svg.get("aria-hidden") != "true"]
     ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
-    assert len(charts) == 4 + len(make_facts()["trainings"]) and len(ids) == len(set(ids))
+    assert len(charts) == 6 + len(make_facts()["trainings"]) and len(ids) == len(set(ids))
     labels = [element["aria-labelledby"] for _, element in reader.tags if element.get("aria-labelledby")]
     assert all(set(str(label).split()) <= set(ids) for label in labels)
     assert len(reader.find("caption")) == len(reader.find("table"))
@@ -238,3 +238,30 @@ def test_no_stage_needs_to_have_been_run_here(workspace: Workspace) -> None:
     inputs = {stage: workspace.output("tiny", stage) for stage in STAGES["report"].inputs}
     facts = collect_facts(workspace, "tiny", inputs, ReportSettings())
     assert (facts["seconds"], facts["evaluations"]) == ({}, 0)
+
+
+def test_the_kept_moment_of_a_generator_is_told_beside_real_images(page: str) -> None:
+    text = " ".join(re.sub(r"<[^>]+>", "", page).split())
+    assert "The weights of step 60 were kept. Of 500 images drawn with them, 77.0 % were of their class" in text
+    assert (
+        "Fréchet distance to the validation images in its features was 1.25, where real training images have 0.31"
+        in text
+    )
+    assert "1.2 % were near copies of a training image, of unseen real images 0.4 %" in text
+
+
+def test_a_generator_that_was_exported_elsewhere_is_not_said_to_have_been_trained_here() -> None:
+    generator = {"kind": "onnx", "sha256": "abcdef" * 10 + "abcd", "training_images": None, "precision": None}
+    foreign = render_page(
+        make_facts()
+        | {
+            "generator": generator,
+            "losses": [],
+            "quality": [],
+            "sampler": {"solver": None, "steps": None, "guidance": 1.0},
+        }
+    )
+    assert "It was exported elsewhere" in foreign
+    assert "sha256 abcdefabcdef…" in foreign
+    assert "trained on the real training images alone" not in foreign
+    assert "loss curve" not in foreign
