@@ -16,8 +16,8 @@ GAP = 2  # pixels between pictures
 
 
 def tile(rows: Sequence[np.ndarray], *, background: int = 255) -> np.ndarray:
-    """Rows of images uint8 [m, H, W, C] (m may differ) to one picture uint8 [h, w, C]."""
-    longest = max(len(row) for row in rows)
+    """Rows of images uint8 [m, H, W, C] (m may differ, or be 0 throughout) to one picture uint8 [h, w, C]."""
+    longest = max(1, *(len(row) for row in rows))
     _, height, width, channels = rows[0].shape
     sheet = np.full((len(rows) * (height + GAP) - GAP, longest * (width + GAP) - GAP, channels), background, np.uint8)
     for y, row in enumerate(rows):

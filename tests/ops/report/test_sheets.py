@@ -52,6 +52,11 @@ def test_a_sheet_with_an_empty_class_is_written(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "sheet.png").size == (2 * (2 * 6 + GAP), 2 * (2 * 5 + GAP))
 
 
+def test_a_sheet_of_nothing_is_blank(tmp_path: Path) -> None:
+    write_sheet(tmp_path / "sheet.png", [np.zeros((0, 8, 8, 1), np.uint8)] * 2)
+    assert np.asarray(Image.open(tmp_path / "sheet.png")).min() == 255
+
+
 def test_a_data_uri_holds_the_png() -> None:
     png = encode_sheet(tile([make_images(1)]))
     head, _, body = to_data_uri(png).partition(",")
