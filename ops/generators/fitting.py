@@ -16,7 +16,7 @@ from ops.generators.folder import save_network
 from ops.generators.kinds.denoiser import Denoiser, DenoiserSettings, draw
 from ops.generators.kinds.protocol import Cost, Fitting, Observation, SamplerSettings
 from ops.generators.network import ConditionalUNet, build_network, to_pixels
-from ops.generators.training import LOSS_WINDOW, train
+from ops.generators.training import LOSS_WINDOW, denoise_steps, train
 from ops.parallel import use_threads
 from ops.precision import resolve_precision
 from ops.storage import write_json
@@ -49,11 +49,10 @@ def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -
     started = time.monotonic()
     ended = train(
         network,
-        kind.loss,
-        fitting.images,
-        fitting.labels,
+        denoise_steps(
+            network, kind.loss, fitting.images, fitting.labels, settings, seed=fitting.seed, device=fitting.device
+        ),
         settings,
-        seed=fitting.seed,
         precision=precision,
         scratch=fitting.scratch,
         device=fitting.device,
@@ -92,9 +91,8 @@ def estimate_denoiser(
 
         def train_some(name: str) -> Callable[[], object]:
             scratch = Path(folder) / name
-            return lambda: train(
-                network, kind.loss, images, labels, short, seed=0, precision=precision, scratch=scratch, checkpoints=1
-            )
+            steps = denoise_steps(network, kind.loss, images, labels, short, seed=0)
+            return lambda: train(network, steps, short, precision=precision, scratch=scratch, checkpoints=1)
 
         train_some("warm")()
         per_step = _time(train_some("timed")) / STEPS

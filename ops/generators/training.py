@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -120,14 +120,26 @@ def load_checkpoint(
         return Progress(**json.loads(file.metadata()["progress"]))
 
 
+class Schedule(Protocol):
+    """What the optimizer is told; a section of a recipe."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def warmup_steps(self) -> int: ...
+    @property
+    def ema_decay(self) -> float: ...
+
+
 def train(
     network: nn.Module,
-    loss: Loss,
-    images: Tensor,
-    labels: Tensor,
-    settings: DenoiserSettings,
+    find_loss: Callable[[int], Tensor],
+    schedule: Schedule,
     *,
-    seed: int,
     precision: str,
     scratch: Path,
     device: str = "cpu",
@@ -139,8 +151,7 @@ def train(
 
     Parameters
     ----------
-    loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
-    images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
+    find_loss : the loss of a step, a scalar that depends on the network's weights and the step alone.
     precision : "fp32" or "bf16" (autocast; weights stay fp32).
     scratch : folder of the checkpoint and of the best weights; a run that finds them there goes on from them.
     checkpoints : how often that is written, and `observe` asked.
@@ -150,43 +161,32 @@ def train(
     ------
     TrainingDiverged : on a loss that is not finite.
     """
-    device_type = torch.device(device).type
-    data = (images.float() / 127.5 - 1).to(device)
-    labels = labels.to(device)
-    nothing = int(labels.max()) + 1  # the label of an image that is trained without
-    by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(nothing)]
     network.to(device).train()
-    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     progress = Progress()
-    checkpoint, every = scratch / CHECKPOINT, max(1, -(-settings.steps // checkpoints))
+    checkpoint, every = scratch / CHECKPOINT, max(1, -(-schedule.steps // checkpoints))
     if checkpoint.exists():
         progress = load_checkpoint(checkpoint, network, average, optimizer)
 
-    while progress.step < settings.steps and not progress.stopped:
+    while progress.step < schedule.steps and not progress.stopped:
         step = progress.step
-        index = torch.from_numpy(draw_batch(by_class, settings.class_balanced, settings.batch_size, seed, step))
-        # Drawn on the CPU, so that a run does not depend on the device.
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        noise = torch.randn((len(index), *data.shape[1:]), generator=generator).to(device)
-        level = torch.randn(len(index), generator=generator).to(device)
-        dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(device)
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * decay_schedule(step, settings.steps, settings.warmup_steps)
-        with torch.autocast(device_type, torch.bfloat16, enabled=precision == "bf16"):
-            error = loss(network, data[index], labels[index].masked_fill(dropped, nothing), noise, level)
-        value = float(error.detach())
+            group["lr"] = schedule.learning_rate * decay_schedule(step, schedule.steps, schedule.warmup_steps)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
+            loss = find_loss(step)
+        value = float(loss.detach())
         optimizer.zero_grad(set_to_none=True)
-        error.backward()
+        loss.backward()
         norm = float(nn.utils.clip_grad_norm_(network.parameters(), 1.0))
         if not (math.isfinite(value) and math.isfinite(norm)):
             kept = f"; the checkpoint of step {step - step % every} is kept" if checkpoint.exists() else ""
             raise TrainingDiverged(
-                f"the generator's loss became {value}, its gradient {norm}, at step {step}; lower"
-                f" generator.learning_rate (now {settings.learning_rate}) or set generator.precision to fp32{kept}"
+                f"the generator's loss became {value}, its gradient {norm}, at step {step}; lower its learning_rate"
+                f" (now {schedule.learning_rate}) or set generator.precision to fp32{kept}"
             )
         optimizer.step()
-        update_average(average, network, settings.ema_decay, step)
+        update_average(average, network, schedule.ema_decay, step)
 
         progress.window.append(value)
         if len(progress.window) == LOSS_WINDOW:
@@ -194,7 +194,7 @@ def train(
             progress.window.clear()
         progress.step = step + 1
         on_step(progress.step, value)
-        if progress.step % every == 0 or progress.step == settings.steps:
+        if progress.step % every == 0 or progress.step == schedule.steps:
             # Observed before it is written: a kill between them repeats the look; else it would be lost.
             with averaged(network, average):
                 progress.judge(observe(progress.step))
@@ -205,6 +205,40 @@ def train(
     _load_parameters(network, load_file(scratch / BEST))
     network.to("cpu").eval()
     return progress
+
+
+def denoise_steps(
+    network: nn.Module,
+    loss: Loss,
+    images: Tensor,
+    labels: Tensor,
+    settings: DenoiserSettings,
+    *,
+    seed: int,
+    device: str = "cpu",
+) -> Callable[[int], Tensor]:
+    """The loss of each step of learning to denoise real images.
+
+    Parameters
+    ----------
+    loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
+    images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
+    """
+    data = (images.float() / 127.5 - 1).to(device)
+    labels = labels.to(device)
+    nothing = int(labels.max()) + 1  # the label of an image that is trained without
+    by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(nothing)]
+
+    def find_loss(step: int) -> Tensor:
+        index = torch.from_numpy(draw_batch(by_class, settings.class_balanced, settings.batch_size, seed, step))
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        # Drawn on the CPU, so that a run does not depend on the device.
+        noise = torch.randn((len(index), *data.shape[1:]), generator=generator).to(device)
+        level = torch.randn(len(index), generator=generator).to(device)
+        dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(device)
+        return loss(network, data[index], labels[index].masked_fill(dropped, nothing), noise, level)
+
+    return find_loss
 
 
 class averaged:

@@ -24,6 +24,7 @@ from ops.generators.training import (
     TrainingDiverged,
     averaged,
     decay_schedule,
+    denoise_steps,
     draw_batch,
     train,
     update_average,
@@ -52,9 +53,9 @@ def make_toys(per_class: int = 10) -> tuple[Tensor, Tensor]:
 
 
 def train_toys(model: ConditionalUNet, scratch: Path, settings: FlowSettings = SETTINGS, **options: object) -> Progress:
-    options = {"loss": Flow().loss, "seed": 7, "precision": "fp32", **options}
-    images, labels = make_toys()
-    return train(model, images=images, labels=labels, settings=settings, scratch=scratch, **options)  # type: ignore[arg-type]
+    loss, seed = options.pop("loss", Flow().loss), options.pop("seed", 7)
+    steps = denoise_steps(model, loss, *make_toys(), settings, seed=seed)  # type: ignore[arg-type]
+    return train(model, steps, settings, precision="fp32", scratch=scratch, **options)  # type: ignore[arg-type]
 
 
 def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
@@ -218,7 +219,7 @@ def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do(tmp_path
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
     with pytest.raises(
         TrainingDiverged,
-        match=r"loss became (nan|inf), its gradient (nan|inf), at step \d+; lower generator.learning_rate",
+        match=r"loss became (nan|inf), its gradient (nan|inf), at step \d+; lower its learning_rate",
     ):
         train_toys(build_unet(), tmp_path, settings)
     assert issubclass(TrainingDiverged, GrowsetError)
