@@ -98,13 +98,21 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) 
 
 @main.command()
 @click.argument("expansion", shell_complete=complete_active)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Write into the recipe how many steps the generator can learn for in so many minutes here.",
+)
 @as_json
 @click.pass_obj
-def plan(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool) -> None:
-    """Dry run: images per class, estimated seconds and bytes. Writes nothing."""
-    from pipelines.planning import collect_plan, format_plan
+def plan(open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, as_json: bool) -> None:
+    """Dry run: images per class, estimated seconds and bytes. Writes nothing but what --minutes says."""
+    from pipelines.planning import collect_plan, fit_minutes, format_plan
 
-    found = collect_plan(open_workspace(), expansion)
+    workspace = open_workspace()
+    if minutes is not None:
+        click.echo(fit_minutes(workspace, expansion, minutes), err=as_json)
+    found = collect_plan(workspace, expansion)
     click.echo(json.dumps(found) if as_json else format_plan(found))
 
 

@@ -1,5 +1,6 @@
 """`growset plan`: what an expansion would do and cost, before anything is spent."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,9 +8,12 @@ import numpy as np
 
 from ops.chain.real import read_real
 from ops.chain.running import validate
+from ops.errors import UserError
 from ops.parallel import available_cores
 from ops.plan import estimate_bytes, plan_expansion
 from ops.recipe.stages import STAGES
+from ops.recipe.suggestion import edit_recipe
+from ops.storage import write_text
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace
 
@@ -45,6 +49,44 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
         "seconds": seconds,
         "stale": [stage for stage in STAGES if address(stage, expansion) in changed],
     }
+
+
+def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
+    """Write the steps that fitting the generator takes `minutes` with into the recipe; returns what was done.
+
+    UserError where the kind is not trained, or the minutes are too few for what follows training.
+    """
+    from ops.generators.kinds import KINDS
+
+    recipe = validate(workspace, expansion)
+    settings = recipe.generator
+    if not hasattr(settings, "steps"):
+        raise UserError(f"'{expansion}': a generator of kind {settings.kind} is not trained, so --minutes says nothing")
+    train = read_real(workspace, recipe).subset.splits["train"]
+    height, width, channels = train.images.shape[1:]
+    shape, classes = (channels, height, width), len(train.class_names)
+    cost = KINDS[settings.kind].estimate(settings, recipe.sampler, shape, classes, workspace.root)
+    fixed = cost.fit_seconds - settings.steps * cost.step_seconds
+    steps = round_steps((60 * minutes - fixed) / cost.step_seconds)
+    if steps < 1:
+        raise UserError(
+            f"'{expansion}': {minutes:g} minutes are too few: what follows training takes {fixed:.0f} seconds"
+        )
+    path = workspace.recipe_path(expansion)
+    try:
+        text = edit_recipe(path.read_text(encoding="utf-8"), {"generator.steps": steps})
+    except KeyError:
+        raise UserError(f"{path} does not write generator.steps out; add the line `steps: {steps}` to it") from None
+    write_text(path, text)
+    return f"{path}: generator.steps {settings.steps} -> {steps}, {cost.step_seconds * 1000:.0f} ms each"
+
+
+def round_steps(steps: float) -> int:
+    """Down to two digits: a measurement says no more."""
+    if steps < 1:
+        return 0
+    digit = 10 ** max(0, math.floor(math.log10(steps)) - 1)
+    return int(steps // digit * digit)
 
 
 def format_plan(found: Mapping[str, Any]) -> str:

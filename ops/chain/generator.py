@@ -47,5 +47,5 @@ def build_generator(run: StageRun) -> dict[str, Any]:
     )
     metrics = KINDS[settings.kind].fit(settings, fitting)
     curve = read_json(run.out / QUALITY) if (run.out / QUALITY).exists() else []
-    best = next((row for row in curve if row["step"] == metrics["best_step"]), {})
+    best: dict[str, Any] = next((row for row in curve if row["step"] == metrics["best_step"]), {})
     return {**metrics, **{f"quality_{name}": value for name, value in best.items() if name not in ("step", "images")}}

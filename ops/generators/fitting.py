@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ from ops.storage import write_json
 STEPS = 6  # timed, after as many for warming up
 
 
+@dataclass(frozen=True)
+class Training:
+    """A network that is being trained, and where its kind may go on with it."""
+
+    network: ConditionalUNet
+    config: dict[str, Any]
+    fitting: Fitting
+    precision: str
+    steps: int  # taken before
+    watch: Callable[[int, SamplerSettings], Callable[[int], Observation]]  # from steps before, sampler
+
+
 def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
     """Train, and write config.json, model.safetensors and losses.json; returns metrics."""
     config = {**fitting.describe(kind.name), **kind.describe(settings)}
@@ -32,36 +45,39 @@ def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -
     network = build_network(config)
     progress = fitting.progress("generator", settings.steps, "steps")
     observer = fitting.watch(settings.max_copies)
-    watched = SamplerSettings(**kind.resolve_sampler({}, {}))
-
-    def sample(noise: Tensor, label: Tensor) -> Tensor:
-        return _draw_pixels(kind, network, noise, label, watched, fitting.device, precision)
-
     looking = 0.0
 
-    def observe(step: int) -> Observation:
-        nonlocal looking
-        begun = time.monotonic()
-        observation = observer.observe(step, sample)
-        looking += time.monotonic() - begun
-        return observation
+    def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
+        def sample(noise: Tensor, label: Tensor) -> Tensor:
+            return _draw_pixels(kind, network, noise, label, sampler, fitting.device, precision)
 
+        def observe(step: int) -> Observation:
+            nonlocal looking
+            begun = time.monotonic()
+            observation = observer.observe(before + step, sample)
+            looking += time.monotonic() - begun
+            return observation
+
+        return observe
+
+    steps = denoise_steps(
+        network, kind.loss, fitting.images, fitting.labels, settings, seed=fitting.seed, device=fitting.device
+    )
     started = time.monotonic()
     ended = train(
         network,
-        denoise_steps(
-            network, kind.loss, fitting.images, fitting.labels, settings, seed=fitting.seed, device=fitting.device
-        ),
+        steps,
         settings,
         precision=precision,
         scratch=fitting.scratch,
         device=fitting.device,
         checkpoints=settings.checkpoints,
-        observe=observe,
+        observe=watch(0, SamplerSettings(**kind.resolve_sampler({}, {}))),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
     rate = ended.step * settings.batch_size / (time.monotonic() - started - looking)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
+    refined = kind.refine(settings, Training(network, config, fitting, precision, ended.step, watch))
     save_network(fitting.out, network, config)
     write_json(fitting.out / "losses.json", {"every": LOSS_WINDOW, "loss": ended.losses})
     return {
@@ -71,6 +87,7 @@ def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -
         "training_images": ended.best_step * settings.batch_size,
         "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
         "precision": precision,
+        **refined,
     }
 
 
@@ -108,8 +125,9 @@ def estimate_denoiser(
     assert sampler.solver is not None and sampler.steps is not None
     share = kind.count_evaluations(sampler.solver, sampler.steps) / kind.count_evaluations(sampler.solver, 2)
     per_image = _time(evaluate) * share / len(labels)
-    use_threads()
-    return Cost(per_step * settings.steps, per_image)
+    per_evaluation = per_image / kind.count_evaluations(sampler.solver, sampler.steps)
+    after = kind.estimate_refining(settings, per_step, per_evaluation / use_threads())
+    return Cost(per_step * settings.steps + after, per_step, per_image)
 
 
 def _draw_pixels(

@@ -11,8 +11,9 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ops.errors import GrowsetError
+from ops.generators.augmentation import augment
 from ops.generators.kinds.protocol import Observation
 from ops.storage import replace_file
 
@@ -236,7 +238,11 @@ def denoise_steps(
         noise = torch.randn((len(index), *data.shape[1:]), generator=generator).to(device)
         level = torch.randn(len(index), generator=generator).to(device)
         dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(device)
-        return loss(network, data[index], labels[index].masked_fill(dropped, nothing), noise, level)
+        batch, predict = data[index], cast(Callable[..., Tensor], network)
+        if settings.augment:
+            batch, conditions = augment(batch, settings.augment, generator)
+            predict = partial(network, condition=conditions)
+        return loss(predict, batch, labels[index].masked_fill(dropped, nothing), noise, level)
 
     return find_loss
 

@@ -45,10 +45,16 @@ def adapt_recipe(template: str, changes: Mapping[str, Any], header: str) -> str:
 
     KeyError for a key that the template does not write out.
     """
+    text = edit_recipe(_drop_header(template), changes)
+    return "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines()) + "\n" + text
+
+
+def edit_recipe(text: str, changes: Mapping[str, Any]) -> str:
+    """The recipe with other values at dotted keys; comments stay. KeyError for a key that it does not write out."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
-    content = yaml.load(_drop_header(template))
+    content = yaml.load(text)
     for key, value in changes.items():
         *sections, last = key.split(".")
         place = content
@@ -59,7 +65,7 @@ def adapt_recipe(template: str, changes: Mapping[str, Any], header: str) -> str:
         place[last] = _flow(value) if isinstance(value, list) else value
     buffer = io.StringIO()
     yaml.dump(content, buffer)
-    return "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines()) + "\n" + buffer.getvalue()
+    return buffer.getvalue()
 
 
 def _drop_header(text: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.recipe.loading import load_recipe
 from ops.workspace import Workspace
 from tests.workspaces import growset
 
@@ -53,6 +54,22 @@ def test_activate_and_deactivate_edit_only_the_list(fresh_workspace: Path) -> No
     assert growset(fresh_workspace, "deactivate", "second").exit_code == 0
     assert Workspace(fresh_workspace).expansions == ["digits"]
     assert (recipes / "second.yaml").exists()
+
+
+def test_plan_writes_the_steps_that_fit_the_minutes_and_leaves_comments_alone(fresh_workspace: Path) -> None:
+    path = fresh_workspace / "recipes" / "digits.yaml"
+    path.write_text(path.read_text().replace("seed: 0\n", "seed: 0  # of everything\n"))
+    result = growset(fresh_workspace, "plan", "digits", "--minutes", "0.5")
+    steps = load_recipe(path).generator.steps  # type: ignore[attr-defined]
+    assert f"generator.steps 60 -> {steps}, " in result.output
+    assert steps > 60
+    assert "seed: 0  # of everything" in path.read_text()
+    before = path.read_text()
+    assert growset(fresh_workspace, "plan", "digits", "--minutes", "0").exit_code == 2
+    path.write_text(before.replace(f"steps: {steps}, ", "", 1))
+    lacking = growset(fresh_workspace, "plan", "digits", "--minutes", "1")
+    assert lacking.exit_code == 2
+    assert "does not write generator.steps out; add the line" in lacking.output
 
 
 def test_plan_shows_images_bytes_and_seconds_and_writes_nothing(fresh_workspace: Path) -> None:

@@ -22,6 +22,7 @@ from ops.recipe.section import Count, Fraction, Positive, Precision
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ops.generators.fitting import Training
     from ops.generators.network import ConditionalUNet
 
 
@@ -65,6 +66,9 @@ class DenoiserSettings(KindSettings):
     warmup_steps: int = Field(100, ge=0, description="over which the rate rises")
     ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
     class_balanced: bool = Field(True, description="draw all classes equally often, however uneven they are")
+    augment: Fraction = Field(
+        0.0, description="share of images flipped, shifted, scaled, rotated; the network is told, so that none leaks"
+    )
     label_dropout: Fraction = Field(0.0, lt=1, description="share of images trained without label; guidance needs it")
     checkpoints: int = Field(4, ge=1, le=100, description="moments at which quality is measured; the best is kept")
     max_copies: Fraction = Field(
@@ -117,13 +121,21 @@ class Denoiser(ABC):
         return {
             "widths": list(settings.widths), "layers_per_block": settings.layers_per_block,
             "unshuffle": settings.unshuffle, "dropout": settings.dropout, "drops_labels": settings.label_dropout > 0,
-            "conditions": 0,
+            "conditions": 6 if settings.augment else 0,  # of `augmentation.augment`
         }  # fmt: skip
 
     def fit(self, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
         from ops.generators.fitting import fit_denoiser
 
         return fit_denoiser(self, settings, fitting)
+
+    def refine(self, settings: DenoiserSettings, training: Training) -> dict[str, Any]:
+        """What follows training, on its network in place; returns metrics. Nothing, unless a kind has more to do."""
+        return {}
+
+    def estimate_refining(self, settings: DenoiserSettings, step_seconds: float, evaluation_seconds: float) -> float:
+        """Seconds of `refine`, from those of a training step and of one image's evaluation."""
+        return 0.0
 
     def load(self, folder: Path) -> Generator:
         from ops.generators.folder import load_network

@@ -6,21 +6,48 @@ v = x - z (eq. 1). Paths are nearly straight, so that few steps are enough.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ops.generators.kinds.denoiser import Denoiser, DenoiserSettings, Evaluate, Predict, X
+from ops.recipe.section import Count, Positive, Section
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ops.generators.fitting import Training
+
+
+class DistillationSettings(Section):
+    """Training a student that draws in one to four evaluations what the flow draws in many."""
+
+    evaluations: Literal[1, 2, 4] = Field(2, description="of the student, each an Euler step over its part of time")
+    pairs: Count = Field(12_000, description="trajectories of the teacher that it learns from")
+    teacher_steps: Count = Field(4, description="Heun steps of a trajectory, a multiple of evaluations")
+    steps: Count = Field(500, description="optimizer steps")
+    batch_size: Count = Field(128, description="images per optimizer step")
+    learning_rate: Positive = Field(1e-3, description="of AdamW; decays linearly over the last 30 %")
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    warmup_steps: int = Field(20, ge=0, description="over which the rate rises")
+    ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if self.teacher_steps % self.evaluations:
+            raise ValueError(f"teacher_steps must be a multiple of evaluations, {self.evaluations}")
+        return self
 
 
 class FlowSettings(DenoiserSettings):
     """A class-conditional rectified flow."""
 
     kind: Literal["flow"] = Field("flow", description="rectified flow")
+    distillation: DistillationSettings | None = Field(
+        None, description="null: none; {} : a student that needs two evaluations takes the flow's place"
+    )
 
 
 class Flow(Denoiser):
@@ -36,9 +63,12 @@ class Flow(Denoiser):
         x = noise.lerp(images, t[:, None, None, None])
         return (predict(x, t, labels).float() - (images - noise)).square().mean()
 
-    def integrate(self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int) -> X:
+    def integrate(
+        self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int, start: float = 0.0, end: float = 1.0
+    ) -> X:
+        """In equal steps, from noise to image unless told otherwise."""
         x = noise
-        for now, then in pairwise(step / steps for step in range(steps + 1)):
+        for now, then in pairwise(start + (end - start) * step / steps for step in range(steps + 1)):
             velocity = evaluate(x, now)
             if solver == "heun" and then < 1:  # the last step stays Euler's: the velocity at t = 1 is not trained
                 ahead = evaluate(x + velocity * (then - now), then)
@@ -46,6 +76,35 @@ class Flow(Denoiser):
             else:
                 x = x + velocity * (then - now)
         return x
+
+    def resolve_sampler(self, generator: Mapping[str, Any], sampler: Mapping[str, Any]) -> dict[str, Any]:
+        """With distillation the student's own steps: it knows no others."""
+        if (distilled := generator.get("distillation")) is None or not isinstance(distilled, Mapping):
+            return super().resolve_sampler(generator, sampler)
+        fixed = {"solver": "euler", "steps": distilled.get("evaluations", 2), "guidance": 1.0}
+        for key, value in fixed.items():
+            if sampler.get(key) not in (None, value):
+                raise ValueError(
+                    f"sampler.{key} must be {value} with this generator.distillation; got {sampler[key]!r}"
+                )
+        return {**sampler, **fixed}
+
+    def refine(self, settings: DenoiserSettings, training: Training) -> dict[str, Any]:
+        """Distil, if the settings say so."""
+        assert isinstance(settings, FlowSettings)
+        if settings.distillation is None:
+            return {}
+        from ops.generators.distillation import distil
+
+        return distil(self, settings.distillation, training)
+
+    def estimate_refining(self, settings: DenoiserSettings, step_seconds: float, evaluation_seconds: float) -> float:
+        assert isinstance(settings, FlowSettings)
+        if (student := settings.distillation) is None:
+            return 0.0
+        evaluations = student.evaluations * self.count_evaluations("heun", student.teacher_steps // student.evaluations)
+        steps = student.steps * student.batch_size / settings.batch_size
+        return steps * step_seconds + student.pairs * evaluations * evaluation_seconds
 
     def count_evaluations(self, solver: str, steps: int) -> int:
         return 2 * steps - 1 if solver == "heun" else steps

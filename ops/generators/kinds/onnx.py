@@ -104,7 +104,7 @@ class Onnx:
         session.run(["image"], inputs)
         started = time.perf_counter()
         session.run(["image"], inputs)
-        return Cost(0.0, (time.perf_counter() - started) / 16)
+        return Cost(0.0, 0.0, (time.perf_counter() - started) / 16)
 
 
 @dataclass(frozen=True)

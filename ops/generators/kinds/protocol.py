@@ -111,9 +111,10 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a generator costs here: seconds to fit it, and for each image that it draws on one core."""
+    """Seconds that a generator costs here: to fit it, of that for each step, and for each image on one core."""
 
     fit_seconds: float
+    step_seconds: float
     image_seconds: float
 
 

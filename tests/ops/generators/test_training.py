@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ops.errors import GrowsetError
 from ops.generators import training
+from ops.generators.augmentation import CONDITIONS
 from ops.generators.kinds.flow import Flow, FlowSettings
 from ops.generators.kinds.protocol import Observation
 from ops.generators.network import ConditionalUNet
@@ -189,6 +190,22 @@ def test_labels_are_dropped_as_often_as_the_settings_say(tmp_path: Path) -> None
     labels = torch.cat(seen)
     assert float((labels == 2).float().mean()) == pytest.approx(0.3, abs=0.04)
     assert set(labels.tolist()) == {0, 1, 2}
+
+
+def test_the_network_is_told_how_an_image_was_augmented_and_nothing_when_it_was_not(tmp_path: Path) -> None:
+    told: list[Tensor] = []
+
+    class Listener(ConditionalUNet):
+        def forward(self, x: Tensor, t: Tensor, label: Tensor, condition: Tensor | None = None) -> Tensor:
+            assert condition is not None
+            told.append(condition)
+            return super().forward(x, t, label, condition)
+
+    model = Listener(channels=1, height=8, width=8, labels=2, widths=(8, 16), conditions=CONDITIONS)
+    settings = SETTINGS.model_copy(update={"augment": 0.3, "batch_size": 100})
+    train_toys(model, tmp_path, settings)
+    untouched = (torch.cat(told) == 0).all(dim=1).float().mean()
+    assert float(untouched) == pytest.approx(0.7**4, abs=0.05)
 
 
 def test_the_result_depends_on_the_seed_and_not_on_torchs_global_generator(tmp_path: Path) -> None:
