@@ -1,33 +1,141 @@
-"""Images per second of one core: the exported sampler, the same network in eager torch, a plain DDIM pipeline.
+"""Images per second of one core: the exported sampler and its int8 variant against what a user would run otherwise.
 
-The networks are untrained: speed does not depend on the weights. The plain pipeline is what diffusers' own
-training example leads to, a full-resolution UNet2DModel of the same widths sampled with 50 DDIM steps.
+All engines run the same network. Two evaluations are what a distilled flow costs, five (Heun, 3 steps) what one
+costs that was not. The networks are untrained, and what int8 costs in quality is measured elsewhere. The plain
+pipeline is what diffusers' own training example leads to, a full-resolution UNet2DModel of the same widths
+sampled with 50 DDIM steps.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 
+from benchmarks.engines import (
+    TORCH_BATCH,
+    Engine,
+    compile_torch,
+    count_flops,
+    find_absent,
+    import_openvino,
+    load_onnx,
+    load_openvino,
+    multiply_matrices,
+    run_eager,
+)
 from benchmarks.harness import Row, interleave, write_result
-from ops.generators.engine import Sampler
 from ops.generators.export import export_net, export_sampler
-from ops.generators.flow import FlowUNet, integrate, to_pixels
+from ops.generators.flow import FlowUNet
+from ops.generators.simplify import simplify
+from ops.generators.variants import quantise_sampler
 
-IMAGES = 64
-SOLVER, STEPS = "heun", 3
+IMAGES, PIPELINE_IMAGES = TORCH_BATCH, 16
 SHAPE = (1, 28, 28)
 CLASSES = [str(label) for label in range(10)]
+PRODUCT = 512
+TWO, FIVE = "2 evaluations", "5 evaluations"
+FP32, INT8, EAGER = (f"{name}, {TWO}" for name in ("onnxruntime fp32", "onnxruntime int8", "eager torch fp32"))
+FP32_HEUN, INT8_HEUN = (f"{name}, {FIVE}" for name in ("onnxruntime fp32", "onnxruntime int8"))
+UNROLLED = f"onnxruntime fp32 before simplification, {TWO}"
+PIPELINE, MATRICES = "diffusers pipeline, ddim 50", "matrix product"
 
 
 def run() -> Path:
     """Measure, write results/generation.json."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     model = FlowUNet(channels=1, height=28, width=28, classes=len(CLASSES)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:  # an untrained norm multiplies by one and adds zero, which OpenVINO would leave out
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    noise = np.random.default_rng(0).standard_normal((IMAGES, *SHAPE)).astype(np.float32)
+    label = np.arange(IMAGES) % len(CLASSES)
+    absent = find_absent()
+    with tempfile.TemporaryDirectory() as name:
+        engines = _load_files(model, Path(name), openvino="openvino" not in absent)
+    compiling = {}
+    for precision in ("fp32", "bf16"):
+        engines[f"eager torch {precision}, {TWO}"] = run_eager(model, precision, solver="euler", steps=2)
+        if "torch.compile" not in absent:
+            compiled, seconds = compile_torch(model, precision, (noise, label), solver="euler", steps=2)
+            engines[f"torch.compile {precision}, {TWO}"] = compiled
+            compiling[f"torch.compile {precision}, compiling one batch shape"] = seconds
+
+    pipeline, plain = _build_pipeline()
+    sides: dict[str, Callable[[], object]] = {
+        name: lambda engine=engine: engine(noise, label)  # type: ignore[misc]
+        for name, engine in engines.items()
+    }
+    sides[PIPELINE] = lambda: pipeline(batch_size=PIPELINE_IMAGES, num_inference_steps=50, output_type="np")
+    sides[MATRICES] = multiply_matrices(PRODUCT)
+    seconds_of = interleave(sides, repeats=9)  # another job on the core halves single rounds
+    peak = 20 * 2 * PRODUCT**3 / seconds_of.pop(MATRICES)
+    rates = {name: (PIPELINE_IMAGES if name == PIPELINE else IMAGES) / value for name, value in seconds_of.items()}
+    flops = count_flops(model, SHAPE)
+    best = max(rates[FP32], rates[INT8])
+    ratios = {
+        "generation_vs_ddim50_pipeline": rates[FP32] / rates[PIPELINE],
+        "generation_undistilled_vs_ddim50_pipeline": rates[FP32_HEUN] / rates[PIPELINE],
+        "onnx_fp32_vs_eager": rates[FP32] / rates[EAGER],
+        "onnx_best_vs_eager": best / rates[EAGER],
+        "onnx_int8_vs_fp32": rates[INT8] / rates[FP32],
+        "simplified_vs_unrolled": rates[FP32] / rates[UNROLLED],
+        "onnx_fp32_share_of_matrix_product": rates[FP32] * 2 * flops / peak,
+    }
+    # The two that may be faster, where they run; both need bf16 hardware, and one a compiler and a minute.
+    for rival in ("torch.compile", "openvino"):
+        if rival not in absent:
+            ratios[f"onnx_best_vs_{rival.replace('.', '_')}_bf16"] = best / rates[f"{rival} bf16, {TWO}"]
+    openvino = import_openvino()
+    return write_result(
+        "generation",
+        [
+            *(Row(name, round(rate, 1), "images/s on one core") for name, rate in rates.items()),
+            *(Row(name, round(seconds, 1), "s") for name, seconds in compiling.items()),
+            Row("onnxruntime fp32 matrix product", round(peak / 1e9, 1), "GFLOP/s on one core"),
+            Row(
+                "onnxruntime fp32, the sampler's arithmetic",
+                round(rates[FP32] * 2 * flops / 1e9, 1),
+                "GFLOP/s on one core",
+            ),
+        ],
+        ratios,
+        parameters={
+            "flow": sum(p.numel() for p in model.parameters()),
+            "plain": sum(p.numel() for p in plain.parameters()),
+        },
+        absent=absent,
+        openvino=getattr(openvino, "__version__", None),
+    )
+
+
+def _load_files(model: FlowUNet, folder: Path, *, openvino: bool) -> dict[str, Engine]:
+    """The samplers of two and of five evaluations, exported, in the engines that read files."""
+    engines: dict[str, Engine] = {}
+    export_net(model, SHAPE, folder / "net.onnx")
+    for evaluations, solver, steps in ((TWO, "euler", 2), (FIVE, "heun", 3)):
+        path, int8 = folder / f"{solver}.onnx", folder / f"{solver}_int8.onnx"
+        export_sampler(folder / "net.onnx", path, solver=solver, steps=steps, shape=SHAPE, class_names=CLASSES)
+        if evaluations == TWO:
+            engines[UNROLLED] = load_onnx(path)
+        onnx.save(simplify(onnx.load(path)), str(path))
+        quantise_sampler(path, int8)
+        engines[f"onnxruntime fp32, {evaluations}"] = load_onnx(path)
+        engines[f"onnxruntime int8, {evaluations}"] = load_onnx(int8)
+        if openvino and evaluations == TWO:
+            engines[f"openvino fp32, {evaluations}"] = load_openvino(path, "f32", SHAPE)
+            engines[f"openvino bf16, {evaluations}"] = load_openvino(path, "bf16", SHAPE)
+    return engines
+
+
+def _build_pipeline() -> tuple[DDIMPipeline, UNet2DModel]:
     plain = UNet2DModel(
         sample_size=28,
         in_channels=1,
@@ -40,42 +148,4 @@ def run() -> Path:
     ).eval()
     pipeline = DDIMPipeline(plain, DDIMScheduler())
     pipeline.set_progress_bar_config(disable=True)
-    noise = np.random.default_rng(0).standard_normal((IMAGES, *SHAPE)).astype(np.float32)
-    label = np.arange(IMAGES) % len(CLASSES)
-
-    with tempfile.TemporaryDirectory() as name:
-        net, path = Path(name) / "net.onnx", Path(name) / "sampler.onnx"
-        export_net(model, SHAPE, net)
-        export_sampler(net, path, solver=SOLVER, steps=STEPS, shape=SHAPE, class_names=CLASSES)
-        sampler = Sampler(path, provider="cpu", threads=1, batch_size=16)
-
-    @torch.inference_mode()
-    def eager(precision: str) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            to_pixels(integrate(model, torch.from_numpy(noise), torch.from_numpy(label), solver=SOLVER, steps=STEPS))
-
-    seconds = interleave(
-        {
-            "onnxruntime fp32, heun 3": lambda: sampler(noise, label),
-            "eager torch fp32, heun 3": lambda: eager("fp32"),
-            "eager torch bf16, heun 3": lambda: eager("bf16"),
-            "diffusers pipeline, ddim 50": lambda: pipeline(
-                batch_size=IMAGES, num_inference_steps=50, output_type="np"
-            ),
-        },
-        repeats=5,
-    )
-    rates = {name: IMAGES / value for name, value in seconds.items()}
-    onnx = rates["onnxruntime fp32, heun 3"]
-    return write_result(
-        "generation",
-        [Row(name, round(rate, 1), "images/s on one core") for name, rate in rates.items()],
-        {
-            "generation_vs_ddim50_pipeline": onnx / rates["diffusers pipeline, ddim 50"],
-            "onnx_fp32_vs_eager": onnx / rates["eager torch fp32, heun 3"],
-        },
-        parameters={
-            "flow": sum(p.numel() for p in model.parameters()),
-            "plain": sum(p.numel() for p in plain.parameters()),
-        },
-    )
+    return pipeline, plain
