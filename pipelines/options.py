@@ -30,6 +30,23 @@ def _complete_from(context: click.Context, *, active: bool) -> list[str]:
         return []  # outside a workspace there is nothing to offer, and Tab is no place for a message
 
 
+class BatchSize(click.ParamType):
+    """A whole number from 1, or `auto`, which is None."""
+
+    name = "auto or integer"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int | None:
+        if value is None or value == "auto":
+            return None
+        try:
+            size = int(value)
+        except ValueError:
+            size = 0
+        if size < 1:
+            self.fail(f"{value!r} is not a whole number from 1, nor 'auto'", parameter, context)
+        return size
+
+
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that change where and how fast things run, never what comes out."""
     options = [
@@ -50,10 +67,10 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
         click.option(
             "--batch-size",
-            type=click.IntRange(min=1),
-            default=64,
+            type=BatchSize(),
+            default="auto",
             show_default=True,
-            help="Images per call of the sampler.",
+            help="Images per call of the sampler; auto: what is fastest here.",
         ),
     ]
 
@@ -64,7 +81,7 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
         provider: str,
         allow_cpu_fallback: bool,
         workers: int | None,
-        batch_size: int,
+        batch_size: int | None,
         **kwargs: Any,
     ) -> Any:
         from ops.parallel import available_cores

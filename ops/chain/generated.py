@@ -14,6 +14,7 @@ import numpy as np
 
 from ops.datasets.pixels import read_images
 from ops.generators.assembly import Assembly
+from ops.generators.batching import resolve_batch_size
 from ops.generators.engine import choose_provider
 from ops.generators.folder import find_sampler
 from ops.generators.generation import Draws, Piece, cut_slices, fill_pieces
@@ -82,15 +83,24 @@ def _open(inputs: Mapping[str, Path], scratch: Path) -> Assembly:
 
 
 def _draw(pieces: Sequence[Piece], assembly: Assembly, sampler: Path, seed: int, runtime: Runtime) -> Iterable[Piece]:
+    provider = choose_provider(runtime.provider, allow_fallback=runtime.allow_cpu_fallback)
+    batch_size = resolve_batch_size(
+        runtime.batch_size,
+        sampler,
+        provider=provider,
+        pixels=assembly.image_bytes,
+        piece=assembly.piece_size,
+        images=sum(map(len, pieces)),
+    )
     return fill_pieces(
         assembly.pieces_folder,
         pieces,
         sampler,
         draws=assembly.draws,
         seed=seed,
-        provider=choose_provider(runtime.provider, allow_fallback=runtime.allow_cpu_fallback),
+        provider=provider,
         workers=runtime.workers,
-        batch_size=runtime.batch_size,
+        batch_size=batch_size,
     )
 
 

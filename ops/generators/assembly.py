@@ -54,7 +54,12 @@ class Assembly:
     @cached_property
     def pieces(self) -> list[Piece]:
         """All pieces of the set."""
-        return cut_pieces(len(self), piece_size(len(self), self.image_bytes))
+        return cut_pieces(len(self), self.piece_size)
+
+    @property
+    def piece_size(self) -> int:
+        """Rows of a piece."""
+        return piece_size(len(self), self.image_bytes)
 
     def part(self, begin: int, end: int) -> PixelDataset:
         """Rows `begin` .. `end - 1`, read from their pieces."""

@@ -8,6 +8,8 @@ the pieces is `assembly`'s business.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -17,7 +19,7 @@ import numpy as np
 
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
-from ops.parallel import map_processes, shared, worth_workers
+from ops.parallel import available_cores, map_processes, shared, worth_workers
 from ops.storage import replace_file
 
 WORKER_SHARE = 500  # images that make a process worth starting
@@ -121,24 +123,29 @@ def fill_pieces(
     yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=False)
 
 
-def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int) -> np.ndarray:
-    """The images of rows `begin` .. `end - 1`, uint8 [n, H, W, C]; noise is held for one batch at a time."""
+def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int, *, noise_threads: int = 0) -> np.ndarray:
+    """The images of rows `begin` .. `end - 1`, uint8 [n, H, W, C].
+
+    Noise is drawn batch by batch; with `noise_threads` it is drawn ahead, which a GPU would otherwise wait for.
+    """
     channels, height, width = sampler.info.shape
     images = np.empty((end - begin, height, width, channels), np.uint8)
-    for at in range(begin, end, sampler.batch_size):
-        until = min(at + sampler.batch_size, end)
-        noise = [
-            draw_noise(
-                sampler.info.shape,
-                seed=seed,
-                round_=0,
-                unit=sampler.info.class_names[label],
-                start=first,
-                count=count,
-            )
-            for label, first, count in draws.runs(at, until)
-        ]
-        images[at - begin : until - begin] = sampler(np.concatenate(noise), draws.rows(at, until)[0])
+    batches = [(at, min(at + sampler.batch_size, end)) for at in range(begin, end, sampler.batch_size)]
+
+    def noise_of(batch: tuple[int, int]) -> np.ndarray:
+        names, shape = sampler.info.class_names, sampler.info.shape
+        return np.concatenate(
+            [
+                draw_noise(shape, seed=seed, round_=0, unit=names[label], start=first, count=count)
+                for label, first, count in draws.runs(*batch)
+            ]
+        )
+
+    with ThreadPoolExecutor(noise_threads) if noise_threads else nullcontext() as pool:
+        for (at, until), noise in zip(
+            batches, pool.map(noise_of, batches) if pool else map(noise_of, batches), strict=True
+        ):
+            images[at - begin : until - begin] = sampler(noise, draws.rows(at, until)[0])
     return images
 
 
@@ -153,7 +160,8 @@ def _draw_piece(piece: Piece) -> Piece:
     sampler = _open_sampler(
         shared("sampler"), shared("sampler").stat().st_mtime_ns, shared("provider"), shared("batch_size")
     )
-    images = draw_rows(piece.begin, piece.end, shared("draws"), sampler, shared("seed"))
+    threads = available_cores() if shared("provider") == "cuda" else 0
+    images = draw_rows(piece.begin, piece.end, shared("draws"), sampler, shared("seed"), noise_threads=threads)
     with replace_file(folder / piece.file_name) as temporary, temporary.open("wb") as file:
         np.save(file, images, allow_pickle=False)
     return piece

@@ -155,3 +155,9 @@ def test_a_sampler_that_was_exported_anew_under_the_same_name_is_opened_anew(
 def test_another_seed_draws_other_images(sampler_path: Path) -> None:
     sampler = Sampler(sampler_path)
     assert (draw_rows(5, 9, DRAWS, sampler, 1) != draw_rows(5, 9, DRAWS, sampler, 2)).mean() > 0.5
+
+
+def test_noise_that_is_drawn_ahead_is_the_same(sampler_path: Path) -> None:
+    sampler = Sampler(sampler_path, batch_size=3)
+    expected = draw_rows(1, 17, DRAWS, sampler, 9)
+    np.testing.assert_array_equal(draw_rows(1, 17, DRAWS, sampler, 9, noise_threads=4), expected)
