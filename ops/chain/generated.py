@@ -18,6 +18,7 @@ from ops.generators.batching import resolve_batch_size
 from ops.generators.engine import choose_provider
 from ops.generators.folder import find_sampler
 from ops.generators.generation import Draws, Piece, cut_slices, fill_pieces
+from ops.generators.utilisation import measure_utilisation
 from ops.plan import ExpansionPlan
 from ops.report.sheets import write_sheet
 from ops.stage import Runtime, StageRun, identify, is_intact, read_manifest
@@ -26,6 +27,7 @@ from ops.workspace import Workspace
 
 STAGE = "generated_images"
 PER_CLASS = 12  # images on the contact sheet
+MEASURED = 5_000  # images from which on the machine's utilisation is worth measuring
 
 
 def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
@@ -57,9 +59,15 @@ def build_generated_images(run: StageRun) -> dict[str, Any]:
     def draw(missing: Sequence[Piece]) -> Iterable[Piece]:
         return _draw(missing, assembly, sampler, run.recipe.seed, run.runtime)
 
-    _follow(assembly.write(draw), assembly.missing(), run.runtime)
-    _write_contact_sheet(run.out / "contact_sheet.png", assembly)
+    missing = assembly.missing()
+    seconds = _follow(assembly.write(draw), missing, run.runtime)
     provider = choose_provider(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback)
+    images = sum(map(len, missing))
+    if run.runtime.has_sink and images >= MEASURED:
+        workers = run.runtime.workers
+        told = measure_utilisation(sampler, images=images, seconds=seconds, provider=provider, processes=workers)
+        run.runtime.sink(f"utilisation: {told}") if told else None
+    _write_contact_sheet(run.out / "contact_sheet.png", assembly)
     return {"images": len(assembly), "provider": provider, "precision": "fp32"}
 
 
@@ -104,14 +112,15 @@ def _draw(pieces: Sequence[Piece], assembly: Assembly, sampler: Path, seed: int,
     )
 
 
-def _follow(drawn: Iterable[Piece], missing: Sequence[Piece], runtime: Runtime) -> None:
-    """Go through the pieces as they come and show how far they are."""
+def _follow(drawn: Iterable[Piece], missing: Sequence[Piece], runtime: Runtime) -> float:
+    """Go through the pieces as they come and show how far they are; returns the seconds it took."""
     progress = runtime.progress("generation", sum(map(len, missing)), "images")
     progress.begin(0)
     done = 0
     for piece in drawn:
         done += len(piece)
         progress.update(done)
+    return progress.clock() - progress.started
 
 
 def _write_contact_sheet(path: Path, assembly: Assembly) -> None:
