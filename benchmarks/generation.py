@@ -14,20 +14,18 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 
 from benchmarks.harness import Row, interleave, write_result
+from benchmarks.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.engine import Sampler
-from ops.generators.export import export_net, export_sampler
-from ops.generators.flow import FlowUNet, integrate, to_pixels
+from ops.generators.kinds.protocol import SamplerSettings
 
 IMAGES = 64
-SOLVER, STEPS = "heun", 3
-SHAPE = (1, 28, 28)
-CLASSES = [str(label) for label in range(10)]
+SETTINGS = SamplerSettings(solver="heun", steps=3)
 
 
 def run() -> Path:
     """Measure, write results/generation.json."""
     torch.set_num_threads(1)
-    model = FlowUNet(channels=1, height=28, width=28, classes=len(CLASSES)).eval()
+    generator = build_untrained()
     plain = UNet2DModel(
         sample_size=28,
         in_channels=1,
@@ -44,15 +42,13 @@ def run() -> Path:
     label = np.arange(IMAGES) % len(CLASSES)
 
     with tempfile.TemporaryDirectory() as name:
-        net, path = Path(name) / "net.onnx", Path(name) / "sampler.onnx"
-        export_net(model, SHAPE, net)
-        export_sampler(net, path, solver=SOLVER, steps=STEPS, shape=SHAPE, class_names=CLASSES)
+        path = generator.export(Path(name), SETTINGS, Path(name) / "scratch")
         sampler = Sampler(path, provider="cpu", threads=1, batch_size=16)
 
     @torch.inference_mode()
     def eager(precision: str) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            to_pixels(integrate(model, torch.from_numpy(noise), torch.from_numpy(label), solver=SOLVER, steps=STEPS))
+            generator.sample(torch.from_numpy(noise), torch.from_numpy(label), SETTINGS)
 
     seconds = interleave(
         {
@@ -75,7 +71,7 @@ def run() -> Path:
             "onnx_fp32_vs_eager": onnx / rates["eager torch fp32, heun 3"],
         },
         parameters={
-            "flow": sum(p.numel() for p in model.parameters()),
+            "flow": sum(p.numel() for p in generator.network.parameters()),
             "plain": sum(p.numel() for p in plain.parameters()),
         },
     )

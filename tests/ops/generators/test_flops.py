@@ -14,8 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ops.generators.export import OPSET
 from ops.generators.flops import count_flops
-from ops.generators.flow import count_evaluations
-from ops.generators.folder import NET, load_generator
+from ops.generators.folder import NET, load_network
+from ops.generators.kinds import KINDS
+from ops.generators.kinds.denoiser import Denoiser
 
 
 def save(
@@ -58,7 +59,7 @@ def test_a_shape_that_is_not_known_gives_no_figure(tmp_path: Path) -> None:
 
 
 def test_a_network_costs_what_torch_counts(generator_folder: Path) -> None:
-    model, config = load_generator(generator_folder)
+    model, config = load_network(generator_folder)
     shape = (config["channels"], config["height"], config["width"])
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, *shape), torch.zeros(1), torch.zeros(1, dtype=torch.int64))
@@ -69,6 +70,6 @@ def test_a_network_costs_what_torch_counts(generator_folder: Path) -> None:
 def test_a_sampler_costs_its_evaluations(
     solver: str, steps: int, generator_folder: Path, make_sampler: Callable[[str, int], Path]
 ) -> None:
-    single = count_flops(generator_folder / NET)
-    assert single is not None
-    assert count_flops(make_sampler(solver, steps)) == count_evaluations(solver, steps) * single
+    flow, single = KINDS["flow"], count_flops(generator_folder / NET)
+    assert isinstance(flow, Denoiser) and single is not None
+    assert count_flops(make_sampler(solver, steps)) == flow.count_evaluations(solver, steps) * single
