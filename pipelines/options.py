@@ -47,41 +47,48 @@ class BatchSize(click.ParamType):
         return size
 
 
+DEVICE = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="torch device the generator is trained on; classifiers train on the CPU's cores.",
+)
+GENERATION = (
+    click.option(
+        "--provider",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="ONNX Runtime provider for generation.",
+    ),
+    click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
+    click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
+    click.option(
+        "--batch-size",
+        type=BatchSize(),
+        default="auto",
+        show_default=True,
+        help="Images per call of the sampler; auto: what is fastest here.",
+    ),
+)
+
+
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that change where and how fast things run, never what comes out."""
-    options = [
-        click.option(
-            "--device",
-            default="cpu",
-            show_default=True,
-            help="torch device the generator is trained on; classifiers train on the CPU's cores.",
-        ),
-        click.option(
-            "--provider",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="ONNX Runtime provider for generation.",
-        ),
-        click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
-        click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
-        click.option(
-            "--batch-size",
-            type=BatchSize(),
-            default="auto",
-            show_default=True,
-            help="Images per call of the sampler; auto: what is fastest here.",
-        ),
-    ]
+    return DEVICE(generation_options(command))
+
+
+def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of them that matter where nothing is trained."""
 
     @wraps(command)
     def with_runtime(
         *args: Any,
-        device: str,
         provider: str,
         allow_cpu_fallback: bool,
         workers: int | None,
         batch_size: int | None,
+        device: str = "cpu",
         **kwargs: Any,
     ) -> Any:
         from ops.parallel import available_cores
@@ -102,7 +109,7 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if finish:  # what is printed when the progress line is gone
             finish()
 
-    for option in reversed(options):
+    for option in reversed(GENERATION):
         with_runtime = option(with_runtime)
     return with_runtime
 

@@ -6,19 +6,17 @@ still missing while it writes, so that the stage is complete whoever calls it; w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ops.datasets.pixels import read_images
+from ops.generating import Drawing, follow
 from ops.generators.assembly import Assembly
-from ops.generators.batching import resolve_batch_size
-from ops.generators.engine import choose_provider
 from ops.generators.folder import find_sampler
-from ops.generators.generation import Draws, Piece, cut_slices, fill_pieces
-from ops.generators.utilisation import measure_utilisation
+from ops.generators.generation import Draws, cut_slices
 from ops.plan import ExpansionPlan
 from ops.report.sheets import write_sheet
 from ops.stage import Runtime, StageRun, identify, is_intact, read_manifest
@@ -27,7 +25,6 @@ from ops.workspace import Workspace
 
 STAGE = "generated_images"
 PER_CLASS = 12  # images on the contact sheet
-MEASURED = 5_000  # images from which on the machine's utilisation is worth measuring
 
 
 def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
@@ -47,28 +44,18 @@ def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, ru
     mine = set(cut_slices(assembly.pieces, slices)[index])
     missing = [piece for piece in assembly.missing() if piece in mine]
     sampler = find_sampler(workspace.output(expansion, "generator_onnx"))
-    _follow(_draw(missing, assembly, sampler, recipe.seed, runtime), missing, runtime)
+    drawing = Drawing(assembly, sampler, recipe.seed, runtime)
+    follow(drawing.draw(missing), missing, runtime)
     return sum(map(len, missing))
 
 
 def build_generated_images(run: StageRun) -> dict[str, Any]:
     """Draw what is missing and write it as it comes; rows are ordered by class and draw."""
     assembly = _open(run.inputs, run.scratch)
-    sampler = find_sampler(run.inputs["generator_onnx"])
-
-    def draw(missing: Sequence[Piece]) -> Iterable[Piece]:
-        return _draw(missing, assembly, sampler, run.recipe.seed, run.runtime)
-
-    missing = assembly.missing()
-    seconds = _follow(assembly.write(draw), missing, run.runtime)
-    provider = choose_provider(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback)
-    images = sum(map(len, missing))
-    if run.runtime.has_sink and images >= MEASURED:
-        workers = run.runtime.workers
-        told = measure_utilisation(sampler, images=images, seconds=seconds, provider=provider, processes=workers)
-        run.runtime.sink(f"utilisation: {told}") if told else None
+    drawing = Drawing(assembly, find_sampler(run.inputs["generator_onnx"]), run.recipe.seed, run.runtime)
+    drawing.run()
     _write_contact_sheet(run.out / "contact_sheet.png", assembly)
-    return {"images": len(assembly), "provider": provider, "precision": "fp32"}
+    return {"images": len(assembly), "provider": drawing.provider, "precision": "fp32"}
 
 
 def _open_staged(workspace: Workspace, expansion: str, fingerprint: str) -> Assembly:
@@ -88,39 +75,6 @@ def _open(inputs: Mapping[str, Path], scratch: Path) -> Assembly:
         out=scratch / "out",
         id_prefix=f"g{read_manifest(inputs['generator_onnx'])['content'][:8]}",
     )
-
-
-def _draw(pieces: Sequence[Piece], assembly: Assembly, sampler: Path, seed: int, runtime: Runtime) -> Iterable[Piece]:
-    provider = choose_provider(runtime.provider, allow_fallback=runtime.allow_cpu_fallback)
-    batch_size = resolve_batch_size(
-        runtime.batch_size,
-        sampler,
-        provider=provider,
-        pixels=assembly.image_bytes,
-        piece=assembly.piece_size,
-        images=sum(map(len, pieces)),
-    )
-    return fill_pieces(
-        assembly.pieces_folder,
-        pieces,
-        sampler,
-        draws=assembly.draws,
-        seed=seed,
-        provider=provider,
-        workers=runtime.workers,
-        batch_size=batch_size,
-    )
-
-
-def _follow(drawn: Iterable[Piece], missing: Sequence[Piece], runtime: Runtime) -> float:
-    """Go through the pieces as they come and show how far they are; returns the seconds it took."""
-    progress = runtime.progress("generation", sum(map(len, missing)), "images")
-    progress.begin(0)
-    done = 0
-    for piece in drawn:
-        done += len(piece)
-        progress.update(done)
-    return progress.clock() - progress.started
 
 
 def _write_contact_sheet(path: Path, assembly: Assembly) -> None:
