@@ -14,8 +14,9 @@ from pathlib import Path
 from ops.generators.assembly import Assembly
 from ops.generators.batching import resolve_batch_size
 from ops.generators.engine import choose_provider
-from ops.generators.generation import Piece, fill_pieces
+from ops.generators.generation import WORKER_SHARE, Piece, fill_pieces
 from ops.generators.utilisation import measure_utilisation
+from ops.parallel import worth_workers
 from ops.stage import Runtime
 
 MEASURED = 5_000  # images from which on the machine's utilisation is worth measuring
@@ -68,7 +69,7 @@ class Drawing:
                 images=images,
                 seconds=seconds,
                 provider=self.provider,
-                processes=self.runtime.workers,
+                processes=worth_workers(self.runtime.workers, images, WORKER_SHARE),
             )
             self.runtime.sink(f"utilisation: {told}") if told else None
         return seconds

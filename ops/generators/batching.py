@@ -18,7 +18,7 @@ from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
 
 CPU_BATCH = 64
-CANDIDATES = (32, 16, 128, 256)  # in the order of what they cost to try
+CANDIDATES = (32, 16, 128)  # in the order of what they cost to try; more outgrows the caches and hundreds of MB
 BUDGET = 0.02  # of the images to draw: what trying may cost
 SECONDS = 1.0  # after these nothing more is tried
 GAIN = 1.03  # by less, a candidate is not faster but lucky
