@@ -1,7 +1,8 @@
 """`generated_images` as a graph: plan, one mapped step per slice, collect.
 
 A slice is a node or a GPU; within it one process per core draws. A slice that fails is retried alone, and
-what it had drawn stays. When nothing is to be done there are no slices and collect reports the reuse.
+what it had drawn stays. With one slice there is nothing to map: collect draws, and writes what is drawn meanwhile.
+When nothing is to be done there are no slices either, and collect reports the reuse.
 """
 
 import warnings
@@ -44,12 +45,12 @@ def draw_slice(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], i
     ins={"drawn": dg.In(list[int])},
     out=dg.Out(dg.Nothing),
     pool=COMPUTE_POOL,
-    description="Assemble the pieces into one dataset.",
+    description="Draw what no slice has drawn, and assemble the pieces into one dataset.",
 )
 def collect_slices(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], drawn: list[int]) -> dg.Output[None]:
     with growset_errors():
         outcome = chain.with_default_sink(context.log.info).run(context.partition_key, STAGE)
-    metadata = {**describe_outcome(outcome, LOOKS[STAGE].pictures), "drawn_now": sum(drawn)}
+    metadata = {**describe_outcome(outcome, LOOKS[STAGE].pictures), "drawn_in_slices": sum(drawn)}
     with warnings.catch_warnings():  # `data_version` here is beta; a graph has no other way to say it
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Output(None, metadata=metadata, data_version=data_version(outcome))

@@ -21,7 +21,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from ops.generators.engine import Sampler
-from ops.generators.flow import FlowUNet, integrate, to_pixels
+from ops.generators.kinds.denoiser import draw
+from ops.generators.kinds.flow import Flow
+from ops.generators.kinds.protocol import SamplerSettings
+from ops.generators.network import ConditionalUNet, to_pixels
 
 Engine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Noise float32 [n, C, H, W] and labels int64 [n] to images uint8 [n, H, W, C]."""
@@ -34,20 +37,21 @@ def load_onnx(path: Path) -> Engine:
     return Sampler(path, provider="cpu", threads=1, batch_size=ONNX_BATCH)
 
 
-def run_eager(model: FlowUNet, precision: str, *, solver: str, steps: int) -> Engine:
+def run_eager(model: ConditionalUNet, precision: str, *, solver: str, steps: int) -> Engine:
     """The network in eager torch, in fp32 or under bf16 autocast."""
 
-    @torch.inference_mode()
-    def draw(noise: np.ndarray, label: np.ndarray) -> np.ndarray:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            images = integrate(model, torch.from_numpy(noise), torch.from_numpy(label), solver=solver, steps=steps)
-            return to_pixels(images).numpy()
+    sampler = SamplerSettings(solver=solver, steps=steps)
 
-    return draw
+    @torch.inference_mode()
+    def run(noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            return to_pixels(draw(Flow(), model, torch.from_numpy(noise), torch.from_numpy(label), sampler)).numpy()
+
+    return run
 
 
 def compile_torch(
-    model: FlowUNet, precision: str, example: tuple[np.ndarray, np.ndarray], *, solver: str, steps: int
+    model: ConditionalUNet, precision: str, example: tuple[np.ndarray, np.ndarray], *, solver: str, steps: int
 ) -> tuple[Engine, float]:
     """The whole sampler through torch.compile for one batch shape, and the seconds that the first call took."""
     import torch._inductor.config as inductor
@@ -56,12 +60,12 @@ def compile_torch(
     inductor.compile_threads = 1
 
     def sample(noise: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        return to_pixels(integrate(model, noise, label, solver=solver, steps=steps))
+        return to_pixels(draw(Flow(), model, noise, label, SamplerSettings(solver=solver, steps=steps)))
 
     compiled: Any = torch.compile(sample, dynamic=False)
 
     @torch.inference_mode()
-    def draw(noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+    def run(noise: np.ndarray, label: np.ndarray) -> np.ndarray:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             images: torch.Tensor = compiled(torch.from_numpy(noise), torch.from_numpy(label))
             return images.numpy()
@@ -69,8 +73,8 @@ def compile_torch(
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # diffusers' version checks are cached functions, which Dynamo remarks upon
-        draw(*example)
-    return draw, time.perf_counter() - started
+        run(*example)
+    return run, time.perf_counter() - started
 
 
 def load_openvino(path: Path, precision: str, shape: tuple[int, int, int]) -> Engine:
@@ -84,11 +88,11 @@ def load_openvino(path: Path, precision: str, shape: tuple[int, int, int]) -> En
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     request = core.compile_model(model, "CPU", settings).create_infer_request()
 
-    def draw(noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+    def run(noise: np.ndarray, label: np.ndarray) -> np.ndarray:
         request.infer({"noise": noise, "label": label})
         return np.array(request.get_output_tensor(0).data)
 
-    return draw
+    return run
 
 
 def import_openvino() -> ModuleType | None:
@@ -131,7 +135,7 @@ def multiply_matrices(size: int = 512) -> Callable[[], object]:
     return multiply
 
 
-def count_flops(model: FlowUNet, shape: tuple[int, int, int]) -> int:
+def count_flops(model: ConditionalUNet, shape: tuple[int, int, int]) -> int:
     """Floating-point operations of one network evaluation for one image, a multiply-add counted as two."""
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -30,14 +30,15 @@ from benchmarks.engines import (
     run_eager,
 )
 from benchmarks.harness import Row, interleave, write_result
-from ops.generators.export import export_net, export_sampler
-from ops.generators.flow import FlowUNet
+from benchmarks.untrained import CLASSES, SHAPE, build_untrained
+from ops.generators.export import export_net, unroll_sampler
+from ops.generators.kinds.flow import Flow
+from ops.generators.kinds.protocol import SamplerSettings
+from ops.generators.network import ConditionalUNet
 from ops.generators.simplify import simplify
 from ops.generators.variants import quantise_sampler
 
 IMAGES, PIPELINE_IMAGES = TORCH_BATCH, 16
-SHAPE = (1, 28, 28)
-CLASSES = [str(label) for label in range(10)]
 PRODUCT = 512
 TWO, FIVE = "2 evaluations", "5 evaluations"
 FP32, INT8, EAGER = (f"{name}, {TWO}" for name in ("onnxruntime fp32", "onnxruntime int8", "eager torch fp32"))
@@ -50,7 +51,7 @@ def run() -> Path:
     """Measure, write results/generation.json."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = FlowUNet(channels=1, height=28, width=28, classes=len(CLASSES)).eval()
+    model = build_untrained().network
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:  # an untrained norm multiplies by one and adds zero, which OpenVINO would leave out
@@ -116,16 +117,18 @@ def run() -> Path:
     )
 
 
-def _load_files(model: FlowUNet, folder: Path, *, openvino: bool) -> dict[str, Engine]:
+def _load_files(model: ConditionalUNet, folder: Path, *, openvino: bool) -> dict[str, Engine]:
     """The samplers of two and of five evaluations, exported, in the engines that read files."""
     engines: dict[str, Engine] = {}
     export_net(model, SHAPE, folder / "net.onnx")
     for evaluations, solver, steps in ((TWO, "euler", 2), (FIVE, "heun", 3)):
         path, int8 = folder / f"{solver}.onnx", folder / f"{solver}_int8.onnx"
-        export_sampler(folder / "net.onnx", path, solver=solver, steps=steps, shape=SHAPE, class_names=CLASSES)
+        sampler = SamplerSettings(solver=solver, steps=steps)
+        unrolled = unroll_sampler(Flow(), onnx.load(folder / "net.onnx"), sampler, shape=SHAPE, class_names=CLASSES)
         if evaluations == TWO:
+            onnx.save(unrolled, str(path))
             engines[UNROLLED] = load_onnx(path)
-        onnx.save(simplify(onnx.load(path)), str(path))
+        onnx.save(simplify(unrolled), str(path))
         quantise_sampler(path, int8)
         engines[f"onnxruntime fp32, {evaluations}"] = load_onnx(path)
         engines[f"onnxruntime int8, {evaluations}"] = load_onnx(int8)

@@ -37,7 +37,7 @@ class Runtime:
     provider: str = "auto"
     allow_cpu_fallback: bool = False
     workers: int = field(default_factory=available_cores)
-    batch_size: int = 64
+    batch_size: int | None = None  # images per call of the sampler; None: what is fastest here
     sink: Sink = ignore
     report_every: float = 15.0  # seconds between progress lines
 

@@ -14,6 +14,7 @@ import click
 from ops.errors import GrowsetError, find_fault
 from ops.workspace import Workspace, find_workspace, suggest
 from pipelines.dataset_cli import COMMANDS
+from pipelines.generate_cli import generate
 from pipelines.options import as_json, complete_active, complete_recipe, runtime_options
 
 
@@ -31,6 +32,7 @@ class GrowsetGroup(click.Group):
         context.exit(stopped.exit_code)
 
 
+BENCHMARKS = ("code_location", "demo", "generation", "kills", "million", "million_generated", "storage")
 FIRST_STEPS = """\b
 First steps with images of your own (a folder with train, validation and test):
   growset init my-work --source path/to/images
@@ -216,7 +218,7 @@ def completion(shell: str) -> None:
 
 
 @main.command()
-@click.argument("name", type=click.Choice(["code_location", "demo", "generation", "kills", "million", "storage"]))
+@click.argument("name", type=click.Choice(BENCHMARKS))
 def bench(name: str) -> None:
     """Run a benchmark and write benchmarks/results/NAME.json."""
     from importlib import import_module
@@ -225,7 +227,7 @@ def bench(name: str) -> None:
     click.echo(path.read_text(encoding="utf-8"))
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, generate):
     main.add_command(command)
 
 

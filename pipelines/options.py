@@ -30,41 +30,65 @@ def _complete_from(context: click.Context, *, active: bool) -> list[str]:
         return []  # outside a workspace there is nothing to offer, and Tab is no place for a message
 
 
+class BatchSize(click.ParamType):
+    """A whole number from 1, or `auto`, which is None."""
+
+    name = "auto or integer"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int | None:
+        if value is None or value == "auto":
+            return None
+        try:
+            size = int(value)
+        except ValueError:
+            size = 0
+        if size < 1:
+            self.fail(f"{value!r} is not a whole number from 1, nor 'auto'", parameter, context)
+        return size
+
+
+DEVICE = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="torch device the generator is trained on; classifiers train on the CPU's cores.",
+)
+GENERATION = (
+    click.option(
+        "--provider",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="ONNX Runtime provider for generation.",
+    ),
+    click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
+    click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
+    click.option(
+        "--batch-size",
+        type=BatchSize(),
+        default="auto",
+        show_default=True,
+        help="Images per call of the sampler; auto: what is fastest here.",
+    ),
+)
+
+
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that change where and how fast things run, never what comes out."""
-    options = [
-        click.option(
-            "--device",
-            default="cpu",
-            show_default=True,
-            help="torch device the generator is trained on; classifiers train on the CPU's cores.",
-        ),
-        click.option(
-            "--provider",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="ONNX Runtime provider for generation.",
-        ),
-        click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
-        click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(min=1),
-            default=64,
-            show_default=True,
-            help="Images per call of the sampler.",
-        ),
-    ]
+    return DEVICE(generation_options(command))
+
+
+def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of them that matter where nothing is trained."""
 
     @wraps(command)
     def with_runtime(
         *args: Any,
-        device: str,
         provider: str,
         allow_cpu_fallback: bool,
         workers: int | None,
-        batch_size: int,
+        batch_size: int | None,
+        device: str = "cpu",
         **kwargs: Any,
     ) -> Any:
         from ops.parallel import available_cores
@@ -85,7 +109,7 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if finish:  # what is printed when the progress line is gone
             finish()
 
-    for option in reversed(options):
+    for option in reversed(GENERATION):
         with_runtime = option(with_runtime)
     return with_runtime
 

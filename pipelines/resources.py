@@ -21,7 +21,7 @@ class ChainResource(dg.ConfigurableResource):
         default=False, description="generate on the CPU when CUDA was wanted and is missing"
     )
     workers: int = Field(default=0, ge=0, description="processes that compute side by side; 0: one per core")
-    batch_size: int = Field(default=64, ge=1, description="images per call of the sampler")
+    batch_size: int = Field(default=0, ge=0, description="images per call of the sampler; 0: what is fastest here")
     slices: int = Field(default=1, ge=1, description="mapped generation steps: nodes or GPUs")
 
     def create_resource(self, context: dg.InitResourceContext) -> Chain:
@@ -31,7 +31,7 @@ class ChainResource(dg.ConfigurableResource):
             provider=self.provider,
             allow_cpu_fallback=self.allow_cpu_fallback,
             workers=self.workers or available_cores(),
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or None,
         )
         return build_chain(Path(self.workspace) if self.workspace else None, runtime, self.slices)
 

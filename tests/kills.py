@@ -94,7 +94,7 @@ def start(root: Path, command: Iterable[str]) -> subprocess.Popen[bytes]:
 
 
 def find_phase(root: Path) -> str:
-    """What is being computed now: the stage whose lock is held. Draws are made outside of it, into `pieces`."""
+    """What is being computed now: the stage whose lock is held. Slices draw outside of it, into `pieces`."""
     locks = Path("/proc/locks").read_text().splitlines()
     held = {int(line.split()[5].rsplit(":", 1)[1]) for line in locks if "FLOCK" in line and "->" not in line}
     for stage in (*STAGES, PUBLISHED):

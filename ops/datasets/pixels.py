@@ -10,12 +10,13 @@ It knows nothing of recipes, sources or the use of a split; the folders above th
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -27,9 +28,11 @@ from ops.datasets.shards import (
     build_schema,
     find_shards,
     iterate_images,
+    list_groups,
     list_shards,
     read_class_names,
     read_columns,
+    read_group,
     write_tables,
 )
 from ops.errors import DamagedData, UserError
@@ -59,6 +62,24 @@ _ARROW_TYPES = {
 _REQUIRED = ("label", "split", "is_generated", "image_id")
 _GROUP_ROWS = 4_096
 _GROUP_BYTES = 2**29  # far below the 2 GiB that the 32-bit offsets of one Arrow binary array can hold
+
+
+class PixelSource(Protocol):
+    """Images with their rows that can be had a part at a time, from memory or from wherever they lie."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image's pixels."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def part(self, begin: int, end: int) -> PixelDataset:
+        """Rows `begin` .. `end - 1`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +112,15 @@ class PixelDataset:
     def labels(self) -> np.ndarray:
         """int64 [n]."""
         return self.rows["label"].to_numpy()
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image's pixels."""
+        return math.prod(self.images.shape[1:])
+
+    def part(self, begin: int, end: int) -> PixelDataset:
+        """Rows `begin` .. `end - 1`, their pixels not copied."""
+        return PixelDataset(self.images[begin:end], self.rows[begin:end], self.class_names)
 
     def select(self, mask_or_indices: np.ndarray | Sequence[int]) -> PixelDataset:
         """The rows of a bool mask [n] or of integer indices [m], in that order, as a new dataset."""
@@ -131,33 +161,57 @@ def build_rows(
     return pl.DataFrame(columns, schema=ROW_SCHEMA)
 
 
-def write_shards(folder: Path, dataset: PixelDataset, *, prefix: str, shard_bytes: int = 128 * 2**20) -> list[Path]:
-    """Write `{prefix}-00000-of-00001.parquet` and on, each of at most `shard_bytes` of pixels, evenly full.
+@dataclass(frozen=True)
+class Shard:
+    """One file of a planned set: the rows `begin` .. `end - 1` of the whole."""
 
-    Rows keep their order, and the same dataset gives the same bytes. Raises UserError where the folder holds
+    path: Path
+    begin: int
+    end: int
+
+
+def plan_shards(
+    folder: Path, rows: int, image_bytes: int, *, prefix: str, shard_bytes: int = 128 * 2**20
+) -> list[Shard]:
+    """The files `{prefix}-00000-of-00001.parquet` and on of `rows` images of `image_bytes` pixels each.
+
+    Each holds at most `shard_bytes` of pixels, and all are evenly full. Raises UserError where the folder holds
     files of this prefix from a set of another size, because a reader could not tell old from new.
     """
-    per_file = max(1, shard_bytes * len(dataset) // max(1, dataset.images.nbytes))
-    count = max(1, -(-len(dataset) // per_file))
+    count = max(1, -(-rows // max(1, shard_bytes // max(1, image_bytes))))
     names = [f"{prefix}-{index:05d}-of-{count:05d}.parquet" for index in range(count)]
     for path in list_shards(folder, prefix):
         if path.name not in names:
             raise UserError(f"{path} is of another set; {count} files of {prefix} need a folder without it")
+    bounds = [rows * index // count for index in range(count + 1)]
+    return [Shard(folder / name, begin, end) for name, (begin, end) in zip(names, pairwise(bounds), strict=True)]
+
+
+def write_shards(folder: Path, dataset: PixelDataset, *, prefix: str, shard_bytes: int = 128 * 2**20) -> list[Path]:
+    """Write the files of `plan_shards`, which raises; rows keep their order, the same dataset gives the same bytes."""
+    shards = plan_shards(folder, len(dataset), dataset.image_bytes, prefix=prefix, shard_bytes=shard_bytes)
     folder.mkdir(parents=True, exist_ok=True)
-    bounds = [len(dataset) * index // count for index in range(count + 1)]
-    for name, (begin, end) in zip(names, pairwise(bounds), strict=True):
-        part = PixelDataset(dataset.images[begin:end], dataset.rows[begin:end], dataset.class_names)
-        write_shard(folder / name, part)
-    return [folder / name for name in names]
+    for shard in shards:
+        write_shard(shard.path, dataset, begin=shard.begin, end=shard.end)
+    return [shard.path for shard in shards]
 
 
-def write_shard(path: Path, dataset: PixelDataset, *, compression: Literal["none", "zstd"] = "none") -> None:
-    """Write one Parquet file under a temporary name beside it, sync it to the disk, rename it into place.
+def write_shard(
+    path: Path,
+    images: PixelSource,
+    *,
+    begin: int = 0,
+    end: int | None = None,
+    compression: Literal["none", "zstd"] = "none",
+) -> None:
+    """Write rows `begin` .. `end - 1` (default: all) as one Parquet file, which appears whole and synced or not at all.
 
+    Rows are asked for one row group at a time, so memory holds no more than that of a source that is not in it.
     `compression` is the image column's: none for what is read often, zstd (level 19, slow) for an archive.
     """
-    schema = build_schema(dataset.class_names, _ARROW_TYPES)
-    write_tables(path, schema, _build_tables(dataset, schema), compression=compression)
+    schema = build_schema(images.class_names, _ARROW_TYPES)
+    end = len(images) if end is None else end
+    write_tables(path, schema, _build_tables(images, begin, end, schema), compression=compression)
 
 
 def read_shards(paths: Sequence[Path]) -> PixelDataset:
@@ -219,6 +273,26 @@ def read_rows(paths: Sequence[Path]) -> pl.DataFrame:
     return pl.concat(frames, rechunk=True)
 
 
+def read_images(paths: Sequence[Path], rows: Sequence[int]) -> np.ndarray:
+    """The images at these places of the files' joint order, uint8 [m, H, W, C]; other row groups are not read.
+
+    Raises as `read_shards`; IndexError for a row that is not there.
+    """
+    found: dict[int, np.ndarray] = {}
+    first = 0
+    for path in paths:
+        groups = list_groups(path)
+        for index, (begin, end) in enumerate(groups):
+            here = sorted({row - first for row in rows if first + begin <= row < first + end})
+            payloads = read_group(path, index) if here else ()
+            for row in here:
+                found[first + row] = decode_png(payloads[row - begin : row - begin + 1], where=str(path), first_row=row)
+        first += groups[-1][1] if groups else 0
+    if missing := set(rows) - set(found):
+        raise IndexError(f"there is no row {min(missing)} among {first}")
+    return np.concatenate([found[row] for row in rows]) if len(rows) else np.empty((0, 0, 0, 1), np.uint8)
+
+
 def content_id(image: np.ndarray) -> str:
     """16 hex digits that depend on the shape and pixels of one uint8 image [H, W, C] only."""
     return content_ids(image[np.newaxis])[0]
@@ -245,15 +319,14 @@ def number_repeats(ids: Sequence[str]) -> list[str]:
     return distinct
 
 
-def _build_tables(dataset: PixelDataset, schema: pa.Schema) -> Iterator[pa.Table]:
-    size = max(1, dataset.images.nbytes // max(1, len(dataset)))
-    step = max(1, min(_GROUP_ROWS, _GROUP_BYTES // size))
-    for begin in range(0, len(dataset), step):
-        rows = dataset.rows[begin : begin + step]
-        payloads = _pack(encode_png(dataset.images[begin : begin + step]))
-        names = pa.array([f"{name}.png" for name in rows["image_id"]], pa.string())
+def _build_tables(images: PixelSource, begin: int, end: int, schema: pa.Schema) -> Iterator[pa.Table]:
+    step = max(1, min(_GROUP_ROWS, _GROUP_BYTES // max(1, images.image_bytes)))
+    for at in range(begin, end, step):
+        part = images.part(at, min(at + step, end))
+        payloads = _pack(encode_png(part.images))
+        names = pa.array([f"{name}.png" for name in part.rows["image_id"]], pa.string())
         image = pa.StructArray.from_arrays([payloads, names], fields=list(IMAGE_TYPE))
-        facts = [rows[name].to_arrow().cast(kind) for name, kind in _ARROW_TYPES.items()]
+        facts = [part.rows[name].to_arrow().cast(kind) for name, kind in _ARROW_TYPES.items()]
         yield pa.Table.from_arrays([image, *facts], schema=schema)
 
 

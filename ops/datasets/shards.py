@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,24 @@ def iterate_images(path: Path, image: str = "image") -> Iterator[tuple[int, pa.B
                 begin += len(payloads)
         except (pa.ArrowException, OSError) as error:
             raise DamagedData(f"{path}, from row {begin}: cannot be read ({_first_line(error)})") from error
+
+
+def list_groups(path: Path) -> list[tuple[int, int]]:
+    """The rows (begin, end) of each row group of one file, from its footer. Raises as `open_shard`."""
+    with open_shard(path) as file:
+        sizes = [file.metadata.row_group(index).num_rows for index in range(file.metadata.num_row_groups)]
+    return list(pairwise(accumulate(sizes, initial=0)))
+
+
+def read_group(path: Path, index: int) -> pa.BinaryArray | pa.LargeBinaryArray:
+    """The encoded images of one row group. Raises as `read_columns`."""
+    _require_columns(path, IMAGE_COLUMNS)
+    with open_shard(path) as file:
+        try:
+            table = file.read_row_group(index, columns=["image"], use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedData(f"{path}, row group {index}: cannot be read ({_first_line(error)})") from error
+        return table.column(0).combine_chunks().field("bytes")
 
 
 def iterate_batches(path: Path, columns: Sequence[str], *, batch_bytes: int) -> Iterator[pa.RecordBatch]:

@@ -65,7 +65,7 @@ def export_dataset(
         progress.update(done)
 
     progress.begin(0)
-    with _staged(target, source.resolve()) as folder:
+    with staged(target, source.resolve()) as folder:
         form.write(replace(dataset, advance=advance), folder)
         write_documents(dataset, folder, as_published=form.is_parquet)
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
@@ -88,8 +88,8 @@ def check_target(target: Path, source: Path) -> None:
 
 
 @contextmanager
-def _staged(target: Path, source: Path) -> Iterator[Path]:
-    """An empty folder that becomes `target` at the end of the block, or is gone if the block fails.
+def staged(target: Path, source: Path) -> Iterator[Path]:
+    """An empty folder that becomes `target` at the end of the block, or is gone if the block fails. Both absolute.
 
     The folder lies in one that is locked as long as this process lives, so that a second export to the same target
     is refused, and what a killed one left there is known to be nobody's.
@@ -105,13 +105,13 @@ def _staged(target: Path, source: Path) -> Iterator[Path]:
             raise UserError(f"{target} is being written by another export; wait for it or name another") from None
         try:
             check_target(target, source)  # another export may have finished since
-            staged = holder / "dataset"
-            if staged.exists():
-                shutil.rmtree(staged)
-            staged.mkdir()
-            yield staged
+            folder = holder / "dataset"
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+            yield folder
             os.sync()  # all at once: syncing a million small files one by one takes hours
-            os.rename(staged, target)  # takes the place of an empty folder, and of nothing else
+            os.rename(folder, target)  # takes the place of an empty folder, and of nothing else
         finally:
             shutil.rmtree(holder)
     finally:

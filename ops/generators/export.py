@@ -25,6 +25,7 @@ from ops.generators.graph import GraphBuilder, Symbol
 from ops.generators.kinds.denoiser import Denoiser, guide
 from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.network import ConditionalUNet
+from ops.generators.simplify import simplify
 from ops.storage import replace_file
 
 OPSET = 20  # from 21 on GroupNorm becomes an op that ONNX Runtime's CPU provider has no kernel for
@@ -100,6 +101,18 @@ def build_sampler(
 
     The same arithmetic as the kind's `integrate` on tensors, followed by `network.to_pixels`.
     """
+    return simplify(unroll_sampler(kind, net, sampler, shape=shape, class_names=class_names))
+
+
+def unroll_sampler(
+    kind: Denoiser,
+    net: onnx.ModelProto,
+    sampler: SamplerSettings,
+    *,
+    shape: tuple[int, int, int],
+    class_names: Sequence[str],
+) -> onnx.ModelProto:
+    """`build_sampler` before it is simplified."""
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None
     builder = GraphBuilder()

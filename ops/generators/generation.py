@@ -1,48 +1,87 @@
 """Fill the pieces of a generated set: who draws which image, in pieces that a crash cannot lose or repeat.
 
-A piece is a run of consecutive draws of one class. It is written whole under a name that says what it
-holds, so a re-run sees which pieces are missing and draws only those, whoever drew the others.
+A piece is a run of consecutive rows of the finished dataset. It is written whole under a name that says which rows
+it holds, so a re-run sees which pieces are missing and draws only those, whoever drew the others. What becomes of
+the pieces is `assembly`'s business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
-from ops.parallel import map_processes, shared, worth_workers
+from ops.parallel import available_cores, map_processes, shared, worth_workers
 from ops.storage import replace_file
 
 WORKER_SHARE = 500  # images that make a process worth starting
-PIECE_SIZE = 256  # draws; a piece is redone when a crash interrupts it
+SMALLEST_PIECE, LARGEST_PIECE = 256, 4_096  # rows; a piece is redone when a crash interrupts it
+PIECES = 256  # of a large set: few enough to be cheap to write, small enough to lose little
+PIECE_BYTES = 2**25  # of pixels, at most
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Draws `start` .. `start + count - 1` of one class."""
+class Draws:
+    """The rows of a generated set: class by class, the draws 0 .. `counts[label]` - 1 of each."""
 
-    label: int
-    start: int
-    count: int
+    counts: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def starts(self) -> list[int]:
+        """The row where each class begins."""
+        return list(accumulate(self.counts, initial=0))[:-1]
+
+    def runs(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Rows `begin` .. `end - 1` as runs (label, first draw, number of draws)."""
+        for label, (count, start) in enumerate(zip(self.counts, self.starts, strict=True)):
+            low, high = max(begin, start), min(end, start + count)
+            if low < high:
+                yield label, low - start, high - low
+
+    def rows(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Label and draw of each of the rows `begin` .. `end - 1`: two int64 [end - begin]."""
+        runs = list(self.runs(begin, end))
+        labels = [np.full(count, label, np.int64) for label, _, count in runs]
+        ks = [np.arange(first, first + count) for _, first, count in runs]
+        empty = [np.empty(0, np.int64)]
+        return np.concatenate(empty + labels), np.concatenate(empty + ks)
+
+
+@dataclass(frozen=True, order=True)
+class Piece:
+    """Rows `begin` .. `end - 1`."""
+
+    begin: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.begin
 
     @property
     def file_name(self) -> str:
-        return f"{self.label:04d}-{self.start:09d}-{self.count}.npy"
+        return f"{self.begin:010d}-{self.end:010d}.npy"
 
 
-def cut_pieces(drawn_per_class: Sequence[int], size: int = PIECE_SIZE) -> list[Piece]:
-    """All pieces, class by class, in the order of the finished dataset."""
-    return [
-        Piece(label, start, min(size, drawn - start))
-        for label, drawn in enumerate(drawn_per_class)
-        for start in range(0, drawn, size)
-    ]
+def piece_size(rows: int, image_bytes: int) -> int:
+    """Rows of a piece: a function of the set alone, because pieces of two sizes do not fit together."""
+    size = min(max(rows // PIECES, SMALLEST_PIECE), LARGEST_PIECE)
+    return max(1, min(size - size % SMALLEST_PIECE, PIECE_BYTES // image_bytes))
+
+
+def cut_pieces(rows: int, size: int) -> list[Piece]:
+    """All pieces in order."""
+    return [Piece(begin, min(begin + size, rows)) for begin in range(0, rows, size)]
 
 
 def cut_slices(pieces: Sequence[Piece], slices: int) -> list[list[Piece]]:
@@ -56,29 +95,58 @@ def missing_pieces(folder: Path, pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def fill_pieces(
-    folder: Path, pieces: Sequence[Piece], sampler: Path, *, seed: int, provider: str, workers: int, batch_size: int
+    folder: Path,
+    pieces: Sequence[Piece],
+    sampler: Path,
+    *,
+    draws: Draws,
+    seed: int,
+    provider: str,
+    workers: int,
+    batch_size: int,
 ) -> Iterator[Piece]:
     """Draw the missing pieces with one single-threaded process per worker; yields each as it is written.
 
     On a GPU one process drives the device.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    share = {"folder": folder, "sampler": sampler, "seed": seed, "provider": provider, "batch_size": batch_size}
+    share = {
+        "folder": folder,
+        "sampler": sampler,
+        "draws": draws,
+        "seed": seed,
+        "provider": provider,
+        "batch_size": batch_size,
+    }
     missing = missing_pieces(folder, pieces)
-    workers = 1 if provider == "cuda" else worth_workers(workers, sum(piece.count for piece in missing), WORKER_SHARE)
+    workers = 1 if provider == "cuda" else worth_workers(workers, sum(map(len, missing)), WORKER_SHARE)
     yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=False)
 
 
-def draw_piece(piece: Piece, sampler: Sampler, seed: int) -> np.ndarray:
-    """The images of one piece, uint8 [count, H, W, C]."""
-    unit = sampler.info.class_names[piece.label]
-    noise = draw_noise(sampler.info.shape, seed=seed, round_=0, unit=unit, start=piece.start, count=piece.count)
-    return sampler(noise, np.full(piece.count, piece.label, np.int64))
+def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int, *, noise_threads: int = 0) -> np.ndarray:
+    """The images of rows `begin` .. `end - 1`, uint8 [n, H, W, C].
 
+    Noise is drawn batch by batch; with `noise_threads` it is drawn ahead, which a GPU would otherwise wait for.
+    """
+    channels, height, width = sampler.info.shape
+    images = np.empty((end - begin, height, width, channels), np.uint8)
+    batches = [(at, min(at + sampler.batch_size, end)) for at in range(begin, end, sampler.batch_size)]
 
-def read_pieces(folder: Path, pieces: Sequence[Piece]) -> np.ndarray:
-    """The images of all pieces in order, uint8 [n, H, W, C]."""
-    return np.concatenate([np.load(folder / piece.file_name, allow_pickle=False) for piece in pieces])
+    def noise_of(batch: tuple[int, int]) -> np.ndarray:
+        names, shape = sampler.info.class_names, sampler.info.shape
+        return np.concatenate(
+            [
+                draw_noise(shape, seed=seed, round_=0, unit=names[label], start=first, count=count)
+                for label, first, count in draws.runs(*batch)
+            ]
+        )
+
+    with ThreadPoolExecutor(noise_threads) if noise_threads else nullcontext() as pool:
+        for (at, until), noise in zip(
+            batches, pool.map(noise_of, batches) if pool else map(noise_of, batches), strict=True
+        ):
+            images[at - begin : until - begin] = sampler(noise, draws.rows(at, until)[0])
+    return images
 
 
 @cache
@@ -92,15 +160,8 @@ def _draw_piece(piece: Piece) -> Piece:
     sampler = _open_sampler(
         shared("sampler"), shared("sampler").stat().st_mtime_ns, shared("provider"), shared("batch_size")
     )
-    images = draw_piece(piece, sampler, shared("seed"))
+    threads = available_cores() if shared("provider") == "cuda" else 0
+    images = draw_rows(piece.begin, piece.end, shared("draws"), sampler, shared("seed"), noise_threads=threads)
     with replace_file(folder / piece.file_name) as temporary, temporary.open("wb") as file:
         np.save(file, images, allow_pickle=False)
     return piece
-
-
-def image_ids(pieces: Sequence[Piece], fingerprint: str) -> tuple[list[str], dict[str, Any]]:
-    """Image ids `g<fingerprint start>-<label>-<k>` and the columns label, k of all draws in order."""
-    labels = np.concatenate([np.full(piece.count, piece.label, np.int64) for piece in pieces])
-    ks = np.concatenate([np.arange(piece.start, piece.start + piece.count) for piece in pieces])
-    ids = [f"g{fingerprint[:8]}-{label:04d}-{k:07d}" for label, k in zip(labels, ks, strict=True)]
-    return ids, {"label": labels, "k": ks}

@@ -48,7 +48,7 @@ def test_materializing_again_reuses_and_says_so(finished_workspace: Path) -> Non
             metadata = latest(instance, stage).metadata
             assert metadata["reused"].value is True
             assert "seconds" not in metadata
-        assert latest(instance, "generated_images").metadata["drawn_now"].value == 0
+        assert latest(instance, "generated_images").metadata["drawn_in_slices"].value == 0
 
 
 def test_slices_of_any_number_give_the_same_bytes(finished_workspace: Path) -> None:
@@ -58,7 +58,7 @@ def test_slices_of_any_number_give_the_same_bytes(finished_workspace: Path) -> N
     materialize_assets(Chain(workspace, slices=2), "digits", ["generated_images"])
     assert read_manifest(workspace.output("digits", "generated_images"))["content"] == before
     with open_instance(workspace) as instance:
-        assert latest(instance, "generated_images").metadata["drawn_now"].value == 96
+        assert latest(instance, "generated_images").metadata["drawn_in_slices"].value == 96
 
 
 def test_two_recipes_one_failing_keep_their_own_check_states(finished_workspace: Path) -> None:

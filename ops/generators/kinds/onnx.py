@@ -149,11 +149,11 @@ def load_model(path: Path) -> onnx.ModelProto:
 
     try:
         model = onnx.load(path, load_external_data=False)
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise UserError(f"{path} keeps weights in other files; export it with all of them inside")
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError) as error:
         raise DamagedData(f"{path} is no sound ONNX file: {str(error).splitlines()[0]}") from None
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise UserError(f"{path} keeps weights in other files; export it with all of them inside")
     domains = {node.domain for part in (model.graph, *model.functions) for node in part.node}
     own = {function.domain for function in model.functions}
     if foreign := sorted(domains - own - {"", "ai.onnx", "com.microsoft"}):

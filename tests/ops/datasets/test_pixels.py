@@ -21,6 +21,7 @@ from ops.datasets.pixels import (
     content_id,
     content_ids,
     number_repeats,
+    read_images,
     read_rows,
     read_shards,
     read_split,
@@ -282,3 +283,27 @@ def test_a_label_outside_the_class_names_names_file_and_row(tmp_path: Path) -> N
     pq.write_table(table.set_column(index, "label", labels), tmp_path / "b.parquet")
     with pytest.raises(DamagedData, match="b.parquet: row 2 has label 7; allowed: 0 to 2"):
         read_shards([tmp_path / "a.parquet", tmp_path / "b.parquet"])
+
+
+def test_chosen_images_are_read_from_their_row_groups_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.datasets.pixels._GROUP_ROWS", 3)
+    dataset = make_dataset(20)
+    paths = write_shards(tmp_path, dataset, prefix="train", shard_bytes=10 * 8 * 6 * 3)
+    chosen = [19, 0, 7, 10, 7]
+    np.testing.assert_array_equal(read_images(paths, chosen), dataset.images[chosen])
+    assert len(read_images(paths, [])) == 0
+    with pytest.raises(IndexError, match="there is no row 20 among 20"):
+        read_images(paths, [3, 20])
+    damaged = bytearray(paths[0].read_bytes())
+    damaged[pq.read_metadata(paths[0]).row_group(1).column(0).data_page_offset + 300] ^= 1
+    paths[0].write_bytes(damaged)
+    np.testing.assert_array_equal(read_images(paths, [2, 6]), dataset.images[[2, 6]])
+    with pytest.raises(DamagedData, match=r"train-00000-of-00002.parquet, row 4: .*checksum"):
+        read_images(paths, [4])
+
+
+def test_a_part_is_written_like_the_selection_of_its_rows(tmp_path: Path) -> None:
+    dataset = make_dataset(9)
+    write_shard(tmp_path / "part.parquet", dataset, begin=2, end=7)
+    write_shard(tmp_path / "selection.parquet", dataset.select(range(2, 7)))
+    assert (tmp_path / "part.parquet").read_bytes() == (tmp_path / "selection.parquet").read_bytes()

@@ -15,25 +15,33 @@ from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
 from ops.generators.folder import find_sampler
 from ops.generators.generation import (
+    LARGEST_PIECE,
+    PIECE_BYTES,
+    SMALLEST_PIECE,
+    Draws,
     Piece,
     cut_pieces,
     cut_slices,
-    draw_piece,
+    draw_rows,
     fill_pieces,
-    image_ids,
     missing_pieces,
-    read_pieces,
+    piece_size,
 )
 
-DRAWN = (5, 0, 12)  # per class
+DRAWS = Draws((5, 0, 12))
+OPTIONS = {"draws": DRAWS, "seed": 9, "provider": "cpu", "workers": 1, "batch_size": 8}
 
 
-def fill(folder: Path, sampler: Path, *, size: int = 4, workers: int = 1, batch_size: int = 8) -> np.ndarray:
-    pieces = cut_pieces(DRAWN, size)
-    done = list(fill_pieces(folder, pieces, sampler, seed=9, provider="cpu", workers=workers, batch_size=batch_size))
-    assert sorted(done, key=pieces.index) == pieces
+def read(folder: Path, pieces: list[Piece]) -> np.ndarray:
+    return np.concatenate([np.load(folder / piece.file_name) for piece in pieces])
+
+
+def fill(folder: Path, sampler: Path, *, size: int = 4, **options: int) -> np.ndarray:
+    pieces = cut_pieces(len(DRAWS), size)
+    done = list(fill_pieces(folder, pieces, sampler, **{**OPTIONS, **options}))  # type: ignore[arg-type]
+    assert sorted(done) == pieces
     assert sorted(file.name for file in folder.iterdir()) == sorted(piece.file_name for piece in pieces)
-    return read_pieces(folder, pieces)
+    return read(folder, pieces)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +51,10 @@ def sampler_path(generator_folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(sampler_path: Path) -> np.ndarray:
-    """All draws of DRAWN in one call per class, without pieces."""
+    """All draws in one call per class, without pieces."""
     sampler = Sampler(sampler_path, batch_size=64)
     parts = []
-    for label, count in enumerate(DRAWN):
+    for label, count in enumerate(DRAWS.counts):
         if count:
             unit = sampler.info.class_names[label]
             noise = draw_noise(sampler.info.shape, seed=9, round_=0, unit=unit, start=0, count=count)
@@ -55,19 +63,36 @@ def expected(sampler_path: Path) -> np.ndarray:
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=8), st.integers(1, 20), st.integers(1, 12))
-def test_pieces_and_slices_hold_every_draw_exactly_once(drawn: list[int], size: int, slices: int) -> None:
-    pieces = cut_pieces(drawn, size)
-    draws = [(piece.label, k) for piece in pieces for k in range(piece.start, piece.start + piece.count)]
-    assert draws == [(label, k) for label, count in enumerate(drawn) for k in range(count)]
-    assert all(1 <= piece.count <= size for piece in pieces)
+def test_pieces_and_slices_hold_every_draw_exactly_once(counts: list[int], size: int, slices: int) -> None:
+    draws = Draws(tuple(counts))
+    pieces = cut_pieces(len(draws), size)
+    rows = [draws.rows(piece.begin, piece.end) for piece in pieces]
+    found = [(label, k) for labels, ks in rows for label, k in zip(labels.tolist(), ks.tolist(), strict=True)]
+    assert found == [(label, k) for label, count in enumerate(counts) for k in range(count)]
+    assert [draws.starts[label] for label, k in found if k == 0] == [i for i, (_, k) in enumerate(found) if k == 0]
+    assert all(1 <= len(piece) <= size for piece in pieces)
     assert len({piece.file_name for piece in pieces}) == len(pieces)
 
     parts = cut_slices(pieces, slices)
-    assert sorted((piece for part in parts for piece in part), key=pieces.index) == pieces
+    assert sorted(piece for part in parts for piece in part) == pieces
     assert len(parts) == min(slices, len(pieces))
     assert all(parts)
     if parts:
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_runs_are_the_rows_of_each_class() -> None:
+    assert list(Draws((3, 0, 2)).runs(1, 4)) == [(0, 1, 2), (2, 0, 1)]
+    assert list(Draws((3, 0, 2)).runs(3, 3)) == []
+    labels, ks = Draws((3, 0, 2)).rows(0, 5)
+    assert (labels.tolist(), ks.tolist()) == ([0, 0, 0, 2, 2], [0, 1, 2, 0, 1])
+
+
+def test_pieces_of_large_sets_are_larger_and_of_large_images_smaller() -> None:
+    sizes = [piece_size(rows, 784) for rows in (1, 1_000, 100_000, 1_000_000, 10_000_000)]
+    assert sizes == [SMALLEST_PIECE, SMALLEST_PIECE, 256, 3_840, LARGEST_PIECE]
+    for image_bytes in (784, 3 * 512 * 512, 2**26):
+        assert piece_size(10_000_000, image_bytes) * image_bytes <= max(PIECE_BYTES, image_bytes)
 
 
 @pytest.mark.parametrize(("size", "batch_size"), [(1, 8), (4, 1), (4, 3), (7, 64), (100, 5)])
@@ -86,13 +111,12 @@ def test_pixels_do_not_depend_on_the_number_of_workers(
 
 def test_a_deleted_piece_comes_back_and_the_others_are_not_touched(tmp_path: Path, sampler_path: Path) -> None:
     fill(tmp_path, sampler_path)
-    pieces = cut_pieces(DRAWN, 4)
+    pieces = cut_pieces(len(DRAWS), 4)
     before = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir()}
     lost = pieces[2]
     (tmp_path / lost.file_name).unlink()
     assert missing_pieces(tmp_path, pieces) == [lost]
-    drawn = fill_pieces(tmp_path, pieces, sampler_path, seed=9, provider="cpu", workers=1, batch_size=5)
-    assert list(drawn) == [lost]
+    assert list(fill_pieces(tmp_path, pieces, sampler_path, **OPTIONS)) == [lost]  # type: ignore[arg-type]
     after = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir()}
     assert after.keys() == before.keys()
     for name, (content, time) in after.items():
@@ -101,45 +125,39 @@ def test_a_deleted_piece_comes_back_and_the_others_are_not_touched(tmp_path: Pat
 
 
 def test_an_interrupted_fill_is_completed_by_the_next(tmp_path: Path, sampler_path: Path, expected: np.ndarray) -> None:
-    pieces = cut_pieces(DRAWN, 4)
-    options = {"seed": 9, "provider": "cpu", "workers": 1, "batch_size": 8}
-    filling = fill_pieces(tmp_path, pieces, sampler_path, **options)  # type: ignore[arg-type]
+    pieces = cut_pieces(len(DRAWS), 4)
+    filling = fill_pieces(tmp_path, pieces, sampler_path, **OPTIONS)  # type: ignore[arg-type]
     first = next(filling)
     filling.close()  # type: ignore[attr-defined]
     assert first == pieces[0]
-    rest = list(fill_pieces(tmp_path, pieces, sampler_path, **options))  # type: ignore[arg-type]
-    assert rest == pieces[1:]
-    np.testing.assert_array_equal(read_pieces(tmp_path, pieces), expected)
+    assert list(fill_pieces(tmp_path, pieces, sampler_path, **OPTIONS)) == pieces[1:]  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read(tmp_path, pieces), expected)
 
 
 def test_slices_filled_apart_give_the_same_dataset(tmp_path: Path, sampler_path: Path, expected: np.ndarray) -> None:
-    pieces = cut_pieces(DRAWN, 2)
+    pieces = cut_pieces(len(DRAWS), 2)
     for part in reversed(cut_slices(pieces, 3)):
-        list(fill_pieces(tmp_path, part, sampler_path, seed=9, provider="cpu", workers=1, batch_size=8))
-    np.testing.assert_array_equal(read_pieces(tmp_path, pieces), expected)
+        list(fill_pieces(tmp_path, part, sampler_path, **OPTIONS))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read(tmp_path, pieces), expected)
 
 
 def test_a_sampler_that_was_exported_anew_under_the_same_name_is_opened_anew(
     tmp_path: Path, generator_folder: Path, make_sampler: Callable[[str, int], Path]
 ) -> None:
-    path, pieces = tmp_path / "sampler_3.onnx", [Piece(0, 0, 4)]
-    options = {"seed": 9, "provider": "cpu", "workers": 1, "batch_size": 8}
+    path, pieces = tmp_path / "sampler_3.onnx", [Piece(0, 4)]
     path.write_bytes(find_sampler(generator_folder).read_bytes())
-    list(fill_pieces(tmp_path / "heun", pieces, path, **options))  # type: ignore[arg-type]
+    list(fill_pieces(tmp_path / "heun", pieces, path, **OPTIONS))  # type: ignore[arg-type]
     path.write_bytes(make_sampler("euler", 3).read_bytes())
-    list(fill_pieces(tmp_path / "euler", pieces, path, **options))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(read_pieces(tmp_path / "euler", pieces), draw_piece(pieces[0], Sampler(path), 9))
+    list(fill_pieces(tmp_path / "euler", pieces, path, **OPTIONS))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read(tmp_path / "euler", pieces), draw_rows(0, 4, DRAWS, Sampler(path), 9))
 
 
 def test_another_seed_draws_other_images(sampler_path: Path) -> None:
     sampler = Sampler(sampler_path)
-    assert (draw_piece(Piece(2, 0, 4), sampler, 1) != draw_piece(Piece(2, 0, 4), sampler, 2)).mean() > 0.5
+    assert (draw_rows(5, 9, DRAWS, sampler, 1) != draw_rows(5, 9, DRAWS, sampler, 2)).mean() > 0.5
 
 
-def test_image_ids_name_class_and_draw() -> None:
-    pieces = cut_pieces((3, 0, 2), 2)
-    ids, columns = image_ids(pieces, "0123456789abcdef")
-    assert ids == [f"g01234567-{tail}" for tail in
-                   ("0000-0000000", "0000-0000001", "0000-0000002", "0002-0000000", "0002-0000001")]  # fmt: skip
-    assert columns["label"].tolist() == [0, 0, 0, 2, 2]
-    assert columns["k"].tolist() == [0, 1, 2, 0, 1]
+def test_noise_that_is_drawn_ahead_is_the_same(sampler_path: Path) -> None:
+    sampler = Sampler(sampler_path, batch_size=3)
+    expected = draw_rows(1, 17, DRAWS, sampler, 9)
+    np.testing.assert_array_equal(draw_rows(1, 17, DRAWS, sampler, 9, noise_threads=4), expected)

@@ -1,0 +1,131 @@
+"""A million images of 28 x 28 from noise to synced Parquet on two cores: minutes, rate, memory of all processes.
+
+The demo's network, untrained, with two evaluations an image, through the code that the stage and `growset generate`
+run. A smaller count first tells whether memory and rate depend on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.harness import Row, write_result
+from benchmarks.untrained import export_untrained
+from ops.generators.flops import count_flops
+from ops.generators.utilisation import describe_utilisation, measure_matmul
+from ops.parallel import available_cores
+
+COUNTS = (50_000, 1_000_000)
+MILLION = 1_000_000
+SOLVER, STEPS = "euler", 2
+PAUSE = 0.05  # seconds between two looks at the memory
+CODE = """
+import json, sys
+from pathlib import Path
+from ops.exports.drawn import draw_dataset
+from ops.stage import Runtime
+if __name__ == "__main__":
+    sampler, target, count, workers = sys.argv[1:]
+    drawn = draw_dataset(Path(sampler), Path(target), count=int(count), labels=(), seed=0, form="parquet",
+                         runtime=Runtime(provider="cpu", workers=int(workers)))
+    print(json.dumps([sum(drawn.classes.values()), drawn.seconds, drawn.files]))
+"""
+
+
+@dataclass
+class Peak:
+    """The most memory that a process and its descendants held at one time, in bytes of resident memory."""
+
+    bytes: int = 0
+
+
+def run(counts: Sequence[int] = COUNTS) -> Path:
+    """Measure, write results/million_generated.json; minutes are scaled to a million from the largest count."""
+    workers, rows, matmuls = min(2, available_cores()), [], []
+    with tempfile.TemporaryDirectory() as name:
+        sampler = export_untrained(Path(name) / "generator", solver=SOLVER, steps=STEPS)
+        flops = count_flops(sampler)
+        assert flops is not None
+        for count in counts:
+            matmuls.append(measure_matmul())
+            started = time.monotonic()
+            seconds, peak, files = generate(sampler, Path(name) / str(count), count, workers)
+            whole = time.monotonic() - started  # start of the interpreter, inspection and card included
+            matmuls.append(measure_matmul())
+            used = describe_utilisation(flops, count, seconds, processes=workers, matmul=sum(matmuls[-2:]) / 2)
+            rows += [
+                Row(f"{count:,}: whole command", round(whole, 1), "s"),
+                Row(
+                    f"{count:,}: drawn, encoded and written", round(count / seconds, 1), f"images/s on {workers} cores"
+                ),
+                Row(f"{count:,}: memory of all processes", round(peak / 2**20), "MB"),
+                Row(f"{count:,}: files", files, "files"),
+                Row(f"{count:,}: achieved", round(used.achieved, 1), "GFLOP/s"),
+                Row(f"{count:,}: matrix product", round(used.matmul, 1), "GFLOP/s"),
+                Row(f"{count:,}: of the matrix product", round(used.of_matmul, 3), "share"),
+            ]
+    return write_result(
+        "million_generated",
+        rows,
+        {"million_images_minutes": whole * MILLION / counts[-1] / 60},
+        images=counts[-1],
+        flops_per_image=flops,
+        nominal_peak=None,
+        used_cores=workers,
+    )
+
+
+def generate(sampler: Path, target: Path, count: int, workers: int) -> tuple[float, int, int]:
+    """Seconds of drawing and writing, peak bytes of all processes, and files, of a process of its own."""
+    script = sampler.parent / "generate.py"
+    script.write_text(CODE, encoding="utf-8")
+    root = Path(__file__).parents[1]
+    command = [sys.executable, str(script), str(sampler), str(target), str(count), str(workers)]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with (
+        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=environment) as process,
+        watch_memory(process.pid) as peak,
+    ):
+        output, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    written, seconds, files = json.loads(output.splitlines()[-1])
+    if written != count:
+        raise RuntimeError(f"{written} images were written instead of {count}")
+    return seconds, peak.bytes, files
+
+
+@contextmanager
+def watch_memory(pid: int, *, pause: float = PAUSE) -> Iterator[Peak]:
+    """The peak, while the block runs; pages that processes share count once for each of them."""
+    peak, ended = Peak(), threading.Event()
+    process = psutil.Process(pid)
+
+    def look() -> None:
+        while not ended.wait(pause):
+            held = 0
+            try:
+                for one in (process, *process.children(recursive=True)):
+                    held += one.memory_info().rss
+            except psutil.NoSuchProcess:  # it ended between the two questions
+                continue
+            peak.bytes = max(peak.bytes, held)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
