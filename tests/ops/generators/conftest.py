@@ -10,10 +10,11 @@ import onnx
 import pytest
 import torch
 
-from ops.generators.export import build_sampler, export_net
+from ops.generators.export import build_sampler, export_net, unroll_sampler
 from ops.generators.folder import NET, sampler_name, save_network
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.denoiser import Denoiser
+from ops.generators.kinds.flow import Flow
 from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.network import build_network
 
@@ -46,6 +47,20 @@ def make_sampler(generator_folder: Path, tmp_path_factory: pytest.TempPathFactor
     def make(solver: str, steps: int, kind: str = "flow", guidance: float = 1.0) -> Path:
         path = tmp_path_factory.mktemp("sampler") / sampler_name(steps)
         write_sampler(generator_folder / NET, path, kind, solver, steps, guidance)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_unrolled(generator_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSampler:
+    """As `make_sampler`, before it is simplified."""
+
+    def make(solver: str, steps: int) -> Path:
+        path = tmp_path_factory.mktemp("unrolled") / sampler_name(steps)
+        settings = SamplerSettings(solver=solver, steps=steps)
+        net = onnx.load(generator_folder / NET)
+        onnx.save(unroll_sampler(Flow(), net, settings, shape=SHAPE, class_names=CONFIG["class_names"]), path)  # type: ignore[arg-type]
         return path
 
     return make

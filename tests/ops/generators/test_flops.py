@@ -68,8 +68,8 @@ def test_a_network_costs_what_torch_counts(generator_folder: Path) -> None:
 
 @pytest.mark.parametrize(("solver", "steps"), [("heun", 3), ("euler", 2)])
 def test_a_sampler_costs_its_evaluations(
-    solver: str, steps: int, generator_folder: Path, make_sampler: Callable[[str, int], Path]
+    solver: str, steps: int, generator_folder: Path, make_unrolled: Callable[[str, int], Path]
 ) -> None:
     flow, single = KINDS["flow"], count_flops(generator_folder / NET)
     assert isinstance(flow, Denoiser) and single is not None
-    assert count_flops(make_sampler(solver, steps)) == flow.count_evaluations(solver, steps) * single
+    assert count_flops(make_unrolled(solver, steps)) == flow.count_evaluations(solver, steps) * single

@@ -37,8 +37,8 @@ def run(model: onnx.ModelProto, count: int, output: str = "image") -> np.ndarray
 
 
 @pytest.fixture(scope="module")
-def pair(make_sampler: MakeSampler) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    model = onnx.load(make_sampler("heun", 2))
+def pair(make_unrolled: MakeSampler) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    model = onnx.load(make_unrolled("heun", 2))
     return model, simplify(model)
 
 

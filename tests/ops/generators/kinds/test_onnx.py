@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from ops.errors import DamagedData, UserError
 from ops.generators.engine import Sampler
@@ -135,10 +135,10 @@ def test_another_file_under_the_same_name_is_refused_and_its_hash_is_told(tmp_pa
 
 def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
     model = build_foreign()
-    model.graph.initializer.append(helper.make_tensor("big", TensorProto.FLOAT, [2000], [0.5] * 2000))
-    onnx.save(model, tmp_path / "foreign.onnx", save_as_external_data=True, location="../weights", size_threshold=0)
+    model.graph.initializer.append(numpy_helper.from_array(np.full(2000, 0.5, np.float32), "big"))
+    onnx.save(model, tmp_path / "foreign.onnx", save_as_external_data=True, location="weights", size_threshold=0)
     settings = OnnxSettings(path="foreign.onnx", sha256=hash_file(tmp_path / "foreign.onnx"))
-    with pytest.raises((UserError, DamagedData), match="keeps weights in other files"):
+    with pytest.raises(UserError, match="keeps weights in other files"):
         Onnx().check(settings, tmp_path)
 
 
