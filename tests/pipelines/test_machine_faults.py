@@ -1,6 +1,7 @@
 """Disk full, folder read-only: exit code 3 and one sentence; nothing is lost, and the next run completes the work."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ops.chain.running import Chain
+from ops.errors import EnvironmentFault
 from ops.recipe.stages import STAGES
 from ops.stage import read_manifest
 from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
+from pipelines.running import materialize_assets
 from tests.workspaces import growset, one_core, run
 
 Edit = Callable[[Path, str, str], None]
@@ -108,7 +112,7 @@ def test_a_disk_that_fills_up_twice_costs_nothing_but_the_waiting(
 def test_a_disk_that_is_full_while_images_are_drawn(
     finished_workspace: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch, words: Exception, said: str
 ) -> None:
-    """Drawing happens outside of any stage's builder, in Dagster's mapped steps."""
+    """In the stage's builder; with several slices in Dagster's mapped steps, outside of any builder."""
     edit_recipe(finished_workspace, "steps: 1, solver: euler", "steps: 2, solver: euler")
     before = contents(finished_workspace)
 
@@ -118,7 +122,10 @@ def test_a_disk_that_is_full_while_images_are_drawn(
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", refuse)
         result = growset(finished_workspace, "run", "digits")
-    assert last_line(result.exit_code, result.stderr).startswith(f"growset: {said}")
+        with pytest.raises(EnvironmentFault, match=f"^{re.escape(said)}"):
+            materialize_assets(Chain(Workspace(finished_workspace), slices=2), "digits", ["generated_images"])
+    sentence = last_line(result.exit_code, result.stderr)
+    assert sentence.startswith(f"growset: stage generated_images of 'digits' stopped: {said}")
     after = contents(finished_workspace)
     assert {stage for stage in before if before[stage] != after[stage]} == {"generator_onnx"}
     assert growset(finished_workspace, "run", "digits").exit_code == 0
