@@ -86,6 +86,15 @@ def sampler_matches_network(folders: Folders) -> Finding:
     )
 
 
+def precision_was_accepted(folders: Folders) -> Finding:
+    """The variant that the recipe asks for draws as good images as fp32; where it does not, fp32 draws."""
+    path = folders("generator_onnx") / "precision.json"
+    if not path.exists():
+        return Finding(True, "the recipe asks for fp32")
+    gate = read_json(path)
+    return Finding(gate["accepted"], f"{gate['precision']}: {gate['reason']}", gate)
+
+
 def generation_is_complete(folders: Folders) -> Finding:
     """As many images as planned, every id once."""
     rows = read_rows(find_shards(folders("generated_images"), "generated"))
@@ -151,6 +160,7 @@ CHECKS = (
     Check("real_images", "splits_are_disjoint", True, splits_are_disjoint),
     Check("scorer", "scorer_beats_chance", True, scorer_beats_chance),
     Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
+    Check("generator_onnx", "precision_was_accepted", False, precision_was_accepted),
     Check("generated_images", "generation_is_complete", True, generation_is_complete),
     Check("accepted_images", "something_was_accepted", True, something_was_accepted),
     Check("accepted_images", "quota_is_filled", False, quota_is_filled),

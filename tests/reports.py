@@ -70,7 +70,7 @@ def make_facts() -> dict[str, Any]:
                       "precision": "fp32", "best_step": 60},
         "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
         "quality": [make_look(step, distance) for step, distance in ((30, 4.5), (60, 1.25))],
-        "sampler": {"solver": "heun", "steps": 2},
+        "sampler": {"solver": "heun", "steps": 2, "precision": "fp32"}, "precision": "fp32",
         "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
                    "passed": True},
         "scorer": {"cross_fitted_accuracy": 0.93, "temperature": 1.4, "negative_log_likelihood": 0.21},

@@ -15,7 +15,7 @@ import numpy as np
 from ops.datasets.pixels import read_images
 from ops.generating import Drawing, follow
 from ops.generators.assembly import Assembly
-from ops.generators.folder import find_sampler
+from ops.generators.folder import find_fastest
 from ops.generators.generation import Draws, cut_slices
 from ops.plan import ExpansionPlan
 from ops.report.sheets import write_sheet
@@ -43,7 +43,7 @@ def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, ru
     assembly = _open_staged(workspace, expansion, fingerprint)
     mine = set(cut_slices(assembly.pieces, slices)[index])
     missing = [piece for piece in assembly.missing() if piece in mine]
-    sampler = find_sampler(workspace.output(expansion, "generator_onnx"))
+    sampler = find_fastest(workspace.output(expansion, "generator_onnx"))
     drawing = Drawing(assembly, sampler, recipe.seed, runtime)
     follow(drawing.draw(missing), missing, runtime)
     return sum(map(len, missing))
@@ -52,10 +52,11 @@ def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, ru
 def build_generated_images(run: StageRun) -> dict[str, Any]:
     """Draw what is missing and write it as it comes; rows are ordered by class and draw."""
     assembly = _open(run.inputs, run.scratch)
-    drawing = Drawing(assembly, find_sampler(run.inputs["generator_onnx"]), run.recipe.seed, run.runtime)
+    drawing = Drawing(assembly, find_fastest(run.inputs["generator_onnx"]), run.recipe.seed, run.runtime)
     drawing.run()
     _write_contact_sheet(run.out / "contact_sheet.png", assembly)
-    return {"images": len(assembly), "provider": drawing.provider, "precision": "fp32"}
+    precision = read_manifest(run.inputs["generator_onnx"])["metrics"]["precision"]
+    return {"images": len(assembly), "provider": drawing.provider, "precision": precision}
 
 
 def _open_staged(workspace: Workspace, expansion: str, fingerprint: str) -> Assembly:

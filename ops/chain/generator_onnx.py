@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops.chain.judging import find_judge
+from ops.chain.precision import add_variant
+from ops.datasets.pixels import read_split
 from ops.generators.engine import Sampler
 from ops.generators.folder import read_config, write_card
 from ops.generators.kinds import KINDS
@@ -16,7 +19,7 @@ PARITY_EVALUATIONS = 5_120  # images times network evaluations that parity is me
 
 
 def build_generator_onnx(run: StageRun) -> dict[str, Any]:
-    """Export, measure parity on the CPU provider, write the card; the check decides on the figures."""
+    """Export, measure parity on the CPU provider, try a faster variant, write the card; checks look at the figures."""
     source, settings = run.inputs["generator"], run.recipe.sampler
     threads = use_threads()
     config = read_config(source)
@@ -29,6 +32,13 @@ def build_generator_onnx(run: StageRun) -> dict[str, Any]:
     images = max(128, PARITY_EVALUATIONS // evaluations)
     parity = measure_parity(generator, sampler, settings, images=min(1024, images))
     write_json(run.out / "parity.json", parity.to_dict())
+    decision = None
+    if settings.precision != "fp32":
+        train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
+        judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
+        decision = add_variant(
+            run.out, path, settings.precision, judge, run.scratch, threads=threads, sink=run.runtime.sink
+        )
     learnt = read_manifest(source)["metrics"]["training_images"]
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
@@ -44,6 +54,19 @@ def build_generator_onnx(run: StageRun) -> dict[str, Any]:
             "parity with the generator itself, fp32": f"{parity.share_equal:.4%} of pixels equal,"
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
             f" on {parity.images} images",
+            **_describe_precision(decision),
         },
     )
-    return {f"parity_{name}": value for name, value in parity.to_dict().items()}
+    return {
+        **{f"parity_{name}": value for name, value in parity.to_dict().items()},
+        "precision": settings.precision if decision and decision["accepted"] else "fp32",
+        "precision_ratio": decision.get("ratio") if decision else None,
+    }
+
+
+def _describe_precision(decision: dict[str, Any] | None) -> dict[str, str]:
+    """For the card: what the gate said, if it was asked."""
+    if decision is None:
+        return {}
+    verdict = "accepted" if decision["accepted"] else "rejected, fp32 draws"
+    return {f"{decision['precision']} variant": f"{verdict}: {decision['reason']}"}

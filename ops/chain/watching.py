@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.chain.judging import find_judge
 from ops.datasets.pixels import PixelDataset
 from ops.generators.draws import draw_noise
 from ops.generators.kinds.protocol import Observation
-from ops.metrics.judge import Judge, load_judge
+from ops.metrics.judge import Judge
 from ops.progress import Sink
 from ops.report.sheets import write_sheet
 from ops.storage import read_json, write_json
@@ -83,11 +84,9 @@ def build_watch(
 ) -> Watch:
     """The watch of a stage: labels in the validation images' shares, so that distance and floor can be compared."""
     height, width, channels = train.images.shape[1:]
-    judge = None
-    if len(held_out) < 2 or np.bincount(train.labels).min() < 2:
+    judge = find_judge(scorer, train, held_out, seed)
+    if judge is None:
         sink(f"generator: {len(held_out)} validation images are too few to watch its quality; the last step is kept")
-    else:
-        judge = load_judge(scorer, train, held_out, seed)
     repeats = -(-WATCHED // max(1, len(held_out)))
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
     labels = np.tile(shuffled, repeats)[:WATCHED]

@@ -20,8 +20,19 @@ def sampler_name(steps: int) -> str:
     return f"sampler_{steps}.onnx"
 
 
+def variant_name(sampler: Path, precision: str) -> str:
+    """File name of a sampler's variant of another precision."""
+    return f"{sampler.stem}.{precision}.onnx"
+
+
+def find_fastest(folder: Path) -> Path:
+    """The variant of the sampler that was accepted, or the sampler itself; DamagedData as `find_sampler`."""
+    sampler = find_sampler(folder)
+    return next((path for path in sorted(folder.glob(variant_name(sampler, "*")))), sampler)
+
+
 def find_sampler(folder: Path) -> Path:
-    """The one sampler of a generator directory; DamagedData if there is none or more than one."""
+    """The one fp32 sampler of a generator directory; DamagedData if there is none or more than one."""
     found = sorted(path for path in folder.glob("sampler*.onnx") if re.fullmatch(r"sampler(_\d+)?", path.stem))
     if len(found) != 1:
         raise DamagedData(f"{folder} must hold one sampler_<steps>.onnx; it holds {len(found)}")

@@ -15,7 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ops.errors import DamagedData, UserError
 from ops.generators.engine import SamplerInfo, read_info, session_options
-from ops.generators.folder import CONFIG, NET, WEIGHTS, find_sampler, read_config
+from ops.generators.folder import CONFIG, NET, WEIGHTS, find_fastest, find_sampler, read_config
 from ops.generators.kinds.onnx import load_model
 from ops.hashing import hash_file
 from ops.stage import MANIFEST, read_manifest
@@ -49,7 +49,7 @@ _REFUSALS = (
 
 
 def inspect_folder(folder: Path) -> Path:
-    """The sampler of a generator's folder; UserError for a file that is missing, not whole, or not part of it.
+    """The fastest sampler of a generator's folder; UserError for a file that is missing, not whole, or not part of it.
 
     A folder that a stage made has a manifest, and every byte is compared with it; of another one the parts must be
     there and agree with each other.
@@ -58,16 +58,17 @@ def inspect_folder(folder: Path) -> Path:
         files = {path.name for path in folder.iterdir() if path.is_file()}
         if MANIFEST in files:
             _compare_with_manifest(folder, files)
-        config, sampler = read_config(folder), find_sampler(folder)
+        config, sampler, fastest = read_config(folder), find_sampler(folder), find_fastest(folder)
     except DamagedData as error:
         raise UserError(str(error)) from None
     if MANIFEST not in files:
-        _require_parts(folder, files, config, sampler)
-    info = inspect_sampler(sampler)
+        _require_parts(folder, files - {fastest.name} | {sampler.name}, config, sampler)
     said = (tuple(config["class_names"]), tuple(config.get(key) for key in ("channels", "height", "width")))
-    if said != (info.class_names, info.shape):
-        raise UserError(f"{sampler} is of another generator: its classes or its shape are not those of {CONFIG}")
-    return sampler
+    for path in {sampler, fastest}:
+        info = inspect_sampler(path)
+        if said != (info.class_names, info.shape):
+            raise UserError(f"{path} is of another generator: its classes or its shape are not those of {CONFIG}")
+    return fastest
 
 
 def _compare_with_manifest(folder: Path, files: set[str]) -> None:

@@ -19,10 +19,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ops.errors import GrowsetError
 from ops.generators.augmentation import augment
 from ops.generators.kinds.protocol import Observation
+from ops.generators.optimization import build_optimizers, set_rate
 from ops.storage import replace_file
 
 if TYPE_CHECKING:
@@ -81,13 +83,14 @@ def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, s
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, progress: Progress
+    path: Path, model: nn.Module, average: dict[str, Tensor], optimizers: list[Optimizer], progress: Progress
 ) -> None:
-    """One safetensors file: weights, average, AdamW moments; progress as its metadata. Atomic."""
+    """One safetensors file: weights, average, the optimizers' moments; progress as its metadata. Atomic."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"average/{name}": value for name, value in average.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
+    for number, optimizer in enumerate(optimizers):
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{number}/{index}/{name}": value for name, value in state.items()}
     with replace_file(path) as temporary:
         save_file(
             {name: value.contiguous() for name, value in tensors.items()},
@@ -102,9 +105,7 @@ def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
         save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
 
 
-def load_checkpoint(
-    path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> Progress:
+def load_checkpoint(path: Path, model: nn.Module, average: dict[str, Tensor], optimizers: list[Optimizer]) -> Progress:
     """Restore everything that `save_checkpoint` wrote; returns the progress."""
     from safetensors import safe_open
 
@@ -112,12 +113,13 @@ def load_checkpoint(
     model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
     for name in average:
         average[name].copy_(tensors[f"average/{name}"])
-    state: dict[int, dict[str, Tensor]] = {}
+    states: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
     for key, value in tensors.items():
         if key.startswith("optimizer/"):
-            _, index, name = key.split("/")
-            state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            _, number, index, name = key.split("/")
+            states[int(number)].setdefault(int(index), {})[name] = value
+    for optimizer, state in zip(optimizers, states, strict=True):
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     with safe_open(path, framework="pt") as file:
         return Progress(**json.loads(file.metadata()["progress"]))
 
@@ -127,6 +129,8 @@ class Schedule(Protocol):
 
     @property
     def steps(self) -> int: ...
+    @property
+    def optimizer(self) -> str: ...
     @property
     def learning_rate(self) -> float: ...
     @property
@@ -164,21 +168,20 @@ def train(
     TrainingDiverged : on a loss that is not finite.
     """
     network.to(device).train()
-    optimizer = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
+    optimizers = build_optimizers(schedule.optimizer, network, schedule.learning_rate, schedule.weight_decay)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     progress = Progress()
     checkpoint, every = scratch / CHECKPOINT, max(1, -(-schedule.steps // checkpoints))
     if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, network, average, optimizer)
+        progress = load_checkpoint(checkpoint, network, average, optimizers)
 
     while progress.step < schedule.steps and not progress.stopped:
         step = progress.step
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * decay_schedule(step, schedule.steps, schedule.warmup_steps)
+        set_rate(optimizers, schedule.learning_rate * decay_schedule(step, schedule.steps, schedule.warmup_steps))
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
             loss = find_loss(step)
         value = float(loss.detach())
-        optimizer.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(network.parameters(), 1.0))
         if not (math.isfinite(value) and math.isfinite(norm)):
@@ -187,7 +190,8 @@ def train(
                 f"the generator's loss became {value}, its gradient {norm}, at step {step}; lower its learning_rate"
                 f" (now {schedule.learning_rate}) or set generator.precision to fp32{kept}"
             )
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         update_average(average, network, schedule.ema_decay, step)
 
         progress.window.append(value)
@@ -202,7 +206,7 @@ def train(
                 progress.judge(observe(progress.step))
             if progress.best_step == progress.step:
                 save_weights(scratch / BEST, average)
-            save_checkpoint(checkpoint, network, average, optimizer, progress)
+            save_checkpoint(checkpoint, network, average, optimizers, progress)
 
     _load_parameters(network, load_file(scratch / BEST))
     network.to("cpu").eval()

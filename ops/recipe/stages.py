@@ -32,7 +32,7 @@ STAGES: dict[str, Stage] = {
         Stage("expansion_plan", ("plan",), ("real_images",)),
         Stage("scorer", ("scorer", "seed"), ("real_images",)),
         Stage("generator", ("generator", "seed"), ("real_images", "scorer"), choices=("on_new_images",)),
-        Stage("generator_onnx", ("sampler",), ("generator",)),
+        Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
         Stage("generated_images", ("seed",), ("expansion_plan", "generator_onnx")),
         Stage("accepted_images", ("filter",), ("real_images", "expansion_plan", "scorer", "generated_images")),
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),

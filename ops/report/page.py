@@ -70,6 +70,7 @@ def collect_facts(
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
         "losses": _read_curve(inputs["generator"] / "losses.json"),
         "quality": _read_curve(inputs["generator"] / "quality.json"),
+        "precision": metrics["generator_onnx"]["precision"],
         "sampler": manifests["generator_onnx"]["settings"]["sampler"],
         "parity": read_json(inputs["generator_onnx"] / "parity.json"),
         "scorer": metrics["scorer"],

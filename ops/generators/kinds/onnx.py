@@ -46,7 +46,7 @@ class Onnx:
     Settings: ClassVar[type[KindSettings]] = OnnxSettings
 
     def resolve_sampler(self, generator: Mapping[str, Any], sampler: Mapping[str, Any]) -> dict[str, Any]:
-        for key, nothing in (("solver", None), ("steps", None), ("guidance", 1.0)):
+        for key, nothing in (("solver", None), ("steps", None), ("guidance", 1.0), ("precision", "fp32")):
             if sampler.get(key, nothing) != nothing:
                 raise ValueError(f"sampler.{key} has no effect with kind: onnx, which is a whole sampler; take it away")
         return dict(sampler)

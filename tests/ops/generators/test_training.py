@@ -33,7 +33,7 @@ from ops.generators.training import (
 
 STEPS = 12
 SETTINGS = FlowSettings(
-    widths=(8, 16), steps=STEPS, batch_size=8, learning_rate=4e-3, warmup_steps=3, ema_decay=0.9, precision="fp32"
+    widths=(8, 16), steps=STEPS, batch_size=8, learning_rate=1e-2, warmup_steps=3, ema_decay=0.9, precision="fp32"
 )
 
 

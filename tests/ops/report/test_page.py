@@ -258,7 +258,7 @@ def test_a_generator_that_was_exported_elsewhere_is_not_said_to_have_been_traine
             "generator": generator,
             "losses": [],
             "quality": [],
-            "sampler": {"solver": None, "steps": None, "guidance": 1.0},
+            "sampler": {"solver": None, "steps": None, "precision": "fp32"},
         }
     )
     assert "It was exported elsewhere" in foreign
