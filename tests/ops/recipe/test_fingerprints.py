@@ -40,7 +40,8 @@ OTHER_VALUES: dict[str, Any] = {
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
 }
-FIXED = {"generator.kind", "sampler.guidance"}  # another kind has other keys; guidance needs label_dropout
+# Another kind has other keys, a student other steps, and guidance needs label_dropout.
+FIXED = {"generator.kind", "generator.distillation", "sampler.guidance"}
 
 Place = tuple[str, ...]
 
@@ -130,6 +131,12 @@ def test_guidance_changes_what_is_exported() -> None:
     guided = {**trained, "sampler": {**trained["sampler"], "guidance": 2.0}}
     before, after = fingerprints(trained), fingerprints(guided)
     assert {stage for stage in STAGES if after[stage] != before[stage]} == {"generator_onnx"}
+
+
+def test_distillation_changes_the_generator_and_what_is_exported() -> None:
+    distilled = {**RESOLVED, "generator": {**RESOLVED["generator"], "distillation": {}}, "sampler": {}}
+    after = fingerprints(distilled)
+    assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == {"generator", "generator_onnx"}
 
 
 def test_a_default_of_the_kind_and_the_same_value_written_out_are_the_same() -> None:
