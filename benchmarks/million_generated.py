@@ -1,7 +1,7 @@
 """A million images of 28 x 28 from noise to synced Parquet on two cores: minutes, rate, memory of all processes.
 
 The demo's network, untrained, in int8 with two evaluations an image, through the code that the stage and `growset
-generate` run. A smaller count first, in fp32 too, tells what int8 gains and whether memory and rate depend on the count.
+generate` run. A smaller count first, in fp32 too, tells what int8 gains and whether memory and rate depend on it.
 """
 
 from __future__ import annotations
