@@ -46,18 +46,29 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
     return _read(describe_source(workspace, recipe), recipe.data, recipe.seed)
 
 
-def try_source(source: SourceSpec, recipe: Recipe, content: str) -> dict[str, frozenset[str]]:
-    """Raise what `read_real` would; the content ids of each split. A source of this content is read once a process."""
+@dataclass(frozen=True)
+class Contents:
+    """What is in a source: content ids of each split, class names, and images' (height, width, channels)."""
+
+    ids: dict[str, frozenset[str]]
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+
+
+def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
+    """Raise what `read_real` would, or say what is there. A source of this content is read once a process."""
     return _try(source, recipe.data, recipe.seed, content)
 
 
 @lru_cache(maxsize=64)
-def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> dict[str, frozenset[str]]:
+def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Contents:
     splits = _read(spec, data, seed).subset.splits
-    return {
+    ids = {
         split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
         for split, dataset in splits.items()
     }
+    height, width, channels = splits["train"].images.shape[1:]
+    return Contents(ids, splits["train"].class_names, (height, width, channels))
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:

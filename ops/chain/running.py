@@ -13,7 +13,7 @@ from ops.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.sources.reading import hash_source
-from ops.stage import Outcome, Runtime, identify, is_intact, materialize
+from ops.stage import Outcome, Runtime, identify, is_intact, materialize, read_manifest
 from ops.versioning import address, changed_stages, commit_stage, remember_lock, running_under_dvc
 from ops.workspace import Workspace
 
@@ -80,11 +80,16 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
         workspace.stage_version(stage)
     source = describe_source(workspace, recipe)
     require_stable_splits(recipe, source)
-    KINDS[recipe.generator.kind].check(recipe.generator, workspace.root)
     content = hash_source(source)
     fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
-    if not is_intact(workspace.output(expansion, FIRST), fingerprint):
+    if is_intact(folder := workspace.output(expansion, FIRST), fingerprint):
+        metrics = read_manifest(folder)["metrics"]
+        class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
+    else:
         contents = try_source(source, recipe, content)
+        class_names, shape = contents.class_names, contents.shape
         if is_keepable(workspace, expansion, recipe):
-            require_unseen(workspace, expansion, contents)
+            require_unseen(workspace, expansion, contents.ids)
+    height, width, channels = shape
+    KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
     return recipe

@@ -9,7 +9,7 @@ settings belong to the recipe.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
@@ -114,7 +114,9 @@ class Denoiser(ABC):
             raise ValueError("sampler.guidance needs a generator that was trained with label_dropout: above 0")
         return {**sampler, "solver": solver, "steps": steps}
 
-    def check(self, settings: DenoiserSettings, root: Path) -> None:  # noqa: B027
+    def check(  # noqa: B027
+        self, settings: DenoiserSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
+    ) -> None:
         """Nothing beyond what the schema has checked."""
 
     def describe(self, settings: DenoiserSettings) -> dict[str, Any]:

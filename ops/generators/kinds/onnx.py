@@ -8,7 +8,7 @@ may be more than the dataset's and in another order; the copy that is kept speak
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -51,21 +51,20 @@ class Onnx:
                 raise ValueError(f"sampler.{key} has no effect with kind: onnx, which is a whole sampler; take it away")
         return dict(sampler)
 
-    def check(self, settings: OnnxSettings, root: Path) -> None:
-        """UserError for a file that is not there, is another one, or is no sampler; DamagedData for no ONNX."""
+    def check(
+        self, settings: OnnxSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
+    ) -> None:
+        """UserError for a file that is not there, is another one, is no sampler or draws other images."""
         path = find_file(settings, root)
-        read_classes(settings, load_model(path), path)
+        require_fit(settings, load_model(path), path, class_names, shape)
 
     def fit(self, settings: OnnxSettings, fitting: Fitting) -> dict[str, Any]:
         import onnx
 
         path = find_file(settings, fitting.root)
         model = load_model(path)
-        names, shape = read_classes(settings, model, path), read_shape(model, path)
-        if shape != (real := tuple(fitting.images.shape[1:])):
-            raise UserError(f"{path} draws images of {_say(shape)}, while the real images are {_say(real)}")
-        if missing := [name for name in fitting.class_names if name not in names]:
-            raise UserError(f"{path} cannot draw class '{missing[0]}'; its classes are {', '.join(names)}")
+        shape = tuple(fitting.images.shape[1:])
+        names = require_fit(settings, model, path, fitting.class_names, shape)
         config = {**fitting.describe(self.name), "labels": [names.index(name) for name in fitting.class_names]}
         translate_labels(model, config["labels"])
         kept = {entry.key: entry.value for entry in model.metadata_props}
@@ -166,6 +165,18 @@ def load_model(path: Path) -> onnx.ModelProto:
             " and label (int64 [n]) and give image (uint8 [n, H, W, C])"
         )
     return model
+
+
+def require_fit(
+    settings: OnnxSettings, model: onnx.ModelProto, path: Path, class_names: Sequence[str], shape: tuple[int, ...]
+) -> tuple[str, ...]:
+    """What its labels mean; UserError if it draws images of another shape (channels, H, W) or lacks a class."""
+    names, drawn = read_classes(settings, model, path), read_shape(model, path)
+    if drawn != shape:
+        raise UserError(f"{path} draws images of {_say(drawn)}, while the real images are {_say(shape)}")
+    if missing := [name for name in class_names if name not in names]:
+        raise UserError(f"{path} cannot draw class '{missing[0]}'; its classes are {', '.join(names)}")
+    return names
 
 
 def read_classes(settings: OnnxSettings, model: onnx.ModelProto, path: Path) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ torch: the kinds' settings are part of the recipe, which is read where nothing i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -138,8 +138,8 @@ class Kind(Protocol):
         """The sampler's keys with this kind's defaults, from what the recipe writes; ValueError for what cannot be."""
         ...
 
-    def check(self, settings: Any, root: Path) -> None:
-        """UserError or DamagedData for what can be known before anything is computed."""
+    def check(self, settings: Any, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]) -> None:
+        """UserError or DamagedData for what can be known before anything is computed of images (channels, H, W)."""
         ...
 
     def fit(self, settings: Any, fitting: Fitting) -> dict[str, Any]:

@@ -62,6 +62,10 @@ def fit(settings: OnnxSettings, root: Path, names: tuple[str, ...] = ("cow", "an
     return out
 
 
+def check(settings: OnnxSettings, root: Path) -> None:
+    Onnx().check(settings, root, ("ant",), SHAPE)
+
+
 def test_the_copy_speaks_the_datasets_labels_and_equals_the_original_one_by_one(tmp_path: Path) -> None:
     out = fit(save_foreign(tmp_path), tmp_path)
     generator = Onnx().load(out)
@@ -91,7 +95,7 @@ def test_a_file_whose_images_depend_on_their_neighbours_fails_parity(tmp_path: P
 def test_class_names_in_the_recipe_replace_those_that_the_file_lacks(tmp_path: Path) -> None:
     settings = save_foreign(tmp_path, labels=())
     with pytest.raises(UserError, match=r"foreign\.onnx does not say what its labels mean; add generator\.class_names"):
-        Onnx().check(settings, tmp_path)
+        check(settings, tmp_path)
     fit(settings.model_copy(update={"class_names": NAMES}), tmp_path)
 
 
@@ -110,7 +114,7 @@ def test_a_file_that_is_no_sampler_is_refused(
     changes: dict[str, Any], error: type[Exception], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=sentence):
-        Onnx().check(save_foreign(tmp_path, **changes), tmp_path)
+        check(save_foreign(tmp_path, **changes), tmp_path)
 
 
 @pytest.mark.parametrize("damage", [cut_short, lambda path: path.write_bytes(b"no onnx at all" * 9)])
@@ -119,7 +123,7 @@ def test_a_damaged_file_is_refused(damage: Callable[[Path], object], tmp_path: P
     damage(tmp_path / "foreign.onnx")
     settings = OnnxSettings(path="foreign.onnx", sha256=hash_file(tmp_path / "foreign.onnx"))
     with pytest.raises(DamagedData, match="is no sound ONNX file"):
-        Onnx().check(settings, tmp_path)
+        check(settings, tmp_path)
 
 
 def test_another_file_under_the_same_name_is_refused_and_its_hash_is_told(tmp_path: Path) -> None:
@@ -127,10 +131,10 @@ def test_another_file_under_the_same_name_is_refused_and_its_hash_is_told(tmp_pa
     save_foreign(tmp_path, labels=("x", "y", "z"))
     found = hash_file(tmp_path / "foreign.onnx")
     with pytest.raises(UserError, match=rf"generator\.sha256 does not fit .*foreign\.onnx: its content has {found}"):
-        Onnx().check(settings, tmp_path)
+        check(settings, tmp_path)
     (tmp_path / "foreign.onnx").unlink()
     with pytest.raises(UserError, match="does not exist"):
-        Onnx().check(settings, tmp_path)
+        check(settings, tmp_path)
 
 
 def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
@@ -139,12 +143,13 @@ def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "foreign.onnx", save_as_external_data=True, location="weights", size_threshold=0)
     settings = OnnxSettings(path="foreign.onnx", sha256=hash_file(tmp_path / "foreign.onnx"))
     with pytest.raises(UserError, match="keeps weights in other files"):
-        Onnx().check(settings, tmp_path)
+        check(settings, tmp_path)
 
 
 def test_another_size_or_a_class_it_cannot_draw_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="draws images of 5 x 3 x 1, while the real images are 2 x 3 x 1"):
-        fit(save_foreign(tmp_path, height=5), tmp_path)
+    for attempt in (check, fit):
+        with pytest.raises(UserError, match="draws images of 5 x 3 x 1, while the real images are 2 x 3 x 1"):
+            attempt(save_foreign(tmp_path, height=5), tmp_path)
     with pytest.raises(UserError, match="cannot draw class 'dog'; its classes are ant, bee, cow"):
         fit(save_foreign(tmp_path), tmp_path, ("ant", "dog"))
     assert not (tmp_path / "out").exists()
