@@ -30,6 +30,7 @@ from benchmarks.engines import (
     run_eager,
 )
 from benchmarks.harness import Row, interleave, write_result
+from benchmarks.plain import build_plain_unet
 from benchmarks.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.export import export_net, unroll_sampler
 from ops.generators.kinds.flow import Flow
@@ -139,16 +140,7 @@ def _load_files(model: ConditionalUNet, folder: Path, *, openvino: bool) -> dict
 
 
 def _build_pipeline() -> tuple[DDIMPipeline, UNet2DModel]:
-    plain = UNet2DModel(
-        sample_size=28,
-        in_channels=1,
-        out_channels=1,
-        block_out_channels=(32, 64),
-        layers_per_block=2,
-        down_block_types=("DownBlock2D",) * 2,
-        up_block_types=("UpBlock2D",) * 2,
-        norm_num_groups=8,
-    ).eval()
+    plain = build_plain_unet().eval()
     pipeline = DDIMPipeline(plain, DDIMScheduler())
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, plain

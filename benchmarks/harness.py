@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +39,22 @@ def interleave(sides: Mapping[str, Callable[[], object]], *, repeats: int) -> di
             if round_:
                 seconds[name].append(time.perf_counter() - started)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+@contextmanager
+def use_cores(count: int) -> Iterator[None]:
+    """This process, and those that it starts, on the last `count` of the cores that it may use, a thread on each."""
+    import torch
+
+    threads = torch.get_num_threads()
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[-count:])
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        os.sched_setaffinity(0, cores)
 
 
 def write_result(benchmark: str, rows: list[Row], ratios: dict[str, float], **notes: Any) -> Path:

@@ -14,12 +14,12 @@ SHAPE = (1, 28, 28)
 CLASSES = tuple(str(label) for label in range(10))
 
 
-def build_untrained() -> DenoiserGenerator:
+def build_untrained(*, unshuffle: int = 2) -> DenoiserGenerator:
     """A flow for images of SHAPE and CLASSES."""
     channels, height, width = SHAPE
     config = {
         "kind": "flow", "channels": channels, "height": height, "width": width, "class_names": list(CLASSES),
-        "widths": [32, 64], "layers_per_block": 1, "unshuffle": 2, "dropout": 0.0, "drops_labels": False,
+        "widths": [32, 64], "layers_per_block": 1, "unshuffle": unshuffle, "dropout": 0.0, "drops_labels": False,
         "conditions": 0,
     }  # fmt: skip
     return DenoiserGenerator(Flow(), build_network(config).eval(), config)
