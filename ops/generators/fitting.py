@@ -61,7 +61,13 @@ def fit_denoiser(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting) -
         return observe
 
     steps = denoise_steps(
-        network, kind.loss, fitting.images, fitting.labels, settings, seed=fitting.seed, device=fitting.device
+        network,
+        kind.build_loss(settings),
+        fitting.images,
+        fitting.labels,
+        settings,
+        seed=fitting.seed,
+        device=fitting.device,
     )
     started = time.monotonic()
     ended = train(
@@ -108,7 +114,7 @@ def estimate_denoiser(
 
         def train_some(name: str) -> Callable[[], object]:
             scratch = Path(folder) / name
-            steps = denoise_steps(network, kind.loss, images, labels, short, seed=0)
+            steps = denoise_steps(network, kind.build_loss(short), images, labels, short, seed=0)
             return lambda: train(network, steps, short, precision=precision, scratch=scratch, checkpoints=1)
 
         train_some("warm")()

@@ -125,7 +125,7 @@ def test_new_copies_a_recipe_with_its_comments(fresh_workspace: Path) -> None:
     result = growset(fresh_workspace, "new", "second", "--from", "fashion-flow", "--source", "digits")
     assert result.exit_code == 0, result.output
     text = (fresh_workspace / "recipes" / "second.yaml").read_text()
-    assert "# class-conditional rectified flow" in text
+    assert "# work at 1/2 of the resolution (1, 2 or 4)" in text
     assert growset(fresh_workspace, "activate", "second").exit_code == 0
     assert growset(fresh_workspace, "check", "second").exit_code == 0
 

@@ -9,7 +9,7 @@ settings belong to the recipe.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
@@ -94,6 +94,10 @@ class Denoiser(ABC):
     @abstractmethod
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """A scalar; images in -1..1 and noise [n, C, H, W], `level` [n] standard normal: how much of the noise."""
+
+    def build_loss(self, settings: DenoiserSettings) -> Callable[..., Tensor]:
+        """`loss`, or what the settings make of it."""
+        return self.loss
 
     @abstractmethod
     def integrate(self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int) -> X:

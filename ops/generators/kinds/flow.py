@@ -6,7 +6,7 @@ v = x - z (eq. 1). Paths are nearly straight, so that few steps are enough.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -46,6 +46,7 @@ class FlowSettings(DenoiserSettings):
     """A class-conditional rectified flow."""
 
     kind: Literal["flow"] = Field("flow", description="rectified flow")
+    couple_noise: bool = Field(True, description="within a class, pair a batch's noise with the images it is near to")
     distillation: DistillationSettings | None = Field(
         None, description="null: none; {} : a student that needs two evaluations takes the flow's place"
     )
@@ -63,6 +64,18 @@ class Flow(Denoiser):
         t = level.sigmoid()
         x = noise.lerp(images, t[:, None, None, None])
         return (predict(x, t, labels).float() - (images - noise)).square().mean()
+
+    def build_loss(self, settings: DenoiserSettings) -> Callable[..., Tensor]:
+        """`loss`, along coupled paths if the settings say so."""
+        assert isinstance(settings, FlowSettings)
+        if not settings.couple_noise:
+            return self.loss
+        from ops.generators.coupling import couple_noise
+
+        def loss(predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+            return self.loss(predict, images, labels, couple_noise(images, labels, noise), level)
+
+        return loss
 
     def integrate(
         self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int, start: float = 0.0, end: float = 1.0
