@@ -10,7 +10,11 @@ import dagster as dg
 from sqlalchemy.exc import OperationalError
 
 from ops.chain.running import Chain
+from ops.checks import CHECKS, run_check
 from ops.errors import EnvironmentFault, GrowsetError, find_fault
+from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
+from ops.stage import is_intact
+from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run, free_lost_runs
@@ -31,8 +35,9 @@ def materialize_assets(
     """Materialize the named assets, or all, with their checks, in process.
 
     Raises the GrowsetError that stopped a step; UserError-like sentences survive Dagster. A failed blocking
-    check raises too, with its sentence.
+    check raises too, with its sentence, also one of an output that is current and was not made now.
     """
+    _require_checks(chain.workspace, expansion, assets or [])
     definitions = build_definitions(chain.workspace, chain)
     job = definitions.resolve_job_def(JOB)
     selection = [dg.AssetKey(name) for name in assets] if assets else None
@@ -63,6 +68,24 @@ def materialize_assets(
             failed_checks.append(f"{evaluation.check_name}: {evaluation.description}")
     if not result.success:
         raise _explain(result, failed_checks)
+
+
+def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str]) -> None:
+    """ChainFailed if a blocking check fails of what the assets build on: it kept them from being made before."""
+    needed: set[str] = set()
+    for asset in assets:
+        inputs = PUBLISHED_INPUTS if asset == PUBLISHED else STAGES[asset].inputs
+        needed.update(inputs, *(upstream(name) for name in inputs))
+    failed = [
+        f"{check.name}: {finding.sentence}"
+        for check in CHECKS
+        if check.blocking
+        and check.stage in needed - set(assets)
+        and is_intact(workspace.output(expansion, check.stage))
+        if not (finding := run_check(check, workspace, expansion)).passed
+    ]
+    if failed:
+        raise ChainFailed(f"a blocking check failed, nothing after it ran: {'; '.join(failed)}")
 
 
 @contextmanager

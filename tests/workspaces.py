@@ -24,7 +24,7 @@ on_new_images: retrain
 data: {images_per_class: 16}
 plan: {ratio: 1.0, overdraw: 3.0}
 scorer: {folds: 2, steps: 40, batch_size: 16, width: 16}
-generator: {widths: [8, 16], steps: 60, batch_size: 16, learning_rate: 0.004, warmup_steps: 5, ema_decay: 0.9}
+generator: {widths: [8, 16], steps: 60, batch_size: 16, learning_rate: 0.02, warmup_steps: 5, ema_decay: 0.9}
 sampler: {steps: 1, solver: euler}
 filter: {min_label_probability: 0.05, min_train_distance: 0.3}
 mix: {real_weight: 4.0}

@@ -84,6 +84,9 @@ def test_two_recipes_one_failing_keep_their_own_check_states(finished_workspace:
     assert states == {"digits": True, "strict": False}
     assert workspace.output("digits", "mixed_dataset").exists()
     assert not workspace.output("strict", "mixed_dataset").exists()  # the check kept it from running
+    with pytest.raises(ChainFailed, match="something_was_accepted: "):  # and does so the next time, when all is current
+        materialize_assets(Chain(workspace), "strict", ["mixed_dataset"])
+    assert not workspace.output("strict", "mixed_dataset").exists()
 
 
 def test_a_users_mistake_fails_the_step_with_its_sentence_and_no_retry(finished_workspace: Path) -> None:

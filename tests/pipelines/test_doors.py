@@ -82,7 +82,8 @@ def test_new_images_are_seen_by_growset_and_refused_by_a_bare_repro(
     refused = run(finished_workspace, "dvc", "repro", check=False)
     assert refused.returncode != 0
     assert "accept them with: growset run digits" in refused.stdout + refused.stderr
-    assert growset(finished_workspace, "run", "digits").exit_code == 0
+    accepted = growset(finished_workspace, "run", "digits")
+    assert accepted.exit_code == 0, accepted.output
     assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
 
 
