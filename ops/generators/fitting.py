@@ -22,7 +22,7 @@ from ops.parallel import use_threads
 from ops.precision import resolve_precision
 from ops.storage import write_json
 
-STEPS = 6  # timed, after as many for warming up
+WARMING_STEPS, STEPS = 4, 16  # of an estimate; only the latter count
 
 
 @dataclass(frozen=True)
@@ -105,35 +105,45 @@ def estimate_denoiser(
     names = tuple(map(str, range(classes)))
     images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
     labels = torch.arange(4 * classes) % classes
+    precision, stamps = resolve_precision(settings.precision), list[float]()
+    threads = use_threads()
     with tempfile.TemporaryDirectory() as folder:
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
         network = build_network({**fitting.describe(kind.name), **kind.describe(settings)})
-        short = settings.model_copy(update={"steps": STEPS})
-        precision = resolve_precision(settings.precision)
-        use_threads()
-
-        def train_some(name: str) -> Callable[[], object]:
-            scratch = Path(folder) / name
-            steps = denoise_steps(network, kind.build_loss(short), images, labels, short, seed=0)
-            return lambda: train(network, steps, short, precision=precision, scratch=scratch, checkpoints=1)
-
-        train_some("warm")()
-        per_step = _time(train_some("timed")) / STEPS
-    torch.set_num_threads(1)
-    once = SamplerSettings(solver=sampler.solver, steps=2, guidance=sampler.guidance)
-    noise = torch.randn(len(labels), *shape)
-
-    def evaluate() -> None:
-        with torch.inference_mode():
-            draw(kind, network, noise, labels, once)
-
-    evaluate()
+        short = settings.model_copy(update={"steps": WARMING_STEPS + STEPS})
+        train(
+            network,
+            denoise_steps(network, kind.build_loss(short), images, labels, short, seed=0),
+            short,
+            precision=precision,
+            scratch=Path(folder),
+            checkpoints=1,
+            on_step=lambda step, loss: stamps.append(time.perf_counter()),
+        )
+    per_step = float(np.median(np.diff(stamps[WARMING_STEPS - 1 :])))
     assert sampler.solver is not None and sampler.steps is not None
-    share = kind.count_evaluations(sampler.solver, sampler.steps) / kind.count_evaluations(sampler.solver, 2)
-    per_image = _time(evaluate) * share / len(labels)
-    per_evaluation = per_image / kind.count_evaluations(sampler.solver, sampler.steps)
-    after = kind.estimate_refining(settings, per_step, per_evaluation / use_threads())
+    once = SamplerSettings(solver=sampler.solver, steps=2, guidance=sampler.guidance)
+    evaluations = kind.count_evaluations(sampler.solver, 2) * len(labels)
+    noise = torch.randn(len(labels), *shape)
+    in_training = _time_drawing(kind, network, noise, labels, once, precision) / evaluations
+    after = kind.estimate_refining(settings, per_step, in_training)
+    torch.set_num_threads(1)
+    alone = _time_drawing(kind, network, noise, labels, once, "fp32") / evaluations
+    torch.set_num_threads(threads)
+    per_image = alone * kind.count_evaluations(sampler.solver, sampler.steps)
     return Cost(per_step * settings.steps + after, per_step, per_image)
+
+
+def _time_drawing(
+    kind: Denoiser, network: ConditionalUNet, noise: Tensor, label: Tensor, sampler: SamplerSettings, precision: str
+) -> float:
+    """Seconds, the median of three after one that is not counted."""
+    seconds = []
+    for _ in range(4):
+        started = time.perf_counter()
+        _draw_pixels(kind, network, noise, label, sampler, "cpu", precision)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:]))
 
 
 def _draw_pixels(
@@ -147,9 +157,3 @@ def _draw_pixels(
 ) -> Tensor:
     with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
         return to_pixels(draw(kind, network, noise.to(device), label.to(device), sampler).float()).cpu()
-
-
-def _time(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
