@@ -192,6 +192,7 @@ def workspace(tmp_path: Path) -> Workspace:
     write_json(folder["expansion_plan"] / "plan.json", {"classes": classes})
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
     write_json(folder["generator"] / "losses.json", facts["losses"])
+    write_json(folder["generator"] / "quality.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
     for kind in ("baseline", "expanded"):
         arms = {entry["arm"]: {"losses": entry["losses"]} for entry in facts["trainings"] if entry["kind"] == kind}
@@ -200,6 +201,7 @@ def workspace(tmp_path: Path) -> Workspace:
         "real_images": {"class_names": CLASSES, "train": 4, "validation": 4, "test": 4,
                         "conversions": facts["conversions"]},
         "mixed_dataset": facts["mix"], "scorer": facts["scorer"], "generator": facts["generator"],
+        "generator_onnx": {"precision": facts["precision"]},
         "accepted_images": {"generated": 8, "accepted": 3, "rejected_wrong_label": 5, "rejected_surplus": 0},
     }  # fmt: skip
     settings = {"accepted_images": {"filter": facts["filter"]}, "generator": {"generator": {"kind": "flow"}},
