@@ -63,18 +63,21 @@ def signal_levels() -> tuple[float, ...]:
 
 
 def predict_image(evaluate: Evaluate[X], x: X, t: int) -> X:
-    """The expected image at state `x`, from the predicted noise (Song et al. 2021, eq. 9)."""
+    """The expected image at state `x`, from the predicted noise (Song et al. 2021, eq. 9).
+
+    Clamped to what an image can be: at the last timestep an error in the noise weighs 158 times as much in the image.
+    """
     signal = signal_levels()[t]
     noise = evaluate(x, t / TIMESTEPS)
-    return (x - noise * math.sqrt(1 - signal)) * (1 / math.sqrt(signal))
+    return ((x - noise * math.sqrt(1 - signal)) * (1 / math.sqrt(signal))).clamp(-1.0, 1.0)
 
 
 def step_ddim(evaluate: Evaluate[X], x: X, times: list[int]) -> X:
-    """DDIM without noise (Song et al. 2021, eq. 12, σ = 0); the predicted image is clamped to what an image can be."""
+    """DDIM without noise (Song et al. 2021, eq. 12, σ = 0)."""
     for now, then in pairwise([*times, None]):
         assert now is not None
         signal, signal_then = signal_levels()[now], 1.0 if then is None else signal_levels()[then]
-        image = predict_image(evaluate, x, now).clamp(-1.0, 1.0)
+        image = predict_image(evaluate, x, now)
         noise = (x - image * math.sqrt(signal)) * (1 / math.sqrt(1 - signal))
         x = image * math.sqrt(signal_then) + noise * math.sqrt(1 - signal_then)
     return x
