@@ -145,7 +145,7 @@ def test_pictures_are_there_and_told_in_words(
     titles = chromium.ask(CHART_TITLES)
     assert len(titles) > 4 and all(titles)
     wide, narrow = chromium.ask(SHOWN_CHARTS)
-    assert (wide, narrow) == ((0, 2) if view.width < 500 else (2, 0))
+    assert (wide, narrow) == ((0, 3) if view.width < 500 else (3, 0))
 
 
 @ON_SCREENS
