@@ -71,9 +71,7 @@ def run(counts: Sequence[int] = COUNTS) -> Path:
             used = describe_utilisation(flops, count, seconds, processes=workers, matmul=sum(matmuls[-2:]) / 2)
             rows += [
                 Row(f"{label}: whole command", round(whole, 1), "s"),
-                Row(
-                    f"{count:,}: drawn, encoded and written", round(count / seconds, 1), f"images/s on {workers} cores"
-                ),
+                Row(f"{label}: drawn, encoded and written", round(count / seconds, 1), f"images/s on {workers} cores"),
                 Row(f"{label}: memory of all processes", round(peak / 2**20), "MB"),
                 Row(f"{label}: files", files, "files"),
                 Row(f"{label}: achieved", round(used.achieved, 1), "GFLOP/s"),
