@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.datasets.pixels import content_ids
+from ops.datasets.identity import content_ids
 from ops.errors import UserError
 from ops.sources.layouts.arrays import ArrayFile, read_array
 

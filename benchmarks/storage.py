@@ -22,7 +22,8 @@ from scipy import ndimage
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.harness import Row, interleave, write_result
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, read_split, write_shards
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
 
 IMAGES, SIDE, CLASSES = 10_000, 32, 10
 REPEATS = 5

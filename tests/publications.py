@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from sklearn.datasets import load_digits
 
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, write_shards
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.report.card import render_card
 from ops.stage import MANIFEST, describe_output
 from ops.storage import write_json, write_text

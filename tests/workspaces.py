@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, write_shards
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """\

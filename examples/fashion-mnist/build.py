@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, write_shard
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows, write_shard
 from ops.errors import DamagedData, UserError
 
 CLASS_NAMES = (

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.label_noise import flip_labels
 from ops.datasets.longtail import choose_long_tail, exponential_sizes, order_classes, step_sizes, zipf_sizes
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows
 from ops.recipe.schema import DataSettings, LongTailSettings
 
 DRAWS = "draws.parquet"

@@ -9,9 +9,7 @@ It knows nothing of recipes, sources or the use of a split; the folders above th
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -291,32 +289,6 @@ def read_images(paths: Sequence[Path], rows: Sequence[int]) -> np.ndarray:
     if missing := set(rows) - set(found):
         raise IndexError(f"there is no row {min(missing)} among {first}")
     return np.concatenate([found[row] for row in rows]) if len(rows) else np.empty((0, 0, 0, 1), np.uint8)
-
-
-def content_id(image: np.ndarray) -> str:
-    """16 hex digits that depend on the shape and pixels of one uint8 image [H, W, C] only."""
-    return content_ids(image[np.newaxis])[0]
-
-
-def content_ids(images: np.ndarray) -> list[str]:
-    """`content_id` of each image of a uint8 array [n, H, W, C]."""
-    header = hashlib.sha256("{}x{}x{}:".format(*images.shape[1:]).encode())
-    ids = []
-    for image in np.ascontiguousarray(images):
-        digest = header.copy()
-        digest.update(image.data)
-        ids.append(digest.hexdigest()[:16])
-    return ids
-
-
-def number_repeats(ids: Sequence[str]) -> list[str]:
-    """The ids with `-1`, `-2`, ... added to the second, third, ... of equal ones, so that all differ."""
-    seen: Counter[str] = Counter()
-    distinct = []
-    for name in ids:
-        distinct.append(f"{name}-{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return distinct
 
 
 def _build_tables(images: PixelSource, begin: int, end: int, schema: pa.Schema) -> Iterator[pa.Table]:

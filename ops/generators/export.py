@@ -51,7 +51,7 @@ def export_denoiser(
     shutil.copyfile(net, folder / NET)
     assert sampler.steps is not None
     path = folder / sampler_name(sampler.steps)
-    model = build_sampler(kind, onnx.load(net), sampler, shape=shape, class_names=config["class_names"])
+    model = simplify(unroll_sampler(kind, onnx.load(net), sampler, shape=shape, class_names=config["class_names"]))
     with replace_file(path) as temporary:
         onnx.save(model, str(temporary))
     return path
@@ -89,7 +89,7 @@ def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def build_sampler(
+def unroll_sampler(
     kind: Denoiser,
     net: onnx.ModelProto,
     sampler: SamplerSettings,
@@ -101,18 +101,6 @@ def build_sampler(
 
     The same arithmetic as the kind's `integrate` on tensors, followed by `network.to_pixels`.
     """
-    return simplify(unroll_sampler(kind, net, sampler, shape=shape, class_names=class_names))
-
-
-def unroll_sampler(
-    kind: Denoiser,
-    net: onnx.ModelProto,
-    sampler: SamplerSettings,
-    *,
-    shape: tuple[int, int, int],
-    class_names: Sequence[str],
-) -> onnx.ModelProto:
-    """`build_sampler` before it is simplified."""
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None
     builder = GraphBuilder()

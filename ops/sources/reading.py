@@ -19,7 +19,8 @@ from itertools import combinations
 
 import numpy as np
 
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows
 from ops.errors import UserError
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS

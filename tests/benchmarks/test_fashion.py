@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import fashion
 from benchmarks.fashion import LabelledImages, divide, read_fashion
-from ops.datasets.pixels import content_ids
+from ops.datasets.identity import content_ids
 from ops.errors import UserError
 
 

@@ -14,8 +14,9 @@ import polars as pl
 import pytest
 
 from ops.checks import CHECKS, Check, Finding, run_check
+from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, read_index, write_index
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats, read_rows, write_shards
+from ops.datasets.pixels import PixelDataset, build_rows, read_rows, write_shards
 from ops.datasets.shards import find_shards
 from ops.recipe.stages import STAGES
 from ops.stage import describe_output, read_manifest

@@ -12,15 +12,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ops.chain.running import Chain
-from ops.datasets.pixels import (
-    PixelDataset,
-    build_rows,
-    content_ids,
-    number_repeats,
-    read_rows,
-    read_split,
-    write_shards,
-)
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows, read_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
 from ops.recipe.stages import STAGES
 from ops.stage import read_manifest

@@ -9,8 +9,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ops.chain.subset import change_splits, find_sizes
+from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.nuisances import rotate_images
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, number_repeats
+from ops.datasets.pixels import PixelDataset, build_rows
 from ops.errors import UserError
 from ops.recipe.schema import DataSettings, LongTailSettings
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ops.chain.watching import QUALITY, WATCHED, Watch, build_watch
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids
+from ops.datasets.identity import content_ids
+from ops.datasets.pixels import PixelDataset, build_rows
 from ops.recipe.schema import ScorerSettings
 from ops.scorer import save_scorer, train_folds
 from ops.storage import read_json

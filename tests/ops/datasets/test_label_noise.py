@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_digits
 
+from ops.datasets.identity import content_ids
 from ops.datasets.label_noise import flip_labels
-from ops.datasets.pixels import content_ids
 from ops.errors import UserError
 
 DIGITS = load_digits()

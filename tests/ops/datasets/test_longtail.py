@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from ops.datasets.identity import content_ids
 from ops.datasets.longtail import (
     choose_long_tail,
     choose_per_class,
@@ -17,7 +18,6 @@ from ops.datasets.longtail import (
     zipf_sizes,
 )
 from ops.datasets.nuisances import rotate
-from ops.datasets.pixels import content_ids
 from ops.errors import UserError
 
 DIGITS = load_digits()

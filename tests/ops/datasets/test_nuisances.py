@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_digits
 
+from ops.datasets.identity import content_ids
 from ops.datasets.nuisances import (
     NUISANCES,
     draw_angles,
@@ -21,7 +22,6 @@ from ops.datasets.nuisances import (
     filter_strokes,
     rotate_images,
 )
-from ops.datasets.pixels import content_ids
 
 DIGITS = (load_digits().images * 15).astype(np.uint8)[..., None]  # light strokes on exact zeros, 8 x 8
 KEYS = content_ids(DIGITS)

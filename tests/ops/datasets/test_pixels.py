@@ -14,13 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ops.datasets.identity import content_id, content_ids, number_repeats
 from ops.datasets.pixels import (
     ROW_SCHEMA,
     PixelDataset,
     build_rows,
-    content_id,
-    content_ids,
-    number_repeats,
     read_images,
     read_rows,
     read_shards,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ops.datasets.pixels import content_ids
+from ops.datasets.identity import content_ids
 from ops.datasets.splits import TEST, TRAIN, VALIDATION, assign_splits, assign_stable, count_targets
 from ops.errors import UserError
 from ops.sources.listing import SPLITS

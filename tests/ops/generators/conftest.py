@@ -10,13 +10,14 @@ import onnx
 import pytest
 import torch
 
-from ops.generators.export import build_sampler, export_net, unroll_sampler
+from ops.generators.export import export_net, unroll_sampler
 from ops.generators.folder import NET, sampler_name, save_network
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.flow import Flow
 from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.network import build_network
+from ops.generators.simplify import simplify
 
 SHAPE = (3, 10, 13)
 # RGB, not square and not divisible by 4: a swapped axis or a forgotten crop shows.
@@ -77,6 +78,6 @@ def write_sampler(net: Path, path: Path, kind: str, solver: str, steps: int, gui
     denoiser = KINDS[kind]
     assert isinstance(denoiser, Denoiser)
     onnx.save(
-        build_sampler(denoiser, onnx.load(net), settings, shape=SHAPE, class_names=CONFIG["class_names"]),  # type: ignore[arg-type]
+        simplify(unroll_sampler(denoiser, onnx.load(net), settings, shape=SHAPE, class_names=CONFIG["class_names"])),  # type: ignore[arg-type]
         path,
     )

@@ -18,7 +18,7 @@ from ops.errors import EnvironmentFault, UserError
 from ops.generators import engine
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler, choose_provider, has_gpu
-from ops.generators.export import OPSET, build_sampler
+from ops.generators.export import OPSET, unroll_sampler
 from ops.generators.folder import NET, WEIGHTS, find_sampler, load_network
 from ops.generators.graph import GraphBuilder
 from ops.generators.kinds import KINDS
@@ -26,6 +26,7 @@ from ops.generators.kinds.denoiser import DenoiserGenerator
 from ops.generators.kinds.flow import Flow
 from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.parity import Parity, measure_parity
+from ops.generators.simplify import simplify
 
 MakeSampler = Callable[[str, int], Path]
 SHAPE = (3, 10, 13)
@@ -64,7 +65,7 @@ def build_linear_net(slope: float, drift: float) -> onnx.ModelProto:
 
 def build_linear_sampler(net: onnx.ModelProto, solver: str, steps: int) -> onnx.ModelProto:
     settings = SamplerSettings(solver=solver, steps=steps)
-    return build_sampler(Flow(), net, settings, shape=SHAPE, class_names="abc")
+    return simplify(unroll_sampler(Flow(), net, settings, shape=SHAPE, class_names="abc"))
 
 
 def test_the_exported_network_equals_torch(generator_folder: Path) -> None:

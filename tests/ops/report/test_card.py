@@ -11,7 +11,8 @@ import pytest
 import yaml
 from jinja2 import UndefinedError
 
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, write_shards
+from ops.datasets.identity import content_ids
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.report.card import render_card
 
 SENTENCE = "No evidence that the expansion helps: +0.4 points (95 % interval -0.2 to 1.0)."

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ops.datasets.pixels import PixelDataset, build_rows, content_ids, write_shards
+from ops.datasets.identity import content_ids
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.datasets.shards import build_schema
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import Converter
