@@ -32,7 +32,17 @@ class GrowsetGroup(click.Group):
         context.exit(stopped.exit_code)
 
 
-BENCHMARKS = ("code_location", "demo", "generation", "kills", "million", "million_generated", "storage")
+BENCHMARKS = (
+    "code_location",
+    "demo",
+    "generation",
+    "kills",
+    "million",
+    "million_generated",
+    "quality",
+    "storage",
+    "training",
+)
 FIRST_STEPS = """\b
 First steps with images of your own (a folder with train, validation and test):
   growset init my-work --source path/to/images
