@@ -54,8 +54,7 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
-    limits = [recipe.filter.min_train_distance, recipe.filter.min_generated_distance]
-    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, *limits])
+    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight])
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
 
 
@@ -151,11 +150,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         split_counts=counts,
         funnel=read_manifest(accepted)["metrics"],
         verdict=verdict,
-        audit={
-            "min_train_distance": recipe.filter.min_train_distance,
-            "min_generated_distance": recipe.filter.min_generated_distance,
-            "closest": _closest(read_index(accepted)),
-        },
+        audit={"closest": _closest(read_index(accepted))},
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
     )

@@ -69,9 +69,9 @@ as thumbnails of at most 16x16. Distance 1 is as far as that training image lies
 | found | limit | rejected |
 |---|---|---|
 | copies of a training image, pixel by pixel | | {{ rejected.copy_of_train }} |
-| near copies of a training image | distance below {{ audit.min_train_distance }} | {{ rejected.near_copy_of_train }} |
+| near copies of a training image | nearer to it than held-out real images are | {{ rejected.near_copy_of_train }} |
 | repeats of a generated image, pixel by pixel | | {{ rejected.repeat }} |
-| near repeats of a generated image | distance below {{ audit.min_generated_distance }} | {{ rejected.near_repeat }} |
+| near repeats of a generated image | likewise | {{ rejected.near_repeat }} |
 
 {% if audit.closest is none -%}
 No image was kept, so there is no closest one.
@@ -105,8 +105,7 @@ def render_card(
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). funnel: the metrics of the accepted images. verdict: the content of
-    verdict.json. audit: `min_train_distance` and `min_generated_distance`, the limits, and `closest`, the smallest
-    distance of a kept image to a training image (None without any). Raises jinja2's UndefinedError for a missing
+    verdict.json. audit: `closest`, the smallest distance of a kept image to a training image (None without any). Raises jinja2's UndefinedError for a missing
     figure.
     """
     rejected = {key.removeprefix("rejected_"): value for key, value in funnel.items() if key.startswith("rejected_")}
