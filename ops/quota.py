@@ -17,6 +17,7 @@ from ops.plan import ClassPlan, ExpansionPlan
 Stop = Literal["quota", "budget", "stall", "rounds"]
 
 SURENESS = 1.0  # standard errors below the observed rate that a round is planned for
+GROWTH = 4  # times as many images of a class as all rounds before drew: a rate known from few draws misleads
 HOPELESS = 50  # draws of a class in a round of which none was accepted: the next would fare no better
 
 
@@ -65,7 +66,8 @@ def _plan_class(entry: ClassPlan, label: int, rounds: Sequence[Round]) -> int:
     if missing <= 0 or left <= 0 or _stalls(label, rounds):
         return 0
     rate = bound_rate(accepted, drawn)
-    return left if rate == 0 else min(left, math.ceil(missing / rate))
+    most = min(left, GROWTH * drawn)
+    return most if rate == 0 else min(most, math.ceil(missing / rate))
 
 
 def _explain_class(entry: ClassPlan, label: int, rounds: Sequence[Round]) -> Stop:

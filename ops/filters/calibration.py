@@ -47,7 +47,7 @@ def calibrate(scores: np.ndarray, labels: np.ndarray, classes: int, share: float
     scores, labels = scores[known], labels[known]
     counts = np.bincount(labels, minlength=classes)
     ranks = np.floor(share * (counts + 1) + 1e-9).astype(int)
-    pooled = ranks < 1
+    pooled = (ranks < 1) | (counts == 0)
     overall = _cut(scores, max(1, int(share * (len(scores) + 1) + 1e-9)), side) if share > 0 else np.nan
     values = np.array(
         [
@@ -70,7 +70,7 @@ def _cut(scores: np.ndarray, rank: int, side: Side) -> float:
     """The rank-th score from the suspicious end; NaN where there is none."""
     if not len(scores):
         return float("nan")
-    ordered = np.sort(scores)
+    ordered, rank = np.sort(scores), min(rank, len(scores))
     return float(ordered[rank - 1] if side == "below" else ordered[-rank])
 
 
