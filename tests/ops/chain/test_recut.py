@@ -45,7 +45,7 @@ def test_a_looser_threshold_rewrites_the_index_and_no_pixel(
     generated, accepted = (workspace.output("digits", name) for name in ("generated_images", "accepted_images"))
     inodes, before = list_inodes(generated), read_index(accepted)
     edit_recipe(finished_workspace, LABEL, "wrong_label: null")
-    monkeypatch.setattr("ops.generating.fill_pieces", refuse)
+    monkeypatch.setattr("ops.generators.generation._draw_piece", refuse)
     monkeypatch.setattr("ops.chain.scoring.read_shards", refuse)
     drawn, cut = recut(workspace)
     assert drawn["taken_over"] == drawn["images"]
