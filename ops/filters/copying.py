@@ -219,8 +219,7 @@ def _estimate_nearer(sides: Sequence[_Side], confidence: float) -> Estimate:
 
 def _place(values: np.ndarray, among: np.ndarray) -> np.ndarray:
     """For each of `values` the share of the sorted `among` that lies below it, ties half; float64 [n]."""
-    below, up_to = (np.searchsorted(among, values, side=side) for side in ("left", "right"))  # type: ignore[call-overload]
-    return (below + up_to) / (2.0 * len(among))
+    return (np.searchsorted(among, values, "left") + np.searchsorted(among, values, "right")) / (2.0 * len(among))
 
 
 def _score_area(area: float, one: int, other: int, z: float) -> Estimate:

@@ -105,7 +105,7 @@ def count_funnel(index: pl.DataFrame, class_names: Sequence[str], wanted: Sequen
         raise ValueError(f"{len(class_names)} classes have {len(wanted)} numbers of wanted images")
     rows = index.select("label", "round", "keep", "reasons")
     _check(rows, len(class_names))
-    rounds = 1 + int(rows["round"].max() or 0) if len(rows) else 0  # type: ignore[call-overload]
+    rounds = 1 + max(rows["round"].to_list(), default=-1)
     first = _count(rows.with_columns(reason=pl.col("reasons").list.first()).drop_nulls("reason"))
     flagged = _count(rows.explode("reasons").rename({"reasons": "reason"}).drop_nulls("reason"))
     drawn = _count(rows.with_columns(reason=pl.lit("drawn")))

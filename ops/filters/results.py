@@ -7,7 +7,7 @@ thresholds came about is the rules' business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -53,7 +53,10 @@ class Rule:
 
     @staticmethod
     def from_dict(entry: dict[str, Any]) -> Rule:
-        return Rule(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
+        return Rule(**fields)
 
     def find_broken(self, scores: pl.DataFrame) -> np.ndarray:
         """Which rows break it, bool [n]; a score that is null, or is no column of `scores`, breaks nothing."""
@@ -115,6 +118,18 @@ class Results:
             broken |= rule.find_broken(self.held_out)
         real = self.held_out.filter(~broken)
         return examine_copying(*_read_distances(judged), *_read_distances(real), self.find_limits("near_copy_of_train"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The funnel, the rules, the test for copying and why each class stopped, as plain values for JSON."""
+        return {
+            **self.funnel.to_dict(),
+            "stopped": dict(zip(self.class_names, self.stopped, strict=True)),
+            "rules": [
+                {**asdict(rule), "real_rejected_in_all": rule.reject_real(self.held_out_counts)} for rule in self.rules
+            ],
+            "copying": self.copying.to_dict(),
+            "safety_checked": self.is_safety_checked,
+        }
 
     def find_limits(self, reason: str) -> tuple[float | None, ...]:
         """The thresholds of the rule for this reason; None for every class where there is no such rule."""
