@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ops.datasets.index import write_index
+from ops.datasets.index import locate_rows, write_index
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.filters.results import HELD_OUT, ROUNDS, RULES
+from ops.filters.results import HELD_OUT, ROUNDS, RULES, Results, Rule
+from ops.plan import ClassPlan
 from ops.storage import write_json
 
 SCORES = ("label_probability", "label_margin", "clip_agreement", "typicality", "train_distance", "generated_distance",
@@ -65,6 +67,23 @@ def make_rule(reason: str, threshold: float | None, classes: int, **changes: Any
     } | changes  # fmt: skip
 
 
+def make_results(
+    index: pl.DataFrame,
+    held_out: pl.DataFrame,
+    names: Sequence[str],
+    wanted: Sequence[int],
+    *,
+    rules: Sequence[dict[str, Any]],
+    stopped: Sequence[str],
+) -> Results:
+    """What `read_results` would read."""
+    plan = tuple(
+        ClassPlan(name, 25, want, len(index.filter(label=label)))
+        for label, (name, want) in enumerate(zip(names, wanted, strict=True))
+    )
+    return Results(index, held_out, tuple(map(Rule.from_dict, rules)), tuple(stopped), plan)
+
+
 def write_results(
     accepted: Path,
     plan: Path,
@@ -96,3 +115,39 @@ def write_results(
         plan / "plan.json",
         {"wanted": sum(wanted), "drawn": sum(entry["drawn"] for entry in classes), "classes": classes},
     )
+
+
+FILTERED = ("real_images", "expansion_plan", "generated_images", "accepted_images")
+CLASSES = ("Boot", "<b>Coat</b> & 'hat'")
+
+
+def fill_filters(folder: Mapping[str, Path], random: np.random.Generator, side: int = 8, channels: int = 3) -> None:
+    """Outputs of the stages in FILTERED, in little: four training, four validation and eight generated random images.
+
+    Boot has three accepted and a near copy of r0, the other class one image of each of four reasons; its copy of a
+    validation image and its copy of a test image differ in that alone. No test image lies anywhere.
+    """
+    images = random.integers(0, 256, (16, side, side, channels), np.uint8)
+    labels = [0, 0, 1, 1]
+    for split, first in (("train", 0), ("validation", 4)):
+        ids = [f"{split[0].replace('t', 'r')}{row}" for row in range(4)]
+        dataset = PixelDataset(images[first : first + 4], build_rows(labels, ids, split=split), CLASSES)
+        write_shards(folder["real_images"], dataset, prefix=split)
+    rows = build_rows([0] * 4 + [1] * 4, [f"g{row}" for row in range(8)], split="train", is_generated=True)
+    shards = write_shards(folder["generated_images"], PixelDataset(images[8:], rows, CLASSES), prefix="generated")
+    reasons = [[], [], ["near_copy_of_train"], [], ["wrong_label"], ["near_repeat"], ["copy_of_held_out"],
+               ["copy_of_held_out"]]  # fmt: skip
+    index = make_index(reasons, [0] * 4 + [1] * 4, rounds=[0] * 6 + [1] * 2)
+    placed = locate_rows(shards).select("shard", "row")
+    index = index.with_columns(
+        placed["shard"], placed["row"],
+        train_distance=pl.Series([0.9, 0.6, 0.1, 0.7] + [1.0] * 4, dtype=pl.Float32),
+        nearest_train_id=pl.Series(["r3", "r0", "r0", "r1"] + ["r2"] * 4),
+        predicted=pl.Series([0] * 5 + [1] * 3),
+        nearest_held_out_id=pl.Series([None] * 6 + ["v2", "t0"]),
+        held_out_split=pl.Series([None] * 6 + ["validation", "test"]),
+    )  # fmt: skip
+    write_results(
+        folder["accepted_images"], folder["expansion_plan"], index, make_held_out(labels), CLASSES, [3, 50],
+        rules=[make_rule("wrong_label", 0.5, 2), make_rule("near_copy_of_train", 0.4, 2)], stopped=["quota", "stall"],
+    )  # fmt: skip
