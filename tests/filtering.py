@@ -45,7 +45,8 @@ def make_index(
         "nearest_held_out_id": pl.Series([None] * count, dtype=pl.String),
         "held_out_split": pl.Series([None] * count, dtype=pl.String),
     }  # fmt: skip
-    return pl.DataFrame(columns)
+    types = {"label": pl.Int64, "round": pl.Int64, "row": pl.Int64, "predicted": pl.Int64, "keep": pl.Boolean}
+    return pl.DataFrame(columns, schema_overrides=types)
 
 
 def make_held_out(labels: Sequence[int], *, seed: int = 1) -> pl.DataFrame:
@@ -54,7 +55,8 @@ def make_held_out(labels: Sequence[int], *, seed: int = 1) -> pl.DataFrame:
         {"image_id": [f"v{row}" for row in range(count)], "label": labels,
          **{name: pl.Series([None] * count if name in OPTIONAL else random.uniform(0.4, 2.0, count), dtype=pl.Float32)
             for name in SCORES},
-         "nearest_train_id": [f"r{row % 4}" for row in range(count)]}
+         "nearest_train_id": [f"r{row % 4}" for row in range(count)]},
+        schema_overrides={"label": pl.Int64},
     )  # fmt: skip
 
 
