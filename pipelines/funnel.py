@@ -58,9 +58,7 @@ def list_steps(flow: Flow, reasons: Iterable[str]) -> list[tuple[str, int]]:
 
 def _tabulate_steps(results: Results, width: int) -> Table:
     funnel = results.funnel
-    # A reason that no image has first is told if it was found at all, or if a rule asks for it.
-    asked = {rule.reason for rule in results.rules}
-    shown = [reason for reason in REASONS if funnel.total.flagged[reason] or reason in asked]
+    shown = results.shown_reasons
     whole = list_steps(funnel.total, shown)
     columns = [list_steps(entry.flow, shown) for entry in funnel.classes]
     widths = [max(len(entry.name), len(f"{entry.flow.drawn:,}")) + 2 for entry in funnel.classes]
@@ -87,10 +85,9 @@ def _tabulate_rules(results: Results) -> Table:
 
 def describe_rule(rule: Rule) -> str:
     """`typicality below 0.31 to 0.52`: the score, its side, and the thresholds from the lowest class to the highest."""
-    limits = [limit for limit in rule.thresholds if limit is not None]
-    if not limits:
+    if rule.range is None:
         return "not applied"
-    ends = [f"{limit:.3g}" for limit in (min(limits), max(limits))]
+    ends = [f"{limit:.3g}" for limit in rule.range]
     return f"{rule.score.replace('_', ' ')} {rule.side} {' to '.join(dict.fromkeys(ends))}"
 
 

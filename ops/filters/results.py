@@ -19,7 +19,7 @@ from ops.datasets.index import read_index
 from ops.errors import DamagedData
 from ops.filters.copying import CopyingFindings, examine_copying
 from ops.filters.funnel import Funnel, count_funnel
-from ops.filters.reasons import COPYING, SURPLUS
+from ops.filters.reasons import COPYING, REASONS, SURPLUS
 from ops.plan import ClassPlan, ExpansionPlan
 from ops.storage import read_json
 
@@ -50,6 +50,12 @@ class Rule:
     calibration_images: tuple[int, ...]
     real_rejected: tuple[float | None, ...]
     pooled: tuple[bool, ...]
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The lowest and the highest threshold; None where no class has one."""
+        limits = [limit for limit in self.thresholds if limit is not None]
+        return (min(limits), max(limits)) if limits else None
 
     @staticmethod
     def from_dict(entry: dict[str, Any]) -> Rule:
@@ -102,6 +108,12 @@ class Results:
     @cached_property
     def funnel(self) -> Funnel:
         return count_funnel(self.index, self.class_names, [entry.wanted for entry in self.plan])
+
+    @property
+    def shown_reasons(self) -> list[str]:
+        """What a funnel should name, in order: reasons that have a rule, and those that were found."""
+        applied = {rule.reason for rule in self.rules}
+        return [reason for reason in REASONS if reason in applied or self.funnel.total.flagged[reason]]
 
     @cached_property
     def copying(self) -> CopyingFindings:

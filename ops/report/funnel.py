@@ -29,8 +29,6 @@ def collect_filters(inputs: Mapping[str, Path]) -> dict[str, Any]:
 def describe_filters(results: Results) -> dict[str, Any]:
     """The same without pictures: strings, numbers and lists."""
     funnel, held_out = results.funnel, results.held_out_counts
-    applied = {rule.reason for rule in results.rules}
-    shown = [reason for reason in REASONS if funnel.total.flagged[reason] or reason in applied]
     copying = results.copying.to_dict()
     named = zip(results.class_names, copying["classes"], strict=True)
     return {
@@ -38,14 +36,14 @@ def describe_filters(results: Results) -> dict[str, Any]:
             **funnel.total.to_dict(),
             "wanted": funnel.wanted,
             "missing": funnel.missing,
-            "steps": list_steps(results, shown),
+            "steps": list_steps(results),
             "rounds": [
                 {"drawn": flow.drawn, "rejected": sum(flow.rejected.values()), "surplus": flow.surplus,
                  "accepted": flow.accepted}
                 for flow in funnel.rounds
             ],
         },
-        "shown": [{"reason": reason, "title": REASONS[reason].title} for reason in shown],
+        "shown": [{"reason": reason, "title": REASONS[reason].title} for reason in results.shown_reasons],
         "classes": [
             {**entry.to_dict(), "real": planned.real, "stopped": STOPPED[stopped]}
             for entry, planned, stopped in zip(funnel.classes, results.plan, results.stopped, strict=True)
@@ -57,11 +55,11 @@ def describe_filters(results: Results) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def list_steps(results: Results, shown: list[str]) -> list[dict[str, Any]]:
+def list_steps(results: Results) -> list[dict[str, Any]]:
     """From drawn to accepted: each step takes its images away from `before` and leaves `after`."""
     flow = results.funnel.total
     steps, left = [], flow.drawn
-    for reason in shown:
+    for reason in results.shown_reasons:
         count = flow.rejected[reason]
         steps.append(
             {"title": REASONS[reason].title, "meaning": REASONS[reason].meaning, "count": count,
@@ -75,14 +73,14 @@ def list_steps(results: Results, shown: list[str]) -> list[dict[str, Any]]:
 
 
 def _describe_rule(rule: Rule, real_rejected: float | None) -> dict[str, Any]:
-    limits = [limit for limit in rule.thresholds if limit is not None]
+    low, high = rule.range or (None, None)
     return {
         "title": REASONS[rule.reason].title,
         "meaning": REASONS[rule.reason].meaning,
         "score": rule.score.replace("_", " "),
         "side": rule.side,
-        "low": min(limits, default=None),
-        "high": max(limits, default=None),
+        "low": low,
+        "high": high,
         "calibrated": rule.calibrated,
         "pooled": sum(rule.pooled),
         "real_rejected": real_rejected,
