@@ -20,7 +20,7 @@ from ops.datasets.shards import find_shards
 from ops.filters.reasons import REASONS, Reason
 from ops.filters.results import Results
 from ops.report.pictures import draw_strip, find_places, read_places, shrink
-from ops.report.sheets import tile
+from ops.report.sheets import GAP, tile
 from ops.storage import replace_file
 
 NEAREST = 8  # pairs of the worst near copies, and as many of held-out images
@@ -55,8 +55,7 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
     pixels = shrink(read_places(inputs["generated_images"], results.index.head(1)), SIDE)[0].nbytes
     each = max(FEWEST, min(MOST, BYTES // (sum(3 if reason.twin else 2 for reason in found) * pixels)))
     chosen = {reason.name: choose_rejected(results.index, reason.name, each).to_dicts() for reason in found}
-    accepted = results.index.filter("keep").group_by("label").agg("image_id")
-    company = _Company(dict(accepted.iter_rows()), results.class_names)
+    company = _Company(_choose_accepted(results.index), results.class_names)
     lines = {reason.name: [company.gather(reason, row) for row in chosen[reason.name]] for reason in found}
     pictures = _read_pictures(results, inputs, [who for line in lines.values() for shown in line for who, _ in shown])
     scores = {reason.name: reason.score for reason in found} | {rule.reason: rule.score for rule in results.rules}
@@ -134,11 +133,21 @@ def write_rejected_sheet(path: Path, index: pl.DataFrame, folder: Path) -> None:
     margin = 8 + max(int(font.getbbox(title)[2]) for title in titles)
     labelled = Image.new(picture.mode, (margin + picture.width, picture.height), "white")
     labelled.paste(picture, (margin, 0))
-    pen, step = ImageDraw.Draw(labelled), scale * (rows[0].shape[1] + 2)
+    pen, step = ImageDraw.Draw(labelled), scale * (rows[0].shape[1] + GAP)
     for row, title in enumerate(titles):
         pen.text((2, row * step + step // 2 - 6), title, fill="black", font=font)
     with replace_file(path) as temporary:
         labelled.save(temporary, "PNG", optimize=True)
+
+
+def _choose_accepted(index: pl.DataFrame) -> dict[int, list[str]]:
+    """Up to MOST accepted images of each class that has any, evenly through its rows, by id."""
+    kept = index.filter("keep").select("label", "image_id")
+    chosen = {}
+    for (label,), rows in kept.group_by("label", maintain_order=True):
+        places = np.unique(np.arange(MOST) * len(rows) // MOST)
+        chosen[int(str(label))] = rows["image_id"].gather(places).to_list()
+    return chosen
 
 
 def _read_score(value: Any) -> float | None:
@@ -163,19 +172,18 @@ class _Company:
             if split in _TWINS:
                 shown.append((twin, f"the {_TWINS[split]} image that it resembles"))
         if accepted := self._accepted.get(label):
-            # Another one each time, evenly through them all.
-            shown.append((accepted[self._turns[label] % MOST * len(accepted) // MOST], "an accepted one of its class"))
+            shown.append((accepted[self._turns[label] % len(accepted)], "an accepted one of its class"))
             self._turns[label] += 1
         return shown
 
 
 def _read_pictures(results: Results, inputs: Mapping[str, Path], ids: Sequence[str]) -> dict[str, np.ndarray]:
     """Generated, training and validation images by id; each file is read once."""
-    generated = results.index.select("image_id", "shard", "row")
+    unique = list(dict.fromkeys(ids))
+    generated = results.index.select("image_id", "shard", "row").filter(pl.col("image_id").is_in(unique))
     real = pl.concat(locate_rows(find_shards(inputs["real_images"], split)) for split in ("train", "validation"))
     drawn = set(generated["image_id"])
     pictures: dict[str, np.ndarray] = {}
-    unique = dict.fromkeys(ids)
     for stage, located, wanted in (
         ("generated_images", generated, [name for name in unique if name in drawn]),
         ("real_images", real, [name for name in unique if name not in drawn]),
