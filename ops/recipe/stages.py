@@ -70,7 +70,14 @@ STAGES: dict[str, Stage] = {
 
 PUBLISHED = "published_dataset"  # an asset with a pointer of its own, not a stage of dvc.yaml
 PUBLISHED_KEYS = ("publish",)
-PUBLISHED_INPUTS = ("real_images", "generated_images", "accepted_images", "mixed_dataset", "verdict")
+PUBLISHED_INPUTS = (
+    "real_images",
+    "expansion_plan",
+    "generated_images",
+    "accepted_images",
+    "mixed_dataset",
+    "verdict",
+)
 
 
 def unread_keys() -> set[str]:
