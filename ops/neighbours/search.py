@@ -1,51 +1,140 @@
-"""The exact nearest rows of one set for each row of another. It knows nothing of images, labels or thresholds."""
+"""The exact nearest rows of one set for each row of another. It knows nothing of images, labels or thresholds.
+
+Both sides are taken in blocks, so that memory stays bounded however many rows there are (beside the result).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Rows = Tensor | np.ndarray
-BLOCK = 1024
+from ops.neighbours.product import Slab, allocate_slab, fill_slab, multiply_in, prepare_queries
+from ops.neighbours.rows import PART, Rows, Source, check_rows, find_centre
+from ops.neighbours.scan import Block, Nearest, scan
+from ops.precision import resolve_precision
+
+QUERIES = 1024  # in a block
+SLAB = 1 << 24  # entries of references that are prepared at once: 64 MB
+NARROWEST = 32  # columns below which bf16 does not pay
+FEWEST = 1 << 22  # products of a query block with a slab below which it does not
 
 
 def find_nearest(
-    queries: Rows, references: Rows, k: int = 1, *, exclude_self: bool = False, precision: str = "auto"
+    queries: Source, references: Source, k: int = 1, *, exclude_self: bool = False, precision: str = "auto"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Euclidean distances float32 [n, k], ascending, and indices int64 [n, k] of each query's k nearest references.
 
     queries [n, d] and references [m, d] hold any float type, which is taken as float32. The distance of a pair is
     that of its differences in float64, rounded to float32; of equal distances the lower index comes first. With
-    `exclude_self` both are the same set and row i is not its own neighbour. ValueError for other shapes, a k that
-    is below 1 or above the number of references, or a value that is not finite.
+    `exclude_self` both are the same set and row i is not its own neighbour. `precision` ("fp32", "bf16", or "auto"
+    for what is faster here) is that of the products which find candidates: the result does not depend on it.
+
+    ValueError for other shapes or types, a k that is below 1 or above the number of references, values that are not
+    finite or beyond ±1e12.
     """
-    queries, references = (torch.as_tensor(rows).float() for rows in (queries, references))
-    if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1]:
-        raise ValueError(
-            f"queries {list(queries.shape)} and references {list(references.shape)} must be [n, d], [m, d]"
-        )
+    check_rows(queries, "queries")
+    if references is not queries:
+        check_rows(references, "references")
+    if queries.shape[1] != references.shape[1]:
+        raise ValueError(f"queries have {queries.shape[1]} columns and references {references.shape[1]}")
     if exclude_self and len(queries) != len(references):
         raise ValueError(f"{len(queries)} queries and {len(references)} references are not the same set")
     if not 1 <= k <= len(references) - exclude_self:
         raise ValueError(f"k is {k}; {len(references) - exclude_self} references allow 1 to that many")
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(f"precision '{precision}' is none of auto, fp32, bf16")
-    if not (queries.isfinite().all() and references.isfinite().all()):
-        raise ValueError("queries or references hold values that are not finite")
-    distances, indices = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-    for start in range(0, len(queries), BLOCK):
-        block = queries[start : start + BLOCK].double()
-        best = torch.empty(len(block), 0)
-        index = torch.empty(len(block), 0, dtype=torch.int64)
-        for begin in range(0, len(references), BLOCK):
-            part = references[begin : begin + BLOCK].double()
-            found = torch.cdist(block, part, compute_mode="donot_use_mm_for_euclid_dist").float()
-            if exclude_self and start == begin:
-                found.fill_diagonal_(torch.inf)
-            best = torch.cat([best, found], dim=1)
-            index = torch.cat([index, torch.arange(begin, begin + len(part)).expand(len(block), -1)], dim=1)
-            best, order = best.sort(dim=1, stable=True)
-            best, index = best[:, :k], index.gather(1, order[:, :k])
-        distances[start : start + BLOCK], indices[start : start + BLOCK] = best.numpy(), index.numpy()
-    return distances, indices
+    asked = Rows(queries)
+    nearest = Nearest(np.full((len(asked), k), np.inf, np.float32), np.full((len(asked), k), -1, np.int64))
+    selves = np.arange(len(asked)) if exclude_self else None
+    ends = np.full(len(asked), len(references))
+    search(asked, Rows(references), nearest, ends=ends, selves=selves, precision=precision)
+    return nearest.distances, nearest.indices
+
+
+def search(
+    queries: Rows,
+    references: Rows,
+    nearest: Nearest,
+    *,
+    ends: np.ndarray,
+    selves: np.ndarray | None = None,
+    precision: str = "auto",
+) -> None:
+    """Bring `nearest` [n, k] up to date with the references before `ends` int64 [n] of each query.
+
+    ends must not fall. selves: int64 [n] or None, a reference that does not count for the query. Rows must have been
+    checked. As many query blocks are searched at a time as torch has threads.
+    """
+    if not len(queries) or not len(references):
+        return
+    chosen = _choose_precision(precision, queries.width)
+    centre = find_centre(references)
+    k = nearest.distances.shape[1]
+    step = max(16, min(QUERIES, (1 << 22) // k))
+    every = np.arange(len(queries))
+    with _start_threads() as pool:
+
+        def scan_all(slab: Slab, numbers: np.ndarray, used: str) -> np.ndarray:
+            """Scan these queries; returns those that were given up."""
+
+            def scan_some(some: np.ndarray) -> np.ndarray:
+                points = prepare_queries(queries.take(some), centre, used)
+                block = Block(some, points, ends[some], None if selves is None else selves[some])
+                own = Nearest(nearest.distances[some], nearest.indices[some])
+                given_up = scan(block, slab, queries, references, own, give_up=used == "bf16")
+                nearest.distances[some], nearest.indices[some] = own.distances, own.indices
+                return some[given_up]
+
+            blocks = [numbers[start : start + step] for start in range(0, len(numbers), step)]
+            with multiply_in(used):
+                return np.concatenate([numbers[:0], *pool.map(scan_some, blocks)])
+
+        for start, stop in pairwise([*range(0, len(references), max(1, SLAB // queries.width)), len(references)]):
+            numbers = every[np.searchsorted(ends, start, side="right") :]
+            if chosen == "bf16" and len(numbers):
+                slab = _prepare_slab(references, start, stop, centre, chosen)
+                # A first block tells whether bf16 can tell these rows apart; if not, all the rest goes without it.
+                given_up = scan_all(slab, numbers[:step], chosen)
+                if 4 * len(given_up) > len(numbers[:step]):
+                    chosen = "fp32"
+                    numbers = np.concatenate([given_up, numbers[step:]])
+                else:
+                    numbers = np.concatenate([given_up, scan_all(slab, numbers[step:], chosen)])
+                del slab
+            if len(numbers):
+                scan_all(_prepare_slab(references, start, stop, centre, "fp32"), numbers, "fp32")
+
+
+def _choose_precision(wanted: str, width: int) -> str:
+    if wanted not in ("auto", "fp32", "bf16"):
+        raise ValueError(f"precision is '{wanted}'; allowed: auto, fp32, bf16")
+    if not torch.backends.mkldnn.is_available() or (wanted == "auto" and width < NARROWEST):
+        return "fp32"
+    return resolve_precision(wanted)
+
+
+def _prepare_slab(references: Rows, start: int, stop: int, centre: Tensor, precision: str) -> Slab:
+    factors = allocate_slab(stop - start, references.width, precision)
+    step = max(1, PART // references.width)
+    radius = moved = 0.0
+    for begin in range(start, stop, step):
+        end = min(begin + step, stop)
+        part = factors[begin - start : end - start]
+        norm, error = fill_slab(part, references.read(begin, end), centre, precision)
+        radius, moved = max(radius, norm), max(moved, error)
+    return Slab(start, stop - start, factors, radius, moved)
+
+
+@contextmanager
+def _start_threads() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as torch has, each computing alone: none waits for the others at every product."""
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,127 @@
+"""Squared distances by one matrix product, and how wrong they can be.
+
+With a column of half squared norms appended to the references, one product gives |r|²/2 - q·r: half the squared
+distance of q and r, less a constant of the query. It is wrong because numbers were rounded on the way: to float32
+when the centre was subtracted, to bf16 if the product is made of that, and in its sums. Rounding a point moves it by a
+length that is measured here, and moves distances by no more; the sums are bounded by their number of terms. So a
+limit can be given that no nearer neighbour exceeds, and whatever lies below it is measured again by differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+NEVER = 1e37  # what the product gives for a pair that does not count
+GROUP = 32  # columns whose smallest product is looked at first
+_HALF_PARTS = {"fp32": 1, "bf16": 3}  # three bf16 numbers hold the 24 digits of one float32
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Rounded, centred rows as a factor of the product.
+
+    factors: float32 [p, d + columns]. norms: float64 [p] of the rounded rows. moved: float64 [p], by how much at most
+    each row was moved.
+    """
+
+    factors: Tensor
+    norms: np.ndarray
+    moved: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """References ready to be multiplied: `count` rows from number `start` on, padded to whole groups."""
+
+    start: int
+    count: int
+    factors: Tensor
+    radius: float
+    moved: float
+
+
+def prepare_queries(rows: Tensor, centre: Tensor, precision: str) -> Points:
+    """The left factor of float32 rows [b, d]."""
+    points, norms, moved = _round(rows - centre, precision)
+    ones = torch.ones(len(rows), _HALF_PARTS[precision])
+    return Points(torch.cat([points.neg_(), ones], dim=1), norms.double().numpy(), moved.double().numpy())
+
+
+def allocate_slab(rows: int, width: int, precision: str) -> Tensor:
+    """Room for the factors of so many references, in whole groups; all are NEVER near."""
+    factors = torch.zeros(-(-rows // GROUP) * GROUP, width + _HALF_PARTS[precision])
+    factors[:, width] = NEVER
+    return factors
+
+
+def fill_slab(factors: Tensor, rows: Tensor, centre: Tensor, precision: str) -> tuple[float, float]:
+    """Write the right factor of rows [p, d]; returns the largest norm and by how much at most a row was moved."""
+    points, norms, moved = _round(rows - centre, precision)
+    width = points.shape[1]
+    factors[:, :width] = points
+    half = norms.square() / 2
+    for column in range(width, factors.shape[1]):
+        part = half.bfloat16().float() if precision == "bf16" else half
+        factors[:, column] = part
+        half = half - part
+    return float(norms.max()), float(moved.max())
+
+
+class Limits:
+    """Products that a query's neighbours cannot exceed: what is above the limit is certainly not among them."""
+
+    def __init__(self, queries: Points, slab: Slab) -> None:
+        terms = queries.factors.shape[1] + 8
+        # Twice the textbook bound for sums of that many terms (Higham 2002, eq. 3.5), also of the norms; the last
+        # summand is what hardware loses that takes the smallest numbers for zero.
+        self._error = terms * 2.0**-23 * (queries.norms + slab.radius) ** 2 + terms * 2.0**-120
+        self._squares = queries.norms**2
+        self._moved = queries.moved + slab.moved
+
+    def of_products(self, products: np.ndarray) -> np.ndarray:
+        """From a product [b] that as many pairs reach as neighbours are wanted; float32 [b]."""
+        rounded = np.sqrt(np.maximum(self._squares + 2 * (products + self._error), 0))
+        return self.of_distances(rounded + self._moved)
+
+    def of_distances(self, distances: np.ndarray) -> np.ndarray:
+        """From a distance [b] that as many pairs reach, inf for none; float32 [b]."""
+        # Distances are compared as float32: what rounds to the same must not be lost.
+        reach = np.minimum(distances.astype(np.float64), 1e18) * (1 + 2.0**-22) + self._moved
+        limits = np.minimum((reach**2 - self._squares) / 2 + self._error, NEVER / 2)
+        return np.nextafter(limits.astype(np.float32), np.float32(np.inf))
+
+
+@contextmanager
+def multiply_in(precision: str) -> Iterator[None]:
+    """Let torch multiply float32 matrices in bf16 meanwhile (their entries are bf16 already, the sums are float32).
+
+    The setting is the process's: other threads that multiply at the same time see it too.
+    """
+    if precision == "fp32":
+        yield
+        return
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+def _round(points: Tensor, precision: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The points, rounded; their norms [p]; by how much each was moved [p], the subtraction of the centre included."""
+    norms = torch.linalg.vector_norm(points, dim=1)
+    moved = norms * 2.0**-23
+    if precision == "bf16":
+        rounded = points.bfloat16().float()
+        distance = torch.linalg.vector_norm(points.sub_(rounded), dim=1)
+        moved += distance * (1 + points.shape[1] * 2.0**-23)
+        points, norms = rounded, torch.linalg.vector_norm(rounded, dim=1)
+    return points, norms, moved
