@@ -9,6 +9,7 @@ limit can be given that no nearer neighbour exceeds, and whatever lies below it 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch import Tensor
 
 NEVER = 1e37  # what the product gives for a pair that does not count
 GROUP = 32  # columns whose smallest product is looked at first
+_multiplying = threading.Lock()
 _HALVES = {"fp32": 1, "bf16": 3}  # columns: three bf16 numbers hold the 24 digits of one float32
 _WHOLE = {"fp32": 1, "bf16": 32}  # columns are filled up to a multiple, without which bf16 takes twice as long
 
@@ -108,20 +110,18 @@ class Limits:
 
 @contextmanager
 def multiply_in(precision: str) -> Iterator[None]:
-    """Let torch multiply float32 matrices in bf16 meanwhile (their entries are bf16 already, the sums are float32).
+    """Let torch multiply float32 matrices in float32, or in bf16 (their entries are that already; sums are float32).
 
-    The setting is the process's: other threads that multiply at the same time see it too.
+    The setting is the process's, so one search multiplies at a time, and the setting of before comes back.
     """
-    if precision == "fp32":
-        yield
-        return
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
+    with _multiplying:
+        before = matmul.fp32_precision
+        matmul.fp32_precision = "bf16" if precision == "bf16" else "ieee"
+        try:
+            yield
+        finally:
+            matmul.fp32_precision = before
 
 
 def _round(points: Tensor, precision: str) -> tuple[Tensor, Tensor, Tensor]:

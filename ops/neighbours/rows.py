@@ -42,6 +42,10 @@ class Rows:
             return _to_float(self.source.index_select(0, torch.from_numpy(index)))
         return _to_float(self.source[index])
 
+    def select(self, index: np.ndarray) -> Rows:
+        """The rows at `index`, not copied."""
+        return Rows(self.source, index if self.members is None else self.members[index])
+
     def split(self) -> Iterator[Tensor]:
         """All rows, a bounded part at a time."""
         step = max(1, PART // max(1, self.width))

@@ -26,6 +26,11 @@ class Nearest:
     distances: np.ndarray
     indices: np.ndarray
 
+    @classmethod
+    def none(cls, count: int, k: int) -> Nearest:
+        """Nothing found yet."""
+        return cls(np.full((count, k), np.inf, np.float32), np.full((count, k), -1, np.int64))
+
     def merge(self, rows: np.ndarray, columns: np.ndarray, distances: np.ndarray) -> None:
         """Take in measured pairs that are not in it yet; of equal distances the lower index comes first."""
         k = self.distances.shape[1]

@@ -22,7 +22,6 @@ from ops.precision import resolve_precision
 QUERIES = 1024  # in a block
 SLAB = 1 << 24  # entries of references that are prepared at once: 64 MB
 NARROWEST = 32  # columns below which bf16 does not pay
-FEWEST = 1 << 22  # products of a query block with a slab below which it does not
 
 
 def find_nearest(
@@ -48,7 +47,7 @@ def find_nearest(
     if not 1 <= k <= len(references) - exclude_self:
         raise ValueError(f"k is {k}; {len(references) - exclude_self} references allow 1 to that many")
     asked = Rows(queries)
-    nearest = Nearest(np.full((len(asked), k), np.inf, np.float32), np.full((len(asked), k), -1, np.int64))
+    nearest = Nearest.none(len(asked), k)
     selves = np.arange(len(asked)) if exclude_self else None
     ends = np.full(len(asked), len(references))
     search(asked, Rows(references), nearest, ends=ends, selves=selves, precision=precision)
@@ -97,13 +96,15 @@ def search(
             numbers = every[np.searchsorted(ends, start, side="right") :]
             if chosen == "bf16" and len(numbers):
                 slab = _prepare_slab(references, start, stop, centre, chosen)
-                # A first block tells whether bf16 can tell these rows apart; if not, all the rest goes without it.
-                given_up = scan_all(slab, numbers[:step], chosen)
-                if 4 * len(given_up) > len(numbers[:step]):
+                # A sample shows whether bf16 can tell these rows apart; if not, all the rest goes without it.
+                tried = np.zeros(len(numbers), bool)
+                tried[:: -(-len(numbers) // step)] = True
+                given_up = scan_all(slab, numbers[tried], chosen)
+                if 4 * len(given_up) > np.count_nonzero(tried):
                     chosen = "fp32"
-                    numbers = np.concatenate([given_up, numbers[step:]])
+                    numbers = np.sort(np.concatenate([given_up, numbers[~tried]]))
                 else:
-                    numbers = np.concatenate([given_up, scan_all(slab, numbers[step:], chosen)])
+                    numbers = np.concatenate([given_up, scan_all(slab, numbers[~tried], chosen)])
                 del slab
             if len(numbers):
                 scan_all(_prepare_slab(references, start, stop, centre, "fp32"), numbers, "fp32")
