@@ -84,4 +84,6 @@ def measure_pairs(a: Rows, b: Rows, rows: np.ndarray, columns: np.ndarray) -> np
 
 
 def _to_float(part: Source) -> Tensor:
-    return part.float() if isinstance(part, Tensor) else torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
+    if isinstance(part, Tensor):
+        return part.float()
+    return torch.from_numpy(np.require(part, np.float32, ["C", "W"]))  # torch warns of what it could not write to
