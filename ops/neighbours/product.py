@@ -40,13 +40,17 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Slab:
-    """References ready to be multiplied: `count` rows from number `start` on, padded to whole groups."""
+    """References ready to be multiplied: `count` rows from number `start` on, padded to whole groups.
+
+    factors: float32 [p, d + columns]. radius: the largest norm. moved: by how much at most a row was moved.
+    """
 
     start: int
     count: int
     factors: Tensor
     radius: float
     moved: float
+    precision: str
 
 
 def prepare_queries(rows: Tensor, centre: Tensor, precision: str) -> Points:
@@ -127,7 +131,8 @@ def multiply_in(precision: str) -> Iterator[None]:
 def _round(points: Tensor, precision: str) -> tuple[Tensor, Tensor, Tensor]:
     """The points, rounded; their norms [p]; by how much each was moved [p], the subtraction of the centre included."""
     norms = torch.linalg.vector_norm(points, dim=1)
-    moved = norms * 2.0**-23
+    # The second summand is what a norm can lose in squares that are too small for float32.
+    moved = norms * 2.0**-23 + points.shape[1] ** 0.5 * 2.0**-60
     if precision == "bf16":
         rounded = points.bfloat16().float()
         distance = torch.linalg.vector_norm(points.sub_(rounded), dim=1)

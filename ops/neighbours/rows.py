@@ -85,5 +85,5 @@ def measure_pairs(a: Rows, b: Rows, rows: np.ndarray, columns: np.ndarray) -> np
 
 def _to_float(part: Source) -> Tensor:
     if isinstance(part, Tensor):
-        return part.float()
+        return part.detach().float()
     return torch.from_numpy(np.require(part, np.float32, ["C", "W"]))  # torch warns of what it could not write to

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from ops.precision import resolve_precision
 
 QUERIES = 1024  # in a block
 SLAB = 1 << 24  # entries of references that are prepared at once: 64 MB
-NARROWEST = 32  # columns below which bf16 does not pay
+ROOM = 1 << 22  # neighbours that a block holds at most
+NARROWEST = 64  # columns below which bf16 does not pay
 
 
 def find_nearest(
@@ -68,46 +69,76 @@ def search(
     ends must not fall. selves: int64 [n] or None, a reference that does not count for the query. Rows must have been
     checked. As many query blocks are searched at a time as torch has threads.
     """
+    chosen = _choose_precision(precision, queries.width)
     if not len(queries) or not len(references):
         return
-    chosen = _choose_precision(precision, queries.width)
-    centre = find_centre(references)
-    k = nearest.distances.shape[1]
-    step = max(16, min(QUERIES, (1 << 22) // k))
-    every = np.arange(len(queries))
+    step = max(1, SLAB // queries.width)
     with _start_threads() as pool:
-
-        def scan_all(slab: Slab, numbers: np.ndarray, used: str) -> np.ndarray:
-            """Scan these queries; returns those that were given up."""
-
-            def scan_some(some: np.ndarray) -> np.ndarray:
-                points = prepare_queries(queries.take(some), centre, used)
-                block = Block(some, points, ends[some], None if selves is None else selves[some])
-                own = Nearest(nearest.distances[some], nearest.indices[some])
-                given_up = scan(block, slab, queries, references, own, give_up=used == "bf16")
-                nearest.distances[some], nearest.indices[some] = own.distances, own.indices
-                return some[given_up]
-
-            blocks = [numbers[start : start + step] for start in range(0, len(numbers), step)]
-            with multiply_in(used):
-                return np.concatenate([numbers[:0], *pool.map(scan_some, blocks)])
-
-        for start, stop in pairwise([*range(0, len(references), max(1, SLAB // queries.width)), len(references)]):
-            numbers = every[np.searchsorted(ends, start, side="right") :]
+        task = _Search(queries, references, nearest, ends, selves, find_centre(references), pool)
+        for start in range(0, len(references), step):
+            stop = min(start + step, len(references))
+            numbers = np.arange(np.searchsorted(ends, start, side="right"), len(queries))
             if chosen == "bf16" and len(numbers):
-                slab = _prepare_slab(references, start, stop, centre, chosen)
-                # A sample shows whether bf16 can tell these rows apart; if not, all the rest goes without it.
-                tried = np.zeros(len(numbers), bool)
-                tried[:: -(-len(numbers) // step)] = True
-                given_up = scan_all(slab, numbers[tried], chosen)
-                if 4 * len(given_up) > np.count_nonzero(tried):
-                    chosen = "fp32"
-                    numbers = np.sort(np.concatenate([given_up, numbers[~tried]]))
-                else:
-                    numbers = np.concatenate([given_up, scan_all(slab, numbers[~tried], chosen)])
-                del slab
+                numbers, chosen = task.try_bf16(start, stop, numbers)
             if len(numbers):
-                scan_all(_prepare_slab(references, start, stop, centre, "fp32"), numbers, "fp32")
+                task.scan(task.prepare(start, stop, "fp32"), numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    queries: Rows
+    references: Rows
+    nearest: Nearest
+    ends: np.ndarray
+    selves: np.ndarray | None
+    centre: Tensor
+    pool: ThreadPoolExecutor
+
+    @property
+    def step(self) -> int:
+        """Queries in a block; fewer when each has very many neighbours."""
+        return max(16, min(QUERIES, ROOM // self.nearest.distances.shape[1]))
+
+    def prepare(self, start: int, stop: int, precision: str) -> Slab:
+        """The references from `start` to `stop`."""
+        width = self.references.width
+        factors = allocate_slab(stop - start, width, precision)
+        step = max(1, PART // width)
+        radius = moved = 0.0
+        for begin in range(start, stop, step):
+            end = min(begin + step, stop)
+            part, rows = factors[begin - start : end - start], self.references.read(begin, end)
+            norm, error = fill_slab(part, rows, self.centre, precision)
+            radius, moved = max(radius, norm), max(moved, error)
+        return Slab(start, stop - start, factors, radius, moved, precision)
+
+    def try_bf16(self, start: int, stop: int, numbers: np.ndarray) -> tuple[np.ndarray, str]:
+        """Scan these queries as far as bf16 can tell the rows apart; returns the rest, and what to take from now on.
+
+        A sample goes first: if a quarter of it is given up, the others are not tried.
+        """
+        slab = self.prepare(start, stop, "bf16")
+        sample = np.zeros(len(numbers), bool)
+        sample[:: -(-len(numbers) // self.step)] = True
+        given_up = self.scan(slab, numbers[sample])
+        if 4 * len(given_up) > np.count_nonzero(sample):
+            return np.sort(np.concatenate([given_up, numbers[~sample]])), "fp32"
+        return np.concatenate([given_up, self.scan(slab, numbers[~sample])]), "bf16"
+
+    def scan(self, slab: Slab, numbers: np.ndarray) -> np.ndarray:
+        """Search these queries in the slab; returns those that were given up."""
+
+        def scan_block(some: np.ndarray) -> np.ndarray:
+            points = prepare_queries(self.queries.take(some), self.centre, slab.precision)
+            block = Block(some, points, self.ends[some], None if self.selves is None else self.selves[some])
+            own = Nearest(self.nearest.distances[some], self.nearest.indices[some])
+            given_up = scan(block, slab, self.queries, self.references, own, give_up=slab.precision == "bf16")
+            self.nearest.distances[some], self.nearest.indices[some] = own.distances, own.indices
+            return some[given_up]
+
+        blocks = [numbers[start : start + self.step] for start in range(0, len(numbers), self.step)]
+        with multiply_in(slab.precision):
+            return np.concatenate([numbers[:0], *self.pool.map(scan_block, blocks)])
 
 
 def _choose_precision(wanted: str, width: int) -> str:
@@ -116,18 +147,6 @@ def _choose_precision(wanted: str, width: int) -> str:
     if not torch.backends.mkldnn.is_available() or (wanted == "auto" and width < NARROWEST):
         return "fp32"
     return resolve_precision(wanted)
-
-
-def _prepare_slab(references: Rows, start: int, stop: int, centre: Tensor, precision: str) -> Slab:
-    factors = allocate_slab(stop - start, references.width, precision)
-    step = max(1, PART // references.width)
-    radius = moved = 0.0
-    for begin in range(start, stop, step):
-        end = min(begin + step, stop)
-        part = factors[begin - start : end - start]
-        norm, error = fill_slab(part, references.read(begin, end), centre, precision)
-        radius, moved = max(radius, norm), max(moved, error)
-    return Slab(start, stop - start, factors, radius, moved)
 
 
 @contextmanager
