@@ -5,6 +5,7 @@ distance of q and r, less a constant of the query. It is wrong because numbers w
 when the centre was subtracted, to bf16 if the product is made of that, and in its sums. Rounding a point moves it by a
 length that is measured here, and moves distances by no more; the sums are bounded by their number of terms. So a
 limit can be given that no nearer neighbour exceeds, and whatever lies below it is measured again by differences.
+Where too much lies below it, a finer precision can tell more: bf16, fp32, fp64.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NEVER = 1e37  # what the product gives for a pair that does not count
+NEVER = 2.0**123  # what the product gives for a pair that does not count
 GROUP = 32  # columns whose smallest product is looked at first
 _multiplying = threading.Lock()
-_HALVES = {"fp32": 1, "bf16": 3}  # columns: three bf16 numbers hold the 24 digits of one float32
-_WHOLE = {"fp32": 1, "bf16": 32}  # columns are filled up to a multiple, without which bf16 takes twice as long
+_HALVES = {"bf16": 3, "fp32": 1, "fp64": 1}  # columns: three bf16 numbers hold the 24 digits of one float32
+_WHOLE = {"bf16": 32, "fp32": 1, "fp64": 1}  # columns are filled up; without, bf16 takes twice as long
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
     """Rounded, centred rows as a factor of the product.
 
-    factors: float32 [p, d + columns]. norms: float64 [p] of the rounded rows. moved: float64 [p], by how much at most
-    each row was moved.
+    factors: float32 (float64 for fp64) [p, d + columns]. norms: float64 [p] of the rounded rows. moved: float64 [p],
+    by how much at most each row was moved.
     """
 
     factors: Tensor
@@ -42,7 +43,8 @@ class Points:
 class Slab:
     """References ready to be multiplied: `count` rows from number `start` on, padded to whole groups.
 
-    factors: float32 [p, d + columns]. radius: the largest norm. moved: by how much at most a row was moved.
+    factors: float32 (float64 for fp64) [p, d + columns]. radius: the largest norm. moved: by how much at most a row
+    was moved.
     """
 
     start: int
@@ -55,9 +57,9 @@ class Slab:
 
 def prepare_queries(rows: Tensor, centre: Tensor, precision: str) -> Points:
     """The left factor of float32 rows [b, d]."""
-    points, norms, moved = _round(rows - centre, precision)
+    points, norms, moved = _round(rows, centre, precision)
     width = points.shape[1]
-    factors = torch.zeros(len(rows), count_columns(width, precision))
+    factors = torch.zeros(len(rows), count_columns(width, precision), dtype=points.dtype)
     torch.neg(points, out=factors[:, :width])
     factors[:, width : width + _HALVES[precision]] = 1
     return Points(factors, norms.double().numpy(), moved.double().numpy())
@@ -70,14 +72,15 @@ def count_columns(width: int, precision: str) -> int:
 
 def allocate_slab(rows: int, width: int, precision: str) -> Tensor:
     """Room for the factors of so many references, in whole groups; all are NEVER near."""
-    factors = torch.zeros(-(-rows // GROUP) * GROUP, count_columns(width, precision))
+    shape = -(-rows // GROUP) * GROUP, count_columns(width, precision)
+    factors = torch.zeros(shape, dtype=torch.float64 if precision == "fp64" else torch.float32)
     factors[:, width] = NEVER
     return factors
 
 
 def fill_slab(factors: Tensor, rows: Tensor, centre: Tensor, precision: str) -> tuple[float, float]:
     """Write the right factor of rows [p, d]; returns the largest norm and by how much at most a row was moved."""
-    points, norms, moved = _round(rows - centre, precision)
+    points, norms, moved = _round(rows, centre, precision)
     width = points.shape[1]
     factors[:, :width] = points
     half = norms.square() / 2
@@ -95,21 +98,22 @@ class Limits:
         terms = queries.factors.shape[1] + 8
         # Twice the textbook bound for sums of that many terms (Higham 2002, eq. 3.5), also of the norms; the last
         # summand is what hardware loses that takes the smallest numbers for zero.
-        self._error = terms * 2.0**-23 * (queries.norms + slab.radius) ** 2 + terms * 2.0**-120
+        self._dtype = slab.factors.numpy().dtype
+        self._error = terms * _rounding(slab.precision) * (queries.norms + slab.radius) ** 2 + terms * 2.0**-120
         self._squares = queries.norms**2
         self._moved = queries.moved + slab.moved
 
     def of_products(self, products: np.ndarray) -> np.ndarray:
-        """From a product [b] that as many pairs reach as neighbours are wanted; float32 [b]."""
+        """From a product [b] that as many pairs reach as neighbours are wanted; [b]."""
         rounded = np.sqrt(np.maximum(self._squares + 2 * (products + self._error), 0))
         return self.of_distances(rounded + self._moved)
 
     def of_distances(self, distances: np.ndarray) -> np.ndarray:
-        """From a distance [b] that as many pairs reach, inf for none; float32 [b]."""
+        """From a distance [b] that as many pairs reach, inf for none; [b] of the type of the products."""
         # Distances are compared as float32: what rounds to the same must not be lost.
         reach = np.minimum(distances.astype(np.float64), 1e18) * (1 + 2.0**-22) + self._moved
         limits = np.minimum((reach**2 - self._squares) / 2 + self._error, NEVER / 2)
-        return np.nextafter(limits.astype(np.float32), np.float32(np.inf))
+        return np.nextafter(limits.astype(self._dtype), self._dtype.type(np.inf))
 
 
 @contextmanager
@@ -128,11 +132,17 @@ def multiply_in(precision: str) -> Iterator[None]:
             matmul.fp32_precision = before
 
 
-def _round(points: Tensor, precision: str) -> tuple[Tensor, Tensor, Tensor]:
-    """The points, rounded; their norms [p]; by how much each was moved [p], the subtraction of the centre included."""
+def _rounding(precision: str) -> float:
+    """Twice the unit roundoff of sums, and of the subtraction of the centre."""
+    return 2.0**-52 if precision == "fp64" else 2.0**-23
+
+
+def _round(rows: Tensor, centre: Tensor, precision: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Centred, rounded rows; their norms [p]; by how much each was moved [p], subtraction of the centre included."""
+    points = rows.double() - centre if precision == "fp64" else rows - centre
     norms = torch.linalg.vector_norm(points, dim=1)
     # The second summand is what a norm can lose in squares that are too small for float32.
-    moved = norms * 2.0**-23 + points.shape[1] ** 0.5 * 2.0**-60
+    moved = norms * _rounding(precision) + points.shape[1] ** 0.5 * 2.0**-60
     if precision == "bf16":
         rounded = points.bfloat16().float()
         distance = torch.linalg.vector_norm(points.sub_(rounded), dim=1)

@@ -65,7 +65,7 @@ class _Candidates:
     def pop(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All that are still below the limits; none is left."""
         if not self.count:
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
         rows, columns, products = (np.concatenate(part) for part in (self.rows, self.columns, self.products))
         keep = products <= limits[rows]
         self.rows, self.columns, self.products, self.count = [], [], [], 0
@@ -98,10 +98,10 @@ def scan(
     bounds = Limits(block.points, slab)
     limits = bounds.of_distances(nearest.distances[:, -1])
     given_up = np.zeros(size, bool)
-    lowest = torch.full((size, k), NEVER)
+    lowest = torch.full((size, k), NEVER, dtype=block.points.factors.dtype)
     candidates = _Candidates()
     crowd = size * CROWD * k
-    room = torch.empty(size * TILE)
+    room = torch.empty(size * TILE, dtype=lowest.dtype)
     last = min(slab.count, int(block.ends.max()) - slab.start)
     for start in range(0, last, TILE):
         factors = slab.factors[start : start + TILE]

@@ -80,8 +80,9 @@ def search(
             numbers = np.arange(np.searchsorted(ends, start, side="right"), len(queries))
             if chosen == "bf16" and len(numbers):
                 numbers, chosen = task.try_bf16(start, stop, numbers)
-            if len(numbers):
-                task.scan(task.prepare(start, stop, "fp32"), numbers)
+            for finer in ("fp32", "fp64"):
+                if len(numbers):
+                    numbers = task.scan(task.prepare(start, stop, finer), numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ class _Search:
             points = prepare_queries(self.queries.take(some), self.centre, slab.precision)
             block = Block(some, points, self.ends[some], None if self.selves is None else self.selves[some])
             own = Nearest(self.nearest.distances[some], self.nearest.indices[some])
-            given_up = scan(block, slab, self.queries, self.references, own, give_up=slab.precision == "bf16")
+            given_up = scan(block, slab, self.queries, self.references, own, give_up=slab.precision != "fp64")
             self.nearest.distances[some], self.nearest.indices[some] = own.distances, own.indices
             return some[given_up]
 
