@@ -39,6 +39,7 @@ BENCHMARKS = (
     "kills",
     "million",
     "million_generated",
+    "neighbours",
     "quality",
     "storage",
     "training",
