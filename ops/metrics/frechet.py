@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from ops.metrics.intervals import Estimate
+
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
@@ -65,3 +67,32 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     shared = torch.linalg.svdvals(torch.from_numpy(a.root @ b.root)).sum()
     shift = np.square(a.mean - b.mean).sum()
     return max(0.0, float(shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * float(shared)))
+
+
+def estimate_frechet(real: np.ndarray, generated: np.ndarray) -> Estimate:
+    """`frechet_distance` of two sets of features [n, d] and [q, d], with each image's pull.
+
+    The derivative in A is I - T, T = A^-½ (A^½ B A^½)^½ A^-½ being the map that carries one Gaussian to the other; so
+    a centred image x pulls by 2 (μa - μb)·x + xᵀ(I - T)x. Where a covariance is singular (n <= d) the inverse is of
+    its own range, which holds all of its images. Raises as `fit_gaussian` and `frechet_distance` do.
+    """
+    a, b = fit_gaussian(real), fit_gaussian(generated)
+    value = frechet_distance(a, b)
+    left, shared, right = torch.linalg.svd(torch.from_numpy(a.root @ b.root))
+    pulls = []
+    for features, own, other, vectors in ((real, a, b, left), (generated, b, a, right.T)):
+        inverse = torch.from_numpy(_invert_range(own.root))
+        carry = inverse @ (vectors * shared) @ vectors.T @ inverse
+        rows = torch.from_numpy(np.asarray(features, dtype=np.float64) - own.mean)
+        shift = torch.from_numpy(own.mean - other.mean)
+        pull = 2 * rows @ shift + len(rows) / (len(rows) - 1) * (rows * (rows - rows @ carry)).sum(dim=1)
+        pulls.append((pull - pull.mean()).numpy())
+    return Estimate(value, tuple(pulls))
+
+
+def _invert_range(root: np.ndarray) -> np.ndarray:
+    """The inverse of a symmetric root on its range, 0 elsewhere."""
+    values, vectors = torch.linalg.eigh(torch.from_numpy(root))
+    # `Gaussian.root` has cut what is noise, so the rest is far above this.
+    used = values > len(values) * torch.finfo(torch.float64).eps * values[-1]
+    return ((vectors[:, used] / values[used]) @ vectors[:, used].T).numpy()
