@@ -19,6 +19,7 @@ ENTRIES = 2**20  # of a block of the distance matrix: 4 MB of float32
 PAIRS = 2**13  # measured again at a time
 GROUP = 16  # columns whose smallest entry stands for them while the k-th smallest is looked for
 CROWD = 64  # candidates of a row beyond which it is looked up in float64 instead
+LARGEST = 1e150  # features, whose squares float64 still holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,12 +156,12 @@ class Pairs:
 
 
 def to_points(features: np.ndarray) -> Tensor:
-    """Features [n, d] of any float type as float64; ValueError for another shape or a value that is not finite."""
+    """Features [n, d] of any float type as float64; ValueError for another shape or a value beyond LARGEST."""
     if features.ndim != 2:
         raise ValueError(f"features have shape {list(features.shape)}; allowed: [n, d]")
     points = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float64))
-    if not torch.isfinite(points).all():
-        raise ValueError("features hold values that are not finite")
+    if not (points.abs() < LARGEST).all():
+        raise ValueError("features hold values that are not finite, or too large to square")
     return points
 
 

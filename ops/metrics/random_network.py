@@ -67,9 +67,11 @@ def embed_images(images: Tensor, seed: int = SEED) -> np.ndarray:
     with torch.inference_mode():
         for batch in images.split(BATCH):
             x = batch.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+            # An edge where the image ends would be in every image: its own border goes on instead.
+            x = F.pad(x, (SIDES[0] // 2,) * 4, mode="replicate")
             stages = []
-            for weight in filters:
-                x = F.relu_(F.conv2d(x, weight, stride=2, padding=weight.shape[-1] // 2))
+            for stage, weight in enumerate(filters):
+                x = F.relu_(F.conv2d(x, weight, stride=2, padding=SIDES[stage] // 2 if stage else 0))
                 stages.append(x)
             quarters = F.adaptive_avg_pool2d(stages[2], QUARTERS).flatten(1)
             parts.append(torch.cat([stages[0].mean(dim=(2, 3)), stages[1].mean(dim=(2, 3)), quarters], dim=1))
