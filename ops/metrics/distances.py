@@ -39,7 +39,8 @@ class Comparison:
 
         Let u = 2^-24 and N = |x|² + |y|². Rounding x and y changes |x - y|² by at most 4uN, the product of d terms
         is wrong by at most duN, rounding the norms and the sums by 6uN: so (d + 16)uN bounds it all. Scaling keeps
-        squares from overflowing; what underflows is covered by the constant.
+        squares from overflowing; what underflows is covered by the constant. It holds as long as nobody lets torch
+        multiply float32 matrices in fewer digits (`torch.set_float32_matmul_precision`).
         """
         centre = self.references.mean(dim=0)
         sides = [self.queries - centre, self.references - centre]
