@@ -37,6 +37,7 @@ BENCHMARKS = (
     "demo",
     "generation",
     "kills",
+    "metrics",
     "million",
     "million_generated",
     "neighbours",
