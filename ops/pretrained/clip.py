@@ -26,18 +26,20 @@ from ops.pretrained.validation import check_clip
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-KEY = "clip.model"
-
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """An opened CLIP: both towers, what cuts texts into tokens, how many it reads, what it wants done to images."""
+    """An opened CLIP: both towers, what cuts texts into tokens, how many it reads, what it wants done to images.
+
+    key: the recipe's section, for messages.
+    """
 
     network: Any
     tokenizer: Tokenizer
     limit: int
     preprocessing: Preprocessing
     device: str
+    key: str
 
     def agreement(
         self,
@@ -59,12 +61,12 @@ class Clip:
     @torch.inference_mode()
     def embed_classes(self, class_names: Sequence[str], prompts: Sequence[str] = PROMPTS) -> Tensor:
         """One embedding of length 1 per class, float32 [K, d]."""
-        texts = write_prompts(class_names, prompts)
+        texts = write_prompts(class_names, prompts, self.key)
         embedded = torch.cat([self._embed_texts(row) for row in texts])
         return F.normalize(embedded.view(len(class_names), len(prompts), -1).mean(dim=1), dim=1)
 
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
-        rows = encode_prompts(self.tokenizer, texts, self.limit)
+        rows = encode_prompts(self.tokenizer, texts, self.limit, self.key)
         longest = max(map(len, rows))
         tokens = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=self.device)
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
@@ -75,7 +77,7 @@ class Clip:
         return F.normalize(self.network.get_image_features(pixel_values=x).pooler_output, dim=1)
 
 
-def open_clip(path: Path, *, key: str = KEY, device: str = "cpu") -> Clip:
+def open_clip(path: Path, *, key: str = "clip", device: str = "cpu") -> Clip:
     """The CLIP in the folder `path`.
 
     Raises as `ops.pretrained.validation.check_clip` does; UserError too if a weight is missing or of another size.
@@ -83,4 +85,4 @@ def open_clip(path: Path, *, key: str = KEY, device: str = "cpu") -> Clip:
     folder, preprocessing = check_clip(path, key)
     tokenizer = open_tokenizer(folder, key)
     network = load_network(folder, "CLIPModel", key, device=device)
-    return Clip(network, tokenizer, find_limit(folder), preprocessing, device)
+    return Clip(network, tokenizer, find_limit(folder), preprocessing, device, key)

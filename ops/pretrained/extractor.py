@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ops.pretrained.kinds import KINDS
 from ops.pretrained.loading import load_network, run_batches
 from ops.pretrained.preprocessing import Preprocessing
 from ops.pretrained.validation import check_extractor
-
-KEY = "extractor.model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +35,15 @@ class Extractor:
         return run_batches(self.network, images, self.preprocessing, device=self.device, on_batch=on_batch).numpy()
 
 
-def open_extractor(path: Path, *, key: str = KEY, device: str = "cpu") -> Extractor:
+def open_extractor(path: Path, *, key: str = "extractor", device: str = "cpu") -> Extractor:
     """The network in the folder `path`.
 
     Raises as `ops.pretrained.validation.check_extractor` does; UserError too if a weight is missing or of another size.
     """
     folder, preprocessing = check_extractor(path, key)
-    name, options, pool = TOWERS[folder.kind]
-    network = load_network(folder, name, key, device=device, **options)
+    kind = KINDS[folder.kind]
+    options = {"add_pooling_layer": False} if kind.pooling == "class_token" else {}
+    network, pool = load_network(folder, kind.network, key, device=device, **options), POOLINGS[kind.pooling]
     return Extractor(
         name=f"{folder.kind}-{folder.hash_weights()[:8]}",
         preprocessing=preprocessing,
@@ -64,18 +64,4 @@ def _take_class_token(network: Any, x: Tensor) -> Tensor:
     return network(pixel_values=x).last_hidden_state[:, 0]
 
 
-# Class in transformers, options of its constructor, and what is taken. ViT's own pooler is for a task; most folders
-# do not hold it.
-TOWERS: dict[str, tuple[str, dict[str, Any], Callable[[Any, Tensor], Tensor]]] = {
-    "clip": ("CLIPModel", {}, _project),
-    "clip_vision_model": ("CLIPVisionModel", {}, _take_pooled),
-    "convnext": ("ConvNextModel", {}, _take_pooled),
-    "convnextv2": ("ConvNextV2Model", {}, _take_pooled),
-    "deit": ("DeiTModel", {"add_pooling_layer": False}, _take_class_token),
-    "dinov2": ("Dinov2Model", {}, _take_pooled),
-    "dinov2_with_registers": ("Dinov2WithRegistersModel", {}, _take_pooled),
-    "resnet": ("ResNetModel", {}, _take_pooled),
-    "siglip": ("SiglipModel", {}, _project),
-    "swin": ("SwinModel", {}, _take_pooled),
-    "vit": ("ViTModel", {"add_pooling_layer": False}, _take_class_token),
-}
+POOLINGS = {"projected": _project, "pooled": _take_pooled, "class_token": _take_class_token}

@@ -57,25 +57,26 @@ class ModelFolder:
 
 
 def find_folder(model: str, root: Path, key: str) -> Path:
-    """The folder that a recipe's `key` names: a path, seen from `root`, or a name on the Hub that was fetched before.
+    """The folder that `model` names in a recipe's section `key`.
 
-    UserError if there is none. The network is never asked: of a Hub name only this machine's cache is looked at.
+    It is a path, seen from `root`, or a name on the Hub of what this machine's cache holds: the network is never
+    asked. UserError if there is neither.
     """
     path = root / model
     if path.is_dir():
         return path
     if path.exists():
-        raise UserError(f"{key}: {path} is a file; name the folder that holds {CONFIG} and {WEIGHTS}")
+        raise UserError(f"{key}.model: {path} is a file; name the folder that holds {CONFIG} and {WEIGHTS}")
     if not _HUB_NAME.fullmatch(model):
-        raise UserError(f"{key}: the folder {path} does not exist")
+        raise UserError(f"{key}.model: the folder {path} does not exist")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(model, local_files_only=True))
-    except LocalEntryNotFoundError:
+    except (HFValidationError, LocalEntryNotFoundError):
         raise UserError(
-            f"{key}: {model} is neither a folder in {root} nor in this machine's Hugging Face cache, and Growset"
+            f"{key}.model: {model} is neither a folder in {root} nor in this machine's Hugging Face cache, and Growset"
             f" downloads no networks; run `hf download {model} --local-dir DIR` where there is internet and name DIR"
         ) from None
 
@@ -83,33 +84,41 @@ def find_folder(model: str, root: Path, key: str) -> Path:
 def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool = False) -> ModelFolder:
     """What lies in the folder `path`; weights are looked at, not read.
 
-    UserError, with the recipe's `key`, if a file is missing, only a pickle is there, or its kind is none of `kinds`;
-    DamagedData if a file is not what its name says.
+    UserError, with the recipe's section `key`, if a file is missing, only a pickle is there, or its kind is none of
+    `kinds`; DamagedData if a file is not what its name says.
     """
     config = _read_object(_require(path, key, CONFIG))
     if config.get("model_type") not in kinds:
-        raise UserError(f"{key}: {path} holds a network of type {config.get('model_type')!r}; allowed: {_list(kinds)}")
+        raise UserError(
+            f"{key}.model: {path} holds a network of type {config.get('model_type')!r}; allowed: {_list(kinds)}"
+        )
     if "quantization_config" in config:
-        raise UserError(f"{key}: {path} holds quantised weights; take the network with its plain ones")
+        raise UserError(f"{key}.model: {path} holds quantised weights; take the network with its plain ones")
     name, preprocessor = _read_preprocessor(path, key)
     weights, index = _find_weights(path, key)
     words = [_require(path, key, TOKENIZER).name] if tokenizer else []
     return ModelFolder(path, _drop_orders(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights))
 
 
-def require_content(folder: ModelFolder, sha256: str | None, key: str) -> None:
-    """UserError unless the folder's identity is `sha256`; it says what the identity is. Reads all weights."""
-    if (found := folder.hash_files()) != sha256:
-        fault = "is missing" if sha256 is None else f"does not fit {folder.path}"
-        raise UserError(f"{key}.sha256 {fault}: the folder's content has {found}")
+def identify(folder: ModelFolder, sha256: str | None, key: str) -> str:
+    """The folder's identity, for a fingerprint; reads all weights.
+
+    UserError, with the recipe's section `key`, if `sha256` is given and is another.
+    """
+    found = folder.hash_files()
+    if sha256 not in (None, found):
+        raise UserError(f"{key}.sha256 does not fit {folder.path}: its content has {found}")
+    return found
 
 
 def _require(path: Path, key: str, name: str) -> Path:
     if not (path / name).is_file():
-        raise UserError(f"{key}: the folder {path} has no {name}")
+        raise UserError(f"{key}.model: the folder {path} has no {name}")
     with (path / name).open("rb") as file:
         if file.read(len(_POINTER)) == _POINTER:
-            raise UserError(f"{key}: {path / name} is only Git LFS's pointer to the file; run `git lfs pull` there")
+            raise UserError(
+                f"{key}.model: {path / name} is only Git LFS's pointer to the file; run `git lfs pull` there"
+            )
     return path / name
 
 
@@ -136,8 +145,8 @@ def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...
     if (path / WEIGHTS).is_file() or not (path / INDEX).is_file():
         if not (path / WEIGHTS).is_file() and (pickles := sorted(path.glob("*.bin")) + sorted(path.glob("*.pt*"))):
             raise UserError(
-                f"{key}: the folder {path} has no {WEIGHTS}; its {pickles[0].name} is a pickle, which may run code and"
-                " is never opened: fetch or convert the safetensors"
+                f"{key}.model: the folder {path} has no {WEIGHTS}; its {pickles[0].name} is a pickle, which may run"
+                " code and is never opened: fetch or convert the safetensors"
             )
     else:
         listed = _read_object(path / INDEX).get("weight_map")
@@ -145,7 +154,9 @@ def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...
             raise DamagedData(f"{path / INDEX} lists no weights")
         names, index = sorted(set(map(str, listed.values()))), (INDEX,)
         if strange := [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]:
-            raise UserError(f"{key}: {path / INDEX} names {strange[0]!r}; allowed are safetensors files of that folder")
+            raise UserError(
+                f"{key}.model: {path / INDEX} names {strange[0]!r}; allowed are safetensors files of that folder"
+            )
     for name in names:
         _check_weights(_require(path, key, name))
     return tuple(names), index

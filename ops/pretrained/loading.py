@@ -27,17 +27,19 @@ BATCH = 64
 def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu", **options: Any) -> nn.Module:
     """The network of class `name` of `transformers`, float32, in evaluation mode; `options` go to its constructor.
 
-    UserError, with the recipe's `key`, if the config cannot be followed or the weights do not fit it.
+    UserError, with the recipe's section `key`, if the config cannot be followed or the weights do not fit it.
     """
     import transformers
 
     network: Any = getattr(transformers, name)
-    tensors = {name: value for part in folder.weights for name, value in load_file(folder.path / part).items()}
+    tensors = {place: value for part in folder.weights for place, value in load_file(folder.path / part).items()}
     with _quiet():
         try:
             config = network.config_class.from_dict(folder.config)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{key}: {folder.path}/config.json cannot be followed: {_first_line(error)}") from error
+            raise UserError(
+                f"{key}.model: {folder.path}/config.json cannot be followed: {_first_line(error)}"
+            ) from error
         try:
             model, found = network.from_pretrained(
                 None,
@@ -51,9 +53,9 @@ def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu
                 **options,
             )
         except (RuntimeError, TypeError, ValueError) as error:  # a size that does not fit is a RuntimeError there
-            raise UserError(f"{key}: the weights in {folder.path} do not fit its config.json") from error
+            raise UserError(f"{key}.model: the weights in {folder.path} do not fit its config.json") from error
     if missing := sorted(found["missing_keys"]):
-        raise UserError(f"{key}: the weights in {folder.path} lack {missing[0]}" + _more(missing))
+        raise UserError(f"{key}.model: the weights in {folder.path} lack {missing[0]}" + _more(missing))
     return model.to(device).eval()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import UserError
+from ops.pretrained.kinds import KINDS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,20 +42,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "DeiTImageProcessor": {**_HALF, "size": 256, "crop_size": 224, "do_center_crop": True, "resample": 3},
     "SiglipImageProcessor": {**_HALF, "size": {"height": 224, "width": 224}, "resample": 3, "square": False},
     "ViTImageProcessor": {**_HALF, "size": 224, "resample": 2},
-}
-# What a network of each kind is prepared by where its folder does not name a processor: some older ones do not.
-USUAL = {
-    "clip": "CLIPImageProcessor",
-    "clip_vision_model": "CLIPImageProcessor",
-    "convnext": "ConvNextImageProcessor",
-    "convnextv2": "ConvNextImageProcessor",
-    "deit": "DeiTImageProcessor",
-    "dinov2": "BitImageProcessor",
-    "dinov2_with_registers": "BitImageProcessor",
-    "resnet": "ConvNextImageProcessor",
-    "siglip": "SiglipImageProcessor",
-    "swin": "ViTImageProcessor",
-    "vit": "ViTImageProcessor",
 }
 _MODES = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
@@ -116,21 +103,21 @@ class Preprocessing:
 def read_preprocessing(folder: ModelFolder, key: str) -> Preprocessing:
     """The steps that the folder asks for.
 
-    UserError, with the recipe's `key`, for a processor or step that is not known here.
+    UserError, with the recipe's section `key`, for a processor or step that is not known here.
     """
     config, where = folder.preprocessor, folder.path
-    name = _find_name(config) or USUAL.get(folder.kind, "an unnamed processor")
+    name = _find_name(config) or KINDS[folder.kind].processor
     if name not in DEFAULTS:
-        raise UserError(f"{key}: {where} prepares images with {name}; allowed: {', '.join(DEFAULTS)}")
+        raise UserError(f"{key}.model: {where} prepares images with {name}; allowed: {', '.join(DEFAULTS)}")
     told = {**DEFAULTS[name], **{entry: value for entry, value in config.items() if value is not None}}
     unknown = [entry for entry in told if entry.startswith("do_") and entry not in _STEPS and told[entry] is True]
     unknown += [entry for entry in ("use_square_size",) if told.get(entry)]
     if unknown:
-        raise UserError(f"{key}: {where} prepares images with the step {unknown[0]}, which is not known here")
+        raise UserError(f"{key}.model: {where} prepares images with the step {unknown[0]}, which is not known here")
     try:
         return _build(told)
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{key}: the preprocessor config in {where} cannot be followed: {error}") from None
+        raise UserError(f"{key}.model: the preprocessor config in {where} cannot be followed: {error}") from None
 
 
 def _build(told: dict[str, Any]) -> Preprocessing:

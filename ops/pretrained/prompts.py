@@ -20,7 +20,7 @@ def clean_name(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def write_prompts(class_names: Sequence[str], prompts: Sequence[str]) -> list[list[str]]:
+def write_prompts(class_names: Sequence[str], prompts: Sequence[str], key: str = "clip") -> list[list[str]]:
     """Each class's sentences [K][prompts].
 
     UserError for a prompt without exactly one `{}`, for a name without letters or digits, and for two names that read
@@ -32,15 +32,15 @@ def write_prompts(class_names: Sequence[str], prompts: Sequence[str]) -> list[li
         )
     for prompt in prompts:
         if prompt.count("{}") != 1:
-            raise UserError(f"clip.prompts: {prompt!r} must hold {{}} once, where the class name goes")
+            raise UserError(f"{key}.prompts: {prompt!r} must hold {{}} once, where the class name goes")
     seen: dict[str, str] = {}
     for name in class_names:
         words = clean_name(name)
         if not any(character.isalnum() for character in words):
-            raise UserError(f"class {name!r} has no words for CLIP; say what it is called in clip.class_names")
+            raise UserError(f"class {name!r} has no words for CLIP; say what it is called in {key}.class_names")
         if words.lower() in seen:
             raise UserError(
-                f"classes {seen[words.lower()]!r} and {name!r} read alike; say them apart in clip.class_names"
+                f"classes {seen[words.lower()]!r} and {name!r} read alike; say them apart in {key}.class_names"
             )
         seen[words.lower()] = name
     return [[prompt.replace("{}", clean_name(name)) for prompt in prompts] for name in class_names]
@@ -54,7 +54,7 @@ def find_limit(folder: ModelFolder) -> int:
 def open_tokenizer(folder: ModelFolder, key: str) -> Tokenizer:
     """What cuts texts into tokens.
 
-    DamagedData if the file is not sound; UserError, with the recipe's `key`, if it is of another network.
+    DamagedData if the file is not sound; UserError, with the recipe's section `key`, if it is of another network.
     """
     from tokenizers import Tokenizer
 
@@ -66,18 +66,18 @@ def open_tokenizer(folder: ModelFolder, key: str) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()  # a prompt that is cut short would still score
     if len(tokenizer.encode("").ids) != FRAME:
-        raise UserError(f"{key}: {path} does not mark where a text starts and ends, as CLIP needs it")
+        raise UserError(f"{key}.model: {path} does not mark where a text starts and ends, as CLIP needs it")
     if tokenizer.get_vocab_size() > int(_find_text_config(folder).get("vocab_size", 49408)):
-        raise UserError(f"{key}: {path} knows more tokens than the network that {folder.path / CONFIG} describes")
+        raise UserError(f"{key}.model: {path} knows more tokens than the network that {folder.path / CONFIG} describes")
     return tokenizer
 
 
-def encode_prompts(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[list[int]]:
+def encode_prompts(tokenizer: Tokenizer, texts: Sequence[str], limit: int, key: str = "clip") -> list[list[int]]:
     """Tokens of each text, framed; UserError for more than `limit`."""
     rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     for text, row in zip(texts, rows, strict=True):
         if len(row) > limit:
-            raise UserError(f"clip.prompts: {text!r} takes {len(row)} tokens, and this CLIP reads {limit}; shorten it")
+            raise UserError(f"{key}.prompts: {text!r} takes {len(row)} tokens, and this CLIP reads {limit}; shorten it")
     return rows
 
 

@@ -11,7 +11,7 @@ OLDEST, TOO_NEW = (5, 23), (6,)
 
 
 def require_transformers(key: str) -> None:
-    """UserError, with the recipe's `key`, if `transformers` is missing or of a version that was not tried."""
+    """UserError, with the recipe's section `key`, if `transformers` is missing or of a version that was not tried."""
     try:
         found = version("transformers")
     except PackageNotFoundError:

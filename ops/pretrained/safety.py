@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ops.pretrained.kinds import CLASSIFIERS
 from ops.pretrained.loading import load_network, run_batches
 from ops.pretrained.preprocessing import Preprocessing
-from ops.pretrained.validation import CLASSIFIERS, check_safety
-
-KEY = "safety.model"
+from ops.pretrained.validation import check_safety
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Safety:
         return self.network(pixel_values=x).logits.softmax(dim=1)
 
 
-def open_safety(path: Path, unsafe: Sequence[str], *, key: str = KEY, device: str = "cpu") -> Safety:
+def open_safety(path: Path, unsafe: Sequence[str], *, key: str = "safety", device: str = "cpu") -> Safety:
     """The classifier in the folder `path`.
 
     Raises as `ops.pretrained.validation.check_safety` does; UserError too if a weight is missing or of another size.
