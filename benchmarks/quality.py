@@ -30,7 +30,7 @@ from torch import Tensor
 from benchmarks.engines import ONNX_BATCH
 from benchmarks.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.harness import Row, use_cores, write_result
-from ops.filters.neighbours import find_nearest, make_thumbnails, measure_spacing
+from ops.filters.copies import fit_references, measure_copies
 from ops.generators.engine import Sampler
 from ops.generators.generation import Draws, draw_rows
 from ops.generators.kinds import KINDS
@@ -223,16 +223,14 @@ def share_out(count: int) -> Draws:
 
 
 class Copies:
-    """Finds near copies of training images by the rule that the judge and the filter use."""
+    """Finds near copies of training images by the rule that the judge uses."""
 
     def __init__(self, train: Tensor) -> None:
-        self._thumbnails = make_thumbnails(train)
-        self._spacing = measure_spacing(self._thumbnails)
+        self._references = fit_references(train)
 
     def share(self, images: Tensor) -> float:
         """The share of near copies among uint8 images [n, C, H, W]."""
-        distance, nearest = find_nearest(make_thumbnails(images), self._thumbnails)
-        return float((distance / self._spacing[nearest] < COPY_LIMIT).mean())
+        return float((measure_copies(self._references, images).distance < COPY_LIMIT).mean())
 
 
 def _tell(name: str, rows: list[Row]) -> None:

@@ -35,6 +35,7 @@ class GrowsetGroup(click.Group):
 BENCHMARKS = (
     "code_location",
     "demo",
+    "faults",
     "generation",
     "kills",
     "metrics",
