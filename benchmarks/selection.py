@@ -67,9 +67,7 @@ def compare(workspace: Workspace, expansion: str, recipe: Recipe, scratch: Path)
         REFERENCE: draw_alike(index["label"].to_numpy(), keep, seed=recipe.seed),
         "accepted": np.flatnonzero(keep),
     }
-    correct = {
-        name: train_on(name, train, drawn, rows, validation, recipe, scratch) for name, rows in choices.items()
-    }
+    correct = {name: train_on(name, train, drawn, rows, validation, recipe, scratch) for name, rows in choices.items()}
     stack = np.stack(list(correct.values()))
     means = bootstrap_means(
         stack, resamples=RESAMPLES, seed=recipe.seed, labels=validation.labels, n_classes=len(train.class_names)

@@ -14,7 +14,7 @@ from rich.text import Text
 from ops.errors import UserError
 from ops.filters.funnel import Flow
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.filters.results import RULES, STOPPED, Results, Rule, read_results
+from ops.filters.results import RULES, STOPPED, AppliedRule, Results, read_results
 from ops.workspace import Workspace
 
 
@@ -83,7 +83,7 @@ def _tabulate_rules(results: Results) -> Table:
     return table
 
 
-def describe_rule(rule: Rule) -> str:
+def describe_rule(rule: AppliedRule) -> str:
     """`typicality below 0.31 to 0.52`: the score, its side, and the thresholds from the lowest class to the highest."""
     if rule.range is None:
         return "not applied"

@@ -12,7 +12,7 @@ import polars as pl
 from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.filters.results import HELD_OUT, ROUNDS, RULES, Results, Rule
+from ops.filters.results import HELD_OUT, ROUNDS, RULES, AppliedRule, Results
 from ops.plan import ClassPlan
 from ops.storage import write_json
 
@@ -83,7 +83,7 @@ def make_results(
         ClassPlan(name, 25, want, len(index.filter(label=label)))
         for label, (name, want) in enumerate(zip(names, wanted, strict=True))
     )
-    return Results(index, held_out, tuple(map(Rule.from_dict, rules)), tuple(stopped), plan)
+    return Results(index, held_out, tuple(map(AppliedRule.from_dict, rules)), tuple(stopped), plan)
 
 
 def write_results(

@@ -1,6 +1,6 @@
-"""Stage `accepted_images`: the rules' thresholds, and an index of what is kept and why the rest is not.
+"""Stage `accepted_images`: the rules' thresholds, an index of what is kept and why the rest is not, and what is kept.
 
-It reads scores and no pixels but those of its pictures, so that another threshold costs seconds.
+The index follows from scores alone, so that another threshold costs seconds: pixels are read for pictures and metrics.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import numpy as np
 import polars as pl
 
 from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES
+from ops.chain.measured import measure_accepted
 from ops.chain.scoring import list_scores
 from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
-from ops.filters.rules import REASONS, SURPLUS, decide, find_reasons, set_limits
+from ops.filters.reasons import REASONS, SURPLUS
+from ops.filters.rules import decide, find_reasons, set_limits
 from ops.plan import read_plan
 from ops.report.sheets import write_sheet
 from ops.stage import StageRun
@@ -47,6 +49,8 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
     rounds = [{key: entry[key] for key in ("drawn", "accepted")} for entry in record["rounds"]]
     write_json(run.out / ROUNDS, {"rounds": rounds, "stopped": record["stopped"]})
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
+    measures = measure_accepted(run.inputs, shards, np.flatnonzero(keep), labels, run.recipe.seed)
+    write_json(run.out / "quality.json", [measure.to_dict() for measure in measures])
     shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]
     write_sheet(run.out / "contact_sheet.png", _fill(shown))
     shortfall = {
@@ -62,8 +66,9 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
         "accept_rate": round(passed / max(1, len(keep)), 6),
         "shortfall": sum(shortfall.values()),
         "shortfall_by_class": shortfall,
-        **{f"rejected_{reason}": counted[reason] for reason in REASONS},
+        **{f"rejected_{reason}": counted[reason] for reason in (*REASONS, SURPLUS)},
         "mean_label_probability": round(float(index["label_probability"].mean() or 0), 6),  # type: ignore[arg-type]
+        **{m.name: round(m.value, 6) for m in measures if m.label is None and m.value is not None},
         "median_train_distance": round(float(index["train_distance"].median() or 0), 6),  # type: ignore[arg-type]
     }
 

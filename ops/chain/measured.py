@@ -1,4 +1,4 @@
-"""What the accepted images are like as a set: the metrics of `ops.metrics.set_quality` in the features of several networks.
+"""What the accepted images are like as a set: `ops.metrics.set_quality` in the features of several networks.
 
 The scorer's networks also chose the images, so its features flatter what they chose; a random network is the witness
 that has no such interest. Real images of the validation split are the measure. Of large sets a part is measured.
@@ -35,8 +35,9 @@ def measure_accepted(
     scorer = load_scorer(inputs["scorer"])
     folds = assign_folds(train.labels, len(scorer.models), seed)
     by_network = zip(*(scorer.features(part) for part in images), strict=True)
-    views = [View(*features, unseen=folds == fold) for fold, features in enumerate(by_network)]
-    random = View(*map(embed_images, images), unseen=np.ones(len(train), bool))
+    views = [View(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)]
+    real, learnt, drawn = map(embed_images, images)
+    random = View(real, learnt, drawn, np.ones(len(train), bool))
     return [
         measure
         for extractor, of_it in (("scorer", views), ("random", [random]))

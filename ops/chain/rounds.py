@@ -16,6 +16,7 @@ import polars as pl
 
 from ops.chain.earlier import REAL_SCORES, SCORES, find_earlier
 from ops.chain.scoring import Scoring, list_scores
+from ops.chain.witnesses import describe_witnesses
 from ops.datasets.index import write_index
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
 from ops.generating import Drawing
@@ -52,10 +53,11 @@ class Rounds:
         self.parts: list[Part] = []
         self.drawn_by = describe_origin(run.inputs, run.recipe.seed)
         real, scorer = (read_manifest(run.inputs[name])["content"] for name in ("real_images", "scorer"))
-        self.scored_by = hash_json([self.drawn_by, real, scorer])
+        settings = run.recipe.filter
+        self.scored_by = hash_json([self.drawn_by, real, scorer, describe_witnesses(settings)])
         self._run = run
         self._classes = classes
-        self._scoring = Scoring(run.inputs)
+        self._scoring = Scoring(run.inputs, settings, run.workspace.root, run.recipe.seed)
         self._earlier = find_earlier(run.workspace, run.expansion)
 
     @property

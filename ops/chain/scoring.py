@@ -15,20 +15,25 @@ import polars.selectors as cs
 import torch
 from torch import Tensor
 
+from ops.chain.witnesses import call_witnesses
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.filters.audit import HeldOut, read_held_out
 from ops.filters.examination import Examiner, Met, Scores
 from ops.parallel import use_threads
-from ops.scorer import load_scorer
+from ops.recipe.filtering import FilterSettings
+from ops.scorer import assign_folds, load_scorer
 
 Folders = Mapping[str, Path]  # of the stage's inputs, by name
 
 
 class Scoring:
-    """Scores round after round; each image is compared with the real ones and with all that came before it."""
+    """Scores round after round; each image is compared with the real ones and with all that came before it.
 
-    def __init__(self, inputs: Folders) -> None:
-        self._inputs = inputs
+    inputs: folders of the stages real_images and scorer. settings: of the recipe, as is `seed`. root: of the workspace.
+    """
+
+    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, seed: int) -> None:
+        self._inputs, self._settings, self._root, self._seed = inputs, settings, root, seed
         self._met = Met()
         self._ids: list[str] = []
         self._passed: list[Path] = []
@@ -77,9 +82,11 @@ class Scoring:
     @cached_property
     def _examiner(self) -> Examiner:
         use_threads()
-        scorer = load_scorer(self._inputs["scorer"])
+        scorer, train = load_scorer(self._inputs["scorer"]), self._train
+        folds = assign_folds(train.labels, len(scorer.models), self._seed)
         held_out = torch.from_numpy(np.ascontiguousarray(self._held_out.images.transpose(0, 3, 1, 2)))
-        return Examiner(scorer.probabilities, _to_tensor(self._train), held_out)
+        witnesses = call_witnesses(self._settings, self._root, train.class_names)
+        return Examiner(scorer, _to_tensor(train), train.labels, folds, held_out, witnesses)
 
 
 def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -98,7 +105,7 @@ def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequenc
     for name, values in scores.items():
         kind = name.removeprefix("nearest_")
         if kind == name:
-            columns[name] = pl.Series(name, values)
+            columns[name] = pl.Series(name, values, nan_to_null=True)
         else:
             named = [ids[kind][index] if index >= 0 else None for index in values]
             columns[f"{name}_id"] = pl.Series(f"{name}_id", named, dtype=pl.String)

@@ -36,8 +36,13 @@ class Thresholds:
         return _find_beyond(scores, self.values[labels], self.side)
 
 
-def calibrate(scores: np.ndarray, labels: np.ndarray, classes: int, share: float, side: Side) -> Thresholds:
+def calibrate(
+    scores: np.ndarray, labels: np.ndarray, classes: int, share: float, side: Side, *, extreme: float | None = None
+) -> Thresholds:
     """The thresholds at which at most `share` of real images are rejected.
+
+    With `extreme`, the worst value that there can be, they lie half-way from there to it: of a score that says how much
+    is left of a picture, images somewhat below all real ones are no fault yet.
 
     scores: float [n] of held-out real images, NaN where unknown; labels: int [n] in 0 .. classes - 1. All classes
     together being too few for `share`, the most suspicious of them is the threshold, and a further real image falls
@@ -55,6 +60,8 @@ def calibrate(scores: np.ndarray, labels: np.ndarray, classes: int, share: float
             for label in range(classes)
         ]
     )
+    if extreme is not None:
+        values = (values + extreme) / 2
     return _describe(scores, labels, values, pooled, counts, side)
 
 

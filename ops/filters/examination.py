@@ -1,47 +1,82 @@
 """The scores of generated images: everything that a rule may ask of an image, before any threshold.
 
 A score belongs to its image, its label and the images of its class drawn before it; it does not change when more are
-drawn, nor with the batch it is examined in. Distances are relative: 1 is as far as the nearest real image lies from
-its own nearest real neighbour, so that one threshold serves smooth and busy classes alike. Held-out real images are
-scored in the same way, for rules to be calibrated with.
+drawn, nor with the batch it is examined in. Held-out real images are scored in the same way, for rules to be
+calibrated with. What a score means is its own module's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ops.filters.neighbours import find_nearest, make_thumbnails, measure_spacing
+from ops.filters.copies import fit_references, measure_copies, measure_repeats
+from ops.filters.labels import score_labels
+from ops.filters.looks import measure_looks
+from ops.filters.typicality import fit_typicality, measure_typicality
+from ops.scorer import Scorer
 
-Scores = dict[str, np.ndarray]  # by name, one value an image
+Scores = dict[str, np.ndarray]  # by name, one value an image; NaN where it is not known
 
-Probabilities = Callable[[Tensor], np.ndarray]
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Networks trained elsewhere that are asked about uint8 images [n, C, H, W]; None is not asked.
+
+    clip: probabilities [n, K] of the classes. safety: probability [n] of being unsafe.
+    """
+
+    clip: Callable[[Tensor], np.ndarray] | None = None
+    safety: Callable[[Tensor], np.ndarray] | None = None
+
+
+@dataclass(eq=False)
+class Met:
+    """The images met so far, in the order in which they were drawn: uint8 [n, C, H, W] with labels int [n]."""
+
+    images: Tensor | None = None
+    labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def add(self, images: Tensor, labels: np.ndarray) -> None:
+        self.images = images if self.images is None else torch.cat([self.images, images])
+        self.labels = np.concatenate([self.labels, labels])
 
 
 class Examiner:
-    """Compares images with the real ones and with those that it has met before.
+    """Compares images with the real ones and with those that were met before.
 
     Parameters
     ----------
-    judge : calibrated probabilities [n, K] of uint8 images [n, C, H, W].
-    train, held_out : real images, uint8 [n, C, H, W]; `held_out` those that classifiers are judged by.
+    scorer : the cross-fitted networks; `folds` int [n] says which training image was held out from which.
+    train : real training images, uint8 [n, C, H, W], with `labels` int [n].
+    held_out : the real images that classifiers are judged by, of the same shape.
     """
 
-    def __init__(self, judge: Probabilities, train: Tensor, held_out: Tensor) -> None:
-        self._judge = judge
-        self._train = References(train)
-        self._held_out = References(held_out)
+    def __init__(
+        self,
+        scorer: Scorer,
+        train: Tensor,
+        labels: np.ndarray,
+        folds: np.ndarray,
+        held_out: Tensor,
+        witnesses: Witnesses,
+    ) -> None:
+        self._scorer = scorer
+        self._typical = fit_typicality(scorer, train, labels, folds)
+        self._train, self._held_out = fit_references(train), fit_references(held_out)
+        self._witnesses = witnesses
 
     def examine(self, images: Tensor, labels: np.ndarray, met: Met) -> Scores:
         """All scores of uint8 images [n, C, H, W] with labels int [n], which `met` holds afterwards."""
-        near, exact = self._held_out.measure(images)
+        leaks = measure_copies(self._held_out, images)
         return self._examine(images, labels, met) | {
-            "held_out_distance": near[0],
-            "nearest_held_out": near[1],
-            "copy_of_held_out": exact,
+            "held_out_distance": leaks.distance,
+            "nearest_held_out": leaks.nearest,
+            "copy_of_held_out": leaks.exact,
         }
 
     def examine_real(self, images: Tensor, labels: np.ndarray) -> Scores:
@@ -49,65 +84,34 @@ class Examiner:
         return self._examine(images, labels, Met())
 
     def _examine(self, images: Tensor, labels: np.ndarray, met: Met) -> Scores:
-        probabilities = self._judge(images)
-        own = np.arange(len(labels)), labels
-        others = probabilities.copy()
-        others[own] = -np.inf
-        near, exact = self._train.measure(images)
-        pixels = images.flatten(1).float()
+        probabilities, features = self._scorer.examine(images)
+        agreement = score_labels(probabilities, labels)
+        looks = measure_looks(images)
+        copies = measure_copies(self._train, images)
+        repeats = measure_repeats(self._train, images, labels, earlier=met.images, earlier_labels=met.labels)
+        met.add(images, labels)
         return {
-            "label_probability": probabilities[own].astype(np.float32),
-            "label_margin": (probabilities[own] - others.max(1)).astype(np.float32),
-            "predicted": probabilities.argmax(1),
-            "contrast": pixels.std(1).numpy(),
-            "saturation": ((pixels == 0) | (pixels == 255)).float().mean(1).numpy(),
-            "typicality": np.full(len(labels), np.nan, np.float32),
-            "train_distance": near[0],
-            "nearest_train": near[1],
-            "copy_of_train": exact,
-            **met.measure(images, labels, self._train.spacing[near[1]]),
+            **self._ask(images, labels),
+            "contrast": looks.contrast,
+            "structure": looks.structure,
+            "saturation": looks.saturated,
+            "label_probability": agreement.probability,
+            "label_margin": agreement.margin,
+            "predicted": agreement.predicted,
+            "typicality": measure_typicality(self._typical, features, labels),
+            "train_distance": copies.distance,
+            "nearest_train": copies.nearest,
+            "copy_of_train": copies.exact,
+            "generated_distance": repeats.distance,
+            "nearest_generated": repeats.nearest,
+            "repeat": repeats.exact,
         }
 
-
-class References:
-    def __init__(self, images: Tensor) -> None:
-        self.thumbnails = make_thumbnails(images)
-        self.spacing = measure_spacing(self.thumbnails)
-        self.digests = {image.tobytes() for image in images.numpy()}
-
-    def measure(self, images: Tensor) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        distance, nearest = find_nearest(make_thumbnails(images), self.thumbnails)
-        exact = np.array([image.tobytes() in self.digests for image in images.numpy()], dtype=bool)
-        return ((distance / self.spacing[nearest]).astype(np.float32), nearest), exact
-
-
-class Met:
-    """The images met so far, in order."""
-
-    def __init__(self) -> None:
-        self.thumbnails = torch.empty(0, 0)
-        self.labels = np.empty(0, np.int64)
-        self.digests: set[bytes] = set()
-
-    def add(self, images: Tensor, labels: np.ndarray) -> None:
-        thumbnails = make_thumbnails(images)
-        self.thumbnails = torch.cat([self.thumbnails, thumbnails]) if len(self.labels) else thumbnails
-        self.labels = np.concatenate([self.labels, labels])
-        self.digests |= {image.tobytes() for image in images.numpy()}
-
-    def measure(self, images: Tensor, labels: np.ndarray, spacing: np.ndarray) -> Scores:
-        begin = len(self.labels)
-        repeat = []
-        for image in images.numpy():
-            repeat.append(image.tobytes() in self.digests)
-            self.digests.add(image.tobytes())
-        thumbnails = make_thumbnails(images)
-        self.thumbnails = torch.cat([self.thumbnails, thumbnails]) if begin else thumbnails
-        self.labels = np.concatenate([self.labels, labels])
-        distance, index = np.full(len(labels), np.inf, np.float32), np.full(len(labels), -1, np.int64)
-        for row in range(len(labels)):
-            same = np.flatnonzero(self.labels[: begin + row] == labels[row])
-            if len(same):
-                found, place = find_nearest(thumbnails[row : row + 1], self.thumbnails[torch.from_numpy(same)])
-                distance[row], index[row] = found[0] / spacing[row], same[place[0]]
-        return {"generated_distance": distance, "nearest_generated": index, "repeat": np.array(repeat, bool)}
+    def _ask(self, images: Tensor, labels: np.ndarray) -> Scores:
+        """What the witnesses say."""
+        unknown = np.full(len(labels), np.nan, np.float32)
+        clip, safety = self._witnesses.clip, self._witnesses.safety
+        return {
+            "clip_agreement": unknown if clip is None else clip(images)[np.arange(len(labels)), labels],
+            "unsafe_probability": unknown if safety is None else safety(images).astype(np.float32),
+        }

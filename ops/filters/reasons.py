@@ -33,7 +33,7 @@ REASONS: dict[str, Reason] = {
     reason.name: reason
     for reason in (
         Reason("unsafe", "a safety classifier calls it unsafe", "unsafe_probability"),
-        Reason("blank", "hardly any contrast", "contrast"),
+        Reason("blank", "hardly anything to see", "structure"),
         Reason("saturated", "too many pixels are at their darkest or brightest", "saturation"),
         Reason("wrong_label", "the scorer doubts its label", "label_probability"),
         Reason("clip_disagrees", "CLIP sees something else than its label", "clip_agreement"),

@@ -33,7 +33,7 @@ STOPPED = {  # why no more was drawn for a class
 
 
 @dataclass(frozen=True)
-class Rule:
+class AppliedRule:
     """A rule as it was applied; lists have one entry per class, in label order.
 
     An image breaks it where its `score` lies on that `side` of its class's threshold; None: the class has none.
@@ -58,11 +58,11 @@ class Rule:
         return (min(limits), max(limits)) if limits else None
 
     @staticmethod
-    def from_dict(entry: dict[str, Any]) -> Rule:
+    def from_dict(entry: dict[str, Any]) -> AppliedRule:
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
         }
-        return Rule(**fields)
+        return AppliedRule(**fields)
 
     def find_broken(self, scores: pl.DataFrame) -> np.ndarray:
         """Which rows break it, bool [n]; a score that is null, or is no column of `scores`, breaks nothing."""
@@ -88,7 +88,7 @@ class Results:
 
     index: pl.DataFrame
     held_out: pl.DataFrame
-    rules: tuple[Rule, ...]
+    rules: tuple[AppliedRule, ...]
     stopped: tuple[str, ...]
     plan: tuple[ClassPlan, ...]
 
@@ -152,7 +152,7 @@ class Results:
 def read_results(accepted: Path, plan: Path) -> Results:
     """The outputs of the stages `accepted_images` and `expansion_plan`; DamagedData where they do not fit."""
     classes = ExpansionPlan.from_dict(read_json(plan / "plan.json")).classes
-    rules = tuple(Rule.from_dict(entry) for entry in read_json(accepted / RULES)["rules"])
+    rules = tuple(AppliedRule.from_dict(entry) for entry in read_json(accepted / RULES)["rules"])
     stopped = tuple(read_json(accepted / ROUNDS)["stopped"])
     for name, length in ((ROUNDS, len(stopped)), *((RULES, len(rule.thresholds)) for rule in rules)):
         if length != len(classes):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ops.filters.calibration import Side, Thresholds, calibrate, fix
+from ops.filters.reasons import SURPLUS
 
 if TYPE_CHECKING:
+    from ops.recipe.cut import Cut
     from ops.recipe.filtering import FilterSettings
 
 Columns = Mapping[str, np.ndarray]  # scores by name, one value an image
@@ -26,7 +28,8 @@ class Rule:
 
     score: the column that decides. side: where the suspicious end is; None for a column of yes and no. key: the
     recipe key of section `filter` that says where to cut; None: always on. Of a rule that has an `unless`, images of
-    that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another.
+    that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another. extreme: the worst value
+    of a score that measures how much is left of a picture.
     """
 
     reason: str
@@ -35,12 +38,15 @@ class Rule:
     key: str | None = None
     unless: str | None = None
     real_score: str | None = None
+    extreme: float | None = None
 
 
 RULES = (
-    Rule("blank", "contrast", "below", "blank"),
-    Rule("saturated", "saturation", "above", "saturated"),
+    Rule("unsafe", "unsafe_probability", "above", "safety.cut"),
+    Rule("blank", "structure", "below", "blank", extreme=0.0),
+    Rule("saturated", "saturation", "above", "saturated", extreme=1.0),
     Rule("wrong_label", "label_probability", "below", "wrong_label"),
+    Rule("clip_disagrees", "clip_agreement", "below", "clip.cut"),
     Rule("atypical", "typicality", "below", "atypical"),
     Rule("copy_of_train", "copy_of_train"),
     Rule("near_copy_of_train", "train_distance", "below", "near_copy", unless="copy_of_train"),
@@ -57,8 +63,6 @@ RULES = (
     Rule("repeat", "repeat"),
     Rule("near_repeat", "generated_distance", "below", "near_repeat", unless="repeat"),
 )
-SURPLUS = "surplus"
-REASONS = (*(rule.reason for rule in RULES), SURPLUS)
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,14 @@ def set_limits(real: Columns, labels: np.ndarray, classes: int, settings: Filter
     """The limits of the rules that are on, from the scores of held-out real images with labels int [n]."""
     limits = []
     for rule in RULES:
-        cut = getattr(settings, rule.key) if rule.key else None
+        cut = _find_cut(settings, rule.key) if rule.key else None
         if cut is None or rule.side is None:
             continue
         scores = real[rule.real_score or rule.score]
-        if cut.threshold is None:
-            thresholds = calibrate(scores, labels, classes, cut.real_rejected, rule.side)
-        else:
+        if cut.threshold is not None:
             thresholds = fix(scores, labels, classes, cut.threshold, rule.side)
+        else:
+            thresholds = calibrate(scores, labels, classes, cut.real_rejected or 0.0, rule.side, extreme=rule.extreme)
         limits.append(Limit(rule, thresholds, cut.threshold is None))
     return limits
 
@@ -125,8 +129,8 @@ def decide(found: Mapping[str, np.ndarray], labels: np.ndarray, wanted: Sequence
     """
     reasons: list[list[str]] = [[] for _ in labels]
     for name, broken in found.items():
-        for row in np.flatnonzero(broken):
-            reasons[row].append(name)
+        for place in np.flatnonzero(broken):
+            reasons[place].append(name)
     left = list(wanted)
     for row, label in enumerate(labels):
         if not reasons[row]:
@@ -135,6 +139,14 @@ def decide(found: Mapping[str, np.ndarray], labels: np.ndarray, wanted: Sequence
             else:
                 reasons[row].append(SURPLUS)
     return reasons
+
+
+def _find_cut(settings: FilterSettings, key: str) -> Cut | None:
+    """The value of a dotted key; None if it or a section on the way is None."""
+    value: Any = settings
+    for part in key.split("."):
+        value = None if value is None else getattr(value, part)
+    return cast("Cut | None", value)
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

@@ -101,12 +101,14 @@ def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool =
 
 
 def identify(folder: ModelFolder, sha256: str | None, key: str) -> str:
-    """The folder's identity, for a fingerprint; reads all weights.
+    """The folder's identity, which a recipe states as `sha256`; reads all weights.
 
-    UserError, with the recipe's section `key`, if `sha256` is given and is another.
+    UserError, with the recipe's section `key` and the right value, if that is missing or another.
     """
     found = folder.hash_files()
-    if sha256 not in (None, found):
+    if sha256 is None:
+        raise UserError(f"{key}.sha256 is missing; the content of {folder.path} has {found}")
+    if sha256 != found:
         raise UserError(f"{key}.sha256 does not fit {folder.path}: its content has {found}")
     return found
 

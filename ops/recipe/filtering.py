@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import Field
 
-from pydantic import Field, model_validator
-
-from ops.recipe.section import Fraction, Section
-
-
-class Cut(Section):
-    """Where a rule cuts. A number alone stands for `real_rejected`."""
-
-    real_rejected: Fraction | None = Field(
-        None,
-        description="share of held-out real images that may be rejected: thresholds follow from it, class by class",
-    )
-    threshold: float | None = Field(None, description="one threshold for all classes instead")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_number(cls, value: Any) -> Any:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return {"real_rejected": float(value)} if is_number else value
-
-    @model_validator(mode="after")
-    def _check_one(self) -> Cut:
-        if (self.real_rejected is None) == (self.threshold is None):
-            raise ValueError("a rule takes either a share of real images or {threshold: ...}")
-        return self
+from ops.recipe.cut import Cut
+from ops.recipe.pretrained import ClipSettings, SafetySettings
+from ops.recipe.section import Section
 
 
 class FilterSettings(Section):
-    """Which generated images are rejected, beside exact copies and repeats, which always are."""
+    """Which generated images are rejected, beside exact copies and repeats, which always are.
+
+    A number is the share of held-out real images that the rule may reject: its thresholds follow from that, class by
+    class, from the classes together where a class has too few.
+    """
 
     wrong_label: Cut | None = Field(
         Cut(real_rejected=0.1), description="the scorer's probability of the image's own label is low"
@@ -48,5 +30,12 @@ class FilterSettings(Section):
     near_repeat: Cut | None = Field(
         Cut(real_rejected=0.01), description="so near to an earlier generated image of its class"
     )
-    blank: Cut | None = Field(Cut(real_rejected=0.001), description="its pixels hardly differ")
-    saturated: Cut | None = Field(Cut(real_rejected=0.001), description="more of its pixels are black or white")
+    blank: Cut | None = Field(
+        Cut(real_rejected=0.001), description="it shows less than half as much as the emptiest real images do"
+    )
+    saturated: Cut | None = Field(
+        Cut(real_rejected=0.001),
+        description="its share of black and white pixels is nearer to all than to any real image's",
+    )
+    clip: ClipSettings | None = Field(None, description="a CLIP that is asked whether an image fits its class's name")
+    safety: SafetySettings | None = Field(None, description="a classifier of unsafe images; null: not checked")

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from ops.pretrained.prompts import PROMPTS
-from ops.recipe.section import Fraction, Section
+from ops.recipe.cut import Cut
+from ops.recipe.section import Section
 
 Content = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -16,7 +17,9 @@ class PretrainedSettings(Section):
     """Which network."""
 
     model: str = Field(min_length=1, description="its folder, from the workspace's root, or a name in the Hub's cache")
-    sha256: Content | None = Field(None, description="of that folder's content, so that no other slips in")
+    sha256: Content | None = Field(
+        None, description="of that folder's content, so that no other slips in; needed: `growset check` tells it"
+    )
 
 
 class ClipSettings(PretrainedSettings):
@@ -28,14 +31,16 @@ class ClipSettings(PretrainedSettings):
     class_names: tuple[str, ...] | None = Field(
         None, strict=False, description="what the classes are called in prompts, in order; null: their own names"
     )
-    min_probability: Fraction = Field(0.0, description="of the image's own class among all; 0 rejects nothing")
+    cut: Cut = Field(
+        Cut(real_rejected=0.05), description="where the probability of the image's own class among all is too low"
+    )
 
 
 class SafetySettings(PretrainedSettings):
     """A classifier that says whether an image is unsafe."""
 
     unsafe: tuple[str, ...] = Field(strict=False, min_length=1, description="its labels that are not wanted")
-    max_probability: Fraction = Field(0.5, description="of all unsafe labels together; above it an image is rejected")
+    cut: Cut = Field(Cut(threshold=0.5), description="where the probability of all unsafe labels together is too high")
 
 
 class ExtractorSettings(PretrainedSettings):

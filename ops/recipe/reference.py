@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ops.generators.kinds import KINDS
-from ops.recipe.filtering import Cut
+from ops.recipe.cut import Cut
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_KEYS, STAGES
 from ops.sources.spec import SourceSpec
@@ -59,7 +59,7 @@ def render() -> str:
             else:
                 parts.append("The keys of an arm are those under `baselines`.\n")
         elif model:
-            parts.append(f"## `{section}`\n\n{(model.__doc__ or '').strip().splitlines()[0]} Read by {readers}.\n")
+            parts.append(f"## `{section}`\n\n{' '.join((model.__doc__ or '').split())} Read by {readers}.\n")
             parts.append(_render_table(_list_keys(model)))
         else:
             parts.append(f"## `{section}`\n\nRead by {readers}.\n")
@@ -156,7 +156,7 @@ def _name_type(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {_name_type(arguments[0])}"
     names = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
-    names[Cut] = "number ≥ 0, ≤ 1, or `{threshold: number}`,"
+    names[Cut] = "number ≥ 0, ≤ 1, or `{threshold: number}`"
     return names[annotation]
 
 

@@ -38,7 +38,7 @@ STAGES: dict[str, Stage] = {
             ("filter", "seed"),
             ("real_images", "expansion_plan", "scorer", "generator_onnx"),
         ),
-        Stage("accepted_images", ("filter",), ("expansion_plan", "generated_images")),
+        Stage("accepted_images", ("filter", "seed"), ("real_images", "expansion_plan", "scorer", "generated_images")),
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
         Stage("baseline_classifiers", ("classifier", "baselines", "seed"), ("real_images",)),
         Stage(

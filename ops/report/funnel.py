@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.filters.results import STOPPED, Results, Rule, read_results
+from ops.filters.results import STOPPED, AppliedRule, Results, read_results
 from ops.report.galleries import collect_galleries, collect_nearest
 
 
@@ -72,7 +72,7 @@ def list_steps(results: Results) -> list[dict[str, Any]]:
     return steps
 
 
-def _describe_rule(rule: Rule, real_rejected: float | None) -> dict[str, Any]:
+def _describe_rule(rule: AppliedRule, real_rejected: float | None) -> dict[str, Any]:
     low, high = rule.range or (None, None)
     return {
         "title": REASONS[rule.reason].title,

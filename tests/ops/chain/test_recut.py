@@ -56,9 +56,7 @@ def test_a_looser_threshold_rewrites_the_index_and_no_pixel(
     assert not {reason for why in after["reasons"] for reason in why} & {"wrong_label"}
 
 
-def test_a_tighter_threshold_draws_only_the_round_that_is_missing(
-    finished_workspace: Path, edit_recipe: Edit
-) -> None:
+def test_a_tighter_threshold_draws_only_the_round_that_is_missing(finished_workspace: Path, edit_recipe: Edit) -> None:
     workspace = Workspace(finished_workspace)
     generated = workspace.output("digits", "generated_images")
     before = read_rows(find_shards(generated, "generated"))

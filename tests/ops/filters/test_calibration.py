@@ -54,6 +54,13 @@ def test_nothing_to_calibrate_with_rejects_nothing() -> None:
         assert not found.find_beyond(np.array([-1e9, 1e9, np.nan]), np.array([0, 1, 0])).any()
 
 
+def test_with_an_extreme_value_the_threshold_lies_half_way_to_it() -> None:
+    scores, labels = np.arange(1.0, 200.0), np.zeros(199, int)
+    assert calibrate(scores, labels, 1, 0.05, "below", extreme=0.0).values.tolist() == [5.0]
+    assert calibrate(scores, labels, 1, 0.05, "above", extreme=200.0).values.tolist() == [195.0]
+    assert calibrate(scores, labels, 1, 0.05, "below", extreme=0.0).real_rejected.tolist() == [4 / 199]
+
+
 def test_unknown_scores_count_neither_here_nor_there() -> None:
     scores, labels = np.array([np.nan, 1.0, 2.0, np.nan]), np.array([0, 0, 0, 1])
     found = calibrate(scores, labels, 2, 0.5, "below")

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ops.errors import DamagedData
-from ops.filters.results import ROUNDS, Results, Rule, read_results
+from ops.filters.results import ROUNDS, AppliedRule, Results, read_results
 from ops.storage import write_json
 from tests.filtering import make_held_out, make_index, make_rule, write_results
 
@@ -47,12 +47,12 @@ def test_both_sides_of_the_test_for_copying_pass_the_rules_of_quality(results: R
 
 def test_a_rule_is_broken_on_its_side_of_its_classes_threshold() -> None:
     scores = pl.DataFrame({"label": [0, 0, 1, 1, 0], "contrast": [0.1, 0.3, 0.3, 0.0, None]})
-    rule = Rule.from_dict(make_rule("blank", None, 2, thresholds=[0.2, None]))
+    rule = AppliedRule.from_dict(make_rule("blank", None, 2, thresholds=[0.2, None]))
     assert rule.find_broken(scores).tolist() == [True, False, False, False, False]
-    above = Rule.from_dict(make_rule("blank", None, 2, thresholds=[0.2, 0.1], side="above"))
+    above = AppliedRule.from_dict(make_rule("blank", None, 2, thresholds=[0.2, 0.1], side="above"))
     assert above.find_broken(scores).tolist() == [False, True, True, False, False]
-    assert not np.any(Rule.from_dict(make_rule("unsafe", 0.5, 2)).find_broken(scores)), "no such column"
-    assert Rule.from_dict(make_rule("blank", 0.1, 2, real_rejected=[None, None])).reject_real([3, 4]) is None
+    assert not np.any(AppliedRule.from_dict(make_rule("unsafe", 0.5, 2)).find_broken(scores)), "no such column"
+    assert AppliedRule.from_dict(make_rule("blank", 0.1, 2, real_rejected=[None, None])).reject_real([3, 4]) is None
 
 
 def test_a_checked_safety_is_told(results: Results) -> None:
