@@ -17,7 +17,7 @@ from ops.plan import ClassPlan
 from ops.storage import write_json
 
 SCORES = ("label_probability", "label_margin", "clip_agreement", "typicality", "train_distance", "generated_distance",
-          "contrast", "saturation", "unsafe_probability", "held_out_distance")  # fmt: skip
+          "structure", "saturation", "unsafe_probability", "held_out_distance")  # fmt: skip
 OPTIONAL = ("clip_agreement", "unsafe_probability", "held_out_distance")  # null unless an option asks for them
 
 
@@ -80,7 +80,7 @@ def make_results(
 ) -> Results:
     """What `read_results` would read."""
     plan = tuple(
-        ClassPlan(name, 25, want, len(index.filter(label=label)))
+        ClassPlan(name, 25, want, len(index.filter(label=label)), 4 * want)
         for label, (name, want) in enumerate(zip(names, wanted, strict=True))
     )
     return Results(index, held_out, tuple(map(AppliedRule.from_dict, rules)), tuple(stopped), plan)
@@ -110,13 +110,11 @@ def write_results(
     rounds = [{"drawn": one, "accepted": other} for one, other in zip(drawn, kept, strict=True)]
     write_json(accepted / ROUNDS, {"rounds": rounds, "stopped": list(stopped)})
     classes = [
-        {"name": name, "real": 25, "wanted": want, "drawn": drawn[0][label]}
+        {"name": name, "real": 25, "wanted": want, "drawn": drawn[0][label], "limit": 4 * want}
         for label, (name, want) in enumerate(zip(names, wanted, strict=True))
     ]
-    write_json(
-        plan / "plan.json",
-        {"wanted": sum(wanted), "drawn": sum(entry["drawn"] for entry in classes), "classes": classes},
-    )
+    counts = {key: sum(entry[key] for entry in classes) for key in ("wanted", "drawn", "limit")}  # type: ignore[misc]
+    write_json(plan / "plan.json", {**counts, "rounds": 5, "classes": classes})
 
 
 FILTERED = ("real_images", "expansion_plan", "generated_images", "accepted_images")

@@ -14,12 +14,13 @@ import polars as pl
 from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES
 from ops.chain.measured import measure_accepted
 from ops.chain.scoring import list_scores
-from ops.datasets.index import locate_rows, write_index
+from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.plan import read_plan
+from ops.report.galleries import write_rejected_sheet
 from ops.report.sheets import write_sheet
 from ops.stage import StageRun
 from ops.storage import read_json, write_json
@@ -53,6 +54,7 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
     write_json(run.out / "quality.json", [measure.to_dict() for measure in measures])
     shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]
     write_sheet(run.out / "contact_sheet.png", _fill(shown))
+    write_rejected_sheet(run.out / "rejected_sheet.png", read_index(run.out), generated)
     shortfall = {
         entry.name: entry.wanted - len(rows)
         for entry, rows in zip(plan.classes, kept, strict=True)

@@ -28,7 +28,8 @@ def measure_accepted(
     """
     chosen = kept[draw_rows(labels[kept], LIMIT, seed)]
     train, held_out = (read_split(inputs["real_images"], split) for split in ("train", "validation"))
-    images = [_to_tensor(part) for part in (held_out.images, train.images, read_images(shards, chosen.tolist()))]
+    shown = read_images(shards, chosen.tolist()).reshape(-1, *train.images.shape[1:])  # of none it tells no shape
+    images = [_to_tensor(part) for part in (held_out.images, train.images, shown)]
     known = Labels(held_out.labels, train.labels, labels[chosen])
     classes = range(len(train.class_names))
 

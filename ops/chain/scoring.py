@@ -100,12 +100,13 @@ def _to_tensor(images: PixelDataset) -> Tensor:
 
 
 def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequence[str]]) -> pl.DataFrame:
-    """Scores by column; `nearest_<kind>` becomes `nearest_<kind>_id`, null for none."""
+    """Scores by column, null where there was nothing to measure; `nearest_<kind>` becomes `nearest_<kind>_id`."""
     columns = {}
     for name, values in scores.items():
         kind = name.removeprefix("nearest_")
         if kind == name:
-            columns[name] = pl.Series(name, values, nan_to_null=True)
+            known = np.where(np.isinf(values), np.nan, values) if values.dtype.kind == "f" else values
+            columns[name] = pl.Series(name, known, nan_to_null=True)
         else:
             named = [ids[kind][index] if index >= 0 else None for index in values]
             columns[f"{name}_id"] = pl.Series(f"{name}_id", named, dtype=pl.String)

@@ -28,8 +28,8 @@ class Rule:
 
     score: the column that decides. side: where the suspicious end is; None for a column of yes and no. key: the
     recipe key of section `filter` that says where to cut; None: always on. Of a rule that has an `unless`, images of
-    that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another. extreme: the worst value
-    of a score that measures how much is left of a picture.
+    that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another.
+    extreme: the worst value of a score that measures how much is left of a picture.
     """
 
     reason: str

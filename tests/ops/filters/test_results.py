@@ -46,7 +46,7 @@ def test_both_sides_of_the_test_for_copying_pass_the_rules_of_quality(results: R
 
 
 def test_a_rule_is_broken_on_its_side_of_its_classes_threshold() -> None:
-    scores = pl.DataFrame({"label": [0, 0, 1, 1, 0], "contrast": [0.1, 0.3, 0.3, 0.0, None]})
+    scores = pl.DataFrame({"label": [0, 0, 1, 1, 0], "structure": [0.1, 0.3, 0.3, 0.0, None]})
     rule = AppliedRule.from_dict(make_rule("blank", None, 2, thresholds=[0.2, None]))
     assert rule.find_broken(scores).tolist() == [True, False, False, False, False]
     above = AppliedRule.from_dict(make_rule("blank", None, 2, thresholds=[0.2, 0.1], side="above"))

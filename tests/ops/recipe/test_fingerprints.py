@@ -37,6 +37,8 @@ OTHER_VALUES: dict[str, Any] = {
     "data.nuisance": "rotation",
     "generator.widths": [16, 32],
     "sampler.solver": "euler",
+    "filter.clip": {"model": "clip"},
+    "filter.safety": {"model": "safety", "unsafe": ["unsafe"]},
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
 }
