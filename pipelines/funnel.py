@@ -75,7 +75,7 @@ def _tabulate_steps(results: Results, width: int) -> Table:
 
 
 def _tabulate_rules(results: Results) -> Table:
-    table = _start_table("rule", "rejects if", "real images that it would reject")
+    table = _start_table("rule", "rejects if", "real images rejected")
     for rule in results.rules:
         share = rule.reject_real(results.held_out_counts)
         real = "not known" if share is None else f"{100 * share:.1f} %{'' if rule.calibrated else ' (as given)'}"

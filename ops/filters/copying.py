@@ -127,7 +127,7 @@ def describe_copying(found: Copying, confidence: float) -> str:
         near = (
             f", and {100 * found.near_generated.estimate:.1f} % are near copies, where"
             f" {100 * found.near_held_out.estimate:.1f} % of held-out real images are (difference"
-            f" {100 * found.excess.low:+.1f} to {100 * found.excess.high:+.1f} points)"
+            f" {100 * found.excess.low:+z.1f} to {100 * found.excess.high:+z.1f} points)"
         )
     begins = {
         "copies": "Generated images copy more than held-out real images do",

@@ -7,7 +7,7 @@ thresholds came about is the rules' business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -59,10 +59,12 @@ class AppliedRule:
 
     @staticmethod
     def from_dict(entry: dict[str, Any]) -> AppliedRule:
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        """What rules.json says of a rule; KeyError where something is not said."""
+        known: dict[str, Any] = {
+            field.name: tuple(value) if isinstance(value := entry[field.name], list) else value
+            for field in fields(AppliedRule)
         }
-        return AppliedRule(**fields)
+        return AppliedRule(**known)
 
     def find_broken(self, scores: pl.DataFrame) -> np.ndarray:
         """Which rows break it, bool [n]; a score that is null, or is no column of `scores`, breaks nothing."""

@@ -55,6 +55,14 @@ def test_a_rule_is_broken_on_its_side_of_its_classes_threshold() -> None:
     assert AppliedRule.from_dict(make_rule("blank", 0.1, 2, real_rejected=[None, None])).reject_real([3, 4]) is None
 
 
+def test_of_rules_json_what_is_needed_must_be_there_and_more_may_be() -> None:
+    entry = make_rule("blank", 0.2, 2)
+    assert AppliedRule.from_dict(entry | {"since": 3}) == AppliedRule.from_dict(entry)
+    del entry["side"]
+    with pytest.raises(KeyError, match="side"):
+        AppliedRule.from_dict(entry)
+
+
 def test_a_checked_safety_is_told(results: Results) -> None:
     index = results.index.with_columns(unsafe_probability=pl.lit(0.1))
     assert Results(index, results.held_out, results.rules, results.stopped, results.plan).is_safety_checked
