@@ -7,7 +7,7 @@ the folder lacks is an error: the library would draw it at random and go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,27 +35,30 @@ def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu
     tensors = {place: value for part in folder.weights for place, value in load_file(folder.path / part).items()}
     with _quiet():
         try:
-            config = network.config_class.from_dict(folder.config)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{key}.model: {folder.path}/config.json cannot be followed: {_first_line(error)}"
-            ) from error
-        try:
             model, found = network.from_pretrained(
                 None,
-                config=config,
+                config=network.config_class.from_dict(folder.config),
                 state_dict=tensors,
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # they are told instead of raised, and refused below
                 output_loading_info=True,
                 **options,
             )
-        except (RuntimeError, TypeError, ValueError) as error:  # a size that does not fit is a RuntimeError there
-            raise UserError(f"{key}.model: the weights in {folder.path} do not fit its config.json") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{key}.model: {folder.path}/config.json cannot be followed: {_first_line(error)}"
+            ) from error
     if missing := sorted(found["missing_keys"]):
         raise UserError(f"{key}.model: the weights in {folder.path} lack {missing[0]}" + _more(missing))
+    if others := sorted(found["mismatched_keys"]):
+        place, stored, wanted = others[0]
+        raise UserError(
+            f"{key}.model: in {folder.path} the weights {place} are {list(stored)}, and its config.json wants"
+            f" {list(wanted)}" + _more(others)
+        )
     return model.to(device).eval()
 
 
@@ -103,5 +106,5 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _more(names: list[str]) -> str:
+def _more(names: Sized) -> str:
     return f" and {len(names) - 1} more" if len(names) > 1 else ""

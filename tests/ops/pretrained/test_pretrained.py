@@ -403,7 +403,12 @@ def test_weights_that_do_not_fit_are_an_error(vit_folder: Path, clip_folder: Pat
     with pytest.raises(UserError, match="the weights in .* lack .*layer.*weight"):
         open_extractor(folder)
     save_file({**tensors, lost: torch.zeros(7)}, folder / "model.safetensors")
-    with pytest.raises(UserError, match=r"the weights in .* do not fit its config\.json"):
+    with pytest.raises(
+        UserError, match=r"the weights .*layernorm_after.weight are \[7\], and its config\.json wants \[32\]$"
+    ):
+        open_extractor(folder)
+    edit_json(folder / "config.json", hidden_act="none of them")
+    with pytest.raises(UserError, match=r"config\.json cannot be followed: "):
         open_extractor(folder)
     with pytest.raises(UserError, match="the weights in .* lack classifier"):
         headless = copy_of(clip_folder)
