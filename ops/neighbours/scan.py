@@ -106,7 +106,7 @@ def scan(
     for start in range(0, last, TILE):
         factors = slab.factors[start : start + TILE]
         products = torch.mm(block.points.factors, factors.T, out=room[: size * len(factors)].view(size, len(factors)))
-        _forbid(products, block, slab.start + start)
+        _forbid(products[:, : slab.count - start], block, slab.start + start)
         group = _choose_group(len(factors), k)
         grouped = products.view(size, group, -1)
         minima = grouped.amin(dim=1)

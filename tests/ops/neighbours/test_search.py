@@ -100,7 +100,7 @@ def test_small_and_large_numbers(scale: float) -> None:
     check(scale * draw(20, 33, 1), scale * draw(200, 33, 2), 2, precision="bf16")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     data=st.data(),
     width=st.integers(1, 5),
