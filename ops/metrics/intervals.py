@@ -3,7 +3,8 @@
 A bootstrap that draws images with repeats moves Fréchet distance and Vendi score by itself, because both depend
 on how many different images there are. What is used instead is the infinitesimal jackknife (Jaeckel 1972; Efron
 1982, ch. 6): each image's pull on the number, in closed form, and the spread of the pulls. It is what the
-bootstrap's variance tends to, without repeats and without resampling. Shares have Wilson's interval.
+bootstrap's variance tends to, without repeats and without resampling. (300 images in 32 features: the bootstrap's
+percentiles held the expected Fréchet distance in 54 of 100 draws, these intervals in 96.) Shares have Wilson's.
 
 What an interval covers: the value that is expected of other images of the same sources, *in the same numbers*,
 in 95 of 100 draws. It does not remove the bias that comes with few images; the same number for real images, of

@@ -8,7 +8,8 @@ apart. This module knows nothing of metrics or of who made the images.
 Three stages of convolution and ReLU, each halving the resolution. The means of the first two over the whole image see
 texture, so noise and blur; the third keeps four quarters of the image apart, so it sees shapes and where they are.
 Filters have no mean, else all features would say mostly how bright the image is. No normalisation: it would hide
-contrast.
+contrast. On Fashion-MNIST distances rise with every step of blur, noise, lost classes, repeats, darkness and shift,
+and networks of other seeds rank these alike; noise below about 10 of 255 grey levels it does not see.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from ops.metrics.vendi import estimate_vendi
 
 METRICS = ("FD", "KID", "precision", "recall", "density", "coverage", "authenticity", "vendi")
 LIMIT = 10_000
-LEAST = 20  # images on each side, for which intervals have been seen to hold
+LEAST = 20  # images on each side; with fewer, intervals were not tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +123,10 @@ def measure_set(
 
     Intervals: those of FD, KID and Vendi score cover other images on both sides. Those of precision, density and
     authenticity cover other generated images, the real ones staying as they are; that of recall other real images, the
-    generated ones staying; that of coverage other real balls, as if each had its radius by itself. In simulations they
-    held what they cover in 89 to 98 of 100 draws; with both sides drawn anew, density and authenticity lay inside in
-    75 to 83, the other shares in 84 to 95.
+    generated ones staying; that of coverage other real balls, as if each had its radius by itself. Of made-up
+    features and of Fashion-MNIST's they held what they cover in 85 to 99 of 100 draws of 30 to 600 images: FD rather
+    too often, Vendi score in 89 to 96. With both sides drawn anew, density and authenticity lay inside in 75 to 83, the
+    other shares in 84 to 95.
 
     ValueError for no views, or for labels and features that do not fit.
     """
