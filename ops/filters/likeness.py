@@ -30,7 +30,7 @@ BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps
 CYCLES = 8  # the highest frequency of signatures, in cycles a picture, if the sides hold as many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 AROUND = 5
-BLOCK = 2048
+BLOCK = 512
 SCREENED = 256  # queries, with ...
 REFERENCES = 4096  # ... so many references at once: their products stay near the core
 UNRELATED = math.sqrt(2)  # the distance of images that correlate in nothing
@@ -58,6 +58,22 @@ class Likenesses:
 
 
 @dataclass(frozen=True, eq=False)
+class Queries:
+    """A batch of n images, ready to be looked for.
+
+    pixels: float16 [2n, C, h, w], theirs and then their mirror images'. centres: complex64 [n, 2, C * f], the spectra
+    of the centres of both. views: the signatures float32 [n, C * f] in each window, of both.
+    """
+
+    pixels: Tensor
+    centres: Tensor
+    views: tuple[list[Tensor], list[Tensor]]
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+
+@dataclass(frozen=True, eq=False)
 class Alike:
     """What lies near n queries: inf, and index -1, where there is nothing.
 
@@ -73,11 +89,6 @@ class Alike:
 def describe(images: Tensor) -> Likenesses:
     """Likenesses of uint8 images [n, C, H, W]; each depends on its own image only."""
     parts = [_describe(part) for part in (images.split(BLOCK) if len(images) else [images])]
-    return join(parts)
-
-
-def join(parts: list[Likenesses]) -> Likenesses:
-    """One after the other."""
     return Likenesses(
         torch.cat([part.pixels for part in parts]),
         torch.cat([part.spectrum for part in parts]),
@@ -86,37 +97,45 @@ def join(parts: list[Likenesses]) -> Likenesses:
     )
 
 
+def prepare(likenesses: Likenesses) -> Queries:
+    """What a batch needs to be looked for, which is the same wherever it is looked for: 7 KB for an image."""
+    shape = likenesses.pixels.shape[2:]
+    pixels = likenesses.pixels.float()
+    partner = _partners(*shape)[0]
+    views = [_sign(pixels, window) for window in range(len(_windows(*shape)))]
+    mirrored = [view.unflatten(1, (-1, len(partner)))[..., partner].flatten(1) for view in views]
+    centres = _spectra(_cut_centre(pixels))
+    centres = _as_complex(torch.stack([centres, _mirror(centres, shape)], dim=1))
+    return Queries(torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)]), centres, (views, mirrored))
+
+
 def find_alike(
-    queries: Likenesses,
+    queries: Queries,
     references: Likenesses,
     k: int = 1,
     *,
     below: np.ndarray | None = None,
-    exclude_self: bool = False,
+    other_than: np.ndarray | None = None,
     candidates: int = CANDIDATES,
 ) -> Alike:
     """Each query's k nearest references.
 
-    A query sees only the references with an index below its `below`, int [n]. With `exclude_self` both are the same
-    set and row i is not its own neighbour. Of pictures that are not the same it finds a near one, not always the
+    A query sees only the references with an index below its `below`, int [n], and not the one with the index
+    `other_than`, int [n], which may be itself. Of pictures that are not the same it finds a near one, not always the
     nearest: more `candidates` (for a picture and as many for its mirror image) come closer to that, in more time.
     """
     distances = np.full((len(queries), k), np.inf, np.float32)
     indices = np.full((len(queries), k), -1, np.int64)
-    around = np.full(len(queries), np.inf, np.float32)
-    if not len(references):
-        return Alike(distances, indices, around)
-    for start in range(0, len(queries), BLOCK):
-        rows = slice(start, start + BLOCK)
-        block = queries[rows]
-        places = torch.arange(start, start + len(block))
-        limits = torch.full_like(places, len(references)) if below is None else torch.as_tensor(below[rows])
-        cosines, found = _screen(block, references, limits, places if exclude_self else None, candidates)
-        measured, index, around[rows] = _measure(block, references, cosines, found, max(k, candidates // 4))
-        best, order = measured.sort(dim=1, stable=True)
-        kept = min(k, best.shape[1])
-        distances[rows, :kept] = best[:, :kept].numpy()
-        indices[rows, :kept] = index.gather(1, order)[:, :kept].numpy()
+    if not len(references) or not len(queries):
+        return Alike(distances, indices, np.full(len(queries), np.inf, np.float32))
+    limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
+    own = None if other_than is None else torch.as_tensor(other_than)
+    cosines, found = _screen(queries, references, limits, own, candidates)
+    measured, index, around = _measure(queries, references, cosines, found, max(k, candidates // 4))
+    best, order = measured.sort(dim=1, stable=True)
+    kept = min(k, best.shape[1])
+    distances[:, :kept] = best[:, :kept].numpy()
+    indices[:, :kept] = index.gather(1, order)[:, :kept].numpy()
     indices[np.isinf(distances)] = -1
     return Alike(distances, indices, around)
 
@@ -202,25 +221,20 @@ def _even_out(magnitudes: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def _screen(
-    queries: Likenesses, references: Likenesses, limits: Tensor, own: Tensor | None, candidates: int
+    queries: Queries, references: Likenesses, limits: Tensor, own: Tensor | None, candidates: int
 ) -> tuple[Tensor, Tensor]:
     """Cosines float32 [n, 2, c] with, and indices of, the references nearest by signature, -inf for none.
 
     The second row is for the query's mirror image.
     """
-    shape = queries.pixels.shape[2:]
-    partner = _partners(*shape)[0]
     count = min(candidates, len(references))
     cosines = torch.full((len(queries), 2, count), -torch.inf)
     indices = torch.zeros(len(queries), 2, count, dtype=torch.int64)
-    for start in range(0, len(queries), SCREENED):
-        rows = slice(start, start + SCREENED)
-        pixels = queries.pixels[rows].float()
-        views = [_sign(pixels, window) for window in range(len(_windows(*shape)))]
-        mirrored = [view.unflatten(1, (-1, len(partner)))[..., partner].flatten(1) for view in views]
-        for side, looks in enumerate((views, mirrored)):
+    for side, views in enumerate(queries.views):
+        for start in range(0, len(queries), SCREENED):
+            rows = slice(start, start + SCREENED)
             hidden = None if own is None else own[rows]
-            best, index = _rank(looks, references.signatures, limits[rows], hidden, count)
+            best, index = _rank([view[rows] for view in views], references.signatures, limits[rows], hidden, count)
             cosines[rows, side, : best.shape[1]] = best
             indices[rows, side, : best.shape[1]] = index
     return cosines, indices
@@ -250,7 +264,7 @@ def _rank(
 
 
 def _measure(
-    queries: Likenesses, references: Likenesses, cosines: Tensor, found: Tensor, count: int
+    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, count: int
 ) -> tuple[Tensor, Tensor, np.ndarray]:
     """Distances [n, m] to, and indices of, the at most `count` candidates [n, 2, c] that correlate best; unsorted.
 
@@ -258,9 +272,7 @@ def _measure(
     """
     shape = queries.pixels.shape[2:]
     turns = _turns(*shape)
-    centres = _spectra(_cut_centre(queries.pixels.float()))
-    both = _as_complex(torch.stack([centres, _mirror(centres, shape)], dim=1))
-    product = both[:, :, None] * _as_complex(references.spectrum[found].float()).conj()
+    product = queries.centres[:, :, None] * _as_complex(references.spectrum[found].float()).conj()
     product = torch.view_as_real(product).flatten(3)
     if channels := product.shape[3] // len(turns) - 1:
         product = product.unflatten(3, (channels + 1, -1)).sum(3)
@@ -281,7 +293,7 @@ def _measure(
     mirrored, index = place >= found.shape[1] // 2, found.gather(1, place)
     rows = torch.arange(len(queries))[:, None].expand_as(place)
     distance = measure_aligned(
-        torch.stack([queries.pixels, queries.pixels.flip(-1)]).flatten(0, 1),
+        queries.pixels,
         references.pixels,
         (rows + mirrored * len(queries))[known],
         index[known],
