@@ -62,12 +62,12 @@ class Queries:
     """A batch of n images, ready to be looked for.
 
     pixels: float16 [2n, C, h, w], theirs and then their mirror images'. centres: complex64 [n, 2, C * f], the spectra
-    of the centres of both. views: the signatures float32 [n, C * f] in each window, of both.
+    of the centres of both. views: their signatures in every window, float32 [n, w, C * f], of both.
     """
 
     pixels: Tensor
     centres: Tensor
-    views: tuple[list[Tensor], list[Tensor]]
+    views: tuple[Tensor, Tensor]
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -99,11 +99,11 @@ def describe(images: Tensor) -> Likenesses:
 
 def prepare(likenesses: Likenesses) -> Queries:
     """What a batch needs to be looked for, which is the same wherever it is looked for: 7 KB for an image."""
-    shape = likenesses.pixels.shape[2:]
     pixels = likenesses.pixels.float()
+    shape = pixels.shape[2], pixels.shape[3]
     partner = _partners(*shape)[0]
-    views = [_sign(pixels, window) for window in range(len(_windows(*shape)))]
-    mirrored = [view.unflatten(1, (-1, len(partner)))[..., partner].flatten(1) for view in views]
+    views = _sign(pixels, _windows(*shape))
+    mirrored = views.unflatten(2, (-1, len(partner)))[..., partner].flatten(2)
     centres = _spectra(_cut_centre(pixels))
     centres = _as_complex(torch.stack([centres, _mirror(centres, shape)], dim=1))
     return Queries(torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)]), centres, (views, mirrored))
@@ -172,7 +172,7 @@ def _describe(images: Tensor) -> Likenesses:
         centred.half(),
         spectrum.half(),
         _contrasts(spectrum, (height, width)).half(),
-        _sign(centred, 0).half(),
+        _sign(centred, _windows(height, width)[:, : spectrum.shape[1] // centred.shape[1]])[:, 0].half(),
     )
 
 
@@ -198,26 +198,20 @@ def _cut_centre(pixels: Tensor) -> Tensor:
     return cut / norm.clamp(min=FLAT * math.sqrt(count)) / math.sqrt(count)
 
 
-def _sign(pixels: Tensor, number: int) -> Tensor:
-    """Signatures float32 [n, C * f] in window `number`, of unit norm: magnitudes, leaning to high frequencies.
+def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
+    """Signatures float32 [n, w, C * f] in windows [h * w, w * 2 f], of unit norm: magnitudes of low frequencies.
 
-    Magnitudes fall with the frequency; the root and the factor let the small ones speak that tell pictures apart.
+    Magnitudes fall with the frequency; the roots and the factor let the small ones speak that tell pictures apart.
     """
-    shape = pixels.shape[2:]
-    window, waves, (rows, columns) = _windows(*shape)[number]
-    seen = pixels[:, :, rows, columns].flatten(2)
-    # The mean is taken out after the product: once for a number, not for each pixel.
-    mean = (seen @ window).mean(1, keepdim=True) / window.sum()
-    spectra = seen @ waves - mean[..., None] * waves.sum(0)
-    return _even_out(torch.linalg.vector_norm(spectra.unflatten(2, (-1, 2)), dim=3).flatten(1), shape)
-
-
-def _even_out(magnitudes: Tensor, shape: tuple[int, int]) -> Tensor:
-    radii = torch.tensor(_frequencies(*shape), dtype=torch.float32).norm(dim=1)
-    flat = magnitudes.square().sum(1, keepdim=True) < (FLAT * math.prod(shape)) ** 2 / 4
-    signatures = (magnitudes.unflatten(1, (-1, len(radii))) * radii).sqrt().flatten(1)
+    height, width = pixels.shape[2:]
+    radii = _radii(height, width)
+    spectra = (pixels.flatten(2) @ windows).unflatten(2, (-1, len(radii), 2))
+    powers = spectra.square_().sum(4).transpose(1, 2)
+    flat = powers.sum((2, 3)) < (FLAT * height * width) ** 2 / 4
+    signatures = F.normalize((powers.sqrt() * radii).sqrt_().flatten(2), dim=2)
     # Flat pictures are alike, and on the other side of everything else.
-    return torch.where(flat, torch.tensor(-1 / math.sqrt(signatures.shape[1])), F.normalize(signatures, dim=1))
+    signatures[flat] = -1 / math.sqrt(signatures.shape[2])
+    return signatures
 
 
 def _screen(
@@ -234,23 +228,21 @@ def _screen(
         for start in range(0, len(queries), SCREENED):
             rows = slice(start, start + SCREENED)
             hidden = None if own is None else own[rows]
-            best, index = _rank([view[rows] for view in views], references.signatures, limits[rows], hidden, count)
+            best, index = _rank(views[rows], references.signatures, limits[rows], hidden, count)
             cosines[rows, side, : best.shape[1]] = best
             indices[rows, side, : best.shape[1]] = index
     return cosines, indices
 
 
-def _rank(
-    views: list[Tensor], signatures: Tensor, limits: Tensor, own: Tensor | None, count: int
-) -> tuple[Tensor, Tensor]:
+def _rank(views: Tensor, signatures: Tensor, limits: Tensor, own: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
     """The `count` highest cosines of any view with each signature, and whose they are."""
     best, index = torch.empty(len(limits), 0), torch.empty(len(limits), 0, dtype=torch.int64)
     for start in range(0, min(len(signatures), int(limits.max())), REFERENCES):
         known = signatures[start : start + REFERENCES].float().T
         places = torch.arange(start, start + known.shape[1])
-        cosines = views[0] @ known
-        for view in views[1:]:
-            torch.maximum(cosines, view @ known, out=cosines)
+        cosines = views[:, 0] @ known
+        for view in range(1, views.shape[1]):
+            torch.maximum(cosines, views[:, view] @ known, out=cosines)
         if start + len(places) > int(limits.min()):
             cosines.masked_fill_(places >= limits[:, None], -torch.inf)
         if own is not None:
@@ -419,17 +411,26 @@ def _centres(height: int, width: int) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _windows(height: int, width: int) -> list[tuple[Tensor, Tensor, tuple[slice, slice]]]:
-    """The windows of signatures: half a sine wave across the centre, first in its place, then moved four ways.
+def _radii(height: int, width: int) -> Tensor:
+    return torch.tensor(_frequencies(height, width), dtype=torch.float32).norm(dim=1)
 
-    Each as weights [p] of the p pixels in it, their waves [p, 2 f] with these weights, and where they are.
+
+@lru_cache(maxsize=16)
+def _windows(height: int, width: int) -> Tensor:
+    """[h * w, windows * 2 f]: pixels times this are their spectra in each window, its mean taken out.
+
+    A window is half a sine wave across the centre, first in its place, then moved four ways.
     """
     most = min(height, width) // SHIFTED
     step = math.ceil(most / 2)
     moves = [(0, 0)] + [(down, right) for down in (-step, step) for right in (-step, step) if step]
-    inner = height - 2 * most, width - 2 * most
-    halves = [torch.sin(math.pi * (torch.arange(size) + 0.5) / size) for size in inner]
-    window = (halves[0][:, None] * halves[1]).flatten()
-    waves = _waves(height, width).view(height, width, -1)
-    places = [(slice(most + d, most + d + inner[0]), slice(most + r, most + r + inner[1])) for d, r in moves]
-    return [(window, waves[rows, columns].flatten(0, 1) * window[:, None], (rows, columns)) for rows, columns in places]
+    waves, made = _waves(height, width), []
+    for down, right in moves:
+        window = (_half_wave(height, most, down)[:, None] * _half_wave(width, most, right)).flatten()
+        made.append(window[:, None] * (waves - window @ waves / window.sum()))
+    return torch.cat(made, dim=1)
+
+
+def _half_wave(size: int, margin: int, moved: int) -> Tensor:
+    places, inner = torch.arange(size) + 0.5 - margin - moved, size - 2 * margin
+    return torch.sin(math.pi * places / inner) * ((places > 0) & (places < inner))
