@@ -1,9 +1,10 @@
 """Is an image a copy of a real one, or does it repeat an earlier one of its label? Distances, no thresholds.
 
 A distance is relative: the likeness distance to the nearest image (`ops.filters.likeness`), divided by the spacing of
-the real images there. 0 is the same picture, perhaps shifted, mirrored or brightened; about 1 is as far as real images
-lie apart. Every image has its value whatever the others of its batch are, so that held-out real images can be measured
-in the same way and say which values are usual. It knows nothing of files or of what is kept.
+the real images there. 0 is the same picture, perhaps shifted, mirrored or brightened: a mirrored copy is a copy. About
+1 is as far as real images lie apart. Every image has its value whatever the others of its batch are, so that held-out
+real images can be measured in the same way and say which values are usual. It knows nothing of files or of what is
+kept.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def measure_nearness(
     A repeat's distance is relative to how closely images lie there: the rough distance to the fifth nearest of the
     earlier ones or of `train`, whichever is less, so that a value means the same among few images and among many; but
     at least CROWDED times the spacing of the nearest of `train`, so that a crowd of one picture is not taken for the
-    usual. Labels are done one after the other; memory holds 2.4 KB (28x28x1) for each image of one label.
+    usual. Labels are done one after the other; memory holds 2.3 KB (28x28x1) for each image of one label.
     """
     for references in (train, *others):
         _check(images, references.shape)

@@ -5,7 +5,7 @@ shift that suits them best: the distance is sqrt(2 - 2 NCC), NCC their normalise
 image or of its mirror image. Three steps find the pair worth that:
 
 1. Signatures: the magnitudes of the low frequencies in a window, which a shift changes little, are compared with
-   those of all references. The query's window stands in five places and in the mirror image.
+   those of all references. The query's window stands in five places and in the mirror image (left and right).
 2. The best candidates: the query's centre, which every allowed shift keeps in the picture, is correlated with the
    reference at every shift by their spectra.
 3. The best of these pairs are measured, pixel by pixel.
@@ -29,8 +29,8 @@ SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixel
 BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps at 28
 CYCLES = 8  # the highest frequency of signatures, in cycles a picture, if the sides hold as many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
-AROUND = 5
-BLOCK = 512
+AROUND = 5  # the neighbour whose distance says how closely images lie around one
+BLOCK = 512  # images described at once
 SCREENED = 256  # queries, with ...
 REFERENCES = 4096  # ... so many references at once: their products stay near the core
 UNRELATED = math.sqrt(2)  # the distance of images that correlate in nothing
@@ -39,7 +39,7 @@ FLAT = 1e-4  # below this contrast (of pixels in 0..1) an image has none: a fort
 
 @dataclass(frozen=True, eq=False)
 class Likenesses:
-    """What comparisons need of n images; 2.4 KB for each of 28x28x1, and while they are queries a few more.
+    """What comparisons need of n images; 2.3 KB for each of 28x28x1.
 
     pixels: float16 [n, C, h, w], blurred, mean 0. spectrum: float16 [n, C * f * 2], of those pixels.
     contrasts: float16 [n, shifts], of the centre of the picture moved by each shift. signatures: float16 [n, C * f].
