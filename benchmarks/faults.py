@@ -28,9 +28,8 @@ import torch
 from benchmarks.fashion import LabelledImages, divide, read_fashion
 from benchmarks.harness import Row, use_cores, write_result
 from benchmarks.planting import SHARES, Planted, plant
-from ops.filters.copies import References, fit_references, measure_copies, measure_repeats
+from ops.filters.copies import References, fit_references, measure_copies, measure_nearness
 from ops.filters.labels import score_labels
-from ops.filters.likeness import describe
 from ops.filters.looks import measure_looks
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
 from ops.recipe.schema import ScorerSettings
@@ -134,10 +133,12 @@ def measure_scores(
     agreement = clock("labels", lambda: score_labels(probabilities, labels))
     typical = clock("typicality", lambda: measure_typicality(filters.typical, features, labels))
     looks = clock("looks", lambda: measure_looks(images))
-    clock("likenesses, part of what follows", lambda: describe(images))
-    copies = clock("copies of train", lambda: measure_copies(filters.train, images))
-    leaks = clock("copies of test", lambda: measure_copies(filters.test, images))
-    repeats = clock("repeats", lambda: measure_repeats(filters.train, images, labels))
+    clock("copies of train alone", lambda: measure_copies(filters.train, images))
+    clock("copies of train, and repeats", lambda: measure_nearness(images, labels, filters.train))
+    copies, [leaks], repeats = clock(
+        "copies of train and of test, and repeats",
+        lambda: measure_nearness(images, labels, filters.train, [filters.test]),
+    )
     scores = {
         "margin": agreement.margin, "probability": agreement.probability, "typicality": typical,
         "structure": looks.structure, "train_distance": copies.distance, "test_distance": leaks.distance,
@@ -174,7 +175,7 @@ def count_alarms(planted: Planted, alarms: dict[str, np.ndarray]) -> list[Row]:
         rows.append(Row(f"{fault}: recall, by any filter", share(anything[there]), "share"))
         for change in sorted(set(planted.change[there]) - {""}):
             rows.append(Row(f"{fault}, {change}: recall", share(found[there & (planted.change == change)]), "share"))
-        if planted.change[there].any():
+        if len(set(planted.change[there])) > 1 and "" in planted.change[there]:
             rows.append(Row(f"{fault}, unchanged: recall", share(found[there & (planted.change == "")]), "share"))
     for score, found in alarms.items():
         faults = [fault for fault, finder in FINDS.items() if finder == score] or [score]

@@ -5,7 +5,7 @@ shift that suits them best: the distance is sqrt(2 - 2 NCC), NCC their normalise
 image or of its mirror image. Three steps find the pair worth that:
 
 1. Signatures: the magnitudes of the low frequencies in a window, which a shift changes little, are compared with
-   those of all references. The query's window stands in five places and in the mirror image.
+   those of all references. The query's window stands in five places and in the mirror image (left and right).
 2. The best candidates: the query's centre, which every allowed shift keeps in the picture, is correlated with the
    reference at every shift by their spectra.
 3. The best of these pairs are measured, pixel by pixel.
@@ -29,8 +29,8 @@ SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixel
 BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps at 28
 CYCLES = 8  # the highest frequency of signatures, in cycles a picture, if the sides hold as many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
-AROUND = 5
-BLOCK = 2048
+AROUND = 5  # the neighbour whose distance says how closely images lie around one
+BLOCK = 512  # images described at once
 SCREENED = 256  # queries, with ...
 REFERENCES = 4096  # ... so many references at once: their products stay near the core
 UNRELATED = math.sqrt(2)  # the distance of images that correlate in nothing
@@ -39,7 +39,7 @@ FLAT = 1e-4  # below this contrast (of pixels in 0..1) an image has none: a fort
 
 @dataclass(frozen=True, eq=False)
 class Likenesses:
-    """What comparisons need of n images; 2.4 KB for each of 28x28x1, and while they are queries a few more.
+    """What comparisons need of n images; 2.3 KB for each of 28x28x1.
 
     pixels: float16 [n, C, h, w], blurred, mean 0. spectrum: float16 [n, C * f * 2], of those pixels.
     contrasts: float16 [n, shifts], of the centre of the picture moved by each shift. signatures: float16 [n, C * f].
@@ -58,6 +58,22 @@ class Likenesses:
 
 
 @dataclass(frozen=True, eq=False)
+class Queries:
+    """A batch of n images, ready to be looked for.
+
+    pixels: float16 [2n, C, h, w], theirs and then their mirror images'. centres: complex64 [n, 2, C * f], the spectra
+    of the centres of both. views: their signatures in every window, float32 [n, w, C * f], of both.
+    """
+
+    pixels: Tensor
+    centres: Tensor
+    views: tuple[Tensor, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+
+@dataclass(frozen=True, eq=False)
 class Alike:
     """What lies near n queries: inf, and index -1, where there is nothing.
 
@@ -73,11 +89,6 @@ class Alike:
 def describe(images: Tensor) -> Likenesses:
     """Likenesses of uint8 images [n, C, H, W]; each depends on its own image only."""
     parts = [_describe(part) for part in (images.split(BLOCK) if len(images) else [images])]
-    return join(parts)
-
-
-def join(parts: list[Likenesses]) -> Likenesses:
-    """One after the other."""
     return Likenesses(
         torch.cat([part.pixels for part in parts]),
         torch.cat([part.spectrum for part in parts]),
@@ -86,37 +97,45 @@ def join(parts: list[Likenesses]) -> Likenesses:
     )
 
 
+def prepare(likenesses: Likenesses) -> Queries:
+    """What a batch needs to be looked for, which is the same wherever it is looked for: 7 KB for an image."""
+    pixels = likenesses.pixels.float()
+    shape = pixels.shape[2], pixels.shape[3]
+    partner = _partners(*shape)[0]
+    views = _sign(pixels, _windows(*shape))
+    mirrored = views.unflatten(2, (-1, len(partner)))[..., partner].flatten(2)
+    centres = _spectra(_cut_centre(pixels))
+    centres = _as_complex(torch.stack([centres, _mirror(centres, shape)], dim=1))
+    return Queries(torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)]), centres, (views, mirrored))
+
+
 def find_alike(
-    queries: Likenesses,
+    queries: Queries,
     references: Likenesses,
     k: int = 1,
     *,
     below: np.ndarray | None = None,
-    exclude_self: bool = False,
+    other_than: np.ndarray | None = None,
     candidates: int = CANDIDATES,
 ) -> Alike:
     """Each query's k nearest references.
 
-    A query sees only the references with an index below its `below`, int [n]. With `exclude_self` both are the same
-    set and row i is not its own neighbour. Of pictures that are not the same it finds a near one, not always the
+    A query sees only the references with an index below its `below`, int [n], and not the one with the index
+    `other_than`, int [n], which may be itself. Of pictures that are not the same it finds a near one, not always the
     nearest: more `candidates` (for a picture and as many for its mirror image) come closer to that, in more time.
     """
     distances = np.full((len(queries), k), np.inf, np.float32)
     indices = np.full((len(queries), k), -1, np.int64)
-    around = np.full(len(queries), np.inf, np.float32)
-    if not len(references):
-        return Alike(distances, indices, around)
-    for start in range(0, len(queries), BLOCK):
-        rows = slice(start, start + BLOCK)
-        block = queries[rows]
-        places = torch.arange(start, start + len(block))
-        limits = torch.full_like(places, len(references)) if below is None else torch.as_tensor(below[rows])
-        cosines, found = _screen(block, references, limits, places if exclude_self else None, candidates)
-        measured, index, around[rows] = _measure(block, references, cosines, found, max(k, candidates // 4))
-        best, order = measured.sort(dim=1, stable=True)
-        kept = min(k, best.shape[1])
-        distances[rows, :kept] = best[:, :kept].numpy()
-        indices[rows, :kept] = index.gather(1, order)[:, :kept].numpy()
+    if not len(references) or not len(queries):
+        return Alike(distances, indices, np.full(len(queries), np.inf, np.float32))
+    limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
+    own = None if other_than is None else torch.as_tensor(other_than)
+    cosines, found = _screen(queries, references, limits, own, candidates)
+    measured, index, around = _measure(queries, references, cosines, found, max(k, candidates // 4))
+    best, order = measured.sort(dim=1, stable=True)
+    kept = min(k, best.shape[1])
+    distances[:, :kept] = best[:, :kept].numpy()
+    indices[:, :kept] = index.gather(1, order)[:, :kept].numpy()
     indices[np.isinf(distances)] = -1
     return Alike(distances, indices, around)
 
@@ -153,7 +172,7 @@ def _describe(images: Tensor) -> Likenesses:
         centred.half(),
         spectrum.half(),
         _contrasts(spectrum, (height, width)).half(),
-        _sign(centred, 0).half(),
+        _sign(centred, _windows(height, width)[:, : spectrum.shape[1] // centred.shape[1]])[:, 0].half(),
     )
 
 
@@ -179,64 +198,51 @@ def _cut_centre(pixels: Tensor) -> Tensor:
     return cut / norm.clamp(min=FLAT * math.sqrt(count)) / math.sqrt(count)
 
 
-def _sign(pixels: Tensor, number: int) -> Tensor:
-    """Signatures float32 [n, C * f] in window `number`, of unit norm: magnitudes, leaning to high frequencies.
+def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
+    """Signatures float32 [n, w, C * f] in windows [h * w, w * 2 f], of unit norm: magnitudes of low frequencies.
 
-    Magnitudes fall with the frequency; the root and the factor let the small ones speak that tell pictures apart.
+    Magnitudes fall with the frequency; the roots and the factor let the small ones speak that tell pictures apart.
     """
-    shape = pixels.shape[2:]
-    window, waves, (rows, columns) = _windows(*shape)[number]
-    seen = pixels[:, :, rows, columns].flatten(2)
-    # The mean is taken out after the product: once for a number, not for each pixel.
-    mean = (seen @ window).mean(1, keepdim=True) / window.sum()
-    spectra = seen @ waves - mean[..., None] * waves.sum(0)
-    return _even_out(torch.linalg.vector_norm(spectra.unflatten(2, (-1, 2)), dim=3).flatten(1), shape)
-
-
-def _even_out(magnitudes: Tensor, shape: tuple[int, int]) -> Tensor:
-    radii = torch.tensor(_frequencies(*shape), dtype=torch.float32).norm(dim=1)
-    flat = magnitudes.square().sum(1, keepdim=True) < (FLAT * math.prod(shape)) ** 2 / 4
-    signatures = (magnitudes.unflatten(1, (-1, len(radii))) * radii).sqrt().flatten(1)
+    height, width = pixels.shape[2:]
+    radii = _radii(height, width)
+    spectra = (pixels.flatten(2) @ windows).unflatten(2, (-1, len(radii), 2))
+    powers = spectra.square_().sum(4).transpose(1, 2)
+    flat = powers.sum((2, 3)) < (FLAT * height * width) ** 2 / 4
+    signatures = F.normalize((powers.sqrt() * radii).sqrt_().flatten(2), dim=2)
     # Flat pictures are alike, and on the other side of everything else.
-    return torch.where(flat, torch.tensor(-1 / math.sqrt(signatures.shape[1])), F.normalize(signatures, dim=1))
+    signatures[flat] = -1 / math.sqrt(signatures.shape[2])
+    return signatures
 
 
 def _screen(
-    queries: Likenesses, references: Likenesses, limits: Tensor, own: Tensor | None, candidates: int
+    queries: Queries, references: Likenesses, limits: Tensor, own: Tensor | None, candidates: int
 ) -> tuple[Tensor, Tensor]:
     """Cosines float32 [n, 2, c] with, and indices of, the references nearest by signature, -inf for none.
 
     The second row is for the query's mirror image.
     """
-    shape = queries.pixels.shape[2:]
-    partner = _partners(*shape)[0]
     count = min(candidates, len(references))
     cosines = torch.full((len(queries), 2, count), -torch.inf)
     indices = torch.zeros(len(queries), 2, count, dtype=torch.int64)
-    for start in range(0, len(queries), SCREENED):
-        rows = slice(start, start + SCREENED)
-        pixels = queries.pixels[rows].float()
-        views = [_sign(pixels, window) for window in range(len(_windows(*shape)))]
-        mirrored = [view.unflatten(1, (-1, len(partner)))[..., partner].flatten(1) for view in views]
-        for side, looks in enumerate((views, mirrored)):
+    for side, views in enumerate(queries.views):
+        for start in range(0, len(queries), SCREENED):
+            rows = slice(start, start + SCREENED)
             hidden = None if own is None else own[rows]
-            best, index = _rank(looks, references.signatures, limits[rows], hidden, count)
+            best, index = _rank(views[rows], references.signatures, limits[rows], hidden, count)
             cosines[rows, side, : best.shape[1]] = best
             indices[rows, side, : best.shape[1]] = index
     return cosines, indices
 
 
-def _rank(
-    views: list[Tensor], signatures: Tensor, limits: Tensor, own: Tensor | None, count: int
-) -> tuple[Tensor, Tensor]:
+def _rank(views: Tensor, signatures: Tensor, limits: Tensor, own: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
     """The `count` highest cosines of any view with each signature, and whose they are."""
     best, index = torch.empty(len(limits), 0), torch.empty(len(limits), 0, dtype=torch.int64)
     for start in range(0, min(len(signatures), int(limits.max())), REFERENCES):
         known = signatures[start : start + REFERENCES].float().T
         places = torch.arange(start, start + known.shape[1])
-        cosines = views[0] @ known
-        for view in views[1:]:
-            torch.maximum(cosines, view @ known, out=cosines)
+        cosines = views[:, 0] @ known
+        for view in range(1, views.shape[1]):
+            torch.maximum(cosines, views[:, view] @ known, out=cosines)
         if start + len(places) > int(limits.min()):
             cosines.masked_fill_(places >= limits[:, None], -torch.inf)
         if own is not None:
@@ -250,7 +256,7 @@ def _rank(
 
 
 def _measure(
-    queries: Likenesses, references: Likenesses, cosines: Tensor, found: Tensor, count: int
+    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, count: int
 ) -> tuple[Tensor, Tensor, np.ndarray]:
     """Distances [n, m] to, and indices of, the at most `count` candidates [n, 2, c] that correlate best; unsorted.
 
@@ -258,9 +264,7 @@ def _measure(
     """
     shape = queries.pixels.shape[2:]
     turns = _turns(*shape)
-    centres = _spectra(_cut_centre(queries.pixels.float()))
-    both = _as_complex(torch.stack([centres, _mirror(centres, shape)], dim=1))
-    product = both[:, :, None] * _as_complex(references.spectrum[found].float()).conj()
+    product = queries.centres[:, :, None] * _as_complex(references.spectrum[found].float()).conj()
     product = torch.view_as_real(product).flatten(3)
     if channels := product.shape[3] // len(turns) - 1:
         product = product.unflatten(3, (channels + 1, -1)).sum(3)
@@ -281,7 +285,7 @@ def _measure(
     mirrored, index = place >= found.shape[1] // 2, found.gather(1, place)
     rows = torch.arange(len(queries))[:, None].expand_as(place)
     distance = measure_aligned(
-        torch.stack([queries.pixels, queries.pixels.flip(-1)]).flatten(0, 1),
+        queries.pixels,
         references.pixels,
         (rows + mirrored * len(queries))[known],
         index[known],
@@ -407,17 +411,26 @@ def _centres(height: int, width: int) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _windows(height: int, width: int) -> list[tuple[Tensor, Tensor, tuple[slice, slice]]]:
-    """The windows of signatures: half a sine wave across the centre, first in its place, then moved four ways.
+def _radii(height: int, width: int) -> Tensor:
+    return torch.tensor(_frequencies(height, width), dtype=torch.float32).norm(dim=1)
 
-    Each as weights [p] of the p pixels in it, their waves [p, 2 f] with these weights, and where they are.
+
+@lru_cache(maxsize=16)
+def _windows(height: int, width: int) -> Tensor:
+    """[h * w, windows * 2 f]: pixels times this are their spectra in each window, its mean taken out.
+
+    A window is half a sine wave across the centre, first in its place, then moved four ways.
     """
     most = min(height, width) // SHIFTED
     step = math.ceil(most / 2)
     moves = [(0, 0)] + [(down, right) for down in (-step, step) for right in (-step, step) if step]
-    inner = height - 2 * most, width - 2 * most
-    halves = [torch.sin(math.pi * (torch.arange(size) + 0.5) / size) for size in inner]
-    window = (halves[0][:, None] * halves[1]).flatten()
-    waves = _waves(height, width).view(height, width, -1)
-    places = [(slice(most + d, most + d + inner[0]), slice(most + r, most + r + inner[1])) for d, r in moves]
-    return [(window, waves[rows, columns].flatten(0, 1) * window[:, None], (rows, columns)) for rows, columns in places]
+    waves, made = _waves(height, width), []
+    for down, right in moves:
+        window = (_half_wave(height, most, down)[:, None] * _half_wave(width, most, right)).flatten()
+        made.append(window[:, None] * (waves - window @ waves / window.sum()))
+    return torch.cat(made, dim=1)
+
+
+def _half_wave(size: int, margin: int, moved: int) -> Tensor:
+    places, inner = torch.arange(size) + 0.5 - margin - moved, size - 2 * margin
+    return torch.sin(math.pi * places / inner) * ((places > 0) & (places < inner))

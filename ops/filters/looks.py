@@ -32,7 +32,7 @@ class Appearance:
 
 def measure_looks(images: Tensor) -> Appearance:
     """Of uint8 images [n, C, H, W]; each value depends on its own image only."""
-    side = tuple(min(size, COARSE) for size in images.shape[2:])
+    side = min(images.shape[2], COARSE), min(images.shape[3], COARSE)
     contrast, structure, saturated = (np.empty(len(images), np.float32) for _ in range(3))
     for start in range(0, len(images), BATCH):
         rows = slice(start, start + BATCH)

@@ -8,13 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ops.filters.copies import fit_references, measure_copies, measure_repeats
+from ops.filters.copies import Nearness, References, fit_references, measure_copies, measure_nearness
 
 
 def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Tensor:
     small = torch.rand(count, shape[0], 5, 5, generator=torch.Generator().manual_seed(seed))
     levels = F.interpolate(small, size=shape[1:], mode="bicubic", align_corners=False)
     return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
+
+
+def measure_repeats(references: References, images: Tensor, labels: np.ndarray, **earlier: object) -> Nearness:
+    return measure_nearness(images, labels, references, **earlier)[2]  # type: ignore[arg-type]
 
 
 def test_copies_are_at_0_changed_ones_near_and_strangers_about_1() -> None:
@@ -99,6 +103,18 @@ def test_what_comes_later_and_how_it_is_divided_changes_no_repeat(stream: tuple[
     np.testing.assert_allclose(np.concatenate([first.distance, rest.distance]), whole.distance, atol=1e-4)
     np.testing.assert_array_equal(np.concatenate([first.nearest, rest.nearest]), whole.nearest)
     np.testing.assert_array_equal(np.concatenate([first.exact, rest.exact]), whole.exact)
+
+
+def test_all_at_once_is_what_each_is_by_itself(stream: tuple[Tensor, np.ndarray]) -> None:
+    images, labels = stream
+    train, other = fit_references(torch.cat([draw(60), images[3:5]])), fit_references(draw(30, seed=5))
+    copies, [leaks], _ = measure_nearness(images, labels, train, [other])
+    for found, references in ((copies, train), (leaks, other)):
+        alone = measure_copies(references, images)
+        np.testing.assert_allclose(found.distance, alone.distance, atol=1e-4)
+        np.testing.assert_array_equal(found.nearest, alone.nearest)
+        np.testing.assert_array_equal(found.exact, alone.exact)
+    assert np.flatnonzero(copies.exact).tolist() == [3, 4]
 
 
 def test_batches_change_nothing(stream: tuple[Tensor, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:

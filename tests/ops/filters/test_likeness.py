@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ops.filters.likeness import UNRELATED, describe, find_alike, join, measure_aligned
+from ops.filters.likeness import UNRELATED, Alike, Likenesses, describe, measure_aligned, prepare
+from ops.filters.likeness import find_alike as find_among
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (3, 20, 44), (1, 64, 64)]
 
@@ -19,6 +20,10 @@ def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Ten
     small = torch.rand(count, channels, 5, 5, generator=torch.Generator().manual_seed(seed))
     levels = F.interpolate(small, size=(height, width), mode="bicubic", align_corners=False)
     return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
+
+
+def find_alike(queries: Likenesses, references: Likenesses, k: int = 1, **how: np.ndarray | int | None) -> Alike:
+    return find_among(prepare(queries), references, k, **how)
 
 
 def move(images: Tensor, down: int, right: int) -> Tensor:
@@ -82,7 +87,7 @@ def test_the_distance_is_that_of_correlation_written_out() -> None:
 
 def test_pictures_without_contrast_are_alike_and_unrelated_to_all_others() -> None:
     blank = torch.stack([torch.full((1, 28, 28), level, dtype=torch.uint8) for level in (0, 128, 255)])
-    found = find_alike(describe(blank), describe(blank), 2, exclude_self=True)
+    found = find_alike(describe(blank), describe(blank), 2, other_than=np.arange(3))
     assert (found.distances == 0).all()
     pictures = draw(20)
     assert find_alike(describe(blank), describe(pictures)).distances == pytest.approx(UNRELATED)
@@ -100,7 +105,7 @@ def test_a_query_sees_what_is_below_it_and_not_itself() -> None:
     assert (found.indices[1:, 0] < np.arange(1, 12)).all()
     assert found.distances[7, 0] == 0 and found.indices[7, 0] == 2
     assert (found.distances[[2, 3, 4]] > 0.05).all()
-    others = find_alike(described, described, exclude_self=True)
+    others = find_alike(described, described, other_than=np.arange(12))
     assert (others.indices[:, 0] != np.arange(12)).all()
     assert others.indices[[2, 7], 0].tolist() == [7, 2]
 
@@ -122,9 +127,9 @@ def test_neither_order_nor_batch_changes_a_distance(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(shuffled.distances, whole.distances[order], atol=1e-5)
     for name, size in (("BLOCK", 7), ("SCREENED", 3), ("REFERENCES", 64)):
         monkeypatch.setattr(f"ops.filters.likeness.{name}", size)
-    pieces = find_alike(join([describe(images[:9]), describe(images[9:])]), known)
-    np.testing.assert_allclose(pieces.distances, whole.distances, atol=1e-5)
-    np.testing.assert_array_equal(pieces.indices, whole.indices)
+    pieces = [find_alike(describe(part), known) for part in (images[:9], images[9:])]
+    np.testing.assert_allclose(np.concatenate([p.distances for p in pieces]), whole.distances, atol=1e-5)
+    np.testing.assert_array_equal(np.concatenate([p.indices for p in pieces]), whole.indices)
 
 
 def test_nothing_is_like_nothing() -> None:
