@@ -30,7 +30,8 @@ BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps
 CYCLES = 8  # the highest frequency of signatures, in cycles a picture, if the sides hold as many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
-BLOCK = 512  # images described at once
+BLOCK = 256  # images described at once
+CORRELATED = 128  # queries at once, so that their candidates' spectra stay near the core
 SCREENED = 256  # queries, with ...
 REFERENCES = 4096  # ... so many references at once: their products stay near the core
 UNRELATED = math.sqrt(2)  # the distance of images that correlate in nothing
@@ -262,15 +263,11 @@ def _measure(
 
     And the AROUND-th one's distance [n], as its correlation has it.
     """
-    shape = queries.pixels.shape[2:]
-    turns = _turns(*shape)
-    product = queries.centres[:, :, None] * _as_complex(references.spectrum[found].float()).conj()
-    product = torch.view_as_real(product).flatten(3)
-    if channels := product.shape[3] // len(turns) - 1:
-        product = product.unflatten(3, (channels + 1, -1)).sum(3)
-    correlations = (product.flatten(0, 2) @ turns).view(*found.shape, -1)
-    correlations /= references.contrasts[found].float().clamp_(min=FLAT)
-    correlation, shift = correlations.max(dim=3)
+    turns = _turns(*queries.pixels.shape[2:])
+    correlation, shift = torch.empty(found.shape), torch.empty_like(found)
+    for start in range(0, len(queries), CORRELATED):
+        rows = slice(start, start + CORRELATED)
+        correlation[rows], shift[rows] = _correlate(queries.centres[rows], references, found[rows], turns)
     correlation = correlation.masked_fill_(cosines == -torch.inf, -torch.inf).flatten(1)
     shift, found = shift.flatten(1), found.flatten(1)
     places, bests = [], []
@@ -283,15 +280,27 @@ def _measure(
     around = (2 - 2 * fifth).clamp(min=0).sqrt()  # inf where there is none
     place, known = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1) > -torch.inf
     mirrored, index = place >= found.shape[1] // 2, found.gather(1, place)
-    rows = torch.arange(len(queries))[:, None].expand_as(place)
+    query = torch.arange(len(queries))[:, None].expand_as(place)
     distance = measure_aligned(
         queries.pixels,
         references.pixels,
-        (rows + mirrored * len(queries))[known],
+        (query + mirrored * len(queries))[known],
         index[known],
         shift.gather(1, place)[known],
     )
     return torch.full(place.shape, torch.inf).masked_scatter_(known, distance), index, around.numpy()
+
+
+def _correlate(centres: Tensor, references: Likenesses, found: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+    """The correlation float32 [n, 2, c] of each candidate at the shift that suits it best, and that shift's number."""
+    product = centres[:, :, None] * _as_complex(references.spectrum[found].float()).conj()
+    product = torch.view_as_real(product).flatten(3)
+    if channels := product.shape[3] // len(turns) - 1:
+        product = product.unflatten(3, (channels + 1, -1)).sum(3)
+    correlations = (product.flatten(0, 2) @ turns).view(*found.shape, -1)
+    correlations /= references.contrasts[found].float().clamp_(min=FLAT)
+    best, shift = correlations.max(dim=3)
+    return best, shift
 
 
 def _as_complex(spectrum: Tensor) -> Tensor:
