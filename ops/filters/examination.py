@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.filters.copies import fit_references, measure_copies, measure_repeats
+from ops.filters.copies import Nearness, References, fit_references, measure_nearness
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
 from ops.filters.typicality import fit_typicality, measure_typicality
@@ -72,8 +72,8 @@ class Examiner:
 
     def examine(self, images: Tensor, labels: np.ndarray, met: Met) -> Scores:
         """All scores of uint8 images [n, C, H, W] with labels int [n], which `met` holds afterwards."""
-        leaks = measure_copies(self._held_out, images)
-        return self._examine(images, labels, met) | {
+        scores, (leaks,) = self._examine(images, labels, met, [self._held_out])
+        return scores | {
             "held_out_distance": leaks.distance,
             "nearest_held_out": leaks.nearest,
             "copy_of_held_out": leaks.exact,
@@ -81,16 +81,20 @@ class Examiner:
 
     def examine_real(self, images: Tensor, labels: np.ndarray) -> Scores:
         """The scores that rules are calibrated with, of real images that neither scorer nor generator has seen."""
-        return self._examine(images, labels, Met())
+        return self._examine(images, labels, Met(), [])[0]
 
-    def _examine(self, images: Tensor, labels: np.ndarray, met: Met) -> Scores:
+    def _examine(
+        self, images: Tensor, labels: np.ndarray, met: Met, others: list[References]
+    ) -> tuple[Scores, list[Nearness]]:
+        """All but the nearness to `others`, and that."""
         probabilities, features = self._scorer.examine(images)
         agreement = score_labels(probabilities, labels)
         looks = measure_looks(images)
-        copies = measure_copies(self._train, images)
-        repeats = measure_repeats(self._train, images, labels, earlier=met.images, earlier_labels=met.labels)
+        copies, leaks, repeats = measure_nearness(
+            images, labels, self._train, others, earlier=met.images, earlier_labels=met.labels
+        )
         met.add(images, labels)
-        return {
+        scores = {
             **self._ask(images, labels),
             "contrast": looks.contrast,
             "structure": looks.structure,
@@ -106,6 +110,7 @@ class Examiner:
             "nearest_generated": repeats.nearest,
             "repeat": repeats.exact,
         }
+        return scores, leaks
 
     def _ask(self, images: Tensor, labels: np.ndarray) -> Scores:
         """What the witnesses say."""
