@@ -13,7 +13,9 @@ from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import HELD_OUT, ROUNDS, RULES, AppliedRule, Results
+from ops.metrics.set_quality import METRICS, Measure
 from ops.plan import ClassPlan
+from ops.report.measures import QUALITY
 from ops.storage import write_json
 
 SCORES = ("label_probability", "label_margin", "clip_agreement", "typicality", "train_distance", "generated_distance",
@@ -86,6 +88,18 @@ def make_results(
     return Results(index, held_out, tuple(map(AppliedRule.from_dict, rules)), tuple(stopped), plan)
 
 
+def list_measures(classes: int) -> list[dict[str, Any]]:
+    """All metrics by two extractors, overall and of each class; the last class has too few images for any."""
+    return [
+        Measure(metric, extractor, label, 0.5, 0.4, 0.625, 0.25, 90, 97).to_dict()
+        if label != classes - 1
+        else Measure(metric, extractor, label, None, None, None, None, 3, 5, "3 and 5 images are too few").to_dict()
+        for extractor in ("scorer", "random")
+        for label in (None, *range(classes))
+        for metric in METRICS
+    ]
+
+
 def write_results(
     accepted: Path,
     plan: Path,
@@ -151,3 +165,4 @@ def fill_filters(folder: Mapping[str, Path], random: np.random.Generator, side: 
         folder["accepted_images"], folder["expansion_plan"], index, make_held_out(labels), CLASSES, [3, 50],
         rules=[make_rule("wrong_label", 0.5, 2), make_rule("near_copy_of_train", 0.4, 2)], stopped=["quota", "stall"],
     )  # fmt: skip
+    write_json(folder["accepted_images"] / QUALITY, list_measures(len(CLASSES)))

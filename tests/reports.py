@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ops.report.funnel import describe_filters
+from ops.report.measures import describe_measures
 from ops.report.sheets import encode_sheet, tile, to_data_uri
 from tests.filtering import CLASSES as FILTERED_CLASSES
-from tests.filtering import make_held_out, make_index, make_results, make_rule
+from tests.filtering import list_measures, make_held_out, make_index, make_results, make_rule
 
 SENTENCE = "Expansion helps: grown beats flipped, the best arm without generated data, by 2.0 points."
 CLASSES = list(FILTERED_CLASSES)
@@ -110,6 +111,7 @@ def make_facts() -> dict[str, Any]:
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
         "filters": make_filters(),
+        "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
                       "precision": "fp32", "best_step": 60},
         "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
@@ -160,6 +162,7 @@ def make_odd_facts() -> dict[str, Any]:
         "mix": {"real": 1_234_567, "generated": 123_456_789, "real_weight": 123456.0, "real_share": 0.999},
         "examples": [{"name": name, "real": picture, "generated": picture} for name in ODD_CLASSES],
         "filters": make_odd_filters(),
+        "measures": describe_measures(list_measures(len(ODD_CLASSES)), ODD_CLASSES),
         "generator": facts["generator"] | {"parameters": 1_234_567_890, "training_images": 9_876_543_210},
         "losses": {"every": 1_000, "loss": [12_345.678, 0.000_123, 0.000_122]},
         "quality": [make_look(1_234_500, 98_765.4), make_look(60, 1e-7)],

@@ -21,6 +21,7 @@ from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.plan import read_plan
 from ops.report.galleries import write_rejected_sheet
+from ops.report.measures import QUALITY
 from ops.report.sheets import write_sheet
 from ops.stage import StageRun
 from ops.storage import read_json, write_json
@@ -51,7 +52,7 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
     write_json(run.out / ROUNDS, {"rounds": rounds, "stopped": record["stopped"]})
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
     measures = measure_accepted(run.inputs, shards, np.flatnonzero(keep), labels, run.recipe.seed)
-    write_json(run.out / "quality.json", [measure.to_dict() for measure in measures])
+    write_json(run.out / QUALITY, [measure.to_dict() for measure in measures])
     shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]
     write_sheet(run.out / "contact_sheet.png", _fill(shown))
     write_rejected_sheet(run.out / "rejected_sheet.png", read_index(run.out), generated)

@@ -76,7 +76,7 @@ Validation and test images are real. The generator, the filters and all settings
 {{ sentence }}
 
 Every generated image was compared with every real training image, and with the generated ones of its class before it,
-as thumbnails of at most 16x16. Distance 1 is as far as that training image lies from its own nearest neighbour. Counted
+moved and mirrored until they fit best. Distance 1 is as far as real images lie from each other there. Counted
 is every image in which it was found, whatever else was.
 
 | found | limit | images |

@@ -25,6 +25,7 @@ from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
 from ops.report.funnel import collect_filters
+from ops.report.measures import collect_measures
 from ops.report.pictures import draw_strip, read_places
 from ops.stage import read_manifest
 from ops.storage import read_json
@@ -59,6 +60,7 @@ def collect_facts(
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
         "filters": collect_filters(inputs),
+        "measures": collect_measures(inputs["accepted_images"], names),
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
         "losses": _read_curve(inputs["generator"] / "losses.json"),
         "quality": _read_curve(inputs["generator"] / "quality.json"),
