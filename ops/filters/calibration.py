@@ -3,7 +3,7 @@
 A score's threshold is a conformal quantile (Vovk et al. 2005; one for each class is their Mondrian kind): of n held-out
 real images' scores, the k-th from the suspicious end with k = floor(share · (n + 1)). A further real image falls
 beyond it with a probability of at most `share`, whatever the scores' distribution. Classes with too few held-out images
-for that take the threshold of all classes together. It knows scores and labels, no images.
+(k < FIRM) take the threshold of all classes together. It knows scores and labels, no images.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 
 Side = Literal["below", "above"]
+
+FIRM = 5  # from this rank on a class's threshold is its own: one odd image should not set it
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ def calibrate(
     scores, labels = scores[known], labels[known]
     counts = np.bincount(labels, minlength=classes)
     ranks = np.floor(share * (counts + 1) + 1e-9).astype(int)
-    pooled = (ranks < 1) | (counts == 0)
+    pooled = (ranks < FIRM) | (counts < FIRM)
     overall = _cut(scores, max(1, int(share * (len(scores) + 1) + 1e-9)), side) if share > 0 else np.nan
     values = np.array(
         [

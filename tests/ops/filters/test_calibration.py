@@ -36,11 +36,11 @@ def test_a_further_real_image_is_rejected_as_seldom_as_promised(side: Side) -> N
 def test_small_classes_take_the_threshold_of_all_classes_and_tiny_sets_the_most_suspicious_image() -> None:
     scores = np.concatenate([np.arange(100.0), [-5.0, 500.0]])
     labels = np.array([0] * 100 + [1, 1])
-    found = calibrate(scores, labels, 3, 0.03, "below")
+    found = calibrate(scores, labels, 3, 0.05, "below")
     assert found.pooled.tolist() == [False, True, True]
-    assert found.values.tolist() == [2.0, 1.0, 1.0]  # own k = 3; of all 102, k = floor(3.09) = 3 with -5 first
+    assert found.values.tolist() == [4.0, 3.0, 3.0]  # own k = 5; of all 102, k = floor(5.15) = 5 with -5 first
     assert found.counts.tolist() == [100, 2, 0]
-    np.testing.assert_array_equal(found.real_rejected, [0.02, 0.5, np.nan])
+    np.testing.assert_array_equal(found.real_rejected, [0.04, 0.5, np.nan])
     assert calibrate(np.array([3.0, 7.0]), np.array([0, 1]), 2, 0.01, "below").values.tolist() == [3.0, 3.0]
 
 
