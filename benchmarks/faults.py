@@ -2,8 +2,7 @@
 
 The carrier is real images that nothing here was fitted on: what a perfect generator would draw, so that every alarm
 on an image that no fault was planted in is a false one. No generator is trained. Thresholds come from held-out real
-images, measured as generated ones are: each score's ALARM-quantile with the correction that makes it hold for new
-images (split conformal), of the class where it has enough images and of all of them otherwise. `benchmarks.planting`
+images, measured and calibrated as the chain does it (`ops.filters.calibration`). `benchmarks.planting`
 makes the faults.
 
 Training, "test", held-out and carrying images all come from the file of training images and share none; that of the
@@ -13,7 +12,6 @@ also looked for by cleanlab, on the same probabilities, if it is installed (`pip
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 import time
@@ -28,17 +26,18 @@ import torch
 from benchmarks.fashion import LabelledImages, divide, read_fashion
 from benchmarks.harness import Row, use_cores, write_result
 from benchmarks.planting import SHARES, Planted, plant
+from ops.filters.calibration import calibrate
 from ops.filters.copies import References, fit_references, measure_copies, measure_nearness
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
+from ops.metrics.proportions import estimate_share
 from ops.recipe.schema import ScorerSettings
 from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
 
 TRAIN = TEST = HELD_OUT = 100  # images of each class
 CARRIER = 1_000
 ALARM = 0.01
-ENOUGH = 5  # images of its class must be below a class's threshold; else it is of all classes
 SCORER_STEPS = 1_000
 # Which score is to find which fault; low scores are suspicious.
 FINDS = {
@@ -71,8 +70,9 @@ def run(
         real = shuffle(division.held_out, seed)
         real_scores, _, _ = measure_scores(filters, real.images, real.labels)
         scores, probabilities, seconds = measure_scores(filters, planted.images, planted.labels)
+    classes = int(whole.labels.max()) + 1
     alarms = {
-        name: scores[name] < find_limits(found, real.labels, planted.labels, ALARM)
+        name: calibrate(found, real.labels, classes, ALARM, "below").find_beyond(scores[name], planted.labels)
         for name, found in real_scores.items()
     }
     alarms["exact_copy"] = scores["exact_copy"] > 0
@@ -147,24 +147,6 @@ def measure_scores(
     return scores, probabilities, seconds
 
 
-def find_limit(scores: np.ndarray, alarm: float) -> float:
-    """Below which a new value of the same kind lies with probability `alarm` at most: the k-th smallest of n scores,
-    k = floor(alarm (n + 1)); -inf if they are too few to say."""
-    place = math.floor(alarm * (len(scores) + 1))
-    return float(np.partition(scores, place - 1)[place - 1]) if place else -math.inf
-
-
-def find_limits(scores: np.ndarray, labels: np.ndarray, asked: np.ndarray, alarm: float) -> np.ndarray:
-    """The limit for each of the labels `asked`, int [m], from scores [n] of real images with `labels`."""
-    pooled = find_limit(scores, alarm)
-    limits = np.full(len(asked), pooled)
-    for label in np.unique(asked):
-        members = scores[labels == label]
-        if math.floor(alarm * (len(members) + 1)) >= ENOUGH:
-            limits[asked == label] = find_limit(members, alarm)
-    return limits
-
-
 def count_alarms(planted: Planted, alarms: dict[str, np.ndarray]) -> list[Row]:
     """Recall of each fault by its filter, by any filter, the filter's precision, and its false alarms."""
     rows, clean = [], planted.fault == ""
@@ -180,12 +162,12 @@ def count_alarms(planted: Planted, alarms: dict[str, np.ndarray]) -> list[Row]:
     for score, found in alarms.items():
         faults = [fault for fault, finder in FINDS.items() if finder == score] or [score]
         meant = np.isin(planted.fault, faults)
-        low, high = wilson(int(found[clean].sum()), int(clean.sum()))
+        alarms_there = estimate_share(int(found[clean].sum()), int(clean.sum()))
         rows.append(Row(f"{score}: precision, its own faults", share(meant[found]), "share"))
         rows.append(Row(f"{score}: precision, any fault", share(~clean[found]), "share"))
         rows.append(Row(f"{score}: false alarms", share(found[clean]), "share"))
-        rows.append(Row(f"{score}: false alarms, 95 % interval, low", round(low, 4), "share"))
-        rows.append(Row(f"{score}: false alarms, 95 % interval, high", round(high, 4), "share"))
+        rows.append(Row(f"{score}: false alarms, 95 % interval, low", round(alarms_there.low, 4), "share"))
+        rows.append(Row(f"{score}: false alarms, 95 % interval, high", round(alarms_there.high, 4), "share"))
     return rows
 
 
@@ -222,12 +204,3 @@ def compare_labels(planted: Planted, probabilities: np.ndarray, margin: np.ndarr
 def share(flags: np.ndarray) -> float:
     """Of a set; 0 of none."""
     return round(float(flags.mean()), 4) if len(flags) else 0.0
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    if not count:
-        return 0.0, 1.0
-    z = 1.959964
-    middle, width = hits + z * z / 2, z * math.sqrt(hits * (count - hits) / count + z * z / 4)
-    return (middle - width) / (count + z * z), (middle + width) / (count + z * z)

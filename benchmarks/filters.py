@@ -11,29 +11,29 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from benchmarks.faults import train_scorer
 from benchmarks.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
 from benchmarks.harness import Row, write_result
 from benchmarks.million_generated import generate
 from benchmarks.untrained import export_untrained
-from ops.filters.copies import fit_references, measure_nearness
 from ops.filters.examination import Examiner, Met, Witnesses
-from ops.filters.looks import measure_looks
 from ops.filters.rules import decide, find_reasons, set_limits
-from ops.filters.typicality import fit_typicality, measure_typicality
 from ops.generators.folder import variant_name
 from ops.generators.variants import quantise_sampler
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import Labels, View, measure_set
 from ops.parallel import available_cores, use_threads
 from ops.recipe.filtering import FilterSettings
-from ops.scorer import assign_folds
+from ops.recipe.schema import ScorerSettings
+from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+
+Result = TypeVar("Result")
 
 COUNT = 13_000  # images that the demo draws
 HELD_OUT = 200  # images of each class, validation and test together
@@ -42,33 +42,99 @@ SOLVER, STEPS = "euler", 2
 
 def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
     """Measure, write results/filters.json."""
-    whole = read_fashion()
-    division = divide(whole, small=100, scored=HELD_OUT // 2, held_out=HELD_OUT // 2, seed=seed)
-    held_out = join(division.scored, division.held_out)
-    stand_ins = order_by_class(division.unseen, count)
-    workers = min(2, available_cores())
-    rows, seconds = [], {}
+    division = divide(read_fashion(), small=100, scored=HELD_OUT // 2, held_out=HELD_OUT // 2, seed=seed)
+    train, real, audited = division.small, division.held_out, join(division.scored, division.held_out)
+    drawn, classes = take_in_order(division.unseen, count), len(CLASS_NAMES)
+    generation = measure_generation(count)
+    use_threads()
+    scorer = train_scorer(train, steps=scorer_steps, seed=seed)
+    folds = assign_folds(train.labels, len(scorer.models), seed)
+    clock = Clock()
+    examiner = clock.time(
+        "opening: how far real images lie apart",
+        lambda: Examiner(scorer, train.images, train.labels, folds, audited.images, Witnesses()),
+    )
+    known = clock.time("scores of held-out real images", lambda: examiner.examine_real(real.images, real.labels))
+    scores = clock.time("scores", lambda: examiner.examine(drawn.images, drawn.labels, Met()))
+
+    def apply_rules() -> list[list[str]]:
+        limits = set_limits(known, real.labels, classes, FilterSettings())
+        return decide(find_reasons(scores, drawn.labels, limits), drawn.labels, [count] * classes)
+
+    clock.time("rules", apply_rules)
+    labels = Labels(real.labels, train.labels, drawn.labels)
+    parts = (real.images, train.images, drawn.images)
+
+    def measure(extractor: str) -> object:
+        if extractor == "random":
+            seen, learnt, made = (embed_images(part) for part in parts)
+            views = [View(seen, learnt, made, np.ones(len(train), bool))]
+        else:
+            by_network = zip(*(scorer.features(part) for part in parts), strict=True)
+            views = [View(seen, learnt, made, folds == fold) for fold, (seen, learnt, made) in enumerate(by_network)]
+        return measure_set(views, labels, extractor=extractor, classes=range(classes))
+
+    for extractor in ("scorer", "random"):
+        clock.time(f"metrics of the set, {extractor} network", partial(measure, extractor))
+    filtering = sum(seconds for name, seconds in clock.seconds.items() if not name.startswith("metrics"))
+    whole = sum(clock.seconds.values())
+    rows = [
+        *(Row(f"drawing and writing, {name}", round(1e6 * s / count, 1), "us/image") for name, s in generation.items()),
+        *(Row(name, round(1e6 * s / count, 1), "us/image") for name, s in clock.seconds.items()),
+    ]
+    ratios = {
+        f"{what}_of_generation_{name}": spent / seconds
+        for name, seconds in generation.items()
+        for what, spent in (("filters", filtering), ("filters_and_metrics", whole))
+    }
+    ratios["filter_share_of_generation"] = ratios["filters_and_metrics_of_generation_fp32"]
+    return write_result("filters", rows, ratios, images=count, train=len(train), audited=len(audited))
+
+
+class Clock:
+    """Seconds of what was done, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, name: str, work: Callable[[], Result]) -> Result:
+        """Do it, and note how long it took."""
+        started = time.perf_counter()
+        result = work()
+        self.seconds[name] = time.perf_counter() - started
+        return result
+
+
+def measure_generation(count: int) -> dict[str, float]:
+    """Seconds to draw, encode and write so many images, by number format."""
+    seconds = {}
     with tempfile.TemporaryDirectory() as name:
         fp32 = export_untrained(Path(name) / "generator", solver=SOLVER, steps=STEPS)
         int8 = fp32.with_name(variant_name(fp32, "int8"))
         quantise_sampler(fp32, int8)
-        for sampler, label in ((fp32, "fp32"), (int8, "int8")):
-            seconds[label], _, _ = generate(sampler, Path(name) / f"drawn-{label}", count, workers)
-            rows.append(Row(f"drawing and writing, {label}", round(1e6 * seconds[label] / count, 1), "us/image"))
-    use_threads()
-    scorer, _ = train_scorer(division.small, steps=scorer_steps, seed=seed)
-    folds = assign_folds(division.small.labels, len(scorer.models), seed)
-    pieces = Pieces()
-    examiner = pieces.clock(
-        "opening: spacings of real images",
-        lambda: Examiner(
-            scorer, division.small.images, division.small.labels, folds, held_out.images, Witnesses()
-        ),
+        for label, sampler in (("fp32", fp32), ("int8", int8)):
+            seconds[label], _, _ = generate(sampler, Path(name) / f"drawn-{label}", count, min(2, available_cores()))
+    return seconds
+
+
+def train_scorer(train: LabelledImages, *, steps: int, seed: int) -> Scorer:
+    """The cross-fitted networks of the demo."""
+    settings, classes = ScorerSettings(steps=steps), len(CLASS_NAMES)
+    results = train_folds(
+        train.images.numpy(), train.labels, classes, settings, seed=seed, workers=min(2, available_cores())
     )
-    real = pieces.clock("held-out real images' scores", lambda: examiner.examine_real(held_out.images, held_out.labels))
-    scores = pieces.clock("scores", lambda: examiner.examine(stand_ins.images, stand_ins.labels, Met()))
-    classes = len(CLASS_NAMES)
-    pieces.clock("rules", lambda: apply_rules(real, held_out.labels, scores, stand_ins.labels, classes))
-    filtering = pieces.total
-    features = [list(scorer.features(part)) for part in (held_out.images, division.small.images, stand_ins.images)]
-    return finish(rows, seconds, pieces, filtering, count)
+    with tempfile.TemporaryDirectory() as name:
+        save_scorer(Path(name), results, settings, train.labels, classes, train.images.shape[1])
+        return load_scorer(Path(name))
+
+
+def join(one: LabelledImages, other: LabelledImages) -> LabelledImages:
+    """One after the other."""
+    return LabelledImages(torch.cat([one.images, other.images]), np.concatenate([one.labels, other.labels]))
+
+
+def take_in_order(images: LabelledImages, count: int) -> LabelledImages:
+    """As many of each class, class by class, as the stage draws them."""
+    each = count // len(CLASS_NAMES)
+    rows = np.concatenate([np.flatnonzero(images.labels == label)[:each] for label in range(len(CLASS_NAMES))])
+    return LabelledImages(images.images[torch.from_numpy(rows)], images.labels[rows])

@@ -36,6 +36,7 @@ BENCHMARKS = (
     "code_location",
     "demo",
     "faults",
+    "filters",
     "generation",
     "kills",
     "metrics",
@@ -43,6 +44,7 @@ BENCHMARKS = (
     "million_generated",
     "neighbours",
     "quality",
+    "selection",
     "storage",
     "training",
 )

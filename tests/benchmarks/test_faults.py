@@ -11,7 +11,6 @@ import torch
 
 from benchmarks import faults, harness
 from benchmarks.fashion import LabelledImages
-from benchmarks.faults import find_limit, find_limits, wilson
 from benchmarks.planting import CHANGES, SHARES, alter, draw_blanks, plant
 
 
@@ -66,27 +65,6 @@ def test_changes_change_what_they_say() -> None:
     with pytest.raises(ValueError, match="'melt' is none of noise"):
         alter(image, "melt", rng)
     assert draw_blanks(50, (3, 8, 8), rng).float().std(dim=(2, 3)).max() < 8
-
-
-def test_a_conformal_limit_rejects_the_share_asked_for() -> None:
-    assert find_limit(np.arange(1, 100), 0.01) == 1
-    assert find_limit(np.arange(1, 99), 0.01) == -np.inf
-    rng = np.random.default_rng(0)
-    alarms = [(rng.normal(size=100) < find_limit(rng.normal(size=299), 0.05)).mean() for _ in range(300)]
-    assert np.mean(alarms) == pytest.approx(0.05, abs=0.006)
-
-
-def test_a_class_has_a_limit_of_its_own_where_it_has_enough_images() -> None:
-    scores = np.concatenate([np.arange(600), np.arange(1_000, 1_050)])
-    labels = np.repeat([0, 1], [600, 50])
-    assert find_limits(scores, labels, np.array([0, 1, 0]), 0.01).tolist() == [5, 5, 5]
-    assert find_limits(scores, labels, np.array([0, 1]), 0.1).tolist() == [59, 1_004]
-
-
-def test_intervals_of_shares_are_wilsons() -> None:
-    assert wilson(10, 1_000) == pytest.approx((0.00544, 0.01831), abs=2e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert wilson(0, 50)[0] == pytest.approx(0, abs=1e-12)
 
 
 def test_the_benchmark_runs_on_a_few_made_up_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
