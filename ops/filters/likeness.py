@@ -10,6 +10,9 @@ image or of its mirror image. Three steps find the pair worth that:
    reference at every shift by their spectra.
 3. The best of these pairs are measured, pixel by pixel.
 
+Among MANY references and more, signatures are compared in the middle window alone: five times as fast, and of copies
+that were moved by two pixels of 28 it misses a third.
+
 It knows nothing of labels, thresholds or files.
 """
 
@@ -24,6 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ops.neighbours.search import find_nearest
+
 SIDE = 32  # larger images are averaged down to this
 SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixels of 28
 BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps at 28
@@ -34,6 +39,7 @@ BLOCK = 256  # images described at once
 CORRELATED = 128  # queries at once, so that their candidates' spectra stay near the core
 SCREENED = 256  # queries, with ...
 REFERENCES = 4096  # ... so many references at once: their products stay near the core
+MANY = 65_536  # references from which on the windows at the sides are not looked through
 UNRELATED = math.sqrt(2)  # the distance of images that correlate in nothing
 FLAT = 1e-4  # below this contrast (of pixels in 0..1) an image has none: a fortieth of a grey level
 
@@ -225,14 +231,28 @@ def _screen(
     count = min(candidates, len(references))
     cosines = torch.full((len(queries), 2, count), -torch.inf)
     indices = torch.zeros(len(queries), 2, count, dtype=torch.int64)
+    # References that every query sees, if they are many, are searched by the window in the middle alone.
+    seen = int(limits.min()) if own is None else 0
+    many = seen if seen >= MANY else 0
     for side, views in enumerate(queries.views):
         for start in range(0, len(queries), SCREENED):
             rows = slice(start, start + SCREENED)
             hidden = None if own is None else own[rows]
-            best, index = _rank(views[rows], references.signatures, limits[rows], hidden, count)
+            best, index = _rank(views[rows], references.signatures[many:], limits[rows] - many, hidden, count)
             cosines[rows, side, : best.shape[1]] = best
-            indices[rows, side, : best.shape[1]] = index
+            indices[rows, side, : best.shape[1]] = index + many
+        if many:
+            near, index = _search(views[:, 0], references.signatures[:many], count)
+            both, order = torch.cat([near, cosines[:, side]], dim=1).topk(count, dim=1)
+            cosines[:, side] = both
+            indices[:, side] = torch.cat([index, indices[:, side]], dim=1).gather(1, order)
     return cosines, indices
+
+
+def _search(views: Tensor, signatures: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` highest cosines of views [n, d] with signatures [m, d], and whose they are: both of unit norm."""
+    distances, indices = find_nearest(views, signatures, count)
+    return 1 - torch.from_numpy(distances).square() / 2, torch.from_numpy(indices)
 
 
 def _rank(views: Tensor, signatures: Tensor, limits: Tensor, own: Tensor | None, count: int) -> tuple[Tensor, Tensor]:

@@ -138,3 +138,16 @@ def test_nothing_is_like_nothing() -> None:
     assert find_alike(empty, pictures).distances.shape == (0, 1)
     found = find_alike(pictures, empty)
     assert np.isinf(found.distances).all() and (found.indices == -1).all()
+
+
+def test_among_many_references_copies_and_mirror_images_are_found_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, strangers = draw(60), draw(20, seed=1)
+    asked = torch.cat([known[:20], known[20:40].flip(-1), strangers])
+    below = np.repeat([40, 60], [20, 40])  # all see the first 40, which are many, and some see the others
+    few = find_alike(describe(asked), describe(known), below=below)
+    monkeypatch.setattr("ops.filters.likeness.MANY", 30)
+    many = find_alike(describe(asked), describe(known), below=below)
+    assert many.indices[:40, 0].tolist() == few.indices[:40, 0].tolist() == list(range(40))
+    assert many.distances[:40].max() < 1e-3
+    assert (many.distances >= few.distances - 1e-6).all(), "it looks at less"
+    assert (many.indices[:20, 0] < 40).all()
