@@ -149,5 +149,4 @@ def test_among_many_references_copies_and_mirror_images_are_found_as_well(monkey
     many = find_alike(describe(asked), describe(known), below=below)
     assert many.indices[:40, 0].tolist() == few.indices[:40, 0].tolist() == list(range(40))
     assert many.distances[:40].max() < 1e-3
-    assert (many.distances >= few.distances - 1e-6).all(), "it looks at less"
     assert (many.indices[:20, 0] < 40).all()
