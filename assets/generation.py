@@ -1,8 +1,9 @@
 """`generated_images` as a graph: plan, one mapped step per slice, collect.
 
-A slice is a node or a GPU; within it one process per core draws. A slice that fails is retried alone, and
-what it had drawn stays. With one slice there is nothing to map: collect draws, and writes what is drawn meanwhile.
-When nothing is to be done there are no slices either, and collect reports the reuse.
+A slice is a node or a GPU; within it one process per core draws. A slice that fails is retried alone, and what it had
+drawn stays. Slices draw the first round; collect scores it and makes the rounds after it. With one slice there is
+nothing to map: collect draws, and writes what is drawn meanwhile. When nothing is to be done there are no slices
+either, and collect reports the reuse.
 """
 
 import warnings
@@ -13,12 +14,13 @@ import dagster as dg
 from assets.outcome import data_version, describe_outcome, growset_errors
 from assets.stages import COMPUTE_POOL, LOOKS
 from ops.chain.running import Chain, validate
+from ops.recipe.stages import STAGES
 
 STAGE = "generated_images"
 
 
 @dg.op(
-    ins={"expansion_plan": dg.In(dg.Nothing), "generator_onnx": dg.In(dg.Nothing)},
+    ins={name: dg.In(dg.Nothing) for name in STAGES[STAGE].inputs},
     out=dg.DynamicOut(int),
     description="How many slices have work.",
 )
@@ -62,18 +64,17 @@ def build_generated_images(partitions: dg.PartitionsDefinition, versions: Mappin
 
     @dg.graph_asset(
         name=STAGE,
-        ins={
-            "expansion_plan": dg.AssetIn(dagster_type=dg.Nothing),
-            "generator_onnx": dg.AssetIn(dagster_type=dg.Nothing),
-        },
+        ins={name: dg.AssetIn(dagster_type=dg.Nothing) for name in STAGES[STAGE].inputs},
         partitions_def=partitions,
         description=look.description,
         group_name=look.group,
         kinds=set(look.kinds),
         code_version=str(versions[STAGE]),
     )
-    def generated_images(expansion_plan, generator_onnx):  # type: ignore[no-untyped-def]
-        slices = plan_generation(expansion_plan=expansion_plan, generator_onnx=generator_onnx)
+    def generated_images(real_images, expansion_plan, scorer, generator_onnx):  # type: ignore[no-untyped-def]
+        slices = plan_generation(
+            real_images=real_images, expansion_plan=expansion_plan, scorer=scorer, generator_onnx=generator_onnx
+        )
         return collect_slices(drawn=slices.map(draw_slice).collect())
 
     return generated_images

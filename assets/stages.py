@@ -57,7 +57,7 @@ LOOKS: dict[str, Look] = {
         "Which generated images are kept, and for each rejected one why.",
         "dataset",
         frozenset({"polars", "parquet"}),
-        ("contact_sheet.png",),
+        ("contact_sheet.png", "rejected_sheet.png"),
     ),
     "mixed_dataset": Look(
         "Real and accepted images with their weights (AdaInf's N and β).",

@@ -22,10 +22,10 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One measured value."""
+    """One measured value; None where there is none, and the unit says why."""
 
     name: str
-    value: float
+    value: float | None
     unit: str
 
 

@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,20 +30,20 @@ from torch import Tensor
 from benchmarks.engines import ONNX_BATCH
 from benchmarks.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.harness import Row, use_cores, write_result
-from ops.filters.neighbours import find_nearest, make_thumbnails, measure_spacing
+from ops.filters.copies import fit_references, measure_copies
 from ops.generators.engine import Sampler
 from ops.generators.generation import Draws, draw_rows
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.denoiser import DenoiserSettings
 from ops.generators.kinds.flow import DistillationSettings, FlowSettings
-from ops.generators.kinds.protocol import Fitting, Kind, SamplerSettings
+from ops.generators.kinds.protocol import Cost, Fitting, Kind, SamplerSettings
 from ops.metrics.judge import Judge
 from ops.recipe.schema import ScorerSettings
 from ops.scorer import assign_folds, load_scorer, save_scorer, train_folds
 
 MINUTES = 4.0  # of one core for each row
 IMAGES = 5_000  # generated for each row
-ESTIMATES = 3  # of a step's seconds, of which the median counts
+ESTIMATES = 5  # of a step's seconds, of which the median counts
 SCORER_STEPS = 1_000
 COPY_LIMIT = 0.5  # as recipes have it by default
 REFINING = 0.5  # of the minutes may go into what follows training; more, and its own budget shrinks
@@ -78,7 +78,7 @@ def run(
         rows = [Row("scorer: cross-fitted accuracy", round(accuracy, 4), "share")]
         rows += judge_real(judge, division, images)
         channels, height, width = division.small.images.shape[1:]
-        entries = [budget(entry, 60 * minutes, (channels, height, width)) for entry in list_entries()]
+        entries = budget(list(list_entries()), 60 * minutes, (channels, height, width))
         for train in (division.small, division.large):
             copies = Copies(train.images)
             for number, entry in enumerate(entries):
@@ -110,10 +110,21 @@ def list_entries() -> Iterator[Entry]:
             yield Entry(f"{kind.name} distilled to {student.evaluations}", kind, distilled)
 
 
-def budget(entry: Entry, seconds: float, shape: tuple[int, int, int]) -> Entry:
-    """The entry with the steps that take `seconds` here, of which what follows training takes at most REFINING."""
-    root, settings = Path(), entry.settings
-    costs = [entry.kind.estimate(settings, entry.sampler, shape, len(CLASS_NAMES), root) for _ in range(ESTIMATES)]
+def budget(entries: Sequence[Entry], seconds: float, shape: tuple[int, int, int]) -> list[Entry]:
+    """The entries with the steps that take `seconds` here, of which what follows training takes at most REFINING.
+
+    Estimates take turns, so that a busy moment of the machine does not favour one entry.
+    """
+    costs: list[list[Cost]] = [[] for _ in entries]
+    for _ in range(ESTIMATES):
+        for entry, found in zip(entries, costs, strict=True):
+            found.append(entry.kind.estimate(entry.settings, entry.sampler, shape, len(CLASS_NAMES), Path()))
+    return [spend(entry, found, seconds) for entry, found in zip(entries, costs, strict=True)]
+
+
+def spend(entry: Entry, costs: Sequence[Cost], seconds: float) -> Entry:
+    """The entry with the steps that take `seconds` by the median of its estimated `costs`."""
+    settings = entry.settings
     step = statistics.median(cost.step_seconds for cost in costs)
     after = statistics.median(cost.fit_seconds - settings.steps * cost.step_seconds for cost in costs)
     steps, share = plan_steps(seconds, step, after)
@@ -212,16 +223,14 @@ def share_out(count: int) -> Draws:
 
 
 class Copies:
-    """Finds near copies of training images by the rule that the judge and the filter use."""
+    """Finds near copies of training images by the rule that the judge uses."""
 
     def __init__(self, train: Tensor) -> None:
-        self._thumbnails = make_thumbnails(train)
-        self._spacing = measure_spacing(self._thumbnails)
+        self._references = fit_references(train)
 
     def share(self, images: Tensor) -> float:
         """The share of near copies among uint8 images [n, C, H, W]."""
-        distance, nearest = find_nearest(make_thumbnails(images), self._thumbnails)
-        return float((distance / self._spacing[nearest] < COPY_LIMIT).mean())
+        return float((measure_copies(self._references, images).distance < COPY_LIMIT).mean())
 
 
 def _tell(name: str, rows: list[Row]) -> None:

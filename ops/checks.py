@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
+from ops.plan import read_plan
 from ops.recipe.stages import STAGES
 from ops.stage import read_manifest
 from ops.storage import read_json
@@ -96,17 +98,20 @@ def precision_was_accepted(folders: Folders) -> Finding:
 
 
 def generation_is_complete(folders: Folders) -> Finding:
-    """As many images as planned, every id once."""
+    """As many images of each class as its rounds drew, every id once, no class beyond its budget."""
     rows = read_rows(find_shards(folders("generated_images"), "generated"))
-    plan = read_json(folders("expansion_plan") / "plan.json")
-    drawn = rows.group_by("label").len()
-    counts = dict(zip(drawn["label"], drawn["len"], strict=True))
-    wrong = [entry["name"] for i, entry in enumerate(plan["classes"]) if counts.get(i, 0) != entry["drawn"]]
+    plan = read_plan(folders("expansion_plan"))
+    rounds = read_json(folders("generated_images") / "rounds.json")["rounds"]
+    counts = np.bincount(rows["label"], minlength=len(plan.classes))
+    drawn = np.sum([entry["drawn"] for entry in rounds], axis=0)
+    limits = [max(entry.drawn, entry.limit) for entry in plan.classes]
+    wrong = int(((counts != drawn) | (counts > limits)).sum())
     repeated = len(rows) - rows["image_id"].n_unique()
     return Finding(
         not wrong and not repeated,
-        f"{len(rows)} images, {repeated} repeated ids, {len(wrong)} classes with another count than planned",
-        {"images": len(rows), "repeated_ids": repeated, "wrong_classes": len(wrong)},
+        f"{len(rows)} images in {len(rounds)} rounds, {repeated} repeated ids, {wrong} classes with a count that no"
+        " round or no budget explains",
+        {"images": len(rows), "rounds": len(rounds), "repeated_ids": repeated, "wrong_classes": wrong},
     )
 
 

@@ -16,6 +16,7 @@ from ops.chain.mixed import read_mixed
 from ops.committing import commit_publication, is_committed
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
+from ops.filters.results import read_results
 from ops.hashing import hash_json
 from ops.locks import exclusive
 from ops.recipe.schema import Recipe
@@ -54,8 +55,7 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
-    limits = [recipe.filter.min_train_distance, recipe.filter.min_generated_distance]
-    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, *limits])
+    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight])
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
 
 
@@ -149,27 +149,16 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         licence=load_source_spec(workspace.source_path(recipe.source)).licence,
         class_counts=[(train.class_names[row["label"]], row["real"], row["generated"]) for row in table.to_dicts()],
         split_counts=counts,
-        funnel=read_manifest(accepted)["metrics"],
+        results=read_results(accepted, workspace.output(expansion, "expansion_plan")),
         verdict=verdict,
-        audit={
-            "min_train_distance": recipe.filter.min_train_distance,
-            "min_generated_distance": recipe.filter.min_generated_distance,
-            "closest": _closest(read_index(accepted)),
-        },
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
     )
     write_text(folder / "README.md", card)
-    accepted = read_manifest(workspace.output(expansion, "accepted_images"))["metrics"]
+    filtered = read_manifest(accepted)["metrics"]
     return {
         **counts,
         "generated": int(train.rows["is_generated"].sum()),
         "decision": verdict["decision"],
-        "quality": {key: accepted[key] for key in QUALITY},
+        "quality": {key: filtered[key] for key in QUALITY},
     }
-
-
-def _closest(accepted: pl.DataFrame) -> float | None:
-    """The smallest relative distance of a kept image to a training image; None where none was kept."""
-    distance = accepted.filter("keep")["train_distance"].min()
-    return None if distance is None else float(distance)  # type: ignore[arg-type]

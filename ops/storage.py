@@ -54,6 +54,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def link_file(source: Path, target: Path) -> None:
+    """Put the content of `source` under the name `target` as well, atomically; a copy where no link can be made.
+
+    Neither may be written in place afterwards.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # another filesystem, one without links, or too many of them
+            shutil.copyfile(source, temporary)
+
+
 def read_json(path: Path) -> Any:
     """The value of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

@@ -35,11 +35,16 @@ class GrowsetGroup(click.Group):
 BENCHMARKS = (
     "code_location",
     "demo",
+    "faults",
+    "filters",
     "generation",
     "kills",
+    "metrics",
     "million",
     "million_generated",
+    "neighbours",
     "quality",
+    "selection",
     "storage",
     "training",
 )

@@ -1,4 +1,4 @@
-"""Commands about what lies there: versions and their differences, the report, exports, pulls."""
+"""Commands about what lies there: versions and their differences, the report, the funnel, exports, pulls."""
 
 import json
 from collections.abc import Callable
@@ -92,4 +92,15 @@ def export(
     export_expansion(open_workspace(), expansion, form, folder, only, as_json=as_json)
 
 
-COMMANDS = (versions, diff, report, pull, export)
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@as_json
+@click.pass_obj
+def funnel(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool) -> None:
+    """Show what became of every drawn image: rejected by which rule, surplus, accepted, and what is missing."""
+    from pipelines.funnel import show_funnel
+
+    show_funnel(open_workspace(), expansion, as_json=as_json)
+
+
+COMMANDS = (versions, diff, report, funnel, pull, export)

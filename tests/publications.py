@@ -12,6 +12,7 @@ from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.report.card import render_card
 from ops.stage import MANIFEST, describe_output
 from ops.storage import write_json, write_text
+from tests.filtering import make_held_out, make_index, make_results, make_rule
 
 ODD_NAMES = (
     "Bag", "bag", "a/b", "..", ".hidden", 'qu"ote, comma', "two\nlines", "日本語", "None", "con", " space ", "test",
@@ -102,15 +103,18 @@ def _write_documents(folder: Path, splits: dict[str, PixelDataset]) -> None:
         "test_images": len(splits["test"]),
         "arms": [{"arm": "real", "kind": "baseline", "same_as": None, "accuracy": score}],
     }  # fmt: skip
-    reasons = ("wrong_label", "copy_of_train", "near_copy_of_train", "repeat", "near_repeat", "surplus")
+    found = [[]] * 30 + [["wrong_label"]] * 25 + [["near_copy_of_train"]] * 5
+    results = make_results(
+        make_index(found, [0] * 60), make_held_out([0] * 20), ["Bag"], [30],
+        rules=[make_rule("near_copy_of_train", 0.5, 1)], stopped=["quota"],
+    )  # fmt: skip
     card = render_card(
         expansion=folder.name,
         licence="BSD-3-Clause",
         class_counts=[(name, 1, 1) for name in splits["train"].class_names],
         split_counts={split: len(dataset) for split, dataset in splits.items()},
-        funnel={"generated": 60, "accepted": 30, **{f"rejected_{reason}": 5 for reason in reasons}},
+        results=results,
         verdict=verdict,
-        audit={"min_train_distance": 0.5, "min_generated_distance": 0.25, "closest": 0.6},
         seed=0,
         real_weight=4.0,
     )

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from ops.report.funnel import describe_filters
+from ops.report.measures import describe_measures
 from ops.report.sheets import encode_sheet, tile, to_data_uri
+from tests.filtering import CLASSES as FILTERED_CLASSES
+from tests.filtering import list_measures, make_held_out, make_index, make_results, make_rule
 
 SENTENCE = "Expansion helps: grown beats flipped, the best arm without generated data, by 2.0 points."
-CLASSES = ["Boot", "<b>Coat</b> & 'hat'"]
+CLASSES = list(FILTERED_CLASSES)
 PICTURE = {"uri": to_data_uri(encode_sheet(np.zeros((4, 4, 1), np.uint8))), "width": 56, "height": 56, "count": 2}
 
 
@@ -53,19 +57,61 @@ def make_look(step: int, frechet: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def make_filters(names: list[str] = CLASSES, side: int = 56) -> dict[str, Any]:
+    """200 drawn in two rounds: class 0 full with 20 surplus, class 1 three short of 50, what is left rejected."""
+    reasons = [[]] * 50 + [["surplus"]] * 20 + [["wrong_label", "repeat"]] * 30  # of class 0
+    reasons += [[]] * 47 + [["wrong_label"]] * 49 + [["near_copy_of_train"]] * 4
+    results = make_results(
+        make_index(reasons, [0] * 100 + [1] * 100, rounds=([0] * 60 + [1] * 40) * 2),
+        make_held_out([0] * 60 + [1] * 30), names, [50, 50] + [7] * (len(names) - 2),
+        rules=[make_rule("wrong_label", 0.5, len(names), real_rejected=[0.013] * len(names)),
+               make_rule("near_copy_of_train", 0.4, len(names), pooled=[False] + [True] * (len(names) - 1)),
+               make_rule("unsafe", None, len(names), real_rejected=[None] * len(names))],
+        stopped=["quota", "budget"] + ["stall"] * (len(names) - 2),
+    )  # fmt: skip
+    picture = PICTURE | {"width": 2 * side + 2}
+    pair = {"picture": picture, "distance": 0.512, "name": names[0], "train_name": names[1]}
+    item = {"picture": picture, "score": 0.123, "name": names[1], "taken_for": names[0], "alt": "rejected, accepted"}
+    galleries = [
+        {"reason": reason, "title": reason.replace("_", " "), "meaning": "the scorer doubts its label", "score": "p",
+         "count": 79, "has_twins": twins, "items": [item, item | {"score": None, "taken_for": None}]}
+        for reason, twins in (("wrong_label", False), ("near_copy_of_train", True))
+    ]  # fmt: skip
+    nearest = {"generated": [pair], "held_out": [pair | {"distance": 0.48}]}
+    return describe_filters(results) | {"galleries": galleries, "nearest": nearest}
+
+
+def inflate(value: Any, factor: int = 1_234_567) -> Any:
+    """The same with all whole numbers that many times larger."""
+    if isinstance(value, dict):
+        return {key: inflate(entry, factor) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [inflate(entry, factor) for entry in value]
+    return value * factor if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def make_odd_filters() -> dict[str, Any]:
+    """Forty classes, millions of images, wide pictures; nothing was accepted, and much was copied."""
+    filters = inflate(make_filters(ODD_CLASSES))
+    wide = PICTURE | {"width": 198}
+    pairs = [{"picture": wide, "distance": 1234.5678, "name": name, "train_name": ODD_CLASSES[0]}
+             for name in ODD_CLASSES[:8]]  # fmt: skip
+    for row in filters["galleries"]:
+        row["items"] = [{**row["items"][0], "picture": wide, "name": name} for name in ODD_CLASSES[:8]]
+        row |= {"count": 160_493_825, "meaning": "of a meaning as long as people who explain things tend to write one"}
+    filters["copying"]["whole"]["decision"] = "copies"
+    return filters | {"nearest": {"generated": [], "held_out": pairs}, "safety_checked": True}
+
+
 def make_facts() -> dict[str, Any]:
-    counts = {"real": 25, "wanted": 50, "drawn": 100}
     return {
         "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(),
         "conversions": {"mode P to RGB": 3, "resized (crop)": 1_200},
         "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
-        "nearest": [{"picture": PICTURE, "distance": 0.512, "name": CLASSES[0], "train_name": CLASSES[1]}],
-        "filter": {"min_train_distance": 0.5},
-        "funnel": {"generated": 200, "accepted": 97, "reasons": {"wrong_label": 90, "surplus": 20}},
-        "plan": [{"name": CLASSES[0], **counts, "accepted": 50, "shortfall": 0},
-                 {"name": CLASSES[1], **counts, "accepted": 47, "shortfall": 3}],
+        "filters": make_filters(),
+        "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
                       "precision": "fp32", "best_step": 60},
         "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
@@ -115,12 +161,8 @@ def make_odd_facts() -> dict[str, Any]:
         "conversions": {"named .jpeg, but something that is called by a very long name indeed": 1_234_567},
         "mix": {"real": 1_234_567, "generated": 123_456_789, "real_weight": 123456.0, "real_share": 0.999},
         "examples": [{"name": name, "real": picture, "generated": picture} for name in ODD_CLASSES],
-        "nearest": [{"picture": PICTURE | {"width": 114}, "distance": 1234.5678, "name": name,
-                     "train_name": ODD_CLASSES[0]} for name in ODD_CLASSES[:12]],
-        "funnel": {"generated": 160_493_825, "accepted": 0,
-                   "reasons": {"wrong_label": 160_493_825, "near_copy_of_train": 0, "repeat": 1}},
-        "plan": [{"name": name, "real": 30_864, "wanted": 3_086_419, "drawn": 4_012_345, "accepted": 0,
-                  "shortfall": 3_086_419} for name in ODD_CLASSES],
+        "filters": make_odd_filters(),
+        "measures": describe_measures(list_measures(len(ODD_CLASSES)), ODD_CLASSES),
         "generator": facts["generator"] | {"parameters": 1_234_567_890, "training_images": 9_876_543_210},
         "losses": {"every": 1_000, "loss": [12_345.678, 0.000_123, 0.000_122]},
         "quality": [make_look(1_234_500, 98_765.4), make_look(60, 1e-7)],

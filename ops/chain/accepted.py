@@ -1,4 +1,7 @@
-"""Stage `accepted_images`: scores, rules, and an index of what is kept and why the rest is not."""
+"""Stage `accepted_images`: the rules' thresholds, an index of what is kept and why the rest is not, and what is kept.
+
+The index follows from scores alone, so that another threshold costs seconds: pixels are read for pictures and metrics.
+"""
 
 from __future__ import annotations
 
@@ -7,67 +10,73 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
-from ops.datasets.index import locate_rows, write_index
-from ops.datasets.pixels import read_shards, read_split
+from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES
+from ops.chain.measured import measure_accepted
+from ops.chain.scoring import list_scores
+from ops.datasets.index import locate_rows, read_index, write_index
+from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
-from ops.filters.rules import REASONS, decide, score_images
-from ops.parallel import use_threads
-from ops.plan import ExpansionPlan
-from ops.report.sheets import rows_by_class, write_sheet
-from ops.scorer import load_scorer
+from ops.filters.reasons import REASONS, SURPLUS
+from ops.filters.rules import decide, find_reasons, set_limits
+from ops.plan import read_plan
+from ops.report.galleries import write_rejected_sheet
+from ops.report.measures import QUALITY
+from ops.report.sheets import write_sheet
 from ops.stage import StageRun
-from ops.storage import read_json
+from ops.storage import read_json, write_json
+
+PER_CLASS = 12  # images on the contact sheet
 
 
 def build_accepted_images(run: StageRun) -> dict[str, Any]:
-    """Score every generated image and write index.parquet; a shortfall is counted, its check fails."""
-    use_threads()
-    train = read_split(run.inputs["real_images"], "train")
-    shards = find_shards(run.inputs["generated_images"], "generated")
-    generated = read_shards(shards)
-    plan = ExpansionPlan.from_dict(read_json(run.inputs["expansion_plan"] / "plan.json"))
-    wanted = [entry.wanted for entry in plan.classes]
-    pixels = torch.from_numpy(np.ascontiguousarray(generated.images.transpose(0, 3, 1, 2)))
-    real = torch.from_numpy(np.ascontiguousarray(train.images.transpose(0, 3, 1, 2)))
-    labels, settings = generated.labels, run.recipe.filter
+    """Write rules.json, index.parquet, the rounds and a sheet; a shortfall is counted, its check fails."""
+    generated = run.inputs["generated_images"]
+    plan = read_plan(run.inputs["expansion_plan"])
+    real, scores = (pl.read_parquet(generated / name, glob=False) for name in (REAL_SCORES, SCORES))
+    shards = find_shards(generated, "generated")
+    index = locate_rows(shards).join(scores.drop("label"), on="image_id", how="left", maintain_order="left")
+    labels, classes = index["label"].to_numpy(), len(plan.classes)
 
-    run.runtime.sink(f"accepted_images: scoring {len(labels)} images")
-    probabilities = load_scorer(run.inputs["scorer"]).probabilities(pixels)
-    scores = score_images(pixels, labels, real, probabilities, settings)
-    reasons = decide(scores, labels, wanted, settings)
+    limits = set_limits(list_scores(real), real["label"].to_numpy(), classes, run.recipe.filter)
+    found = find_reasons(list_scores(index), labels, limits)
+    reasons = decide(found, labels, [entry.wanted for entry in plan.classes])
     keep = np.array([not why for why in reasons])
 
-    train_ids, generated_ids = train.rows["image_id"], generated.rows["image_id"]
-    index = locate_rows(shards).with_columns(
-        keep=pl.Series(keep),
-        reasons=pl.Series(reasons, dtype=pl.List(pl.String)),
-        label_probability=pl.Series(scores.label_probability),
-        predicted=pl.Series(scores.predicted),
-        nearest_train_id=train_ids.gather(scores.nearest_train),
-        train_distance=pl.Series(scores.train_distance),
-        nearest_generated_id=pl.Series(
-            [generated_ids[int(i)] if i >= 0 else None for i in scores.nearest_generated], dtype=pl.String
-        ),
-        generated_distance=pl.Series(scores.generated_distance),
-    )
-    write_index(run.out / "index.parquet", index)
-    classes = len(generated.class_names)
-    write_sheet(run.out / "contact_sheet.png", rows_by_class(generated.images[keep], labels[keep], classes, 12))
-    kept = np.bincount(labels[keep], minlength=classes)
+    columns = [pl.Series("keep", keep), pl.Series("reasons", reasons, dtype=pl.List(pl.String))]
+    write_index(run.out / "index.parquet", index.insert_column(4, columns[0]).insert_column(5, columns[1]))
+    write_index(run.out / REAL_SCORES, real)
+    write_json(run.out / "rules.json", {"rules": [limit.to_dict() for limit in limits]})
+    record = read_json(generated / ROUNDS)
+    rounds = [{key: entry[key] for key in ("drawn", "accepted")} for entry in record["rounds"]]
+    write_json(run.out / ROUNDS, {"rounds": rounds, "stopped": record["stopped"]})
+    kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
+    measures = measure_accepted(run.inputs, shards, np.flatnonzero(keep), labels, run.recipe.seed)
+    write_json(run.out / QUALITY, [measure.to_dict() for measure in measures])
+    shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]
+    write_sheet(run.out / "contact_sheet.png", _fill(shown))
+    write_rejected_sheet(run.out / "rejected_sheet.png", read_index(run.out), generated)
     shortfall = {
-        name: int(want - got) for name, want, got in zip(generated.class_names, wanted, kept, strict=True) if got < want
+        entry.name: entry.wanted - len(rows)
+        for entry, rows in zip(plan.classes, kept, strict=True)
+        if len(rows) < entry.wanted
     }
     counted = Counter(reason for why in reasons for reason in why)
-    passed = len(keep) - sum(1 for why in reasons if why and why != ["surplus"])
+    passed = sum(1 for why in reasons if not why or why == [SURPLUS])
     return {
         "generated": len(keep),
         "accepted": int(keep.sum()),
         "accept_rate": round(passed / max(1, len(keep)), 6),
         "shortfall": sum(shortfall.values()),
         "shortfall_by_class": shortfall,
-        **{f"rejected_{reason}": counted[reason] for reason in REASONS},
-        "mean_label_probability": round(float(scores.label_probability.mean()), 6),
-        "median_train_distance": round(float(np.median(scores.train_distance)), 6),
+        **{f"rejected_{reason}": counted[reason] for reason in (*REASONS, SURPLUS)},
+        "mean_label_probability": round(float(index["label_probability"].mean() or 0), 6),  # type: ignore[arg-type]
+        **{m.name: round(m.value, 6) for m in measures if m.label is None and m.value is not None},
+        "median_train_distance": round(float(index["train_distance"].median() or 0), 6),  # type: ignore[arg-type]
     }
+
+
+def _fill(rows: list[np.ndarray]) -> list[np.ndarray]:
+    """Rows of images of one shape: a class without any takes it from another."""
+    shape = next((row.shape[1:] for row in rows if len(row)), (1, 1, 1))
+    return [row if len(row) else np.empty((0, *shape), np.uint8) for row in rows]

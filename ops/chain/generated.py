@@ -1,29 +1,38 @@
-"""Stage `generated_images`: all planned draws, in parallel pieces, and the pixel dataset that grows from them.
+"""Stage `generated_images`: rounds of drawing and scoring, until every class has the images that it needs.
 
-With several slices Dagster spreads `fill_slice` over its mapped steps, which only draw. The builder draws whatever is
-still missing while it writes, so that the stage is complete whoever calls it; with one slice that is everything.
+The first round draws what the plan says; which of its images pass the filters decides what the next one draws. An
+image is a function of generator, seed, class and draw, a score of the image and what it is compared with: rounds that
+an earlier output holds are taken over, so that a changed filter draws only what is missing. Which images are kept in
+the end is the next stage's decision.
+
+With several slices Dagster spreads the first round over its mapped steps, which only draw. The builder draws whatever
+is still missing while it writes, so that the stage is complete whoever calls it; with one slice that is everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
+from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES, STAGE, find_earlier
+from ops.chain.rounds import Part, Rounds, describe_origin, open_round
+from ops.datasets.index import write_index
 from ops.datasets.pixels import read_images
 from ops.generating import Drawing, follow
 from ops.generators.assembly import Assembly
+from ops.generators.engine import choose_provider
 from ops.generators.folder import find_fastest
-from ops.generators.generation import Draws, cut_slices
-from ops.plan import ExpansionPlan
+from ops.generators.generation import cut_slices
+from ops.plan import read_plan
+from ops.quota import explain_stops, plan_round
 from ops.report.sheets import write_sheet
 from ops.stage import Runtime, StageRun, identify, is_intact, read_manifest
-from ops.storage import read_json
+from ops.storage import link_file, write_json
 from ops.workspace import Workspace
 
-STAGE = "generated_images"
 PER_CLASS = 12  # images on the contact sheet
 
 
@@ -33,14 +42,18 @@ def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
     fingerprint = identify(workspace, recipe, expansion, STAGE)["fingerprint"]
     if slices == 1 or is_intact(workspace.output(expansion, STAGE), fingerprint):
         return 0
-    return len(cut_slices(_open_staged(workspace, expansion, fingerprint).pieces, slices))
+    assembly = _open_first(workspace, expansion, fingerprint)
+    origin = describe_origin({"generator_onnx": workspace.output(expansion, "generator_onnx")}, recipe.seed)
+    if find_earlier(workspace, expansion).take_shards(origin, [assembly.draws.counts], assembly.shards()):
+        return 0
+    return len(cut_slices(assembly.pieces, slices))
 
 
 def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, runtime: Runtime) -> int:
-    """Draw the missing pieces of slice `index` into the staging folder; returns how many images it drew."""
+    """Draw the missing pieces of slice `index` of the first round; returns how many images it drew."""
     recipe = workspace.load_recipe(expansion)
     fingerprint = identify(workspace, recipe, expansion, STAGE)["fingerprint"]
-    assembly = _open_staged(workspace, expansion, fingerprint)
+    assembly = _open_first(workspace, expansion, fingerprint)
     mine = set(cut_slices(assembly.pieces, slices)[index])
     missing = [piece for piece in assembly.missing() if piece in mine]
     sampler = find_fastest(workspace.output(expansion, "generator_onnx"))
@@ -50,37 +63,56 @@ def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, ru
 
 
 def build_generated_images(run: StageRun) -> dict[str, Any]:
-    """Draw what is missing and write it as it comes; rows are ordered by class and draw."""
-    assembly = _open(run.inputs, run.scratch)
-    drawing = Drawing(assembly, find_fastest(run.inputs["generator_onnx"]), run.recipe.seed, run.runtime)
-    drawing.run()
-    _write_contact_sheet(run.out / "contact_sheet.png", assembly)
-    precision = read_manifest(run.inputs["generator_onnx"])["metrics"]["precision"]
-    return {"images": len(assembly), "provider": drawing.provider, "precision": precision}
+    """Draw and score round after round; rows are ordered by round, class and draw."""
+    plan = read_plan(run.inputs["expansion_plan"])
+    rounds = Rounds(run, len(plan.classes))
+    while any(drawn := plan_round(plan, rounds.tallies)):
+        part = rounds.make(drawn)
+        accepted, wanted = sum(sum(tally.accepted) for tally in rounds.tallies), plan.wanted
+        run.runtime.sink(
+            f"generated_images: round {len(rounds.parts)}: {sum(part.tally.accepted):,} of {sum(drawn):,} images pass,"
+            f" {accepted:,} in all; {wanted:,} wanted"
+        )
+    names = _collect_shards(rounds.parts, run.out)
+    entries = [{**tally.to_dict(), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)]
+    origin = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by}
+    write_json(run.out / ROUNDS, {**origin, "rounds": entries, "stopped": explain_stops(plan, rounds.tallies)})
+    write_index(run.out / SCORES, pl.concat([part.scores for part in rounds.parts]))
+    write_index(run.out / REAL_SCORES, rounds.real_scores)
+    _write_contact_sheet(run.out / "contact_sheet.png", rounds.parts[0])
+    return {
+        "images": sum(len(part.assembly) for part in rounds.parts),
+        "rounds": len(rounds.parts),
+        "taken_over": sum(len(part.assembly) for part in rounds.parts if part.taken_over),
+        "provider": choose_provider(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback),
+        "precision": read_manifest(run.inputs["generator_onnx"])["metrics"]["precision"],
+    }
 
 
-def _open_staged(workspace: Workspace, expansion: str, fingerprint: str) -> Assembly:
-    inputs = {name: workspace.output(expansion, name) for name in ("expansion_plan", "generator_onnx")}
-    return _open(inputs, workspace.staging(fingerprint))
+def _open_first(workspace: Workspace, expansion: str, fingerprint: str) -> Assembly:
+    """The first round, with what of it lies in the staging folder."""
+    names = ("expansion_plan", "generator_onnx")
+    inputs = {name: workspace.output(expansion, name) for name in names}
+    drawn = plan_round(read_plan(inputs["expansion_plan"]), [])
+    return open_round(inputs, workspace.staging(fingerprint), [], drawn)
 
 
-def _open(inputs: Mapping[str, Path], scratch: Path) -> Assembly:
-    """The set that the inputs lead to, with what of it lies in the staging folder."""
-    plan = ExpansionPlan.from_dict(read_json(inputs["expansion_plan"] / "plan.json"))
-    config = read_json(inputs["generator_onnx"] / "config.json")
-    return Assembly(
-        draws=Draws(tuple(entry.drawn for entry in plan.classes)),
-        shape=(config["height"], config["width"], config["channels"]),
-        class_names=tuple(config["class_names"]),
-        pieces_folder=scratch / "pieces",
-        out=scratch / "out",
-        id_prefix=f"g{read_manifest(inputs['generator_onnx'])['content'][:8]}",
-    )
+def _collect_shards(parts: list[Part], out: Path) -> list[list[str]]:
+    """Give the rounds' files the names of one set, in order; returns those of each round."""
+    shards = [[shard.path for shard in part.assembly.shards()] for part in parts]
+    total, done, names = sum(map(len, shards)), 0, []
+    for paths in shards:
+        names.append([f"generated-{done + i:05d}-of-{total:05d}.parquet" for i in range(len(paths))])
+        done += len(paths)
+        for path, name in zip(paths, names[-1], strict=True):
+            link_file(path, out / name)
+    return names
 
 
-def _write_contact_sheet(path: Path, assembly: Assembly) -> None:
+def _write_contact_sheet(path: Path, first: Part) -> None:
     """The first images of each class, one row a class."""
-    counts = [min(count, PER_CLASS) for count in assembly.draws.counts]
-    rows = [start + i for start, count in zip(assembly.draws.starts, counts, strict=True) for i in range(count)]
-    images = read_images([shard.path for shard in assembly.shards()], rows).reshape(-1, *assembly.shape)
+    draws = first.assembly.draws
+    counts = [min(count, PER_CLASS) for count in draws.counts]
+    rows = [start + i for start, count in zip(draws.starts, counts, strict=True) for i in range(count)]
+    images = read_images(first.shards, rows).reshape(-1, *first.assembly.shape)
     write_sheet(path, np.split(images, np.cumsum(counts)[:-1]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from ops.chain import find_builder
 from ops.chain.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real import describe_source, source_content, try_source
+from ops.chain.witnesses import check_witnesses
 from ops.errors import UserError
 from ops.generators.kinds import KINDS
 from ops.progress import Sink
@@ -91,5 +92,6 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
     height, width, channels = shape
+    check_witnesses(recipe.filter, workspace.root, class_names)
     KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
     return recipe

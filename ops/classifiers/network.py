@@ -45,7 +45,8 @@ class Residual(nn.Module):
         self.second = conv_norm(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(F.relu(self.first(x))))
+        # In place: nothing looks at the sums again, and at 28x28 passes through memory are a third of the time.
+        return F.relu(x + self.second(F.relu(self.first(x), inplace=True)), inplace=True)
 
 
 class SmallResNet(nn.Module):
@@ -63,10 +64,10 @@ class SmallResNet(nn.Module):
         self.feature_size = 2 * width
         self.body = nn.Sequential(
             conv_norm(channels, width, stride=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             Residual(width),
             conv_norm(width, 2 * width, stride=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             Residual(2 * width),
         )
         self.head = nn.Linear(self.feature_size, classes)

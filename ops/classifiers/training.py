@@ -113,7 +113,7 @@ def predict(
     images: Tensor,
     *,
     precision: str = "auto",
-    batch_size: int = 500,
+    batch_size: int | None = None,
     device: str = "cpu",
 ) -> Tensor:
     """Logits float32 [n, K] of uint8 images [n, C, H, W]; the model must be in evaluation mode.
@@ -122,7 +122,8 @@ def predict(
     """
     use_bf16 = resolve_precision(precision, device) == "bf16"
     outputs = []
-    for batch in images.split(batch_size):
+    # What more than some 128 small images become in the network leaves a core's cache: 1.3x to 1.6x slower with 500.
+    for batch in images.split(batch_size or (128 if device == "cpu" else 500)):
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=use_bf16):
             outputs.append(model(normalise(batch.to(device))).float().cpu())
     return torch.cat(outputs)

@@ -1,110 +1,153 @@
 """Which generated images are rejected, and why. Rejected rows are kept with their reasons and scores.
 
-Distances are relative: 1.0 is as far as the nearest real neighbour lies from its own nearest real
-neighbour, so that one threshold serves smooth and busy classes alike.
+A rule compares one score with a threshold for each class, or takes a plain yes. Scores do not know thresholds, so
+thresholds can be changed without drawing or scoring an image again. How scores come about is not known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ops.filters.neighbours import find_nearest, find_repeats, make_thumbnails, measure_spacing
+from ops.filters.calibration import Side, Thresholds, calibrate, fix
+from ops.filters.reasons import SURPLUS
 
 if TYPE_CHECKING:
-    from ops.recipe.schema import FilterSettings
+    from ops.recipe.cut import Cut
+    from ops.recipe.filtering import FilterSettings
 
-REASONS = ("wrong_label", "copy_of_train", "near_copy_of_train", "repeat", "near_repeat", "surplus")
+Columns = Mapping[str, np.ndarray]  # scores by name, one value an image
 
 
 @dataclass(frozen=True)
-class Scores:
-    """One value per generated image [n]; probabilities in 0..1, distances relative (see the module)."""
+class Rule:
+    """A reason to reject an image.
 
-    label_probability: np.ndarray
-    predicted: np.ndarray
-    train_distance: np.ndarray
-    nearest_train: np.ndarray
-    generated_distance: np.ndarray
-    nearest_generated: np.ndarray
-    copy_of_train: np.ndarray
-    repeat: np.ndarray
-
-
-def score_images(
-    generated: Tensor, labels: np.ndarray, train: Tensor, probabilities: np.ndarray, settings: FilterSettings
-) -> Scores:
-    """Scores of generated images uint8 [n, C, H, W] against real training images of the same shape.
-
-    `probabilities` [n, K] are the scorer's. Repeats are looked for within a class.
+    score: the column that decides. side: where the suspicious end is; None for a column of yes and no. key: the
+    recipe key of section `filter` that says where to cut; None: always on. Of a rule that has an `unless`, images of
+    that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another.
+    extreme: the worst value of a score that measures how much is left of a picture.
     """
-    real, drawn = make_thumbnails(train), make_thumbnails(generated)
-    spacing = measure_spacing(real)
-    distance, nearest = find_nearest(drawn, real)
-    generated_distance = np.full(len(labels), np.inf, np.float32)
-    nearest_generated = np.full(len(labels), -1, np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        scale = spacing[nearest[members]]
-        found, index = find_repeats(drawn[torch.from_numpy(members)], settings.min_generated_distance * scale)
-        generated_distance[members] = found / scale
-        nearest_generated[members] = np.where(index >= 0, members[index], -1)
-    return Scores(
-        label_probability=probabilities[np.arange(len(labels)), labels].astype(np.float32),
-        predicted=probabilities.argmax(1),
-        train_distance=(distance / spacing[nearest]).astype(np.float32),
-        nearest_train=nearest,
-        generated_distance=generated_distance,
-        nearest_generated=nearest_generated,
-        copy_of_train=_same_pixels(generated, train),
-        repeat=_seen_before(generated),
-    )
+
+    reason: str
+    score: str
+    side: Side | None = None
+    key: str | None = None
+    unless: str | None = None
+    real_score: str | None = None
+    extreme: float | None = None
 
 
-def decide(scores: Scores, labels: np.ndarray, wanted: Sequence[int], settings: FilterSettings) -> list[list[str]]:
+RULES = (
+    Rule("unsafe", "unsafe_probability", "above", "safety.cut"),
+    Rule("blank", "structure", "below", "blank", extreme=0.0),
+    Rule("saturated", "saturation", "above", "saturated", extreme=1.0),
+    Rule("wrong_label", "label_probability", "below", "wrong_label"),
+    Rule("clip_disagrees", "clip_agreement", "below", "clip.cut"),
+    Rule("atypical", "typicality", "below", "atypical"),
+    Rule("copy_of_train", "copy_of_train"),
+    Rule("near_copy_of_train", "train_distance", "below", "near_copy", unless="copy_of_train"),
+    Rule("copy_of_held_out", "copy_of_held_out"),
+    # The audit tunes nothing: it cuts where copies of training images are cut.
+    Rule(
+        "near_copy_of_held_out",
+        "held_out_distance",
+        "below",
+        "near_copy",
+        unless="copy_of_held_out",
+        real_score="train_distance",
+    ),
+    Rule("repeat", "repeat"),
+    Rule("near_repeat", "generated_distance", "below", "near_repeat", unless="repeat"),
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A rule with its thresholds."""
+
+    rule: Rule
+    thresholds: Thresholds
+    calibrated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, a list entry a class, null where there is none."""
+        found = self.thresholds
+        return {
+            "reason": self.rule.reason,
+            "score": self.rule.score,
+            "side": found.side,
+            "calibrated": self.calibrated,
+            "thresholds": _plain(found.values),
+            "pooled": found.pooled.tolist(),
+            "calibration_images": found.counts.tolist(),
+            "real_rejected": _plain(found.real_rejected),
+        }
+
+
+def set_limits(real: Columns, labels: np.ndarray, classes: int, settings: FilterSettings) -> list[Limit]:
+    """The limits of the rules that are on, from the scores of held-out real images with labels int [n]."""
+    limits = []
+    for rule in RULES:
+        cut = _find_cut(settings, rule.key) if rule.key else None
+        if cut is None or rule.side is None:
+            continue
+        scores = real[rule.real_score or rule.score]
+        if cut.threshold is not None:
+            thresholds = fix(scores, labels, classes, cut.threshold, rule.side)
+        else:
+            thresholds = calibrate(scores, labels, classes, cut.real_rejected or 0.0, rule.side, extreme=rule.extreme)
+        limits.append(Limit(rule, thresholds, cut.threshold is None))
+    return limits
+
+
+def find_reasons(scores: Columns, labels: np.ndarray, limits: Sequence[Limit]) -> dict[str, np.ndarray]:
+    """bool [n] for each rule that is on, by reason, in the order of RULES."""
+    on = {limit.rule.reason: limit for limit in limits}
+    found: dict[str, np.ndarray] = {}
+    for rule in RULES:
+        if rule.side is None:
+            found[rule.reason] = scores[rule.score].astype(bool)
+        elif rule.reason in on:
+            beyond = on[rule.reason].thresholds.find_beyond(scores[rule.score], labels)
+            found[rule.reason] = beyond & ~found[rule.unless] if rule.unless else beyond
+    return found
+
+
+def count_passing(found: Mapping[str, np.ndarray], labels: np.ndarray, classes: int) -> np.ndarray:
+    """Images of each class that no rule rejects, int [K]."""
+    return np.bincount(labels[~np.any(list(found.values()), axis=0)], minlength=classes)
+
+
+def decide(found: Mapping[str, np.ndarray], labels: np.ndarray, wanted: Sequence[int]) -> list[list[str]]:
     """Reasons to reject each image, empty for those that are kept.
 
     Images that pass every rule are kept in order until their class has what is wanted; the rest are surplus.
     """
-    rules = {
-        "wrong_label": scores.label_probability < settings.min_label_probability,
-        "copy_of_train": scores.copy_of_train,
-        "near_copy_of_train": ~scores.copy_of_train & (scores.train_distance < settings.min_train_distance),
-        "repeat": scores.repeat,
-        "near_repeat": ~scores.repeat & (scores.generated_distance < settings.min_generated_distance),
-    }
     reasons: list[list[str]] = [[] for _ in labels]
-    for name, broken in rules.items():
-        for broken_row in np.flatnonzero(broken):
-            reasons[broken_row].append(name)
+    for name, broken in found.items():
+        for place in np.flatnonzero(broken):
+            reasons[place].append(name)
     left = list(wanted)
     for row, label in enumerate(labels):
         if not reasons[row]:
             if left[label] > 0:
                 left[label] -= 1
             else:
-                reasons[row].append("surplus")
+                reasons[row].append(SURPLUS)
     return reasons
 
 
-def _digests(images: Tensor) -> list[bytes]:
-    return [image.tobytes() for image in images.numpy()]
+def _find_cut(settings: FilterSettings, key: str) -> Cut | None:
+    """The value of a dotted key; None if it or a section on the way is None."""
+    value: Any = settings
+    for part in key.split("."):
+        value = None if value is None else getattr(value, part)
+    return cast("Cut | None", value)
 
 
-def _same_pixels(images: Tensor, references: Tensor) -> np.ndarray:
-    known = set(_digests(references))
-    return np.array([digest in known for digest in _digests(images)], dtype=bool)
-
-
-def _seen_before(images: Tensor) -> np.ndarray:
-    seen: set[bytes] = set()
-    repeated = []
-    for digest in _digests(images):
-        repeated.append(digest in seen)
-        seen.add(digest)
-    return np.array(repeated, dtype=bool)
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(value) else round(float(value), 6) for value in values]

@@ -32,6 +32,7 @@ class Assembly:
     pieces_folder, out : where pieces and finished shards lie; unfinished work is found there again.
     id_prefix : image ids are `<id_prefix>-<label>-<draw>`.
     file_prefix : shards are `<file_prefix>-00000-of-00001.parquet` and on.
+    round_ : stands in every row.
     """
 
     draws: Draws
@@ -41,6 +42,7 @@ class Assembly:
     out: Path
     id_prefix: str
     file_prefix: str = "generated"
+    round_: int = 0
 
     def __len__(self) -> int:
         return len(self.draws)
@@ -70,7 +72,7 @@ class Assembly:
             images[low - begin : high - begin] = stored[low - piece.begin : high - piece.begin]
         labels, ks = self.draws.rows(begin, end)
         ids = [f"{self.id_prefix}-{label:04d}-{k:07d}" for label, k in zip(labels, ks, strict=True)]
-        rows = build_rows(labels, ids, split="train", is_generated=True, rounds=[0] * len(ids), ks=list(ks))
+        rows = build_rows(labels, ids, split="train", is_generated=True, rounds=[self.round_] * len(ids), ks=list(ks))
         return PixelDataset(images, rows, self.class_names)
 
     def shards(self) -> list[Shard]:

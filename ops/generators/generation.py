@@ -30,9 +30,10 @@ PIECE_BYTES = 2**25  # of pixels, at most
 
 @dataclass(frozen=True)
 class Draws:
-    """The rows of a generated set: class by class, the draws 0 .. `counts[label]` - 1 of each."""
+    """The rows of a generated set: class by class, `counts[label]` draws of each, numbered from `firsts[label]`."""
 
     counts: tuple[int, ...]
+    firsts: tuple[int, ...] | None = None  # 0 for every class
 
     def __len__(self) -> int:
         return sum(self.counts)
@@ -44,10 +45,11 @@ class Draws:
 
     def runs(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Rows `begin` .. `end - 1` as runs (label, first draw, number of draws)."""
-        for label, (count, start) in enumerate(zip(self.counts, self.starts, strict=True)):
+        firsts = self.firsts or (0,) * len(self.counts)
+        for label, (count, start, first) in enumerate(zip(self.counts, self.starts, firsts, strict=True)):
             low, high = max(begin, start), min(end, start + count)
             if low < high:
-                yield label, low - start, high - low
+                yield label, first + low - start, high - low
 
     def rows(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Label and draw of each of the rows `begin` .. `end - 1`: two int64 [end - begin]."""

@@ -13,6 +13,9 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from ops.metrics.intervals import Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +31,17 @@ class Gaussian:
     count: int
 
     @cached_property
-    def root(self) -> np.ndarray:
-        """The symmetric square root of the covariance, float64 [d, d]."""
+    def spectrum(self) -> tuple[Tensor, Tensor]:
+        """Roots of the covariance's eigenvalues that are not 0, float64 [r], and their vectors [d, r]."""
         values, vectors = torch.linalg.eigh(torch.from_numpy(self.covariance))
         # An eigenvalue that should be zero comes out as ±1e-17, and its root as 3e-9: no longer small.
-        noise = len(values) * torch.finfo(torch.float64).eps * values[-1].clamp(min=0)
-        roots = torch.where(values > noise, values, 0).sqrt()
+        used = values > len(values) * torch.finfo(torch.float64).eps * values[-1].clamp(min=0)
+        return values[used].sqrt(), vectors[:, used]
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """The symmetric square root of the covariance, float64 [d, d]."""
+        roots, vectors = self.spectrum
         return ((vectors * roots) @ vectors.T).numpy()
 
 
@@ -58,10 +66,41 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     no general matrix root is needed, which would return complex numbers there. Raises ValueError for a count
     below 2 or Gaussians of different sizes d.
     """
+    _check(a, b)
+    return _sum_up(a, b, torch.linalg.svdvals(torch.from_numpy(a.root @ b.root)))
+
+
+def estimate_frechet(real: np.ndarray, generated: np.ndarray) -> Estimate:
+    """`frechet_distance` of two sets of features [n, d] and [q, d], with each image's pull.
+
+    The derivative in A is I - T, T = A^-½ (A^½ B A^½)^½ A^-½ being the map that carries one Gaussian to the other; so
+    a centred image x pulls by 2 (μa - μb)·x + xᵀ(I - T)x. Where a covariance is singular (n <= d) the inverse is of
+    its own range, which holds all of its images. Raises as `fit_gaussian` and `frechet_distance` do.
+    """
+    a, b = fit_gaussian(real), fit_gaussian(generated)
+    _check(a, b)
+    left, shared, right = torch.linalg.svd(torch.from_numpy(a.root @ b.root))
+    pulls = []
+    for features, own, other, vectors in ((real, a, b, left), (generated, b, a, right.T)):
+        roots, own_vectors = own.spectrum
+        # A^-½ (A^½ B A^½)^¼, whose product with its transpose is T.
+        half = (own_vectors / roots) @ (own_vectors.T @ (vectors * shared.sqrt()))
+        rows = torch.from_numpy(np.asarray(features, dtype=np.float64) - own.mean)
+        shift = torch.from_numpy(own.mean - other.mean)
+        stretch = rows.square().sum(dim=1) - (rows @ half).square().sum(dim=1)
+        pull = 2 * rows @ shift + len(rows) / (len(rows) - 1) * stretch
+        pulls.append((pull - pull.mean()).numpy())
+    return Estimate(_sum_up(a, b, shared), tuple(pulls))
+
+
+def _check(a: Gaussian, b: Gaussian) -> None:
     if min(a.count, b.count) < 2:
         raise ValueError(f"the Gaussians are of {a.count} and {b.count} features; at least 2 are needed")
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"the Gaussians have {len(a.mean)} and {len(b.mean)} dimensions; they must be equal")
-    shared = torch.linalg.svdvals(torch.from_numpy(a.root @ b.root)).sum()
+
+
+def _sum_up(a: Gaussian, b: Gaussian, shared: Tensor) -> float:
+    """The distance, given the singular values of A^½ B^½."""
     shift = np.square(a.mean - b.mean).sum()
-    return max(0.0, float(shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * float(shared)))
+    return max(0.0, float(shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * float(shared.sum())))

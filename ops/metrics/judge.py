@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.filters.neighbours import find_nearest, make_thumbnails, measure_spacing
+from ops.filters.copies import fit_references, measure_copies
 from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
 
@@ -89,7 +89,7 @@ class Judge:
     train_labels : int [n]; they keep the floor's groups like the whole.
     held_out : real images that no network saw, uint8 [m, C, H, W], m at least 2.
     folds : int [n], the fold of each training image, as the scorer was trained.
-    copy_limit : below this relative distance (`ops.filters.rules`) an image is a near copy.
+    copy_limit : below this relative distance (`ops.filters.copies`) an image is a near copy.
 
     Raises ValueError where shapes do not fit, or where the held-out set or a fold has fewer than 2 images.
     """
@@ -124,8 +124,7 @@ class Judge:
             unseen = scorer.fold_features(fold, train[torch.from_numpy(rows)])
             self._views.append(_View(fit_gaussian(features), manifold, unseen, np.asarray(train_labels)[rows]))
         self._floors: dict[int, float] = {}
-        self._thumbnails = make_thumbnails(train)
-        self._spacing = measure_spacing(self._thumbnails)
+        self._references = fit_references(train)
         self._copy_limit = copy_limit
         self._copies_held_out = self._share_copies(held_out)
 
@@ -182,8 +181,7 @@ class Judge:
         return self._floors[size]
 
     def _share_copies(self, images: Tensor) -> float:
-        distance, nearest = find_nearest(make_thumbnails(images), self._thumbnails)
-        return float((distance / self._spacing[nearest] < self._copy_limit).mean())
+        return float((measure_copies(self._references, images).distance < self._copy_limit).mean())
 
 
 def load_judge(

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.metrics.distances import Comparison, to_points
+
 NEIGHBOURS = 5
-ENTRIES = 2**21  # of a block of the distance matrix: 16 MB of float64
-PAIRS = 2**16  # measured again at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,83 +48,68 @@ class Overlap:
     coverage: float
 
 
+@dataclass(frozen=True, eq=False)
+class Membership:
+    """What each point contributes to an `Overlap`.
+
+    balls: int64 [q], real balls around each generated point. neighbours: k of the real region.
+    recalled: bool [n], real points in a generated ball. covered: bool [n], real balls that hold a generated point.
+    """
+
+    balls: np.ndarray
+    recalled: np.ndarray
+    covered: np.ndarray
+    neighbours: int
+
+    @property
+    def precise(self) -> np.ndarray:
+        """bool [q]: generated points in a real ball."""
+        return self.balls > 0
+
+    def summarise(self) -> Overlap:
+        """The four numbers of the whole sets."""
+        return Overlap(
+            precision=float(self.precise.mean()),
+            recall=float(self.recalled.mean()),
+            density=float(self.balls.sum() / (self.neighbours * len(self.balls))),
+            coverage=float(self.covered.mean()),
+        )
+
+
 def fit_manifold(features: np.ndarray, neighbours: int = NEIGHBOURS) -> Manifold:
-    """Balls around features [n, d] of any float type; ValueError unless 1 <= neighbours < n."""
+    """Balls around finite features [n, d] of any float type; ValueError unless 1 <= neighbours < n."""
     if not 1 <= neighbours < len(features):
         raise ValueError(f"{len(features)} points have no {neighbours} neighbours each; allowed: 1 to n - 1")
-    points = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float64))
-    radii = []
-    for start, block in _split(points, len(points)):
-        squared = _multiply(block, points)
-        rows = torch.arange(len(block))
-        squared[rows, rows + start] = torch.inf  # a point is not its own neighbour
-        nearest = squared.topk(neighbours, dim=1, largest=False).indices
-        # The expanded square loses digits near zero: measure the chosen ones again.
-        exact = [_measure(block, points[column]) for column in nearest.T]
-        radii.append(torch.stack(exact).amax(dim=0))
-    return Manifold(points, torch.cat(radii), neighbours)
+    points = to_points(features)
+    comparison = Comparison(points, points)
+    radii = [
+        pairs.squared[pairs.firsts + neighbours - 1]
+        for pairs in comparison.find_nearest(neighbours, own=np.arange(len(points)))
+    ]
+    return Manifold(points, torch.from_numpy(np.concatenate(radii)), neighbours)
 
 
-def compare_manifolds(real: Manifold, generated: Manifold) -> Overlap:
-    """The four numbers; a point on a ball's surface is outside. ValueError for features of different sizes."""
+def find_members(real: Manifold, generated: Manifold) -> Membership:
+    """Who lies in whose balls; a point on a ball's surface is outside. ValueError for features of different sizes.
+
+    Ties are common and not an accident: a copy of a real image lies exactly on the surface of another's ball.
+    """
     if real.points.shape[1] != generated.points.shape[1]:
         raise ValueError(
             f"features have {real.points.shape[1]} and {generated.points.shape[1]} dimensions; they must be equal"
         )
-    precise, balls = 0, 0
-    recalled = torch.zeros(len(real.points), dtype=torch.bool)
-    covered = torch.zeros(len(real.points), dtype=torch.bool)
-    for start, block in _split(generated.points, len(real.points)):
-        squared = _multiply(block, real.points)
-        own_radii = generated.squared_radii[start : start + len(block), None]
-        in_real = _find_inside(squared, real.squared_radii[None], block, real.points)
-        in_generated = _find_inside(squared, own_radii, block, real.points)
-        precise += int(in_real.any(dim=1).sum())
-        balls += int(in_real.sum())
-        covered |= in_real.any(dim=0)
-        recalled |= in_generated.any(dim=0)
-    count = len(generated.points)
-    return Overlap(
-        precision=precise / count,
-        recall=float(recalled.double().mean()),
-        density=balls / (real.neighbours * count),
-        coverage=float(covered.double().mean()),
-    )
+    balls = np.zeros(len(generated.points), np.int64)
+    recalled, covered = np.zeros((2, len(real.points)), bool)
+    real_radii, generated_radii = real.squared_radii.numpy(), generated.squared_radii.numpy()
+    for block in Comparison(generated.points, real.points).blocks():
+        end = block.start + len(block.bounds)
+        rows, columns = block.find_closer(real_radii[None])
+        balls[block.start : end] = np.bincount(rows, minlength=len(block.bounds))
+        covered[columns] = True
+        recalled[block.find_closer(generated_radii[block.start : end, None])[1]] = True
+    return Membership(balls, recalled, covered, real.neighbours)
 
 
-def _split(points: Tensor, width: int) -> list[tuple[int, Tensor]]:
-    """Blocks of rows, each with its start, so that a block of distances to `width` points stays small."""
-    rows = max(1, ENTRIES // width)
-    return [(start, points[start : start + rows]) for start in range(0, len(points), rows)]
-
-
-def _multiply(block: Tensor, points: Tensor) -> Tensor:
-    """Squared distances [b, n] by one matrix product; wrong by up to `_bound_error` each."""
-    products = torch.addmm(points.square().sum(dim=1)[None], block, points.T, alpha=-2)
-    return products.add_(block.square().sum(dim=1, keepdim=True))
-
-
-def _measure(a: Tensor, b: Tensor) -> Tensor:
-    """Squared distances [m] of rows, by differences: exactly 0 for equal rows and the same both ways round."""
-    return (a - b).square().sum(dim=1)
-
-
-def _bound_error(block: Tensor, points: Tensor) -> float:
-    """No entry of `_multiply` is further from the truth than this: d + 4 roundings of values up to the norms."""
-    largest = float(block.square().sum(dim=1).max() + points.square().sum(dim=1).max())
-    return 4 * (points.shape[1] + 4) * torch.finfo(torch.float64).eps * largest
-
-
-def _find_inside(squared: Tensor, limits: Tensor, block: Tensor, points: Tensor) -> Tensor:
-    """bool [b, n]: distance < limit, decided by differences wherever the product cannot tell.
-
-    Ties are common and not an accident: a copy of a real image lies exactly on the surface of another's ball.
-    """
-    margin = _bound_error(block, points)
-    inside = squared < limits - margin
-    doubtful = (squared < limits + margin) & ~inside
-    limits = limits.expand_as(squared)
-    for pairs in doubtful.nonzero().split(PAIRS):
-        row, column = pairs[:, 0], pairs[:, 1]
-        inside[row, column] = _measure(block[row], points[column]) < limits[row, column]
-    return inside
+def compare_manifolds(real: Manifold, generated: Manifold) -> Overlap:
+    """The four numbers; ties and errors as `find_members` has them."""
+    return find_members(real, generated).summarise()

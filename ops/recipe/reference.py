@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ops.generators.kinds import KINDS
+from ops.recipe.cut import Cut
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_KEYS, STAGES
 from ops.sources.spec import SourceSpec
@@ -58,7 +59,7 @@ def render() -> str:
             else:
                 parts.append("The keys of an arm are those under `baselines`.\n")
         elif model:
-            parts.append(f"## `{section}`\n\n{(model.__doc__ or '').strip().splitlines()[0]} Read by {readers}.\n")
+            parts.append(f"## `{section}`\n\n{' '.join((model.__doc__ or '').split())} Read by {readers}.\n")
             parts.append(_render_table(_list_keys(model)))
         else:
             parts.append(f"## `{section}`\n\nRead by {readers}.\n")
@@ -108,6 +109,8 @@ def _render_table(keys: list[tuple[str, FieldInfo]]) -> str:
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:
     """The section an annotation names, alone or as the values of a mapping."""
+    if annotation is Cut:  # one value with two ways to write it
+        return None
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if typing.get_origin(annotation) is dict:
@@ -153,10 +156,13 @@ def _name_type(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {_name_type(arguments[0])}"
     names = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
+    names[Cut] = "number ≥ 0, ≤ 1, or `{threshold: number}`"
     return names[annotation]
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, Cut):
+        return f"{value.real_rejected:g}" if value.threshold is None else f"{{threshold: {value.threshold:g}}}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(list(value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)

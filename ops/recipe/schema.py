@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import KindSettings, SamplerSettings
+from ops.recipe.filtering import FilterSettings
 from ops.recipe.section import Count, Fraction, Positive, Precision, Section
 
 if TYPE_CHECKING:
@@ -94,10 +95,20 @@ class PlanSettings(Section):
     """How many images to generate."""
 
     ratio: Positive = Field(10.0, le=1000, description="expansion ratio: generated images added per real image")
-    overdraw: float = Field(1.3, ge=1, le=100, description="images drawn per image wanted, to allow for rejections")
+    overdraw: float = Field(
+        1.3, ge=1, le=100, description="images that the first round draws per image wanted, to allow for rejections"
+    )
+    rounds: Count = Field(5, description="of generation, at most: each draws what its classes still lack")
+    budget: float = Field(4.0, ge=1, le=1000, description="images drawn per image wanted, at most, in all rounds")
     balance: Literal["keep", "equalise"] = Field(
         "keep", description="keep: every class grows by the ratio; equalise: all classes end equally large"
     )
+
+    @model_validator(mode="after")
+    def _check_budget(self) -> PlanSettings:
+        if self.budget < self.overdraw:
+            raise ValueError(f"its budget {self.budget:g} is below its overdraw {self.overdraw:g}; raise it")
+        return self
 
 
 class NetworkBudget(Section):
@@ -117,21 +128,6 @@ class ScorerSettings(NetworkBudget):
     folds: int = Field(3, ge=2, le=20, description="each image is scored by a network that did not see it")
     learning_rate: Positive = Field(0.02, description="peak of the one-cycle schedule")
     weight_decay: float = Field(0.1, ge=0, description="decoupled from the gradient with muon, added to it with sgd")
-
-
-class FilterSettings(Section):
-    """Which generated images are rejected."""
-
-    min_label_probability: Fraction = Field(0.5, description="the scorer's probability of the image's own label")
-    min_train_distance: float = Field(
-        0.5,
-        ge=0,
-        description="near copy below this: distance to the nearest training image / that image's own"
-        " distance to its nearest neighbour",
-    )
-    min_generated_distance: float = Field(
-        0.25, ge=0, description="repeat below this: distance to an earlier generated image, on the same scale"
-    )
 
 
 class MixSettings(Section):

@@ -33,8 +33,12 @@ STAGES: dict[str, Stage] = {
         Stage("scorer", ("scorer", "seed"), ("real_images",)),
         Stage("generator", ("generator", "seed"), ("real_images", "scorer"), choices=("on_new_images",)),
         Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
-        Stage("generated_images", ("seed",), ("expansion_plan", "generator_onnx")),
-        Stage("accepted_images", ("filter",), ("real_images", "expansion_plan", "scorer", "generated_images")),
+        Stage(
+            "generated_images",
+            ("filter", "seed"),
+            ("real_images", "expansion_plan", "scorer", "generator_onnx"),
+        ),
+        Stage("accepted_images", ("filter", "seed"), ("real_images", "expansion_plan", "scorer", "generated_images")),
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
         Stage("baseline_classifiers", ("classifier", "baselines", "seed"), ("real_images",)),
         Stage(
@@ -66,7 +70,14 @@ STAGES: dict[str, Stage] = {
 
 PUBLISHED = "published_dataset"  # an asset with a pointer of its own, not a stage of dvc.yaml
 PUBLISHED_KEYS = ("publish",)
-PUBLISHED_INPUTS = ("real_images", "generated_images", "accepted_images", "mixed_dataset", "verdict")
+PUBLISHED_INPUTS = (
+    "real_images",
+    "expansion_plan",
+    "generated_images",
+    "accepted_images",
+    "mixed_dataset",
+    "verdict",
+)
 
 
 def unread_keys() -> set[str]:

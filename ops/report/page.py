@@ -1,8 +1,8 @@
 """The report: everything about one expansion on one HTML page that needs nothing but itself.
 
 `collect_facts` reads what the stages wrote, `render_page` turns facts into markup and reads nothing. Pictures
-come from the training split and from generated images; test pixels are not opened here, only the figures that
-the verdict drew from them. It does not know how anything was computed.
+come from the training and validation splits and from generated images; test pixels are not opened here, only the
+figures that the verdict drew from them. It does not know how anything was computed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from markupsafe import Markup
 
 from ops.comparison import Comparison, format_value
 from ops.datasets.index import locate_rows, read_index
-from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
-from ops.report.sheets import encode_sheet, tile, to_data_uri
+from ops.report.funnel import collect_filters
+from ops.report.measures import collect_measures
+from ops.report.pictures import draw_strip, read_places
 from ops.stage import read_manifest
 from ops.storage import read_json
 from ops.verdict.evaluation_log import count_evaluations
@@ -33,10 +34,6 @@ from ops.workspace import Workspace
 
 TEMPLATE = "template.html"
 ROLES = ("decisive", "condition", "exploratory")
-NEAREST = 12  # most copy-like accepted images that are shown
-LINE = 8  # pictures per line of a strip
-STORED_SIDE = 64  # larger pictures are shrunk, so that the page stays small
-SHOWN_SIDE = 56  # CSS pixels that a small picture is enlarged to, by a whole factor
 
 
 def collect_facts(
@@ -50,8 +47,7 @@ def collect_facts(
     manifests = {stage: read_manifest(folder) for stage, folder in inputs.items()}
     metrics = {stage: manifest["metrics"] for stage, manifest in manifests.items()}
     names = metrics["real_images"]["class_names"]
-    index = read_index(inputs["accepted_images"])
-    accepted = index.filter("keep")
+    accepted = read_index(inputs["accepted_images"]).filter("keep")
     train = locate_rows(find_shards(inputs["real_images"], "train"))
     timings = workspace.timings(expansion)
     seconds = read_json(timings) if timings.exists() else {}
@@ -63,10 +59,8 @@ def collect_facts(
         "conversions": metrics["real_images"]["conversions"],
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
-        "nearest": _collect_nearest(train, accepted, inputs, names),
-        "filter": manifests["accepted_images"]["settings"]["filter"],
-        "funnel": _describe_funnel(metrics["accepted_images"]),
-        "plan": _describe_plan(read_json(inputs["expansion_plan"] / "plan.json"), accepted),
+        "filters": collect_filters(inputs),
+        "measures": collect_measures(inputs["accepted_images"], names),
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
         "losses": _read_curve(inputs["generator"] / "losses.json"),
         "quality": _read_curve(inputs["generator"] / "quality.json"),
@@ -186,20 +180,6 @@ def _find_limit(rows: Sequence[Mapping[str, Any]]) -> float:
     return max((abs(gap[key]) for gap in gaps for key in ("low", "high", "estimate")), default=0.0) or 1.0
 
 
-def _describe_funnel(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    reasons = {key.removeprefix("rejected_"): count for key, count in metrics.items() if key.startswith("rejected_")}
-    return {"generated": metrics["generated"], "accepted": metrics["accepted"], "reasons": reasons}
-
-
-def _describe_plan(plan: Mapping[str, Any], accepted: pl.DataFrame) -> list[dict[str, Any]]:
-    """One row a class: real, wanted, drawn, accepted, and how many are missing."""
-    counts = np.bincount(accepted["label"].to_numpy(), minlength=len(plan["classes"]))
-    return [
-        {**entry, "accepted": int(got), "shortfall": max(0, entry["wanted"] - int(got))}
-        for entry, got in zip(plan["classes"], counts, strict=True)
-    ]
-
-
 def _collect_examples(
     train: pl.DataFrame, accepted: pl.DataFrame, inputs: Mapping[str, Path], names: Sequence[str], per_class: int
 ) -> list[dict[str, Any]]:
@@ -207,58 +187,9 @@ def _collect_examples(
     strips: dict[str, dict[int, dict[str, Any]]] = {}
     for kind, rows, stage in (("real", train, "real_images"), ("generated", accepted, "generated_images")):
         shown = rows.group_by("label", maintain_order=True).head(per_class)
-        images, labels = _read_images(inputs[stage], shown), shown["label"].to_numpy()
-        strips[kind] = {int(c): _draw_strip(images[labels == c]) for c in np.unique(labels)}
+        images, labels = read_places(inputs[stage], shown), shown["label"].to_numpy()
+        strips[kind] = {int(c): draw_strip(images[labels == c]) for c in np.unique(labels)}
     return [
         {"name": name, "real": strips["real"].get(label), "generated": strips["generated"].get(label)}
         for label, name in enumerate(names)
     ]
-
-
-def _collect_nearest(
-    train: pl.DataFrame, accepted: pl.DataFrame, inputs: Mapping[str, Path], names: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The accepted images that lie closest to a training image, each beside that image."""
-    closest = accepted.sort("train_distance", "image_id").head(NEAREST)
-    originals = closest.select("nearest_train_id").join(
-        train, left_on="nearest_train_id", right_on="image_id", how="left", maintain_order="left"
-    )
-    drawn = _read_images(inputs["generated_images"], closest)
-    real = _read_images(inputs["real_images"], originals)
-    return [
-        {
-            "picture": _draw_strip(np.stack(pair)),
-            "distance": row["train_distance"],
-            "name": names[row["label"]],
-            "train_name": names[train_label],
-        }
-        for *pair, row, train_label in zip(drawn, real, closest.to_dicts(), originals["label"], strict=True)
-    ]
-
-
-def _read_images(folder: Path, places: pl.DataFrame) -> np.ndarray:
-    """Images uint8 [n, H, W, C] at the (shard, row) of `places`, in that order; one shard in memory at a time."""
-    found: dict[int, np.ndarray] = {}
-    for shard in places["shard"].unique(maintain_order=True):
-        images = read_shards([folder / shard]).images
-        wanted = places.with_row_index("position").filter(pl.col("shard") == shard)
-        found |= {position: images[row] for position, row in wanted.select("position", "row").iter_rows()}
-    return np.stack([found[position] for position in range(len(places))]) if found else np.empty((0, 0, 0, 1), np.uint8)
-
-
-def _draw_strip(images: np.ndarray) -> dict[str, Any]:
-    """Images uint8 [n, H, W, C] in lines, as a data URI with the size to show it at; gaps are transparent."""
-    factor = -(-max(images.shape[1:3]) // STORED_SIDE)
-    height, width, channels = images.shape[1] // factor, images.shape[2] // factor, images.shape[3]
-    blocks = images[:, : height * factor, : width * factor]
-    blocks = blocks.reshape(len(images), height, factor, width, factor, channels)
-    small = blocks.mean((2, 4)).round().astype(np.uint8)
-    opaque = np.concatenate([small, np.full_like(small[..., :1], 255)], axis=-1)
-    sheet = tile([opaque[start : start + LINE] for start in range(0, len(opaque), LINE)], background=0)
-    scale = max(1, round(SHOWN_SIDE / max(height, width)))
-    return {
-        "uri": to_data_uri(encode_sheet(sheet)),
-        "width": sheet.shape[1] * scale,
-        "height": sheet.shape[0] * scale,
-        "count": len(images),
-    }

@@ -63,9 +63,7 @@ def test_slices_of_any_number_give_the_same_bytes(finished_workspace: Path) -> N
 
 def test_two_recipes_one_failing_keep_their_own_check_states(finished_workspace: Path) -> None:
     recipes = finished_workspace / "recipes"
-    rules = "min_label_probability: 1.0, min_train_distance: 1000000.0"
-    strict = (recipes / "digits.yaml").read_text()
-    strict = strict.replace("min_label_probability: 0.05, min_train_distance: 0.3", rules)
+    strict = (recipes / "digits.yaml").read_text().replace("{threshold: 0.05}", "{threshold: 1.1}")
     (recipes / "strict.yaml").write_text(strict)
     workspace = Workspace(finished_workspace)
     workspace.edit_params(expansions=["digits", "strict"])

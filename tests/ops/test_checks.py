@@ -49,6 +49,11 @@ def write_generated(workspace: Workspace, labels: list[int], ids: list[str]) -> 
     write_shards(out(workspace, "generated_images"), PixelDataset(draw(9, len(ids)), rows, NAMES), prefix="generated")
 
 
+def write_rounds(workspace: Workspace, *drawn: list[int]) -> None:
+    rounds = [{"drawn": counts, "accepted": counts, "shards": []} for counts in drawn]
+    write_json(out(workspace, "generated_images") / "rounds.json", {"rounds": rounds})
+
+
 def describe(workspace: Workspace, stage: str, **metrics: Any) -> None:
     """Write the stage's manifest over whatever its folder holds."""
     folder = out(workspace, stage)
@@ -77,9 +82,11 @@ def tree(workspace: Workspace) -> Workspace:
         {"passed": True, "share_beyond_one": 0.0001, "max_difference": 2, "images": 64},
     )
     describe(workspace, "expansion_plan")
-    classes = [{"name": name, "real": 6, "wanted": 2, "drawn": 4} for name in NAMES]
-    write_json(out(workspace, "expansion_plan") / "plan.json", {"wanted": 4, "drawn": 8, "classes": classes})
+    classes = [{"name": name, "real": 6, "wanted": 2, "drawn": 3, "limit": 4} for name in NAMES]
+    plan = {"wanted": 4, "drawn": 6, "limit": 8, "rounds": 2, "classes": classes}
+    write_json(out(workspace, "expansion_plan") / "plan.json", plan)
     write_generated(workspace, [0] * 4 + [1] * 4, [f"g{i}" for i in range(8)])
+    write_rounds(workspace, [3, 3], [1, 1])
     describe(workspace, "generated_images", images=8)
     generated = locate_rows(find_shards(out(workspace, "generated_images"), "generated"))
     describe(workspace, "accepted_images", accepted=4, shortfall=0, shortfall_by_class={})
@@ -171,13 +178,20 @@ def test_incomplete_generation_is_found(
     write_generated(tree, labels, ids)
     finding = examine(tree, "generation_is_complete")
     assert not finding.passed
-    assert finding.figures == figures
+    assert finding.figures == {"rounds": 2, **figures}
+
+
+def test_more_images_than_the_budget_are_found(tree: Workspace) -> None:
+    write_generated(tree, [0] * 5 + [1] * 4, [f"g{i}" for i in range(9)])
+    write_rounds(tree, [3, 3], [2, 1])
+    assert examine(tree, "generation_is_complete").figures["wrong_classes"] == 1
 
 
 def test_generation_without_any_image_is_found(tree: Workspace) -> None:
     for path in find_shards(out(tree, "generated_images"), "generated"):
         path.unlink()
-    assert examine(tree, "generation_is_complete").figures == {"images": 0, "repeated_ids": 0, "wrong_classes": 2}
+    figures = examine(tree, "generation_is_complete").figures
+    assert figures == {"images": 0, "rounds": 2, "repeated_ids": 0, "wrong_classes": 2}
 
 
 def test_shortfall_is_found_and_names_the_class(tree: Workspace) -> None:

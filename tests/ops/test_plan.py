@@ -16,7 +16,7 @@ RATIOS = st.floats(0.01, 1_000, allow_nan=False)
 
 def make_plan(counts: list[int], **keys: object) -> ExpansionPlan:
     names = tuple(f"class {i}" for i in range(len(counts)))
-    return plan_expansion(np.array(counts), names, PlanSettings.model_validate(keys))
+    return plan_expansion(np.array(counts), names, PlanSettings.model_validate({"budget": 1000.0, **keys}))
 
 
 def wanted(plan: ExpansionPlan) -> list[int]:

@@ -249,7 +249,13 @@ def test_manifest_says_what_the_fingerprint_follows_from(workspace: Workspace) -
     assert first["inputs"] == {"source": "abc"}
     assert plan["inputs"] == {FIRST: first["content"]}
     assert list(plan["settings"]) == ["plan"]
-    assert plan["settings"]["plan"] == {"ratio": 2.0, "overdraw": 1.3, "balance": "keep"}
+    assert plan["settings"]["plan"] == {
+        "ratio": 2.0,
+        "overdraw": 1.3,
+        "rounds": 5,
+        "budget": 4.0,
+        "balance": "keep",
+    }
     identity = identify(workspace, workspace.load_recipe("base"), "base", "expansion_plan")
     assert {key: plan[key] for key in identity} == identity
 

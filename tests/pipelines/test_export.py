@@ -43,7 +43,8 @@ def test_the_card_of_a_real_chain_holds_the_audit_and_the_arms(finished_workspac
     verdict = json.loads((finished_workspace / "published" / "digits" / "verdict.json").read_text())
     for row in verdict["arms"]:
         assert f"| {row['arm']}" in card
-    assert "| near copies of a training image | distance below 0.3 |" in card
+    assert "| almost a training image | distance below 0.3 |" in card
+    assert "Safety: not checked." in card and "| = accepted |" in card
     assert "The closest image that was kept lies at distance " in card
     assert "as their owner states it: BSD-3-Clause." in card
     assert "`growset run digits`" in card

@@ -116,11 +116,14 @@ def test_wrong_labels_lower_the_consistency_and_nothing_else(judge: Judge, perfe
 
 def test_memorised_images_are_copies(judge: Judge, train: tuple[Tensor, np.ndarray], perfect: Quality) -> None:
     images, labels = train
-    noisy = images[:60].int() + torch.randint(-3, 4, images[:60].shape, generator=torch.Generator().manual_seed(0))
-    mixed = torch.cat([images[60:120], noisy.clamp(0, 255).to(torch.uint8), draw_images(120, 2)[0]])
-    found = judge.measure(mixed, np.concatenate([labels[60:120], labels[:60], labels[:120]]))
-    assert found.copies == pytest.approx(0.5 + 0.5 * perfect.copies, abs=0.07)
-    assert found.copies_held_out == perfect.copies_held_out < 0.2
+    new = draw_images(120, 2)[0]
+    darker = (images[:60].flip(-1) * 0.8).to(torch.uint8)
+    found = judge.measure(
+        torch.cat([images[60:120], darker, new]), np.concatenate([labels[60:120], labels[:60], labels[:120]])
+    )
+    assert found.copies == pytest.approx(0.5 + 0.5 * judge.measure(new, labels[:120]).copies, abs=0.03)
+    # Without mirroring, shifts and light little is left of this world: bars come near each other by chance.
+    assert found.copies_held_out == perfect.copies_held_out < 0.4
 
 
 def test_the_numbers_are_means_over_the_networks(

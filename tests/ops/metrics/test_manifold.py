@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.metrics import manifold
+from ops.metrics import distances
 from ops.metrics.manifold import Overlap, compare_manifolds, fit_manifold
 
 
@@ -98,7 +98,7 @@ def test_repeats_have_no_radius_and_hold_nothing() -> None:
 def test_it_equals_the_definition(
     real: int, generated: int, size: int, k: int, entries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifold, "ENTRIES", entries)
+    monkeypatch.setattr(distances, "ENTRIES", entries)
     known, asked = draw(real, size, 1), draw(generated, size, 2, spread=0.8)
     assert astuple(compare(known, asked, k)) == pytest.approx(astuple(compare_by_definition(known, asked, k)))
     known, asked = known.astype(np.float32), asked.astype(np.float32)
@@ -118,7 +118,7 @@ def test_ties_and_repeats_are_decided_as_the_definition_does(
 ) -> None:
     known, asked = np.array(real) * scale, np.array(generated) * scale  # exact in floating point, so ties are ties
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifold, "PAIRS", pairs)
+        patch.setattr(distances, "PAIRS", pairs)
         found = compare(known, asked, k)
     assert astuple(found) == pytest.approx(astuple(compare_by_definition(known, asked, k)))
 

@@ -37,6 +37,8 @@ OTHER_VALUES: dict[str, Any] = {
     "data.nuisance": "rotation",
     "generator.widths": [16, 32],
     "sampler.solver": "euler",
+    "filter.clip": {"model": "clip"},
+    "filter.safety": {"model": "safety", "unsafe": ["unsafe"]},
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
 }
@@ -64,6 +66,8 @@ def is_free(place: Place) -> bool:
     """Whether the value at `place` may be another one while all others stay."""
     if place[-1] == "mixup_alpha":
         return read_place((*place[:-1], "pairing"), RESOLVED) == "mixup"  # an error in any other arm
+    if place[0] == "filter" and place[-1] == "threshold":
+        return False  # an error beside a share
     return place[:2] != ("baselines", "real") and ".".join(place) not in FIXED
 
 
@@ -94,14 +98,18 @@ def other_value(place: Place) -> Any:
     return value * 0.9 if value else 0.1
 
 
+def is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def allowed_values(place: Place) -> tuple[Any, ...]:
     """The options of a Literal key; none for others."""
     model: type[BaseModel] = Arm if place[0] in ("baselines", "expanded") else Recipe
     annotation: Any = None
     for part in place[-1:] if model is Arm else place:
         annotation = FlowSettings if part == "generator" else model.model_fields[part].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        if inner := next((a for a in (annotation, *get_args(annotation)) if is_model(a)), None):
+            model = inner
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 

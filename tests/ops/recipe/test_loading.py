@@ -98,7 +98,10 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         (put(0, "sed"), f"unknown key 'sed' in {PATH}; did you mean 'seed'?"),
         (put(0, "zzzz"), f"unknown key 'zzzz' in {PATH}; valid here: {TOP_KEYS}"),
         (put(2.0, "plan", "ratioo"), f"unknown key 'plan.ratioo' in {PATH}; did you mean 'ratio'?"),
-        (put(2.0, "plan", "zzz"), f"unknown key 'plan.zzz' in {PATH}; valid here: balance, overdraw, ratio"),
+        (
+            put(2.0, "plan", "zzz"),
+            f"unknown key 'plan.zzz' in {PATH}; valid here: balance, budget, overdraw, ratio, rounds",
+        ),
         (
             put("mixup", "baselines", "mixup", "pairng"),
             f"unknown key 'baselines.mixup.pairng' in {PATH}; did you mean 'pairing'?",
@@ -199,7 +202,7 @@ def test_value_out_of_range_names_key_file_and_range(change: Change, sentence: s
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize(
     "place",
-    [("scorer", "learning_rate"), ("generator", "weight_decay"), ("filter", "min_train_distance"),
+    [("scorer", "learning_rate"), ("generator", "weight_decay"), ("plan", "budget"),
      ("classifier", "grid", "learning_rate", 0), ("mix", "real_weight"), ("verdict", "confidence")],
 )  # fmt: skip
 def test_number_that_is_not_finite_is_refused(place: tuple[Any, ...], value: float) -> None:

@@ -42,7 +42,7 @@ def file_keys(content: dict[str, Any], prefix: str = "") -> set[str]:
     found = set()
     for name, value in content.items():
         found.add(prefix + name)
-        if isinstance(value, dict) and name not in ARMS:
+        if isinstance(value, dict) and name not in ARMS and set(value) != {"threshold"}:  # that is one value
             found |= file_keys(value, f"{prefix}{name}.")
     return found
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from jinja2 import UndefinedError
 
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from ops.filters.results import Results
 from ops.report.card import render_card
+from tests.filtering import make_held_out, make_index, make_results, make_rule
 
 SENTENCE = "No evidence that the expansion helps: +0.4 points (95 % interval -0.2 to 1.0)."
-FUNNEL = {
-    "generated": 400, "accepted": 250, "accept_rate": 0.7, "shortfall": 0, "shortfall_by_class": {},
-    "rejected_wrong_label": 90, "rejected_copy_of_train": 1, "rejected_near_copy_of_train": 7, "rejected_repeat": 2,
-    "rejected_near_repeat": 3, "rejected_surplus": 53,
-}  # fmt: skip
 ARMS = [
     {"arm": "real", "kind": "baseline", "same_as": None, "accuracy": {"estimate": 0.9, "low": 0.881, "high": 0.92}},
     {"arm": "expanded", "kind": "expanded", "same_as": None, "accuracy": {"estimate": 0.95, "low": 0.9, "high": 1.0}},
@@ -29,14 +28,29 @@ ARMS = [
 VERDICT = {
     "sentence": SENTENCE, "decision": "no evidence", "confidence": 0.95, "seeds": 3, "test_images": 80, "arms": ARMS,
 }  # fmt: skip
-AUDIT = {"min_train_distance": 0.5, "min_generated_distance": 0.25, "closest": 0.51234}
+RULES = [
+    make_rule("wrong_label", 0.5, 2), make_rule("near_copy_of_train", 0.5, 2, thresholds=[0.45, 0.5]),
+    make_rule("near_repeat", 0.25, 2),
+]  # fmt: skip
+
+
+def make_filtered(kept: int = 250, rules: list[dict[str, Any]] = RULES) -> Results:
+    """400 drawn, 90 first rejected for their label, one of them a repeat too, 13 for what they resemble, the rest kept
+    or surplus; the closest of the kept lies at 0.51234."""
+    reasons = [[]] * kept + [["surplus"]] * (297 - kept) + [["wrong_label"]] * 89 + [["wrong_label", "near_repeat"]]
+    reasons += [["copy_of_train"]] + [["near_copy_of_train"]] * 7 + [["repeat"]] * 2 + [["near_repeat"]] * 3
+    index = make_index(reasons, [row % 2 for row in range(400)]).with_columns(
+        pl.when(pl.int_range(pl.len()) == 1).then(0.51234).otherwise("train_distance").alias("train_distance")
+    )
+    held_out = make_held_out([row % 2 for row in range(80)])
+    return make_results(index, held_out, ["Bag", "Ankle boot"], [125, 130], rules=rules, stopped=["quota", "stall"])
 
 
 def make_card(**changes: Any) -> str:
     facts = {
         "expansion": "smoke", "licence": "MIT", "class_counts": [("Bag", 25, 130), ("Ankle boot", 31, 120)],
-        "split_counts": {"train": 306, "validation": 40, "test": 80}, "funnel": FUNNEL,
-        "verdict": VERDICT, "audit": AUDIT, "seed": 7, "real_weight": 10.0,
+        "split_counts": {"train": 306, "validation": 40, "test": 80}, "results": make_filtered(),
+        "verdict": VERDICT, "seed": 7, "real_weight": 10.0,
     }  # fmt: skip
     return render_card(**{**facts, **changes})
 
@@ -92,13 +106,24 @@ def test_table_counts_real_and_generated_images_by_class() -> None:
     assert table(make_card(), "| class | real | generated |") == [["Bag", "25", "130"], ["Ankle boot", "31", "120"]]
 
 
-def test_funnel_table_names_each_reason_once_and_nothing_else() -> None:
-    assert table(make_card(), "| rejected because | images |") == [
-        ["wrong_label", "90"], ["copy_of_train", "1"], ["near_copy_of_train", "7"], ["repeat", "2"],
-        ["near_repeat", "3"], ["surplus", "53"],
+def test_funnel_adds_up() -> None:
+    drawn, *steps, accepted = table(make_card(), "| step | images |")
+    assert steps == [
+        ["− wrong label", "90"], ["− copy of train", "1"], ["− near copy of train", "7"], ["− repeat", "2"],
+        ["− near repeat", "3"], ["− surplus", "47"],
     ]  # fmt: skip
+    assert (drawn, accepted) == (["drawn", "400"], ["= accepted", "250"])
+    assert sum(int(count) for _, count in (*steps, accepted)) == 400
     text = " ".join(make_card().split())
-    assert "400 images were generated" in text and "250 were kept" in text
+    assert "400 images were drawn" in text and "250 of 255 wanted were kept, 5 are missing." in text
+
+
+def test_safety_is_said_to_be_checked_only_where_it_was() -> None:
+    assert "\nSafety: not checked.\n" in make_card()
+    results = make_filtered()
+    checked = results.index.with_columns(unsafe_probability=pl.lit(0.0))
+    card = make_card(results=replace(results, index=checked))
+    assert "Safety: a safety classifier looked at the generated images." in card and "not checked" not in card
 
 
 def test_table_of_arms_gives_each_its_interval() -> None:
@@ -111,15 +136,19 @@ def test_table_of_arms_gives_each_its_interval() -> None:
     assert "| 90 % interval |" in make_card(verdict={**VERDICT, "confidence": 0.9})
 
 
-def test_audit_names_limits_rejections_and_the_closest_image() -> None:
-    assert table(make_card(), "| found | limit | rejected |") == [
-        ["copies of a training image, pixel by pixel", "| 1"],
-        ["near copies of a training image", "distance below 0.5", "7"],
-        ["repeats of a generated image, pixel by pixel", "| 2"],
-        ["near repeats of a generated image", "distance below 0.25", "3"],
+def test_audit_says_the_test_the_limits_what_was_found_and_the_closest_image() -> None:
+    results = make_filtered()
+    assert table(make_card(), "| found | limit | images |") == [
+        ["pixel by pixel a training image", "", "1"],
+        ["almost a training image", "distance below 0.45 to 0.5", "7"],
+        ["pixel by pixel an earlier generated image", "", "2"],
+        ["almost an earlier generated image of its class", "distance below 0.25", "4"],
     ]
+    assert f"\n{results.copying.sentence}\n" in make_card()
     assert "kept lies at distance 0.512 from a training image" in make_card()
-    assert "No image was kept" in make_card(audit={**AUDIT, "closest": None})
+    assert "No image was kept" in make_card(results=make_filtered(kept=0))
+    audited = make_card(results=make_filtered(rules=[*RULES, make_rule("near_copy_of_held_out", 0.3, 2)]))
+    assert "| almost a validation or test image | distance below 0.3 | 0 |" in audited
 
 
 def test_body_names_the_licence_as_its_owner_writes_it() -> None:
@@ -145,4 +174,4 @@ def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:
 
 def test_missing_figure_is_an_error_rather_than_a_gap() -> None:
     with pytest.raises(UndefinedError):
-        make_card(funnel={"generated": 3})
+        make_card(split_counts={"train": 3})

@@ -10,11 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
-from ops.datasets.index import locate_rows, write_index
-from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.page import collect_facts, format_duration, format_points, order_arms, render_page, typeset
@@ -22,6 +19,7 @@ from ops.stage import MANIFEST
 from ops.storage import write_json
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspace import Workspace
+from tests.filtering import FILTERED, fill_filters
 from tests.reports import CLASSES, SENTENCE, make_facts, make_verdict, measure_contrast
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -128,19 +126,21 @@ def test_an_alias_follows_its_arm_and_says_whose_it_is(page: str) -> None:
 
 
 def test_what_is_not_there_is_said() -> None:
-    facts = make_facts() | {"conversions": {}, "seconds": {}, "nearest": [], "losses": {"every": 0, "loss": []}}
+    facts = make_facts() | {"conversions": {}, "seconds": {}, "losses": {"every": 0, "loss": []}}
+    facts["filters"] |= {"nearest": {"generated": [], "held_out": []}, "galleries": [], "rules": []}
     facts["verdict"]["smallest_detectable_effect"] = None
     facts["verdict"]["decision"] = "no evidence"
     page = render_page(facts)
     assert "cannot be said" in page and "No evidence</p>" in page
     assert "Time per stage" not in page and "Too few steps" in page and "No generated image was accepted" in page
-    assert "What was done to the source" not in page
+    assert "What was done to the source" not in page and "What the filters rejected" not in page
+    assert "Real images that no generator made" not in page and "Thresholds of each class" not in page
 
 
 def test_counts_and_shortfall_are_shown(page: str) -> None:
     assert "<dt>resized (crop)</dt><dd>1,200</dd>" in page
     assert "<dt>test evaluations of this expansion so far</dt><dd>3</dd>" in page
-    assert "3 of 100 planned images are missing" in page
+    assert "3 of 100 wanted images are missing" in page
     assert page.count('<title id="training-') == 3
     assert "growset run tiny" in page and "dvc repro report@tiny" in page and "ab" * 32 in page
 
@@ -172,24 +172,8 @@ def workspace(tmp_path: Path) -> Workspace:
     """Outputs of the stages in little: random images, and no test images at all, for the report needs none."""
     workspace, random = Workspace(tmp_path), np.random.default_rng(0)
     folder = {stage: workspace.output("tiny", stage) for stage in STAGES}
-    images = random.integers(0, 256, (12, 8, 8, 3), np.uint8)
-    train = PixelDataset(
-        images[:4], build_rows([0, 0, 1, 1], [f"r{i}" for i in range(4)], split="train"), tuple(CLASSES)
-    )
-    rows = build_rows([0] * 4 + [1] * 4, [f"g{i}" for i in range(8)], split="train", is_generated=True)
-    write_shards(folder["real_images"], train, prefix="train")
-    shards = write_shards(
-        folder["generated_images"], PixelDataset(images[4:], rows, tuple(CLASSES)), prefix="generated"
-    )
-    index = locate_rows(shards).with_columns(
-        keep=pl.Series([True, True, False, True] + [False] * 4),
-        train_distance=pl.Series([0.9, 0.6, 0.1, 0.7] + [1.0] * 4),
-        nearest_train_id=pl.Series(["r3", "r0", "r0", "r1"] + ["r2"] * 4),
-    )
-    write_index(folder["accepted_images"] / "index.parquet", index)
+    fill_filters({stage: folder[stage] for stage in FILTERED}, random)
     facts = make_facts()
-    classes = [{key: entry[key] for key in ("name", "real", "wanted", "drawn")} for entry in facts["plan"]]
-    write_json(folder["expansion_plan"] / "plan.json", {"classes": classes})
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
     write_json(folder["generator"] / "losses.json", facts["losses"])
     write_json(folder["generator"] / "quality.json", facts["quality"])
@@ -202,9 +186,9 @@ def workspace(tmp_path: Path) -> Workspace:
                         "conversions": facts["conversions"]},
         "mixed_dataset": facts["mix"], "scorer": facts["scorer"], "generator": facts["generator"],
         "generator_onnx": {"precision": facts["precision"]},
-        "accepted_images": {"generated": 8, "accepted": 3, "rejected_wrong_label": 5, "rejected_surplus": 0},
+        "accepted_images": {"generated": 8, "accepted": 3},
     }  # fmt: skip
-    settings = {"accepted_images": {"filter": facts["filter"]}, "generator": {"generator": {"kind": "flow"}},
+    settings = {"generator": {"generator": {"kind": "flow"}},
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
         write_json(folder[stage] / MANIFEST, {
@@ -222,12 +206,8 @@ def test_facts_are_what_the_stages_wrote(workspace: Workspace) -> None:
     facts = collect_facts(workspace, "tiny", inputs, ReportSettings(examples_per_class=2))
     assert facts["evaluations"] == 2
     assert list(facts["seconds"].items()) == [("real_images", 1.0), ("scorer", 2.0)]
-    assert [(row["accepted"], row["shortfall"]) for row in facts["plan"]] == [(3, 47), (0, 50)]
-    assert [(pair["distance"], pair["train_name"]) for pair in facts["nearest"]] == [
-        (0.6, CLASSES[0]), (0.7, CLASSES[0]), (0.9, CLASSES[1]),
-    ]  # fmt: skip
     assert facts["examples"][0]["generated"]["count"] == 2 and facts["examples"][1]["generated"] is None
-    assert facts["funnel"]["reasons"] == {"wrong_label": 5, "surplus": 0}
+    assert [row["accepted"] for row in facts["filters"]["classes"]] == [3, 0]
     assert list(facts["fingerprints"]) == list(STAGES["report"].inputs)
     assert facts["trainings"] == make_facts()["trainings"]
     json.dumps(facts, allow_nan=False)

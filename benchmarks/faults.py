@@ -1,0 +1,206 @@
+"""Do the filters find planted faults, and what do they take of what is real? On Fashion-MNIST.
+
+The carrier is real images that nothing here was fitted on: what a perfect generator would draw, so that every alarm
+on an image that no fault was planted in is a false one. No generator is trained. Thresholds come from held-out real
+images, measured and calibrated as the chain does it (`ops.filters.calibration`). `benchmarks.planting`
+makes the faults.
+
+Training, "test", held-out and carrying images all come from the file of training images and share none; that of the
+test images is not opened. The scorer is trained on the training images, as a run of the chain does. Wrong labels are
+also looked for by cleanlab, on the same probabilities, if it is installed (`pip install -e .[bench]`).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.fashion import LabelledImages, divide, read_fashion
+from benchmarks.harness import Row, use_cores, write_result
+from benchmarks.planting import SHARES, Planted, plant
+from ops.filters.calibration import calibrate
+from ops.filters.copies import References, fit_references, measure_copies, measure_nearness
+from ops.filters.labels import score_labels
+from ops.filters.looks import measure_looks
+from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
+from ops.metrics.proportions import estimate_share
+from ops.recipe.schema import ScorerSettings
+from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+
+TRAIN = TEST = HELD_OUT = 100  # images of each class
+CARRIER = 1_000
+ALARM = 0.01
+SCORER_STEPS = 1_000
+# Which score is to find which fault; low scores are suspicious.
+FINDS = {
+    "exact_copy": "train_distance", "changed_copy": "train_distance", "test_image": "test_distance",
+    "repeat": "repeat_distance", "blank": "structure", "wrong_label": "margin",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """What was fitted on the training images, and the test images that leaks are looked for among."""
+
+    scorer: Scorer
+    typical: list[ClassGaussians]
+    train: References
+    test: References
+
+
+def run(
+    train: int = TRAIN, test: int = TEST, held_out: int = HELD_OUT, carrier: int = CARRIER, *,
+    scorer_steps: int = SCORER_STEPS, seed: int = 0, whole: LabelledImages | None = None,
+) -> Path:  # fmt: skip
+    """Plant, score, count; write results/faults.json. Sizes are images of each class."""
+    whole = read_fashion() if whole is None else whole
+    division = divide(whole, small=train, scored=test, held_out=held_out, seed=seed)
+    carrying = take_first(division.unseen, carrier)
+    with use_cores(1):
+        filters, accuracy = fit_filters(division.small, division.scored, steps=scorer_steps, seed=seed)
+        planted = plant(carrying, division.small, division.scored, classes=int(whole.labels.max()) + 1, seed=seed)
+        real = shuffle(division.held_out, seed)
+        real_scores, _, _ = measure_scores(filters, real.images, real.labels)
+        scores, probabilities, seconds = measure_scores(filters, planted.images, planted.labels)
+    classes = int(whole.labels.max()) + 1
+    alarms = {
+        name: calibrate(found, real.labels, classes, ALARM, "below").find_beyond(scores[name], planted.labels)
+        for name, found in real_scores.items()
+    }
+    alarms["exact_copy"] = scores["exact_copy"] > 0
+    rows = [Row("scorer: cross-fitted accuracy", round(accuracy, 4), "share")]
+    rows += count_alarms(planted, alarms)
+    rows += compare_labels(planted, probabilities, scores["margin"], alarms["margin"])
+    rows += [
+        Row(f"cost: {name}", round(1e6 * s / len(planted.labels), 1), "us/image, one core")
+        for name, s in seconds.items()
+    ]
+    for row in rows:
+        print(f"{row.name}: {row.value:g} {row.unit}", file=sys.stderr, flush=True)
+    return write_result(
+        "faults", rows, {}, seed=seed, alarm=ALARM, shares=SHARES, scorer_steps=scorer_steps,
+        images={"train": len(division.small), "test": len(division.scored), "held_out": len(real),
+                "carrier": len(carrying)},
+    )  # fmt: skip
+
+
+def take_first(images: LabelledImages, count: int) -> LabelledImages:
+    """So many of each class."""
+    rows = np.concatenate([np.flatnonzero(images.labels == label)[:count] for label in np.unique(images.labels)])
+    return LabelledImages(images.images[torch.from_numpy(rows)], images.labels[rows])
+
+
+def shuffle(images: LabelledImages, seed: int) -> LabelledImages:
+    """In an order drawn with the seed: repeats depend on it."""
+    rows = np.random.default_rng([seed, 78]).permutation(len(images))
+    return LabelledImages(images.images[torch.from_numpy(rows)], images.labels[rows])
+
+
+def fit_filters(train: LabelledImages, test: LabelledImages, *, steps: int, seed: int) -> tuple[Filters, float]:
+    """And the scorer's accuracy on images that it has not seen."""
+    settings, classes = ScorerSettings(steps=steps), int(train.labels.max()) + 1
+    with tempfile.TemporaryDirectory() as name:
+        results = train_folds(train.images.numpy(), train.labels, classes, settings, seed=seed, workers=1)
+        found = save_scorer(Path(name), results, settings, train.labels, classes, train.images.shape[1])
+        scorer = load_scorer(Path(name))
+    folds = assign_folds(train.labels, settings.folds, seed)
+    typical = fit_typicality(scorer, train.images, train.labels, folds)
+    filters = Filters(scorer, typical, fit_references(train.images), fit_references(test.images))
+    return filters, found["cross_fitted_accuracy"]
+
+
+def measure_scores(
+    filters: Filters, images: torch.Tensor, labels: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, float]]:
+    """Scores float [n] by name, low where suspicious; the probabilities [n, K]; the seconds that each took."""
+    seconds: dict[str, float] = {}
+
+    def clock(name: str, work: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        result = work()
+        seconds[name] = time.perf_counter() - started
+        return result
+
+    probabilities, features = clock("scorer", lambda: filters.scorer.examine(images))
+    agreement = clock("labels", lambda: score_labels(probabilities, labels))
+    typical = clock("typicality", lambda: measure_typicality(filters.typical, features, labels))
+    looks = clock("looks", lambda: measure_looks(images))
+    clock("copies of train alone", lambda: measure_copies(filters.train, images))
+    clock("copies of train, and repeats", lambda: measure_nearness(images, labels, filters.train))
+    copies, [leaks], repeats = clock(
+        "copies of train and of test, and repeats",
+        lambda: measure_nearness(images, labels, filters.train, [filters.test]),
+    )
+    scores = {
+        "margin": agreement.margin, "probability": agreement.probability, "typicality": typical,
+        "structure": looks.structure, "train_distance": copies.distance, "test_distance": leaks.distance,
+        "repeat_distance": repeats.distance, "exact_copy": copies.exact.astype(np.float32),
+    }  # fmt: skip
+    return scores, probabilities, seconds
+
+
+def count_alarms(planted: Planted, alarms: dict[str, np.ndarray]) -> list[Row]:
+    """Recall of each fault by its filter, by any filter, the filter's precision, and its false alarms."""
+    rows, clean = [], planted.fault == ""
+    anything = np.any(list(alarms.values()), axis=0)
+    for fault, score in FINDS.items():
+        there, found = planted.fault == fault, alarms[score]
+        rows.append(Row(f"{fault}: recall", share(found[there]), "share"))
+        rows.append(Row(f"{fault}: recall, by any filter", share(anything[there]), "share"))
+        for change in sorted(set(planted.change[there]) - {""}):
+            rows.append(Row(f"{fault}, {change}: recall", share(found[there & (planted.change == change)]), "share"))
+        if len(set(planted.change[there])) > 1 and "" in planted.change[there]:
+            rows.append(Row(f"{fault}, unchanged: recall", share(found[there & (planted.change == "")]), "share"))
+    for score, found in alarms.items():
+        faults = [fault for fault, finder in FINDS.items() if finder == score] or [score]
+        meant = np.isin(planted.fault, faults)
+        alarms_there = estimate_share(int(found[clean].sum()), int(clean.sum()))
+        rows.append(Row(f"{score}: precision, its own faults", share(meant[found]), "share"))
+        rows.append(Row(f"{score}: precision, any fault", share(~clean[found]), "share"))
+        rows.append(Row(f"{score}: false alarms", share(found[clean]), "share"))
+        rows.append(Row(f"{score}: false alarms, 95 % interval, low", round(alarms_there.low, 4), "share"))
+        rows.append(Row(f"{score}: false alarms, 95 % interval, high", round(alarms_there.high, 4), "share"))
+    return rows
+
+
+def compare_labels(planted: Planted, probabilities: np.ndarray, margin: np.ndarray, ours: np.ndarray) -> list[Row]:
+    """Wrong labels by cleanlab beside ours: at its own number of flags, and what ours finds with as many.
+
+    Blank images have no label to be right or wrong: they are left out.
+    """
+    rows = np.flatnonzero(planted.fault != "blank")
+    wrong = planted.fault[rows] == "wrong_label"
+    found = {"ours at the threshold": ours[rows]}
+    try:
+        from cleanlab.filter import find_label_issues
+    except ModuleNotFoundError as missing:
+        if missing.name != "cleanlab":
+            raise
+        print("cleanlab is not installed: wrong labels are not compared", file=sys.stderr)
+    else:
+        flagged = find_label_issues(labels=planted.labels[rows], pred_probs=probabilities[rows])
+        as_many = np.zeros(len(rows), bool)
+        as_many[np.argsort(margin[rows], kind="stable")[: flagged.sum()]] = True
+        found |= {"cleanlab": flagged, "ours, as many as cleanlab": as_many}
+    return [
+        row
+        for name, flags in found.items()
+        for row in (
+            Row(f"wrong labels, {name}: recall", share(flags[wrong]), "share"),
+            Row(f"wrong labels, {name}: precision", share(wrong[flags]), "share"),
+            Row(f"wrong labels, {name}: flagged", int(flags.sum()), "images"),
+        )
+    ]
+
+
+def share(flags: np.ndarray) -> float:
+    """Of a set; 0 of none."""
+    return round(float(flags.mean()), 4) if len(flags) else 0.0

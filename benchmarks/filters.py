@@ -1,0 +1,140 @@
+"""What filtering costs beside drawing: scores, rules and metrics of as many images as the demo draws.
+
+Drawn and written by the demo's network, untrained, with two evaluations an image, by the code of the stage; then scored
+by the stage's examiner against 1,000 training images and 2,000 held-out ones on the same cores. The images that are
+scored are real ones that it has not met, in the place of generated ones: an untrained network's would all look alike.
+The first extractor of the metrics is the scorer, the second the random network.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from benchmarks.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
+from benchmarks.harness import Row, write_result
+from benchmarks.million_generated import generate
+from benchmarks.untrained import export_untrained
+from ops.filters.examination import Examiner, Met, Witnesses
+from ops.filters.rules import decide, find_reasons, set_limits
+from ops.generators.folder import variant_name
+from ops.generators.variants import quantise_sampler
+from ops.metrics.random_network import embed_images
+from ops.metrics.set_quality import Labels, View, measure_set
+from ops.parallel import available_cores, use_threads
+from ops.recipe.filtering import FilterSettings
+from ops.recipe.schema import ScorerSettings
+from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+
+Result = TypeVar("Result")
+
+COUNT = 13_000  # images that the demo draws
+HELD_OUT = 200  # images of each class, validation and test together
+SOLVER, STEPS = "euler", 2
+
+
+def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
+    """Measure, write results/filters.json."""
+    division = divide(read_fashion(), small=100, scored=HELD_OUT // 2, held_out=HELD_OUT // 2, seed=seed)
+    train, real, audited = division.small, division.held_out, join(division.scored, division.held_out)
+    drawn, classes = take_in_order(division.unseen, count), len(CLASS_NAMES)
+    generation = measure_generation(count)
+    use_threads()
+    scorer = train_scorer(train, steps=scorer_steps, seed=seed)
+    folds = assign_folds(train.labels, len(scorer.models), seed)
+    clock = Clock()
+    examiner = clock.time(
+        "opening: how far real images lie apart",
+        lambda: Examiner(scorer, train.images, train.labels, folds, audited.images, Witnesses()),
+    )
+    known = clock.time("scores of held-out real images", lambda: examiner.examine_real(real.images, real.labels))
+    scores = clock.time("scores", lambda: examiner.examine(drawn.images, drawn.labels, Met()))
+
+    def apply_rules() -> list[list[str]]:
+        limits = set_limits(known, real.labels, classes, FilterSettings())
+        return decide(find_reasons(scores, drawn.labels, limits), drawn.labels, [count] * classes)
+
+    clock.time("rules", apply_rules)
+    labels = Labels(real.labels, train.labels, drawn.labels)
+    parts = (real.images, train.images, drawn.images)
+
+    def measure(extractor: str) -> object:
+        if extractor == "random":
+            seen, learnt, made = (embed_images(part) for part in parts)
+            views = [View(seen, learnt, made, np.ones(len(train), bool))]
+        else:
+            by_network = zip(*(scorer.features(part) for part in parts), strict=True)
+            views = [View(seen, learnt, made, folds == fold) for fold, (seen, learnt, made) in enumerate(by_network)]
+        return measure_set(views, labels, extractor=extractor, classes=range(classes))
+
+    for extractor in ("scorer", "random"):
+        clock.time(f"metrics of the set, {extractor} network", partial(measure, extractor))
+    filtering = sum(seconds for name, seconds in clock.seconds.items() if not name.startswith("metrics"))
+    whole = sum(clock.seconds.values())
+    rows = [
+        *(Row(f"drawing and writing, {name}", round(1e6 * s / count, 1), "us/image") for name, s in generation.items()),
+        *(Row(name, round(1e6 * s / count, 1), "us/image") for name, s in clock.seconds.items()),
+    ]
+    ratios = {
+        f"{what}_of_generation_{name}": spent / seconds
+        for name, seconds in generation.items()
+        for what, spent in (("filters", filtering), ("filters_and_metrics", whole))
+    }
+    ratios["filter_share_of_generation"] = ratios["filters_and_metrics_of_generation_fp32"]
+    return write_result("filters", rows, ratios, images=count, train=len(train), audited=len(audited))
+
+
+class Clock:
+    """Seconds of what was done, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, name: str, work: Callable[[], Result]) -> Result:
+        """Do it, and note how long it took."""
+        started = time.perf_counter()
+        result = work()
+        self.seconds[name] = time.perf_counter() - started
+        return result
+
+
+def measure_generation(count: int) -> dict[str, float]:
+    """Seconds to draw, encode and write so many images, by number format."""
+    seconds = {}
+    with tempfile.TemporaryDirectory() as name:
+        fp32 = export_untrained(Path(name) / "generator", solver=SOLVER, steps=STEPS)
+        int8 = fp32.with_name(variant_name(fp32, "int8"))
+        quantise_sampler(fp32, int8)
+        for label, sampler in (("fp32", fp32), ("int8", int8)):
+            seconds[label], _, _ = generate(sampler, Path(name) / f"drawn-{label}", count, min(2, available_cores()))
+    return seconds
+
+
+def train_scorer(train: LabelledImages, *, steps: int, seed: int) -> Scorer:
+    """The cross-fitted networks of the demo."""
+    settings, classes = ScorerSettings(steps=steps), len(CLASS_NAMES)
+    results = train_folds(
+        train.images.numpy(), train.labels, classes, settings, seed=seed, workers=min(2, available_cores())
+    )
+    with tempfile.TemporaryDirectory() as name:
+        save_scorer(Path(name), results, settings, train.labels, classes, train.images.shape[1])
+        return load_scorer(Path(name))
+
+
+def join(one: LabelledImages, other: LabelledImages) -> LabelledImages:
+    """One after the other."""
+    return LabelledImages(torch.cat([one.images, other.images]), np.concatenate([one.labels, other.labels]))
+
+
+def take_in_order(images: LabelledImages, count: int) -> LabelledImages:
+    """As many of each class, class by class, as the stage draws them."""
+    each = count // len(CLASS_NAMES)
+    rows = np.concatenate([np.flatnonzero(images.labels == label)[:each] for label in range(len(CLASS_NAMES))])
+    return LabelledImages(images.images[torch.from_numpy(rows)], images.labels[rows])

@@ -1,0 +1,150 @@
+"""What filtering is worth to a classifier: all generated images, as many at random as were accepted, the accepted.
+
+The demo's recipe up to its accepted images; then the same classifier, steps, paired seeds and weight of a real image
+for each choice, and real images alone beside them. The random choice draws from all generated images, class by class
+as many as were accepted of it, so that only what is chosen differs. Settings of the grid are chosen at the first seed
+as the chain does. Judged on validation images, which also chose the generator's best moment, for all alike; test
+images are not touched.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from benchmarks.harness import Row, write_result
+from ops.chain.classifiers import to_nchw
+from ops.chain.running import Chain
+from ops.classifiers.network import SmallResNet
+from ops.classifiers.tournament import count_runs, hold_tournament
+from ops.classifiers.training import predict
+from ops.datasets.index import read_index
+from ops.datasets.pixels import PixelDataset, read_shards, read_split
+from ops.datasets.shards import find_shards
+from ops.progress import Progress
+from ops.recipe.schema import Arm, Recipe
+from ops.recipe.stages import upstream
+from ops.stage import Runtime
+from ops.verdict.bootstrap import Interval, bootstrap_means, summarise
+from ops.workspace import Workspace
+
+EXPANSION = "fashion-flow"
+LAST = "accepted_images"
+ARM = Arm(augmentation="flip_crop")
+REFERENCE = "random"  # the choice that the others are compared with
+RESAMPLES = 10_000
+
+
+def run(expansion: str = EXPANSION) -> Path:
+    """Run the chain in a clone, train and judge, write results/selection.json."""
+    root = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as name:
+        clone = Path(name) / "growset"
+        subprocess.run(["git", "clone", "--quiet", str(root), str(clone)], check=True)
+        workspace = Workspace(clone)
+        recipe = workspace.load_recipe(expansion)
+        chain = Chain(workspace, Runtime(sink=print))
+        for stage in [*upstream(LAST), LAST]:
+            chain.run(expansion, stage)
+        return compare(workspace, expansion, recipe, Path(name))
+
+
+def compare(workspace: Workspace, expansion: str, recipe: Recipe, scratch: Path) -> Path:
+    """Train on each choice and write the result."""
+    real, generated, accepted = (workspace.output(expansion, s) for s in ("real_images", "generated_images", LAST))
+    train, validation = read_split(real, "train"), read_split(real, "validation")
+    drawn = read_shards(find_shards(generated, "generated"))
+    index = read_index(accepted)
+    keep = index["keep"].to_numpy()
+    choices = {
+        "real": np.empty(0, np.int64),
+        "all": np.arange(len(keep)),
+        REFERENCE: draw_alike(index["label"].to_numpy(), keep, seed=recipe.seed),
+        "accepted": np.flatnonzero(keep),
+    }
+    correct = {name: train_on(name, train, drawn, rows, validation, recipe, scratch) for name, rows in choices.items()}
+    stack = np.stack(list(correct.values()))
+    means = bootstrap_means(
+        stack, resamples=RESAMPLES, seed=recipe.seed, labels=validation.labels, n_classes=len(train.class_names)
+    )
+    rows, places, confidence = [], list(choices), recipe.verdict.confidence
+    for place, (name, chosen) in enumerate(choices.items()):
+        found = summarise(means[:, place], float(stack[place].mean()), confidence)
+        rows += [Row(f"{name}: generated images", len(chosen), "images"), *describe(name, found)]
+        if name != REFERENCE:
+            other = places.index(REFERENCE)
+            gap = float(stack[place].mean() - stack[other].mean())
+            rows += describe(f"{name} - {REFERENCE}", summarise(means[:, place] - means[:, other], gap, confidence))
+    return write_result(
+        "selection",
+        rows,
+        {},
+        judged_on=f"{len(validation)} validation images",
+        seeds=recipe.classifier.seeds,
+        steps=recipe.classifier.steps,
+        real_weight=recipe.mix.real_weight,
+        confidence=confidence,
+    )
+
+
+def draw_alike(labels: np.ndarray, keep: np.ndarray, *, seed: int) -> np.ndarray:
+    """Rows of as many images of each class as `keep` bool [n] holds, at random among all of it, in order."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        rng.choice(np.flatnonzero(labels == label), int(keep[labels == label].sum()), replace=False)
+        for label in np.unique(labels)
+    ]
+    return np.sort(np.concatenate(rows))
+
+
+def train_on(
+    name: str,
+    train: PixelDataset,
+    drawn: PixelDataset,
+    rows: np.ndarray,
+    validation: PixelDataset,
+    recipe: Recipe,
+    scratch: Path,
+) -> np.ndarray:
+    """Whether the classifier of each seed is right about each validation image, bool [seeds, n]."""
+    chosen = drawn.select(rows)
+    images = to_nchw(np.concatenate([train.images, chosen.images]))
+    labels = np.concatenate([train.labels, chosen.labels])
+    weights = np.repeat([recipe.mix.real_weight, 1.0], [len(train), len(chosen)])
+    settings, held_out = recipe.classifier, to_nchw(validation.images)
+    results = hold_tournament(
+        {name: ARM},
+        images,
+        labels,
+        weights,
+        (held_out, validation.labels),
+        settings,
+        classes=len(train.class_names),
+        first_seed=recipe.seed * 1000,
+        scratch=scratch / "runs",
+        workers=Runtime().workers,
+        progress=Progress(print, name, count_runs(1, settings), "trainings"),
+    )[name]
+    best = results[0].run
+    seeds = [r for r in results if (r.run.learning_rate, r.run.weight_decay) == (best.learning_rate, best.weight_decay)]
+    answers = []
+    for result in seeds:
+        model = SmallResNet(held_out.shape[1], len(train.class_names), settings.width)
+        model.load_state_dict(load_file(result.path))
+        predicted = predict(model.eval(), torch.from_numpy(held_out), precision=settings.precision).argmax(1).numpy()
+        answers.append(predicted == validation.labels)
+    return np.stack(answers)
+
+
+def describe(name: str, found: Interval) -> list[Row]:
+    """A share with its interval, in per cent."""
+    return [
+        Row(f"{name}: accuracy", round(100 * found.estimate, 2), "%"),
+        Row(f"{name}: accuracy, low", round(100 * found.low, 2), "%"),
+        Row(f"{name}: accuracy, high", round(100 * found.high, 2), "%"),
+    ]

@@ -1,0 +1,57 @@
+"""The networks from elsewhere that a recipe's filters ask: checked before any compute, opened when images are scored.
+
+Their folders lie outside Growset's versions, so a recipe names their content: it is part of the stage's fingerprint,
+and compared each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ops.filters.examination import Witnesses
+    from ops.recipe.filtering import FilterSettings
+
+CLIP, SAFETY = "filter.clip", "filter.safety"
+
+
+def check_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> None:
+    """UserError or DamagedData for a folder that is not what the recipe says, or names and prompts that do not fit."""
+    if settings.clip is None and settings.safety is None:
+        return
+    from ops.pretrained.folder import identify
+    from ops.pretrained.validation import validate_clip, validate_safety
+
+    if settings.clip is not None:
+        identify(validate_clip(settings.clip, root, class_names, CLIP), settings.clip.sha256, CLIP)
+    if settings.safety is not None:
+        identify(validate_safety(settings.safety, root, SAFETY), settings.safety.sha256, SAFETY)
+
+
+def call_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> Witnesses:
+    """The networks, opened."""
+    from ops.filters.examination import Witnesses
+    from ops.pretrained.clip import open_clip
+    from ops.pretrained.folder import find_folder
+    from ops.pretrained.safety import open_safety
+
+    clip, safety = None, None
+    if settings.clip is not None:
+        network = open_clip(find_folder(settings.clip.model, root, CLIP), key=CLIP)
+        names, prompts = settings.clip.class_names or tuple(class_names), settings.clip.prompts
+        clip = partial(network.agreement, class_names=names, prompts=prompts)
+    if settings.safety is not None:
+        folder = find_folder(settings.safety.model, root, SAFETY)
+        safety = open_safety(folder, settings.safety.unsafe, key=SAFETY).probability
+    return Witnesses(clip, safety)
+
+
+def describe_witnesses(settings: FilterSettings) -> list[dict[str, Any] | None]:
+    """What scores follow from, of all that the recipe says of these networks: thresholds are no part of it."""
+    return [
+        None if one is None else one.model_dump(mode="json", exclude={"model", "cut"})
+        for one in (settings.clip, settings.safety)
+    ]

@@ -1,0 +1,122 @@
+"""The scores of generated images: everything that a rule may ask of an image, before any threshold.
+
+A score belongs to its image, its label and the images of its class drawn before it; it does not change when more are
+drawn, nor with the batch it is examined in. Held-out real images are scored in the same way, for rules to be
+calibrated with. What a score means is its own module's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.filters.copies import Nearness, References, fit_references, measure_nearness
+from ops.filters.labels import score_labels
+from ops.filters.looks import measure_looks
+from ops.filters.typicality import fit_typicality, measure_typicality
+from ops.scorer import Scorer
+
+Scores = dict[str, np.ndarray]  # by name, one value an image; NaN where it is not known
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Networks trained elsewhere that are asked about uint8 images [n, C, H, W]; None is not asked.
+
+    clip: probabilities [n, K] of the classes. safety: probability [n] of being unsafe.
+    """
+
+    clip: Callable[[Tensor], np.ndarray] | None = None
+    safety: Callable[[Tensor], np.ndarray] | None = None
+
+
+@dataclass(eq=False)
+class Met:
+    """The images met so far, in the order in which they were drawn: uint8 [n, C, H, W] with labels int [n]."""
+
+    images: Tensor | None = None
+    labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def add(self, images: Tensor, labels: np.ndarray) -> None:
+        self.images = images if self.images is None else torch.cat([self.images, images])
+        self.labels = np.concatenate([self.labels, labels])
+
+
+class Examiner:
+    """Compares images with the real ones and with those that were met before.
+
+    Parameters
+    ----------
+    scorer : the cross-fitted networks; `folds` int [n] says which training image was held out from which.
+    train : real training images, uint8 [n, C, H, W], with `labels` int [n].
+    held_out : the real images that classifiers are judged by, of the same shape.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        train: Tensor,
+        labels: np.ndarray,
+        folds: np.ndarray,
+        held_out: Tensor,
+        witnesses: Witnesses,
+    ) -> None:
+        self._scorer = scorer
+        self._typical = fit_typicality(scorer, train, labels, folds)
+        self._train, self._held_out = fit_references(train), fit_references(held_out)
+        self._witnesses = witnesses
+
+    def examine(self, images: Tensor, labels: np.ndarray, met: Met) -> Scores:
+        """All scores of uint8 images [n, C, H, W] with labels int [n], which `met` holds afterwards."""
+        scores, (leaks,) = self._examine(images, labels, met, [self._held_out])
+        return scores | {
+            "held_out_distance": leaks.distance,
+            "nearest_held_out": leaks.nearest,
+            "copy_of_held_out": leaks.exact,
+        }
+
+    def examine_real(self, images: Tensor, labels: np.ndarray) -> Scores:
+        """The scores that rules are calibrated with, of real images that neither scorer nor generator has seen."""
+        return self._examine(images, labels, Met(), [])[0]
+
+    def _examine(
+        self, images: Tensor, labels: np.ndarray, met: Met, others: list[References]
+    ) -> tuple[Scores, list[Nearness]]:
+        """All but the nearness to `others`, and that."""
+        probabilities, features = self._scorer.examine(images)
+        agreement = score_labels(probabilities, labels)
+        looks = measure_looks(images)
+        copies, leaks, repeats = measure_nearness(
+            images, labels, self._train, others, earlier=met.images, earlier_labels=met.labels
+        )
+        met.add(images, labels)
+        scores = {
+            **self._ask(images, labels),
+            "contrast": looks.contrast,
+            "structure": looks.structure,
+            "saturation": looks.saturated,
+            "label_probability": agreement.probability,
+            "label_margin": agreement.margin,
+            "predicted": agreement.predicted,
+            "typicality": measure_typicality(self._typical, features, labels),
+            "train_distance": copies.distance,
+            "nearest_train": copies.nearest,
+            "copy_of_train": copies.exact,
+            "generated_distance": repeats.distance,
+            "nearest_generated": repeats.nearest,
+            "repeat": repeats.exact,
+        }
+        return scores, leaks
+
+    def _ask(self, images: Tensor, labels: np.ndarray) -> Scores:
+        """What the witnesses say."""
+        unknown = np.full(len(labels), np.nan, np.float32)
+        clip, safety = self._witnesses.clip, self._witnesses.safety
+        return {
+            "clip_agreement": unknown if clip is None else clip(images)[np.arange(len(labels)), labels],
+            "unsafe_probability": unknown if safety is None else safety(images).astype(np.float32),
+        }

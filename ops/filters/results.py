@@ -1,0 +1,167 @@
+"""What the stage `accepted_images` left in its folder, as the funnel, the report and the card read it.
+
+It reads index.parquet, rules.json, rounds.json and held_out_scores.parquet, and the plan; no pixels. How scores and
+thresholds came about is the rules' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from ops.datasets.index import read_index
+from ops.errors import DamagedData
+from ops.filters.copying import CopyingFindings, examine_copying
+from ops.filters.funnel import Funnel, count_funnel
+from ops.filters.reasons import COPYING, REASONS, SURPLUS
+from ops.plan import ClassPlan, ExpansionPlan
+from ops.storage import read_json
+
+RULES, ROUNDS, HELD_OUT = "rules.json", "rounds.json", "held_out_scores.parquet"
+STOPPED = {  # why no more was drawn for a class
+    "quota": "full",
+    "budget": "the budget of draws is spent",
+    "stall": "too few draws passed to go on",
+    "rounds": "the last allowed round is over",
+}
+
+
+@dataclass(frozen=True)
+class AppliedRule:
+    """A rule as it was applied; lists have one entry per class, in label order.
+
+    An image breaks it where its `score` lies on that `side` of its class's threshold; None: the class has none.
+    calibrated: whether real images gave the thresholds, `calibration_images` of them; `pooled` tells the classes that
+    had too few of their own and took those of all. real_rejected: share of held-out real images that break it, None
+    where that is not known.
+    """
+
+    reason: str
+    score: str
+    side: Literal["below", "above"]
+    thresholds: tuple[float | None, ...]
+    calibrated: bool
+    calibration_images: tuple[int, ...]
+    real_rejected: tuple[float | None, ...]
+    pooled: tuple[bool, ...]
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The lowest and the highest threshold; None where no class has one."""
+        limits = [limit for limit in self.thresholds if limit is not None]
+        return (min(limits), max(limits)) if limits else None
+
+    @staticmethod
+    def from_dict(entry: dict[str, Any]) -> AppliedRule:
+        """What rules.json says of a rule; KeyError where something is not said."""
+        known: dict[str, Any] = {
+            field.name: tuple(value) if isinstance(value := entry[field.name], list) else value
+            for field in fields(AppliedRule)
+        }
+        return AppliedRule(**known)
+
+    def find_broken(self, scores: pl.DataFrame) -> np.ndarray:
+        """Which rows break it, bool [n]; a score that is null, or is no column of `scores`, breaks nothing."""
+        if self.score not in scores.columns:
+            return np.zeros(len(scores), bool)
+        values = scores[self.score].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        limits = np.array([np.nan if limit is None else limit for limit in self.thresholds])[scores["label"].to_numpy()]
+        return values < limits if self.side == "below" else values > limits
+
+    def reject_real(self, counts: Sequence[int]) -> float | None:
+        """Share of all held-out real images, `counts` per class, that break it; None where it is not known."""
+        known = [(share, count) for share, count in zip(self.real_rejected, counts, strict=True) if share is not None]
+        total = sum(count for _, count in known)
+        return sum(share * count for share, count in known) / total if total else None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """index: every generated image with its round, reasons and scores. held_out: the scores of real validation images.
+
+    stopped: for each class a key of STOPPED. plan: name, real, wanted and first draws of each class, in label order.
+    """
+
+    index: pl.DataFrame
+    held_out: pl.DataFrame
+    rules: tuple[AppliedRule, ...]
+    stopped: tuple[str, ...]
+    plan: tuple[ClassPlan, ...]
+
+    @property
+    def class_names(self) -> list[str]:
+        return [entry.name for entry in self.plan]
+
+    @property
+    def is_safety_checked(self) -> bool:
+        """Whether a safety classifier looked at any image."""
+        return self.index["unsafe_probability"].null_count() < len(self.index)
+
+    @property
+    def held_out_counts(self) -> list[int]:
+        return np.bincount(self.held_out["label"].to_numpy(), minlength=len(self.plan)).tolist()
+
+    @cached_property
+    def funnel(self) -> Funnel:
+        return count_funnel(self.index, self.class_names, [entry.wanted for entry in self.plan])
+
+    @property
+    def shown_reasons(self) -> list[str]:
+        """What a funnel should name, in order: reasons that have a rule, and those that were found."""
+        applied = {rule.reason for rule in self.rules}
+        return [reason for reason in REASONS if reason in applied or self.funnel.total.flagged[reason]]
+
+    @cached_property
+    def copying(self) -> CopyingFindings:
+        """Generated against held-out images, of both those that break no rule but the ones about resemblance.
+
+        What looks like nothing would hide copies: it lies far from every training image. And rules that prefer typical
+        images bring both sides nearer to the training images.
+        """
+        quality = [rule for rule in self.rules if rule.reason not in COPYING]
+        allowed = pl.lit([*COPYING, SURPLUS])
+        judged = self.index.filter(pl.col("reasons").list.set_difference(allowed).list.len() == 0)
+        broken = np.zeros(len(self.held_out), bool)
+        for rule in quality:
+            broken |= rule.find_broken(self.held_out)
+        real = self.held_out.filter(~broken)
+        return examine_copying(*_read_distances(judged), *_read_distances(real), self.find_limits("near_copy_of_train"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The funnel, the rules, the test for copying and why each class stopped, as plain values for JSON."""
+        return {
+            **self.funnel.to_dict(),
+            "stopped": dict(zip(self.class_names, self.stopped, strict=True)),
+            "rules": [
+                {**asdict(rule), "real_rejected_in_all": rule.reject_real(self.held_out_counts)} for rule in self.rules
+            ],
+            "copying": self.copying.to_dict(),
+            "safety_checked": self.is_safety_checked,
+        }
+
+    def find_limits(self, reason: str) -> tuple[float | None, ...]:
+        """The thresholds of the rule for this reason; None for every class where there is no such rule."""
+        found = [rule.thresholds for rule in self.rules if rule.reason == reason]
+        return found[0] if found else (None,) * len(self.plan)
+
+
+def read_results(accepted: Path, plan: Path) -> Results:
+    """The outputs of the stages `accepted_images` and `expansion_plan`; DamagedData where they do not fit."""
+    classes = ExpansionPlan.from_dict(read_json(plan / "plan.json")).classes
+    rules = tuple(AppliedRule.from_dict(entry) for entry in read_json(accepted / RULES)["rules"])
+    stopped = tuple(read_json(accepted / ROUNDS)["stopped"])
+    for name, length in ((ROUNDS, len(stopped)), *((RULES, len(rule.thresholds)) for rule in rules)):
+        if length != len(classes):
+            raise DamagedData(f"{accepted / name} is of {length} classes, the plan of {len(classes)}")
+    return Results(read_index(accepted), pl.read_parquet(accepted / HELD_OUT, glob=False), rules, stopped, classes)
+
+
+def _read_distances(scores: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to the training images, NaN where not measured, and labels."""
+    return scores["train_distance"].cast(pl.Float64).fill_null(np.nan).to_numpy(), scores["label"].to_numpy()

@@ -1,0 +1,1 @@
+"""Exact nearest neighbours between rows of numbers: the search, the nearest earlier row, and blocks for millions."""

@@ -1,0 +1,110 @@
+"""Build a pretrained network of `transformers` from a checked folder, and run images through it.
+
+Only the files that `ops.pretrained.folder` checked and hashes are read: config and tensors are handed over, so that the
+library finds no other file, fetches nothing and has no code of the folder to run. A weight that the network needs and
+the folder lacks is an error: the library would draw it at random and go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ops.errors import UserError
+
+if TYPE_CHECKING:
+    from ops.pretrained.folder import ModelFolder
+    from ops.pretrained.preprocessing import Preprocessing
+
+BATCH = 64
+
+
+def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu", **options: Any) -> nn.Module:
+    """The network of class `name` of `transformers`, float32, in evaluation mode; `options` go to its constructor.
+
+    UserError, with the recipe's section `key`, if the config cannot be followed or the weights do not fit it.
+    """
+    import transformers
+
+    network: Any = getattr(transformers, name)
+    tensors = {place: value for part in folder.weights for place, value in load_file(folder.path / part).items()}
+    with _quiet():
+        try:
+            model, found = network.from_pretrained(
+                None,
+                config=network.config_class.from_dict(folder.config),
+                state_dict=tensors,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # they are told instead of raised, and refused below
+                output_loading_info=True,
+                **options,
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{key}.model: {folder.path}/config.json cannot be followed: {_first_line(error)}"
+            ) from error
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(f"{key}.model: the weights in {folder.path} lack {missing[0]}" + _more(missing))
+    if others := sorted(found["mismatched_keys"]):
+        place, stored, wanted = others[0]
+        raise UserError(
+            f"{key}.model: in {folder.path} the weights {place} are {list(stored)}, and its config.json wants"
+            f" {list(wanted)}" + _more(others)
+        )
+    return model.to(device).eval()
+
+
+@torch.inference_mode()
+def run_batches(
+    network: Callable[[Tensor], Tensor],
+    images: Tensor,
+    preprocessing: Preprocessing,
+    *,
+    device: str = "cpu",
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """What `network` gives for uint8 images [n, C, H, W], prepared in batches: float32 [n, ...] on the CPU.
+
+    `on_batch` is told how many are done. ValueError as `Preprocessing.apply` has it.
+    """
+    if len(images) == 0:
+        shape = network(preprocessing.apply(images.new_zeros(1, *images.shape[1:]).to(device))).shape
+        return torch.empty(0, *shape[1:])
+    outputs = []
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH].to(device)
+        outputs.append(network(preprocessing.apply(batch)).float().cpu())
+        on_batch(start + len(batch))
+    return torch.cat(outputs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no table of weights: what it would say of them is checked."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _more(names: Sized) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -1,0 +1,48 @@
+"""Safety: how likely an image classifier from elsewhere finds what its user calls unsafe.
+
+It says what that classifier says, no more: it errs both ways, most on images unlike those that it was trained on.
+Without a classifier nothing is known of an image, which is not 0 but null: "not checked".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ops.pretrained.kinds import CLASSIFIERS
+from ops.pretrained.loading import load_network, run_batches
+from ops.pretrained.preprocessing import Preprocessing
+from ops.pretrained.validation import check_safety
+
+
+@dataclass(frozen=True, eq=False)
+class Safety:
+    """An opened classifier. unsafe: numbers of the labels that its user calls unsafe."""
+
+    network: Any
+    preprocessing: Preprocessing
+    unsafe: tuple[int, ...]
+    device: str
+
+    def probability(self, images: Tensor, *, on_batch: Callable[[int], None] = lambda done: None) -> np.ndarray:
+        """Probability float32 [n] of all unsafe labels together, for uint8 images [n, C, H, W], C of 1 or 3."""
+        found = run_batches(self._classify, images, self.preprocessing, device=self.device, on_batch=on_batch)
+        return found[:, list(self.unsafe)].sum(dim=1).clamp(max=1).numpy()
+
+    def _classify(self, x: Tensor) -> Tensor:
+        return self.network(pixel_values=x).logits.softmax(dim=1)
+
+
+def open_safety(path: Path, unsafe: Sequence[str], *, key: str = "safety", device: str = "cpu") -> Safety:
+    """The classifier in the folder `path`.
+
+    Raises as `ops.pretrained.validation.check_safety` does; UserError too if a weight is missing or of another size.
+    """
+    folder, preprocessing, labels = check_safety(path, unsafe, key)
+    network = load_network(folder, CLASSIFIERS[folder.kind], key, device=device)
+    return Safety(network, preprocessing, labels, device)

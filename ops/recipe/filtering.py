@@ -1,0 +1,41 @@
+"""The section `filter` of a recipe: which rules reject generated images, and where each of them cuts."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ops.recipe.cut import Cut
+from ops.recipe.pretrained import ClipSettings, SafetySettings
+from ops.recipe.section import Section
+
+
+class FilterSettings(Section):
+    """Which generated images are rejected, beside exact copies and repeats, which always are.
+
+    A number is the share of held-out real images that the rule may reject: its thresholds follow from that, class by
+    class, from the classes together where a class has too few.
+    """
+
+    wrong_label: Cut | None = Field(
+        Cut(real_rejected=0.1), description="the scorer's probability of the image's own label is low"
+    )
+    atypical: Cut | None = Field(
+        Cut(real_rejected=0.01), description="it lies far from the images of its class in the scorer's features"
+    )
+    near_copy: Cut | None = Field(
+        Cut(real_rejected=0.01),
+        description="it lies nearer to a real image than held-out real images do, compared with how near to another"
+        " one that image lies itself",
+    )
+    near_repeat: Cut | None = Field(
+        Cut(real_rejected=0.01), description="so near to an earlier generated image of its class"
+    )
+    blank: Cut | None = Field(
+        Cut(real_rejected=0.001), description="it shows less than half as much as the emptiest real images do"
+    )
+    saturated: Cut | None = Field(
+        Cut(real_rejected=0.001),
+        description="its share of black and white pixels is nearer to all than to any real image's",
+    )
+    clip: ClipSettings | None = Field(None, description="a CLIP that is asked whether an image fits its class's name")
+    safety: SafetySettings | None = Field(None, description="a classifier of unsafe images; null: not checked")

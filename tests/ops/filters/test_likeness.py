@@ -1,0 +1,152 @@
+"""Likeness: the same picture, but for what it forgives, lies at 0, unrelated ones far; sizes, colours, blanks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ops.filters.likeness import UNRELATED, Alike, Likenesses, describe, measure_aligned, prepare
+from ops.filters.likeness import find_alike as find_among
+
+SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (3, 20, 44), (1, 64, 64)]
+
+
+def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Tensor:
+    """Pictures: a few smooth blobs each, which no two have in common, and away from black and white."""
+    channels, height, width = shape
+    small = torch.rand(count, channels, 5, 5, generator=torch.Generator().manual_seed(seed))
+    levels = F.interpolate(small, size=(height, width), mode="bicubic", align_corners=False)
+    return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
+
+
+def find_alike(queries: Likenesses, references: Likenesses, k: int = 1, **how: np.ndarray | int | None) -> Alike:
+    return find_among(prepare(queries), references, k, **how)
+
+
+def move(images: Tensor, down: int, right: int) -> Tensor:
+    """What comes in is black."""
+    height, width = images.shape[2:]
+    wide = F.pad(images, (abs(right),) * 2 + (abs(down),) * 2)
+    top, left = abs(down) - down, abs(right) - right
+    return wide[:, :, top : top + height, left : left + width]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_image_and_its_mirror_image_are_at_0_and_strangers_far(shape: tuple[int, ...]) -> None:
+    known = draw(30, shape)
+    for images in (known, known.flip(-1)):
+        found = find_alike(describe(images), describe(known))
+        assert found.distances.shape == (30, 1)
+        assert found.distances.max() < 1e-3
+        assert found.indices[:, 0].tolist() == list(range(30))
+    strangers = find_alike(describe(draw(30, shape, seed=1)), describe(known))
+    assert strangers.distances.min() > 0.1
+    assert strangers.distances.max() <= 2
+
+
+@pytest.mark.parametrize(("shape", "most"), [((1, 28, 28), 3), ((3, 32, 32), 4), ((1, 8, 8), 1), ((3, 20, 30), 2)])
+def test_shifts_of_up_to_an_eighth_of_a_side_are_undone_and_exactly(shape: tuple[int, ...], most: int) -> None:
+    known = draw(25, shape)
+    described = describe(known)
+    for down, right in ((most, 0), (0, -most), (-1, 1)):
+        found = find_alike(describe(move(known, down, right).flip(-1)), described)
+        hits = found.indices[:, 0] == np.arange(25)
+        assert hits.mean() >= 0.95
+        assert found.distances[hits].max() < 0.01
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_brightness_and_contrast_change_nothing_but_rounding(shape: tuple[int, ...]) -> None:
+    known = draw(25, shape)
+    for factor, offset in ((0.6, 10), (0.8, 45), (1.0, 20), (1.0, -20)):
+        changed = (known.float() * factor + offset).round().to(torch.uint8)
+        found = find_alike(describe(changed), describe(known))
+        assert found.indices[:, 0].tolist() == list(range(25))
+        assert found.distances.max() < 0.02
+
+
+def test_the_distance_is_that_of_correlation_written_out() -> None:
+    # Without a shift: after the blur, which is (1 4 6 4 1) / 16 in both directions, ends repeated.
+    one, other = draw(6, seed=3), draw(6, seed=4)
+    first, second = describe(one), describe(other)
+    middle = torch.full((6,), 24)  # of 49 shifts, 3 each way
+    rows = torch.arange(6)
+    found = measure_aligned(first.pixels, second.pixels, rows, rows, middle)
+    for row in range(6):
+        flat = []
+        for images in (one, other):
+            levels = np.pad(images[row, 0].numpy() / 255.0, 2, mode="edge")
+            taps = np.array([1, 4, 6, 4, 1]) / 16
+            lines = sum(tap * levels[i : i + 28] for i, tap in enumerate(taps))
+            flat.append(sum(tap * lines[:, i : i + 28] for i, tap in enumerate(taps)).ravel())
+        assert found[row] == pytest.approx(np.sqrt(2 - 2 * np.corrcoef(*flat)[0, 1]), abs=2e-3)
+
+
+def test_pictures_without_contrast_are_alike_and_unrelated_to_all_others() -> None:
+    blank = torch.stack([torch.full((1, 28, 28), level, dtype=torch.uint8) for level in (0, 128, 255)])
+    found = find_alike(describe(blank), describe(blank), 2, other_than=np.arange(3))
+    assert (found.distances == 0).all()
+    pictures = draw(20)
+    assert find_alike(describe(blank), describe(pictures)).distances == pytest.approx(UNRELATED)
+    assert find_alike(describe(pictures), describe(blank)).distances == pytest.approx(UNRELATED)
+    both = describe(torch.cat([pictures, blank[:1]]))
+    assert find_alike(describe(blank[2:]), both).distances[0, 0] == 0
+
+
+def test_a_query_sees_what_is_below_it_and_not_itself() -> None:
+    images = draw(12)
+    images[7] = images[2]
+    described = describe(images)
+    found = find_alike(described, described, below=np.arange(12))
+    assert found.distances[0, 0] == np.inf and found.indices[0, 0] == -1
+    assert (found.indices[1:, 0] < np.arange(1, 12)).all()
+    assert found.distances[7, 0] == 0 and found.indices[7, 0] == 2
+    assert (found.distances[[2, 3, 4]] > 0.05).all()
+    others = find_alike(described, described, other_than=np.arange(12))
+    assert (others.indices[:, 0] != np.arange(12)).all()
+    assert others.indices[[2, 7], 0].tolist() == [7, 2]
+
+
+def test_neighbours_ascend_and_are_different_ones_and_inf_where_there_are_no_more() -> None:
+    images = draw(4)
+    found = find_alike(describe(images[:2]), describe(images), 6)
+    assert (np.diff(found.distances[:, :4], axis=1) >= 0).all()
+    assert [sorted(row[:4]) for row in found.indices.tolist()] == [[0, 1, 2, 3]] * 2
+    assert np.isinf(found.distances[:, 4:]).all() and (found.indices[:, 4:] == -1).all()
+    assert np.isinf(found.around).all()  # there is no fifth
+
+
+def test_neither_order_nor_batch_changes_a_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, images = describe(draw(300, seed=5)), draw(40, seed=6)
+    whole = find_alike(describe(images), known)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    shuffled = find_alike(describe(images[order]), known)
+    np.testing.assert_allclose(shuffled.distances, whole.distances[order], atol=1e-5)
+    for name, size in (("BLOCK", 7), ("SCREENED", 3), ("REFERENCES", 64)):
+        monkeypatch.setattr(f"ops.filters.likeness.{name}", size)
+    pieces = [find_alike(describe(part), known) for part in (images[:9], images[9:])]
+    np.testing.assert_allclose(np.concatenate([p.distances for p in pieces]), whole.distances, atol=1e-5)
+    np.testing.assert_array_equal(np.concatenate([p.indices for p in pieces]), whole.indices)
+
+
+def test_nothing_is_like_nothing() -> None:
+    empty = describe(torch.empty(0, 1, 28, 28, dtype=torch.uint8))
+    pictures = describe(draw(3))
+    assert find_alike(empty, pictures).distances.shape == (0, 1)
+    found = find_alike(pictures, empty)
+    assert np.isinf(found.distances).all() and (found.indices == -1).all()
+
+
+def test_among_many_references_copies_and_mirror_images_are_found_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, strangers = draw(60), draw(20, seed=1)
+    asked = torch.cat([known[:20], known[20:40].flip(-1), strangers])
+    below = np.repeat([40, 60], [20, 40])  # all see the first 40, which are many, and some see the others
+    few = find_alike(describe(asked), describe(known), below=below)
+    monkeypatch.setattr("ops.filters.likeness.MANY", 30)
+    many = find_alike(describe(asked), describe(known), below=below)
+    assert many.indices[:40, 0].tolist() == few.indices[:40, 0].tolist() == list(range(40))
+    assert many.distances[:40].max() < 1e-3
+    assert (many.indices[:20, 0] < 40).all()

@@ -1,0 +1,544 @@
+"""Tiny networks of the real classes with random weights: what opens, what is refused, and whose numbers come out.
+
+All in one file: importing `transformers` costs seconds, once.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import struct
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ops.errors import DamagedData, UserError
+from ops.hashing import hash_file
+from ops.pretrained import requirements
+from ops.pretrained.clip import Clip, open_clip
+from ops.pretrained.extractor import open_extractor
+from ops.pretrained.folder import find_folder, identify, read_folder
+from ops.pretrained.kinds import CLASSIFIERS, EXTRACTORS, KINDS
+from ops.pretrained.loading import BATCH
+from ops.pretrained.preprocessing import DEFAULTS, read_preprocessing
+from ops.pretrained.prompts import clean_name, write_prompts
+from ops.pretrained.safety import open_safety
+from ops.pretrained.validation import validate_clip, validate_extractor, validate_safety
+from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
+
+pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="the extra `clip` is not installed")
+
+SIDE, PATCH = 30, 6
+NAMES = ("ankle_boot", "bag", "T-shirt")
+ENCODER = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
+SQUARE = {**ENCODER, "image_size": SIDE, "patch_size": PATCH}
+STAGES = {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}
+TWO_TOWERS = {"vision_config": SQUARE, "text_config": {**ENCODER, "vocab_size": 200, "max_position_embeddings": 40}}
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "clip": ("CLIPConfig", {**TWO_TOWERS, "projection_dim": 16}),
+    "clip_vision_model": ("CLIPVisionConfig", SQUARE),
+    "convnext": ("ConvNextConfig", STAGES),
+    "convnextv2": ("ConvNextV2Config", STAGES),
+    "deit": ("DeiTConfig", SQUARE),
+    "dinov2": ("Dinov2Config", SQUARE),
+    "dinov2_with_registers": ("Dinov2WithRegistersConfig", SQUARE),
+    "resnet": ("ResNetConfig", {**STAGES, "embedding_size": 8, "layer_type": "basic"}),
+    "siglip": ("SiglipConfig", TWO_TOWERS),
+    "swin": (
+        "SwinConfig",
+        {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4},
+    ),
+    "vit": ("ViTConfig", SQUARE),
+}
+SIZES = {
+    "CLIPImageProcessor": {"size": {"shortest_edge": SIDE}, "crop_size": {"height": SIDE, "width": SIDE}},
+    "BitImageProcessor": {"size": {"shortest_edge": 34}, "crop_size": {"height": SIDE, "width": SIDE}},
+    "ConvNextImageProcessor": {"size": {"shortest_edge": SIDE}},
+    "DeiTImageProcessor": {"size": {"height": 34, "width": 34}, "crop_size": {"height": SIDE, "width": SIDE}},
+    "SiglipImageProcessor": {"size": {"height": SIDE, "width": SIDE}},
+    "ViTImageProcessor": {"size": {"height": SIDE, "width": SIDE}},
+}
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    """Change keys of a JSON object; None takes one away."""
+    content = {**json.loads(path.read_text(encoding="utf-8")), **changes}
+    write_json(path, {key: value for key, value in content.items() if value is not None})
+
+
+def build(folder: Path, kind: str, name: str, **settings: Any) -> Any:
+    """A network with random weights, saved with the preprocessor that is usual for its kind."""
+    import transformers
+
+    torch.manual_seed(0)
+    config, keys = CONFIGS[kind]
+    network = getattr(transformers, name)(getattr(transformers, config)(**keys, **settings)).eval()
+    for tensor in network.parameters():
+        torch.nn.init.normal_(tensor, std=0.2)  # as they come, all images look alike to it
+    if hasattr(network, "logit_scale"):
+        network.logit_scale.data.fill_(4.0)
+    network.save_pretrained(folder)
+    processor = KINDS[kind].processor
+    write_json(folder / "preprocessor_config.json", {"image_processor_type": processor, **SIZES[processor]})
+    return network
+
+
+def build_tokenizer(folder: Path) -> Any:
+    """CLIP's own, of single characters."""
+    from tokenizers import pre_tokenizers
+    from transformers import CLIPTokenizer
+
+    characters = sorted(pre_tokenizers.ByteLevel.alphabet())[:90]
+    pieces = [*characters, *(character + "</w>" for character in characters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=[])
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def draw(count: int, channels: int = 3, height: int = 40, width: int = 36, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(
+        np.random.default_rng(seed).integers(0, 256, (count, channels, height, width), dtype=np.uint8)
+    )
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "clip"
+    network = build(folder, "clip", "CLIPModel")
+    end = build_tokenizer(folder).eos_token_id
+    edit_json(folder / "config.json", text_config={**network.config.text_config.to_dict(), "eos_token_id": end})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip(clip_folder: Path) -> Clip:
+    return open_clip(clip_folder)
+
+
+@pytest.fixture(scope="module")
+def vit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "vit"
+    build(folder, "vit", "ViTForImageClassification", id2label={0: "drawing", 1: "gore", 2: "neutral", 3: "nude"})
+    return folder
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
+    return lambda folder: Path(shutil.copytree(folder, tmp_path / folder.name))
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_agreement_is_what_the_library_says_for_one_prompt(clip: Clip, clip_folder: Path) -> None:
+    from transformers import CLIPModel, CLIPTokenizer
+
+    images, network = draw(5), CLIPModel.from_pretrained(clip_folder)
+    texts = [f"a photo of a {name}." for name in ("ankle boot", "bag", "T-shirt")]
+    tokens = CLIPTokenizer.from_pretrained(clip_folder)(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits = network(**tokens, pixel_values=clip.preprocessing.apply(images)).logits_per_image
+    found = clip.agreement(images, NAMES)
+    assert found.dtype == np.float32 and found.shape == (5, 3)
+    np.testing.assert_allclose(found, logits.softmax(1).numpy(), atol=1e-5)
+    assert found.std(axis=0).min() > 1e-3  # the images do not look alike to it
+
+
+def test_prompts_are_averaged_as_embeddings_of_length_one(clip: Clip) -> None:
+    prompts = ["a photo of a {}.", "{}", "art of the {}"]
+    single = torch.stack([clip.embed_classes(NAMES, [prompt]) for prompt in prompts])
+    expected = single.mean(0) / single.mean(0).norm(dim=1, keepdim=True)
+    torch.testing.assert_close(clip.embed_classes(NAMES, prompts), expected, atol=1e-6, rtol=0)
+
+
+def test_agreement_does_not_depend_on_the_batch_and_follows_the_order_of_the_classes(clip: Clip) -> None:
+    images, done = draw(BATCH + 3, channels=1, height=28, width=28), []
+    whole = clip.agreement(images, NAMES, on_batch=done.append)
+    assert done == [BATCH, BATCH + 3]
+    np.testing.assert_allclose(whole.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(clip.agreement(images[-2:], NAMES[::-1])[:, ::-1], whole[-2:], atol=1e-5)
+    assert clip.agreement(images[:0], NAMES).shape == (0, 3)
+
+
+def test_grey_is_rgb_with_equal_channels(clip: Clip) -> None:
+    grey = draw(4, channels=1)
+    np.testing.assert_allclose(
+        clip.agreement(grey, NAMES), clip.agreement(grey.expand(-1, 3, -1, -1), NAMES), atol=1e-5
+    )
+    with pytest.raises(ValueError, match=r"allowed: uint8 \[n, 1 or 3, H, W\]"):
+        clip.agreement(draw(1, channels=4), NAMES)
+
+
+def test_class_names_become_words() -> None:
+    assert clean_name("ankle_boot") == "ankle boot"
+    assert write_prompts(["a__b ", "c"], ["x {}", "{}s"]) == [["x a b", "a bs"], ["x c", "cs"]]
+    with pytest.raises(UserError, match="'ankle_boot' and 'Ankle boot' read alike"):
+        write_prompts(["ankle_boot", "Ankle boot"], ["{}"])
+    with pytest.raises(UserError, match="class '__' has no words"):
+        write_prompts(["__"], ["{}"])
+    with pytest.raises(UserError, match=r"'a photo' must hold {} once"):
+        write_prompts(["a"], ["a photo"])
+
+
+def test_a_prompt_that_the_network_cannot_read_whole_is_refused(clip: Clip, clip_folder: Path) -> None:
+    with pytest.raises(UserError, match="takes 46 tokens, and this CLIP reads 40"):
+        clip.agreement(draw(1), ["a" * 44], ["{}"])
+    settings = ClipSettings(model=str(clip_folder), prompts=("{}" + "b" * 40,))
+    with pytest.raises(UserError, match="and this CLIP reads 40; shorten it"):
+        validate_clip(settings, clip_folder, ["a"])
+
+
+def test_unsafe_labels_count_together(vit_folder: Path) -> None:
+    from transformers import ViTForImageClassification
+
+    safety, images = open_safety(vit_folder, ["nude", "gore", "nude"]), draw(6)
+    with torch.inference_mode():
+        network = ViTForImageClassification.from_pretrained(vit_folder)
+        expected = network(safety.preprocessing.apply(images)).logits.softmax(1)[:, [1, 3]].sum(1)
+    found = safety.probability(images)
+    assert found.dtype == np.float32 and found.shape == (6,)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+    assert safety.probability(images[:0]).shape == (0,)
+
+
+def test_labels_are_checked(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    with pytest.raises(UserError, match="no label 'nsfw' to call unsafe; its labels are drawing, gore, neutral, nude"):
+        validate_safety(SafetySettings(model=str(vit_folder), unsafe=["nude", "nsfw"]), vit_folder)
+    with pytest.raises(UserError, match="4 of 4 labels are unsafe"):
+        open_safety(vit_folder, ["drawing", "gore", "neutral", "nude"])
+    with pytest.raises(UserError, match="0 of 4 labels are unsafe"):
+        open_safety(vit_folder, [])
+    folder = copy_of(vit_folder)
+    edit_json(folder / "config.json", problem_type="multi_label_classification")
+    with pytest.raises(UserError, match="several labels at once"):
+        open_safety(folder, ["nude"])
+    edit_json(folder / "config.json", problem_type=None, id2label={"0": "a", "5": "b"})
+    with pytest.raises(DamagedData, match="not numbered 0 to 1"):
+        open_safety(folder, ["b"])
+    edit_json(folder / "config.json", id2label=None)
+    with pytest.raises(UserError, match="names no labels"):
+        open_safety(folder, ["LABEL_1"])
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_classifiers_of_every_kind_open(kind: str, tmp_path: Path) -> None:
+    network = build(tmp_path, kind, CLASSIFIERS[kind], id2label={0: "a", 1: "b", 2: "c"})
+    safety, images = open_safety(tmp_path, ["c"]), draw(3)
+    with torch.inference_mode():
+        expected = network(safety.preprocessing.apply(images)).logits.softmax(1)[:, 2]
+    np.testing.assert_allclose(safety.probability(images), expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", EXTRACTORS)
+def test_extractors_of_every_kind_open(kind: str, tmp_path: Path) -> None:
+    network = build(tmp_path, kind, KINDS[kind].network)
+    extractor, images = open_extractor(tmp_path), draw(3)
+    assert extractor.name == f"{kind}-{hash_file(tmp_path / 'model.safetensors')[:8]}"
+    found = extractor.features(images)
+    assert found.dtype == np.float32 and found.ndim == 2 and len(found) == 3
+    assert np.abs(found[0] - found[1]).max() > 1e-4
+    with torch.inference_mode():
+        x = extractor.preprocessing.apply(images)
+        if kind in ("clip", "siglip"):
+            expected = network.get_image_features(x).pooler_output
+        else:
+            output = network(x)
+            expected = (
+                output.last_hidden_state[:, 0]
+                if KINDS[kind].pooling == "class_token"
+                else output.pooler_output.flatten(1)
+            )
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_an_extractor_takes_the_network_out_of_a_classifier(vit_folder: Path) -> None:
+    from transformers import ViTForImageClassification
+
+    extractor, images = open_extractor(vit_folder), draw(3)
+    with torch.inference_mode():
+        inner = ViTForImageClassification.from_pretrained(vit_folder).vit
+        expected = inner(extractor.preprocessing.apply(images)).last_hidden_state[:, 0]
+    np.testing.assert_allclose(extractor.features(images), expected.numpy(), atol=1e-5)
+
+
+def test_every_kind_is_covered() -> None:
+    assert set(KINDS) == set(CONFIGS)
+    assert {kind.processor for kind in KINDS.values()} == set(DEFAULTS) == set(SIZES)
+
+
+@pytest.mark.parametrize("processor", DEFAULTS)
+@pytest.mark.parametrize("shape", [(28, 28), (40, 33), (300, 300)])
+def test_preprocessing_is_that_of_the_library(
+    processor: str, shape: tuple[int, int], copy_of: Any, vit_folder: Path
+) -> None:
+    import transformers
+
+    folder = copy_of(vit_folder)
+    silent = {"image_processor_type": processor}
+    legacy = {
+        "feature_extractor_type": processor.replace("ImageProcessor", "FeatureExtractor"),
+        "size": 64,
+        "crop_size": 60,
+    }
+    for config in (silent, {**silent, **SIZES[processor], "resample": 2}, legacy, {**silent, "do_resize": False}):
+        write_json(folder / "preprocessor_config.json", config)
+        preprocessing = read_preprocessing(read_folder(folder, "", kinds=["vit"]), "")
+        keys = {key: value for key, value in config.items() if not key.endswith("_type")}
+        theirs = getattr(transformers, f"{processor}Pil")(**keys)
+        for channels in (1, 3):
+            images = draw(2, channels, *shape)
+            if shape == (40, 33):  # Pillow 13 may do rows first: no value is then far off, if none is cut off
+                images = 64 + images // 2
+            expected = theirs(list(images.expand(-1, 3, -1, -1).numpy()), return_tensors="pt").pixel_values
+            found = preprocessing.apply(images)
+            assert found.shape == expected.shape == (2, 3, *preprocessing.find_size(*shape))
+            levels = (found - expected).abs() * 255 * torch.tensor(preprocessing.std).view(1, 3, 1, 1)
+            assert levels.max() < (1.01 if shape != (40, 33) else 2.01)
+            assert levels.mean() < (0.1 if shape != (40, 33) else 0.4)
+
+
+def test_what_cannot_be_prepared_is_refused(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    folder = copy_of(vit_folder)
+    path = folder / "preprocessor_config.json"
+    for changes, message in (
+        ({"image_processor_type": "OwlImageProcessor"}, "with OwlImageProcessor; allowed: BitImageProcessor, CLIP"),
+        ({"image_processor_type": "ViTImageProcessor", "do_pad": True}, "the step do_pad, which is not known"),
+        ({"do_pad": None, "resample": 1}, "resample 1 is not known"),
+        ({"resample": 2, "size": {"longest_edge": 30}}, "size .* is not known"),
+        ({"size": {"height": 31, "width": 30}}, r"prepares images to \(31, 30\), while .* 30 x 30"),
+        ({"size": {"height": 30, "width": 30}, "image_std": [1.0]}, "cannot be followed"),
+    ):
+        edit_json(path, **changes)
+        with pytest.raises(UserError, match=message):
+            open_extractor(folder)
+
+
+def test_the_nested_preprocessor_of_newer_folders_wins(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    folder = copy_of(vit_folder)
+    before = read_folder(folder, "", kinds=["vit"])
+    inner = {**before.preprocessor, "image_mean": [0.0, 0.0, 0.0]}
+    write_json(folder / "processor_config.json", {"image_processor": inner, "processor_class": "X"})
+    after = read_folder(folder, "", kinds=["vit"])
+    assert read_preprocessing(after, "").mean == (0, 0, 0)
+    assert after.hash_files() != before.hash_files()
+
+
+def test_missing_and_foreign_files_are_named(
+    clip_folder: Path, copy_of: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    def validate(model: str) -> None:
+        validate_clip(ClipSettings(model=model), tmp_path, NAMES)
+
+    validate(str(clip_folder))
+    with pytest.raises(UserError, match=r"clip\.model: the folder .*/nowhere does not exist"):
+        validate("nowhere")
+    with pytest.raises(UserError, match=r"run `hf download openai/tiny-clip --local-dir DIR` where there is internet"):
+        validate("openai/tiny-clip")
+    with pytest.raises(UserError, match="is neither a folder in"):
+        validate("open--ai/tiny..clip")
+    folder = copy_of(clip_folder)
+    with pytest.raises(UserError, match="is a file; name the folder"):
+        validate(str(folder / "config.json"))
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    for name in ("tokenizer.json", "preprocessor_config.json", "model.safetensors", "config.json"):
+        (folder / name).rename(tmp_path / name)
+        with pytest.raises(UserError, match=f"the folder {folder} has no {name}"):
+            validate(folder.name)
+        if name == "model.safetensors":
+            (folder / "pytorch_model.bin").write_bytes(b"")
+            with pytest.raises(UserError, match=r"pytorch_model\.bin is a pickle, which may run code"):
+                validate(folder.name)
+        (tmp_path / name).rename(folder / name)
+    weights.write_bytes(whole[:-1])
+    with pytest.raises(DamagedData, match=r"model\.safetensors is no sound safetensors file"):
+        validate(folder.name)
+    weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    with pytest.raises(UserError, match="only Git LFS's pointer"):
+        validate(folder.name)
+    weights.write_bytes(whole)
+    edit_json(folder / "config.json", quantization_config={"quant_method": "x"})
+    with pytest.raises(UserError, match="holds quantised weights"):
+        validate(folder.name)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(DamagedData, match=r"config\.json is no sound JSON"):
+        validate(folder.name)
+
+
+def test_a_network_of_another_kind_is_refused(vit_folder: Path, clip_folder: Path, copy_of: Any) -> None:
+    with pytest.raises(UserError, match="holds a network of type 'vit'; allowed: clip$"):
+        open_clip(vit_folder)
+    folder = copy_of(clip_folder)
+    edit_json(folder / "config.json", model_type="llama")
+    with pytest.raises(UserError, match=r"extractor\.model: .* type 'llama'; allowed: clip, clip_vision_model, "):
+        validate_extractor(ExtractorSettings(model=str(folder)), folder)
+    with pytest.raises(UserError, match=r"safety\.model: .* type 'llama'; allowed: clip, convnext, "):
+        validate_safety(SafetySettings(model=str(folder), unsafe=["x"]), folder)
+
+
+def test_weights_that_do_not_fit_are_an_error(vit_folder: Path, clip_folder: Path, copy_of: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copy_of(vit_folder)
+    tensors = load_file(folder / "model.safetensors")
+    lost = next(name for name in tensors if name.endswith("layernorm_after.weight"))
+    save_file({name: value for name, value in tensors.items() if name != lost}, folder / "model.safetensors")
+    with pytest.raises(UserError, match="the weights in .* lack .*layer.*weight"):
+        open_extractor(folder)
+    save_file({**tensors, lost: torch.zeros(7)}, folder / "model.safetensors")
+    with pytest.raises(
+        UserError, match=r"the weights .*layernorm_after.weight are \[7\], and its config\.json wants \[32\]$"
+    ):
+        open_extractor(folder)
+    edit_json(folder / "config.json", hidden_act="none of them")
+    with pytest.raises(UserError, match=r"config\.json cannot be followed: "):
+        open_extractor(folder)
+    with pytest.raises(UserError, match="the weights in .* lack classifier"):
+        headless = copy_of(clip_folder)
+        edit_json(headless / "config.json", id2label={"0": "a", "1": "b"})
+        open_safety(headless, ["b"])
+
+
+def test_orders_in_a_config_are_not_obeyed(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    folder = copy_of(vit_folder)
+    edit_json(
+        folder / "config.json",
+        auto_map={"AutoModel": "code.Network"},
+        attn_implementation="someone/kernel",
+        _attn_implementation="someone/kernel",
+        transformers_weights="../other.safetensors",
+    )
+    (folder / "code.py").write_text("raise AssertionError('code of the folder ran')")
+    np.testing.assert_array_equal(
+        open_extractor(folder).features(draw(2)), open_extractor(vit_folder).features(draw(2))
+    )
+
+
+def test_a_folder_in_half_precision_is_computed_in_single(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copy_of(vit_folder)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: value.half() for name, value in tensors.items()}, folder / "model.safetensors")
+    edit_json(folder / "config.json", dtype="float16")
+    found = open_extractor(folder).features(draw(3))
+    np.testing.assert_allclose(found, open_extractor(vit_folder).features(draw(3)), atol=0.05)
+
+
+def test_weights_in_parts(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copy_of(vit_folder)
+    tensors = sorted(load_file(folder / "model.safetensors").items())
+    (folder / "model.safetensors").unlink()
+    parts = {"a.safetensors": dict(tensors[::2]), "b.safetensors": dict(tensors[1::2])}
+    for name, part in parts.items():
+        save_file(part, folder / name)
+    places = {key: name for name, part in parts.items() for key in part}
+    index = folder / "model.safetensors.index.json"
+    write_json(index, {"weight_map": places})
+    whole, split = open_extractor(vit_folder), open_extractor(folder)
+    np.testing.assert_array_equal(split.features(draw(2)), whole.features(draw(2)))
+    assert split.name != whole.name and split.name.startswith("vit-")
+    write_json(index, {"weight_map": {**places, "x": "../a.safetensors"}})
+    with pytest.raises(UserError, match=r"names '\.\./a\.safetensors'; allowed are safetensors files of that folder"):
+        open_extractor(folder)
+
+
+def test_identity_is_that_of_the_files_that_are_used(clip_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    def find(folder: Path) -> str:
+        return read_folder(folder, "", kinds=["clip"], tokenizer=True).hash_files()
+
+    folder, first = copy_of(clip_folder), find(clip_folder)
+    (folder / "README.md").write_text("not used")
+    assert find(folder) == first
+    assert identify(read_folder(folder, "", kinds=["clip"], tokenizer=True), first, "clip") == first
+    for name in ("config.json", "preprocessor_config.json", "tokenizer.json"):
+        before = find(folder)
+        (folder / name).write_text((folder / name).read_text() + "\n")
+        assert find(folder) != before
+    before, weights = find(folder), bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert find(folder) != before
+    changed = read_folder(folder, "", kinds=["clip"], tokenizer=True)
+    with pytest.raises(
+        UserError, match=rf"clip\.sha256 is missing; the content of {folder} has {changed.hash_files()}"
+    ):
+        identify(changed, None, "clip")
+    with pytest.raises(UserError, match=rf"clip\.sha256 does not fit {folder}: its content has {changed.hash_files()}"):
+        identify(changed, first, "clip")
+
+
+def test_a_name_on_the_hub_is_found_in_the_cache_alone(
+    vit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / "models--org--net" / "snapshots" / "abc"
+    shutil.copytree(vit_folder, snapshot)
+    (tmp_path / "models--org--net" / "refs").mkdir()
+    (tmp_path / "models--org--net" / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert find_folder("org/net", vit_folder, "extractor.model") == snapshot
+
+
+def test_tokenizers_of_other_networks_are_refused(clip_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    folder = copy_of(clip_folder)
+    path = folder / "tokenizer.json"
+    whole = path.read_text(encoding="utf-8")
+    edit_json(path, post_processor=None)
+    with pytest.raises(UserError, match="does not mark where a text starts and ends"):
+        open_clip(folder)
+    path.write_text("{}")
+    with pytest.raises(DamagedData, match=r"tokenizer\.json is no sound tokenizer"):
+        open_clip(folder)
+    path.write_text(whole)
+    config = json.loads((folder / "config.json").read_text())
+    edit_json(folder / "config.json", text_config={**config["text_config"], "vocab_size": 100})
+    with pytest.raises(UserError, match="knows more tokens than the network"):
+        open_clip(folder)
+
+
+def test_a_header_that_lies_is_damaged_data(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+    folder = copy_of(vit_folder)
+    header = json.dumps({"x": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
+    with pytest.raises(DamagedData, match="no sound safetensors file"):
+        validate_extractor(ExtractorSettings(model=str(folder)), folder)
+
+
+def test_names_in_the_recipe_are_those_of_the_dataset_in_number(clip_folder: Path) -> None:
+    settings = ClipSettings(model=str(clip_folder), class_names=["boot", "bag"])
+    assert validate_clip(settings, clip_folder, ["0", "1"]).kind == "clip"
+    with pytest.raises(UserError, match=r"clip\.class_names has 2 names; the dataset has 3 classes"):
+        validate_clip(settings, clip_folder, NAMES)
+
+
+@pytest.mark.parametrize("found", [None, "4.57.1", "6.0.0"])
+def test_the_package_is_asked_for_with_the_command(
+    found: str | None, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(_: str) -> str:
+        if found is None:
+            raise PackageNotFoundError
+        return found
+
+    monkeypatch.setattr(requirements, "version", version)
+    with pytest.raises(UserError, match=r'clip needs .* run: pip install -c constraints\.txt -e "\.\[clip\]"'):
+        validate_clip(ClipSettings(model=str(clip_folder)), clip_folder, NAMES)
