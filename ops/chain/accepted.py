@@ -14,6 +14,7 @@ import polars as pl
 from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES
 from ops.chain.measured import measure_accepted
 from ops.chain.scoring import list_scores
+from ops.chain.witnesses import call_extractor
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
@@ -51,7 +52,10 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
     rounds = [{key: entry[key] for key in ("drawn", "accepted")} for entry in record["rounds"]]
     write_json(run.out / ROUNDS, {"rounds": rounds, "stopped": record["stopped"]})
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
-    measures = measure_accepted(run.inputs, shards, np.flatnonzero(keep), labels, run.recipe.seed)
+    extractor = call_extractor(run.recipe.filter, run.workspace.root)
+    measures = measure_accepted(
+        run.inputs, shards, np.flatnonzero(keep), labels, extractor=extractor, seed=run.recipe.seed
+    )
     write_json(run.out / QUALITY, [measure.to_dict() for measure in measures])
     shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]
     write_sheet(run.out / "contact_sheet.png", _fill(shown))

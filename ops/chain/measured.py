@@ -6,8 +6,9 @@ that has no such interest. Real images of the validation split are the measure. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,13 +19,22 @@ from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import LIMIT, Labels, Measure, View, draw_rows, measure_set
 from ops.scorer import assign_folds, load_scorer
 
+if TYPE_CHECKING:
+    from ops.pretrained.extractor import Extractor
+
 
 def measure_accepted(
-    inputs: Mapping[str, Path], shards: list[Path], kept: np.ndarray, labels: np.ndarray, seed: int
+    inputs: Mapping[str, Path],
+    shards: list[Path],
+    kept: np.ndarray,
+    labels: np.ndarray,
+    *,
+    extractor: Extractor | None,
+    seed: int,
 ) -> list[Measure]:
     """Overall and per class, of the images at the places `kept` int [m] of the files, whose labels int [n] are given.
 
-    `inputs` are the folders of the stages real_images and scorer, `seed` is the recipe's.
+    `inputs` are the folders of the stages real_images and scorer, `seed` is the recipe's, `extractor` one more network.
     """
     chosen = kept[draw_rows(labels[kept], LIMIT, seed)]
     train, held_out = (read_split(inputs["real_images"], split) for split in ("train", "validation"))
@@ -36,13 +46,19 @@ def measure_accepted(
     scorer = load_scorer(inputs["scorer"])
     folds = assign_folds(train.labels, len(scorer.models), seed)
     by_network = zip(*(scorer.features(part) for part in images), strict=True)
-    views = [View(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)]
-    real, learnt, drawn = map(embed_images, images)
-    random = View(real, learnt, drawn, np.ones(len(train), bool))
+    seen_by = {
+        "scorer": [View(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)]
+    }
+    foreign: dict[str, Callable[[Tensor], np.ndarray]] = {"random": embed_images}
+    if extractor is not None:
+        foreign[extractor.name] = extractor.features
+    for name, extract in foreign.items():
+        real, learnt, drawn = map(extract, images)
+        seen_by[name] = [View(real, learnt, drawn, np.ones(len(train), bool))]
     return [
         measure
-        for extractor, of_it in (("scorer", views), ("random", [random]))
-        for measure in measure_set(of_it, known, extractor=extractor, classes=classes, seed=seed)
+        for name, views in seen_by.items()
+        for measure in measure_set(views, known, extractor=name, classes=classes, seed=seed)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The networks from elsewhere that a recipe's filters ask: checked before any compute, opened when images are scored.
+"""The networks from elsewhere that a recipe's filters ask: checked before any compute, opened when they are needed.
 
 Their folders lie outside Growset's versions, so a recipe names their content: it is part of the stage's fingerprint,
 and compared each time.
@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ops.filters.examination import Witnesses
+    from ops.pretrained.extractor import Extractor
     from ops.recipe.filtering import FilterSettings
 
-CLIP, SAFETY = "filter.clip", "filter.safety"
+CLIP, SAFETY, EXTRACTOR = "filter.clip", "filter.safety", "filter.extractor"
 
 
 def check_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> None:
     """UserError or DamagedData for a folder that is not what the recipe says, or names and prompts that do not fit."""
-    if settings.clip is None and settings.safety is None:
+    if settings.clip is None and settings.safety is None and settings.extractor is None:
         return
     from ops.pretrained.folder import identify
-    from ops.pretrained.validation import validate_clip, validate_safety
+    from ops.pretrained.validation import validate_clip, validate_extractor, validate_safety
 
     if settings.clip is not None:
         identify(validate_clip(settings.clip, root, class_names, CLIP), settings.clip.sha256, CLIP)
     if settings.safety is not None:
         identify(validate_safety(settings.safety, root, SAFETY), settings.safety.sha256, SAFETY)
+    if settings.extractor is not None:
+        identify(validate_extractor(settings.extractor, root, EXTRACTOR), settings.extractor.sha256, EXTRACTOR)
 
 
 def call_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> Witnesses:
@@ -47,6 +50,16 @@ def call_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[s
         folder = find_folder(settings.safety.model, root, SAFETY)
         safety = open_safety(folder, settings.safety.unsafe, key=SAFETY).probability
     return Witnesses(clip, safety)
+
+
+def call_extractor(settings: FilterSettings, root: Path) -> Extractor | None:
+    """The network in whose features the accepted images are measured, opened; None if there is none."""
+    if settings.extractor is None:
+        return None
+    from ops.pretrained.extractor import open_extractor
+    from ops.pretrained.folder import find_folder
+
+    return open_extractor(find_folder(settings.extractor.model, root, EXTRACTOR), key=EXTRACTOR)
 
 
 def describe_witnesses(settings: FilterSettings) -> list[dict[str, Any] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ops.recipe.cut import Cut
-from ops.recipe.pretrained import ClipSettings, SafetySettings
+from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
 from ops.recipe.section import Section
 
 
@@ -39,3 +39,6 @@ class FilterSettings(Section):
     )
     clip: ClipSettings | None = Field(None, description="a CLIP that is asked whether an image fits its class's name")
     safety: SafetySettings | None = Field(None, description="a classifier of unsafe images; null: not checked")
+    extractor: ExtractorSettings | None = Field(
+        None, description="a network in whose features the accepted set is measured too; it rejects nothing"
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ops.chain.running import Chain
+from ops.datasets.shards import find_shards
 from ops.errors import EnvironmentFault
 from ops.recipe.stages import STAGES
 from ops.stage import read_manifest
@@ -133,7 +134,7 @@ def test_a_disk_that_is_full_while_images_are_drawn(
 
 def test_an_output_whose_bytes_changed_on_the_disk_is_made_again(finished_workspace: Path) -> None:
     """Of the same length, so that only its bytes tell; kept as it is, it would be committed and published."""
-    (shard,) = (finished_workspace / "data" / "digits" / "generated_images").glob("*.parquet")
+    (shard, *_) = find_shards(finished_workspace / "data" / "digits" / "generated_images", "generated")
     before, all_contents = shard.read_bytes(), contents(finished_workspace)
     damaged = bytearray(before)
     damaged[len(before) // 2] ^= 1

@@ -19,7 +19,11 @@ import numpy as np
 import pytest
 import torch
 
+from ops.chain.witnesses import call_extractor, call_witnesses, check_witnesses, describe_witnesses
+from ops.classifiers.network import SmallResNet
 from ops.errors import DamagedData, UserError
+from ops.filters.examination import Examiner, Witnesses
+from ops.filters.rules import set_limits
 from ops.hashing import hash_file
 from ops.pretrained import requirements
 from ops.pretrained.clip import Clip, open_clip
@@ -31,7 +35,10 @@ from ops.pretrained.preprocessing import DEFAULTS, read_preprocessing
 from ops.pretrained.prompts import clean_name, write_prompts
 from ops.pretrained.safety import open_safety
 from ops.pretrained.validation import validate_clip, validate_extractor, validate_safety
+from ops.recipe.cut import Cut
+from ops.recipe.filtering import FilterSettings
 from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
+from ops.scorer import Scorer
 
 pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="the extra `clip` is not installed")
 
@@ -542,3 +549,41 @@ def test_the_package_is_asked_for_with_the_command(
     monkeypatch.setattr(requirements, "version", version)
     with pytest.raises(UserError, match=r'clip needs .* run: pip install -c constraints\.txt -e "\.\[clip\]"'):
         validate_clip(ClipSettings(model=str(clip_folder)), clip_folder, NAMES)
+
+
+def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_folder: Path) -> None:
+    root, unsafe = clip_folder.parent, ("gore", "nude")
+    settings = FilterSettings(
+        clip=ClipSettings(model="clip"),
+        safety=SafetySettings(model=str(vit_folder), unsafe=unsafe),
+        extractor=ExtractorSettings(model=str(vit_folder)),
+    )
+    for key in ("clip", "safety", "extractor"):
+        with pytest.raises(UserError, match=rf"filter\.{key}\.sha256 is missing; the content of .* has ") as caught:
+            check_witnesses(settings, root, NAMES)
+        stated = getattr(settings, key).model_copy(update={"sha256": str(caught.value)[-64:]})
+        settings = settings.model_copy(update={key: stated})
+    check_witnesses(settings, root, NAMES)
+    moved = settings.clip.model_copy(update={"model": "elsewhere", "cut": Cut(threshold=0.5)})  # type: ignore[union-attr]
+    assert describe_witnesses(settings) == describe_witnesses(settings.model_copy(update={"clip": moved}))
+    assert describe_witnesses(settings) != describe_witnesses(FilterSettings())
+
+    images = draw(40, channels=1, height=12, width=12)
+    labels = np.arange(40) % 3
+    scorer = Scorer(tuple(SmallResNet(1, 3, 8).eval() for _ in range(2)), 1.0, "fp32")
+    witnesses = call_witnesses(settings, root, NAMES)
+    examiner = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], witnesses)
+    scores = examiner.examine_real(images[30:], labels[30:])
+    expected = open_clip(clip_folder).agreement(images[30:], NAMES)
+    np.testing.assert_allclose(scores["clip_agreement"], expected[np.arange(10), labels[30:]], rtol=1e-5)
+    np.testing.assert_allclose(
+        scores["unsafe_probability"], open_safety(vit_folder, unsafe).probability(images[30:]), rtol=1e-5
+    )
+    limits = set_limits(scores, labels[30:], 3, settings)
+    assert {"unsafe", "clip_disagrees"} < {limit.rule.reason for limit in limits}
+    extractor = call_extractor(settings, root)
+    assert extractor is not None
+    assert extractor.name.startswith("vit-")
+    assert call_extractor(FilterSettings(), root) is None
+    unknown = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], Witnesses())
+    assert np.isnan(unknown.examine_real(images[30:], labels[30:])["unsafe_probability"]).all()

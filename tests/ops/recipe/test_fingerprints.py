@@ -38,6 +38,7 @@ OTHER_VALUES: dict[str, Any] = {
     "generator.widths": [16, 32],
     "sampler.solver": "euler",
     "filter.clip": {"model": "clip"},
+    "filter.extractor": {"model": "dinov2"},
     "filter.safety": {"model": "safety", "unsafe": ["unsafe"]},
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
