@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ops.chain.running import Chain
 from ops.recipe.loading import load_recipe
 from ops.workspace import Workspace
+from pipelines.running import materialize_assets
 from tests.workspaces import growset
 
 Edit = Callable[[Path, str, str], None]
@@ -99,4 +101,4 @@ def test_cuda_on_a_machine_without_it_is_exit_code_3_and_resumable(finished_work
     result = growset(finished_workspace, "run", "digits", "--provider", "cuda")
     assert result.exit_code == 3, result.output
     assert "provider 'cuda' cannot be used" in result.output
-    assert growset(finished_workspace, "run", "digits").exit_code == 0
+    materialize_assets(Chain(Workspace(finished_workspace)), "digits", ["generated_images"])

@@ -81,6 +81,7 @@ def leave_free(disk: Path, size: int) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_twice_costs_nothing_but_the_waiting(
     _fresh: Path, finished_workspace: Path, small_disk: Path
 ) -> None:
@@ -107,7 +108,11 @@ def test_a_disk_that_fills_up_twice_costs_nothing_but_the_waiting(
     ("words", "said"),
     [
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
-        (RuntimeError("I/O error: No space left on device (os error 28)"), "I/O error: No space left on device"),
+        pytest.param(
+            RuntimeError("I/O error: No space left on device (os error 28)"),
+            "I/O error: No space left on device",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_disk_that_is_full_while_images_are_drawn(
