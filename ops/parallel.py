@@ -10,7 +10,8 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
@@ -31,6 +32,22 @@ def use_threads(processes: int = 1) -> int:
     threads = max(1, available_cores() // processes)
     torch.set_num_threads(threads)
     return threads
+
+
+@contextmanager
+def start_threads() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as torch has here, each computing alone: none waits for the others at every small product.
+
+    What they compute must not depend on which of them does it; results are those of one thread.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 def shared(name: str) -> Any:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ops.metrics.proportions import estimate_share
 from ops.plan import ClassPlan, ExpansionPlan
 
 Stop = Literal["quota", "budget", "stall", "rounds"]
 
-SURENESS = 1.0  # standard errors below the observed rate that a round is planned for
+SURENESS = 0.68  # confidence of the interval whose lower end a round is planned for: about one standard error
 GROWTH = 4  # times as many images of a class as all rounds before drew: a rate known from few draws misleads
 HOPELESS = 50  # draws of a class in a round of which none was accepted: the next would fare no better
 
@@ -51,13 +52,8 @@ def explain_stops(plan: ExpansionPlan, rounds: Sequence[Round]) -> list[Stop]:
 
 
 def bound_rate(accepted: int, drawn: int) -> float:
-    """A rate that the next draws will rather exceed: Wilson's lower bound at SURENESS standard errors; 0 for none."""
-    if drawn == 0:
-        return 0.0
-    rate, z = accepted / drawn, SURENESS
-    centre = rate + z * z / (2 * drawn)
-    spread = z * math.sqrt(rate * (1 - rate) / drawn + z * z / (4 * drawn * drawn))
-    return max(0.0, (centre - spread) / (1 + z * z / drawn))
+    """A rate that the next draws will rather exceed: the lower end of its interval; 0 where none was drawn."""
+    return estimate_share(accepted, drawn, SURENESS).low if drawn else 0.0
 
 
 def _plan_class(entry: ClassPlan, label: int, rounds: Sequence[Round]) -> int:

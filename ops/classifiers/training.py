@@ -20,6 +20,7 @@ from ops.classifiers.augmentation import build_augmentation
 from ops.classifiers.network import SmallResNet, normalise
 from ops.classifiers.optimization import build_optimizers, build_schedules
 from ops.classifiers.sampling import balance_classes, iterate_batches
+from ops.parallel import start_threads
 from ops.precision import resolve_precision
 
 if TYPE_CHECKING:
@@ -107,7 +108,6 @@ def train(
     return model.eval()
 
 
-@torch.inference_mode()
 def predict(
     model: Callable[[Tensor], Tensor],
     images: Tensor,
@@ -121,9 +121,15 @@ def predict(
     Any other function of normalised images, such as a network's features, is computed in the same way.
     """
     use_bf16 = resolve_precision(precision, device) == "bf16"
-    outputs = []
+
+    def answer(batch: Tensor) -> Tensor:
+        kind = torch.device(device).type
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=use_bf16):
+            return model(normalise(batch.to(device))).float().cpu()
+
     # What more than some 128 small images become in the network leaves a core's cache: 1.3x to 1.6x slower with 500.
-    for batch in images.split(batch_size or (128 if device == "cpu" else 500)):
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=use_bf16):
-            outputs.append(model(normalise(batch.to(device))).float().cpu())
-    return torch.cat(outputs)
+    batches = images.split(batch_size or (128 if device == "cpu" else 500))
+    if device != "cpu" or len(batches) == 1 or torch.get_num_threads() == 1:
+        return torch.cat([answer(batch) for batch in batches])
+    with start_threads() as pool:
+        return torch.cat(list(pool.map(answer, batches)))

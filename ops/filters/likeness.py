@@ -10,9 +10,6 @@ image or of its mirror image. Three steps find the pair worth that:
    reference at every shift by their spectra.
 3. The best of these pairs are measured, pixel by pixel.
 
-Among MANY references and more, signatures are compared in the middle window alone: five times as fast, and of copies
-that were moved by two pixels of 28 it misses a third.
-
 It knows nothing of labels, thresholds or files.
 """
 
@@ -20,26 +17,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ops.neighbours.search import find_nearest
+from ops.filters.gratings import (
+    find_partners,
+    find_reach,
+    list_offsets,
+    make_blur,
+    make_centres,
+    make_turns,
+    make_waves,
+    make_weights,
+    make_windows,
+    mark_centre,
+    measure_radii,
+)
+from ops.filters.screening import screen
 
 SIDE = 32  # larger images are averaged down to this
-SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixels of 28
-BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps at 28
-CYCLES = 8  # the highest frequency of signatures, in cycles a picture, if the sides hold as many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
 CORRELATED = 128  # queries at once, so that their candidates' spectra stay near the core
-SCREENED = 256  # queries, with ...
-REFERENCES = 4096  # ... so many references at once: their products stay near the core
-MANY = 65_536  # references from which on the windows at the sides are not looked through
 UNRELATED = math.sqrt(2)  # the distance of images that correlate in nothing
 FLAT = 1e-4  # below this contrast (of pixels in 0..1) an image has none: a fortieth of a grey level
 
@@ -108,8 +111,8 @@ def prepare(likenesses: Likenesses) -> Queries:
     """What a batch needs to be looked for, which is the same wherever it is looked for: 7 KB for an image."""
     pixels = likenesses.pixels.float()
     shape = pixels.shape[2], pixels.shape[3]
-    partner = _partners(*shape)[0]
-    views = _sign(pixels, _windows(*shape))
+    partner = find_partners(*shape)[0]
+    views = _sign(pixels, make_windows(*shape))
     mirrored = views.unflatten(2, (-1, len(partner)))[..., partner].flatten(2)
     centres = _spectra(_cut_centre(pixels))
     centres = _as_complex(torch.stack([centres, _mirror(centres, shape)], dim=1))
@@ -137,7 +140,7 @@ def find_alike(
         return Alike(distances, indices, np.full(len(queries), np.inf, np.float32))
     limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
     own = None if other_than is None else torch.as_tensor(other_than)
-    cosines, found = _screen(queries, references, limits, own, candidates)
+    cosines, found = screen(queries.views, references.signatures, limits, own, candidates)
     measured, index, around = _measure(queries, references, cosines, found, max(k, candidates // 4))
     best, order = measured.sort(dim=1, stable=True)
     kept = min(k, best.shape[1])
@@ -155,7 +158,7 @@ def measure_aligned(queries: Tensor, references: Tensor, query: Tensor, referenc
     others.
     """
     height, width = queries.shape[2:]
-    reach, offsets = _reach(height, width), _offsets(height, width)
+    reach, offsets = find_reach(height, width), list_offsets(height, width)
     distances = torch.empty(len(shifts))
     order = shifts.argsort(stable=True)
     numbers, counts = torch.unique_consecutive(shifts[order], return_counts=True)
@@ -170,8 +173,8 @@ def measure_aligned(queries: Tensor, references: Tensor, query: Tensor, referenc
 
 def _describe(images: Tensor) -> Likenesses:
     height, width = (min(size, SIDE) for size in images.shape[2:])
-    reach = _reach(height, width)
-    blur_rows, blur_columns = _blur(images.shape[2], height, reach), _blur(images.shape[3], width, reach)
+    reach = find_reach(height, width)
+    blur_rows, blur_columns = make_blur(images.shape[2], height, reach), make_blur(images.shape[3], width, reach)
     blurred = blur_rows @ (images.float() / 255) @ blur_columns.T
     centred = blurred - blurred.mean(dim=(1, 2, 3), keepdim=True)
     spectrum = _spectra(centred)
@@ -179,26 +182,26 @@ def _describe(images: Tensor) -> Likenesses:
         centred.half(),
         spectrum.half(),
         _contrasts(spectrum, (height, width)).half(),
-        _sign(centred, _windows(height, width)[:, : spectrum.shape[1] // centred.shape[1]])[:, 0].half(),
+        _sign(centred, make_windows(height, width)[:, : spectrum.shape[1] // centred.shape[1]])[:, 0].half(),
     )
 
 
 def _spectra(pixels: Tensor) -> Tensor:
     """float32 [n, C * f * 2] of pixels [n, C, h, w]: real and imaginary parts side by side."""
-    return (pixels.flatten(2) @ _waves(*pixels.shape[2:])).flatten(1)
+    return (pixels.flatten(2) @ make_waves(*pixels.shape[2:])).flatten(1)
 
 
 def _contrasts(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
     """Standard deviation float32 [n, shifts] of the low frequencies in the centre, moved by each shift."""
-    waves, centres = _waves(*shape), _centres(*shape)
-    low = spectrum.unflatten(1, (-1, waves.shape[1])) * _weights(*shape) @ waves.T
+    waves, centres = make_waves(*shape), make_centres(*shape)
+    low = spectrum.unflatten(1, (-1, waves.shape[1])) * make_weights(*shape) @ waves.T
     means = (low @ centres).mean(1)
     return ((low.square() @ centres).mean(1) - means.square()).clamp(min=0).sqrt()
 
 
 def _cut_centre(pixels: Tensor) -> Tensor:
     """The centre alone, mean 0 and unit norm, 0 if it is flat; the rest is 0."""
-    inside = _centre(*pixels.shape[2:])
+    inside = mark_centre(*pixels.shape[2:])
     count = inside.sum() * pixels.shape[1]
     cut = (pixels - (pixels * inside).sum(dim=(1, 2, 3), keepdim=True) / count) * inside
     norm = torch.linalg.vector_norm(cut, dim=(1, 2, 3), keepdim=True)
@@ -211,7 +214,7 @@ def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
     Magnitudes fall with the frequency; the roots and the factor let the small ones speak that tell pictures apart.
     """
     height, width = pixels.shape[2:]
-    radii = _radii(height, width)
+    radii = measure_radii(height, width)
     spectra = (pixels.flatten(2) @ windows).unflatten(2, (-1, len(radii), 2))
     powers = spectra.square_().sum(4).transpose(1, 2)
     flat = powers.sum((2, 3)) < (FLAT * height * width) ** 2 / 4
@@ -221,61 +224,6 @@ def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
     return signatures
 
 
-def _screen(
-    queries: Queries, references: Likenesses, limits: Tensor, own: Tensor | None, candidates: int
-) -> tuple[Tensor, Tensor]:
-    """Cosines float32 [n, 2, c] with, and indices of, the references nearest by signature, -inf for none.
-
-    The second row is for the query's mirror image.
-    """
-    count = min(candidates, len(references))
-    cosines = torch.full((len(queries), 2, count), -torch.inf)
-    indices = torch.zeros(len(queries), 2, count, dtype=torch.int64)
-    # References that every query sees, if they are many, are searched by the window in the middle alone.
-    seen = int(limits.min()) if own is None else 0
-    many = seen if seen >= MANY else 0
-    for side, views in enumerate(queries.views):
-        for start in range(0, len(queries), SCREENED):
-            rows = slice(start, start + SCREENED)
-            hidden = None if own is None else own[rows]
-            best, index = _rank(views[rows], references.signatures[many:], limits[rows] - many, hidden, count)
-            cosines[rows, side, : best.shape[1]] = best
-            indices[rows, side, : best.shape[1]] = index + many
-        if many:
-            near, index = _search(views[:, 0], references.signatures[:many], count)
-            both, order = torch.cat([near, cosines[:, side]], dim=1).topk(count, dim=1)
-            cosines[:, side] = both
-            indices[:, side] = torch.cat([index, indices[:, side]], dim=1).gather(1, order)
-    return cosines, indices
-
-
-def _search(views: Tensor, signatures: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest cosines of views [n, d] with signatures [m, d], and whose they are: both of unit norm."""
-    distances, indices = find_nearest(views, signatures, count)
-    return 1 - torch.from_numpy(distances).square() / 2, torch.from_numpy(indices)
-
-
-def _rank(views: Tensor, signatures: Tensor, limits: Tensor, own: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest cosines of any view with each signature, and whose they are."""
-    best, index = torch.empty(len(limits), 0), torch.empty(len(limits), 0, dtype=torch.int64)
-    for start in range(0, min(len(signatures), int(limits.max())), REFERENCES):
-        known = signatures[start : start + REFERENCES].float().T
-        places = torch.arange(start, start + known.shape[1])
-        cosines = views[:, 0] @ known
-        for view in range(1, views.shape[1]):
-            torch.maximum(cosines, views[:, view] @ known, out=cosines)
-        if start + len(places) > int(limits.min()):
-            cosines.masked_fill_(places >= limits[:, None], -torch.inf)
-        if own is not None:
-            cosines.masked_fill_(places == own[:, None], -torch.inf)
-        top, place = cosines.topk(min(count, len(places)), dim=1)
-        if start:
-            top, order = torch.cat([best, top], dim=1).topk(count, dim=1)
-            place = torch.cat([index - start, place], dim=1).gather(1, order)
-        best, index = top, place + start
-    return best, index
-
-
 def _measure(
     queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, count: int
 ) -> tuple[Tensor, Tensor, np.ndarray]:
@@ -283,7 +231,7 @@ def _measure(
 
     And the AROUND-th one's distance [n], as its correlation has it.
     """
-    turns = _turns(*queries.pixels.shape[2:])
+    turns = make_turns(*queries.pixels.shape[2:])
     correlation, shift = torch.empty(found.shape), torch.empty_like(found)
     for start in range(0, len(queries), CORRELATED):
         rows = slice(start, start + CORRELATED)
@@ -329,7 +277,7 @@ def _as_complex(spectrum: Tensor) -> Tensor:
 
 def _mirror(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
     """The spectra float32 [n, C * f * 2] of the mirror images."""
-    partner, conjugated = _partners(*shape)
+    partner, conjugated = find_partners(*shape)
     moved = spectrum.unflatten(1, (-1, len(partner), 2))[:, :, partner]
     signs = torch.stack([torch.ones(len(partner)), 1 - 2 * conjugated.float()], dim=1)
     return (moved * signs).flatten(1)
@@ -354,112 +302,3 @@ def _overlap(size: int, shift: int, reach: int) -> tuple[slice, slice]:
         return slice(0, size), slice(0, size)
     low, high = max(shift, 0) + reach, size + min(shift, 0) - reach
     return slice(low, high), slice(low - shift, high - shift)
-
-
-def _reach(height: int, width: int) -> int:
-    return min(height, width) // BLURRED
-
-
-@lru_cache(maxsize=16)
-def _blur(size: int, shrunk: int, reach: int) -> Tensor:
-    """The matrix [shrunk, size] that averages a line down to `shrunk` pixels and blurs it; the ends repeat."""
-    averaged = F.adaptive_avg_pool1d(torch.eye(size), shrunk).T
-    taps = torch.tensor([math.comb(2 * reach, k) / 4**reach for k in range(2 * reach + 1)])
-    places = (torch.arange(shrunk)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, shrunk - 1)
-    return torch.zeros(shrunk, shrunk).scatter_add_(1, places, taps.expand(shrunk, -1)) @ averaged
-
-
-@lru_cache(maxsize=16)
-def _frequencies(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """(down, right) in cycles a picture, one of each pair of opposite ones, (0, 0) among them: colours differ in it."""
-    most = min(CYCLES, (height - 1) // 2), min(CYCLES, (width - 1) // 2)
-    return tuple(
-        (u, v)
-        for u in range(-most[0], most[0] + 1)
-        for v in range(most[1] + 1)
-        if (v or u >= 0) and u * u + v * v <= CYCLES**2
-    )
-
-
-@lru_cache(maxsize=16)
-def _waves(height: int, width: int) -> Tensor:
-    """[h * w, 2 f]: pixels times this are their spectrum. Angles are measured from the picture's centre."""
-    down = (torch.arange(height) - (height - 1) / 2)[:, None] / height
-    right = (torch.arange(width) - (width - 1) / 2) / width
-    angles = [2 * math.pi * (u * down + v * right).flatten() for u, v in _frequencies(height, width)]
-    return torch.stack([wave for angle in angles for wave in (angle.cos(), -angle.sin())], dim=1)
-
-
-@lru_cache(maxsize=16)
-def _partners(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Which frequency stands in each one's place in the mirror image, int64 [f], and whether conjugated, bool [f]."""
-    frequencies = _frequencies(height, width)
-    place = {frequency: i for i, frequency in enumerate(frequencies)}
-    moved = [place[(-u, v) if v else (u, v)] for u, v in frequencies]
-    return torch.tensor(moved), torch.tensor([v > 0 for _, v in frequencies])
-
-
-@lru_cache(maxsize=16)
-def _offsets(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """Every shift (down, right) in pixels, in the order of their numbers."""
-    most = min(height, width) // SHIFTED
-    return tuple((down, right) for down in range(-most, most + 1) for right in range(-most, most + 1))
-
-
-@lru_cache(maxsize=16)
-def _turns(height: int, width: int) -> Tensor:
-    """[2 f, shifts]: a query's spectrum times a reference's conjugate and this is their correlation at each shift."""
-    shifts = torch.tensor(_offsets(height, width), dtype=torch.float32)
-    cycles = torch.tensor(_frequencies(height, width)) / torch.tensor([height, width])
-    angles = 2 * math.pi * cycles @ shifts.T
-    return torch.stack([angles.cos(), -angles.sin()], dim=1).flatten(0, 1) * _weights(height, width)[:, None]
-
-
-@lru_cache(maxsize=16)
-def _weights(height: int, width: int) -> Tensor:
-    """[2 f]: what a product of spectra counts; each stands for its opposite too, which (0, 0) has not."""
-    counts = [1 + (frequency != (0, 0)) for frequency in _frequencies(height, width)]
-    return torch.tensor(counts).repeat_interleave(2) / (height * width)
-
-
-@lru_cache(maxsize=16)
-def _centre(height: int, width: int) -> Tensor:
-    """1 in the pixels [h, w] that stay in the picture at every shift, 0 elsewhere."""
-    most = min(height, width) // SHIFTED
-    inside = torch.zeros(height, width)
-    inside[most : height - most, most : width - most] = 1
-    return inside
-
-
-@lru_cache(maxsize=16)
-def _centres(height: int, width: int) -> Tensor:
-    """[h * w, shifts]: pixels times this are the means over the centre of the picture moved by each shift."""
-    inside = _centre(height, width)
-    moved = [torch.roll(inside, (-down, -right), (0, 1)).flatten() for down, right in _offsets(height, width)]
-    return torch.stack(moved, dim=1) / inside.sum()
-
-
-@lru_cache(maxsize=16)
-def _radii(height: int, width: int) -> Tensor:
-    return torch.tensor(_frequencies(height, width), dtype=torch.float32).norm(dim=1)
-
-
-@lru_cache(maxsize=16)
-def _windows(height: int, width: int) -> Tensor:
-    """[h * w, windows * 2 f]: pixels times this are their spectra in each window, its mean taken out.
-
-    A window is half a sine wave across the centre, first in its place, then moved four ways.
-    """
-    most = min(height, width) // SHIFTED
-    step = math.ceil(most / 2)
-    moves = [(0, 0)] + [(down, right) for down in (-step, step) for right in (-step, step) if step]
-    waves, made = _waves(height, width), []
-    for down, right in moves:
-        window = (_half_wave(height, most, down)[:, None] * _half_wave(width, most, right)).flatten()
-        made.append(window[:, None] * (waves - window @ waves / window.sum()))
-    return torch.cat(made, dim=1)
-
-
-def _half_wave(size: int, margin: int, moved: int) -> Tensor:
-    places, inner = torch.arange(size) + 0.5 - margin - moved, size - 2 * margin
-    return torch.sin(math.pi * places / inner) * ((places > 0) & (places < inner))

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ops.metrics.proportions import estimate_share
+
 CONFIDENCE = 0.95
 DEVIATIONS = 1.959964  # of a normal distribution that hold CONFIDENCE of it
 
@@ -64,7 +66,5 @@ def find_share_interval(share: float, count: int) -> tuple[float, float]:
     """
     if not (0 <= share <= 1 and count >= 1):
         raise ValueError(f"a share of {share} of {count} images is impossible; allowed: 0 to 1 of at least 1")
-    square = DEVIATIONS**2
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    reach = DEVIATIONS / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    return (0.0 if share == 0 else middle - reach), (1.0 if share == 1 else middle + reach)
+    found = estimate_share(share * count, count)
+    return found.low, found.high

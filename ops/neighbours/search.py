@@ -5,9 +5,7 @@ Both sides are taken in blocks, so that memory stays bounded however many rows t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +15,7 @@ from torch import Tensor
 from ops.neighbours.product import Slab, allocate_slab, fill_slab, multiply_in, prepare_queries
 from ops.neighbours.rows import PART, Rows, Source, check_rows, find_centre
 from ops.neighbours.scan import Block, Nearest, scan
+from ops.parallel import start_threads
 from ops.precision import resolve_precision
 
 QUERIES = 1024  # in a block
@@ -73,7 +72,7 @@ def search(
     if not len(queries) or not len(references):
         return
     step = max(1, SLAB // queries.width)
-    with _start_threads() as pool:
+    with start_threads() as pool:
         task = _Search(queries, references, nearest, ends, selves, find_centre(references), pool)
         for start in range(0, len(references), step):
             stop = min(start + step, len(references))
@@ -148,14 +147,3 @@ def _choose_precision(wanted: str, width: int) -> str:
     if not torch.backends.mkldnn.is_available() or (wanted == "auto" and width < NARROWEST):
         return "fp32"
     return resolve_precision(wanted)
-
-
-@contextmanager
-def _start_threads() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch has, each computing alone: none waits for the others at every product."""
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(threads)

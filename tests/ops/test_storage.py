@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import ops.storage
-from ops.storage import read_json, recover_folder, replace_file, replace_folder, write_json, write_text
+from ops.storage import link_file, read_json, recover_folder, replace_file, replace_folder, write_json, write_text
 
 
 class Killed(BaseException):
@@ -217,3 +217,26 @@ def test_neighbours_of_a_replaced_folder_are_not_touched(tmp_path: Path) -> None
     recover_folder(target)
     assert {path.name for path in tmp_path.iterdir()} == {"target", "target2", "tar", "old"}
     assert tree(tmp_path / "target2") == filled("target2")
+
+
+def test_a_linked_file_shares_its_content_and_replaces_what_was_there(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "folder" / "target"
+    source.write_text("new")
+    link_file(source, target)
+    assert target.stat().st_ino == source.stat().st_ino
+    other = tmp_path / "other"
+    other.write_text("newer")
+    link_file(other, target)
+    assert (target.read_text(), source.read_text()) == ("newer", "new")
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
+
+
+def test_where_no_link_can_be_made_the_file_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    (tmp_path / "source").write_text("content")
+    monkeypatch.setattr("os.link", refuse)
+    link_file(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_text() == "content"
+    assert (tmp_path / "target").stat().st_ino != (tmp_path / "source").stat().st_ino

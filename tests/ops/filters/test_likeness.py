@@ -125,8 +125,8 @@ def test_neither_order_nor_batch_changes_a_distance(monkeypatch: pytest.MonkeyPa
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     shuffled = find_alike(describe(images[order]), known)
     np.testing.assert_allclose(shuffled.distances, whole.distances[order], atol=1e-5)
-    for name, size in (("BLOCK", 7), ("SCREENED", 3), ("REFERENCES", 64)):
-        monkeypatch.setattr(f"ops.filters.likeness.{name}", size)
+    for name, size in (("likeness.BLOCK", 7), ("screening.SCREENED", 3), ("screening.REFERENCES", 64)):
+        monkeypatch.setattr(f"ops.filters.{name}", size)
     pieces = [find_alike(describe(part), known) for part in (images[:9], images[9:])]
     np.testing.assert_allclose(np.concatenate([p.distances for p in pieces]), whole.distances, atol=1e-5)
     np.testing.assert_array_equal(np.concatenate([p.indices for p in pieces]), whole.indices)
@@ -145,7 +145,7 @@ def test_among_many_references_copies_and_mirror_images_are_found_as_well(monkey
     asked = torch.cat([known[:20], known[20:40].flip(-1), strangers])
     below = np.repeat([40, 60], [20, 40])  # all see the first 40, which are many, and some see the others
     few = find_alike(describe(asked), describe(known), below=below)
-    monkeypatch.setattr("ops.filters.likeness.MANY", 30)
+    monkeypatch.setattr("ops.filters.screening.MANY", 30)
     many = find_alike(describe(asked), describe(known), below=below)
     assert many.indices[:40, 0].tolist() == few.indices[:40, 0].tolist() == list(range(40))
     assert many.distances[:40].max() < 1e-3
