@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import prdc
 import pytest
 
 from ops.metrics.frechet import fit_gaussian, frechet_distance
@@ -168,7 +169,6 @@ def test_rows_are_drawn_once_each_in_the_shares_of_the_classes(count: int, total
 
 
 def test_precision_recall_density_and_coverage_are_those_of_the_authors() -> None:
-    prdc = pytest.importorskip("prdc")
     features, labels = draw(3)
     features *= 0.9
     found = measure(features, labels)
