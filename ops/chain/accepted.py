@@ -21,6 +21,7 @@ from ops.datasets.shards import find_shards
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.plan import read_plan
+from ops.quota import Round, explain_stops
 from ops.report.galleries import write_rejected_sheet
 from ops.report.measures import QUALITY
 from ops.report.sheets import write_sheet
@@ -48,9 +49,13 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
     write_index(run.out / "index.parquet", index.insert_column(4, columns[0]).insert_column(5, columns[1]))
     write_index(run.out / REAL_SCORES, real)
     write_json(run.out / "rules.json", {"rules": [limit.to_dict() for limit in limits]})
-    record = read_json(generated / ROUNDS)
-    rounds = [{key: entry[key] for key in ("drawn", "accepted")} for entry in record["rounds"]]
-    write_json(run.out / ROUNDS, {"rounds": rounds, "stopped": record["stopped"]})
+    passing, numbers = ~np.any(list(found.values()), axis=0), index["round"].to_numpy()
+    rounds = [
+        Round(tuple(entry["drawn"]), tuple(np.bincount(labels[passing & (numbers == i)], minlength=classes).tolist()))
+        for i, entry in enumerate(read_json(generated / ROUNDS)["rounds"])
+    ]
+    stopped = explain_stops(plan, rounds)
+    write_json(run.out / ROUNDS, {"rounds": [entry.to_dict() for entry in rounds], "stopped": stopped})
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
     extractor = call_extractor(run.recipe.filter, run.workspace.root)
     measures = measure_accepted(

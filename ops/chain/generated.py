@@ -27,7 +27,7 @@ from ops.generators.engine import choose_provider
 from ops.generators.folder import find_fastest
 from ops.generators.generation import cut_slices
 from ops.plan import read_plan
-from ops.quota import explain_stops, plan_round
+from ops.quota import plan_round
 from ops.report.sheets import write_sheet
 from ops.stage import Runtime, StageRun, identify, is_intact, read_manifest
 from ops.storage import link_file, write_json
@@ -74,9 +74,12 @@ def build_generated_images(run: StageRun) -> dict[str, Any]:
             f" {accepted:,} in all; {wanted:,} wanted"
         )
     names = _collect_shards(rounds.parts, run.out)
-    entries = [{**tally.to_dict(), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)]
-    origin = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by}
-    write_json(run.out / ROUNDS, {**origin, "rounds": entries, "stopped": explain_stops(plan, rounds.tallies)})
+    # What passes is left to the next stage: this output must stay what it is where another threshold changes no round.
+    entries = [
+        {"drawn": list(tally.drawn), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)
+    ]
+    record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, "rounds": entries}
+    write_json(run.out / ROUNDS, record)
     write_index(run.out / SCORES, pl.concat([part.scores for part in rounds.parts]))
     write_index(run.out / REAL_SCORES, rounds.real_scores)
     _write_contact_sheet(run.out / "contact_sheet.png", rounds.parts[0])

@@ -44,6 +44,8 @@ def test_a_looser_threshold_rewrites_the_index_and_no_pixel(
     workspace = Workspace(finished_workspace)
     generated, accepted = (workspace.output("digits", name) for name in ("generated_images", "accepted_images"))
     inodes, before = list_inodes(generated), read_index(accepted)
+    manifest = read_manifest(generated)
+    rounds, content = manifest["metrics"]["rounds"], manifest["content"]
     edit_recipe(finished_workspace, LABEL, "wrong_label: null")
     monkeypatch.setattr("ops.generators.generation._draw_piece", refuse)
     monkeypatch.setattr("ops.chain.scoring.read_shards", refuse)
@@ -53,6 +55,8 @@ def test_a_looser_threshold_rewrites_the_index_and_no_pixel(
     after = read_index(accepted)
     assert after["image_id"].to_list() == before["image_id"].to_list()[: len(after)]
     assert cut["rejected_wrong_label"] == 0
+    # As many rounds as before: nothing that follows from the images alone has to be made again.
+    assert (drawn["rounds"], read_manifest(generated)["content"]) == (rounds, content)
     assert not {reason for why in after["reasons"] for reason in why} & {"wrong_label"}
 
 
