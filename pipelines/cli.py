@@ -213,12 +213,20 @@ def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 
 @main.command()
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    envvar="GROWSET_UI_HOSTS",
+    help="A name by which a reverse proxy reaches the UI; may be repeated. Requests by other names are refused.",
+)
 @click.pass_obj
-def ui(open_workspace: Callable[[], Workspace], port: int) -> None:
+def ui(open_workspace: Callable[[], Workspace], port: int, hosts: tuple[str, ...]) -> None:
     """Start the Dagster UI on this machine only."""
     from pipelines.commands import start_ui
 
-    start_ui(open_workspace(), port)
+    start_ui(open_workspace(), port, hosts)
 
 
 @main.command()

@@ -3,9 +3,8 @@
 import json
 import os
 import re
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from ops.chain.running import Chain, validate
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import UserError
 from ops.exports.published import Only
 from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
@@ -205,8 +204,8 @@ def export_expansion(
     click.echo(f"{expansion}: {form} in {done.folder}, {count}, {done.bytes / 1e6:,.1f} MB")
 
 
-def start_ui(workspace: Workspace, port: int) -> None:
-    """Replace this process by `dagster dev` on the loopback address."""
+def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
+    """Serve the Dagster UI on the loopback address until it is stopped."""
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
         with open_instance(workspace) as instance:
@@ -215,9 +214,6 @@ def start_ui(workspace: Workspace, port: int) -> None:
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-    dagster = Path(sys.executable).with_name("dagster")
-    if not dagster.exists():
-        raise EnvironmentFault(f"{dagster} does not exist; install dagster-webserver into this environment")
-    click.echo(f"Dagster UI: http://127.0.0.1:{port}")
-    sys.stdout.flush()
-    os.execv(dagster, [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+    from pipelines.ui import serve
+
+    serve(Path("workspace.yaml"), port, hosts)
