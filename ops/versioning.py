@@ -110,7 +110,7 @@ def _forget_the_dead(rwlock: Path) -> None:
 
     try:
         locks = read_json(rwlock)
-    except ValueError:
+    except DamagedData:
         rwlock.unlink()
         return
     readers = {path: [e for e in entries if lives(e)] for path, entries in locks.get("read", {}).items()}

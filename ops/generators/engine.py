@@ -8,7 +8,6 @@ a kernel never sees another shape and an image does not depend on its neighbours
 from __future__ import annotations
 
 import copy
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.storage import parse_json
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 SIGNATURE = {"noise": ("tensor(float)", 4), "label": ("tensor(int64)", 1), "image": ("tensor(uint8)", 4)}
@@ -176,8 +176,8 @@ def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
     if missing := [key for key in ("labels", "shape") if key not in metadata]:
         raise UserError(f"{path} is not a Growset sampler: its metadata lack '{missing[0]}'")
     try:
-        channels, height, width = map(int, json.loads(metadata["shape"]))
-        class_names = tuple(map(str, json.loads(metadata["labels"])))
+        channels, height, width = map(int, parse_json(metadata["shape"]))
+        class_names = tuple(map(str, parse_json(metadata["labels"])))
         numbers = {key: int(metadata[key]) if key in metadata else None for key in ("steps", "evaluations")}
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} is not a Growset sampler: its metadata cannot be read ({error})") from None

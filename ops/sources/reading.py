@@ -24,7 +24,7 @@ from ops.datasets.pixels import PixelDataset, build_rows
 from ops.errors import UserError
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.listing import SPLITS, Listing
+from ops.sources.listing import SPLITS, Listing, check_names
 from ops.sources.spec import SourceSpec
 from ops.sources.stacking import ImageStack
 
@@ -112,7 +112,7 @@ def hash_source(spec: SourceSpec) -> str:
         path = names[name]
         with path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
-        total.update(f"{name}\0{path.stat().st_size}\0{content}\n".encode())
+        total.update(os.fsencode(name) + f"\0{path.stat().st_size}\0{content}\n".encode())
     if spec.size is not None:
         total.update(f"size {spec.size}\n".encode())
     options = spec.model_dump(mode="json", exclude=UNHASHED, exclude_defaults=True)
@@ -125,6 +125,7 @@ def _choose_classes(
     spec: SourceSpec, listings: Mapping[str, Listing], classes: Sequence[str] | None
 ) -> tuple[str, ...]:
     known = listings["train"].class_names
+    check_names(spec, known)
     forms: dict[str, str] = {}
     for name in known:
         form = unicodedata.normalize("NFKC", name).casefold()

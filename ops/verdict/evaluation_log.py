@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData
+from ops.storage import parse_json
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _read_records(path: Path) -> Iterator[dict[str, Any]]:
         if not line:
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
             raise DamagedData(
                 f"{path}, line {number}: not JSON (an append was cut short, or the file was edited); "

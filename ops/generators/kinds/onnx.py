@@ -18,7 +18,7 @@ from pydantic import Field
 from ops.errors import DamagedData, UserError
 from ops.generators.kinds.protocol import Cost, Fitting, Generator, KindSettings, SamplerSettings
 from ops.hashing import hash_file
-from ops.storage import replace_file, write_json
+from ops.storage import parse_json, replace_file, write_json
 
 if TYPE_CHECKING:
     import onnx
@@ -185,7 +185,7 @@ def read_classes(settings: OnnxSettings, model: onnx.ModelProto, path: Path) -> 
         return settings.class_names
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     try:
-        names = json.loads(metadata["labels"])
+        names = parse_json(metadata["labels"])
     except (KeyError, ValueError):
         raise UserError(f"{path} does not say what its labels mean; add generator.class_names to the recipe") from None
     return tuple(map(str, names))

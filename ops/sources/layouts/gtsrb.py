@@ -75,7 +75,7 @@ def _read_table(table: Path) -> tuple[list[Path], np.ndarray]:
     """Image files and class numbers."""
     try:
         frame = pl.read_csv(io.BytesIO(table.read_bytes()), separator=";")
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DamagedData(f"{table}: cannot be read ({str(error).splitlines()[0]})") from error
     for column in ("Filename", "ClassId"):
         if column not in frame.columns:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import SUFFIXES
-from ops.sources.listing import Layout, Listing, read_files, require_path
+from ops.sources.listing import Layout, Listing, read_files, require_files, require_path
 from ops.sources.spec import SourceSpec
 
 
@@ -24,6 +24,7 @@ def recognise(root: Path) -> bool:
 
 def list_files(spec: SourceSpec) -> list[Path]:
     splits = _find_images(spec)
+    require_files(path for images in splits.values() for path, _ in images)
     texts = [spec.root / name for name in ("words.txt", "val/val_annotations.txt") if (spec.root / name).is_file()]
     return [*texts, *(path for images in splits.values() for path, _ in images)]
 
