@@ -64,6 +64,14 @@ def splits_are_disjoint(folders: Folders) -> Finding:
     )
 
 
+def pictures_have_one_label(folders: Folders) -> Finding:
+    """No picture stands under two labels, which the source tells while its images are read."""
+    disputed = _metrics(folders("real_images")).get("disputed", {})
+    named = " and ".join(f"{count} pictures of {split}" for split, count in disputed.items()) or "no picture"
+    told = "; no classifier is right on both" if disputed else ""
+    return Finding(not disputed, f"{named} under more than one label{told}", dict(disputed))
+
+
 def scorer_beats_chance(folders: Folders) -> Finding:
     """The cross-fitted accuracy lies more than three standard errors above chance."""
     metrics, real = _metrics(folders("scorer")), _metrics(folders("real_images"))
@@ -163,6 +171,7 @@ def expansion_does_not_hurt(folders: Folders) -> Finding:
 
 CHECKS = (
     Check("real_images", "splits_are_disjoint", True, splits_are_disjoint),
+    Check("real_images", "pictures_have_one_label", False, pictures_have_one_label),
     Check("scorer", "scorer_beats_chance", True, scorer_beats_chance),
     Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
     Check("generator_onnx", "precision_was_accepted", False, precision_was_accepted),

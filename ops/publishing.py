@@ -26,7 +26,8 @@ from ops.report.card import CARD, render_card
 from ops.sources.spec import load_source_spec
 from ops.stage import MANIFEST, describe_output, is_intact, read_manifest
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
-from ops.versioning import changed_stages, stage_addresses, track
+from ops.torn_objects import remove_torn
+from ops.versioning import changed_stages, object_folders, stage_addresses, track
 from ops.workspace import Workspace
 
 QUALITY = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
@@ -76,6 +77,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     if workspace.staging(fingerprint).exists():
         shutil.rmtree(workspace.staging(fingerprint))
     pointer = track(workspace.root, target)
+    remove_torn(object_folders(workspace.root))
     remote = default_remote(workspace.root)
     sent = 0
     if remote is not None:

@@ -134,6 +134,15 @@ def initialise(root: Path) -> None:
         Repo.init(str(root)).close()
 
 
+def object_folders(root: Path) -> list[Path]:
+    """Where objects lie as files here: DVC's cache, and the default remote if it is a folder."""
+    with open_repo(root) as repo:
+        stores = [repo.cache.local.path]
+        if repo.config["core"].get("remote") and (remote := repo.cloud.get_remote_odb()).fs.protocol == "local":
+            stores.append(remote.path)
+    return [Path(store) for store in stores]
+
+
 def changed_stages(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
     """What DVC thinks is not current, by stage, with its reasons; empty when all is current."""
     with open_repo(root) as repo:

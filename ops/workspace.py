@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from ops.recipe.stages import STAGES
 from ops.storage import replace_file
 
 PARAMS = "params.yaml"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ENVIRONMENT = "GROWSET_HOME"
 
 
@@ -100,6 +102,8 @@ class Workspace:
 
     def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
         """The validated recipe; UserError if there is none of this name or, with `active`, if it is not active."""
+        if not NAME.fullmatch(expansion):  # it is part of addresses, paths and tags
+            raise UserError(f"{expansion!r} cannot name a recipe; allowed: letters, digits and _ . -, no sign first")
         available = self.available_recipes()
         if expansion not in available:
             raise UserError(

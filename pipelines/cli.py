@@ -109,7 +109,7 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) 
 
     workspace = open_workspace()
     for expansion in expansions or workspace.expansions:
-        validate(workspace, expansion)
+        validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
         click.echo(f"{expansion}: ok")
 
 

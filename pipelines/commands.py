@@ -22,6 +22,7 @@ from ops.stage import Runtime
 from ops.storage import read_json, write_text
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace, check_stage_name
+from pipelines.history import prune_history
 from pipelines.instance import open_instance, prepare_home
 from pipelines.lost_runs import free_lost_runs
 
@@ -210,6 +211,7 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
         with open_instance(workspace) as instance:
             free_lost_runs(workspace, instance, no_ui_lives=hold_for_life(workspace, "ui"))
+            prune_history(workspace, instance)
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)

@@ -1,5 +1,6 @@
 """Materialize assets of one expansion in this process, through the same job the UI runs."""
 
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
 from ops.stage import is_intact
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
+from pipelines.history import prune_history
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run, free_lost_runs
 
@@ -24,6 +26,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 class ChainFailed(GrowsetError):
     """A step failed for a reason that is none of the user's, the machine's or the data's: a bug."""
+
+    steering = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")  # its stack has lines
 
 
 def materialize_assets(
@@ -48,6 +52,7 @@ def materialize_assets(
         announce_run(chain.workspace, run_id) as tags,
     ):
         free_lost_runs(chain.workspace, instance)
+        prune_history(chain.workspace, instance)
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,

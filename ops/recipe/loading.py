@@ -16,7 +16,7 @@ from ops.errors import UserError
 from ops.generators.kinds import KINDS
 from ops.recipe.schema import Arm, Recipe
 
-LARGEST = 2**20  # bytes of a YAML file: some minutes of reading
+LARGEST = 2**18  # bytes of a YAML file: some seconds of reading
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 80

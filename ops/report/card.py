@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +26,9 @@ configs:
   - {split: test, path: data/test-*.parquet}
 ---
 
-# {{ expansion }}
+# {{ expansion | plain }}
 
-{{ verdict.sentence }}
+{{ verdict.sentence | unmarked }}
 
 | arm | trained on | test accuracy | {{ confidence }} interval |
 |---|---|---|---|
@@ -49,7 +51,7 @@ generated one.
 | class | real | generated |
 |---|---|---|
 {% for name, real, generated in class_counts -%}
-| {{ name | cell }} | {{ real }} | {{ generated }} |
+| {{ name | plain }} | {{ real }} | {{ generated }} |
 {% endfor %}
 ## How it was made
 
@@ -92,12 +94,13 @@ The closest image that was kept lies at distance {{ '%.3f' | format(closest) }} 
 
 ## Licence and how to make it again
 
-Licence of the real images, as their owner states it: {{ licence }}. The generated images come from a model that was
-trained on nothing but these.
+Licence of the real images, as their owner states it: {{ licence | plain }}. The generated images come from a model
+that was trained on nothing but these.
 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
+_MARKS = re.compile(r"([\\`*_\[\]|~])")
 _KINDS = {"baseline": "real images", "expanded": "real and generated images"}
 
 
@@ -118,7 +121,8 @@ def render_card(
     jinja2's UndefinedError for a missing figure.
     """
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    environment.filters["cell"] = lambda text: " ".join(text.splitlines()).replace("|", "\\|")
+    environment.filters["plain"] = escape_text
+    environment.filters["unmarked"] = lambda text: html.escape(text, quote=False)
     environment.filters["percent"] = lambda fraction: f"{fraction:.1%}".replace("%", " %")
     distances = results.index.filter("keep")["train_distance"].drop_nulls().to_list()
     return environment.from_string(CARD).render(
@@ -140,6 +144,11 @@ def render_card(
         seed=seed,
         real_weight=f"{real_weight:g}",
     )
+
+
+def escape_text(text: str) -> str:
+    """Somebody's text as it reads, on one line of Markdown: its HTML and its marks mean nothing."""
+    return _MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _audit(results: Results) -> list[dict[str, Any]]:

@@ -59,7 +59,8 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     if list(frames) == ["train"] and "split" in frames["train"].columns:
         frames = _divide(frames["train"], tables["train"])
     columns = {
-        split: _read_labels(frame[spec.label], tables.get(split, tables["train"])) for split, frame in frames.items()
+        split: _read_labels(frame[spec.label], tables.get(split, next(iter(tables.values()))))
+        for split, frame in frames.items()
     }
 
     def name(split: str, row: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,13 @@ def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:
 def test_missing_figure_is_an_error_rather_than_a_gap() -> None:
     with pytest.raises(UndefinedError):
         make_card(split_counts={"train": 3})
+
+
+def test_names_and_licences_mean_nothing_in_markdown_and_html() -> None:
+    names = ["<script>alert(1)</script>", "![x](http://evil.example/x.png)", "a|b\n# c", "`code` *b* _i_ ~s~", "a & b"]
+    licence = "<img src=x onerror=alert(1)> [free](javascript:x)"
+    card = make_card(class_counts=[(name, 1, 2) for name in names], licence=licence)
+    body = card.split("---\n", 2)[2]
+    assert "<" not in body and not re.search(r"(?<!\\)\]\(", body)
+    assert "\\`code\\` \\*b\\* \\_i\\_ \\~s\\~" in body and "a\\|b # c" in body and "a &amp; b" in body
+    assert front_matter(card)["license"] == licence.lower()
