@@ -341,6 +341,9 @@ def break_source(draw: Draw, root: Path) -> str:
         try:
             told.append(how(draw, path))
         except (
+            AttributeError,
+            TypeError,
+            csv.Error,
             ValueError,
             OSError,
             KeyError,
