@@ -1,6 +1,5 @@
 """Materialize assets of one expansion in this process, through the same job the UI runs."""
 
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from ops.chain.running import Chain
 from ops.checks import CHECKS, run_check
+from ops.credentials import hide_credentials
 from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from ops.integrity import is_intact
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
@@ -27,7 +27,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class ChainFailed(GrowsetError):
     """A step failed for a reason that is none of the user's, the machine's or the data's: a bug."""
 
-    steering = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")  # its stack has lines
+    def __init__(self, told: str) -> None:
+        Exception.__init__(self, hide_credentials(told))  # with its stack, of many lines
 
 
 def materialize_assets(

@@ -12,6 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from ops.manifests import MANIFEST, SEAL, join_hashes, read_manifest, seal
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.sources.reading import hash_source, read_source
@@ -42,6 +43,11 @@ LAYOUTS: dict[str, tuple[Callable[[Path], dict[str, Any]], dict[str, Any]]] = {
     "gtsrb": (lambda root: sources.make_gtsrb(root, _truth()), DRAWN),
     "tiny-imagenet": (lambda root: sources.make_tiny_imagenet(root, _truth()), DRAWN),
 }
+MANIFEST_CONTENT = {
+    "stage": "scorer", "version": 1, "fingerprint": "f", "settings": {"steps": 1}, "inputs": {"real_images": "c"},
+    "content": join_hashes({"a.json": {"sha256": "0"}}), "files": {"a.json": {"bytes": 1, "sha256": "0"}},
+    "metrics": {"accuracy": 0.5}, "environment": {},
+}  # fmt: skip
 PARAMS = {
     "expansions": ["digits"],
     "stage_versions": dict.fromkeys(STAGES, 1),
@@ -77,7 +83,7 @@ class Fuzzer:
         case = self.folder / "case"
         case.mkdir()
         try:
-            kind = draw.choice(["source"] * 6 + ["description", "recipe", "params"])
+            kind = draw.choice(["source"] * 6 + ["description", "recipe", "params", "manifest"])
             what, ask = getattr(self, f"_break_{kind}")(draw, case)
             fault = watch(ask)
             return None if fault is None else Failure(number, what, fault)
@@ -121,6 +127,13 @@ class Fuzzer:
         text = _break_text(draw, PARAMS)
         (case / "params.yaml").write_bytes(text)
         return f"params: {text[:300]!r}", lambda: _read_params(Workspace(case))
+
+    def _break_manifest(self, draw: Draw, case: Path) -> tuple[str, Callable[[], object]]:
+        sealed = seal(MANIFEST_CONTENT)
+        content = sealed if draw.random() < 0.5 else {key: sealed[key] for key in sealed if key != SEAL}
+        text = _break_text(draw, content, json.dumps(content))
+        (case / MANIFEST).write_bytes(text)
+        return f"manifest: {text[:300]!r}", lambda: read_manifest(case)
 
 
 def _check(description: Path) -> None:
