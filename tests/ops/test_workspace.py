@@ -191,8 +191,9 @@ def test_unknown_recipe_far_from_all_is_answered_with_the_list(workspace: Worksp
 
 def test_recipe_name_cannot_leave_the_folder(workspace: Workspace) -> None:
     (workspace.root / "outside.yaml").write_bytes(workspace.recipe_path("base").read_bytes())
-    with pytest.raises(UserError, match="there is no recipe"):
-        workspace.load_recipe("../outside")
+    for name in ("../outside", "", ".hidden", "a b", "base\n", "base@x", "<img>"):
+        with pytest.raises(UserError, match="cannot name a recipe; allowed: letters, digits"):
+            workspace.load_recipe(name)
 
 
 def test_inactive_expansion_is_told_how_to_activate_it(workspace: Workspace) -> None:

@@ -36,7 +36,7 @@ def test_a_run_launched_in_the_ui_makes_the_chain_and_leaves_dvc_clean(fresh_wor
         with client.subscribe(EVENTS, id=run_id) as channel:
             answer = json.loads(channel.recv(60))
             assert answer["type"] == "data" and answer["payload"]["data"]["pipelineRunLogs"]["messages"], answer
-        assert client.wait_for_end(run_id, seconds=400) == "SUCCESS"
+        assert client.wait_for_end(run_id, seconds=900) == "SUCCESS"
         wait_for(lambda: are_healthy(client), seconds=60)
         check_reload(client, fresh_workspace)
     assert changed_stages(fresh_workspace, stage_addresses("digits")) == {}

@@ -84,9 +84,9 @@ def _read_table(table: Path) -> tuple[list[Path], np.ndarray]:
     if not len(names) or names.dtype != pl.String or not labels.dtype.is_integer():
         told = f"Filename and ClassId are {names.dtype} and {labels.dtype} in {len(names)} rows"
         raise UserError(f"{table}: {told}; allowed: texts and whole numbers in one row or more")
-    for column in (names, labels):
-        if column.null_count():
-            raise DamagedData(f"{table}, row {column.is_null().arg_max()}: there is no {column.name}")
+    for facts in (names, labels):
+        if facts.null_count():
+            raise DamagedData(f"{table}, row {facts.is_null().arg_max()}: there is no {facts.name}")
     folder = table.parent if is_file(table.parent / names[0]) else table.parent / TEST
     if not folder.is_dir():
         folder = table.parent / "GTSRB" / TEST
