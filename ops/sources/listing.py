@@ -98,7 +98,7 @@ def require_files(paths: Iterable[Path]) -> list[Path]:
     """The paths; UserError for one that is no file, a pipe would be waited for, or whose name is no text."""
     checked = []
     for path in paths:
-        if not path.name.isascii() and _NOT_UTF8.search(path.name):
+        if not (name := str(path)).isascii() and _NOT_UTF8.search(name):
             raise UserError(f"{escape(path)} has a name that is not UTF-8; rename it")
         if not is_file(path):
             raise UserError(f"{path} is not a file, or leads to none; take it away")

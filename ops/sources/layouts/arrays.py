@@ -10,6 +10,7 @@ import gzip
 import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ _BROKEN = (
     zlib.error,
     lzma.LZMAError,
     struct.error,
+    tokenize.TokenError,  # of the text that an .npy begins with
     zipfile.BadZipFile,
 )
 
