@@ -34,7 +34,7 @@ from pipelines.origin_guard import OriginGuard, check_host_name
 ADDRESS = "127.0.0.1"
 STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW = 15_000, 3_600, 20  # dagster-webserver's own: ms, s, connections
 POLL = 2_000  # ms between two looks of a page at live data
-PATIENCE = 10  # seconds that open pages and the daemon get to end
+PAGES, PATIENCE = 2, 10  # seconds that open pages, and the daemon, get to end
 
 
 def serve(workspace_file: Path, port: int, hosts: Sequence[str]) -> None:
@@ -58,7 +58,7 @@ def serve(workspace_file: Path, port: int, hosts: Sequence[str]) -> None:
             instance.optimize_for_webserver(STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW)
             pages = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL)
             guard = OriginGuard(pages, hosts)
-            server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=PATIENCE))
+            server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=PAGES))
             threading.Thread(target=_stop_after, args=(daemon, server), daemon=True).start()
             click.echo(f"Dagster UI: http://{ADDRESS}:{port}")
             server.run(sockets=[listener])

@@ -18,7 +18,7 @@ from ops.recipe.schema import Arm, Recipe
 
 LARGEST = 2**18  # bytes of a YAML file: some seconds of reading
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_SHORT = Repr()
+_SHORT, _SHOWN = Repr(), 200  # characters
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
@@ -51,7 +51,8 @@ def read_yaml(path: Path) -> Any:
 
 def shorten(value: Any) -> str:
     """A value for a message: YAML's aliases may unfold to gigabytes."""
-    return _SHORT.repr(value)
+    shown = _SHORT.repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def _check_texts(content: Any, path: Path) -> None:

@@ -13,6 +13,7 @@ import os
 import shutil
 import struct
 import tarfile
+import tokenize
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -342,7 +343,9 @@ def break_source(draw: Draw, root: Path) -> str:
             told.append(how(draw, path))
         except (
             AttributeError,
+            SyntaxError,
             TypeError,
+            tokenize.TokenError,
             csv.Error,
             ValueError,
             OSError,
