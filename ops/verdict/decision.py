@@ -17,7 +17,7 @@ It does not know how arms were trained, which images were generated, where files
 # metric, budget=Budget(steps, batch_size), aliases, confidence, look, looks, generators, validation_per_class) is the
 # final signature. validation_per_class (arm -> accuracy per class, nan where a class has no validation image) is needed
 # for worst_class alone. Records live in ops/verdict/records.py; ArmRow.score is in the metric; `resamples` is gone.
-# Roles are `decisive` and `condition` (contrast.arm == challenger: condition of helps; else of hurts), no `exploratory`.
+# Roles are `decisive` and `condition` (contrast.arm == challenger: condition of helps, else of hurts).
 
 from __future__ import annotations
 
