@@ -68,8 +68,8 @@ class Groups:
     def _first(self) -> IntArray:
         return np.unique(self.members, return_index=True)[1]
 
-    def average(self, values: FloatArray) -> FloatArray:
-        """Class means float64 [..., C] of values float64 [..., n]."""
+    def average(self, values: npt.NDArray[Any]) -> FloatArray:
+        """Class means float64 [..., C] of values bool or float64 [..., n]."""
         rows = values.reshape(-1, values.shape[-1])
         # Summed image by image, not by a matrix product, whose order depends on the number of threads.
         sums = np.stack([np.bincount(self.members, weights=row) for row in rows])
@@ -128,10 +128,14 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
     """Reduce answers bool or float [K, n] in [0, 1]. ValueError for another shape or no replicate."""
     if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
         raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
-    answers = replicates.astype(np.float64)
-    # The variance of equal answers is exactly 0 this way, which a difference of squares would not give.
-    spread = answers.var(axis=0, ddof=1) if len(answers) > 1 else np.zeros(answers.shape[1])
-    return Answers(answers.mean(axis=0), groups.average(answers), groups.average(spread))
+    means, k = replicates.mean(axis=0), len(replicates)
+    if k == 1:
+        spread = np.zeros_like(means)
+    elif replicates.dtype == np.bool_:
+        spread = means * (1.0 - means) * (k / (k - 1.0))  # exactly 0 where all agree
+    else:
+        spread = replicates.var(axis=0, ddof=1)
+    return Answers(means, groups.average(replicates), groups.average(spread))
 
 
 def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: float) -> Interval:
