@@ -6,18 +6,21 @@ interval covers if the decisive difference's true value lies in it. In one exper
 images make the smaller designs, so designs of one group are not independent; each is right by itself.
 
 Also: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
-generators, beside what an interval would cover that knows of one generator only.
+generators, beside what an interval would cover that knows of one generator only; and networks on digits, of which
+no model was made (`digit_networks`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
+from benchmarks.digit_networks import measure_coverage, train_networks
 from benchmarks.harness import Row, write_result
 from benchmarks.simulation import Drawn, SimulatedArm, Simulation
 from ops.parallel import available_cores, map_processes
@@ -31,7 +34,7 @@ from ops.verdict.records import Contrast, Kind, Outcome
 
 REPEATS, POWER_REPEATS = 1000, 400
 SEEDS, IMAGES, SEED_SDS = (3, 5, 10), (500, 2000, 10_000), (0.002, 0.007)
-VALIDATION = 1000
+VALIDATION, DIGIT_IMAGES = 1000, (150, 400)
 CONFIDENCE = 0.95
 DEMO: tuple[tuple[str, Kind, int], ...] = (
     ("real", "baseline", 0),
@@ -113,6 +116,11 @@ def run(repeats: int = REPEATS, power_repeats: int = POWER_REPEATS) -> Path:
         print(f"{len(found)} of {len(designs)} groups of designs judged: {designs[place].name}", flush=True)
     tallies = {name: tally for place, _ in tasks for name, tally in found[place].items()}
     rows = [row for name, tally in tallies.items() for row in describe(name, tally)]
+    answers, labels = train_networks()
+    for seeds, images in product(SEEDS, DIGIT_IMAGES):
+        for metric, share in measure_coverage(answers, labels, seeds=seeds, images=images, repeats=repeats).items():
+            name = f"networks on digits, {metric}, {seeds} seeds, {images} images: covered"
+            rows.append(Row(name, round(100 * share, 2), "%"))
     notes = {"repeats": repeats, "repeats_power": power_repeats, "confidence": CONFIDENCE, "validation": VALIDATION}
     return write_result("verdict", rows, summarise(tallies.values()), **notes)
 

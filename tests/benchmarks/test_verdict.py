@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import verdict as bench
+from benchmarks.digit_networks import measure_coverage, train_networks
 from benchmarks.simulation import Simulation
 from benchmarks.verdict import NEAR, UNLIKE, Design, Tally, describe, judge, judge_group, simulate_demo, summarise
 from ops.verdict import estimate
@@ -65,6 +66,16 @@ def test_another_generator_is_covered_only_where_generators_are_known() -> None:
     known, mistaken = tallies.values()
     assert known.is_measure and not mistaken.is_measure
     assert known.covered >= 90 > 87 >= mistaken.covered
+
+
+@pytest.mark.slow
+def test_intervals_cover_what_real_networks_answer_on_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, labels = train_networks(100)
+    assert all(0.8 < right.mean() < 0.95 for right in answers.values())
+    covered = measure_coverage(answers, labels, seeds=5, images=300, repeats=150)
+    assert min(covered.values()) >= 0.92
+    monkeypatch.setattr(estimate, "_vary_replicates", lambda groups, side: (0.0, 0.0))
+    assert min(measure_coverage(answers, labels, seeds=5, images=300, repeats=150).values()) < 0.92
 
 
 def test_a_gain_and_a_loss_are_found() -> None:
