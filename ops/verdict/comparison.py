@@ -16,7 +16,6 @@ It does not know which arms matter, what decides, or how a verdict is worded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,7 @@ from ops.verdict.estimate import (
     estimate_contrast,
     group_images,
     reduce_answers,
-    vary_images,
-    vary_replicates,
+    split_image_variance,
 )
 from ops.verdict.metric import Metric
 
@@ -59,6 +57,7 @@ class Comparison:
         self._whole = group_images(None, len(labels))
         self._by_class = group_images(labels, len(labels))
         self._found: dict[tuple[str, str | None, Metric], Interval] = {}
+        self._sides: dict[tuple[str, Metric | int], Side] = {}
         self._reduced: dict[tuple[str, bool], Answers] = {}
 
     def score(self, arm: str, metric: Metric, *, tail: float) -> Interval:
@@ -83,12 +82,12 @@ class Comparison:
 
     def vary_images(self, arm: str, other: str, metric: Metric) -> float:
         """The part of a difference's variance that comes from the test images."""
-        return vary_images(*self._sides(arm, other, metric))
+        return float(split_image_variance(self._side(arm, metric), self._side(other, metric)).sum())
 
     def vary_replicates(self, arm: str, metric: Metric) -> float:
-        """The part of a difference's variance that comes from the arm's replicates."""
-        groups, side, _ = self._sides(arm, arm, metric)
-        return vary_replicates(groups, side)
+        """The part of a difference's variance that comes from the arm's replicates, at least 0."""
+        between, inside = self._side(arm, metric).spread
+        return max(0.0, between - inside)
 
     def rate(self, arm: str) -> FloatArray:
         """The arm's accuracy on each of `classes`, float64 [C], the mean over replicates."""
@@ -97,20 +96,22 @@ class Comparison:
     def _contrast(self, arm: str, other: str | None, metric: Metric, *, tail: float) -> Interval:
         key = (arm, other, metric)
         if key not in self._found:
-            groups, plus, minus = self._sides(arm, other or arm, metric)
-            self._found[key] = estimate_contrast(groups, plus, minus if other else None, tail=tail)
+            minus = None if other is None else self._side(other, metric)
+            self._found[key] = estimate_contrast(self._side(arm, metric), minus, tail=tail)
         return self._found[key].set_tails(tail, tail)
-
-    def _sides(self, arm: str, other: str, metric: Metric) -> tuple[Groups, Side, Side]:
-        by_class = metric == "balanced_accuracy"
-        groups = self._by_class if by_class else self._whole
-        weights = np.full(len(groups.counts), 1.0 / len(groups.counts))
-        return groups, Side(self._reduce(arm, by_class), weights), Side(self._reduce(other, by_class), weights)
 
     def _contrast_classes(self, arm: str, c: int, other: str | None, d: int, *, tail: float) -> Interval:
         """Accuracy of `arm` on class c minus that of `other` (0 where None) on class d."""
-        minus = None if other is None else Side(self._reduce(other, True), self._units[d])
-        return estimate_contrast(self._by_class, Side(self._reduce(arm, True), self._units[c]), minus, tail=tail)
+        return estimate_contrast(self._side(arm, c), None if other is None else self._side(other, d), tail=tail)
+
+    def _side(self, arm: str, scored: Metric | int) -> Side:
+        """The arm's answers, scored in a metric that is a sum over classes, or on one class by its place in `classes`."""
+        if (arm, scored) not in self._sides:
+            groups = self._whole if scored == "accuracy" else self._by_class
+            count = len(groups.counts)
+            weights = np.eye(count)[scored] if isinstance(scored, int) else np.full(count, 1.0 / count)
+            self._sides[arm, scored] = Side(groups, self._reduce(arm, groups is self._by_class), weights)
+        return self._sides[arm, scored]
 
     def _bound_worst(self, arm: str, other: str | None, *, tail: float) -> Interval:
         every = range(len(self.classes))
@@ -131,7 +132,3 @@ class Comparison:
             groups: Groups = self._by_class if by_class else self._whole
             self._reduced[arm, by_class] = reduce_answers(self._replicates[arm], groups)
         return self._reduced[arm, by_class]
-
-    @cached_property
-    def _units(self) -> FloatArray:
-        return np.eye(len(self.classes))

@@ -113,10 +113,25 @@ class Answers:
 
 @dataclass(frozen=True)
 class Side:
-    """An arm's answers and what each class counts in its score: weights float64 [C]."""
+    """An arm's answers to the images of `groups`, and what each class counts in its score: weights float64 [C]."""
 
+    groups: Groups
     answers: Answers
     weights: FloatArray
+
+    @cached_property
+    def score(self) -> float:
+        return float((self.answers.rates * self.weights).sum(axis=1).mean())
+
+    @cached_property
+    def spread(self) -> tuple[float, float]:
+        """s_a^2 / K_a and e_a^2 / K_a; zeros for one replicate."""
+        k = self.answers.replicates
+        if k == 1:
+            return 0.0, 0.0
+        scores = (self.answers.rates * self.weights).sum(axis=1)
+        inside = float(np.sum(self.weights**2 * self.answers.noise / self.groups.counts))
+        return float(scores.var(ddof=1)) / k, inside / k
 
 
 def group_images(labels: IntArray | None, images: int) -> Groups:
@@ -149,71 +164,55 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
     return Answers(means, groups.average(replicates), groups.average(spread))
 
 
-def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: float) -> Interval:
+def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interval:
     """The score of `plus` minus that of `minus` (0 where None), with a two-sided interval of `tail` on each side.
 
-    A class of one image has no variance of its own; it takes that over all images, which is too large rather than
-    too small. ValueError for a tail outside (0, 0.5) or fewer than two images.
+    Both sides are of the same groups. A class of one image has no variance of its own; it takes that over all images,
+    which is too large rather than too small. ValueError for a tail outside (0, 0.5) or fewer than two images.
     """
+    counts, images = plus.groups.counts, len(plus.groups.members)
     if not 0.0 < tail < 0.5:
         raise ValueError(f"tail must lie between 0 and 0.5, not {tail}")
-    if len(groups.members) < 2:
+    if images < 2:
         raise ValueError("an interval needs at least two images")
     sides = [plus] if minus is None else [plus, minus]
-    scores = [float((side.answers.rates * side.weights).sum(axis=1).mean()) for side in sides]
-    estimate = scores[0] if minus is None else scores[0] - scores[1]
-    image_parts = _vary_images(groups, plus, minus)
-    seed_parts = [_vary_replicates(groups, side) for side in sides]
-    variance = float(image_parts.sum()) + max(0.0, sum(between - inside for between, inside in seed_parts))
+    estimate = plus.score if minus is None else plus.score - minus.score
+    image_parts = split_image_variance(plus, minus)
+    variance = float(image_parts.sum()) + max(
+        0.0, sum(between - inside for between, inside in (s.spread for s in sides))
+    )
     if variance == 0.0:
         return Interval(estimate, estimate, estimate, 0.0, None)
-    freedom = np.where(groups.counts > 1, groups.counts, len(groups.members)) - 1.0
+    freedom = np.where(counts > 1, counts, images) - 1.0
     information = float(np.sum(image_parts**2 / freedom))
     free = list(freedom[image_parts > 0])
-    for side, (between, _) in zip(sides, seed_parts, strict=True):
+    for side in sides:
         if side.answers.replicates > 1:
-            information += between**2 / (side.answers.replicates - 1)
+            information += side.spread[0] ** 2 / (side.answers.replicates - 1)
             free.append(side.answers.replicates - 1.0)
     df = max(variance**2 / information, min(free))
     reach = find_critical(tail, df) * variance**0.5
     return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
 
 
-def vary_images(groups: Groups, plus: Side, minus: Side) -> float:
-    """The part of a contrast's variance that comes from the images."""
-    return float(_vary_images(groups, plus, minus).sum())
-
-
-def vary_replicates(groups: Groups, side: Side) -> float:
-    """The part of a contrast's variance that comes from the replicates of one side, at least 0."""
-    between, inside = _vary_replicates(groups, side)
-    return max(0.0, between - inside)
-
-
-def find_critical(tail: float, df: float) -> float:
-    """The value that Student's t with `df` degrees of freedom exceeds with probability `tail`."""
-    return -float(stdtrit(df, tail))
-
-
-def _vary_replicates(groups: Groups, side: Side) -> tuple[float, float]:
-    """s_a^2 / K_a and e_a^2 / K_a; zeros for one replicate."""
-    k = side.answers.replicates
-    if k == 1:
-        return 0.0, 0.0
-    scores = (side.answers.rates * side.weights).sum(axis=1)
-    inside = float(np.sum(side.weights**2 * side.answers.noise / groups.counts))
-    return float(scores.var(ddof=1)) / k, inside / k
-
-
-def _vary_images(groups: Groups, plus: Side, minus: Side | None) -> FloatArray:
-    """var_c(D) / n_c, float64 [C]."""
+def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
+    """The part of a contrast's variance that comes from the images of each class, var_c(D) / n_c, float64 [C]."""
+    groups = plus.groups
 
     def weigh(plus_weights: Any, minus_weights: Any) -> FloatArray:
         values = plus_weights * plus.answers.means
         return values if minus is None else values - minus_weights * minus.answers.means
 
     other = np.zeros(len(groups.counts)) if minus is None else minus.weights
-    variances = groups.vary(weigh(plus.weights[groups.members], other[groups.members]))
+    if len(groups.counts) == 1:
+        variances = groups.vary(weigh(plus.weights[0], other[0]))
+    else:
+        variances = groups.vary(weigh(plus.weights[groups.members], other[groups.members]))
     for c in np.flatnonzero(groups.counts == 1):
         variances[c] = weigh(plus.weights[c], other[c]).var(ddof=1)
     return np.asarray(variances / groups.counts)
+
+
+def find_critical(tail: float, df: float) -> float:
+    """The value that Student's t with `df` degrees of freedom exceeds with probability `tail`."""
+    return -float(stdtrit(df, tail))

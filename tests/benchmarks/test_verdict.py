@@ -38,12 +38,12 @@ def test_a_null_is_seldom_called_and_mostly_covered() -> None:
 
 
 def test_an_interval_without_the_seed_term_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "_vary_replicates", lambda groups, side: (0.0, 0.0))
+    monkeypatch.setattr(estimate.Side, "spread", (0.0, 0.0))
     assert summarise([run(NULL)])["verdict_coverage_min"] < LEAST_COVERAGE
 
 
 def test_an_interval_without_the_image_term_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "_vary_images", lambda groups, plus, minus: np.full(len(groups.counts), 1e-12))
+    monkeypatch.setattr(estimate, "split_image_variance", lambda plus, minus: np.array([1e-12]))
     assert summarise([run(NULL)])["verdict_coverage_min"] < LEAST_COVERAGE
 
 
@@ -74,7 +74,7 @@ def test_intervals_cover_what_real_networks_answer_on_digits(monkeypatch: pytest
     assert all(0.8 < right.mean() < 0.95 for right in answers.values())
     covered = measure_coverage(answers, labels, seeds=5, images=300, repeats=150)
     assert min(covered.values()) >= 0.92
-    monkeypatch.setattr(estimate, "_vary_replicates", lambda groups, side: (0.0, 0.0))
+    monkeypatch.setattr(estimate.Side, "spread", (0.0, 0.0))
     assert min(measure_coverage(answers, labels, seeds=5, images=300, repeats=150).values()) < 0.92
 
 

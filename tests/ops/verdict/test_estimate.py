@@ -38,8 +38,8 @@ def contrast(
 ) -> Interval:
     groups = group_images(labels, plus.shape[1])
     weights = np.full(len(groups.counts), 1 / len(groups.counts)) if weights is None else weights
-    other = None if minus is None else Side(reduce_answers(minus, groups), options.pop("other", weights))
-    return estimate_contrast(groups, Side(reduce_answers(plus, groups), weights), other, tail=options.get("tail", TAIL))
+    other = None if minus is None else Side(groups, reduce_answers(minus, groups), options.pop("other", weights))
+    return estimate_contrast(Side(groups, reduce_answers(plus, groups), weights), other, tail=options.get("tail", TAIL))
 
 
 def loop(plus: Any, minus: Any, labels: IntArray, u: list[float], w: list[float]) -> tuple[float, float, float]:
