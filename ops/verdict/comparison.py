@@ -105,7 +105,7 @@ class Comparison:
         return estimate_contrast(self._side(arm, c), None if other is None else self._side(other, d), tail=tail)
 
     def _side(self, arm: str, scored: Metric | int) -> Side:
-        """The arm's answers and how they count: in a metric that is a sum over classes, or on one class by its place."""
+        """The arm's answers and how they count: in a metric that sums over classes, or on one class by its place."""
         if (arm, scored) not in self._sides:
             groups = self._whole if scored == "accuracy" else self._by_class
             count = len(groups.counts)
