@@ -30,14 +30,14 @@ from ops.progress import Progress
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import upstream
 from ops.stage import Runtime
-from ops.verdict.bootstrap import Interval, bootstrap_means, summarise
+from ops.verdict.comparison import Comparison
+from ops.verdict.estimate import Interval
 from ops.workspace import Workspace
 
 EXPANSION = "fashion-flow"
 LAST = "accepted_images"
 ARM = Arm(augmentation="flip_crop")
 REFERENCE = "random"  # the choice that the others are compared with
-RESAMPLES = 10_000
 
 
 def run(expansion: str = EXPANSION) -> Path:
@@ -68,18 +68,14 @@ def compare(workspace: Workspace, expansion: str, recipe: Recipe, scratch: Path)
         "accepted": np.flatnonzero(keep),
     }
     correct = {name: train_on(name, train, drawn, rows, validation, recipe, scratch) for name, rows in choices.items()}
-    stack = np.stack(list(correct.values()))
-    means = bootstrap_means(
-        stack, resamples=RESAMPLES, seed=recipe.seed, labels=validation.labels, n_classes=len(train.class_names)
-    )
-    rows, places, confidence = [], list(choices), recipe.verdict.confidence
-    for place, (name, chosen) in enumerate(choices.items()):
-        found = summarise(means[:, place], float(stack[place].mean()), confidence)
+    comparison, confidence = Comparison(correct, validation.labels), recipe.verdict.confidence
+    rows, tail = [], (1.0 - confidence) / 2.0
+    for name, chosen in choices.items():
+        found = comparison.score(name, "accuracy", tail=tail)
         rows += [Row(f"{name}: generated images", len(chosen), "images"), *describe(name, found)]
         if name != REFERENCE:
-            other = places.index(REFERENCE)
-            gap = float(stack[place].mean() - stack[other].mean())
-            rows += describe(f"{name} - {REFERENCE}", summarise(means[:, place] - means[:, other], gap, confidence))
+            gap = comparison.differ(name, REFERENCE, "accuracy", tail=tail)
+            rows += describe(f"{name} - {REFERENCE}", gap)
     return write_result(
         "selection",
         rows,
