@@ -31,7 +31,7 @@ def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
         changed = changed_stages(workspace.root, stage_addresses(expansion))
         states = {stage: _find_state(workspace, expansion, stage, changed) for stage in STAGES}
         published = workspace.published(expansion).with_suffix(".dvc").exists()
-        fresh = set(states.values()) == {"current"} and is_published(workspace, expansion, recipe)
+        fresh = set(states.values()) == {"current"} and is_published(workspace, expansion, recipe, ask_remote=False)
         states[PUBLISHED] = "current" if fresh else "stale" if published else "missing"
     except GrowsetError as error:
         return {"error": str(error), "stages": {}, "stale": {}, "verdict": None}

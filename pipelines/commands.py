@@ -18,7 +18,7 @@ from ops.exports.published import Only
 from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.remotes import pull
+from ops.remotes import default_remote, pull, push
 from ops.stage import Runtime
 from ops.storage import read_json, write_text
 from ops.versioning import address, changed_stages, stage_addresses
@@ -75,7 +75,7 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
         workspace.edit_params(source_versions={expansion: content})
     changed = changed_stages(workspace.root, stage_addresses(expansion))
     stale = [stage for stage in STAGES if address(stage, expansion) in changed]
-    if not stale and is_published(workspace, expansion, recipe):
+    if not stale and is_published(workspace, expansion, recipe, sink=runtime.sink):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
@@ -182,8 +182,23 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
         targets = [address(stage, expansion) for stage in PULLS[only]]
     else:
         targets = stage_addresses(expansion) + ([str(pointer)] if pointer.exists() else [])
-    pull(workspace.root, targets)
+    pull(workspace.root, targets, name=expansion)
     click.echo(f"{expansion}: {'everything' if only is None else only} is here")
+
+
+def push_expansion(workspace: Workspace, expansion: str) -> None:
+    """Send what the remote lacks or holds otherwise, every object there compared by its bytes."""
+    from ops.publishing import pushed_targets
+    from pipelines.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    if default_remote(workspace.root) is None:
+        raise UserError(f"{workspace.root} has no default DVC remote; name one with: dvc remote add --default NAME URL")
+    if not workspace.published(expansion).with_suffix(".dvc").exists():
+        raise UserError(f"'{expansion}' is not published yet; run: growset run {expansion}")
+    with progress_sink() as sink:
+        sent = push(workspace.root, pushed_targets(workspace, expansion), every_byte=True, sink=sink)
+    click.echo(f"{expansion}: {sent:,} object{'s' * (sent != 1)} sent, the remote holds everything as it is here")
 
 
 def export_expansion(

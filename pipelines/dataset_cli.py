@@ -69,6 +69,16 @@ def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | No
 
 
 @click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.pass_obj
+def push(open_workspace: Callable[[], Workspace], expansion: str) -> None:
+    """Compare every object in the DVC remote with its name, and send what is missing or damaged."""
+    from pipelines.commands import push_expansion
+
+    push_expansion(open_workspace(), expansion)
+
+
+@click.command()
 @click.argument("expansion", shell_complete=complete_recipe)
 @click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
 @click.option(
@@ -103,4 +113,4 @@ def funnel(open_workspace: Callable[[], Workspace], expansion: str, as_json: boo
     show_funnel(open_workspace(), expansion, as_json=as_json)
 
 
-COMMANDS = (versions, diff, report, funnel, pull, export)
+COMMANDS = (versions, diff, report, funnel, pull, push, export)

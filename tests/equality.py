@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from ops.hashing import hash_file
 from ops.recipe.stages import STAGES
-from ops.remotes import missing_in_remote
+from ops.remotes import find_faults
 from ops.stage import MANIFEST, read_manifest
 from ops.storage import read_json
 from ops.verdict.evaluation_log import count_evaluations
@@ -98,7 +98,7 @@ def _check_dvc(root: Path, expansion: str) -> Iterator[str]:
     targets = [*stage_addresses(expansion), pointer]
     if changed := changed_stages(root, targets):
         yield f"dvc status: {changed}"
-    if missing := missing_in_remote(root, targets):
+    if missing := find_faults(root, targets):
         yield f"the remote lacks {missing}"
     lock = YAML(typ="safe").load((root / "dvc.lock").read_text())
     if set(lock["stages"]) != set(stage_addresses(expansion)):
