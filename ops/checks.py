@@ -14,9 +14,9 @@ import polars as pl
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
+from ops.manifests import read_manifest
 from ops.plan import read_plan
 from ops.recipe.stages import STAGES
-from ops.stage import read_manifest
 from ops.storage import read_json
 from ops.workspace import Workspace
 

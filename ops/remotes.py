@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError
 from ops.hashing import hash_json
+from ops.integrity import is_intact
+from ops.manifests import MANIFEST
 from ops.objects import (
     StoredObject,
     cache_path,
@@ -27,7 +29,6 @@ from ops.objects import (
 )
 from ops.progress import Progress, Sink, ignore
 from ops.remote_objects import MISSING, Survey, survey
-from ops.stage import MANIFEST, is_intact
 from ops.storage import read_json, write_json
 from ops.versioning import absolute, open_repo
 
@@ -220,7 +221,7 @@ def _check_out(repo: Repo, root: Path, targets: Collection[str], outs: Collectio
     for out in outs:
         folder = Path(out.fs_path)
         here = [each for each in differing if each.file.is_relative_to(folder)]
-        if [each.file for each in here] == [folder / MANIFEST] or not is_intact(folder, every_byte=True):
+        if [each.file for each in here] == [folder / MANIFEST] or not is_intact(folder):
             _unlink(here)
     for _ in range(2):
         repo.checkout(targets=absolute(root, targets))

@@ -12,14 +12,15 @@ from typing import Any
 
 import click
 
-from ops.chain.running import Chain, validate
+from ops.chain.running import FIRST, Chain, validate
 from ops.errors import EnvironmentFault, UserError
 from ops.exports.published import Only
+from ops.integrity import require_intact
 from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.remotes import default_remote, pull, push
-from ops.stage import Runtime
+from ops.stage import Runtime, find_staleness
 from ops.storage import read_json, write_text
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace, check_stage_name
@@ -54,7 +55,7 @@ def init_workspace(folder: Path, source: Path, licence: str) -> None:
 
 
 def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, quiet: bool = False) -> dict[str, Any]:
-    """Ask DVC once what is not current; run that, and publish. Nothing to do costs seconds.
+    """Ask DVC once, and the manifests, what is not current; run that, and publish. Nothing to do costs seconds.
 
     Returns what `describe_result` says; `quiet` keeps stdout for that.
     """
@@ -75,6 +76,12 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
         workspace.edit_params(source_versions={expansion: content})
     changed = changed_stages(workspace.root, stage_addresses(expansion))
     stale = [stage for stage in STAGES if address(stage, expansion) in changed]
+    for stage in STAGES:
+        found = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
+        if found and stage not in stale:
+            stale.append(stage)
+        if found and found.damaged:
+            click.echo(f"{stage} {found.why}; it is made anew", err=True)
     if not stale and is_published(workspace, expansion, recipe, sink=runtime.sink):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
@@ -112,6 +119,7 @@ def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
 
 def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """The verdict with its arms, and where the report is, from the outputs on disk."""
+    require_intact(workspace, expansion, ["verdict"])
     verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
     kept = ("decision", "sentence", "challenger", "baseline", "arms")
     report = find_report(workspace, expansion)
@@ -136,8 +144,9 @@ def find_report(workspace: Workspace, expansion: str) -> Path:
     """The report's file; UserError if the expansion has none yet."""
     workspace.load_recipe(expansion)
     path = workspace.output(expansion, "report") / "report.html"
-    if not path.exists():
+    if not path.parent.exists():
         raise UserError(f"'{expansion}' has no report yet; run: growset run {expansion}")
+    require_intact(workspace, expansion, ["report"])
     return path
 
 
@@ -150,6 +159,7 @@ def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path
     recipe = workspace.load_recipe(expansion)
     before, after = find_version(workspace, since), find_version(workspace, expansion)
     found = compare(*(read_contents(workspace, version) for version in (before, after)))
+    require_intact(workspace, expansion, STAGES["report"].inputs)
     inputs = {stage: workspace.output(expansion, stage) for stage in STAGES["report"].inputs}
     facts = collect_facts(workspace, expansion, inputs, recipe.report)
     path = workspace.root / ".growset" / "reports" / f"{expansion}-since-{re.sub(r'[^A-Za-z0-9._-]', '-', since)}.html"

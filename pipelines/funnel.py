@@ -15,6 +15,7 @@ from ops.errors import UserError
 from ops.filters.funnel import Flow
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import RULES, STOPPED, AppliedRule, Results, read_results
+from ops.integrity import require_intact
 from ops.workspace import Workspace
 
 
@@ -24,6 +25,7 @@ def show_funnel(workspace: Workspace, expansion: str, *, as_json: bool) -> None:
     folder = workspace.output(expansion, "accepted_images")
     if not (folder / RULES).exists():
         raise UserError(f"'{expansion}' has no filtered images yet; run: growset run {expansion}")
+    require_intact(workspace, expansion, ["accepted_images", "expansion_plan"])
     results = read_results(folder, workspace.output(expansion, "expansion_plan"))
     if as_json:
         click.echo(json.dumps({"expansion": expansion, **results.to_dict()}))

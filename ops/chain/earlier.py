@@ -15,7 +15,8 @@ from typing import Any
 import polars as pl
 
 from ops.datasets.pixels import Shard
-from ops.stage import is_intact, read_manifest
+from ops.integrity import is_intact
+from ops.manifests import read_manifest
 from ops.storage import link_file, read_json
 from ops.workspace import Workspace
 
@@ -63,8 +64,8 @@ class Earlier:
 
 def find_earlier(workspace: Workspace, expansion: str) -> Earlier:
     """What lies in the stage's place now; of use if it is whole and of the present version of the stage."""
-    folder, version = workspace.output(expansion, STAGE), workspace.stage_version(STAGE)
-    whole = is_intact(folder, every_byte=True) and read_manifest(folder)["version"] == version
+    folder, cache = workspace.output(expansion, STAGE), workspace.hash_cache(expansion, STAGE)
+    whole = is_intact(folder, cache=cache) and read_manifest(folder)["version"] == workspace.stage_version(STAGE)
     return Earlier(folder, read_json(folder / ROUNDS) if whole else None)
 
 

@@ -11,8 +11,9 @@ from ops.generators.engine import Sampler
 from ops.generators.folder import read_config, write_card
 from ops.generators.kinds import KINDS
 from ops.generators.parity import measure_parity
+from ops.manifests import read_manifest
 from ops.parallel import use_threads
-from ops.stage import StageRun, read_manifest
+from ops.stage import StageRun
 from ops.storage import write_json
 
 PARITY_EVALUATIONS = 5_120  # images times network evaluations that parity is measured on

@@ -20,8 +20,9 @@ from ops.chain.classifiers import RESULTS, to_nchw, weights_file
 from ops.classifiers.network import SmallResNet
 from ops.classifiers.training import WORKER_SHARE, predict
 from ops.datasets.pixels import read_split
+from ops.manifests import read_manifest
 from ops.parallel import map_processes, shared, worth_workers
-from ops.stage import StageRun, read_manifest
+from ops.stage import StageRun
 from ops.storage import read_json, replace_file, write_json
 from ops.verdict.decision import Kind, decide
 from ops.verdict.evaluation_log import Evaluation, append_evaluation

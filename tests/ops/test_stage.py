@@ -23,7 +23,9 @@ import ops.stage
 import ops.storage
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.hashing import hash_json
-from ops.stage import Outcome, Runtime, StageRun, identify, is_intact, materialize, read_manifest
+from ops.integrity import is_intact
+from ops.manifests import read_manifest
+from ops.stage import Outcome, Runtime, StageRun, identify, materialize
 from ops.storage import replace_file
 from ops.workspace import Workspace
 
