@@ -98,10 +98,17 @@ def list_files(repo: Repo, out: Output) -> list[StoredObject]:
     return [StoredObject(entry["md5"], head.file / entry["relpath"]) for entry in json.loads(content)]
 
 
-def find_damaged(repo: Repo, objects: Collection[StoredObject]) -> list[StoredObject]:
-    """Those that the cache holds with other bytes than their names say."""
+def find_damaged(
+    repo: Repo, objects: Collection[StoredObject], advance: Callable[[int], None] = lambda done: None
+) -> list[StoredObject]:
+    """Those that the cache holds with other bytes than their names say. `advance` hears how many were read."""
     hashes = map_threads(lambda each: hash_bytes_of(cache_path(repo, each.oid)), objects)
-    return [each for each, found in zip(objects, hashes, strict=True) if found not in (None, each.md5)]
+    damaged = []
+    for done, (each, found) in enumerate(zip(objects, hashes, strict=True), 1):
+        if found not in (None, each.md5):
+            damaged.append(each)
+        advance(done)
+    return damaged
 
 
 def find_missing(repo: Repo, objects: Iterable[StoredObject]) -> list[StoredObject]:

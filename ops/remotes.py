@@ -51,7 +51,7 @@ def push(root: Path, targets: Collection[str], *, every_byte: bool = False, sink
     DamagedData where an object to be sent is whole neither in the cache nor in the workspace.
     """
     with _sentences("pushing to") as reasons, open_repo(root) as repo:
-        outs = _find_outs(repo, targets)
+        outs = list_outs(repo, targets)
         _, unlisted = _list_objects(repo, outs)
         _require_whole(repo, unlisted)
         objects, _ = _list_objects(repo, outs)
@@ -78,7 +78,7 @@ def find_faults(
     """What is wrong in the default remote with the objects of the targets, by file: missing, of another size, other
     bytes. The storage is asked for each object; with `every_byte` each is read too."""
     with _sentences("asking"), open_repo(root) as repo:
-        objects, unlisted = _list_objects(repo, _find_outs(repo, targets))
+        objects, unlisted = _list_objects(repo, list_outs(repo, targets))
         faults = _survey(repo, objects, every_byte=every_byte, sink=sink).faults
         unknown = {
             Path(out.fs_path): "has no whole list of its files in DVC's cache to compare with" for out in unlisted
@@ -104,7 +104,7 @@ def pull(root: Path, targets: Collection[str], *, name: str) -> None:
                     if remote is None
                     else f"this commit knows no data of {target}; check out one in which it was published"
                 )
-        outs = _find_outs(repo, targets)
+        outs = list_outs(repo, targets)
 
         if missing := restore_cache(repo, outs, lambda lacking: None if remote is None else _fetch(repo, lacking)):
             if remote is None:
@@ -131,7 +131,8 @@ def _known_outs(repo: Repo) -> dict[str, list[Output]]:
     }
 
 
-def _find_outs(repo: Repo, targets: Collection[str]) -> list[Output]:
+def list_outs(repo: Repo, targets: Collection[str]) -> list[Output]:
+    """The targets' outputs of which this commit knows data. UserError for a target that DVC does not know."""
     known = _known_outs(repo)
     if unknown := set(targets) - known.keys():
         raise UserError(f"DVC does not know {min(unknown)} in {repo.root_dir}")

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ops.chain.running import FIRST, Chain, validate
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.exports.published import Only
 from ops.integrity import require_intact
 from ops.locks import exclusive_run, hold_for_life
@@ -209,6 +209,32 @@ def push_expansion(workspace: Workspace, expansion: str) -> None:
     with progress_sink() as sink:
         sent = push(workspace.root, pushed_targets(workspace, expansion), every_byte=True, sink=sink)
     click.echo(f"{expansion}: {sent:,} object{'s' * (sent != 1)} sent, the remote holds everything as it is here")
+
+
+def verify_expansion(workspace: Workspace, expansion: str, *, remote: bool, workers: int | None, as_json: bool) -> None:
+    """Print what is wrong with an expansion's data, or that nothing is; raises DamagedData or EnvironmentFault then."""
+    from ops.verification.running import verify
+    from pipelines.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    with exclusive_run(workspace, expansion), progress_sink(to_stderr=True) as sink:
+        found = verify(workspace, expansion, remote=remote, workers=workers, sink=sink)
+    if as_json:
+        findings = [asdict(finding) | {"where": str(finding.where)} for finding in found.findings]
+        told = str(found.unreachable) if found.unreachable else None
+        click.echo(json.dumps({"expansion": expansion, "findings": findings, **found.counts, "unreachable": told}))
+    else:
+        for finding in found.findings:
+            click.echo(str(finding))
+    if found.findings:
+        count = len(found.findings)
+        also = f"; {found.unreachable}" if found.unreachable else ""
+        raise DamagedData(f"'{expansion}' has {count} finding{'s' * (count > 1)}{also}")
+    if found.unreachable:
+        raise found.unreachable
+    if not as_json:
+        told = ", ".join(f"{number:,} {name}" for name, number in found.counts.items())
+        click.echo(f"{expansion}: everything is as it was made ({told})")
 
 
 def export_expansion(
