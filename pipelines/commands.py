@@ -17,6 +17,7 @@ from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.exports.published import Only
 from ops.integrity import require_intact
 from ops.locks import exclusive_run, hold_for_life
+from ops.looks import read_evaluations
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.remotes import default_remote, pull, push
@@ -71,6 +72,7 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
     from ops.chain.real import source_content
     from ops.publishing import is_published
 
+    read_evaluations(workspace)
     content = source_content(workspace, recipe)
     if content != workspace.source_version(expansion):
         workspace.edit_params(source_versions={expansion: content})

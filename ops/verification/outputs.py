@@ -17,6 +17,7 @@ from ops.recipe.fingerprints import stage_fingerprint
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.verification.findings import Finding, Subject
 
+UNRECORDED = "is not the file that DVC has recorded"
 _CHUNK = 2**20
 Listed = Mapping[Path, str]  # md5 in hex by file, as DVC lists them
 
@@ -98,7 +99,7 @@ def _compare(path: Path, found: tuple[int, str, str] | None, entry: Mapping[str,
     if entry and found[1] != entry["sha256"]:
         return "does not hold the bytes that were written"
     if md5 is not None and found[2] != md5:
-        return "is not the file that DVC has recorded"
+        return UNRECORDED
     return None
 
 

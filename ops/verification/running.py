@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.looks import read_evaluations
 from ops.manifests import read_manifest
 from ops.parallel import available_cores
 from ops.progress import Progress, Sink, ignore
@@ -14,7 +15,7 @@ from ops.sources.listing import SPLITS
 from ops.verification import links, stored
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import PLACES, examine_images
-from ops.verification.outputs import check_bytes, check_links
+from ops.verification.outputs import UNRECORDED, check_bytes, check_links
 from ops.workspace import Workspace
 
 CHECKS = {
@@ -73,6 +74,7 @@ def verify(
             findings += check(subject, examined)
         except (DamagedData, UserError, ValueError, KeyError) as error:
             findings.append(Finding(subject.folder(stage), f"cannot be read: {error}", subject.restore))
+    findings += check_looks(subject)
     findings += stored.check_cache(subject, report("cache", len(listed), "objects"))
     unreachable = None
     if remote:
@@ -88,10 +90,22 @@ def verify(
     return Verification(list(dict.fromkeys(findings)), counts, unreachable)
 
 
+def check_looks(subject: Subject) -> list[Finding]:
+    """The log of looks at test images is whole."""
+    try:
+        read_evaluations(subject.workspace)
+    except DamagedData as error:
+        path, copy = subject.workspace.evaluations, subject.workspace.known_evaluations
+        what = str(error).removeprefix(str(path)).lstrip(",: ")
+        return [Finding(path, what, f"git checkout {path.name}, or: cp {copy} {path}")]
+    return []
+
+
 def _find_damaged(subject: Subject, findings: list[Finding]) -> frozenset[str]:
-    """Outputs in which a finding lies."""
+    """Outputs with files that are not those of their manifests; those that DVC alone does not know can be read."""
+    places = [each.where for each in findings if each.what != UNRECORDED]
     return frozenset(
-        stage for stage in subject.present for each in findings if each.where.is_relative_to(subject.folder(stage))
+        stage for stage in subject.present for place in places if place.is_relative_to(subject.folder(stage))
     )
 
 
