@@ -164,7 +164,7 @@ def _survey(repo: Repo, objects: list[StoredObject], *, every_byte: bool = False
     note = Path(repo.root_dir) / ".growset" / "remotes" / f"{hash_json(url)[:16]}.json"
     marks: dict[str, str] = read_json(note) if note.exists() else {}
     sizes = {each.oid: path.stat().st_size for each in objects if (path := cache_path(repo, each.oid)).is_file()}
-    progress = Progress(sink, "remote", len(set(objects)), "objects")
+    progress = Progress(sink, "remote", len({each.oid for each in objects}), "objects")
     found = survey(odb, objects, sizes=sizes, marks=marks, every_byte=every_byte, advance=progress.update)
     if not found.marks.items() <= marks.items() or any(each.oid in marks for each in found.faults):
         gone = {each.oid for each in found.faults}

@@ -1,7 +1,7 @@
 """Every row of every pixel dataset: its PNG decodes, its id is its content's, its label has a class.
 
-A shard is examined by one process; what comes back of it are its rows with a hash of each image's pixels, so that
-other checks compare images without opening them again.
+A part of a shard is examined by one process; what comes back of it are its rows with a hash of each image's pixels, so
+that other checks compare images without opening them again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import ROW_SCHEMA
 from ops.datasets.png import decode_png
-from ops.datasets.shards import find_shards, iterate_batches, iterate_images, read_class_names
+from ops.datasets.shards import find_shards, iterate_batches, iterate_images, list_groups, read_class_names
 from ops.errors import DamagedData, UserError
 from ops.parallel import map_processes, worth_workers
 from ops.recipe.stages import PUBLISHED
@@ -26,6 +26,7 @@ PLACES = {"real_images": ("", SPLITS), "generated_images": ("", ("generated",)),
 SCHEMA = {**ROW_SCHEMA, "row": pl.Int64, "shard": pl.String, "digest": pl.String}
 _BATCH_BYTES = 2**24
 _WORKER_SHARE = 50_000  # images that are worth the start of a process
+_PIECE_GROUPS = 8  # row groups of at most 4,096 images each
 
 
 @dataclass(frozen=True)
@@ -56,25 +57,51 @@ def examine_images(
                 shards[stage] += find_shards(subject.folder(stage) / folder, prefix)
             except DamagedData as error:
                 findings.append(Finding(subject.folder(stage) / folder, str(error), subject.restore))
-    paths = [path for found in shards.values() for path in found]
-    size = sum(path.stat().st_size for path in paths)
+    pieces = [
+        piece
+        for stage, paths in shards.items()
+        for path in paths
+        for piece in ([Piece(path, None, 0)] if stage in subject.damaged else _cut(path))
+    ]
+    size = sum(path.stat().st_size for paths in shards.values() for path in paths)
     workers = worth_workers(workers, size / 1_000, _WORKER_SHARE)
-    done, frames, faults = 0, {}, {}
-    tasks = [(path, stage in subject.damaged) for stage, found in shards.items() for path in found]
-    for path, rows, fault in map_processes(_examine, tasks, workers=workers, share={}, uses_torch=False):
-        frames[path], faults[path] = rows, fault
+    done, frames = 0, {}
+    for piece, rows, fault in map_processes(_examine, pieces, workers=workers, share={}, uses_torch=False):
+        frames[piece] = rows
+        if fault:
+            findings.append(Finding(piece.path, fault, subject.restore))
         done += len(rows)
         advance(done)
-    findings += [Finding(path, faults[path] or "", subject.restore) for path in paths if faults[path]]
     examined = {
         stage: Examined(
-            pl.concat([pl.DataFrame(schema=SCHEMA), *(frames[path] for path in found)]),
-            _find_names(found),
+            pl.concat([pl.DataFrame(schema=SCHEMA), *(frames[piece] for piece in pieces if piece.path in paths)]),
+            _find_names(paths),
         )
-        for stage, found in shards.items()
+        for stage, paths in shards.items()
         if stage not in subject.damaged
     }
-    return examined, findings
+    return examined, sorted(findings, key=str)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Row groups of one shard, of which the first row is `begin`; None: of a damaged shard, only the images of all."""
+
+    path: Path
+    groups: tuple[int, ...] | None
+    begin: int
+
+
+def _cut(path: Path) -> list[Piece]:
+    """A shard in pieces that are examined in about a second. One that has no footer is a piece, and told then."""
+    try:
+        groups = list_groups(path)
+    except (DamagedData, UserError):
+        return [Piece(path, None, 0)]
+    return [
+        Piece(path, tuple(range(first, min(first + _PIECE_GROUPS, len(groups)))), groups[first][0])
+        for first in range(0, len(groups), _PIECE_GROUPS)
+    ]
 
 
 def _find_names(shards: list[Path]) -> tuple[str, ...] | None:
@@ -84,39 +111,38 @@ def _find_names(shards: list[Path]) -> tuple[str, ...] | None:
         return None
 
 
-def _examine(task: tuple[Path, bool]) -> tuple[Path, pl.DataFrame, str | None]:
-    """Rows of one shard up to the first that is wrong, and what is wrong with it; of a damaged one no rows."""
-    path, damaged = task
+def _examine(piece: Piece) -> tuple[Piece, pl.DataFrame, str | None]:
+    """Rows up to the first that is wrong, and what is wrong with it; of a damaged shard no rows."""
     frames: list[pl.DataFrame] = [pl.DataFrame(schema=SCHEMA)]
     fault = None
     try:
-        for first, payloads in iterate_images(path) if damaged else ():
-            decode_png(payloads, where=str(path), first_row=first)
-        if damaged:
-            return path, frames[0], None
-        names = read_class_names(path)
-        for rows in _read_rows(path):
+        if piece.groups is None:
+            for first, payloads in iterate_images(piece.path):
+                decode_png(payloads, where=str(piece.path), first_row=first)
+            return piece, frames[0], None
+        names = read_class_names(piece.path)
+        for rows in _read_rows(piece.path, piece.groups, piece.begin):
             frames.append(rows)
             if fault := _find_fault(rows, len(names or ())):
                 break
     except (DamagedData, UserError) as error:
-        fault = str(error).removeprefix(str(path)).lstrip(":, ")
-    return path, pl.concat(frames), fault
+        fault = str(error).removeprefix(str(piece.path)).lstrip(":, ")
+    return piece, pl.concat(frames), fault
 
 
-def _read_rows(path: Path) -> Iterator[pl.DataFrame]:
-    done = 0
-    for batch in iterate_batches(path, ["image", *ROW_SCHEMA], batch_bytes=_BATCH_BYTES):
+def _read_rows(path: Path, groups: tuple[int, ...], begin: int) -> Iterator[pl.DataFrame]:
+    columns = ["image", *ROW_SCHEMA]
+    for batch in iterate_batches(path, columns, batch_bytes=_BATCH_BYTES, groups=groups):
         rows = pl.DataFrame(batch.select(list(ROW_SCHEMA)))
         if rows.schema != ROW_SCHEMA:
             raise DamagedData(f"{path}: the columns are {dict(rows.schema)}; allowed: {dict(ROW_SCHEMA)}")
-        images = decode_png(batch.column("image").flatten()[0], where=str(path), first_row=done)
+        images = decode_png(batch.column("image").flatten()[0], where=str(path), first_row=begin)
         yield rows.with_columns(
-            pl.int_range(done, done + len(rows), dtype=pl.Int64).alias("row"),
+            pl.int_range(begin, begin + len(rows), dtype=pl.Int64).alias("row"),
             pl.lit(path.name).alias("shard"),
             pl.Series("digest", content_ids(images), pl.String),
         )
-        done += len(rows)
+        begin += len(rows)
 
 
 def _find_fault(rows: pl.DataFrame, classes: int) -> str | None:

@@ -52,6 +52,11 @@ def check_bytes(subject: Subject, listed: Listed, advance: Callable[[int], None]
     return findings + [Finding(path, "is missing", subject.restore) for path in missing]
 
 
+def count_files(subject: Subject) -> int:
+    """Files that are there, manifests included."""
+    return sum(1 + sum(1 for _ in list_files(subject.folder(stage))) for stage in subject.present)
+
+
 def check_links(subject: Subject) -> list[Finding]:
     """Each output was made from the inputs that are there, and its fingerprint follows from what its manifest says."""
     manifests = {}

@@ -15,7 +15,7 @@ from ops.sources.listing import SPLITS
 from ops.verification import links, stored
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import PLACES, examine_images
-from ops.verification.outputs import UNRECORDED, check_bytes, check_links
+from ops.verification.outputs import UNRECORDED, check_bytes, check_links, count_files
 from ops.workspace import Workspace
 
 CHECKS = {
@@ -62,7 +62,7 @@ def verify(
 
     sink(f"verify: {len(subject.present)} outputs of '{name}'")
     listed = stored.read_listed(subject)
-    findings = check_bytes(subject, listed, report("files", len(listed), "files"))
+    findings = check_bytes(subject, listed, report("files", count_files(subject), "files"))
     subject = replace(subject, damaged=_find_damaged(subject, findings))
     findings += check_links(subject)
     examined, faults = examine_images(
@@ -84,7 +84,7 @@ def verify(
             unreachable = error
     counts = {
         "outputs": len(subject.present),
-        "files": len(listed),
+        "files": count_files(subject),
         "images": sum(len(found.rows) for found in examined.values()),
     }
     return Verification(list(dict.fromkeys(findings)), counts, unreachable)
