@@ -22,12 +22,14 @@ from ops.workspace import Workspace
 @dataclass(frozen=True)
 class Looks:
     """`content`: the split's. `images`: how many it has. `logged`: looks that the log tells of. `elsewhere`: looks that
-    only a verdict here tells of. `head`: hash of the last record of this content, None where there is none."""
+    only verdicts here tell of, whose last records have the hashes `absent`. `head`: hash of the last record of this
+    content in the log, None where there is none."""
 
     content: str
     images: int
     logged: int
     elsewhere: int
+    absent: tuple[str, ...]
     head: str | None
 
     @property
@@ -50,18 +52,21 @@ def find_looks(workspace: Workspace, expansion: str) -> Looks:
     content = split_content(rows["image_id"].to_list(), rows["label"].to_list())
     records = read_evaluations(workspace)
     logged = count_looks(records, content, expansion=expansion, images=len(rows))
-    heads = [record["hash"] for record in records if record.get("content") == content]
-    return Looks(content, len(rows), logged, _count_elsewhere(workspace, content, set(heads)), (heads or [None])[-1])
+    own = [record for record in records if record.get("content") == content]
+    known = {name for record in own for name in (record["hash"], *record["absorbed"])}
+    absent = _find_absent(workspace, content, known)
+    head = own[-1]["hash"] if own else None
+    return Looks(content, len(rows), logged, max(absent.values(), default=0), tuple(sorted(absent)), head)
 
 
-def _count_elsewhere(workspace: Workspace, content: str, known: set[str]) -> int:
-    """The most looks that a verdict here tells of whose record is not in the log."""
-    found = []
+def _find_absent(workspace: Workspace, content: str, known: set[str]) -> dict[str, int]:
+    """Looks by the hash of the last record, as verdicts here tell them whose records are not in the log."""
+    found: dict[str, int] = {}
     for path in (workspace.root / "data").glob("*/verdict"):
         try:
             metrics = read_manifest(path)["metrics"]
         except (UserError, DamagedData):  # none there, or one that says nothing any more
             continue
-        if metrics.get("test_split") == content and metrics.get("log_head") not in known:
-            found.append(int(metrics["looks"]))
-    return max(found, default=0)
+        if metrics.get("test_split") == content and metrics["log_head"] not in known:
+            found[metrics["log_head"]] = int(metrics["looks"])
+    return found

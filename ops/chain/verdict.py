@@ -64,6 +64,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
             images=looks.images,
             content=looks.content,
             elsewhere=looks.elsewhere,
+            absorbed=looks.absent,
         ),
     )
     test = read_split(run.inputs["real_images"], "test")

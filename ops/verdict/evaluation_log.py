@@ -36,7 +36,7 @@ class Evaluation:
     time: ISO 8601, as `datetime.fromisoformat` reads it. fingerprint: of the stage that evaluates. arms and
     seeds: what was evaluated. images: how many images of the split were seen (by each arm and seed). content: hash
     of the split's images and labels, whatever the expansion calls itself. elsewhere: looks at this content before
-    this one that other logs know and this one does not.
+    this one that other logs know and this one does not; absorbed: the hashes of those logs' last records.
     """
 
     time: str
@@ -48,6 +48,7 @@ class Evaluation:
     images: int
     content: str
     elsewhere: int = 0
+    absorbed: Sequence[str] = ()
 
 
 def append_evaluation(path: Path, record: Evaluation) -> str:
@@ -58,7 +59,11 @@ def append_evaluation(path: Path, record: Evaluation) -> str:
     ValueError for a time that is not ISO 8601; OSError where the disk does not take the line.
     """
     datetime.fromisoformat(record.time)
-    fields = asdict(record) | {"arms": list(record.arms), "seeds": list(record.seeds)}
+    fields = asdict(record) | {
+        "arms": list(record.arms),
+        "seeds": list(record.seeds),
+        "absorbed": list(record.absorbed),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path) as handle:
         size = os.fstat(handle).st_size
@@ -83,15 +88,13 @@ def read_log(path: Path, copy: Path | None = None) -> list[dict[str, Any]]:
     DamagedData, naming file and line, for a line that is no evaluation, one that was changed, or one that names a
     record which is not before it; and where the log lacks a line of `copy`.
     """
-    content = path.read_bytes() if path.exists() else b""
+    known = copy.read_bytes() if copy is not None and copy.exists() else b""  # before the log, which only grows
+    content = _read(path)
     records = _parse(path, content)
     if copy is not None:
-        known = copy.read_bytes() if copy.exists() else b""
         if lacking := [line for line in known.splitlines() if line and line not in set(content.splitlines())]:
-            raise DamagedData(
-                f"{path} lacks {len(lacking)} evaluation{'s' * (len(lacking) > 1)} that were recorded here; bring them"
-                f" back with git, or with: cp {copy} {path}"
-            )
+            count = f"{len(lacking)} evaluations that were" if len(lacking) > 1 else "an evaluation that was"
+            raise DamagedData(f"{path} lacks {count} recorded here; bring it back with git, or with: cp {copy} {path}")
         if known != content:
             write_bytes(copy, content)
     return records
@@ -125,8 +128,20 @@ def count_evaluations(path: Path, *, expansion: str | None = None, split: str | 
     )
 
 
+def _read(path: Path) -> bytes:
+    """The log as it is when nobody is appending; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
 def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
-    records, identities, last = [], set(), None
+    records: list[dict[str, Any]] = []
+    identities: set[str] = set()
+    last = None
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line:
             continue

@@ -23,7 +23,7 @@ from ops.sources.listing import SPLITS
 from ops.verification.findings import Finding, Subject
 
 PLACES = {"real_images": ("", SPLITS), "generated_images": ("", ("generated",)), PUBLISHED: ("data", SPLITS)}
-SCHEMA = {**ROW_SCHEMA, "row": pl.Int64, "shard": pl.String, "digest": pl.String}
+SCHEMA = pl.Schema([*ROW_SCHEMA.items(), ("row", pl.Int64()), ("shard", pl.String()), ("digest", pl.String())])
 _BATCH_BYTES = 2**24
 _WORKER_SHARE = 50_000  # images that are worth the start of a process
 _PIECE_GROUPS = 8  # row groups of at most 4,096 images each

@@ -64,16 +64,10 @@ def verify(
     listed = stored.read_listed(subject)
     findings = check_bytes(subject, listed, report("files", count_files(subject), "files"))
     subject = replace(subject, damaged=_find_damaged(subject, findings))
-    findings += check_links(subject)
-    examined, faults = examine_images(
+    found, images = check_meaning(
         subject, workers=workers or available_cores(), advance=report("images", _count_images(subject), "images")
     )
-    findings += faults
-    for check, stage in CHECKS.items():
-        try:
-            findings += check(subject, examined)
-        except (DamagedData, UserError, ValueError, KeyError) as error:
-            findings.append(Finding(subject.folder(stage), f"cannot be read: {error}", subject.restore))
+    findings += found
     findings += check_looks(subject)
     findings += stored.check_cache(subject, report("cache", len(listed), "objects"))
     unreachable = None
@@ -85,9 +79,23 @@ def verify(
     counts = {
         "outputs": len(subject.present),
         "files": count_files(subject),
-        "images": sum(len(found.rows) for found in examined.values()),
+        "images": images,
     }
     return Verification(list(dict.fromkeys(findings)), counts, unreachable)
+
+
+def check_meaning(
+    subject: Subject, *, workers: int, advance: Callable[[int], None] = lambda images: None
+) -> tuple[list[Finding], int]:
+    """What outputs say of themselves and of each other, and how many images were decoded for it."""
+    examined, findings = examine_images(subject, workers=workers, advance=advance)
+    findings += check_links(subject)
+    for check, stage in CHECKS.items():
+        try:
+            findings += check(subject, examined)
+        except (DamagedData, UserError, ValueError, KeyError) as error:
+            findings.append(Finding(subject.folder(stage), f"cannot be read: {error}", subject.restore))
+    return findings, sum(len(found.rows) for found in examined.values())
 
 
 def check_looks(subject: Subject) -> list[Finding]:

@@ -44,15 +44,17 @@ def append_many(log: Path, times: int) -> None:
 
 
 def test_a_record_is_one_line_with_the_agreed_keys_its_hash_and_that_of_the_one_before(log: Path) -> None:
-    hashes = [append_evaluation(log, RECORD), append_evaluation(log, replace(RECORD, elsewhere=2))]
+    hashes = [append_evaluation(log, RECORD), append_evaluation(log, replace(RECORD, elsewhere=2, absorbed=("a1",)))]
     first, second = (json.loads(line) for line in log.read_text().splitlines())
     agreed = {
         "time": "2025-03-01T12:00:00+00:00", "expansion": "smoke", "split": "test", "fingerprint": "abc123",
         "arms": ["real", "expanded"], "seeds": [0, 1], "images": 400, "content": "c0ffee",
     }  # fmt: skip
-    assert first == agreed | {"elsewhere": 0, "previous": None, "hash": hashes[0]}
-    assert second == agreed | {"elsewhere": 2, "previous": hashes[0], "hash": hashes[1]}
-    canonical = json.dumps(agreed | {"elsewhere": 0, "previous": None}, sort_keys=True, separators=(",", ":"))
+    assert first == agreed | {"elsewhere": 0, "absorbed": [], "previous": None, "hash": hashes[0]}
+    assert second == agreed | {"elsewhere": 2, "absorbed": ["a1"], "previous": hashes[0], "hash": hashes[1]}
+    canonical = json.dumps(
+        agreed | {"elsewhere": 0, "absorbed": [], "previous": None}, sort_keys=True, separators=(",", ":")
+    )
     assert hashlib.sha256(canonical.encode()).hexdigest() == hashes[0]
 
 
@@ -128,7 +130,7 @@ def test_processes_that_append_at_once_lose_nothing_and_keep_the_chain(log: Path
 
 def old_line(**changes: object) -> bytes:
     """As an earlier Growset wrote it."""
-    fields = {key: value for key, value in vars(RECORD).items() if key not in ("content", "elsewhere")}
+    fields = {key: value for key, value in vars(RECORD).items() if key not in ("content", "elsewhere", "absorbed")}
     return json.dumps(fields | {"arms": ["real"], "seeds": [0]} | changes).encode() + b"\n"
 
 
@@ -231,7 +233,10 @@ def test_a_shortened_or_deleted_log_is_noticed_by_the_copy_which_then_brings_it_
     whole = log.read_bytes()
     for content in (whole.splitlines(keepends=True)[0], b"", None):
         log.unlink() if content is None else log.write_bytes(content)
-        with pytest.raises(DamagedData, match=rf"evaluations\.jsonl lacks \d evaluations? that .* cp {copy} {log}"):
+        with pytest.raises(
+            DamagedData,
+            match=rf"evaluations\.jsonl lacks (an|2|3) evaluations? that (was|were) recorded here; .* cp {copy} {log}",
+        ):
             read_log(log, copy)
     log.write_bytes(copy.read_bytes())
     assert len(read_log(log, copy)) == 3
