@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from ops.errors import DamagedData
 from ops.parallel import available_cores
+from ops.progress import Progress, Sink, ignore
 from ops.storage import replace_file
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def find_missing(repo: Repo, objects: Iterable[StoredObject]) -> list[StoredObje
 
 
 def restore_cache(
-    repo: Repo, outs: Collection[Output], fetch: Callable[[list[StoredObject]], object]
+    repo: Repo, outs: Collection[Output], fetch: Callable[[list[StoredObject]], object], sink: Sink = ignore
 ) -> list[StoredObject]:
     """Bring every object of the outputs into the cache, whole; returns those that still are not there.
 
@@ -125,21 +126,21 @@ def restore_cache(
     for what is missing, and the workspace's files give what they can.
     """
     heads = [head_object(out) for out in outs]
-    missing = _complete(repo, heads, fetch)
+    missing = _complete(repo, heads, fetch, ignore)
     if any(each.is_list for each in missing):
         return missing  # what they list is not known
     files = [each for out in outs for each in list_files(repo, out)]
-    return _complete(repo, list(dict.fromkeys(files)), fetch)
+    return _complete(repo, list(dict.fromkeys(files)), fetch, sink)
 
 
 def _complete(
-    repo: Repo, objects: list[StoredObject], fetch: Callable[[list[StoredObject]], object]
+    repo: Repo, objects: list[StoredObject], fetch: Callable[[list[StoredObject]], object], sink: Sink
 ) -> list[StoredObject]:
-    _remove(repo, find_damaged(repo, objects))
+    _remove(repo, find_damaged(repo, objects, Progress(sink, "cache", len(objects), "objects").update))
     missing = find_missing(repo, objects)
     if missing:
         fetch(missing)
-        _remove(repo, find_damaged(repo, missing))
+        _remove(repo, find_damaged(repo, missing, Progress(sink, "fetched", len(missing), "objects").update))
         missing = find_missing(repo, missing)
     for each in missing:
         _take_from_workspace(repo, each)

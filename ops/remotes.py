@@ -64,6 +64,7 @@ def push(root: Path, targets: Collection[str], *, every_byte: bool = False, sink
         for each in (each for each, fault in found.faults.items() if fault != MISSING):
             odb.fs.remove(odb.oid_to_path(each.oid))  # DVC sends nothing that seems to be there
         _forget_remote(repo)
+        sink(f"push: {len(found.faults):,} objects")
         sent = repo.cloud.push(_hash_infos(found.faults)).transferred
         if still := _survey(repo, list(found.faults)).faults:
             (first, fault), count = min(still.items(), key=lambda item: str(item[0].file)), len(found.faults)
@@ -86,7 +87,7 @@ def find_faults(
         return unknown | {each.file: fault for each, fault in faults.items()}
 
 
-def pull(root: Path, targets: Collection[str], *, name: str) -> None:
+def pull(root: Path, targets: Collection[str], *, name: str, sink: Sink = ignore) -> None:
     """Bring the targets' objects into the cache, compare every byte, and check them out.
 
     Nothing is checked out unless all of it is right. Raises UserError where this commit knows no data of a target,
@@ -106,7 +107,14 @@ def pull(root: Path, targets: Collection[str], *, name: str) -> None:
                 )
         outs = list_outs(repo, targets)
 
-        if missing := restore_cache(repo, outs, lambda lacking: None if remote is None else _fetch(repo, lacking)):
+        def fetch(lacking: list[StoredObject]) -> None:
+            if remote is not None:
+                sink(f"fetch: {len(lacking):,} objects from the remote '{remote[0]}'")
+                _fetch(repo, lacking)
+
+        if missing := restore_cache(repo, outs, fetch, sink):
+            if remote is None and missing[0].file.exists():
+                raise DamagedData(f"{_nowhere(missing[0])}, and there is no remote; make it anew: growset run {name}")
             if remote is None:
                 raise UserError(nothing)
             _explain_missing(repo, missing, reasons, name)
@@ -163,7 +171,9 @@ def _survey(repo: Repo, objects: list[StoredObject], *, every_byte: bool = False
     url = odb.fs.unstrip_protocol(odb.path)
     note = Path(repo.root_dir) / ".growset" / "remotes" / f"{hash_json(url)[:16]}.json"
     marks: dict[str, str] = read_json(note) if note.exists() else {}
-    sizes = {each.oid: path.stat().st_size for each in objects if (path := cache_path(repo, each.oid)).is_file()}
+    sizes = {}  # where every byte is read no size is needed, and the cache's may be a damaged object's
+    if not every_byte:
+        sizes = {each.oid: path.stat().st_size for each in objects if (path := cache_path(repo, each.oid)).is_file()}
     progress = Progress(sink, "remote", len({each.oid for each in objects}), "objects")
     found = survey(odb, objects, sizes=sizes, marks=marks, every_byte=every_byte, advance=progress.update)
     if not found.marks.items() <= marks.items() or any(each.oid in marks for each in found.faults):
@@ -175,10 +185,11 @@ def _survey(repo: Repo, objects: list[StoredObject], *, every_byte: bool = False
 def _require_whole(repo: Repo, outs: Collection[Output]) -> None:
     """Mend the cache's objects of the outputs from the workspace; DamagedData where that cannot be."""
     if missing := restore_cache(repo, outs, lambda missing: None):
-        raise DamagedData(
-            f"{missing[0].file} is whole neither in DVC's cache nor in the workspace, so it cannot be sent;"
-            " run the stage that makes it again"
-        )
+        raise DamagedData(f"{_nowhere(missing[0])}, so it cannot be sent; run the stage that makes it again")
+
+
+def _nowhere(lost: StoredObject) -> str:
+    return f"{lost.file} is whole neither in DVC's cache nor in the workspace"
 
 
 def _fetch(repo: Repo, objects: list[StoredObject]) -> None:

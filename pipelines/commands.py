@@ -185,7 +185,9 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 
 def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> None:
-    """Fetch the outputs of an expansion, or one dataset, and check them out."""
+    """Fetch the outputs of an expansion, or one dataset, compare them and check them out."""
+    from pipelines.terminal import progress_sink
+
     workspace.load_recipe(expansion)
     pointer = workspace.published(expansion).with_suffix(".dvc")
     if only == "published":
@@ -194,7 +196,8 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
         targets = [address(stage, expansion) for stage in PULLS[only]]
     else:
         targets = stage_addresses(expansion) + ([str(pointer)] if pointer.exists() else [])
-    pull(workspace.root, targets, name=expansion)
+    with progress_sink() as sink:
+        pull(workspace.root, targets, name=expansion, sink=sink)
     click.echo(f"{expansion}: {'everything' if only is None else only} is here")
 
 

@@ -15,6 +15,7 @@ from ops.recipe.stages import STAGES
 from ops.remotes import find_faults
 from ops.storage import read_json
 from ops.verdict.evaluation_log import count_evaluations
+from ops.verification.running import verify
 from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
 from tests.workspaces import run
@@ -29,6 +30,7 @@ def find_differences(reference: Path, root: Path, expansion: str, kills: int) ->
         *_find_leftovers(root),
         *_check_evaluations(Workspace(root), expansion, kills),
         *_check_dvc(root, expansion),
+        *map(str, verify(Workspace(root), expansion, workers=1).findings),
     ]
 
 

@@ -18,7 +18,7 @@ from ops.storage import read_json
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import Examined
 
-INDEX, RUNS, VERDICT = "index.parquet", "runs.parquet", "verdict.json"
+INDEX, RUNS, VERDICT, DRAWS = "index.parquet", "runs.parquet", "verdict.json", "draws.parquet"
 _SHARD, _GENERATED = "generated_images", "is_generated"
 _PLACE = ["shard", "row", "image_id", "label"]
 _ACCEPTED, _MIXED = [*_PLACE, "keep"], [*_PLACE, "is_generated", "weight"]
@@ -38,12 +38,24 @@ def check_ids(subject: Subject, examined: Mapping[str, Examined]) -> list[Findin
                 what = f"holds rows of another split, the first is row {strange['row'][0]}"
                 findings.append(Finding(folder / strange["shard"][0], what, subject.restore))
         if "real_images" in examined:
-            train = examined["real_images"].rows.filter(pl.col("split") == "train")["image_id"]
-            orphans = rows.filter(pl.col("parent_id").is_not_null() & ~pl.col("parent_id").is_in(train.implode()))
-            if len(orphans):
-                what = f"row {orphans['row'][0]} has the parent {orphans['parent_id'][0]}, which is no training image"
-                findings.append(Finding(folder / orphans["shard"][0], what, subject.restore))
+            findings += _check_parents(subject, folder, rows, examined["real_images"].rows)
     return findings
+
+
+def check_drawn(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
+    """A real image with a parent was drawn from it, as the record of draws says."""
+    if "real_images" not in examined:
+        return []
+    folder = subject.folder("real_images")
+    rows = examined["real_images"].rows.filter(pl.col("parent_id").is_not_null())
+    if rows.is_empty():
+        return []
+    drawn = _read(folder / DRAWS, ["split", "image_id", "source_id"]).rename({"source_id": "parent_id"})
+    strange = rows.join(drawn, on=["split", "image_id", "parent_id"], how="anti")
+    if strange.is_empty():
+        return []
+    what = f"does not say that image {strange['image_id'][0]} was drawn from {strange['parent_id'][0]}"
+    return [Finding(folder / DRAWS, what, subject.restore)]
 
 
 def check_accepted(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
@@ -131,6 +143,18 @@ def check_verdict(subject: Subject, examined: Mapping[str, Examined]) -> list[Fi
     if any(verdict.get(key) != metrics.get(key) for key in ("decision", "sentence")):
         findings.append(Finding(folder / VERDICT, "says something else than its manifest", subject.restore))
     return findings
+
+
+def _check_parents(subject: Subject, folder: Path, rows: pl.DataFrame, real: pl.DataFrame) -> list[Finding]:
+    """Generated images name training images as their parents, by id or by content."""
+    train = real.filter(pl.col("split") == "train")["image_id"]
+    names = pl.concat([train, train.str.split("-").list.first()])
+    orphans = rows.filter(pl.col(_GENERATED) & pl.col("parent_id").is_not_null())
+    orphans = orphans.filter(~pl.col("parent_id").is_in(names.implode()))
+    if orphans.is_empty():
+        return []
+    what = f"row {orphans['row'][0]} has the parent {orphans['parent_id'][0]}, which is no training image"
+    return [Finding(folder / orphans["shard"][0], what, subject.restore)]
 
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:

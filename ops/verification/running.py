@@ -20,6 +20,7 @@ from ops.workspace import Workspace
 
 CHECKS = {
     links.check_ids: "real_images",
+    links.check_drawn: "real_images",
     links.check_accepted: "accepted_images",
     links.check_mixed: "mixed_dataset",
     links.check_published: PUBLISHED,

@@ -157,6 +157,15 @@ def test_what_is_whole_nowhere_is_not_sent(root: Path, storage: Path) -> None:
     assert "1 object is in the remote not as pushed" in pull(root, 4)
 
 
+def test_what_is_whole_nowhere_and_has_no_remote_is_made_anew(root: Path) -> None:
+    run(root, "dvc", "remote", "remove", "storage")
+    flip(find_cached(root, SHARD))
+    flip(root / SHARD)
+    told = pull(root, 4)
+    assert f"{root / SHARD} is whole neither in DVC's cache nor in the workspace, and there is no remote" in told
+    assert "make it anew: growset run digits" in told
+
+
 def test_sizes_are_compared_where_the_mark_is_the_same(root: Path, storage: Path) -> None:
     assert find_faults(root, targets(root)) == {}
     truncate(find_sent(storage, root, SHARD))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ops.looks import find_looks
-from ops.manifests import MANIFEST
+from ops.manifests import MANIFEST, join_hashes
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.page import collect_facts, format_duration, format_points, order_arms, render_page, typeset
@@ -193,7 +193,8 @@ def workspace(tmp_path: Path) -> Workspace:
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
         write_json(folder[stage] / MANIFEST, {
-            "version": 1, "fingerprint": stage, "content": stage, "metrics": metrics.get(stage, {}),
+            "stage": stage, "version": 1, "fingerprint": stage, "inputs": {}, "content": join_hashes({}), "files": {},
+            "metrics": metrics.get(stage, {}),
             "settings": settings.get(stage, {}), "environment": facts["environment"],
         })  # fmt: skip
     content = find_looks(workspace, "tiny").content

@@ -10,6 +10,7 @@ import pytest
 from ops.datasets.pixels import PixelDataset, read_shards, write_shards
 from ops.errors import UserError
 from ops.manifests import MANIFEST, describe_output, read_manifest, seal
+from ops.recipe.fingerprints import stage_fingerprint
 from ops.storage import read_json, write_json
 from ops.verification.findings import Finding, Subject
 from ops.verification.running import check_meaning, verify
@@ -204,6 +205,42 @@ def test_exchanged_generated_pixels_are_found_in_what_is_published(outputs: Path
     edit_images(data(outputs, GENERATED), exchange)
     (what,) = meanings(outputs, outputs / "published" / "digits" / "data")
     assert what.startswith("has other train images: row ") and what.endswith("differs in digest")
+
+
+def give_parent(dataset: PixelDataset) -> PixelDataset:
+    return PixelDataset(dataset.images, set_row(0, "parent_id", "f00d")(dataset.rows), dataset.class_names)
+
+
+def test_a_parent_that_is_nowhere_is_found(outputs: Path) -> None:
+    edit_images(data(outputs, GENERATED), give_parent)
+    assert meanings(outputs, data(outputs, GENERATED)) == ["row 0 has the parent f00d, which is no training image"]
+    edit_images(data(outputs, REAL), give_parent)
+    (what,) = meanings(outputs, data(outputs, "real_images"))
+    assert what.startswith("cannot be read: ") and "draws.parquet does not exist" in what
+
+
+def test_images_that_were_changed_by_the_recipe_know_what_they_were_drawn_from(tmp_path: Path) -> None:
+    from ops.chain.subset import change_splits
+    from ops.recipe.schema import DataSettings
+    from tests.workspaces import digit_splits
+
+    subset = change_splits(digit_splits(), DataSettings(label_noise=0.3), seed=0)
+    folder = tmp_path / "data" / "digits" / "real_images"
+    for split, dataset in subset.splits.items():
+        write_shards(folder, dataset, prefix=split)
+    subject = Subject(Workspace(tmp_path), "digits")
+
+    def describe(draws: pl.DataFrame) -> list[str]:
+        (folder / "draws.parquet").unlink(missing_ok=True)
+        draws.write_parquet(folder / "draws.parquet")
+        identity = {"stage": "real_images", "version": 1, "settings": {}, "inputs": {}}
+        identity["fingerprint"] = stage_fingerprint("real_images", 1, {}, {})
+        write_json(folder / MANIFEST, describe_output(folder, identity, {}))
+        return [each.what for each in check_meaning(subject, workers=1)[0]]
+
+    assert describe(subset.draws) == []
+    (what,) = describe(set_row(5, "source_id", "f00d")(subset.draws))
+    assert what.startswith("does not say that image ")
 
 
 def test_a_wrong_label_is_found(outputs: Path) -> None:
