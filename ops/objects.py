@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from ops.errors import DamagedData
+from ops.integrity import is_intact
+from ops.manifests import MANIFEST
 from ops.parallel import available_cores
 from ops.progress import Progress, Sink, ignore
 from ops.storage import replace_file
+from ops.versioning import absolute
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -131,6 +134,39 @@ def restore_cache(
         return missing  # what they list is not known
     files = [each for out in outs for each in list_files(repo, out)]
     return _complete(repo, list(dict.fromkeys(files)), fetch, sink)
+
+
+def check_out(repo: Repo, targets: Collection[str], outs: Collection[Output]) -> None:
+    """Make the workspace's files those of the cache. DVC compares times and sizes, so differing files go first.
+
+    A folder that agrees with its own manifest is another output, not a damaged one, unless the manifest alone differs:
+    what becomes of it is DVC's rule, which removes nothing that is not in the cache.
+    """
+    objects = [each for out in outs for each in (list_files(repo, out) or [head_object(out)])]
+    differing = _find_differing(objects)
+    if not differing:
+        return
+    for out in outs:
+        folder = Path(out.fs_path)
+        here = [each for each in differing if each.file.is_relative_to(folder)]
+        if [each.file for each in here] == [folder / MANIFEST] or not is_intact(folder):
+            _unlink(here)
+    for _ in range(2):
+        repo.checkout(targets=absolute(Path(repo.root_dir), targets))
+        if not (differing := _find_differing(objects)):
+            return
+        _unlink(differing)  # changed in a way that left its time as it was
+    raise DamagedData(f"{differing[0].file} is not what DVC checked out; look at the disk, then pull it again")
+
+
+def _find_differing(objects: list[StoredObject]) -> list[StoredObject]:
+    hashes = map_threads(lambda each: hash_bytes_of(each.file), objects)
+    return [each for each, found in zip(objects, hashes, strict=True) if found != each.md5]
+
+
+def _unlink(objects: Iterable[StoredObject]) -> None:
+    for each in objects:
+        each.file.unlink(missing_ok=True)
 
 
 def _complete(

@@ -14,23 +14,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError
 from ops.hashing import hash_json
-from ops.integrity import is_intact
-from ops.manifests import MANIFEST
 from ops.objects import (
     StoredObject,
     cache_path,
+    check_out,
     find_damaged,
     find_missing,
-    hash_bytes_of,
     head_object,
     list_files,
-    map_threads,
     restore_cache,
 )
 from ops.progress import Progress, Sink, ignore
 from ops.remote_objects import MISSING, Survey, survey
 from ops.storage import read_json, write_json
-from ops.versioning import absolute, open_repo
+from ops.versioning import open_repo
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -118,7 +115,7 @@ def pull(root: Path, targets: Collection[str], *, name: str, sink: Sink = ignore
             if remote is None:
                 raise UserError(nothing)
             _explain_missing(repo, missing, reasons, name)
-        _check_out(repo, root, targets, outs)
+        check_out(repo, targets, outs)
 
 
 def _default_remote(repo: Repo) -> tuple[str, str] | None:
@@ -218,39 +215,6 @@ def _explain_missing(repo: Repo, missing: list[StoredObject], reasons: list[str]
         )
     told = f"{len(missing)} objects could not be fetched, the first is of {missing[0].file}"
     raise EnvironmentFault(_sentence("pulling from", told, reasons))
-
-
-def _check_out(repo: Repo, root: Path, targets: Collection[str], outs: Collection[Output]) -> None:
-    """Make the workspace's files those of the cache. DVC compares times and sizes, so differing files go first.
-
-    A folder that agrees with its own manifest is another output, not a damaged one, unless the manifest alone differs:
-    what becomes of it is DVC's rule, which removes nothing that is not in the cache.
-    """
-    objects = [each for out in outs for each in (list_files(repo, out) or [head_object(out)])]
-    differing = _find_differing(objects)
-    if not differing:
-        return
-    for out in outs:
-        folder = Path(out.fs_path)
-        here = [each for each in differing if each.file.is_relative_to(folder)]
-        if [each.file for each in here] == [folder / MANIFEST] or not is_intact(folder):
-            _unlink(here)
-    for _ in range(2):
-        repo.checkout(targets=absolute(root, targets))
-        if not (differing := _find_differing(objects)):
-            return
-        _unlink(differing)  # changed in a way that left its time as it was
-    raise DamagedData(f"{differing[0].file} is not what DVC checked out; look at the disk, then pull it again")
-
-
-def _find_differing(objects: list[StoredObject]) -> list[StoredObject]:
-    hashes = map_threads(lambda each: hash_bytes_of(each.file), objects)
-    return [each for each, found in zip(objects, hashes, strict=True) if found != each.md5]
-
-
-def _unlink(objects: Iterable[StoredObject]) -> None:
-    for each in objects:
-        each.file.unlink(missing_ok=True)
 
 
 def _forget_remote(repo: Repo) -> None:
