@@ -70,7 +70,7 @@ def verify(
     )
     findings += found
     findings += check_looks(subject)
-    findings += stored.check_cache(subject, report("cache", len(listed), "objects"))
+    findings += stored.check_cache(subject, sink)
     unreachable = None
     if remote:
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ops.errors import DamagedData
 from ops.objects import StoredObject, cache_path, find_damaged, find_missing, head_object, list_files
-from ops.progress import Sink, ignore
+from ops.progress import Progress, Sink, ignore
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.remotes import default_remote, find_faults, list_outs
 from ops.verification.findings import Finding, Subject
@@ -32,7 +31,7 @@ def read_listed(subject: Subject) -> dict[Path, str]:
     return listed
 
 
-def check_cache(subject: Subject, advance: Callable[[int], None] = lambda objects: None) -> list[Finding]:
+def check_cache(subject: Subject, sink: Sink = ignore) -> list[Finding]:
     """Every object of the expansion's outputs is in the cache and holds the bytes of its name."""
     findings = []
     with open_repo(subject.workspace.root) as repo:
@@ -46,7 +45,8 @@ def check_cache(subject: Subject, advance: Callable[[int], None] = lambda object
         for each in find_missing(repo, objects):
             what = f"is missing; it is the cached content of {each.file}"
             findings.append(Finding(cache_path(repo, each.oid), what, subject.restore))
-        for each in find_damaged(repo, objects, advance):
+        progress = Progress(sink, "cache", len(objects), "objects")
+        for each in find_damaged(repo, objects, progress.update):
             what = f"is damaged; it should be the content of {each.file}"
             findings.append(Finding(cache_path(repo, each.oid), what, subject.restore))
     return findings
