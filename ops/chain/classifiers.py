@@ -120,6 +120,12 @@ def _train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
     }
 
 
+def _average(rates: Sequence[float | None]) -> float | None:
+    """The mean over seeds of a class's accuracy; None for a class without validation images."""
+    known = [rate for rate in rates if rate is not None]
+    return float(np.mean(known)) if known else None
+
+
 def _keep(run: StageRun, name: str, results: list[Result], seeds: int) -> dict[str, Any]:
     """Store the final weights of the chosen setting; return what the verdict and the report need."""
     chosen = results[0].run
@@ -135,6 +141,7 @@ def _keep(run: StageRun, name: str, results: list[Result], seeds: int) -> dict[s
         "learning_rate": chosen.learning_rate,
         "weight_decay": chosen.weight_decay,
         "validation": float(np.mean(list(per_seed.values()))),
+        "validation_per_class": [_average(rates) for rates in zip(*(r.validation_per_class for r in final), strict=True)],
         "per_seed": per_seed,
         "tried": [
             {"learning_rate": r.run.learning_rate, "weight_decay": r.run.weight_decay, "validation": r.validation}

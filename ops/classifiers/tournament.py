@@ -45,10 +45,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its score on validation 0..1, mean loss per twentieth of the training, file with the weights."""
+    """A finished run.
+
+    validation : its score on validation, 0..1, and its accuracy there on each class, None for a class without images.
+    losses : mean loss per twentieth of the training.
+    path : of the file with its weights.
+    """
 
     run: Run
     validation: float
+    validation_per_class: tuple[float | None, ...]
     losses: tuple[float, ...]
     path: Path
 
@@ -164,7 +170,7 @@ def read_result(run: Run, scratch: Path) -> Result:
     path = scratch / run.file_name
     with safe_open(path, framework="pt") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["result"])
-    return Result(run, facts["validation"], tuple(facts["losses"]), path)
+    return Result(run, facts["validation"], tuple(facts["validation_per_class"]), tuple(facts["losses"]), path)
 
 
 def _train_run(run: Run) -> Run:
@@ -184,10 +190,13 @@ def _train_run(run: Run) -> Run:
     )
     images, labels = contest.validation
     answers = predict(model, torch.from_numpy(images), precision=settings.precision).argmax(1).numpy()
+    correct = answers == labels
+    of_class = [labels == c for c in range(contest.classes)]
     part = math.ceil(len(losses) / 20)
     facts = {
         **asdict(run),
-        "validation": float(score_answers(answers == labels, labels, contest.metric)),
+        "validation": float(score_answers(correct, labels, contest.metric)),
+        "validation_per_class": [float(correct[mine].mean()) if mine.any() else None for mine in of_class],
         "losses": [round(float(np.mean(losses[i : i + part])), 5) for i in range(0, len(losses), part)],
     }
     with replace_file(contest.scratch / run.file_name) as temporary:

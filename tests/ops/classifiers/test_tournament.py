@@ -104,7 +104,7 @@ def test_the_grid_is_every_rate_with_every_decay() -> None:
 def test_the_earlier_of_two_equally_good_settings_wins() -> None:
     runs = [Run("real", rate, 0.0, 0) for rate in (0.1, 0.2, 0.3)]
     results = [
-        Result(run, accuracy, (), Path(run.file_name)) for run, accuracy in zip(runs, (0.5, 0.9, 0.9), strict=True)
+        Result(run, accuracy, (), (), Path(run.file_name)) for run, accuracy in zip(runs, (0.5, 0.9, 0.9), strict=True)
     ]
     assert choose_setting(results) == runs[1]
 
