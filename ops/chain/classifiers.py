@@ -141,7 +141,9 @@ def _keep(run: StageRun, name: str, results: list[Result], seeds: int) -> dict[s
         "learning_rate": chosen.learning_rate,
         "weight_decay": chosen.weight_decay,
         "validation": float(np.mean(list(per_seed.values()))),
-        "validation_per_class": [_average(rates) for rates in zip(*(r.validation_per_class for r in final), strict=True)],
+        "validation_per_class": [
+            _average(rates) for rates in zip(*(r.validation_per_class for r in final), strict=True)
+        ],
         "per_seed": per_seed,
         "tried": [
             {"learning_rate": r.run.learning_rate, "weight_decay": r.run.weight_decay, "validation": r.validation}
