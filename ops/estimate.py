@@ -27,7 +27,7 @@ EXPORT_SECONDS = 20.0  # torch's exporter, whatever the network's size; parity i
 def estimate_seconds(
     recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], *, root: Path, test_images: int, workers: int
 ) -> dict[str, float]:
-    """Seconds per stage for images of `shape` (height, width, channels); only stages that take some."""
+    """Seconds per stage for images of `shape` (height, width, channels), all generators; only stages that take some."""
     height, width, channels = shape
     classes = len(plan.classes)
     generator, classifier = recipe.generator, recipe.classifier
@@ -62,9 +62,9 @@ def estimate_seconds(
     arms = len(recipe.baselines) + len(recipe.expanded)
     return {
         "scorer": scorer,
-        "generator": cost.fit_seconds,
-        "generator_onnx": EXPORT_SECONDS,
-        "generated_images": cost.image_seconds * plan.drawn / workers,
+        "generator": cost.fit_seconds * generator.seeds,
+        "generator_onnx": EXPORT_SECONDS * generator.seeds,
+        "generated_images": cost.image_seconds * plan.drawn * generator.seeds / workers,
         "baseline_classifiers": baselines,
         "expanded_classifiers": expanded,
         "verdict": per_answer * test_images * arms * classifier.seeds / workers,

@@ -65,6 +65,7 @@ class StageRun:
     scratch: Path
     fingerprint: str
     runtime: Runtime
+    generator: int = 0  # of several (`ops.several`): the folders are that one's
 
 
 @dataclass(frozen=True)
