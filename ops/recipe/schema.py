@@ -17,6 +17,7 @@ from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import KindSettings, SamplerSettings
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.section import Count, Fraction, Positive, Precision, Section
+from ops.verdict.metric import Metric
 
 if TYPE_CHECKING:
     GeneratorSettings = KindSettings
@@ -189,11 +190,16 @@ class ClassifierSettings(NetworkBudget):
 
 
 class VerdictSettings(Section):
-    """The statistics of the verdict."""
+    """What is compared, and when it is decided."""
 
+    metric: Metric | None = Field(
+        None,
+        description="what picks settings and arms and what decides; null: balanced_accuracy where the largest training"
+        " class has more than three times the images of the smallest, else accuracy",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of the two-sided intervals")
-    resamples: int = Field(
-        10_000, ge=100, le=1_000_000, description="of the crossed bootstrap over test images and seeds"
+    looks: Literal[1, 2] = Field(
+        1, description="2: where the first seeds leave it undecided, as many more are trained and looked at once more"
     )
 
 

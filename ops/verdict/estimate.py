@@ -1,0 +1,178 @@
+"""How far could a score, or the difference of two scores, have come out otherwise by chance?
+
+Test images and training seeds are both samples: other images and other seeds would have given other scores. An arm
+was trained K times independently (its *replicates*: seeds, or generators where several were trained) and answered the
+same n test images each time. Its score is a sum over classes of a weight times the accuracy on the class's images.
+
+For D_i = w_A(c_i) A_i - w_B(c_i) B_i, where A_i is the mean over arm A's replicates of being right on image i, the
+variance of the difference is estimated in closed form,
+
+    V = sum_c var_c(D) / n_c  +  max(0, sum over both arms of (s_a^2 - e_a^2) / K_a)
+
+var_c: variance over the n_c images of class c. s_a^2: variance of the arm's scores over replicates. e_a^2: the part of
+s_a^2 that single answers make up, sum_c w(c)^2 (mean within-image variance over replicates) / n_c; the first term
+holds it already. The interval is Student's, with degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946),
+
+    df = V^2 / ( sum_c (var_c(D) / n_c)^2 / (n_c - 1)  +  sum_a (s_a^2 / K_a)^2 / (K_a - 1) ).
+
+Images of two arms are paired, replicates are not: arms of one seed share weights at the start and nothing later, and
+measured arms show no correlation from it. Plain accuracy is the case of one class that holds all images. `growset
+bench verdict` measures coverage. An arm of one replicate adds no variance of replicates: it cannot be measured.
+
+It does not know arms by name, metrics, what decides, or where answers came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtr, stdtrit
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval and standard error, as fractions; `df` is None where nothing varied."""
+
+    estimate: float
+    low: float
+    high: float
+    standard_error: float
+    df: float | None
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which class each of the n images belongs to; every one of the C classes has images.
+
+    members: int [n] in [0, C).
+    """
+
+    members: IntArray
+
+    @cached_property
+    def counts(self) -> FloatArray:
+        """Images per class, float64 [C]."""
+        return np.bincount(self.members).astype(np.float64)
+
+    @cached_property
+    def indicator(self) -> FloatArray:
+        """1 / n_c where image i belongs to class c, else 0, float64 [n, C]: answers times it are class accuracies."""
+        return np.eye(len(self.counts))[self.members] / self.counts
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an arm's K replicates answered, reduced to what the closed form needs.
+
+    means: float64 [n], mean over replicates. rates: float64 [K, C], accuracy per replicate and class. noise: float64
+    [C], the mean over a class's images of the variance between replicates; 0 for one replicate.
+    """
+
+    means: FloatArray
+    rates: FloatArray
+    noise: FloatArray
+
+    @property
+    def replicates(self) -> int:
+        return len(self.rates)
+
+
+@dataclass(frozen=True)
+class Side:
+    """An arm's answers and what each class counts in its score: weights float64 [C]."""
+
+    answers: Answers
+    weights: FloatArray
+
+
+def group_images(labels: IntArray | None, images: int) -> Groups:
+    """The classes that have images, in the order of their numbers; without labels all images are one class."""
+    if labels is None:
+        return Groups(np.zeros(images, dtype=np.int64))
+    return Groups(np.unique(labels, return_inverse=True)[1])
+
+
+def average_generators(correct: BoolArray, generators: IntArray) -> FloatArray:
+    """Mean answers per generator, float64 [G, n], of seeds bool [S, n] that used `generators` int [S].
+
+    Seeds of one generator share its images and are no independent trial of the recipe; their means are. Generators
+    count equally, however many seeds each has, so that the variance between their means is without bias.
+    """
+    return np.stack([correct[generators == g].mean(axis=0) for g in np.unique(generators)])
+
+
+def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
+    """Reduce answers bool or float [K, n] in [0, 1]. ValueError for another shape or no replicate."""
+    if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
+        raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
+    answers = replicates.astype(np.float64)
+    # The variance of equal answers is exactly 0 this way, which a difference of squares would not give.
+    spread = answers.var(axis=0, ddof=1) if len(answers) > 1 else np.zeros(answers.shape[1])
+    return Answers(answers.mean(axis=0), answers @ groups.indicator, spread @ groups.indicator)
+
+
+def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: float) -> Interval:
+    """The score of `plus` minus that of `minus` (0 where None), with a two-sided interval of `tail` on each side.
+
+    A class of one image has no variance of its own; it takes that over all images, which is too large rather than
+    too small. ValueError for a tail outside (0, 0.5) or fewer than two images.
+    """
+    if not 0.0 < tail < 0.5:
+        raise ValueError(f"tail must lie between 0 and 0.5, not {tail}")
+    if len(groups.members) < 2:
+        raise ValueError("an interval needs at least two images")
+    sides = [plus] if minus is None else [plus, minus]
+    estimate, seed_part, seed_information = 0.0, 0.0, 0.0
+    for sign, side in zip((1.0, -1.0), sides, strict=False):
+        k = side.answers.replicates
+        scores = side.answers.rates @ side.weights
+        estimate += sign * float(scores.mean())
+        if k > 1:
+            s2 = float(scores.var(ddof=1))
+            e2 = float(np.sum(side.weights**2 * side.answers.noise / groups.counts))
+            seed_part += (s2 - e2) / k
+            seed_information += (s2 / k) ** 2 / (k - 1)
+    image_parts = _vary_images(groups, plus, minus) / groups.counts
+    variance = float(image_parts.sum()) + max(0.0, seed_part)
+    if variance == 0.0:
+        return Interval(estimate, estimate, estimate, 0.0, None)
+    freedom = np.where(groups.counts > 1, groups.counts, len(groups.members)) - 1.0
+    df = variance**2 / (float(np.sum(image_parts**2 / freedom)) + seed_information)
+    reach = find_critical(tail, df) * variance**0.5
+    return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
+
+
+def find_critical(tail: float, df: float) -> float:
+    """The value that Student's t with `df` degrees of freedom exceeds with probability `tail`."""
+    return -float(stdtrit(df, tail))
+
+
+def find_tail(value: float, df: float) -> float:
+    """The probability that Student's t with `df` degrees of freedom exceeds `value`."""
+    return float(stdtr(df, -value))
+
+
+def _vary_images(groups: Groups, plus: Side, minus: Side | None) -> FloatArray:
+    """var_c(D), float64 [C]."""
+    members, counts = groups.members, groups.counts
+
+    def weigh(plus_weights: Any, minus_weights: Any) -> FloatArray:
+        values = plus_weights * plus.answers.means
+        return values if minus is None else values - minus_weights * minus.answers.means
+
+    zero = np.zeros(len(counts))
+    other = zero if minus is None else minus.weights
+    values = weigh(plus.weights[members], other[members])
+    centred = values - (values @ groups.indicator)[members]
+    variances = np.bincount(members, weights=centred**2) / np.maximum(counts - 1.0, 1.0)
+    for c in np.flatnonzero(counts == 1):
+        variances[c] = weigh(plus.weights[c], other[c]).var(ddof=1)
+    return np.asarray(variances)
