@@ -63,6 +63,11 @@ def derive_seed(seed: int, generator: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/generator/{generator}".encode()).digest()[:4], "big") >> 1
 
 
+def assign_generators(seeds: int, generators: int) -> list[int]:
+    """The generator that each of a classifier's seeds takes, in their order: seed s takes s mod `generators`."""
+    return [seed % generators for seed in range(seeds)]
+
+
 def join_metrics(each: Sequence[Mapping[str, Any]], summed: Sequence[str]) -> dict[str, Any]:
     """The metrics of several generators as one: those named in `summed` are added, other numbers averaged.
 
