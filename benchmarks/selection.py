@@ -21,7 +21,7 @@ from benchmarks.harness import Row, write_result
 from ops.chain.classifiers import to_nchw
 from ops.chain.running import Chain
 from ops.classifiers.network import SmallResNet
-from ops.classifiers.tournament import Contest, count_runs, hold_tournament
+from ops.classifiers.tournament import Contest, Examples, count_runs, hold_tournament
 from ops.classifiers.training import predict
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
@@ -116,18 +116,16 @@ def train_on(
     settings, held_out = recipe.classifier, to_nchw(validation.images)
     contest = Contest(
         {name: ARM},
-        images,
-        labels,
-        weights,
-        (held_out, validation.labels),
-        settings,
-        METRIC,
+        (Examples(images, labels, weights),),
+        first_seed=recipe.seed * 1000,
+        validation=(held_out, validation.labels),
+        settings=settings,
+        metric=METRIC,
         classes=len(train.class_names),
         scratch=scratch / "runs",
     )
     results = hold_tournament(
         contest,
-        first_seed=recipe.seed * 1000,
         workers=Runtime().workers,
         progress=Progress(print, name, count_runs(1, settings), "trainings"),
     )[name]

@@ -27,7 +27,7 @@ EXPORT_SECONDS = 20.0  # torch's exporter, whatever the network's size; parity i
 def estimate_seconds(
     recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], *, root: Path, test_images: int, workers: int
 ) -> dict[str, float]:
-    """Seconds per stage for images of `shape` (height, width, channels); only stages that take some.
+    """Seconds per stage for images of `shape` (height, width, channels), all generators; only stages that take some.
 
     Where a recipe allows a second look, `verdict` counts it: that is the most it can take.
     """
@@ -68,9 +68,9 @@ def estimate_seconds(
     asked = per_answer * test_images * (len(recipe.baselines) + len(recipe.expanded) + 2) * classifier.seeds / workers
     return {
         "scorer": scorer,
-        "generator": cost.fit_seconds,
-        "generator_onnx": EXPORT_SECONDS,
-        "generated_images": cost.image_seconds * plan.drawn / workers,
+        "generator": cost.fit_seconds * generator.seeds,
+        "generator_onnx": EXPORT_SECONDS * generator.seeds,
+        "generated_images": cost.image_seconds * plan.drawn * generator.seeds / workers,
         "baseline_classifiers": baselines * runs,
         "expanded_classifiers": expanded * runs,
         "verdict": asked * recipe.verdict.looks

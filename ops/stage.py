@@ -66,6 +66,7 @@ class StageRun:
     scratch: Path
     fingerprint: str
     runtime: Runtime
+    generator: int = 0  # of several (`ops.several`): the folders are that one's
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,7 @@ def make_facts() -> dict[str, Any]:
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
                       "precision": "fp32", "best_step": 60},
+        "generators": [],
         "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
         "quality": [make_look(step, distance) for step, distance in ((30, 4.5), (60, 1.25))],
         "sampler": {"solver": "heun", "steps": 2, "precision": "fp32"}, "precision": "fp32",

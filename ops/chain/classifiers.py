@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 
 from ops.chain.mixed import read_mixed
-from ops.classifiers.tournament import Contest, Result, count_runs, find_aliases, hold_tournament
+from ops.classifiers.tournament import Contest, Examples, Result, count_runs, find_common_aliases, hold_tournament
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.recipe.schema import Arm
+from ops.several import count_generators, place_inputs
 from ops.stage import StageRun, read_manifest
 from ops.storage import replace_file, write_json
 from ops.verdict.metric import Metric, choose_metric
@@ -30,7 +31,7 @@ def build_baseline_classifiers(run: StageRun) -> dict[str, Any]:
 
 
 def build_expanded_classifiers(run: StageRun) -> dict[str, Any]:
-    """Arms on the mixed dataset, sampled by its weights."""
+    """Arms on the mixed dataset, sampled by its weights; of several generators each seed takes one's."""
     return _train_arms(run, run.recipe.expanded)
 
 
@@ -41,17 +42,15 @@ def weights_file(arm: str) -> str:
 
 def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metric) -> Contest:
     """What the arms of a side learn from, and what they are chosen by; finished runs go to the scratch folder."""
-    data, weights = _read_training(run, side)
     validation = read_split(run.inputs["real_images"], "validation")
     return Contest(
         arms=dict(arms),
-        images=to_nchw(data.images),
-        labels=data.labels.copy(),
-        weights=weights,
+        training=tuple(_read_training(run, side)),
+        first_seed=run.recipe.seed * 1000,
         validation=(to_nchw(validation.images), validation.labels),
         settings=run.recipe.classifier,
         metric=metric,
-        classes=len(data.class_names),
+        classes=len(validation.class_names),
         scratch=run.scratch / "runs",
     )
 
@@ -68,14 +67,21 @@ def keep_networks(folder: Path, arm: str, results: Sequence[Result]) -> None:
         save_file(tensors, temporary)
 
 
-def _read_training(run: StageRun, side: str) -> tuple[PixelDataset, np.ndarray]:
-    """Images to learn from, and the weight of each."""
+def _read_training(run: StageRun, side: str) -> Iterator[Examples]:
+    """The real training images, or the mixed dataset of each generator."""
     if side == BASELINES:
         train = read_split(run.inputs["real_images"], "train")
-        return train, np.ones(len(train))
-    index = read_index(run.inputs["mixed_dataset"])
-    mixed = read_mixed(index, run.inputs["real_images"], run.inputs["generated_images"])
-    return mixed, index["weight"].to_numpy()
+        yield _to_examples(train, np.ones(len(train)))
+        return
+    for generator in range(count_generators(run.inputs["mixed_dataset"])):
+        inputs = place_inputs(run.inputs, generator)
+        index = read_index(inputs["mixed_dataset"])
+        mixed = read_mixed(index, inputs["real_images"], inputs["generated_images"])
+        yield _to_examples(mixed, index["weight"].to_numpy())
+
+
+def _to_examples(data: PixelDataset, weights: np.ndarray) -> Examples:
+    return Examples(to_nchw(data.images), data.labels.copy(), weights)
 
 
 def _find_metric(run: StageRun) -> Metric:
@@ -91,12 +97,11 @@ def _train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
     # By name, `real` first: the order of a mapping is not part of its fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
     contest = open_contest(run, run.stage, arms, _find_metric(run))
-    aliases = find_aliases(arms, contest.labels, contest.weights)
+    aliases = find_common_aliases(arms, contest.training)
     contest = replace(contest, arms={name: arm for name, arm in arms.items() if name not in aliases})
     trainings = count_runs(len(contest.arms), settings)
     results = hold_tournament(
         contest,
-        first_seed=run.recipe.seed * 1000,
         workers=run.runtime.workers,
         progress=run.runtime.progress(run.stage, trainings, "trainings"),
     )
@@ -106,8 +111,13 @@ def _train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
         {
             "arms": summary,
             "aliases": aliases,
+            "generators": len(contest.training),
             "metric": contest.metric,
-            "network": {"channels": contest.images.shape[1], "classes": contest.classes, "width": settings.width},
+            "network": {
+                "channels": contest.validation[0].shape[1],
+                "classes": contest.classes,
+                "width": settings.width,
+            },
             "precision": settings.precision,
             "steps": settings.steps,
             "batch_size": settings.batch_size,

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from ops.datasets.pixels import Shard
+from ops.several import place
 from ops.stage import is_intact, read_manifest
 from ops.storage import link_file, read_json
 from ops.workspace import Workspace
@@ -61,11 +62,12 @@ class Earlier:
         return [tuple(entry["drawn"]) for entry in self.record["rounds"][: len(drawn)]] == list(drawn)
 
 
-def find_earlier(workspace: Workspace, expansion: str) -> Earlier:
-    """What lies in the stage's place now; of use if it is whole and of the present version of the stage."""
+def find_earlier(workspace: Workspace, expansion: str, generator: int = 0) -> Earlier:
+    """What lies in a generator's place now; of use if it is whole and of the present version of the stage."""
     folder, version = workspace.output(expansion, STAGE), workspace.stage_version(STAGE)
     whole = is_intact(folder, every_byte=True) and read_manifest(folder)["version"] == version
-    return Earlier(folder, read_json(folder / ROUNDS) if whole else None)
+    own = place(folder, generator)
+    return Earlier(own, read_json(own / ROUNDS) if whole and own.is_dir() else None)
 
 
 def read_scores(folder: Path) -> pl.DataFrame:

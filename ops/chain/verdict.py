@@ -22,6 +22,7 @@ from ops.chain.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentation import mirrors
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.recipe.schema import Arm
+from ops.several import assign_generators
 from ops.stage import StageRun, read_manifest
 from ops.storage import read_json, replace_file, write_json
 from ops.verdict.decision import decide
@@ -63,6 +64,11 @@ class Trained:
     @property
     def budget(self) -> Budget:
         return Budget(self.results[BASELINES]["steps"], self.results[BASELINES]["batch_size"])
+
+    @property
+    def generators(self) -> int:
+        """How many generators the seeds of the expanded arms learnt from."""
+        return int(self.results[EXPANDED]["generators"])
 
     def pick(self, side: str) -> str:
         """The arm of a side that is best on validation, the first of equals: as `decide` picks."""
@@ -182,6 +188,7 @@ def _judge(
         confidence=settings.confidence,
         look=look,
         looks=settings.looks,
+        generators=_list_generators(trained, answers),
         validation_per_class=_rates_per_class(entries),
     )
 
@@ -197,7 +204,8 @@ def _spend_otherwise(
         arm: [a.mirrored for a in answers[arm].values() if a.mirrored is not None] for arm in (baseline, challenger)
     }
     return compare_same_compute(
-        {arm: _stack_correct(answers[arm]) for arm in (baseline, challenger)},
+        _stack_correct(answers[baseline]),
+        _stack_correct(answers[challenger]),
         ensemble,
         {arm: np.stack(found) for arm, found in mirrored.items() if found},
         test.labels,
@@ -205,6 +213,7 @@ def _spend_otherwise(
         challenger=challenger,
         metric=trained.metric,
         confidence=run.recipe.verdict.confidence,
+        generators=_list_generators(trained, answers),
         validation_per_class=_rates_per_class(trained.entries),
     )
 
@@ -212,6 +221,12 @@ def _spend_otherwise(
 def _stack_correct(by_seed: Mapping[int, Answers]) -> np.ndarray:
     """bool [S, n]."""
     return np.stack([found.correct for found in by_seed.values()])
+
+
+def _list_generators(trained: Trained, answers: Mapping[str, Mapping[int, Answers]]) -> list[int] | None:
+    """The generator of each seed of the expanded arms; None for one generator."""
+    seeds = len(answers[trained.pick(EXPANDED)])
+    return assign_generators(seeds, trained.generators) if trained.generators > 1 else None
 
 
 def _rates_per_class(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:

@@ -59,6 +59,15 @@ class Result:
     path: Path
 
 
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+
 def find_aliases(arms: Mapping[str, Arm], labels: np.ndarray, weights: np.ndarray) -> dict[str, str]:
     """Arms that equal an earlier arm because the classes already weigh the same, e.g. oversampled = real."""
     totals = np.bincount(labels, weights=weights)
@@ -75,25 +84,34 @@ def find_aliases(arms: Mapping[str, Arm], labels: np.ndarray, weights: np.ndarra
     return aliases
 
 
+def find_common_aliases(arms: Mapping[str, Arm], training: Sequence[Examples]) -> dict[str, str]:
+    """The aliases of `find_aliases` that hold on every training set."""
+    first, *others = [find_aliases(arms, examples.labels, examples.weights) for examples in training]
+    return {alias: arm for alias, arm in first.items() if all(other.get(alias) == arm for other in others)}
+
+
 @dataclass(frozen=True)
 class Contest:
     """What all runs of a tournament share.
 
-    images, labels, weights : of the training set, uint8 [n, C, H, W], int64 [n], float64 [n].
-    validation : images and labels likewise.
+    training : the training sets; the seed that comes s after `first_seed` learns from set s mod their number.
+    validation : images and labels, uint8 [n, C, H, W] and int64 [n].
     metric : what is best on validation.
     scratch : folder of the finished runs.
     """
 
     arms: Mapping[str, Arm]
-    images: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
+    training: tuple[Examples, ...]
+    first_seed: int
     validation: tuple[np.ndarray, np.ndarray]
     settings: ClassifierSettings
     metric: Metric
     classes: int
     scratch: Path
+
+    def find_examples(self, seed: int) -> Examples:
+        """What the runs of a seed learn from."""
+        return self.training[(seed - self.first_seed) % len(self.training)]
 
 
 def list_settings(grid: GridSettings) -> list[tuple[float, float]]:
@@ -106,8 +124,9 @@ def choose_setting(results: Sequence[Result]) -> Run:
     return max(results, key=lambda result: result.validation).run
 
 
-def hold_tournament(contest: Contest, *, first_seed: int, workers: int, progress: Progress) -> dict[str, list[Result]]:
-    """All results by arm: first the grid at `first_seed` (chosen setting first), then the other seeds."""
+def hold_tournament(contest: Contest, *, workers: int, progress: Progress) -> dict[str, list[Result]]:
+    """All results by arm: first the grid at the first seed (chosen setting first), then the other seeds."""
+    first_seed = contest.first_seed
     grid = list_settings(contest.settings.grid)
     tried = _train_runs(
         contest, [Run(name, *setting, first_seed) for name in contest.arms for setting in grid], workers, progress
@@ -175,11 +194,11 @@ def read_result(run: Run, scratch: Path) -> Result:
 
 def _train_run(run: Run) -> Run:
     contest: Contest = shared("contest")
-    settings = contest.settings
+    settings, examples = contest.settings, contest.find_examples(run.seed)
     losses: list[float] = []
     model = train(
         TrainingSet(
-            torch.from_numpy(contest.images), torch.from_numpy(contest.labels), contest.weights, contest.classes
+            torch.from_numpy(examples.images), torch.from_numpy(examples.labels), examples.weights, contest.classes
         ),
         contest.arms[run.arm],
         settings,

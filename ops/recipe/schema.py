@@ -259,6 +259,16 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_generators(self) -> Recipe:
+        generators, classifiers = self.generator.seeds, self.classifier.seeds
+        if generators > classifiers:
+            raise ValueError(
+                f"generator.seeds {generators} is above classifier.seeds {classifiers}: no classifier would learn from"
+                " the last generator"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_arms(self) -> Recipe:
         if "real" not in self.baselines:
             raise ValueError("baselines must contain an arm called 'real': the verdict compares against it")

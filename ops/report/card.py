@@ -80,6 +80,11 @@ its class was full.
 
 Safety: {{ "a safety classifier looked at the generated images" if safety_checked else "not checked" }}.
 
+{% if generators > 1 -%}
+The verdict was measured over {{ generators }} generators of this recipe, each with a set of its own; this is the set
+of the first.
+
+{% endif -%}
 Validation and test images are real. The generator, the filters and all settings saw train and validation only.
 
 ## Near-copy audit
@@ -122,11 +127,14 @@ def render_card(
     verdict: dict[str, Any],
     seed: int,
     real_weight: float,
+    generators: int = 1,
 ) -> str:
     """The README.md of a published dataset.
 
-    class_counts: (name, real, generated). results: what the filters left. verdict: the content of verdict.json. Raises
-    jinja2's UndefinedError for a missing figure.
+    class_counts: (name, real, generated). results: what the filters left. verdict: the content of verdict.json.
+    generators: how many sets the verdict was measured over, of which this is the first.
+
+    Raises jinja2's UndefinedError for a missing figure.
     """
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     environment.filters["cell"] = lambda text: " ".join(text.splitlines()).replace("|", "\\|")
@@ -153,6 +161,7 @@ def render_card(
         confidence=f"{100 * verdict['confidence']:g} %",
         seed=seed,
         real_weight=f"{real_weight:g}",
+        generators=generators,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
 from ops.report.funnel import collect_filters
+from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.report.pictures import draw_strip, read_places
 from ops.report.points import format_points
+from ops.several import read_part
 from ops.stage import read_manifest
 from ops.storage import read_json
 from ops.verdict.evaluation_log import count_evaluations
@@ -49,7 +52,7 @@ def collect_facts(
     this workspace and empty where the stages were pulled rather than run.
     """
     manifests = {stage: read_manifest(folder) for stage, folder in inputs.items()}
-    metrics = {stage: manifest["metrics"] for stage, manifest in manifests.items()}
+    metrics = {stage: read_part(folder)["metrics"] for stage, folder in inputs.items()}  # of several: generator 0's
     names = metrics["real_images"]["class_names"]
     accepted = read_index(inputs["accepted_images"]).filter("keep")
     train = locate_rows(find_shards(inputs["real_images"], "train"))
@@ -66,6 +69,7 @@ def collect_facts(
         "filters": collect_filters(inputs),
         "measures": collect_measures(inputs["accepted_images"], names),
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
+        "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])],
         "losses": _read_curve(inputs["generator"] / "losses.json"),
         "quality": _read_curve(inputs["generator"] / "quality.json"),
         "precision": metrics["generator_onnx"]["precision"],

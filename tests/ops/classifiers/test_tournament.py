@@ -16,11 +16,13 @@ from ops.classifiers import tournament
 from ops.classifiers.network import SmallResNet
 from ops.classifiers.tournament import (
     Contest,
+    Examples,
     Result,
     Run,
     choose_setting,
     count_runs,
     find_aliases,
+    find_common_aliases,
     hold_tournament,
     list_settings,
     train_seeds,
@@ -47,7 +49,8 @@ def make_toys(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def enter(scratch: Path, **changes: Any) -> Contest:
     images, labels = make_toys(45, 0)
-    contest = Contest(ARMS, images, labels, np.ones(len(labels)), make_toys(30, 1), SETTINGS, "accuracy", 3, scratch)
+    training = (Examples(images, labels, np.ones(len(labels))),)
+    contest = Contest(ARMS, training, 7, make_toys(30, 1), SETTINGS, "accuracy", 3, scratch)
     return replace(contest, **changes)
 
 
@@ -55,7 +58,7 @@ def hold(scratch: Path, *, settings: ClassifierSettings = SETTINGS, workers: int
          lines: list[str] | None = None) -> dict[str, list[Result]]:  # fmt: skip
     sink = (lambda line: None) if lines is None else lines.append
     progress = Progress(sink, "toys", count_runs(len(ARMS), settings), "trainings", interval=0)
-    return hold_tournament(enter(scratch, settings=settings), first_seed=7, workers=workers, progress=progress)
+    return hold_tournament(enter(scratch, settings=settings), workers=workers, progress=progress)
 
 
 def read_all(scratch: Path) -> dict[str, tuple[bytes, int]]:
@@ -155,7 +158,7 @@ def test_balanced_accuracy_picks_another_setting_than_accuracy(tmp_path: Path) -
         contest = enter(tmp_path / metric, arms={"real": Arm()}, settings=settings, metric=metric,
                         validation=(images[chosen], truth))  # fmt: skip
         progress = Progress(lambda line: None, "toys", 2, "trainings")
-        results = hold_tournament(contest, first_seed=7, workers=1, progress=progress)
+        results = hold_tournament(contest, workers=1, progress=progress)
         assert results["real"][0].run.learning_rate == rate
 
 
@@ -173,6 +176,29 @@ def test_more_seeds_are_those_that_a_longer_tournament_trains(tmp_path: Path) ->
             replace(result, path=Path()) for result in whole[name][2:]
         ]
     assert "4/4 trainings" in lines[-1]
+
+
+def test_each_seed_learns_from_the_set_of_its_number(tmp_path: Path) -> None:
+    """Three seeds, two sets: the runs of the second seed are those of a tournament on the second set alone."""
+    training = tuple(Examples(*make_toys(45, number), np.ones(45)) for number in (0, 2))
+    results: dict[str, dict[str, list[Result]]] = {}
+    for name, sets in (("both", training), ("first", training[:1]), ("second", training[1:])):
+        progress = Progress(lambda line: None, "toys", 8, "trainings")
+        results[name] = hold_tournament(enter(tmp_path / name, training=sets), workers=1, progress=progress)
+    for arm in ARMS:
+        both, first, second = ([load_file(r.path) for r in results[name][arm]] for name in results)
+        assert [result.run for result in results["both"][arm]] == [result.run for result in results["first"][arm]]
+        for place, other in enumerate((first, first, second, first)):  # the grid's two runs, then seeds 8 and 9
+            assert all(np.array_equal(both[place][key], other[place][key]) for key in both[place])
+        assert any(not np.array_equal(second[2][key], first[2][key]) for key in first[2])
+
+
+def test_an_alias_must_hold_on_every_set() -> None:
+    arms = {"real": Arm(), "oversampled": OVERSAMPLED}
+    images = np.zeros((4, 1, 2, 2), np.uint8)
+    even, uneven = (Examples(images, np.array(labels), np.ones(4)) for labels in ([0, 0, 1, 1], [0, 1, 1, 1]))
+    assert find_common_aliases(arms, (even, even)) == {"oversampled": "real"}
+    assert find_common_aliases(arms, (even, uneven)) == find_common_aliases(arms, (uneven, even)) == {}
 
 
 def test_only_a_run_whose_file_is_missing_is_trained_again(tmp_path: Path) -> None:
