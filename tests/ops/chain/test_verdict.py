@@ -71,7 +71,7 @@ class Bench:
                 for stage, split, is_generated, weight in parts
             ),
         )
-        metrics = {"classes": len(NAMES), "test": len(splits["test"])}
+        metrics = {"classes": len(NAMES), **{split: len(splits[split]) for split in ("validation", "test")}}
         for stage in ("real_images", "generated_images", "mixed_dataset"):
             write_json(self.data / stage / MANIFEST, {"metrics": metrics})
 

@@ -153,7 +153,7 @@ def test_the_metric_that_decides_is_named_and_shown_first() -> None:
     page = render_page(facts)
     assert "<strong>accuracy of the worst class</strong>: only the class that comes off worst counts" in page
     assert "Test, accuracy</th>" in page and "Test, balanced accuracy</th>" in page
-    assert "Each armEach arm&#39;s accuracy of#x27;s accuracy of the worst class on the test images" in page
+    assert "Each arm&#x27;s accuracy of the worst class on the test images" in page
 
 
 def test_a_second_look_and_too_few_seeds_are_told() -> None:
