@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.hashing import hash_json
-from ops.stage import read_manifest
+from ops.manifests import read_manifest
 
 GENERATORS = "generators"  # the folder, and the key of a manifest's metrics
 STAGES_OF_EACH = ("generator", "generator_onnx", "generated_images", "accepted_images", "mixed_dataset")
