@@ -91,7 +91,7 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
         click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
         if warning := warn_of_seeds(recipe.classifier.seeds):
             click.echo(f"{expansion}: {warning}", err=True)
-        _materialize(Chain(workspace, runtime), expansion, [*unrecorded, *downstream(stale)])
+        _materialize(Chain(workspace, runtime), expansion, list(dict.fromkeys([*unrecorded, *downstream(stale)])))
     return stale
 
 
@@ -132,7 +132,7 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
 
 
 def show_result(result: Mapping[str, Any]) -> None:
-    """The verdict, the table of arms, and what the same compute buys without generated images."""
+    """The verdict, the table of arms, and what the same compute buys."""
     from ops.report.points import format_points
     from ops.verdict.metric import NAMES
     from ops.verdict.same_compute import name_way

@@ -139,7 +139,7 @@ def test_what_is_not_there_is_said() -> None:
 
 
 def test_what_the_same_compute_buys_stands_beside_the_verdict(page: str) -> None:
-    at = page.index("What the same compute buys without generated images")
+    at = page.index("<h2>What the same compute buys</h2>")
     assert page.index("The decisive comparison") < at < page.index("Class by class")
     for name in ("flipped, ensemble of 5", "grown, with mirror images"):
         assert f'<th scope="row">{name}</th>' in page[at:]
