@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.manifests import MANIFEST
+from ops.manifests import MANIFEST, join_hashes
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
@@ -231,7 +231,8 @@ def workspace(tmp_path: Path) -> Workspace:
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
         write_json(folder[stage] / MANIFEST, {
-            "version": 1, "fingerprint": stage, "content": stage, "metrics": metrics.get(stage, {}),
+            "stage": stage, "version": 1, "fingerprint": stage, "inputs": {}, "files": {}, "content": join_hashes({}),
+            "metrics": metrics.get(stage, {}),
             "settings": settings.get(stage, {}), "environment": facts["environment"],
         })  # fmt: skip
     for expansion in ("tiny", "other", "tiny"):
