@@ -21,6 +21,7 @@ from ops.recipe.stages import PUBLISHED, STAGES
 from ops.remotes import pull
 from ops.stage import Runtime
 from ops.storage import read_json, write_text
+from ops.verdict.design import warn_of_seeds
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace, check_stage_name
 from pipelines.instance import open_instance, prepare_home
@@ -79,6 +80,8 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
+        if warning := warn_of_seeds(recipe.classifier.seeds):
+            click.echo(f"{expansion}: {warning}", err=True)
         _materialize(Chain(workspace, runtime), expansion, downstream(stale))
     return stale
 
@@ -113,20 +116,30 @@ def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
 def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """The verdict with its arms, and where the report is, from the outputs on disk."""
     verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
-    kept = ("decision", "sentence", "challenger", "baseline", "arms")
+    kept = ("decision", "sentence", "metric", "confidence", "challenger", "baseline", "arms", "same_compute")
     report = find_report(workspace, expansion)
     return {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
 
 
 def show_result(result: Mapping[str, Any]) -> None:
-    """The verdict and the table of arms."""
-    click.echo()
+    """The verdict, the table of arms, and what the same compute buys without generated images."""
+    from ops.report.points import format_points
+    from ops.verdict.metric import NAMES
+    from ops.verdict.same_compute import name_way
+
+    ways = [(name_way(row), row) for row in result["same_compute"]]
+    width = max(22, *(len(name) for name, _ in ways), *(len(row["arm"]) for row in result["arms"]))
+
+    def show(name: str, row: Mapping[str, Any], note: str) -> None:
+        score = row["score"]
+        click.echo(f"  {name:<{width}} {score['estimate']:7.2%}  [{score['low']:.2%}, {score['high']:.2%}]{note}")
+
+    click.echo(f"\n  {NAMES[result['metric']]} on the test images, {100 * result['confidence']:g} % interval")
     for row in result["arms"]:
-        accuracy = row["accuracy"]
-        alias = f"  (= {row['same_as']})" if row["same_as"] else ""
-        click.echo(
-            f"  {row['arm']:<22} {accuracy['estimate']:7.2%}  [{accuracy['low']:.2%}, {accuracy['high']:.2%}]{alias}"
-        )
+        show(row["arm"], row, f"  (= {row['same_as']})" if row["same_as"] else "")
+    click.echo(f"\n  what the same compute buys; points over {result['baseline']}")
+    for name, row in ways:
+        show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
     click.echo(f"report: {result['report']}")
     click.echo(f"{result['seconds']:.1f} seconds")

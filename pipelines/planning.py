@@ -47,6 +47,7 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
         "generators": recipe.generator.seeds,
         "bytes": estimate_bytes(plan, (height, width, channels)) * recipe.generator.seeds,
         "cores": workers,
+        "looks": recipe.verdict.looks,
         "seconds": seconds,
         "stale": [stage for stage in STAGES if address(stage, expansion) in changed],
     }
@@ -110,6 +111,7 @@ def format_plan(found: Mapping[str, Any]) -> str:
         f"  seconds on this machine as busy as it is now, {found['cores']} cores:",
         *(
             f"  {stage:<22} {value:>7.0f}{'' if stage in stale else '   (current, will be skipped)'}"
+            f"{'   (at most: with a second look)' if stage == 'verdict' and found['looks'] == 2 else ''}"
             for stage, value in seconds.items()
         ),
         f"  {'to do':<22} {sum(value for stage, value in seconds.items() if stage in stale):>7.0f}",

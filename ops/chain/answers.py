@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ def _ask_one(network: Network) -> None:
     model = load_network(network)
     logits = predict(model, images, precision=network.precision)
     probabilities = logits.softmax(1)
-    found = {"correct": find_correct(logits, labels)}
+    found: dict[str, Any] = {"correct": find_correct(logits, labels)}
     if network.keeps_probabilities:
         found["probabilities"] = probabilities.numpy()
     if network.mirrored:

@@ -111,6 +111,7 @@ def _train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
         {
             "arms": summary,
             "aliases": aliases,
+            "generators": len(contest.training),
             "metric": contest.metric,
             "network": {
                 "channels": contest.validation[0].shape[1],

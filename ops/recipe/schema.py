@@ -17,6 +17,7 @@ from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import KindSettings, SamplerSettings
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.section import Count, Fraction, Positive, Precision, Section
+from ops.verdict.design import LEAST_SEEDS
 from ops.verdict.metric import Metric
 
 if TYPE_CHECKING:
@@ -247,6 +248,15 @@ class Recipe(Section):
             return keys
         kind = KINDS.get(find_kind(keys["generator"]))
         return keys if kind is None else {**keys, "sampler": kind.resolve_sampler(keys["generator"], keys["sampler"])}
+
+    @model_validator(mode="after")
+    def _check_looks(self) -> Recipe:
+        if self.verdict.looks == 2 and self.classifier.seeds < LEAST_SEEDS:
+            raise ValueError(
+                f"verdict.looks 2 needs classifier.seeds of {LEAST_SEEDS} or more, not {self.classifier.seeds}:"
+                " the first look could not decide"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_generators(self) -> Recipe:

@@ -10,6 +10,9 @@ from jinja2 import Environment, StrictUndefined
 from ops.filters.reasons import REASONS
 from ops.filters.results import Results
 from ops.report.funnel import list_steps
+from ops.report.points import format_points
+from ops.verdict.metric import NAMES
+from ops.verdict.same_compute import name_way
 
 CARD = """\
 ---
@@ -28,16 +31,24 @@ configs:
 
 {{ verdict.sentence }}
 
-| arm | trained on | test accuracy | {{ confidence }} interval |
+| arm | trained on | {{ metric }} | {{ confidence }} interval |
 |---|---|---|---|
 {% for row in verdict.arms -%}
-{% set score = row.accuracy -%}
+{% set score = row.score -%}
 {% set alias = ' (= ' ~ row.same_as ~ ')' if row.same_as else '' -%}
 | {{ row.arm }}{{ alias }} | {{ kinds[row.kind] }} | {{ score.estimate | percent }} |
 {#- #} {{ score.low | percent }} to {{ score.high | percent }} |
 {% endfor %}
-Accuracy is the mean over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
-every contrast and class.
+Scores are means over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
+every contrast and class. Beside it, what the same compute buys without generated images:
+
+| way | {{ metric }} | {{ confidence }} interval | points over {{ verdict.baseline }} |
+|---|---|---|---|
+{% for row in verdict.same_compute -%}
+{% set score = row.score -%}
+| {{ row | way }} | {{ score.estimate | percent }} | {{ score.low | percent }} to {{ score.high | percent }} |
+{#- #} {{ row.over_baseline | points }} |
+{% endfor %}
 
 ## What is in it
 
@@ -128,6 +139,8 @@ def render_card(
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     environment.filters["cell"] = lambda text: " ".join(text.splitlines()).replace("|", "\\|")
     environment.filters["percent"] = lambda fraction: f"{fraction:.1%}".replace("%", " %")
+    environment.filters["way"] = name_way
+    environment.filters["points"] = format_points
     distances = results.index.filter("keep")["train_distance"].drop_nulls().to_list()
     return environment.from_string(CARD).render(
         expansion=expansion,
@@ -144,6 +157,7 @@ def render_card(
         closest=min(distances, default=None),
         verdict=verdict,
         kinds=_KINDS,
+        metric=NAMES[verdict["metric"]],
         confidence=f"{100 * verdict['confidence']:g} %",
         seed=seed,
         real_weight=f"{real_weight:g}",

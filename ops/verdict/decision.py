@@ -13,12 +13,11 @@ A claim about all of several arms needs no correction for their number (intersec
 It does not know how arms were trained, which images were generated, where files lie, or how a report looks.
 """
 
-# NOTE FOR WIRING (removed before the branch is finished): decide(correct, kinds, validation, labels, class_names, *,
-# metric, budget=Budget(steps, batch_size), aliases, confidence, look, looks, generators, validation_per_class) is final.
-# validation_per_class (arm -> accuracy per class, nan where a class has no validation image) is needed for worst_class.
-# Records live in ops/verdict/records.py (Verdict.{metric, look, looks, generators, budget, seeds, most_seeds,
-# least_seeds}, ArmRow.score is in the metric; `resamples` is gone). Roles are `decisive` and `condition` (contrast.arm ==
-# challenger: a condition of helps; against == baseline: of hurts); `exploratory` is gone.
+# NOTE FOR WIRING (removed before the branch is finished). decide(correct, kinds, validation, labels, class_names, *,
+# metric, budget=Budget(steps, batch_size), aliases, confidence, look, looks, generators, validation_per_class) is the
+# final signature. validation_per_class (arm -> accuracy per class, nan where a class has no validation image) is needed
+# for worst_class alone. Records live in ops/verdict/records.py; ArmRow.score is in the metric; `resamples` is gone.
+# Roles are `decisive` and `condition` (contrast.arm == challenger: condition of helps, else of hurts).
 
 from __future__ import annotations
 
@@ -32,14 +31,13 @@ import numpy.typing as npt
 
 from ops.errors import UserError
 from ops.verdict.comparison import Comparison
+from ops.verdict.design import LEAST_SEEDS
 from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators, find_critical
 from ops.verdict.looks import find_tail
 from ops.verdict.metric import Metric
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
 from ops.verdict.sentence import write_sentence
 
-# With fewer seeds the interval is honest and says almost nothing, and its shape rests on two or three numbers.
-LEAST_SEEDS = 5
 POWER = 0.8
 
 
@@ -63,7 +61,7 @@ def decide(
 
     correct: per trained arm bool [S, n]; S may differ between arms, the n test images may not.
     kinds: per trained arm `baseline` (no generated data) or `expanded`.
-    validation: per trained arm its mean validation score over seeds in `metric`, higher is better; ties go to the first.
+    validation: per trained arm its mean validation score over seeds in `metric`; ties go to the first.
     labels: int [n] in [0, len(class_names)).
     aliases: arms that were not trained because they equal a trained one (alias -> trained arm).
     look, looks: 1 of 1; or 1 of 2, and after more seeds were trained 2 of 2 with all seeds.
@@ -146,7 +144,7 @@ class _Case:
         return 1 if self.generators is None else len(set(self.generators))
 
     def list_meetings(self, challenger: str, baseline: str) -> list[tuple[str, str]]:
-        """(expanded arm, baseline): the challenger against every baseline, every expanded arm against the picked one."""
+        """(expanded arm, baseline): challenger against every baseline, every expanded arm against the picked one."""
         first = [(challenger, baseline), *((challenger, b) for b in self.list_arms("baseline") if b != baseline)]
         return [*first, *((arm, baseline) for arm in self.list_arms("expanded") if arm != challenger)]
 

@@ -13,7 +13,9 @@ var_c: variance over the n_c images of class c. s_a^2: variance of the arm's sco
 s_a^2 that single answers make up, sum_c w(c)^2 (mean within-image variance over replicates) / n_c; the first term
 holds it already. The interval is Student's, with degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946),
 
-    df = V^2 / ( sum_c (var_c(D) / n_c)^2 / (n_c - 1)  +  sum_a (s_a^2 / K_a)^2 / (K_a - 1) ).
+    df = V^2 / ( sum_c (var_c(D) / n_c)^2 / (n_c - 1)  +  sum_a (s_a^2 / K_a)^2 / (K_a - 1) ),
+
+and no fewer than the least of n_c - 1 and K_a - 1, which the sum of parts never has (V may, for e_a^2 is taken off).
 
 Images of two arms are paired, replicates are not: arms of one seed share weights at the start and nothing later, and
 measured arms show no correlation from it. Plain accuracy is the case of one class that holds all images. `growset
@@ -63,9 +65,22 @@ class Groups:
         return np.bincount(self.members).astype(np.float64)
 
     @cached_property
-    def indicator(self) -> FloatArray:
-        """1 / n_c where image i belongs to class c, else 0, float64 [n, C]: answers times it are class accuracies."""
-        return np.eye(len(self.counts))[self.members] / self.counts
+    def _first(self) -> IntArray:
+        return np.unique(self.members, return_index=True)[1]
+
+    def average(self, values: FloatArray) -> FloatArray:
+        """Class means float64 [..., C] of values float64 [..., n]."""
+        rows = values.reshape(-1, values.shape[-1])
+        # Summed image by image, not by a matrix product, whose order depends on the number of threads.
+        sums = np.stack([np.bincount(self.members, weights=row) for row in rows])
+        return np.asarray((sums / self.counts).reshape(*values.shape[:-1], -1))
+
+    def vary(self, values: FloatArray) -> FloatArray:
+        """Variance within each class, float64 [C], of values float64 [n]; 0 for a class of one image."""
+        # Moved so that a class of equal values gives exactly 0 and no rounding dust.
+        moved = values - values[self._first][self.members]
+        centred = moved - self.average(moved)[self.members]
+        return np.bincount(self.members, weights=centred**2) / np.maximum(self.counts - 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,7 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
     answers = replicates.astype(np.float64)
     # The variance of equal answers is exactly 0 this way, which a difference of squares would not give.
     spread = answers.var(axis=0, ddof=1) if len(answers) > 1 else np.zeros(answers.shape[1])
-    return Answers(answers.mean(axis=0), answers @ groups.indicator, spread @ groups.indicator)
+    return Answers(answers.mean(axis=0), groups.average(answers), groups.average(spread))
 
 
 def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: float) -> Interval:
@@ -130,10 +145,10 @@ def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: f
     if len(groups.members) < 2:
         raise ValueError("an interval needs at least two images")
     sides = [plus] if minus is None else [plus, minus]
+    replicates = [side.answers.replicates for side in sides]
     estimate, seed_part, seed_information = 0.0, 0.0, 0.0
-    for sign, side in zip((1.0, -1.0), sides, strict=False):
-        k = side.answers.replicates
-        scores = side.answers.rates @ side.weights
+    for sign, side, k in zip((1.0, -1.0), sides, replicates, strict=False):
+        scores = (side.answers.rates * side.weights).sum(axis=1)
         estimate += sign * float(scores.mean())
         if k > 1:
             s2 = float(scores.var(ddof=1))
@@ -146,6 +161,7 @@ def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: f
         return Interval(estimate, estimate, estimate, 0.0, None)
     freedom = np.where(groups.counts > 1, groups.counts, len(groups.members)) - 1.0
     df = variance**2 / (float(np.sum(image_parts**2 / freedom)) + seed_information)
+    df = max(df, min([*freedom[image_parts > 0], *(k - 1.0 for k in replicates if k > 1)]))
     reach = find_critical(tail, df) * variance**0.5
     return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
 
@@ -162,17 +178,13 @@ def find_tail(value: float, df: float) -> float:
 
 def _vary_images(groups: Groups, plus: Side, minus: Side | None) -> FloatArray:
     """var_c(D), float64 [C]."""
-    members, counts = groups.members, groups.counts
 
     def weigh(plus_weights: Any, minus_weights: Any) -> FloatArray:
         values = plus_weights * plus.answers.means
         return values if minus is None else values - minus_weights * minus.answers.means
 
-    zero = np.zeros(len(counts))
-    other = zero if minus is None else minus.weights
-    values = weigh(plus.weights[members], other[members])
-    centred = values - (values @ groups.indicator)[members]
-    variances = np.bincount(members, weights=centred**2) / np.maximum(counts - 1.0, 1.0)
-    for c in np.flatnonzero(counts == 1):
+    other = np.zeros(len(groups.counts)) if minus is None else minus.weights
+    variances = groups.vary(weigh(plus.weights[groups.members], other[groups.members]))
+    for c in np.flatnonzero(groups.counts == 1):
         variances[c] = weigh(plus.weights[c], other[c]).var(ddof=1)
-    return np.asarray(variances)
+    return variances

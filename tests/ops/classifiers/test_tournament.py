@@ -140,7 +140,7 @@ def test_balanced_accuracy_picks_another_setting_than_accuracy(tmp_path: Path) -
     small ones; the rate that learns is the other way round."""
     rates = GridSettings(learning_rate=(1e-9, 0.05), weight_decay=(0.0,))
     settings = SETTINGS.model_copy(update={"grid": rates, "seeds": 1})
-    images, labels = make_toys(45, 0)
+    images, _ = make_toys(45, 0)
     answers = {}
     for result in hold(tmp_path / "first", settings=settings)["real"]:
         network = SmallResNet(1, 3, SETTINGS.width)
