@@ -94,7 +94,7 @@ def write_source(path: Path, count: int) -> None:
 
 def describe(folder: Path) -> None:
     """What makes the written shards a published dataset: card, verdict and manifest."""
-    from ops.stage import MANIFEST, describe_output
+    from ops.manifests import MANIFEST, describe_output
     from ops.storage import write_json
 
     (folder / "README.md").write_text("---\nlicense: mit\n---\n\n# million\n", encoding="utf-8")

@@ -16,16 +16,18 @@ from ops.chain.mixed import read_mixed
 from ops.committing import commit_publication, is_committed
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
+from ops.errors import EnvironmentFault
 from ops.filters.results import read_results
 from ops.hashing import hash_json
+from ops.integrity import is_intact, require_intact
 from ops.locks import exclusive
+from ops.manifests import MANIFEST, describe_output, read_manifest
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 from ops.remotes import default_remote, missing_in_remote, push
 from ops.report.card import CARD, render_card
 from ops.several import count_generators, read_part
 from ops.sources.spec import load_source_spec
-from ops.stage import MANIFEST, describe_output, is_intact, read_manifest
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.versioning import changed_stages, stage_addresses, track
 from ops.workspace import Workspace
@@ -61,22 +63,31 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
 
 
 def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
+    require_intact(workspace, expansion, PUBLISHED_INPUTS)
     identity = identify_publication(workspace, expansion, recipe)
     fingerprint = identity["fingerprint"]
     target = workspace.published(expansion)
     recover_folder(target)
-    reused = is_intact(target, fingerprint, every_byte=True)
+    cache = workspace.hash_cache(expansion, PUBLISHED)
+    reused = is_intact(target, fingerprint, cache)
     if not reused:
         staged = workspace.staging(fingerprint) / "published"
         if staged.exists():
             shutil.rmtree(staged)
         staged.mkdir(parents=True)
         metrics = build_dataset(workspace, expansion, recipe, staged)
+        require_intact(workspace, expansion, PUBLISHED_INPUTS)
+        if identify_publication(workspace, expansion, workspace.load_recipe(expansion)) != identity:
+            raise EnvironmentFault(
+                f"what '{expansion}' is published from changed meanwhile; nothing was published, run it again:"
+                f" growset run {expansion}"
+            )
         write_json(staged / MANIFEST, describe_output(staged, identity, metrics))
         replace_folder(staged, target)
     if workspace.staging(fingerprint).exists():
         shutil.rmtree(workspace.staging(fingerprint))
     pointer = track(workspace.root, target)
+    require_intact(workspace, expansion, [PUBLISHED])
     remote = default_remote(workspace.root)
     sent = 0
     if remote is not None:
@@ -96,7 +107,7 @@ def is_published(workspace: Workspace, expansion: str, recipe: Recipe) -> bool:
     if not pointer.exists():
         return False
     fingerprint = identify_publication(workspace, expansion, recipe)["fingerprint"]
-    if not is_intact(target, fingerprint):
+    if not is_intact(target, fingerprint, workspace.hash_cache(expansion, PUBLISHED)):
         return False
     remote = default_remote(workspace.root)
     if recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):

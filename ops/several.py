@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ops.hashing import hash_json
-from ops.stage import read_manifest
+from ops.manifests import join_hashes, read_manifest
 
 GENERATORS = "generators"  # the folder, and the key of a manifest's metrics
 STAGES_OF_EACH = ("generator", "generator_onnx", "generated_images", "accepted_images", "mixed_dataset")
@@ -49,8 +48,12 @@ def read_part(folder: Path) -> dict[str, Any]:
         for name, entry in manifest["files"].items()
         if (name.startswith(f"{GENERATORS}/{number}/") if number else not name.startswith(f"{GENERATORS}/"))
     }
-    content = hash_json({name: entry["sha256"] for name, entry in files.items()})
-    return {**manifest, "files": files, "content": content, "metrics": manifest["metrics"][GENERATORS][number]}
+    return {
+        **manifest,
+        "files": files,
+        "content": join_hashes(files),
+        "metrics": manifest["metrics"][GENERATORS][number],
+    }
 
 
 def derive_seed(seed: int, generator: int) -> int:

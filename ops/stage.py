@@ -15,10 +15,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ops.environment import describe_environment
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
-from ops.hashing import hash_file, hash_json
+from ops.integrity import find_stage_damage, is_intact, require_intact
 from ops.locks import exclusive, one_builder
+from ops.manifests import MANIFEST, describe_output, is_sealed, read_manifest
 from ops.parallel import available_cores
 from ops.progress import Progress, Sink, ignore
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
@@ -26,8 +26,6 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.storage import read_json, recover_folder, replace_folder, write_json
 from ops.workspace import Workspace
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -107,30 +105,43 @@ def identify(
 
 
 def materialize(
-    workspace: Workspace, expansion: str, stage: str, build: Builder, runtime: Runtime, *, source: str | None = None
+    workspace: Workspace,
+    expansion: str,
+    stage: str,
+    build: Builder,
+    runtime: Runtime,
+    *,
+    source: str | None = None,
+    read_source: Callable[[], str] | None = None,
 ) -> Outcome:
     """Make a stage's output current and say how.
 
     A current output is kept; an equal fingerprint in another expansion is copied; else `build` runs in
     the staging folder of the fingerprint and its result replaces the output by one rename.
+
+    Every byte of the inputs is compared with their manifests first, and again after `build`, when the stage's identity
+    is found anew too: what was made while the recipe, the source (`read_source`) or an input changed is not recorded.
+
+    Raises
+    ------
+    DamagedData : an input's file is not what its stage wrote.
+    EnvironmentFault : the disk is full or read-only, or what the stage reads changed meanwhile.
     """
     recipe = workspace.load_recipe(expansion)
-    target = workspace.output(expansion, stage)
+    target, cache = workspace.output(expansion, stage), workspace.hash_cache(expansion, stage)
+    require_intact(workspace, expansion, STAGES[stage].inputs)
     identity = identify(workspace, recipe, expansion, stage, source)
     fingerprint = identity["fingerprint"]
     with exclusive(workspace, expansion, stage), one_builder(workspace, fingerprint), _faults(expansion, stage):
         recover_folder(target)
         scratch = workspace.staging(fingerprint)
-        if is_intact(target, fingerprint, every_byte=True):
+        if is_intact(target, fingerprint, cache):
             if scratch.exists():  # of a process that was killed after its output had appeared
                 shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, 0.0, reused=True)
         started = time.monotonic()
-        if twin := _find_twin(workspace, expansion, stage, fingerprint):
-            copied = scratch / "copy"
-            shutil.rmtree(copied) if copied.exists() else None
-            shutil.copytree(workspace.output(twin, stage), copied)
-            replace_folder(copied, target)
+        if twin := _copy_twin(workspace, expansion, stage, fingerprint, scratch / "copy"):
+            replace_folder(scratch / "copy", target)
             shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, time.monotonic() - started, True, twin)
         out = scratch / "out"
@@ -150,6 +161,7 @@ def materialize(
         )
         metrics = build(run)
         seconds = time.monotonic() - started
+        _require_unchanged(run, identity, read_source() if read_source else source)
         write_json(out / MANIFEST, describe_output(out, identity, metrics))
         replace_folder(out, target)
         shutil.rmtree(scratch)
@@ -157,45 +169,62 @@ def materialize(
         return Outcome(read_manifest(target), target, seconds, reused=False)
 
 
-def describe_output(folder: Path, identity: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest: identity, every file's size and hash, their joint content hash, metrics, environment."""
-    files = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": hash_file(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
-    }
-    content = hash_json({name: entry["sha256"] for name, entry in files.items()})
-    return {**identity, "content": content, "files": files, "metrics": metrics, "environment": describe_environment()}
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an output; UserError if there is none, DamagedData if it cannot be read."""
-    path = folder / MANIFEST
-    if not path.exists():
-        raise UserError(f"{folder} has no {MANIFEST}: run the stage that makes it, or `growset pull`")
+def _require_unchanged(run: StageRun, identity: Mapping[str, Any], source: str | None) -> None:
+    """What the stage was made from is still what is there; else nothing may be recorded of it."""
     try:
-        return read_json(path)
-    except ValueError as error:
-        raise DamagedData(f"{path} is not JSON: {error}") from None
+        require_intact(run.workspace, run.expansion, run.inputs)
+    except GrowsetError:
+        shutil.rmtree(run.scratch)  # made from bytes that nobody knows
+        raise
+    recipe = run.workspace.load_recipe(run.expansion)
+    now = identify(run.workspace, recipe, run.expansion, run.stage, source)
+    if now["fingerprint"] != identity["fingerprint"]:
+        changed = [key for key in ("version", "settings", "inputs") if now[key] != identity[key]]
+        raise EnvironmentFault(
+            f"the {' and '.join(changed)} of stage {run.stage} of '{run.expansion}' changed while it ran; nothing was"
+            f" recorded, run it again: growset run {run.expansion}"
+        )
 
 
-def is_intact(folder: Path, fingerprint: str | None = None, *, every_byte: bool = False) -> bool:
-    """Whether an output is complete (every file, right size) and, if given, of this fingerprint.
+OTHER = {"version": "another version of the stage", "settings": "other settings", "inputs": "other inputs"}
 
-    `every_byte` reads the files: what is kept, copied or sent on must be what was written.
+
+@dataclass(frozen=True)
+class Staleness:
+    """Why an output is not current; `why` completes a sentence that begins with the stage."""
+
+    why: str
+    damaged: bool = False
+
+
+def find_staleness(
+    workspace: Workspace, expansion: str, stage: str, recipe: Recipe, source: str | None = None
+) -> Staleness | None:
+    """Why an output is not the one that its recipe, version and inputs give; None where it is.
+
+    `source` is the content hash of the source and belongs to the first stage only.
     """
     try:
-        manifest = read_manifest(folder)
-    except (UserError, DamagedData):  # none, or one that says nothing any more
-        return False
-    if fingerprint is not None and manifest["fingerprint"] != fingerprint:
-        return False
-    return all(
-        (folder / name).is_file()
-        and (folder / name).stat().st_size == entry["bytes"]
-        and (not every_byte or hash_file(folder / name) == entry["sha256"])
-        for name, entry in manifest["files"].items()
-    )
+        manifest = read_manifest(workspace.output(expansion, stage))
+        if not is_sealed(manifest):
+            return Staleness("was made by an earlier Growset")
+        if damage := find_stage_damage(workspace, expansion, stage):
+            return Staleness(f"is damaged: {damage}", damaged=True)
+    except UserError:
+        return Staleness("is missing")
+    except DamagedData as error:
+        return Staleness(f"is damaged: {error}", damaged=True)
+    try:
+        now = identify(workspace, recipe, expansion, stage, source)
+    except GrowsetError:
+        return Staleness("has no intact inputs")
+    kept = dict(manifest["inputs"])
+    if recipe.on_new_images == "keep_generator":  # the kept generator's manifest says what it has learnt from too
+        kept.pop("trained_on", None)
+    for key, before in (("version", manifest["version"]), ("settings", manifest["settings"]), ("inputs", kept)):
+        if now[key] != before:
+            return Staleness(f"was made from {OTHER[key]}")
+    return None
 
 
 def _narrow(recipe: Recipe, stage: str) -> Recipe:
@@ -208,10 +237,19 @@ def _narrow(recipe: Recipe, stage: str) -> Recipe:
     return Recipe.model_construct(**kept)
 
 
-def _find_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str) -> str | None:
-    """Another active expansion whose intact output has this fingerprint; a damaged one is nobody's twin."""
+def _copy_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str, copy: Path) -> str | None:
+    """Copy the output of another active expansion that has this fingerprint; its name, or None if there is none.
+
+    The copy itself is compared with its manifest: damaged outputs are never shared.
+    """
     for name in workspace.expansions:
-        if name != expansion and is_intact(workspace.output(name, stage), fingerprint, every_byte=True):
+        folder = workspace.output(name, stage)
+        if name == expansion or not is_intact(folder, fingerprint, workspace.hash_cache(name, stage)):
+            continue
+        if copy.exists():
+            shutil.rmtree(copy)
+        shutil.copytree(folder, copy)
+        if is_intact(copy, fingerprint):
             return name
     return None
 

@@ -1,55 +1,84 @@
-"""Where each expansion stands: which stages are current, stale, missing or running, and what was published.
+"""Where each expansion stands: which stages are current, stale, damaged, missing or running, and what was published.
 
 DVC is asked once for each expansion, because a mistake in one recipe must not hide the state of the others.
-Nothing is computed and nothing is written but DVC's own caches.
+Nothing is computed and nothing is written but caches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ops.chain.running import validate
+from ops.chain.real import source_content
+from ops.chain.running import FIRST, validate
 from ops.errors import GrowsetError
+from ops.integrity import find_stage_damage
 from ops.locks import is_running
+from ops.manifests import MANIFEST
 from ops.publishing import is_published
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.stage import MANIFEST
+from ops.stage import find_staleness
 from ops.storage import read_json
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace
 
-STATES = ("current", "stale", "missing", "running")
+STATES = ("current", "stale", "missing", "running", "damaged")
 
 
 def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
-    """`stages`: state of each by name, with the published dataset as the last; `stale`: DVC's reasons;
-    `verdict`: the decision on disk and its sentence, or None; `error`: the sentence if the recipe is wrong.
+    """Where an expansion stands.
+
+    stages : state of each by name, the published dataset last. stale : why, for each stale or damaged one, by DVC and
+    by Growset's manifests. verdict : the decision on disk and its sentence; None if there is none or it is damaged.
+    error : the sentence if the recipe is wrong.
     """
     try:
         recipe = validate(workspace, expansion)
+        content = source_content(workspace, recipe)
         changed = changed_stages(workspace.root, stage_addresses(expansion))
-        states = {stage: _find_state(workspace, expansion, stage, changed) for stage in STAGES}
-        published = workspace.published(expansion).with_suffix(".dvc").exists()
-        fresh = set(states.values()) == {"current"} and is_published(workspace, expansion, recipe)
-        states[PUBLISHED] = "current" if fresh else "stale" if published else "missing"
+        found = {
+            stage: _describe_stage(
+                workspace, expansion, stage, recipe, content, changed.get(address(stage, expansion), [])
+            )
+            for stage in STAGES
+        }
+        found[PUBLISHED] = _describe_published(workspace, expansion)
+        all_current = {state for state, _ in found.values()} == {"current"}
+        if found[PUBLISHED][0] == "current" and not (all_current and is_published(workspace, expansion, recipe)):
+            found[PUBLISHED] = ("stale", [])
     except GrowsetError as error:
         return {"error": str(error), "stages": {}, "stale": {}, "verdict": None}
-    reasons = {stage: changed[address(stage, expansion)] for stage in STAGES if states[stage] == "stale"}
-    return {"error": None, "stages": states, "stale": reasons, "verdict": _read_verdict(workspace, expansion)}
+    states = {name: state for name, (state, _) in found.items()}
+    told = {name: reasons for name, (state, reasons) in found.items() if state in ("stale", "damaged") and reasons}
+    verdict = _read_verdict(workspace, expansion) if states["verdict"] in ("current", "stale") else None
+    return {"error": None, "stages": states, "stale": told, "verdict": verdict}
 
 
-def _find_state(workspace: Workspace, expansion: str, stage: str, changed: Mapping[str, object]) -> str:
+def _describe_stage(
+    workspace: Workspace, expansion: str, stage: str, recipe: Recipe, content: str, reasons: list[str]
+) -> tuple[str, list[str]]:
+    """State of a stage, and DVC's reasons and ours for it."""
     if is_running(workspace, expansion, stage):
-        return "running"
+        return "running", []
     if not (workspace.output(expansion, stage) / MANIFEST).exists():
-        return "missing"
-    return "stale" if address(stage, expansion) in changed else "current"
+        return "missing", []
+    own = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
+    if own is None:
+        return ("stale" if reasons else "current"), reasons
+    return ("damaged" if own.damaged else "stale"), [*reasons, own.why]
 
 
-def _read_verdict(workspace: Workspace, expansion: str) -> dict[str, str] | None:
-    path = workspace.output(expansion, "verdict") / "verdict.json"
-    if not path.exists():
-        return None
-    verdict = read_json(path)
+def _describe_published(workspace: Workspace, expansion: str) -> tuple[str, list[str]]:
+    """The same of the published dataset, as far as it alone can tell."""
+    if not workspace.published(expansion).with_suffix(".dvc").exists():
+        return "missing", []
+    if (workspace.published(expansion) / MANIFEST).exists() and (
+        damage := find_stage_damage(workspace, expansion, PUBLISHED)
+    ):
+        return "damaged", [f"is damaged: {damage}"]
+    return "current", []
+
+
+def _read_verdict(workspace: Workspace, expansion: str) -> dict[str, str]:
+    verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
     return {"decision": verdict["decision"], "sentence": verdict["sentence"]}

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ruamel.yaml import YAML
+
 from ops.errors import DamagedData, UserError
 from ops.recipe.stages import STAGES
-from ops.storage import read_json, write_bytes, write_json
+from ops.storage import read_json, replace_file, write_bytes, write_json
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -146,6 +148,17 @@ def commit_stage(root: Path, name: str) -> None:
     """Record the stage's present outputs, inputs and parameters in dvc.lock and the cache."""
     with open_repo(root) as repo:
         repo.commit(*absolute(root, [name]), force=True)
+
+
+def forget_stage(root: Path, name: str) -> None:
+    """Take a stage's entry out of dvc.lock, so that DVC finds it stale."""
+    with open_repo(root) as repo, repo.lock:
+        yaml, path = YAML(), root / LOCK
+        content = yaml.load(path.read_text(encoding="utf-8"))
+        if content["stages"].pop(name, None) is None:
+            return
+        with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            yaml.dump(content, file)
 
 
 def track(root: Path, path: Path) -> Path:

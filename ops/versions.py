@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from ops.datasets.pixels import ROW_SCHEMA
 from ops.errors import EnvironmentFault, UserError
 from ops.git import run_git
-from ops.stage import MANIFEST
+from ops.manifests import MANIFEST
 from ops.versioning import open_revision
 from ops.workspace import Workspace, suggest
 

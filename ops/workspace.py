@@ -57,6 +57,10 @@ class Workspace:
         """Seconds each stage took when it last ran here; not part of any output, so outputs stay repeatable."""
         return self.root / ".growset" / "timings" / f"{expansion}.json"
 
+    def hash_cache(self, expansion: str, stage: str) -> Path:
+        """Hashes of the files of an output as they were last read; see `ops.integrity`."""
+        return self.root / ".growset" / "hashes" / f"{expansion}.{stage}.json"
+
     @property
     def params(self) -> dict[str, Any]:
         """The content of params.yaml, which is read again when the file has changed; not to be written into."""

@@ -12,14 +12,15 @@ from typing import Any
 
 import click
 
-from ops.chain.running import Chain, validate
+from ops.chain.running import FIRST, Chain, validate
 from ops.errors import EnvironmentFault, UserError
 from ops.exports.published import Only
+from ops.integrity import require_intact
 from ops.locks import exclusive_run, hold_for_life
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.remotes import pull
-from ops.stage import Runtime
+from ops.stage import Runtime, find_staleness
 from ops.storage import read_json, write_text
 from ops.verdict.design import warn_of_seeds
 from ops.versioning import address, changed_stages, stage_addresses
@@ -55,7 +56,7 @@ def init_workspace(folder: Path, source: Path, licence: str) -> None:
 
 
 def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, quiet: bool = False) -> dict[str, Any]:
-    """Ask DVC once what is not current; run that, and publish. Nothing to do costs seconds.
+    """Ask DVC once, and the manifests, what is not current; run that, and publish. Nothing to do costs seconds.
 
     Returns what `describe_result` says; `quiet` keeps stdout for that.
     """
@@ -76,6 +77,12 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
         workspace.edit_params(source_versions={expansion: content})
     changed = changed_stages(workspace.root, stage_addresses(expansion))
     stale = [stage for stage in STAGES if address(stage, expansion) in changed]
+    for stage in STAGES:
+        found = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
+        if found and stage not in stale:
+            stale.append(stage)
+        if found and found.damaged:
+            click.echo(f"{stage} {found.why}; it is made anew", err=True)
     if not stale and is_published(workspace, expansion, recipe):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
@@ -115,6 +122,7 @@ def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
 
 def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """The verdict with its arms, and where the report is, from the outputs on disk."""
+    require_intact(workspace, expansion, ["verdict"])
     verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
     kept = ("decision", "sentence", "metric", "confidence", "challenger", "baseline", "arms", "same_compute")
     report = find_report(workspace, expansion)
@@ -149,8 +157,9 @@ def find_report(workspace: Workspace, expansion: str) -> Path:
     """The report's file; UserError if the expansion has none yet."""
     workspace.load_recipe(expansion)
     path = workspace.output(expansion, "report") / "report.html"
-    if not path.exists():
+    if not path.parent.exists():
         raise UserError(f"'{expansion}' has no report yet; run: growset run {expansion}")
+    require_intact(workspace, expansion, ["report"])
     return path
 
 
@@ -161,6 +170,7 @@ def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path
     from ops.versions import find_version, read_contents
 
     recipe = workspace.load_recipe(expansion)
+    require_intact(workspace, expansion, STAGES["report"].inputs)
     before, after = find_version(workspace, since), find_version(workspace, expansion)
     found = compare(*(read_contents(workspace, version) for version in (before, after)))
     inputs = {stage: workspace.output(expansion, stage) for stage in STAGES["report"].inputs}

@@ -16,6 +16,7 @@ from ops.errors import UserError
 from ops.filters.funnel import Flow
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import RULES, STOPPED, AppliedRule, Results, read_results
+from ops.integrity import require_intact
 from ops.report.generators import GeneratorLine, collect_generators
 from ops.workspace import Workspace
 
@@ -26,6 +27,7 @@ def show_funnel(workspace: Workspace, expansion: str, *, as_json: bool) -> None:
     folder = workspace.output(expansion, "accepted_images")
     if not (folder / RULES).exists():
         raise UserError(f"'{expansion}' has no filtered images yet; run: growset run {expansion}")
+    require_intact(workspace, expansion, ["accepted_images", "expansion_plan"])
     results = read_results(folder, workspace.output(expansion, "expansion_plan"))
     generators = collect_generators(workspace.output(expansion, "generator"), folder)
     if as_json:

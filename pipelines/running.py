@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 from ops.chain.running import Chain
 from ops.checks import CHECKS, run_check
 from ops.errors import EnvironmentFault, GrowsetError, find_fault
+from ops.integrity import is_intact
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
-from ops.stage import is_intact
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from pipelines.instance import open_instance
@@ -81,7 +81,7 @@ def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str])
         for check in CHECKS
         if check.blocking
         and check.stage in needed - set(assets)
-        and is_intact(workspace.output(expansion, check.stage))
+        and is_intact(workspace.output(expansion, check.stage), cache=workspace.hash_cache(expansion, check.stage))
         if not (finding := run_check(check, workspace, expansion)).passed
     ]
     if failed:

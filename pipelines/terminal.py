@@ -18,8 +18,8 @@ from ops.comparison import Comparison, format_value
 from ops.progress import Sink
 from ops.recipe.stages import PUBLISHED, STAGES
 
-MARKS = {"current": "●", "stale": "◐", "missing": "○", "running": "▶"}
-COLOURS = {"current": "green", "stale": "yellow", "missing": "dim", "running": "cyan"}
+MARKS = {"current": "●", "stale": "◐", "missing": "○", "running": "▶", "damaged": "✗"}
+COLOURS = {"current": "green", "stale": "yellow", "missing": "dim", "running": "cyan", "damaged": "red"}
 
 
 @contextmanager
@@ -63,7 +63,9 @@ def print_status(statuses: Mapping[str, Mapping[str, Any]]) -> None:
         if status["error"]:
             console.print(Text(f"\n{expansion}: {status['error']}", "red"), soft_wrap=True)
         for stage, reasons in status["stale"].items():
-            console.print(Text(f"\n{expansion}: {stage} is stale: {'; '.join(reasons)}", "yellow"), soft_wrap=True)
+            state = status["stages"][stage]
+            text = Text(f"\n{expansion}: {stage} is {state}: {'; '.join(reasons)}", COLOURS[state])
+            console.print(text, soft_wrap=True)
         if status["verdict"]:
             console.print(Text(f"\n{expansion}: {status['verdict']['sentence']}"), soft_wrap=True)
 

@@ -10,9 +10,9 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from ops.hashing import hash_file
+from ops.manifests import MANIFEST, read_manifest
 from ops.recipe.stages import STAGES
 from ops.remotes import missing_in_remote
-from ops.stage import MANIFEST, read_manifest
 from ops.storage import read_json
 from ops.verdict.evaluation_log import count_evaluations
 from ops.versioning import changed_stages, stage_addresses

@@ -17,9 +17,9 @@ from PIL import Image
 from safetensors import safe_open
 
 from ops.hashing import hash_json
+from ops.manifests import read_manifest
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
-from ops.stage import read_manifest
 from ops.workspace import Workspace
 from tests.workspaces import ROOT
 

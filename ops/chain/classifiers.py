@@ -15,9 +15,10 @@ from ops.classifiers.tournament import Contest, Examples, Result, count_runs, fi
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
+from ops.manifests import read_manifest
 from ops.recipe.schema import Arm
 from ops.several import count_generators, place_inputs
-from ops.stage import StageRun, read_manifest
+from ops.stage import StageRun
 from ops.storage import replace_file, write_json
 from ops.verdict.metric import Metric, choose_metric
 

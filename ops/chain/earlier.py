@@ -15,8 +15,9 @@ from typing import Any
 import polars as pl
 
 from ops.datasets.pixels import Shard
+from ops.integrity import is_intact
+from ops.manifests import read_manifest
 from ops.several import place
-from ops.stage import is_intact, read_manifest
 from ops.storage import link_file, read_json
 from ops.workspace import Workspace
 
@@ -64,8 +65,8 @@ class Earlier:
 
 def find_earlier(workspace: Workspace, expansion: str, generator: int = 0) -> Earlier:
     """What lies in a generator's place now; of use if it is whole and of the present version of the stage."""
-    folder, version = workspace.output(expansion, STAGE), workspace.stage_version(STAGE)
-    whole = is_intact(folder, every_byte=True) and read_manifest(folder)["version"] == version
+    folder, cache = workspace.output(expansion, STAGE), workspace.hash_cache(expansion, STAGE)
+    whole = is_intact(folder, cache=cache) and read_manifest(folder)["version"] == workspace.stage_version(STAGE)
     own = place(folder, generator)
     return Earlier(own, read_json(own / ROUNDS) if whole and own.is_dir() else None)
 

@@ -30,11 +30,13 @@ from ops.generators.assembly import Assembly
 from ops.generators.engine import choose_provider
 from ops.generators.folder import find_fastest
 from ops.generators.generation import Piece, cut_slices
+from ops.integrity import is_intact, require_intact
 from ops.plan import read_plan
 from ops.quota import plan_round
+from ops.recipe.stages import STAGES
 from ops.report.sheets import write_sheet
 from ops.several import count_generators, derive_seed, place, place_inputs, read_part
-from ops.stage import Runtime, StageRun, identify, is_intact
+from ops.stage import Runtime, StageRun, identify
 from ops.storage import link_file, write_json
 from ops.workspace import Workspace
 
@@ -44,8 +46,10 @@ PER_CLASS = 12  # images on the contact sheet
 def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
     """How many slices have draws to make: 0 when the output is current, or when the builder makes them all."""
     recipe = workspace.load_recipe(expansion)
+    require_intact(workspace, expansion, STAGES[STAGE].inputs)
     fingerprint = identify(workspace, recipe, expansion, STAGE)["fingerprint"]
-    if slices == 1 or is_intact(workspace.output(expansion, STAGE), fingerprint):
+    cache = workspace.hash_cache(expansion, STAGE)
+    if slices == 1 or is_intact(workspace.output(expansion, STAGE), fingerprint, cache):
         return 0
     firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
     taken = [
@@ -60,6 +64,7 @@ def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
 def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, runtime: Runtime) -> int:
     """Draw the missing pieces of slice `index` of the first rounds; returns how many images it drew."""
     recipe = workspace.load_recipe(expansion)
+    require_intact(workspace, expansion, STAGES[STAGE].inputs)
     fingerprint = identify(workspace, recipe, expansion, STAGE)["fingerprint"]
     firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
     mine = set(cut_slices(_list_pieces(firsts), slices)[index])

@@ -14,11 +14,14 @@ from typing import Any
 import polars as pl
 
 from ops.errors import UserError
+from ops.integrity import is_intact, require_intact
 from ops.locks import exclusive
+from ops.manifests import MANIFEST, read_manifest, seal
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
+from ops.recipe.stages import STAGES
 from ops.sources.spec import SourceSpec
-from ops.stage import MANIFEST, Outcome, identify, is_intact, read_manifest
+from ops.stage import Outcome, identify
 from ops.storage import read_json, recover_folder, write_json
 from ops.workspace import Workspace
 
@@ -38,7 +41,7 @@ def require_stable_splits(recipe: Recipe, source: SourceSpec) -> None:
 def is_keepable(workspace: Workspace, expansion: str, recipe: Recipe) -> bool:
     """Whether there is a generator with the recipe's settings and of the present version, and it is to be kept."""
     folder = workspace.output(expansion, STAGE)
-    if recipe.on_new_images != "keep_generator" or not is_intact(folder):
+    if recipe.on_new_images != "keep_generator" or not is_intact(folder, cache=workspace.hash_cache(expansion, STAGE)):
         return False
     manifest = read_manifest(folder)
     return bool(
@@ -52,10 +55,11 @@ def keep_generator(workspace: Workspace, expansion: str, recipe: Recipe) -> Outc
     It must be trained unless it `is_keepable` and draws the classes and the shape that the real images have.
     """
     target = workspace.output(expansion, STAGE)
+    require_intact(workspace, expansion, STAGES[STAGE].inputs)
     identity = identify(workspace, recipe, expansion, STAGE)
     with exclusive(workspace, expansion, STAGE):
         recover_folder(target)
-        if not is_keepable(workspace, expansion, recipe) or not is_intact(target, every_byte=True):
+        if not is_keepable(workspace, expansion, recipe):
             return None
         if read_shape(target) != describe_images(read_manifest(workspace.output(expansion, "real_images"))["metrics"]):
             return None
@@ -67,7 +71,7 @@ def keep_generator(workspace: Workspace, expansion: str, recipe: Recipe) -> Outc
         if manifest["inputs"] != inputs:
             fingerprint = stage_fingerprint(STAGE, identity["version"], identity["settings"], inputs)
             manifest = {**manifest, "inputs": inputs, "fingerprint": fingerprint}
-            write_json(target / MANIFEST, manifest)
+            write_json(target / MANIFEST, seal(manifest))
         return Outcome(manifest, target, 0.0, reused=True)
 
 

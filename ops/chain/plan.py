@@ -9,8 +9,9 @@ import numpy as np
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import UserError
+from ops.manifests import read_manifest
 from ops.plan import plan_expansion
-from ops.stage import StageRun, read_manifest
+from ops.stage import StageRun
 from ops.storage import write_json
 
 

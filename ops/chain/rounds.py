@@ -24,9 +24,10 @@ from ops.generators.assembly import Assembly
 from ops.generators.folder import find_fastest
 from ops.generators.generation import Draws
 from ops.hashing import hash_json
+from ops.manifests import read_manifest
 from ops.quota import Round
 from ops.several import derive_seed, read_part
-from ops.stage import StageRun, read_manifest
+from ops.stage import StageRun
 from ops.storage import read_json
 
 

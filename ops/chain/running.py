@@ -8,14 +8,16 @@ from ops.chain import find_builder
 from ops.chain.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real import describe_source, source_content, try_source
 from ops.chain.witnesses import check_witnesses
-from ops.errors import UserError
+from ops.errors import EnvironmentFault, UserError
 from ops.generators.kinds import KINDS
+from ops.integrity import is_intact
+from ops.manifests import read_manifest
 from ops.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.sources.reading import hash_source
-from ops.stage import Outcome, Runtime, identify, is_intact, materialize, read_manifest
-from ops.versioning import address, changed_stages, commit_stage, remember_lock, running_under_dvc
+from ops.stage import Outcome, Runtime, find_staleness, identify, materialize
+from ops.versioning import address, changed_stages, commit_stage, forget_stage, remember_lock, running_under_dvc
 from ops.workspace import Workspace
 
 FIRST = "real_images"
@@ -45,8 +47,17 @@ class Chain:
             outcome = keep_generator(self.workspace, expansion, recipe)
         if outcome is None:
             source = self._note_source(expansion, recipe) if stage == FIRST else None
-            outcome = materialize(self.workspace, expansion, stage, find_builder(stage), self.runtime, source=source)
+            outcome = materialize(
+                self.workspace,
+                expansion,
+                stage,
+                find_builder(stage),
+                self.runtime,
+                source=source,
+                read_source=(lambda: source_content(self.workspace, recipe)) if stage == FIRST else None,
+            )
         self._keep_lock(expansion, stage, outcome)
+        self._require_same(expansion, stage, outcome)
         return outcome
 
     def _note_source(self, expansion: str, recipe: Recipe) -> str:
@@ -69,6 +80,21 @@ class Chain:
         if not outcome.reused or changed_stages(self.workspace.root, [name]):
             commit_stage(self.workspace.root, name)
 
+    def _require_same(self, expansion: str, stage: str, outcome: Outcome) -> None:
+        """EnvironmentFault, and DVC's record withdrawn, if the recipe was edited while DVC recorded the output.
+
+        DVC reads the recipe itself when it commits, and would hold the output for one of the edited recipe.
+        """
+        recipe = self.workspace.load_recipe(expansion)
+        source = self.workspace.source_version(expansion) if stage == FIRST else None
+        if stale := find_staleness(self.workspace, expansion, stage, recipe, source):
+            if not running_under_dvc():
+                forget_stage(self.workspace.root, address(stage, expansion))
+            raise EnvironmentFault(
+                f"stage {stage} of '{expansion}' {stale.why}: something changed while it was recorded; run it again:"
+                f" growset run {expansion}"
+            )
+
 
 def validate(workspace: Workspace, expansion: str) -> Recipe:
     """Everything that can be known to be wrong before any compute starts; the recipe if nothing is.
@@ -83,7 +109,8 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
     require_stable_splits(recipe, source)
     content = hash_source(source)
     fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
-    if is_intact(folder := workspace.output(expansion, FIRST), fingerprint):
+    folder = workspace.output(expansion, FIRST)
+    if is_intact(folder, fingerprint, workspace.hash_cache(expansion, FIRST)):
         metrics = read_manifest(folder)["metrics"]
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
     else:

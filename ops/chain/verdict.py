@@ -21,9 +21,10 @@ from ops.chain.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights
 from ops.chain.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentation import mirrors
 from ops.datasets.pixels import PixelDataset, read_split
+from ops.manifests import read_manifest
 from ops.recipe.schema import Arm
 from ops.several import assign_generators
-from ops.stage import StageRun, read_manifest
+from ops.stage import StageRun
 from ops.storage import read_json, replace_file, write_json
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_log import Evaluation, append_evaluation

@@ -20,8 +20,8 @@ from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, read_class_names, read_columns
 from ops.errors import DamagedData, UserError
 from ops.hashing import hash_file
+from ops.manifests import MANIFEST, read_manifest
 from ops.sources.listing import SPLITS
-from ops.stage import MANIFEST, read_manifest
 
 Only: TypeAlias = Literal["all", "real", "generated"]
 ONLY: tuple[Only, ...] = ("all", "real", "generated")

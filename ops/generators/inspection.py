@@ -18,7 +18,7 @@ from ops.generators.engine import SamplerInfo, read_info, session_options
 from ops.generators.folder import CONFIG, NET, WEIGHTS, find_fastest, find_sampler, read_config
 from ops.generators.kinds.onnx import load_model
 from ops.hashing import hash_file
-from ops.stage import MANIFEST, read_manifest
+from ops.manifests import MANIFEST, read_manifest
 
 LEARNT = (WEIGHTS, NET)  # what a generator that was trained here holds beside its sampler and its config
 MODELS = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}

@@ -22,6 +22,7 @@ from markupsafe import Markup
 from ops.comparison import Comparison, format_value
 from ops.datasets.index import locate_rows, read_index
 from ops.datasets.shards import find_shards
+from ops.manifests import read_manifest
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
@@ -31,7 +32,6 @@ from ops.report.measures import collect_measures
 from ops.report.pictures import draw_strip, read_places
 from ops.report.points import format_points
 from ops.several import read_part
-from ops.stage import read_manifest
 from ops.storage import read_json
 from ops.verdict.evaluation_log import count_evaluations
 from ops.verdict.metric import NAMES

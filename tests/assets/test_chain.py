@@ -8,8 +8,8 @@ import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from ops.chain.running import Chain
+from ops.manifests import read_manifest
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.stage import read_manifest
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from pipelines.instance import open_instance

@@ -18,8 +18,8 @@ from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, read_rows, write_shards
 from ops.datasets.shards import find_shards
+from ops.manifests import describe_output, read_manifest
 from ops.recipe.stages import STAGES
-from ops.stage import describe_output, read_manifest
 from ops.storage import read_json, write_json
 from ops.workspace import Workspace
 

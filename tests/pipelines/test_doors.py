@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 from ruamel.yaml import YAML
 
+from ops.manifests import read_manifest
 from ops.recipe.stages import STAGES
-from ops.stage import read_manifest
 from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
 from pipelines.definitions import build_definitions

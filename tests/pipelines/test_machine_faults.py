@@ -14,8 +14,8 @@ import pytest
 from ops.chain.running import Chain
 from ops.datasets.shards import find_shards
 from ops.errors import EnvironmentFault
+from ops.manifests import read_manifest
 from ops.recipe.stages import STAGES
-from ops.stage import read_manifest
 from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
 from pipelines.running import materialize_assets

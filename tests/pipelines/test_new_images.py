@@ -15,8 +15,8 @@ from ops.chain.running import Chain
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, read_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
+from ops.manifests import read_manifest
 from ops.recipe.stages import STAGES
-from ops.stage import read_manifest
 from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
 from tests.workspaces import NAMES, growset, one_core

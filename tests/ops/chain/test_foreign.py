@@ -13,7 +13,7 @@ from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.errors import UserError
 from ops.hashing import hash_file
-from ops.stage import read_manifest
+from ops.manifests import read_manifest
 from ops.storage import read_json
 from ops.workspace import Workspace
 from tests.workspaces import growset

@@ -14,8 +14,8 @@ from ops.chain.running import Chain
 from ops.checks import precision_was_accepted
 from ops.generators.engine import Sampler
 from ops.generators.folder import find_fastest, find_sampler
+from ops.manifests import read_manifest
 from ops.metrics.judge import Judge
-from ops.stage import read_manifest
 from ops.storage import read_json
 from ops.workspace import Workspace
 

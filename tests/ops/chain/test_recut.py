@@ -13,7 +13,8 @@ from ops.chain.running import Chain
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.stage import Runtime, read_manifest
+from ops.manifests import read_manifest
+from ops.stage import Runtime
 from ops.storage import read_json
 from ops.workspace import Workspace
 

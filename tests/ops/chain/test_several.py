@@ -22,8 +22,9 @@ from ops.classifiers.training import TrainingSet, train
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
+from ops.manifests import read_manifest
 from ops.several import STAGES_OF_EACH, count_generators, place, read_part
-from ops.stage import Runtime, StageRun, read_manifest
+from ops.stage import Runtime, StageRun
 from ops.storage import read_json
 from ops.workspace import Workspace
 from tests.workspaces import one_core

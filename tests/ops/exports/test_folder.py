@@ -90,7 +90,7 @@ def _give_one_id(case: Case) -> None:
     import polars as pl
 
     from ops.datasets.pixels import write_shards
-    from ops.stage import MANIFEST, describe_output
+    from ops.manifests import MANIFEST, describe_output
     from ops.storage import write_json
 
     train = case.splits["train"]

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ops.manifests import MANIFEST
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
 from ops.report.points import format_points
-from ops.stage import MANIFEST
 from ops.storage import write_json
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspace import Workspace

@@ -1,0 +1,133 @@
+"""Whether an output's files are, byte for byte, the ones that its manifest describes.
+
+Reading every byte on every call would make an unchanged run slow, so a cache remembers which hash a file had, by
+size, inode and the times of its last change. Writing to a file sets its change time (ctime), and no program can set it
+back as it can the modification time. A file that changed less than two seconds before it was hashed is not
+remembered, because file systems count time in steps. What the disk itself corrupts, without any write, is found by
+reading everything again: `growset verify`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.errors import DamagedData, UserError
+from ops.hashing import hash_file
+from ops.manifests import MANIFEST, is_hidden, is_sealed, list_files, read_manifest
+from ops.recipe.stages import PUBLISHED
+from ops.storage import read_json, write_json
+from ops.workspace import Workspace
+
+SETTLED = 2_000_000_000  # nanoseconds since a file's last change, after which its times tell every later change
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what was written; `what` completes a sentence that begins with its path."""
+
+    path: Path
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.what}"
+
+
+class HashCache:
+    """Hashes of one folder's files, kept in a JSON file between processes. A lost cache costs time and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries = self._read()
+        self._known = dict(self._entries)
+
+    def hash_file(self, folder: Path, name: str) -> str:
+        """sha256 hex of the file's bytes, remembered where its times say that it has not changed since."""
+        before = _describe(folder / name)
+        entry = self._entries.get(name)
+        if entry is not None and entry[:-1] == before:
+            return str(entry[-1])
+        now = time.time_ns()
+        found = hash_file(folder / name)
+        *_, modified, changed = before
+        if _describe(folder / name) == before and now - max(modified, changed) > SETTLED:
+            self._entries[name] = [*before, found]
+        else:
+            self._entries.pop(name, None)
+        return found
+
+    def save(self) -> None:
+        """Write what was learnt, if anything was."""
+        if self._entries != self._known:
+            write_json(self.path, self._entries)
+
+    def _read(self) -> dict[str, list[Any]]:
+        try:
+            entries = read_json(self.path)
+        except (OSError, ValueError):  # none yet, or torn
+            return {}
+        return entries if isinstance(entries, dict) else {}
+
+
+def _describe(path: Path) -> list[int]:
+    found = os.stat(path)
+    return [found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def find_damage(folder: Path, cache: Path | None = None) -> Damage | None:
+    """The first file in `folder` that is not as its manifest says, or is not in it; None where all are.
+
+    cache: the file of a `HashCache`; None reads every byte. UserError where there is no manifest.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except DamagedData as error:
+        return Damage(folder / MANIFEST, str(error).removeprefix(f"{folder / MANIFEST} "))
+    hashes = HashCache(cache) if cache else None
+    damage = _compare(folder, manifest["files"], hashes)
+    if hashes is not None:
+        hashes.save()
+    return damage
+
+
+def _compare(folder: Path, files: dict[str, dict[str, Any]], hashes: HashCache | None) -> Damage | None:
+    for name, entry in files.items():
+        path = folder / name
+        if not path.is_file():
+            return Damage(path, "is missing")
+        if (size := path.stat().st_size) != entry["bytes"]:
+            return Damage(path, f"has {size:,} bytes instead of {entry['bytes']:,}")
+        if (hashes.hash_file(folder, name) if hashes else hash_file(path)) != entry["sha256"]:
+            return Damage(path, "does not hold the bytes that were written")
+    for name in list_files(folder):
+        if name not in files and not is_hidden(name):
+            return Damage(folder / name, f"is not part of this output; {MANIFEST} does not list it")
+    return None
+
+
+def is_intact(folder: Path, fingerprint: str | None = None, cache: Path | None = None) -> bool:
+    """Whether an output is there, sealed, undamaged and, if given, of this fingerprint."""
+    try:
+        manifest = read_manifest(folder)
+    except (UserError, DamagedData):  # none, or one that says nothing any more
+        return False
+    if not is_sealed(manifest) or fingerprint not in (None, manifest["fingerprint"]):
+        return False
+    return find_damage(folder, cache) is None
+
+
+def find_stage_damage(workspace: Workspace, expansion: str, stage: str) -> Damage | None:
+    """`find_damage` of a stage's output, or of the published dataset, with the workspace's cache."""
+    folder = workspace.published(expansion) if stage == PUBLISHED else workspace.output(expansion, stage)
+    return find_damage(folder, workspace.hash_cache(expansion, stage))
+
+
+def require_intact(workspace: Workspace, expansion: str, stages: Iterable[str]) -> None:
+    """DamagedData if an output has a file that its stage did not write; UserError if an output is not there."""
+    for stage in stages:
+        if damage := find_stage_damage(workspace, expansion, stage):
+            raise DamagedData(f"{damage}; make {stage} anew with: growset run {expansion}")
