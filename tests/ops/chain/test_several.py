@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,13 +24,14 @@ from ops.datasets.index import read_index
 from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.manifests import read_manifest
+from ops.publishing import build_dataset
 from ops.several import STAGES_OF_EACH, count_generators, place, read_part
 from ops.stage import Runtime, StageRun
 from ops.storage import read_json
 from ops.workspace import Workspace
-from tests.workspaces import one_core
+from tests.workspaces import growset, one_core
 
-TRAINED = (*STAGES_OF_EACH, "expanded_classifiers")
+AFTER_THEM = (*STAGES_OF_EACH, "expanded_classifiers", "verdict", "report")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def _doubled(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe.write_text(recipe.read_text().replace("generator: {", "generator: {seeds: 2, "))
     chain = Chain(Workspace(root), Runtime(workers=1))
     with one_core():
-        for stage in TRAINED:
+        for stage in AFTER_THEM:
             assert not chain.run("digits", stage).reused
     return root
 
@@ -93,7 +95,7 @@ def test_metrics_are_totals_and_those_of_each(doubled: Workspace) -> None:
 
 
 def test_each_seed_is_trained_on_the_mixed_dataset_of_its_generator(doubled: Workspace) -> None:
-    folders = {stage: doubled.output("digits", stage) for stage in ("real_images", *TRAINED)}
+    folders = {stage: doubled.output("digits", stage) for stage in ("real_images", *AFTER_THEM)}
     entry = read_json(folders["expanded_classifiers"] / "results.json")["arms"]["expanded"]
     kept = load_file(folders["expanded_classifiers"] / "expanded.safetensors")
     recipe = doubled.load_recipe("digits")
@@ -182,3 +184,45 @@ def test_a_check_examines_each_generator(doubled: Workspace) -> None:
     damaged: Mapping[str, Any] = run_check(check, doubled, "digits").figures
     assert not run_check(check, doubled, "digits").passed
     assert [part["wrong_classes"] for part in damaged["generators"]] == [0, 2]
+
+
+def test_the_funnel_has_a_line_for_each(doubled: Workspace) -> None:
+    result = growset(doubled.root, "funnel", "digits")
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output[result.output.index("2 generators") :].splitlines()]
+    first, second = read_manifest(doubled.output("digits", "accepted_images"))["metrics"]["generators"]
+    assert [row[:2] for row in rows[-2:]] == [["0", f"{first['generated']}"], ["1", f"{second['generated']}"]]
+    found = json.loads(growset(doubled.root, "funnel", "digits", "--json").stdout)
+    assert [line["accepted"] for line in found["generators"]] == [first["accepted"], second["accepted"]]
+    assert found["accepted"] == first["accepted"]
+
+
+def test_any_of_them_draws_more_on_its_own(doubled: Workspace, tmp_path: Path) -> None:
+    folder = doubled.output("digits", "generator_onnx")
+    drawn = []
+    for number, name in enumerate(("digits", str(place(folder, 1)))):
+        result = growset(doubled.root, "generate", name, "--count", "4", "--out", str(tmp_path / str(number)))
+        assert result.exit_code == 0, result.output
+        drawn.append(read_shards(sorted(tmp_path.glob(f"{number}/**/*.parquet"))).images)
+    assert drawn[0].shape == drawn[1].shape and not np.array_equal(*drawn)
+    sampler = place(folder, 1) / "sampler_1.onnx"
+    sampler.write_bytes(sampler.read_bytes() + b"\0")
+    result = growset(doubled.root, "generate", str(place(folder, 1)), "--count", "4", "--out", str(tmp_path / "2"))
+    assert result.exit_code == 2 and f"{sampler} is not what was exported" in result.output
+
+
+def test_the_first_set_is_published(doubled: Workspace, tmp_path: Path) -> None:
+    """The dataset is that of the only generator; the card says that the verdict is about two."""
+    metrics = build_dataset(doubled, "digits", doubled.load_recipe("digits"), tmp_path / "published")
+    kept = read_index(doubled.output("digits", "accepted_images")).filter("keep")
+    rows = read_shards(find_shards(tmp_path / "published" / "data", "train")).rows.filter("is_generated")
+    assert rows["image_id"].to_list() == kept["image_id"].to_list() and len(rows) == metrics["generated"]
+    assert "measured over 2 generators of this recipe" in (tmp_path / "published" / "README.md").read_text()
+
+
+def test_the_verdict_and_the_report_are_about_both(doubled: Workspace) -> None:
+    verdict = read_json(doubled.output("digits", "verdict") / "verdict.json")
+    assert verdict["generators"] == 2
+    assert "for another generator of this recipe (2 were trained)" in verdict["sentence"]
+    page = (doubled.output("digits", "report") / "report.html").read_text()
+    assert "<strong>2 generators of this recipe were trained</strong>" in page
