@@ -29,7 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Accuracy of each class, of the demo's best arm.
 CLASS_ACCURACIES = (0.84, 0.96, 0.78, 0.84, 0.76, 0.93, 0.50, 0.93, 0.955, 0.94)
-# Variance of an image's difficulty that all arms share, that arms which learn alike share, that networks of an arm share.
+# Variance that all networks share on an image, that those of arms which learn alike do, that those of one arm do.
 ALL_ARMS, ALIKE, SAME_ARM = 0.78, 0.9025, 0.922
 
 

@@ -190,6 +190,7 @@ def _judge(
         look=look,
         looks=settings.looks,
         generators=_list_generators(trained, answers),
+        validation_images=int(read_manifest(run.inputs["real_images"])["metrics"]["validation"]),
         validation_per_class=_rates_per_class(entries),
     )
 

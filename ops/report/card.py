@@ -31,7 +31,7 @@ configs:
 
 {{ verdict.sentence }}
 
-| arm | trained on | {{ metric }} | {{ confidence }} interval |
+| arm | trained on | test {{ metric }} | {{ confidence }} interval |
 |---|---|---|---|
 {% for row in verdict.arms -%}
 {% set score = row.score -%}
@@ -42,7 +42,7 @@ configs:
 Scores are means over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
 every contrast and class. Beside it, what the same compute buys without generated images:
 
-| way | {{ metric }} | {{ confidence }} interval | points over {{ verdict.baseline }} |
+| way | test {{ metric }} | {{ confidence }} interval | points over {{ verdict.baseline }} |
 |---|---|---|---|
 {% for row in verdict.same_compute -%}
 {% set score = row.score -%}

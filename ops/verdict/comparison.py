@@ -32,6 +32,7 @@ from ops.verdict.estimate import (
     estimate_contrast,
     group_images,
     reduce_answers,
+    split_variance,
 )
 from ops.verdict.metric import Metric
 
@@ -51,6 +52,7 @@ class Comparison:
         lowest: Mapping[str, int] | None = None,
     ) -> None:
         self.classes = np.unique(labels)
+        self.images = len(labels)
         self._replicates = replicates
         self._lowest = {arm: int(np.searchsorted(self.classes, label)) for arm, label in (lowest or {}).items()}
         self._whole = group_images(None, len(labels))
@@ -77,16 +79,23 @@ class Comparison:
         c = int(np.searchsorted(self.classes, label))
         return self._contrast_classes(arm, c, other, c, tail=tail)
 
+    def split_variance(self, arm: str, other: str, metric: Metric) -> tuple[float, float, float]:
+        """The parts of a difference's variance: images, replicates of `arm`, replicates of `other`."""
+        return split_variance(*self._sides(arm, other, metric))
+
     def rate(self, arm: str) -> FloatArray:
         """The arm's accuracy on each of `classes`, float64 [C], the mean over replicates."""
         return np.asarray(self._reduce(arm, by_class=True).rates.mean(axis=0))
 
     def _contrast(self, arm: str, other: str | None, metric: Metric, *, tail: float) -> Interval:
+        groups, plus, minus = self._sides(arm, other or arm, metric)
+        return estimate_contrast(groups, plus, minus if other else None, tail=tail)
+
+    def _sides(self, arm: str, other: str, metric: Metric) -> tuple[Groups, Side, Side]:
         by_class = metric == "balanced_accuracy"
         groups = self._by_class if by_class else self._whole
         weights = np.full(len(groups.counts), 1.0 / len(groups.counts))
-        minus = None if other is None else Side(self._reduce(other, by_class), weights)
-        return estimate_contrast(groups, Side(self._reduce(arm, by_class), weights), minus, tail=tail)
+        return groups, Side(self._reduce(arm, by_class), weights), Side(self._reduce(other, by_class), weights)
 
     def _contrast_classes(self, arm: str, c: int, other: str | None, d: int, *, tail: float) -> Interval:
         """Accuracy of `arm` on class c minus that of `other` (0 where None) on class d."""

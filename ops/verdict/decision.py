@@ -8,16 +8,18 @@ the same confidence, over test images, seeds and, where there are several, gener
     no evidence  otherwise, or with fewer than five seeds; with the smallest effect that would have been detected
 
 A claim about all of several arms needs no correction for their number (intersection-union test; Berger, Technometrics
-24, 1982). All arms, contrasts and the decision are in one metric.
+24, 1982). That the same seeds served the pick is allowed for in the limits (`contrasts`, `luck`). All arms, contrasts and
+the decision are in one metric.
 
 It does not know how arms were trained, which images were generated, where files lie, or how a report looks.
 """
 
-# NOTE FOR WIRING (removed before the branch is finished). decide(correct, kinds, validation, labels, class_names, *,
-# metric, budget=Budget(steps, batch_size), aliases, confidence, look, looks, generators, validation_per_class) is the
-# final signature. validation_per_class (arm -> accuracy per class, nan where a class has no validation image) is needed
-# for worst_class alone. Records live in ops/verdict/records.py; ArmRow.score is in the metric; `resamples` is gone.
-# Roles are `decisive` and `condition` (contrast.arm == challenger: condition of helps, else of hurts).
+# NOTE FOR WIRING (removed before the branch is finished). The final signature is decide(correct, kinds, validation, labels,
+# class_names, *, metric, budget=Budget(steps, batch_size), aliases, confidence, look, looks, generators,
+# validation_images, validation_per_class). Pass validation_images=len(validation split): without it limits are wider.
+# validation_per_class (arm -> accuracy per class, nan where a class has no validation image) is needed for worst_class.
+# Records live in ops/verdict/records.py; ArmRow.score is in the metric; `resamples` is gone. Roles are `decisive` and
+# `condition` (contrast.arm == challenger: condition of helps, else of hurts).
 
 from __future__ import annotations
 
@@ -31,6 +33,7 @@ import numpy.typing as npt
 
 from ops.errors import UserError
 from ops.verdict.comparison import Comparison
+from ops.verdict.contrasts import Picks, contrast_arms
 from ops.verdict.design import LEAST_SEEDS
 from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators, find_critical
 from ops.verdict.looks import find_tail
@@ -55,6 +58,7 @@ def decide(
     look: int = 1,
     looks: int = 1,
     generators: Sequence[int] | None = None,
+    validation_images: int | None = None,
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
@@ -66,6 +70,7 @@ def decide(
     aliases: arms that were not trained because they equal a trained one (alias -> trained arm).
     look, looks: 1 of 1; or 1 of 2, and after more seeds were trained 2 of 2 with all seeds.
     generators: which generator each seed of the expanded arms used, int [S]; None for one generator.
+    validation_images: how many images `validation` comes from; None takes it for exact, which widens limits most.
     validation_per_class: per trained arm its validation accuracy on each class of `class_names` (nan where the class
         has no image), the mean over seeds; needed for the metric worst_class only.
 
@@ -76,15 +81,19 @@ def decide(
     _check_settings(confidence, look, looks)
     _check_arms(case, aliases)
     _check_images(case)
-    comparison = Comparison(case.list_replicates(), labels, lowest=_find_lowest(case, validation_per_class))
-    challenger, baseline = case.choose_best("expanded"), case.choose_best("baseline")
-
+    replicates, lowest = case.list_replicates(), _find_lowest(case, validation_per_class)
+    seeds_alone = Comparison(case.correct, labels, lowest=lowest)
+    comparison = Comparison(replicates, labels, lowest=lowest) if case.count_generators() > 1 else seeds_alone
+    picks = Picks(
+        baselines=case.list_arms("baseline"),
+        expanded=case.list_arms("expanded"),
+        baseline=case.choose_best("baseline"),
+        challenger=case.choose_best("expanded"),
+        validation_images=validation_images,
+    )
+    challenger, baseline = picks.challenger, picks.baseline
     tail = find_tail(look, looks, confidence)
-    contrasts = [
-        Contrast(a, b, "decisive" if (a, b) == (challenger, baseline) else "condition", gap)
-        for a, b in case.list_meetings(challenger, baseline)
-        for gap in [comparison.differ(a, b, metric, tail=tail)]
-    ]
+    contrasts = contrast_arms(comparison, seeds_alone, picks, metric, tail=tail)
     seeds = [len(answers) for answers in case.correct.values()]
     decision = _apply_rule(contrasts, challenger, baseline) if min(seeds) >= LEAST_SEEDS else "no evidence"
     decisive = next(c for c in contrasts if c.role == "decisive")
@@ -142,11 +151,6 @@ class _Case:
 
     def count_generators(self) -> int:
         return 1 if self.generators is None else len(set(self.generators))
-
-    def list_meetings(self, challenger: str, baseline: str) -> list[tuple[str, str]]:
-        """(expanded arm, baseline): challenger against every baseline, every expanded arm against the picked one."""
-        first = [(challenger, baseline), *((challenger, b) for b in self.list_arms("baseline") if b != baseline)]
-        return [*first, *((arm, baseline) for arm in self.list_arms("expanded") if arm != challenger)]
 
     def list_replicates(self) -> dict[str, npt.NDArray[Any]]:
         """Per arm the answers of its independent trainings: seeds, or generators of expanded arms where several."""

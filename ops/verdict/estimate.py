@@ -145,25 +145,31 @@ def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: f
     if len(groups.members) < 2:
         raise ValueError("an interval needs at least two images")
     sides = [plus] if minus is None else [plus, minus]
-    replicates = [side.answers.replicates for side in sides]
-    estimate, seed_part, seed_information = 0.0, 0.0, 0.0
-    for sign, side, k in zip((1.0, -1.0), sides, replicates, strict=False):
-        scores = (side.answers.rates * side.weights).sum(axis=1)
-        estimate += sign * float(scores.mean())
-        if k > 1:
-            s2 = float(scores.var(ddof=1))
-            e2 = float(np.sum(side.weights**2 * side.answers.noise / groups.counts))
-            seed_part += (s2 - e2) / k
-            seed_information += (s2 / k) ** 2 / (k - 1)
-    image_parts = _vary_images(groups, plus, minus) / groups.counts
-    variance = float(image_parts.sum()) + max(0.0, seed_part)
+    scores = [float((side.answers.rates * side.weights).sum(axis=1).mean()) for side in sides]
+    estimate = scores[0] if minus is None else scores[0] - scores[1]
+    image_parts = _vary_images(groups, plus, minus)
+    seed_parts = [_vary_replicates(groups, side) for side in sides]
+    variance = float(image_parts.sum()) + max(0.0, sum(between - inside for between, inside in seed_parts))
     if variance == 0.0:
         return Interval(estimate, estimate, estimate, 0.0, None)
     freedom = np.where(groups.counts > 1, groups.counts, len(groups.members)) - 1.0
-    df = variance**2 / (float(np.sum(image_parts**2 / freedom)) + seed_information)
-    df = max(df, min([*freedom[image_parts > 0], *(k - 1.0 for k in replicates if k > 1)]))
+    information = float(np.sum(image_parts**2 / freedom))
+    free = list(freedom[image_parts > 0])
+    for side, (between, _) in zip(sides, seed_parts, strict=True):
+        if side.answers.replicates > 1:
+            information += between**2 / (side.answers.replicates - 1)
+            free.append(side.answers.replicates - 1.0)
+    df = max(variance**2 / information, min(free))
     reach = find_critical(tail, df) * variance**0.5
     return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
+
+
+def split_variance(groups: Groups, plus: Side, minus: Side) -> tuple[float, float, float]:
+    """The parts of a contrast's variance from images, `plus`'s replicates and `minus`'s replicates, each >= 0."""
+    parts = [
+        max(0.0, between - inside) for between, inside in (_vary_replicates(groups, side) for side in (plus, minus))
+    ]
+    return float(_vary_images(groups, plus, minus).sum()), parts[0], parts[1]
 
 
 def find_critical(tail: float, df: float) -> float:
@@ -176,8 +182,18 @@ def find_tail(value: float, df: float) -> float:
     return float(stdtr(df, -value))
 
 
+def _vary_replicates(groups: Groups, side: Side) -> tuple[float, float]:
+    """s_a^2 / K_a and e_a^2 / K_a; zeros for one replicate."""
+    k = side.answers.replicates
+    if k == 1:
+        return 0.0, 0.0
+    scores = (side.answers.rates * side.weights).sum(axis=1)
+    inside = float(np.sum(side.weights**2 * side.answers.noise / groups.counts))
+    return float(scores.var(ddof=1)) / k, inside / k
+
+
 def _vary_images(groups: Groups, plus: Side, minus: Side | None) -> FloatArray:
-    """var_c(D), float64 [C]."""
+    """var_c(D) / n_c, float64 [C]."""
 
     def weigh(plus_weights: Any, minus_weights: Any) -> FloatArray:
         values = plus_weights * plus.answers.means
@@ -187,4 +203,4 @@ def _vary_images(groups: Groups, plus: Side, minus: Side | None) -> FloatArray:
     variances = groups.vary(weigh(plus.weights[groups.members], other[groups.members]))
     for c in np.flatnonzero(groups.counts == 1):
         variances[c] = weigh(plus.weights[c], other[c]).var(ddof=1)
-    return variances
+    return np.asarray(variances / groups.counts)

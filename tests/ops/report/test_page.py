@@ -23,7 +23,7 @@ from ops.storage import write_json
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
-from tests.reports import CLASSES, SENTENCE, make_facts, make_verdict, measure_contrast
+from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_verdict, measure_contrast
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -151,6 +151,44 @@ def test_what_is_not_there_is_said() -> None:
     assert "Time per stage" not in page and "Too few steps" in page and "No generated image was accepted" in page
     assert "What was done to the source" not in page and "What the filters rejected" not in page
     assert "Real images that no generator made" not in page and "Thresholds of each class" not in page
+
+
+def test_what_the_same_compute_buys_stands_beside_the_verdict(page: str) -> None:
+    at = page.index("What the same compute buys without generated images")
+    assert page.index("The decisive comparison") < at < page.index("Class by class")
+    for name in ("flipped, ensemble of 5", "grown, with mirror images"):
+        assert f'<th scope="row">{name}</th>' in page[at:]
+    assert "+0.5 (−0.5 to +1.5)" in page[at:] and "−1.5 (−2.5 to −0.5)" in page[at:]
+
+
+def test_the_metric_that_decides_is_named_and_shown_first() -> None:
+    assert "Test, balanced accuracy</th>" in render_page(make_facts())
+    facts = make_facts()
+    facts["verdict"] |= {"metric": "worst_class"}
+    page = render_page(facts)
+    assert "<strong>accuracy of the worst class</strong>: only the class that comes off worst counts" in page
+    assert "Test, accuracy</th>" in page and "Test, balanced accuracy</th>" in page
+    assert "Each arm&#x27;s accuracy of the worst class on the test images" in page
+
+
+def test_a_second_look_and_too_few_seeds_are_told() -> None:
+    assert "first look" not in render_page(make_facts())
+    earlier = {"look": 1, "seeds": 5, "decision": "no evidence", "difference": make_interval(0.01)}
+    facts = make_facts()
+    facts["verdict"] |= {"look": 2, "looks": 2, "seeds": 10, "earlier_looks": [earlier]}
+    assert "A first look, after 5 seeds, was undecided: +1.0 (0.0 to +2.0) points." in render_page(facts)
+    facts["verdict"] |= {"seeds": 2, "smallest_detectable_effect": 3.2}
+    page = render_page(facts)
+    assert "5 seeds decide nothing, and here are 2." in " ".join(page.split())
+    assert "No difference, however large" in page
+
+
+def test_conditions_say_of_which_claim_they_are() -> None:
+    facts = make_facts()
+    more = {"arm": "mixed", "against": "flipped", "role": "condition", "difference": make_interval(0.01)}
+    facts["verdict"]["contrasts"].append(more)
+    tags = re.findall(r'<span class="tag [a-z]+">([^<]+)</span>', render_page(facts))
+    assert tags[:3] == ["decisive", "condition of helps", "condition of hurts"]
 
 
 def test_counts_and_shortfall_are_shown(page: str) -> None:
