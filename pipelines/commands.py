@@ -76,20 +76,22 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
     if content != workspace.source_version(expansion):
         workspace.edit_params(source_versions={expansion: content})
     changed = changed_stages(workspace.root, stage_addresses(expansion))
-    stale = [stage for stage in STAGES if address(stage, expansion) in changed]
+    stale, unrecorded = [], []
     for stage in STAGES:
         found = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
-        if found and stage not in stale:
+        if not found and STAGES[stage].reads_part and address(stage, expansion) in changed:
+            unrecorded.append(stage)  # current, but DVC has to be told of another key that it watches
+        elif found or address(stage, expansion) in changed:
             stale.append(stage)
         if found and found.damaged:
             click.echo(f"{stage} {found.why}; it is made anew", err=True)
-    if not stale and is_published(workspace, expansion, recipe):
+    if not stale and not unrecorded and is_published(workspace, expansion, recipe):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
         if warning := warn_of_seeds(recipe.classifier.seeds):
             click.echo(f"{expansion}: {warning}", err=True)
-        _materialize(Chain(workspace, runtime), expansion, downstream(stale))
+        _materialize(Chain(workspace, runtime), expansion, list(dict.fromkeys([*unrecorded, *downstream(stale)])))
     return stale
 
 
@@ -130,7 +132,7 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
 
 
 def show_result(result: Mapping[str, Any]) -> None:
-    """The verdict, the table of arms, and what the same compute buys without generated images."""
+    """The verdict, the table of arms, and what the same compute buys."""
     from ops.report.points import format_points
     from ops.verdict.metric import NAMES
     from ops.verdict.same_compute import name_way

@@ -13,6 +13,7 @@ from ops.parallel import available_cores
 from ops.plan import estimate_bytes, plan_expansion
 from ops.recipe.stages import STAGES
 from ops.recipe.suggestion import edit_recipe
+from ops.stage import find_staleness
 from ops.storage import write_text
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace
@@ -49,7 +50,12 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
         "cores": workers,
         "looks": recipe.verdict.looks,
         "seconds": seconds,
-        "stale": [stage for stage in STAGES if address(stage, expansion) in changed],
+        "stale": [
+            stage
+            for stage in STAGES
+            if address(stage, expansion) in changed
+            and not (STAGES[stage].reads_part and find_staleness(workspace, expansion, stage, recipe) is None)
+        ],
     }
 
 

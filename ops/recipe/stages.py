@@ -34,6 +34,11 @@ class Stage:
         """
         return tuple(dict.fromkeys(key.partition(".")[0] for key in (*self.keys, *self.choices)))
 
+    @property
+    def reads_part(self) -> bool:
+        """Whether it reads only part of a section, so that DVC may call it changed where nothing of it is."""
+        return any("." in key for key in self.keys)
+
 
 STAGES: dict[str, Stage] = {
     stage.name: stage

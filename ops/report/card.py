@@ -40,7 +40,7 @@ configs:
 {#- #} {{ score.low | percent }} to {{ score.high | percent }} |
 {% endfor %}
 Scores are means over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
-every contrast and class. Beside it, what the same compute buys without generated images:
+every contrast and class. Beside it, what the same compute buys:
 
 | way | test {{ metric }} | {{ confidence }} interval | points over {{ verdict.baseline }} |
 |---|---|---|---|

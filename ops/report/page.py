@@ -147,7 +147,6 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         training_charts=training_charts,
         contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),
         contrast_limit=_find_limit(verdict["contrasts"]),
-        way_limit=_find_limit([{"difference": row["over_baseline"]} for row in verdict["same_compute"]]),
         class_limit=_find_limit(verdict["per_class"]),
     )
 

@@ -43,7 +43,7 @@ def contrast_arms(
     meetings = [(picks.challenger, picks.baseline)]
     meetings += [(picks.challenger, arm) for arm in picks.baselines if arm != picks.baseline]
     meetings += [(arm, picks.baseline) for arm in picks.expanded if arm != picks.challenger]
-    contrasts = []
+    contrasts: list[Contrast] = []
     for arm, against in meetings:
         gap = comparison.differ(arm, against, metric, tail=tail)
         if metric != "worst_class":

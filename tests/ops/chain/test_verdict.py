@@ -26,8 +26,9 @@ from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.datasets.shards import find_shards
+from ops.manifests import MANIFEST
 from ops.recipe.loading import parse_recipe
-from ops.stage import MANIFEST, Runtime, StageRun, _narrow
+from ops.stage import Runtime, StageRun, _narrow
 from ops.storage import read_json, write_json
 from ops.workspace import Workspace
 from tests.workspaces import NAMES, digit_splits

@@ -16,7 +16,10 @@ import pytest
 from ops.manifests import MANIFEST
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
+<<<<<<< HEAD
 from ops.report.generators import GeneratorLine
+=======
+>>>>>>> wt/wiring
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
 from ops.report.points import format_points
 from ops.storage import write_json
@@ -154,7 +157,7 @@ def test_what_is_not_there_is_said() -> None:
 
 
 def test_what_the_same_compute_buys_stands_beside_the_verdict(page: str) -> None:
-    at = page.index("What the same compute buys without generated images")
+    at = page.index("<h2>What the same compute buys</h2>")
     assert page.index("The decisive comparison") < at < page.index("Class by class")
     for name in ("flipped, ensemble of 5", "grown, with mirror images"):
         assert f'<th scope="row">{name}</th>' in page[at:]
