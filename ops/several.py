@@ -12,12 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
 from ops.manifests import MANIFEST, join_hashes, read_manifest
-=======
-from ops.hashing import hash_json
-from ops.manifests import read_manifest
->>>>>>> wt/wiring
 
 GENERATORS = "generators"  # the folder, and the key of a manifest's metrics
 STAGES_OF_EACH = ("generator", "generator_onnx", "generated_images", "accepted_images", "mixed_dataset")

@@ -16,10 +16,7 @@ import pytest
 from ops.manifests import MANIFEST
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
-<<<<<<< HEAD
 from ops.report.generators import GeneratorLine
-=======
->>>>>>> wt/wiring
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
 from ops.report.points import format_points
 from ops.storage import write_json
