@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ops.hashing import hash_json
-from ops.manifests import read_manifest
+from ops.manifests import MANIFEST, join_hashes, read_manifest
 
 GENERATORS = "generators"  # the folder, and the key of a manifest's metrics
 STAGES_OF_EACH = ("generator", "generator_onnx", "generated_images", "accepted_images", "mixed_dataset")
@@ -35,12 +34,19 @@ def count_generators(folder: Path) -> int:
     return 1 + (len(list(others.iterdir())) if others.is_dir() else 0)
 
 
+def find_root(folder: Path) -> tuple[Path, int]:
+    """The folder whose manifest tells of what lies at a place, and the generator whose place it is."""
+    if folder.parent.name == GENERATORS and folder.name.isdecimal() and (folder.parents[1] / MANIFEST).is_file():
+        return folder.parents[1], int(folder.name)
+    return folder, 0
+
+
 def read_part(folder: Path) -> dict[str, Any]:
     """The manifest of what lies at a place: that generator's files, their joint content hash and its metrics.
 
     UserError where there is none, as for a whole folder.
     """
-    root, number = (folder.parents[1], int(folder.name)) if folder.parent.name == GENERATORS else (folder, 0)
+    root, number = find_root(folder)
     manifest = read_manifest(root)
     if GENERATORS not in manifest["metrics"]:
         return manifest
@@ -49,8 +55,12 @@ def read_part(folder: Path) -> dict[str, Any]:
         for name, entry in manifest["files"].items()
         if (name.startswith(f"{GENERATORS}/{number}/") if number else not name.startswith(f"{GENERATORS}/"))
     }
-    content = hash_json({name: entry["sha256"] for name, entry in files.items()})
-    return {**manifest, "files": files, "content": content, "metrics": manifest["metrics"][GENERATORS][number]}
+    return {
+        **manifest,
+        "files": files,
+        "content": join_hashes(files),
+        "metrics": manifest["metrics"][GENERATORS][number],
+    }
 
 
 def derive_seed(seed: int, generator: int) -> int:

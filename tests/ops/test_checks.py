@@ -58,7 +58,9 @@ def describe(workspace: Workspace, stage: str, **metrics: Any) -> None:
     """Write the stage's manifest over whatever its folder holds."""
     folder = out(workspace, stage)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "manifest.json", describe_output(folder, {"stage": stage, "fingerprint": "abc"}, metrics))
+    write_json(
+        folder / "manifest.json", describe_output(folder, {"stage": stage, "fingerprint": "abc", "inputs": {}}, metrics)
+    )
 
 
 def change_metrics(workspace: Workspace, stage: str, **metrics: Any) -> None:

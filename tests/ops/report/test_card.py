@@ -120,6 +120,15 @@ def test_funnel_adds_up() -> None:
     assert "400 images were drawn" in text and "250 of 255 wanted were kept, 5 are missing." in text
 
 
+def test_a_set_of_several_is_said_to_be_the_first() -> None:
+    sentence = (
+        "The verdict was measured over 3 generators of this recipe, each with a set of its own; this is the set of the"
+        " first."
+    )
+    assert sentence in " ".join(make_card(generators=3).split())
+    assert "The verdict was measured" not in make_card()
+
+
 def test_safety_is_said_to_be_checked_only_where_it_was() -> None:
     assert "\nSafety: not checked.\n" in make_card()
     results = make_filtered()

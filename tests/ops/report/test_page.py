@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from ops.manifests import MANIFEST, join_hashes
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
+from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
 from ops.report.points import format_points
 from ops.storage import write_json
@@ -115,6 +117,19 @@ def test_colours_contrast_enough(page: str) -> None:
         for name in ("gain", "loss", "unclear"):
             assert measure_contrast(theme["badge-ink"], theme[name]) >= 4.5, name
         assert measure_contrast(theme["ink"], theme["panel"]) >= 4.5
+
+
+def test_each_of_several_generators_has_a_line(page: str) -> None:
+    assert "generators of this recipe" not in page
+    lines = [asdict(GeneratorLine(number, 200, 150 - number, number, 0.75, 1.23, None)) for number in range(3)]
+    several = render_page(make_facts() | {"generators": lines})
+    assert "<strong>3 generators of this recipe were trained</strong>" in several and "<h2>Generators</h2>" in several
+    table = several[several.index("generators-caption") : several.index("Parity of its ONNX")]
+    rows = re.findall(r'<th scope="row">(\d)</th>(.*?)</tr>', table)
+    cells = [[number, *re.findall(r"<td>(.*?)</td>", row)] for number, row in rows]
+    assert cells[0] == ["0", "200", "75.0 %", "150", "0", "1.23", "–"]
+    assert [row[3] for row in cells] == ["150", "149", "148"]
+    assert len(Reader(several).find("caption")) == len(Reader(several).find("table"))
 
 
 def test_same_facts_give_the_same_bytes(page: str) -> None:
