@@ -6,18 +6,21 @@ interval covers if the decisive difference's true value lies in it. In one exper
 images make the smaller designs, so designs of one group are not independent; each is right by itself.
 
 Also: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
-generators, beside what an interval would cover that knows of one generator only.
+generators, beside what an interval would cover that knows of one generator only; and networks on digits, of which
+no model was made (`digit_networks`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
+from benchmarks.digit_networks import measure_coverage, train_networks
 from benchmarks.harness import Row, write_result
 from benchmarks.simulation import Drawn, SimulatedArm, Simulation
 from ops.parallel import available_cores, map_processes
@@ -31,7 +34,7 @@ from ops.verdict.records import Contrast, Kind, Outcome
 
 REPEATS, POWER_REPEATS = 1000, 400
 SEEDS, IMAGES, SEED_SDS = (3, 5, 10), (500, 2000, 10_000), (0.002, 0.007)
-VALIDATION = 1000
+VALIDATION, DIGIT_IMAGES = 1000, (150, 400)
 CONFIDENCE = 0.95
 DEMO: tuple[tuple[str, Kind, int], ...] = (
     ("real", "baseline", 0),
@@ -42,6 +45,16 @@ DEMO: tuple[tuple[str, Kind, int], ...] = (
     ("expanded+augmented", "expanded", 1),
     ("expanded+mixup", "expanded", 1),
 )
+# Gaps of the arms to the best one, in accuracy. In the first three the best expanded arm equals the best baseline.
+NEAR = (-0.03, -0.003, 0.0, -0.03, -0.02, -0.003, 0.0)
+PICKS_BY_LUCK = {
+    "one expanded arm near four baselines": (0.0, 0.0, 0.0, 0.0, -0.03, -0.03, 0.0),
+    "three expanded arms near one baseline": (-0.03, -0.03, 0.0, -0.03, 0.0, 0.0, 0.0),
+}
+EFFECTS = {
+    "1 point better": (-0.03, -0.003, 0.0, -0.03, -0.01, 0.005, 0.01),
+    "1 point worse": (-0.03, -0.003, 0.0, -0.03, -0.03, -0.013, -0.01),
+}
 # Seeds of unlike arms vary unlike; as a share of the largest.
 UNLIKE = (0.6, 0.9, 1.0, 0.8, 0.6, 0.8, 0.5)
 LONG_TAIL = tuple(20.0 ** (-c / 9) for c in range(10))
@@ -103,6 +116,11 @@ def run(repeats: int = REPEATS, power_repeats: int = POWER_REPEATS) -> Path:
         print(f"{len(found)} of {len(designs)} groups of designs judged: {designs[place].name}", flush=True)
     tallies = {name: tally for place, _ in tasks for name, tally in found[place].items()}
     rows = [row for name, tally in tallies.items() for row in describe(name, tally)]
+    answers, labels = train_networks()
+    for seeds, images in product(SEEDS, DIGIT_IMAGES):
+        for metric, share in measure_coverage(answers, labels, seeds=seeds, images=images, repeats=repeats).items():
+            name = f"networks on digits, {metric}, {seeds} seeds, {images} images: covered"
+            rows.append(Row(name, round(100 * share, 2), "%"))
     notes = {"repeats": repeats, "repeats_power": power_repeats, "confidence": CONFIDENCE, "validation": VALIDATION}
     return write_result("verdict", rows, summarise(tallies.values()), **notes)
 
@@ -110,32 +128,25 @@ def run(repeats: int = REPEATS, power_repeats: int = POWER_REPEATS) -> Path:
 def list_designs(repeats: int, power_repeats: int) -> list[Design]:
     """All groups of designs, with seeds that vary little and much."""
     some, large = (5, 10), (2000, 10_000)
-    near = (-0.03, -0.003, 0, -0.03, -0.02, -0.003, 0)
-    one_expanded, one_baseline = (0, 0, 0, 0, -0.03, -0.03, 0), (-0.03, -0.03, 0, -0.03, 0, 0, 0)
-    better, worse = (-0.03, -0.003, 0, -0.03, -0.01, 0.005, 0.01), (-0.03, -0.003, 0, -0.03, -0.03, -0.013, -0.01)
     balanced: tuple[Metric, ...] = ("balanced_accuracy", "worst_class")
-    designs = []
+    designs: list[Design] = []
     for sd in SEED_SDS:
         unlike, end = [sd * share for share in UNLIKE], f"seed sd {100 * sd:.1f}"
-        alike = simulate_demo((0,) * 7, [sd] * 7)
-        tailed = simulate_demo(near, unlike, shares=LONG_TAIL)
 
         def add(name: str, simulation: Simulation, repeats: int, *, end: str = end, **options: Any) -> None:
             designs.append(Design(f"{name}, {end}", simulation, repeats=repeats, **options))
 
-        add("equal arms", alike, repeats, looks=some)
-        add("unequal arms", simulate_demo(near, unlike), repeats, looks=some)
-        for name, gaps in (
-            ("one expanded near four baselines", one_expanded),
-            ("three expanded near one", one_baseline),
-        ):
+        add("equal arms", simulate_demo((0.0,) * 7, [sd] * 7), repeats, looks=some)
+        add("unequal arms", simulate_demo(NEAR, unlike), repeats, looks=some)
+        for name, gaps in PICKS_BY_LUCK.items():
             add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=large, looks=some)
-        for name, gaps in (("1 point better", better), ("1 point worse", worse)):
+        for name, gaps in EFFECTS.items():
             add(name, simulate_demo(gaps, unlike), power_repeats, is_null=False, seeds=some, looks=some)
+        tailed = simulate_demo(NEAR, unlike, shares=LONG_TAIL)
         add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=balanced)
-        add("equal classes", simulate_demo(near, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
+        add("equal classes", simulate_demo(NEAR, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
     for count in (3, 5):
-        simulation = simulate_demo(near, [0.004 * share for share in UNLIKE], generator_sd=GENERATOR_SD)
+        simulation = simulate_demo(NEAR, [0.004 * share for share in UNLIKE], generator_sd=GENERATOR_SD)
         name = f"{count} generators of sd {100 * GENERATOR_SD:.1f}, seed sd 0.4"
         designs.append(Design(name, simulation, repeats=repeats, seeds=some, images=(10_000,), generators=count))
     return designs
@@ -183,7 +194,8 @@ def judge_all(design: Design, drawn: Drawn) -> Iterable[tuple[str, Judged]]:
                 yield name, once
                 looked += more
                 if design.generators > 1:
-                    yield name + MISTAKEN, *judge(design, drawn, seeds, images, metric, tails, know_generators=False)
+                    [plain] = judge(design, drawn, seeds, images, metric, tails, know_generators=False)
+                    yield name + MISTAKEN, plain
             if looked:
                 first, second = looked
                 last = second if first.outcome == "no evidence" else first

@@ -48,6 +48,7 @@ BENCHMARKS = (
     "selection",
     "storage",
     "training",
+    "verdict",
     "verify",
 )
 FIRST_STEPS = """\b

@@ -14,13 +14,6 @@ and the decision are in one metric.
 It does not know how arms were trained, which images were generated, where files lie, or how a report looks.
 """
 
-# NOTE FOR WIRING (removed before the branch is finished). The final signature is decide(correct, kinds, validation,
-# labels, class_names, *, metric, budget=Budget(steps, batch_size), aliases, confidence, look, looks, generators,
-# validation_images, validation_per_class). Pass validation_images=len(validation split): without it limits are wider.
-# validation_per_class (arm -> accuracy per class, nan where a class has no validation image) is needed for worst_class.
-# Records live in ops/verdict/records.py; ArmRow.score is in the metric; `resamples` is gone. Roles are `decisive` and
-# `condition` (contrast.arm == challenger: condition of helps, else of hurts).
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

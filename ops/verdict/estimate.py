@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -193,11 +193,6 @@ def vary_replicates(groups: Groups, side: Side) -> float:
 def find_critical(tail: float, df: float) -> float:
     """The value that Student's t with `df` degrees of freedom exceeds with probability `tail`."""
     return -float(stdtrit(df, tail))
-
-
-def find_tail(value: float, df: float) -> float:
-    """The probability that Student's t with `df` degrees of freedom exceeds `value`."""
-    return float(stdtr(df, -value))
 
 
 def _vary_replicates(groups: Groups, side: Side) -> tuple[float, float]:
