@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.manifests import MANIFEST
+from ops.manifests import MANIFEST, join_hashes
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.generators import GeneratorLine
@@ -245,9 +245,11 @@ def workspace(tmp_path: Path) -> Workspace:
     settings = {"generator": {"generator": {"kind": "flow"}},
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
+        files = {f"{stage}.json": {"bytes": 1, "sha256": stage}}
         write_json(folder[stage] / MANIFEST, {
-            "version": 1, "fingerprint": stage, "content": stage, "metrics": metrics.get(stage, {}),
-            "settings": settings.get(stage, {}), "environment": facts["environment"],
+            "stage": stage, "version": 1, "fingerprint": stage, "inputs": {}, "files": files,
+            "content": join_hashes(files), "metrics": metrics.get(stage, {}), "settings": settings.get(stage, {}),
+            "environment": facts["environment"],
         })  # fmt: skip
     for expansion in ("tiny", "other", "tiny"):
         append_evaluation(workspace.evaluations, Evaluation("2026-01-01", expansion, "test", "f", ["real"], [0], 4))
