@@ -21,7 +21,7 @@ from benchmarks.harness import Row, write_result
 from ops.chain.classifiers import to_nchw
 from ops.chain.running import Chain
 from ops.classifiers.network import SmallResNet
-from ops.classifiers.tournament import count_runs, hold_tournament
+from ops.classifiers.tournament import Contest, Examples, count_runs, hold_tournament
 from ops.classifiers.training import predict
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
@@ -32,12 +32,14 @@ from ops.recipe.stages import upstream
 from ops.stage import Runtime
 from ops.verdict.comparison import Comparison
 from ops.verdict.estimate import Interval
+from ops.verdict.metric import Metric
 from ops.workspace import Workspace
 
 EXPANSION = "fashion-flow"
 LAST = "accepted_images"
 ARM = Arm(augmentation="flip_crop")
 REFERENCE = "random"  # the choice that the others are compared with
+METRIC: Metric = "accuracy"
 
 
 def run(expansion: str = EXPANSION) -> Path:
@@ -71,11 +73,10 @@ def compare(workspace: Workspace, expansion: str, recipe: Recipe, scratch: Path)
     comparison, confidence = Comparison(correct, validation.labels), recipe.verdict.confidence
     rows, tail = [], (1.0 - confidence) / 2.0
     for name, chosen in choices.items():
-        found = comparison.score(name, "accuracy", tail=tail)
+        found = comparison.score(name, METRIC, tail=tail)
         rows += [Row(f"{name}: generated images", len(chosen), "images"), *describe(name, found)]
         if name != REFERENCE:
-            gap = comparison.differ(name, REFERENCE, "accuracy", tail=tail)
-            rows += describe(f"{name} - {REFERENCE}", gap)
+            rows += describe(f"{name} - {REFERENCE}", comparison.differ(name, REFERENCE, METRIC, tail=tail))
     return write_result(
         "selection",
         rows,
@@ -113,16 +114,18 @@ def train_on(
     labels = np.concatenate([train.labels, chosen.labels])
     weights = np.repeat([recipe.mix.real_weight, 1.0], [len(train), len(chosen)])
     settings, held_out = recipe.classifier, to_nchw(validation.images)
-    results = hold_tournament(
+    contest = Contest(
         {name: ARM},
-        images,
-        labels,
-        weights,
-        (held_out, validation.labels),
-        settings,
-        classes=len(train.class_names),
+        (Examples(images, labels, weights),),
         first_seed=recipe.seed * 1000,
+        validation=(held_out, validation.labels),
+        settings=settings,
+        metric=METRIC,
+        classes=len(train.class_names),
         scratch=scratch / "runs",
+    )
+    results = hold_tournament(
+        contest,
         workers=Runtime().workers,
         progress=Progress(print, name, count_runs(1, settings), "trainings"),
     )[name]

@@ -27,6 +27,7 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 from ops.remotes import default_remote, find_faults, push
 from ops.report.card import CARD, render_card
+from ops.several import count_generators, read_part
 from ops.sources.spec import load_source_spec
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.torn_objects import remove_torn
@@ -173,9 +174,10 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         verdict=verdict,
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
+        generators=count_generators(accepted),
     )
     write_text(folder / "README.md", card)
-    filtered = read_manifest(accepted)["metrics"]
+    filtered = read_part(accepted)["metrics"]
     return {
         **counts,
         "generated": int(train.rows["is_generated"].sum()),

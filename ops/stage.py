@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
@@ -63,6 +64,7 @@ class StageRun:
     scratch: Path
     fingerprint: str
     runtime: Runtime
+    generator: int = 0  # of several (`ops.several`): the folders are that one's
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,12 @@ def find_staleness(
 
 def _narrow(recipe: Recipe, stage: str) -> Recipe:
     """The recipe with only the keys that the stage declares: reading another one is an AttributeError."""
-    return Recipe.model_construct(**{key: getattr(recipe, key) for key in STAGES[stage].keys})
+    kept: dict[str, Any] = {}
+    for key in STAGES[stage].keys:
+        section, _, name = key.partition(".")
+        value = getattr(recipe, section)
+        kept[section] = SimpleNamespace(**{name: getattr(value, name)}) if name else value
+    return Recipe.model_construct(**kept)
 
 
 def _copy_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str, copy: Path) -> str | None:

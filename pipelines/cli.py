@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ops.errors import GrowsetError, find_fault
+from ops.verdict.design import warn_of_seeds
 from ops.workspace import Workspace, find_workspace, suggest
 from pipelines.dataset_cli import COMMANDS
 from pipelines.generate_cli import generate
@@ -111,8 +112,10 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) 
 
     workspace = open_workspace()
     for expansion in expansions or workspace.expansions:
-        validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
+        recipe = validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
         click.echo(f"{expansion}: ok")
+        if warning := warn_of_seeds(recipe.classifier.seeds):
+            click.echo(f"{expansion}: {warning}", err=True)
 
 
 @main.command()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ops.chain.each import build_each
 from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES
 from ops.chain.measured import measure_accepted
 from ops.chain.scoring import list_scores
@@ -25,6 +26,7 @@ from ops.quota import Round, explain_stops
 from ops.report.galleries import write_rejected_sheet
 from ops.report.measures import QUALITY
 from ops.report.sheets import write_sheet
+from ops.several import count_generators
 from ops.stage import StageRun
 from ops.storage import read_json, write_json
 
@@ -32,6 +34,13 @@ PER_CLASS = 12  # images on the contact sheet
 
 
 def build_accepted_images(run: StageRun) -> dict[str, Any]:
+    """What is kept of each generator's images."""
+    rejected = [f"rejected_{reason}" for reason in (*REASONS, SURPLUS)]
+    counts = ("generated", "accepted", "shortfall", "shortfall_by_class", *rejected)
+    return build_each(run, _accept_one, count_generators(run.inputs["generated_images"]), summed=counts)
+
+
+def _accept_one(run: StageRun) -> dict[str, Any]:
     """Write rules.json, index.parquet, the rounds and a sheet; a shortfall is counted, its check fails."""
     generated = run.inputs["generated_images"]
     plan = read_plan(run.inputs["expansion_plan"])

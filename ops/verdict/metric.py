@@ -15,6 +15,12 @@ import numpy.typing as npt
 
 Metric = Literal["accuracy", "balanced_accuracy", "worst_class"]
 
+NAMES: dict[Metric, str] = {  # as sentences and tables call them
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "worst_class": "accuracy of the worst class",
+}
+
 # The default changes from accuracy to balanced accuracy above this ratio of the largest to the smallest class.
 LARGEST_IMBALANCE = 3
 

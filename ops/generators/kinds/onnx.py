@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ops.errors import DamagedData, UserError
 from ops.generators.kinds.protocol import Cost, Fitting, Generator, KindSettings, SamplerSettings
@@ -37,6 +37,13 @@ class OnnxSettings(KindSettings):
     class_names: tuple[str, ...] | None = Field(
         None, strict=False, description="what its labels 0, 1, ... mean; null: its metadata `labels` say so"
     )
+
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, seeds: int) -> int:
+        if seeds != 1:
+            raise ValueError("a generator of kind: onnx was trained elsewhere, so there is one of it; take this away")
+        return seeds
 
 
 class Onnx:

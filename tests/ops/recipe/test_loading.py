@@ -239,6 +239,23 @@ def test_name_in_both_baselines_and_expanded_is_refused() -> None:
     assert "arm 'mixup' is in baselines and in expanded; names must differ" in complain(put({}, "expanded", "mixup"))
 
 
+def test_a_generator_that_no_classifier_would_learn_from_is_refused() -> None:
+    assert complain(put(6, "generator", "seeds")) == (
+        f"{PATH}: generator.seeds 6 is above classifier.seeds 5: no classifier would learn from the last generator"
+    )
+
+
+def test_a_generator_from_elsewhere_is_not_trained_several_times() -> None:
+    foreign = {"kind": "onnx", "path": "models/sampler.onnx", "sha256": "0" * 64, "seeds": 3}
+    content = copy.deepcopy(CONTENT["fashion-flow"]) | {"generator": foreign, "sampler": {}}
+    with pytest.raises(UserError) as error:
+        parse_recipe(content, PATH)
+    assert str(error.value) == (
+        f"'generator.seeds' in {PATH}: a generator of kind: onnx was trained elsewhere, so there is one of it; take"
+        " this away; got 3"
+    )
+
+
 @pytest.mark.parametrize(("rates", "decays"), [(7, 1), (1, 7), (3, 3)])
 def test_grid_of_more_than_six_settings_is_refused(rates: int, decays: int) -> None:
     grid = {"learning_rate": [0.1] * rates, "weight_decay": [0.0] * decays}
