@@ -18,7 +18,7 @@ from ops.environment import describe_environment
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
 from ops.hashing import hash_file, hash_json
 from ops.locks import exclusive, one_builder
-from ops.parallel import available_cores
+from ops.parallel import available_cores, use_threads
 from ops.progress import Progress, Sink, ignore
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
@@ -146,7 +146,8 @@ def materialize(
             fingerprint,
             runtime,
         )
-        metrics = build(run)
+        with use_threads(runtime.workers):
+            metrics = build(run)
         seconds = time.monotonic() - started
         write_json(out / MANIFEST, describe_output(out, identity, metrics))
         replace_folder(out, target)

@@ -59,12 +59,12 @@ def _muon(network: nn.Module, learning_rate: float, weight_decay: float) -> list
     others = [parameter for parameter in network.parameters() if id(parameter) not in taken]
     optimizers: list[Optimizer] = [KernelMuon(matrices, learning_rate, weight_decay)] if matrices else []
     if others:
-        optimizers.append(torch.optim.AdamW(others, learning_rate, weight_decay=weight_decay))
+        optimizers.append(torch.optim.AdamW(others, learning_rate, weight_decay=weight_decay, foreach=True))
     return optimizers
 
 
 def _adamw(network: nn.Module, learning_rate: float, weight_decay: float) -> list[Optimizer]:
-    return [torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay)]
+    return [torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, foreach=True)]
 
 
 OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], list[Optimizer]]] = {"muon": _muon, "adamw": _adamw}
