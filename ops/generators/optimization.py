@@ -20,16 +20,16 @@ MOMENTUM = 0.95
 SMALLEST = 1e-14  # of a squared norm: below it a matrix is nothing
 
 
-class KernelMuon(torch.optim.Muon):
-    """torch's Muon for kernels, [o, i, h, w] seen as o rows on the same memory, and all of them at once.
+class KernelMuon(Optimizer):
+    """Muon for kernels, [o, i, h, w] seen as o rows on the same memory, and for all of them at once.
 
-    torch's takes one matrix after another, which for a small network is a tenth of a step spent on starting products.
+    torch.optim.Muon takes matrices, and one after another: with a small network a tenth of a step is spent on that.
     """
 
     def __init__(self, kernels: list[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
         self.kernels = kernels
         self.views = [nn.Parameter(kernel.data.view(len(kernel), -1)) for kernel in kernels]
-        super().__init__(self.views, learning_rate, weight_decay, adjust_lr_fn="match_rms_adamw")
+        super().__init__(self.views, {"lr": learning_rate, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -37,7 +37,7 @@ class KernelMuon(torch.optim.Muon):
         (group,) = self.param_groups
         rate, decay = group["lr"], group["weight_decay"]
         pairs = [(view, kernel.grad) for view, kernel in zip(self.views, self.kernels, strict=True)]
-        views = [view for view, gradient in pairs if gradient is not None]
+        views: list[Tensor] = [view for view, gradient in pairs if gradient is not None]
         gradients = [gradient.reshape(view.shape) for view, gradient in pairs if gradient is not None]
         for view in views:
             if not self.state[view]:
@@ -45,10 +45,10 @@ class KernelMuon(torch.optim.Muon):
         averages = [self.state[view]["momentum_buffer"] for view in views]
         torch._foreach_lerp_(averages, gradients, 1 - MOMENTUM)
         updates = orthogonalise(list(torch._foreach_lerp(gradients, averages, MOMENTUM)))
-        # The update's size is AdamW's: its root mean square is 0.2 (Liu et al. 2025, eq. 4).
-        torch._foreach_mul_(updates, [-rate * 0.2 * max(view.shape) ** 0.5 for view in views])
         torch._foreach_mul_(views, 1 - rate * decay)
-        torch._foreach_add_(views, updates)
+        for view, update in zip(views, updates, strict=True):
+            # Its root mean square is 0.2, as AdamW's update has it (Liu et al. 2025, eq. 4).
+            view.add_(update, alpha=-rate * 0.2 * max(view.shape) ** 0.5)
 
 
 def orthogonalise(matrices: list[Tensor]) -> list[Tensor]:
