@@ -31,6 +31,13 @@ def estimate_seconds(
 
     Where a recipe allows a second look, `verdict` counts it: that is the most it can take.
     """
+    with use_threads(workers):
+        return _estimate(recipe, plan, shape, root, test_images, workers)
+
+
+def _estimate(
+    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], root: Path, test_images: int, workers: int
+) -> dict[str, float]:
     height, width, channels = shape
     classes = len(plan.classes)
     generator, classifier = recipe.generator, recipe.classifier
@@ -38,7 +45,6 @@ def estimate_seconds(
     labels = torch.arange(4 * classes) % classes
 
     cost = KINDS[generator.kind].estimate(generator, recipe.sampler, (channels, height, width), classes, root)
-    use_threads(workers)
     data = TrainingSet(images, labels, np.ones(len(images)), classes)
 
     def step_seconds(settings: object, name: str) -> float:

@@ -19,7 +19,7 @@ from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, f
 from ops.integrity import find_stage_damage, is_intact, require_intact
 from ops.locks import exclusive, one_builder
 from ops.manifests import MANIFEST, describe_output, is_sealed, read_manifest
-from ops.parallel import available_cores
+from ops.parallel import available_cores, use_threads
 from ops.progress import Progress, Sink, ignore
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
@@ -159,7 +159,8 @@ def materialize(
             fingerprint,
             runtime,
         )
-        metrics = build(run)
+        with use_threads(runtime.workers):
+            metrics = build(run)
         seconds = time.monotonic() - started
         _require_unchanged(run, identity, read_source() if read_source else source)
         write_json(out / MANIFEST, describe_output(out, identity, metrics))

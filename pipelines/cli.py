@@ -34,6 +34,7 @@ class GrowsetGroup(click.Group):
 
 
 BENCHMARKS = (
+    "busy_machine",
     "code_location",
     "demo",
     "faults",

@@ -14,7 +14,6 @@ from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import Fitting
-from ops.parallel import use_threads
 from ops.several import derive_seed
 from ops.stage import StageRun
 from ops.storage import read_json
@@ -30,7 +29,6 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
     settings, sink = run.recipe.generator, run.runtime.sink
     train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
     write_index(run.out / TRAINED_ON, train.rows.select("image_id"))
-    use_threads()
     fitting = Fitting(
         images=torch.from_numpy(np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))),
         labels=torch.from_numpy(train.labels.copy()),

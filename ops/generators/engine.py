@@ -67,17 +67,19 @@ class Sampler:
     On CUDA the buffers lie on the device, the batch is fixed in the graph, and its kernels are recorded once and
     replayed as one CUDA graph. Where that cannot be (`is_captured` is False), they are launched one by one.
 
+    A session computes in the thread that calls it and starts none. Several threads may share one, each with a sampler
+    of its own (`with_batch_size`).
+
     Parameters
     ----------
     path : the `sampler_k.onnx`.
     provider : "cpu" or "cuda", asserted.
-    threads : CPU threads of the session.
     batch_size : rows per call; the last batch is padded to it.
     """
 
-    def __init__(self, path: Path, *, provider: str = "cpu", threads: int = 1, batch_size: int = 64) -> None:
+    def __init__(self, path: Path, *, provider: str = "cpu", batch_size: int = 64) -> None:
         self.provider, self.batch_size, self.is_captured = provider, batch_size, provider == "cuda"
-        options = session_options(threads, batch_size if provider == "cuda" else None)
+        options = session_options(batch_size if provider == "cuda" else None)
         try:
             try:
                 self.session = _open_session(path, options, provider, capture=self.is_captured)
@@ -141,11 +143,12 @@ class Sampler:
         return images[:count]
 
 
-def session_options(threads: int, batch_size: int | None) -> ort.SessionOptions:
-    """Options of a session on `threads` CPU threads; `batch_size`, if any, takes the place of the free dimension n."""
+def session_options(batch_size: int | None = None) -> ort.SessionOptions:
+    """Options of a session without threads of its own; `batch_size`, if any, takes the free dimension n's place."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    for pool in ("intra_op", "inter_op"):
+        options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     options.log_severity_level = 3
     if batch_size is not None:  # shapes become constants, so that no node is left to compute them on the CPU
         options.add_free_dimension_override_by_name("n", batch_size)

@@ -157,7 +157,7 @@ def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int, *
 @cache
 def _open_sampler(path: Path, written: int, provider: str, batch_size: int) -> Sampler:
     """One session per file and worker; `written` is the file's time, so that a new export is a new session."""
-    return Sampler(path, provider=provider, threads=1, batch_size=batch_size)
+    return Sampler(path, provider=provider, batch_size=batch_size)
 
 
 def _draw_piece(piece: Piece) -> Piece:

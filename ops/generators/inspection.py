@@ -31,7 +31,7 @@ def inspect_sampler(path: Path) -> SamplerInfo:
         raise UserError(f"{path} is no sampler; allowed: a file sampler_<steps>.onnx, or a generator's folder")
     try:
         load_model(path)
-        options = session_options(1, None)
+        options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         return read_info(path, ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
     except (DamagedData, *_REFUSALS) as error:

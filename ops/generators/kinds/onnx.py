@@ -223,9 +223,9 @@ def translate_labels(model: onnx.ModelProto, labels: list[int]) -> None:
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    from ops.generators.engine import session_options
+
+    return onnxruntime.InferenceSession(path, session_options(), providers=["CPUExecutionProvider"])
 
 
 def _say(shape: tuple[int, ...]) -> str:
