@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import EnvironmentFault, GrowsetError, UserError
-from ops.versioning import absolute, open_repo
+from ops.versioning import absolute, open_repo, patiently
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
+@patiently
 def default_remote(root: Path) -> tuple[str, str] | None:
     """Name and URL of the default remote, or None."""
     with open_repo(root) as repo:
@@ -30,6 +31,7 @@ def default_remote(root: Path) -> tuple[str, str] | None:
         return name, str(repo.config["remote"][name]["url"])
 
 
+@patiently
 def push(root: Path, targets: Collection[str]) -> int:
     """Send what the default remote lacks of the targets, and ask for it again; returns how many objects were sent.
 
@@ -48,12 +50,14 @@ def push(root: Path, targets: Collection[str]) -> int:
         return len(sent)
 
 
+@patiently
 def missing_in_remote(root: Path, targets: Collection[str]) -> list[str]:
     """Objects of the targets that the default remote does not hold; the storage is asked for each."""
     with _sentences("asking"), open_repo(root) as repo:
         return sorted(_missing(repo, targets).values())
 
 
+@patiently
 def pull(root: Path, targets: Collection[str]) -> None:
     """Fetch and check out the targets. EnvironmentFault if the remote does not have them all."""
     if default_remote(root) is None:

@@ -13,6 +13,7 @@ from ops.chain.running import Chain
 from ops.checks import CHECKS, run_check
 from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from ops.integrity import is_intact
+from ops.interruption import check
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
@@ -57,6 +58,7 @@ def materialize_assets(
             run_config=QUIET,
             raise_on_error=False,
         )
+    check()  # Dagster takes an interrupted step for one that failed
     failed_checks = []
     for evaluation in result.get_asset_check_evaluations():
         on_check(
