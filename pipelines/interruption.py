@@ -126,9 +126,11 @@ _listener: Listener | None = None
 
 
 def listen() -> None:
-    """Listen to signals if this process is the program `growset`, not one that imports it."""
+    """Listen to signals if this process is the program `growset`, not one that imports it, nor a worker of its own."""
     global _listener
-    is_program = os.path.basename(sys.argv[0]) == PROGRAM
+    processes = sys.modules.get("multiprocessing.process")
+    is_worker = processes is not None and processes.parent_process() is not None
+    is_program = os.path.basename(sys.argv[0]) == PROGRAM and not is_worker
     if _listener is None and is_program and threading.current_thread() is threading.main_thread():
         _listener = Listener(sys.argv[1:])
         _listener.start()

@@ -129,10 +129,10 @@ def kill(process: psutil.Process, *, alone: bool) -> None:
     for victim in [process] if alone else [process, *family]:
         if victim.is_running():
             victim.send_signal(signal.SIGKILL)
-    wait_for(lambda: not any(map(_lives, [process, *family])), seconds=PATIENCE)
+    wait_for(lambda: not any(map(lives, [process, *family])), seconds=PATIENCE)
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
