@@ -46,7 +46,7 @@ def is_running(workspace: Workspace, expansion: str, stage: str) -> bool:
 def one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
     """Wait for another expansion that builds the same thing: its result will be ours."""
     with _open(workspace, fingerprint) as file:
-        _lock(file, "what another expansion is making too")
+        _lock(file, "what another expansion makes too")
         yield
 
 

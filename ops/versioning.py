@@ -187,13 +187,15 @@ def initialise(root: Path) -> None:
         Repo.init(str(root)).close()
 
 
-@patiently
-def changed_stages(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
-    """What DVC thinks is not current, by stage, with its reasons; empty when all is current."""
+def find_changes(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
+    """What DVC thinks is not current, by stage, with its reasons; empty when all is current. Busy if it cannot say."""
     with open_repo(root) as repo:
         status = repo.status(targets=absolute(root, addresses))
     # A status is keyed by the address as seen from the current folder: "../dvc.yaml:stage@expansion".
     return {name.rsplit(":", 1)[-1]: [_describe(change) for change in changes] for name, changes in status.items()}
+
+
+changed_stages = patiently(find_changes)
 
 
 @patiently

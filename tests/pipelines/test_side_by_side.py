@@ -53,7 +53,7 @@ def test_the_second_run_of_an_expansion_is_refused_and_the_first_completes(stale
     with running(stale_workspace) as first:
         second = growset(stale_workspace, "run", "digits")
         assert (second.exit_code, second.output) == (
-            2,
+            3,
             "growset: 'digits' is being run by another process; wait for it or stop it\n",
         )
         complete(first)
