@@ -12,6 +12,7 @@ needs the standard library and `ops.interruption` only (psutil at the end).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import select
@@ -52,6 +53,7 @@ class Listener:
                 signal.signal(number, self._interrupt)
         sys.excepthook = self._end_or_show
         sys.unraisablehook = self._raise_again
+        atexit.register(self._stop)
         threading.Thread(target=self._watch, args=(reader,), name="signals", daemon=True).start()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -82,7 +84,7 @@ class Listener:
             elif first:
                 self._end_whole_step()
             elif "DVC_STAGE" in os.environ and os.getppid() != self.parent:
-                signal.raise_signal(signal.SIGTERM)  # DVC was killed and nobody waits for this stage
+                wake_main(signal.SIGTERM)  # DVC was killed and nobody waits for this stage
 
     def _end_whole_step(self) -> None:
         deadline = time.monotonic() + GRACE
@@ -101,7 +103,14 @@ class Listener:
             sys.__unraisablehook__(lost)
         elif not issubclass(lost.exc_type, Exception):
             self.raised = False
-            threading.Timer(SOON, lambda: signal.raise_signal(noticed() or signal.SIGINT)).start()
+            threading.Timer(SOON, lambda: wake_main(noticed() or signal.SIGINT)).start()
+
+    def _stop(self) -> None:
+        """The last thing that runs: what was asked for is done, and Python would give the handlers back."""
+        if noticed() is not None:
+            self.end()
+        for number in STOPS:
+            signal.signal(number, signal.SIG_IGN)
 
     def end(self) -> None:
         """Say the sentence, end the processes that were started here, and this one. Does not return."""
@@ -120,6 +129,13 @@ class Listener:
         """Where it stopped, and the command that goes on."""
         command = "dvc repro" if "DVC_STAGE" in os.environ else shlex.join([PROGRAM, *self.arguments])
         return f"stopped {self.place or 'before it began'}; go on with: {command}"
+
+
+def wake_main(number: int) -> None:
+    """Send the main thread a signal, which also wakes it where it sleeps or waits."""
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, number)
 
 
 _listener: Listener | None = None
