@@ -83,7 +83,9 @@ def map_processes(
     # Forked workers inherit locks and thread pools of the libraries loaded here; spawned ones do not.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, context, _start_worker, (share, uses_torch)) as pool:
+    with _deaf_children():  # multiprocessing starts a process of its own here, which outlives the pool
+        started = ProcessPoolExecutor(workers, context, _start_worker, (share, uses_torch))
+    with started as pool:
         try:
             with _deaf_children():
                 futures = [pool.submit(work, task) for task in pending]
