@@ -165,14 +165,14 @@ def test_while_dvc_commits_its_files_are_whole(
     from dvc.dvcfile import Lockfile
 
     edit_recipe(finished_workspace, "examples_per_class: 2", "examples_per_class: 3")
-    dump, signals = Lockfile.dump, []
+    dump, signals = Lockfile.dump_stages, []
 
     def dump_stopped(*arguments: Any, **options: Any) -> None:
         signal.raise_signal(signal.SIGTERM)
         signals.append(1)
         dump(*arguments, **options)
 
-    monkeypatch.setattr(Lockfile, "dump", dump_stopped)
+    monkeypatch.setattr(Lockfile, "dump_stages", dump_stopped)
     monkeypatch.setattr("ops.chain.running.commit_stage", lambda root, name: None)
     Chain(Workspace(finished_workspace)).run("digits", "report")
     before = (finished_workspace / LOCK).read_text()
