@@ -127,10 +127,10 @@ def materialize(
     """
     recipe = workspace.load_recipe(expansion)
     target, cache = workspace.output(expansion, stage), workspace.hash_cache(expansion, stage)
+    require_intact(workspace, expansion, STAGES[stage].inputs)
     identity = identify(workspace, recipe, expansion, stage, source)
     fingerprint = identity["fingerprint"]
     with exclusive(workspace, expansion, stage), one_builder(workspace, fingerprint), _faults(expansion, stage):
-        require_intact(workspace, expansion, STAGES[stage].inputs)
         recover_folder(target)
         scratch = workspace.staging(fingerprint)
         if is_intact(target, fingerprint, cache):
@@ -184,6 +184,9 @@ def _require_unchanged(run: StageRun, identity: Mapping[str, Any], source: str |
         )
 
 
+OTHER = {"version": "another version of the stage", "settings": "other settings", "inputs": "other inputs"}
+
+
 @dataclass(frozen=True)
 class Staleness:
     """Why an output is not current; `why` completes a sentence that begins with the stage."""
@@ -218,7 +221,7 @@ def find_staleness(
         kept.pop("trained_on", None)
     for key, before in (("version", manifest["version"]), ("settings", manifest["settings"]), ("inputs", kept)):
         if now[key] != before:
-            return Staleness(f"was made from other {key}")
+            return Staleness(f"was made from {OTHER[key]}")
     return None
 
 

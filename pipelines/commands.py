@@ -161,9 +161,9 @@ def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path
     from ops.versions import find_version, read_contents
 
     recipe = workspace.load_recipe(expansion)
+    require_intact(workspace, expansion, STAGES["report"].inputs)
     before, after = find_version(workspace, since), find_version(workspace, expansion)
     found = compare(*(read_contents(workspace, version) for version in (before, after)))
-    require_intact(workspace, expansion, STAGES["report"].inputs)
     inputs = {stage: workspace.output(expansion, stage) for stage in STAGES["report"].inputs}
     facts = collect_facts(workspace, expansion, inputs, recipe.report)
     path = workspace.root / ".growset" / "reports" / f"{expansion}-since-{re.sub(r'[^A-Za-z0-9._-]', '-', since)}.html"
