@@ -51,6 +51,7 @@ BENCHMARKS = (
     "selection",
     "storage",
     "training",
+    "verify",
 )
 FIRST_STEPS = """\b
 First steps with images of your own (a folder with train, validation and test):

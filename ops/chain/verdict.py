@@ -20,7 +20,7 @@ from ops.chain.classifiers import RESULTS, to_nchw, weights_file
 from ops.classifiers.network import SmallResNet
 from ops.classifiers.training import WORKER_SHARE, predict
 from ops.datasets.pixels import read_split
-from ops.manifests import read_manifest
+from ops.looks import find_looks
 from ops.parallel import map_processes, shared, worth_workers
 from ops.stage import StageRun
 from ops.storage import read_json, replace_file, write_json
@@ -51,6 +51,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         for arm, entry in results[side]["arms"].items()
         for seed in entry["per_seed"]
     ]
+    looks = find_looks(run.workspace, run.expansion)
     append_evaluation(
         run.workspace.evaluations,
         Evaluation(
@@ -60,7 +61,10 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
             fingerprint=run.fingerprint,
             arms=list(entries),
             seeds=[int(seed) for seed in next(iter(entries.values()))["per_seed"]],
-            images=_count_test(run),
+            images=looks.images,
+            content=looks.content,
+            elsewhere=looks.elsewhere,
+            absorbed=looks.absent,
         ),
     )
     test = read_split(run.inputs["real_images"], "test")
@@ -91,6 +95,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         "difference_low": round(decisive["low"], 6),
         "difference_high": round(decisive["high"], 6),
         "smallest_detectable_effect": summary["smallest_detectable_effect"],
+        **find_looks(run.workspace, run.expansion).to_metrics(),
         **{f"test_{row['arm']}": round(row["accuracy"]["estimate"], 6) for row in summary["arms"]},
     }
 
@@ -114,10 +119,6 @@ def _evaluate_one(candidate: Candidate) -> tuple[tuple[str, str], np.ndarray]:
     model.load_state_dict(state)
     answers = predict(model.eval(), torch.from_numpy(images)).argmax(1).numpy()
     return (candidate.arm, candidate.seed), answers == labels
-
-
-def _count_test(run: StageRun) -> int:
-    return int(read_manifest(run.inputs["real_images"])["metrics"]["test"])
 
 
 def _write_runs(

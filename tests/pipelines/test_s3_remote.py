@@ -16,6 +16,7 @@ from s3fs import S3FileSystem
 from ops.errors import EnvironmentFault
 from ops.publishing import publish
 from ops.workspace import Workspace
+from tests.damage import find_object
 from tests.publications import digest
 from tests.versions import publish_with_commits
 from tests.workspaces import growset, run
@@ -131,6 +132,36 @@ def test_an_object_that_somebody_deleted_is_found_missing_and_sent_again(
     result = growset(clone, "pull", "digits")
     assert result.exit_code == 0, result.output
     assert digest(clone / "data") == digest(root / "data")
+
+
+@pytest.mark.slow
+def test_an_object_that_somebody_changed_is_found_and_sent_again(
+    finished_workspace: Path, server: Server, tmp_path: Path
+) -> None:
+    """Its ETag gives it away, whether or not the size is the same."""
+    root = with_s3(finished_workspace, server)
+    server.client.create_bucket(Bucket=BUCKET)
+    publish(Workspace(root), "digits")
+    before = server.objects()
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(root), str(clone))
+    oid = find_object(root, "data/digits/real_images/train-00000-of-00001.parquet")
+    key = f"store/files/md5/{oid[:2]}/{oid[2:]}"
+    for content in (bytes(reversed(before[key])), before[key][:-1]):
+        server.client.put_object(Bucket=BUCKET, Key=key, Body=content)
+        told = growset(clone, "pull", "digits")
+        assert told.exit_code == 4 and key in told.output, told.output
+        assert not (clone / "data").exists()
+        told = growset(root, "verify", "digits")
+        assert told.exit_code == 4 and "repair: growset push digits" in told.output, told.output
+        told = growset(root, "run", "digits")
+        assert told.exit_code == 0 and "it is sent again" in told.output, told.output
+        assert server.objects() == before
+    assert growset(root, "verify", "digits").exit_code == 0
+    server.stop()
+    assert_refused(growset(root, "verify", "digits"), "Could not connect to the endpoint URL")
+    assert growset(root, "verify", "digits", "--no-remote").exit_code == 0
+    server.start()
 
 
 @pytest.mark.slow
