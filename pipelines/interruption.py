@@ -10,8 +10,6 @@ which every stage survives.
 needs the standard library and `ops.interruption` only (psutil at the end).
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os
