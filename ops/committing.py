@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from ops.errors import EnvironmentFault, UserError
 from ops.git import run_git
+from ops.interruption import shielded
 from ops.locks import one_committer
 from ops.versioning import LOCK, stage_addresses
 from ops.workspace import PARAMS, Workspace
@@ -61,6 +62,7 @@ def _commit(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
     return tag
 
 
+@shielded()
 def _advance(root: Path, old: str, new: str, tag: str, *, tagged: bool = False) -> None:
     """Move HEAD's branch and the index from commit `old` to `new`, and create the tag unless it is there.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -163,14 +164,33 @@ def map_processes(
         return
     # Forked workers inherit locks and thread pools of the libraries loaded here; spawned ones do not.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (share, uses_torch)) as pool:
-        futures = [pool.submit(work, task) for task in pending]
+    others = set(multiprocessing.active_children())
+    with _deaf_children():  # multiprocessing starts a process of its own here, which outlives the pool
+        started = ProcessPoolExecutor(workers, context, _start_worker, (share, uses_torch))
+    with started as pool:
         try:
+            with _deaf_children():
+                futures = [pool.submit(work, task) for task in pending]
             for future in as_completed(futures):
                 yield future.result()
-        except BaseException:
+        except Exception:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+        except BaseException:  # stopped by a signal, or nobody wants the results any more
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
+            raise
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started within never hear Ctrl-C or that the terminal was closed: the one that starts them does, and
+    ends them. A signal that comes meanwhile waits until the block ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _map_here(

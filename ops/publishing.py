@@ -20,6 +20,7 @@ from ops.errors import EnvironmentFault
 from ops.filters.results import read_results
 from ops.hashing import hash_json
 from ops.integrity import is_intact, require_intact
+from ops.interruption import at, check
 from ops.locks import exclusive
 from ops.manifests import MANIFEST, describe_output, read_manifest
 from ops.progress import Sink, ignore
@@ -52,7 +53,8 @@ class Publication:
 def publish(workspace: Workspace, expansion: str) -> Publication:
     """Build, track, push, verify; commit and tag if the recipe says so."""
     recipe = workspace.load_recipe(expansion)
-    with exclusive(workspace, expansion, PUBLISHED):
+    check()
+    with at(f"in stage {PUBLISHED} of '{expansion}'"), exclusive(workspace, expansion, PUBLISHED):
         return _publish(workspace, expansion, recipe)
 
 

@@ -3,6 +3,8 @@
 Heavy libraries load only in the commands that need them, so `growset check` answers at once.
 """
 
+from pipelines.interruption import stoppable  # isort: skip  (signals are listened to while the rest loads)
+
 import json
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from typing import Any
 import click
 
 from ops.errors import GrowsetError, find_fault
+from ops.interruption import noticed
 from ops.verdict.design import warn_of_seeds
 from ops.workspace import Workspace, find_workspace, suggest
 from pipelines.dataset_cli import COMMANDS
@@ -23,14 +26,15 @@ class GrowsetGroup(click.Group):
     """Commands whose GrowsetErrors, and the machine's own, become one line on stderr and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except Exception as error:
-            stopped = error if isinstance(error, GrowsetError) else find_fault(error)
-            if stopped is None:
-                raise
-        click.echo(f"growset: {stopped}", err=True)
-        context.exit(stopped.exit_code)
+        with stoppable(next((word for word in sys.argv[1:] if word in self.commands), "growset")):
+            try:
+                return super().invoke(context)
+            except Exception as error:
+                stopped = error if isinstance(error, GrowsetError) else find_fault(error)
+                if stopped is None or noticed() is not None:
+                    raise
+            click.echo(f"growset: {stopped}", err=True)
+            context.exit(stopped.exit_code)
 
 
 BENCHMARKS = (

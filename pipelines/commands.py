@@ -15,6 +15,7 @@ from ops.chain.running import FIRST, Chain, validate
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.exports.published import Only
 from ops.integrity import require_intact
+from ops.interruption import at
 from ops.locks import exclusive_run, hold_for_life
 from ops.looks import read_evaluations
 from ops.recipe.schema import Recipe
@@ -62,8 +63,9 @@ def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, qui
     Returns what `describe_result` says; `quiet` keeps stdout for that.
     """
     started = time.monotonic()
-    recipe = validate(workspace, expansion)
-    with exclusive_run(workspace, expansion):
+    with at(f"while '{expansion}' was validated"):
+        recipe = validate(workspace, expansion)
+    with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
         stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
     return {**describe_result(workspace, expansion), "ran": stale, "seconds": time.monotonic() - started}
 
@@ -110,8 +112,10 @@ def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime:
     """One asset with its checks."""
     if stage != PUBLISHED:
         check_stage_name(stage)
-    validate(workspace, expansion)
-    _materialize(Chain(workspace, runtime), expansion, [stage])
+    with at(f"while '{expansion}' was validated"):
+        validate(workspace, expansion)
+    with at(f"beside stage {stage} of '{expansion}'"):
+        _materialize(Chain(workspace, runtime), expansion, [stage])
 
 
 def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:

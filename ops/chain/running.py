@@ -13,6 +13,7 @@ from ops.checks import pictures_have_one_label
 from ops.errors import EnvironmentFault, UserError
 from ops.generators.kinds import KINDS
 from ops.integrity import is_intact
+from ops.interruption import at, check
 from ops.manifests import read_manifest
 from ops.progress import Sink
 from ops.recipe.schema import Recipe
@@ -39,6 +40,11 @@ class Chain:
 
     def run(self, expansion: str, stage: str) -> Outcome:
         """Make one stage current here and in dvc.lock."""
+        check()
+        with at(f"in stage {stage} of '{expansion}'"):
+            return self._run(expansion, stage)
+
+    def _run(self, expansion: str, stage: str) -> Outcome:
         recipe = self.workspace.load_recipe(expansion)
         if self.runtime.device != "cpu":  # torch takes a second to import: only for those who ask
             from ops.precision import check_device
