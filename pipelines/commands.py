@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ops.chain.running import FIRST, Chain, validate
-from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.errors import DamagedData, UserError
 from ops.exports.published import Only
 from ops.integrity import require_intact
 from ops.interruption import at

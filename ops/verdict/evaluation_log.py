@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData
-from ops.storage import parse_json
 from ops.hashing import hash_json
-from ops.storage import sync, write_bytes
+from ops.storage import parse_json, sync, write_bytes
 
 
 @dataclass(frozen=True)
