@@ -1,13 +1,11 @@
 """How far apart two small pictures are once one has been laid on the other: turned, scaled, moved and bent a little.
 
-Pairs are aligned by a few Gauss-Newton steps (Lucas and Kanade 1981; the mean of both pictures' gradients as Benhimane
-and Malis 2004 have it). The displacement of a place is a quadratic polynomial of it, drawn towards where the pair was
-found: what a person would call the same picture lies within reach, another picture does not. Levels may differ by a
-tone curve, a quadratic polynomial too. What no displacement explains counts less the worse it fits, so that something
-laid over a small part of a picture does not make it another one.
+Pairs are aligned by Gauss-Newton steps (Lucas and Kanade 1981). The displacement of a place is a quadratic polynomial
+of it, drawn towards where the pair was found: what a person would call the same picture lies within reach, another
+picture does not. Levels may differ by a tone curve, a quadratic polynomial too, drawn towards a straight line.
 
-Symbols: p pairs, x a place of the reference, y(x) = x + sum_j theta_j B_j(x) where it is found in the query, W(x) the
-query's level there, r(x) the reference's, m(x) the weight. It knows nothing of signatures, labels or thresholds.
+Symbols: p pairs, x a place of the reference, y(x) = sum_j theta_j B_j(x) where it is found in the query, W(x) the
+query's level there, r(x) the reference's. It knows nothing of signatures, labels or thresholds.
 """
 
 from __future__ import annotations
@@ -19,64 +17,113 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ops.filters.gratings import find_reach
+
 UNRELATED = math.sqrt(2)  # the distance of pictures that correlate in nothing
 FLAT = 1e-4  # below this contrast (of pixels in 0..1) a picture has none: a fortieth of a grey level
 STEPS = 3
-REACH = 0.04  # standard deviation of each displacement, in sides of the picture
-NOISE = 0.3  # residual per pixel, in contrasts, against which the displacement is weighed
-OUTLYING = 2.0  # residuals of so many times the usual one count half
+STRIDE = 2  # every second place is asked in a step, of pictures of COARSE pixels a side and more
+COARSE = 16
+# A displacement of REACH sides of the picture costs as much as a residual of NOISE contrasts in one pixel.
+REACH, NOISE = 0.04, 0.3
+CURVED = 1.0  # weight of the tone curve's bend against the pixels'
 
 
 def measure_registered(query: Tensor, reference: Tensor, placements: Tensor) -> Tensor:
     """Distance float32 [p] in 0..2 of pairs of pixels float32 [p, C, h, w], sqrt(2 - 2 NCC) where they overlap.
 
-    placements: float32 [p, 2, 3], (down, right) from the centre of the query of a place of the reference, before
-    anything is registered: the least distance on the way counts. Pictures without contrast are alike among
+    placements: float32 [p, 2, 3], where in the query (down, right, from its centre) a place of the reference is found
+    before the steps; the distance there counts if it is the least. Pictures without contrast are alike among
     themselves, at 0, and unrelated to all others.
     """
-    height, width = query.shape[2:]
-    basis = _make_basis(height, width)
-    terms = len(basis)
-    theta = torch.zeros(len(query), 2, terms)
-    # A place is (1, down, right): placements are the first three terms, in units of half a side.
-    theta[:, :, 0] = placements[:, :, 2]
-    theta[:, :, 1:3] = placements[:, :, :2] * (max(height, width) / 2)
-    start = theta.clone()
-    reference, flat = _standardise(reference)
-    query, query_flat = _standardise(query)
-    slope = _slope(reference)
-    distance = torch.full((len(query),), torch.inf)
-    prior = (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
-    eye = prior * torch.eye(2 * terms)
-    for step in range(STEPS + 1):
-        warped, inside = _warp(query, theta, basis)
-        toned, weight, found = _fit_tone(warped, reference, inside)
-        distance = torch.minimum(distance, found)
-        if step == STEPS:
-            break
-        gradient = (slope + _slope(toned)) / 2  # [p, 2, C, hw]
-        error = (reference - toned).flatten(2)  # [p, C, hw]
-        weight = weight.flatten(2)
-        # Normal equations, summed over the channels: J = gradient times basis.
-        weighted = gradient * weight[:, None]  # [p, 2, C, hw]
-        inner = torch.einsum("pach,pbch->pabh", weighted, gradient)
-        pairs = (basis[:, None] * basis[None]).flatten(0, 1)  # [terms^2, hw]
-        normal = (inner.flatten(0, 2) @ pairs.T).view(-1, 2, 2, terms, terms).transpose(2, 3).flatten(3).flatten(1, 2)
-        right = torch.einsum("pach,pch->pah", weighted, error) @ basis.T  # [p, 2, terms]
-        right = right - prior * (theta - start)
-        theta = theta + torch.linalg.solve(normal + eye, right.flatten(1)).view_as(theta)
+    (reference, flat), (query, query_flat) = _standardise(reference), _standardise(query)
+    start = torch.zeros(len(query), 2, len(make_basis(*query.shape[2:])))
+    start[:, :, 0] = placements[:, :, 2]
+    start[:, :, 1:3] = placements[:, :, :2] * (max(query.shape[2:]) / 2)
+    first = _compare(query, reference, start)
+    distance = torch.minimum(first, _compare(query, reference, _register(query, reference, start)))
     distance[flat ^ query_flat] = UNRELATED
     distance[flat & query_flat] = 0
     return distance
 
 
+def _register(query: Tensor, reference: Tensor, start: Tensor) -> Tensor:
+    """theta [p, 2, terms] after the steps from `start`."""
+    height, width = query.shape[2:]
+    stride = STRIDE if min(height, width) >= COARSE else 1
+    basis = make_basis(height, width, stride)
+    asked = reference[:, :, ::stride, ::stride]
+    slope = _slope(reference)[..., ::stride, ::stride].flatten(3)  # [p, 2, C, places]
+    theta, terms = start, len(basis)
+    # Normal equations (J'J + prior) step = J'e - prior (theta - start), with J = slope times basis, sums over places
+    # and channels.
+    prior = (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
+    products = (basis[:, None] * basis).flatten(0, 1).T
+    for _ in range(STEPS):
+        warped, inside = _warp(query, theta, basis, (height, width), stride)
+        error = asked.flatten(2) - _fit_tone(warped, asked, inside)[0].flatten(2)
+        weighted = slope * inside.flatten(2)[:, None]
+        inner = (weighted[:, :, None] * slope[:, None]).sum(3)  # [p, 2, 2, places]
+        normal = (inner @ products).unflatten(3, (terms, terms)).transpose(2, 3).flatten(3).flatten(1, 2)
+        pull = (weighted * error[:, None]).sum(2) @ basis.T - prior * (theta - start)
+        step = torch.linalg.solve(normal + prior * torch.eye(2 * terms), pull.flatten(1))
+        theta = theta + step.view_as(theta)
+    return theta
+
+
+def _compare(query: Tensor, reference: Tensor, theta: Tensor) -> Tensor:
+    """The distance [p] of pictures laid on each other as theta says."""
+    shape = query.shape[2], query.shape[3]
+    warped, inside = _warp(query, theta, make_basis(*shape), shape, 1, "bicubic")
+    toned, mean = _fit_tone(warped, reference, inside)
+    away, left = inside * (reference - mean), inside * (reference - toned)
+    spread, rest = (part.square().sum(dim=(1, 2, 3)) for part in (away, left))
+    # NCC is the square root of the explained share; 2 - 2 NCC is written so that it keeps its digits near 0.
+    unexplained = (rest / spread.clamp(min=FLAT)).clamp(max=1)
+    root = (1 - unexplained).sqrt()
+    negative = (away * warped).sum(dim=(1, 2, 3)) < 0
+    return torch.where(negative, 2 + 2 * root, 2 * unexplained / (1 + root)).sqrt()
+
+
+def _warp(
+    query: Tensor, theta: Tensor, basis: Tensor, shape: tuple[int, int], stride: int, mode: str = "bilinear"
+) -> tuple[Tensor, Tensor]:
+    """W [p, C, places down, right], and 1 where both pictures show something, 0 elsewhere, [p, 1, places].
+
+    What the blur fetched from outside either picture counts as nothing.
+    """
+    height, width = shape
+    edge = find_reach(height, width)
+    places = (theta @ basis).unflatten(2, (-(-height // stride), -1))
+    down, right = places[:, 0], places[:, 1]
+    inside = (down.abs() <= (height - 1) / 2 - edge) & (right.abs() <= (width - 1) / 2 - edge)
+    frame = F.pad(torch.ones(height - 2 * edge, width - 2 * edge), (edge,) * 4)[::stride, ::stride]
+    grid = torch.stack([right * (2 / (width - 1)), down * (2 / (height - 1))], dim=3)
+    warped = F.grid_sample(query, grid, mode=mode, padding_mode="border", align_corners=True)
+    return warped, (inside * frame)[:, None]
+
+
+def _fit_tone(warped: Tensor, reference: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """The curve a + bW + cW² that comes nearest to r, in the shape of W, and the mean of r, [p, 1, 1, 1]."""
+    w, r = warped.flatten(1), reference.flatten(1)
+    m = inside.expand(warped.shape).flatten(1)
+    count = m.sum(1).clamp(min=1)
+    columns = torch.stack([torch.ones_like(w), w, w * w], dim=1)
+    weighted = columns * m[:, None] / count[:, None, None]
+    normal = weighted @ columns.transpose(1, 2) + torch.diag(torch.tensor([1e-7, 1e-7, CURVED]))
+    factors = torch.linalg.solve(normal, weighted @ r[:, :, None])
+    mean = (m * r).sum(1) / count
+    return (factors.transpose(1, 2) @ columns).view_as(warped), mean[:, None, None, None]
+
+
 @lru_cache(maxsize=16)
-def _make_basis(height: int, width: int) -> Tensor:
-    """[terms, h * w]: 1, down, right, and their products, from the centre in halves of the longer side."""
+def make_basis(height: int, width: int, stride: int = 1) -> Tensor:
+    """B [terms, places]: 1, down, right and their products, from the centre in halves of the longer side."""
     half = max(height, width) / 2
-    down = ((torch.arange(height) - (height - 1) / 2) / half)[:, None].expand(height, width)
-    right = ((torch.arange(width) - (width - 1) / 2) / half).expand(height, width)
-    terms = [torch.ones(height, width), down, right, down * down - 1 / 3, down * right, right * right - 1 / 3]
+    down = ((torch.arange(0, height, stride) - (height - 1) / 2) / half)[:, None]
+    right = (torch.arange(0, width, stride) - (width - 1) / 2) / half
+    one = torch.ones(len(down), len(right))
+    terms = [one, down * one, right * one, (down**2 - 1 / 3) * one, down * right, (right**2 - 1 / 3) * one]
     return torch.stack(terms).flatten(1)
 
 
@@ -88,47 +135,7 @@ def _standardise(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _slope(pixels: Tensor) -> Tensor:
-    """[p, 2, C, hw], central differences down and right."""
+    """[p, 2, C, h, w], central differences down and right."""
     wide = F.pad(pixels, (1, 1, 1, 1), mode="replicate")
-    down = (wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1]) / 2
-    right = (wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]) / 2
-    return torch.stack([down, right], dim=1).flatten(3)
-
-
-def _warp(query: Tensor, theta: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """W [p, C, h, w] and 1 where y(x) lies in the query, [p, 1, h, w]."""
-    height, width = query.shape[2:]
-    places = (theta @ basis).unflatten(2, (height, width))
-    down, right = places[:, 0], places[:, 1]
-    inside = (down.abs() <= (height - 1) / 2 + 0.01) & (right.abs() <= (width - 1) / 2 + 0.01)
-    grid = torch.stack([right * (2 / (width - 1)), down * (2 / (height - 1))], dim=3)
-    warped = F.grid_sample(query, grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return warped, inside[:, None].float()
-
-
-def _fit_tone(warped: Tensor, reference: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The tone curve of W that fits r best, the weights m, both [p, C, h, w], and the distance [p]."""
-    shape = warped.shape
-    w, r = warped.flatten(1), reference.flatten(1)
-    m = inside.expand(shape).flatten(1)
-    columns = torch.stack([torch.ones_like(w), w, w * w], dim=1)
-    for last in (False, True):
-        weighted = columns * m[:, None]
-        normal = weighted @ columns.transpose(1, 2)
-        normal = normal + 1e-4 * m.sum(1)[:, None, None] * torch.diag(torch.tensor([1e-3, 1e-3, 1.0]))
-        factors = torch.linalg.solve(normal, (weighted @ r[:, :, None])[:, :, 0])
-        toned = (factors[:, None] @ columns)[:, 0]
-        residual = r - toned
-        total = m.sum(1).clamp(min=1)
-        usual = ((m * residual.square()).sum(1) / total)[:, None]
-        if not last:
-            m = m / (1 + residual.square() / (OUTLYING**2 * usual + 1e-6))
-    mean = (m * r).sum(1) / total
-    spread = (m * (r - mean[:, None]).square()).sum(1) / total
-    share = (usual[:, 0] / spread.clamp(min=1e-6)).clamp(max=1)
-    root = (1 - share).sqrt()
-    distance = (2 * share / (1 + root)).sqrt()
-    w_mean = (m * w).sum(1) / total
-    negative = (m * (w - w_mean[:, None]) * r).sum(1) < 0
-    distance = torch.where(negative, (2 + 2 * root).sqrt(), distance)
-    return toned.view(shape), m.view(shape), distance
+    down, right = wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1], wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
+    return torch.stack([down, right], dim=1) / 2
