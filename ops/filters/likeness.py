@@ -41,11 +41,12 @@ from ops.filters.gratings import (
     measure_radii,
     mirror_views,
 )
-from ops.filters.registration import FLAT, UNRELATED, measure_registered
+from ops.filters.registration import FLAT, UNRELATED, compare, register
 from ops.filters.screening import screen
 
 SIDE = 32  # larger images are averaged down to this
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
+REGISTERED = 3
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
 CORRELATED = 128  # queries at once, so that their candidates' spectra stay near the core
@@ -145,7 +146,7 @@ def find_alike(
     limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
     own = None if other_than is None else torch.as_tensor(other_than)
     cosines, found = screen(queries.views, references.signatures, limits, own, candidates)
-    measured, index, around = _measure(queries, references, cosines, found, max(k, candidates // 4))
+    measured, index, around = _measure(queries, references, cosines, found, k)
     best, order = measured.sort(dim=1, stable=True)
     kept = min(k, best.shape[1])
     distances[:, :kept] = best[:, :kept].numpy()
@@ -212,13 +213,14 @@ def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
 
 
 def _measure(
-    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, count: int
+    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, wanted: int
 ) -> tuple[Tensor, Tensor, np.ndarray]:
     """Distances [n, m] to, and indices of, the at most `count` candidates [n, 2, c] that correlate best; unsorted.
 
     And the AROUND-th one's distance [n], as its correlation has it.
     """
     shape = queries.pixels.shape[2], queries.pixels.shape[3]
+    count = max(wanted + 2, REGISTERED)
     correlation, shift, pose = torch.empty(found.shape), torch.empty_like(found), torch.empty_like(found)
     for start in range(0, len(queries), CORRELATED):
         rows = slice(start, start + CORRELATED)
@@ -236,13 +238,16 @@ def _measure(
     around = (2 - 2 * fifth).clamp(min=0).sqrt()  # inf where there is none
     place, known = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1) > -torch.inf
     mirrored, index = place >= found.shape[1] // 2, found.gather(1, place)
-    query = torch.arange(len(queries))[:, None].expand_as(place)
-    distance = measure_registered(
-        queries.pixels[(query + mirrored * len(queries))[known]].float(),
-        references.pixels[index[known]].float(),
-        _place(pose.gather(1, place)[known], shift.gather(1, place)[known], shape),
-    )
-    return torch.full(place.shape, torch.inf).masked_scatter_(known, distance), index, around.numpy()
+    query = (torch.arange(len(queries))[:, None] + mirrored * len(queries))[known]
+    placements = _place(pose.gather(1, place)[known], shift.gather(1, place)[known], shape)
+    one, other = queries.pixels[query].float(), references.pixels[index[known]].float()
+    theta, left = register(one, other, placements)
+    rough = torch.full(place.shape, torch.inf).masked_scatter_(known, left)
+    # Of those that were registered the best are measured; the rest are farther, and said to be nowhere.
+    chosen = torch.zeros_like(known).scatter_(1, rough.argsort(dim=1, stable=True)[:, :wanted], True) & known
+    few = chosen[known]
+    distance = torch.full(place.shape, torch.inf).masked_scatter_(chosen, compare(one[few], other[few], theta[few]))
+    return distance, index, around.numpy()
 
 
 def _choose_poses(views: Sequence[Tensor], references: Likenesses, found: Tensor, shape: tuple[int, int]) -> Tensor:

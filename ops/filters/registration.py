@@ -21,78 +21,82 @@ from ops.filters.gratings import find_reach
 
 UNRELATED = math.sqrt(2)  # the distance of pictures that correlate in nothing
 FLAT = 1e-4  # below this contrast (of pixels in 0..1) a picture has none: a fortieth of a grey level
-STEPS = 3
+STEPS = 4
 STRIDE = 2  # every second place is asked in a step, of pictures of COARSE pixels a side and more
 COARSE = 16
 # A displacement of REACH sides of the picture costs as much as a residual of NOISE contrasts in one pixel.
 REACH, NOISE = 0.04, 0.3
-CURVED = 1.0  # weight of the tone curve's bend against the pixels'
+CURVED = 0.5  # weight of the tone curve's bend against the pixels'
 
 
-def measure_registered(query: Tensor, reference: Tensor, placements: Tensor) -> Tensor:
-    """Distance float32 [p] in 0..2 of pairs of pixels float32 [p, C, h, w], sqrt(2 - 2 NCC) where they overlap.
+def register(query: Tensor, reference: Tensor, placements: Tensor) -> tuple[Tensor, Tensor]:
+    """theta float32 [p, 2, terms] of pairs of pixels float32 [p, C, h, w], and the share of r that W leaves, [p].
 
     placements: float32 [p, 2, 3], where in the query (down, right, from its centre) a place of the reference is found
-    before the steps; the distance there counts if it is the least. Pictures without contrast are alike among
-    themselves, at 0, and unrelated to all others.
+    before the steps. The share is a rough one, from before the last step, to choose pairs by.
+    """
+    height, width = query.shape[2:]
+    stride = STRIDE if min(height, width) >= COARSE else 1
+    basis = make_basis(height, width, stride)
+    reference, query = _standardise(reference)[0], _standardise(query)[0]
+    asked = reference[:, :, ::stride, ::stride]
+    slope = _slope(reference)[..., ::stride, ::stride].flatten(3)  # [p, 2, C, places]
+    start = torch.zeros(len(query), 2, len(basis))
+    start[:, :, 0] = placements[:, :, 2]
+    start[:, :, 1:3] = placements[:, :, :2] * (max(height, width) / 2)
+
+    # A step solves (J'J + prior) step = J'e - prior (theta - start): J is slope times basis, e = r - W, and sums go over
+    # places and channels. J'J changes little on the way, so it is that of the start.
+    theta, prior = start, (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
+    warped, inside = _warp(query, theta, basis, stride)
+    slope = slope * inside.flatten(2)[:, None]
+    inverse = torch.linalg.inv(_multiply_slopes(slope, basis) + prior * torch.eye(2 * len(basis)))
+    for step in range(STEPS):
+        if step:
+            warped, inside = _warp(query, theta, basis, stride)
+        error = inside * (asked - _fit_tone(warped, asked, inside)[0])
+        pull = (slope * error.flatten(2)[:, None]).sum(2) @ basis.T - prior * (theta - start)
+        theta = theta + (inverse @ pull.flatten(1)[:, :, None]).view_as(theta)
+    left, whole = error.square().sum(dim=(1, 2, 3)), (inside * asked).square().sum(dim=(1, 2, 3))
+    return theta, left / whole.clamp(min=FLAT)
+
+
+def compare(query: Tensor, reference: Tensor, theta: Tensor) -> Tensor:
+    """Distance float32 [p] in 0..2 of pairs of pixels laid on each other, sqrt(2 - 2 NCC) where they overlap.
+
+    Pictures without contrast are alike among themselves, at 0, and unrelated to all others.
     """
     (reference, flat), (query, query_flat) = _standardise(reference), _standardise(query)
-    start = torch.zeros(len(query), 2, len(make_basis(*query.shape[2:])))
-    start[:, :, 0] = placements[:, :, 2]
-    start[:, :, 1:3] = placements[:, :, :2] * (max(query.shape[2:]) / 2)
-    first = _compare(query, reference, start)
-    distance = torch.minimum(first, _compare(query, reference, _register(query, reference, start)))
+    warped, inside = _warp(query, theta, make_basis(*query.shape[2:]), 1, "bicubic")
+    toned, mean = _fit_tone(warped, reference, inside)
+    away, left = inside * (reference - mean), inside * (reference - toned)
+    spread, rest = (part.square().sum(dim=(1, 2, 3)) for part in (away, left))
+    # NCC is the root of the share that W explains; 2 - 2 NCC is written so that it keeps its digits near 0.
+    unexplained = (rest / spread.clamp(min=FLAT)).clamp(max=1)
+    root = (1 - unexplained).sqrt()
+    negative = (away * warped).sum(dim=(1, 2, 3)) < 0
+    distance = torch.where(negative, 2 + 2 * root, 2 * unexplained / (1 + root)).sqrt()
     distance[flat ^ query_flat] = UNRELATED
     distance[flat & query_flat] = 0
     return distance
 
 
-def _register(query: Tensor, reference: Tensor, start: Tensor) -> Tensor:
-    """theta [p, 2, terms] after the steps from `start`."""
-    height, width = query.shape[2:]
-    stride = STRIDE if min(height, width) >= COARSE else 1
-    basis = make_basis(height, width, stride)
-    asked = reference[:, :, ::stride, ::stride]
-    slope = _slope(reference)[..., ::stride, ::stride].flatten(3)  # [p, 2, C, places]
-    theta, terms = start, len(basis)
-    # Normal equations (J'J + prior) step = J'e - prior (theta - start), with J = slope times basis, sums over places
-    # and channels.
-    prior = (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
-    products = (basis[:, None] * basis).flatten(0, 1).T
-    for _ in range(STEPS):
-        warped, inside = _warp(query, theta, basis, (height, width), stride)
-        error = asked.flatten(2) - _fit_tone(warped, asked, inside)[0].flatten(2)
-        weighted = slope * inside.flatten(2)[:, None]
-        inner = (weighted[:, :, None] * slope[:, None]).sum(3)  # [p, 2, 2, places]
-        normal = (inner @ products).unflatten(3, (terms, terms)).transpose(2, 3).flatten(3).flatten(1, 2)
-        pull = (weighted * error[:, None]).sum(2) @ basis.T - prior * (theta - start)
-        step = torch.linalg.solve(normal + prior * torch.eye(2 * terms), pull.flatten(1))
-        theta = theta + step.view_as(theta)
-    return theta
-
-
-def _compare(query: Tensor, reference: Tensor, theta: Tensor) -> Tensor:
-    """The distance [p] of pictures laid on each other as theta says."""
-    shape = query.shape[2], query.shape[3]
-    warped, inside = _warp(query, theta, make_basis(*shape), shape, 1, "bicubic")
-    toned, mean = _fit_tone(warped, reference, inside)
-    away, left = inside * (reference - mean), inside * (reference - toned)
-    spread, rest = (part.square().sum(dim=(1, 2, 3)) for part in (away, left))
-    # NCC is the square root of the explained share; 2 - 2 NCC is written so that it keeps its digits near 0.
-    unexplained = (rest / spread.clamp(min=FLAT)).clamp(max=1)
-    root = (1 - unexplained).sqrt()
-    negative = (away * warped).sum(dim=(1, 2, 3)) < 0
-    return torch.where(negative, 2 + 2 * root, 2 * unexplained / (1 + root)).sqrt()
+def _multiply_slopes(slope: Tensor, basis: Tensor) -> Tensor:
+    """J'J [p, 2 terms, 2 terms] of slopes [p, 2, C, places] and basis [terms, places]."""
+    terms = len(basis)
+    inner = (slope[:, :, None] * slope[:, None]).sum(3)
+    products = (basis[:, None] * basis).flatten(0, 1)
+    return (inner @ products.T).unflatten(3, (terms, terms)).transpose(2, 3).flatten(3).flatten(1, 2)
 
 
 def _warp(
-    query: Tensor, theta: Tensor, basis: Tensor, shape: tuple[int, int], stride: int, mode: str = "bilinear"
+    query: Tensor, theta: Tensor, basis: Tensor, stride: int, mode: str = "bilinear"
 ) -> tuple[Tensor, Tensor]:
     """W [p, C, places down, right], and 1 where both pictures show something, 0 elsewhere, [p, 1, places].
 
     What the blur fetched from outside either picture counts as nothing.
     """
-    height, width = shape
+    height, width = query.shape[2:]
     edge = find_reach(height, width)
     places = (theta @ basis).unflatten(2, (-(-height // stride), -1))
     down, right = places[:, 0], places[:, 1]
