@@ -17,7 +17,7 @@ from torch import Tensor
 from ops.filters.copies import Nearness, References, fit_references, measure_nearness
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
-from ops.filters.typicality import fit_typicality, measure_typicality
+from ops.filters.typicality import fit_typicality
 from ops.scorer import Scorer
 
 Scores = dict[str, np.ndarray]  # by name, one value an image; NaN where it is not known
@@ -102,7 +102,7 @@ class Examiner:
             "label_probability": agreement.probability,
             "label_margin": agreement.margin,
             "predicted": agreement.predicted,
-            "typicality": measure_typicality(self._typical, features, labels),
+            "typicality": self._typical.measure(images, features, labels),
             "train_distance": copies.distance,
             "nearest_train": copies.nearest,
             "copy_of_train": copies.exact,
