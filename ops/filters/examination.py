@@ -17,7 +17,8 @@ from torch import Tensor
 from ops.filters.copies import Nearness, References, fit_references, measure_nearness
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
-from ops.filters.typicality import fit_typicality
+from ops.filters.naturalness import fit_naturalness, measure_naturalness
+from ops.filters.typicality import fit_typicality, measure_typicality
 from ops.scorer import Scorer
 
 Scores = dict[str, np.ndarray]  # by name, one value an image; NaN where it is not known
@@ -67,6 +68,7 @@ class Examiner:
     ) -> None:
         self._scorer = scorer
         self._typical = fit_typicality(scorer, train, labels, folds)
+        self._natural = fit_naturalness(train)
         self._train, self._held_out = fit_references(train), fit_references(held_out)
         self._witnesses = witnesses
 
@@ -102,7 +104,8 @@ class Examiner:
             "label_probability": agreement.probability,
             "label_margin": agreement.margin,
             "predicted": agreement.predicted,
-            "typicality": self._typical.measure(images, features, labels),
+            "typicality": measure_typicality(self._typical, features, labels),
+            "naturalness": measure_naturalness(self._natural, images),
             "train_distance": copies.distance,
             "nearest_train": copies.nearest,
             "copy_of_train": copies.exact,

@@ -8,6 +8,7 @@ statistics and neural representation"), which a spectrum alone does not see. It 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +18,7 @@ LEAST = 1e-3  # of a picture's power: what a band is taken to hold at least
 BATCH = 256
 
 
-def describe_texture(images: Tensor) -> Tensor:
+def describe_texture(images: Tensor) -> np.ndarray:
     """Features float32 [n, t] of uint8 images [n, C, H, W]; each row depends on its own image only.
 
     For every octave down to 4 pixels a side: its power, how rarely it is strong (kurtosis), how far its strength
@@ -25,8 +26,8 @@ def describe_texture(images: Tensor) -> Tensor:
     anything changes, and of several colours how much of the finest detail one mixture of them explains.
     """
     if not len(images):
-        return _describe(images.new_zeros(1, *images.shape[1:]))[:0]
-    return torch.cat([_describe(part) for part in images.split(BATCH)])
+        return _describe(images.new_zeros(1, *images.shape[1:]))[:0].numpy()
+    return torch.cat([_describe(part) for part in images.split(BATCH)]).numpy()
 
 
 def _describe(images: Tensor) -> Tensor:
