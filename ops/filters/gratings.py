@@ -186,7 +186,11 @@ def _pose_grid(height: int, width: int, pose: Pose) -> tuple[Tensor, Tensor]:
 def _wave(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:
     """[h * w, 2 f]: the waves at places [h, w] around the centre."""
     cycles = torch.tensor(list_frequencies(height, width), dtype=torch.float32)
-    angles = 2 * math.pi * (rows.flatten()[:, None] / height * cycles[:, 0] + columns.flatten()[:, None] / width * cycles[:, 1])
+    angles = (
+        2
+        * math.pi
+        * (rows.flatten()[:, None] / height * cycles[:, 0] + columns.flatten()[:, None] / width * cycles[:, 1])
+    )
     return torch.stack([angles.cos(), -angles.sin()], dim=2).flatten(1)
 
 

@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ops.filters.gratings import (
-    POSES,
     MIRRORED,
+    POSES,
     find_partners,
     find_reach,
     list_offsets,
@@ -41,12 +41,14 @@ from ops.filters.gratings import (
     measure_radii,
     mirror_views,
 )
-from ops.filters.registration import FLAT, UNRELATED, compare, register
+from ops.filters.registration import COARSE, FLAT, compare, register
 from ops.filters.screening import screen
 
 SIDE = 32  # larger images are averaged down to this
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
-REGISTERED = 3
+REGISTERED = 3  # of the candidates that correlate best
+CLEARLY = 0.02  # in small pictures correlations are rough: a pose must be so much better than none
+DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
 CORRELATED = 128  # queries at once, so that their candidates' spectra stay near the core
@@ -221,11 +223,19 @@ def _measure(
     """
     shape = queries.pixels.shape[2], queries.pixels.shape[3]
     count = max(wanted + 2, REGISTERED)
-    correlation, shift, pose = torch.empty(found.shape), torch.empty_like(found), torch.empty_like(found)
+    correlation, shift, pose = torch.full(found.shape, -torch.inf), torch.zeros_like(found), torch.zeros_like(found)
     for start in range(0, len(queries), CORRELATED):
         rows = slice(start, start + CORRELATED)
-        pose[rows] = _choose_poses([views[rows] for views in queries.views], references, found[rows], shape)
-        correlation[rows], shift[rows] = _correlate(queries.centres[rows], pose[rows], references, found[rows], shape)
+        posed = _choose_poses([views[rows] for views in queries.views], references, found[rows], shape)
+        tries = [(posed, 0.0)] if min(shape) >= COARSE else [(torch.zeros_like(posed), 0.0), (posed, CLEARLY)]
+        for tried, needed in tries:
+            value, moved = _correlate(queries.centres[rows], tried, references, found[rows], shape)
+            better = value > correlation[rows] + needed
+            correlation[rows][better], shift[rows][better], pose[rows][better] = (
+                value[better],
+                moved[better],
+                tried[better],
+            )
     correlation = correlation.masked_fill_(cosines == -torch.inf, -torch.inf).flatten(1)
     shift, pose, found = shift.flatten(1), pose.flatten(1), found.flatten(1)
     places, bests = [], []
@@ -237,16 +247,20 @@ def _measure(
     fifth = bests[AROUND - 1][:, 0]
     around = (2 - 2 * fifth).clamp(min=0).sqrt()  # inf where there is none
     place, known = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1) > -torch.inf
-    mirrored, index = place >= found.shape[1] // 2, found.gather(1, place)
+    # In order of their indices, so that of equal ones the lower comes first.
+    index, order = found.gather(1, place).sort(dim=1, stable=True)
+    place, known = place.gather(1, order), known.gather(1, order)
+    mirrored = place >= found.shape[1] // 2
     query = (torch.arange(len(queries))[:, None] + mirrored * len(queries))[known]
     placements = _place(pose.gather(1, place)[known], shift.gather(1, place)[known], shape)
     one, other = queries.pixels[query].float(), references.pixels[index[known]].float()
     theta, left = register(one, other, placements)
-    rough = torch.full(place.shape, torch.inf).masked_scatter_(known, left)
+    rough = torch.full(place.shape, torch.inf).masked_scatter_(known, left.round(decimals=DIGITS))
     # Of those that were registered the best are measured; the rest are farther, and said to be nowhere.
     chosen = torch.zeros_like(known).scatter_(1, rough.argsort(dim=1, stable=True)[:, :wanted], True) & known
     few = chosen[known]
-    distance = torch.full(place.shape, torch.inf).masked_scatter_(chosen, compare(one[few], other[few], theta[few]))
+    found_distance = compare(one[few], other[few], theta[few]).round(decimals=DIGITS)
+    distance = torch.full(place.shape, torch.inf).masked_scatter_(chosen, found_distance)
     return distance, index, around.numpy()
 
 

@@ -89,9 +89,7 @@ def _multiply_slopes(slope: Tensor, basis: Tensor) -> Tensor:
     return (inner @ products.T).unflatten(3, (terms, terms)).transpose(2, 3).flatten(3).flatten(1, 2)
 
 
-def _warp(
-    query: Tensor, theta: Tensor, basis: Tensor, stride: int, mode: str = "bilinear"
-) -> tuple[Tensor, Tensor]:
+def _warp(query: Tensor, theta: Tensor, basis: Tensor, stride: int, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
     """W [p, C, places down, right], and 1 where both pictures show something, 0 elsewhere, [p, 1, places].
 
     What the blur fetched from outside either picture counts as nothing.

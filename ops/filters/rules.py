@@ -30,7 +30,8 @@ class Rule:
     recipe key of section `filter` that says where to cut; None: always on. Of a rule that has an `unless`, images of
     that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another.
     extreme: the worst value of a score that measures how much is left of a picture. parts: of a reason that several
-    rules find, how many; each may reject its part of the share. above_chance: the score is a probability of the label,
+    rules find, how many; each may reject its part of the share. calibrated_only: a threshold that the recipe gives is
+    meant for another rule of this reason, and this one is then off. above_chance: the score is a probability of the label,
     and below 1/K, what somebody who knows nothing says, it speaks against it, whatever real images get.
     """
 
@@ -42,6 +43,7 @@ class Rule:
     real_score: str | None = None
     extreme: float | None = None
     parts: int = 1
+    calibrated_only: bool = False
     above_chance: bool = False
 
 
@@ -52,7 +54,7 @@ RULES = (
     Rule("wrong_label", "label_probability", "below", "wrong_label", above_chance=True),
     Rule("clip_disagrees", "clip_agreement", "below", "clip.cut"),
     Rule("atypical", "typicality", "below", "atypical", parts=2),
-    Rule("atypical", "naturalness", "below", "atypical", parts=2),
+    Rule("atypical", "naturalness", "below", "atypical", parts=2, calibrated_only=True),
     Rule("copy_of_train", "copy_of_train"),
     Rule("near_copy_of_train", "train_distance", "below", "near_copy", unless="copy_of_train"),
     Rule("copy_of_held_out", "copy_of_held_out"),
@@ -98,7 +100,7 @@ def set_limits(real: Columns, labels: np.ndarray, classes: int, settings: Filter
     limits = []
     for rule in RULES:
         cut = _find_cut(settings, rule.key) if rule.key else None
-        if cut is None or rule.side is None:
+        if cut is None or rule.side is None or (rule.calibrated_only and cut.threshold is not None):
             continue
         scores = real[rule.real_score or rule.score]
         if cut.threshold is not None:

@@ -50,7 +50,7 @@ def _describe(images: Tensor) -> Tensor:
         numbers += [_log(power), _log(fourth / (power + LEAST).square()), *_agree(level)]
     for fine, coarse in zip(strengths, strengths[1:], strict=False):
         numbers.append(_correlate(F.adaptive_avg_pool2d(fine, coarse.shape[2:]), coarse))
-    if images.shape[1] > 1:
+    if bands and images.shape[1] > 1:
         numbers.append(_share_colour(bands[0]))
     return torch.stack(numbers, dim=1)
 
