@@ -54,6 +54,8 @@ def print_funnel(results: Results, expansion: str, console: Console) -> None:
         console.print()
         console.print(table)
     console.print()
+    if results.doubt:
+        console.print(Text(results.doubt), soft_wrap=True)
     if not results.is_safety_checked:
         console.print("safety: not checked", soft_wrap=True)
     console.print(Text(results.copying.sentence), soft_wrap=True)
