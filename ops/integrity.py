@@ -68,7 +68,7 @@ class HashCache:
     def _read(self) -> dict[str, list[Any]]:
         try:
             entries = read_json(self.path)
-        except (OSError, ValueError):  # none yet, or torn
+        except (FileNotFoundError, DamagedData):  # none yet, or torn
             return {}
         return entries if isinstance(entries, dict) else {}
 
@@ -87,6 +87,8 @@ def find_damage(folder: Path, cache: Path | None = None) -> Damage | None:
         manifest = read_manifest(folder)
     except DamagedData as error:
         return Damage(folder / MANIFEST, str(error).removeprefix(f"{folder / MANIFEST} "))
+    if not is_sealed(manifest):
+        return Damage(folder / MANIFEST, "has no seal: an earlier Growset wrote it, or it was edited")
     hashes = HashCache(cache) if cache else None
     damage = _compare(folder, manifest["files"], hashes)
     if hashes is not None:
@@ -115,7 +117,7 @@ def is_intact(folder: Path, fingerprint: str | None = None, cache: Path | None =
         manifest = read_manifest(folder)
     except (UserError, DamagedData):  # none, or one that says nothing any more
         return False
-    if not is_sealed(manifest) or fingerprint not in (None, manifest["fingerprint"]):
+    if fingerprint not in (None, manifest["fingerprint"]):
         return False
     return find_damage(folder, cache) is None
 

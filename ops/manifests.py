@@ -64,10 +64,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         raise UserError(f"{folder} has no {MANIFEST}: run the stage that makes it, or `growset pull`")
-    try:
-        manifest = read_json(path)
-    except (ValueError, RecursionError) as error:  # also bytes that are not UTF-8
-        raise DamagedData(f"{path} is not JSON: {error}") from None
+    manifest = read_json(path)
     if not isinstance(manifest, dict) or any(key not in manifest for key in REQUIRED):
         raise DamagedData(f"{path} is no manifest: it lacks one of {', '.join(REQUIRED)}")
     files = manifest["files"]
