@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ops.errors import UserError
+from ops.errors import EnvironmentFault
+from ops.waiting import Waiting
 from ops.workspace import Workspace
 
 RUN = "run"  # in the place of a stage's name: the whole expansion
@@ -21,10 +22,9 @@ RUN = "run"  # in the place of a stage's name: the whole expansion
 
 @contextmanager
 def exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None]:
-    """Refuse a second process that runs the same stage."""
+    """Wait for another process that runs the same stage: when it has, there may be nothing left to do."""
     with _open(workspace, f"{expansion}.{stage}") as file:
-        if not _try_lock(file):
-            raise UserError(f"stage {stage} of '{expansion}' is being run by another process; wait for it")
+        _lock(file, f"stage {stage} of '{expansion}'")
         yield
 
 
@@ -33,7 +33,7 @@ def exclusive_run(workspace: Workspace, expansion: str) -> Iterator[None]:
     """Refuse a second run of a whole expansion: side by side each could hold the stage that the other needs next."""
     with _open(workspace, f"{expansion}.{RUN}") as file:
         if not _try_lock(file):
-            raise UserError(f"'{expansion}' is being run by another process; wait for it or stop it")
+            raise EnvironmentFault(f"'{expansion}' is being run by another process; wait for it or stop it")
         yield
 
 
@@ -46,7 +46,7 @@ def is_running(workspace: Workspace, expansion: str, stage: str) -> bool:
 def one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
     """Wait for another expansion that builds the same thing: its result will be ours."""
     with _open(workspace, fingerprint) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, "what another expansion makes too")
         yield
 
 
@@ -54,7 +54,7 @@ def one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
 def one_committer(workspace: Workspace) -> Iterator[None]:
     """Wait for another expansion that is being committed: both would move the same branch."""
     with _open(workspace, "commit") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, "the git repository")
         yield
 
 
@@ -85,6 +85,13 @@ def hold_for_life(workspace: Workspace, name: str) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _lock(file: IO[str], what: str) -> None:
+    """Wait as long as another process holds the lock, and say so."""
+    waiting = Waiting()
+    while not _try_lock(file):
+        waiting.say(f"{what}: another process is at it")
 
 
 def _is_held(workspace: Workspace, name: str) -> bool:

@@ -20,6 +20,7 @@ from ops.errors import EnvironmentFault
 from ops.filters.results import read_results
 from ops.hashing import hash_json
 from ops.integrity import is_intact, require_intact
+from ops.interruption import at, check
 from ops.locks import exclusive
 from ops.manifests import MANIFEST, describe_output, read_manifest
 from ops.progress import Sink, ignore
@@ -27,9 +28,11 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 from ops.remotes import default_remote, find_faults, push
 from ops.report.card import CARD, render_card
+from ops.several import count_generators, read_part
 from ops.sources.spec import load_source_spec
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
-from ops.versioning import changed_stages, stage_addresses, track
+from ops.torn_objects import remove_torn
+from ops.versioning import changed_stages, object_folders, stage_addresses, track
 from ops.workspace import Workspace
 
 QUALITY = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
@@ -50,7 +53,8 @@ class Publication:
 def publish(workspace: Workspace, expansion: str) -> Publication:
     """Build, track, push, verify; commit and tag if the recipe says so."""
     recipe = workspace.load_recipe(expansion)
-    with exclusive(workspace, expansion, PUBLISHED):
+    check()
+    with at(f"in stage {PUBLISHED} of '{expansion}'"), exclusive(workspace, expansion, PUBLISHED):
         return _publish(workspace, expansion, recipe)
 
 
@@ -87,6 +91,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     if workspace.staging(fingerprint).exists():
         shutil.rmtree(workspace.staging(fingerprint))
     pointer = track(workspace.root, target)
+    remove_torn(object_folders(workspace.root))
     require_intact(workspace, expansion, [PUBLISHED])
     remote = default_remote(workspace.root)
     sent = 0
@@ -171,9 +176,10 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         verdict=verdict,
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
+        generators=count_generators(accepted),
     )
     write_text(folder / "README.md", card)
-    filtered = read_manifest(accepted)["metrics"]
+    filtered = read_part(accepted)["metrics"]
     return {
         **counts,
         "generated": int(train.rows["is_generated"].sum()),

@@ -27,19 +27,21 @@ from ops.objects import (
 from ops.progress import Progress, Sink, ignore
 from ops.remote_objects import MISSING, Survey, survey
 from ops.storage import read_json, write_json
-from ops.versioning import open_repo
+from ops.versioning import open_repo, patiently
 
 if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.repo import Repo
 
 
+@patiently
 def default_remote(root: Path) -> tuple[str, str] | None:
     """Name and URL of the default remote, or None."""
     with open_repo(root) as repo:
         return _default_remote(repo)
 
 
+@patiently
 def push(root: Path, targets: Collection[str], *, every_byte: bool = False, sink: Sink = ignore) -> int:
     """Send what the default remote lacks or holds otherwise, and ask for it again; returns how many objects were sent.
 
@@ -70,6 +72,7 @@ def push(root: Path, targets: Collection[str], *, every_byte: bool = False, sink
         return len(sent)
 
 
+@patiently
 def find_faults(
     root: Path, targets: Collection[str], *, every_byte: bool = False, sink: Sink = ignore
 ) -> dict[Path, str]:
@@ -84,6 +87,7 @@ def find_faults(
         return unknown | {each.file: fault for each, fault in faults.items()}
 
 
+@patiently
 def pull(root: Path, targets: Collection[str], *, name: str, sink: Sink = ignore) -> None:
     """Bring the targets' objects into the cache, compare every byte, and check them out.
 

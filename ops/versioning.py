@@ -1,24 +1,29 @@
 """The DVC repository of a workspace: state, commit, add. Only this, `ops.objects` and `ops.remotes` know DVC.
 
-One writer at a time: every call waits for the repository's lock. Paths given to DVC are absolute, because
-it resolves relative ones against the process's folder.
+One writer at a time: every call waits for the repository's lock, and for a DVC command that is at work on the same
+outputs. Paths given to DVC are absolute, because it resolves relative ones against the process's folder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import os
-from collections.abc import Iterable, Iterator
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ruamel.yaml import YAML
 
-from ops.errors import DamagedData, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.interruption import shielded
 from ops.recipe.stages import STAGES
 from ops.storage import read_json, replace_file, write_bytes, write_json
+from ops.waiting import Waiting
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -27,6 +32,13 @@ if TYPE_CHECKING:
 
 LOCK = "dvc.lock"
 CLOCKS_DIFFER = 2.0  # seconds by which a process's start and a file's time may be off
+PAUSE = 0.3  # seconds between two attempts to get DVC's locks
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+class Busy(EnvironmentFault):
+    """Another process holds a lock of DVC's."""
 
 
 def address(stage: str, expansion: str) -> str:
@@ -49,21 +61,60 @@ def running_under_dvc() -> bool:
     return "DVC_STAGE" in os.environ
 
 
+def patiently(call: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Call again, from its beginning, what finds DVC busy. DVC itself waits three seconds for its lock, and not at all
+    for a command that is at work on an output (a stage of `dvc repro`, which may take hours)."""
+
+    @functools.wraps(call)
+    def wait_and_call(*arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
+        waiting = Waiting()
+        while True:
+            try:
+                return call(*arguments, **options)
+            except Busy as busy:
+                waiting.say(str(busy))
+                time.sleep(PAUSE)
+
+    return wait_and_call
+
+
 @contextlib.contextmanager
 def open_repo(root: Path) -> Iterator[Repo]:
-    """The workspace's DVC repository; UserError if it is none. Its hints about git are not printed."""
+    """The workspace's DVC repository; UserError if it is none, Busy if another process keeps us from it.
+
+    DVC's hints about git are not printed. Stopped in the middle, its own files are mended before the way out.
+    """
     from dvc.exceptions import NotDvcRepoError
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        repo = Repo(str(root), _wait_for_lock=True)
+        repo = Repo(str(root))
     except NotDvcRepoError:
         raise UserError(f"{root} is not a DVC repository; run `dvc init` there") from None
     with contextlib.redirect_stdout(io.StringIO()), repo:
-        with repo.lock:
-            mend(root)
-        yield repo
+        try:
+            with repo.lock:
+                mend(root)
+            yield repo
+        except LockError as error:
+            raise Busy(_describe_busy(root, str(error))) from None
+        except BaseException as error:
+            if not isinstance(error, Exception):  # stopped by a signal
+                with shielded(), contextlib.suppress(LockError), repo.lock:
+                    mend(root)
+            raise
+
+
+def _describe_busy(root: Path, told: str) -> str:
+    """DVC's many lines as one sentence."""
+    path = re.match(r"'(.*)' is busy", told)
+    blocker = re.search(r"\(PID (\d+)\): (.*)", told)
+    if path is None or blocker is None:
+        return f"the DVC repository {root}: another process is at it"
+    number, command = blocker.groups()
+    return f"{path[1]}: another process is at it ({number}: {command})"
 
 
 def remember_lock(root: Path) -> None:
@@ -112,7 +163,7 @@ def _forget_the_dead(rwlock: Path) -> None:
 
     try:
         locks = read_json(rwlock)
-    except ValueError:
+    except DamagedData:
         rwlock.unlink()
         return
     readers = {path: [e for e in entries if lives(e)] for path, entries in locks.get("read", {}).items()}
@@ -136,17 +187,30 @@ def initialise(root: Path) -> None:
         Repo.init(str(root)).close()
 
 
-def changed_stages(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
-    """What DVC thinks is not current, by stage, with its reasons; empty when all is current."""
+def object_folders(root: Path) -> list[Path]:
+    """Where objects lie as files here: DVC's cache, and the default remote if it is a folder."""
+    with open_repo(root) as repo:
+        stores = [repo.cache.local.path]
+        if repo.config["core"].get("remote") and (remote := repo.cloud.get_remote_odb()).fs.protocol == "local":
+            stores.append(remote.path)
+    return [Path(store) for store in stores]
+
+
+def find_changes(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
+    """What DVC thinks is not current, by stage, with its reasons; empty when all is current. Busy if it cannot say."""
     with open_repo(root) as repo:
         status = repo.status(targets=absolute(root, addresses))
     # A status is keyed by the address as seen from the current folder: "../dvc.yaml:stage@expansion".
     return {name.rsplit(":", 1)[-1]: [_describe(change) for change in changes] for name, changes in status.items()}
 
 
+changed_stages = patiently(find_changes)
+
+
+@patiently
 def commit_stage(root: Path, name: str) -> None:
     """Record the stage's present outputs, inputs and parameters in dvc.lock and the cache."""
-    with open_repo(root) as repo:
+    with open_repo(root) as repo, shielded():  # DVC writes dvc.lock in place
         repo.commit(*absolute(root, [name]), force=True)
 
 
@@ -161,9 +225,10 @@ def forget_stage(root: Path, name: str) -> None:
             yaml.dump(content, file)
 
 
+@patiently
 def track(root: Path, path: Path) -> Path:
     """`dvc add` a file or folder; returns the pointer's path."""
-    with open_repo(root) as repo:
+    with open_repo(root) as repo, shielded():
         (stage,) = repo.add(str(path))
         return Path(stage.path)
 

@@ -1,5 +1,6 @@
 """Materialize assets of one expansion in this process, through the same job the UI runs."""
 
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -11,19 +12,27 @@ from sqlalchemy.exc import OperationalError
 
 from ops.chain.running import Chain
 from ops.checks import CHECKS, run_check
+from ops.credentials import hide_credentials
 from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from ops.integrity import is_intact
+from ops.interruption import check
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
+from ops.waiting import Waiting
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
+from pipelines.history import prune_history
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run, free_lost_runs
 
+BLOCKED = re.compile(r"Step (?:still )?blocked by limit for pool (\S+)")  # Dagster's words
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class ChainFailed(GrowsetError):
     """A step failed for a reason that is none of the user's, the machine's or the data's: a bug."""
+
+    def __init__(self, told: str) -> None:
+        Exception.__init__(self, hide_credentials(told))  # with its stack, of many lines
 
 
 def materialize_assets(
@@ -48,6 +57,8 @@ def materialize_assets(
         announce_run(chain.workspace, run_id) as tags,
     ):
         free_lost_runs(chain.workspace, instance)
+        prune_history(chain.workspace, instance)
+        instance.add_event_listener(run_id, _tell_when_blocked())
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
@@ -57,6 +68,7 @@ def materialize_assets(
             run_config=QUIET,
             raise_on_error=False,
         )
+    check()  # Dagster takes an interrupted step for one that failed
     failed_checks = []
     for evaluation in result.get_asset_check_evaluations():
         on_check(
@@ -68,6 +80,19 @@ def materialize_assets(
             failed_checks.append(f"{evaluation.check_name}: {evaluation.description}")
     if not result.success:
         raise _explain(result, failed_checks)
+
+
+def _tell_when_blocked() -> Callable[[dg.EventLogEntry], None]:
+    """A listener to a run's events that says when a step waits for another run: a pool has one place."""
+    waiting = Waiting()
+
+    def listen(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        message = event.message if event is not None else None
+        if event is not None and message is not None and (match := BLOCKED.match(message)):
+            waiting.say(f"a place in the pool {match[1]} for {event.step_key}: another run has it")
+
+    return listen
 
 
 def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str]) -> None:

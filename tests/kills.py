@@ -1,4 +1,4 @@
-"""Real runs that are killed: prepared workspaces, the doors' commands, the kill, and the re-run.
+"""Real runs that are killed or stopped: prepared workspaces, the doors' commands, the signal, and the re-run.
 
 When a process dies is drawn by the tests; what must be equal afterwards is `tests.equality`'s business.
 """
@@ -29,6 +29,8 @@ RUN = ("growset", "run", EXPANSION, "--workers", "2")
 REPRO = ("dvc", "repro")
 PATIENCE = 600  # seconds for one run to end by itself on a busy machine
 PAUSE = 0.01  # seconds between two looks at a run
+LIMIT = 10.0  # seconds from a signal that can be heard to the end
+SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 TOTAL, BETWEEN = "the whole run", "between stages"
 
 
@@ -89,7 +91,12 @@ def start(root: Path, command: Iterable[str]) -> subprocess.Popen[bytes]:
         log.write(f"\n$ {' '.join(command)}\n".encode())
         log.flush()
         return subprocess.Popen(
-            list(command), cwd=root, env=user_environment(), stdout=log, stderr=log, start_new_session=True
+            list(command),
+            cwd=root,
+            env={**user_environment(), "OMP_NUM_THREADS": "2"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 
@@ -129,10 +136,32 @@ def kill(process: psutil.Process, *, alone: bool) -> None:
     for victim in [process] if alone else [process, *family]:
         if victim.is_running():
             victim.send_signal(signal.SIGKILL)
-    wait_for(lambda: not any(map(_lives, [process, *family])), seconds=PATIENCE)
+    wait_for(lambda: not any(map(lives, [process, *family])), seconds=PATIENCE)
 
 
-def _lives(process: psutil.Process) -> bool:
+def stop(process: subprocess.Popen[bytes], number: int, *, alone: bool) -> None:
+    """A signal that can be heard, as a terminal sends it (to the process group) or a supervisor (to the process alone).
+
+    AssertionError unless the process and all that it has started are gone within LIMIT seconds.
+    """
+    family = [each for each in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True))]
+    process.send_signal(number) if alone else os.killpg(process.pid, number)
+    process.wait(PATIENCE)
+    wait_for(lambda: not any(map(lives, family)), seconds=LIMIT)
+
+
+def check_sentence(told: str, code: int, number: int, command: tuple[str, ...]) -> None:
+    """AssertionError unless a stopped command printed one sentence of Growset's, and no traceback of anybody."""
+    stopped = [line for line in told.splitlines() if line.startswith("growset: stopped ")]
+    assert "Traceback" not in told, told
+    if command[0] == "growset":
+        assert (code, len(stopped)) == (128 + number, 1), told
+        assert stopped[0].endswith(f"; go on with: {' '.join(command)}"), told
+    else:
+        assert code != 0 and len(stopped) <= 1, told
+
+
+def lives(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -153,20 +182,36 @@ class Record:
     kills: list[str] = field(default_factory=list)
 
     def attempt(
-        self, root: Path, command: tuple[str, ...], delay: float, *, alone: bool = False, after: str | None = None
+        self,
+        root: Path,
+        command: tuple[str, ...],
+        delay: float,
+        *,
+        number: int = signal.SIGKILL,
+        alone: bool = False,
+        after: str | None = None,
     ) -> bool:
-        """Run the command, kill it after `delay` seconds; False if it ended before. `after`: count from this phase."""
+        """Run the command, send it the signal after `delay` seconds, counted from the phase `after`, and see that it
+        ends as it should; False if it ended before."""
         process = start(root, command)
+        before = len(read_all(root))
         if after is not None:
             wait_for(lambda: find_phase(root) == after or process.poll() is not None, seconds=PATIENCE)
         try:
             code = process.wait(delay)
         except subprocess.TimeoutExpired:
-            phase = find_phase(root)
-            kill(psutil.Process(process.pid), alone=alone)
-            process.wait()
-            whom = "alone" if alone else "with its children"
-            self.kills.append(f"{' '.join(command[:2])} {whom}, {delay:.2f} s into {after or 'the run'}: {phase}")
+            phase, whom = find_phase(root), "alone" if alone else "with its children"
+            moment = f"{delay:.2f} s into {after or 'the run'}: {phase}"
+            self.kills.append(f"{signal.Signals(number).name} to {' '.join(command[:2])} {whom}, {moment}")
+            if number == signal.SIGKILL:
+                kill(psutil.Process(process.pid), alone=alone)
+                process.wait()
+            else:
+                stop(process, number, alone=alone)
+                if process.returncode == 0 and not read_all(root)[before:].count("growset: stopped "):
+                    self.kills.pop()  # it had just ended
+                    return False
+                check_sentence(read_all(root)[before:], process.returncode, number, command)
             return True
         assert code == 0, read_output(root)
         return False
@@ -185,5 +230,10 @@ def finish(root: Path, command: tuple[str, ...]) -> float:
     return time.monotonic() - started
 
 
+def read_all(root: Path) -> str:
+    """What all commands have printed so far."""
+    return (root.parent / "output.txt").read_text(errors="replace")
+
+
 def read_output(root: Path) -> str:
-    return (root.parent / "output.txt").read_text(errors="replace")[-6000:]
+    return read_all(root)[-6000:]

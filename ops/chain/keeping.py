@@ -55,10 +55,10 @@ def keep_generator(workspace: Workspace, expansion: str, recipe: Recipe) -> Outc
     It must be trained unless it `is_keepable` and draws the classes and the shape that the real images have.
     """
     target = workspace.output(expansion, STAGE)
+    require_intact(workspace, expansion, STAGES[STAGE].inputs)
     identity = identify(workspace, recipe, expansion, STAGE)
     with exclusive(workspace, expansion, STAGE):
         recover_folder(target)
-        require_intact(workspace, expansion, STAGES[STAGE].inputs)
         if not is_keepable(workspace, expansion, recipe):
             return None
         if read_shape(target) != describe_images(read_manifest(workspace.output(expansion, "real_images"))["metrics"]):

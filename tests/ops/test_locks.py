@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from ops.errors import UserError
-from ops.locks import exclusive, exclusive_run, hold_for_life, is_alive, is_running, sign_of_life
+from ops.errors import EnvironmentFault
+from ops.locks import (
+    exclusive,
+    exclusive_run,
+    hold_for_life,
+    is_alive,
+    is_running,
+    one_builder,
+    one_committer,
+    sign_of_life,
+)
 from ops.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -71,14 +82,42 @@ def test_a_sign_of_life_ends_with_its_block_and_leaves_no_file(workspace: Worksp
     assert list((workspace.root / ".growset" / "locks").iterdir()) == []
 
 
-def test_what_is_refused_says_who_holds_it(workspace: Workspace) -> None:
-    with exclusive(workspace, "base", "scorer"), exclusive_run(workspace, "base"):
-        with pytest.raises(UserError, match="stage scorer of 'base' is being run by another process"):
-            exclusive(workspace, "base", "scorer").__enter__()
-        with pytest.raises(UserError, match="'base' is being run by another process"):
+def test_a_second_run_of_an_expansion_is_refused(workspace: Workspace) -> None:
+    with exclusive_run(workspace, "base"):
+        with pytest.raises(EnvironmentFault, match="'base' is being run by another process"):
             exclusive_run(workspace, "base").__enter__()
-        with exclusive(workspace, "twin", "scorer"), exclusive_run(workspace, "twin"):
-            assert is_running(workspace, "twin", "scorer")
+        with exclusive_run(workspace, "twin"):
+            assert is_running(workspace, "twin", "run")
+
+
+@pytest.mark.parametrize(
+    ("lock", "take", "what"),
+    [
+        (
+            'exclusive(workspace, "base", "scorer")',
+            lambda workspace: exclusive(workspace, "base", "scorer"),
+            "stage scorer of 'base'",
+        ),
+        (
+            'one_builder(workspace, "f")',
+            lambda workspace: one_builder(workspace, "f"),
+            "what another expansion makes too",
+        ),
+        ("one_committer(workspace)", one_committer, "the git repository"),
+    ],
+)
+def test_who_waits_says_so_at_once_and_goes_on_when_the_lock_is_free(
+    workspace: Workspace,
+    lock: str,
+    take: Callable[[Workspace], AbstractContextManager[None]],
+    what: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    holder = start(HOLD.format(lock=lock), workspace)
+    threading.Timer(1.0, end, [holder]).start()
+    with take(workspace):
+        assert holder.poll() is not None
+    assert capfd.readouterr().err == f"growset: waiting for {what}: another process is at it\n"
 
 
 def test_a_lock_for_life_outlives_the_program_but_not_the_process(workspace: Workspace) -> None:

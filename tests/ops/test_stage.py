@@ -13,6 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.hashing import hash_json
 from ops.integrity import is_intact
 from ops.manifests import read_manifest
-from ops.stage import Outcome, Runtime, StageRun, identify, materialize
+from ops.stage import Outcome, Runtime, StageRun, find_staleness, identify, materialize
 from ops.storage import replace_file
 from ops.workspace import Workspace
 
@@ -388,27 +390,18 @@ def test_break_while_the_output_was_swapped_is_repaired(workspace: Workspace, mo
     assert [path.name for path in before.folder.parent.iterdir()] == [FIRST]
 
 
-def test_second_run_of_the_same_stage_is_refused(workspace: Workspace) -> None:
+def test_a_second_run_of_the_same_stage_waits_and_others_do_not(workspace: Workspace) -> None:
     build_first(workspace, Builder())
     builder = Builder()
     (lock,) = (workspace.root / ".growset" / "locks").glob(f"*{FIRST}*")
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UserError) as caught:
-            build_first(workspace, builder, source="abd")
-        assert str(caught.value) == "stage real_images of 'base' is being run by another process; wait for it"
+        threading.Timer(1.0, fcntl.flock, [file, fcntl.LOCK_UN]).start()
         build_plan(workspace, Builder())
-    assert builder.runs == []
-    assert not build_first(workspace, builder, source="abd").reused
-
-
-def test_stage_can_not_be_started_again_while_its_builder_runs(workspace: Workspace) -> None:
-    def build(run: StageRun) -> dict[str, Any]:
-        with pytest.raises(UserError, match="is being run by another process"):
-            build_first(workspace, Builder())
-        return {}
-
-    assert not build_first(workspace, build).reused
+        started = time.monotonic()
+        assert not build_first(workspace, builder, source="abd").reused
+        assert time.monotonic() - started > 0.5
+    assert len(builder.runs) == 1
 
 
 def test_process_killed_in_its_builder_leaves_a_state_that_completes(workspace: Workspace) -> None:
@@ -479,3 +472,89 @@ def test_expansion_that_is_not_active_is_not_built(workspace: Workspace) -> None
         build_first(workspace, builder, "idle")
     assert builder.runs == []
     assert not (workspace.root / "data").exists()
+
+
+def test_recipe_that_is_edited_while_its_stage_runs_gets_nothing_recorded(workspace: Workspace) -> None:
+    build_first(workspace, Builder())
+    before = build_plan(workspace, Builder())
+
+    def build(run: StageRun) -> dict[str, Any]:
+        (run.out / "plan.json").write_text("{}")
+        edit(workspace, "ratio: 3.0", "ratio: 4.0")
+        return {}
+
+    edit(workspace, "ratio: 2.0", "ratio: 3.0")
+    with pytest.raises(EnvironmentFault) as caught:
+        build_plan(workspace, build)
+    assert str(caught.value) == (
+        "the settings of stage expansion_plan of 'base' changed while it ran; nothing was recorded, run it again:"
+        " growset run base"
+    )
+    assert read_manifest(before.folder) == before.manifest
+    assert build_plan(workspace, Builder()).manifest["settings"]["plan"]["ratio"] == 4.0
+
+
+def test_key_that_the_stage_does_not_read_may_change_while_it_runs(workspace: Workspace) -> None:
+    build_first(workspace, Builder())
+
+    def build(run: StageRun) -> dict[str, Any]:
+        edit(workspace, "mix: {}", "mix: {real_weight: 9.0}")
+        return {}
+
+    assert not build_plan(workspace, build).reused
+
+
+def test_input_that_is_replaced_while_a_stage_runs_gets_nothing_recorded(workspace: Workspace) -> None:
+    build_first(workspace, Builder("one"))
+
+    def build(run: StageRun) -> dict[str, Any]:
+        build_first(workspace, Builder("two"), source="other images")
+        return {}
+
+    with pytest.raises(EnvironmentFault, match="the inputs of stage expansion_plan of 'base' changed while it ran"):
+        build_plan(workspace, build)
+    assert not workspace.output("base", "expansion_plan").exists()
+
+
+def test_source_that_changes_while_it_is_read_gets_nothing_recorded(workspace: Workspace) -> None:
+    with pytest.raises(EnvironmentFault, match="the inputs of stage real_images of 'base' changed while it ran"):
+        materialize(workspace, "base", FIRST, Builder(), RUNTIME, source="abc", read_source=lambda: "abd")
+    assert not workspace.output("base", FIRST).exists()
+
+
+def test_work_on_an_input_that_was_damaged_meanwhile_is_thrown_away(workspace: Workspace) -> None:
+    file = build_first(workspace, Builder()).folder / "shards" / "a.bin"
+
+    def build(run: StageRun) -> dict[str, Any]:
+        (run.scratch / "piece.bin").write_text("of damaged pixels")
+        file.write_text("pixelz")
+        return {}
+
+    with pytest.raises(DamagedData, match=r"a\.bin does not hold the bytes that were written"):
+        build_plan(workspace, build)
+    assert staged(workspace) == []
+    assert not workspace.output("base", "expansion_plan").exists()
+
+
+def test_staleness_names_what_an_output_was_made_from(workspace: Workspace) -> None:
+    recipe = workspace.load_recipe("base")
+
+    def why(stage: str, source: str | None = None) -> str | None:
+        found = find_staleness(workspace, "base", stage, workspace.load_recipe("base"), source)
+        return found.why if found else None
+
+    assert why("expansion_plan") == "is missing"
+    build_first(workspace, Builder("one")), build_plan(workspace, Builder())
+    assert why(FIRST, "abc") is None and why("expansion_plan") is None
+    assert why(FIRST, "abd") == "was made from other inputs"
+    edit(workspace, "ratio: 2.0", "ratio: 3.0")
+    assert why("expansion_plan") == "was made from other settings"
+    edit(workspace, "ratio: 3.0", "ratio: 2.0")
+    workspace.edit_params(stage_versions={"expansion_plan": 2})
+    assert why("expansion_plan") == "was made from another version of the stage"
+    workspace.edit_params(stage_versions={"expansion_plan": 1})
+    build_first(workspace, Builder("two"), source="abd")
+    assert why("expansion_plan") == "was made from other inputs"
+    (workspace.output("base", FIRST) / "b.json").write_text("[]")
+    assert "b.json does not hold the bytes" in str(why(FIRST, "abd"))
+    assert recipe == workspace.load_recipe("base")

@@ -1,14 +1,18 @@
-"""`kill -9` of real runs at random times; what they leave is completed and equals a run that nobody killed.
+"""Real runs that are killed, or stopped by Ctrl-C and SIGTERM, at random times; what they leave is completed and
+equals a run that nobody killed.
 
-$GROWSET_KILL_SEED chooses the times again; it is printed with every kill. Everything runs on one core, so that the
-same sums are made whatever else the machine does.
+$GROWSET_KILL_SEED chooses the times again; it is printed with every kill. $GROWSET_KILLS is the least number of kills
+of the whole campaign, 40 if it is not set; a tenth of it is enough to try a change. Everything runs on one core, so
+that the same sums are made whatever else the machine does.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ from tests.kills import (
     PATIENCE,
     REPRO,
     RUN,
+    SIGNALS,
     TOTAL,
     Record,
     copy_workspace,
@@ -32,6 +37,7 @@ from tests.kills import (
     find_phase,
     finish,
     kill,
+    lives,
     make_template,
     measure_phases,
     seeded,
@@ -43,19 +49,24 @@ from tests.workspaces import one_core, run
 LONGER = (("ratio: 1.0", "ratio: 18.0"), ("steps: 60", "steps: 150"), ("seeds: 2", "seeds: 3"))
 PHASES = ("generator", "generated_images", "accepted_images", "baseline_classifiers", "expanded_classifiers", PUBLISHED)
 COMMITS = 2  # in a template
+WANTED = int(os.environ.get("GROWSET_KILLS", 40))  # kills in all
+AT_ANY_TIME = {"run": 0.3, "repro": 0.25}  # shares of them; the rest falls into the phases and on the UI
+IN_A_PHASE = max(1, round(0.4 * WANTED / len(PHASES)))
 
 
 def test_kills_of_a_run_lose_nothing_and_double_nothing(
     finished_workspace: Path, run_seconds: float, tmp_path: Path
 ) -> None:
-    """Three in one workspace, through two doors; the last run publishes, commits and tags."""
+    """Ctrl-C, `kill -9` and SIGTERM in one workspace, through two doors; the last run publishes, commits and tags."""
     draw, seed = seeded(20250301)
     record = Record()
     root = make_template(tmp_path / "killed" / "workspace")
     with one_core():
         lives = draw_lives(draw, run_seconds, 3)
-        for life, command, alone in zip(lives, (RUN, REPRO, RUN), (False, False, True), strict=True):
-            record.attempt(root, command, life, alone=alone)
+        for life, command, number, alone in zip(
+            lives, (RUN, REPRO, RUN), (signal.SIGINT, signal.SIGKILL, signal.SIGTERM), (False, False, True), strict=True
+        ):
+            record.attempt(root, command, life, number=number, alone=alone)
         finish(root, RUN)
     print(f"GROWSET_KILL_SEED={seed}", *record.kills, sep="\n  ")
     assert record.kills
@@ -95,17 +106,20 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("door", "wanted"), [("run", 12), ("repro", 8)])
-def test_kills_at_any_time(campaign: Campaign, tmp_path: Path, door: str, wanted: int) -> None:
-    """Up to three in a workspace, every other one of the command alone, whose children must notice or do no harm."""
+@pytest.mark.parametrize("door", AT_ANY_TIME)
+def test_kills_at_any_time(campaign: Campaign, tmp_path: Path, door: str) -> None:
+    """Up to three in a workspace, by each signal in turn; every other one to the command alone, whose children must
+    notice or do no harm."""
     command, done = {"run": RUN, "repro": REPRO}[door], 0
+    wanted = round(AT_ANY_TIME[door] * WANTED)
     for number in range(wanted):
         if done >= wanted:
             break
         root = copy_workspace(campaign.template, tmp_path / str(number))
         kills = 0
         for life in draw_lives(campaign.draw, campaign.seconds[door][TOTAL], 3):
-            kills += campaign.record.attempt(root, command, life, alone=(done + kills) % 2 == 1)
+            number = SIGNALS[(done + kills) % len(SIGNALS)]
+            kills += campaign.record.attempt(root, command, life, number=number, alone=(done + kills) % 2 == 1)
         finish(root, command)
         finish(root, RUN)  # publishes what `dvc repro` made
         campaign.check(root, kills)
@@ -121,12 +135,13 @@ def test_kills_in_a_phase(campaign: Campaign, tmp_path: Path, phase: str) -> Non
     root = copy_workspace(campaign.finished, tmp_path)
     seconds = campaign.seconds["run"][phase]
     kills, hits = 0, 0
-    for alone in (False, True, False, True, False, True):
+    for attempt in range(3 * IN_A_PHASE):
         forget(root, phase)
-        if campaign.record.attempt(root, RUN, campaign.draw.uniform(0, seconds), alone=alone, after=phase):
+        delay, number = campaign.draw.uniform(0, seconds), SIGNALS[(attempt + PHASES.index(phase)) % len(SIGNALS)]
+        if campaign.record.attempt(root, RUN, delay, number=number, alone=attempt % 2 == 1, after=phase):
             kills += 1
             hits += campaign.record.kills[-1].endswith(f": {phase}")
-        if hits == 2:
+        if hits == IN_A_PHASE:
             break
     finish(root, RUN)
     campaign.check(root, 1 + kills)  # the run before the first kill logged its evaluation too
@@ -147,7 +162,8 @@ def forget(root: Path, phase: str) -> None:
 
 @pytest.mark.slow
 def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None:
-    """The worker alone, whose steps must notice; with its steps; and at last the UI with all that it started."""
+    """The worker alone, whose steps must notice; with its steps; by SIGTERM; the daemon; and at last the UI with all
+    that it started."""
     unkilled = copy_workspace(campaign.template, tmp_path / "unkilled")
     with serve(unkilled) as client:
         started = time.monotonic()
@@ -157,20 +173,34 @@ def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None
 
     root, kills = copy_workspace(campaign.template, tmp_path / "killed"), 0
     with serve(root) as client:
-        for alone in (True, False, True, False):
-            kills += kill_worker(campaign, client, root, campaign.draw.uniform(0, seconds), alone=alone)
-        client.launch(EXPANSION)
-        time.sleep(campaign.draw.uniform(0, seconds / 2))
-        kill(psutil.Process(client.process), alone=False)
-        campaign.record.kills.append("the UI with all that it started")
+        for number, alone in ((signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGKILL, False)):
+            kills += kill_worker(campaign, client, root, campaign.draw.uniform(0, seconds), number, alone=alone)
+    for number, whom in ((signal.SIGKILL, "daemon"), (signal.SIGTERM, "daemon"), (signal.SIGKILL, "UI")):
+        with serve(root) as client:
+            client.launch(EXPANSION)
+            time.sleep(campaign.draw.uniform(0, seconds / 2))
+            if whom == "daemon":
+                (daemon,) = find_daemons(client.process)
+                daemon.send_signal(number)
+                wait_for(lambda daemon=daemon: not lives(daemon), seconds=PATIENCE)
+            phase = find_phase(root)
+            kill(psutil.Process(client.process), alone=False)  # without its daemon the UI is none
+        campaign.record.kills.append(f"{number.name} to the {whom}, and the UI with all that it started: {phase}")
+        kills += 1
     with serve(root) as client:
         assert client.wait_for_end(client.launch(EXPANSION), seconds=PATIENCE) == "SUCCESS"
-    campaign.check(root, kills + 1)
+    campaign.check(root, kills)
     assert kills
 
 
-def kill_worker(campaign: Campaign, client: Client, root: Path, delay: float, *, alone: bool) -> bool:
-    """Launch, and kill the run worker after the delay; False if the run had ended before."""
+def find_daemons(ui: int) -> list[psutil.Process]:
+    """Dagster's daemon among the processes that the UI has started."""
+    family = psutil.Process(ui).children(recursive=True)
+    return [each for each in family if {"dagster._daemon", "run"} <= set(each.cmdline())]
+
+
+def kill_worker(campaign: Campaign, client: Client, root: Path, delay: float, number: int, *, alone: bool) -> bool:
+    """Launch, and send the run worker the signal after the delay; False if the run had ended before."""
     run_id = client.launch(EXPANSION)
     deadline = time.monotonic() + delay
     wait_for(lambda: find_worker(root, run_id), seconds=PATIENCE, pause=0.5)
@@ -179,10 +209,16 @@ def kill_worker(campaign: Campaign, client: Client, root: Path, delay: float, *,
         assert client.status(run_id) == "SUCCESS"
         return False
     phase = find_phase(root)
-    kill(psutil.Process(find_worker(root, run_id)), alone=alone)
+    worker = psutil.Process(find_worker(root, run_id))
+    if number == signal.SIGKILL:
+        kill(worker, alone=alone)
+    else:
+        worker.send_signal(number)
     whom = "alone" if alone else "with its steps"
-    campaign.record.kills.append(f"the UI's run worker {whom}, {delay:.2f} s into the run: {phase}")
-    assert client.wait_for_end(run_id, seconds=PATIENCE) == "FAILURE"
+    name = signal.Signals(number).name
+    campaign.record.kills.append(f"{name} to the UI's run worker {whom}, {delay:.2f} s into the run: {phase}")
+    assert client.wait_for_end(run_id, seconds=PATIENCE) in ("FAILURE", "CANCELED")
+    wait_for(lambda: not lives(worker), seconds=PATIENCE)
     return True
 
 

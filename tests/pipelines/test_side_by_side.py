@@ -1,16 +1,22 @@
 """Two processes in one workspace: who comes second is told so, and nobody spoils what the other does."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
 from ops.locks import RUN, is_running
 from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
+from pipelines.instance import open_instance
+from pipelines.lost_runs import announce_run
+from tests.kills import find_phase, wait_for
 from tests.workspaces import growset, user_environment
 
 Edit = Callable[[Path, str, str], None]
@@ -53,12 +59,43 @@ def test_the_second_run_of_an_expansion_is_refused_and_the_first_completes(stale
     with running(stale_workspace) as first:
         second = growset(stale_workspace, "run", "digits")
         assert (second.exit_code, second.output) == (
-            2,
+            3,
             "growset: 'digits' is being run by another process; wait for it or stop it\n",
         )
         complete(first)
     assert changed_stages(stale_workspace, stage_addresses("digits")) == {}
     assert "digits: unchanged" in growset(stale_workspace, "run", "digits").output
+
+
+def test_a_run_that_waits_for_a_place_in_a_pool_says_so(finished_workspace: Path) -> None:
+    """Another run has it, of the UI or of another expansion; its process lives."""
+    workspace, other = Workspace(finished_workspace), "5f3c3b4e-0000-4000-8000-000000000001"
+    with open_instance(workspace) as instance, announce_run(workspace, other) as tags:
+        instance.event_log_storage.initialize_concurrency_limit_to_default("compute")
+        create_run_for_test(instance, run_id=other, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        assert instance.event_log_storage.claim_concurrency_slot("compute", other, "generator").is_claimed
+        free = threading.Timer(6.0, instance.event_log_storage.free_concurrency_slots_for_run, [other])
+        free.start()
+        result = growset(finished_workspace, "materialize", "expansion_plan", "digits")
+        free.join()
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "growset: waiting for a place in the pool compute for expansion_plan: another run has it\n"
+
+
+def test_beside_dvc_repro_a_run_waits_and_then_finds_the_work_done(stale_workspace: Path) -> None:
+    with subprocess.Popen(
+        ["dvc", "repro"], cwd=stale_workspace, env=user_environment(), stdout=subprocess.PIPE, text=True
+    ) as repro:
+        try:
+            wait_for(lambda: find_phase(stale_workspace) == "mixed_dataset" or repro.poll() is not None, seconds=120)
+            result = growset(stale_workspace, "run", "digits")
+            output, _ = repro.communicate(timeout=300)
+        finally:
+            repro.kill()
+    assert (repro.returncode, result.exit_code) == (0, 0), (output, result.output)
+    lines = [line for line in result.stderr.splitlines() if "check failed" not in line]
+    assert lines and all(line.startswith("growset: waiting for ") for line in lines), result.stderr
+    assert changed_stages(stale_workspace, stage_addresses("digits")) == {}
 
 
 def test_a_yaml_error_in_one_active_recipe_does_not_stop_the_run_of_another(stale_workspace: Path) -> None:

@@ -1,0 +1,182 @@
+"""How `growset` ends when it is stopped: Ctrl-C, SIGTERM or a closed terminal give one sentence and 128 + the signal.
+
+A signal raises `Interrupted` in the main thread, so that everything is put in order on the way out. That alone is not
+enough: a library may replace the handler (Dagster does) or swallow the exception, and a kernel may keep the main
+thread busy. So a second thread hears of every signal from the operating system itself, and ends the process when the
+main thread has not done so within GRACE seconds, or when a second signal comes. It is then as if it had been killed,
+which every stage survives.
+
+`pipelines.cli` imports this first, and importing it is enough: a signal may come while the rest is being loaded. So it
+needs the standard library and `ops.interruption` only (psutil at the end).
+"""
+
+import atexit
+import contextlib
+import os
+import select
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+
+from ops.interruption import STOPS, Interrupted, at, is_shielded, notice, noticed, where
+
+GRACE = 4.0  # seconds to put things in order, and once more as long for a step that must not be cut in two
+DOUBLE = 0.5  # seconds within which two signals are one: a terminal and a supervisor may both pass it on
+SOON = 0.05  # seconds from a lost exception to the next attempt
+LOOK = 0.5  # seconds between two looks whether the process that started this one is there
+PROGRAM = "growset"
+
+
+class Listener:
+    """The signals of this process, from `start` to its end."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.arguments = arguments
+        self.place = ""
+        self.raised = False
+        self.ending = threading.Lock()  # never given back
+        self.parent = os.getppid()
+
+    def start(self) -> None:
+        """Listen. A signal that is ignored stays so: `nohup` and `&` ask for that."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in STOPS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._interrupt)
+        sys.excepthook = self._end_or_show
+        sys.unraisablehook = self._raise_again
+        atexit.register(self._stop)
+        threading.Thread(target=self._watch, args=(reader,), name="signals", daemon=True).start()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._notice(number)
+        if not self.raised:
+            self.raised = True
+            raise Interrupted(number)
+
+    def _notice(self, number: int) -> None:
+        if noticed() is None:
+            notice(number)
+            self.place = where()
+
+    def _watch(self, reader: int) -> None:
+        """Wait for signals; each arrives as a byte that is its number."""
+        first = 0.0
+        while True:
+            timeout = LOOK if not first else max(0.0, first + GRACE - time.monotonic())
+            if select.select([reader], [], [], timeout)[0]:
+                stops = [number for number in os.read(reader, 64) if number in STOPS]
+                if not stops:
+                    continue
+                self._notice(stops[0])
+                if not first:
+                    first = time.monotonic()
+                elif time.monotonic() - first > DOUBLE:
+                    self._end_whole_step()
+            elif first:
+                self._end_whole_step()
+            elif "DVC_STAGE" in os.environ and os.getppid() != self.parent:
+                wake_main(signal.SIGTERM)  # DVC was killed and nobody waits for this stage
+
+    def _end_whole_step(self) -> None:
+        deadline = time.monotonic() + GRACE
+        while is_shielded() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.end()
+
+    def _end_or_show(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if noticed() is not None:
+            self.end()
+        sys.__excepthook__(kind, error, traceback)
+
+    def _raise_again(self, lost: sys.UnraisableHookArgs) -> None:
+        """An exception that a signal raised where none can be (a destructor, a callback) is lost: once more."""
+        if issubclass(lost.exc_type, Exception) and noticed() is None:
+            sys.__unraisablehook__(lost)
+        elif not issubclass(lost.exc_type, Exception):
+            self.raised = False
+            threading.Timer(SOON, lambda: wake_main(noticed() or signal.SIGINT)).start()
+
+    def _stop(self) -> None:
+        """The last thing that runs: what was asked for is done, and Python would give the handlers back."""
+        if noticed() is not None:
+            self.end()
+        for number in STOPS:
+            signal.signal(number, signal.SIG_IGN)
+
+    def end(self) -> None:
+        """Say the sentence, end the processes that were started here, and this one. Does not return."""
+        self.ending.acquire()
+        number = noticed()
+        assert number is not None
+        with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
+            if sys.stdout.isatty():
+                os.write(sys.stdout.fileno(), b"\x1b[?25h")  # the cursor, which a progress line hides
+            os.write(2, f"growset: {self.sentence()}\n".encode())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nothing that is torn down now has anything to add
+        end_children()
+        os._exit(128 + number)
+
+    def sentence(self) -> str:
+        """Where it stopped, and the command that goes on."""
+        command = "dvc repro" if "DVC_STAGE" in os.environ else shlex.join([PROGRAM, *self.arguments])
+        return f"stopped {self.place or 'before it began'}; go on with: {command}"
+
+
+def wake_main(number: int) -> None:
+    """Send the main thread a signal, which also wakes it where it sleeps or waits."""
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, number)
+
+
+_listener: Listener | None = None
+
+
+def listen() -> None:
+    """Listen to signals if this process is the program `growset`, not one that imports it, nor a worker of its own."""
+    global _listener
+    processes = sys.modules.get("multiprocessing.process")
+    is_worker = processes is not None and processes.parent_process() is not None
+    is_program = os.path.basename(sys.argv[0]) == PROGRAM and not is_worker
+    if _listener is None and is_program and threading.current_thread() is threading.main_thread():
+        _listener = Listener(sys.argv[1:])
+        _listener.start()
+
+
+@contextlib.contextmanager
+def stoppable(command: str) -> Iterator[None]:
+    """The whole of a command: when a signal was noticed within, it ends here, however it came out."""
+    try:
+        with at(f"in the command {command}"):
+            yield
+    finally:
+        if _listener is not None and noticed() is not None:
+            _listener.end()
+
+
+def end_children() -> None:
+    """End all processes that descend from this one, and give back what `multiprocessing` holds in the system's name.
+
+    Its own cleaner, which ends by itself when it has nothing to do, would otherwise complain of what is left.
+    """
+    import psutil
+
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    for child in psutil.Process().children(recursive=True):
+        if child.pid != getattr(tracker, "_pid", None):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+    if util := sys.modules.get("multiprocessing.util"):
+        cleaning = threading.Thread(target=util._run_finalizers, args=(0,), daemon=True)
+        cleaning.start()
+        cleaning.join(1.0)
+
+
+listen()
