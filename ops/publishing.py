@@ -22,9 +22,10 @@ from ops.hashing import hash_json
 from ops.integrity import is_intact, require_intact
 from ops.locks import exclusive
 from ops.manifests import MANIFEST, describe_output, read_manifest
+from ops.progress import Sink, ignore
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
-from ops.remotes import default_remote, missing_in_remote, push
+from ops.remotes import default_remote, find_faults, push
 from ops.report.card import CARD, render_card
 from ops.several import count_generators, read_part
 from ops.sources.spec import load_source_spec
@@ -91,16 +92,19 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     remote = default_remote(workspace.root)
     sent = 0
     if remote is not None:
-        sent = push(workspace.root, _pushed_targets(workspace, expansion))
+        sent = push(workspace.root, pushed_targets(workspace, expansion))
     write_json(_note_path(workspace, expansion), _describe_note(remote, fingerprint))
     tag = commit_publication(workspace, expansion, pointer) if recipe.publish.commit and remote is not None else None
     return Publication(target, read_manifest(target), reused, remote[0] if remote else None, sent, tag)
 
 
-def is_published(workspace: Workspace, expansion: str, recipe: Recipe) -> bool:
+def is_published(
+    workspace: Workspace, expansion: str, recipe: Recipe, *, ask_remote: bool = True, sink: Sink = ignore
+) -> bool:
     """Whether the published dataset is the one that the present outputs give, tracked, pushed and committed as asked.
 
-    DVC and the remote are asked only when this workspace has not brought this very dataset there itself.
+    DVC is asked only when this workspace has not brought this very dataset there itself. The remote is asked for every
+    object unless `ask_remote` is False; `sink` hears what is wrong there.
     """
     target = workspace.published(expansion)
     pointer = target.with_suffix(".dvc")
@@ -113,17 +117,20 @@ def is_published(workspace: Workspace, expansion: str, recipe: Recipe) -> bool:
     if recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):
         return False
     note = _note_path(workspace, expansion)
-    if note.exists() and read_json(note) == _describe_note(remote, fingerprint):
-        return True
-    if changed_stages(workspace.root, [str(pointer)]):  # the pointer is of an earlier dataset
+    noted = note.exists() and read_json(note) == _describe_note(remote, fingerprint)
+    if not noted and changed_stages(workspace.root, [str(pointer)]):  # the pointer is of an earlier dataset
         return False
-    if remote is not None and missing_in_remote(workspace.root, _pushed_targets(workspace, expansion)):
+    asked = remote is not None and (ask_remote or not noted)
+    if asked and (faults := find_faults(workspace.root, pushed_targets(workspace, expansion))):
+        (file, fault), *more = sorted(faults.items())
+        others = f" ({len(more)} more objects are not right either)" if more else ""
+        sink(f"remote: what is there of {file} {fault}{others}; it is sent again")
         return False
     write_json(note, _describe_note(remote, fingerprint))
     return True
 
 
-def _pushed_targets(workspace: Workspace, expansion: str) -> list[str]:
+def pushed_targets(workspace: Workspace, expansion: str) -> list[str]:
     return [str(workspace.published(expansion).with_suffix(".dvc")), *stage_addresses(expansion)]
 
 

@@ -44,7 +44,9 @@ def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
         }
         found[PUBLISHED] = _describe_published(workspace, expansion)
         all_current = {state for state, _ in found.values()} == {"current"}
-        if found[PUBLISHED][0] == "current" and not (all_current and is_published(workspace, expansion, recipe)):
+        if found[PUBLISHED][0] == "current" and not (
+            all_current and is_published(workspace, expansion, recipe, ask_remote=False)
+        ):
             found[PUBLISHED] = ("stale", [])
     except GrowsetError as error:
         return {"error": str(error), "stages": {}, "stale": {}, "verdict": None}

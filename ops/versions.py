@@ -7,6 +7,7 @@ come from DVC's cache or the remote, whatever is checked out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ops.datasets.pixels import ROW_SCHEMA
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.git import run_git
-from ops.manifests import MANIFEST
+from ops.manifests import MANIFEST, is_sealed, seal
 from ops.versioning import open_revision
 from ops.workspace import Workspace, suggest
 
@@ -97,8 +99,8 @@ def find_version(workspace: Workspace, text: str) -> Version:
 def read_metrics(workspace: Workspace, version: Version) -> dict[str, Any] | None:
     """Counts, verdict and quality of a version; None where neither the cache nor the remote has it any more."""
     try:
-        with _open_files(workspace, version) as open_file, open_file(MANIFEST) as stream:
-            metrics: dict[str, Any] = json.load(stream)["metrics"]
+        with _open_files(workspace, version) as open_file:
+            metrics: dict[str, Any] = _read_sealed(open_file, version)["metrics"]
             return metrics
     except EnvironmentFault:
         return None
@@ -107,12 +109,12 @@ def read_metrics(workspace: Workspace, version: Version) -> dict[str, Any] | Non
 def read_contents(workspace: Workspace, version: Version) -> Contents:
     """Everything but the pixels. EnvironmentFault where neither the cache nor the remote has the version."""
     with _open_files(workspace, version) as open_file:
-        with open_file(MANIFEST) as one, open_file("verdict.json") as other:
-            manifest, verdict = json.load(one), json.load(other)
+        manifest = _read_sealed(open_file, version)
+        verdict = json.loads(_read_whole(open_file, version, manifest, "verdict.json"))
         frames = []
         for name in sorted(name for name in manifest["files"] if name.endswith(".parquet")):
-            with open_file(name) as stream:
-                table = pq.read_table(stream, columns=list(COLUMNS))
+            content = _read_whole(open_file, version, manifest, name)
+            table = pq.read_table(pa.BufferReader(content), columns=list(COLUMNS))
             names = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["label"]["names"]
             frame = pl.DataFrame(table)
             classes = pl.Series(names).gather(frame["label"])
@@ -127,6 +129,35 @@ def describe_versions(workspace: Workspace, expansion: str) -> list[dict[str, An
         {**asdict(version), "metrics": read_metrics(workspace, version)}
         for version in list_versions(workspace, expansion)
     ]
+
+
+def _read_sealed(open_file: Any, version: Version) -> dict[str, Any]:
+    """The manifest of a version. DamagedData where it is not what was published."""
+    with open_file(MANIFEST) as stream:
+        content = stream.read()
+    try:
+        manifest: dict[str, Any] = json.loads(content)
+    except ValueError:
+        raise _describe_damage(version, MANIFEST) from None
+    if is_sealed(manifest) and seal(manifest) != manifest:
+        raise _describe_damage(version, MANIFEST)
+    return manifest
+
+
+def _read_whole(open_file: Any, version: Version, manifest: dict[str, Any], name: str) -> bytes:
+    """A file of a version. DamagedData where its bytes are not those of the manifest."""
+    with open_file(name) as stream:
+        content: bytes = stream.read()
+    if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:
+        raise _describe_damage(version, name)
+    return content
+
+
+def _describe_damage(version: Version, name: str) -> DamagedData:
+    return DamagedData(
+        f"published/{version.expansion}/{name} of version '{version.name}' is not what was published, where it lies in"
+        f" DVC's cache or remote; check that version out and run: growset pull {version.expansion} --only published"
+    )
 
 
 @contextmanager

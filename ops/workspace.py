@@ -53,6 +53,11 @@ class Workspace:
         """The log of every evaluation on a test split."""
         return self.root / "evaluations.jsonl"
 
+    @property
+    def known_evaluations(self) -> Path:
+        """A copy of that log as it was last read here, against which a shortened one is noticed."""
+        return self.root / ".growset" / "evaluations.jsonl"
+
     def timings(self, expansion: str) -> Path:
         """Seconds each stage took when it last ran here; not part of any output, so outputs stay repeatable."""
         return self.root / ".growset" / "timings" / f"{expansion}.json"

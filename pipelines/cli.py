@@ -48,6 +48,8 @@ BENCHMARKS = (
     "selection",
     "storage",
     "training",
+    "verdict",
+    "verify",
 )
 FIRST_STEPS = """\b
 First steps with images of your own (a folder with train, validation and test):

@@ -13,13 +13,14 @@ from typing import Any
 import click
 
 from ops.chain.running import FIRST, Chain, validate
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.exports.published import Only
 from ops.integrity import require_intact
 from ops.locks import exclusive_run, hold_for_life
+from ops.looks import read_evaluations
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.remotes import pull
+from ops.remotes import default_remote, pull, push
 from ops.stage import Runtime, find_staleness
 from ops.storage import read_json, write_text
 from ops.verdict.design import warn_of_seeds
@@ -72,6 +73,7 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
     from ops.chain.real import source_content
     from ops.publishing import is_published
 
+    read_evaluations(workspace)
     content = source_content(workspace, recipe)
     if content != workspace.source_version(expansion):
         workspace.edit_params(source_versions={expansion: content})
@@ -85,7 +87,7 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
             stale.append(stage)
         if found and found.damaged:
             click.echo(f"{stage} {found.why}; it is made anew", err=True)
-    if not stale and not unrecorded and is_published(workspace, expansion, recipe):
+    if not stale and not unrecorded and is_published(workspace, expansion, recipe, sink=runtime.sink):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
@@ -198,7 +200,9 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 
 def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> None:
-    """Fetch the outputs of an expansion, or one dataset, and check them out."""
+    """Fetch the outputs of an expansion, or one dataset, compare them and check them out."""
+    from pipelines.terminal import progress_sink
+
     workspace.load_recipe(expansion)
     pointer = workspace.published(expansion).with_suffix(".dvc")
     if only == "published":
@@ -207,8 +211,50 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
         targets = [address(stage, expansion) for stage in PULLS[only]]
     else:
         targets = stage_addresses(expansion) + ([str(pointer)] if pointer.exists() else [])
-    pull(workspace.root, targets)
+    with progress_sink() as sink:
+        pull(workspace.root, targets, name=expansion, sink=sink)
     click.echo(f"{expansion}: {'everything' if only is None else only} is here")
+
+
+def push_expansion(workspace: Workspace, expansion: str) -> None:
+    """Send what the remote lacks or holds otherwise, every object there compared by its bytes."""
+    from ops.publishing import pushed_targets
+    from pipelines.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    if default_remote(workspace.root) is None:
+        raise UserError(f"{workspace.root} has no default DVC remote; name one with: dvc remote add --default NAME URL")
+    if not workspace.published(expansion).with_suffix(".dvc").exists():
+        raise UserError(f"'{expansion}' is not published yet; run: growset run {expansion}")
+    with progress_sink() as sink:
+        sent = push(workspace.root, pushed_targets(workspace, expansion), every_byte=True, sink=sink)
+    click.echo(f"{expansion}: {sent:,} object{'s' * (sent != 1)} sent, the remote holds everything as it is here")
+
+
+def verify_expansion(workspace: Workspace, expansion: str, *, remote: bool, workers: int | None, as_json: bool) -> None:
+    """Print what is wrong with an expansion's data, or that nothing is; raises DamagedData or EnvironmentFault then."""
+    from ops.verification.running import verify
+    from pipelines.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    with exclusive_run(workspace, expansion), progress_sink(to_stderr=True) as sink:
+        found = verify(workspace, expansion, remote=remote, workers=workers, sink=sink)
+    if as_json:
+        findings = [asdict(finding) | {"where": str(finding.where)} for finding in found.findings]
+        told = str(found.unreachable) if found.unreachable else None
+        click.echo(json.dumps({"expansion": expansion, "findings": findings, **found.counts, "unreachable": told}))
+    else:
+        for finding in found.findings:
+            click.echo(str(finding))
+    if found.findings:
+        count = len(found.findings)
+        also = f"; {found.unreachable}" if found.unreachable else ""
+        raise DamagedData(f"'{expansion}' has {count} finding{'s' * (count > 1)}{also}")
+    if found.unreachable:
+        raise found.unreachable
+    if not as_json:
+        told = ", ".join(f"{number:,} {name}" for name, number in found.counts.items())
+        click.echo(f"{expansion}: everything is as it was made ({told})")
 
 
 def export_expansion(

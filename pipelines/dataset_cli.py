@@ -69,6 +69,35 @@ def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | No
 
 
 @click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.pass_obj
+def push(open_workspace: Callable[[], Workspace], expansion: str) -> None:
+    """Compare every object in the DVC remote with its name, and send what is missing or damaged."""
+    from pipelines.commands import push_expansion
+
+    push_expansion(open_workspace(), expansion)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option("--remote/--no-remote", default=True, show_default=True, help="Read every object in the DVC remote too.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core.")
+@as_json
+@click.pass_obj
+def verify(
+    open_workspace: Callable[[], Workspace], expansion: str, remote: bool, workers: int | None, as_json: bool
+) -> None:
+    """Check every row, file and link of an expansion, DVC's cache and its remote; changes nothing.
+
+    Exit code 0 where all is right, 4 with a line for each finding, 3 where nothing is wrong but the remote could not
+    be asked.
+    """
+    from pipelines.commands import verify_expansion
+
+    verify_expansion(open_workspace(), expansion, remote=remote, workers=workers, as_json=as_json)
+
+
+@click.command()
 @click.argument("expansion", shell_complete=complete_recipe)
 @click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
 @click.option(
@@ -103,4 +132,4 @@ def funnel(open_workspace: Callable[[], Workspace], expansion: str, as_json: boo
     show_funnel(open_workspace(), expansion, as_json=as_json)
 
 
-COMMANDS = (versions, diff, report, funnel, pull, export)
+COMMANDS = (versions, diff, report, funnel, pull, push, verify, export)

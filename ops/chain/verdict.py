@@ -21,6 +21,7 @@ from ops.chain.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights
 from ops.chain.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentation import mirrors
 from ops.datasets.pixels import PixelDataset, read_split
+from ops.looks import find_looks
 from ops.manifests import read_manifest
 from ops.recipe.schema import Arm
 from ops.several import assign_generators
@@ -107,11 +108,11 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         "decision": verdict.decision,
         "sentence": verdict.sentence,
         "metric": verdict.metric,
-        "look": verdict.look,
         "difference": round(decisive["estimate"], 6),
         "difference_low": round(decisive["low"], 6),
         "difference_high": round(decisive["high"], 6),
         "smallest_detectable_effect": verdict.smallest_detectable_effect,
+        **find_looks(run.workspace, run.expansion).to_metrics(),
         **{f"test_{row.arm}": round(row.score.estimate, 6) for row in verdict.arms},
     }
 
@@ -146,6 +147,7 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
     """Answers by arm and seed. Test images are opened for networks that were not asked before this run was killed."""
     scratch = run.scratch / "answers"
     if unasked := find_unasked(networks, scratch):
+        looks = find_looks(run.workspace, run.expansion)
         append_evaluation(
             run.workspace.evaluations,
             Evaluation(
@@ -155,7 +157,10 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
                 fingerprint=run.fingerprint,
                 arms=list(dict.fromkeys(network.arm for network in unasked)),
                 seeds=list(dict.fromkeys(network.seed for network in unasked)),
-                images=int(read_manifest(run.inputs["real_images"])["metrics"]["test"]),
+                images=looks.images,
+                content=looks.content,
+                elsewhere=looks.elsewhere,
+                absorbed=looks.absent,
             ),
         )
         test = read_split(run.inputs["real_images"], "test")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ops.hashing import hash_json
+
 
 def content_id(image: np.ndarray) -> str:
     """16 hex digits that depend on the shape and pixels of one uint8 image [H, W, C] only."""
@@ -23,6 +25,11 @@ def content_ids(images: np.ndarray) -> list[str]:
         digest.update(image.data)
         ids.append(digest.hexdigest()[:16])
     return ids
+
+
+def split_content(ids: Sequence[str], labels: Sequence[int]) -> str:
+    """sha256 hex of a split: of its images, known by their content ids, and their labels, in whatever order."""
+    return hash_json(sorted(zip(ids, labels, strict=True)))
 
 
 def number_repeats(ids: Sequence[str]) -> list[str]:

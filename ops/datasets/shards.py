@@ -118,15 +118,20 @@ def read_group(path: Path, index: int) -> pa.BinaryArray | pa.LargeBinaryArray:
         return table.column(0).combine_chunks().field("bytes")
 
 
-def iterate_batches(path: Path, columns: Sequence[str], *, batch_bytes: int) -> Iterator[pa.RecordBatch]:
-    """The named columns of one file, at most 4,096 rows and about `batch_bytes` at a time. Raises as `read_columns`."""
+def iterate_batches(
+    path: Path, columns: Sequence[str], *, batch_bytes: int, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The named columns of one file, or of some row groups, at most 4,096 rows and about `batch_bytes` at a time.
+
+    Raises as `read_columns`.
+    """
     _require_columns(path, [name for name in columns if name != "image"])
     with open_shard(path) as file:
         stored = sum(file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups))
         rows = max(1, min(_BATCH_ROWS, batch_bytes * file.metadata.num_rows // max(1, stored)))
         done = 0
         try:
-            for batch in file.iter_batches(rows, columns=list(columns), use_threads=False):
+            for batch in file.iter_batches(rows, row_groups=groups, columns=list(columns), use_threads=False):
                 yield batch
                 done += batch.num_rows
         except (pa.ArrowException, OSError) as error:

@@ -49,7 +49,6 @@ every contrast and class. Beside it, what the same compute buys:
 | {{ row | way }} | {{ score.estimate | percent }} | {{ score.low | percent }} to {{ score.high | percent }} |
 {#- #} {{ row.over_baseline | points }} |
 {% endfor %}
-
 ## What is in it
 
 {{ split_counts.train }} training images, {{ split_counts.validation }} for validation, {{ split_counts.test }} for

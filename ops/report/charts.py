@@ -53,7 +53,7 @@ def draw_arms(
     rows = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: arm["score"]["estimate"])
     stacked = width < _STACKED_BELOW
     step = 46 if stacked else 34
-    notes = {challenger: "challenger", baseline: "best baseline"}
+    notes = {challenger: "challenger", baseline: "picked baseline"}
     longest = max(len(_shorten(arm["arm"])) for arm in rows)
     left = 10 if stacked else 18 + 9.6 * longest  # bold letters of a wide font
 
@@ -73,7 +73,7 @@ def draw_arms(
         value, note = arm["score"], f", {notes[arm['arm']]}" if arm["arm"] in notes else ""
         spread = f"{100 * value['low']:.1f} to {100 * value['high']:.1f}"
         lines.append(f"{arm['arm']} ({arm['kind']}{note}): {100 * value['estimate']:.1f} %, {spread}")
-    right = 16 if stacked else 165
+    right = 16 if stacked else 185
     return _draw(
         f"arms-{width}",
         title,

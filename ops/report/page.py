@@ -22,6 +22,7 @@ from markupsafe import Markup
 from ops.comparison import Comparison, format_value
 from ops.datasets.index import locate_rows, read_index
 from ops.datasets.shards import find_shards
+from ops.looks import find_looks
 from ops.manifests import read_manifest
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
@@ -33,7 +34,6 @@ from ops.report.pictures import draw_strip, read_places
 from ops.report.points import format_points
 from ops.several import read_part
 from ops.storage import read_json
-from ops.verdict.evaluation_log import count_evaluations
 from ops.verdict.metric import NAMES
 from ops.verdict.same_compute import name_way
 from ops.workspace import Workspace
@@ -60,7 +60,7 @@ def collect_facts(
     seconds = read_json(timings) if timings.exists() else {}
     return {
         "expansion": expansion,
-        "evaluations": count_evaluations(workspace.evaluations, expansion=expansion),
+        "evaluations": find_looks(workspace, expansion).total,
         "verdict": read_json(inputs["verdict"] / "verdict.json"),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
         "conversions": metrics["real_images"]["conversions"],

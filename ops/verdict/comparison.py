@@ -32,7 +32,8 @@ from ops.verdict.estimate import (
     estimate_contrast,
     group_images,
     reduce_answers,
-    split_variance,
+    vary_images,
+    vary_replicates,
 )
 from ops.verdict.metric import Metric
 
@@ -57,6 +58,7 @@ class Comparison:
         self._lowest = {arm: int(np.searchsorted(self.classes, label)) for arm, label in (lowest or {}).items()}
         self._whole = group_images(None, len(labels))
         self._by_class = group_images(labels, len(labels))
+        self._found: dict[tuple[str, str | None, Metric], Interval] = {}
         self._reduced: dict[tuple[str, bool], Answers] = {}
 
     def score(self, arm: str, metric: Metric, *, tail: float) -> Interval:
@@ -79,17 +81,25 @@ class Comparison:
         c = int(np.searchsorted(self.classes, label))
         return self._contrast_classes(arm, c, other, c, tail=tail)
 
-    def split_variance(self, arm: str, other: str, metric: Metric) -> tuple[float, float, float]:
-        """The parts of a difference's variance: images, replicates of `arm`, replicates of `other`."""
-        return split_variance(*self._sides(arm, other, metric))
+    def vary_images(self, arm: str, other: str, metric: Metric) -> float:
+        """The part of a difference's variance that comes from the test images."""
+        return vary_images(*self._sides(arm, other, metric))
+
+    def vary_replicates(self, arm: str, metric: Metric) -> float:
+        """The part of a difference's variance that comes from the arm's replicates."""
+        groups, side, _ = self._sides(arm, arm, metric)
+        return vary_replicates(groups, side)
 
     def rate(self, arm: str) -> FloatArray:
         """The arm's accuracy on each of `classes`, float64 [C], the mean over replicates."""
         return np.asarray(self._reduce(arm, by_class=True).rates.mean(axis=0))
 
     def _contrast(self, arm: str, other: str | None, metric: Metric, *, tail: float) -> Interval:
-        groups, plus, minus = self._sides(arm, other or arm, metric)
-        return estimate_contrast(groups, plus, minus if other else None, tail=tail)
+        key = (arm, other, metric)
+        if key not in self._found:
+            groups, plus, minus = self._sides(arm, other or arm, metric)
+            self._found[key] = estimate_contrast(groups, plus, minus if other else None, tail=tail)
+        return self._found[key].set_tails(tail, tail)
 
     def _sides(self, arm: str, other: str, metric: Metric) -> tuple[Groups, Side, Side]:
         by_class = metric == "balanced_accuracy"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.verdict.comparison import Comparison
-from ops.verdict.estimate import Interval, find_critical
+from ops.verdict.estimate import Interval
 from ops.verdict.luck import adjust_tail, measure_leak
 from ops.verdict.metric import Metric
 from ops.verdict.records import Contrast
@@ -54,17 +54,9 @@ def contrast_arms(
                     (picks.baseline, against, near_baselines),
                 )
             )
-            gap = set_tails(gap, low=low, high=high)
+            gap = gap.set_tails(low, high)
         contrasts.append(Contrast(arm, against, "condition" if contrasts else "decisive", gap))
     return contrasts
-
-
-def set_tails(gap: Interval, *, low: float, high: float) -> Interval:
-    """The interval with other tail areas beyond its limits."""
-    if gap.df is None:
-        return gap
-    down, up = (find_critical(tail, gap.df) * gap.standard_error for tail in (low, high))
-    return Interval(gap.estimate, gap.estimate - down, gap.estimate + up, gap.standard_error, gap.df)
 
 
 def _find_near(comparison: Comparison, arms: Sequence[str], picked: str, metric: Metric, *, tail: float) -> list[str]:
@@ -84,8 +76,8 @@ def _adjust(
     tail: float,
 ) -> float:
     """The tail area for the limit that profits from the luck of near[0], one of `pair`."""
-    images, *_ = seeds.split_variance(*pair, metric)
-    own, *others = (seeds.split_variance(arm, arm, metric)[1] for arm in near)
+    images = seeds.vary_images(*pair, metric)
+    own, *others = (seeds.vary_replicates(arm, metric) for arm in near)
     # Five seeds say little about how an arm's seeds vary; what its rivals' do is no smaller a guess.
     luck = max(own, (own + sum(others)) / len(near))
     ratio = 0.0 if picks.validation_images is None else seeds.images / picks.validation_images

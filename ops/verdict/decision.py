@@ -8,18 +8,11 @@ the same confidence, over test images, seeds and, where there are several, gener
     no evidence  otherwise, or with fewer than five seeds; with the smallest effect that would have been detected
 
 A claim about all of several arms needs no correction for their number (intersection-union test; Berger, Technometrics
-24, 1982). That the same seeds served the pick is allowed for in the limits (`contrasts`, `luck`). All arms, contrasts and
-the decision are in one metric.
+24, 1982). That the same seeds served the pick is allowed for in the limits (`contrasts`, `luck`). All arms, contrasts
+and the decision are in one metric.
 
 It does not know how arms were trained, which images were generated, where files lie, or how a report looks.
 """
-
-# NOTE FOR WIRING (removed before the branch is finished). The final signature is decide(correct, kinds, validation, labels,
-# class_names, *, metric, budget=Budget(steps, batch_size), aliases, confidence, look, looks, generators,
-# validation_images, validation_per_class). Pass validation_images=len(validation split): without it limits are wider.
-# validation_per_class (arm -> accuracy per class, nan where a class has no validation image) is needed for worst_class.
-# Records live in ops/verdict/records.py; ArmRow.score is in the metric; `resamples` is gone. Roles are `decisive` and
-# `condition` (contrast.arm == challenger: condition of helps, else of hurts).
 
 from __future__ import annotations
 
@@ -95,7 +88,7 @@ def decide(
     tail = find_tail(look, looks, confidence)
     contrasts = contrast_arms(comparison, seeds_alone, picks, metric, tail=tail)
     seeds = [len(answers) for answers in case.correct.values()]
-    decision = _apply_rule(contrasts, challenger, baseline) if min(seeds) >= LEAST_SEEDS else "no evidence"
+    decision = apply_rule(contrasts, picks, seeds=min(seeds))
     decisive = next(c for c in contrasts if c.role == "decisive")
     detectable = _find_smallest_detectable(decisive.difference)
     single = (1.0 - confidence) / 2.0
@@ -163,10 +156,13 @@ class _Case:
         }
 
 
-def _apply_rule(contrasts: Sequence[Contrast], challenger: str, baseline: str) -> Outcome:
-    if all(c.difference.low > 0 for c in contrasts if c.arm == challenger):
+def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Outcome:
+    """The decision from all differences that it needs; `seeds` are those of the arm that has fewest."""
+    if seeds < LEAST_SEEDS:
+        return "no evidence"
+    if all(c.difference.low > 0 for c in contrasts if c.arm == picks.challenger):
         return "helps"
-    if all(c.difference.high < 0 for c in contrasts if c.against == baseline):
+    if all(c.difference.high < 0 for c in contrasts if c.against == picks.baseline):
         return "hurts"
     return "no evidence"
 

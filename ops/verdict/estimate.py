@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -48,6 +48,13 @@ class Interval:
     high: float
     standard_error: float
     df: float | None
+
+    def set_tails(self, low: float, high: float) -> Interval:
+        """The same with other tail areas beyond its limits."""
+        if self.df is None:
+            return self
+        down, up = (find_critical(tail, self.df) * self.standard_error for tail in (low, high))
+        return Interval(self.estimate, self.estimate - down, self.estimate + up, self.standard_error, self.df)
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,10 @@ class Groups:
     def _first(self) -> IntArray:
         return np.unique(self.members, return_index=True)[1]
 
-    def average(self, values: FloatArray) -> FloatArray:
-        """Class means float64 [..., C] of values float64 [..., n]."""
+    def average(self, values: npt.NDArray[Any]) -> FloatArray:
+        """Class means float64 [..., C] of values bool or float64 [..., n]."""
+        if len(self.counts) == 1:
+            return np.asarray(values.mean(axis=-1, keepdims=True))
         rows = values.reshape(-1, values.shape[-1])
         # Summed image by image, not by a matrix product, whose order depends on the number of threads.
         sums = np.stack([np.bincount(self.members, weights=row) for row in rows])
@@ -78,6 +87,8 @@ class Groups:
     def vary(self, values: FloatArray) -> FloatArray:
         """Variance within each class, float64 [C], of values float64 [n]; 0 for a class of one image."""
         # Moved so that a class of equal values gives exactly 0 and no rounding dust.
+        if len(self.counts) == 1:
+            return np.asarray([(values - values[0]).var(ddof=1)])
         moved = values - values[self._first][self.members]
         centred = moved - self.average(moved)[self.members]
         return np.bincount(self.members, weights=centred**2) / np.maximum(self.counts - 1.0, 1.0)
@@ -128,10 +139,14 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
     """Reduce answers bool or float [K, n] in [0, 1]. ValueError for another shape or no replicate."""
     if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
         raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
-    answers = replicates.astype(np.float64)
-    # The variance of equal answers is exactly 0 this way, which a difference of squares would not give.
-    spread = answers.var(axis=0, ddof=1) if len(answers) > 1 else np.zeros(answers.shape[1])
-    return Answers(answers.mean(axis=0), groups.average(answers), groups.average(spread))
+    means, k = replicates.mean(axis=0), len(replicates)
+    if k == 1:
+        spread = np.zeros_like(means)
+    elif replicates.dtype == np.bool_:
+        spread = means * (1.0 - means) * (k / (k - 1.0))  # exactly 0 where all agree
+    else:
+        spread = replicates.var(axis=0, ddof=1)
+    return Answers(means, groups.average(replicates), groups.average(spread))
 
 
 def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: float) -> Interval:
@@ -164,22 +179,20 @@ def estimate_contrast(groups: Groups, plus: Side, minus: Side | None, *, tail: f
     return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
 
 
-def split_variance(groups: Groups, plus: Side, minus: Side) -> tuple[float, float, float]:
-    """The parts of a contrast's variance from images, `plus`'s replicates and `minus`'s replicates, each >= 0."""
-    parts = [
-        max(0.0, between - inside) for between, inside in (_vary_replicates(groups, side) for side in (plus, minus))
-    ]
-    return float(_vary_images(groups, plus, minus).sum()), parts[0], parts[1]
+def vary_images(groups: Groups, plus: Side, minus: Side) -> float:
+    """The part of a contrast's variance that comes from the images."""
+    return float(_vary_images(groups, plus, minus).sum())
+
+
+def vary_replicates(groups: Groups, side: Side) -> float:
+    """The part of a contrast's variance that comes from the replicates of one side, at least 0."""
+    between, inside = _vary_replicates(groups, side)
+    return max(0.0, between - inside)
 
 
 def find_critical(tail: float, df: float) -> float:
     """The value that Student's t with `df` degrees of freedom exceeds with probability `tail`."""
     return -float(stdtrit(df, tail))
-
-
-def find_tail(value: float, df: float) -> float:
-    """The probability that Student's t with `df` degrees of freedom exceeds `value`."""
-    return float(stdtr(df, -value))
 
 
 def _vary_replicates(groups: Groups, side: Side) -> tuple[float, float]:

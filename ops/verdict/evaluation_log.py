@@ -1,24 +1,32 @@
 """How often test images were looked at: an append-only log, one JSON line per evaluation.
 
-Every look at a test split costs a little of its honesty, so each evaluation is written here and the report
-prints the count. Nothing in this module removes or rewrites a line, and a line that cannot be read is an
-error, never skipped: a count that silently forgets evaluations would be worse than none.
+Every look at a test split costs a little of its honesty, so each evaluation is written here and the report prints the
+count. Each record carries its own hash and the hash of a record before it: what is edited, taken out or moved is
+noticed. What is cut off at the end is noticed by a copy of the log that is kept elsewhere. Nothing in this module
+removes or rewrites a line, and a line that cannot be read is an error, never skipped: a count that silently forgets
+evaluations would be worse than none.
 
-It does not know what an evaluation computes, nor the time: the caller says when. Lines of one file may come
-from several processes on one machine; on network file systems an append is only as atomic as they make it.
+Lines that an earlier Growset wrote have no hashes and are counted all the same. Two branches' lines may be merged: a
+record need not follow the one that it names at once. It does not know what an evaluation computes, nor the time: the
+caller says when. Lines of one file may come from several processes on one machine.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData
+from ops.hashing import hash_json
+from ops.storage import sync, write_bytes
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,9 @@ class Evaluation:
     """One look at the images of a split.
 
     time: ISO 8601, as `datetime.fromisoformat` reads it. fingerprint: of the stage that evaluates. arms and
-    seeds: what was evaluated. images: how many images of the split were seen (by each arm and seed).
+    seeds: what was evaluated. images: how many images of the split were seen (by each arm and seed). content: hash
+    of the split's images and labels, whatever the expansion calls itself. elsewhere: looks at this content before
+    this one that other logs know and this one does not; absorbed: the hashes of those logs' last records.
     """
 
     time: str
@@ -36,71 +46,160 @@ class Evaluation:
     arms: Sequence[str]
     seeds: Sequence[int]
     images: int
+    content: str
+    elsewhere: int = 0
+    absorbed: Sequence[str] = ()
 
 
-def append_evaluation(path: Path, record: Evaluation) -> None:
-    """Append `record` as one line and return once it is on disk; the file and its folder are made if missing.
+def append_evaluation(path: Path, record: Evaluation) -> str:
+    """Append `record` as one line and return its hash once it is on disk; file and folder are made if missing.
 
     Call it before the evaluation, so that a crash can count one too many but never one too few. After a crash
-    that tore the last line, the record starts on a line of its own and the torn line stays for
-    `count_evaluations` to report. ValueError for a time that is not ISO 8601; OSError where the disk does not
-    take the line.
+    that tore the last line, the record starts on a line of its own and the torn line stays for `read_log` to report.
+    ValueError for a time that is not ISO 8601; OSError where the disk does not take the line.
     """
     datetime.fromisoformat(record.time)
-    fields = asdict(record) | {"arms": list(record.arms), "seeds": list(record.seeds)}
-    line = json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    fields = asdict(record) | {
+        "arms": list(record.arms),
+        "seeds": list(record.seeds),
+        "absorbed": list(record.absorbed),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not path.exists()
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
+    with _locked(path) as handle:
         size = os.fstat(handle).st_size
-        if size and os.pread(handle, 1, size - 1) != b"\n":
+        content = os.pread(handle, size, 0)
+        fields["previous"] = _last_identity(content)
+        fields["hash"] = hash_json(fields)
+        line = json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        if content and not content.endswith(b"\n"):
             line = b"\n" + line
-        # One write call: other processes that append see all of the line or nothing of it.
+        # One write call: a crash leaves all of the line, or a torn one that is reported.
         written = os.write(handle, line)
         if written != len(line):
             raise OSError(f"{path}: only {written} of {len(line)} bytes of an evaluation could be written")
         os.fsync(handle)
-    finally:
-        os.close(handle)
-    if is_new:
-        _sync_folder(path.parent)
+    sync(path.parent)
+    return str(fields["hash"])
 
 
-def count_evaluations(path: Path, *, expansion: str | None = None, split: str | None = "test") -> int:
-    """How many logged evaluations match; None matches all. 0 where the file does not exist.
+def read_log(path: Path, copy: Path | None = None) -> list[dict[str, Any]]:
+    """All records in order; none where the file does not exist. `copy` is brought up to date with what is there.
 
-    DamagedData, naming file and line, for a line that is not an evaluation, whether it would match or not.
+    DamagedData, naming file and line, for a line that is no evaluation, one that was changed, or one that names a
+    record which is not before it; and where the log lacks a line of `copy`.
+    """
+    known = copy.read_bytes() if copy is not None and copy.exists() else b""  # before the log, which only grows
+    content = _read(path)
+    records = _parse(path, content)
+    if copy is not None:
+        if lacking := [line for line in known.splitlines() if line and line not in set(content.splitlines())]:
+            count = f"{len(lacking)} evaluations that were" if len(lacking) > 1 else "an evaluation that was"
+            raise DamagedData(f"{path} lacks {count} recorded here; bring it back with git, or with: cp {copy} {path}")
+        if known != content:
+            write_bytes(copy, content)
+    return records
+
+
+def count_looks(
+    records: Collection[Mapping[str, Any]], content: str, *, expansion: str, images: int, split: str = "test"
+) -> int:
+    """How many looks at a split's content the records tell of, by whatever expansion.
+
+    A record of an earlier Growset does not name the content: it counts if it is of this expansion or saw as many
+    images, because it may have been this split.
     """
     return sum(
-        (expansion is None or record["expansion"] == expansion) and (split is None or record["split"] == split)
-        for record in _read_records(path)
+        1 + record.get("elsewhere", 0)
+        for record in records
+        if record["split"] == split
+        and (
+            record["content"] == content
+            if "content" in record
+            else record["expansion"] == expansion or record.get("images") == images
+        )
     )
 
 
-def _read_records(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        # Two processes that both found a torn line both start a new one, which leaves an empty line.
+def count_evaluations(path: Path, *, expansion: str | None = None, split: str | None = "test") -> int:
+    """How many logged evaluations match; None matches all. Raises as `read_log`."""
+    return sum(
+        (expansion is None or record["expansion"] == expansion) and (split is None or record["split"] == split)
+        for record in read_log(path)
+    )
+
+
+def _read(path: Path) -> bytes:
+    """The log as it is when nobody is appending; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = []
+    identities: set[str] = set()
+    last = None
+    for number, line in enumerate(content.split(b"\n"), start=1):
         if not line:
             continue
         try:
             record = json.loads(line)
         except ValueError as error:
             raise DamagedData(
-                f"{path}, line {number}: not JSON (an append was cut short, or the file was edited); "
-                "complete the line by hand, it stands for an evaluation."
+                f"{path}, line {number}: not JSON; get the line back with git, or remove it if an append was cut short:"
+                " then the evaluation that it announces was never made"
             ) from error
         if not isinstance(record, dict) or not {"expansion", "split"} <= record.keys():
-            raise DamagedData(f"{path}, line {number}: not an evaluation, it lacks 'expansion' and 'split'.")
-        yield record
+            raise DamagedData(f"{path}, line {number}: not an evaluation, it lacks 'expansion' and 'split'")
+        if fault := _find_fault(record, identities):
+            raise DamagedData(f"{path}, line {number}: {fault}; get the log back with git")
+        last = _identify(record, line, last)
+        identities.add(last)
+        records.append(record)
+    return records
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _find_fault(record: Mapping[str, Any], before: Collection[str]) -> str | None:
+    """Why a record with hashes is not as it was written where it was written; None for one without."""
+    if "hash" not in record:
+        return "it names a record before it and has no hash of its own" if "previous" in record else None
+    if hash_json({key: value for key, value in record.items() if key != "hash"}) != record["hash"]:
+        return "it is not what was written, its hash does not match"
+    if record.get("previous") is not None and record["previous"] not in before:
+        return "the record that it names is not before it: lines are missing, changed or in another order"
+    return None
+
+
+def _identify(record: Mapping[str, Any], line: bytes, before: str | None) -> str:
+    """What a later record calls this one. One without a hash is known by its bytes and by all before it."""
+    return str(record["hash"]) if "hash" in record else hashlib.sha256((before or "").encode() + line).hexdigest()
+
+
+def _last_identity(content: bytes) -> str | None:
+    """Of the last line that can be read; a torn one is of no evaluation."""
+    last = None
+    for line in content.split(b"\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            last = _identify(record, line, last)
+    return last
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The log, open for appending and held against other processes; git may put another file in its place meanwhile."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                yield handle
+                return
+        finally:
+            os.close(handle)

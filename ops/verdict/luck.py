@@ -18,8 +18,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
+
+FloatArray = npt.NDArray[np.float64]
 
 # Nodes of the quadrature over M; the integrand is smooth.
 _NODES = 200
@@ -59,8 +62,14 @@ def _exceed(z: float, arms: int, leak: float) -> float:
     """P(sqrt(1 - leak) Z + sqrt(leak) M > z), M the largest of `arms` standard normal variables."""
     if leak > _WHOLE:
         return float(1.0 - ndtr(z) ** arms)
+    m, weights = _weigh_largest(arms)
+    return float(np.sum(weights * ndtr((leak**0.5 * m - z) / (1.0 - leak) ** 0.5)))
+
+
+@lru_cache
+def _weigh_largest(arms: int) -> tuple[FloatArray, FloatArray]:
+    """Values of M, the largest of `arms` standard normal variables, and their weights in an integral over it."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     m = nodes * _FARTHEST
     density = arms * ndtr(m) ** (arms - 1) * np.exp(-(m**2) / 2) / (2 * np.pi) ** 0.5
-    beyond = ndtr((leak**0.5 * m - z) / (1.0 - leak) ** 0.5)
-    return float(np.sum(weights * density * beyond) * _FARTHEST)
+    return m, weights * density * _FARTHEST

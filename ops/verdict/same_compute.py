@@ -1,8 +1,8 @@
 """What the compute of an expansion buys without one: more of what is there already.
 
-Training an arm for several seeds leaves several networks. Averaging the probabilities of those of the best baseline is
-an ensemble; averaging each network's probabilities of an image and of its mirror image is test-time augmentation. Both
-are reported beside a verdict and never decide it.
+Training an arm for several seeds leaves several networks. Averaging the probabilities of those of the picked baseline
+is an ensemble; averaging each network's probabilities of an image and of its mirror image is test-time augmentation.
+Both are reported beside a verdict and never decide it.
 
 An ensemble is one network, so its interval is about test images alone. It does not know files, networks or pictures.
 """

@@ -60,7 +60,9 @@ def _explain(verdict: Verdict) -> str:
     if verdict.look < verdict.looks:
         reasons.append("this is the first of two looks, the second has more seeds")
     least = verdict.smallest_detectable_effect
-    if least is not None:
+    if least is not None and least >= 1:
+        reasons.append("no true difference, however large, would be found four times in five")
+    elif least is not None:
         reasons.append(f"a true difference below {100 * least:.2g} points would be missed more than one time in five")
     return "".join(f"; {reason}" for reason in reasons)
 

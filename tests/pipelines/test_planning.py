@@ -1,4 +1,4 @@
-"""What several generators cost: seconds, bytes and the steps that fit the minutes, for a kind of known cost."""
+"""What several generators and a second look cost, for a kind of known cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ops import estimate
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.protocol import Cost
 from ops.recipe.loading import load_recipe
@@ -41,3 +42,22 @@ def test_minutes_are_those_of_all_generators(root: Path, edit_recipe: Edit) -> N
     edit_recipe(root, "generator: {", "generator: {seeds: 2, ")
     assert fit_minutes(Workspace(root), "digits", 1.0).endswith("60 -> 200, 100 ms each, 2 generators")
     assert load_recipe(root / "recipes" / "digits.yaml").generator.steps == 200  # type: ignore[attr-defined]
+
+
+def test_a_second_look_counts_with_the_most_that_it_can_take(
+    root: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "_seconds_per_step", lambda run: 0.5)
+    edit_recipe(root, "seeds: 2}", "seeds: 5}")
+    one = collect_plan(Workspace(root), "digits")
+    edit_recipe(root, "verdict: {}", "verdict: {looks: 2}")
+    two = collect_plan(Workspace(root), "digits")
+    trainings = 3 * 5  # each arm's seeds once more, of 20 steps
+    assert two["seconds"]["verdict"] >= trainings * 20 * 0.5 / two["cores"] > one["seconds"]["verdict"]
+    assert (
+        two["seconds"]["baseline_classifiers"]
+        == one["seconds"]["baseline_classifiers"]
+        == pytest.approx(2 * 5 * 20 * 0.5 / one["cores"])
+    )
+    assert "at most: with a second look" in format_plan(two)
+    assert "second look" not in format_plan(one)

@@ -8,7 +8,7 @@ import pytest
 
 from ops.locks import exclusive
 from ops.recipe.stages import PUBLISHED
-from ops.remotes import missing_in_remote
+from ops.remotes import find_faults
 from ops.versioning import stage_addresses
 from ops.workspace import Workspace
 from tests.publications import digest
@@ -33,7 +33,7 @@ def succeed(root: Path) -> None:
     result = growset(root, "run", "digits")
     assert result.exit_code == 0, result.output
     pointer = str(root / "published" / "digits.dvc")
-    assert missing_in_remote(root, [pointer, *stage_addresses("digits")]) == []
+    assert find_faults(root, [pointer, *stage_addresses("digits")]) == {}
 
 
 @pytest.fixture

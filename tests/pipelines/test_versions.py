@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from ops.datasets.pixels import read_rows
+from tests.damage import find_cached, flip
 from tests.versions import Versions
 from tests.workspaces import growset, run
 
@@ -101,3 +102,18 @@ def test_a_version_that_is_not_there_is_told(workspace: Path, version: str, sent
 def test_nothing_published_yet(fresh_workspace: Path, edit_recipe: Callable[[Path, str, str], None]) -> None:
     result = growset(fresh_workspace, "versions")
     assert result.exit_code == 0 and "digits: nothing is published yet; run: growset run digits" in result.output
+
+
+def test_a_damaged_older_version_is_not_compared(workspace: Path) -> None:
+    """From the cache, whose objects DVC takes to be whole."""
+    for name in ("published/digits/verdict.json", "published/digits/manifest.json"):
+        path = find_cached(workspace, name)
+        whole = path.read_bytes()
+        flip(path)
+        shutil.rmtree(workspace / "published" / "digits")
+        result = growset(workspace, "diff", "digits@HEAD", "digits/v1")
+        assert result.exit_code == 4, result.output
+        assert f"{name} of version 'digits@HEAD' is not what was published" in result.output
+        path.chmod(0o644)
+        path.write_bytes(whole)
+        run(workspace, "dvc", "checkout", "published/digits.dvc")

@@ -56,7 +56,7 @@ def test_a_chart_is_a_themed_picture_with_words(svg: str) -> None:
 def test_arms_are_sorted_marked_and_not_shown_twice() -> None:
     names = [text for text in read_texts(draw(WIDE)) if text in {arm["arm"] for arm in ARMS}]
     assert names == ["real", "augmented", "expanded"], "drawn from the bottom up"
-    assert "84.0 · challenger" in read_texts(draw(NARROW)) and "82.0 · best baseline" in read_texts(draw(WIDE))
+    assert "84.0 · challenger" in read_texts(draw(NARROW)) and "82.0 · picked baseline" in read_texts(draw(WIDE))
     assert "expanded (expanded, challenger): 84.0 %, 83.0 to 85.2" in draw(WIDE)
 
 

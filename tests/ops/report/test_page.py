@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ops.looks import find_looks
 from ops.manifests import MANIFEST, join_hashes
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
@@ -193,7 +194,7 @@ def test_conditions_say_of_which_claim_they_are() -> None:
 
 def test_counts_and_shortfall_are_shown(page: str) -> None:
     assert "<dt>resized (crop)</dt><dd>1,200</dd>" in page
-    assert "<dt>test evaluations of this expansion so far</dt><dd>3</dd>" in page
+    assert "<dt>looks at this test split so far, over all recipes</dt><dd>3</dd>" in page
     assert "3 of 100 wanted images are missing" in page
     assert page.count('<title id="training-') == 3
     assert "growset run tiny" in page and "dvc repro report@tiny" in page and "ab" * 32 in page
@@ -245,14 +246,15 @@ def workspace(tmp_path: Path) -> Workspace:
     settings = {"generator": {"generator": {"kind": "flow"}},
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
-        files = {f"{stage}.json": {"bytes": 1, "sha256": stage}}
         write_json(folder[stage] / MANIFEST, {
-            "stage": stage, "version": 1, "fingerprint": stage, "inputs": {}, "files": files,
-            "content": join_hashes(files), "metrics": metrics.get(stage, {}), "settings": settings.get(stage, {}),
-            "environment": facts["environment"],
+            "stage": stage, "version": 1, "fingerprint": stage, "inputs": {}, "files": {}, "content": join_hashes({}),
+            "metrics": metrics.get(stage, {}),
+            "settings": settings.get(stage, {}), "environment": facts["environment"],
         })  # fmt: skip
-    for expansion in ("tiny", "other", "tiny"):
-        append_evaluation(workspace.evaluations, Evaluation("2026-01-01", expansion, "test", "f", ["real"], [0], 4))
+    content = find_looks(workspace, "tiny").content
+    for expansion, split in (("tiny", content), ("other", content), ("tiny", "another")):
+        record = Evaluation("2026-01-01", expansion, "test", "f", ["real"], [0], 4, split)
+        append_evaluation(workspace.evaluations, record)
     write_json(workspace.timings("tiny"), {"scorer": 2.0, "real_images": 1.0, "report": 9.0})
     return workspace
 

@@ -221,6 +221,13 @@ def test_answers_that_are_all_alike_leave_nothing_to_detect() -> None:
     assert verdict.smallest_detectable_effect is None
 
 
+def test_a_design_that_could_find_nothing_says_so_instead_of_more_than_a_hundred_points() -> None:
+    unsteady = np.stack([make_arm(accuracy)[0] for accuracy in (0.1, 0.9)])
+    verdict = judge({"real": unsteady, "both": make_arm(0.8, seeds=2)})
+    assert verdict.smallest_detectable_effect is not None and verdict.smallest_detectable_effect > 1
+    assert verdict.sentence.endswith("no true difference, however large, would be found four times in five.")
+
+
 def test_the_verdict_is_strict_json_and_repeats() -> None:
     accuracies = {"real": 0.78, "mixup": 0.80, "expanded": 0.82, "both": 0.86}
     first, again = judge_accuracies(accuracies).to_dict(), judge_accuracies(accuracies).to_dict()

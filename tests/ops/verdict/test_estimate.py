@@ -18,7 +18,6 @@ from ops.verdict.estimate import (
     average_generators,
     estimate_contrast,
     find_critical,
-    find_tail,
     group_images,
     reduce_answers,
 )
@@ -210,7 +209,6 @@ def test_a_difference_between_generators_widens_the_interval() -> None:
 @pytest.mark.parametrize("df", [1.0, 2.5, 8.0, 400.0])
 def test_quantiles_are_students(df: float) -> None:
     assert find_critical(0.025, df) == pytest.approx(stats.t.ppf(0.975, df))
-    assert find_tail(find_critical(0.01, df), df) == pytest.approx(0.01)
 
 
 def test_what_cannot_be_estimated_is_refused() -> None:

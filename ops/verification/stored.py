@@ -1,0 +1,66 @@
+"""What DVC stores of an expansion: the objects of its cache and of its remote, each hashed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ops.errors import DamagedData
+from ops.objects import StoredObject, cache_path, find_damaged, find_missing, head_object, list_files
+from ops.progress import Sink, ignore
+from ops.recipe.stages import PUBLISHED, STAGES
+from ops.remotes import default_remote, find_faults, list_outs
+from ops.verification.findings import Finding, Subject
+from ops.versioning import address, open_repo
+
+
+def list_targets(subject: Subject) -> list[str]:
+    """What DVC knows of the expansion: its stages and the pointer of its published dataset."""
+    pointer = subject.folder(PUBLISHED).with_suffix(".dvc")
+    return [address(stage, subject.name) for stage in STAGES] + ([str(pointer)] if pointer.exists() else [])
+
+
+def read_listed(subject: Subject) -> dict[Path, str]:
+    """md5 of each file that DVC lists for the expansion; what it cannot list is left out, `check_cache` tells."""
+    listed: dict[Path, str] = {}
+    with open_repo(subject.workspace.root) as repo:
+        for out in list_outs(repo, list_targets(subject)):
+            try:
+                listed |= {each.file: each.md5 for each in list_files(repo, out)}
+            except (FileNotFoundError, DamagedData):
+                continue
+    return listed
+
+
+def check_cache(subject: Subject, advance: Callable[[int], None] = lambda objects: None) -> list[Finding]:
+    """Every object of the expansion's outputs is in the cache and holds the bytes of its name."""
+    findings = []
+    with open_repo(subject.workspace.root) as repo:
+        objects: list[StoredObject] = []
+        for out in list_outs(repo, list_targets(subject)):
+            objects.append(head_object(out))
+            try:
+                objects += list_files(repo, out)
+            except (FileNotFoundError, DamagedData):
+                continue  # its own head is told below
+        for each in find_missing(repo, objects):
+            what = f"is missing; it is the cached content of {each.file}"
+            findings.append(Finding(cache_path(repo, each.oid), what, subject.restore))
+        for each in find_damaged(repo, objects, advance):
+            what = f"is damaged; it should be the content of {each.file}"
+            findings.append(Finding(cache_path(repo, each.oid), what, subject.restore))
+    return findings
+
+
+def check_remote(subject: Subject, sink: Sink = ignore) -> list[Finding]:
+    """Every object is in the default remote with the bytes of its name; nothing where there is no remote or nothing was
+    pushed. EnvironmentFault where the remote cannot be reached."""
+    root = subject.workspace.root
+    remote = default_remote(root)
+    if remote is None or not subject.folder(PUBLISHED).with_suffix(".dvc").exists():
+        return []
+    faults = find_faults(root, list_targets(subject), every_byte=True, sink=sink)
+    return [
+        Finding(file, f"in the remote '{remote[0]}': {what}", f"growset push {subject.name}")
+        for file, what in sorted(faults.items())
+    ]
