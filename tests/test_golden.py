@@ -45,7 +45,7 @@ def describe_file(path: Path) -> Any:
     if path.suffix == ".json":
         return keys_of(json.loads(path.read_text()))
     if path.suffix == ".png":
-        return list(Image.open(path).size) if path.stem != "contact_sheet" else "a sheet"
+        return list(Image.open(path).size) if not path.stem.endswith("sheet") else "a sheet"
     return path.suffix
 
 
