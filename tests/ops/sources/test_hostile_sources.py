@@ -332,6 +332,7 @@ def test_names_of_files_and_classes_that_are_no_text(tmp_path: Path) -> None:
         ({"file_name": "pictures"}, DamagedData, "is not a file, but the metadata names it"),
         ({"label": ["a"]}, UserError, "labels are List; allowed: whole numbers or texts"),
         ({"label": {"a": 1}}, UserError, "labels are Struct; allowed: whole numbers or texts"),
+        ({"label": 2**64}, UserError, "labels are Int128; allowed: whole numbers or texts"),
         ({"label": True}, UserError, "labels are bool; allowed: whole numbers or texts"),
         ({"label": "a" * 1_001}, UserError, "has 1,001 characters; allowed: 1,000"),
         ({"patient": "b" * 1_001}, UserError, "has 1,001 characters; allowed: 1,000"),
