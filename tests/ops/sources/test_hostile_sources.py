@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -349,6 +350,13 @@ def test_values_of_the_wrong_type_in_a_table(
         hash_source(spec)
         read_source(spec)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_empty_table_of_another_type(tmp_path: Path) -> None:
+    keys = make_metadata(tmp_path, TRUTH, "parquet")
+    empty = pa.table({"file_name": pa.array([], pa.string()), "label": pa.array([], pa.float64())})
+    pq.write_table(empty, tmp_path / "train" / "metadata.parquet")
+    fail(UserError, "source x, train (empty): labels are float64; allowed: whole numbers", "metadata", keys["path"])
 
 
 DEEP = "[" * 100_000
