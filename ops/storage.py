@@ -78,9 +78,15 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError if it is none, or nested deeper than Python reads."""
+    """The value of a JSON text; ValueError if it is none, nested deeper than Python reads, or holds half a character.
+
+    An escape such as \\ud800 alone stands for no character, so that no file of ours could hold it.
+    """
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -69,7 +69,9 @@ def publish(
     for split, dataset in splits.items():
         write_shards(folder / "data", dataset, prefix=split, **options)
     _write_documents(folder, splits)
-    write_json(folder / MANIFEST, describe_output(folder, {"fingerprint": "f"}, {}))
+    write_json(
+        folder / MANIFEST, describe_output(folder, {"stage": "published_dataset", "fingerprint": "f", "inputs": {}}, {})
+    )
     return Case(folder, splits)
 
 

@@ -147,10 +147,11 @@ def name_labels(
     if "train" not in values:
         raise UserError(f"source {spec.name}: it has no train images")
     for split, column in values.items():
+        place = name(split, 0) if len(column) else f"source {spec.name}, {split} (empty)"
         if column.dtype.kind not in "iuU":
-            raise UserError(f"{name(split, 0)}: labels are {column.dtype}; allowed: whole numbers or texts")
+            raise UserError(f"{place}: labels are {column.dtype}; allowed: whole numbers or texts")
         if (column.dtype.kind == "U") != (values["train"].dtype.kind == "U"):
-            raise UserError(f"{name(split, 0)}: labels are texts in one split and numbers in another; make them agree")
+            raise UserError(f"{place}: labels are texts in one split and numbers in another; make them agree")
     values = {split: _to_signed(column, split, name) for split, column in values.items()}
     texts = any(column.dtype.kind == "U" for column in values.values())
     if known is None or texts:

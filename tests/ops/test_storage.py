@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 import ops.storage
-from ops.storage import link_file, read_json, recover_folder, replace_file, replace_folder, write_json, write_text
+from ops.errors import DamagedData
+from ops.storage import (
+    link_file,
+    parse_json,
+    read_json,
+    recover_folder,
+    replace_file,
+    replace_folder,
+    write_json,
+    write_text,
+)
 
 
 class Killed(BaseException):
@@ -240,3 +250,17 @@ def test_where_no_link_can_be_made_the_file_is_copied(tmp_path: Path, monkeypatc
     link_file(tmp_path / "source", tmp_path / "target")
     assert (tmp_path / "target").read_text() == "content"
     assert (tmp_path / "target").stat().st_ino != (tmp_path / "source").stat().st_ino
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b'{"a": "\\ud800"}', b'{"\\udfff": 1}', b"\xff", b"", b"{", b"[1, 2"]
+)
+def test_a_json_file_that_is_none_is_damage(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DamagedData, match="a.json is not JSON: "):
+        read_json(tmp_path / "a.json")
+
+
+def test_whole_characters_in_escapes_are_read(tmp_path: Path) -> None:
+    assert parse_json('"\\ud83d\\udc1d \\u00e9"') == "\U0001f41d é"
+    assert parse_json(b'"\\ud83d\\udc1d"') == "\U0001f41d"

@@ -274,3 +274,18 @@ def test_the_shipped_recipes_pass(tmp_path: Path) -> None:
     assert result.stderr == (
         "smoke: no verdict can be reached with classifier.seeds 2: fewer than 5 seeds decide nothing\n"
     )
+    assert (result.exit_code, result.output) == (0, "smoke: ok\nfashion-flow: ok\n")
+
+
+def test_a_picture_under_two_labels_is_a_warning_that_names_both(in_folders: Path) -> None:
+    there = some_image(in_folders, "train", "zero")
+    here = in_folders / "images" / "train" / "one" / "000-copy.bmp"
+    Image.open(there).save(here)
+    result = growset(in_folders, "check", "digits")
+    assert result.exit_code == 0
+    warning, ok = result.output.splitlines()
+    assert warning == (
+        "warning: source digits: 1 picture of train stands under more than one label, e.g."
+        f" {here} as one and {there} as zero; no classifier is right on both"
+    )
+    assert ok == "digits: ok"

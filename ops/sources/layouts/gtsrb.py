@@ -81,7 +81,8 @@ def _read_table(table: Path) -> tuple[list[Path], np.ndarray]:
         if column not in frame.columns:
             raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
     names, labels = frame["Filename"], frame["ClassId"]
-    if not len(names) or names.dtype != pl.String or not labels.dtype.is_integer():
+    whole = labels.dtype.is_integer() and labels.dtype not in (pl.Int128, pl.UInt128)
+    if not len(names) or names.dtype != pl.String or not whole:
         told = f"Filename and ClassId are {names.dtype} and {labels.dtype} in {len(names)} rows"
         raise UserError(f"{table}: {told}; allowed: texts and whole numbers in one row or more")
     for facts in (names, labels):

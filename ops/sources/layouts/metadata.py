@@ -73,7 +73,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
 def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
     if column.dtype in (pl.String, pl.Categorical, pl.Enum):
         return to_texts(column, table)
-    if column.dtype.is_nested() or column.dtype == pl.Object or column.dtype.is_decimal():
+    if column.dtype.is_nested() or column.dtype.is_decimal() or column.dtype in (pl.Object, pl.Int128, pl.UInt128):
         raise UserError(f"{table}: labels are {column.dtype.base_type()}; allowed: whole numbers or texts")
     return column.to_numpy()
 

@@ -96,4 +96,7 @@ def _give_one_id(case: Case) -> None:
     train = case.splits["train"]
     rows = train.rows.with_columns(image_id=pl.lit("same"))
     write_shards(case.folder / "data", PixelDataset(train.images, rows, train.class_names), prefix="train")
-    write_json(case.folder / MANIFEST, describe_output(case.folder, {"fingerprint": "f"}, {}))
+    write_json(
+        case.folder / MANIFEST,
+        describe_output(case.folder, {"stage": "published_dataset", "fingerprint": "f", "inputs": {}}, {}),
+    )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -332,6 +333,7 @@ def test_names_of_files_and_classes_that_are_no_text(tmp_path: Path) -> None:
         ({"file_name": "pictures"}, DamagedData, "is not a file, but the metadata names it"),
         ({"label": ["a"]}, UserError, "labels are List; allowed: whole numbers or texts"),
         ({"label": {"a": 1}}, UserError, "labels are Struct; allowed: whole numbers or texts"),
+        ({"label": 2**64}, UserError, "labels are Int128; allowed: whole numbers or texts"),
         ({"label": True}, UserError, "labels are bool; allowed: whole numbers or texts"),
         ({"label": "a" * 1_001}, UserError, "has 1,001 characters; allowed: 1,000"),
         ({"patient": "b" * 1_001}, UserError, "has 1,001 characters; allowed: 1,000"),
@@ -348,6 +350,13 @@ def test_values_of_the_wrong_type_in_a_table(
         hash_source(spec)
         read_source(spec)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_empty_table_of_another_type(tmp_path: Path) -> None:
+    keys = make_metadata(tmp_path, TRUTH, "parquet")
+    empty = pa.table({"file_name": pa.array([], pa.string()), "label": pa.array([], pa.float64())})
+    pq.write_table(empty, tmp_path / "train" / "metadata.parquet")
+    fail(UserError, "source x, train (empty): labels are float64; allowed: whole numbers", "metadata", keys["path"])
 
 
 DEEP = "[" * 100_000
