@@ -95,7 +95,7 @@ class Listener:
             self.end()
         sys.__excepthook__(kind, error, traceback)
 
-    def _raise_again(self, lost: sys.UnraisableHookArgs) -> None:
+    def _raise_again(self, lost: "sys.UnraisableHookArgs") -> None:
         """An exception that a signal raised where none can be (a destructor, a callback) is lost: once more."""
         if issubclass(lost.exc_type, Exception) and noticed() is None:
             sys.__unraisablehook__(lost)
