@@ -1,9 +1,9 @@
 """`generated_images` as a graph: plan, one mapped step per slice, collect.
 
 A slice is a node or a GPU; within it one process per core draws. A slice that fails is retried alone, and what it had
-drawn stays. Slices draw the first round; collect scores it and makes the rounds after it. With one slice there is
-nothing to map: collect draws, and writes what is drawn meanwhile. When nothing is to be done there are no slices
-either, and collect reports the reuse.
+drawn stays. Slices draw the first round of every generator; collect scores it and makes the rounds after it. With one
+slice there is nothing to map: collect draws, and writes what is drawn meanwhile. When nothing is to be done there are
+no slices either, and collect reports the reuse.
 """
 
 import warnings

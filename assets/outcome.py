@@ -9,6 +9,7 @@ import dagster as dg
 
 from ops.errors import GrowsetError, find_fault
 from ops.report.sheets import to_data_uri
+from ops.several import count_generators, place
 from ops.stage import Outcome
 
 PICTURE_LIMIT = 400_000  # bytes; the event log is a database, not a picture store
@@ -42,9 +43,10 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tu
         metadata["reused_from"] = outcome.reused_from
     for page in pages:
         metadata[Path(page).stem] = dg.MetadataValue.path(str(outcome.folder / page))
-    for pattern in pictures:
-        for path in sorted(outcome.folder.glob(pattern)):
-            metadata[path.stem] = show_picture(path)
+    for generator in range(count_generators(outcome.folder)):
+        for pattern in pictures:
+            for path in sorted(place(outcome.folder, generator).glob(pattern)):
+                metadata[f"{path.stem}_generator_{generator}" if generator else path.stem] = show_picture(path)
     return metadata
 
 

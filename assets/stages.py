@@ -75,7 +75,7 @@ LOOKS: dict[str, Look] = {
         frozenset({"pytorch"}),
     ),
     "verdict": Look(
-        "Helps, no evidence or hurts: crossed bootstrap over test images and seeds.",
+        "Helps, no evidence or hurts: closed-form intervals over test images and seeds.",
         "evidence",
         frozenset({"numpy"}),
     ),

@@ -42,5 +42,5 @@ def run() -> Path:
         Row("report_megabytes", round(report / 1e6, 2), "MB"),
         *(Row(stage, seconds, "s") for stage, seconds in stages.items()),
     ]
-    arms = {row["arm"]: row["accuracy"] for row in verdict["arms"]}
+    arms = {row["arm"]: row["score"] for row in verdict["arms"]}
     return write_result("demo", rows, {}, sentence=verdict["sentence"], arms=arms)

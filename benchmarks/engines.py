@@ -34,7 +34,7 @@ ONNX_BATCH, TORCH_BATCH = 16, 64  # where each is fastest: ONNX Runtime does not
 
 def load_onnx(path: Path) -> Engine:
     """A sampler in ONNX Runtime, as `growset` runs it."""
-    return Sampler(path, provider="cpu", threads=1, batch_size=ONNX_BATCH)
+    return Sampler(path, provider="cpu", batch_size=ONNX_BATCH)
 
 
 def run_eager(model: ConditionalUNet, precision: str, *, solver: str, steps: int) -> Engine:

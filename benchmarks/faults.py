@@ -1,4 +1,8 @@
-"""Do the filters find planted faults, and what do they take of what is real? On Fashion-MNIST.
+"""Do the filters find planted faults, and what do they take of what is real?
+
+Shares of faults are planted in Fashion-MNIST. Beside that copies in disguise and images of nothing are tried one kind
+at a time, by the stage's own examiner and rules at their defaults, on Fashion-MNIST with 1,000 training images, with
+200 and a scorer that learnt next to nothing, and on patches of photographs.
 
 The carrier is real images that nothing here was fitted on: what a perfect generator would draw, so that every alarm
 on an image that no fault was planted in is a false one. No generator is trained. Thresholds come from held-out real
@@ -23,15 +27,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.fashion import LabelledImages, divide, read_fashion
+from benchmarks.disguises import DISGUISES, TURNED, make_nothings
+from benchmarks.fashion import Division, LabelledImages, divide, read_fashion
 from benchmarks.harness import Row, use_cores, write_result
+from benchmarks.photographs import read_patches
 from benchmarks.planting import SHARES, Planted, plant
-from ops.filters.calibration import calibrate
+from ops.filters.calibration import Thresholds, calibrate
 from ops.filters.copies import References, fit_references, measure_copies, measure_nearness
+from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
+from ops.filters.rules import Limit, find_reasons, set_limits
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
 from ops.metrics.proportions import estimate_share
+from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
 from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
 
@@ -39,6 +48,8 @@ TRAIN = TEST = HELD_OUT = 100  # images of each class
 CARRIER = 1_000
 ALARM = 0.01
 SCORER_STEPS = 1_000
+TRIED = 100  # real images of each class that disguises and nothings are tried beside
+COPIED = 500  # images in each disguise
 # Which score is to find which fault; low scores are suspicious.
 FINDS = {
     "exact_copy": "train_distance", "changed_copy": "train_distance", "test_image": "test_distance",
@@ -58,9 +69,9 @@ class Filters:
 
 def run(
     train: int = TRAIN, test: int = TEST, held_out: int = HELD_OUT, carrier: int = CARRIER, *,
-    scorer_steps: int = SCORER_STEPS, seed: int = 0, whole: LabelledImages | None = None,
+    scorer_steps: int = SCORER_STEPS, seed: int = 0, whole: LabelledImages | None = None, small: bool = False,
 ) -> Path:  # fmt: skip
-    """Plant, score, count; write results/faults.json. Sizes are images of each class."""
+    """Plant, score, count; write results/faults.json. Sizes are images of each class; `small` leaves disguises out."""
     whole = read_fashion() if whole is None else whole
     division = divide(whole, small=train, scored=test, held_out=held_out, seed=seed)
     carrying = take_first(division.unseen, carrier)
@@ -83,13 +94,85 @@ def run(
         Row(f"cost: {name}", round(1e6 * s / len(planted.labels), 1), "us/image, one core")
         for name, s in seconds.items()
     ]
+    ratios = {}
+    if not small:
+        found, ratios = try_sources(division, seed)
+        rows += found
     for row in rows:
         print(f"{row.name}: {row.value:g} {row.unit}", file=sys.stderr, flush=True)
     return write_result(
-        "faults", rows, {}, seed=seed, alarm=ALARM, shares=SHARES, scorer_steps=scorer_steps,
+        "faults", rows, ratios, seed=seed, alarm=ALARM, shares=SHARES, scorer_steps=scorer_steps,
         images={"train": len(division.small), "test": len(division.scored), "held_out": len(real),
                 "carrier": len(carrying)},
     )  # fmt: skip
+
+
+def try_sources(division: Division, seed: int) -> tuple[list[Row], dict[str, float]]:
+    """Disguises and nothings on three sources; ratios are of the first."""
+    fresh = take_first(division.unseen, TRIED)
+    few, few_held_out = take_first(division.small, 20), take_first(division.held_out, 20)
+    photographs = read_patches((60, 100, 150), seed)
+    sources = {
+        "fashion": (division.small, division.held_out, fresh, SCORER_STEPS),
+        "fashion, 200 images": (few, few_held_out, fresh, 10),
+        "photographs": (*photographs, 200),
+    }
+    rows: list[Row] = []
+    ratios: dict[str, float] = {}
+    for name, (train, held_out, unseen, steps) in sources.items():
+        found, accuracy = try_everything(train, held_out, unseen, steps=steps, seed=seed)
+        rows.append(Row(f"{name}: scorer's cross-fitted accuracy", round(accuracy, 4), "share"))
+        rows += [Row(f"{name}: {kind}", round(value, 4), "share") for kind, value in found.items()]
+        if not ratios:
+            ratios["turned_copies_found"] = min(found[f"copies, {kind}: found"] for kind in TURNED)
+            ratios["noise_found"] = min(
+                found[f"{kind}: rejected"] for kind in ("noise, Gaussian", "noise, uniform", "blobs")
+            )
+    return rows, ratios
+
+
+def try_everything(
+    train: LabelledImages, held_out: LabelledImages, fresh: LabelledImages, *, steps: int, seed: int
+) -> tuple[dict[str, float], float]:
+    """Shares that the default rules find, by kind; the scorer's accuracy. `fresh` are real images like the others."""
+    scorer, accuracy = fit_scorer(train, steps=steps, seed=seed)
+    folds, classes = assign_folds(train.labels, len(scorer.models), seed), int(train.labels.max()) + 1
+    examiner = Examiner(scorer, train.images, train.labels, folds, held_out.images, Witnesses())
+    real = examiner.examine_real(held_out.images, held_out.labels)
+    limits = set_limits(real, held_out.labels, classes, FilterSettings())
+    near = find_limits(limits)
+
+    def judge(images: LabelledImages) -> dict[str, np.ndarray]:
+        return find_reasons(examiner.examine(images.images, images.labels, Met()), images.labels, limits)
+
+    def is_odd(found: dict[str, np.ndarray]) -> np.ndarray:
+        return found["atypical"] | found["wrong_label"]
+
+    rng = np.random.default_rng([seed, 79])
+    unseen = judge(shuffle(fresh, seed))
+    shares = {
+        "real images: near copy of train": float(unseen["near_copy_of_train"].mean()),
+        "real images: atypical": float(unseen["atypical"].mean()),
+        "real images: wrong label": float(unseen["wrong_label"].mean()),
+    }
+    known = shuffle(train, seed)
+    known = LabelledImages(known.images[:COPIED], known.labels[:COPIED])
+    references = fit_references(train.images)
+    for name, disguise in DISGUISES.items():
+        copies = measure_copies(references, disguise(known.images, rng))
+        shares[f"copies, {name}: found"] = float(near.find_beyond(copies.distance, known.labels).mean())
+    some = shuffle(fresh, seed + 1)
+    some = LabelledImages(some.images[:COPIED], some.labels[:COPIED])
+    for name, nothings in make_nothings(train, some, rng).items():
+        found = judge(nothings)
+        shares[f"{name}: atypical"] = float(found["atypical"].mean())
+        shares[f"{name}: rejected"] = float(is_odd(found).mean())
+    return shares, accuracy
+
+
+def find_limits(limits: list[Limit]) -> Thresholds:
+    """Where near copies of training images are cut."""
+    return next(limit.thresholds for limit in limits if limit.rule.reason == "near_copy_of_train")
 
 
 def take_first(images: LabelledImages, count: int) -> LabelledImages:
@@ -106,15 +189,19 @@ def shuffle(images: LabelledImages, seed: int) -> LabelledImages:
 
 def fit_filters(train: LabelledImages, test: LabelledImages, *, steps: int, seed: int) -> tuple[Filters, float]:
     """And the scorer's accuracy on images that it has not seen."""
+    scorer, accuracy = fit_scorer(train, steps=steps, seed=seed)
+    folds = assign_folds(train.labels, len(scorer.models), seed)
+    typical = fit_typicality(scorer, train.images, train.labels, folds)
+    filters = Filters(scorer, typical, fit_references(train.images), fit_references(test.images))
+    return filters, accuracy
+
+
+def fit_scorer(train: LabelledImages, *, steps: int, seed: int) -> tuple[Scorer, float]:
     settings, classes = ScorerSettings(steps=steps), int(train.labels.max()) + 1
     with tempfile.TemporaryDirectory() as name:
         results = train_folds(train.images.numpy(), train.labels, classes, settings, seed=seed, workers=1)
         found = save_scorer(Path(name), results, settings, train.labels, classes, train.images.shape[1])
-        scorer = load_scorer(Path(name))
-    folds = assign_folds(train.labels, settings.folds, seed)
-    typical = fit_typicality(scorer, train.images, train.labels, folds)
-    filters = Filters(scorer, typical, fit_references(train.images), fit_references(test.images))
-    return filters, found["cross_fitted_accuracy"]
+        return load_scorer(Path(name)), found["cross_fitted_accuracy"]
 
 
 def measure_scores(

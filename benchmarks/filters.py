@@ -28,7 +28,7 @@ from ops.generators.folder import variant_name
 from ops.generators.variants import quantise_sampler
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import Labels, View, measure_set
-from ops.parallel import available_cores, use_threads
+from ops.parallel import available_cores
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
 from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
@@ -46,7 +46,6 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
     train, real, audited = division.small, division.held_out, join(division.scored, division.held_out)
     drawn, classes = take_in_order(division.unseen, count), len(CLASS_NAMES)
     generation = measure_generation(count)
-    use_threads()
     scorer = train_scorer(train, steps=scorer_steps, seed=seed)
     folds = assign_folds(train.labels, len(scorer.models), seed)
     clock = Clock()

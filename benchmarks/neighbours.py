@@ -41,9 +41,9 @@ import numpy as np
 import torch
 from ops.neighbours.clusters import Clustering
 from ops.neighbours.earlier import find_earlier
-from ops.parallel import use_threads
+from ops.parallel import limit_libraries
 count, classes, limit, share = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-use_threads()
+limit_libraries()
 random = torch.Generator().manual_seed(0)
 spread = torch.cat([torch.ones(16), torch.full((112,), 0.1)])
 rows = torch.empty(count, 128)

@@ -174,7 +174,7 @@ def measure(
     metrics = entry.kind.fit(entry.settings, Fitting(train.images, labels, CLASS_NAMES, seed, folder, out, scratch))
     seconds = time.perf_counter() - started
     path = entry.kind.load(out).export(exported, entry.sampler, scratch)
-    sampler = Sampler(path, provider="cpu", threads=1, batch_size=ONNX_BATCH)
+    sampler = Sampler(path, provider="cpu", batch_size=ONNX_BATCH)
     drawn, rate = draw_images(sampler, count, seed)
     student = metrics.get("student_steps")
     return [

@@ -21,7 +21,7 @@ from benchmarks.harness import Row, write_result
 from ops.chain.classifiers import to_nchw
 from ops.chain.running import Chain
 from ops.classifiers.network import SmallResNet
-from ops.classifiers.tournament import count_runs, hold_tournament
+from ops.classifiers.tournament import Contest, Examples, count_runs, hold_tournament
 from ops.classifiers.training import predict
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
@@ -30,14 +30,16 @@ from ops.progress import Progress
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import upstream
 from ops.stage import Runtime
-from ops.verdict.bootstrap import Interval, bootstrap_means, summarise
+from ops.verdict.comparison import Comparison
+from ops.verdict.estimate import Interval
+from ops.verdict.metric import Metric
 from ops.workspace import Workspace
 
 EXPANSION = "fashion-flow"
 LAST = "accepted_images"
 ARM = Arm(augmentation="flip_crop")
 REFERENCE = "random"  # the choice that the others are compared with
-RESAMPLES = 10_000
+METRIC: Metric = "accuracy"
 
 
 def run(expansion: str = EXPANSION) -> Path:
@@ -68,18 +70,13 @@ def compare(workspace: Workspace, expansion: str, recipe: Recipe, scratch: Path)
         "accepted": np.flatnonzero(keep),
     }
     correct = {name: train_on(name, train, drawn, rows, validation, recipe, scratch) for name, rows in choices.items()}
-    stack = np.stack(list(correct.values()))
-    means = bootstrap_means(
-        stack, resamples=RESAMPLES, seed=recipe.seed, labels=validation.labels, n_classes=len(train.class_names)
-    )
-    rows, places, confidence = [], list(choices), recipe.verdict.confidence
-    for place, (name, chosen) in enumerate(choices.items()):
-        found = summarise(means[:, place], float(stack[place].mean()), confidence)
+    comparison, confidence = Comparison(correct, validation.labels), recipe.verdict.confidence
+    rows, tail = [], (1.0 - confidence) / 2.0
+    for name, chosen in choices.items():
+        found = comparison.score(name, METRIC, tail=tail)
         rows += [Row(f"{name}: generated images", len(chosen), "images"), *describe(name, found)]
         if name != REFERENCE:
-            other = places.index(REFERENCE)
-            gap = float(stack[place].mean() - stack[other].mean())
-            rows += describe(f"{name} - {REFERENCE}", summarise(means[:, place] - means[:, other], gap, confidence))
+            rows += describe(f"{name} - {REFERENCE}", comparison.differ(name, REFERENCE, METRIC, tail=tail))
     return write_result(
         "selection",
         rows,
@@ -117,16 +114,18 @@ def train_on(
     labels = np.concatenate([train.labels, chosen.labels])
     weights = np.repeat([recipe.mix.real_weight, 1.0], [len(train), len(chosen)])
     settings, held_out = recipe.classifier, to_nchw(validation.images)
-    results = hold_tournament(
+    contest = Contest(
         {name: ARM},
-        images,
-        labels,
-        weights,
-        (held_out, validation.labels),
-        settings,
-        classes=len(train.class_names),
+        (Examples(images, labels, weights),),
         first_seed=recipe.seed * 1000,
+        validation=(held_out, validation.labels),
+        settings=settings,
+        metric=METRIC,
+        classes=len(train.class_names),
         scratch=scratch / "runs",
+    )
+    results = hold_tournament(
+        contest,
         workers=Runtime().workers,
         progress=Progress(print, name, count_runs(1, settings), "trainings"),
     )[name]

@@ -24,8 +24,9 @@ from benchmarks.harness import Row, interleave, use_cores, write_result
 from benchmarks.plain import build_plain_unet, train_plainly
 from benchmarks.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.kinds.flow import Flow, FlowSettings
+from ops.generators.microbatches import InParts
 from ops.generators.training import denoise_steps, train
-from ops.parallel import available_cores
+from ops.parallel import available_cores, start_threads, use_threads
 from ops.precision import resolve_precision
 
 IMAGES, BATCH = 1_000, 128
@@ -89,11 +90,16 @@ def train_ours(precision: str, steps: int, *, unshuffle: int = 2, compile_networ
     network = build_untrained(unshuffle=unshuffle).network.train()
     settings = FlowSettings(steps=steps, batch_size=BATCH)
     images, labels = make_images()
-    called = torch.compile(network, dynamic=False) if compile_network else network
-    find_loss = denoise_steps(called, Flow().loss, images, labels, settings, seed=0)  # type: ignore[arg-type]
+    compiled = torch.compile(network, dynamic=False) if compile_network else None
 
     def go() -> None:
-        with tempfile.TemporaryDirectory() as scratch:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            use_threads(available_cores()),
+            start_threads() as pool,
+        ):
+            called = compiled or InParts(network, pool)
+            find_loss = denoise_steps(called, Flow().loss, images, labels, settings, seed=0)
             train(network, find_loss, settings, precision=precision, scratch=Path(scratch), checkpoints=1)
 
     return go, steps

@@ -14,9 +14,9 @@ import polars as pl
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.manifests import read_manifest
 from ops.plan import read_plan
 from ops.recipe.stages import STAGES
+from ops.several import GENERATORS, count_generators, place_inputs, read_part
 from ops.storage import read_json
 from ops.workspace import Workspace
 
@@ -30,7 +30,7 @@ class Finding:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-Folders = Callable[[str], Path]  # output folder by stage name
+Folders = Callable[[str], Path]  # output folder, or one generator's place in it, by stage name
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,19 @@ class Check:
 
 
 def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
-    """Examine one expansion's output."""
-    return check.examine(lambda stage: workspace.output(expansion, stage))
+    """Examine one expansion's output; of several generators each must pass, and each is named."""
+    folders = {stage: workspace.output(expansion, stage) for stage in STAGES}
+    count = count_generators(folders[check.stage])
+    findings = [check.examine(place_inputs(folders, generator).__getitem__) for generator in range(count)]
+    if count == 1:
+        return findings[0]
+    sentences = (f"generator {generator}: {finding.sentence}" for generator, finding in enumerate(findings))
+    figures = {GENERATORS: [finding.figures for finding in findings]}
+    return Finding(all(finding.passed for finding in findings), "; ".join(sentences), figures)
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    metrics: dict[str, Any] = read_manifest(folder)["metrics"]
+    metrics: dict[str, Any] = read_part(folder)["metrics"]
     return metrics
 
 
@@ -62,6 +69,14 @@ def splits_are_disjoint(folders: Folders) -> Finding:
     return Finding(
         shared.is_empty(), f"{len(shared)} images are in more than one split{example}", {"shared_images": len(shared)}
     )
+
+
+def pictures_have_one_label(folders: Folders) -> Finding:
+    """No picture stands under two labels, which the source tells while its images are read."""
+    disputed = _metrics(folders("real_images")).get("disputed", {})
+    named = " and ".join(f"{count} pictures of {split}" for split, count in disputed.items()) or "no picture"
+    told = "; no classifier is right on both" if disputed else ""
+    return Finding(not disputed, f"{named} under more than one label{told}", dict(disputed))
 
 
 def scorer_beats_chance(folders: Folders) -> Finding:
@@ -163,6 +178,7 @@ def expansion_does_not_hurt(folders: Folders) -> Finding:
 
 CHECKS = (
     Check("real_images", "splits_are_disjoint", True, splits_are_disjoint),
+    Check("real_images", "pictures_have_one_label", False, pictures_have_one_label),
     Check("scorer", "scorer_beats_chance", True, scorer_beats_chance),
     Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
     Check("generator_onnx", "precision_was_accepted", False, precision_was_accepted),

@@ -22,7 +22,7 @@ from ops.workspace import PARAMS, Workspace
 
 
 def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
-    """Commit and tag as <expansion>/vN; the tag, or None when nothing changed since the last commit.
+    """Commit and tag as <expansion>/vN; the tag, or None when nothing changed since the last commit and that is tagged.
 
     N is the first number that no tag here has, those fetched from others included. Entries of other expansions stay
     uncommitted, because what they point to may not be pushed. UserError when the user has staged changes,
@@ -42,10 +42,14 @@ def _commit(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
         raise UserError(f"git has staged changes ({staged[0]}); commit or unstage them before publishing")
     head, tree = (run_git(root, "rev-parse", name).strip() for name in ("HEAD", "HEAD^{tree}"))
     wanted = _write_tree(workspace, expansion, pointer)
-    if wanted == tree:
-        return None
     version = _last_version(root, expansion)
     tag = f"{expansion}/v{version}"
+    if wanted == tree:
+        if version and _holds(workspace, tag, expansion, pointer):
+            return None
+        tag = f"{expansion}/v{version + 1}"  # the user has committed it by hand: the tag is all that it lacks
+        run_git(root, "update-ref", "--stdin", text=f"create refs/tags/{tag} {head}\n", shielded=True)
+        return tag
     if version and run_git(root, "log", "-1", "--format=%T %P", tag).split() == [wanted, head]:
         # The very next commit, and it has the tag: a colleague made it here and nobody merged it yet.
         _advance(root, head, run_git(root, "rev-parse", f"{tag}^{{commit}}").strip(), tag, tagged=True)
@@ -84,31 +88,39 @@ def _advance(root: Path, old: str, new: str, tag: str, *, tagged: bool = False) 
 
 
 def is_committed(workspace: Workspace, expansion: str, pointer: Path) -> bool:
-    """Whether the last commit holds all that `commit_publication` would put into one."""
-    return _write_tree(workspace, expansion, pointer) == run_git(workspace.root, "rev-parse", "HEAD^{tree}").strip()
+    """Whether the last commit holds all that `commit_publication` would put into one, and a tag does too."""
+    version = _last_version(workspace.root, expansion)
+    commits = ("HEAD", f"{expansion}/v{version}")
+    return bool(version) and all(_holds(workspace, commit, expansion, pointer) for commit in commits)
 
 
-def _write_tree(workspace: Workspace, expansion: str, pointer: Path) -> str:
-    """The last commit's tree with this publication in it."""
+def _holds(workspace: Workspace, commit: str, expansion: str, pointer: Path) -> bool:
+    """Whether this publication changes nothing in the commit's tree."""
+    tree = run_git(workspace.root, "rev-parse", f"{commit}^{{tree}}").strip()
+    return _write_tree(workspace, expansion, pointer, commit) == tree
+
+
+def _write_tree(workspace: Workspace, expansion: str, pointer: Path, base: str = "HEAD") -> str:
+    """The tree of a commit with this publication in it."""
     root = workspace.root
     with tempfile.TemporaryDirectory(prefix="growset-") as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        run_git(root, "read-tree", "HEAD", environment=index)
+        run_git(root, "read-tree", base, environment=index)
         # DVC writes the .gitignore beside the pointer. (A rule for published/ in the root's .gitignore would make
         # DVC skip the whole folder, pointers and all.)
         paths = (pointer, pointer.with_name(".gitignore"), workspace.recipe_path(expansion))
         run_git(root, "add", "--", *map(str, paths), environment=index)
-        _add_entries(root, LOCK, "stages", set(stage_addresses(expansion)), index)
-        _add_entries(root, PARAMS, "source_versions", {expansion}, index)
+        _add_entries(root, base, LOCK, "stages", set(stage_addresses(expansion)), index)
+        _add_entries(root, base, PARAMS, "source_versions", {expansion}, index)
         return run_git(root, "write-tree", environment=index).strip()
 
 
-def _add_entries(root: Path, name: str, section: str, keys: set[str], index: dict[str, str]) -> None:
+def _add_entries(root: Path, base: str, name: str, section: str, keys: set[str], index: dict[str, str]) -> None:
     """Put only `keys` of a YAML file's section into the index, on top of the committed file."""
     yaml = YAML()
     current = yaml.load((root / name).read_text(encoding="utf-8"))
-    known = bool(run_git(root, "ls-tree", "--name-only", "HEAD", "--", name).strip())
-    committed = yaml.load(run_git(root, "show", f"HEAD:./{name}")) if known else {**current, section: {}}
+    known = bool(run_git(root, "ls-tree", "--name-only", base, "--", name).strip())
+    committed = yaml.load(run_git(root, "show", f"{base}:./{name}")) if known else {**current, section: {}}
     entries = {key: value for key, value in current[section].items() if key in keys}
     section_committed = committed.setdefault(section, {})
     if known and all(key in section_committed and section_committed[key] == entries[key] for key in entries):

@@ -6,6 +6,9 @@ A door (command line, Dagster asset, DVC stage) turns these into its own languag
 
 import errno
 import os
+import re
+
+from ops.credentials import hide_credentials
 
 # Libraries in Rust and C++, and SQLite, tell what the operating system refused in words only.
 _REFUSALS = (
@@ -16,10 +19,24 @@ _REFUSALS = (
 )
 
 
+# Control characters, those that turn the direction of text, and Python's stand-ins for bytes that are no text.
+_STEERING = re.compile("[\0-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ENDLESS = re.compile(r"(\S{300})\S{300,}(\S{100})")
+LONGEST = 3_000  # characters of a sentence
+
+
 class GrowsetError(Exception):
-    """Base of every error that Growset raises on purpose; the message is one readable sentence."""
+    """Base of every error that Growset raises on purpose; the message is one readable sentence without credentials.
+
+    What it quotes of users' files may hold line ends or signs that steer a terminal: they are shown as escapes, and
+    what has no end is cut.
+    """
 
     exit_code = 1
+
+    def __init__(self, sentence: str) -> None:
+        shown = _STEERING.sub(lambda sign: ascii(sign[0])[1:-1], hide_credentials(sentence))
+        super().__init__(_ENDLESS.sub(r"\1…\2", shown)[:LONGEST])
 
 
 class UserError(GrowsetError):

@@ -70,6 +70,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DamagedData(f"{path} is not JSON: {error}") from None
     if not isinstance(manifest, dict) or any(key not in manifest for key in REQUIRED):
         raise DamagedData(f"{path} is no manifest: it lacks one of {', '.join(REQUIRED)}")
+    files = manifest["files"]
+    if not isinstance(files, dict) or not all(
+        isinstance(f, dict) and {"bytes", "sha256"} <= f.keys() for f in files.values()
+    ):
+        raise DamagedData(f"{path} is no manifest: its files have no bytes and sha256")
     if SEAL in manifest and seal(manifest)[SEAL] != manifest[SEAL]:
         raise DamagedData(f"{path} is not what was written: its seal does not match")
     if manifest["content"] != join_hashes(manifest["files"]):

@@ -1,54 +1,136 @@
-"""One process per core, one thread per process: how Growset uses a machine.
+"""Every kernel computes on one thread; several cores are several single-threaded threads or processes.
 
-torch with more OpenMP threads than free cores runs up to a hundred times slower, so a process that
-computes takes its thread count from here and nowhere else.
+A kernel that spreads over threads of its own waits for them in spin loops: as soon as other programs need the cores it
+falls to a twentieth of its share, and its sums depend on how many threads there were. So this module tells the
+libraries to use one thread each, says how many cores may be used, and starts what computes side by side. What is
+computed must not depend on how many do it. Nothing is known here of images or networks.
 """
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+OMP, CORES = "OMP_NUM_THREADS", "GROWSET_CORES"
+# What the libraries read when they are loaded: OpenMP (torch, oneDNN, Arrow), BLAS, Polars, Rust's tokenizers.
+THREAD_COUNTS = (
+    OMP,
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+)
+CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
 _shared: dict[str, Any] = {}
+_threads: int | None = None  # on which this process computes side by side; None: one per core
+
+
+def limit_libraries() -> None:
+    """Let every library compute on one thread, here and in the processes that are started from here.
+
+    To be called before they are loaded. Of those that are, torch, BLAS and Arrow are told; Polars cannot be. What
+    OMP_NUM_THREADS said before is kept in GROWSET_CORES: it is how many cores the user allows.
+    """
+    os.environ[CORES] = _allowed() or ""
+    os.environ.update(dict.fromkeys(THREAD_COUNTS, "1"))
+    if "torch" in sys.modules:
+        _set_torch_threads(1)
+    if "numpy" in sys.modules:
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1, user_api="blas")
+    if "pyarrow" in sys.modules:
+        import pyarrow
+
+        pyarrow.set_cpu_count(1)
 
 
 def available_cores() -> int:
-    """Cores this process may use: its CPU affinity."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use: the least of its affinity, its control group's quota and OMP_NUM_THREADS."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = (_allowed() or "").split(",")[0].strip()
+    limits = [int(allowed)] if allowed.isdigit() and int(allowed) else []  # libraries ignore what is no number too
+    if (quota := cgroup_quota(CGROUPS, OWN_CGROUP)) is not None:
+        limits.append(math.ceil(quota))
+    return min([cores, *limits])
 
 
-def use_threads(processes: int = 1) -> int:
-    """Give this process its share of the cores when `processes` compute side by side; returns the share."""
-    import torch
+def share_cores(wanted: int | None) -> int:
+    """`wanted` cores, if there are so many; all that there are for None or 0."""
+    return min(wanted or available_cores(), available_cores())
 
-    threads = max(1, available_cores() // processes)
-    torch.set_num_threads(threads)
-    return threads
+
+def _allowed() -> str | None:
+    """OMP_NUM_THREADS as the user set it, be it for this process or for one that this one was started from."""
+    value = os.environ.get(OMP)
+    return os.environ[CORES] if value == "1" and CORES in os.environ else value
+
+
+def cgroup_quota(root: Path, own: Path) -> float | None:
+    """Cores that the control groups (version 2) of this process may use at most; None where nothing is limited.
+
+    root: where they are mounted. own: the file that names this process's group.
+    """
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # not Linux
+        return None
+    names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    if not names:
+        return None
+    quotas = []
+    for folder in [root, *(root / part for part in reversed(Path(names[0]).parents)), root / names[0]]:
+        file = folder / "cpu.max"
+        if file.is_file():
+            quota, period = file.read_text().split()
+            if quota != "max":
+                quotas.append(int(quota) / int(period))
+    return min(quotas, default=None)
+
+
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Inside, this process computes on `count` threads side by side, each of them alone; libraries use one."""
+    global _threads
+    limit_libraries()
+    before, _threads = _threads, max(1, count)
+    try:
+        yield
+    finally:
+        _threads = before
+
+
+def count_threads() -> int:
+    """Threads that `start_threads` would start."""
+    return _threads or available_cores()
 
 
 @contextmanager
 def start_threads() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch has here, each computing alone: none waits for the others at every small product.
+    """As many threads as this process computes on, each computing alone, and so does this one.
 
-    What they compute must not depend on which of them does it; results are those of one thread.
+    What they compute must not depend on which of them does it.
     """
-    import torch
-
-    threads = torch.get_num_threads()
+    before = _set_torch_threads(1)
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(count_threads(), initializer=_set_torch_threads, initargs=(1,)) as pool:
             yield pool
     finally:
-        torch.set_num_threads(threads)
+        _set_torch_threads(before)
 
 
 def shared(name: str) -> Any:
@@ -114,19 +196,22 @@ def _deaf_children() -> Iterator[None]:
 def _map_here(
     work: Callable[[Task], Result], tasks: Iterable[Task], share: dict[str, Any], uses_torch: bool
 ) -> Iterator[Result]:
+    global _threads
     _shared.update(share)
-    threads = _set_threads(1) if uses_torch else 0
+    before, _threads = _threads, 1
+    torch_threads = _set_torch_threads(1) if uses_torch else 0
     try:
         for task in tasks:
             yield work(task)
     finally:
+        _threads = before
         if uses_torch:
-            _set_threads(threads)
+            _set_torch_threads(torch_threads)
         for name in share:
             _shared.pop(name)
 
 
-def _set_threads(threads: int) -> int:
+def _set_torch_threads(threads: int) -> int:
     """Set torch's thread count; returns the one before."""
     import torch
 
@@ -153,7 +238,10 @@ def follow_parent() -> None:
 
 
 def _start_worker(share: dict[str, Any], uses_torch: bool) -> None:
+    global _threads
     follow_parent()
+    limit_libraries()
+    _threads = 1
     if uses_torch:
-        _set_threads(1)
+        _set_torch_threads(1)
     _shared.update(share)

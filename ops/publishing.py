@@ -28,9 +28,11 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 from ops.remotes import default_remote, find_faults, push
 from ops.report.card import CARD, render_card
+from ops.several import count_generators, read_part
 from ops.sources.spec import load_source_spec
 from ops.storage import read_json, recover_folder, replace_folder, write_json, write_text
-from ops.versioning import changed_stages, stage_addresses, track
+from ops.torn_objects import remove_torn
+from ops.versioning import changed_stages, object_folders, stage_addresses, track
 from ops.workspace import Workspace
 
 QUALITY = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
@@ -89,6 +91,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     if workspace.staging(fingerprint).exists():
         shutil.rmtree(workspace.staging(fingerprint))
     pointer = track(workspace.root, target)
+    remove_torn(object_folders(workspace.root))
     require_intact(workspace, expansion, [PUBLISHED])
     remote = default_remote(workspace.root)
     sent = 0
@@ -173,9 +176,10 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         verdict=verdict,
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
+        generators=count_generators(accepted),
     )
     write_text(folder / "README.md", card)
-    filtered = read_manifest(accepted)["metrics"]
+    filtered = read_part(accepted)["metrics"]
     return {
         **counts,
         "generated": int(train.rows["is_generated"].sum()),

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
 from ops.integrity import find_stage_damage, is_intact, require_intact
 from ops.locks import exclusive, one_builder
 from ops.manifests import MANIFEST, describe_output, is_sealed, read_manifest
-from ops.parallel import available_cores
+from ops.parallel import available_cores, use_threads
 from ops.progress import Progress, Sink, ignore
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
@@ -63,6 +64,7 @@ class StageRun:
     scratch: Path
     fingerprint: str
     runtime: Runtime
+    generator: int = 0  # of several (`ops.several`): the folders are that one's
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ def materialize(
             fingerprint,
             runtime,
         )
-        metrics = build(run)
+        with use_threads(runtime.workers):
+            metrics = build(run)
         seconds = time.monotonic() - started
         _require_unchanged(run, identity, read_source() if read_source else source)
         write_json(out / MANIFEST, describe_output(out, identity, metrics))
@@ -227,7 +230,12 @@ def find_staleness(
 
 def _narrow(recipe: Recipe, stage: str) -> Recipe:
     """The recipe with only the keys that the stage declares: reading another one is an AttributeError."""
-    return Recipe.model_construct(**{key: getattr(recipe, key) for key in STAGES[stage].keys})
+    kept: dict[str, Any] = {}
+    for key in STAGES[stage].keys:
+        section, _, name = key.partition(".")
+        value = getattr(recipe, section)
+        kept[section] = SimpleNamespace(**{name: getattr(value, name)}) if name else value
+    return Recipe.model_construct(**kept)
 
 
 def _copy_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str, copy: Path) -> str | None:

@@ -69,6 +69,7 @@ def _describe_stage(
         return "missing", []
     own = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
     if own is None:
+        reasons = [] if STAGES[stage].reads_part else reasons
         return ("stale" if reasons else "current"), reasons
     return ("damaged" if own.damaged else "stale"), [*reasons, own.why]
 

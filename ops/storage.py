@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ops.errors import DamagedData
+
 
 def sync(path: Path) -> None:
     """Flush a file or folder to the disk."""
@@ -68,8 +70,19 @@ def link_file(source: Path, target: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The value of a JSON file of ours; DamagedData if it is none."""
+    try:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
+        raise DamagedData(f"{path} is not JSON: {error}") from None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text; ValueError if it is none, or nested deeper than Python reads."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def replace_folder(staged: Path, target: Path) -> None:

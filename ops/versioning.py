@@ -163,7 +163,7 @@ def _forget_the_dead(rwlock: Path) -> None:
 
     try:
         locks = read_json(rwlock)
-    except ValueError:
+    except DamagedData:
         rwlock.unlink()
         return
     readers = {path: [e for e in entries if lives(e)] for path, entries in locks.get("read", {}).items()}
@@ -185,6 +185,15 @@ def initialise(root: Path) -> None:
 
     with contextlib.redirect_stdout(io.StringIO()):
         Repo.init(str(root)).close()
+
+
+def object_folders(root: Path) -> list[Path]:
+    """Where objects lie as files here: DVC's cache, and the default remote if it is a folder."""
+    with open_repo(root) as repo:
+        stores = [repo.cache.local.path]
+        if repo.config["core"].get("remote") and (remote := repo.cloud.get_remote_odb()).fs.protocol == "local":
+            stores.append(remote.path)
+    return [Path(store) for store in stores]
 
 
 def find_changes(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:

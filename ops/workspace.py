@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,12 +17,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from ops.errors import UserError
-from ops.recipe.loading import load_recipe, read_yaml
+from ops.recipe.loading import load_recipe, read_yaml, shorten
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.storage import replace_file
 
 PARAMS = "params.yaml"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ENVIRONMENT = "GROWSET_HOME"
 
 
@@ -81,21 +83,36 @@ class Workspace:
         """The active expansions: Dagster's partitions and DVC's matrix."""
         listed = self.params.get("expansions") or []
         if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-            raise UserError(f"'expansions' in {self.root / PARAMS} must be a list of recipe names; got {listed!r}")
+            raise UserError(
+                f"'expansions' in {self.root / PARAMS} must be a list of recipe names; got {shorten(listed)}"
+            )
         return list(listed)
 
     def stage_version(self, stage: str) -> int:
-        versions = self.params.get("stage_versions") or {}
+        versions = self._section("stage_versions")
         if stage not in versions:
             raise UserError(f"stage_versions.{stage} is missing in {self.root / PARAMS}")
-        return int(versions[stage])
+        version = versions[stage]
+        if type(version) is not int or version < 1:
+            raise UserError(
+                f"stage_versions.{stage} in {self.root / PARAMS} is {shorten(version)}; allowed: whole numbers from 1"
+            )
+        return version
 
     def source_version(self, expansion: str) -> str | None:
         """Content hash of the source that the expansion was last made from; None before the first run."""
-        return (self.params.get("source_versions") or {}).get(expansion)
+        return self._section("source_versions").get(expansion)
+
+    def _section(self, key: str) -> dict[str, Any]:
+        content = self.params.get(key) or {}
+        if not isinstance(content, dict):
+            raise UserError(f"'{key}' in {self.root / PARAMS} must hold keys and values; got {shorten(content)}")
+        return content
 
     def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
         """The validated recipe; UserError if there is none of this name or, with `active`, if it is not active."""
+        if not NAME.fullmatch(expansion):  # it is part of addresses, paths and tags
+            raise UserError(f"{expansion!r} cannot name a recipe; allowed: letters, digits and _ . -, no sign first")
         available = self.available_recipes()
         if expansion not in available:
             raise UserError(

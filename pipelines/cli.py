@@ -15,6 +15,7 @@ import click
 
 from ops.errors import GrowsetError, find_fault
 from ops.interruption import noticed
+from ops.verdict.design import warn_of_seeds
 from ops.workspace import Workspace, find_workspace, suggest
 from pipelines.dataset_cli import COMMANDS
 from pipelines.generate_cli import generate
@@ -37,6 +38,7 @@ class GrowsetGroup(click.Group):
 
 
 BENCHMARKS = (
+    "busy_machine",
     "code_location",
     "demo",
     "faults",
@@ -51,6 +53,7 @@ BENCHMARKS = (
     "selection",
     "storage",
     "training",
+    "verdict",
     "verify",
 )
 FIRST_STEPS = """\b
@@ -114,8 +117,10 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) 
 
     workspace = open_workspace()
     for expansion in expansions or workspace.expansions:
-        validate(workspace, expansion)
+        recipe = validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
         click.echo(f"{expansion}: ok")
+        if warning := warn_of_seeds(recipe.classifier.seeds):
+            click.echo(f"{expansion}: {warning}", err=True)
 
 
 @main.command()
@@ -218,12 +223,20 @@ def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 
 @main.command()
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    envvar="GROWSET_UI_HOSTS",
+    help="A name by which a reverse proxy reaches the UI; may be repeated. Requests by other names are refused.",
+)
 @click.pass_obj
-def ui(open_workspace: Callable[[], Workspace], port: int) -> None:
+def ui(open_workspace: Callable[[], Workspace], port: int, hosts: tuple[str, ...]) -> None:
     """Start the Dagster UI on this machine only."""
     from pipelines.commands import start_ui
 
-    start_ui(open_workspace(), port)
+    start_ui(open_workspace(), port, hosts)
 
 
 @main.command()

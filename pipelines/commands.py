@@ -3,9 +3,8 @@
 import json
 import os
 import re
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from ops.chain.running import FIRST, Chain, validate
-from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.errors import DamagedData, UserError
 from ops.exports.published import Only
 from ops.integrity import require_intact
 from ops.interruption import at
@@ -24,8 +23,10 @@ from ops.recipe.stages import PUBLISHED, STAGES
 from ops.remotes import default_remote, pull, push
 from ops.stage import Runtime, find_staleness
 from ops.storage import read_json, write_text
+from ops.verdict.design import warn_of_seeds
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace, check_stage_name
+from pipelines.history import prune_history
 from pipelines.instance import open_instance, prepare_home
 from pipelines.lost_runs import free_lost_runs
 
@@ -79,18 +80,22 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
     if content != workspace.source_version(expansion):
         workspace.edit_params(source_versions={expansion: content})
     changed = changed_stages(workspace.root, stage_addresses(expansion))
-    stale = [stage for stage in STAGES if address(stage, expansion) in changed]
+    stale, unrecorded = [], []
     for stage in STAGES:
         found = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
-        if found and stage not in stale:
+        if not found and STAGES[stage].reads_part and address(stage, expansion) in changed:
+            unrecorded.append(stage)  # current, but DVC has to be told of another key that it watches
+        elif found or address(stage, expansion) in changed:
             stale.append(stage)
         if found and found.damaged:
             click.echo(f"{stage} {found.why}; it is made anew", err=True)
-    if not stale and is_published(workspace, expansion, recipe, sink=runtime.sink):
+    if not stale and not unrecorded and is_published(workspace, expansion, recipe, sink=runtime.sink):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
-        _materialize(Chain(workspace, runtime), expansion, downstream(stale))
+        if warning := warn_of_seeds(recipe.classifier.seeds):
+            click.echo(f"{expansion}: {warning}", err=True)
+        _materialize(Chain(workspace, runtime), expansion, list(dict.fromkeys([*unrecorded, *downstream(stale)])))
     return stale
 
 
@@ -127,20 +132,30 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """The verdict with its arms, and where the report is, from the outputs on disk."""
     require_intact(workspace, expansion, ["verdict"])
     verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
-    kept = ("decision", "sentence", "challenger", "baseline", "arms")
+    kept = ("decision", "sentence", "metric", "confidence", "challenger", "baseline", "arms", "same_compute")
     report = find_report(workspace, expansion)
     return {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
 
 
 def show_result(result: Mapping[str, Any]) -> None:
-    """The verdict and the table of arms."""
-    click.echo()
+    """The verdict, the table of arms, and what the same compute buys."""
+    from ops.report.points import format_points
+    from ops.verdict.metric import NAMES
+    from ops.verdict.same_compute import name_way
+
+    ways = [(name_way(row), row) for row in result["same_compute"]]
+    width = max(22, *(len(name) for name, _ in ways), *(len(row["arm"]) for row in result["arms"]))
+
+    def show(name: str, row: Mapping[str, Any], note: str) -> None:
+        score = row["score"]
+        click.echo(f"  {name:<{width}} {score['estimate']:7.2%}  [{score['low']:.2%}, {score['high']:.2%}]{note}")
+
+    click.echo(f"\n  {NAMES[result['metric']]} on the test images, {100 * result['confidence']:g} % interval")
     for row in result["arms"]:
-        accuracy = row["accuracy"]
-        alias = f"  (= {row['same_as']})" if row["same_as"] else ""
-        click.echo(
-            f"  {row['arm']:<22} {accuracy['estimate']:7.2%}  [{accuracy['low']:.2%}, {accuracy['high']:.2%}]{alias}"
-        )
+        show(row["arm"], row, f"  (= {row['same_as']})" if row["same_as"] else "")
+    click.echo(f"\n  what the same compute buys; points over {result['baseline']}")
+    for name, row in ways:
+        show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
     click.echo(f"report: {result['report']}")
     click.echo(f"{result['seconds']:.1f} seconds")
@@ -265,19 +280,17 @@ def export_expansion(
     click.echo(f"{expansion}: {form} in {done.folder}, {count}, {done.bytes / 1e6:,.1f} MB")
 
 
-def start_ui(workspace: Workspace, port: int) -> None:
-    """Replace this process by `dagster dev` on the loopback address."""
+def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
+    """Serve the Dagster UI on the loopback address until it is stopped."""
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
         with open_instance(workspace) as instance:
             free_lost_runs(workspace, instance, no_ui_lives=hold_for_life(workspace, "ui"))
+            prune_history(workspace, instance)
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-    dagster = Path(sys.executable).with_name("dagster")
-    if not dagster.exists():
-        raise EnvironmentFault(f"{dagster} does not exist; install dagster-webserver into this environment")
-    click.echo(f"Dagster UI: http://127.0.0.1:{port}")
-    sys.stdout.flush()
-    os.execv(dagster, [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+    from pipelines.ui import serve
+
+    serve(Path("workspace.yaml"), port, hosts)

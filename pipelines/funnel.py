@@ -5,6 +5,7 @@ Classes get columns of their own where all of them fit beside the sum; what each
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 import click
 from rich.console import Console
@@ -16,6 +17,7 @@ from ops.filters.funnel import Flow
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import RULES, STOPPED, AppliedRule, Results, read_results
 from ops.integrity import require_intact
+from ops.report.generators import GeneratorLine, collect_generators
 from ops.workspace import Workspace
 
 
@@ -27,10 +29,15 @@ def show_funnel(workspace: Workspace, expansion: str, *, as_json: bool) -> None:
         raise UserError(f"'{expansion}' has no filtered images yet; run: growset run {expansion}")
     require_intact(workspace, expansion, ["accepted_images", "expansion_plan"])
     results = read_results(folder, workspace.output(expansion, "expansion_plan"))
+    generators = collect_generators(workspace.output(expansion, "generator"), folder)
     if as_json:
-        click.echo(json.dumps({"expansion": expansion, **results.to_dict()}))
+        each = {"generators": [asdict(line) for line in generators]} if generators else {}
+        click.echo(json.dumps({"expansion": expansion, **results.to_dict(), **each}))
     else:
-        print_funnel(results, expansion, Console(highlight=False))
+        console = Console(highlight=False)
+        print_funnel(results, expansion, console)
+        if generators:
+            print_generators(generators, console)
 
 
 def print_funnel(results: Results, expansion: str, console: Console) -> None:
@@ -47,9 +54,22 @@ def print_funnel(results: Results, expansion: str, console: Console) -> None:
         console.print()
         console.print(table)
     console.print()
+    if results.doubt:
+        console.print(Text(results.doubt), soft_wrap=True)
     if not results.is_safety_checked:
         console.print("safety: not checked", soft_wrap=True)
     console.print(Text(results.copying.sentence), soft_wrap=True)
+
+
+def print_generators(lines: Sequence[GeneratorLine], console: Console) -> None:
+    """A line for each of several generators; what stands above them is of generator 0."""
+    table = _start_table("generator", "drawn", "passed", "accepted", "missing", "Fréchet distance")
+    for line in lines:
+        frechet = "–" if line.accepted_frechet is None else f"{line.accepted_frechet:.3g}"
+        counts = (f"{line.accepted:,}", f"{line.missing:,}", frechet)
+        table.add_row(str(line.generator), f"{line.drawn:,}", f"{100 * line.acceptance:.1f} %", *counts)
+    console.print(f"\n{len(lines)} generators; all above is generator 0, whose set is published\n", soft_wrap=True)
+    console.print(table)
 
 
 def list_steps(flow: Flow, reasons: Iterable[str]) -> list[tuple[str, int]]:

@@ -62,7 +62,11 @@ GENERATION = (
         help="ONNX Runtime provider for generation.",
     ),
     click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
-    click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core."),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Cores to compute on; default, and the most: what affinity, cgroup and OMP_NUM_THREADS allow.",
+    ),
     click.option(
         "--batch-size",
         type=BatchSize(),
@@ -91,7 +95,7 @@ def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
         device: str = "cpu",
         **kwargs: Any,
     ) -> Any:
-        from ops.parallel import available_cores
+        from ops.parallel import share_cores
         from ops.stage import Runtime
         from pipelines.terminal import progress_sink
 
@@ -100,7 +104,7 @@ def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 device=device,
                 provider=provider,
                 allow_cpu_fallback=allow_cpu_fallback,
-                workers=workers or available_cores(),
+                workers=share_cores(workers),
                 batch_size=batch_size,
                 sink=sink,
                 report_every=1.0 if sys.stdout.isatty() else 30.0,

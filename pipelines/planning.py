@@ -13,6 +13,7 @@ from ops.parallel import available_cores
 from ops.plan import estimate_bytes, plan_expansion
 from ops.recipe.stages import STAGES
 from ops.recipe.suggestion import edit_recipe
+from ops.stage import find_staleness
 from ops.storage import write_text
 from ops.versioning import address, changed_stages, stage_addresses
 from ops.workspace import Workspace
@@ -44,15 +45,22 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
         "images": {split: len(dataset) for split, dataset in splits.items()},
         **plan.to_dict(),
         "drawn": plan.drawn,
-        "bytes": estimate_bytes(plan, (height, width, channels)),
+        "generators": recipe.generator.seeds,
+        "bytes": estimate_bytes(plan, (height, width, channels)) * recipe.generator.seeds,
         "cores": workers,
+        "looks": recipe.verdict.looks,
         "seconds": seconds,
-        "stale": [stage for stage in STAGES if address(stage, expansion) in changed],
+        "stale": [
+            stage
+            for stage in STAGES
+            if address(stage, expansion) in changed
+            and not (STAGES[stage].reads_part and find_staleness(workspace, expansion, stage, recipe) is None)
+        ],
     }
 
 
 def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
-    """Write the steps that fitting the generator takes `minutes` with into the recipe; returns what was done.
+    """Write the steps that fitting the generators takes `minutes` with, in all, into the recipe; returns what was done.
 
     UserError where the kind is not trained, or the minutes are too few for what follows training.
     """
@@ -67,10 +75,11 @@ def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
     shape, classes = (channels, height, width), len(train.class_names)
     cost = KINDS[settings.kind].estimate(settings, recipe.sampler, shape, classes, workspace.root)
     fixed = cost.fit_seconds - settings.steps * cost.step_seconds
-    steps = round_steps((60 * minutes - fixed) / cost.step_seconds)
+    steps = round_steps((60 * minutes / settings.seeds - fixed) / cost.step_seconds)
     if steps < 1:
         raise UserError(
-            f"'{expansion}': {minutes:g} minutes are too few: what follows training takes {fixed:.0f} seconds"
+            f"'{expansion}': {minutes:g} minutes are too few: what follows training takes"
+            f" {fixed * settings.seeds:.0f} seconds"
         )
     path = workspace.recipe_path(expansion)
     try:
@@ -78,7 +87,8 @@ def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
     except KeyError:
         raise UserError(f"{path} does not write generator.steps out; add the line `steps: {steps}` to it") from None
     write_text(path, text)
-    return f"{path}: generator.steps {settings.steps} -> {steps}, {cost.step_seconds * 1000:.0f} ms each"
+    each = f"{cost.step_seconds * 1000:.0f} ms each" + (f", {settings.seeds} generators" if settings.seeds > 1 else "")
+    return f"{path}: generator.steps {settings.steps} -> {steps}, {each}"
 
 
 def round_steps(steps: float) -> int:
@@ -92,6 +102,7 @@ def round_steps(steps: float) -> int:
 def format_plan(found: Mapping[str, Any]) -> str:
     """The same for people."""
     classes, images, seconds, stale = (found[key] for key in ("classes", "images", "seconds", "stale"))
+    several = f", {found['generators']} generators, each with a set as above" if found["generators"] > 1 else ""
     width = max(len("total"), *(len(entry["name"]) for entry in classes))
     lines = [
         f"{found['expansion']}: {images['train']} real images of {'x'.join(map(str, found['shape']))},"
@@ -101,11 +112,12 @@ def format_plan(found: Mapping[str, Any]) -> str:
         *(f"  {c['name']:<{width}} {c['real']:>7} {c['wanted']:>8} {c['drawn']:>8}" for c in classes),
         f"  {'total':<{width}} {images['train']:>7} {found['wanted']:>8} {found['drawn']:>8}",
         "",
-        f"  generated images: {found['bytes'] / 1e6:.1f} MB",
+        f"  generated images: {found['bytes'] / 1e6:.1f} MB{several}",
         "",
         f"  seconds on this machine as busy as it is now, {found['cores']} cores:",
         *(
             f"  {stage:<22} {value:>7.0f}{'' if stage in stale else '   (current, will be skipped)'}"
+            f"{'   (at most: with a second look)' if stage == 'verdict' and found['looks'] == 2 else ''}"
             for stage, value in seconds.items()
         ),
         f"  {'to do':<22} {sum(value for stage, value in seconds.items() if stage in stale):>7.0f}",

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from ops.chain.running import Chain
-from ops.parallel import available_cores, follow_parent
+from ops.parallel import follow_parent, share_cores
 from ops.stage import Runtime
 from ops.workspace import find_workspace
 
@@ -20,7 +20,7 @@ class ChainResource(dg.ConfigurableResource):
     allow_cpu_fallback: bool = Field(
         default=False, description="generate on the CPU when CUDA was wanted and is missing"
     )
-    workers: int = Field(default=0, ge=0, description="processes that compute side by side; 0: one per core")
+    workers: int = Field(default=0, ge=0, description="cores to compute on, at most those there are; 0: all")
     batch_size: int = Field(default=0, ge=0, description="images per call of the sampler; 0: what is fastest here")
     slices: int = Field(default=1, ge=1, description="mapped generation steps: nodes or GPUs")
 
@@ -30,7 +30,7 @@ class ChainResource(dg.ConfigurableResource):
             device=self.device,
             provider=self.provider,
             allow_cpu_fallback=self.allow_cpu_fallback,
-            workers=self.workers or available_cores(),
+            workers=share_cores(self.workers),
             batch_size=self.batch_size or None,
         )
         return build_chain(Path(self.workspace) if self.workspace else None, runtime, self.slices)

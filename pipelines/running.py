@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from ops.chain.running import Chain
 from ops.checks import CHECKS, run_check
+from ops.credentials import hide_credentials
 from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from ops.integrity import is_intact
 from ops.interruption import check
@@ -19,6 +20,7 @@ from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
 from ops.waiting import Waiting
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
+from pipelines.history import prune_history
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run, free_lost_runs
 
@@ -28,6 +30,9 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 class ChainFailed(GrowsetError):
     """A step failed for a reason that is none of the user's, the machine's or the data's: a bug."""
+
+    def __init__(self, told: str) -> None:
+        Exception.__init__(self, hide_credentials(told))  # with its stack, of many lines
 
 
 def materialize_assets(
@@ -52,6 +57,7 @@ def materialize_assets(
         announce_run(chain.workspace, run_id) as tags,
     ):
         free_lost_runs(chain.workspace, instance)
+        prune_history(chain.workspace, instance)
         instance.add_event_listener(run_id, _tell_when_blocked())
         result = job.execute_in_process(
             instance=instance,

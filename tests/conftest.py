@@ -1,4 +1,4 @@
-"""One torch thread in every test process, and the workspaces that tests of assets and pipelines work in.
+"""One thread in every test process, and the workspaces that tests of assets and pipelines work in.
 
 The chain is run once per session; tests that change something work on a copy of the finished workspace.
 """
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
+from ops.parallel import limit_libraries
 from tests.workspaces import growset, make_workspace, one_core
 
-torch.set_num_threads(1)  # with more threads than free cores torch runs a hundred times slower
+os.environ["OMP_NUM_THREADS"] = "1"
+limit_libraries()  # before the tests load them
 
 
 def pytest_configure() -> None:

@@ -18,8 +18,8 @@ from ops.plan import ClassPlan
 from ops.report.measures import QUALITY
 from ops.storage import write_json
 
-SCORES = ("label_probability", "label_margin", "clip_agreement", "typicality", "train_distance", "generated_distance",
-          "structure", "saturation", "unsafe_probability", "held_out_distance")  # fmt: skip
+SCORES = ("label_probability", "label_margin", "clip_agreement", "typicality", "naturalness", "train_distance",
+          "generated_distance", "structure", "saturation", "unsafe_probability", "held_out_distance")  # fmt: skip
 OPTIONAL = ("clip_agreement", "unsafe_probability", "held_out_distance")  # null unless an option asks for them
 
 

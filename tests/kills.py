@@ -91,7 +91,12 @@ def start(root: Path, command: Iterable[str]) -> subprocess.Popen[bytes]:
         log.write(f"\n$ {' '.join(command)}\n".encode())
         log.flush()
         return subprocess.Popen(
-            list(command), cwd=root, env=user_environment(), stdout=log, stderr=log, start_new_session=True
+            list(command),
+            cwd=root,
+            env={**user_environment(), "OMP_NUM_THREADS": "2"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 

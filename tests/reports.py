@@ -24,14 +24,24 @@ def make_interval(estimate: float, reach: float = 0.01) -> dict[str, float]:
 def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) -> dict[str, Any]:
     return {
         "arm": name, "kind": kind, "same_as": same_as, "validation": accuracy + 0.01, "per_seed": [accuracy] * 2,
-        "accuracy": make_interval(accuracy), "balanced_accuracy": make_interval(accuracy - 0.02),
+        "score": make_interval(accuracy), "accuracy": make_interval(accuracy),
+        "balanced_accuracy": make_interval(accuracy - 0.02),
+    }  # fmt: skip
+
+
+def make_way(way: str, arm: str, passes: int) -> dict[str, Any]:
+    return {
+        "way": way, "arm": arm, "passes": passes, "score": make_interval(0.825),
+        "over_baseline": make_interval(0.005), "over_challenger": make_interval(-0.015),
     }  # fmt: skip
 
 
 def make_verdict() -> dict[str, Any]:
     return {
-        "decision": "helps", "sentence": SENTENCE, "confidence": 0.95, "resamples": 1000, "challenger": "grown",
-        "baseline": "flipped", "chosen_on": "validation", "seeds": 2, "test_images": 4000,
+        "decision": "helps", "sentence": SENTENCE, "confidence": 0.95, "metric": "accuracy", "challenger": "grown",
+        "baseline": "flipped", "chosen_on": "validation", "seeds": 5, "most_seeds": 5, "least_seeds": 5,
+        "test_images": 4000, "look": 1, "looks": 1, "generators": 1, "budget": {"steps": 60, "batch_size": 32},
+        "earlier_looks": [], "same_compute": [make_way("ensemble", "flipped", 5), make_way("mirrored", "grown", 2)],
         "smallest_detectable_effect": 0.0123, "worst_class": CLASSES[1],
         "arms": [
             make_arm("real", "baseline", 0.80), make_arm("flipped", "baseline", 0.82),
@@ -114,6 +124,7 @@ def make_facts() -> dict[str, Any]:
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
                       "precision": "fp32", "best_step": 60},
+        "generators": [],
         "losses": {"every": 20, "loss": [1.0, 0.5, 0.3]},
         "quality": [make_look(step, distance) for step, distance in ((30, 4.5), (60, 1.25))],
         "sampler": {"solver": "heun", "steps": 2, "precision": "fp32"}, "precision": "fp32",
@@ -151,7 +162,11 @@ def make_odd_facts() -> dict[str, Any]:
         "arms": [make_arm("real", "baseline", 0.99), make_arm(baseline, "baseline", 0.985),
                  make_arm(challenger, "expanded", 0.02), make_arm("x" * 90, "baseline", 0.99, "real")],
         "contrasts": [{"arm": challenger, "against": arm, "role": role, "difference": make_interval(-0.965, 0.0349)}
-                      for arm, role in ((baseline, "decisive"), ("real", "condition"), ("x" * 90, "exploratory"))],
+                      for arm, role in ((baseline, "decisive"), ("real", "condition"), ("x" * 90, "condition"))],
+        "metric": "worst_class", "look": 2, "looks": 2, "generators": 3, "seeds": 200, "most_seeds": 200,
+        "earlier_looks": [{"look": 1, "seeds": 100, "decision": "no evidence", "difference": make_interval(-0.5, 0.9)}],
+        "same_compute": [make_way("ensemble", baseline, 200), make_way("mirrored", baseline, 2),
+                         make_way("mirrored", challenger, 2)],
         "per_class": [{"label": label, "name": name, "images": 308_641, "baseline": 1.0, "challenger": 0.0004,
                        "difference": make_interval(-0.9996, 0.0003)} for label, name in enumerate(ODD_CLASSES)],
     }  # fmt: skip

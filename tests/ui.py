@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
 
 from tests.workspaces import user_environment
 
@@ -36,15 +39,38 @@ class Client:
     """GraphQL over HTTP to one UI."""
 
     def __init__(self, port: int, process: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/graphql"
-        self.process = process  # id of `dagster dev`
+        self.origin = f"http://127.0.0.1:{port}"
+        self.process = process  # id of `growset ui`
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """As the UI's pages ask."""
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", "Origin": self.origin}
+        request = urllib.request.Request(f"{self.origin}/graphql", body, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             data: dict[str, Any] = json.load(answer)["data"]
             return data
+
+    def request(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
+        """Status and body of any request; names of headers with _ for -."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(f"{self.origin}{path}", body, named)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+
+    @contextmanager
+    def subscribe(self, query: str, *, origin: str | None = None, **variables: Any) -> Iterator[ClientConnection]:
+        """A websocket on which the answers to a subscription arrive, as a page opens it."""
+        address = f"{self.origin.replace('http', 'ws')}/graphql"
+        with connect(address, origin=origin or self.origin, subprotocols=["graphql-ws"]) as channel:  # type: ignore[arg-type, list-item]
+            channel.send(json.dumps({"type": "connection_init"}))
+            assert json.loads(channel.recv(30))["type"] == "connection_ack"
+            payload = {"query": query, "variables": variables}
+            channel.send(json.dumps({"id": "1", "type": "start", "payload": payload}))
+            yield channel
 
     def launch(self, expansion: str) -> str:
         """Start the job for an expansion, as the launchpad does; the run's id."""

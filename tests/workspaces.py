@@ -35,7 +35,7 @@ baselines:
   oversampled: {sampler: class_balanced}
 expanded:
   expanded: {}
-verdict: {resamples: 1000}
+verdict: {}
 report: {examples_per_class: 2}
 publish: {}
 """

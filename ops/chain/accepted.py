@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ops.chain.each import build_each
 from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES
 from ops.chain.measured import measure_accepted
 from ops.chain.scoring import list_scores
@@ -19,12 +20,14 @@ from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
 from ops.filters.reasons import REASONS, SURPLUS
+from ops.filters.results import read_skill
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.plan import read_plan
 from ops.quota import Round, explain_stops
 from ops.report.galleries import write_rejected_sheet
 from ops.report.measures import QUALITY
 from ops.report.sheets import write_sheet
+from ops.several import count_generators
 from ops.stage import StageRun
 from ops.storage import read_json, write_json
 
@@ -32,6 +35,13 @@ PER_CLASS = 12  # images on the contact sheet
 
 
 def build_accepted_images(run: StageRun) -> dict[str, Any]:
+    """What is kept of each generator's images."""
+    rejected = [f"rejected_{reason}" for reason in (*REASONS, SURPLUS)]
+    counts = ("generated", "accepted", "shortfall", "shortfall_by_class", *rejected)
+    return build_each(run, _accept_one, count_generators(run.inputs["generated_images"]), summed=counts)
+
+
+def _accept_one(run: StageRun) -> dict[str, Any]:
     """Write rules.json, index.parquet, the rounds and a sheet; a shortfall is counted, its check fails."""
     generated = run.inputs["generated_images"]
     plan = read_plan(run.inputs["expansion_plan"])
@@ -40,6 +50,9 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
     index = locate_rows(shards).join(scores.drop("label"), on="image_id", how="left", maintain_order="left")
     labels, classes = index["label"].to_numpy(), len(plan.classes)
 
+    skill = read_skill(real, classes)
+    if skill is not None and skill.doubt:
+        run.runtime.sink(f"accepted_images: {skill.doubt}")
     limits = set_limits(list_scores(real), real["label"].to_numpy(), classes, run.recipe.filter)
     found = find_reasons(list_scores(index), labels, limits)
     reasons = decide(found, labels, [entry.wanted for entry in plan.classes])
@@ -81,6 +94,11 @@ def build_accepted_images(run: StageRun) -> dict[str, Any]:
         **{f"rejected_{reason}": counted[reason] for reason in (*REASONS, SURPLUS)},
         "mean_label_probability": round(float(index["label_probability"].mean() or 0), 6),  # type: ignore[arg-type]
         **{m.name: round(m.value, 6) for m in measures if m.label is None and m.value is not None},
+        **(
+            {}
+            if skill is None
+            else {"scorer_accuracy": round(skill.accuracy, 6), "scorer_chance": round(skill.chance, 6)}
+        ),
         "median_train_distance": round(float(index["train_distance"].median() or 0), 6),  # type: ignore[arg-type]
     }
 

@@ -17,6 +17,7 @@ import polars as pl
 from ops.datasets.pixels import Shard
 from ops.integrity import is_intact
 from ops.manifests import read_manifest
+from ops.several import place
 from ops.storage import link_file, read_json
 from ops.workspace import Workspace
 
@@ -62,11 +63,12 @@ class Earlier:
         return [tuple(entry["drawn"]) for entry in self.record["rounds"][: len(drawn)]] == list(drawn)
 
 
-def find_earlier(workspace: Workspace, expansion: str) -> Earlier:
-    """What lies in the stage's place now; of use if it is whole and of the present version of the stage."""
+def find_earlier(workspace: Workspace, expansion: str, generator: int = 0) -> Earlier:
+    """What lies in a generator's place now; of use if it is whole and of the present version of the stage."""
     folder, cache = workspace.output(expansion, STAGE), workspace.hash_cache(expansion, STAGE)
     whole = is_intact(folder, cache=cache) and read_manifest(folder)["version"] == workspace.stage_version(STAGE)
-    return Earlier(folder, read_json(folder / ROUNDS) if whole else None)
+    own = place(folder, generator)
+    return Earlier(own, read_json(own / ROUNDS) if whole and own.is_dir() else None)
 
 
 def read_scores(folder: Path) -> pl.DataFrame:

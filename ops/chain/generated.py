@@ -5,18 +5,22 @@ image is a function of generator, seed, class and draw, a score of the image and
 an earlier output holds are taken over, so that a changed filter draws only what is missing. Which images are kept in
 the end is the next stage's decision.
 
-With several slices Dagster spreads the first round over its mapped steps, which only draw. The builder draws whatever
-is still missing while it writes, so that the stage is complete whoever calls it; with one slice that is everything.
+With several slices Dagster spreads the first round of every generator over its mapped steps, which only draw. The
+builder draws whatever is still missing while it writes, so that the stage is complete whoever calls it; with one slice
+that is everything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from ops.chain.each import build_each
 from ops.chain.earlier import REAL_SCORES, ROUNDS, SCORES, STAGE, find_earlier
 from ops.chain.rounds import Part, Rounds, describe_origin, open_round
 from ops.datasets.index import write_index
@@ -25,13 +29,13 @@ from ops.generating import Drawing, follow
 from ops.generators.assembly import Assembly
 from ops.generators.engine import choose_provider
 from ops.generators.folder import find_fastest
-from ops.generators.generation import cut_slices
+from ops.generators.generation import Piece, cut_slices
 from ops.integrity import is_intact, require_intact
-from ops.manifests import read_manifest
 from ops.plan import read_plan
 from ops.quota import plan_round
 from ops.recipe.stages import STAGES
 from ops.report.sheets import write_sheet
+from ops.several import count_generators, derive_seed, place, place_inputs, read_part
 from ops.stage import Runtime, StageRun, identify
 from ops.storage import link_file, write_json
 from ops.workspace import Workspace
@@ -47,28 +51,40 @@ def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
     cache = workspace.hash_cache(expansion, STAGE)
     if slices == 1 or is_intact(workspace.output(expansion, STAGE), fingerprint, cache):
         return 0
-    assembly = _open_first(workspace, expansion, fingerprint)
-    origin = describe_origin({"generator_onnx": workspace.output(expansion, "generator_onnx")}, recipe.seed)
-    if find_earlier(workspace, expansion).take_shards(origin, [assembly.draws.counts], assembly.shards()):
-        return 0
-    return len(cut_slices(assembly.pieces, slices))
+    firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
+    taken = [
+        find_earlier(workspace, expansion, generator).take_shards(
+            describe_origin(first.inputs, first.seed), [first.assembly.draws.counts], first.assembly.shards()
+        )
+        for generator, first in enumerate(firsts)
+    ]
+    return 0 if all(taken) else len(cut_slices(_list_pieces(firsts), slices))
 
 
 def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, runtime: Runtime) -> int:
-    """Draw the missing pieces of slice `index` of the first round; returns how many images it drew."""
+    """Draw the missing pieces of slice `index` of the first rounds; returns how many images it drew."""
     recipe = workspace.load_recipe(expansion)
     require_intact(workspace, expansion, STAGES[STAGE].inputs)
     fingerprint = identify(workspace, recipe, expansion, STAGE)["fingerprint"]
-    assembly = _open_first(workspace, expansion, fingerprint)
-    mine = set(cut_slices(assembly.pieces, slices)[index])
-    missing = [piece for piece in assembly.missing() if piece in mine]
-    sampler = find_fastest(workspace.output(expansion, "generator_onnx"))
-    drawing = Drawing(assembly, sampler, recipe.seed, runtime)
-    follow(drawing.draw(missing), missing, runtime)
-    return sum(map(len, missing))
+    firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
+    mine = set(cut_slices(_list_pieces(firsts), slices)[index])
+    drawn = 0
+    for generator, first in enumerate(firsts):
+        missing = [piece for piece in first.assembly.missing() if (generator, piece) in mine]
+        if missing:
+            drawing = Drawing(first.assembly, find_fastest(first.inputs["generator_onnx"]), first.seed, runtime)
+            follow(drawing.draw(missing), missing, runtime)
+        drawn += sum(map(len, missing))
+    return drawn
 
 
 def build_generated_images(run: StageRun) -> dict[str, Any]:
+    """The images of each generator."""
+    count = count_generators(run.inputs["generator_onnx"])
+    return build_each(run, _generate_one, count, summed=("images", "rounds", "taken_over"))
+
+
+def _generate_one(run: StageRun) -> dict[str, Any]:
     """Draw and score round after round; rows are ordered by round, class and draw."""
     plan = read_plan(run.inputs["expansion_plan"])
     rounds = Rounds(run, len(plan.classes))
@@ -94,16 +110,33 @@ def build_generated_images(run: StageRun) -> dict[str, Any]:
         "rounds": len(rounds.parts),
         "taken_over": sum(len(part.assembly) for part in rounds.parts if part.taken_over),
         "provider": choose_provider(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback),
-        "precision": read_manifest(run.inputs["generator_onnx"])["metrics"]["precision"],
+        "precision": read_part(run.inputs["generator_onnx"])["metrics"]["precision"],
     }
 
 
-def _open_first(workspace: Workspace, expansion: str, fingerprint: str) -> Assembly:
-    """The first round, with what of it lies in the staging folder."""
-    names = ("expansion_plan", "generator_onnx")
-    inputs = {name: workspace.output(expansion, name) for name in names}
-    drawn = plan_round(read_plan(inputs["expansion_plan"]), [])
-    return open_round(inputs, workspace.staging(fingerprint), [], drawn)
+@dataclass(frozen=True)
+class _First:
+    """The first round of a generator, the stages' folders as that one sees them, and the seed of its noise."""
+
+    assembly: Assembly
+    inputs: dict[str, Path]
+    seed: int
+
+
+def _open_firsts(workspace: Workspace, expansion: str, seed: int, fingerprint: str) -> list[_First]:
+    """Each generator's first round, with what of it lies in the staging folder; `seed` is the recipe's."""
+    folders = {name: workspace.output(expansion, name) for name in ("expansion_plan", "generator_onnx")}
+    drawn = plan_round(read_plan(folders["expansion_plan"]), [])
+    firsts = []
+    for generator in range(count_generators(folders["generator_onnx"])):
+        inputs, scratch = place_inputs(folders, generator), place(workspace.staging(fingerprint), generator)
+        firsts.append(_First(open_round(inputs, scratch, [], drawn), inputs, derive_seed(seed, generator)))
+    return firsts
+
+
+def _list_pieces(firsts: Sequence[_First]) -> list[tuple[int, Piece]]:
+    """All pieces of the first rounds, each with its generator's number."""
+    return [(generator, piece) for generator, first in enumerate(firsts) for piece in first.assembly.pieces]
 
 
 def _collect_shards(parts: list[Part], out: Path) -> list[list[str]]:

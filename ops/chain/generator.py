@@ -7,28 +7,33 @@ from typing import Any
 import numpy as np
 import torch
 
+from ops.chain.each import build_each
 from ops.chain.keeping import TRAINED_ON
 from ops.chain.watching import QUALITY, build_watch
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import Fitting
-from ops.parallel import use_threads
+from ops.several import derive_seed
 from ops.stage import StageRun
 from ops.storage import read_json
 
 
 def build_generator(run: StageRun) -> dict[str, Any]:
+    """As many generators as the recipe says."""
+    return build_each(run, _fit_one, run.recipe.generator.seeds, summed=("training_images",))
+
+
+def _fit_one(run: StageRun) -> dict[str, Any]:
     """Fit it to the real training images; validation images judge it, test images are not read."""
     settings, sink = run.recipe.generator, run.runtime.sink
     train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
     write_index(run.out / TRAINED_ON, train.rows.select("image_id"))
-    use_threads()
     fitting = Fitting(
         images=torch.from_numpy(np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))),
         labels=torch.from_numpy(train.labels.copy()),
         class_names=train.class_names,
-        seed=run.recipe.seed,
+        seed=derive_seed(run.recipe.seed, run.generator),
         root=run.workspace.root,
         out=run.out,
         scratch=run.scratch,

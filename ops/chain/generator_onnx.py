@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops.chain.each import build_each
 from ops.chain.judging import find_judge
 from ops.chain.precision import add_variant
 from ops.datasets.pixels import read_split
@@ -11,8 +12,7 @@ from ops.generators.engine import Sampler
 from ops.generators.folder import read_config, write_card
 from ops.generators.kinds import KINDS
 from ops.generators.parity import measure_parity
-from ops.manifests import read_manifest
-from ops.parallel import use_threads
+from ops.several import count_generators, read_part
 from ops.stage import StageRun
 from ops.storage import write_json
 
@@ -20,15 +20,19 @@ PARITY_EVALUATIONS = 5_120  # images times network evaluations that parity is me
 
 
 def build_generator_onnx(run: StageRun) -> dict[str, Any]:
+    """Export each generator."""
+    return build_each(run, _export_one, count_generators(run.inputs["generator"]), summed=("parity_images",))
+
+
+def _export_one(run: StageRun) -> dict[str, Any]:
     """Export, measure parity on the CPU provider, try a faster variant, write the card; checks look at the figures."""
     source, settings = run.inputs["generator"], run.recipe.sampler
-    threads = use_threads()
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
     run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
-    sampler = Sampler(path, provider="cpu", threads=threads)
+    sampler = Sampler(path, provider="cpu")
     evaluations = sampler.info.evaluations or 1
     images = max(128, PARITY_EVALUATIONS // evaluations)
     parity = measure_parity(generator, sampler, settings, images=min(1024, images))
@@ -37,10 +41,8 @@ def build_generator_onnx(run: StageRun) -> dict[str, Any]:
     if settings.precision != "fp32":
         train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
         judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
-        decision = add_variant(
-            run.out, path, settings.precision, judge, run.scratch, threads=threads, sink=run.runtime.sink
-        )
-    learnt = read_manifest(source)["metrics"]["training_images"]
+        decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=run.runtime.sink)
+    learnt = read_part(source)["metrics"]["training_images"]
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     write_card(

@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ops.chain.each import build_each
 from ops.classifiers.sampling import real_share
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.datasets.shards import find_shards
+from ops.several import count_generators
 from ops.stage import StageRun
 
 
 def build_mixed_dataset(run: StageRun) -> dict[str, Any]:
+    """The real images with the accepted ones of each generator."""
+    return build_each(run, _mix_one, count_generators(run.inputs["accepted_images"]), summed=("generated",))
+
+
+def _mix_one(run: StageRun) -> dict[str, Any]:
     """Weight N for every real training image, 1 for every accepted generated one."""
     weight = run.recipe.mix.real_weight
     real = locate_rows(find_shards(run.inputs["real_images"], "train"))

@@ -20,7 +20,7 @@ MAKERS = {"int8": quantise_sampler, "fp16": halve_sampler}
 
 
 def add_variant(
-    folder: Path, sampler: Path, precision: str, judge: Judge | None, scratch: Path, *, threads: int, sink: Sink
+    folder: Path, sampler: Path, precision: str, judge: Judge | None, scratch: Path, *, sink: Sink
 ) -> dict[str, Any]:
     """Put the variant into `folder` if the gate accepts it, and precision.json in any case; returns its content.
 
@@ -33,7 +33,7 @@ def add_variant(
         return decision
     variant = scratch / variant_name(sampler, precision)
     MAKERS[precision](sampler, variant)
-    one, other, labels = draw_pairs(sampler, variant, threads=threads)
+    one, other, labels = draw_pairs(sampler, variant)
 
     def frechet(images: np.ndarray, labels: np.ndarray) -> float:
         return judge.frechet(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))

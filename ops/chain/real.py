@@ -12,7 +12,7 @@ from ops.datasets.pixels import write_shards
 from ops.errors import UserError
 from ops.recipe.schema import DataSettings, Recipe
 from ops.report.sheets import rows_by_class, write_sheet
-from ops.sources.reading import hash_source, read_source
+from ops.sources.reading import Dispute, hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec
 from ops.stage import StageRun
@@ -39,6 +39,7 @@ class RealImages:
 
     subset: Subset
     conversions: dict[str, int]
+    disputed: tuple[Dispute, ...]
 
 
 def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
@@ -48,11 +49,13 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a source: content ids of each split, class names, and images' (height, width, channels)."""
+    """What is in a source: content ids of each split, class names, images' (height, width, channels), and pictures
+    under several labels."""
 
     ids: dict[str, frozenset[str]]
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]
+    disputed: tuple[Dispute, ...]
 
 
 def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
@@ -62,18 +65,19 @@ def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
 
 @lru_cache(maxsize=64)
 def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Contents:
-    splits = _read(spec, data, seed).subset.splits
+    real = _read(spec, data, seed)
+    splits = real.subset.splits
     ids = {
         split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
         for split, dataset in splits.items()
     }
     height, width, channels = splits["train"].images.shape[1:]
-    return Contents(ids, splits["train"].class_names, (height, width, channels))
+    return Contents(ids, splits["train"].class_names, (height, width, channels), real.disputed)
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
     source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
-    return RealImages(change_splits(source.splits, data, seed), source.conversions)
+    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:
@@ -93,4 +97,5 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
         "class_names": list(train.class_names),
         "shape": list(train.images.shape[1:]),
         "conversions": real.conversions | real.subset.counts,
+        **({"disputed": {each.split: each.pictures for each in real.disputed}} if real.disputed else {}),
     }

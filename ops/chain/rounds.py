@@ -26,6 +26,7 @@ from ops.generators.generation import Draws
 from ops.hashing import hash_json
 from ops.manifests import read_manifest
 from ops.quota import Round
+from ops.several import derive_seed, read_part
 from ops.stage import StageRun
 from ops.storage import read_json
 
@@ -52,14 +53,15 @@ class Rounds:
 
     def __init__(self, run: StageRun, classes: int) -> None:
         self.parts: list[Part] = []
-        self.drawn_by = describe_origin(run.inputs, run.recipe.seed)
+        self._seed = derive_seed(run.recipe.seed, run.generator)
+        self.drawn_by = describe_origin(run.inputs, self._seed)
         real, scorer = (read_manifest(run.inputs[name])["content"] for name in ("real_images", "scorer"))
         settings = run.recipe.filter
         self.scored_by = hash_json([self.drawn_by, real, scorer, describe_witnesses(settings)])
         self._run = run
         self._classes = classes
         self._scoring = Scoring(run.inputs, settings, run.workspace.root, run.recipe.seed)
-        self._earlier = find_earlier(run.workspace, run.expansion)
+        self._earlier = find_earlier(run.workspace, run.expansion, run.generator)
 
     @property
     def tallies(self) -> list[Round]:
@@ -80,7 +82,7 @@ class Rounds:
         run, before = self._run, [tally.drawn for tally in self.tallies]
         assembly = open_round(run.inputs, run.scratch, before, drawn)
         taken = self._earlier.take_shards(self.drawn_by, [*before, drawn], assembly.shards())
-        Drawing(assembly, find_fastest(run.inputs["generator_onnx"]), run.recipe.seed, run.runtime).run()
+        Drawing(assembly, find_fastest(run.inputs["generator_onnx"]), self._seed, run.runtime).run()
         scores = self._find_scores(assembly, [*before, drawn])
         labels = scores["label"].to_numpy()
         found = find_reasons(list_scores(scores), labels, self._limits)
@@ -113,8 +115,8 @@ class Rounds:
 
 
 def describe_origin(inputs: Mapping[str, Path], seed: int) -> str:
-    """What the images of every round follow from, beside the numbers that are drawn."""
-    return hash_json([read_manifest(inputs["generator_onnx"])["content"], seed])
+    """What the images of every round follow from, beside the numbers that are drawn; `seed` is the noise's."""
+    return hash_json([read_part(inputs["generator_onnx"])["content"], seed])
 
 
 def open_round(
@@ -129,7 +131,7 @@ def open_round(
         class_names=tuple(config["class_names"]),
         pieces_folder=_folder(scratch, number) / "pieces",
         out=_folder(scratch, number) / "shards",
-        id_prefix=f"g{read_manifest(inputs['generator_onnx'])['content'][:8]}",
+        id_prefix=f"g{read_part(inputs['generator_onnx'])['content'][:8]}",
         round_=number,
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ops.chain import find_builder
 from ops.chain.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real import describe_source, source_content, try_source
 from ops.chain.witnesses import check_witnesses
+from ops.checks import pictures_have_one_label
 from ops.errors import EnvironmentFault, UserError
 from ops.generators.kinds import KINDS
 from ops.integrity import is_intact
@@ -102,8 +104,10 @@ class Chain:
             )
 
 
-def validate(workspace: Workspace, expansion: str) -> Recipe:
+def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] = lambda sentence: None) -> Recipe:
     """Everything that can be known to be wrong before any compute starts; the recipe if nothing is.
+
+    `warn` hears what is allowed and still seems to be a mistake.
 
     UserError or DamagedData with one sentence. All doors call this first. The source's images are read, unless
     the ones that `real_images` holds were made from them: then they have been read without a complaint.
@@ -118,10 +122,14 @@ def validate(workspace: Workspace, expansion: str) -> Recipe:
     folder = workspace.output(expansion, FIRST)
     if is_intact(folder, fingerprint, workspace.hash_cache(expansion, FIRST)):
         metrics = read_manifest(folder)["metrics"]
+        if not (finding := pictures_have_one_label(lambda stage: workspace.output(expansion, stage))).passed:
+            warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
     else:
         contents = try_source(source, recipe, content)
         class_names, shape = contents.class_names, contents.shape
+        for dispute in contents.disputed:
+            warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
     height, width, channels = shape

@@ -19,7 +19,6 @@ from ops.chain.witnesses import call_witnesses
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.filters.audit import HeldOut, read_held_out
 from ops.filters.examination import Examiner, Met, Scores
-from ops.parallel import use_threads
 from ops.recipe.filtering import FilterSettings
 from ops.scorer import assign_folds, load_scorer
 
@@ -81,7 +80,6 @@ class Scoring:
 
     @cached_property
     def _examiner(self) -> Examiner:
-        use_threads()
         scorer, train = load_scorer(self._inputs["scorer"]), self._train
         folds = assign_folds(train.labels, len(scorer.models), self._seed)
         held_out = torch.from_numpy(np.ascontiguousarray(self._held_out.images.transpose(0, 3, 1, 2)))

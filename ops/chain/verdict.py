@@ -1,11 +1,13 @@
-"""Stage `verdict`: evaluate the stored classifiers on the test split, once, and decide.
+"""Stage `verdict`: ask the stored classifiers about the test images, and decide.
 
-The weights are loaded from disk and evaluated anew, so that what is judged is what was kept. This is the
-only place where test pixels meet a classifier; every time is written to the evaluation log first.
+Test images are looked at once, or twice where the recipe allows it and the first look is undecided: then as many seeds
+again are trained for every arm, and the seeds of both looks decide together. Each look is written to the evaluation
+log before it is made. The arms that meet are, at both looks, those that validation picked with the first seeds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,123 +15,253 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
-from safetensors import safe_open
 
-from ops.chain.classifiers import RESULTS, to_nchw, weights_file
-from ops.classifiers.network import SmallResNet
-from ops.classifiers.training import WORKER_SHARE, predict
-from ops.datasets.pixels import read_split
+from ops.chain.answers import Answers, Network, ask, find_correct, find_unasked, read_answers
+from ops.chain.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights_file
+from ops.chain.later_seeds import FOLDER, train_later_seeds
+from ops.classifiers.augmentation import mirrors
+from ops.datasets.pixels import PixelDataset, read_split
 from ops.looks import find_looks
-from ops.parallel import map_processes, shared, worth_workers
+from ops.manifests import read_manifest
+from ops.recipe.schema import Arm
+from ops.several import assign_generators
 from ops.stage import StageRun
 from ops.storage import read_json, replace_file, write_json
-from ops.verdict.decision import Kind, decide
+from ops.verdict.decision import decide
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
+from ops.verdict.metric import Metric
+from ops.verdict.records import Budget, Kind, Verdict
+from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
 
-SIDES: dict[str, Kind] = {"baseline_classifiers": "baseline", "expanded_classifiers": "expanded"}
+SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One trained network: the file of its arm and its seed."""
+class Trained:
+    """What the stages of the two sides left: `results` holds the results.json of each."""
 
-    arm: str
-    seed: str
-    path: Path
+    results: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """The side of each trained arm."""
+        return {arm: side for side, found in self.results.items() for arm in found["arms"]}
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """What is known of each trained arm."""
+        return {arm: self.results[side]["arms"][arm] for arm, side in self.sides.items()}
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        return {alias: arm for found in self.results.values() for alias, arm in found["aliases"].items()}
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that chose every arm's setting."""
+        metric, other = (self.results[side]["metric"] for side in SIDES)
+        assert metric == other, f"one side was chosen by {metric}, the other by {other}"
+        return metric
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.results[BASELINES]["steps"], self.results[BASELINES]["batch_size"])
+
+    @property
+    def generators(self) -> int:
+        """How many generators the seeds of the expanded arms learnt from."""
+        return int(self.results[EXPANDED]["generators"])
+
+    def pick(self, side: str) -> str:
+        """The arm of a side that is best on validation, the first of equals: as `decide` picks."""
+        arms = self.results[side]["arms"]
+        return max(arms, key=lambda arm: arms[arm]["validation"])
 
 
 def build_verdict(run: StageRun) -> dict[str, Any]:
     """Write runs.parquet (correct per arm, seed and test image) and verdict.json."""
-    results = {side: read_json(run.inputs[side] / RESULTS) for side in SIDES}
-    kinds = {arm: kind for side, kind in SIDES.items() for arm in [*results[side]["arms"], *results[side]["aliases"]]}
-    entries = {arm: entry for side in SIDES for arm, entry in results[side]["arms"].items()}
-    aliases = {alias: arm for side in SIDES for alias, arm in results[side]["aliases"].items()}
-    candidates = [
-        Candidate(arm, seed, run.inputs[side] / weights_file(arm))
-        for side in SIDES
-        for arm, entry in results[side]["arms"].items()
-        for seed in entry["per_seed"]
-    ]
-    looks = find_looks(run.workspace, run.expansion)
-    append_evaluation(
-        run.workspace.evaluations,
-        Evaluation(
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-            expansion=run.expansion,
-            split="test",
-            fingerprint=run.fingerprint,
-            arms=list(entries),
-            seeds=[int(seed) for seed in next(iter(entries.values()))["per_seed"]],
-            images=looks.images,
-            content=looks.content,
-            elsewhere=looks.elsewhere,
-            absorbed=looks.absent,
-        ),
-    )
+    trained = Trained({side: read_json(run.inputs[side] / RESULTS) for side in SIDES})
+    arms = {**run.recipe.baselines, **run.recipe.expanded}
+    networks = list_networks(run, trained, arms)
+    answers = _look(run, networks)
     test = read_split(run.inputs["real_images"], "test")
-    correct = evaluate(candidates, to_nchw(test.images), test.labels, len(test.class_names), run.runtime.workers)
+    verdict = _judge(run, trained, answers, test, look=1)
+    earlier = []
+    if run.recipe.verdict.looks == 2 and verdict.decision == "no evidence":
+        run.runtime.sink(f"first look: {verdict.sentence}")
+        earlier.append(_summarise_look(verdict))
+        later = train_later_seeds(run, trained.results)
+        networks += list_networks(run, trained, arms, later)
+        answers = _look(run, networks)
+        verdict = _judge(run, trained, answers, test, look=2)
+    same_compute = _spend_otherwise(run, trained, answers, test)
 
-    by_arm = {arm: np.stack([correct[arm, seed] for seed in entry["per_seed"]]) for arm, entry in entries.items()}
-    settings = run.recipe.verdict
-    verdict = decide(
-        by_arm,
-        kinds,
-        {arm: entry["validation_accuracy"] for arm, entry in entries.items()},
-        test.labels,
-        test.class_names,
-        aliases=aliases,
-        confidence=settings.confidence,
-        resamples=settings.resamples,
-        seed=run.recipe.seed,
-    )
-    write_json(run.out / "verdict.json", verdict.to_dict())
-    _write_runs(run.out / "runs.parquet", correct, test.rows["image_id"], entries)
+    found = verdict.to_dict() | {
+        "earlier_looks": earlier,
+        "same_compute": [row.to_dict() for row in same_compute],
+    }
+    write_json(run.out / "verdict.json", found)
+    _write_runs(run.out / "runs.parquet", answers, test.rows["image_id"])
     run.runtime.sink(verdict.sentence)
-    summary = verdict.to_dict()
-    decisive = next(c for c in summary["contrasts"] if c["role"] == "decisive")["difference"]
+    decisive = next(c for c in found["contrasts"] if c["role"] == "decisive")["difference"]
     return {
         "decision": verdict.decision,
         "sentence": verdict.sentence,
+        "metric": verdict.metric,
         "difference": round(decisive["estimate"], 6),
         "difference_low": round(decisive["low"], 6),
         "difference_high": round(decisive["high"], 6),
-        "smallest_detectable_effect": summary["smallest_detectable_effect"],
+        "smallest_detectable_effect": verdict.smallest_detectable_effect,
         **find_looks(run.workspace, run.expansion).to_metrics(),
-        **{f"test_{row['arm']}": round(row["accuracy"]["estimate"], 6) for row in summary["arms"]},
+        **{f"test_{row.arm}": round(row.score.estimate, 6) for row in verdict.arms},
     }
 
 
-def evaluate(
-    candidates: list[Candidate], images: np.ndarray, labels: np.ndarray, classes: int, workers: int
-) -> dict[tuple[str, str], np.ndarray]:
-    """Whether each candidate (arm, seed) classifies each image right: bool [n]. Images uint8 [n, C, H, W]."""
-    share = {"images": images, "labels": labels, "classes": classes}
-    workers = worth_workers(workers, len(candidates) * len(images), 4 * WORKER_SHARE)
-    return dict(map_processes(_evaluate_one, candidates, workers=workers, share=share))
+def list_networks(
+    run: StageRun, trained: Trained, arms: Mapping[str, Arm], later: Mapping[str, Sequence[int]] | None = None
+) -> list[Network]:
+    """The networks of the first seeds, or of the `later` seeds by arm. What the same compute buys is asked of the two
+    arms that validation picked."""
+    baseline, challenger = trained.pick(BASELINES), trained.pick(EXPANDED)
+    networks = []
+    for arm, side in trained.sides.items():
+        found = trained.results[side]
+        folder = run.inputs[side] if later is None else run.out / FOLDER
+        seeds = [int(seed) for seed in found["arms"][arm]["per_seed"]] if later is None else later[arm]
+        networks += [
+            Network(
+                arm,
+                seed,
+                folder / weights_file(arm),
+                found["network"],
+                found["precision"],
+                mirrored=arm in (baseline, challenger) and mirrors(arms[arm].augmentation),
+                keeps_probabilities=arm == baseline,
+            )
+            for seed in seeds
+        ]
+    return networks
 
 
-def _evaluate_one(candidate: Candidate) -> tuple[tuple[str, str], np.ndarray]:
-    images, labels = shared("images"), shared("labels")
-    prefix = f"{candidate.seed}/"
-    with safe_open(candidate.path, framework="pt") as file:
-        state = {key.removeprefix(prefix): file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
-    width = state["head.weight"].shape[1] // 2
-    model = SmallResNet(images.shape[1], shared("classes"), width)
-    model.load_state_dict(state)
-    answers = predict(model.eval(), torch.from_numpy(images)).argmax(1).numpy()
-    return (candidate.arm, candidate.seed), answers == labels
-
-
-def _write_runs(
-    path: Path, correct: dict[tuple[str, str], np.ndarray], image_ids: pl.Series, entries: dict[str, Any]
-) -> None:
-    ordered = [(arm, seed) for arm, entry in entries.items() for seed in entry["per_seed"]]
-    table = pl.concat(
-        pl.DataFrame({"image_id": image_ids, "correct": correct[key]}).select(
-            pl.lit(key[0]).alias("arm"), pl.lit(int(key[1])).alias("seed"), "image_id", "correct"
+def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Answers]]:
+    """Answers by arm and seed. Test images are opened for networks that were not asked before this run was killed."""
+    scratch = run.scratch / "answers"
+    if unasked := find_unasked(networks, scratch):
+        looks = find_looks(run.workspace, run.expansion)
+        append_evaluation(
+            run.workspace.evaluations,
+            Evaluation(
+                time=datetime.now(UTC).isoformat(timespec="seconds"),
+                expansion=run.expansion,
+                split="test",
+                fingerprint=run.fingerprint,
+                arms=list(dict.fromkeys(network.arm for network in unasked)),
+                seeds=list(dict.fromkeys(network.seed for network in unasked)),
+                images=looks.images,
+                content=looks.content,
+                elsewhere=looks.elsewhere,
+                absorbed=looks.absent,
+            ),
         )
-        for key in ordered
+        test = read_split(run.inputs["real_images"], "test")
+        ask(
+            unasked,
+            to_nchw(test.images),
+            test.labels,
+            scratch=scratch,
+            workers=run.runtime.workers,
+            progress=run.runtime.progress("test images", len(unasked), "networks"),
+        )
+    answers: dict[str, dict[int, Answers]] = {}
+    for network in networks:
+        answers.setdefault(network.arm, {})[network.seed] = read_answers(network, scratch)
+    return answers
+
+
+def _judge(
+    run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
+) -> Verdict:
+    entries, settings = trained.entries, run.recipe.verdict
+    return decide(
+        {arm: _stack_correct(answers[arm]) for arm in entries},
+        {arm: SIDES[side] for arm, side in trained.sides.items()},
+        {arm: entry["validation"] for arm, entry in entries.items()},
+        test.labels,
+        test.class_names,
+        metric=trained.metric,
+        budget=trained.budget,
+        aliases=trained.aliases,
+        confidence=settings.confidence,
+        look=look,
+        looks=settings.looks,
+        generators=_list_generators(trained, answers),
+        validation_images=int(read_manifest(run.inputs["real_images"])["metrics"]["validation"]),
+        validation_per_class=_rates_per_class(entries),
+    )
+
+
+def _spend_otherwise(
+    run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset
+) -> list[Row]:
+    """What the same compute buys: an ensemble of the picked baseline, and mirror images for the two that met."""
+    baseline, challenger = trained.pick(BASELINES), trained.pick(EXPANDED)
+    probabilities = [found.probabilities for found in answers[baseline].values() if found.probabilities is not None]
+    ensemble = find_correct(average_probabilities(np.stack(probabilities)), test.labels)
+    mirrored = {
+        arm: [a.mirrored for a in answers[arm].values() if a.mirrored is not None] for arm in (baseline, challenger)
+    }
+    return compare_same_compute(
+        _stack_correct(answers[baseline]),
+        _stack_correct(answers[challenger]),
+        ensemble,
+        {arm: np.stack(found) for arm, found in mirrored.items() if found},
+        test.labels,
+        baseline=baseline,
+        challenger=challenger,
+        metric=trained.metric,
+        confidence=run.recipe.verdict.confidence,
+        generators=_list_generators(trained, answers),
+        validation_per_class=_rates_per_class(trained.entries),
+    )
+
+
+def _stack_correct(by_seed: Mapping[int, Answers]) -> np.ndarray:
+    """bool [S, n]."""
+    return np.stack([found.correct for found in by_seed.values()])
+
+
+def _list_generators(trained: Trained, answers: Mapping[str, Mapping[int, Answers]]) -> list[int] | None:
+    """The generator of each seed of the expanded arms; None for one generator."""
+    seeds = len(answers[trained.pick(EXPANDED)])
+    return assign_generators(seeds, trained.generators) if trained.generators > 1 else None
+
+
+def _rates_per_class(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Validation accuracy on each class by arm; nan for a class without images."""
+    return {
+        arm: [float("nan") if rate is None else rate for rate in entry["validation_per_class"]]
+        for arm, entry in entries.items()
+    }
+
+
+def _summarise_look(verdict: Verdict) -> dict[str, Any]:
+    """What a look that decided nothing found; the next one replaces it."""
+    decisive = next(c for c in verdict.to_dict()["contrasts"] if c["role"] == "decisive")
+    return {
+        "look": verdict.look,
+        "seeds": verdict.seeds,
+        "decision": verdict.decision,
+        "difference": decisive["difference"],
+    }
+
+
+def _write_runs(path: Path, answers: Mapping[str, Mapping[int, Answers]], image_ids: pl.Series) -> None:
+    table = pl.concat(
+        pl.DataFrame({"image_id": image_ids, "correct": found.correct}).select(
+            pl.lit(arm).alias("arm"), pl.lit(seed).alias("seed"), "image_id", "correct"
+        )
+        for arm, by_seed in answers.items()
+        for seed, found in by_seed.items()
     )
     with replace_file(path) as temporary:
         table.write_parquet(temporary, compression="zstd", statistics=False)

@@ -22,6 +22,11 @@ def build_augmentation(name: str, side: tuple[int, int]) -> Augmentation:
     return AUGMENTATIONS[name](side)
 
 
+def mirrors(name: str) -> bool:
+    """Whether the augmentation called `name` shows mirrored images: to it an image and its mirror image are alike."""
+    return name in ("flip_crop", "randaugment")
+
+
 def _none(side: tuple[int, int]) -> Augmentation:
     return lambda images: images
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from ops.classifiers.training import WORKER_SHARE, TrainingSet, predict, train
 from ops.parallel import map_processes, shared, worth_workers
 from ops.progress import Progress
 from ops.storage import replace_file
+from ops.verdict.metric import Metric, score_answers
 
 if TYPE_CHECKING:
     from ops.recipe.schema import Arm, ClassifierSettings, GridSettings
@@ -44,12 +45,27 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: validation accuracy 0..1, mean loss per twentieth of the training, file with the weights."""
+    """A finished run.
+
+    validation : its score on validation, 0..1, and its accuracy there on each class, None for a class without images.
+    losses : mean loss per twentieth of the training.
+    path : of the file with its weights.
+    """
 
     run: Run
-    validation_accuracy: float
+    validation: float
+    validation_per_class: tuple[float | None, ...]
     losses: tuple[float, ...]
     path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
 
 
 def find_aliases(arms: Mapping[str, Arm], labels: np.ndarray, weights: np.ndarray) -> dict[str, str]:
@@ -68,85 +84,99 @@ def find_aliases(arms: Mapping[str, Arm], labels: np.ndarray, weights: np.ndarra
     return aliases
 
 
+def find_common_aliases(arms: Mapping[str, Arm], training: Sequence[Examples]) -> dict[str, str]:
+    """The aliases of `find_aliases` that hold on every training set."""
+    first, *others = [find_aliases(arms, examples.labels, examples.weights) for examples in training]
+    return {alias: arm for alias, arm in first.items() if all(other.get(alias) == arm for other in others)}
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What all runs of a tournament share.
+
+    training : the training sets; the seed that comes s after `first_seed` learns from set s mod their number.
+    validation : images and labels, uint8 [n, C, H, W] and int64 [n].
+    metric : what is best on validation.
+    scratch : folder of the finished runs.
+    """
+
+    arms: Mapping[str, Arm]
+    training: tuple[Examples, ...]
+    first_seed: int
+    validation: tuple[np.ndarray, np.ndarray]
+    settings: ClassifierSettings
+    metric: Metric
+    classes: int
+    scratch: Path
+
+    def find_examples(self, seed: int) -> Examples:
+        """What the runs of a seed learn from."""
+        return self.training[(seed - self.first_seed) % len(self.training)]
+
+
 def list_settings(grid: GridSettings) -> list[tuple[float, float]]:
     """All (learning rate, weight decay) of the grid, in order."""
     return list(product(grid.learning_rate, grid.weight_decay))
 
 
 def choose_setting(results: Sequence[Result]) -> Run:
-    """The run with the best validation accuracy; the earlier in the grid wins a tie."""
-    return max(results, key=lambda result: result.validation_accuracy).run
+    """The run that is best on validation; the earlier in the grid wins a tie."""
+    return max(results, key=lambda result: result.validation).run
 
 
-def hold_tournament(
-    arms: Mapping[str, Arm],
-    images: np.ndarray,
-    labels: np.ndarray,
-    weights: np.ndarray,
-    validation: tuple[np.ndarray, np.ndarray],
-    settings: ClassifierSettings,
-    *,
-    classes: int,
-    first_seed: int,
-    scratch: Path,
-    workers: int,
-    progress: Progress,
-) -> dict[str, list[Result]]:
-    """All results by arm: first the grid at `first_seed` (chosen setting first), then the other seeds.
-
-    Parameters
-    ----------
-    images, labels, weights : uint8 [n, C, H, W], int64 [n], float64 [n].
-    validation : images and labels likewise.
-    """
-    scratch.mkdir(parents=True, exist_ok=True)
-    share = {
-        "images": images,
-        "labels": labels,
-        "weights": weights,
-        "validation": validation,
-        "arms": dict(arms),
-        "settings": settings,
-        "classes": classes,
-        "scratch": scratch,
-    }
-    grid = list_settings(settings.grid)
-    done = 0
-
-    def train_all(runs: list[Run]) -> dict[Run, Result]:
-        nonlocal done
-        finished = {run: read_result(run, scratch) for run in runs if (scratch / run.file_name).exists()}
-        done += len(finished)
-        if progress.first is None:
-            progress.begin(done)
-        missing = [run for run in runs if run not in finished]
-        worth = worth_workers(workers, len(missing) * settings.steps * settings.batch_size, WORKER_SHARE)
-        for run in map_processes(_train_run, missing, workers=worth, share=share):
-            finished[run] = read_result(run, scratch)
-            done += 1
-            progress.update(done)
-        return finished
-
-    tried = train_all([Run(name, *setting, first_seed) for name in arms for setting in grid])
+def hold_tournament(contest: Contest, *, workers: int, progress: Progress) -> dict[str, list[Result]]:
+    """All results by arm: first the grid at the first seed (chosen setting first), then the other seeds."""
+    first_seed = contest.first_seed
+    grid = list_settings(contest.settings.grid)
+    tried = _train_runs(
+        contest, [Run(name, *setting, first_seed) for name in contest.arms for setting in grid], workers, progress
+    )
     by_arm = {
-        name: [
-            result
-            for run, result in sorted(
-                tried.items(), key=lambda item: grid.index((item[0].learning_rate, item[0].weight_decay))
-            )
-            if run.arm == name
-        ]
-        for name in arms
+        name: [tried[run] for setting in grid if (run := Run(name, *setting, first_seed)) in tried]
+        for name in contest.arms
     }
     chosen = {name: choose_setting(results) for name, results in by_arm.items()}
-    seeds = range(first_seed + 1, first_seed + settings.seeds)
-    later = train_all(
-        [Run(name, run.learning_rate, run.weight_decay, seed) for name, run in chosen.items() for seed in seeds]
-    )
+    seeds = range(first_seed + 1, first_seed + contest.settings.seeds)
+    later = train_seeds(contest, chosen, seeds, workers=workers, progress=progress, before=len(tried))
     for name, run in chosen.items():
         by_arm[name].sort(key=lambda result: result.run != run)  # stable: the chosen one comes first
-        by_arm[name] += sorted((r for k, r in later.items() if k.arm == name), key=lambda r: r.run.seed)
+        by_arm[name] += later[name]
     return by_arm
+
+
+def train_seeds(
+    contest: Contest,
+    chosen: Mapping[str, Run],
+    seeds: Sequence[int],
+    *,
+    workers: int,
+    progress: Progress,
+    before: int = 0,
+) -> dict[str, list[Result]]:
+    """Results by arm of more seeds, in their order, at the setting of each arm's `chosen` run.
+
+    `before` runs count as done in `progress`.
+    """
+    runs = [replace(run, seed=seed) for run in chosen.values() for seed in seeds]
+    done = _train_runs(contest, runs, workers, progress, before)
+    return {name: [done[run] for run in runs if run.arm == name] for name in chosen}
+
+
+def _train_runs(
+    contest: Contest, runs: Sequence[Run], workers: int, progress: Progress, before: int = 0
+) -> dict[Run, Result]:
+    """Train what is not in the scratch folder yet."""
+    contest.scratch.mkdir(parents=True, exist_ok=True)
+    finished = {run: read_result(run, contest.scratch) for run in runs if (contest.scratch / run.file_name).exists()}
+    if progress.first is None:
+        progress.begin(before + len(finished))
+    missing = [run for run in runs if run not in finished]
+    settings = contest.settings
+    worth = worth_workers(workers, len(missing) * settings.steps * settings.batch_size, WORKER_SHARE)
+    for run in map_processes(_train_run, missing, workers=worth, share={"contest": contest}):
+        finished[run] = read_result(run, contest.scratch)
+        progress.update(before + len(finished))
+    return finished
 
 
 def count_runs(arms: int, settings: ClassifierSettings) -> int:
@@ -159,33 +189,36 @@ def read_result(run: Run, scratch: Path) -> Result:
     path = scratch / run.file_name
     with safe_open(path, framework="pt") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["result"])
-    return Result(run, facts["validation_accuracy"], tuple(facts["losses"]), path)
+    return Result(run, facts["validation"], tuple(facts["validation_per_class"]), tuple(facts["losses"]), path)
 
 
 def _train_run(run: Run) -> Run:
-    settings, arm = shared("settings"), shared("arms")[run.arm]
-    data = TrainingSet(
-        torch.from_numpy(shared("images")), torch.from_numpy(shared("labels")), shared("weights"), shared("classes")
-    )
+    contest: Contest = shared("contest")
+    settings, examples = contest.settings, contest.find_examples(run.seed)
     losses: list[float] = []
     model = train(
-        data,
-        arm,
+        TrainingSet(
+            torch.from_numpy(examples.images), torch.from_numpy(examples.labels), examples.weights, contest.classes
+        ),
+        contest.arms[run.arm],
         settings,
         learning_rate=run.learning_rate,
         weight_decay=run.weight_decay,
         seed=run.seed,
         on_step=lambda step, loss: losses.append(loss),
     )
-    images, labels = shared("validation")
+    images, labels = contest.validation
     answers = predict(model, torch.from_numpy(images), precision=settings.precision).argmax(1).numpy()
+    correct = answers == labels
+    of_class = [labels == c for c in range(contest.classes)]
     part = math.ceil(len(losses) / 20)
     facts = {
         **asdict(run),
-        "validation_accuracy": float((answers == labels).mean()),
+        "validation": float(score_answers(correct, labels, contest.metric)),
+        "validation_per_class": [float(correct[mine].mean()) if mine.any() else None for mine in of_class],
         "losses": [round(float(np.mean(losses[i : i + part])), 5) for i in range(0, len(losses), part)],
     }
-    with replace_file(shared("scratch") / run.file_name) as temporary:
+    with replace_file(contest.scratch / run.file_name) as temporary:
         save_file(
             {name: value.contiguous() for name, value in model.state_dict().items()},
             temporary,

@@ -20,7 +20,7 @@ from ops.classifiers.augmentation import build_augmentation
 from ops.classifiers.network import SmallResNet, normalise
 from ops.classifiers.optimization import build_optimizers, build_schedules
 from ops.classifiers.sampling import balance_classes, iterate_batches
-from ops.parallel import start_threads
+from ops.parallel import count_threads, start_threads
 from ops.precision import resolve_precision
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def predict(
 
     # What more than some 128 small images become in the network leaves a core's cache: 1.3x to 1.6x slower with 500.
     batches = images.split(batch_size or (128 if device == "cpu" else 500))
-    if device != "cpu" or len(batches) == 1 or torch.get_num_threads() == 1:
+    if device != "cpu" or len(batches) == 1 or count_threads() == 1:
         return torch.cat([answer(batch) for batch in batches])
     with start_threads() as pool:
         return torch.cat(list(pool.map(answer, batches)))

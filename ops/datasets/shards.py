@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ops.errors import DamagedData, UserError
+from ops.storage import parse_json
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 IMAGE_COLUMNS = ("image.bytes", "image.path")
@@ -145,10 +146,10 @@ def read_class_names(path: Path, label: str = "label") -> tuple[str, ...] | None
     if _HF_KEY not in metadata:
         return None
     try:
-        names = json.loads(metadata[_HF_KEY])["info"]["features"][label]["names"]
+        names = parse_json(metadata[_HF_KEY])["info"]["features"][label]["names"]
     except (ValueError, KeyError, TypeError):
         return None
-    return tuple(map(str, names))
+    return tuple(map(str, names)) if isinstance(names, list) else None
 
 
 def build_schema(class_names: Sequence[str], columns: Mapping[str, pa.DataType]) -> pa.Schema:

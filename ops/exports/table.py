@@ -1,9 +1,10 @@
 """What is known of each image as CSV, so that readers which guess the type of a column guess the same everywhere.
 
 pandas, and `datasets` with it, guesses anew for every split and every few thousand rows, takes an empty cell or `None`
-for a missing number and `007` for 7. So no column of numbers or text has a gap: a real image has parent `-`, round -1
-and k -1. Only `weight` may be empty, and is a decimal everywhere. A class name stands as it is where that is safe for
-all of them (or where all are whole numbers), else every name stands as a JSON string, in quotes.
+for a missing number and `007` for 7; a spreadsheet runs what begins like a formula. So no column of numbers or text
+has a gap: a real image has parent `-`, round -1 and k -1. Only `weight` may be empty, and is a decimal everywhere. A
+class name stands as it is where that is safe for all of them (or where all are whole numbers), else every name stands
+as a JSON string, in quotes, which `json.loads` undoes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ COLUMNS = ("label", "label_name", "is_generated", "image_id", "parent_id", "roun
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 # What pandas takes for a gap or for true and false, in any case; numbers are tried.
 _WORDS = {"", "#n/a", "#n/a n/a", "#na", "-nan", "<na>", "n/a", "na", "nan", "none", "null", "true", "false"}
+
+
+_FORMULA = ("=", "+", "-", "@", "\t")
 
 
 def header(first: str) -> bytes:
@@ -57,7 +61,7 @@ def spell_names(class_names: Sequence[str]) -> list[str]:
 
 def _is_ambiguous(name: str) -> bool:
     bare = name.strip().lower()
-    if bare in _WORDS or bare != name.lower() or "\r" in name or "\0" in name:
+    if bare in _WORDS or bare != name.lower() or "\r" in name or "\0" in name or name.startswith(_FORMULA):
         return True
     try:
         float(bare)

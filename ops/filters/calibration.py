@@ -39,12 +39,20 @@ class Thresholds:
 
 
 def calibrate(
-    scores: np.ndarray, labels: np.ndarray, classes: int, share: float, side: Side, *, extreme: float | None = None
+    scores: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    share: float,
+    side: Side,
+    *,
+    extreme: float | None = None,
+    least: float | None = None,
 ) -> Thresholds:
     """The thresholds at which at most `share` of real images are rejected.
 
     With `extreme`, the worst value that there can be, they lie half-way from there to it: of a score that says how much
-    is left of a picture, images somewhat below all real ones are no fault yet.
+    is left of a picture, images somewhat below all real ones are no fault yet. No threshold is below `least`, whatever
+    that does to real images.
 
     scores: float [n] of held-out real images, NaN where unknown; labels: int [n] in 0 .. classes - 1. All classes
     together being too few for `share`, the most suspicious of them is the threshold, and a further real image falls
@@ -64,6 +72,8 @@ def calibrate(
     )
     if extreme is not None:
         values = (values + extreme) / 2
+    if least is not None and share > 0:
+        values = np.fmax(values, least)
     return _describe(scores, labels, values, pooled, counts, side)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from ops.filters.copies import Nearness, References, fit_references, measure_nearness
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
+from ops.filters.naturalness import fit_naturalness, measure_naturalness
 from ops.filters.typicality import fit_typicality, measure_typicality
 from ops.scorer import Scorer
 
@@ -67,6 +68,7 @@ class Examiner:
     ) -> None:
         self._scorer = scorer
         self._typical = fit_typicality(scorer, train, labels, folds)
+        self._natural = fit_naturalness(train)
         self._train, self._held_out = fit_references(train), fit_references(held_out)
         self._witnesses = witnesses
 
@@ -103,6 +105,7 @@ class Examiner:
             "label_margin": agreement.margin,
             "predicted": agreement.predicted,
             "typicality": measure_typicality(self._typical, features, labels),
+            "naturalness": measure_naturalness(self._natural, images),
             "train_distance": copies.distance,
             "nearest_train": copies.nearest,
             "copy_of_train": copies.exact,

@@ -1,12 +1,14 @@
-"""What likeness needs of pictures of one size and never changes: waves, windows, shifts and blur, as matrices.
+"""What likeness needs of pictures of one size and never changes: waves, windows, poses, shifts and blur, as matrices.
 
 Made once for a size and kept. Frequencies are counted in cycles a picture, shifts in pixels; f is the number of
-frequencies. It knows no image.
+frequencies. A picture is compared in several poses, turned and scaled about its centre. No picture is turned for that:
+a turned picture's spectrum is that of the picture itself against waves turned the other way. It knows no image.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -16,6 +18,30 @@ from torch import Tensor
 SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixels of 28
 BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps at 28
 CYCLES = 8  # the highest frequency of signatures, in cycles a picture, if the sides hold as many
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A picture turned by `angle` degrees and drawn `scale` times as large, about its centre."""
+
+    angle: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def mirrored(self) -> Pose:
+        """The pose in which the mirror image shows what the picture shows in this one, mirrored."""
+        return Pose(-self.angle, self.scale)
+
+    def to_matrix(self) -> Tensor:
+        """[2, 2] of (down, right): where in the picture, from its centre, a point of the posed picture lies."""
+        turn = math.radians(self.angle)
+        rows = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
+        return torch.tensor(rows) / self.scale
+
+
+# What lies between two of them is undone when pairs are registered.
+POSES = (Pose(), *(Pose(angle) for angle in (-12.0, -6.0, 6.0, 12.0)), Pose(scale=0.9), Pose(scale=1.1))
+MIRRORED = tuple(POSES.index(pose.mirrored) for pose in POSES)
 
 
 def find_reach(height: int, width: int) -> int:
@@ -46,10 +72,7 @@ def list_frequencies(height: int, width: int) -> tuple[tuple[int, int], ...]:
 @lru_cache(maxsize=16)
 def make_waves(height: int, width: int) -> Tensor:
     """[h * w, 2 f]: pixels times this are their spectrum. Angles are measured from the picture's centre."""
-    down = (torch.arange(height) - (height - 1) / 2)[:, None] / height
-    right = (torch.arange(width) - (width - 1) / 2) / width
-    angles = [2 * math.pi * (u * down + v * right).flatten() for u, v in list_frequencies(height, width)]
-    return torch.stack([wave for angle in angles for wave in (angle.cos(), -angle.sin())], dim=1)
+    return _wave(*_pose_grid(height, width, Pose()), height, width)
 
 
 @lru_cache(maxsize=16)
@@ -107,21 +130,69 @@ def measure_radii(height: int, width: int) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def make_windows(height: int, width: int) -> Tensor:
-    """[h * w, windows * 2 f]: pixels times this are their spectra in each window, its mean taken out.
+def list_views(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
+    """(pose, down, right): the looks that a picture's signature is taken at; first the picture as it is.
 
-    A window is half a sine wave across the centre, first in its place, then moved four ways.
+    A window moved four ways stands for shifts, the poses are seen in the middle. No view's mirror image is missing.
     """
-    most = min(height, width) // SHIFTED
-    step = math.ceil(most / 2)
-    moves = [(0, 0)] + [(down, right) for down in (-step, step) for right in (-step, step) if step]
-    waves, made = make_waves(height, width), []
-    for down, right in moves:
-        window = (_half_wave(height, most, down)[:, None] * _half_wave(width, most, right)).flatten()
-        made.append(window[:, None] * (waves - window @ waves / window.sum()))
+    step = math.ceil(min(height, width) // SHIFTED / 2)
+    moves = [(down, right) for down in (-step, step) for right in (-step, step) if step]
+    return (0, 0, 0), *((0, *move) for move in moves), *((number, 0, 0) for number in range(1, len(POSES)))
+
+
+@lru_cache(maxsize=16)
+def mirror_views(height: int, width: int) -> tuple[int, ...]:
+    """The number of the view in which the mirror image shows what the picture shows in each view, mirrored."""
+    views = list_views(height, width)
+    return tuple(views.index((MIRRORED[pose], down, -right)) for pose, down, right in views)
+
+
+@lru_cache(maxsize=16)
+def make_windows(height: int, width: int) -> Tensor:
+    """[h * w, views * 2 f]: pixels times this are their spectra in each view, the view's mean taken out.
+
+    A window is half a sine wave across the centre.
+    """
+    most, made = min(height, width) // SHIFTED, []
+    for number, down, right in list_views(height, width):
+        rows, columns = _pose_grid(height, width, POSES[number])
+        window = _half_wave(rows - down, height - 2 * most) * _half_wave(columns - right, width - 2 * most)
+        waves = _wave(rows, columns, height, width)
+        made.append(window.flatten()[:, None] * (waves - window.flatten() @ waves / window.sum()))
     return torch.cat(made, dim=1)
 
 
-def _half_wave(size: int, margin: int, moved: int) -> Tensor:
-    places, inner = torch.arange(size) + 0.5 - margin - moved, size - 2 * margin
-    return torch.sin(math.pi * places / inner) * ((places > 0) & (places < inner))
+@lru_cache(maxsize=16)
+def make_posed_centres(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Of the centre in every pose: [h * w, poses], 1 within it, and [h * w, poses * 2 f], its waves, 0 outside."""
+    most, inside, waves = min(height, width) // SHIFTED, [], []
+    for pose in POSES:
+        rows, columns = _pose_grid(height, width, pose)
+        within = (rows.abs() <= height / 2 - most) & (columns.abs() <= width / 2 - most)
+        inside.append(within.flatten().float())
+        waves.append(inside[-1][:, None] * _wave(rows, columns, height, width))
+    return torch.stack(inside, dim=1), torch.cat(waves, dim=1)
+
+
+def _pose_grid(height: int, width: int, pose: Pose) -> tuple[Tensor, Tensor]:
+    """Where each pixel [h, w] of a picture lies in the posed picture: pixels down and right of its centre."""
+    down = torch.arange(height, dtype=torch.float32) - (height - 1) / 2
+    right = torch.arange(width, dtype=torch.float32) - (width - 1) / 2
+    places = torch.stack(torch.meshgrid(down, right, indexing="ij"))
+    rows, columns = torch.einsum("ij,jhw->ihw", torch.linalg.inv(pose.to_matrix()), places)
+    return rows, columns
+
+
+def _wave(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:
+    """[h * w, 2 f]: the waves at places [h, w] around the centre."""
+    cycles = torch.tensor(list_frequencies(height, width), dtype=torch.float32)
+    angles = (
+        2
+        * math.pi
+        * (rows.flatten()[:, None] / height * cycles[:, 0] + columns.flatten()[:, None] / width * cycles[:, 1])
+    )
+    return torch.stack([angles.cos(), -angles.sin()], dim=2).flatten(1)
+
+
+def _half_wave(places: Tensor, inner: int) -> Tensor:
+    return torch.cos(math.pi * places / inner) * (places.abs() < inner / 2)

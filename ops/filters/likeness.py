@@ -16,6 +16,7 @@ It knows nothing of labels, thresholds or files.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,27 +25,33 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ops.filters.gratings import (
+    MIRRORED,
+    POSES,
     find_partners,
     find_reach,
     list_offsets,
+    list_views,
     make_blur,
     make_centres,
+    make_posed_centres,
     make_turns,
     make_waves,
     make_weights,
     make_windows,
-    mark_centre,
     measure_radii,
+    mirror_views,
 )
+from ops.filters.registration import COARSE, FLAT, compare, register
 from ops.filters.screening import screen
 
 SIDE = 32  # larger images are averaged down to this
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
+REGISTERED = 3  # of the candidates that correlate best
+CLEARLY = 0.02  # in small pictures correlations are rough: a pose must be so much better than none
+DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
 CORRELATED = 128  # queries at once, so that their candidates' spectra stay near the core
-UNRELATED = math.sqrt(2)  # the distance of images that correlate in nothing
-FLAT = 1e-4  # below this contrast (of pixels in 0..1) an image has none: a fortieth of a grey level
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +120,9 @@ def prepare(likenesses: Likenesses) -> Queries:
     shape = pixels.shape[2], pixels.shape[3]
     partner = find_partners(*shape)[0]
     views = _sign(pixels, make_windows(*shape))
-    mirrored = views.unflatten(2, (-1, len(partner)))[..., partner].flatten(2)
-    centres = _spectra(_cut_centre(pixels))
-    centres = _as_complex(torch.stack([centres, _mirror(centres, shape)], dim=1))
+    mirrored = views[:, mirror_views(*shape)].unflatten(2, (-1, len(partner)))[..., partner].flatten(2)
+    centres = _pose_centres(pixels)
+    centres = _as_complex(torch.stack([centres, _mirror(centres[:, MIRRORED], shape)], dim=1))
     return Queries(torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)]), centres, (views, mirrored))
 
 
@@ -141,34 +148,13 @@ def find_alike(
     limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
     own = None if other_than is None else torch.as_tensor(other_than)
     cosines, found = screen(queries.views, references.signatures, limits, own, candidates)
-    measured, index, around = _measure(queries, references, cosines, found, max(k, candidates // 4))
+    measured, index, around = _measure(queries, references, cosines, found, k)
     best, order = measured.sort(dim=1, stable=True)
     kept = min(k, best.shape[1])
     distances[:, :kept] = best[:, :kept].numpy()
     indices[:, :kept] = index.gather(1, order)[:, :kept].numpy()
     indices[np.isinf(distances)] = -1
     return Alike(distances, indices, around)
-
-
-def measure_aligned(queries: Tensor, references: Tensor, query: Tensor, reference: Tensor, shifts: Tensor) -> Tensor:
-    """Distance float32 [p] in 0..2 of pairs of pixels, the reference moved by shift number `shifts`, int64 [p].
-
-    queries, references: pixels [n, C, h, w] and [m, C, h, w]. query, reference: which make a pair, int64 [p]. Only
-    what both show counts. Pictures without contrast there are alike among themselves, at 0, and unrelated to all
-    others.
-    """
-    height, width = queries.shape[2:]
-    reach, offsets = find_reach(height, width), list_offsets(height, width)
-    distances = torch.empty(len(shifts))
-    order = shifts.argsort(stable=True)
-    numbers, counts = torch.unique_consecutive(shifts[order], return_counts=True)
-    for number, pairs in zip(numbers.tolist(), order.split(counts.tolist()), strict=True):
-        down, right = offsets[number]
-        (top, other_top), (left, other_left) = _overlap(height, down, reach), _overlap(width, right, reach)
-        one = queries[query[pairs]][:, :, top, left].float().flatten(1)
-        other = references[reference[pairs]][:, :, other_top, other_left].float().flatten(1)
-        distances[pairs] = _distance(one, other)
-    return distances
 
 
 def _describe(images: Tensor) -> Likenesses:
@@ -199,13 +185,17 @@ def _contrasts(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
     return ((low.square() @ centres).mean(1) - means.square()).clamp(min=0).sqrt()
 
 
-def _cut_centre(pixels: Tensor) -> Tensor:
-    """The centre alone, mean 0 and unit norm, 0 if it is flat; the rest is 0."""
-    inside = mark_centre(*pixels.shape[2:])
-    count = inside.sum() * pixels.shape[1]
-    cut = (pixels - (pixels * inside).sum(dim=(1, 2, 3), keepdim=True) / count) * inside
-    norm = torch.linalg.vector_norm(cut, dim=(1, 2, 3), keepdim=True)
-    return cut / norm.clamp(min=FLAT * math.sqrt(count)) / math.sqrt(count)
+def _pose_centres(pixels: Tensor) -> Tensor:
+    """The spectra float32 [n, poses, C * f * 2] of the centre alone in each pose, mean 0, unit norm, 0 if it is flat."""
+    inside, waves = make_posed_centres(*pixels.shape[2:])
+    flat, count = pixels.flatten(2), inside.sum(0) * pixels.shape[1]
+    mean = (flat @ inside).sum(1) / count
+    squares = (flat.square() @ inside).sum(1)
+    norm = (squares - count * mean.square()).clamp(min=0).sqrt()
+    spectra = (flat @ waves).unflatten(2, (len(POSES), -1)).transpose(1, 2)
+    spectra = spectra - mean[:, :, None, None] * waves.sum(0).view(len(POSES), 1, -1)
+    scale = norm.clamp(min=FLAT * count.sqrt()) * count.sqrt()
+    return (spectra / scale[:, :, None, None]).flatten(2)
 
 
 def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
@@ -225,19 +215,29 @@ def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
 
 
 def _measure(
-    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, count: int
+    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, wanted: int
 ) -> tuple[Tensor, Tensor, np.ndarray]:
     """Distances [n, m] to, and indices of, the at most `count` candidates [n, 2, c] that correlate best; unsorted.
 
     And the AROUND-th one's distance [n], as its correlation has it.
     """
-    turns = make_turns(*queries.pixels.shape[2:])
-    correlation, shift = torch.empty(found.shape), torch.empty_like(found)
+    shape = queries.pixels.shape[2], queries.pixels.shape[3]
+    count = max(wanted + 2, REGISTERED)
+    correlation, shift, pose = torch.full(found.shape, -torch.inf), torch.zeros_like(found), torch.zeros_like(found)
     for start in range(0, len(queries), CORRELATED):
         rows = slice(start, start + CORRELATED)
-        correlation[rows], shift[rows] = _correlate(queries.centres[rows], references, found[rows], turns)
+        posed = _choose_poses([views[rows] for views in queries.views], references, found[rows], shape)
+        tries = [(posed, 0.0)] if min(shape) >= COARSE else [(torch.zeros_like(posed), 0.0), (posed, CLEARLY)]
+        for tried, needed in tries:
+            value, moved = _correlate(queries.centres[rows], tried, references, found[rows], shape)
+            better = value > correlation[rows] + needed
+            correlation[rows][better], shift[rows][better], pose[rows][better] = (
+                value[better],
+                moved[better],
+                tried[better],
+            )
     correlation = correlation.masked_fill_(cosines == -torch.inf, -torch.inf).flatten(1)
-    shift, found = shift.flatten(1), found.flatten(1)
+    shift, pose, found = shift.flatten(1), pose.flatten(1), found.flatten(1)
     places, bests = [], []
     for _ in range(max(count, AROUND)):
         best, place = correlation.max(dim=1, keepdim=True)
@@ -247,21 +247,38 @@ def _measure(
     fifth = bests[AROUND - 1][:, 0]
     around = (2 - 2 * fifth).clamp(min=0).sqrt()  # inf where there is none
     place, known = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1) > -torch.inf
-    mirrored, index = place >= found.shape[1] // 2, found.gather(1, place)
-    query = torch.arange(len(queries))[:, None].expand_as(place)
-    distance = measure_aligned(
-        queries.pixels,
-        references.pixels,
-        (query + mirrored * len(queries))[known],
-        index[known],
-        shift.gather(1, place)[known],
-    )
-    return torch.full(place.shape, torch.inf).masked_scatter_(known, distance), index, around.numpy()
+    # In order of their indices, so that of equal ones the lower comes first.
+    index, order = found.gather(1, place).sort(dim=1, stable=True)
+    place, known = place.gather(1, order), known.gather(1, order)
+    mirrored = place >= found.shape[1] // 2
+    query = (torch.arange(len(queries))[:, None] + mirrored * len(queries))[known]
+    placements = _place(pose.gather(1, place)[known], shift.gather(1, place)[known], shape)
+    one, other = queries.pixels[query].float(), references.pixels[index[known]].float()
+    theta, left = register(one, other, placements)
+    rough = torch.full(place.shape, torch.inf).masked_scatter_(known, left.round(decimals=DIGITS))
+    # Of those that were registered the best are measured; the rest are farther, and said to be nowhere.
+    chosen = torch.zeros_like(known).scatter_(1, rough.argsort(dim=1, stable=True)[:, :wanted], True) & known
+    few = chosen[known]
+    found_distance = compare(one[few], other[few], theta[few]).round(decimals=DIGITS)
+    distance = torch.full(place.shape, torch.inf).masked_scatter_(chosen, found_distance)
+    return distance, index, around.numpy()
 
 
-def _correlate(centres: Tensor, references: Likenesses, found: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+def _choose_poses(views: Sequence[Tensor], references: Likenesses, found: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The pose int64 [n, 2, c] in which the query's signature is most like that of each candidate."""
+    poses = torch.tensor([pose for pose, _, _ in list_views(*shape)])
+    signatures = references.signatures[found].float()
+    best = [(signatures[:, side] @ view.transpose(1, 2)).argmax(dim=2) for side, view in enumerate(views)]
+    return poses[torch.stack(best, dim=1)]
+
+
+def _correlate(
+    centres: Tensor, pose: Tensor, references: Likenesses, found: Tensor, shape: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
     """The correlation float32 [n, 2, c] of each candidate at the shift that suits it best, and that shift's number."""
-    product = centres[:, :, None] * _as_complex(references.spectrum[found].float()).conj()
+    turns = make_turns(*shape)
+    rows, sides = torch.arange(len(found))[:, None, None], torch.arange(2)[:, None]
+    product = centres[rows, sides, pose] * _as_complex(references.spectrum[found].float()).conj()
     product = torch.view_as_real(product).flatten(3)
     if channels := product.shape[3] // len(turns) - 1:
         product = product.unflatten(3, (channels + 1, -1)).sum(3)
@@ -271,34 +288,20 @@ def _correlate(centres: Tensor, references: Likenesses, found: Tensor, turns: Te
     return best, shift
 
 
+def _place(pose: Tensor, shift: Tensor, shape: tuple[int, int]) -> Tensor:
+    """float32 [p, 2, 3]: where in the query a place of the reference is to be found, from pose and shift, int64 [p]."""
+    turned = torch.stack([entry.to_matrix() for entry in POSES])[pose]
+    moved = torch.tensor(list_offsets(*shape), dtype=torch.float32)[shift]
+    return torch.cat([turned, turned @ moved[:, :, None]], dim=2)
+
+
 def _as_complex(spectrum: Tensor) -> Tensor:
     return torch.view_as_complex(spectrum.unflatten(-1, (-1, 2)))
 
 
 def _mirror(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The spectra float32 [n, C * f * 2] of the mirror images."""
+    """The spectra float32 [..., C * f * 2] of the mirror images."""
     partner, conjugated = find_partners(*shape)
-    moved = spectrum.unflatten(1, (-1, len(partner), 2))[:, :, partner]
+    moved = spectrum.unflatten(-1, (-1, len(partner), 2))[..., partner, :]
     signs = torch.stack([torch.ones(len(partner)), 1 - 2 * conjugated.float()], dim=1)
-    return (moved * signs).flatten(1)
-
-
-def _distance(one: Tensor, other: Tensor) -> Tensor:
-    """Of rows [p, d]; the difference itself is measured, since 2 - 2 NCC has no digits left where it nears 0."""
-    least = FLAT * math.sqrt(one.shape[1])
-    one, other = one - one.mean(1, keepdim=True), other - other.mean(1, keepdim=True)
-    norm, other_norm = (torch.linalg.vector_norm(x, dim=1, keepdim=True) for x in (one, other))
-    difference = one.div_(norm.clamp(min=least)).sub_(other.div_(other_norm.clamp(min=least)))
-    found = torch.linalg.vector_norm(difference, dim=1)
-    flat, other_flat = (norm < least).flatten(), (other_norm < least).flatten()
-    found[flat ^ other_flat] = UNRELATED
-    found[flat & other_flat] = 0
-    return found
-
-
-def _overlap(size: int, shift: int, reach: int) -> tuple[slice, slice]:
-    """Rows of the query and of the reference moved by `shift` that show the same, less what the blur fetched there."""
-    if not shift:
-        return slice(0, size), slice(0, size)
-    low, high = max(shift, 0) + reach, size + min(shift, 0) - reach
-    return slice(low, high), slice(low - shift, high - shift)
+    return (moved * signs).flatten(-3)

@@ -19,6 +19,7 @@ from ops.datasets.index import read_index
 from ops.errors import DamagedData
 from ops.filters.copying import CopyingFindings, examine_copying
 from ops.filters.funnel import Funnel, count_funnel
+from ops.filters.labels import Skill, measure_skill
 from ops.filters.reasons import COPYING, REASONS, SURPLUS
 from ops.plan import ClassPlan, ExpansionPlan
 from ops.storage import read_json
@@ -107,6 +108,12 @@ class Results:
     def held_out_counts(self) -> list[int]:
         return np.bincount(self.held_out["label"].to_numpy(), minlength=len(self.plan)).tolist()
 
+    @property
+    def doubt(self) -> str | None:
+        """What must be said of a scorer that knows little; None where it knows enough."""
+        skill = read_skill(self.held_out, len(self.plan))
+        return None if skill is None else skill.doubt
+
     @cached_property
     def funnel(self) -> Funnel:
         return count_funnel(self.index, self.class_names, [entry.wanted for entry in self.plan])
@@ -142,6 +149,7 @@ class Results:
                 {**asdict(rule), "real_rejected_in_all": rule.reject_real(self.held_out_counts)} for rule in self.rules
             ],
             "copying": self.copying.to_dict(),
+            "doubt": self.doubt,
             "safety_checked": self.is_safety_checked,
         }
 
@@ -160,6 +168,13 @@ def read_results(accepted: Path, plan: Path) -> Results:
         if length != len(classes):
             raise DamagedData(f"{accepted / name} is of {length} classes, the plan of {len(classes)}")
     return Results(read_index(accepted), pl.read_parquet(accepted / HELD_OUT, glob=False), rules, stopped, classes)
+
+
+def read_skill(held_out: pl.DataFrame, classes: int) -> Skill | None:
+    """How much the scorer knows, by the scores of held-out real images; None where they do not tell."""
+    if "predicted" not in held_out.columns:
+        return None
+    return measure_skill(held_out["predicted"].to_numpy(), held_out["label"].to_numpy(), classes)
 
 
 def _read_distances(scores: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

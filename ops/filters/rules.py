@@ -29,7 +29,10 @@ class Rule:
     score: the column that decides. side: where the suspicious end is; None for a column of yes and no. key: the
     recipe key of section `filter` that says where to cut; None: always on. Of a rule that has an `unless`, images of
     that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another.
-    extreme: the worst value of a score that measures how much is left of a picture.
+    extreme: the worst value of a score that measures how much is left of a picture. parts: of a reason that several
+    rules find, how many; each may reject its part of the share. calibrated_only: a threshold that the recipe gives is
+    meant for another rule of this reason, and this one is then off. above_chance: the score is a probability of the label,
+    and below 1/K, what somebody who knows nothing says, it speaks against it, whatever real images get.
     """
 
     reason: str
@@ -39,15 +42,19 @@ class Rule:
     unless: str | None = None
     real_score: str | None = None
     extreme: float | None = None
+    parts: int = 1
+    calibrated_only: bool = False
+    above_chance: bool = False
 
 
 RULES = (
     Rule("unsafe", "unsafe_probability", "above", "safety.cut"),
     Rule("blank", "structure", "below", "blank", extreme=0.0),
     Rule("saturated", "saturation", "above", "saturated", extreme=1.0),
-    Rule("wrong_label", "label_probability", "below", "wrong_label"),
+    Rule("wrong_label", "label_probability", "below", "wrong_label", above_chance=True),
     Rule("clip_disagrees", "clip_agreement", "below", "clip.cut"),
-    Rule("atypical", "typicality", "below", "atypical"),
+    Rule("atypical", "typicality", "below", "atypical", parts=2),
+    Rule("atypical", "naturalness", "below", "atypical", parts=2, calibrated_only=True),
     Rule("copy_of_train", "copy_of_train"),
     Rule("near_copy_of_train", "train_distance", "below", "near_copy", unless="copy_of_train"),
     Rule("copy_of_held_out", "copy_of_held_out"),
@@ -93,27 +100,31 @@ def set_limits(real: Columns, labels: np.ndarray, classes: int, settings: Filter
     limits = []
     for rule in RULES:
         cut = _find_cut(settings, rule.key) if rule.key else None
-        if cut is None or rule.side is None:
+        if cut is None or rule.side is None or (rule.calibrated_only and cut.threshold is not None):
             continue
         scores = real[rule.real_score or rule.score]
         if cut.threshold is not None:
             thresholds = fix(scores, labels, classes, cut.threshold, rule.side)
         else:
-            thresholds = calibrate(scores, labels, classes, cut.real_rejected or 0.0, rule.side, extreme=rule.extreme)
+            share = (cut.real_rejected or 0.0) / rule.parts
+            least = 1 / classes if rule.above_chance else None
+            thresholds = calibrate(scores, labels, classes, share, rule.side, extreme=rule.extreme, least=least)
         limits.append(Limit(rule, thresholds, cut.threshold is None))
     return limits
 
 
 def find_reasons(scores: Columns, labels: np.ndarray, limits: Sequence[Limit]) -> dict[str, np.ndarray]:
     """bool [n] for each rule that is on, by reason, in the order of RULES."""
-    on = {limit.rule.reason: limit for limit in limits}
+    on = {limit.rule: limit for limit in limits}
     found: dict[str, np.ndarray] = {}
     for rule in RULES:
         if rule.side is None:
             found[rule.reason] = scores[rule.score].astype(bool)
-        elif rule.reason in on:
-            beyond = on[rule.reason].thresholds.find_beyond(scores[rule.score], labels)
-            found[rule.reason] = beyond & ~found[rule.unless] if rule.unless else beyond
+        elif rule in on:
+            beyond = on[rule].thresholds.find_beyond(scores[rule.score], labels)
+            if rule.unless:
+                beyond &= ~found[rule.unless]
+            found[rule.reason] = found[rule.reason] | beyond if rule.reason in found else beyond
     return found
 
 

@@ -34,11 +34,18 @@ def fit_classes(features: np.ndarray, labels: np.ndarray, classes: int) -> Class
     means = np.full((classes, features.shape[1]), np.nan)
     for label in np.unique(labels):
         means[label] = features[labels == label].mean(axis=0)
-    values, vectors = np.linalg.eigh(shrink_covariance(features - means[labels]))
+    whitening = whiten(shrink_covariance(features - means[labels]))
+    return ClassGaussians(means.astype(np.float32), whitening.astype(np.float32))
+
+
+def whiten(covariance: np.ndarray) -> np.ndarray:
+    """[d, d]: differences [n, d] times this have unit covariance."""
+    values, vectors = np.linalg.eigh(covariance)
     # Features that never vary, such as a dead unit's, say nothing of how typical an image is.
     least = max(values[-1], 0.0) * 1e-6
     scales = np.where(values > least, 1 / np.sqrt(np.maximum(values, max(least, 1e-30))), 0.0)
-    return ClassGaussians(means.astype(np.float32), (vectors * scales).astype(np.float32))
+    whitening: np.ndarray = vectors * scales
+    return whitening
 
 
 def shrink_covariance(centred: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ with given ends). Where the student is kept and how it is judged is not known he
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from ops.generators.dropout import drop_by
 from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.training import save_weights, train
 from ops.storage import replace_file
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from ops.generators.network import ConditionalUNet
 
 PAIRS, TEACHER = "pairs.safetensors", "teacher.safetensors"
-BATCH = 256
+PART = 64  # trajectories that a thread follows at a time, however many threads there are
 HUBER = 0.03  # width of the quadratic part, per pixel: errors beyond it count linearly
 
 
@@ -48,13 +50,14 @@ def distil(kind: Flow, settings: DistillationSettings, training: Training) -> di
         precision=training.precision,
         device=fitting.device,
         path=scratch / PAIRS,
+        pool=training.pool,
         on_batch=progress.update,
     )
     save_weights(fitting.out / TEACHER, network.state_dict())
     progress = fitting.progress("student", settings.steps, "steps")
     ended = train(
         network,
-        distil_steps(network, states, labels, settings, seed=fitting.seed, device=fitting.device),
+        distil_steps(training.called, states, labels, settings, seed=fitting.seed, device=fitting.device),
         settings,
         precision=training.precision,
         scratch=scratch,
@@ -66,7 +69,6 @@ def distil(kind: Flow, settings: DistillationSettings, training: Training) -> di
     return {"best_step": training.steps + ended.best_step, "student_steps": ended.step, "student_pairs": settings.pairs}
 
 
-@torch.inference_mode()
 def draw_trajectories(
     kind: Flow,
     teacher: ConditionalUNet,
@@ -78,6 +80,7 @@ def draw_trajectories(
     precision: str,
     device: str,
     path: Path,
+    pool: ThreadPoolExecutor,
     on_batch: Callable[[int], None] = lambda done: None,
 ) -> tuple[Tensor, Tensor]:
     """States of the teacher's trajectories at the segments' ends, and their labels.
@@ -87,7 +90,7 @@ def draw_trajectories(
     states : float16 [evaluations + 1, pairs, C, H, W], from noise to image.
     labels : int64 [pairs], classes in equal numbers to within one.
 
-    They are kept in `path`, and read from it if they are there.
+    They are kept in `path`, and read from it if they are there. `pool` starts threads that compute alone.
     """
     if path.exists():
         tensors = load_file(path)
@@ -97,26 +100,32 @@ def draw_trajectories(
     noise = torch.randn((settings.pairs, *shape), generator=torch.Generator().manual_seed(seed * 1_000_003 - 1))
     states = torch.empty((settings.evaluations + 1, *noise.shape), dtype=torch.float16)
     per_segment = settings.teacher_steps // settings.evaluations
-    for begin in range(0, settings.pairs, BATCH):
-        rows = slice(begin, begin + BATCH)
+    autocast: dict[str, Any] = {"enabled": precision == "bf16", "cache_enabled": False}  # threads would share it
+
+    @torch.inference_mode()
+    def follow(begin: int) -> int:
+        rows = slice(begin, begin + PART)
         x, label = noise[rows].to(device), labels[rows].to(device)
 
-        def evaluate(x: Tensor, time: float, label: Tensor = label) -> Tensor:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
+        def evaluate(x: Tensor, time: float) -> Tensor:
+            with torch.autocast(torch.device(device).type, torch.bfloat16, **autocast):
                 return teacher(x, x.new_full((len(x),), time), label).float()
 
         states[0, rows] = x.cpu().half()
         for segment, (start, end) in enumerate(pairwise(_bounds(settings.evaluations)), 1):
             x = kind.integrate(evaluate, x, solver="heun", steps=per_segment, start=start, end=end)
             states[segment, rows] = x.cpu().half()
-        on_batch(min(begin + BATCH, settings.pairs))
+        return min(begin + PART, settings.pairs)
+
+    for done in pool.map(follow, range(0, settings.pairs, PART)):
+        on_batch(done)
     with replace_file(path) as temporary:
         save_file({"states": states, "labels": labels}, temporary)
     return states, labels
 
 
 def distil_steps(
-    student: nn.Module,
+    student: Callable[..., Tensor],
     states: Tensor,
     labels: Tensor,
     settings: DistillationSettings,
@@ -137,7 +146,8 @@ def distil_steps(
         start, end = (states[segment + i, rows].float().to(device) for i in (0, 1))
         times = torch.tensor(bounds)[segment].to(device)
         target = (end - start) * settings.evaluations
-        error = student(start, times, labels[rows].to(device)).float() - target
+        with drop_by(seed, step):
+            error = student(start, times, labels[rows].to(device)).float() - target
         width = HUBER * error[0].numel() ** 0.5
         return ((error.flatten(1).square().sum(1) + width**2).sqrt() - width).mean() / error[0].numel() ** 0.5
 

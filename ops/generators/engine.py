@@ -8,7 +8,6 @@ a kernel never sees another shape and an image does not depend on its neighbours
 from __future__ import annotations
 
 import copy
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.storage import parse_json
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 SIGNATURE = {"noise": ("tensor(float)", 4), "label": ("tensor(int64)", 1), "image": ("tensor(uint8)", 4)}
@@ -67,17 +67,19 @@ class Sampler:
     On CUDA the buffers lie on the device, the batch is fixed in the graph, and its kernels are recorded once and
     replayed as one CUDA graph. Where that cannot be (`is_captured` is False), they are launched one by one.
 
+    A session computes in the thread that calls it and starts none. Several threads may share one, each with a sampler
+    of its own (`with_batch_size`).
+
     Parameters
     ----------
     path : the `sampler_k.onnx`.
     provider : "cpu" or "cuda", asserted.
-    threads : CPU threads of the session.
     batch_size : rows per call; the last batch is padded to it.
     """
 
-    def __init__(self, path: Path, *, provider: str = "cpu", threads: int = 1, batch_size: int = 64) -> None:
+    def __init__(self, path: Path, *, provider: str = "cpu", batch_size: int = 64) -> None:
         self.provider, self.batch_size, self.is_captured = provider, batch_size, provider == "cuda"
-        options = session_options(threads, batch_size if provider == "cuda" else None)
+        options = session_options(batch_size if provider == "cuda" else None)
         try:
             try:
                 self.session = _open_session(path, options, provider, capture=self.is_captured)
@@ -141,11 +143,12 @@ class Sampler:
         return images[:count]
 
 
-def session_options(threads: int, batch_size: int | None) -> ort.SessionOptions:
-    """Options of a session on `threads` CPU threads; `batch_size`, if any, takes the place of the free dimension n."""
+def session_options(batch_size: int | None = None) -> ort.SessionOptions:
+    """Options of a session without threads of its own; `batch_size`, if any, takes the free dimension n's place."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    for pool in ("intra_op", "inter_op"):
+        options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     options.log_severity_level = 3
     if batch_size is not None:  # shapes become constants, so that no node is left to compute them on the CPU
         options.add_free_dimension_override_by_name("n", batch_size)
@@ -176,8 +179,8 @@ def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
     if missing := [key for key in ("labels", "shape") if key not in metadata]:
         raise UserError(f"{path} is not a Growset sampler: its metadata lack '{missing[0]}'")
     try:
-        channels, height, width = map(int, json.loads(metadata["shape"]))
-        class_names = tuple(map(str, json.loads(metadata["labels"])))
+        channels, height, width = map(int, parse_json(metadata["shape"]))
+        class_names = tuple(map(str, parse_json(metadata["labels"])))
         numbers = {key: int(metadata[key]) if key in metadata else None for key in ("steps", "evaluations")}
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} is not a Growset sampler: its metadata cannot be read ({error})") from None

@@ -46,8 +46,6 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = read_json(path)
     except FileNotFoundError:
         raise DamagedData(f"{folder} is no generator: it holds no {CONFIG}") from None
-    except ValueError as error:
-        raise DamagedData(f"{path} is not JSON: {error}") from None
     lacking = [] if not isinstance(config, dict) else [key for key in ("kind", "class_names") if key not in config]
     if not isinstance(config, dict) or lacking:
         raise DamagedData(f"{path} describes no generator: {lacking[0] if lacking else 'an object'} is missing")

@@ -17,6 +17,7 @@ import numpy as np
 
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
+from ops.parallel import start_threads
 
 TOLERANCE = 0.05
 MIN_IMAGES = 2000
@@ -99,15 +100,26 @@ def accept_variant(
 
 
 def draw_pairs(
-    reference: Path, variant: Path, *, images: int = 2048, seed: int = 0, provider: str = "cpu", threads: int = 1
+    reference: Path, variant: Path, *, images: int = 2048, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images of both samplers from the same noise, uint8 [n, H, W, C] twice, and their labels, evenly spread."""
-    samplers = [Sampler(path, provider=provider, threads=threads, batch_size=16) for path in (reference, variant)]
+    samplers = [Sampler(path, batch_size=16) for path in (reference, variant)]
     info = samplers[0].info
     labels = np.arange(images) % len(info.class_names)
     noise = draw_noise(info.shape, seed=seed, round_=0, unit="gate", start=0, count=images)
-    one, other = (sampler(noise, labels) for sampler in samplers)
+    one, other = (_draw_side_by_side(sampler, noise, labels) for sampler in samplers)
     return one, other, labels
+
+
+def _draw_side_by_side(sampler: Sampler, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """What `sampler` draws on the CPU, batch by batch on all threads that this process computes on."""
+    size = sampler.batch_size
+
+    def draw(begin: int) -> np.ndarray:
+        return sampler.with_batch_size(size)(noise[begin : begin + size], label[begin : begin + size])
+
+    with start_threads() as pool:
+        return np.concatenate(list(pool.map(draw, range(0, len(label), size))))
 
 
 def _as_json(value: Any) -> Any:

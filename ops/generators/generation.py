@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
 from ops.parallel import available_cores, map_processes, shared, worth_workers
 from ops.storage import replace_file
+
+T = TypeVar("T")
 
 WORKER_SHARE = 500  # images that make a process worth starting
 SMALLEST_PIECE, LARGEST_PIECE = 256, 4_096  # rows; a piece is redone when a crash interrupts it
@@ -86,7 +89,7 @@ def cut_pieces(rows: int, size: int) -> list[Piece]:
     return [Piece(begin, min(begin + size, rows)) for begin in range(0, rows, size)]
 
 
-def cut_slices(pieces: Sequence[Piece], slices: int) -> list[list[Piece]]:
+def cut_slices(pieces: Sequence[T], slices: int) -> list[list[T]]:
     """Pieces dealt out in turn, so that slices cost the same; empty slices are left out."""
     return [list(pieces[i::slices]) for i in range(slices) if pieces[i::slices]]
 
@@ -154,7 +157,7 @@ def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int, *
 @cache
 def _open_sampler(path: Path, written: int, provider: str, batch_size: int) -> Sampler:
     """One session per file and worker; `written` is the file's time, so that a new export is a new session."""
-    return Sampler(path, provider=provider, threads=1, batch_size=batch_size)
+    return Sampler(path, provider=provider, batch_size=batch_size)
 
 
 def _draw_piece(piece: Piece) -> Piece:

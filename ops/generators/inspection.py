@@ -18,7 +18,8 @@ from ops.generators.engine import SamplerInfo, read_info, session_options
 from ops.generators.folder import CONFIG, NET, WEIGHTS, find_fastest, find_sampler, read_config
 from ops.generators.kinds.onnx import load_model
 from ops.hashing import hash_file
-from ops.manifests import MANIFEST, read_manifest
+from ops.manifests import MANIFEST
+from ops.several import find_root, read_part
 
 LEARNT = (WEIGHTS, NET)  # what a generator that was trained here holds beside its sampler and its config
 MODELS = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}
@@ -30,7 +31,7 @@ def inspect_sampler(path: Path) -> SamplerInfo:
         raise UserError(f"{path} is no sampler; allowed: a file sampler_<steps>.onnx, or a generator's folder")
     try:
         load_model(path)
-        options = session_options(1, None)
+        options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         return read_info(path, ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
     except (DamagedData, *_REFUSALS) as error:
@@ -56,12 +57,13 @@ def inspect_folder(folder: Path) -> Path:
     """
     try:
         files = {path.name for path in folder.iterdir() if path.is_file()}
-        if MANIFEST in files:
+        made_here = (find_root(folder.absolute())[0] / MANIFEST).is_file()
+        if made_here:
             _compare_with_manifest(folder, files)
         config, sampler, fastest = read_config(folder), find_sampler(folder), find_fastest(folder)
     except DamagedData as error:
         raise UserError(str(error)) from None
-    if MANIFEST not in files:
+    if not made_here:
         _require_parts(folder, files - {fastest.name} | {sampler.name}, config, sampler)
     said = (tuple(config["class_names"]), tuple(config.get(key) for key in ("channels", "height", "width")))
     for path in {sampler, fastest}:
@@ -72,7 +74,7 @@ def inspect_folder(folder: Path) -> Path:
 
 
 def _compare_with_manifest(folder: Path, files: set[str]) -> None:
-    recorded: Mapping[str, Mapping[str, Any]] = read_manifest(folder)["files"]
+    recorded: Mapping[str, Mapping[str, Any]] = read_part(folder.absolute())["files"]
     for name, entry in recorded.items():
         if name not in files:
             raise UserError(f"{folder} holds no {name}, which {MANIFEST} lists; fetch or export the generator again")

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from diffusers import UNet2DModel
 from torch import Tensor, nn
 
+from ops.generators.dropout import replace_dropout
+
 TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this order
 
 
@@ -62,6 +64,7 @@ class ConditionalUNet(nn.Module):
             dropout=dropout,
             class_embed_type="identity",
         )
+        replace_dropout(self.unet)
         size = 4 * widths[0]  # of UNet2DModel's time embedding, which the label's is added to
         self.label = nn.Embedding(labels, size)
         # Without a bias, so that an image that was not augmented adds nothing and the exported graph needs no input.

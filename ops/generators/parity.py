@@ -11,6 +11,7 @@ import torch
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
 from ops.generators.kinds.protocol import Generator, SamplerSettings
+from ops.parallel import start_threads
 
 MAX_SHARE_BEYOND_ONE = 0.001  # 99.9 % of the pixels within one grey level
 MAX_DIFFERENCE = 3
@@ -40,13 +41,15 @@ def measure_parity(
     info = exported.info
     labels = np.arange(images) % len(info.class_names)
     noise = draw_noise(info.shape, seed=seed, round_=0, unit="parity", start=0, count=images)
-    differences = []
-    for i in range(0, images, exported.batch_size):
-        part = slice(i, i + exported.batch_size)
+
+    def compare(begin: int) -> np.ndarray:
+        part = slice(begin, begin + exported.batch_size)
         reference = generator.sample(torch.from_numpy(noise[part]), torch.from_numpy(labels[part]), settings).numpy()
-        drawn = exported(noise[part], labels[part])
-        differences.append(np.abs(reference.astype(np.int16) - drawn.astype(np.int16)).ravel())
-    difference = np.concatenate(differences)
+        drawn = exported.with_batch_size(exported.batch_size)(noise[part], labels[part])
+        return np.abs(reference.astype(np.int16) - drawn.astype(np.int16)).ravel()
+
+    with start_threads() as pool:
+        difference = np.concatenate(list(pool.map(compare, range(0, images, exported.batch_size))))
     return Parity(
         images=images,
         share_equal=float((difference == 0).mean()),

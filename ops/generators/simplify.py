@@ -17,6 +17,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
+from ops.generators.engine import session_options
+
 # cuDNN refuses a BatchNormalization below 1e-5. 2^-16 and 1 - 2^-16 are exact and their sum is one, so that
 # the operator only multiplies and adds.
 EPSILON = 2.0**-16
@@ -146,10 +148,7 @@ def _evaluate_rows(model: onnx.ModelProto, names: list[str], classes: int) -> di
     label = next(value for value in model.graph.input if value.name == "label")
     del graph.input[:]
     graph.input.append(label)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(part.SerializeToString(), session_options(), providers=["CPUExecutionProvider"])
     # One row more than classes, once forwards and once backwards: a tensor that happens to have a row per class,
     # or whose rows depend on one another, gives itself away.
     forwards = np.append(np.arange(classes), 0)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 
 from ops.errors import GrowsetError
 from ops.generators.augmentation import augment
+from ops.generators.dropout import drop_by
 from ops.generators.kinds.protocol import Observation
 from ops.generators.optimization import build_optimizers, set_rate
 from ops.storage import replace_file
@@ -214,7 +215,7 @@ def train(
 
 
 def denoise_steps(
-    network: nn.Module,
+    network: Callable[..., Tensor],
     loss: Loss,
     images: Tensor,
     labels: Tensor,
@@ -227,6 +228,7 @@ def denoise_steps(
 
     Parameters
     ----------
+    network : or the function that computes it in parts.
     loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
     images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
     """
@@ -242,11 +244,12 @@ def denoise_steps(
         noise = torch.randn((len(index), *data.shape[1:]), generator=generator).to(device)
         level = torch.randn(len(index), generator=generator).to(device)
         dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(device)
-        batch, predict = data[index], cast(Callable[..., Tensor], network)
+        batch, predict = data[index], network
         if settings.augment:
             batch, conditions = augment(batch, settings.augment, generator)
             predict = partial(network, condition=conditions)
-        return loss(predict, batch, labels[index].masked_fill(dropped, nothing), noise, level)
+        with drop_by(seed, step):
+            return loss(predict, batch, labels[index].masked_fill(dropped, nothing), noise, level)
 
     return find_loss
 

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from ops.generators.engine import PROVIDERS
+from ops.generators.engine import PROVIDERS, session_options
 from ops.generators.flops import count_flops
 
 SIDE = 512  # of the matrices: as large as a core's caches hold, far beyond what a small network multiplies
@@ -52,17 +52,13 @@ class Utilisation:
         return text if self.of_nominal is None else f"{text}, {self.of_nominal:.0%} of the device's nominal peak"
 
 
-def measure_matmul(
-    *, provider: str = "CPUExecutionProvider", threads: int = 1, clock: Callable[[], float] = time.perf_counter
-) -> float:
+def measure_matmul(*, provider: str = "CPUExecutionProvider", clock: Callable[[], float] = time.perf_counter) -> float:
     """GFLOP/s of ONNX Runtime's fp32 matrix product: the best of a few, since others only ever take time away."""
     square = [SIDE, SIDE]
     names = [helper.make_tensor_value_info(name, TensorProto.FLOAT, square) for name in "abc"]
     graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "product", names[:2], names[2:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=[provider])
+    session = ort.InferenceSession(model.SerializeToString(), session_options(), providers=[provider])
     matrix = np.random.default_rng(0).standard_normal(square).astype(np.float32)
     seconds = []
     for _ in range(REPEATS):

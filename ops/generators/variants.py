@@ -10,17 +10,21 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.calibrate import CalibraterBase
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from ops.errors import UserError
 from ops.generators.draws import draw_noise
+from ops.generators.engine import session_options
 from ops.generators.simplify import simplify
 from ops.storage import write_bytes
 
@@ -55,7 +59,7 @@ def quantise_sampler(source: Path, target: Path, *, images: int = 64, seed: int 
     chosen = [name for name, weight in weights.items() if not any(part in weight for part in SENSITIVE)]
     if not chosen:
         raise UserError(f"{source} has no convolution that could be quantised")
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), _calibrate_on_one_thread():
         plain, quantised = Path(folder) / "plain.onnx", Path(folder) / "quantised.onnx"
         onnx.save(model, str(plain))
         quantize_static(
@@ -200,6 +204,24 @@ def _write_variant(model: onnx.ModelProto, source: onnx.ModelProto, precision: s
     onnx.helper.set_model_props(model, {**read_metadata(source), "precision": precision})
     onnx.checker.check_model(model)
     write_bytes(target, model.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _calibrate_on_one_thread() -> Iterator[None]:
+    """Calibration opens a session with a thread a core, and has no option for another."""
+
+    def open_session(calibrator: CalibraterBase) -> None:
+        options = session_options()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        calibrator.infer_session = ort.InferenceSession(
+            calibrator.augmented_model_path, options, providers=calibrator.execution_providers
+        )
+
+    before, CalibraterBase.create_inference_session = CalibraterBase.create_inference_session, open_session
+    try:
+        yield
+    finally:
+        CalibraterBase.create_inference_session = before
 
 
 class _quiet:

@@ -6,7 +6,6 @@ so that a folder is checked in milliseconds. This module does not know what the 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from ops.errors import DamagedData, UserError
 from ops.hashing import hash_file, hash_json
+from ops.storage import parse_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"
@@ -126,7 +126,7 @@ def _require(path: Path, key: str, name: str) -> Path:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes())
     except ValueError as error:
         raise DamagedData(f"{path} is no sound JSON: {error}") from None
     if not isinstance(value, dict):

@@ -18,13 +18,12 @@ HEADER = """\
 
 def describe_stage(stage: Stage) -> dict[str, Any]:
     """One stage of dvc.yaml. Outputs persist: DVC must not delete them before a run, we replace them whole."""
-    recipe_keys = [*stage.keys, *stage.choices]
     versions = [f"stage_versions.{stage.name}"]
     if not stage.inputs:
         versions.append(f"source_versions.{EXPANSION}")
     params: list[Any] = [{"params.yaml": versions}]
-    if recipe_keys:
-        params.insert(0, {f"recipes/{EXPANSION}.yaml": recipe_keys})
+    if stage.sections:
+        params.insert(0, {f"recipes/{EXPANSION}.yaml": list(stage.sections)})
     described: dict[str, Any] = {
         "matrix": {"expansion": "${expansions}"},
         "cmd": f"growset materialize {stage.name} {EXPANSION}",

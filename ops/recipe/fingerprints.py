@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from ops.hashing import hash_json
@@ -13,7 +14,7 @@ from ops.recipe.stages import STAGES
 def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
     """The recipe keys that `stage` reads, with defaults filled in, JSON-ready."""
     resolved = recipe.model_dump(mode="json")
-    return {key: resolved[key] for key in STAGES[stage].keys}
+    return {key: reduce(lambda place, part: place[part], key.split("."), resolved) for key in STAGES[stage].keys}
 
 
 def stage_fingerprint(stage: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:

@@ -121,7 +121,7 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def _find_readers(section: str) -> list[str]:
-    readers = [name for name, stage in STAGES.items() if section in (*stage.keys, *stage.choices)]
+    readers = [name for name, stage in STAGES.items() if section in stage.sections]
     return readers + [PUBLISHED] * (section in PUBLISHED_KEYS)
 
 

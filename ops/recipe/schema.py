@@ -17,6 +17,8 @@ from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import KindSettings, SamplerSettings
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.section import Count, Fraction, Positive, Precision, Section
+from ops.verdict.design import LEAST_SEEDS
+from ops.verdict.metric import Metric
 
 if TYPE_CHECKING:
     GeneratorSettings = KindSettings
@@ -189,11 +191,16 @@ class ClassifierSettings(NetworkBudget):
 
 
 class VerdictSettings(Section):
-    """The statistics of the verdict."""
+    """What is compared, and when it is decided."""
 
+    metric: Metric | None = Field(
+        None,
+        description="what picks settings and arms and what decides; null: balanced_accuracy where the largest training"
+        " class has more than three times the images of the smallest, else accuracy",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of the two-sided intervals")
-    resamples: int = Field(
-        10_000, ge=100, le=1_000_000, description="of the crossed bootstrap over test images and seeds"
+    looks: Literal[1, 2] = Field(
+        1, description="2: where the first seeds leave it undecided, as many more are trained and looked at once more"
     )
 
 
@@ -241,6 +248,25 @@ class Recipe(Section):
             return keys
         kind = KINDS.get(find_kind(keys["generator"]))
         return keys if kind is None else {**keys, "sampler": kind.resolve_sampler(keys["generator"], keys["sampler"])}
+
+    @model_validator(mode="after")
+    def _check_looks(self) -> Recipe:
+        if self.verdict.looks == 2 and self.classifier.seeds < LEAST_SEEDS:
+            raise ValueError(
+                f"verdict.looks 2 needs classifier.seeds of {LEAST_SEEDS} or more, not {self.classifier.seeds}:"
+                " the first look could not decide"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_generators(self) -> Recipe:
+        generators, classifiers = self.generator.seeds, self.classifier.seeds
+        if generators > classifiers:
+            raise ValueError(
+                f"generator.seeds {generators} is above classifier.seeds {classifiers}: no classifier would learn from"
+                " the last generator"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_arms(self) -> Recipe:

@@ -14,7 +14,8 @@ from ops.recipe.schema import Recipe
 class Stage:
     """One versioned step of the chain.
 
-    `keys` are recipe keys, `inputs` names of stages; the output is the folder `data/<expansion>/<name>`.
+    `keys` are recipe keys: sections, or one key of a section (`verdict.metric`) where the others change nothing.
+    `inputs` are names of stages; the output is the folder `data/<expansion>/<name>`.
     `names_expansion` says that the output tells its expansion's name, so that no other may share it.
     """
 
@@ -23,6 +24,20 @@ class Stage:
     inputs: tuple[str, ...]
     names_expansion: bool = False
     choices: tuple[str, ...] = ()  # keys that decide whether it is made anew, not what it makes
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The recipe's top-level keys that hold `keys` and `choices`.
+
+        DVC watches these: it cannot follow a key that a recipe leaves to its default. Where another key of a section
+        changed, it calls the stage, which finds its fingerprint unchanged.
+        """
+        return tuple(dict.fromkeys(key.partition(".")[0] for key in (*self.keys, *self.choices)))
+
+    @property
+    def reads_part(self) -> bool:
+        """Whether it reads only part of a section, so that DVC may call it changed where nothing of it is."""
+        return any("." in key for key in self.keys)
 
 
 STAGES: dict[str, Stage] = {
@@ -40,13 +55,17 @@ STAGES: dict[str, Stage] = {
         ),
         Stage("accepted_images", ("filter", "seed"), ("real_images", "expansion_plan", "scorer", "generated_images")),
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
-        Stage("baseline_classifiers", ("classifier", "baselines", "seed"), ("real_images",)),
+        Stage("baseline_classifiers", ("classifier", "baselines", "verdict.metric", "seed"), ("real_images",)),
         Stage(
             "expanded_classifiers",
-            ("classifier", "expanded", "seed"),
+            ("classifier", "expanded", "verdict.metric", "seed"),
             ("real_images", "generated_images", "mixed_dataset"),
         ),
-        Stage("verdict", ("verdict", "seed"), ("real_images", "baseline_classifiers", "expanded_classifiers")),
+        Stage(  # a second look trains more seeds itself, on what the two stages before it trained on
+            "verdict",
+            ("verdict", "classifier", "baselines", "expanded", "seed"),
+            ("real_images", "generated_images", "mixed_dataset", "baseline_classifiers", "expanded_classifiers"),
+        ),
         Stage(
             "report",
             ("report",),
@@ -82,7 +101,7 @@ PUBLISHED_INPUTS = (
 
 def unread_keys() -> set[str]:
     """Recipe keys that no stage reads; a test keeps this empty."""
-    read = {key for stage in STAGES.values() for key in (*stage.keys, *stage.choices)} | set(PUBLISHED_KEYS)
+    read = {section for stage in STAGES.values() for section in stage.sections} | set(PUBLISHED_KEYS)
     return set(Recipe.model_fields) - read
 
 

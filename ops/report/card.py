@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +12,9 @@ from jinja2 import Environment, StrictUndefined
 from ops.filters.reasons import REASONS
 from ops.filters.results import Results
 from ops.report.funnel import list_steps
+from ops.report.points import format_points
+from ops.verdict.metric import NAMES
+from ops.verdict.same_compute import name_way
 
 CARD = """\
 ---
@@ -24,21 +29,28 @@ configs:
   - {split: test, path: data/test-*.parquet}
 ---
 
-# {{ expansion }}
+# {{ expansion | plain }}
 
-{{ verdict.sentence }}
+{{ verdict.sentence | unmarked }}
 
-| arm | trained on | test accuracy | {{ confidence }} interval |
+| arm | trained on | test {{ metric }} | {{ confidence }} interval |
 |---|---|---|---|
 {% for row in verdict.arms -%}
-{% set score = row.accuracy -%}
+{% set score = row.score -%}
 {% set alias = ' (= ' ~ row.same_as ~ ')' if row.same_as else '' -%}
 | {{ row.arm }}{{ alias }} | {{ kinds[row.kind] }} | {{ score.estimate | percent }} |
 {#- #} {{ score.low | percent }} to {{ score.high | percent }} |
 {% endfor %}
-Accuracy is the mean over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
-every contrast and class.
+Scores are means over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
+every contrast and class. Beside it, what the same compute buys:
 
+| way | test {{ metric }} | {{ confidence }} interval | points over {{ verdict.baseline }} |
+|---|---|---|---|
+{% for row in verdict.same_compute -%}
+{% set score = row.score -%}
+| {{ row | way }} | {{ score.estimate | percent }} | {{ score.low | percent }} to {{ score.high | percent }} |
+{#- #} {{ row.over_baseline | points }} |
+{% endfor %}
 ## What is in it
 
 {{ split_counts.train }} training images, {{ split_counts.validation }} for validation, {{ split_counts.test }} for
@@ -49,7 +61,7 @@ generated one.
 | class | real | generated |
 |---|---|---|
 {% for name, real, generated in class_counts -%}
-| {{ name | cell }} | {{ real }} | {{ generated }} |
+| {{ name | plain }} | {{ real }} | {{ generated }} |
 {% endfor %}
 ## How it was made
 
@@ -69,6 +81,11 @@ its class was full.
 
 Safety: {{ "a safety classifier looked at the generated images" if safety_checked else "not checked" }}.
 
+{% if generators > 1 -%}
+The verdict was measured over {{ generators }} generators of this recipe, each with a set of its own; this is the set
+of the first.
+
+{% endif -%}
 Validation and test images are real. The generator, the filters and all settings saw train and validation only.
 
 ## Near-copy audit
@@ -92,12 +109,13 @@ The closest image that was kept lies at distance {{ '%.3f' | format(closest) }} 
 
 ## Licence and how to make it again
 
-Licence of the real images, as their owner states it: {{ licence }}. The generated images come from a model that was
-trained on nothing but these.
+Licence of the real images, as their owner states it: {{ licence | plain }}. The generated images come from a model
+that was trained on nothing but these.
 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
+_MARKS = re.compile(r"([\\`*_\[\]|~])")
 _KINDS = {"baseline": "real images", "expanded": "real and generated images"}
 
 
@@ -111,15 +129,21 @@ def render_card(
     verdict: dict[str, Any],
     seed: int,
     real_weight: float,
+    generators: int = 1,
 ) -> str:
     """The README.md of a published dataset.
 
-    class_counts: (name, real, generated). results: what the filters left. verdict: the content of verdict.json. Raises
-    jinja2's UndefinedError for a missing figure.
+    class_counts: (name, real, generated). results: what the filters left. verdict: the content of verdict.json.
+    generators: how many sets the verdict was measured over, of which this is the first.
+
+    Raises jinja2's UndefinedError for a missing figure.
     """
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    environment.filters["cell"] = lambda text: " ".join(text.splitlines()).replace("|", "\\|")
+    environment.filters["plain"] = escape_text
+    environment.filters["unmarked"] = lambda text: html.escape(text, quote=False)
     environment.filters["percent"] = lambda fraction: f"{fraction:.1%}".replace("%", " %")
+    environment.filters["way"] = name_way
+    environment.filters["points"] = format_points
     distances = results.index.filter("keep")["train_distance"].drop_nulls().to_list()
     return environment.from_string(CARD).render(
         expansion=expansion,
@@ -136,10 +160,17 @@ def render_card(
         closest=min(distances, default=None),
         verdict=verdict,
         kinds=_KINDS,
+        metric=NAMES[verdict["metric"]],
         confidence=f"{100 * verdict['confidence']:g} %",
         seed=seed,
         real_weight=f"{real_weight:g}",
+        generators=generators,
     )
+
+
+def escape_text(text: str) -> str:
+    """Somebody's text as it reads, on one line of Markdown: its HTML and its marks mean nothing."""
+    return _MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _audit(results: Results) -> list[dict[str, Any]]:

@@ -43,16 +43,17 @@ _GLOBAL_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>\s*", re.DOTALL
 
 
 def draw_arms(
-    arms: Sequence[Mapping[str, Any]], *, challenger: str, baseline: str, confidence: float, width: int
+    arms: Sequence[Mapping[str, Any]], *, metric: str, challenger: str, baseline: str, confidence: float, width: int
 ) -> str:
-    """Test accuracy of each trained arm with its interval, best first; filled marks are the two that met.
+    """Test score of each trained arm with its interval, best first; filled marks are the two that met.
 
-    `arms` are rows of verdict.json; aliases are left out, for they would show one training twice.
+    `arms` are rows of verdict.json; aliases are left out, for they would show one training twice. `metric` is the
+    name of what is scored.
     """
-    rows = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: arm["accuracy"]["estimate"])
+    rows = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: arm["score"]["estimate"])
     stacked = width < _STACKED_BELOW
     step = 46 if stacked else 34
-    notes = {challenger: "challenger", baseline: "best baseline"}
+    notes = {challenger: "challenger", baseline: "picked baseline"}
     longest = max(len(_shorten(arm["arm"])) for arm in rows)
     left = 10 if stacked else 18 + 9.6 * longest  # bold letters of a wide font
 
@@ -64,15 +65,15 @@ def draw_arms(
         axes.grid(axis="x", color=_GRID, linewidth=1)
         axes.xaxis.set_major_locator(MaxNLocator(5 if stacked else 7, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
         axes.margins(x=0.04)
-        axes.set_xlabel("accuracy on the test images, %", color=_MUTED)
+        axes.set_xlabel(f"{metric} on the test images, %", color=_MUTED)
 
-    title = f"Test accuracy of each arm with its {100 * confidence:g} % interval"
+    title = f"Each arm's {metric} on the test images, with its {100 * confidence:g} % interval"
     lines = []
     for arm in reversed(rows):
-        value, note = arm["accuracy"], f", {notes[arm['arm']]}" if arm["arm"] in notes else ""
+        value, note = arm["score"], f", {notes[arm['arm']]}" if arm["arm"] in notes else ""
         spread = f"{100 * value['low']:.1f} to {100 * value['high']:.1f}"
         lines.append(f"{arm['arm']} ({arm['kind']}{note}): {100 * value['estimate']:.1f} %, {spread}")
-    right = 16 if stacked else 165
+    right = 16 if stacked else 185
     return _draw(
         f"arms-{width}",
         title,
@@ -157,7 +158,7 @@ def draw_training(arm: str, kind: str, losses: Sequence[float], steps: int, *, t
 
 
 def _draw_arm(axes: Axes, y: int, arm: Mapping[str, Any], note: str | None, *, stacked: bool) -> None:
-    low, centre, high = (100 * arm["accuracy"][key] for key in ("low", "estimate", "high"))
+    low, centre, high = (100 * arm["score"][key] for key in ("low", "estimate", "high"))
     colour = _KINDS[arm["kind"]]
     axes.plot([low, high], [y, y], color=colour, linewidth=2.5 if note else 1.5, solid_capstyle="round")
     axes.plot(

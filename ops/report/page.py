@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,19 @@ from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
 from ops.report.funnel import collect_filters
+from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.report.pictures import draw_strip, read_places
+from ops.report.points import format_points
+from ops.several import read_part
 from ops.storage import read_json
+from ops.verdict.metric import NAMES
+from ops.verdict.same_compute import name_way
 from ops.workspace import Workspace
 
 TEMPLATE = "template.html"
-ROLES = ("decisive", "condition", "exploratory")
+OTHER_METRICS = ("accuracy", "balanced_accuracy")  # shown of every arm, whichever decides
+ROLES = ("decisive", "condition")
 
 
 def collect_facts(
@@ -45,7 +52,7 @@ def collect_facts(
     this workspace and empty where the stages were pulled rather than run.
     """
     manifests = {stage: read_manifest(folder) for stage, folder in inputs.items()}
-    metrics = {stage: manifest["metrics"] for stage, manifest in manifests.items()}
+    metrics = {stage: read_part(folder)["metrics"] for stage, folder in inputs.items()}  # of several: generator 0's
     names = metrics["real_images"]["class_names"]
     accepted = read_index(inputs["accepted_images"]).filter("keep")
     train = locate_rows(find_shards(inputs["real_images"], "train"))
@@ -62,6 +69,7 @@ def collect_facts(
         "filters": collect_filters(inputs),
         "measures": collect_measures(inputs["accepted_images"], names),
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
+        "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])],
         "losses": _read_curve(inputs["generator"] / "losses.json"),
         "quality": _read_curve(inputs["generator"] / "quality.json"),
         "precision": metrics["generator_onnx"]["precision"],
@@ -108,7 +116,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
     arms_charts, loss_charts, quality_charts = [], [], []
     for width in (WIDE, NARROW):
         chosen = {key: verdict[key] for key in ("challenger", "baseline", "confidence")}
-        arms_charts.append(Markup(draw_arms(verdict["arms"], **chosen, width=width)))
+        arms_charts.append(Markup(draw_arms(verdict["arms"], metric=NAMES[verdict["metric"]], **chosen, width=width)))
         if losses and len(losses["loss"]) > 1:
             ends = [losses["every"] * (i + 1) for i in range(len(losses["loss"]))]
             loss_charts.append(
@@ -128,6 +136,10 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
     return environment.get_template(TEMPLATE).render(
         facts,
         changes=changes,
+        metric=NAMES[verdict["metric"]],
+        other_metrics=[name for name in OTHER_METRICS if name != verdict["metric"]],
+        metric_names=NAMES,
+        ways=[row | {"name": name_way(row)} for row in verdict["same_compute"]],
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,
         loss_charts=loss_charts,
@@ -145,20 +157,9 @@ def _read_curve(path: Path) -> Any:
 
 
 def order_arms(arms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Trained arms by accuracy, best first, each followed by its aliases."""
-    trained = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: -arm["accuracy"]["estimate"])
+    """Trained arms by score, best first, each followed by its aliases."""
+    trained = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: -arm["score"]["estimate"])
     return [arm for first in trained for arm in (first, *(a for a in arms if a["same_as"] == first["arm"]))]
-
-
-def format_points(interval: Mapping[str, float]) -> str:
-    """A difference in points with its interval, signed: `+1.2 (+0.7 to +1.8)`.
-
-    More decimals where one would turn a bound that is not 0 into 0, as in the verdict's sentence.
-    """
-    values = [100.0 * interval[key] for key in ("estimate", "low", "high")]
-    decimals = next((d for d in (1, 2) if all(v == 0 or abs(v) > 0.5 * 10**-d for v in values)), 3)
-    centre, low, high = (f"{value:+z.{decimals}f}" if value else f"{0:.{decimals}f}" for value in values)
-    return f"{centre} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
 
 
 def typeset(sentence: str) -> str:

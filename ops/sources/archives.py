@@ -6,7 +6,9 @@ that would unpack to more than an image file ever holds. It does not know what t
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,6 +19,21 @@ from pathlib import Path, PurePosixPath
 from ops.errors import DamagedData, UserError
 
 LARGEST = 256 * 2**20  # bytes of one image file
+_BROKEN_TAR = (tarfile.TarError, ArithmeticError, EOFError, LookupError, ValueError, struct.error)
+# What Python's unpackers have to say. OSError is bz2's word, and that of a place before the beginning.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,9 @@ class Member:
 
 
 def check_name(name: str, archive: Path) -> None:
-    """UserError for a member's name that is absolute or leads upwards, with either kind of slash."""
+    """UserError for a member's name that is absolute or leads upwards, with either kind of slash, or is no text."""
+    if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
+        raise UserError(f"{archive}: the member {name!a} has a name that is not UTF-8; allowed: names that are")
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
         raise UserError(f"{archive}: the member {name!r} leads out of the archive; allowed: names below its top")
@@ -41,17 +60,18 @@ def list_tar(path: Path) -> list[Member]:
     try:
         with tarfile.open(path, "r:") as archive:
             for entry in archive:
+                _check_size(entry.name, entry.size, path)
                 if entry.isdir():
                     continue
                 check_name(entry.name, path)
                 if not entry.isreg():
                     raise UserError(f"{path}: the member {entry.name!r} is a link or a device; allowed: files")
-                _check_size(entry.name, entry.size, path)
                 members.append(Member(entry.name, entry.offset_data, entry.size))
         _check_end(path, members)
-    except tarfile.ReadError as error:
-        if path.read_bytes()[:2] == b"\x1f\x8b":
-            raise UserError(f"{path} is compressed; unpack it to a plain .tar first") from error
+    except _BROKEN_TAR as error:
+        with path.open("rb") as stream:
+            if stream.read(2) == b"\x1f\x8b":
+                raise UserError(f"{path} is compressed; unpack it to a plain .tar first") from error
         raise DamagedData(f"{path}: not a sound tar archive ({error})") from error
     return members
 
@@ -70,7 +90,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     """Open a zip archive whose members are all harmless; the caller closes it."""
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except _BROKEN_ZIP as error:
         raise DamagedData(f"{path}: not a sound zip archive ({error})") from error
     try:
         for entry in archive.infolist():
@@ -94,11 +114,13 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
     _check_size(name, entry.file_size, Path(str(archive.filename)))
     try:
         return archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except _BROKEN_ZIP as error:
         raise DamagedData(f"{where}: cannot be unpacked ({error})") from error
 
 
 def _check_size(name: str, size: int, archive: Path) -> None:
+    if size < 0:
+        raise DamagedData(f"{archive}: the member {name!r} has {size} bytes")
     if size > LARGEST:
         raise UserError(f"{archive}: the member {name!r} unpacks to {size:,} bytes; allowed: {LARGEST:,}")
 

@@ -6,6 +6,10 @@ what it needs; images come in pieces, so that a large source never lies in memor
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +19,16 @@ import numpy as np
 import pyarrow as pa
 
 from ops.errors import DamagedData, UserError
+from ops.recipe.loading import shorten
 from ops.sources.spec import SourceSpec
 
 SPLITS = ("train", "validation", "test")
 ALIASES = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
 PIECE = 4_096  # images
+MOST = 2**63 - 1  # the largest label
+LONGEST = 1_000  # characters of a label, for the longest sets what all take in memory
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what Python puts in the place of other bytes
 
 Payloads: TypeAlias = "Sequence[bytes | None] | pa.BinaryArray | pa.LargeBinaryArray"
 
@@ -66,10 +75,55 @@ class Layout:
 
 
 def require_path(spec: SourceSpec, expected: str) -> Path:
-    """The source's path, which must exist."""
-    if not spec.root.exists():
-        raise UserError(f"{spec.root} does not exist; expected {expected}")
+    """The source's path, which must exist and be no pipe or device."""
+    if not (spec.root.is_dir() or is_file(spec.root)):
+        fault = "is neither a file nor a folder" if os.path.exists(spec.root) else "does not exist"
+        raise UserError(f"{spec.root} {fault}; expected {expected}")
     return spec.root
+
+
+def is_file(path: Path) -> bool:
+    """Whether a name leads to a file with contents: not to a folder, a pipe or a device, and not nowhere."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except ValueError:  # a zero character
+        return False
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return False
+        raise
+
+
+def require_files(paths: Iterable[Path]) -> list[Path]:
+    """The paths; UserError for one that is no file, a pipe would be waited for, or whose name is no text."""
+    checked = []
+    for path in paths:
+        if not (name := str(path)).isascii() and _NOT_UTF8.search(name):
+            raise UserError(f"{escape(path)} has a name that is not UTF-8; rename it")
+        if not is_file(path):
+            raise UserError(f"{path} is not a file, or leads to none; take it away")
+        checked.append(path)
+    return checked
+
+
+def read_text(path: Path) -> str:
+    """A text that belongs to a source; DamagedData if it is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedData(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+
+
+def escape(path: Path) -> str:
+    """A path as text that every terminal and file holds."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def check_names(spec: SourceSpec, names: Iterable[str]) -> None:
+    """UserError for a class name that no file could hold."""
+    for name in names:
+        if "\0" in name or (not name.isascii() and _NOT_UTF8.search(name)):
+            raise UserError(f"source {spec.name}: the class name {name!a} is not UTF-8 text; rename it")
 
 
 def find_split(name: str) -> str | None:
@@ -90,11 +144,14 @@ def name_labels(
     `name(split, row)` says where.
     """
     known = spec.class_names or names
+    if "train" not in values:
+        raise UserError(f"source {spec.name}: it has no train images")
     for split, column in values.items():
         if column.dtype.kind not in "iuU":
             raise UserError(f"{name(split, 0)}: labels are {column.dtype}; allowed: whole numbers or texts")
         if (column.dtype.kind == "U") != (values["train"].dtype.kind == "U"):
             raise UserError(f"{name(split, 0)}: labels are texts in one split and numbers in another; make them agree")
+    values = {split: _to_signed(column, split, name) for split, column in values.items()}
     texts = any(column.dtype.kind == "U" for column in values.values())
     if known is None or texts:
         found = np.unique(np.concatenate(list(values.values())))
@@ -108,6 +165,24 @@ def name_labels(
             row = int(outside.argmax())
             raise DamagedData(f"{name(split, row)}: label {column[row]} is not in 0 to {len(known) - 1}")
     return tuple(known), {split: column.astype(np.int64) for split, column in values.items()}
+
+
+def to_texts(values: Iterable[object], where: Path) -> np.ndarray:
+    """Labels or groups as an array of texts; UserError for one that is longer than LONGEST."""
+    texts = [str(value) for value in values]
+    if long := next((text for text in texts if len(text) > LONGEST), None):
+        raise UserError(f"{where}: the text {shorten(long)} has {len(long):,} characters; allowed: {LONGEST:,}")
+    return np.array(texts, str)
+
+
+def _to_signed(column: np.ndarray, split: str, name: Callable[[str, int], str]) -> np.ndarray:
+    """Whole numbers of any type as int64, since uint64 and int64 together are floats to numpy; texts as they are."""
+    if column.dtype.kind == "U":
+        return column
+    if column.dtype.kind == "u" and (beyond := column > MOST).any():
+        row = int(beyond.argmax())
+        raise UserError(f"{name(split, row)}: the label {column[row]} is too large; allowed: up to {MOST}")
+    return column.astype(np.int64)
 
 
 def pick(chunks: Iterable[np.ndarray], indices: np.ndarray, name: Callable[[int], str]) -> Iterator[Piece]:
@@ -126,5 +201,5 @@ def pick(chunks: Iterable[np.ndarray], indices: np.ndarray, name: Callable[[int]
 def read_files(files: Sequence[Path], indices: np.ndarray) -> Iterator[Piece]:
     """Pieces of image files at ascending `indices` into `files`."""
     for start in range(0, len(indices), 256):
-        paths = [files[index] for index in indices[start : start + 256]]
+        paths = require_files(files[index] for index in indices[start : start + 256])
         yield Piece([path.read_bytes() for path in paths], lambda i, paths=paths: str(paths[i]))  # type: ignore[misc]

@@ -14,7 +14,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -24,7 +24,7 @@ from ops.datasets.pixels import PixelDataset, build_rows
 from ops.errors import UserError
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.listing import SPLITS, Listing
+from ops.sources.listing import SPLITS, Listing, check_names
 from ops.sources.spec import SourceSpec
 from ops.sources.stacking import ImageStack
 
@@ -32,11 +32,24 @@ UNHASHED = {"name", "kind", "path", "licence", "size"}  # of a description: they
 
 
 @dataclass(frozen=True)
+class Dispute:
+    """How many pictures of a split stand under more than one label, and a sentence with an example."""
+
+    split: str
+    pictures: int
+    sentence: str
+
+
+@dataclass(frozen=True)
 class SourceImages:
-    """The splits train, validation and test, all of one image shape, and how many images each change happened to."""
+    """The splits train, validation and test, all of one image shape, and how many images each change happened to.
+
+    `disputed` tells of each split in which one picture stands under several labels.
+    """
 
     splits: dict[str, PixelDataset]
     conversions: dict[str, int]
+    disputed: tuple[Dispute, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,18 +99,19 @@ def read_source(
         loaded = _draw_splits(spec, loaded, names, per_class, seed)
     for split in SPLITS:
         _require_images(spec, split, loaded[split].labels, names)
-    _require_disjoint(spec, loaded)
     channels = max(part.stack.images.shape[3] for part in loaded.values())
+    for split, part in loaded.items():
+        if part.stack.images.shape[3] != channels:  # grey among colour; ids are of the pixels as they are stored
+            part.stack.widen(channels)
+            loaded[split] = replace(part, ids=np.array(content_ids(part.stack.images), str))
+    _require_disjoint(spec, loaded)
+    disputed = [dispute for split in SPLITS if (dispute := _find_dispute(spec, split, loaded[split], names))]
     splits = {}
     for split in SPLITS:
         part = loaded.pop(split)
-        ids = part.ids.tolist()
-        if part.stack.images.shape[3] != channels:  # grey among colour; ids are of the pixels as they are stored
-            part.stack.widen(channels)
-            ids = content_ids(part.stack.images)
-        rows = build_rows(part.labels, number_repeats(ids), split=split)
+        rows = build_rows(part.labels, number_repeats(part.ids.tolist()), split=split)
         splits[split] = PixelDataset(part.stack.images, rows, names)
-    return SourceImages(splits, dict(sorted(converter.counts.items())))
+    return SourceImages(splits, dict(sorted(converter.counts.items())), tuple(disputed))
 
 
 def hash_source(spec: SourceSpec) -> str:
@@ -112,7 +126,7 @@ def hash_source(spec: SourceSpec) -> str:
         path = names[name]
         with path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
-        total.update(f"{name}\0{path.stat().st_size}\0{content}\n".encode())
+        total.update(os.fsencode(name) + f"\0{path.stat().st_size}\0{content}\n".encode())
     if spec.size is not None:
         total.update(f"size {spec.size}\n".encode())
     options = spec.model_dump(mode="json", exclude=UNHASHED, exclude_defaults=True)
@@ -125,6 +139,7 @@ def _choose_classes(
     spec: SourceSpec, listings: Mapping[str, Listing], classes: Sequence[str] | None
 ) -> tuple[str, ...]:
     known = listings["train"].class_names
+    check_names(spec, known)
     forms: dict[str, str] = {}
     for name in known:
         form = unicodedata.normalize("NFKC", name).casefold()
@@ -252,3 +267,18 @@ def _require_disjoint(spec: SourceSpec, loaded: Mapping[str, _Split]) -> None:
                 f"source {spec.name}: {len(shared)} of {len(here.ids)} images of {one} are in {other} too,"
                 f" e.g. {here.stack.name(int(shared[0]))} and {there.stack.name(twin)}; remove them from {one}"
             )
+
+
+def _find_dispute(spec: SourceSpec, split: str, part: _Split, names: tuple[str, ...]) -> Dispute | None:
+    """Equal images of different labels. Published sources have some, so they are told and not refused."""
+    order = np.lexsort((part.labels, part.ids))
+    ids, labels = part.ids[order], part.labels[order]
+    beside = np.flatnonzero((ids[1:] == ids[:-1]) & (labels[1:] != labels[:-1]))
+    if len(beside) == 0:
+        return None
+    pictures = len(np.unique(ids[beside]))
+    one, other = int(order[beside[0]]), int(order[beside[0] + 1])
+    places = " and ".join(f"{part.stack.name(i)} as {names[part.labels[i]]}" for i in (one, other))
+    many = f"{pictures} pictures of {split} stand" if pictures > 1 else f"1 picture of {split} stands"
+    sentence = f"source {spec.name}: {many} under more than one label, e.g. {places}; no classifier is right on both"
+    return Dispute(split, pictures, sentence)

@@ -11,6 +11,7 @@ import hashlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ops.credentials import HIDDEN, find_credentials
 from ops.errors import EnvironmentFault, UserError
 from ops.sources.spec import SourceSpec, is_remote
 from ops.storage import read_json, replace_file, write_json
@@ -38,11 +39,12 @@ def update_mirror(uri: str, mirror: Path) -> Path:
         system, root = url_to_fs(uri)
         listed = _list(system, root)
     except (ValueError, ImportError) as error:
-        raise UserError(f"{uri} cannot be opened: {_first_line(error)}") from error
+        raise UserError(f"{uri} cannot be opened: {_first_line(error, uri)}") from None
     except FileNotFoundError:
         listed = {}
     except Exception as error:  # drivers raise whatever their client library has
-        raise EnvironmentFault(f"{uri} cannot be reached ({_first_line(error)}); run it again when it can") from error
+        told = _first_line(error, uri)
+        raise EnvironmentFault(f"{uri} cannot be reached ({told}); run it again when it can") from None
     if not listed:
         _require_answer(system, root, uri)
         raise UserError(f"{uri} names no file; expected a folder or a file of images")
@@ -83,7 +85,8 @@ def _require_answer(system: Any, root: str, uri: str) -> None:
         cause = error.__cause__ if isinstance(error, FileNotFoundError) else error
         if cause is None or isinstance(cause, FileNotFoundError) or not isinstance(cause, OSError):
             return
-        raise EnvironmentFault(f"{uri} cannot be reached ({_first_line(error)}); run it again when it can") from error
+        told = _first_line(error, uri)
+        raise EnvironmentFault(f"{uri} cannot be reached ({told}); run it again when it can") from None
 
 
 def _download(system: Any, place: str, target: Path, uri: str) -> None:
@@ -93,10 +96,15 @@ def _download(system: Any, place: str, target: Path, uri: str) -> None:
     except Exception as error:  # as above
         if isinstance(error, OSError) and error.errno in DISK:
             raise  # the disk here, not the place there
-        raise EnvironmentFault(f"{place} of {uri} cannot be fetched ({_first_line(error)}); run it again") from error
+        told = _first_line(error, uri)
+        raise EnvironmentFault(f"{place} of {uri} cannot be fetched ({told}); run it again") from None
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: Exception, uri: str) -> str:
+    """What the driver says, without what it repeats of the URI's credentials; its own exception is not chained."""
     told = error.strerror or error.args if isinstance(error, OSError) else str(error)
     text = str(told[0]) if isinstance(told, tuple) and told else str(told or "")
-    return (text.splitlines() or [type(error).__name__])[0]
+    line = (text.splitlines() or [type(error).__name__])[0]
+    for secret in sorted(find_credentials(uri), key=len, reverse=True):
+        line = line.replace(secret, HIDDEN)
+    return line

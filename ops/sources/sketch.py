@@ -13,7 +13,7 @@ import numpy as np
 from ops.errors import UserError
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.listing import Listing
+from ops.sources.listing import Listing, check_names
 from ops.sources.spec import SourceSpec, SplitRule
 
 PROBED = 1000  # images per split that are looked at
@@ -36,9 +36,13 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
     """Look at labels and at up to PROBED images of each split. UserError where the layout is none that is read."""
     if not source.exists():
         raise UserError(f"{source} does not exist; --source names your images, a folder or a file")
+    for text, what in ((str(source.resolve()), "the path"), (licence, "the licence")):
+        if any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise UserError(f"{what} {text!a} is not UTF-8 text; rename it")
     spec = SourceSpec(name=name, kind=find_kind(source), path=str(source.resolve()), licence=licence)  # type: ignore[arg-type]
     listings = LAYOUTS[spec.kind].list_splits(spec)
     train = listings["train"]
+    check_names(spec, train.class_names)
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     if len(counts) < 2 or not counts.all():
         empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]

@@ -1,1 +1,1 @@
-"""The verdict: paired resampling over test images and seeds, the decision, and the count of test evaluations."""
+"""The verdict: scores, intervals over images, seeds and generators, the decision, and the count of test evaluations."""

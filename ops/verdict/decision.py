@@ -1,12 +1,15 @@
 """The decision: does training with generated images help, hurt, or is there no evidence either way?
 
-Validation scores choose the two arms that meet (the best baseline and the best expanded arm); the test images
-only judge that one meeting, so no correction for multiple comparisons is due. All other contrasts are
-exploratory and their intervals are uncorrected.
+Validation scores pick two arms, the best baseline and the best expanded arm (the challenger). With every interval of
+the same confidence, over test images, seeds and, where there are several, generators:
 
-    helps        the interval of challenger - baseline lies above 0, and so does that of challenger - real
-    hurts        the interval of challenger - baseline lies below 0
-    no evidence  otherwise, with the smallest effect that this design would have detected
+    helps        the challenger lies above *every* baseline
+    hurts        *every* expanded arm lies below the picked baseline
+    no evidence  otherwise, or with fewer than five seeds; with the smallest effect that would have been detected
+
+A claim about all of several arms needs no correction for their number (intersection-union test; Berger, Technometrics
+24, 1982). That the same seeds served the pick is allowed for in the limits (`contrasts`, `luck`). All arms, contrasts
+and the decision are in one metric.
 
 It does not know how arms were trained, which images were generated, where files lie, or how a report looks.
 """
@@ -14,110 +17,24 @@ It does not know how arms were trained, which images were generated, where files
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from ops.errors import UserError
-from ops.verdict.bootstrap import (
-    BoolArray,
-    Draws,
-    IntArray,
-    Interval,
-    bootstrap_classes,
-    find_smallest_detectable,
-    summarise,
-)
+from ops.verdict.comparison import Comparison
+from ops.verdict.contrasts import Picks, contrast_arms
+from ops.verdict.design import LEAST_SEEDS
+from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators, find_critical
+from ops.verdict.looks import find_tail
+from ops.verdict.metric import Metric
+from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
+from ops.verdict.sentence import write_sentence
 
-Kind = Literal["baseline", "expanded"]
-Outcome = Literal["helps", "no evidence", "hurts"]
-Role = Literal["decisive", "condition", "exploratory"]
-
-
-@dataclass(frozen=True)
-class ArmRow:
-    """One arm on the test images, accuracies in [0, 1]; `same_as` names the trained arm an alias equals."""
-
-    arm: str
-    kind: Kind
-    same_as: str | None
-    validation: float
-    accuracy: Interval
-    balanced_accuracy: Interval
-    per_seed: list[float]
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Accuracy of `arm` minus accuracy of `against`, paired over images and seeds.
-
-    Role: `decisive` is challenger against baseline, `condition` is challenger against real where the baseline
-    is another arm (`helps` needs both), every other one is `exploratory`.
-    """
-
-    arm: str
-    against: str
-    role: Role
-    difference: Interval
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """Challenger minus baseline on the test images of one class; None where the class has no images."""
-
-    label: int
-    name: str
-    images: int
-    baseline: float | None
-    challenger: float | None
-    difference: Interval | None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What `verdict.json` says about the decision; effects and accuracies are fractions.
-
-    `smallest_detectable_effect` is None where the resamples do not vary at all (identical answers), so that
-    nothing can be said about what would have been detected. `worst_class` has the lowest difference.
-    """
-
-    decision: Outcome
-    sentence: str
-    confidence: float
-    resamples: int
-    challenger: str
-    baseline: str
-    chosen_on: str
-    arms: list[ArmRow]
-    contrasts: list[Contrast]
-    per_class: list[ClassRow]
-    worst_class: str
-    smallest_detectable_effect: float | None
-    seeds: int
-    test_images: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings and finite numbers, ready for strict JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Case:
-    """The checked inputs with the shared resamples; `correct` is bool [A, S, n] in the order of `names`."""
-
-    names: list[str]
-    kinds: Mapping[str, Kind]
-    validation: Mapping[str, float]
-    correct: BoolArray
-    labels: IntArray
-    class_names: Sequence[str]
-    draws: Draws
-    confidence: float
-
-    def choose_best(self, kind: Kind) -> str:
-        return max((n for n in self.names if self.kinds[n] == kind), key=lambda n: self.validation[n])
+POWER = 0.8
 
 
 def decide(
@@ -127,172 +44,216 @@ def decide(
     labels: IntArray,
     class_names: Sequence[str],
     *,
-    real: str = "real",
+    metric: Metric,
+    budget: Budget,
     aliases: Mapping[str, str] | None = None,
-    generators: int = 1,
     confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
+    look: int = 1,
+    looks: int = 1,
+    generators: Sequence[int] | None = None,
+    validation_images: int | None = None,
+    validation_per_class: Mapping[str, Sequence[float]] | None = None,
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
 
-    correct: per trained arm bool [S, n], the same S seeds and n test images in the same order for all.
+    correct: per trained arm bool [S, n]; S may differ between arms, the n test images may not.
     kinds: per trained arm `baseline` (no generated data) or `expanded`.
-    validation: per trained arm its mean validation score over seeds, higher is better; ties go to the first.
+    validation: per trained arm its mean validation score over seeds in `metric`; ties go to the first.
     labels: int [n] in [0, len(class_names)).
-    real: the baseline trained on the real images as they are.
     aliases: arms that were not trained because they equal a trained one (alias -> trained arm).
-    generators: how many independently trained generators the expanded arms' seeds span.
+    look, looks: 1 of 1; or 1 of 2, and after more seeds were trained 2 of 2 with all seeds.
+    generators: which generator each seed of the expanded arms used, int [S]; None for one generator.
+    validation_images: how many images `validation` comes from; None takes it for exact, which widens limits most.
+    validation_per_class: per trained arm its validation accuracy on each class of `class_names` (nan where the class
+        has no image), the mean over seeds; needed for the metric worst_class only.
 
-    The same inputs and seed give the same verdict, in any order of the test images. UserError for a choice of
-    arms or settings that cannot be judged, ValueError for arrays that do not fit together.
+    UserError for a choice of arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
     aliases = dict(aliases or {})
-    names = list(correct)
-    _check_settings(confidence, resamples)
-    _check_arms(correct, kinds, validation)
-    _check_meeting(names, kinds, real, aliases)
-
-    stack = np.stack([correct[name] for name in names])
-    draws = bootstrap_classes(stack, labels, n_classes=len(class_names), resamples=resamples, seed=seed)
-    case = _Case(names, kinds, validation, stack, labels, class_names, draws, confidence)
-    challenger, baseline = case.choose_best("expanded"), case.choose_best("baseline")
-    contrasts = _contrast_arms(case, challenger, baseline, real)
+    case = _Case(dict(correct), kinds, validation, labels, class_names, metric, generators)
+    _check_settings(confidence, look, looks)
+    _check_arms(case, aliases)
+    _check_images(case)
+    replicates, lowest = case.list_replicates(), _find_lowest(case, validation_per_class)
+    seeds_alone = Comparison(case.correct, labels, lowest=lowest)
+    comparison = Comparison(replicates, labels, lowest=lowest) if case.count_generators() > 1 else seeds_alone
+    picks = Picks(
+        baselines=case.list_arms("baseline"),
+        expanded=case.list_arms("expanded"),
+        baseline=case.choose_best("baseline"),
+        challenger=case.choose_best("expanded"),
+        validation_images=validation_images,
+    )
+    challenger, baseline = picks.challenger, picks.baseline
+    tail = find_tail(look, looks, confidence)
+    contrasts = contrast_arms(comparison, seeds_alone, picks, metric, tail=tail)
+    seeds = [len(answers) for answers in case.correct.values()]
+    decision = apply_rule(contrasts, picks, seeds=min(seeds))
     decisive = next(c for c in contrasts if c.role == "decisive")
-    condition = next((c for c in contrasts if c.role == "condition"), decisive)
-
-    decision: Outcome = "no evidence"
-    if decisive.difference.low > 0 and condition.difference.low > 0:
-        decision = "helps"
-    elif decisive.difference.high < 0:
-        decision = "hurts"
-    detectable = find_smallest_detectable(decisive.difference.standard_error, confidence)
-    rows = {name: _describe_arm(case, a) for a, name in enumerate(names)}
-    per_class = _contrast_classes(case, names.index(challenger), names.index(baseline))
-    measured = [(row.difference.estimate, row.name) for row in per_class if row.difference is not None]
-    return Verdict(
+    detectable = _find_smallest_detectable(decisive.difference)
+    single = (1.0 - confidence) / 2.0
+    rows = [_describe_arm(case, comparison, name, single) for name in case.names]
+    by_name = {row.arm: row for row in rows}
+    per_class = _compare_classes(case, comparison, challenger, baseline, single)
+    verdict = Verdict(
         decision=decision,
-        sentence=_write_sentence(case, decision, decisive, condition, detectable, generators),
+        sentence="",
+        metric=metric,
         confidence=confidence,
-        resamples=resamples,
+        look=look,
+        looks=looks,
+        generators=case.count_generators(),
+        budget=budget,
         challenger=challenger,
         baseline=baseline,
         chosen_on="validation",
-        arms=[*rows.values(), *(replace(rows[t], arm=alias, same_as=t) for alias, t in aliases.items())],
+        arms=[*rows, *(replace(by_name[arm], arm=alias, same_as=arm) for alias, arm in aliases.items())],
         contrasts=contrasts,
         per_class=per_class,
-        worst_class=min(measured)[1],
+        worst_class=min((row.difference.estimate, row.name) for row in per_class if row.difference is not None)[1],
         smallest_detectable_effect=detectable,
-        seeds=stack.shape[1],
-        test_images=stack.shape[2],
+        seeds=min(seeds),
+        most_seeds=max(seeds),
+        least_seeds=LEAST_SEEDS,
+        test_images=len(labels),
     )
+    return replace(verdict, sentence=write_sentence(verdict))
 
 
-def _check_settings(confidence: float, resamples: int) -> None:
-    if not 0.5 <= confidence < 1.0:
-        raise UserError(f"confidence must be at least 0.5 and below 1, not {confidence}.")
-    # Ten draws in each tail, below which the bounds are mostly noise.
-    least = round(20 / (1.0 - confidence))
-    if resamples < least:
-        raise UserError(f"resamples must be at least {least} at confidence {confidence}, not {resamples}.")
+@dataclass(frozen=True)
+class _Case:
+    """The inputs of `decide`, and what follows from them without statistics."""
+
+    correct: dict[str, BoolArray]
+    kinds: Mapping[str, Kind]
+    validation: Mapping[str, float]
+    labels: IntArray
+    class_names: Sequence[str]
+    metric: Metric
+    generators: Sequence[int] | None
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.correct)
+
+    def list_arms(self, kind: Kind) -> list[str]:
+        return [name for name in self.correct if self.kinds[name] == kind]
+
+    def choose_best(self, kind: Kind) -> str:
+        return max(self.list_arms(kind), key=lambda name: self.validation[name])
+
+    def count_generators(self) -> int:
+        return 1 if self.generators is None else len(set(self.generators))
+
+    def list_replicates(self) -> dict[str, npt.NDArray[Any]]:
+        """Per arm the answers of its independent trainings: seeds, or generators of expanded arms where several."""
+        if self.count_generators() == 1:
+            return dict(self.correct)
+        used = np.asarray(self.generators)
+        return {
+            name: average_generators(answers, used) if self.kinds[name] == "expanded" else answers
+            for name, answers in self.correct.items()
+        }
 
 
-def _check_arms(correct: Mapping[str, BoolArray], kinds: Mapping[str, Kind], validation: Mapping[str, float]) -> None:
-    shapes = {name: values.shape for name, values in correct.items()}
-    if len(set(shapes.values())) > 1 or any(len(shape) != 2 for shape in shapes.values()):
-        raise ValueError(f"every arm must be [seeds, images] of one shape, not {shapes}")
-    for name in correct:
-        if kinds.get(name) not in get_args(Kind):
-            raise ValueError(f"arm {name!r} needs one of the kinds {get_args(Kind)}, not {kinds.get(name)!r}")
-        if name not in validation or not isfinite(validation[name]):
-            raise ValueError(f"arm {name!r} needs a finite validation score, not {validation.get(name)!r}")
+def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Outcome:
+    """The decision from all differences that it needs; `seeds` are those of the arm that has fewest."""
+    if seeds < LEAST_SEEDS:
+        return "no evidence"
+    if all(c.difference.low > 0 for c in contrasts if c.arm == picks.challenger):
+        return "helps"
+    if all(c.difference.high < 0 for c in contrasts if c.against == picks.baseline):
+        return "hurts"
+    return "no evidence"
 
 
-def _check_meeting(names: list[str], kinds: Mapping[str, Kind], real: str, aliases: dict[str, str]) -> None:
-    baselines = [name for name in names if kinds[name] == "baseline"]
-    if len(baselines) == len(names):
-        raise UserError(f"A verdict needs an arm with generated images, all arms here are without: {names}.")
-    if real not in baselines:
-        raise UserError(f"A verdict needs the arm {real!r} without generated images, has only {baselines}.")
-    for alias, arm in aliases.items():
-        if alias in names or arm not in names:
-            raise ValueError(f"alias {alias!r} -> {arm!r} must lead from an untrained arm to one of {names}")
+def _find_smallest_detectable(gap: Interval) -> float | None:
+    """The true difference whose interval lies on one side of 0 with probability POWER (that a true zero widens it not).
+
+    The farther limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect.
+    """
+    if gap.df is None:
+        return None
+    reach = max(gap.estimate - gap.low, gap.high - gap.estimate)
+    return reach + find_critical(1.0 - POWER, gap.df) * gap.standard_error
 
 
-def _describe_arm(case: _Case, a: int) -> ArmRow:
-    name, right, draws = case.names[a], case.correct[a], case.draws
-    balanced = float(np.mean([right[:, case.labels == c].mean() for c in np.unique(case.labels)]))
+def _find_lowest(case: _Case, per_class: Mapping[str, Sequence[float]] | None) -> dict[str, int] | None:
+    """Per arm the class that is lowest on validation, among those that have test images."""
+    if case.metric != "worst_class":
+        return None
+    present = np.unique(case.labels)
+    lowest = {}
+    for name in case.names:
+        scores = np.asarray((per_class or {}).get(name, []), dtype=np.float64)
+        if scores.shape != (len(case.class_names),) or np.isnan(scores[present]).all():
+            raise ValueError(f"arm {name!r} needs a validation accuracy per class for the metric worst_class")
+        lowest[name] = int(present[np.nanargmin(scores[present])])
+    return lowest
+
+
+def _describe_arm(case: _Case, comparison: Comparison, name: str, tail: float) -> ArmRow:
     return ArmRow(
         arm=name,
         kind=case.kinds[name],
         same_as=None,
         validation=float(case.validation[name]),
-        accuracy=summarise(draws.means[:, a], float(right.mean()), case.confidence),
-        balanced_accuracy=summarise(draws.balanced[:, a], balanced, case.confidence),
-        per_seed=right.mean(axis=1).tolist(),
+        score=comparison.score(name, case.metric, tail=tail),
+        accuracy=comparison.score(name, "accuracy", tail=tail),
+        balanced_accuracy=comparison.score(name, "balanced_accuracy", tail=tail),
+        per_seed=case.correct[name].mean(axis=1).tolist(),
     )
 
 
-def _contrast_arms(case: _Case, challenger: str, baseline: str, real: str) -> list[Contrast]:
-    contrasts = []
-    right = case.correct.sum(axis=(1, 2), dtype=np.int64)
-    for name in (n for n in case.names if case.kinds[n] == "expanded"):
-        for against in dict.fromkeys([baseline, real]):
-            role: Role = "exploratory"
-            if name == challenger:
-                role = "decisive" if against == baseline else "condition"
-            a, b = case.names.index(name), case.names.index(against)
-            # Whole numbers are subtracted before dividing, so that equal arms differ by exactly 0.
-            estimate = int(right[a] - right[b]) / case.correct[a].size
-            draws = case.draws.means[:, a] - case.draws.means[:, b]
-            contrasts.append(Contrast(name, against, role, summarise(draws, estimate, case.confidence)))
-    return contrasts
+def _compare_classes(
+    case: _Case, comparison: Comparison, challenger: str, baseline: str, tail: float
+) -> list[ClassRow]:
+    images = np.bincount(case.labels, minlength=len(case.class_names))
+    new, old = (dict(zip(comparison.classes, comparison.rate(arm), strict=True)) for arm in (challenger, baseline))
+    return [
+        ClassRow(c, name, int(images[c]), float(old[c]), float(new[c]), gap)
+        if (gap := comparison.differ_on(c, challenger, baseline, tail=tail) if images[c] else None)
+        else ClassRow(c, name, 0, None, None, None)
+        for c, name in enumerate(case.class_names)
+    ]
 
 
-def _contrast_classes(case: _Case, challenger: int, baseline: int) -> list[ClassRow]:
-    rows = []
-    for c, name in enumerate(case.class_names):
-        right = case.correct[:, :, case.labels == c]
-        if right.size == 0:
-            rows.append(ClassRow(c, name, 0, None, None, None))
-            continue
-        new, old = float(right[challenger].mean()), float(right[baseline].mean())
-        draws = case.draws.class_means[:, challenger, c] - case.draws.class_means[:, baseline, c]
-        gap = summarise(draws, new - old, case.confidence)
-        rows.append(ClassRow(c, name, right.shape[2], old, new, gap))
-    return rows
+def _check_settings(confidence: float, look: int, looks: int) -> None:
+    if not 0.5 <= confidence < 1.0:
+        raise UserError(f"confidence must be at least 0.5 and below 1, not {confidence}.")
+    if looks not in (1, 2) or not 1 <= look <= looks:
+        raise ValueError(f"a verdict has one look or two, not look {look} of {looks}")
 
 
-def _write_sentence(
-    case: _Case, decision: Outcome, decisive: Contrast, real: Contrast, least: float | None, generators: int
-) -> str:
-    gap, new = decisive.difference, decisive.arm
-    best = f"{decisive.against}, the best arm without generated data"
-    level = f"{100 * case.confidence:g} % interval "
-    seeds, images = case.correct.shape[1:]
-    scope = "for this generated set" if generators == 1 else f"across {generators} generated sets"
-    place = f"on {images:,} test images over {seeds} seed{'' if seeds == 1 else 's'}, {scope}"
-    if decision == "helps":
-        text = f"Expansion helps: {new} beats {best}, by {_in_points(gap, level)} {place}"
-    elif decision == "hurts":
-        loss = Interval(-gap.estimate, -gap.high, -gap.low, gap.standard_error)
-        text = f"Expansion hurts: {new} loses to {best}, by {_in_points(loss, level)} {place}"
-    elif gap.low > 0:
-        text = (
-            f"No evidence that expansion helps: {new} beats {best}, by {_in_points(gap, level)}, but against "
-            f"{real.against} the difference is {_in_points(real.difference)} {place}"
-        )
-    else:
-        text = f"No evidence either way: {new} differs from {best}, by {_in_points(gap, level)} {place}"
-        if least is not None:
-            size = f"{100 * least:.2g} points"
-            text += f"; a true difference below {size} would be missed more than one time in five"
-    return text + ("; one seed: seed-to-seed variation is not measured." if seeds == 1 else ".")
+def _check_arms(case: _Case, aliases: Mapping[str, str]) -> None:
+    for name in case.names:
+        if case.kinds.get(name) not in get_args(Kind):
+            raise ValueError(f"arm {name!r} needs one of the kinds {get_args(Kind)}, not {case.kinds.get(name)!r}")
+        if name not in case.validation or not isfinite(case.validation[name]):
+            raise ValueError(f"arm {name!r} needs a finite validation score, not {case.validation.get(name)!r}")
+    if not case.list_arms("expanded"):
+        raise UserError(f"A verdict needs an arm with generated images, all arms here are without: {case.names}.")
+    if not case.list_arms("baseline"):
+        raise UserError(f"A verdict needs an arm without generated images, all arms here are with: {case.names}.")
+    for alias, arm in aliases.items():
+        if alias in case.names or arm not in case.names:
+            raise ValueError(f"alias {alias!r} -> {arm!r} must lead from an untrained arm to one of {case.names}")
 
 
-def _in_points(gap: Interval, level: str = "") -> str:
-    """`1.2 points (0.7 to 1.8)`; with more decimals where one would turn a bound that is not 0 into 0."""
-    values = [100.0 * value for value in (gap.estimate, gap.low, gap.high)]
-    decimals = next((d for d in (1, 2) if all(v == 0 or abs(v) > 0.5 * 10**-d for v in values)), 3)
-    centre, low, high = (f"{value:z.{decimals}f}" for value in values)
-    return f"{centre} points ({level}{low} to {high})"
+def _check_images(case: _Case) -> None:
+    labels, classes = case.labels, len(case.class_names)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels must be int [n], not {labels.dtype} {list(labels.shape)}")
+    if len(labels) < 2:
+        raise UserError(f"A verdict needs at least 2 test images, not {len(labels)}.")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels must lie in 0..{classes - 1}, found {labels.min()}..{labels.max()}")
+    for name, answers in case.correct.items():
+        if answers.ndim != 2 or answers.dtype != np.bool_ or answers.shape[1] != len(labels) or not len(answers):
+            found = f"{answers.dtype} {list(answers.shape)}"
+            raise ValueError(f"arm {name!r} must be bool [seeds, {len(labels)}], not {found}")
+        used = case.generators
+        if used is not None and case.kinds[name] == "expanded" and len(used) != len(answers):
+            raise ValueError(
+                f"generators must name one of each of the {len(answers)} seeds of arm {name!r}, not {used}"
+            )

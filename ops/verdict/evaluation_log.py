@@ -26,7 +26,7 @@ from typing import Any
 
 from ops.errors import DamagedData
 from ops.hashing import hash_json
-from ops.storage import sync, write_bytes
+from ops.storage import parse_json, sync, write_bytes
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
         if not line:
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
             raise DamagedData(
                 f"{path}, line {number}: not JSON; get the line back with git, or remove it if an append was cut short:"
@@ -183,7 +183,7 @@ def _last_identity(content: bytes) -> str | None:
     last = None
     for line in content.split(b"\n"):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError:
             continue
         if isinstance(record, dict):

@@ -58,7 +58,9 @@ def describe(workspace: Workspace, stage: str, **metrics: Any) -> None:
     """Write the stage's manifest over whatever its folder holds."""
     folder = out(workspace, stage)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "manifest.json", describe_output(folder, {"stage": stage, "fingerprint": "abc"}, metrics))
+    write_json(
+        folder / "manifest.json", describe_output(folder, {"stage": stage, "fingerprint": "abc", "inputs": {}}, metrics)
+    )
 
 
 def change_metrics(workspace: Workspace, stage: str, **metrics: Any) -> None:
@@ -123,7 +125,7 @@ def test_checks_have_names_of_their_own_and_guard_known_stages() -> None:
 
 def test_findings_that_make_downstream_work_worthless_block() -> None:
     free = {check.name for check in CHECKS if not check.blocking}
-    assert free == {"quota_is_filled", "expansion_does_not_hurt", "precision_was_accepted"}
+    assert free == {"quota_is_filled", "expansion_does_not_hurt", "precision_was_accepted", "pictures_have_one_label"}
 
 
 @pytest.mark.parametrize(("other", "position"), [("validation", 0), ("test", 3)])
@@ -248,3 +250,11 @@ def test_only_an_expansion_that_hurts_fails(tree: Workspace, decision: str, pass
     finding = examine(tree, "expansion_does_not_hurt")
     assert finding.passed is passed
     assert finding.sentence == f"It {decision}."
+
+
+def test_pictures_under_two_labels_are_told_by_split(tree: Workspace) -> None:
+    metrics = read_manifest(out(tree, "real_images"))["metrics"]
+    describe(tree, "real_images", **metrics, disputed={"train": 2, "test": 1})
+    finding = examine(tree, "pictures_have_one_label")
+    assert not finding.passed and finding.figures == {"train": 2, "test": 1}
+    assert "2 pictures of train and 1 pictures of test under more than one label" in finding.sentence

@@ -95,3 +95,24 @@ def test_a_tag_of_another_commit_stays_and_the_next_is_used(workspace: Workspace
     run_git(root, "commit", "--quiet", "--message", "Notes")
     assert commit_publication(workspace, "base", pointer) == "base/v2"
     assert state(root) == (["base/v1", "base/v2"], ["Publish base/v2", "Notes", "Start"], "")
+
+
+def test_what_the_user_has_committed_by_hand_is_tagged_where_it_lies(workspace: Workspace, pointer: Path) -> None:
+    root = workspace.root
+    run_git(root, "add", "--all", "--", ":!.growset")
+    run_git(root, "commit", "--quiet", "--message", "By hand")
+    assert not is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert state(root) == (["base/v1"], ["By hand", "Start"], "")
+    assert run_git(root, "rev-parse", "base/v1") == run_git(root, "rev-parse", "HEAD")
+    assert is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) is None
+    (root / "notes.txt").write_text("mine")
+    run_git(root, "add", "notes.txt")
+    run_git(root, "commit", "--quiet", "--message", "Notes")
+    assert commit_publication(workspace, "base", pointer) is None, "the tag before holds the very same publication"
+    pointer.write_text("outs: [another]\n")
+    run_git(root, "add", "--", str(pointer))
+    run_git(root, "commit", "--quiet", "--message", "Again by hand")
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert state(root) == (["base/v1", "base/v2"], ["Again by hand", "Notes", "By hand", "Start"], "")

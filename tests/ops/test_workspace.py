@@ -191,8 +191,9 @@ def test_unknown_recipe_far_from_all_is_answered_with_the_list(workspace: Worksp
 
 def test_recipe_name_cannot_leave_the_folder(workspace: Workspace) -> None:
     (workspace.root / "outside.yaml").write_bytes(workspace.recipe_path("base").read_bytes())
-    with pytest.raises(UserError, match="there is no recipe"):
-        workspace.load_recipe("../outside")
+    for name in ("../outside", "", ".hidden", "a b", "base\n", "base@x", "<img>"):
+        with pytest.raises(UserError, match="cannot name a recipe; allowed: letters, digits"):
+            workspace.load_recipe(name)
 
 
 def test_inactive_expansion_is_told_how_to_activate_it(workspace: Workspace) -> None:
@@ -210,3 +211,18 @@ def test_unknown_stage_is_answered_with_the_nearest() -> None:
     check_stage_name("scorer")
     with pytest.raises(UserError, match=r"^there is no stage 'scorrer'; did you mean 'scorer'\?$"):
         check_stage_name("scorrer")
+
+
+@pytest.mark.parametrize("value", ["x", "1.5", "null", "true", "0", "-1", "[1]", "'2'"])
+def test_a_stage_version_that_is_no_whole_number_is_told(workspace: Workspace, value: str) -> None:
+    (workspace.root / "params.yaml").write_text(f"expansions: []\nstage_versions: {{scorer: {value}}}\n")
+    with pytest.raises(UserError, match="stage_versions.scorer in .* allowed: whole numbers from 1"):
+        workspace.stage_version("scorer")
+
+
+@pytest.mark.parametrize("key", ["stage_versions", "source_versions"])
+def test_versions_that_are_no_mapping_are_told(workspace: Workspace, key: str) -> None:
+    (workspace.root / "params.yaml").write_text(f"expansions: []\n{key}: [1]\n")
+    ask = workspace.stage_version if key == "stage_versions" else workspace.source_version
+    with pytest.raises(UserError, match=f"'{key}' in .* must hold keys and values; got \\[1\\]"):
+        ask("scorer")

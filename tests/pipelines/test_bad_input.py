@@ -38,7 +38,7 @@ def refuse(root: Path, code: int) -> str:
 
 
 def accept(root: Path) -> None:
-    assert growset(root, "check", "digits").output == "digits: ok\n"
+    assert growset(root, "check", "digits").stdout == "digits: ok\n"
 
 
 def refuse_in_dagster(root: Path) -> GrowsetError:
@@ -270,4 +270,7 @@ def test_the_shipped_recipes_pass(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     result = growset(tmp_path, "check")
-    assert (result.exit_code, result.output) == (0, "smoke: ok\nfashion-flow: ok\n")
+    assert (result.exit_code, result.stdout) == (0, "smoke: ok\nfashion-flow: ok\n")
+    assert result.stderr == (
+        "smoke: no verdict can be reached with classifier.seeds 2: fewer than 5 seeds decide nothing\n"
+    )

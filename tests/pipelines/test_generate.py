@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
+import ops.parallel
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.exports.drawn import DRAWN_FORMATS, share_out
 from ops.generators import generation
@@ -115,6 +116,7 @@ def test_the_same_seed_gives_the_same_bytes_however_it_is_computed(
     generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation, "WORKER_SHARE", 1)
+    monkeypatch.setattr(ops.parallel, "available_cores", lambda: 2)  # more than there are are not used
     ways: list[tuple[object, ...]] = [
         ("--workers", 1), ("--workers", 2, "--batch-size", 7), ("--batch-size", "auto", "--json"),
     ]  # fmt: skip

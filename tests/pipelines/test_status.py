@@ -85,7 +85,7 @@ def test_without_a_run_there_is_no_report(fresh_workspace: Path) -> None:
 
 
 def test_run_and_plan_give_one_json_object(finished_workspace: Path, edit_recipe: Edit) -> None:
-    edit_recipe(finished_workspace, "resamples: 1000", "resamples: 900")
+    edit_recipe(finished_workspace, "verdict: {}", "verdict: {confidence: 0.9}")
     result = growset(finished_workspace, "run", "digits", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)

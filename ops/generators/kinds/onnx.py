@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ops.errors import DamagedData, UserError
 from ops.generators.kinds.protocol import Cost, Fitting, Generator, KindSettings, SamplerSettings
 from ops.hashing import hash_file
-from ops.storage import replace_file, write_json
+from ops.storage import parse_json, replace_file, write_json
 
 if TYPE_CHECKING:
     import onnx
@@ -37,6 +37,13 @@ class OnnxSettings(KindSettings):
     class_names: tuple[str, ...] | None = Field(
         None, strict=False, description="what its labels 0, 1, ... mean; null: its metadata `labels` say so"
     )
+
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, seeds: int) -> int:
+        if seeds != 1:
+            raise ValueError("a generator of kind: onnx was trained elsewhere, so there is one of it; take this away")
+        return seeds
 
 
 class Onnx:
@@ -185,7 +192,7 @@ def read_classes(settings: OnnxSettings, model: onnx.ModelProto, path: Path) -> 
         return settings.class_names
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     try:
-        names = json.loads(metadata["labels"])
+        names = parse_json(metadata["labels"])
     except (KeyError, ValueError):
         raise UserError(f"{path} does not say what its labels mean; add generator.class_names to the recipe") from None
     return tuple(map(str, names))
@@ -216,9 +223,9 @@ def translate_labels(model: onnx.ModelProto, labels: list[int]) -> None:
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    from ops.generators.engine import session_options
+
+    return onnxruntime.InferenceSession(path, session_options(), providers=["CPUExecutionProvider"])
 
 
 def _say(shape: tuple[int, ...]) -> str:

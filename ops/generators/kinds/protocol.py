@@ -24,6 +24,13 @@ class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
     kind: str
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="generators that are trained, each with images of its own; classifier seed s takes number s mod"
+        " seeds, so that the verdict holds for another generator of this recipe",
+    )
 
 
 class SamplerSettings(Section):

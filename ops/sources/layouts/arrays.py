@@ -7,8 +7,10 @@ the file holds is noticed before anything of that size is made. It does not know
 from __future__ import annotations
 
 import gzip
+import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,7 +27,25 @@ from ops.sources.listing import PIECE
 
 HEADER = 4_096  # bytes that the header of an .npy may take
 MOST = 2**36  # bytes of one array
-_BROKEN = (EOFError, OSError, ValueError, zlib.error, struct.error, zipfile.BadZipFile)
+LARGEST = 2**28  # bytes of one image
+LABELS = 2**30  # bytes of all labels, or names
+CHUNK = 2**26  # bytes of images that are read at once, or one image
+_BROKEN = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,  # of the text that an .npy begins with
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,10 @@ def read_array(file: ArrayFile) -> np.ndarray:
     """A whole array of labels or names. UserError for one that holds Python objects, DamagedData if it is not sound."""
     with _open(file) as stream:
         shape, dtype = _read_header(stream, file)
+        if math.prod(shape) * dtype.itemsize > LABELS:
+            raise UserError(
+                f"{file}: its shape {list(shape)} of {dtype} is too large for labels; allowed: {LABELS:,} bytes"
+            )
         return _read_rows(stream, shape, dtype, file)
 
 
@@ -63,8 +87,9 @@ def iterate_images(file: ArrayFile) -> Iterator[np.ndarray]:
     with _open(file) as stream:
         shape, dtype = _read_header(stream, file)
         check_images(file, shape, dtype)
-        for begin in range(0, shape[0], PIECE):
-            chunk = _read_rows(stream, (min(PIECE, shape[0] - begin), *shape[1:]), dtype, file)
+        rows = max(1, min(PIECE, CHUNK // math.prod(shape[1:])))
+        for begin in range(0, shape[0], rows):
+            chunk = _read_rows(stream, (min(rows, shape[0] - begin), *shape[1:]), dtype, file)
             if chunk.ndim == 3:
                 chunk = chunk[..., np.newaxis]
             yield chunk if chunk.shape[3] in (1, 3) else np.ascontiguousarray(chunk.transpose(0, 2, 3, 1))
@@ -77,6 +102,8 @@ def check_images(file: ArrayFile, shape: tuple[int, ...], dtype: np.dtype) -> No
     layered = len(shape) == 4 and (shape[3] in (1, 3) or shape[1] in (1, 3))
     if dtype != np.uint8 or not (len(shape) == 3 or layered) or 0 in shape[1:]:
         raise UserError(f"{file}: the images are {dtype} {list(shape)}; allowed: uint8 [n, H, W] or [n, H, W, 1 or 3]")
+    if math.prod(shape[1:]) > LARGEST:
+        raise UserError(f"{file}: an image of it is {math.prod(shape[1:]):,} bytes; allowed: {LARGEST:,}")
 
 
 @contextmanager
@@ -121,6 +148,8 @@ def _read_idx_header(stream: IO[bytes], file: ArrayFile) -> tuple[tuple[int, ...
 
 
 def _check_extent(file: ArrayFile, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if min(shape, default=0) < 0:
+        raise DamagedData(f"{file}: its shape is {list(shape)}")
     extent = math.prod(shape) * dtype.itemsize
     if extent > MOST:
         raise UserError(f"{file}: its shape {list(shape)} is {extent:,} bytes; allowed: {MOST:,}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ops.errors import DamagedData, UserError
-from ops.sources.listing import PIECE, Layout, Listing, name_labels, pick, require_path
+from ops.sources.listing import PIECE, Layout, Listing, name_labels, pick, read_text, require_path
 from ops.sources.spec import SourceSpec
 
 PIXELS = 3 * 32 * 32
@@ -38,7 +38,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     records = {split: [_open_records(path, extra) for path in paths] for split, paths in files.items()}
     columns = {split: np.concatenate([part[:, place] for part in parts]) for split, parts in records.items()}
     path = _find_names(spec)
-    stored = path.read_text(encoding="utf-8").split() if path else None
+    stored = read_text(path).split() if path else None
     names, labels = name_labels(columns, spec, lambda split, row: f"{files[split][0].parent}, {split} {row}", stored)
     return {
         split: Listing(

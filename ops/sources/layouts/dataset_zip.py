@@ -6,16 +6,17 @@ description gives `class_names:`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ops.errors import DamagedData, UserError
+from ops.recipe.loading import shorten
 from ops.sources.archives import open_zip, read_member
-from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, Piece, name_labels, require_path
+from ops.sources.listing import ALIASES, MOST, SPLITS, Layout, Listing, Piece, name_labels, require_path
 from ops.sources.spec import SourceSpec
+from ops.storage import parse_json
 
 INDEX = "dataset.json"
 
@@ -65,16 +66,17 @@ def _find_archives(root: Path) -> dict[str, Path]:
 def _read_index(path: Path) -> list[tuple[str, int]]:
     with open_zip(path) as archive:
         try:
-            index = json.loads(read_member(archive, INDEX, f"{path}, {INDEX}"))
+            index = parse_json(read_member(archive, INDEX, f"{path}, {INDEX}"))
         except ValueError as error:
             raise DamagedData(f"{path}, {INDEX}: not valid JSON ({error})") from error
     labels = index.get("labels") if isinstance(index, dict) else None
-    if not labels:
+    if not isinstance(labels, list) or not labels:
         raise UserError(f"{path}, {INDEX}: it has no labels; expected [[file, whole number], …]")
     for entry in labels:
         sound = isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
-        if not sound or type(entry[1]) is not int:
-            raise UserError(f"{path}, {INDEX}: the label {entry!r} is none; allowed: [file, whole number]")
+        if not sound or type(entry[1]) is not int or not -MOST <= entry[1] <= MOST:
+            told = f"the label {shorten(entry)} is none; allowed: [file, whole number]"
+            raise UserError(f"{path}, {INDEX}: {told}")
     return [(name, label) for name, label in labels]
 
 

@@ -10,7 +10,18 @@ from PIL import Image
 
 from ops.errors import UserError
 from ops.sources.conversion import SUFFIXES
-from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, find_split, read_files, require_path
+from ops.sources.listing import (
+    ALIASES,
+    SPLITS,
+    Layout,
+    Listing,
+    check_names,
+    escape,
+    find_split,
+    read_files,
+    require_files,
+    require_path,
+)
 from ops.sources.spec import SourceSpec
 
 
@@ -52,9 +63,10 @@ def _find_images(spec: SourceSpec) -> dict[str, dict[str, list[Path]]]:
     found: dict[str, dict[str, list[Path]]] = {split: {} for split in find_split_folders(root) or ("train",)}
     for split, folder in _find_class_folders(root):
         name = unicodedata.normalize("NFC", folder.name)
+        check_names(spec, [name])
         if name in found[split]:
             raise UserError(f"{folder.parent} has two folders {name!r} in different Unicode forms; merge them")
-        found[split][name] = [path for path in _list_visible(folder) if _is_image(path)]
+        found[split][name] = require_files(path for path in _list_visible(folder) if _is_image(path))
     if not any(any(classes.values()) for classes in found.values()):
         expected = ", ".join(
             names[-1] if len(names) < 2 else f"{names[0]} (or {names[1]})" for names in ALIASES.values()
@@ -77,7 +89,7 @@ def _is_image(path: Path) -> bool:
     """False for what is no image; UserError for what seems to be one and would be lost without a word."""
     suffix = path.suffix.lower()
     if path.is_dir():
-        raise UserError(f"{path} is a folder in a class folder; images lie directly in their class folder")
+        raise UserError(f"{escape(path)} is a folder in a class folder; images lie directly in their class folder")
     if suffix not in SUFFIXES and suffix in Image.registered_extensions():
         raise UserError(f"{path} has a format that is not read; allowed: {', '.join(SUFFIXES)}")
     return suffix in SUFFIXES

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ops.errors import DamagedData, UserError
-from ops.sources.listing import Layout, Listing, name_labels, read_files, require_path
+from ops.sources.listing import Layout, Listing, is_file, name_labels, read_files, require_path
 from ops.sources.spec import SourceSpec
 
 TRAINING, TEST = "Final_Training/Images", "Final_Test/Images"
@@ -75,19 +75,26 @@ def _read_table(table: Path) -> tuple[list[Path], np.ndarray]:
     """Image files and class numbers."""
     try:
         frame = pl.read_csv(io.BytesIO(table.read_bytes()), separator=";")
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DamagedData(f"{table}: cannot be read ({str(error).splitlines()[0]})") from error
     for column in ("Filename", "ClassId"):
         if column not in frame.columns:
             raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
-    folder = table.parent if (table.parent / str(frame["Filename"][0])).is_file() else table.parent / TEST
+    names, labels = frame["Filename"], frame["ClassId"]
+    if not len(names) or names.dtype != pl.String or not labels.dtype.is_integer():
+        told = f"Filename and ClassId are {names.dtype} and {labels.dtype} in {len(names)} rows"
+        raise UserError(f"{table}: {told}; allowed: texts and whole numbers in one row or more")
+    for facts in (names, labels):
+        if facts.null_count():
+            raise DamagedData(f"{table}, row {facts.is_null().arg_max()}: there is no {facts.name}")
+    folder = table.parent if is_file(table.parent / names[0]) else table.parent / TEST
     if not folder.is_dir():
         folder = table.parent / "GTSRB" / TEST
-    paths = [folder / Path(name).name for name in frame["Filename"]]
+    paths = [folder / Path(name).name for name in names]
     for path in paths:
-        if not path.is_file():
+        if not is_file(path):
             raise DamagedData(f"{path} does not exist, but {table.name} names it")
-    return paths, frame["ClassId"].to_numpy()
+    return paths, labels.to_numpy()
 
 
 LAYOUT = Layout(recognise, list_files, list_splits)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ops.errors import UserError
 from ops.sources.layouts.arrays import ArrayFile
 from ops.sources.layouts.npz import Pair, list_pairs
-from ops.sources.listing import Layout, Listing, require_path
+from ops.sources.listing import Layout, Listing, require_files, require_path
 from ops.sources.spec import SourceSpec
 
 STEMS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("t10k", "test")}
@@ -30,6 +30,7 @@ def _find_pairs(spec: SourceSpec) -> dict[str, Pair]:
     found = {split: pair for split in STEMS if (pair := _find_pair(root, split))}
     if "train" not in found:
         raise UserError(f"{root} has no train-images-idx3-ubyte with its train-labels-idx1-ubyte, packed (.gz) or not")
+    require_files(file.path for pair in found.values() for file in pair)
     return found
 
 

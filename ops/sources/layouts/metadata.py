@@ -7,6 +7,7 @@ Face's image folders have it.
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,18 @@ import polars as pl
 
 from ops.errors import DamagedData, UserError
 from ops.sources.layouts.folder import find_split_folders
-from ops.sources.listing import SPLITS, Layout, Listing, find_split, name_labels, read_files, require_path
+from ops.sources.listing import (
+    SPLITS,
+    Layout,
+    Listing,
+    find_split,
+    is_file,
+    name_labels,
+    read_files,
+    require_files,
+    require_path,
+    to_texts,
+)
 from ops.sources.spec import SourceSpec
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -32,9 +44,10 @@ def list_files(spec: SourceSpec) -> list[Path]:
         table.parent / name for table, frame in zip(tables.values(), rows.values(), strict=True) for name in frame[FILE]
     }
     for path in sorted(images):
-        if not path.is_file():
-            raise DamagedData(f"{path} does not exist, but the metadata names it")
-    return [*tables.values(), *sorted(images)]
+        if not is_file(path):
+            fault = "is not a file" if os.path.exists(path) else "does not exist"
+            raise DamagedData(f"{path} {fault}, but the metadata names it")
+    return [*tables.values(), *require_files(sorted(images))]
 
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
@@ -45,8 +58,10 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     }
     if list(frames) == ["train"] and "split" in frames["train"].columns:
         frames = _divide(frames["train"], tables["train"])
-    columns = {split: frame[spec.label].to_numpy() for split, frame in frames.items()}
-    columns = {split: column.astype(str) if column.dtype == object else column for split, column in columns.items()}
+    columns = {
+        split: _read_labels(frame[spec.label], tables.get(split, next(iter(tables.values()))))
+        for split, frame in frames.items()
+    }
 
     def name(split: str, row: int) -> str:
         return f"{Path(frames[split]['_folder'][row]) / frames[split][FILE][row]}"
@@ -55,9 +70,17 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     return {split: _list_frame(frame, names, labels[split], spec) for split, frame in frames.items()}
 
 
+def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
+    if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return to_texts(column, table)
+    if column.dtype.is_nested() or column.dtype == pl.Object or column.dtype.is_decimal():
+        raise UserError(f"{table}: labels are {column.dtype.base_type()}; allowed: whole numbers or texts")
+    return column.to_numpy()
+
+
 def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray, spec: SourceSpec) -> Listing:
     files = [Path(folder) / name for folder, name in frame.select("_folder", FILE).iter_rows()]
-    groups = None if spec.group is None else frame[spec.group].cast(pl.String).fill_null("").to_numpy().astype(str)
+    groups = None if spec.group is None else to_texts(frame[spec.group].fill_null(""), spec.root)
     return Listing(names, labels, lambda indices: read_files(files, indices), groups)
 
 
@@ -86,14 +109,18 @@ def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
             frame = pl.read_ndjson(content, infer_schema_length=None)
         else:
             frame = pl.read_parquet(content)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DamagedData(f"{table}: cannot be read ({str(error).splitlines()[0]})") from error
     for column in filter(None, (FILE, spec.label, spec.group)):
         if column not in frame.columns:
             raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
         if column != spec.group and frame[column].null_count():
             raise DamagedData(f"{table}, row {frame[column].is_null().arg_max()}: there is no {column}")
+    if frame[FILE].dtype != pl.String:
+        raise UserError(f"{table}: {FILE} is {frame[FILE].dtype.base_type()}; allowed: names of files, as texts")
     for row, name in enumerate(frame[FILE]):
+        if "\0" in name:
+            raise UserError(f"{table}, row {row}: {name!a} holds a zero character; allowed: names of files")
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UserError(f"{table}, row {row}: {name!r} leads out of the folder; allowed: names below it")
     return frame

@@ -12,7 +12,7 @@ import numpy as np
 
 from ops.errors import DamagedData, UserError
 from ops.sources.layouts.arrays import ArrayFile, check_images, iterate_images, list_arrays, read_array, read_shape
-from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, name_labels, pick, require_path
+from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, name_labels, pick, require_files, require_path
 from ops.sources.spec import SourceSpec
 
 PATTERNS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"), ("{}_image", "{}_label"), ("{}_x", "{}_y"))
@@ -64,8 +64,8 @@ def _find_pairs(spec: SourceSpec) -> dict[str, Pair]:
     root = require_path(spec, "an .npz file, or a folder of them")
     if root.is_file():
         return _find_in_file(root)
+    files = require_files(sorted(root.glob("*.npz")))
     found = {split: pair for split in SPLITS if (pair := _find_in_folder(root, split))}
-    files = sorted(root.glob("*.npz"))
     if not found and len(files) == 1:
         return _find_in_file(files[0])
     if "train" not in found:

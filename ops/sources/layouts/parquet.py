@@ -11,7 +11,17 @@ import pyarrow as pa
 
 from ops.datasets.shards import find_shards, iterate_images, list_columns, read_class_names, read_columns
 from ops.errors import DamagedData, UserError
-from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, Piece, name_labels, require_path
+from ops.sources.listing import (
+    ALIASES,
+    SPLITS,
+    Layout,
+    Listing,
+    Piece,
+    name_labels,
+    require_files,
+    require_path,
+    to_texts,
+)
 from ops.sources.spec import SourceSpec
 
 
@@ -52,6 +62,7 @@ def _find_splits(spec: SourceSpec) -> dict[str, list[Path]]:
     if "train" not in found:
         raise UserError(f"{root} has no file train-*.parquet; expected one or more, there, in data/ or in one folder")
     for paths in found.values():
+        require_files(paths)
         for folder in {path.parent for path in paths}:
             find_shards(folder, paths[0].name.split("-")[0])  # raises where a numbered set is not complete
     return found
@@ -86,8 +97,8 @@ def _read_labels(path: Path, spec: SourceSpec, stored: tuple[str, ...] | None) -
     if column.null_count:
         row = column.to_pylist().index(None)
         raise DamagedData(f"{path}, row {row}: there is no {spec.label}")
-    labels = np.array(column.to_pylist(), str) if text else pl.Series(column).to_numpy()  # see `_to_arrow`
-    groups = np.array([str(v) for v in table.column(spec.group).to_pylist()] if spec.group else [], str)
+    labels = to_texts(column.to_pylist(), path) if text else pl.Series(column).to_numpy()  # see `_to_arrow`
+    groups = to_texts(table.column(spec.group).to_pylist() if spec.group else [], path)
     return labels, groups
 
 

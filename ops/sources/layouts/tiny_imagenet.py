@@ -14,7 +14,7 @@ import numpy as np
 
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import SUFFIXES
-from ops.sources.listing import Layout, Listing, read_files, require_path
+from ops.sources.listing import Layout, Listing, is_file, read_files, read_text, require_files, require_path
 from ops.sources.spec import SourceSpec
 
 
@@ -24,6 +24,7 @@ def recognise(root: Path) -> bool:
 
 def list_files(spec: SourceSpec) -> list[Path]:
     splits = _find_images(spec)
+    require_files(path for images in splits.values() for path, _ in images)
     texts = [spec.root / name for name in ("words.txt", "val/val_annotations.txt") if (spec.root / name).is_file()]
     return [*texts, *(path for images in splits.values() for path, _ in images)]
 
@@ -55,10 +56,10 @@ def _find_images(spec: SourceSpec) -> dict[str, list[tuple[Path, str]]]:
     if not train or not annotations.is_file():
         raise UserError(f"{root} has no train/<wnid>/images or no val/val_annotations.txt; expected Tiny ImageNet")
     test = []
-    for row, line in enumerate(annotations.read_text(encoding="utf-8").splitlines()):
+    for row, line in enumerate(read_text(annotations).splitlines()):
         name, _, rest = line.partition("\t")
         path = root / "val" / "images" / Path(name).name
-        if not rest or not path.is_file():
+        if not rest or not is_file(path):
             raise DamagedData(f"{annotations}, line {row + 1}: it names {name!r}, which is not in val/images")
         test.append((path, rest.partition("\t")[0]))
     return {"train": train, "test": test}
@@ -70,7 +71,7 @@ def _is_image(path: Path) -> bool:
 
 def _name_classes(spec: SourceSpec, wnids: list[str]) -> tuple[str, ...]:
     path = spec.root / "words.txt"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = read_text(path).splitlines() if path.is_file() else []
     words = {wnid: text.partition(",")[0].strip() for wnid, _, text in (line.partition("\t") for line in lines)}
     names = [words.get(wnid) or wnid for wnid in wnids]
     times = Counter(names)

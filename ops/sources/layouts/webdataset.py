@@ -6,7 +6,7 @@ or a text, in `.json` the value of the key `label:`. Names come from `classnames
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,11 +14,28 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ops.errors import DamagedData, UserError
+from ops.recipe.loading import shorten
 from ops.sources.archives import Member, list_tar, read_members
 from ops.sources.conversion import SUFFIXES
-from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, Piece, name_labels, require_path
+from ops.sources.listing import (
+    ALIASES,
+    LONGEST,
+    MOST,
+    SPLITS,
+    Layout,
+    Listing,
+    Piece,
+    name_labels,
+    read_text,
+    require_files,
+    require_path,
+    to_texts,
+)
 from ops.sources.spec import SourceSpec
+from ops.storage import parse_json
 
+_WHOLE = re.compile(r"-?\d+")
+_LONGEST = 21  # signs that are enough to see that a number has more than 64 bits
 NAMES = ("classnames.txt", "classes.txt")
 
 
@@ -41,7 +58,7 @@ def list_files(spec: SourceSpec) -> list[Path]:
     archives = [path for paths in _find_archives(root).values() for path in paths]
     if not archives:
         raise UserError(f"{root} has no .tar archives; expected files such as train-000000.tar")
-    return [*archives, *filter(None, [_find_names(root)])]
+    return [*require_files(archives), *filter(None, [_find_names(root)])]
 
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
@@ -52,7 +69,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     }
     columns = {split: _column([sample.label for sample in found]) for split, found in samples.items()}
     path = _find_names(spec.root)
-    names = path.read_text(encoding="utf-8").splitlines() if path else None
+    names = read_text(path).splitlines() if path else None
 
     def name(split: str, row: int) -> str:
         return f"{samples[split][row].archive}, {samples[split][row].image.name}"
@@ -63,7 +80,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
             class_names,
             labels[split],
             lambda indices, found=found: _load(found, indices),  # type: ignore[misc]
-            np.array([sample.group for sample in found], str) if spec.group else None,
+            to_texts([sample.group for sample in found], spec.root) if spec.group else None,
         )
         for split, found in samples.items()
     }
@@ -119,15 +136,18 @@ def _read_label(
     label: object = facts.get(spec.label)
     if "cls" in parts:
         text = read_members(path, [parts["cls"]])[0].decode("utf-8", "replace").strip()
-        label = int(text) if text.lstrip("-").isdecimal() else text
-    if isinstance(label, bool) or not isinstance(label, (str, int)) or label == "":
-        raise UserError(f"{path}, key {key}: label is {label!r}; allowed: a text or whole number in .cls or .json")
-    return label
+        label = int(text[:_LONGEST]) if _WHOLE.fullmatch(text) else text
+    if type(label) is int and -MOST <= label <= MOST:
+        return label
+    if isinstance(label, str) and 0 < len(label) <= LONGEST:
+        return label
+    allowed = "a text or whole number of 64 bits in .cls or .json"
+    raise UserError(f"{path}, key {key}: label is {shorten(label)}; allowed: {allowed}")
 
 
 def _read_json(path: Path, member: Member) -> dict[str, object]:
     try:
-        facts = json.loads(read_members(path, [member])[0])
+        facts = parse_json(read_members(path, [member])[0])
     except ValueError as error:
         raise DamagedData(f"{path}, {member.name}: not valid JSON ({error})") from error
     if not isinstance(facts, dict):

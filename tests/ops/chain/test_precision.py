@@ -43,7 +43,7 @@ def add(folder: Path, precision: str, *answers: float) -> tuple[bool, list[str]]
     lines: list[str] = []
     judge = cast(Judge, Distances(*answers)) if answers else None
     sampler, scratch = find_sampler(folder), folder.parent
-    decision = add_variant(folder, sampler, precision, judge, scratch, threads=1, sink=lines.append)
+    decision = add_variant(folder, sampler, precision, judge, scratch, sink=lines.append)
     assert read_json(folder / GATE) == decision
     return decision["accepted"], lines
 

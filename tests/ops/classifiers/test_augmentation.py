@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.classifiers.augmentation import AUGMENTATIONS, PADDING_SHARE, build_augmentation
+from ops.classifiers.augmentation import AUGMENTATIONS, PADDING_SHARE, build_augmentation, mirrors
 from ops.recipe.schema import Arm
 
 NAMES = sorted(AUGMENTATIONS)
@@ -114,6 +114,16 @@ def test_randaugment_changes_colours_as_well_as_places() -> None:
         shares[name] = float(((outputs[..., None] - levels).abs().amin(-1) < 1e-6).float().mean())
     assert shares["flip_crop"] == 1
     assert shares["randaugment"] < 0.6
+
+
+def test_mirror_images_are_alike_to_those_that_show_them() -> None:
+    slope = torch.linspace(-0.9, 0.9, 16).expand(64, 1, 16, 16)
+    for name in ("none", "flip_crop"):
+        seed(0)
+        outputs = build_augmentation(name, (16, 16))(slope.clone())
+        fell = (outputs[..., -1] < outputs[..., 0]).all(dim=(1, 2))
+        assert bool(fell.any()) == mirrors(name)
+    assert mirrors("randaugment"), "it flips before anything else"
 
 
 def test_an_arm_accepts_exactly_these_names() -> None:

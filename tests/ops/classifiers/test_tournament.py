@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_torch
 
 from ops.classifiers import tournament
+from ops.classifiers.network import SmallResNet
 from ops.classifiers.tournament import (
+    Contest,
+    Examples,
     Result,
     Run,
     choose_setting,
     count_runs,
     find_aliases,
+    find_common_aliases,
     hold_tournament,
     list_settings,
+    train_seeds,
 )
-from ops.classifiers.training import class_weights
+from ops.classifiers.training import class_weights, predict
 from ops.progress import Progress
 from ops.recipe.schema import Arm, ClassifierSettings, GridSettings
 
@@ -39,15 +47,18 @@ def make_toys(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return images.astype(np.uint8), labels
 
 
+def enter(scratch: Path, **changes: Any) -> Contest:
+    images, labels = make_toys(45, 0)
+    training = (Examples(images, labels, np.ones(len(labels))),)
+    contest = Contest(ARMS, training, 7, make_toys(30, 1), SETTINGS, "accuracy", 3, scratch)
+    return replace(contest, **changes)
+
+
 def hold(scratch: Path, *, settings: ClassifierSettings = SETTINGS, workers: int = 1,
          lines: list[str] | None = None) -> dict[str, list[Result]]:  # fmt: skip
-    images, labels = make_toys(45, 0)
     sink = (lambda line: None) if lines is None else lines.append
-    return hold_tournament(
-        ARMS, images, labels, np.ones(len(labels)), make_toys(30, 1), settings, classes=3, first_seed=7,
-        scratch=scratch, workers=workers,
-        progress=Progress(sink, "toys", count_runs(len(ARMS), settings), "trainings", interval=0),
-    )  # fmt: skip
+    progress = Progress(sink, "toys", count_runs(len(ARMS), settings), "trainings", interval=0)
+    return hold_tournament(enter(scratch, settings=settings), workers=workers, progress=progress)
 
 
 def read_all(scratch: Path) -> dict[str, tuple[bytes, int]]:
@@ -96,7 +107,7 @@ def test_the_grid_is_every_rate_with_every_decay() -> None:
 def test_the_earlier_of_two_equally_good_settings_wins() -> None:
     runs = [Run("real", rate, 0.0, 0) for rate in (0.1, 0.2, 0.3)]
     results = [
-        Result(run, accuracy, (), Path(run.file_name)) for run, accuracy in zip(runs, (0.5, 0.9, 0.9), strict=True)
+        Result(run, accuracy, (), (), Path(run.file_name)) for run, accuracy in zip(runs, (0.5, 0.9, 0.9), strict=True)
     ]
     assert choose_setting(results) == runs[1]
 
@@ -110,7 +121,7 @@ def test_the_setting_that_is_best_on_validation_is_chosen_and_gets_all_seeds(tmp
             (0.05, 7), (1e-9, 7), (0.05, 8), (0.05, 9),
         ]  # fmt: skip
         assert {entry.run.arm for entry in entries} == {name}
-        good, absurd = entries[0].validation_accuracy, entries[1].validation_accuracy
+        good, absurd = entries[0].validation, entries[1].validation
         assert good > 0.9 > absurd
         assert all(0 < len(entry.losses) <= 20 for entry in entries)
         assert entries[0].losses[-1] < entries[0].losses[0]
@@ -122,6 +133,72 @@ def test_a_learning_rate_that_diverges_loses_and_stops_nothing(tmp_path: Path) -
     grid = GridSettings(learning_rate=(1e12, 0.05), weight_decay=(0.0,))
     results = hold(tmp_path, settings=SETTINGS.model_copy(update={"grid": grid, "seeds": 1}))
     assert {entries[0].run.learning_rate for entries in results.values()} == {0.05}
+
+
+def test_balanced_accuracy_picks_another_setting_than_accuracy(tmp_path: Path) -> None:
+    """The rate that learns nothing is planted to be right on the one large class of validation and wrong on the two
+    small ones; the rate that learns is the other way round."""
+    rates = GridSettings(learning_rate=(1e-9, 0.05), weight_decay=(0.0,))
+    settings = SETTINGS.model_copy(update={"grid": rates, "seeds": 1})
+    images, _ = make_toys(45, 0)
+    answers = {}
+    for result in hold(tmp_path / "first", settings=settings)["real"]:
+        network = SmallResNet(1, 3, SETTINGS.width)
+        network.load_state_dict(load_torch(result.path))
+        logits = predict(network.eval(), torch.from_numpy(images), precision="fp32")
+        answers[result.run.learning_rate] = logits.argmax(1).numpy()
+    idle, able = answers.values() if list(answers) == [1e-9, 0.05] else reversed(answers.values())
+    large = int(np.bincount(idle[idle != able], minlength=3).argmax())
+    many = np.flatnonzero((idle == large) & (able != large))
+    few = [np.flatnonzero((able == label) & (idle != label))[:1] for label in range(3) if label != large]
+    chosen = np.concatenate([many, *few])
+    truth = np.concatenate([np.full(len(many), large), *(able[rows] for rows in few)])
+    assert len(many) > 2 and len(chosen) == len(many) + 2
+    for metric, rate in (("accuracy", 1e-9), ("balanced_accuracy", 0.05)):
+        contest = enter(tmp_path / metric, arms={"real": Arm()}, settings=settings, metric=metric,
+                        validation=(images[chosen], truth))  # fmt: skip
+        progress = Progress(lambda line: None, "toys", 2, "trainings")
+        results = hold_tournament(contest, workers=1, progress=progress)
+        assert results["real"][0].run.learning_rate == rate
+
+
+def test_more_seeds_are_those_that_a_longer_tournament_trains(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"seeds": 1})
+    first = hold(tmp_path / "short", settings=settings)
+    lines: list[str] = []
+    later = train_seeds(
+        enter(tmp_path / "short"), {name: entries[0].run for name, entries in first.items()}, range(8, 10), workers=1,
+        progress=Progress(lines.append, "toys", 4, "trainings", interval=0),
+    )  # fmt: skip
+    whole = hold(tmp_path / "long")
+    for name in ARMS:
+        assert [replace(result, path=Path()) for result in later[name]] == [
+            replace(result, path=Path()) for result in whole[name][2:]
+        ]
+    assert "4/4 trainings" in lines[-1]
+
+
+def test_each_seed_learns_from_the_set_of_its_number(tmp_path: Path) -> None:
+    """Three seeds, two sets: the runs of the second seed are those of a tournament on the second set alone."""
+    training = tuple(Examples(*make_toys(45, number), np.ones(45)) for number in (0, 2))
+    results: dict[str, dict[str, list[Result]]] = {}
+    for name, sets in (("both", training), ("first", training[:1]), ("second", training[1:])):
+        progress = Progress(lambda line: None, "toys", 8, "trainings")
+        results[name] = hold_tournament(enter(tmp_path / name, training=sets), workers=1, progress=progress)
+    for arm in ARMS:
+        both, first, second = ([load_file(r.path) for r in results[name][arm]] for name in results)
+        assert [result.run for result in results["both"][arm]] == [result.run for result in results["first"][arm]]
+        for place, other in enumerate((first, first, second, first)):  # the grid's two runs, then seeds 8 and 9
+            assert all(np.array_equal(both[place][key], other[place][key]) for key in both[place])
+        assert any(not np.array_equal(second[2][key], first[2][key]) for key in first[2])
+
+
+def test_an_alias_must_hold_on_every_set() -> None:
+    arms = {"real": Arm(), "oversampled": OVERSAMPLED}
+    images = np.zeros((4, 1, 2, 2), np.uint8)
+    even, uneven = (Examples(images, np.array(labels), np.ones(4)) for labels in ([0, 0, 1, 1], [0, 1, 1, 1]))
+    assert find_common_aliases(arms, (even, even)) == {"oversampled": "real"}
+    assert find_common_aliases(arms, (even, uneven)) == find_common_aliases(arms, (uneven, even)) == {}
 
 
 def test_only_a_run_whose_file_is_missing_is_trained_again(tmp_path: Path) -> None:
@@ -145,7 +222,7 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypa
     two = hold(tmp_path / "two", settings=settings, workers=2)
     for name in ARMS:
         for a, b in zip(one[name], two[name], strict=True):
-            assert (a.run, a.validation_accuracy, a.losses) == (b.run, b.validation_accuracy, b.losses)
+            assert (a.run, a.validation, a.losses) == (b.run, b.validation, b.losses)
             first, second = load_file(a.path), load_file(b.path)
             assert first.keys() == second.keys()
             assert all(np.array_equal(first[key], second[key]) for key in first)

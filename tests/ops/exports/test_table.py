@@ -60,3 +60,14 @@ def read_with_pandas(names: list[str], labels: list[int]) -> tuple[list[str], st
     content = header("file_name") + lines([f"{label}.png" for label in labels], rows, names)
     column = pd.read_csv(io.BytesIO(content))["label_name"]
     return [str(cell) for cell in column], str(column.dtype)
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_name_that_a_spreadsheet_would_run_is_spelled_as_json(name: str) -> None:
+    spelled = spell_names(["bee", name])
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in spelled)
+    assert [json.loads(cell) for cell in spelled] == ["bee", name]
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    assert spell_names(["-1", "2"]) == ["-1", "2"]

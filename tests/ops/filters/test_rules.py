@@ -41,7 +41,7 @@ def test_every_fault_gets_its_own_reason_and_clean_images_are_kept() -> None:
         "near_copy_of_held_out": ("held_out_distance", 0.1), "repeat": ("repeat", True),
         "near_repeat": ("generated_distance", 0.1),
     }  # fmt: skip
-    assert [rule.reason for rule in RULES] == list(REASONS)
+    assert list(dict.fromkeys(rule.reason for rule in RULES)) == list(REASONS)
     assert set(faults) == set(REASONS) - {"unsafe", "clip_disagrees"}  # which ask networks from elsewhere
     scores = make_scores(len(faults) + 2)
     for row, (column, value) in enumerate(faults.values()):
@@ -59,6 +59,32 @@ def test_what_is_exactly_a_copy_is_not_also_nearly_one() -> None:
     )  # fmt: skip
     reasons = judge(scores, np.zeros(3, int), [3], FilterSettings())
     assert reasons == [["copy_of_train"], ["copy_of_held_out"], ["wrong_label", "repeat"]]
+
+
+def test_two_rules_of_one_reason_share_what_real_images_it_may_reject() -> None:
+    scores = {"typicality": -np.arange(999.0), "naturalness": -np.arange(999.0)[::-1]}
+    chosen = OFF.model_copy(update={"atypical": Cut(real_rejected=0.1)})
+    limits = set_limits(scores, np.zeros(999, int), 1, chosen)
+    assert [limit.rule.score for limit in limits] == ["typicality", "naturalness"]
+    found = find_reasons(make_scores(0) | {name: np.full(1, False) for name in ("copy_of_train",)} | scores | {
+        rule.score: np.zeros(999, bool) for rule in RULES if rule.side is None
+    }, np.zeros(999, int), limits)["atypical"]  # fmt: skip
+    assert found[-49:].all() and found[:49].all() and found.sum() == 98  # 49 each, the ranks 1 to 49 of 50
+    fixed = set_limits(scores, np.zeros(999, int), 1, OFF.model_copy(update={"atypical": Cut(threshold=-3.0)}))
+    assert [limit.rule.score for limit in fixed] == ["typicality"]
+
+
+def test_a_label_is_never_judged_below_chance() -> None:
+    # A scorer that gives real images less than chance for their own label: four classes, a tenth each.
+    scores, labels = np.full(400, 0.1), np.arange(400) % 4
+    chosen = OFF.model_copy(update={"wrong_label": Cut(real_rejected=0.05)})
+    (limit,) = set_limits({"label_probability": scores}, labels, 4, chosen)
+    assert limit.thresholds.values.tolist() == [0.25] * 4
+    assert limit.thresholds.real_rejected.tolist() == [1.0] * 4  # and that is said
+    (off,) = set_limits(
+        {"label_probability": scores}, labels, 4, OFF.model_copy(update={"wrong_label": Cut(real_rejected=0)})
+    )
+    assert np.isnan(off.thresholds.values).all()
 
 
 def test_rules_that_are_off_reject_nothing_but_exact_copies_always_count() -> None:

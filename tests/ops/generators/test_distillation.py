@@ -13,6 +13,7 @@ from ops.generators.distillation import PAIRS, TEACHER, distil_steps, draw_traje
 from ops.generators.kinds.flow import DistillationSettings, Flow, FlowSettings
 from ops.generators.kinds.protocol import Fitting, SamplerSettings
 from ops.generators.training import train
+from ops.parallel import start_threads
 from ops.storage import read_json
 
 SHAPE = (1, 4, 4)
@@ -34,17 +35,19 @@ class Pull(nn.Module):
 def draw(
     folder: Path, teacher: nn.Module | None = None, settings: DistillationSettings = SETTINGS
 ) -> tuple[Tensor, Tensor]:
-    return draw_trajectories(
-        Flow(),
-        teacher or Pull(),
-        settings,
-        SHAPE,
-        3,
-        seed=1,
-        precision="fp32",
-        device="cpu",
-        path=folder / PAIRS,  # type: ignore[arg-type]
-    )
+    with start_threads() as pool:
+        return draw_trajectories(
+            Flow(),
+            teacher or Pull(),
+            settings,
+            SHAPE,
+            3,
+            seed=1,
+            precision="fp32",
+            device="cpu",
+            path=folder / PAIRS,
+            pool=pool,  # type: ignore[arg-type]
+        )
 
 
 def test_trajectories_run_from_noise_through_the_middle_to_the_image(tmp_path: Path) -> None:

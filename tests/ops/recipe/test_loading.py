@@ -7,6 +7,7 @@ allowed there.
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -238,6 +239,23 @@ def test_name_in_both_baselines_and_expanded_is_refused() -> None:
     assert "arm 'mixup' is in baselines and in expanded; names must differ" in complain(put({}, "expanded", "mixup"))
 
 
+def test_a_generator_that_no_classifier_would_learn_from_is_refused() -> None:
+    assert complain(put(6, "generator", "seeds")) == (
+        f"{PATH}: generator.seeds 6 is above classifier.seeds 5: no classifier would learn from the last generator"
+    )
+
+
+def test_a_generator_from_elsewhere_is_not_trained_several_times() -> None:
+    foreign = {"kind": "onnx", "path": "models/sampler.onnx", "sha256": "0" * 64, "seeds": 3}
+    content = copy.deepcopy(CONTENT["fashion-flow"]) | {"generator": foreign, "sampler": {}}
+    with pytest.raises(UserError) as error:
+        parse_recipe(content, PATH)
+    assert str(error.value) == (
+        f"'generator.seeds' in {PATH}: a generator of kind: onnx was trained elsewhere, so there is one of it; take"
+        " this away; got 3"
+    )
+
+
 @pytest.mark.parametrize(("rates", "decays"), [(7, 1), (1, 7), (3, 3)])
 def test_grid_of_more_than_six_settings_is_refused(rates: int, decays: int) -> None:
     grid = {"learning_rate": [0.1] * rates, "weight_decay": [0.0] * decays}
@@ -308,3 +326,37 @@ def test_mistake_in_a_file_names_that_file(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         load_recipe(path)
     assert str(caught.value) == f"unknown key 'sead' in {path}; did you mean 'seed'?"
+
+
+def test_yaml_that_is_too_deep_too_large_or_no_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    for content, words in (
+        ("[" * 1_000, "is nested too deeply"),
+        ("{a: " * 1_000, "is nested too deeply"),
+        ("a: " + "x" * 300_000, "has 300,003 bytes; allowed: 262,144"),
+        ('a: "\\0"', "a text holds '\\x00', which cannot be written"),
+        ('a: ["\\ud800"]', "a text holds '\\ud800', which cannot be written"),
+        ("a: !!int x", "is not valid YAML"),
+        ("a: !!bool x", "is not valid YAML"),
+        ("a: !!timestamp x", "is not valid YAML"),
+    ):
+        path.write_text(content)
+        with pytest.raises(UserError) as caught:
+            read_yaml(path)
+        assert words in str(caught.value) and "\n" not in str(caught.value)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="x.yaml is not a file"):
+        read_yaml(path)
+
+
+def test_aliases_that_unfold_to_gigabytes_are_shown_short(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    path = tmp_path / "x.yaml"
+    path.write_text("\n".join([*lines, "source: *a11"]))
+    content = read_yaml(path)
+    with pytest.raises(UserError) as caught:
+        parse_recipe({"source": content["source"]}, path)
+    assert "'source'" in str(caught.value) or "is missing" in str(caught.value)
+    assert len(str(caught.value)) < 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,17 @@ from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.filters.results import Results
 from ops.report.card import render_card
 from tests.filtering import make_held_out, make_index, make_results, make_rule
+from tests.reports import make_way
 
 SENTENCE = "No evidence that the expansion helps: +0.4 points (95 % interval -0.2 to 1.0)."
 ARMS = [
-    {"arm": "real", "kind": "baseline", "same_as": None, "accuracy": {"estimate": 0.9, "low": 0.881, "high": 0.92}},
-    {"arm": "expanded", "kind": "expanded", "same_as": None, "accuracy": {"estimate": 0.95, "low": 0.9, "high": 1.0}},
-    {"arm": "plain", "kind": "baseline", "same_as": "real", "accuracy": {"estimate": 0.9, "low": 0.881, "high": 0.92}},
+    {"arm": "real", "kind": "baseline", "same_as": None, "score": {"estimate": 0.9, "low": 0.881, "high": 0.92}},
+    {"arm": "expanded", "kind": "expanded", "same_as": None, "score": {"estimate": 0.95, "low": 0.9, "high": 1.0}},
+    {"arm": "plain", "kind": "baseline", "same_as": "real", "score": {"estimate": 0.9, "low": 0.881, "high": 0.92}},
 ]
 VERDICT = {
     "sentence": SENTENCE, "decision": "no evidence", "confidence": 0.95, "seeds": 3, "test_images": 80, "arms": ARMS,
+    "metric": "balanced_accuracy", "baseline": "real", "same_compute": [make_way("ensemble", "real", 3)],
 }  # fmt: skip
 RULES = [
     make_rule("wrong_label", 0.5, 2), make_rule("near_copy_of_train", 0.5, 2, thresholds=[0.45, 0.5]),
@@ -118,6 +121,15 @@ def test_funnel_adds_up() -> None:
     assert "400 images were drawn" in text and "250 of 255 wanted were kept, 5 are missing." in text
 
 
+def test_a_set_of_several_is_said_to_be_the_first() -> None:
+    sentence = (
+        "The verdict was measured over 3 generators of this recipe, each with a set of its own; this is the set of the"
+        " first."
+    )
+    assert sentence in " ".join(make_card(generators=3).split())
+    assert "The verdict was measured" not in make_card()
+
+
 def test_safety_is_said_to_be_checked_only_where_it_was() -> None:
     assert "\nSafety: not checked.\n" in make_card()
     results = make_filtered()
@@ -126,8 +138,15 @@ def test_safety_is_said_to_be_checked_only_where_it_was() -> None:
     assert "Safety: a safety classifier looked at the generated images." in card and "not checked" not in card
 
 
+def test_table_of_ways_says_what_the_same_compute_buys() -> None:
+    card = make_card()
+    assert table(card, "| way | test balanced accuracy | 95 % interval | points over real |") == [
+        ["real, ensemble of 3", "82.5 %", "81.5 % to 83.5 %", "+0.5 (−0.5 to +1.5)"],
+    ]
+
+
 def test_table_of_arms_gives_each_its_interval() -> None:
-    assert table(make_card(), "| arm | trained on | test accuracy | 95 % interval |") == [
+    assert table(make_card(), "| arm | trained on | test balanced accuracy | 95 % interval |") == [
         ["real", "real images", "90.0 %", "88.1 % to 92.0 %"],
         ["expanded", "real and generated images", "95.0 %", "90.0 % to 100.0 %"],
         ["plain (= real)", "real images", "90.0 %", "88.1 % to 92.0 %"],
@@ -175,3 +194,13 @@ def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:
 def test_missing_figure_is_an_error_rather_than_a_gap() -> None:
     with pytest.raises(UndefinedError):
         make_card(split_counts={"train": 3})
+
+
+def test_names_and_licences_mean_nothing_in_markdown_and_html() -> None:
+    names = ["<script>alert(1)</script>", "![x](http://evil.example/x.png)", "a|b\n# c", "`code` *b* _i_ ~s~", "a & b"]
+    licence = "<img src=x onerror=alert(1)> [free](javascript:x)"
+    card = make_card(class_counts=[(name, 1, 2) for name in names], licence=licence)
+    body = card.split("---\n", 2)[2]
+    assert "<" not in body and not re.search(r"(?<!\\)\]\(", body)
+    assert "\\`code\\` \\*b\\* \\_i\\_ \\~s\\~" in body and "a\\|b # c" in body and "a &amp; b" in body
+    assert front_matter(card)["license"] == licence.lower()

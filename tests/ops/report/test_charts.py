@@ -15,7 +15,7 @@ LOSSES = [1.0, 0.6, 0.4, 0.35]
 
 def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) -> dict[str, Any]:
     spread = {"estimate": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.012, "standard_error": 0.005}
-    return {"arm": name, "kind": kind, "same_as": same_as, "accuracy": spread}
+    return {"arm": name, "kind": kind, "same_as": same_as, "score": spread}
 
 
 ARMS = [
@@ -27,7 +27,8 @@ ARMS = [
 
 
 def draw(width: int, arms: list[dict[str, Any]] = ARMS) -> str:
-    return draw_arms(arms, challenger="expanded", baseline="augmented", confidence=0.95, width=width)
+    chosen = {"challenger": "expanded", "baseline": "augmented"}
+    return draw_arms(arms, metric="balanced accuracy", **chosen, confidence=0.95, width=width)
 
 
 def draw_losses(every: int, *, width: int) -> str:
@@ -55,13 +56,13 @@ def test_a_chart_is_a_themed_picture_with_words(svg: str) -> None:
 def test_arms_are_sorted_marked_and_not_shown_twice() -> None:
     names = [text for text in read_texts(draw(WIDE)) if text in {arm["arm"] for arm in ARMS}]
     assert names == ["real", "augmented", "expanded"], "drawn from the bottom up"
-    assert "84.0 · challenger" in read_texts(draw(NARROW)) and "82.0 · best baseline" in read_texts(draw(WIDE))
+    assert "84.0 · challenger" in read_texts(draw(NARROW)) and "82.0 · picked baseline" in read_texts(draw(WIDE))
     assert "expanded (expanded, challenger): 84.0 %, 83.0 to 85.2" in draw(WIDE)
 
 
 def test_odd_names_neither_break_the_markup_nor_the_layout() -> None:
     arms = [make_arm("<b>$x$</b>", "baseline", 0.7), make_arm("n" * 200, "expanded", 0.9)]
-    svg = draw_arms(arms, challenger="n" * 200, baseline="<b>$x$</b>", confidence=0.9, width=WIDE)
+    svg = draw_arms(arms, metric="accuracy", challenger="n" * 200, baseline="<b>$x$</b>", confidence=0.9, width=WIDE)
     assert "<b>$x$</b>" in read_texts(svg)
     assert max(len(text) for text in read_texts(svg)) < 40
 
@@ -69,10 +70,10 @@ def test_odd_names_neither_break_the_markup_nor_the_layout() -> None:
 def test_equal_arms_without_spread_are_drawn() -> None:
     flat = {"estimate": 1.0, "low": 1.0, "high": 1.0, "standard_error": 0.0}
     arms = [
-        make_arm("real", "baseline", 1.0) | {"accuracy": flat},
-        make_arm("more", "expanded", 1.0) | {"accuracy": flat},
+        make_arm("real", "baseline", 1.0) | {"score": flat},
+        make_arm("more", "expanded", 1.0) | {"score": flat},
     ]
-    svg = draw_arms(arms, challenger="more", baseline="real", confidence=0.95, width=NARROW)
+    svg = draw_arms(arms, metric="accuracy", challenger="more", baseline="real", confidence=0.95, width=NARROW)
     assert "nan" not in svg and "100.0 · challenger" in read_texts(svg)
 
 

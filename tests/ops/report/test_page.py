@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -16,12 +17,14 @@ from ops.looks import find_looks
 from ops.manifests import MANIFEST, join_hashes
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
-from ops.report.page import collect_facts, format_duration, format_points, order_arms, render_page, typeset
+from ops.report.generators import GeneratorLine
+from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
+from ops.report.points import format_points
 from ops.storage import write_json
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
-from tests.reports import CLASSES, SENTENCE, make_facts, make_verdict, measure_contrast
+from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_verdict, measure_contrast
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -117,6 +120,19 @@ def test_colours_contrast_enough(page: str) -> None:
         assert measure_contrast(theme["ink"], theme["panel"]) >= 4.5
 
 
+def test_each_of_several_generators_has_a_line(page: str) -> None:
+    assert "generators of this recipe" not in page
+    lines = [asdict(GeneratorLine(number, 200, 150 - number, number, 0.75, 1.23, None)) for number in range(3)]
+    several = render_page(make_facts() | {"generators": lines})
+    assert "<strong>3 generators of this recipe were trained</strong>" in several and "<h2>Generators</h2>" in several
+    table = several[several.index("generators-caption") : several.index("Parity of its ONNX")]
+    rows = re.findall(r'<th scope="row">(\d)</th>(.*?)</tr>', table)
+    cells = [[number, *re.findall(r"<td>(.*?)</td>", row)] for number, row in rows]
+    assert cells[0] == ["0", "200", "75.0 %", "150", "0", "1.23", "–"]
+    assert [row[3] for row in cells] == ["150", "149", "148"]
+    assert len(Reader(several).find("caption")) == len(Reader(several).find("table"))
+
+
 def test_same_facts_give_the_same_bytes(page: str) -> None:
     assert render_page(copy.deepcopy(make_facts())) == page
 
@@ -136,6 +152,44 @@ def test_what_is_not_there_is_said() -> None:
     assert "Time per stage" not in page and "Too few steps" in page and "No generated image was accepted" in page
     assert "What was done to the source" not in page and "What the filters rejected" not in page
     assert "Real images that no generator made" not in page and "Thresholds of each class" not in page
+
+
+def test_what_the_same_compute_buys_stands_beside_the_verdict(page: str) -> None:
+    at = page.index("<h2>What the same compute buys</h2>")
+    assert page.index("The decisive comparison") < at < page.index("Class by class")
+    for name in ("flipped, ensemble of 5", "grown, with mirror images"):
+        assert f'<th scope="row">{name}</th>' in page[at:]
+    assert "+0.5 (−0.5 to +1.5)" in page[at:] and "−1.5 (−2.5 to −0.5)" in page[at:]
+
+
+def test_the_metric_that_decides_is_named_and_shown_first() -> None:
+    assert "Test, balanced accuracy</th>" in render_page(make_facts())
+    facts = make_facts()
+    facts["verdict"] |= {"metric": "worst_class"}
+    page = render_page(facts)
+    assert "<strong>accuracy of the worst class</strong>: only the class that comes off worst counts" in page
+    assert "Test, accuracy</th>" in page and "Test, balanced accuracy</th>" in page
+    assert "Each arm&#x27;s accuracy of the worst class on the test images" in page
+
+
+def test_a_second_look_and_too_few_seeds_are_told() -> None:
+    assert "first look" not in render_page(make_facts())
+    earlier = {"look": 1, "seeds": 5, "decision": "no evidence", "difference": make_interval(0.01)}
+    facts = make_facts()
+    facts["verdict"] |= {"look": 2, "looks": 2, "seeds": 10, "earlier_looks": [earlier]}
+    assert "A first look, after 5 seeds, was undecided: +1.0 (0.0 to +2.0) points." in render_page(facts)
+    facts["verdict"] |= {"seeds": 2, "smallest_detectable_effect": 3.2}
+    page = render_page(facts)
+    assert "5 seeds decide nothing, and here are 2." in " ".join(page.split())
+    assert "No difference, however large" in page
+
+
+def test_conditions_say_of_which_claim_they_are() -> None:
+    facts = make_facts()
+    more = {"arm": "mixed", "against": "flipped", "role": "condition", "difference": make_interval(0.01)}
+    facts["verdict"]["contrasts"].append(more)
+    tags = re.findall(r'<span class="tag [a-z]+">([^<]+)</span>', render_page(facts))
+    assert tags[:3] == ["decisive", "condition of helps", "condition of hurts"]
 
 
 def test_counts_and_shortfall_are_shown(page: str) -> None:
@@ -193,7 +247,7 @@ def workspace(tmp_path: Path) -> Workspace:
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
         write_json(folder[stage] / MANIFEST, {
-            "stage": stage, "version": 1, "fingerprint": stage, "inputs": {}, "content": join_hashes({}), "files": {},
+            "stage": stage, "version": 1, "fingerprint": stage, "inputs": {}, "files": {}, "content": join_hashes({}),
             "metrics": metrics.get(stage, {}),
             "settings": settings.get(stage, {}), "environment": facts["environment"],
         })  # fmt: skip

@@ -1,0 +1,272 @@
+"""How often the verdict is wrong, and how often it finds what is there: simulated experiments whose truth is known.
+
+`simulation` draws experiments as the demo's networks answer; each is judged by the verdict's own picks, intervals and
+rule. Where the best expanded arm is exactly as good as the best baseline, every `helps` and every `hurts` is false. An
+interval covers if the decisive difference's true value lies in it. In one experiment the first seeds and the first
+images make the smaller designs, so designs of one group are not independent; each is right by itself.
+
+Also: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
+generators, beside what an interval would cover that knows of one generator only; and networks on digits, of which
+no model was made (`digit_networks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from benchmarks.digit_networks import measure_coverage, train_networks
+from benchmarks.harness import Row, write_result
+from benchmarks.simulation import Drawn, SimulatedArm, Simulation
+from ops.parallel import available_cores, map_processes
+from ops.verdict.comparison import Comparison
+from ops.verdict.contrasts import Picks, contrast_arms
+from ops.verdict.decision import apply_rule
+from ops.verdict.estimate import average_generators
+from ops.verdict.looks import find_tail
+from ops.verdict.metric import Metric, score_answers, score_classes
+from ops.verdict.records import Contrast, Kind, Outcome
+
+REPEATS, POWER_REPEATS = 1000, 400
+SEEDS, IMAGES, SEED_SDS = (3, 5, 10), (500, 2000, 10_000), (0.002, 0.007)
+VALIDATION, DIGIT_IMAGES = 1000, (150, 400)
+CONFIDENCE = 0.95
+DEMO: tuple[tuple[str, Kind, int], ...] = (
+    ("real", "baseline", 0),
+    ("augmented", "baseline", 1),
+    ("mixup", "baseline", 1),
+    ("randaugment", "baseline", 2),
+    ("expanded", "expanded", 0),
+    ("expanded+augmented", "expanded", 1),
+    ("expanded+mixup", "expanded", 1),
+)
+# Gaps of the arms to the best one, in accuracy. In the first three the best expanded arm equals the best baseline.
+NEAR = (-0.03, -0.003, 0.0, -0.03, -0.02, -0.003, 0.0)
+PICKS_BY_LUCK = {
+    "one expanded arm near four baselines": (0.0, 0.0, 0.0, 0.0, -0.03, -0.03, 0.0),
+    "three expanded arms near one baseline": (-0.03, -0.03, 0.0, -0.03, 0.0, 0.0, 0.0),
+}
+EFFECTS = {
+    "1 point better": (-0.03, -0.003, 0.0, -0.03, -0.01, 0.005, 0.01),
+    "1 point worse": (-0.03, -0.003, 0.0, -0.03, -0.03, -0.013, -0.01),
+}
+# Seeds of unlike arms vary unlike; as a share of the largest.
+UNLIKE = (0.6, 0.9, 1.0, 0.8, 0.6, 0.8, 0.5)
+LONG_TAIL = tuple(20.0 ** (-c / 9) for c in range(10))
+GENERATOR_SD = 0.003
+MISTAKEN = ", as if of one generator"
+
+
+@dataclass(frozen=True)
+class Design:
+    """One group of designs. is_null: nothing helps and nothing hurts. looks: seeds at each of two looks, if any."""
+
+    name: str
+    simulation: Simulation
+    is_null: bool = True
+    repeats: int = REPEATS
+    seeds: Sequence[int] = SEEDS
+    images: Sequence[int] = IMAGES
+    metrics: Sequence[Metric] = ("accuracy",)
+    looks: Sequence[int] = ()
+    generators: int = 1
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one simulated verdict says, whether its decisive interval covers the truth, and how wide that is."""
+
+    outcome: Outcome
+    covers: bool
+    width: float
+
+
+@dataclass
+class Tally:
+    """What the verdicts of one design add up to. is_measure: it speaks for the verdict, and not for a mistaken one."""
+
+    is_null: bool
+    is_measure: bool
+    judged: int = 0
+    helps: int = 0
+    hurts: int = 0
+    covered: int = 0
+    width: float = 0.0
+
+    def add(self, judged: Judged) -> None:
+        self.judged += 1
+        self.helps += judged.outcome == "helps"
+        self.hurts += judged.outcome == "hurts"
+        self.covered += judged.covers
+        self.width += judged.width
+
+
+def run(repeats: int = REPEATS, power_repeats: int = POWER_REPEATS) -> Path:
+    """Judge all designs and write results/verdict.json."""
+    designs = list_designs(repeats, power_repeats)
+    found: dict[int, dict[str, Tally]] = {}
+    tasks = list(enumerate(designs))
+    for place, tallies in map_processes(judge_group, tasks, workers=available_cores(), share={}, uses_torch=False):
+        found[place] = tallies
+        print(f"{len(found)} of {len(designs)} groups of designs judged: {designs[place].name}", flush=True)
+    tallies = {name: tally for place, _ in tasks for name, tally in found[place].items()}
+    rows = [row for name, tally in tallies.items() for row in describe(name, tally)]
+    answers, labels = train_networks()
+    for seeds, images in product(SEEDS, DIGIT_IMAGES):
+        for metric, share in measure_coverage(answers, labels, seeds=seeds, images=images, repeats=repeats).items():
+            name = f"networks on digits, {metric}, {seeds} seeds, {images} images: covered"
+            rows.append(Row(name, round(100 * share, 2), "%"))
+    notes = {"repeats": repeats, "repeats_power": power_repeats, "confidence": CONFIDENCE, "validation": VALIDATION}
+    return write_result("verdict", rows, summarise(tallies.values()), **notes)
+
+
+def list_designs(repeats: int, power_repeats: int) -> list[Design]:
+    """All groups of designs, with seeds that vary little and much."""
+    some, large = (5, 10), (2000, 10_000)
+    balanced: tuple[Metric, ...] = ("balanced_accuracy", "worst_class")
+    designs: list[Design] = []
+    for sd in SEED_SDS:
+        unlike, end = [sd * share for share in UNLIKE], f"seed sd {100 * sd:.1f}"
+
+        def add(name: str, simulation: Simulation, repeats: int, *, end: str = end, **options: Any) -> None:
+            designs.append(Design(f"{name}, {end}", simulation, repeats=repeats, **options))
+
+        add("equal arms", simulate_demo((0.0,) * 7, [sd] * 7), repeats, looks=some)
+        add("unequal arms", simulate_demo(NEAR, unlike), repeats, looks=some)
+        for name, gaps in PICKS_BY_LUCK.items():
+            add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=large, looks=some)
+        for name, gaps in EFFECTS.items():
+            add(name, simulate_demo(gaps, unlike), power_repeats, is_null=False, seeds=some, looks=some)
+        tailed = simulate_demo(NEAR, unlike, shares=LONG_TAIL)
+        add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=balanced)
+        add("equal classes", simulate_demo(NEAR, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
+    for count in (3, 5):
+        simulation = simulate_demo(NEAR, [0.004 * share for share in UNLIKE], generator_sd=GENERATOR_SD)
+        name = f"{count} generators of sd {100 * GENERATOR_SD:.1f}, seed sd 0.4"
+        designs.append(Design(name, simulation, repeats=repeats, seeds=some, images=(10_000,), generators=count))
+    return designs
+
+
+def simulate_demo(
+    gaps: Sequence[float],
+    seed_sds: Sequence[float],
+    *,
+    shares: Sequence[float] | None = None,
+    generator_sd: float = 0.0,
+) -> Simulation:
+    """The demo's four baselines and three expanded arms with these gaps to the best arm, in accuracy."""
+    arms = [
+        SimulatedArm(name, kind, family, gap, sd)
+        for (name, kind, family), gap, sd in zip(DEMO, gaps, seed_sds, strict=True)
+    ]
+    return Simulation(arms, shares, generator_sd)
+
+
+def judge_group(task: tuple[int, Design]) -> tuple[int, dict[str, Tally]]:
+    """Draw and judge all repeats of a group; a tally per design."""
+    place, design = task
+    tallies: dict[str, Tally] = {}
+    rng = np.random.default_rng([17, place])
+    for _ in range(design.repeats):
+        drawn = design.simulation.draw(
+            rng, seeds=max(design.seeds), images=max(design.images), validation=VALIDATION, generators=design.generators
+        )
+        for name, judged in judge_all(design, drawn):
+            tallies.setdefault(name, Tally(design.is_null, not name.endswith(MISTAKEN))).add(judged)
+    return place, tallies
+
+
+def judge_all(design: Design, drawn: Drawn) -> Iterable[tuple[str, Judged]]:
+    """Every design of the group on one experiment, by name."""
+    for images in design.images:
+        for metric in design.metrics:
+            looked = []
+            for seeds in design.seeds:
+                name = f"{design.name}, {metric}, {seeds} seeds, {images} images"
+                places = [look for look, count in enumerate(design.looks, start=1) if count == seeds]
+                tails = [find_tail(1, 1, CONFIDENCE), *(find_tail(look, 2, CONFIDENCE) for look in places)]
+                once, *more = judge(design, drawn, seeds, images, metric, tails)
+                yield name, once
+                looked += more
+                if design.generators > 1:
+                    [plain] = judge(design, drawn, seeds, images, metric, tails, know_generators=False)
+                    yield name + MISTAKEN, plain
+            if looked:
+                first, second = looked
+                last = second if first.outcome == "no evidence" else first
+                name = f"{design.name}, {metric}, {' then '.join(map(str, design.looks))} seeds, {images} images"
+                yield name, Judged(last.outcome, first.covers and second.covers, last.width)
+
+
+def judge(
+    design: Design,
+    drawn: Drawn,
+    seeds: int,
+    images: int,
+    metric: Metric,
+    tails: Sequence[float],
+    *,
+    know_generators: bool = True,
+) -> list[Judged]:
+    """The verdict on the first seeds and images of an experiment, for each tail, without what `decide` adds to it."""
+    arms = design.simulation.arms
+    labels, held_out = drawn.labels[:images], drawn.validation_labels
+    answers = {arm.name: drawn.test[a, :seeds, :images] for a, arm in enumerate(arms)}
+    validated = {arm.name: drawn.validation[a, :seeds] for a, arm in enumerate(arms)}
+    lowest = None
+    if metric == "worst_class":
+        lowest = {arm: int(score_classes(right, held_out).mean(axis=0).argmin()) for arm, right in validated.items()}
+    scores = {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()}
+    names: dict[Kind, list[str]] = {kind: [arm.name for arm in arms if arm.kind == kind] for kind in get_args(Kind)}
+    picks = Picks(
+        baselines=names["baseline"],
+        expanded=names["expanded"],
+        baseline=max(names["baseline"], key=lambda arm: scores[arm]),
+        challenger=max(names["expanded"], key=lambda arm: scores[arm]),
+        validation_images=len(held_out),
+    )
+    alone = Comparison(answers, labels, lowest=lowest)
+    comparison = alone
+    if design.generators > 1 and know_generators:
+        used = np.arange(seeds) % design.generators
+        averaged = {arm: average_generators(answers[arm], used) for arm in names["expanded"]}
+        comparison = Comparison({**answers, **averaged}, labels, lowest=lowest)
+    truth = dict(zip(answers, design.simulation.score(metric), strict=True))
+    return [
+        _read(contrast_arms(comparison, alone, picks, metric, tail=tail), picks, truth, seeds=seeds) for tail in tails
+    ]
+
+
+def _read(contrasts: Sequence[Contrast], picks: Picks, truth: Mapping[str, float], *, seeds: int) -> Judged:
+    gap = contrasts[0].difference
+    covers = bool(gap.low <= truth[picks.challenger] - truth[picks.baseline] <= gap.high)
+    return Judged(apply_rule(contrasts, picks, seeds=seeds), covers, gap.high - gap.low)
+
+
+def describe(name: str, tally: Tally) -> list[Row]:
+    """Shares in per cent of the simulated verdicts; half of the interval's mean width in points."""
+    share = 100.0 / tally.judged
+    kind = "false " if tally.is_null else ""
+    return [
+        Row(f"{name}: {kind}helps", round(share * tally.helps, 2), "%"),
+        Row(f"{name}: {kind}hurts", round(share * tally.hurts, 2), "%"),
+        Row(f"{name}: covered", round(share * tally.covered, 2), "%"),
+        Row(f"{name}: half width", round(share * tally.width / 2, 3), "points"),
+    ]
+
+
+def summarise(tallies: Iterable[Tally]) -> dict[str, float]:
+    """The largest share of false alarms of one kind, and the least and the greatest coverage, over all designs."""
+    measures = [tally for tally in tallies if tally.is_measure]
+    alarms = [count / tally.judged for tally in measures if tally.is_null for count in (tally.helps, tally.hurts)]
+    covered = [tally.covered / tally.judged for tally in measures]
+    return {
+        "verdict_false_alarm_max": max(alarms),
+        "verdict_coverage_min": min(covered),
+        "verdict_coverage_max": max(covered),
+    }

@@ -1,0 +1,83 @@
+"""What a picture is made of, whatever it shows: sharpness, edges, colours' accord, as a few numbers that nobody learnt.
+
+Noise, blobs, blurred pictures and pictures with scrambled phases differ from real ones in these numbers, however
+little a classifier knows. They follow from contrasts alone: brightness and contrast of the whole picture are taken
+out first. Natural pictures' gradients are sparse and agree over scales (Simoncelli and Olshausen 2001, "Natural image
+statistics and neural representation"), which a spectrum alone does not see. It knows nothing of classes or thresholds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FLAT = 1.0  # grey levels of contrast that are taken for granted: below that there is nothing to describe
+LEAST = 1e-3  # of a picture's power: what a band is taken to hold at least
+BATCH = 256
+
+
+def describe_texture(images: Tensor) -> np.ndarray:
+    """Features float32 [n, t] of uint8 images [n, C, H, W]; each row depends on its own image only.
+
+    For every octave down to 4 pixels a side: its power, how rarely it is strong (kurtosis), how far its strength
+    follows the next octave's, how far its gradients agree in direction; beside these the share of places where hardly
+    anything changes, and of several colours how much of the finest detail one mixture of them explains.
+    """
+    if not len(images):
+        return _describe(images.new_zeros(1, *images.shape[1:]))[:0].numpy()
+    return torch.cat([_describe(part) for part in images.split(BATCH)]).numpy()
+
+
+def _describe(images: Tensor) -> Tensor:
+    levels = images.float()
+    levels = levels - levels.mean(dim=(2, 3), keepdim=True)
+    levels = levels / (levels.square().mean(dim=(1, 2, 3), keepdim=True) + FLAT**2).sqrt()
+    bands, slopes, rest = [], [], levels
+    while min(rest.shape[2:]) >= 8:
+        coarse = F.avg_pool2d(rest, 2, ceil_mode=True)
+        drawn = F.interpolate(coarse, size=rest.shape[2:], mode="bilinear", align_corners=False)
+        bands.append(rest - drawn)
+        slopes.append(rest)
+        rest = coarse
+    numbers = [_log(rest.square().mean(dim=(1, 2, 3)))]
+    strengths = []
+    for band, level in zip(bands, slopes, strict=True):
+        power = band.square().mean(dim=(1, 2, 3))
+        strengths.append(band.square().mean(dim=1, keepdim=True).add(LEAST).sqrt())
+        fourth = band.pow(4).mean(dim=(1, 2, 3))
+        numbers += [_log(power), _log(fourth / (power + LEAST).square()), *_agree(level)]
+    for fine, coarse in zip(strengths, strengths[1:], strict=False):
+        numbers.append(_correlate(F.adaptive_avg_pool2d(fine, coarse.shape[2:]), coarse))
+    if bands and images.shape[1] > 1:
+        numbers.append(_share_colour(bands[0]))
+    return torch.stack(numbers, dim=1)
+
+
+def _agree(level: Tensor) -> list[Tensor]:
+    """How far gradients agree in direction within 4 x 4 places, [n] in 0..1, and the share of places without any."""
+    down = (level[:, :, 1:, :-1] - level[:, :, :-1, :-1]) + (level[:, :, 1:, 1:] - level[:, :, :-1, 1:])
+    right = (level[:, :, :-1, 1:] - level[:, :, :-1, :-1]) + (level[:, :, 1:, 1:] - level[:, :, 1:, :-1])
+    tensor = torch.stack([(down * down).mean(1), (right * right).mean(1), (down * right).mean(1)], dim=1)
+    quiet = ((tensor[:, 0] + tensor[:, 1]).sqrt() < 0.1).float().mean(dim=(1, 2))
+    a, b, c = F.avg_pool2d(tensor, 4, stride=2, ceil_mode=True, padding=1).unbind(1)
+    apart = ((a - b).square() + 4 * c * c).sqrt().sum(dim=(1, 2))
+    return [apart / ((a + b).sum(dim=(1, 2)) + LEAST), quiet]
+
+
+def _correlate(one: Tensor, other: Tensor) -> Tensor:
+    one, other = (part - part.mean(dim=(1, 2, 3), keepdim=True) for part in (one, other))
+    scale = one.square().sum(dim=(1, 2, 3)) * other.square().sum(dim=(1, 2, 3))
+    return (one * other).sum(dim=(1, 2, 3)) / (scale + LEAST**2).sqrt()
+
+
+def _share_colour(band: Tensor) -> Tensor:
+    flat = band.flatten(2)
+    power = flat @ flat.transpose(1, 2) / flat.shape[2]
+    largest = torch.linalg.eigvalsh(power)[:, -1]
+    return largest / (power.diagonal(dim1=1, dim2=2).sum(1) + LEAST)
+
+
+def _log(values: Tensor) -> Tensor:
+    return (values + LEAST).log()

@@ -1,0 +1,48 @@
+"""What the funnel and the report say of each of several generators: a line of figures, read from manifests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.manifests import MANIFEST
+from ops.several import count_generators, place, read_part
+
+
+@dataclass(frozen=True)
+class GeneratorLine:
+    """One generator and its set.
+
+    drawn, accepted, missing: images. acceptance: share of the drawn that broke no rule. learnt_frechet: the Fréchet
+    distance of 500 draws with the weights that were kept, in the scorer's features. accepted_frechet: that of the
+    accepted images, in a random network's. Both are to validation images, and None where they are not known.
+    """
+
+    generator: int
+    drawn: int
+    accepted: int
+    missing: int
+    acceptance: float
+    learnt_frechet: float | None
+    accepted_frechet: float | None
+
+
+def collect_generators(generator: Path, accepted: Path) -> list[GeneratorLine]:
+    """A line for each generator in the folders of two stages, of which the first may be missing; none for only one."""
+    count, trained_here = count_generators(accepted), (generator / MANIFEST).exists()
+    lines = []
+    for number in range(count) if count > 1 else ():
+        kept = read_part(place(accepted, number))["metrics"]
+        learnt = read_part(place(generator, number))["metrics"] if trained_here else {}
+        lines.append(
+            GeneratorLine(
+                number,
+                kept["generated"],
+                kept["accepted"],
+                kept["shortfall"],
+                kept["accept_rate"],
+                learnt.get("quality_frechet"),
+                kept.get("FD_random"),
+            )
+        )
+    return lines

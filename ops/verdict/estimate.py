@@ -1,0 +1,218 @@
+"""How far could a score, or the difference of two scores, have come out otherwise by chance?
+
+Test images and training seeds are both samples: other images and other seeds would have given other scores. An arm
+was trained K times independently (its *replicates*: seeds, or generators where several were trained) and answered the
+same n test images each time. Its score is a sum over classes of a weight times the accuracy on the class's images.
+
+For D_i = w_A(c_i) A_i - w_B(c_i) B_i, where A_i is the mean over arm A's replicates of being right on image i, the
+variance of the difference is estimated in closed form,
+
+    V = sum_c var_c(D) / n_c  +  max(0, sum over both arms of (s_a^2 - e_a^2) / K_a)
+
+var_c: variance over the n_c images of class c. s_a^2: variance of the arm's scores over replicates. e_a^2: the part of
+s_a^2 that single answers make up, sum_c w(c)^2 (mean within-image variance over replicates) / n_c; the first term
+holds it already. The interval is Student's, with degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946),
+
+    df = V^2 / ( sum_c (var_c(D) / n_c)^2 / (n_c - 1)  +  sum_a (s_a^2 / K_a)^2 / (K_a - 1) ),
+
+and no fewer than the least of n_c - 1 and K_a - 1, which the sum of parts never has (V may, for e_a^2 is taken off).
+
+Images of two arms are paired, replicates are not: arms of one seed share weights at the start and nothing later, and
+measured arms show no correlation from it. Plain accuracy is the case of one class that holds all images. `growset
+bench verdict` measures coverage. An arm of one replicate adds no variance of replicates: it cannot be measured.
+
+It does not know arms by name, metrics, what decides, or where answers came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval and standard error, as fractions; `df` is None where nothing varied."""
+
+    estimate: float
+    low: float
+    high: float
+    standard_error: float
+    df: float | None
+
+    def set_tails(self, low: float, high: float) -> Interval:
+        """The same with other tail areas beyond its limits."""
+        if self.df is None:
+            return self
+        down, up = (find_critical(tail, self.df) * self.standard_error for tail in (low, high))
+        return Interval(self.estimate, self.estimate - down, self.estimate + up, self.standard_error, self.df)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which class each of the n images belongs to; every one of the C classes has images.
+
+    members: int [n] in [0, C).
+    """
+
+    members: IntArray
+
+    @cached_property
+    def counts(self) -> FloatArray:
+        """Images per class, float64 [C]."""
+        return np.bincount(self.members).astype(np.float64)
+
+    @cached_property
+    def _first(self) -> IntArray:
+        return np.unique(self.members, return_index=True)[1]
+
+    def average(self, values: npt.NDArray[Any]) -> FloatArray:
+        """Class means float64 [..., C] of values bool or float64 [..., n]."""
+        if len(self.counts) == 1:
+            return np.asarray(values.mean(axis=-1, keepdims=True))
+        rows = values.reshape(-1, values.shape[-1])
+        # Summed image by image, not by a matrix product, whose order depends on the number of threads.
+        sums = np.stack([np.bincount(self.members, weights=row) for row in rows])
+        return np.asarray((sums / self.counts).reshape(*values.shape[:-1], -1))
+
+    def vary(self, values: FloatArray) -> FloatArray:
+        """Variance within each class, float64 [C], of values float64 [n]; 0 for a class of one image."""
+        # Moved so that a class of equal values gives exactly 0 and no rounding dust.
+        if len(self.counts) == 1:
+            return np.asarray([(values - values[0]).var(ddof=1)])
+        moved = values - values[self._first][self.members]
+        centred = moved - self.average(moved)[self.members]
+        return np.bincount(self.members, weights=centred**2) / np.maximum(self.counts - 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an arm's K replicates answered, reduced to what the closed form needs.
+
+    means: float64 [n], mean over replicates. rates: float64 [K, C], accuracy per replicate and class. noise: float64
+    [C], the mean over a class's images of the variance between replicates; 0 for one replicate.
+    """
+
+    means: FloatArray
+    rates: FloatArray
+    noise: FloatArray
+
+    @property
+    def replicates(self) -> int:
+        return len(self.rates)
+
+
+@dataclass(frozen=True)
+class Side:
+    """An arm's answers to the images of `groups`, and what each class counts in its score: weights float64 [C]."""
+
+    groups: Groups
+    answers: Answers
+    weights: FloatArray
+
+    @cached_property
+    def score(self) -> float:
+        return float((self.answers.rates * self.weights).sum(axis=1).mean())
+
+    @cached_property
+    def spread(self) -> tuple[float, float]:
+        """s_a^2 / K_a and e_a^2 / K_a; zeros for one replicate."""
+        k = self.answers.replicates
+        if k == 1:
+            return 0.0, 0.0
+        scores = (self.answers.rates * self.weights).sum(axis=1)
+        inside = float(np.sum(self.weights**2 * self.answers.noise / self.groups.counts))
+        return float(scores.var(ddof=1)) / k, inside / k
+
+
+def group_images(labels: IntArray | None, images: int) -> Groups:
+    """The classes that have images, in the order of their numbers; without labels all images are one class."""
+    if labels is None:
+        return Groups(np.zeros(images, dtype=np.int64))
+    return Groups(np.unique(labels, return_inverse=True)[1])
+
+
+def average_generators(correct: BoolArray, generators: IntArray) -> FloatArray:
+    """Mean answers per generator, float64 [G, n], of seeds bool [S, n] that used `generators` int [S].
+
+    Seeds of one generator share its images and are no independent trial of the recipe; their means are. Generators
+    count equally, however many seeds each has, so that the variance between their means is without bias.
+    """
+    return np.stack([correct[generators == g].mean(axis=0) for g in np.unique(generators)])
+
+
+def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
+    """Reduce answers bool or float [K, n] in [0, 1]. ValueError for another shape or no replicate."""
+    if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
+        raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
+    means, k = replicates.mean(axis=0), len(replicates)
+    if k == 1:
+        spread = np.zeros_like(means)
+    elif replicates.dtype == np.bool_:
+        spread = means * (1.0 - means) * (k / (k - 1.0))  # exactly 0 where all agree
+    else:
+        spread = replicates.var(axis=0, ddof=1)
+    return Answers(means, groups.average(replicates), groups.average(spread))
+
+
+def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interval:
+    """The score of `plus` minus that of `minus` (0 where None), with a two-sided interval of `tail` on each side.
+
+    Both sides are of the same groups. A class of one image has no variance of its own; it takes that over all images,
+    which is too large rather than too small. ValueError for a tail outside (0, 0.5) or fewer than two images.
+    """
+    counts, images = plus.groups.counts, len(plus.groups.members)
+    if not 0.0 < tail < 0.5:
+        raise ValueError(f"tail must lie between 0 and 0.5, not {tail}")
+    if images < 2:
+        raise ValueError("an interval needs at least two images")
+    sides = [plus] if minus is None else [plus, minus]
+    estimate = plus.score if minus is None else plus.score - minus.score
+    image_parts = split_image_variance(plus, minus)
+    variance = float(image_parts.sum()) + max(
+        0.0, sum(between - inside for between, inside in (s.spread for s in sides))
+    )
+    if variance == 0.0:
+        return Interval(estimate, estimate, estimate, 0.0, None)
+    freedom = np.where(counts > 1, counts, images) - 1.0
+    information = float(np.sum(image_parts**2 / freedom))
+    free = list(freedom[image_parts > 0])
+    for side in sides:
+        if side.answers.replicates > 1:
+            information += side.spread[0] ** 2 / (side.answers.replicates - 1)
+            free.append(side.answers.replicates - 1.0)
+    df = max(variance**2 / information, min(free))
+    reach = find_critical(tail, df) * variance**0.5
+    return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
+
+
+def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
+    """The part of a contrast's variance that comes from the images of each class, var_c(D) / n_c, float64 [C]."""
+    groups = plus.groups
+
+    def weigh(plus_weights: Any, minus_weights: Any) -> FloatArray:
+        values = plus_weights * plus.answers.means
+        return values if minus is None else values - minus_weights * minus.answers.means
+
+    other = np.zeros(len(groups.counts)) if minus is None else minus.weights
+    if len(groups.counts) == 1:
+        variances = groups.vary(weigh(plus.weights[0], other[0]))
+    else:
+        variances = groups.vary(weigh(plus.weights[groups.members], other[groups.members]))
+    for c in np.flatnonzero(groups.counts == 1):
+        variances[c] = weigh(plus.weights[c], other[c]).var(ddof=1)
+    return np.asarray(variances / groups.counts)
+
+
+def find_critical(tail: float, df: float) -> float:
+    """The value that Student's t with `df` degrees of freedom exceeds with probability `tail`."""
+    return -float(stdtrit(df, tail))

@@ -1,0 +1,99 @@
+"""What a verdict is made of: its rows, and what `verdict.json` holds. It does not know how any of it is computed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ops.verdict.estimate import Interval
+from ops.verdict.metric import Metric
+
+Kind = Literal["baseline", "expanded"]
+Outcome = Literal["helps", "no evidence", "hurts"]
+Role = Literal["decisive", "condition"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every classifier was trained for."""
+
+    steps: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm on the test images, scores in [0, 1]; `same_as` names the trained arm that an alias equals.
+
+    validation and score are in the verdict's metric; per_seed is accuracy.
+    """
+
+    arm: str
+    kind: Kind
+    same_as: str | None
+    validation: float
+    score: Interval
+    accuracy: Interval
+    balanced_accuracy: Interval
+    per_seed: list[float]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Score of `arm` minus score of `against` in the verdict's metric.
+
+    Role: `decisive` is challenger against picked baseline. `condition` is what a decision needs besides: for `helps`
+    the challenger against each other baseline, for `hurts` each other expanded arm against the picked baseline.
+    """
+
+    arm: str
+    against: str
+    role: Role
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Challenger minus baseline in accuracy on the test images of one class; None where the class has no images."""
+
+    label: int
+    name: str
+    images: int
+    baseline: float | None
+    challenger: float | None
+    difference: Interval | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `verdict.json` says about the decision; effects and scores are fractions.
+
+    `smallest_detectable_effect` is None where nothing varies at all (identical answers). `worst_class` has the lowest
+    difference. `seeds` are those of the arm that has fewest, `most_seeds` of the one that has most; with
+    fewer than `least_seeds` nothing is decided. Intervals of contrasts hold for both looks together.
+    """
+
+    decision: Outcome
+    sentence: str
+    metric: Metric
+    confidence: float
+    look: int
+    looks: int
+    generators: int
+    budget: Budget
+    challenger: str
+    baseline: str
+    chosen_on: str
+    arms: list[ArmRow]
+    contrasts: list[Contrast]
+    per_class: list[ClassRow]
+    worst_class: str
+    smallest_detectable_effect: float | None
+    seeds: int
+    most_seeds: int
+    least_seeds: int
+    test_images: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and finite numbers, ready for strict JSON."""
+        return asdict(self)

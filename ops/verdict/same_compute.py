@@ -1,0 +1,104 @@
+"""What the compute of an expansion buys without one: more of what is there already.
+
+Training an arm for several seeds leaves several networks. Averaging the probabilities of those of the picked baseline
+is an ensemble; averaging each network's probabilities of an image and of its mirror image is test-time augmentation.
+Both are reported beside a verdict and never decide it.
+
+An ensemble is one network, so its interval is about test images alone. It does not know files, networks or pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ops.verdict.comparison import Comparison
+from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators
+from ops.verdict.metric import Metric
+
+Way = Literal["ensemble", "mirrored"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of spending the same compute, in the verdict's metric.
+
+    passes: evaluations of a network that one image costs. over_baseline and over_challenger: this
+    score minus that of the picked baseline and of the challenger, as they stand in the verdict.
+    """
+
+    way: Way
+    arm: str
+    passes: int
+    score: Interval
+    over_baseline: Interval
+    over_challenger: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def name_way(row: Mapping[str, Any]) -> str:
+    """What a row of verdict.json is called: `mixup, ensemble of 5`."""
+    return f"{row['arm']}, " + (f"ensemble of {row['passes']}" if row["way"] == "ensemble" else "with mirror images")
+
+
+def average_probabilities(each: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """The ensemble's probabilities [n, K]: the mean over networks of `each` [S, n, K]."""
+    return np.asarray(each.mean(axis=0, dtype=np.float64))
+
+
+def find_lowest(rates: Sequence[float], labels: IntArray) -> int:
+    """The class with the lowest of `rates` (nan: not known) among those that have labels."""
+    present = np.unique(labels)
+    return int(present[np.nanargmin(np.asarray(rates)[present])])
+
+
+def compare_same_compute(
+    baseline_correct: BoolArray,
+    challenger_correct: BoolArray,
+    ensemble: BoolArray,
+    mirrored: Mapping[str, BoolArray],
+    labels: IntArray,
+    *,
+    baseline: str,
+    challenger: str,
+    metric: Metric,
+    confidence: float,
+    generators: Sequence[int] | None = None,
+    validation_per_class: Mapping[str, Sequence[float]] | None = None,
+) -> list[Row]:
+    """The ensemble of the baseline's networks, then each arm of `mirrored` with test-time augmentation.
+
+    baseline_correct, challenger_correct: bool [S, n]. ensemble: bool [n]. mirrored: bool [S, n] by arm, of these two.
+    generators and validation_per_class: as in `decide`; each way inherits its arm's.
+    """
+    rows: list[tuple[Way, str]] = [("ensemble", baseline), *(("mirrored", arm) for arm in mirrored)]
+    names = {(way, arm): f"{way} of {arm}" for way, arm in rows}
+    answers: dict[str, npt.NDArray[Any]] = {baseline: baseline_correct, challenger: challenger_correct}
+    answers |= {names["mirrored", arm]: found for arm, found in mirrored.items()}
+    if generators is not None:
+        grown = [challenger, names.get(("mirrored", challenger), challenger)]
+        answers |= {name: average_generators(answers[name], np.asarray(generators)) for name in dict.fromkeys(grown)}
+    answers[names["ensemble", baseline]] = ensemble[None]
+    lowest = None
+    if metric == "worst_class":
+        rates = validation_per_class or {}
+        lowest = {arm: find_lowest(rates[arm], labels) for arm in (baseline, challenger)}
+        lowest |= {name: lowest[arm] for (_, arm), name in names.items()}
+    comparison, tail = Comparison(answers, labels, lowest=lowest), (1.0 - confidence) / 2.0
+    return [
+        Row(
+            way,
+            arm,
+            len(baseline_correct) if way == "ensemble" else 2,
+            comparison.score(name, metric, tail=tail),
+            comparison.differ(name, baseline, metric, tail=tail),
+            comparison.differ(name, challenger, metric, tail=tail),
+        )
+        for (way, arm), name in names.items()
+    ]

@@ -1,0 +1,142 @@
+"""The verdict in one sentence: what was found, by how much, in what metric, on what, after what budget, and for whom.
+
+It says nothing that the verdict does not hold: the baseline is the one that validation picked, better and worse are
+told by words and never by a sign, and a verdict that finds no evidence says what it would have found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ops.verdict.estimate import Interval
+from ops.verdict.records import Contrast, Verdict
+
+
+def write_sentence(verdict: Verdict) -> str:
+    """The sentence of a verdict whose other fields are filled in."""
+    decisive = next(c for c in verdict.contrasts if c.role == "decisive")
+    gap = decisive.difference
+    level = f"{100 * verdict.confidence:g} % interval"
+    if verdict.looks == 2:
+        level += " over both looks"
+    picked = f"{verdict.baseline}, the arm without generated data that validation picked"
+    place = _name_place(verdict)
+    if verdict.decision == "helps":
+        others = _count_others(verdict, "baseline")
+        text = f"Expansion helps: {verdict.challenger} is {_size(gap)} points better than {picked} "
+        text += f"({level} {_range(gap)}){f', and better than {others}' if others else ''}, {place}"
+    elif verdict.decision == "hurts":
+        loss, others = _negate(gap), _count_others(verdict, "expanded")
+        text = f"Expansion hurts: {verdict.challenger} is {_size(loss)} points worse than {picked} "
+        text += f"({level} {_range(loss)}){f', and so is {others}' if others else ''}, {place}"
+    else:
+        text = f"No evidence {_name_side(verdict, gap)}: {verdict.challenger} {_compare(gap)} {picked} "
+        text += f"({level} {_signed_range(gap)}), {place}{_explain(verdict)}"
+    return text + "."
+
+
+def _name_side(verdict: Verdict, gap: Interval) -> str:
+    if verdict.seeds < verdict.least_seeds or gap.low <= 0 <= gap.high:
+        return "either way"
+    return "that expansion helps" if gap.low > 0 else "that expansion hurts"
+
+
+def _explain(verdict: Verdict) -> str:
+    """Why nothing was decided, and what would have been."""
+    reasons = []
+    gap = next(c for c in verdict.contrasts if c.role == "decisive").difference
+    if verdict.seeds < verdict.least_seeds:
+        reasons.append(f"{_count(verdict.seeds, 'seed')} cannot decide, at least {verdict.least_seeds} do")
+        if verdict.seeds == 1:
+            reasons.append("what another seed would give is not measured")
+    elif gap.low > 0:
+        reasons.append(
+            _name_open(c for c in verdict.contrasts if c.arm == verdict.challenger and c.difference.low <= 0)
+        )
+    elif gap.high < 0:
+        reasons.append(
+            _name_open(c for c in verdict.contrasts if c.against == verdict.baseline and c.difference.high >= 0)
+        )
+    if verdict.look < verdict.looks:
+        reasons.append("this is the first of two looks, the second has more seeds")
+    least = verdict.smallest_detectable_effect
+    if least is not None and least >= 1:
+        reasons.append("no true difference, however large, would be found four times in five")
+    elif least is not None:
+        reasons.append(f"a true difference below {100 * least:.2g} points would be missed more than one time in five")
+    return "".join(f"; {reason}" for reason in reasons)
+
+
+def _name_open(contrasts: Iterable[Contrast]) -> str:
+    """What a decision lacks: the first contrast that it needs and that is not clear."""
+    found = next(iter(contrasts))
+    return f"but {found.arm} {_compare(found.difference)} {found.against} ({_signed_range(found.difference)})"
+
+
+def _name_place(verdict: Verdict) -> str:
+    metrics = {
+        "accuracy": "in accuracy",
+        "balanced_accuracy": "in balanced accuracy",
+        "worst_class": "in the accuracy of the worst class",
+    }
+    seeds = _count(verdict.seeds, "seed")
+    if verdict.most_seeds > verdict.seeds:
+        seeds = f"{verdict.seeds} to {verdict.most_seeds} seeds"
+    scope = "for this generated set"
+    if verdict.generators > 1:
+        scope = f"for another generator of this recipe ({verdict.generators} were trained)"
+    return (
+        f"{metrics[verdict.metric]} on {verdict.test_images:,} test images over {seeds}, after "
+        f"{_count(verdict.budget.steps, 'step')} of batch {verdict.budget.batch_size}, {scope}"
+    )
+
+
+def _count_others(verdict: Verdict, kind: str) -> str:
+    """`the other arm without` or `each of the 3 other arms without`; empty where there is none."""
+    others = sum(row.kind == kind and row.same_as is None for row in verdict.arms) - 1
+    noun = "without" if kind == "baseline" else "with generated data"
+    if others == 0:
+        return ""
+    return f"the other arm {noun}" if others == 1 else f"each of the {others} other arms {noun}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _compare(gap: Interval) -> str:
+    if gap.estimate == 0:
+        return "is as good as"
+    if gap.estimate > 0:
+        return f"is {_size(gap)} points better than"
+    return f"is {_size(_negate(gap))} points worse than"
+
+
+def _signed_range(gap: Interval) -> str:
+    decimals = _choose_decimals(gap)
+    return " to ".join(_sign(limit, decimals) for limit in sorted((gap.low, gap.high), reverse=gap.estimate < 0))
+
+
+def _sign(limit: float, decimals: int) -> str:
+    if limit == 0:
+        return "0"
+    return f"{abs(100 * limit):.{decimals}f} {'better' if limit > 0 else 'worse'}"
+
+
+def _range(gap: Interval) -> str:
+    decimals = _choose_decimals(gap)
+    return f"{100 * gap.low:.{decimals}f} to {100 * gap.high:.{decimals}f}"
+
+
+def _size(gap: Interval) -> str:
+    return f"{100 * gap.estimate:.{_choose_decimals(gap)}f}"
+
+
+def _choose_decimals(gap: Interval) -> int:
+    """One decimal of a point, more where it would turn a number that is not 0 into 0."""
+    values = [100.0 * value for value in (gap.estimate, gap.low, gap.high)]
+    return next((d for d in (1, 2) if all(v == 0 or abs(v) > 0.5 * 10**-d for v in values)), 3)
+
+
+def _negate(gap: Interval) -> Interval:
+    return Interval(-gap.estimate, -gap.high, -gap.low, gap.standard_error, gap.df)

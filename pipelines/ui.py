@@ -1,0 +1,117 @@
+"""The Dagster UI of a workspace: its web server behind the guard, the daemon and the code server.
+
+It starts what `dagster dev` starts and stops it again: one code server, which reloads when the UI asks for it, the
+daemon as a process of its own, and the web server here, because Dagster's command has no place for a layer in front.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import uvicorn
+from dagster import DagsterInstance, __version__
+from dagster._cli.proxy_server_manager import ProxyServerManager
+from dagster._cli.utils import get_possibly_temporary_instance_for_cli
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._serdes import serialize_value
+from dagster._utils.interrupts import setup_interrupt_handlers
+from dagster._utils.log import configure_loggers
+from dagster_webserver.app import create_app_from_workspace_process_context
+from ruamel.yaml import YAML
+
+from ops.errors import EnvironmentFault
+from pipelines.origin_guard import OriginGuard, check_host_name
+
+ADDRESS = "127.0.0.1"
+STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW = 15_000, 3_600, 20  # dagster-webserver's own: ms, s, connections
+POLL = 2_000  # ms between two looks of a page at live data
+PAGES, PATIENCE = 2, 10  # seconds that open pages, and the daemon, get to end
+
+
+def serve(workspace_file: Path, port: int, hosts: Sequence[str]) -> None:
+    """Serve the UI of the code location in `workspace_file` on the loopback address until Ctrl-C or SIGTERM.
+
+    `hosts` are names beside this machine's that the guard lets in. UserError for one that is no name, EnvironmentFault
+    if the port is taken, or if the daemon ends by itself.
+    """
+    hosts = [check_host_name(name) for name in hosts]
+    os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as `dagster dev`: pages say so, and errors hold their stack
+    configure_loggers(formatter="colored", log_level="INFO")
+    listener = _listen(port)
+    setup_interrupt_handlers()
+    try:
+        with (
+            get_possibly_temporary_instance_for_cli("growset ui", logger=logging.getLogger("dagster")) as instance,
+            _code_server(instance, workspace_file) as location,
+            _daemon(instance, location) as daemon,
+            WorkspaceProcessContext(instance, WorkspaceFileTarget([str(location)]), version=__version__) as context,
+        ):
+            instance.optimize_for_webserver(STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW)
+            pages = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL)
+            guard = OriginGuard(pages, hosts)
+            server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=PAGES))
+            threading.Thread(target=_stop_after, args=(daemon, server), daemon=True).start()
+            click.echo(f"Dagster UI: http://{ADDRESS}:{port}")
+            server.run(sockets=[listener])
+            if daemon.poll() is not None:
+                raise EnvironmentFault(f"Dagster's daemon ended by itself ({daemon.returncode}); start the UI again")
+    except KeyboardInterrupt:
+        click.echo("the Dagster UI has stopped")
+    finally:
+        listener.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((ADDRESS, port))
+    except OSError as error:
+        listener.close()
+        raise EnvironmentFault(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
+    return listener
+
+
+@contextmanager
+def _code_server(instance: DagsterInstance, workspace_file: Path) -> Iterator[Path]:
+    """One server for the code location; yields a workspace file that names its socket."""
+    target = WorkspaceFileTarget([str(workspace_file)])
+    with (
+        ProxyServerManager(instance, target, code_server_log_level="warning") as servers,
+        tempfile.TemporaryDirectory(prefix="growset-ui-") as folder,
+    ):
+        path = Path(folder) / "workspace.yaml"
+        with path.open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump({"load_from": list(servers.get_code_server_specs())}, file)
+        yield path
+
+
+@contextmanager
+def _daemon(instance: DagsterInstance, location: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Dagster's daemon: sensors, schedules and the queue of runs."""
+    options = ["--instance-ref", serialize_value(instance.get_ref()), "--code-server-log-level", "warning"]
+    command = [sys.executable, "-m", "dagster._daemon", "run", *options, "--workspace", str(location)]
+    daemon = subprocess.Popen(command)
+    try:
+        yield daemon
+    finally:
+        daemon.terminate()
+        try:
+            daemon.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+
+def _stop_after(daemon: subprocess.Popen[bytes], server: uvicorn.Server) -> None:
+    daemon.wait()
+    server.should_exit = True

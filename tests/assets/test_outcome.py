@@ -1,0 +1,24 @@
+"""What Dagster shows of an output that several generators made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from assets.outcome import describe_outcome
+from ops.manifests import describe_output
+from ops.report.sheets import write_sheet
+from ops.several import join_metrics, place
+from ops.stage import Outcome
+
+
+def test_each_generator_has_its_pictures_and_figures(tmp_path: Path) -> None:
+    for generator in range(2):
+        write_sheet(place(tmp_path, generator) / "contact_sheet.png", [np.full((2, 4, 4, 1), 90 * generator, np.uint8)])
+    metrics = join_metrics([{"images": 3}, {"images": 4}], ("images",))
+    manifest = describe_output(tmp_path, {"stage": "generated_images", "fingerprint": "abc", "inputs": {}}, metrics)
+    metadata = describe_outcome(Outcome(manifest, tmp_path, 0.0, reused=True), ("contact_sheet.png",))
+    assert metadata["images"] == 7 and metadata["generators"].value == [{"images": 3}, {"images": 4}]
+    assert metadata["contact_sheet"] != metadata["contact_sheet_generator_1"]
+    assert all("data:image/png" in metadata[name].value for name in ("contact_sheet", "contact_sheet_generator_1"))

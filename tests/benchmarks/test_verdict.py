@@ -1,0 +1,138 @@
+"""The verdict on simulated experiments, small: it is right as often as it says, and the check notices planted faults.
+
+`growset bench verdict` is the large one. The simulation itself is held to what it claims, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import verdict as bench
+from benchmarks.digit_networks import measure_coverage, train_networks
+from benchmarks.simulation import Simulation
+from benchmarks.verdict import NEAR, UNLIKE, Design, Tally, describe, judge, judge_group, simulate_demo, summarise
+from ops.verdict import estimate
+from ops.verdict.decision import decide
+from ops.verdict.looks import find_tail
+from ops.verdict.metric import score_answers
+from ops.verdict.records import Budget
+
+NULL = Design("null", simulate_demo(NEAR, [0.007 * s for s in UNLIKE]), repeats=250, seeds=(5,), images=(1000,))
+# 250 verdicts: chance moves a coverage of 95 % by 2.7 points, a false alarm of 2.5 % by 2 points (95 %).
+LEAST_COVERAGE, MOST_ALARMS = 0.92, 0.045
+
+
+def run(design: Design) -> Tally:
+    _, tallies = judge_group((0, design))
+    [tally] = tallies.values()
+    return tally
+
+
+def test_a_null_is_seldom_called_and_mostly_covered() -> None:
+    found = summarise([run(NULL)])
+    assert found["verdict_false_alarm_max"] <= MOST_ALARMS
+    assert found["verdict_coverage_min"] >= LEAST_COVERAGE
+
+
+def test_an_interval_without_the_seed_term_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate.Side, "spread", (0.0, 0.0))
+    assert summarise([run(NULL)])["verdict_coverage_min"] < LEAST_COVERAGE
+
+
+def test_an_interval_without_the_image_term_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "split_image_variance", lambda plus, minus: np.array([1e-12]))
+    assert summarise([run(NULL)])["verdict_coverage_min"] < LEAST_COVERAGE
+
+
+def test_a_rule_that_asks_the_picked_baseline_only_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = simulate_demo((-0.03, 0, 0, 0, -0.03, -0.03, 0), [0.002] * 7)
+    design = Design("null", few, repeats=250, seeds=(5,), images=(1000,))
+    rule = bench.apply_rule
+    monkeypatch.setattr(bench, "apply_rule", lambda contrasts, picks, seeds: rule(contrasts[:1], picks, seeds=seeds))
+    loose = run(design)
+    monkeypatch.undo()
+    strict = run(design)
+    assert strict.helps < loose.helps
+    assert strict.hurts <= loose.hurts
+
+
+def test_another_generator_is_covered_only_where_generators_are_known() -> None:
+    simulation = simulate_demo(NEAR, [0.002 * s for s in UNLIKE], generator_sd=0.01)
+    design = Design("null", simulation, repeats=100, seeds=(9,), images=(2000,), generators=3)
+    _, tallies = judge_group((0, design))
+    known, mistaken = tallies.values()
+    assert known.is_measure and not mistaken.is_measure
+    assert known.covered >= 90 > 87 >= mistaken.covered
+
+
+@pytest.mark.slow
+def test_intervals_cover_what_real_networks_answer_on_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, labels = train_networks(100)
+    assert all(0.8 < right.mean() < 0.95 for right in answers.values())
+    covered = measure_coverage(answers, labels, seeds=5, images=300, repeats=150)
+    assert min(covered.values()) >= 0.92
+    monkeypatch.setattr(estimate.Side, "spread", (0.0, 0.0))
+    assert min(measure_coverage(answers, labels, seeds=5, images=300, repeats=150).values()) < 0.92
+
+
+def test_a_gain_and_a_loss_are_found() -> None:
+    sds = [0.002] * 7
+    gain, loss = ((-0.05, -0.05, 0, -0.05, -0.05, -0.05, 0.06 * sign) for sign in (1, -1))
+    found = [
+        run(replace(NULL, simulation=simulate_demo(gaps, sds), is_null=False, repeats=40)) for gaps in (gain, loss)
+    ]
+    assert found[0].helps > 30 and found[0].hurts == 0
+    assert found[1].hurts > 30 and found[1].helps == 0
+
+
+def test_what_is_judged_here_is_what_decide_decides() -> None:
+    rng = np.random.default_rng(3)
+    arms = NULL.simulation.arms
+    names = [arm.name for arm in arms]
+    for gaps in (NEAR, bench.EFFECTS["1 point better"], bench.EFFECTS["1 point worse"]):
+        simulation = simulate_demo(gaps, [0.002] * 7)
+        drawn = simulation.draw(rng, seeds=5, images=2000)
+        [judged] = judge(replace(NULL, simulation=simulation), drawn, 5, 2000, "accuracy", [find_tail(1, 1, 0.95)])
+        scores = score_answers(drawn.validation, drawn.validation_labels, "accuracy").mean(axis=1)
+        whole = decide(
+            dict(zip(names, drawn.test, strict=True)),
+            {arm.name: arm.kind for arm in arms},
+            dict(zip(names, scores.tolist(), strict=True)),
+            drawn.labels,
+            list("abcdefghij"),
+            metric="accuracy",
+            budget=Budget(1, 1),
+            validation_images=len(drawn.validation_labels),
+        )
+        gap = whole.contrasts[0].difference
+        assert (judged.outcome, judged.width) == (whole.decision, gap.high - gap.low)
+
+
+def test_the_simulation_scores_and_varies_as_it_says() -> None:
+    simulation: Simulation = simulate_demo((0, -0.02, -0.05, 0, 0, 0, 0), [0.01] * 7, generator_sd=0.01)
+    rng = np.random.default_rng(0)
+    drawn = [simulation.draw(rng, seeds=4, images=3000, generators=4) for _ in range(60)]
+    for metric in ("accuracy", "balanced_accuracy"):
+        scores = np.array([score_answers(one.test, one.labels, metric) for one in drawn])  # [60, 7, 4]
+        np.testing.assert_allclose(scores.mean(axis=(0, 2)), simulation.score(metric), atol=0.005)
+    spread = np.sqrt(scores.var(axis=2, ddof=1).mean(axis=0))
+    chance = 0.03 / 3000  # of single answers, measured on the demo's networks as well
+    assert spread[0] == pytest.approx((0.01**2 + chance) ** 0.5, rel=0.15)
+    assert spread[6] == pytest.approx((2 * 0.01**2 + chance) ** 0.5, rel=0.15)
+    one = np.concatenate([d.test for d in drawn], axis=2)
+    phi = np.corrcoef(one[[1, 1, 2, 0], [0, 1, 0, 0]])[0]
+    assert phi[1] > phi[2] > phi[3] > 0.5  # of one arm, of arms that learn alike, of others
+
+
+def test_rows_and_ratios_are_shares() -> None:
+    tally = Tally(is_null=True, is_measure=True, judged=200, helps=3, hurts=5, covered=190, width=4.0)
+    values = [row.value for row in describe("a", tally)]
+    assert values == [1.5, 2.5, 95.0, 1.0]
+    other = replace(tally, is_null=False, helps=180, covered=196)
+    mistaken = replace(tally, is_measure=False, hurts=100, covered=10)
+    assert summarise([tally, other, mistaken]) == {
+        "verdict_false_alarm_max": 0.025, "verdict_coverage_min": 0.95, "verdict_coverage_max": 0.98,
+    }  # fmt: skip

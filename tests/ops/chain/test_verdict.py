@@ -1,0 +1,317 @@
+"""The verdict on planted sides: where both arms learn from the same kind of images nothing is decided, and where the
+real images carry the wrong labels everything is. No generator is trained: what it would draw is held-out real images.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ops.chain import answers as chain_answers
+from ops.chain.classifiers import build_baseline_classifiers, build_expanded_classifiers
+from ops.chain.verdict import build_verdict
+from ops.classifiers import tournament
+from ops.classifiers.network import SmallResNet, normalise
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.index import locate_rows, write_index
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from ops.datasets.shards import find_shards
+from ops.manifests import MANIFEST, describe_output
+from ops.recipe.loading import parse_recipe
+from ops.stage import Runtime, StageRun, _narrow
+from ops.storage import read_json, write_json
+from ops.workspace import Workspace
+from tests.workspaces import NAMES, digit_splits
+
+SECTIONS = ("data", "plan", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
+BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
+CLASSIFIER = {"steps": 12, "batch_size": 8, "width": 8, "seeds": 5, "precision": "fp32"}
+FLIP = {"augmentation": "flip_crop"}
+
+
+class Bench:
+    """A workspace with the inputs of the classifiers' stages, and the stages run on them."""
+
+    def __init__(
+        self, root: Path, *, real_labels_wrong: bool = False, train: int = 24, small_class: int | None = None
+    ) -> None:
+        self.root, self.workspace, self.lines = root, Workspace(root), []  # type: Path, Workspace, list[str]
+        self.data = root / "data" / "tiny"
+        splits = digit_splits()
+        chosen = np.arange(train)
+        if small_class is not None:  # keep few images of class 1
+            ones = chosen[splits["train"].labels[chosen] == 1]
+            chosen = np.setdiff1d(chosen, ones[small_class:])
+        images, labels = splits["train"].images[chosen], splits["train"].labels[chosen]
+        self._write("real_images", "train", images, 1 - labels if real_labels_wrong else labels)
+        for split in ("validation", "test"):
+            self._write("real_images", split, splits[split].images, splits[split].labels)
+        drawn = splits["train"].images[train:], splits["train"].labels[train:]
+        self._write("generated_images", "generated", *drawn)
+        columns = ["image_id", "shard", "row", "label"]
+        parts = [
+            ("real_images", "train", False, 0.1 if real_labels_wrong else 1.0),
+            ("generated_images", "generated", True, 1.0),
+        ]
+        write_index(
+            self.data / "mixed_dataset" / "index.parquet",
+            pl.concat(
+                locate_rows(find_shards(self.data / stage, split))
+                .select(columns)
+                .with_columns(is_generated=pl.lit(is_generated), weight=pl.lit(weight))
+                for stage, split, is_generated, weight in parts
+            ),
+        )
+        metrics = {"classes": len(NAMES), **{split: len(splits[split]) for split in ("validation", "test")}}
+        identity = {"fingerprint": "f" * 64, "inputs": {}}
+        for stage in ("real_images", "generated_images", "mixed_dataset"):
+            write_json(
+                self.data / stage / MANIFEST, describe_output(self.data / stage, identity | {"stage": stage}, metrics)
+            )
+
+    def _write(self, stage: str, split: str, images: np.ndarray, labels: np.ndarray) -> None:
+        ids = number_repeats(content_ids(images))
+        rows = build_rows(
+            labels, ids, split="train" if split == "generated" else split, is_generated=split == "generated"
+        )
+        folder = self.data / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        write_shards(folder, PixelDataset(images, rows, NAMES), prefix=split)
+
+    def run(self, stage: str, builder: Callable[[StageRun], dict[str, Any]], **changes: Any) -> dict[str, Any]:
+        recipe = parse_recipe(
+            {"source": "digits", "seed": 3, "on_new_images": "retrain", **{section: {} for section in SECTIONS}}
+            | {"baselines": {"real": {}, "flipped": FLIP}, "expanded": {"grown": FLIP}, "verdict": {}}
+            | {"classifier": CLASSIFIER}
+            | changes,
+            Path("tiny.yaml"),
+        )
+        inputs = {folder.name: folder for folder in self.data.iterdir() if folder.name != stage}
+        scratch = self.root / "scratch" / stage
+        out = self.data / stage
+        out.mkdir(exist_ok=True)
+        scratch.mkdir(parents=True, exist_ok=True)
+        runtime = Runtime(workers=1, sink=self.lines.append, report_every=0)
+        return builder(
+            StageRun(self.workspace, "tiny", stage, _narrow(recipe, stage), inputs, out, scratch, "f" * 64, runtime)
+        )
+
+    def train(self, **changes: Any) -> Bench:
+        for stage, builder in BUILDERS.items():
+            self.run(stage, builder, **changes)
+        return self
+
+    def judge(self, **changes: Any) -> dict[str, Any]:
+        self.run("verdict", build_verdict, **changes)
+        return read_json(self.data / "verdict" / "verdict.json")
+
+    @property
+    def looks(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.workspace.evaluations.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def _alike(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Bench(tmp_path_factory.mktemp("alike") / "root").train().root
+
+
+def reopen(root: Path, target: Path) -> Bench:
+    bench = Bench.__new__(Bench)
+    bench.root = Path(shutil.copytree(root, target))
+    bench.workspace, bench.data, bench.lines = Workspace(bench.root), bench.root / "data" / "tiny", []
+    return bench
+
+
+@pytest.fixture
+def alike(_alike: Path, tmp_path: Path) -> Bench:
+    """Trained sides whose arms are about equally good."""
+    return reopen(_alike, tmp_path / "root")
+
+
+TWO_LOOKS = {"verdict": {"looks": 2}}
+
+
+def test_an_undecided_first_look_trains_as_many_seeds_again_by_the_same_rules(alike: Bench, tmp_path: Path) -> None:
+    found = alike.judge(**TWO_LOOKS)
+    assert (found["look"], found["looks"], found["seeds"]) == (2, 2, 10)
+    assert [(entry["look"], entry["seeds"], entry["decision"]) for entry in found["earlier_looks"]] == [
+        (1, 5, "no evidence")
+    ]
+    runs = pl.read_parquet(alike.data / "verdict" / "runs.parquet")
+    seeds = runs.group_by("arm").agg(pl.col("seed").unique().sort())
+    assert {arm: list(found) for arm, found in seeds.iter_rows()} == {
+        arm: list(range(3000, 3010)) for arm in ("real", "flipped", "grown")
+    }
+    assert [(sorted(look["arms"]), look["seeds"]) for look in alike.looks] == [
+        (["flipped", "grown", "real"], list(range(3000, 3005))),
+        (["flipped", "grown", "real"], list(range(3005, 3010))),
+    ]
+    assert any("second look: 15/15 trainings" in line for line in alike.lines)
+    whole = reopen(alike.root, tmp_path / "whole")
+    shutil.rmtree(whole.root / "scratch")
+    twice = {"classifier": CLASSIFIER | {"seeds": 10}}
+    whole.train(**twice)
+    for stage, arms in (("baseline_classifiers", ("real", "flipped")), ("expanded_classifiers", ("grown",))):
+        for arm in arms:
+            later = load_file(alike.data / "verdict" / "later_seeds" / f"{arm}.safetensors")
+            expected = load_file(whole.data / stage / f"{arm}.safetensors")
+            assert later and all(torch.equal(value, expected[key]) for key, value in later.items())
+    at_once = whole.judge(**twice)
+    rows = {row["arm"]: row["score"]["estimate"] for row in at_once["arms"]}
+    assert {row["arm"]: row["score"]["estimate"] for row in found["arms"]} == rows
+
+
+def test_one_look_trains_nothing_more_and_opens_no_other_input(alike: Bench) -> None:
+    for stage in ("generated_images", "mixed_dataset"):
+        shutil.rmtree(alike.data / stage)
+    found = alike.judge()
+    assert (found["decision"], found["seeds"], found["earlier_looks"]) == ("no evidence", 5, [])
+    assert not (alike.data / "verdict" / "later_seeds").exists()
+    assert len(alike.looks) == 1
+
+
+def test_a_decided_first_look_trains_nothing_more(tmp_path: Path) -> None:
+    longer = {"classifier": CLASSIFIER | {"steps": 40}}
+    bench = Bench(tmp_path / "root", real_labels_wrong=True).train(**longer)
+    found = bench.judge(**longer, **TWO_LOOKS)
+    assert (found["decision"], found["look"], found["looks"]) == ("helps", 1, 2)
+    assert not (bench.data / "verdict" / "later_seeds").exists()
+    assert len(bench.looks) == 1
+
+
+def test_a_kill_between_the_looks_resumes_and_looks_at_nothing_twice(
+    alike: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_two(work: Callable[[Any], Any], tasks: list[Any], **options: Any) -> Any:
+        for done, result in enumerate(map_processes(work, tasks, **options)):
+            if done == 2:
+                raise KeyboardInterrupt
+            yield result
+
+    whole = reopen(alike.root, tmp_path / "whole").judge(**TWO_LOOKS)
+    map_processes = tournament.map_processes
+    monkeypatch.setattr(tournament, "map_processes", train_two)
+    with pytest.raises(KeyboardInterrupt):
+        alike.judge(**TWO_LOOKS)
+    scratch = alike.root / "scratch" / "verdict" / "runs"
+    before = {path.name: path.stat().st_mtime_ns for path in scratch.iterdir()}
+    assert len(before) == 3 and len(alike.looks) == 1
+    monkeypatch.setattr(tournament, "map_processes", map_processes)
+    assert alike.judge(**TWO_LOOKS) == whole
+    assert len(alike.looks) == 2
+    assert before.items() <= {path.name: path.stat().st_mtime_ns for path in scratch.iterdir()}.items()
+
+
+def test_a_kill_while_looking_asks_the_missing_networks_only_and_counts_the_look_again(
+    alike: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(network: Any) -> Any:
+        if network.seed == 3003:
+            raise KeyboardInterrupt
+        return load(network)
+
+    load = chain_answers.load_network
+    monkeypatch.setattr(chain_answers, "load_network", stop)
+    with pytest.raises(KeyboardInterrupt):
+        alike.judge()
+    monkeypatch.setattr(chain_answers, "load_network", load)
+    alike.judge()
+    first, second = alike.looks
+    assert (len(first["arms"]), first["seeds"][0]) == (3, 3000)
+    assert "real" in second["arms"] and second["seeds"][0] == 3003
+
+
+def softmax_of(bench: Bench, arm: str, images: np.ndarray) -> np.ndarray:
+    """Probabilities [S, n, K] of an arm's stored networks, computed apart from the chain."""
+    stage = "expanded_classifiers" if arm == "grown" else "baseline_classifiers"
+    tensors = load_file(bench.data / stage / f"{arm}.safetensors")
+    each = []
+    for seed in range(3000, 3005):
+        state = {key.split("/", 1)[1]: value for key, value in tensors.items() if key.startswith(f"{seed}/")}
+        network = SmallResNet(1, 2, 8)
+        network.load_state_dict(state)
+        with torch.inference_mode():
+            logits = network.eval()(normalise(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))).double().numpy()
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        each.append(powers / powers.sum(axis=1, keepdims=True))
+    return np.stack(each)
+
+
+def test_the_ensemble_averages_probabilities_and_mirror_images_are_averaged_with_the_image(alike: Bench) -> None:
+    found = alike.judge()
+    test = digit_splits()["test"]
+    rows = {(row["way"], row["arm"]): row for row in found["same_compute"]}
+    baseline = found["baseline"]
+    assert next(iter(rows)) == ("ensemble", baseline)
+    right = softmax_of(alike, baseline, test.images).mean(axis=0).argmax(axis=1) == test.labels
+    row = rows["ensemble", baseline]
+    assert row["score"]["estimate"] == pytest.approx(right.mean(), abs=1e-12)
+    assert row["score"]["standard_error"] == pytest.approx(right.std(ddof=1) / np.sqrt(len(right)), rel=1e-9)
+    assert row["passes"] == 5
+    by_arm = {arm["arm"]: arm["score"]["estimate"] for arm in found["arms"]}
+    assert row["over_baseline"]["estimate"] == pytest.approx(right.mean() - by_arm[baseline], abs=1e-12)
+    mirrored = [arm for arm in (baseline, "grown") if arm != "real"]
+    assert [key for key in rows if key[0] == "mirrored"] == [("mirrored", arm) for arm in mirrored]
+    for arm in mirrored:
+        both = softmax_of(alike, arm, test.images) + softmax_of(alike, arm, test.images[:, :, ::-1])
+        expected = (both.argmax(axis=2) == test.labels).mean()
+        assert rows["mirrored", arm]["score"]["estimate"] == pytest.approx(expected, abs=1e-12)
+        assert rows["mirrored", arm]["passes"] == 2
+
+
+def test_an_arm_that_never_saw_mirror_images_is_not_asked_about_them(alike: Bench) -> None:
+    changes = {"baselines": {"real": {}, "flipped": {}}, "expanded": {"grown": {}}}
+    found = alike.judge(**changes)
+    assert [row["way"] for row in found["same_compute"]] == ["ensemble"]
+
+
+def test_networks_are_rebuilt_from_their_description_and_asked_in_the_format_they_were_trained_in(
+    alike: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def record(model: SmallResNet, images: Tensor, *, precision: str) -> Tensor:
+        asked.append(precision)
+        return predict(model, images, precision=precision)
+
+    predict = chain_answers.predict
+    monkeypatch.setattr(chain_answers, "predict", record)
+    results = read_json(alike.data / "baseline_classifiers" / "results.json")
+    assert results["network"] == {"channels": 1, "classes": 2, "width": 8}
+    alike.judge()
+    assert set(asked) == {"fp32"} and len(asked) >= 15
+
+
+def test_uneven_classes_are_judged_by_balanced_accuracy_unless_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "root", small_class=3)
+    small = {"classifier": CLASSIFIER | {"steps": 4, "seeds": 1}}
+    bench.train(**small)
+    found = bench.judge(**small)
+    assert found["metric"] == "balanced_accuracy"
+    assert read_json(bench.data / "baseline_classifiers" / "results.json")["metric"] == "balanced_accuracy"
+    for row in found["arms"]:
+        assert row["score"] == row["balanced_accuracy"]
+    shutil.rmtree(bench.root / "scratch")
+    told = small | {"verdict": {"metric": "worst_class"}}
+    found = bench.train(**told).judge(**told)
+    assert found["metric"] == "worst_class"
+    assert all(row["score"]["estimate"] <= row["balanced_accuracy"]["estimate"] for row in found["arms"])
+    assert "accuracy of the worst class" in found["sentence"]
+
+
+def test_even_classes_are_judged_by_accuracy_and_few_seeds_decide_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "root", real_labels_wrong=True)
+    small = {"classifier": CLASSIFIER | {"seeds": 2}}
+    found = bench.train(**small).judge(**small)
+    assert (found["metric"], found["decision"], found["seeds"]) == ("accuracy", "no evidence", 2)
+    assert "2 seeds cannot decide, at least 5 do" in found["sentence"]

@@ -1,0 +1,41 @@
+"""Equal pictures in one source: in two splits, in two depths, under two labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ops.errors import UserError
+from ops.sources.reading import read_source
+from ops.sources.spec import SourceSpec
+from tests.sources import make_folder, make_truth
+
+
+def test_a_grey_image_is_found_again_as_colour_in_another_split(tmp_path: Path) -> None:
+    truth, colour = make_truth(grey=True), make_truth()
+    grey = truth["train"][0][3]
+    images = colour["test"][0].copy()
+    images[5] = np.repeat(grey, 3, axis=2)
+    make_folder(tmp_path, {**truth, "test": (images, colour["test"][1])})
+    spec = SourceSpec.model_validate({"name": "x", "kind": "folder", "path": str(tmp_path), "licence": "M", "size": 32})
+    with pytest.raises(
+        UserError, match="1 of 12 images of train are in test too, e.g. .*003 'é'.png and .*005 'é'.png"
+    ):
+        read_source(spec)
+
+
+def test_one_picture_under_two_labels_is_told(tmp_path: Path) -> None:
+    truth = make_truth()
+    images, labels = truth["train"][0].copy(), truth["train"][1]
+    images[4] = images[0]  # ant and bee
+    images[6] = images[3]  # ant twice
+    make_folder(tmp_path, {**truth, "train": (images, labels)})
+    spec = SourceSpec.model_validate({"name": "x", "kind": "folder", "path": str(tmp_path), "licence": "M"})
+    (dispute,) = read_source(spec).disputed
+    assert (dispute.split, dispute.pictures) == ("train", 1)
+    assert "source x: 1 picture of train stands under more than one label, e.g. " in dispute.sentence
+    assert "000 'é'.png as ant and " in dispute.sentence and "004 'é'.png as bee; no classifier" in dispute.sentence
+    make_folder(tmp_path, truth)
+    assert read_source(spec).disputed == ()

@@ -1,0 +1,112 @@
+"""Which limits give way to the luck of a picked arm, and how far; and the bounds of the worst class, by loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ops.verdict.comparison import Comparison
+from ops.verdict.contrasts import Picks, contrast_arms
+from ops.verdict.estimate import BoolArray, Interval, find_critical
+from ops.verdict.luck import adjust_tail, measure_leak
+from ops.verdict.metric import Metric
+from ops.verdict.records import Contrast
+
+IMAGES, TAIL = 400, 0.025
+LABELS = np.arange(IMAGES) % 4
+
+
+def make_arm(accuracy: float, seed: int) -> BoolArray:
+    """Five seeds that vary by 3 points."""
+    rng = np.random.default_rng(seed)
+    shift = np.array([-0.04, -0.02, 0.0, 0.02, 0.04])[:, None]
+    return rng.random((5, IMAGES)) < accuracy + shift
+
+
+CORRECT = {
+    "real": make_arm(0.50, 0),
+    "mixup": make_arm(0.80, 1),
+    "cutmix": make_arm(0.80, 2),
+    "expanded": make_arm(0.79, 3),
+    "weak": make_arm(0.50, 4),
+}
+
+
+def contrast(
+    baselines: list[str], expanded: list[str], validation_images: int | None = 1000, metric: Metric = "accuracy"
+) -> list[Contrast]:
+    comparison = Comparison({name: CORRECT[name] for name in baselines + expanded}, LABELS)
+    picks = Picks(baselines, expanded, baselines[0], expanded[0], validation_images)
+    return contrast_arms(comparison, comparison, picks, metric, tail=TAIL)
+
+
+def measure_tails(gap: Interval) -> tuple[float, float]:
+    assert gap.df is not None
+    down, up = (abs(limit - gap.estimate) / gap.standard_error for limit in (gap.low, gap.high))
+    return float(stats.t.sf(down, gap.df)), float(stats.t.sf(up, gap.df))
+
+
+def test_an_arm_without_rivals_moves_no_limit() -> None:
+    plain = Comparison(CORRECT, LABELS).differ("expanded", "mixup", "accuracy", tail=TAIL)
+    # real and weak are so far below that they could not have been picked instead.
+    assert contrast(["mixup", "real"], ["expanded", "weak"])[0].difference == plain
+
+
+def test_the_limit_that_profits_from_the_pick_is_set_farther_off() -> None:
+    [decisive, other] = contrast(["mixup", "cutmix"], ["expanded"])
+    low, high = measure_tails(decisive.difference)
+    assert low == pytest.approx(TAIL)
+    comparison = Comparison(CORRECT, LABELS)
+    luck = [comparison.vary_replicates(arm, "accuracy") for arm in ("mixup", "cutmix")]
+    images = comparison.vary_images("expanded", "mixup", "accuracy")
+    total = decisive.difference.standard_error**2
+    leak = measure_leak(max(luck[0], sum(luck) / 2), images, total, IMAGES / 1000)
+    assert high == pytest.approx(adjust_tail(TAIL, 1, round(leak, 3))) and high < 0.024
+    # cutmix was not picked, so its luck is nobody's choice.
+    assert measure_tails(other.difference) == pytest.approx((TAIL, TAIL))
+    [turned, *_] = contrast(["mixup"], ["expanded", "cutmix"])
+    low, high = measure_tails(turned.difference)
+    assert low < 0.024 and high == pytest.approx(TAIL)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_more_validation_images_show_more_of_the_luck(metric: Metric) -> None:
+    highs = [contrast(["mixup", "cutmix"], ["expanded"], n, metric)[0].difference.high for n in (10, 1000, None)]
+    assert highs == sorted(highs) and highs[0] < highs[2]
+
+
+def test_several_generators_widen_but_their_difference_is_no_luck_of_the_pick() -> None:
+    alone = Comparison(CORRECT, LABELS)
+    averaged = {**CORRECT, "expanded": np.stack([CORRECT["expanded"][:3].mean(0), CORRECT["expanded"][3:].mean(0)])}
+    picks = Picks(["mixup"], ["expanded"], "mixup", "expanded", 1000)
+    [found] = contrast_arms(Comparison(averaged, LABELS), alone, picks, "accuracy", tail=TAIL)
+    assert measure_tails(found.difference) == pytest.approx((TAIL, TAIL))
+
+
+def test_worst_class_bounds_by_loops() -> None:
+    lowest = {"mixup": 2, "expanded": 0}
+    found = Comparison(CORRECT, LABELS, lowest=lowest).differ("expanded", "mixup", "worst_class", tail=TAIL)
+    lows, highs = [], []
+    for c in range(4):
+        lows.append(bound(CORRECT["expanded"], c, CORRECT["mixup"], 2)[0])
+        highs.append(bound(CORRECT["expanded"], 0, CORRECT["mixup"], c)[1])
+    assert (found.low, found.high) == pytest.approx((min(lows), max(highs)))
+    rates = [[CORRECT[a][:, c == LABELS].mean() for c in range(4)] for a in ("expanded", "mixup")]
+    assert found.estimate == pytest.approx(min(rates[0]) - min(rates[1]))
+
+
+def bound(a: BoolArray, c: int, b: BoolArray, d: int) -> tuple[float, float]:
+    """The interval of a's accuracy on class c minus b's on class d."""
+    left, right = a[:, c == LABELS], b[:, d == LABELS]
+    if c == d:
+        parts = [((left.mean(0) - right.mean(0)).var(ddof=1) / 100, 99)]
+    else:
+        parts = [(side.mean(0).var(ddof=1) / 100, 99) for side in (left, right)]
+    seeds = [side.mean(1).var(ddof=1) / 5 for side in (left, right)]
+    inside = [side.var(0, ddof=1).mean() / 500 for side in (left, right)]
+    variance = sum(v for v, _ in parts) + max(0.0, sum(seeds) - sum(inside))
+    df = variance**2 / (sum(v**2 / f for v, f in parts) + sum(s**2 / 4 for s in seeds))
+    reach = find_critical(TAIL, df) * variance**0.5
+    gap = float(left.mean() - right.mean())
+    return gap - reach, gap + reach

@@ -1,0 +1,47 @@
+"""Dagster's history stays bounded, and forgets no run that an asset was last made in."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from ops.workspace import Workspace
+from pipelines.history import prune_history
+from pipelines.instance import open_instance
+
+
+def run_once(instance: dg.DagsterInstance, asset: str, expansion: str) -> str:
+    partitions = dg.StaticPartitionsDefinition(["digits", "other"])
+
+    @dg.asset(name=asset, partitions_def=partitions)
+    def made() -> None:
+        pass
+
+    result = dg.materialize([made], instance=instance, partition_key=expansion)
+    return result.run_id
+
+
+def test_old_runs_go_and_the_last_of_each_asset_stays(fresh_workspace: Path) -> None:
+    workspace = Workspace(fresh_workspace)
+    home = fresh_workspace / ".growset" / "dagster"
+    with open_instance(workspace) as instance:
+        first = run_once(instance, "real_images", "digits")
+        gone = [run_once(instance, "verdict", "digits") for _ in range(3)]
+        foreign = run_once(instance, "verdict", "other")  # of no active expansion
+        kept = [run_once(instance, "verdict", "digits") for _ in range(2)]
+        assert prune_history(workspace, instance, kept=5, slack=2) == 0
+        assert prune_history(workspace, instance, kept=2, slack=2) == 4
+        assert {run.run_id for run in instance.get_runs()} == {first, *kept}
+        files = {path.name.partition(".")[0] for path in (home / "history" / "runs").glob("*.db*")}
+        assert files - {"index"} <= {first, *kept} and not files & {foreign, *gone}
+        for asset, run_id in (("real_images", first), ("verdict", kept[-1])):
+            event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+            assert event is not None and event.run_id == run_id
+        assert prune_history(workspace, instance, kept=2, slack=0) == 0
+
+
+def test_a_history_elsewhere_is_left_alone(fresh_workspace: Path, tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        run_once(instance, "verdict", "digits")
+        run_once(instance, "verdict", "digits")
+        assert prune_history(Workspace(fresh_workspace), instance, kept=1, slack=0) == 0
+        assert instance.get_runs_count() == 2
