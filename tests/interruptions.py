@@ -11,10 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.kills import PATIENCE, PAUSE, find_phase, lives, wait_for
+from tests.kills import LIMIT, PATIENCE, PAUSE, find_phase, lives, wait_for
 from tests.workspaces import user_environment
-
-LIMIT = 10.0  # seconds from the signal to the end
 
 
 @dataclass(frozen=True)

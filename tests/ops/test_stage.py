@@ -13,8 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from ops.integrity import is_intact
 from ops.manifests import read_manifest
 from ops.stage import Outcome, Runtime, StageRun, find_staleness, identify, materialize
 from ops.storage import replace_file
+from ops.waiting import Waiting
 from ops.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -390,17 +389,26 @@ def test_break_while_the_output_was_swapped_is_repaired(workspace: Workspace, mo
     assert [path.name for path in before.folder.parent.iterdir()] == [FIRST]
 
 
-def test_a_second_run_of_the_same_stage_waits_and_others_do_not(workspace: Workspace) -> None:
+def test_a_second_run_of_the_same_stage_waits_and_others_do_not(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build_first(workspace, Builder())
     builder = Builder()
     (lock,) = (workspace.root / ".growset" / "locks").glob(f"*{FIRST}*")
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        threading.Timer(1.0, fcntl.flock, [file, fcntl.LOCK_UN]).start()
+        said: list[str] = []
+
+        def let_go(waiting: Waiting, what: str) -> None:
+            said.append(what)
+            assert builder.runs == []
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(Waiting, "say", let_go)
         build_plan(workspace, Builder())
-        started = time.monotonic()
+        assert said == []
         assert not build_first(workspace, builder, source="abd").reused
-        assert time.monotonic() - started > 0.5
+    assert said == ["stage real_images of 'base': another process is at it"]
     assert len(builder.runs) == 1
 
 

@@ -20,8 +20,8 @@ from ops.chain.running import Chain
 from ops.interruption import Interrupted
 from ops.versioning import LOCK, changed_stages, commit_stage, stage_addresses
 from ops.workspace import Workspace
-from tests.interruptions import LIMIT, start, stop, stop_in
-from tests.kills import PATIENCE, find_phase, lives, wait_for
+from tests.interruptions import start, stop, stop_in
+from tests.kills import LIMIT, PATIENCE, find_phase, lives, wait_for
 from tests.versions import publish_with_commits
 from tests.workspaces import growset, run
 

@@ -1,7 +1,6 @@
 """A publication that is interrupted or overtaken, in whole workspaces: git is as it was, the same command succeeds."""
 
 import shutil
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from ops.locks import exclusive
 from ops.recipe.stages import PUBLISHED
 from ops.remotes import find_faults
 from ops.versioning import stage_addresses
+from ops.waiting import Waiting
 from ops.workspace import Workspace
 from tests.publications import digest
 from tests.versions import publish_with_commits
@@ -67,7 +67,9 @@ def test_a_push_that_breaks_off_leaves_git_alone_and_is_resumed(root: Path, stor
     assert git(root, "tag") == "digits/v1"
 
 
-def test_while_git_works_the_commit_is_refused_and_while_somebody_publishes_a_second_waits(root: Path) -> None:
+def test_while_git_works_the_commit_is_refused_and_while_somebody_publishes_a_second_waits(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lock = root / ".git" / "index.lock"
     lock.touch()
     result = growset(root, "run", "digits")
@@ -79,10 +81,15 @@ def test_while_git_works_the_commit_is_refused_and_while_somebody_publishes_a_se
     assert git(root, "tag") == ""
     somebody = ExitStack()
     somebody.enter_context(exclusive(Workspace(root), "digits", PUBLISHED))
-    threading.Timer(8.0, somebody.close).start()
-    result = growset(root, "run", "digits")
-    assert result.exit_code == 0, result.output
-    assert "waiting for stage published_dataset of 'digits': another process is at it" in result.stderr
+    said: list[str] = []
+
+    def let_go(waiting: Waiting, what: str) -> None:
+        said.append(what)
+        somebody.close()
+
+    monkeypatch.setattr(Waiting, "say", let_go)
+    succeed(root)
+    assert said == ["stage published_dataset of 'digits': another process is at it"]
     assert git(root, "tag") == "digits/v1"
 
 

@@ -1,7 +1,6 @@
 """Two processes in one workspace: who comes second is told so, and nobody spoils what the other does."""
 
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from ops.locks import RUN, is_running
 from ops.versioning import changed_stages, stage_addresses
+from ops.waiting import Waiting
 from ops.workspace import Workspace
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run
@@ -67,19 +67,25 @@ def test_the_second_run_of_an_expansion_is_refused_and_the_first_completes(stale
     assert "digits: unchanged" in growset(stale_workspace, "run", "digits").output
 
 
-def test_a_run_that_waits_for_a_place_in_a_pool_says_so(finished_workspace: Path) -> None:
+def test_a_run_that_waits_for_a_place_in_a_pool_says_so(
+    finished_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another run has it, of the UI or of another expansion; its process lives."""
     workspace, other = Workspace(finished_workspace), "5f3c3b4e-0000-4000-8000-000000000001"
     with open_instance(workspace) as instance, announce_run(workspace, other) as tags:
         instance.event_log_storage.initialize_concurrency_limit_to_default("compute")
         create_run_for_test(instance, run_id=other, tags=tags, status=dg.DagsterRunStatus.STARTED)
         assert instance.event_log_storage.claim_concurrency_slot("compute", other, "generator").is_claimed
-        free = threading.Timer(6.0, instance.event_log_storage.free_concurrency_slots_for_run, [other])
-        free.start()
+        said: list[str] = []
+
+        def let_go(waiting: Waiting, what: str) -> None:
+            said.append(what)
+            instance.event_log_storage.free_concurrency_slots_for_run(other)
+
+        monkeypatch.setattr(Waiting, "say", let_go)
         result = growset(finished_workspace, "materialize", "expansion_plan", "digits")
-        free.join()
     assert result.exit_code == 0, result.output
-    assert result.stderr == "growset: waiting for a place in the pool compute for expansion_plan: another run has it\n"
+    assert said == ["a place in the pool compute for expansion_plan: another run has it"]
 
 
 def test_beside_dvc_repro_a_run_waits_and_then_finds_the_work_done(stale_workspace: Path) -> None:
