@@ -21,8 +21,12 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
 
 from ops.interruption import STOPS, Interrupted, at, is_shielded, notice, noticed, where
+
+if TYPE_CHECKING:  # at run time `sys` has no such name
+    from sys import UnraisableHookArgs
 
 GRACE = 4.0  # seconds to put things in order, and once more as long for a step that must not be cut in two
 DOUBLE = 0.5  # seconds within which two signals are one: a terminal and a supervisor may both pass it on
@@ -95,7 +99,7 @@ class Listener:
             self.end()
         sys.__excepthook__(kind, error, traceback)
 
-    def _raise_again(self, lost: "sys.UnraisableHookArgs") -> None:
+    def _raise_again(self, lost: "UnraisableHookArgs") -> None:
         """An exception that a signal raised where none can be (a destructor, a callback) is lost: once more."""
         if issubclass(lost.exc_type, Exception) and noticed() is None:
             sys.__unraisablehook__(lost)
