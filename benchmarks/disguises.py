@@ -94,9 +94,7 @@ def make_nothings(train: LabelledImages, real: LabelledImages, rng: np.random.Ge
     shape, any_label = tuple(real.images.shape), rng.choice(np.unique(train.labels), len(real))
     count, height, width = shape[0], shape[2], shape[3]
     means = torch.stack([train.images[torch.from_numpy(train.labels == label)].float().mean(0) for label in any_label])
-    coarse = F.interpolate(
-        torch.from_numpy(rng.normal(128, 64, (count, shape[1], 4, 4))), (height, width), mode="bicubic"
-    )
+    coarse = torch.from_numpy(rng.normal(128, 64, (count, shape[1], 4, 4)))
     levels = real.images.numpy().astype(np.float64)
     phases = np.angle(np.fft.fft2(rng.normal(size=(count, 1, height, width))))
     phases[..., 0, 0] = 0  # the mean stays
@@ -106,7 +104,7 @@ def make_nothings(train: LabelledImages, real: LabelledImages, rng: np.random.Ge
         "noise, Gaussian": LabelledImages(to_levels(torch.from_numpy(rng.normal(128, 64, shape))), any_label),
         "noise, uniform": LabelledImages(to_levels(torch.from_numpy(rng.uniform(0, 255, shape))), any_label),
         "noise around the class's mean": LabelledImages(make_noise(means, rng, 40), any_label),
-        "blobs": LabelledImages(to_levels(coarse), any_label),
+        "blobs": LabelledImages(to_levels(F.interpolate(coarse, (height, width), mode="bicubic")), any_label),
         "the class's mean": LabelledImages(to_levels(means), any_label),
         "real, blurred": LabelledImages(to_levels(torch.from_numpy(blurred)), real.labels),
         "real, phases scrambled": LabelledImages(to_levels(torch.from_numpy(scrambled)), real.labels),

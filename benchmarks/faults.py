@@ -113,7 +113,7 @@ def try_sources(division: Division, seed: int) -> tuple[list[Row], dict[str, flo
     few, few_held_out = take_first(division.small, 20), take_first(division.held_out, 20)
     photographs = read_patches((60, 100, 150), seed)
     sources = {
-        "fashion": (division.small, division.held_out, fresh, SCORER_STEPS),
+        "fashion": (division.small, division.held_out, fresh, 300),
         "fashion, 200 images": (few, few_held_out, fresh, 10),
         "photographs": (*photographs, 200),
     }

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.filters.likeness import UNRELATED, Alike, Likenesses, Queries, describe, find_alike, prepare
+from ops.filters.likeness import Alike, Likenesses, Queries, describe, find_alike, prepare
+from ops.filters.registration import UNRELATED
 from ops.parallel import start_threads
 
 SPACED = 3  # the spacing of a real image is its mean distance to so many nearest others

@@ -26,6 +26,10 @@ class Skill:
     accuracy: float
     chance: float
 
+    def to_dict(self) -> dict[str, float]:
+        """Plain numbers by name, for metrics."""
+        return {"scorer_accuracy": self.accuracy, "scorer_chance": self.chance}
+
     @property
     def is_near_chance(self) -> bool:
         """Less than SKILLED of the way from chance to knowing every label."""
@@ -37,9 +41,9 @@ class Skill:
         if not self.is_near_chance:
             return None
         return (
-            f"The scorer knows little: it gives {100 * self.accuracy:.0f} % of held-out real images their label, classes"
-            f" weighted alike, where chance gives {100 * self.chance:.0f} %. So its rules say little of whether a label"
-            " is right, and figures in its features say little of quality."
+            f"The scorer knows little: it gives {100 * self.accuracy:.0f} % of held-out real images their label,"
+            f" classes weighted alike, where chance gives {100 * self.chance:.0f} %. So its rules say little of whether"
+            " a label is right, and figures in its features say little of quality."
         )
 
 

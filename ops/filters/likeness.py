@@ -186,7 +186,7 @@ def _contrasts(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def _pose_centres(pixels: Tensor) -> Tensor:
-    """The spectra float32 [n, poses, C * f * 2] of the centre alone in each pose, mean 0, unit norm, 0 if it is flat."""
+    """The spectra float32 [n, poses, C * f * 2] of the centre alone in each pose, mean 0 and unit norm; 0 if flat."""
     inside, waves = make_posed_centres(*pixels.shape[2:])
     flat, count = pixels.flatten(2), inside.sum(0) * pixels.shape[1]
     mean = (flat @ inside).sum(1) / count

@@ -37,9 +37,7 @@ REASONS: dict[str, Reason] = {
         Reason("saturated", "too many pixels are at their darkest or brightest", "saturation"),
         Reason("wrong_label", "the scorer doubts its label", "label_probability"),
         Reason("clip_disagrees", "CLIP sees something else than its label", "clip_agreement"),
-        Reason(
-            "atypical", "far from all real images of its class, or made of something else than they are", "typicality"
-        ),
+        Reason("atypical", "far from real images of its class, or made of something else", "typicality"),
         Reason("copy_of_train", "pixel by pixel a training image", "train_distance", "train"),
         Reason("near_copy_of_train", "almost a training image", "train_distance", "train"),
         Reason("copy_of_held_out", "pixel by pixel a validation or test image", "held_out_distance", "held_out"),

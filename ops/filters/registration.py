@@ -45,8 +45,8 @@ def register(query: Tensor, reference: Tensor, placements: Tensor) -> tuple[Tens
     start[:, :, 0] = placements[:, :, 2]
     start[:, :, 1:3] = placements[:, :, :2] * (max(height, width) / 2)
 
-    # A step solves (J'J + prior) step = J'e - prior (theta - start): J is slope times basis, e = r - W, and sums go over
-    # places and channels. J'J changes little on the way, so it is that of the start.
+    # A step solves (J'J + prior) step = J'e - prior (theta - start): J is slope times basis, e = r - W, and sums go
+    # over places and channels. J'J changes little on the way, so it is that of the start.
     theta, prior = start, (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
     warped, inside = _warp(query, theta, basis, stride)
     slope = slope * inside.flatten(2)[:, None]

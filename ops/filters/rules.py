@@ -31,8 +31,8 @@ class Rule:
     that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another.
     extreme: the worst value of a score that measures how much is left of a picture. parts: of a reason that several
     rules find, how many; each may reject its part of the share. calibrated_only: a threshold that the recipe gives is
-    meant for another rule of this reason, and this one is then off. above_chance: the score is a probability of the label,
-    and below 1/K, what somebody who knows nothing says, it speaks against it, whatever real images get.
+    meant for another rule of this reason, and this one is then off. above_chance: the score is a probability of the
+    label, and below 1/K, what somebody who knows nothing says, it speaks against it, whatever real images get.
     """
 
     reason: str

@@ -8,6 +8,8 @@ statistics and neural representation"), which a spectrum alone does not see. It 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -48,7 +50,7 @@ def _describe(images: Tensor) -> Tensor:
         strengths.append(band.square().mean(dim=1, keepdim=True).add(LEAST).sqrt())
         fourth = band.pow(4).mean(dim=(1, 2, 3))
         numbers += [_log(power), _log(fourth / (power + LEAST).square()), *_agree(level)]
-    for fine, coarse in zip(strengths, strengths[1:], strict=False):
+    for fine, coarse in pairwise(strengths):
         numbers.append(_correlate(F.adaptive_avg_pool2d(fine, coarse.shape[2:]), coarse))
     if bands and images.shape[1] > 1:
         numbers.append(_share_colour(bands[0]))

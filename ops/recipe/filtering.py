@@ -20,7 +20,9 @@ class FilterSettings(Section):
         Cut(real_rejected=0.1), description="the scorer's probability of the image's own label is low"
     )
     atypical: Cut | None = Field(
-        Cut(real_rejected=0.01), description="it lies far from the images of its class in the scorer's features"
+        Cut(real_rejected=0.01),
+        description="it lies far from the images of its class in the scorer's features, or its texture is that of no"
+        " real image; each may reject half of the share; `threshold` is one of the features, and texture is not asked",
     )
     near_copy: Cut | None = Field(
         Cut(real_rejected=0.01),

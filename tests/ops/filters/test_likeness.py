@@ -106,14 +106,15 @@ def warp(images: Tensor, angle: float = 0.0, scale: float = 1.0, move: float = 0
     turn = np.deg2rad(angle)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / scale
     middle = (np.array(images.shape[2:]) - 1) / 2
-    offset = middle - matrix @ (middle + [0, move])
+    offset = middle - matrix @ (middle + np.array([0, move]))
     flat = images.flatten(0, 1).numpy().astype(np.float64)
     moved = [affine_transform(picture, matrix, offset, order=3, mode="constant", cval=110) for picture in flat]
     return torch.from_numpy(np.stack(moved).round().clip(0, 255).astype(np.uint8)).view_as(images)
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
-@pytest.mark.parametrize("how", [{"angle": 5}, {"angle": -10}, {"scale": 0.9}, {"scale": 1.1}, {"angle": 8, "scale": 1.05},
+@pytest.mark.parametrize("how", [{"angle": 5}, {"angle": -10}, {"scale": 0.9}, {"scale": 1.1},
+                                 {"angle": 8, "scale": 1.05},
                                  {"angle": -10, "move": 1}, {"scale": 1.1, "move": -1.5}])  # fmt: skip
 def test_what_is_turned_scaled_and_mirrored_lies_near(shape: tuple[int, ...], how: dict[str, float]) -> None:
     known = draw(40, shape)
