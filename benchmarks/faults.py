@@ -94,7 +94,7 @@ def run(
         Row(f"cost: {name}", round(1e6 * s / len(planted.labels), 1), "us/image, one core")
         for name, s in seconds.items()
     ]
-    ratios = {}
+    ratios: dict[str, float] = {}
     if not small:
         found, ratios = try_sources(division, seed)
         rows += found
@@ -112,10 +112,10 @@ def try_sources(division: Division, seed: int) -> tuple[list[Row], dict[str, flo
     fresh = take_first(division.unseen, TRIED)
     few, few_held_out = take_first(division.small, 20), take_first(division.held_out, 20)
     photographs = read_patches((60, 100, 150), seed)
-    sources = {
+    sources: dict[str, tuple[LabelledImages, LabelledImages, LabelledImages, int]] = {
         "fashion": (division.small, division.held_out, fresh, 300),
         "fashion, 200 images": (few, few_held_out, fresh, 10),
-        "photographs": (*photographs, 200),
+        "photographs": (photographs[0], photographs[1], photographs[2], 200),
     }
     rows: list[Row] = []
     ratios: dict[str, float] = {}

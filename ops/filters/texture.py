@@ -51,7 +51,7 @@ def _describe(images: Tensor) -> Tensor:
         fourth = band.pow(4).mean(dim=(1, 2, 3))
         numbers += [_log(power), _log(fourth / (power + LEAST).square()), *_agree(level)]
     for fine, coarse in pairwise(strengths):
-        numbers.append(_correlate(F.adaptive_avg_pool2d(fine, coarse.shape[2:]), coarse))
+        numbers.append(_correlate(F.adaptive_avg_pool2d(fine, (coarse.shape[2], coarse.shape[3])), coarse))
     if bands and images.shape[1] > 1:
         numbers.append(_share_colour(bands[0]))
     return torch.stack(numbers, dim=1)
