@@ -45,7 +45,7 @@ def _commit(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
     version = _last_version(root, expansion)
     tag = f"{expansion}/v{version}"
     if wanted == tree:
-        if version and _holds(workspace, tag, expansion, pointer):
+        if _is_tagged(workspace, expansion, pointer):
             return None
         tag = f"{expansion}/v{version + 1}"  # the user has committed it by hand: the tag is all that it lacks
         run_git(root, "update-ref", "--stdin", text=f"create refs/tags/{tag} {head}\n", shielded=True)
@@ -89,9 +89,12 @@ def _advance(root: Path, old: str, new: str, tag: str, *, tagged: bool = False) 
 
 def is_committed(workspace: Workspace, expansion: str, pointer: Path) -> bool:
     """Whether the last commit holds all that `commit_publication` would put into one, and a tag does too."""
-    version = _last_version(workspace.root, expansion)
-    commits = ("HEAD", f"{expansion}/v{version}")
-    return bool(version) and all(_holds(workspace, commit, expansion, pointer) for commit in commits)
+    return _holds(workspace, "HEAD", expansion, pointer) and _is_tagged(workspace, expansion, pointer)
+
+
+def _is_tagged(workspace: Workspace, expansion: str, pointer: Path) -> bool:
+    """Whether a version holds this publication, be it the newest or one that the user went back to."""
+    return any(_holds(workspace, tag, expansion, pointer) for tag in _list_tags(workspace.root, expansion))
 
 
 def _holds(workspace: Workspace, commit: str, expansion: str, pointer: Path) -> bool:
@@ -135,6 +138,11 @@ def _add_entries(root: Path, base: str, name: str, section: str, keys: set[str],
 
 def _last_version(root: Path, expansion: str) -> int:
     """N of the newest tag <expansion>/vN, 0 if there is none."""
+    return next((int(tag.rpartition("/v")[2]) for tag in _list_tags(root, expansion)), 0)
+
+
+def _list_tags(root: Path, expansion: str) -> list[str]:
+    """The tags <expansion>/vN, the newest first."""
     tags = run_git(root, "tag", "--list", f"{expansion}/v*").split()
     found = (re.fullmatch(rf"{re.escape(expansion)}/v(\d+)", tag) for tag in tags)
-    return max((int(match[1]) for match in found if match), default=0)
+    return sorted((match[0] for match in found if match), key=lambda tag: -int(tag.rpartition("/v")[2]))

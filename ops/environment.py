@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,28 +36,18 @@ LIMITS = (
 
 
 def describe_environment() -> dict[str, object]:
-    """What there is, and what torch makes of it if this process computes with it.
+    """What there is; the kernels that libraries choose, and what `precision: auto` is, follow from it.
 
     cpu : the processor's model. instructions : those of INSTRUCTIONS that it has; limits : variables that forbid some.
-    torch : the kernels that it chooses ("AVX512" and the like) and what `precision: auto` is here.
     libraries : versions.
     """
     return {
         "cpu": processor_name(),
         "instructions": list(processor_instructions()),
         "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
-        "torch": _describe_torch() if "torch" in sys.modules else None,
         "python": platform.python_version(),
         "libraries": installed_versions(),
     }
-
-
-def _describe_torch() -> dict[str, str]:
-    import torch
-
-    from ops.precision import resolve_precision
-
-    return {"kernels": torch.backends.cpu.get_cpu_capability(), "auto_precision": resolve_precision("auto")}
 
 
 @cache

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from tests.kills import LIMIT, PATIENCE, PAUSE, find_phase, lives, wait_for
-from tests.workspaces import user_environment
+from tests.workspaces import on_all_cores, user_environment
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,11 @@ def start(root: Path, command: tuple[str, ...]) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command,
             cwd=root,
-            env=user_environment(),
+            env={**user_environment(), "OMP_NUM_THREADS": "2"},
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             start_new_session=True,
+            preexec_fn=on_all_cores,
             text=True,
         )
 

@@ -22,12 +22,12 @@ import psutil
 from ops.chain.real import source_content
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.workspace import Workspace
-from tests.workspaces import make_workspace, run, user_environment
+from tests.workspaces import make_workspace, on_all_cores, run, user_environment
 
 EXPANSION = "digits"
 RUN = ("growset", "run", EXPANSION, "--workers", "2")
 REPRO = ("dvc", "repro")
-PATIENCE = 600  # seconds for one run to end by itself on a busy machine
+PATIENCE = 240  # seconds for one run to end by itself on a busy machine
 PAUSE = 0.01  # seconds between two looks at a run
 LIMIT = 10.0  # seconds from a signal that can be heard to the end
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
@@ -97,6 +97,7 @@ def start(root: Path, command: Iterable[str]) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=on_all_cores,
         )
 
 

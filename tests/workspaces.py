@@ -111,6 +111,11 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
+def on_all_cores() -> None:
+    """In a child before its program starts: pytest-xdist's processes have a core each, a user's command has all."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
 def user_environment() -> dict[str, str]:
     """Environment variables for a command as a user would type it: this environment's scripts, this checkout's code."""
     environment = {

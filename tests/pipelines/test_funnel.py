@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console
 
 from ops.filters.results import Results, read_results
+from ops.manifests import MANIFEST, describe_output
+from ops.storage import write_json
 from ops.workspace import Workspace
 from pipelines.funnel import print_funnel
 from tests.filtering import make_held_out, make_index, make_rule, write_results
@@ -31,6 +33,10 @@ def fill(root: Path, names: list[str] = NAMES) -> Path:
                make_rule("near_copy_of_train", 0.45, len(names), thresholds=[0.4] * last + [0.5], calibrated=False),
                make_rule("clip_disagrees", None, len(names), real_rejected=[None] * len(names))],
     )  # fmt: skip
+    for stage in ("accepted_images", "expansion_plan"):
+        folder = workspace.output("digits", stage)
+        identity = {"stage": stage, "version": 1, "fingerprint": "f" * 64, "settings": {}, "inputs": {}}
+        write_json(folder / MANIFEST, describe_output(folder, identity, {}))
     return root
 
 

@@ -103,7 +103,7 @@ def test_noise_is_imprecise_and_far(judge: Judge, perfect: Quality) -> None:
     assert found.precision < 0.2
     assert found.frechet > 5 * perfect.frechet
     assert found.consistency < 0.6
-    assert found.copies == 0
+    assert found.copies < 0.02
 
 
 def test_wrong_labels_lower_the_consistency_and_nothing_else(judge: Judge, perfect: Quality) -> None:
