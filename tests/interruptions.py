@@ -26,7 +26,8 @@ class Ending:
 
     def check(self, number: int, sentence: str) -> None:
         """AssertionError unless it ended as it should: the code, within LIMIT, one sentence, nothing left behind."""
-        assert (self.code, self.told) == (128 + number, f"growset: {sentence}\n")
+        told = [line for line in self.told.splitlines() if "fewer than 5 seeds" not in line]
+        assert (self.code, told) == (128 + number, [f"growset: {sentence}"])
         assert self.seconds < LIMIT
         assert self.survivors == ()
 

@@ -89,8 +89,9 @@ def test_a_run_that_waits_for_a_place_in_a_pool_says_so(
 
 
 def test_beside_dvc_repro_a_run_waits_and_then_finds_the_work_done(stale_workspace: Path) -> None:
+    command = ["dvc", "--wait-for-lock", "repro"]
     with subprocess.Popen(
-        ["dvc", "repro"], cwd=stale_workspace, env=user_environment(), stdout=subprocess.PIPE, text=True
+        command, cwd=stale_workspace, env=user_environment(), stdout=subprocess.PIPE, text=True
     ) as repro:
         try:
             wait_for(lambda: find_phase(stale_workspace) == "mixed_dataset" or repro.poll() is not None, seconds=120)
