@@ -34,4 +34,10 @@ def write_campaign(lines: list[str]) -> Path:
     start = next(i for i, line in enumerate(lines) if "kills_survived: " in line)
     survived = int(lines[start].rpartition(" ")[2])
     kills = [line.strip() for line in lines[start + 1 : start + 1 + survived]]
-    return write_result("kills", [Row("kills_survived", survived, "of as many")], {"kills_survived": survived}, seed=int(seed), kills=kills)
+    return write_result(
+        "kills",
+        [Row("kills_survived", survived, "of as many")],
+        {"kills_survived": survived},
+        seed=int(seed),
+        kills=kills,
+    )
