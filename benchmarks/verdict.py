@@ -1,4 +1,4 @@
-"""How often the verdict is wrong, and how often it finds what is there: simulated experiments whose truth is known.
+"""False alarm rate, coverage and power of the verdict, measured on simulated experiments whose truth is known.
 
 `simulation` draws experiments as the demo's networks answer; each is judged by the verdict's own picks, intervals and
 rule. Where the best expanded arm is exactly as good as the best baseline, every `helps` and every `hurts` is false. An

@@ -81,7 +81,7 @@ def _describe(path: Path) -> list[int]:
 def find_damage(folder: Path, cache: Path | None = None) -> Damage | None:
     """The first file in `folder` that is not as its manifest says, or is not in it; None where all are.
 
-    cache: the file of a `HashCache`; None reads every byte. UserError where there is no manifest.
+    cache: the file of a `HashCache`; with None, every byte is read. Raises UserError if the folder has no manifest.
     """
     try:
         manifest = read_manifest(folder)

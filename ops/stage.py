@@ -171,7 +171,7 @@ def materialize(
 
 
 def _require_unchanged(run: StageRun, identity: Mapping[str, Any], source: str | None) -> None:
-    """What the stage was made from is still what is there; else nothing may be recorded of it."""
+    """Raise if the recipe, the source or an input changed while the stage ran."""
     try:
         require_intact(run.workspace, run.expansion, run.inputs)
     except GrowsetError:

@@ -130,7 +130,7 @@ def make_basis(height: int, width: int, stride: int = 1) -> Tensor:
 
 
 def _standardise(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean 0 and standard deviation 1, and bool [p] where there is no contrast."""
+    """Pixels standardised to mean 0 and standard deviation 1; bool [p] marks pictures without contrast."""
     centred = pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
     spread = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
     return centred / spread.clamp(min=FLAT), (spread < FLAT).flatten()

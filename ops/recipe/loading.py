@@ -27,7 +27,7 @@ def read_yaml(path: Path) -> Any:
 
     Its texts hold no character that cannot be written to a file or be part of a path.
     """
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would block
         raise UserError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
     if path.stat().st_size > LARGEST:
         raise UserError(f"{path} has {path.stat().st_size:,} bytes; allowed: {LARGEST:,}")

@@ -21,7 +21,7 @@ from ops.errors import DamagedData, UserError
 LARGEST = 256 * 2**20  # bytes of one image file
 _BROKEN_TAR = (tarfile.TarError, ArithmeticError, EOFError, LookupError, ValueError, struct.error)
 # What Python's unpackers have to say. OSError is bz2's word, and that of a place before the beginning.
-_BROKEN_ZIP = (
+BROKEN_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -46,7 +46,7 @@ class Member:
 
 
 def check_name(name: str, archive: Path) -> None:
-    """UserError for a member's name that is absolute or leads upwards, with either kind of slash, or is no text."""
+    """UserError if a member's name is absolute, contains `..` (between slashes of either kind) or is not valid text."""
     if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
         raise UserError(f"{archive}: the member {name!a} has a name that is not UTF-8; allowed: names that are")
     parts = PurePosixPath(name.replace("\\", "/")).parts
@@ -90,7 +90,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     """Open a zip archive whose members are all harmless; the caller closes it."""
     try:
         archive = zipfile.ZipFile(path)
-    except _BROKEN_ZIP as error:
+    except BROKEN_ZIP as error:
         raise DamagedData(f"{path}: not a sound zip archive ({error})") from error
     try:
         for entry in archive.infolist():
@@ -114,7 +114,7 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
     _check_size(name, entry.file_size, Path(str(archive.filename)))
     try:
         return archive.read(entry)
-    except _BROKEN_ZIP as error:
+    except BROKEN_ZIP as error:
         raise DamagedData(f"{where}: cannot be unpacked ({error})") from error
 
 

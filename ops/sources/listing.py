@@ -95,7 +95,7 @@ def is_file(path: Path) -> bool:
 
 
 def require_files(paths: Iterable[Path]) -> list[Path]:
-    """The paths; UserError for one that is no file, a pipe would be waited for, or whose name is no text."""
+    """The paths. UserError if one is a pipe or another special file, or if its name is not valid UTF-8."""
     checked = []
     for path in paths:
         if not (name := str(path)).isascii() and _NOT_UTF8.search(name):

@@ -22,7 +22,10 @@ from ops.verdict.records import Contrast
 
 @dataclass(frozen=True)
 class Picks:
-    """The arms of each kind, and the two that validation picked. validation_images: on which; None is no limit."""
+    """The arms of each kind, and the two that validation picked.
+
+    validation_images: the number of validation images that picked them; None stands for infinitely many.
+    """
 
     baselines: Sequence[str]
     expanded: Sequence[str]

@@ -83,10 +83,10 @@ def append_evaluation(path: Path, record: Evaluation) -> str:
 
 
 def read_log(path: Path, copy: Path | None = None) -> list[dict[str, Any]]:
-    """All records in order; none where the file does not exist. `copy` is brought up to date with what is there.
+    """All records in order; an empty list if the file does not exist. New records are written to `copy` too.
 
-    DamagedData, naming file and line, for a line that is no evaluation, one that was changed, or one that names a
-    record which is not before it; and where the log lacks a line of `copy`.
+    Raises DamagedData, with file and line, if a line is not an evaluation, was edited, or names a predecessor that
+    does not precede it. Raises it also if the log lacks a line of `copy`.
     """
     known = copy.read_bytes() if copy is not None and copy.exists() else b""  # before the log, which only grows
     content = _read(path)

@@ -1,4 +1,4 @@
-"""What the compute of an expansion buys without one: more of what is there already.
+"""What the same compute buys without generated images: an ensemble, and test-time augmentation by mirror images.
 
 Training an arm for several seeds leaves several networks. Averaging the probabilities of those of the picked baseline
 is an ensemble; averaging each network's probabilities of an image and of its mirror image is test-time augmentation.

@@ -331,15 +331,15 @@ BY_SUFFIX: dict[str, Callable[[Draw, Path], str]] = {
 def break_source(draw: Draw, root: Path) -> str:
     """Break one to three files below `root`; says what was done."""
     told = []
+    whole = {path for path in root.rglob("*") if path.is_file()}  # what a breaker of its format can still read
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
         special = [path for path in files if path.suffix in BY_SUFFIX]
         if not files:
             break
         path = draw.choice(special if special and draw.random() < 0.6 else files)
-        how = BY_SUFFIX[path.suffix] if path.suffix in BY_SUFFIX and draw.random() < 0.6 else draw.choice(ANY)
-        try:
-            told.append(how(draw, path))
-        except Exception:
-            told.append(break_bytes(draw, path))  # the first change left nothing that the second could read
+        fits = path in whole and path.suffix in BY_SUFFIX
+        how = BY_SUFFIX[path.suffix] if fits and draw.random() < 0.6 else draw.choice(ANY)
+        told.append(how(draw, path))
+        whole.discard(path)
     return "; ".join(told)

@@ -81,6 +81,15 @@ def with_s3(root: Path, server: Server) -> Path:
     return root
 
 
+def publish_and_clone(workspace: Path, server: Server, folder: Path) -> tuple[Path, Path]:
+    """The workspace after it was published to S3, and a git clone of it in `folder`."""
+    root, clone = with_s3(workspace, server), folder / "clone"
+    server.client.create_bucket(Bucket=BUCKET)
+    publish(Workspace(root), "digits")
+    run(folder, "git", "clone", "--quiet", str(root), str(clone))
+    return root, clone
+
+
 def assert_refused(result: Result, words: str) -> None:
     """Exit code 3 and one sentence on what the storage said."""
     sentences = [line for line in result.stderr.splitlines() if line.startswith("growset: ")]
@@ -116,12 +125,8 @@ def test_an_object_that_somebody_deleted_is_found_missing_and_sent_again(
     finished_workspace: Path, server: Server, tmp_path: Path
 ) -> None:
     """`dvc push` takes it to be there, because the list of its folder's files is."""
-    root = with_s3(finished_workspace, server)
-    server.client.create_bucket(Bucket=BUCKET)
-    publish(Workspace(root), "digits")
+    root, clone = publish_and_clone(finished_workspace, server, tmp_path)
     before = server.objects()
-    clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "--quiet", str(root), str(clone))
     lost = next(key for key in before if not key.endswith(".dir"))
     server.client.delete_object(Bucket=BUCKET, Key=lost)
     run(root, "dvc", "push")
@@ -139,12 +144,8 @@ def test_an_object_that_somebody_changed_is_found_and_sent_again(
     finished_workspace: Path, server: Server, tmp_path: Path
 ) -> None:
     """Its ETag gives it away, whether or not the size is the same."""
-    root = with_s3(finished_workspace, server)
-    server.client.create_bucket(Bucket=BUCKET)
-    publish(Workspace(root), "digits")
+    root, clone = publish_and_clone(finished_workspace, server, tmp_path)
     before = server.objects()
-    clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "--quiet", str(root), str(clone))
     oid = find_object(root, "data/digits/real_images/train-00000-of-00001.parquet")
     key = f"store/files/md5/{oid[:2]}/{oid[2:]}"
     for content in (bytes(reversed(before[key])), before[key][:-1]):

@@ -7,12 +7,9 @@ the file holds is noticed before anything of that size is made. It does not know
 from __future__ import annotations
 
 import gzip
-import lzma
 import math
 import struct
 import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ from typing import IO, cast
 import numpy as np
 
 from ops.errors import DamagedData, UserError
-from ops.sources.archives import open_zip
+from ops.sources.archives import BROKEN_ZIP, open_zip
 from ops.sources.listing import PIECE
 
 HEADER = 4_096  # bytes that the header of an .npy may take
@@ -31,20 +28,10 @@ LARGEST = 2**28  # bytes of one image
 LABELS = 2**30  # bytes of all labels, or names
 CHUNK = 2**26  # bytes of images that are read at once, or one image
 _BROKEN = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
+    *BROKEN_ZIP,
     SyntaxError,
     TypeError,
-    ValueError,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
     tokenize.TokenError,  # of the text that an .npy begins with
-    zipfile.BadZipFile,
 )
 
 
