@@ -1,8 +1,7 @@
 """The figure that a verdict is about: accuracy, balanced accuracy, or the accuracy of the worst class.
 
-One metric decides everything in an expansion: which step of a training is kept, which settings a grid picks, which
-arms meet, and what the verdict says. It does not know arms, seeds, statistics, or where answers came from, and it
-needs numpy only.
+One metric decides everything in an expansion: which settings a grid picks, which arms meet, and what the verdict
+says. The module does not know arms, seeds, statistics, or where answers came from, and it needs numpy only.
 """
 
 from __future__ import annotations
