@@ -46,7 +46,7 @@ class Member:
 
 
 def check_name(name: str, archive: Path) -> None:
-    """UserError if a member's name is absolute, contains `..` (between slashes of either kind) or is not valid text."""
+    """UserError if a member's name is absolute, contains `..` between slashes of any kind, or is not text."""
     if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
         raise UserError(f"{archive}: the member {name!a} has a name that is not UTF-8; allowed: names that are")
     parts = PurePosixPath(name.replace("\\", "/")).parts
