@@ -128,7 +128,7 @@ def is_published(
     if asked and (faults := find_faults(workspace.root, pushed_targets(workspace, expansion))):
         (file, fault), *more = sorted(faults.items())
         others = f" ({len(more)} more objects are not right either)" if more else ""
-        sink(f"remote: the stored copy of {file} {fault}{others}; it is sent again")
+        sink(f"remote: what is there of {file} {fault}{others}; it is sent again")
         return False
     write_json(note, _describe_note(remote, fingerprint))
     return True

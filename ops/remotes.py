@@ -190,7 +190,7 @@ def _require_whole(repo: Repo, outs: Collection[Output]) -> None:
 
 
 def _nowhere(lost: StoredObject) -> str:
-    return f"both copies of {lost.file}, in DVC's cache and in the workspace, are missing or damaged"
+    return f"{lost.file} is whole neither in DVC's cache nor in the workspace"
 
 
 def _fetch(repo: Repo, objects: list[StoredObject]) -> None:

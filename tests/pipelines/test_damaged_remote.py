@@ -92,7 +92,7 @@ def test_an_unchanged_run_asks_for_every_object_and_sends_a_damaged_one_again(ro
         damage(find_sent(storage, root, SHARD))
         result = growset(root, "run", "digits")
         assert result.exit_code == 0, result.output
-        assert f"the stored copy of {root / SHARD}" in result.output and "it is sent again" in result.output
+        assert f"what is there of {root / SHARD}" in result.output and "it is sent again" in result.output
         assert digest(storage) == before
     assert (root / "published" / "digits.dvc").read_bytes() == pointer
     assert "digits: unchanged" in growset(root, "run", "digits").output
@@ -164,10 +164,7 @@ def test_what_is_whole_nowhere_and_has_no_remote_is_made_anew(root: Path) -> Non
     flip(find_cached(root, SHARD))
     flip(root / SHARD)
     told = pull(root, 4)
-    assert (
-        f"both copies of {root / SHARD}, in DVC's cache and in the workspace, are missing or damaged, and there is no remote"
-        in told
-    )
+    assert f"{root / SHARD} is whole neither in DVC's cache nor in the workspace, and there is no remote" in told
     assert "make it anew: growset run digits" in told
 
 
