@@ -1,4 +1,4 @@
-"""Do intervals cover where answers come from real networks on other data, and no model of them was made?
+"""Coverage of the intervals for real networks on other data, where no simulation model is assumed.
 
 Two hundred small networks with and two hundred without noise on their inputs learn 120 of scikit-learn's 8 x 8 digits
 and answer the other 1,677. All of them on all images are taken for the truth; a few seeds and a few images, drawn

@@ -1,4 +1,4 @@
-"""What people will try on filters: copies in disguise, and images of nothing. Each is made of uint8 images by a seed.
+"""Hard cases for the filters: disguised copies, and images that show nothing. Made from uint8 images with a seed.
 
 As in `benchmarks.planting` the strengths stand here and nowhere in `ops.filters`.
 """

@@ -3,7 +3,7 @@
 Reading every byte on every call would make an unchanged run slow, so a cache remembers which hash a file had, by
 size, inode and the times of its last change. Writing to a file sets its change time (ctime), and no program can set it
 back as it can the modification time. A file that changed less than two seconds before it was hashed is not
-remembered, because file systems count time in steps. What the disk itself corrupts, without any write, is found by
+remembered, because file systems count time in steps. Corruption by the disk itself, without a write, is found by
 reading everything again: `growset verify`.
 """
 
@@ -76,6 +76,16 @@ class HashCache:
 def _describe(path: Path) -> list[int]:
     found = os.stat(path)
     return [found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def describe_files(folder: Path) -> dict[str, list[int]]:
+    """Size, inode, modification and change time of an output's files, by name: any write to a file changes them."""
+    return {
+        name: [size, inode, modified, changed]
+        for name in list_files(folder)
+        if not is_hidden(name)
+        for size, inode, _, modified, changed in [_describe(folder / name)]
+    }
 
 
 def find_damage(folder: Path, cache: Path | None = None) -> Damage | None:

@@ -51,6 +51,14 @@ def one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
 
 
 @contextmanager
+def one_pruner(workspace: Workspace) -> Iterator[None]:
+    """Wait for another expansion that deletes old runs from the history they share."""
+    with _open(workspace, "history") as file:
+        _lock(file, "Dagster's history")
+        yield
+
+
+@contextmanager
 def one_committer(workspace: Workspace) -> Iterator[None]:
     """Wait for another expansion that is being committed: both would move the same branch."""
     with _open(workspace, "commit") as file:

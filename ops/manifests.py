@@ -14,6 +14,7 @@ from typing import Any
 from ops.environment import describe_environment
 from ops.errors import DamagedData, UserError
 from ops.hashing import hash_file, hash_json
+from ops.recipe.stages import PUBLISHED
 from ops.storage import read_json
 
 MANIFEST = "manifest.json"
@@ -67,6 +68,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = read_json(path)
     if not isinstance(manifest, dict) or any(key not in manifest for key in REQUIRED):
         raise DamagedData(f"{path} is no manifest: it lacks one of {', '.join(REQUIRED)}")
+    if manifest["stage"] != PUBLISHED and not {"version", "settings"} <= manifest.keys():
+        raise DamagedData(f"{path} is no manifest of a stage: it lacks version or settings")
+    if not all(isinstance(manifest[key], dict) for key in ("inputs", "files", "metrics")):
+        raise DamagedData(f"{path} is no manifest: inputs, files and metrics must be objects")
     files = manifest["files"]
     if not isinstance(files, dict) or not all(
         isinstance(f, dict) and {"bytes", "sha256"} <= f.keys() for f in files.values()

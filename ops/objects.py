@@ -105,7 +105,7 @@ def list_files(repo: Repo, out: Output) -> list[StoredObject]:
 def find_damaged(
     repo: Repo, objects: Collection[StoredObject], advance: Callable[[int], None] = lambda done: None
 ) -> list[StoredObject]:
-    """Those that the cache holds with other bytes than their names say. `advance` hears how many were read."""
+    """Objects in the cache whose bytes do not match their names. `advance` is called with the number read."""
     hashes = map_threads(lambda each: hash_bytes_of(cache_path(repo, each.oid)), objects)
     damaged = []
     for done, (each, found) in enumerate(zip(objects, hashes, strict=True), 1):
@@ -125,7 +125,7 @@ def restore_cache(
 ) -> list[StoredObject]:
     """Bring every object of the outputs into the cache, whole; returns those that still are not there.
 
-    A damaged one is removed: its bytes are known to be others than those that its name promises. Then `fetch` is asked
+    A damaged object is removed, because its bytes do not match its name. Then `fetch` is asked
     for what is missing, and the workspace's files give what they can.
     """
     heads = [head_object(out) for out in outs]
@@ -137,7 +137,7 @@ def restore_cache(
 
 
 def check_out(repo: Repo, targets: Collection[str], outs: Collection[Output]) -> None:
-    """Make the workspace's files those of the cache. DVC compares times and sizes, so differing files go first.
+    """Restore workspace files from the cache. DVC compares times and sizes only, so differing files are deleted first.
 
     A folder that agrees with its own manifest is another output, not a damaged one, unless the manifest alone differs:
     what becomes of it is DVC's rule, which removes nothing that is not in the cache.

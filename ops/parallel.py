@@ -75,7 +75,7 @@ def share_cores(wanted: int | None) -> int:
 
 
 def _allowed() -> str | None:
-    """OMP_NUM_THREADS as the user set it, be it for this process or for one that this one was started from."""
+    """OMP_NUM_THREADS as the user set it, for this process or an ancestor of it."""
     value = os.environ.get(OMP)
     return os.environ[CORES] if value == "1" and CORES in os.environ else value
 

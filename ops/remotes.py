@@ -47,7 +47,7 @@ def push(root: Path, targets: Collection[str], *, every_byte: bool = False, sink
 
     `dvc push` and `dvc status --cloud` would not do: where they find the list of a folder's files, or remember it,
     they take the files to be there, and they never compare one. With `every_byte` each object in the remote is read.
-    DamagedData where an object to be sent is whole neither in the cache nor in the workspace.
+    DamagedData if neither the cache nor the workspace has an intact copy of an object to send.
     """
     with _sentences("pushing to") as reasons, open_repo(root) as repo:
         outs = list_outs(repo, targets)

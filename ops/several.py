@@ -35,7 +35,7 @@ def count_generators(folder: Path) -> int:
 
 
 def find_root(folder: Path) -> tuple[Path, int]:
-    """The folder whose manifest tells of what lies at a place, and the generator whose place it is."""
+    """The folder whose manifest describes `folder`, and the number of the generator that lies in `folder`."""
     if folder.parent.name == GENERATORS and folder.name.isdecimal() and (folder.parents[1] / MANIFEST).is_file():
         return folder.parents[1], int(folder.name)
     return folder, 0
@@ -81,7 +81,7 @@ def assign_generators(seeds: int, generators: int) -> list[int]:
 def join_metrics(each: Sequence[Mapping[str, Any]], summed: Sequence[str]) -> dict[str, Any]:
     """The metrics of several generators as one: those named in `summed` are added, other numbers averaged.
 
-    What is no number stands there if all agree, and a flag if it is set for all. Each generator's own metrics follow
+    A value that is not a number is kept if all agree; a flag is set if all set it. Each generator's own metrics follow
     under `generators`.
     """
     total: dict[str, Any] = {}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
-from ops.integrity import find_stage_damage, is_intact, require_intact
+from ops.integrity import describe_files, find_stage_damage, is_intact, require_intact
 from ops.locks import exclusive, one_builder
 from ops.manifests import MANIFEST, describe_output, is_sealed, read_manifest
 from ops.parallel import available_cores, use_threads
@@ -26,6 +26,8 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.storage import read_json, recover_folder, replace_folder, write_json
 from ops.workspace import Workspace
+
+INPUTS = "inputs.json"  # in a staging folder: size, inode and times of the files that the work there is made from
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,17 @@ def materialize(
     DamagedData : an input's file is not what its stage wrote.
     EnvironmentFault : the disk is full or read-only, or what the stage reads changed meanwhile.
     """
-    recipe = workspace.load_recipe(expansion)
+    workspace.load_recipe(expansion)  # a mistake in it needs no lock to be told
     target, cache = workspace.output(expansion, stage), workspace.hash_cache(expansion, stage)
-    require_intact(workspace, expansion, STAGES[stage].inputs)
-    identity = identify(workspace, recipe, expansion, stage, source)
-    fingerprint = identity["fingerprint"]
-    with exclusive(workspace, expansion, stage), one_builder(workspace, fingerprint), _faults(expansion, stage):
+    with ExitStack() as held:
+        held.enter_context(exclusive(workspace, expansion, stage))
+        held.enter_context(_faults(expansion, stage))
+        # Only now, for another process may have made the inputs anew while this one waited.
+        recipe = workspace.load_recipe(expansion)
+        require_intact(workspace, expansion, STAGES[stage].inputs)
+        identity = identify(workspace, recipe, expansion, stage, source)
+        fingerprint = identity["fingerprint"]
+        held.enter_context(one_builder(workspace, fingerprint))
         recover_folder(target)
         scratch = workspace.staging(fingerprint)
         if is_intact(target, fingerprint, cache):
@@ -144,6 +151,9 @@ def materialize(
             replace_folder(scratch / "copy", target)
             shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, time.monotonic() - started, True, twin)
+        inputs = {name: workspace.output(expansion, name) for name in STAGES[stage].inputs}
+        if inputs:
+            _forget_other_inputs(scratch, inputs)
         out = scratch / "out"
         out.mkdir(parents=True, exist_ok=True)
         for torn in out.rglob(".*.tmp"):  # what a killed process was writing
@@ -153,7 +163,7 @@ def materialize(
             expansion,
             stage,
             _narrow(recipe, stage),
-            {name: workspace.output(expansion, name) for name in STAGES[stage].inputs},
+            inputs,
             out,
             scratch,
             fingerprint,
@@ -170,6 +180,19 @@ def materialize(
         return Outcome(read_manifest(target), target, seconds, reused=False)
 
 
+def _forget_other_inputs(scratch: Path, inputs: Mapping[str, Path]) -> None:
+    """Drop unfinished work if a file of its inputs was written since it began, be it only damaged and repaired.
+
+    A process that was killed meanwhile could not compare its inputs at its end, so its networks may come from bytes
+    that nobody knows.
+    """
+    record, now = scratch / INPUTS, {name: describe_files(folder) for name, folder in inputs.items()}
+    if record.exists() and read_json(record) != now:
+        shutil.rmtree(scratch)
+    if not record.exists():
+        write_json(record, now)
+
+
 def _require_unchanged(run: StageRun, identity: Mapping[str, Any], source: str | None) -> None:
     """Raise if the recipe, the source or an input changed while the stage ran."""
     try:
@@ -181,6 +204,8 @@ def _require_unchanged(run: StageRun, identity: Mapping[str, Any], source: str |
     now = identify(run.workspace, recipe, run.expansion, run.stage, source)
     if now["fingerprint"] != identity["fingerprint"]:
         changed = [key for key in ("version", "settings", "inputs") if now[key] != identity[key]]
+        if "inputs" in changed:
+            shutil.rmtree(run.scratch)  # begun on the former ones, ended on the new ones
         raise EnvironmentFault(
             f"the {' and '.join(changed)} of stage {run.stage} of '{run.expansion}' changed while it ran; nothing was"
             f" recorded, run it again: growset run {run.expansion}"
@@ -222,7 +247,7 @@ def find_staleness(
     kept = dict(manifest["inputs"])
     if recipe.on_new_images == "keep_generator":  # the kept generator's manifest says what it has learnt from too
         kept.pop("trained_on", None)
-    for key, before in (("version", manifest["version"]), ("settings", manifest["settings"]), ("inputs", kept)):
+    for key, before in (("version", manifest.get("version")), ("settings", manifest.get("settings")), ("inputs", kept)):
         if now[key] != before:
             return Staleness(f"was made from {OTHER[key]}")
     return None

@@ -55,7 +55,8 @@ def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
         return {"error": str(error), "stages": {}, "stale": {}, "verdict": None}
     states = {name: state for name, (state, _) in found.items()}
     told = {name: reasons for name, (state, reasons) in found.items() if state in ("stale", "damaged") and reasons}
-    verdict = _read_verdict(workspace, expansion) if states["verdict"] in ("current", "stale") else None
+    intact = states["verdict"] in ("current", "stale") and not find_stage_damage(workspace, expansion, "verdict")
+    verdict = _read_verdict(workspace, expansion) if intact else None
     return {"error": None, "stages": states, "stale": told, "verdict": verdict}
 
 

@@ -82,7 +82,7 @@ def patiently(call: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
 def open_repo(root: Path) -> Iterator[Repo]:
     """The workspace's DVC repository; UserError if it is none, Busy if another process keeps us from it.
 
-    DVC's hints about git are not printed. Stopped in the middle, its own files are mended before the way out.
+    DVC's hints about git are not printed. If a signal stops the block, DVC's own files are repaired before it ends.
     """
     from dvc.exceptions import NotDvcRepoError
     from dvc.lock import LockError
@@ -187,6 +187,7 @@ def initialise(root: Path) -> None:
         Repo.init(str(root)).close()
 
 
+@patiently
 def object_folders(root: Path) -> list[Path]:
     """Where objects lie as files here: DVC's cache, and the default remote if it is a folder."""
     with open_repo(root) as repo:
@@ -214,6 +215,7 @@ def commit_stage(root: Path, name: str) -> None:
         repo.commit(*absolute(root, [name]), force=True)
 
 
+@patiently
 def forget_stage(root: Path, name: str) -> None:
     """Take a stage's entry out of dvc.lock, so that DVC finds it stale."""
     with open_repo(root) as repo, repo.lock:

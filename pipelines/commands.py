@@ -215,7 +215,7 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
         targets = [address(stage, expansion) for stage in PULLS[only]]
     else:
         targets = stage_addresses(expansion) + ([str(pointer)] if pointer.exists() else [])
-    with progress_sink() as sink:
+    with exclusive_run(workspace, expansion), progress_sink() as sink:
         pull(workspace.root, targets, name=expansion, sink=sink)
     click.echo(f"{expansion}: {'everything' if only is None else only} is here")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ops.locks import one_pruner
 from ops.recipe.stages import PUBLISHED, STAGES
 from ops.workspace import Workspace
 from pipelines.lost_runs import UNFINISHED
@@ -25,12 +26,17 @@ def prune_history(workspace: Workspace, instance: dg.DagsterInstance, kept: int 
     home = Path(instance.root_directory)
     if not home.is_relative_to(workspace.root) or instance.get_runs_count(_finished()) <= kept + slack:
         return 0
+    with one_pruner(workspace):
+        return _prune(workspace, instance, home, kept)
+
+
+def _prune(workspace: Workspace, instance: dg.DagsterInstance, home: Path, kept: int) -> int:
     needed = _find_needed(workspace, instance)
     old = [run.run_id for run in instance.get_runs(_finished())[kept:] if run.run_id not in needed]
     for run_id in old:
         instance.delete_run(run_id)
         for path in (home / "history" / "runs").glob(f"{run_id}.db*"):
-            path.unlink()
+            path.unlink(missing_ok=True)
         if (folder := home / "storage" / run_id).exists():  # logs, and small values between steps
             shutil.rmtree(folder)
     return len(old)

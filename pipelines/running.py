@@ -17,6 +17,7 @@ from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from ops.integrity import is_intact
 from ops.interruption import check
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
+from ops.versioning import Busy
 from ops.waiting import Waiting
 from ops.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
@@ -145,9 +146,9 @@ def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> Gro
             cause = error.cause if error and error.cause else error
             name = cause.cls_name if cause else kind
             message = data.user_failure_data.description if data.user_failure_data else None
-            for known in GrowsetError.__subclasses__():
-                if name == known.__name__:
-                    return known(message or (cause.message if cause else ""))
+            kinds = {kind.__name__: kind for kind in (*GrowsetError.__subclasses__(), Busy)}
+            if name in kinds:
+                return kinds[name](message or (cause.message if cause else ""))
             for link in _links(error):  # Dagster's own writes between the steps fail in its own words
                 if fault := find_fault(Exception(link.message)):
                     return EnvironmentFault(f"step {event.step_key} stopped: {fault}")

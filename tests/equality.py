@@ -14,7 +14,7 @@ from ops.manifests import MANIFEST, read_manifest
 from ops.recipe.stages import STAGES
 from ops.remotes import find_faults
 from ops.storage import read_json
-from ops.verdict.evaluation_log import count_evaluations
+from ops.verdict.evaluation_log import read_log
 from ops.verification.running import verify
 from ops.versioning import changed_stages, stage_addresses
 from ops.workspace import Workspace
@@ -92,7 +92,7 @@ def _find_leftovers(root: Path) -> Iterator[str]:
 
 def _check_evaluations(workspace: Workspace, expansion: str, kills: int) -> Iterator[str]:
     """An evaluation is logged before it is made: each kill may add one that came to nothing, and none may lack."""
-    count = count_evaluations(workspace.evaluations, expansion=expansion)
+    count = sum(record["expansion"] == expansion for record in read_log(workspace.evaluations))
     if not 1 <= count <= 1 + kills:
         yield f"{count} evaluations are logged after {kills} kills"
 

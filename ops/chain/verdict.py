@@ -21,7 +21,7 @@ from ops.chain.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights
 from ops.chain.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentation import mirrors
 from ops.datasets.pixels import PixelDataset, read_split
-from ops.looks import find_looks
+from ops.looks import find_looks, read_evaluations
 from ops.manifests import read_manifest
 from ops.recipe.schema import Arm
 from ops.several import assign_generators
@@ -163,6 +163,7 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
                 absorbed=looks.absent,
             ),
         )
+        read_evaluations(run.workspace)  # its copy knows of this look before a pixel is opened
         test = read_split(run.inputs["real_images"], "test")
         ask(
             unasked,

@@ -19,8 +19,8 @@ from ops.datasets.pixels import ROW_SCHEMA
 from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, read_class_names, read_columns
 from ops.errors import DamagedData, UserError
-from ops.hashing import hash_file
-from ops.manifests import MANIFEST, read_manifest
+from ops.integrity import find_damage
+from ops.manifests import MANIFEST
 from ops.sources.listing import SPLITS
 
 Only: TypeAlias = Literal["all", "real", "generated"]
@@ -105,8 +105,8 @@ def open_published(folder: Path, only: Only = "all") -> Published:
             f"{folder} holds no published dataset; `growset run {folder.name}` makes it, and"
             f" `growset pull {folder.name} --only published` fetches one that was made elsewhere"
         )
-    for name, entry in read_manifest(folder)["files"].items():
-        _check_file(folder, name, entry)
+    if damage := find_damage(folder):
+        raise DamagedData(f"{damage}; `growset pull {folder.name} --only published` brings it back")
     shards = {split: find_shards(folder / "data", split) for split in SPLITS}
     if only == "generated":
         shards = {"train": shards["train"]}
@@ -123,17 +123,6 @@ def open_published(folder: Path, only: Only = "all") -> Published:
     batch = next(dataset.batches("train"))
     height, width, channels = decode_png(batch.payloads.slice(0, 1), where=batch.where).shape[1:]
     return Published(folder, class_names, (height, width, channels), shards, dataset.counts, only)
-
-
-def _check_file(folder: Path, name: str, entry: dict[str, object]) -> None:
-    path = folder / name
-    if not path.is_file():
-        fault = "is missing"
-    elif path.stat().st_size != entry["bytes"] or hash_file(path) != entry["sha256"]:
-        fault = "is not what was published"
-    else:
-        return
-    raise DamagedData(f"{path} {fault}; `growset pull {folder.name} --only published` brings it back")
 
 
 def _keep(table: pa.Table, only: Only) -> pa.Table:

@@ -41,7 +41,7 @@ class References:
         return len(self.spacing)
 
     def spacing_of(self, nearest: np.ndarray) -> np.ndarray:
-        """float32 [n], of the images `nearest`, int64 [n]; where that is -1, for nobody, as of an image alone."""
+        """float32 [n], of the images `nearest`, int64 [n]; where that is -1, the spacing of unrelated images."""
         return np.append(self.spacing, np.float32(UNRELATED))[nearest]
 
 

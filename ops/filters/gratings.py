@@ -1,4 +1,4 @@
-"""What likeness needs of pictures of one size and never changes: waves, windows, poses, shifts and blur, as matrices.
+"""Constant matrices for comparing pictures of one size: waves, windows, poses, shifts and blur.
 
 Made once for a size and kept. Frequencies are counted in cycles a picture, shifts in pixels; f is the number of
 frequencies. A picture is compared in several poses, turned and scaled about its centre. No picture is turned for that:
@@ -102,7 +102,7 @@ def make_turns(height: int, width: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def make_weights(height: int, width: int) -> Tensor:
-    """[2 f]: what a product of spectra counts; each stands for its opposite too, which (0, 0) has not."""
+    """[2 f]: weight of each product of spectra; 2 for all but (0, 0), because each also stands for its opposite."""
     counts = [1 + (frequency != (0, 0)) for frequency in list_frequencies(height, width)]
     return torch.tensor(counts).repeat_interleave(2) / (height * width)
 

@@ -47,7 +47,7 @@ from ops.filters.screening import screen
 SIDE = 32  # larger images are averaged down to this
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 REGISTERED = 3  # of the candidates that correlate best
-CLEARLY = 0.02  # in small pictures correlations are rough: a pose must be so much better than none
+CLEARLY = 0.02  # small pictures correlate roughly: a pose must beat the unposed picture by this much
 DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
@@ -256,7 +256,7 @@ def _measure(
     one, other = queries.pixels[query].float(), references.pixels[index[known]].float()
     theta, left = register(one, other, placements)
     rough = torch.full(place.shape, torch.inf).masked_scatter_(known, left.round(decimals=DIGITS))
-    # Of those that were registered the best are measured; the rest are farther, and said to be nowhere.
+    # Only the best registered candidates are measured; the others get distance inf.
     chosen = torch.zeros_like(known).scatter_(1, rough.argsort(dim=1, stable=True)[:, :wanted], True) & known
     few = chosen[known]
     found_distance = compare(one[few], other[few], theta[few]).round(decimals=DIGITS)

@@ -1,4 +1,4 @@
-"""Is an image made of what real images are made of? Asked of its texture, which nobody had to learn.
+"""Does an image have the texture of real images? Texture features are fixed formulas, not learned.
 
 A scorer that has learnt little sees no difference between a picture and noise; here nothing is learnt but how far real
 images lie apart. The distance is that to the nearest real training image of any class, in whitened features (as Sun et
@@ -19,7 +19,7 @@ from ops.neighbours.search import find_nearest
 
 POINTS = 4096  # of the real images, so many at most are compared with
 PARTS = 5  # the images are held out in so many parts, to see how far real ones lie from others
-USUAL = 0.99  # of their distances, the quantile that is the usual most
+USUAL = 0.99  # the quantile of the held-out parts' distances that counts as distance 1
 LEAST = 1e-6  # the usual most is not less
 
 
@@ -27,7 +27,7 @@ LEAST = 1e-6  # the usual most is not less
 class Surroundings:
     """Real images as points. centre: float64 [d]. whitening: float64 [d, d]. points: float32 [m, d], whitened.
 
-    usual: the distance to the nearest of them that further real images hardly exceed.
+    usual: the distance to the nearest point that few further real images exceed (quantile USUAL).
     """
 
     centre: np.ndarray

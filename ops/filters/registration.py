@@ -100,7 +100,7 @@ def _warp(query: Tensor, theta: Tensor, basis: Tensor, stride: int, mode: str = 
     down, right = places[:, 0], places[:, 1]
     inside = (down.abs() <= (height - 1) / 2 - edge) & (right.abs() <= (width - 1) / 2 - edge)
     frame = F.pad(torch.ones(height - 2 * edge, width - 2 * edge), (edge,) * 4)[::stride, ::stride]
-    grid = torch.stack([right * (2 / (width - 1)), down * (2 / (height - 1))], dim=3)
+    grid = torch.stack([right * (2 / max(width - 1, 1)), down * (2 / max(height - 1, 1))], dim=3)
     warped = F.grid_sample(query, grid, mode=mode, padding_mode="border", align_corners=True)
     return warped, (inside * frame)[:, None]
 

@@ -27,12 +27,12 @@ class Rule:
     """A reason to reject an image.
 
     score: the column that decides. side: where the suspicious end is; None for a column of yes and no. key: the
-    recipe key of section `filter` that says where to cut; None: always on. Of a rule that has an `unless`, images of
-    that reason are left to it. real_score: the column of the held-out real images that calibrates it, where another.
+    recipe key of section `filter` that sets the threshold; None: always on. A rule with `unless` skips images that
+    have that reason. real_score: the held-out real images' column that calibrates the rule, if it is not `score`.
     extreme: the worst value of a score that measures how much is left of a picture. parts: of a reason that several
     rules find, how many; each may reject its part of the share. calibrated_only: a threshold that the recipe gives is
     meant for another rule of this reason, and this one is then off. above_chance: the score is a probability of the
-    label, and below 1/K, what somebody who knows nothing says, it speaks against it, whatever real images get.
+    label, so the threshold is at least 1/K (chance), however many real images that rejects.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""What a picture is made of, whatever it shows: sharpness, edges, colours' accord, as a few numbers that nobody learnt.
+"""Texture features of a picture: sharpness, edges and agreement of colours, as a few numbers that need no training.
 
 Noise, blobs, blurred pictures and pictures with scrambled phases differ from real ones in these numbers, however
 little a classifier knows. They follow from contrasts alone: brightness and contrast of the whole picture are taken
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FLAT = 1.0  # grey levels of contrast that are taken for granted: below that there is nothing to describe
-LEAST = 1e-3  # of a picture's power: what a band is taken to hold at least
+FLAT = 1.0  # grey levels, added to the contrast (as squares), so that flat pictures are not amplified
+LEAST = 1e-3  # added to powers (the picture's is 1), so that an empty band has a finite logarithm
 BATCH = 256
 
 

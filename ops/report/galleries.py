@@ -58,7 +58,9 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
     company = _Company(_choose_accepted(results.index), results.class_names)
     lines = {reason.name: [company.gather(reason, row) for row in chosen[reason.name]] for reason in found}
     pictures = _read_pictures(results, inputs, [who for line in lines.values() for shown in line for who, _ in shown])
-    scores = {reason.name: reason.score for reason in found} | {rule.reason: rule.score for rule in results.rules}
+    scores = {reason.name: reason.score for reason in found} | {
+        rule.reason: rule.score for rule in reversed(results.rules)
+    }  # where a reason has two rules, the first
     return [
         {
             "reason": reason.name,

@@ -26,7 +26,7 @@ SPLITS = ("train", "validation", "test")
 ALIASES = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
 PIECE = 4_096  # images
 MOST = 2**63 - 1  # the largest label
-LONGEST = 1_000  # characters of a label, for the longest sets what all take in memory
+LONGEST = 1_000  # characters of a label; the longest label sets the memory that every label takes
 _NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what Python puts in the place of other bytes
 
@@ -75,7 +75,7 @@ class Layout:
 
 
 def require_path(spec: SourceSpec, expected: str) -> Path:
-    """The source's path, which must exist and be no pipe or device."""
+    """The source's path, which must be an existing file or folder."""
     if not (spec.root.is_dir() or is_file(spec.root)):
         fault = "is neither a file nor a folder" if os.path.exists(spec.root) else "does not exist"
         raise UserError(f"{spec.root} {fault}; expected {expected}")

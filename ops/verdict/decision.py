@@ -168,7 +168,7 @@ def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Ou
 
 
 def _find_smallest_detectable(gap: Interval) -> float | None:
-    """The true difference whose interval lies on one side of 0 with probability POWER (that a true zero widens it not).
+    """The true difference whose interval excludes 0 with probability POWER.
 
     The farther limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect.
     """

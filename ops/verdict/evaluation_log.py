@@ -120,14 +120,6 @@ def count_looks(
     )
 
 
-def count_evaluations(path: Path, *, expansion: str | None = None, split: str | None = "test") -> int:
-    """How many logged evaluations match; None matches all. Raises as `read_log`."""
-    return sum(
-        (expansion is None or record["expansion"] == expansion) and (split is None or record["split"] == split)
-        for record in read_log(path)
-    )
-
-
 def _read(path: Path) -> bytes:
     """The log as it is when nobody is appending; empty where there is none."""
     try:
@@ -165,7 +157,7 @@ def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
 def _find_fault(record: Mapping[str, Any], before: Collection[str]) -> str | None:
     """Why a record with hashes is not as it was written where it was written; None for one without."""
     if "hash" not in record:
-        return "it names a record before it and has no hash of its own" if "previous" in record else None
+        return "it has no hash of its own" if {"previous", "content"} & record.keys() else None
     if hash_json({key: value for key, value in record.items() if key != "hash"}) != record["hash"]:
         return "it is not what was written, its hash does not match"
     if record.get("previous") is not None and record["previous"] not in before:

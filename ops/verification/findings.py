@@ -55,5 +55,5 @@ class Subject:
         return f"growset run {self.name}"
 
     def rebuild(self, stage: str) -> str:
-        """What makes an output anew whose bytes are those that DVC knows, and are wrong all the same."""
+        """The command that rebuilds an output that is wrong although its bytes match DVC's record."""
         return f"remove {self.folder(stage)} and run: growset run {self.name}"

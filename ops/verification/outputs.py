@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData
-from ops.manifests import MANIFEST, is_hidden, list_files, read_manifest
+from ops.manifests import MANIFEST, is_hidden, is_sealed, list_files, read_manifest
 from ops.objects import map_threads
 from ops.recipe.fingerprints import stage_fingerprint
 from ops.recipe.stages import PUBLISHED, STAGES
@@ -36,6 +36,9 @@ def check_bytes(subject: Subject, listed: Listed, advance: Callable[[int], None]
         except DamagedData as error:
             findings.append(Finding(folder / MANIFEST, _strip(error, folder / MANIFEST), subject.restore))
             manifest = {"files": {}}
+        if manifest["files"] and not is_sealed(manifest):
+            unsealed = "has no seal: an earlier Growset wrote it, or it was edited"
+            findings.append(Finding(folder / MANIFEST, unsealed, subject.rebuild(stage)))
         entries |= {folder / name: entry for name, entry in manifest["files"].items()}
         entries[folder / MANIFEST] = {}
         findings += [
@@ -74,8 +77,8 @@ def check_links(subject: Subject) -> list[Finding]:
                 findings.append(Finding(path, what, subject.remake))
         if stage == PUBLISHED:
             continue
-        expected = stage_fingerprint(stage, manifest["version"], manifest["settings"], manifest["inputs"])
-        if manifest["stage"] != stage or manifest["fingerprint"] != expected:
+        said: list[Any] = [manifest.get(key) for key in ("version", "settings", "inputs")]
+        if manifest["stage"] != stage or manifest["fingerprint"] != stage_fingerprint(stage, *said):
             what = "has a fingerprint that does not follow from its settings, version and inputs"
             findings.append(Finding(path, what, subject.restore))
         if lacking := [name for name in STAGES[stage].inputs if name not in manifest["inputs"]]:

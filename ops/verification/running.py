@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+from polars.exceptions import PolarsError
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.looks import read_evaluations
@@ -68,7 +71,8 @@ def verify(
     found, images = check_meaning(
         subject, workers=workers or available_cores(), advance=report("images", _count_images(subject), "images")
     )
-    findings += found
+    unrecorded = [each.where for each in findings if each.what == UNRECORDED]
+    findings += [_choose_repair(subject, each, unrecorded) for each in found]
     findings += check_looks(subject)
     findings += stored.check_cache(subject, sink)
     unreachable = None
@@ -94,7 +98,7 @@ def check_meaning(
     for check, stage in CHECKS.items():
         try:
             findings += check(subject, examined)
-        except (DamagedData, UserError, ValueError, KeyError) as error:
+        except (DamagedData, UserError, ValueError, KeyError, OSError, PolarsError) as error:
             findings.append(Finding(subject.folder(stage), f"cannot be read: {error}", subject.restore))
     return findings, sum(len(found.rows) for found in examined.values())
 
@@ -116,6 +120,19 @@ def _find_damaged(subject: Subject, findings: list[Finding]) -> frozenset[str]:
     return frozenset(
         stage for stage in subject.present for place in places if place.is_relative_to(subject.folder(stage))
     )
+
+
+def _choose_repair(subject: Subject, finding: Finding, unrecorded: Collection[Path]) -> Finding:
+    """An output that is wrong although its bytes are those that DVC has recorded must be rebuilt: a pull brings them
+    back."""
+    if finding.repair != subject.restore:
+        return finding
+    for stage in subject.present:
+        folder = subject.folder(stage)
+        if finding.where.is_relative_to(folder):
+            restores = stage in subject.damaged or any(path.is_relative_to(folder) for path in unrecorded)
+            return finding if restores else replace(finding, repair=subject.rebuild(stage))
+    return finding
 
 
 def _count_images(subject: Subject) -> int:

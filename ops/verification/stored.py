@@ -36,7 +36,13 @@ def check_cache(subject: Subject, sink: Sink = ignore) -> list[Finding]:
     findings = []
     with open_repo(subject.workspace.root) as repo:
         objects: list[StoredObject] = []
-        for out in list_outs(repo, list_targets(subject)):
+        outs = list_outs(repo, list_targets(subject))
+        recorded = {Path(out.fs_path) for out in outs}
+        for stage in subject.present:
+            if (folder := subject.folder(stage)) not in recorded:
+                what = "is not recorded by DVC, so neither cache nor remote can hold it"
+                findings.append(Finding(folder, what, subject.remake))
+        for out in outs:
             objects.append(head_object(out))
             try:
                 objects += list_files(repo, out)

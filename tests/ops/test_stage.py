@@ -13,7 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -522,6 +523,45 @@ def test_input_that_is_replaced_while_a_stage_runs_gets_nothing_recorded(workspa
     with pytest.raises(EnvironmentFault, match="the inputs of stage expansion_plan of 'base' changed while it ran"):
         build_plan(workspace, build)
     assert not workspace.output("base", "expansion_plan").exists()
+    assert staged(workspace) == []  # what was begun on the former images must not end on them
+
+
+def test_work_of_a_killed_stage_is_not_resumed_if_an_input_was_written_meanwhile(workspace: Workspace) -> None:
+    """Damaged and repaired again: the bytes are right at both ends, and what was made between is not."""
+    file = build_first(workspace, Builder()).folder / "shards" / "a.bin"
+    found: list[set[str]] = []
+
+    def build(run: StageRun) -> dict[str, Any]:
+        found.append(files(run.scratch) - {"inputs.json"})
+        (run.scratch / "piece.bin").write_text("half")
+        if len(found) < 3:
+            raise KeyboardInterrupt
+        return {}
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            build_plan(workspace, build)
+    file.write_text("pixelz")
+    file.write_text("pixels")
+    build_plan(workspace, build)
+    assert found == [set(), {"piece.bin"}, set()]
+
+
+def test_a_stage_that_waited_for_its_lock_is_made_from_the_inputs_that_are_there_then(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_first(workspace, Builder("one"))
+
+    @contextmanager
+    def wait(*arguments: Any) -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(ops.stage, "exclusive", lambda *_: nullcontext())
+            build_first(workspace, Builder("two"), source="other images")
+        yield
+
+    monkeypatch.setattr(ops.stage, "exclusive", wait)
+    outcome = build_plan(workspace, Builder())
+    assert outcome.manifest["inputs"] == {FIRST: read_manifest(workspace.output("base", FIRST))["content"]}
 
 
 def test_source_that_changes_while_it_is_read_gets_nothing_recorded(workspace: Workspace) -> None:

@@ -68,7 +68,9 @@ def test_damage_names_the_file_before_anything_is_written(grey: Case) -> None:
     content = bytearray(path.read_bytes())
     content[200] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DamagedData, match="test-00000-of-00001.parquet is not what was published; `growset pull tiny"):
+    with pytest.raises(
+        DamagedData, match="test-00000-of-00001.parquet does not hold the bytes that were written; `growset pull tiny"
+    ):
         open_published(grey.folder)
     path.unlink()
     with pytest.raises(DamagedData, match="test-00000-of-00001.parquet is missing"):

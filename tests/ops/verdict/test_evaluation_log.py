@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ops.errors import DamagedData
-from ops.verdict.evaluation_log import Evaluation, append_evaluation, count_evaluations, count_looks, read_log
+from ops.verdict.evaluation_log import Evaluation, append_evaluation, count_looks, read_log
 
 RECORD = Evaluation(
     time="2025-03-01T12:00:00+00:00",
@@ -56,6 +56,14 @@ def test_a_record_is_one_line_with_the_agreed_keys_its_hash_and_that_of_the_one_
         agreed | {"elsewhere": 0, "absorbed": [], "previous": None}, sort_keys=True, separators=(",", ":")
     )
     assert hashlib.sha256(canonical.encode()).hexdigest() == hashes[0]
+
+
+def count_evaluations(path: Path, *, expansion: str | None = None, split: str | None = "test") -> int:
+    """How many logged evaluations match; None matches all."""
+    return sum(
+        (expansion is None or record["expansion"] == expansion) and (split is None or record["split"] == split)
+        for record in read_log(path)
+    )
 
 
 def test_counts_by_expansion_and_split(log: Path) -> None:
