@@ -1,12 +1,12 @@
-"""Asset checks: `ops.checks` with a Dagster face. Blocking ones are errors, the others warnings."""
+"""Asset checks: `ops.chain.checks` with a Dagster face. Blocking ones are errors, the others warnings."""
 
 import warnings
 
 import dagster as dg
 
 from assets.outcome import describe_metrics, growset_errors
-from ops.chain.running import Chain
-from ops.checks import CHECKS, Check, run_check
+from ops.chain.checks import CHECKS, Check, run_check
+from ops.chain.driver import Chain
 
 
 def build_check(check: Check, partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:

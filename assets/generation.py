@@ -13,7 +13,7 @@ import dagster as dg
 
 from assets.outcome import data_version, describe_outcome, growset_errors
 from assets.stages import COMPUTE_POOL, LOOKS
-from ops.chain.running import Chain, validate
+from ops.chain.driver import Chain, validate
 from ops.recipe.stages import STAGES
 
 STAGE = "generated_images"
@@ -25,7 +25,7 @@ STAGE = "generated_images"
     description="How many slices have work.",
 )
 def plan_generation(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain]) -> Iterator[dg.DynamicOutput[int]]:
-    from ops.chain.generated import plan_slices
+    from ops.chain.generated_images import plan_slices
 
     with growset_errors():
         validate(chain.workspace, context.partition_key)
@@ -36,7 +36,7 @@ def plan_generation(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chai
 
 @dg.op(pool=COMPUTE_POOL, description="Draw one slice's missing pieces; returns how many images.")
 def draw_slice(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], index: int) -> int:
-    from ops.chain.generated import fill_slice
+    from ops.chain.generated_images import fill_slice
 
     runtime = chain.with_default_sink(context.log.info).runtime
     with growset_errors():

@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 
 from ops.errors import GrowsetError, find_fault
-from ops.report.sheets import to_data_uri
-from ops.several import count_generators, place
-from ops.stage import Outcome
+from ops.pictures.sheets import to_data_uri
+from ops.stages.materialization import Outcome
+from ops.stages.several import count_generators, place
 
 PICTURE_LIMIT = 400_000  # bytes; the event log is a database, not a picture store
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.outcome import describe_metrics, growset_errors
-from ops.chain.running import Chain
+from ops.chain.driver import Chain
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
 
 
@@ -20,7 +20,7 @@ def build_published_dataset(partitions: dg.PartitionsDefinition) -> dg.AssetsDef
         pool="dvc",
     )
     def published_dataset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
-        from ops.publishing import publish
+        from ops.chain.publishing import publish
 
         with growset_errors():
             done = publish(chain.workspace, context.partition_key)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from assets.outcome import data_version, describe_outcome, growset_errors
-from ops.chain.running import Chain, validate
+from ops.chain.driver import Chain, validate
 from ops.recipe.stages import STAGES
 
 COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses all cores by itself

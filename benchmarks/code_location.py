@@ -44,7 +44,7 @@ def time_check(root: Path) -> float:
         for folder in ("recipes", "sources", "examples"):
             (Path(name) / folder).symlink_to(root / folder)
         (Path(name) / "params.yaml").write_bytes((root / "params.yaml").read_bytes())
-        command = [sys.executable, "-m", "pipelines.cli", "--workspace", name, "check", "fashion-flow"]
+        command = [sys.executable, "-m", "pipelines.cli.main", "--workspace", name, "check", "fashion-flow"]
         started = time.perf_counter()
         subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - started

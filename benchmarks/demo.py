@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import Row, write_result
-from ops.storage import read_json
+from ops.files.storage import read_json
 
 EXPANSION = "fashion-flow"
 

@@ -33,16 +33,16 @@ from benchmarks.harness import Row, use_cores, write_result
 from benchmarks.photographs import read_patches
 from benchmarks.planting import SHARES, Planted, plant
 from ops.filters.calibration import Thresholds, calibrate
-from ops.filters.copies import References, fit_references, measure_copies, measure_nearness
 from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
 from ops.filters.rules import Limit, find_reasons, set_limits
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
-from ops.metrics.proportions import estimate_share
+from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.likeness.copies import References, fit_references, measure_copies, measure_nearness
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
-from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.statistics.proportions import estimate_share
 
 TRAIN = TEST = HELD_OUT = 100  # images of each class
 CARRIER = 1_000

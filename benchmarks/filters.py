@@ -25,13 +25,13 @@ from benchmarks.untrained import export_untrained
 from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.generators.folder import variant_name
-from ops.generators.variants import quantise_sampler
+from ops.generators.onnx.variants import quantise_sampler
+from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.machine.parallel import available_cores
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import Labels, View, measure_set
-from ops.parallel import available_cores
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
-from ops.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
 
 Result = TypeVar("Result")
 

@@ -32,12 +32,12 @@ from benchmarks.engines import (
 from benchmarks.harness import Row, interleave, write_result
 from benchmarks.plain import build_plain_unet
 from benchmarks.untrained import CLASSES, SHAPE, build_untrained
-from ops.generators.export import export_net, unroll_sampler
+from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.kinds.flow import Flow
 from ops.generators.kinds.protocol import SamplerSettings
-from ops.generators.network import ConditionalUNet
-from ops.generators.simplify import simplify
-from ops.generators.variants import quantise_sampler
+from ops.generators.onnx.export import export_net, unroll_sampler
+from ops.generators.onnx.simplify import simplify
+from ops.generators.onnx.variants import quantise_sampler
 
 IMAGES, PIPELINE_IMAGES = TORCH_BATCH, 16
 PRODUCT = 512

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.environment import describe_environment, processor_name
-from ops.parallel import available_cores
-from ops.storage import write_json
+from ops.files.storage import write_json
+from ops.machine.environment import describe_environment, processor_name
+from ops.machine.parallel import available_cores
 
 RESULTS = Path(__file__).parent / "results"
 

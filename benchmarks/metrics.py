@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Row, interleave, use_cores, write_result
+from ops.machine.parallel import available_cores
 from ops.metrics.frechet import estimate_frechet, fit_gaussian, frechet_distance
 from ops.metrics.kernel import estimate_kernel_distance, fit_kernel
 from ops.metrics.manifold import NEIGHBOURS, compare_manifolds, fit_manifold
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import Labels, View, measure_set
-from ops.parallel import available_cores
 
 COUNT, FEATURES, HIDDEN, CLASSES = 10_000, 128, 24, 10
 SIDE = 28

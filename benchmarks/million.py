@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Row, write_result
-from ops.parallel import available_cores
+from ops.machine.parallel import available_cores
 
 COUNTS = (100_000, 1_000_000)
 FORMATS = ("npz", "huggingface")
@@ -47,7 +47,7 @@ assert read_split(root / "published" / "data", "train").images.shape[1:] == (28,
 """,
     "compare two versions": """
 import polars as pl
-from ops.comparison import compare_rows
+from ops.history.comparison import compare_rows
 from ops.datasets.pixels import read_rows
 rows = read_rows(sorted((root / "published" / "data").glob("*.parquet")))
 rows = rows.with_columns(pl.col("label").cast(pl.String).alias("class")).select(
@@ -57,7 +57,7 @@ assert found["added"].sum() == found["removed"].sum() > 0
 """,
     **{
         f"export to {name}": f"""
-from ops.exports.running import export_dataset
+from ops.exports.exporting import export_dataset
 export_dataset(root / "published", root / "{name}", "{name}")
 """
         for name in FORMATS
@@ -94,8 +94,8 @@ def write_source(path: Path, count: int) -> None:
 
 def describe(folder: Path) -> None:
     """What makes the written shards a published dataset: card, verdict and manifest."""
-    from ops.manifests import MANIFEST, describe_output
-    from ops.storage import write_json
+    from ops.files.manifests import MANIFEST, describe_output
+    from ops.files.storage import write_json
 
     (folder / "README.md").write_text("---\nlicense: mit\n---\n\n# million\n", encoding="utf-8")
     write_json(folder / "verdict.json", {"decision": "no evidence"})

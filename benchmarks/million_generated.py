@@ -24,9 +24,9 @@ from benchmarks.harness import Row, write_result
 from benchmarks.untrained import export_untrained
 from ops.generators.flops import count_flops
 from ops.generators.folder import variant_name
+from ops.generators.onnx.variants import quantise_sampler
 from ops.generators.utilisation import describe_utilisation, measure_matmul
-from ops.generators.variants import quantise_sampler
-from ops.parallel import available_cores
+from ops.machine.parallel import available_cores
 
 COUNTS = (50_000, 1_000_000)  # the first in fp32 as well
 MILLION = 1_000_000
@@ -35,8 +35,8 @@ PAUSE = 0.05  # seconds between two looks at the memory
 CODE = """
 import json, sys
 from pathlib import Path
-from ops.exports.drawn import draw_dataset
-from ops.stage import Runtime
+from ops.drawing.drawn_dataset import draw_dataset
+from ops.stages.materialization import Runtime
 if __name__ == "__main__":
     sampler, target, count, workers = sys.argv[1:]
     drawn = draw_dataset(Path(sampler), Path(target), count=int(count), labels=(), seed=0, form="parquet",

@@ -41,7 +41,7 @@ import numpy as np
 import torch
 from ops.neighbours.clusters import Clustering
 from ops.neighbours.earlier import find_earlier
-from ops.parallel import limit_libraries
+from ops.machine.parallel import limit_libraries
 count, classes, limit, share = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 limit_libraries()
 random = torch.Generator().manual_seed(0)

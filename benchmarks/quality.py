@@ -6,7 +6,7 @@ learning rate's schedule needs their number; the distilled row's minutes include
 student. What each took in the end is a row of its own. All train to their last step, unwatched: a run of the stage
 would keep its best moment and stop at copies.
 
-Images are judged by `ops.metrics.judge` against held-out images that neither the scorer nor a generator has seen; the
+Images are judged by `ops.judging.judge` against held-out images that neither the scorer nor a generator has seen; the
 scorer saw none that a generator has. Near copies are of the generator's own training images. The row of real images,
 which the small generators have not seen, says what a perfect generator would get. One seed; the test images are not
 opened.
@@ -30,16 +30,16 @@ from torch import Tensor
 from benchmarks.engines import ONNX_BATCH
 from benchmarks.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.harness import Row, use_cores, write_result
-from ops.filters.copies import fit_references, measure_copies
-from ops.generators.engine import Sampler
-from ops.generators.generation import Draws, draw_rows
+from ops.drawing.pieces import Draws, draw_rows
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.denoiser import DenoiserSettings
 from ops.generators.kinds.flow import DistillationSettings, FlowSettings
 from ops.generators.kinds.protocol import Cost, Fitting, Kind, SamplerSettings
-from ops.metrics.judge import Judge
+from ops.generators.onnx.engine import Sampler
+from ops.judging.judge import Judge
+from ops.judging.scorer import assign_folds, load_scorer, save_scorer, train_folds
+from ops.likeness.copies import fit_references, measure_copies
 from ops.recipe.schema import ScorerSettings
-from ops.scorer import assign_folds, load_scorer, save_scorer, train_folds
 
 MINUTES = 4.0  # of one core for each row
 IMAGES = 5_000  # generated for each row

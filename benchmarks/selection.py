@@ -18,22 +18,22 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.harness import Row, write_result
-from ops.chain.classifiers import to_nchw
-from ops.chain.running import Chain
+from ops.chain.driver import Chain
+from ops.chain.parts.classifiers import to_nchw
 from ops.classifiers.network import SmallResNet
 from ops.classifiers.tournament import Contest, Examples, count_runs, hold_tournament
 from ops.classifiers.training import predict
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.datasets.shards import find_shards
-from ops.progress import Progress
+from ops.machine.progress import Progress
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import upstream
-from ops.stage import Runtime
+from ops.stages.materialization import Runtime
 from ops.verdict.comparison import Comparison
 from ops.verdict.estimate import Interval
 from ops.verdict.metric import Metric
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 
 EXPANSION = "fashion-flow"
 LAST = "accepted_images"

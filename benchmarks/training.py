@@ -23,11 +23,11 @@ from benchmarks.engines import find_absent
 from benchmarks.harness import Row, interleave, use_cores, write_result
 from benchmarks.plain import build_plain_unet, train_plainly
 from benchmarks.untrained import CLASSES, SHAPE, build_untrained
+from ops.generators.denoising.microbatches import InParts
+from ops.generators.denoising.training import denoise_steps, train
 from ops.generators.kinds.flow import Flow, FlowSettings
-from ops.generators.microbatches import InParts
-from ops.generators.training import denoise_steps, train
-from ops.parallel import available_cores, start_threads, use_threads
-from ops.precision import resolve_precision
+from ops.machine.parallel import available_cores, start_threads, use_threads
+from ops.machine.precision import resolve_precision
 
 IMAGES, BATCH = 1_000, 128
 STEPS, PLAIN_STEPS, ROUNDS = 10, 2, 5

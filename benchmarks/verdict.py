@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.digit_networks import measure_coverage, train_networks
 from benchmarks.harness import Row, write_result
 from benchmarks.simulation import Drawn, SimulatedArm, Simulation
-from ops.parallel import available_cores, map_processes
+from ops.machine.parallel import available_cores, map_processes
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import Picks, contrast_arms
 from ops.verdict.decision import apply_rule

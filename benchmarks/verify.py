@@ -20,26 +20,26 @@ import polars as pl
 
 from benchmarks.harness import Row, write_result
 from benchmarks.million import run_step
-from ops.chain.mixed import read_mixed
+from ops.chain.mixed_dataset import read_mixed
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
-from ops.manifests import MANIFEST, describe_output, read_manifest
-from ops.parallel import available_cores
+from ops.files.manifests import MANIFEST, describe_output, read_manifest
+from ops.files.storage import write_json
+from ops.history.dvc_repository import track
+from ops.machine.parallel import available_cores
 from ops.recipe.fingerprints import stage_fingerprint
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.remotes import push
-from ops.storage import write_json
-from ops.versioning import track
-from ops.workspace import Workspace
+from ops.remotes.transfer import push
+from ops.workspaces.workspace import Workspace
 
 COUNTS = (100_000, 1_000_000)
 NAME, CLASSES, SIDE = "million", 10, 28
 SHARES = {"train": 0.17, "validation": 0.01, "test": 0.02}  # of all images; the rest is generated
 STEP = """
-from ops.verification.running import verify
-from ops.workspace import Workspace
+from ops.verification.verification import verify
+from ops.workspaces.workspace import Workspace
 found = verify(Workspace(root), "million", sink=print)
 assert not found.findings and found.unreachable is None, found
 """

@@ -3,6 +3,6 @@
 Every door leads through here, so libraries are told to compute on one thread before any of them is loaded.
 """
 
-from ops.parallel import limit_libraries
+from ops.machine.parallel import limit_libraries
 
 limit_libraries()

@@ -8,9 +8,9 @@ from assets.checks import build_checks
 from assets.generation import build_generated_images
 from assets.published import build_published_dataset
 from assets.stages import build_stage_asset
-from ops.chain.running import Chain
+from ops.chain.driver import Chain
 from ops.recipe.stages import STAGES
-from ops.workspace import Workspace, find_workspace
+from ops.workspaces.workspace import Workspace, find_workspace
 from pipelines.io import json_io_manager
 from pipelines.lost_runs import build_lost_runs_sensor
 from pipelines.resources import ChainResource

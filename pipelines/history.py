@@ -8,9 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from ops.locks import one_pruner
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.workspace import Workspace
+from ops.workspaces.locks import one_pruner
+from ops.workspaces.workspace import Workspace
 from pipelines.lost_runs import UNFINISHED
 
 KEPT = 100  # runs

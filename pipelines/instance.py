@@ -5,8 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from ops.storage import write_text
-from ops.workspace import Workspace
+from ops.files.storage import write_text
+from ops.workspaces.workspace import Workspace
 
 IN_PROCESS = "in_process.yaml"
 

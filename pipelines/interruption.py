@@ -6,8 +6,8 @@ thread busy. So a second thread hears of every signal from the operating system 
 main thread has not done so within GRACE seconds, or when a second signal comes. It is then as if it had been killed,
 which every stage survives.
 
-`pipelines.cli` imports this first, and importing it is enough: a signal may come while the rest is being loaded. So it
-needs the standard library and `ops.interruption` only (psutil at the end).
+`pipelines.cli.main` imports this first, and importing it is enough: a signal may come while the rest is being loaded. So it
+needs the standard library and `ops.machine.interruption` only (psutil at the end).
 """
 
 import atexit
@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from ops.interruption import STOPS, Interrupted, at, is_shielded, notice, noticed, where
+from ops.machine.interruption import STOPS, Interrupted, at, is_shielded, notice, noticed, where
 
 if TYPE_CHECKING:  # at run time `sys` has no such name
     from sys import UnraisableHookArgs

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from ops.locks import is_alive, sign_of_life
-from ops.workspace import Workspace
+from ops.workspaces.locks import is_alive, sign_of_life
+from ops.workspaces.workspace import Workspace
 
 IN_PROCESS = "growset/in_process"  # tag of a run outside of the UI; its value is the workspace
 UNFINISHED = [

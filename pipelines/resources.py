@@ -5,10 +5,10 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from ops.chain.running import Chain
-from ops.parallel import follow_parent, share_cores
-from ops.stage import Runtime
-from ops.workspace import find_workspace
+from ops.chain.driver import Chain
+from ops.machine.parallel import follow_parent, share_cores
+from ops.stages.materialization import Runtime
+from ops.workspaces.workspace import find_workspace
 
 
 class ChainResource(dg.ConfigurableResource):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.parallel import limit_libraries
+from ops.machine.parallel import limit_libraries
 from tests.workspaces import growset, make_workspace, one_core
 
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops.objects import cache_path, head_object, list_files
-from ops.versioning import open_repo
+from ops.history.dvc_repository import open_repo
+from ops.remotes.objects import cache_path, head_object, list_files
 
 Damage = Callable[[Path], None]
 

@@ -9,15 +9,15 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
-from ops.hashing import hash_file
-from ops.manifests import MANIFEST, read_manifest
+from ops.files.hashing import hash_file
+from ops.files.manifests import MANIFEST, read_manifest
+from ops.files.storage import read_json
+from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.recipe.stages import STAGES
-from ops.remotes import find_faults
-from ops.storage import read_json
+from ops.remotes.transfer import find_faults
 from ops.verdict.evaluation_log import read_log
-from ops.verification.running import verify
-from ops.versioning import changed_stages, stage_addresses
-from ops.workspace import Workspace
+from ops.verification.verification import verify
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import run
 
 TIMED = {"report"}  # shows how long the stages took and how often test images were looked at

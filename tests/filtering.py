@@ -11,12 +11,12 @@ import polars as pl
 
 from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from ops.files.storage import write_json
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import HELD_OUT, ROUNDS, RULES, AppliedRule, Results
 from ops.metrics.set_quality import METRICS, Measure
-from ops.plan import ClassPlan
+from ops.planning.plan import ClassPlan
 from ops.report.measures import QUALITY
-from ops.storage import write_json
 
 SCORES = ("label_probability", "label_margin", "clip_agreement", "typicality", "naturalness", "train_distance",
           "generated_distance", "structure", "saturation", "unsafe_probability", "held_out_distance")  # fmt: skip

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from ops.chain.real import source_content
+from ops.chain.real_images import source_content
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import make_workspace, on_all_cores, run, user_environment
 
 EXPANSION = "digits"

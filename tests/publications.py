@@ -9,9 +9,9 @@ from sklearn.datasets import load_digits
 
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
-from ops.manifests import MANIFEST, describe_output
+from ops.files.manifests import MANIFEST, describe_output
+from ops.files.storage import write_json, write_text
 from ops.report.card import render_card
-from ops.storage import write_json, write_text
 from tests.filtering import make_held_out, make_index, make_results, make_rule
 from tests.reports import make_way
 

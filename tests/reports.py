@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ops.report.funnel import describe_filters
+from ops.pictures.sheets import encode_sheet, tile, to_data_uri
+from ops.report.filtering import describe_filters
 from ops.report.measures import describe_measures
-from ops.report.sheets import encode_sheet, tile, to_data_uri
 from tests.filtering import CLASSES as FILTERED_CLASSES
 from tests.filtering import list_measures, make_held_out, make_index, make_results, make_rule
 

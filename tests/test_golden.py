@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from ops.hashing import hash_json
-from ops.manifests import read_manifest
+from ops.files.hashing import hash_json
+from ops.files.manifests import read_manifest
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import ROOT
 
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -109,7 +109,7 @@ def serve(root: Path) -> Iterator[Client]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "pipelines.cli", "--workspace", str(root), "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "pipelines.cli.main", "--workspace", str(root), "ui", "--port", str(port)]
     with (root.parent / "ui.log").open("a") as log:
         process = subprocess.Popen(command, env=user_environment(), stdout=log, stderr=log, start_new_session=True)
     client = Client(port, process.pid)

@@ -138,6 +138,6 @@ def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedPr
 
 def growset(root: Path, *arguments: str) -> Result:
     """The command line, called in this process (importing torch anew costs seconds)."""
-    from pipelines.cli import main
+    from pipelines.cli.main import main
 
     return CliRunner().invoke(main, ["--workspace", str(root), *arguments])

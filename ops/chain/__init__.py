@@ -6,7 +6,7 @@ looked up by name so that a door loads torch only for the stage it runs.
 
 from importlib import import_module
 
-from ops.stage import Builder
+from ops.stages.materialization import Builder
 
 _PLACES = {
     "real_images": "real",

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from ops.chain.each import build_each
-from ops.chain.keeping import TRAINED_ON
-from ops.chain.watching import QUALITY, build_watch
+from ops.chain.parts.each import build_each
+from ops.chain.parts.keeping import TRAINED_ON
+from ops.chain.parts.watching import QUALITY, build_watch
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
+from ops.files.storage import read_json
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import Fitting
-from ops.several import derive_seed
-from ops.stage import StageRun
-from ops.storage import read_json
+from ops.stages.materialization import StageRun
+from ops.stages.several import derive_seed
 
 
 def build_generator(run: StageRun) -> dict[str, Any]:

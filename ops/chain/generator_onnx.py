@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.chain.each import build_each
-from ops.chain.judging import find_judge
-from ops.chain.precision import add_variant
+from ops.chain.parts.each import build_each
+from ops.chain.parts.precision import add_variant
 from ops.datasets.pixels import read_split
-from ops.generators.engine import Sampler
+from ops.files.storage import write_json
 from ops.generators.folder import read_config, write_card
 from ops.generators.kinds import KINDS
-from ops.generators.parity import measure_parity
-from ops.several import count_generators, read_part
-from ops.stage import StageRun
-from ops.storage import write_json
+from ops.generators.onnx.engine import Sampler
+from ops.generators.onnx.parity import measure_parity
+from ops.judging.expansion import find_judge
+from ops.stages.materialization import StageRun
+from ops.stages.several import count_generators, read_part
 
 PARITY_EVALUATIONS = 5_120  # images times network evaluations that parity is measured on
 

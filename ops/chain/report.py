@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops.files.storage import write_text
 from ops.report.page import collect_facts, render_page
-from ops.stage import StageRun
-from ops.storage import write_text
+from ops.stages.materialization import StageRun
 
 
 def build_report(run: StageRun) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ops.datasets.pixels import read_split
-from ops.scorer import save_scorer, train_folds
-from ops.stage import StageRun
+from ops.judging.scorer import save_scorer, train_folds
+from ops.stages.materialization import StageRun
 
 
 def build_scorer(run: StageRun) -> dict[str, Any]:

@@ -16,22 +16,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ops.chain.answers import Answers, Network, ask, find_correct, find_unasked, read_answers
-from ops.chain.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights_file
-from ops.chain.later_seeds import FOLDER, train_later_seeds
+from ops.chain.parts.answers import Answers, Network, ask, find_correct, find_unasked, read_answers
+from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights_file
+from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentation import mirrors
 from ops.datasets.pixels import PixelDataset, read_split
-from ops.looks import find_looks, read_evaluations
-from ops.manifests import read_manifest
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json, replace_file, write_json
 from ops.recipe.schema import Arm
-from ops.several import assign_generators
-from ops.stage import StageRun
-from ops.storage import read_json, replace_file, write_json
+from ops.stages.materialization import StageRun
+from ops.stages.several import assign_generators
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.verdict.metric import Metric
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
+from ops.verdict.test_looks import find_looks, read_evaluations
 
 SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
 

@@ -20,9 +20,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ops.classifiers.training import WORKER_SHARE, TrainingSet, predict, train
-from ops.parallel import map_processes, shared, worth_workers
-from ops.progress import Progress
-from ops.storage import replace_file
+from ops.files.storage import replace_file
+from ops.machine.parallel import map_processes, shared, worth_workers
+from ops.machine.progress import Progress
 from ops.verdict.metric import Metric, score_answers
 
 if TYPE_CHECKING:

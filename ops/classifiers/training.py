@@ -20,8 +20,8 @@ from ops.classifiers.augmentation import build_augmentation
 from ops.classifiers.network import SmallResNet, normalise
 from ops.classifiers.optimization import build_optimizers, build_schedules
 from ops.classifiers.sampling import balance_classes, iterate_batches
-from ops.parallel import count_threads, start_threads
-from ops.precision import resolve_precision
+from ops.machine.parallel import count_threads, start_threads
+from ops.machine.precision import resolve_precision
 
 if TYPE_CHECKING:
     from ops.recipe.schema import Arm, NetworkBudget

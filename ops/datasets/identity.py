@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ops.hashing import hash_json
+from ops.files.hashing import hash_json
 
 
 def content_id(image: np.ndarray) -> str:

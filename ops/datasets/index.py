@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ops.datasets.pixels import read_rows
-from ops.storage import replace_file
+from ops.files.storage import replace_file
 
 
 def locate_rows(shards: Sequence[Path]) -> pl.DataFrame:

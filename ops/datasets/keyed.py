@@ -1,7 +1,7 @@
 """Keyed draws: random words of an image that are a function of (purpose, seed, key, k) and of nothing else.
 
 The key is the image's content id, so neither its place in a file nor its neighbours matter, and any chunk of
-a dataset gives what the whole gives (design, contract 2). `ops.generators.draws` serves long streams per unit;
+a dataset gives what the whole gives (design, contract 2). `ops.generators.noise` serves long streams per unit;
 here there are many units with a few words each, and for them one BLAKE2b digest costs far less than a stream.
 
 It knows nothing of what is drawn: a purpose is a name that keeps the draws of two uses apart.

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ops.errors import DamagedData, UserError
-from ops.storage import parse_json
+from ops.files.storage import parse_json
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 IMAGE_COLUMNS = ("image.bytes", "image.path")

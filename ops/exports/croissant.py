@@ -12,7 +12,7 @@ from typing import Any
 
 from ops.exports.documents import read_licence
 from ops.exports.published import Published
-from ops.hashing import hash_file
+from ops.files.hashing import hash_file
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 _PARQUET = "application/x-parquet"

@@ -15,7 +15,7 @@ import yaml
 
 from ops.errors import DamagedData
 from ops.exports.published import Published
-from ops.storage import write_json, write_text
+from ops.files.storage import write_json, write_text
 
 CARD, VERDICT, CLASSES = "README.md", "verdict.json", "classes.json"
 _FILES = re.compile(r"  - \{split: (\w+), path: .*\}\n")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from ops.datasets.shards import write_tables
 from ops.exports.croissant import describe_dataset
 from ops.exports.published import Published
-from ops.storage import write_json
+from ops.files.storage import write_json
 
 
 def write_huggingface(dataset: Published, folder: Path) -> None:

@@ -19,9 +19,9 @@ from ops.datasets.pixels import ROW_SCHEMA
 from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, read_class_names, read_columns
 from ops.errors import DamagedData, UserError
-from ops.integrity import find_damage
-from ops.manifests import MANIFEST
+from ops.files.manifests import MANIFEST
 from ops.sources.listing import SPLITS
+from ops.stages.integrity import find_damage
 
 Only: TypeAlias = Literal["all", "real", "generated"]
 ONLY: tuple[Only, ...] = ("all", "real", "generated")

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.filters.copies import Nearness, References, fit_references, measure_nearness
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
 from ops.filters.naturalness import fit_naturalness, measure_naturalness
 from ops.filters.typicality import fit_typicality, measure_typicality
-from ops.scorer import Scorer
+from ops.judging.scorer import Scorer
+from ops.likeness.copies import Nearness, References, fit_references, measure_nearness
 
 Scores = dict[str, np.ndarray]  # by name, one value an image; NaN where it is not known
 

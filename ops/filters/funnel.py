@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.metrics.proportions import Estimate, estimate_share
+from ops.statistics.proportions import Estimate, estimate_share
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ import polars as pl
 
 from ops.datasets.index import read_index
 from ops.errors import DamagedData
-from ops.filters.copying import CopyingFindings, examine_copying
+from ops.files.storage import read_json
+from ops.filters.copying_test import CopyingFindings, examine_copying
 from ops.filters.funnel import Funnel, count_funnel
 from ops.filters.labels import Skill, measure_skill
 from ops.filters.reasons import COPYING, REASONS, SURPLUS
-from ops.plan import ClassPlan, ExpansionPlan
-from ops.storage import read_json
+from ops.planning.plan import ClassPlan, ExpansionPlan
 
 RULES, ROUNDS, HELD_OUT = "rules.json", "rounds.json", "held_out_scores.parquet"
 STOPPED = {  # why no more was drawn for a class

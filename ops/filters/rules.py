@@ -16,8 +16,8 @@ from ops.filters.calibration import Side, Thresholds, calibrate, fix
 from ops.filters.reasons import SURPLUS
 
 if TYPE_CHECKING:
-    from ops.recipe.cut import Cut
     from ops.recipe.filtering import FilterSettings
+    from ops.settings.cut import Cut
 
 Columns = Mapping[str, np.ndarray]  # scores by name, one value an image
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ops.scorer import Scorer
+    from ops.judging.scorer import Scorer
 
 
 @dataclass(frozen=True, eq=False)

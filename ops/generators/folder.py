@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import DamagedData
-from ops.storage import read_json, replace_file, write_json, write_text
+from ops.files.storage import read_json, replace_file, write_json, write_text
 
 if TYPE_CHECKING:
-    from ops.generators.network import ConditionalUNet
+    from ops.generators.denoising.network import ConditionalUNet
 
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
 
@@ -66,7 +66,7 @@ def load_network(folder: Path) -> tuple[ConditionalUNet, dict[str, Any]]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from ops.generators.network import build_network
+    from ops.generators.denoising.network import build_network
 
     config, path = read_config(folder), folder / WEIGHTS
     try:

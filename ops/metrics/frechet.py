@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.metrics.intervals import Estimate
+from ops.statistics.intervals import Estimate
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ops.metrics.distances import to_points
-from ops.metrics.intervals import Estimate
+from ops.statistics.intervals import Estimate
 
 BLOCK = 512  # rows: with as many columns the kernel's block stays in the cache
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from ops.metrics.authenticity import find_authentic
 from ops.metrics.frechet import estimate_frechet
-from ops.metrics.intervals import Estimate, average, find_interval, find_share_interval
 from ops.metrics.kernel import KernelSet, estimate_kernel_distance, fit_kernel
 from ops.metrics.manifold import NEIGHBOURS, Manifold, find_members, fit_manifold
 from ops.metrics.vendi import estimate_vendi
+from ops.statistics.intervals import Estimate, average, find_interval, find_share_interval
 
 METRICS = ("FD", "KID", "precision", "recall", "density", "coverage", "authenticity", "vendi")
 LIMIT = 10_000
@@ -56,7 +56,7 @@ class Measure:
     """One number.
 
     metric: of METRICS. extractor: whose features. label: the class, None for all images. value, low, high: the number
-    and its 95 % interval (`ops.metrics.intervals` and `measure_set` say of what), None if there is none, and then
+    and its 95 % interval (`ops.statistics.intervals` and `measure_set` say of what), None if there is none, and then
     `reason` says why. reference: the same number for real images, None where it cannot be had. real, generated: how
     many images of each went in; for authenticity `real` counts training images.
     """

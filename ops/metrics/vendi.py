@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ops.metrics.distances import to_points
-from ops.metrics.intervals import Estimate
+from ops.statistics.intervals import Estimate
 
 
 def estimate_vendi(features: np.ndarray) -> Estimate:

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.machine.parallel import start_threads
+from ops.machine.precision import resolve_precision
 from ops.neighbours.product import Slab, allocate_slab, fill_slab, multiply_in, prepare_queries
 from ops.neighbours.rows import PART, Rows, Source, check_rows, find_centre
 from ops.neighbours.scan import Block, Nearest, scan
-from ops.parallel import start_threads
-from ops.precision import resolve_precision
 
 QUERIES = 1024  # in a block
 SLAB = 1 << 24  # entries of references that are prepared at once: 64 MB

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData, UserError
-from ops.hashing import hash_file, hash_json
-from ops.storage import parse_json
+from ops.files.hashing import hash_file, hash_json
+from ops.files.storage import parse_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"

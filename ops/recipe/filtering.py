@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ops.recipe.cut import Cut
 from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
-from ops.recipe.section import Section
+from ops.settings.cut import Cut
+from ops.settings.section import Section
 
 
 class FilterSettings(Section):

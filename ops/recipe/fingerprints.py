@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
-from ops.hashing import hash_json
+from ops.files.hashing import hash_json
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 

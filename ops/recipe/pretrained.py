@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from ops.pretrained.prompts import PROMPTS
-from ops.recipe.cut import Cut
-from ops.recipe.section import Section
+from ops.settings.cut import Cut
+from ops.settings.section import Section
 
 Content = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

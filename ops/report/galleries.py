@@ -17,11 +17,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ops.datasets.index import locate_rows
 from ops.datasets.shards import find_shards
+from ops.files.storage import replace_file
 from ops.filters.reasons import REASONS, Reason
 from ops.filters.results import Results
-from ops.report.pictures import draw_strip, find_places, read_places, shrink
-from ops.report.sheets import GAP, tile
-from ops.storage import replace_file
+from ops.pictures.sheets import GAP, tile
+from ops.pictures.strips import draw_strip, find_places, read_places, shrink
 
 NEAREST = 8  # pairs of the worst near copies, and as many of held-out images
 MOST, FEWEST = 8, 2  # rejected images shown per reason

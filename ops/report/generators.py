@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.manifests import MANIFEST
-from ops.several import count_generators, place, read_part
+from ops.files.manifests import MANIFEST
+from ops.stages.several import count_generators, place, read_part
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ops.storage import read_json
+from ops.files.storage import read_json
 
 QUALITY = "quality.json"
 MEANINGS = {

@@ -19,24 +19,24 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ops.comparison import Comparison, format_value
 from ops.datasets.index import locate_rows, read_index
 from ops.datasets.shards import find_shards
-from ops.looks import find_looks
-from ops.manifests import read_manifest
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json
+from ops.history.comparison import Comparison, format_value
+from ops.pictures.strips import draw_strip, read_places
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
-from ops.report.funnel import collect_filters
+from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
-from ops.report.pictures import draw_strip, read_places
 from ops.report.points import format_points
-from ops.several import read_part
-from ops.storage import read_json
+from ops.stages.several import read_part
 from ops.verdict.metric import NAMES
 from ops.verdict.same_compute import name_way
-from ops.workspace import Workspace
+from ops.verdict.test_looks import find_looks
+from ops.workspaces.workspace import Workspace
 
 TEMPLATE = "template.html"
 OTHER_METRICS = ("accuracy", "balanced_accuracy")  # shown of every arm, whichever decides

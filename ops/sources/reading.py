@@ -23,8 +23,8 @@ import numpy as np
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.errors import UserError
-from ops.hash_cache import HashCache
-from ops.hashing import hash_file
+from ops.files.hash_cache import HashCache
+from ops.files.hashing import hash_file
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.listing import SPLITS, Listing, check_names

@@ -13,8 +13,8 @@ from typing import Any
 
 from ops.credentials import HIDDEN, find_credentials
 from ops.errors import EnvironmentFault, UserError
+from ops.files.storage import read_json, replace_file, write_json
 from ops.sources.spec import SourceSpec, is_remote
-from ops.storage import read_json, replace_file, write_json
 
 INDEX = ".index.json"
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData
-from ops.hashing import hash_json
-from ops.storage import parse_json, sync, write_bytes
+from ops.files.hashing import hash_json
+from ops.files.storage import parse_json, sync, write_bytes
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.manifests import MANIFEST
+from ops.files.manifests import MANIFEST
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from ops.datasets.shards import read_columns
-from ops.manifests import read_manifest
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json
 from ops.recipe.stages import PUBLISHED
 from ops.sources.listing import SPLITS
-from ops.storage import read_json
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import Examined
 

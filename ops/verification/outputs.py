@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData
-from ops.manifests import MANIFEST, is_hidden, is_sealed, list_files, read_manifest
-from ops.objects import map_threads
+from ops.files.manifests import MANIFEST, is_hidden, is_sealed, list_files, read_manifest
 from ops.recipe.fingerprints import stage_fingerprint
 from ops.recipe.stages import PUBLISHED, STAGES
+from ops.remotes.objects import map_threads
 from ops.verification.findings import Finding, Subject
 
 UNRECORDED = "is not the file that DVC has recorded"

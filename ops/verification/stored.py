@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.errors import DamagedData
-from ops.objects import StoredObject, cache_path, find_damaged, find_missing, head_object, list_files
-from ops.progress import Progress, Sink, ignore
+from ops.history.dvc_repository import address, open_repo
+from ops.machine.progress import Progress, Sink, ignore
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.remotes import default_remote, find_faults, list_outs
+from ops.remotes.objects import StoredObject, cache_path, find_damaged, find_missing, head_object, list_files
+from ops.remotes.transfer import default_remote, find_faults, list_outs
 from ops.verification.findings import Finding, Subject
-from ops.versioning import address, open_repo
 
 
 def list_targets(subject: Subject) -> list[str]:

@@ -7,13 +7,13 @@ import dagster as dg
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from ops.chain.running import Chain
-from ops.manifests import read_manifest
+from ops.chain.driver import Chain
+from ops.files.manifests import read_manifest
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from pipelines.instance import open_instance
-from pipelines.running import QUIET, ChainFailed, materialize_assets
+from pipelines.runs import QUIET, ChainFailed, materialize_assets
 
 
 def latest(instance: dg.DagsterInstance, asset: str) -> dg.AssetMaterialization:

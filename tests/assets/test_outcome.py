@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from assets.outcome import describe_outcome
-from ops.manifests import describe_output
-from ops.report.sheets import write_sheet
-from ops.several import join_metrics, place
-from ops.stage import Outcome
+from ops.files.manifests import describe_output
+from ops.pictures.sheets import write_sheet
+from ops.stages.materialization import Outcome
+from ops.stages.several import join_metrics, place
 
 
 def test_each_generator_has_its_pictures_and_figures(tmp_path: Path) -> None:

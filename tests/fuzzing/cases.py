@@ -12,13 +12,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from ops.manifests import MANIFEST, SEAL, join_hashes, read_manifest, seal
+from ops.files.manifests import MANIFEST, SEAL, join_hashes, read_manifest, seal
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.sources.reading import hash_source, read_source
 from ops.sources.sketch import sketch_source
 from ops.sources.spec import load_source_spec
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests import sources
 from tests.fuzzing.mutations import break_source, mutate_bytes
 from tests.fuzzing.values import Draw, draw_value, mutate_tree, write_value

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.git import run_git
+from ops.history.git import run_git
 from ops.recipe.stages import STAGES
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 
 RECIPE = """\
 source: insects

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-import ops.committing
-from ops.committing import commit_publication, is_committed
-from ops.errors import EnvironmentFault
-from ops.git import run_git
-from ops.workspace import Workspace
 from tests.ops.test_committing import state
+
+import ops.history.committing
+from ops.errors import EnvironmentFault
+from ops.history.committing import commit_publication, is_committed
+from ops.history.git import run_git
+from ops.workspaces.workspace import Workspace
 
 
 def clone(root: Path, folder: Path) -> Path:
@@ -38,7 +38,7 @@ def before(monkeypatch: pytest.MonkeyPatch, command: str, happen: Callable[[], o
             events.pop()()
         return run_git(root, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ops.committing, "run_git", run)
+    monkeypatch.setattr(ops.history.committing, "run_git", run)
 
 
 def test_a_tag_that_was_fetched_is_not_given_twice(workspace: Workspace, pointer: Path, tmp_path: Path) -> None:

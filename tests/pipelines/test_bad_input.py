@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ops.chain.running import Chain
+from ops.chain.driver import Chain
 from ops.datasets.pixels import read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.errors import GrowsetError
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import ROOT, digit_splits, growset
 
 SHARD = "train-00000-of-00001.parquet"
@@ -43,7 +43,7 @@ def accept(root: Path) -> None:
 
 def refuse_in_dagster(root: Path) -> GrowsetError:
     """What the asset itself stops with when it is materialized without the command line's own check."""
-    from pipelines.running import materialize_assets
+    from pipelines.runs import materialize_assets
 
     with pytest.raises(GrowsetError) as caught:
         materialize_assets(Chain(Workspace(root)), "digits", ["real_images"])

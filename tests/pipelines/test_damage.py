@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
+from ops.chain.publishing import publish
 from ops.errors import DamagedData
-from ops.integrity import require_intact
-from ops.publishing import publish
+from ops.files.storage import read_json
 from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES
-from ops.stage import Runtime, StageRun, materialize
-from ops.storage import read_json
-from ops.workspace import Workspace
+from ops.stages.integrity import require_intact
+from ops.stages.materialization import Runtime, StageRun, materialize
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset, run
 
 NAME = "digits"
@@ -162,7 +162,7 @@ def test_a_recipe_that_is_edited_while_dvc_records_its_stage_stays_stale(
     finished_workspace: Path, edit_recipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DVC would note the edited recipe beside the output of the old one, and call it current for ever."""
-    from ops.chain import running
+    from ops.chain import driver as running
 
     commit = running.commit_stage
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from ops.chain.publishing import publish
 from ops.errors import DamagedData
-from ops.publishing import publish
-from ops.remotes import find_faults, push
-from ops.versioning import stage_addresses
-from ops.workspace import Workspace
+from ops.history.dvc_repository import stage_addresses
+from ops.remotes.transfer import find_faults, push
+from ops.workspaces.workspace import Workspace
 from tests.damage import DAMAGES, find_cached, find_object, find_sent, flip, truncate
 from tests.publications import digest
 from tests.versions import Versions
@@ -188,8 +188,8 @@ def test_another_output_that_is_whole_is_not_damage(root: Path) -> None:
 
 
 def test_an_output_that_is_nowhere_saved_is_not_removed(root: Path) -> None:
-    from ops.manifests import MANIFEST, describe_output
-    from ops.storage import write_json
+    from ops.files.manifests import MANIFEST, describe_output
+    from ops.files.storage import write_json
 
     folder = root / "data" / "digits" / "scorer"
     (folder / "new.txt").write_text("hours of work\n")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from ops.checks import CHECKS
+from ops.chain.checks import CHECKS
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from tests.workspaces import ROOT, run
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import dagster as dg
 from ruamel.yaml import YAML
 
-from ops.manifests import read_manifest
+from ops.files.manifests import read_manifest
+from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.recipe.stages import STAGES
-from ops.versioning import changed_stages, stage_addresses
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
 from tests.workspaces import ROOT, growset, run
@@ -93,7 +93,7 @@ def test_partitions_list_and_matrix_are_the_same(finished_workspace: Path) -> No
     partitions = definitions.resolve_assets_def("verdict").partitions_def
     assert partitions is not None
     listed = YAML(typ="safe").load((finished_workspace / "params.yaml").read_text())["expansions"]
-    from ops.versioning import open_repo
+    from ops.history.dvc_repository import open_repo
 
     with open_repo(finished_workspace) as repo:
         matrix = {stage.name.split("@")[1] for stage in repo.index.stages if "@" in (getattr(stage, "name", "") or "")}
@@ -101,6 +101,6 @@ def test_partitions_list_and_matrix_are_the_same(finished_workspace: Path) -> No
 
 
 def test_the_repo_itself_agrees_with_its_table() -> None:
-    from ops.recipe.dvcfile import render
+    from ops.documents.dvcfile import render
 
     assert (ROOT / "dvc.yaml").read_text() == render()

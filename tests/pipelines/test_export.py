@@ -8,7 +8,7 @@ import pytest
 
 from ops.datasets.pixels import read_split
 from ops.exports.formats import FORMATS
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset
 
 

@@ -13,14 +13,14 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
-import ops.parallel
+import ops.machine.parallel
 from ops.datasets.pixels import PixelDataset, read_split
-from ops.exports.drawn import DRAWN_FORMATS, share_out
-from ops.generators import generation
-from ops.generators.draws import draw_noise
-from ops.generators.engine import Sampler
-from ops.storage import read_json, write_json
-from pipelines.cli import main
+from ops.drawing import pieces as generation
+from ops.drawing.drawn_dataset import DRAWN_FORMATS, share_out
+from ops.files.storage import read_json, write_json
+from ops.generators.noise import draw_noise
+from ops.generators.onnx.engine import Sampler
+from pipelines.cli.main import main
 from tests.workspaces import growset
 
 NAMES = ("cat", "dog", "Ölbaum")
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_bytes_however_it_is_computed(
     generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation, "WORKER_SHARE", 1)
-    monkeypatch.setattr(ops.parallel, "available_cores", lambda: 2)  # more than there are are not used
+    monkeypatch.setattr(ops.machine.parallel, "available_cores", lambda: 2)  # more than there are are not used
     ways: list[tuple[object, ...]] = [
         ("--workers", 1), ("--workers", 2, "--batch-size", 7), ("--batch-size", "auto", "--json"),
     ]  # fmt: skip
@@ -213,7 +213,7 @@ def test_numbers_labels_formats_and_folders_that_cannot_be(sampler: Path, tmp_pa
 
 
 def test_a_provider_that_is_not_there_is_exit_code_3(sampler: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.generators.engine.has_gpu", lambda: False)
+    monkeypatch.setattr("ops.generators.onnx.engine.has_gpu", lambda: False)
     assert "provider 'cuda' cannot be used" in refuse(sampler, "--provider", "cuda", code=3)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from pipelines.history import prune_history
 from pipelines.instance import open_instance
 

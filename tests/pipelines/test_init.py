@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ops.sources.spec import load_source_spec
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import digit_splits, growset, run, shrink_recipe
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-import ops.committing
-from ops.chain.running import Chain
-from ops.interruption import Interrupted
-from ops.versioning import LOCK, changed_stages, commit_stage, stage_addresses
-from ops.workspace import Workspace
+import ops.history.committing
+from ops.chain.driver import Chain
+from ops.history.dvc_repository import LOCK, changed_stages, commit_stage, stage_addresses
+from ops.machine.interruption import Interrupted
+from ops.workspaces.workspace import Workspace
 from tests.interruptions import start, stop, stop_in
 from tests.kills import LIMIT, PATIENCE, find_phase, lives, wait_for
 from tests.versions import publish_with_commits
@@ -173,7 +173,7 @@ def test_while_dvc_commits_its_files_are_whole(
         dump(*arguments, **options)
 
     monkeypatch.setattr(Lockfile, "dump_stages", dump_stopped)
-    monkeypatch.setattr("ops.chain.running.commit_stage", lambda root, name: None)
+    monkeypatch.setattr("ops.chain.driver.commit_stage", lambda root, name: None)
     Chain(Workspace(finished_workspace)).run("digits", "report")
     before = (finished_workspace / LOCK).read_text()
     with pytest.raises(Interrupted):
@@ -186,7 +186,7 @@ def test_a_publications_commit_is_whole(
     finished_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sigterm_raises: None
 ) -> None:
     publish_with_commits(finished_workspace, str(tmp_path / "storage"))
-    git, signals = ops.committing.run_git, []
+    git, signals = ops.history.committing.run_git, []
 
     def stopped(root: Path, *arguments: str, **options: Any) -> str:
         if "advance" in arguments:
@@ -194,7 +194,7 @@ def test_a_publications_commit_is_whole(
             signal.raise_signal(signal.SIGTERM)
         return git(root, *arguments, **options)
 
-    monkeypatch.setattr(ops.committing, "run_git", stopped)
+    monkeypatch.setattr(ops.history.committing, "run_git", stopped)
     growset(finished_workspace, "run", "digits")
     assert signals
     assert run(finished_workspace, "git", "tag").stdout.split() == ["digits/v1"]

@@ -20,7 +20,7 @@ import hashlib, os, signal, sys, threading, time
 from pathlib import Path
 from pipelines import interruption
 from pipelines.interruption import stoppable
-from ops.interruption import at, shielded
+from ops.machine.interruption import at, shielded
 
 def ready():
     print("ready", flush=True)

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
 from pipelines.lost_runs import IN_PROCESS, announce_run, free_lost_runs

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ops.chain.running import Chain
+from ops.chain.driver import Chain
 from ops.datasets.shards import find_shards
 from ops.errors import EnvironmentFault
-from ops.manifests import read_manifest
+from ops.files.manifests import read_manifest
+from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.recipe.stages import STAGES
-from ops.versioning import changed_stages, stage_addresses
-from ops.workspace import Workspace
-from pipelines.running import materialize_assets
+from ops.workspaces.workspace import Workspace
+from pipelines.runs import materialize_assets
 from tests.workspaces import growset, one_core, run
 
 Edit = Callable[[Path, str, str], None]

@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_digits
 
-from ops.chain.running import Chain
+from ops.chain.driver import Chain
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, read_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
-from ops.manifests import read_manifest
+from ops.files.manifests import read_manifest
+from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.recipe.stages import STAGES
-from ops.versioning import changed_stages, stage_addresses
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import NAMES, growset, one_core
 
 

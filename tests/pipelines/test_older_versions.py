@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from ops.versioning import changed_stages, stage_addresses
+from ops.history.dvc_repository import changed_stages, stage_addresses
 from tests.publications import digest
 from tests.versions import Versions
 from tests.workspaces import growset, run

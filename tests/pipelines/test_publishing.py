@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import ops.publishing
+import ops.chain.publishing
 from ops.datasets.pixels import read_split
 from tests.workspaces import growset, run
 
@@ -82,7 +82,7 @@ def test_a_run_makes_the_commit_that_a_break_after_the_push_prevented(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ops.publishing, "commit_publication", stop)
+        patch.setattr(ops.chain.publishing, "commit_publication", stop)
         assert growset(with_remote, "materialize", "published_dataset", "digits").exit_code != 0
     assert run(with_remote, "git", "tag").stdout == ""
     result = growset(with_remote, "run", "digits")
@@ -102,7 +102,7 @@ def test_a_run_tracks_the_dataset_that_a_break_left_untracked(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ops.publishing, "track", stop)
+        patch.setattr(ops.chain.publishing, "track", stop)
         assert growset(finished_workspace, "materialize", "published_dataset", "digits").exit_code != 0
     assert "cc0-1.0" in (finished_workspace / "published" / "digits" / "README.md").read_text()
     assert "digits.dvc" in run(finished_workspace, "dvc", "status").stdout

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.locks import exclusive
+from ops.history.dvc_repository import stage_addresses
+from ops.machine.waiting import Waiting
 from ops.recipe.stages import PUBLISHED
-from ops.remotes import find_faults
-from ops.versioning import stage_addresses
-from ops.waiting import Waiting
-from ops.workspace import Workspace
+from ops.remotes.transfer import find_faults
+from ops.workspaces.locks import exclusive
+from ops.workspaces.workspace import Workspace
 from tests.publications import digest
 from tests.versions import publish_with_commits
 from tests.workspaces import growset, run

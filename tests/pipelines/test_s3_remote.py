@@ -13,9 +13,9 @@ from click.testing import Result
 from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
+from ops.chain.publishing import publish
 from ops.errors import EnvironmentFault
-from ops.publishing import publish
-from ops.workspace import Workspace
+from ops.workspaces.workspace import Workspace
 from tests.damage import find_object
 from tests.publications import digest
 from tests.versions import publish_with_commits

@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from ops.locks import RUN, is_running
-from ops.versioning import changed_stages, stage_addresses
-from ops.waiting import Waiting
-from ops.workspace import Workspace
+from ops.history.dvc_repository import changed_stages, stage_addresses
+from ops.machine.waiting import Waiting
+from ops.workspaces.locks import RUN, is_running
+from ops.workspaces.workspace import Workspace
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run
 from tests.kills import find_phase, wait_for

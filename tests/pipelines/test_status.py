@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ops.locks import exclusive
 from ops.recipe.stages import PUBLISHED, STAGES
-from ops.workspace import Workspace
+from ops.workspaces.locks import exclusive
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset
 
 Edit = Callable[[Path, str, str], None]
@@ -107,7 +107,7 @@ def test_completion_scripts_call_growset(fresh_workspace: Path, shell: str) -> N
 def test_names_are_completed(fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from click.shell_completion import ShellComplete
 
-    from pipelines.cli import main
+    from pipelines.cli.main import main
 
     completer = ShellComplete(main, {}, "growset", "_GROWSET_COMPLETE")
     monkeypatch.chdir(fresh_workspace)

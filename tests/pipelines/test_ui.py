@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from ops.versioning import changed_stages, stage_addresses
+from ops.history.dvc_repository import changed_stages, stage_addresses
 from tests.ui import Client, serve, wait_for
 from tests.workspaces import growset
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVa
 from pydantic import Field, model_validator
 
 from ops.generators.kinds.protocol import Cost, Fitting, Generator, KindSettings, SamplerSettings
-from ops.recipe.section import Count, Fraction, Positive, Precision
+from ops.settings.section import Count, Fraction, Positive, Precision
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ops.generators.fitting import Training
-    from ops.generators.network import ConditionalUNet
+    from ops.generators.denoising.fitting import Training
+    from ops.generators.denoising.network import ConditionalUNet
 
 
 class Value(Protocol):
@@ -132,7 +132,7 @@ class Denoiser(ABC):
         }  # fmt: skip
 
     def fit(self, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
-        from ops.generators.fitting import fit_denoiser
+        from ops.generators.denoising.fitting import fit_denoiser
 
         return fit_denoiser(self, settings, fitting)
 
@@ -158,7 +158,7 @@ class Denoiser(ABC):
         classes: int,
         root: Path,
     ) -> Cost:
-        from ops.generators.fitting import estimate_denoiser
+        from ops.generators.denoising.fitting import estimate_denoiser
 
         return estimate_denoiser(self, settings, sampler, shape, classes)
 
@@ -174,13 +174,13 @@ class DenoiserGenerator:
     def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
         import torch
 
-        from ops.generators.network import to_pixels
+        from ops.generators.denoising.network import to_pixels
 
         with torch.inference_mode():
             return to_pixels(draw(self.kind, self.network, noise, label, sampler).float())
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
-        from ops.generators.export import export_denoiser
+        from ops.generators.onnx.export import export_denoiser
 
         return export_denoiser(self.kind, self.network, self.config, sampler, folder, scratch)
 

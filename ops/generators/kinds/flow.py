@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ops.generators.kinds.denoiser import Denoiser, DenoiserSettings, Evaluate, Predict, X
-from ops.recipe.section import Count, Positive, Section
+from ops.settings.section import Count, Positive, Section
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ops.generators.fitting import Training
+    from ops.generators.denoising.fitting import Training
 
 
 class DistillationSettings(Section):
@@ -70,7 +70,7 @@ class Flow(Denoiser):
         assert isinstance(settings, FlowSettings)
         if not settings.couple_noise:
             return self.loss
-        from ops.generators.coupling import couple_noise
+        from ops.generators.denoising.coupling import couple_noise
 
         def loss(predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
             return self.loss(predict, images, labels, couple_noise(images, labels, noise), level)
@@ -108,7 +108,7 @@ class Flow(Denoiser):
         assert isinstance(settings, FlowSettings)
         if settings.distillation is None:
             return {}
-        from ops.generators.distillation import distil
+        from ops.generators.denoising.distillation import distil
 
         return distil(self, settings.distillation, training)
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ops.errors import DamagedData, UserError
+from ops.files.hashing import hash_file
+from ops.files.storage import parse_json, replace_file, write_json
 from ops.generators.kinds.protocol import Cost, Fitting, Generator, KindSettings, SamplerSettings
-from ops.hashing import hash_file
-from ops.storage import parse_json, replace_file, write_json
 
 if TYPE_CHECKING:
     import onnx
@@ -223,7 +223,7 @@ def translate_labels(model: onnx.ModelProto, labels: list[int]) -> None:
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    from ops.generators.engine import session_options
+    from ops.generators.onnx.engine import session_options
 
     return onnxruntime.InferenceSession(path, session_options(), providers=["CPUExecutionProvider"])
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
-from ops.progress import Progress, Sink, ignore
-from ops.recipe.section import Section
+from ops.machine.progress import Progress, Sink, ignore
+from ops.settings.section import Section
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ops.errors import DamagedData, UserError
+from ops.files.storage import parse_json
 from ops.recipe.loading import shorten
 from ops.sources.archives import Member, list_tar, read_members
 from ops.sources.conversion import SUFFIXES
@@ -32,7 +33,6 @@ from ops.sources.listing import (
     to_texts,
 )
 from ops.sources.spec import SourceSpec
-from ops.storage import parse_json
 
 _WHOLE = re.compile(r"-?\d+")
 _LONGEST = 21  # signs that are enough to see that a number has more than 64 bits

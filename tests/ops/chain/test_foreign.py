@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.chain.running import Chain, validate
+from ops.chain.driver import Chain, validate
 from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.errors import UserError
-from ops.hashing import hash_file
-from ops.manifests import read_manifest
-from ops.storage import read_json
-from ops.workspace import Workspace
+from ops.files.hashing import hash_file
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset
 
 

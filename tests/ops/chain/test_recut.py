@@ -9,14 +9,14 @@ from typing import Any, NoReturn
 
 import pytest
 
-from ops.chain.running import Chain
+from ops.chain.driver import Chain
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.manifests import read_manifest
-from ops.stage import Runtime
-from ops.storage import read_json
-from ops.workspace import Workspace
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json
+from ops.stages.materialization import Runtime
+from ops.workspaces.workspace import Workspace
 
 Edit = Callable[[Path, str, str], None]
 LABEL = "wrong_label: {threshold: 0.05}"
@@ -48,8 +48,8 @@ def test_a_looser_threshold_rewrites_the_index_and_no_pixel(
     manifest = read_manifest(generated)
     rounds, content = manifest["metrics"]["rounds"], manifest["content"]
     edit_recipe(finished_workspace, LABEL, "wrong_label: null")
-    monkeypatch.setattr("ops.generators.generation._draw_piece", refuse)
-    monkeypatch.setattr("ops.chain.scoring.read_shards", refuse)
+    monkeypatch.setattr("ops.drawing.pieces._draw_piece", refuse)
+    monkeypatch.setattr("ops.chain.parts.scoring.read_shards", refuse)
     drawn, cut = recut(workspace)
     assert drawn["taken_over"] == drawn["images"]
     assert list_inodes(generated) <= inodes

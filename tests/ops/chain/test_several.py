@@ -17,22 +17,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ops.chain import generator, generator_onnx, mixed
-from ops.chain.classifiers import to_nchw
-from ops.chain.generated import fill_slice, plan_slices
-from ops.chain.mixed import read_mixed
-from ops.chain.running import Chain
-from ops.checks import CHECKS, run_check
+from ops.chain import generator, generator_onnx
+from ops.chain import mixed_dataset as mixed
+from ops.chain.checks import CHECKS, run_check
+from ops.chain.driver import Chain
+from ops.chain.generated_images import fill_slice, plan_slices
+from ops.chain.mixed_dataset import read_mixed
+from ops.chain.parts.classifiers import to_nchw
+from ops.chain.publishing import build_dataset
 from ops.classifiers.training import TrainingSet, train
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
-from ops.manifests import read_manifest
-from ops.publishing import build_dataset
-from ops.several import STAGES_OF_EACH, count_generators, place, read_part
-from ops.stage import Runtime, StageRun
-from ops.storage import read_json, write_bytes, write_text
-from ops.workspace import Workspace
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json, write_bytes, write_text
+from ops.stages.materialization import Runtime, StageRun
+from ops.stages.several import STAGES_OF_EACH, count_generators, place, read_part
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset, one_core
 
 AFTER_THEM = (*STAGES_OF_EACH, "expanded_classifiers", "verdict", "report")
@@ -194,7 +195,7 @@ def test_another_threshold_draws_nothing_again_for_any_generator(
 ) -> None:
     recipe = doubled.recipe_path("digits")
     recipe.write_text(recipe.read_text().replace("wrong_label: {threshold: 0.05}", "wrong_label: null"))
-    monkeypatch.setattr("ops.generators.generation._draw_piece", None)  # calling it would fail
+    monkeypatch.setattr("ops.drawing.pieces._draw_piece", None)  # calling it would fail
     chain = Chain(doubled, Runtime(workers=1))
     metrics = chain.run("digits", "generated_images").manifest["metrics"]
     assert metrics["taken_over"] == metrics["images"] == sum(part["images"] for part in metrics["generators"])

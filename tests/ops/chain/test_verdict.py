@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ops.chain import answers as chain_answers
-from ops.chain.classifiers import build_baseline_classifiers, build_expanded_classifiers
+from ops.chain.parts import answers as chain_answers
+from ops.chain.parts.classifiers import build_baseline_classifiers, build_expanded_classifiers
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
 from ops.classifiers.network import SmallResNet, normalise
@@ -26,11 +26,11 @@ from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.datasets.shards import find_shards
-from ops.manifests import MANIFEST, describe_output
+from ops.files.manifests import MANIFEST, describe_output
+from ops.files.storage import read_json, write_json
 from ops.recipe.loading import parse_recipe
-from ops.stage import Runtime, StageRun, _narrow
-from ops.storage import read_json, write_json
-from ops.workspace import Workspace
+from ops.stages.materialization import Runtime, StageRun, _narrow
+from ops.workspaces.workspace import Workspace
 from tests.workspaces import NAMES, digit_splits
 
 SECTIONS = ("data", "plan", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")

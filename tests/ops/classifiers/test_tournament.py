@@ -28,7 +28,7 @@ from ops.classifiers.tournament import (
     train_seeds,
 )
 from ops.classifiers.training import class_weights, predict
-from ops.progress import Progress
+from ops.machine.progress import Progress
 from ops.recipe.schema import Arm, ClassifierSettings, GridSettings
 
 ARMS = {"real": Arm(), "mixed": Arm(pairing="mixup")}

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ops.errors import UserError
-from ops.exports.running import export_dataset
+from ops.exports.exporting import export_dataset
 from tests.publications import Case, publish
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from ops.datasets.pixels import PixelDataset
 from ops.errors import DamagedData
+from ops.exports.exporting import export_dataset
 from ops.exports.names import read_folder
-from ops.exports.running import export_dataset
 from tests.publications import Case, publish
 
 
@@ -90,8 +90,8 @@ def _give_one_id(case: Case) -> None:
     import polars as pl
 
     from ops.datasets.pixels import write_shards
-    from ops.manifests import MANIFEST, describe_output
-    from ops.storage import write_json
+    from ops.files.manifests import MANIFEST, describe_output
+    from ops.files.storage import write_json
 
     train = case.splits["train"]
     rows = train.rows.with_columns(image_id=pl.lit("same"))

@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
 from ops.datasets.pixels import PixelDataset, read_split
-from ops.exports.running import export_dataset
+from ops.exports.exporting import export_dataset
 from tests.croissant import read_croissant
 from tests.publications import Case, digest
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ops.errors import UserError
+from ops.exports.exporting import export_dataset
 from ops.exports.npz import KEYS
-from ops.exports.running import export_dataset
 from tests.publications import Case, publish
 
 

@@ -13,8 +13,8 @@ import pytest
 import webdataset
 from PIL import Image
 
+from ops.exports.exporting import export_dataset
 from ops.exports.published import open_published
-from ops.exports.running import export_dataset
 from ops.exports.webdataset import write_webdataset
 from tests.publications import Case, digest
 

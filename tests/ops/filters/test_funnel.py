@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ops.filters.funnel import Flow, Funnel, count_funnel
 from ops.filters.reasons import COPYING, REASONS, SURPLUS
-from ops.metrics.proportions import estimate_share
+from ops.statistics.proportions import estimate_share
 
 NAMES = ("cat", "dog", "eel")
 SCHEMA = {"label": pl.Int64, "round": pl.Int64, "keep": pl.Boolean, "reasons": pl.List(pl.String)}

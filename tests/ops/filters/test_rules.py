@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.rules import RULES, Columns, count_passing, decide, find_reasons, set_limits
-from ops.recipe.cut import Cut
 from ops.recipe.filtering import FilterSettings
+from ops.settings.cut import Cut
 
 OFF = FilterSettings(**{key: None for key in FilterSettings.model_fields})
 

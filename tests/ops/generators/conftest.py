@@ -10,14 +10,14 @@ import onnx
 import pytest
 import torch
 
-from ops.generators.export import export_net, unroll_sampler
+from ops.generators.denoising.network import build_network
 from ops.generators.folder import NET, sampler_name, save_network
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.flow import Flow
 from ops.generators.kinds.protocol import SamplerSettings
-from ops.generators.network import build_network
-from ops.generators.simplify import simplify
+from ops.generators.onnx.export import export_net, unroll_sampler
+from ops.generators.onnx.simplify import simplify
 
 SHAPE = (3, 10, 13)
 # RGB, not square and not divisible by 4: a swapped axis or a forgotten crop shows.

@@ -12,11 +12,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
-from ops.generators.export import OPSET
 from ops.generators.flops import count_flops
 from ops.generators.folder import NET, load_network
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.denoiser import Denoiser
+from ops.generators.onnx.export import OPSET
 
 
 def save(

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from ops.errors import DamagedData
+from ops.files.storage import read_json, write_json
+from ops.generators.denoising.network import build_network
 from ops.generators.folder import (
     CARD,
     WEIGHTS,
@@ -21,8 +23,6 @@ from ops.generators.folder import (
 from ops.generators.folder import (
     CONFIG as CONFIG_FILE,
 )
-from ops.generators.network import build_network
-from ops.storage import read_json, write_json
 
 CONFIG = {
     "kind": "flow", "channels": 1, "height": 9, "width": 8, "class_names": ["a", "Ölbaum"],

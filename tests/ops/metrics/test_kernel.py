@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ops.metrics import kernel
-from ops.metrics.intervals import Estimate
 from ops.metrics.kernel import estimate_kernel_distance, fit_kernel
+from ops.statistics.intervals import Estimate
 
 
 def estimate(a: np.ndarray, b: np.ndarray) -> Estimate:

@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 import torch
 
-from ops.chain.witnesses import call_extractor, call_witnesses, check_witnesses, describe_witnesses
+from ops.chain.parts.witnesses import call_extractor, call_witnesses, check_witnesses, describe_witnesses
 from ops.classifiers.network import SmallResNet
 from ops.errors import DamagedData, UserError
+from ops.files.hashing import hash_file
 from ops.filters.examination import Examiner, Witnesses
 from ops.filters.rules import set_limits
-from ops.hashing import hash_file
+from ops.judging.scorer import Scorer
 from ops.pretrained import requirements
 from ops.pretrained.clip import Clip, open_clip
 from ops.pretrained.extractor import open_extractor
@@ -35,10 +36,9 @@ from ops.pretrained.preprocessing import DEFAULTS, read_preprocessing
 from ops.pretrained.prompts import clean_name, write_prompts
 from ops.pretrained.safety import open_safety
 from ops.pretrained.validation import validate_clip, validate_extractor, validate_safety
-from ops.recipe.cut import Cut
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
-from ops.scorer import Scorer
+from ops.settings.cut import Cut
 
 pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="the extra `clip` is not installed")
 

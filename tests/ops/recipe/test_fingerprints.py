@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from ops.files.hashing import hash_file, hash_json
 from ops.generators.kinds.flow import FlowSettings
-from ops.hashing import hash_file, hash_json
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.loading import load_recipe, parse_recipe, read_yaml
 from ops.recipe.schema import Arm, Recipe

@@ -16,11 +16,11 @@ from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData
 from ops.filters.results import read_results
-from ops.report.funnel import collect_filters
+from ops.pictures.sheets import GAP
+from ops.pictures.strips import find_places, read_places, shrink
+from ops.report.filtering import collect_filters
 from ops.report.galleries import choose_rejected, collect_galleries, collect_nearest, write_rejected_sheet
 from ops.report.page import render_page
-from ops.report.pictures import find_places, read_places, shrink
-from ops.report.sheets import GAP
 from tests.filtering import CLASSES, FILTERED, fill_filters, make_index
 from tests.reports import make_facts
 

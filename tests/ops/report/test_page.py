@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.looks import find_looks
-from ops.manifests import MANIFEST, join_hashes
+from ops.files.manifests import MANIFEST, join_hashes
+from ops.files.storage import write_json
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
 from ops.report.points import format_points
-from ops.storage import write_json
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.workspace import Workspace
+from ops.verdict.test_looks import find_looks
+from ops.workspaces.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
 from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_verdict, measure_contrast
 

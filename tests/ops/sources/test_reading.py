@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ops import hash_cache
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.datasets.shards import build_schema
 from ops.errors import DamagedData, UserError
+from ops.files import hash_cache
 from ops.sources.conversion import Converter
 from ops.sources.reading import hash_source
 from ops.sources.reading import read_source as read_all

@@ -9,12 +9,12 @@ import pytest
 
 from ops.datasets.pixels import PixelDataset, read_shards, write_shards
 from ops.errors import UserError
-from ops.manifests import MANIFEST, describe_output, read_manifest, seal
+from ops.files.manifests import MANIFEST, describe_output, read_manifest, seal
+from ops.files.storage import read_json, write_json
 from ops.recipe.fingerprints import stage_fingerprint
-from ops.storage import read_json, write_json
 from ops.verification.findings import Finding, Subject
-from ops.verification.running import check_meaning, verify
-from ops.workspace import Workspace
+from ops.verification.verification import check_meaning, verify
+from ops.workspaces.workspace import Workspace
 from tests.damage import DAMAGES, find_cached, find_object, find_sent, flip
 from tests.workspaces import run
 
@@ -26,7 +26,7 @@ PULL, RUN, PUSH = "growset pull digits", "growset run digits", "growset push dig
 @pytest.fixture(scope="session")
 def _stored(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished workspace with a remote beside it that holds everything."""
-    from ops.publishing import publish
+    from ops.chain.publishing import publish
 
     folder = tmp_path_factory.mktemp("stored")
     root = shutil.copytree(_finished, folder / "workspace", symlinks=True)
@@ -220,7 +220,7 @@ def test_a_parent_that_is_nowhere_is_found(outputs: Path) -> None:
 
 
 def test_images_that_were_changed_by_the_recipe_know_what_they_were_drawn_from(tmp_path: Path) -> None:
-    from ops.chain.subset import change_splits
+    from ops.datasets.subset import change_splits
     from ops.recipe.schema import DataSettings
     from tests.workspaces import digit_splits
 

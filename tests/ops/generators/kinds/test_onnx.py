@@ -14,12 +14,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from ops.errors import DamagedData, UserError
-from ops.generators.engine import Sampler
+from ops.files.hashing import hash_file
 from ops.generators.folder import find_sampler
 from ops.generators.kinds.onnx import Onnx, OnnxSettings
 from ops.generators.kinds.protocol import Fitting, SamplerSettings
-from ops.generators.parity import measure_parity
-from ops.hashing import hash_file
+from ops.generators.onnx.engine import Sampler
+from ops.generators.onnx.parity import measure_parity
 
 SHAPE = (1, 2, 3)
 NAMES = ("ant", "bee", "cow")

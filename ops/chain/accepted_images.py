@@ -1,0 +1,109 @@
+"""Stage `accepted_images`: the rules' thresholds, an index of what is kept and why the rest is not, and what is kept.
+
+The index follows from scores alone, so that another threshold costs seconds: pixels are read for pictures and metrics.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ops.chain.parts.each import build_each
+from ops.chain.parts.earlier import REAL_SCORES, ROUNDS, SCORES
+from ops.chain.parts.measured import measure_accepted
+from ops.chain.parts.scoring import list_scores
+from ops.chain.parts.witnesses import call_extractor
+from ops.datasets.index import locate_rows, read_index, write_index
+from ops.datasets.pixels import read_images
+from ops.datasets.shards import find_shards
+from ops.files.storage import read_json, write_json
+from ops.filters.reasons import REASONS, SURPLUS
+from ops.filters.results import read_skill
+from ops.filters.rules import decide, find_reasons, set_limits
+from ops.pictures.sheets import write_sheet
+from ops.planning.plan import read_plan
+from ops.planning.quota import Round, explain_stops
+from ops.report.galleries import write_rejected_sheet
+from ops.report.measures import QUALITY
+from ops.stages.materialization import StageRun
+from ops.stages.several import count_generators
+
+PER_CLASS = 12  # images on the contact sheet
+
+
+def build_accepted_images(run: StageRun) -> dict[str, Any]:
+    """What is kept of each generator's images."""
+    rejected = [f"rejected_{reason}" for reason in (*REASONS, SURPLUS)]
+    counts = ("generated", "accepted", "shortfall", "shortfall_by_class", *rejected)
+    return build_each(run, _accept_one, count_generators(run.inputs["generated_images"]), summed=counts)
+
+
+def _accept_one(run: StageRun) -> dict[str, Any]:
+    """Write rules.json, index.parquet, the rounds and a sheet; a shortfall is counted, its check fails."""
+    generated = run.inputs["generated_images"]
+    plan = read_plan(run.inputs["expansion_plan"])
+    real, scores = (pl.read_parquet(generated / name, glob=False) for name in (REAL_SCORES, SCORES))
+    shards = find_shards(generated, "generated")
+    index = locate_rows(shards).join(scores.drop("label"), on="image_id", how="left", maintain_order="left")
+    labels, classes = index["label"].to_numpy(), len(plan.classes)
+
+    skill = read_skill(real, classes)
+    if skill is not None and skill.doubt:
+        run.runtime.sink(f"accepted_images: {skill.doubt}")
+    limits = set_limits(list_scores(real), real["label"].to_numpy(), classes, run.recipe.filter)
+    found = find_reasons(list_scores(index), labels, limits)
+    reasons = decide(found, labels, [entry.wanted for entry in plan.classes])
+    keep = np.array([not why for why in reasons])
+
+    columns = [pl.Series("keep", keep), pl.Series("reasons", reasons, dtype=pl.List(pl.String))]
+    write_index(run.out / "index.parquet", index.insert_column(4, columns[0]).insert_column(5, columns[1]))
+    write_index(run.out / REAL_SCORES, real)
+    write_json(run.out / "rules.json", {"rules": [limit.to_dict() for limit in limits]})
+    passing, numbers = ~np.any(list(found.values()), axis=0), index["round"].to_numpy()
+    rounds = [
+        Round(tuple(entry["drawn"]), tuple(np.bincount(labels[passing & (numbers == i)], minlength=classes).tolist()))
+        for i, entry in enumerate(read_json(generated / ROUNDS)["rounds"])
+    ]
+    stopped = explain_stops(plan, rounds)
+    write_json(run.out / ROUNDS, {"rounds": [entry.to_dict() for entry in rounds], "stopped": stopped})
+    kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
+    extractor = call_extractor(run.recipe.filter, run.workspace.root)
+    measures = measure_accepted(
+        run.inputs, shards, np.flatnonzero(keep), labels, extractor=extractor, seed=run.recipe.seed
+    )
+    write_json(run.out / QUALITY, [measure.to_dict() for measure in measures])
+    shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]
+    write_sheet(run.out / "contact_sheet.png", _fill(shown))
+    write_rejected_sheet(run.out / "rejected_sheet.png", read_index(run.out), generated)
+    shortfall = {
+        entry.name: entry.wanted - len(rows)
+        for entry, rows in zip(plan.classes, kept, strict=True)
+        if len(rows) < entry.wanted
+    }
+    counted = Counter(reason for why in reasons for reason in why)
+    passed = sum(1 for why in reasons if not why or why == [SURPLUS])
+    return {
+        "generated": len(keep),
+        "accepted": int(keep.sum()),
+        "accept_rate": round(passed / max(1, len(keep)), 6),
+        "shortfall": sum(shortfall.values()),
+        "shortfall_by_class": shortfall,
+        **{f"rejected_{reason}": counted[reason] for reason in (*REASONS, SURPLUS)},
+        "mean_label_probability": round(float(index["label_probability"].mean() or 0), 6),  # type: ignore[arg-type]
+        **{m.name: round(m.value, 6) for m in measures if m.label is None and m.value is not None},
+        **(
+            {}
+            if skill is None
+            else {"scorer_accuracy": round(skill.accuracy, 6), "scorer_chance": round(skill.chance, 6)}
+        ),
+        "median_train_distance": round(float(index["train_distance"].median() or 0), 6),  # type: ignore[arg-type]
+    }
+
+
+def _fill(rows: list[np.ndarray]) -> list[np.ndarray]:
+    """Rows of images of one shape: a class without any takes it from another."""
+    shape = next((row.shape[1:] for row in rows if len(row)), (1, 1, 1))
+    return [row if len(row) else np.empty((0, *shape), np.uint8) for row in rows]

@@ -1,0 +1,191 @@
+"""What must be true of each stage's output before the next may use it. Pure: folders in, findings out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ops.datasets.index import read_index
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
+from ops.files.storage import read_json
+from ops.planning.plan import read_plan
+from ops.recipe.stages import STAGES
+from ops.stages.several import GENERATORS, count_generators, place_inputs, read_part
+from ops.workspaces.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a check passed, one sentence, and the figures behind it."""
+
+    passed: bool
+    sentence: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+Folders = Callable[[str], Path]  # output folder, or one generator's place in it, by stage name
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of one stage's output; a blocking one keeps everything downstream from running."""
+
+    stage: str
+    name: str
+    blocking: bool
+    examine: Callable[[Folders], Finding]
+
+
+def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
+    """Examine one expansion's output; of several generators each must pass, and each is named."""
+    folders = {stage: workspace.output(expansion, stage) for stage in STAGES}
+    count = count_generators(folders[check.stage])
+    findings = [check.examine(place_inputs(folders, generator).__getitem__) for generator in range(count)]
+    if count == 1:
+        return findings[0]
+    sentences = (f"generator {generator}: {finding.sentence}" for generator, finding in enumerate(findings))
+    figures = {GENERATORS: [finding.figures for finding in findings]}
+    return Finding(all(finding.passed for finding in findings), "; ".join(sentences), figures)
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = read_part(folder)["metrics"]
+    return metrics
+
+
+def splits_are_disjoint(folders: Folders) -> Finding:
+    """No image (by content) is in two splits; compares ids, reads no pixels."""
+    rows = pl.concat(read_rows(find_shards(folders("real_images"), s)) for s in ("train", "validation", "test"))
+    content = rows.with_columns(content=pl.col("image_id").str.split("-").list.first())
+    shared = content.group_by("content").agg(splits=pl.col("split").n_unique()).filter(pl.col("splits") > 1)
+    example = "" if shared.is_empty() else f", e.g. {shared['content'].sort()[0]}"
+    return Finding(
+        shared.is_empty(), f"{len(shared)} images are in more than one split{example}", {"shared_images": len(shared)}
+    )
+
+
+def pictures_have_one_label(folders: Folders) -> Finding:
+    """No picture stands under two labels, which the source tells while its images are read."""
+    disputed = _metrics(folders("real_images")).get("disputed", {})
+    named = " and ".join(f"{count} pictures of {split}" for split, count in disputed.items()) or "no picture"
+    told = "; no classifier is right on both" if disputed else ""
+    return Finding(not disputed, f"{named} under more than one label{told}", dict(disputed))
+
+
+def scorer_beats_chance(folders: Folders) -> Finding:
+    """The cross-fitted accuracy lies more than three standard errors above chance."""
+    metrics, real = _metrics(folders("scorer")), _metrics(folders("real_images"))
+    chance = 1 / real["classes"]
+    limit = chance + 3 * math.sqrt(chance * (1 - chance) / real["train"])
+    accuracy = metrics["cross_fitted_accuracy"]
+    return Finding(
+        accuracy > limit,
+        f"the scorer classifies {accuracy:.1%} of unseen real images right; it needs more than {limit:.1%} to filter",
+        {"accuracy": accuracy, "needed": limit},
+    )
+
+
+def sampler_matches_network(folders: Folders) -> Finding:
+    """The exported sampler draws what the eager fp32 one draws (contract 6)."""
+    parity = read_json(folders("generator_onnx") / "parity.json")
+    return Finding(
+        parity["passed"],
+        f"{parity['share_beyond_one']:.4%} of pixels differ by more than one grey level, at most"
+        f" {parity['max_difference']}, on {parity['images']} images",
+        parity,
+    )
+
+
+def precision_was_accepted(folders: Folders) -> Finding:
+    """The variant that the recipe asks for draws as good images as fp32; where it does not, fp32 draws."""
+    path = folders("generator_onnx") / "precision.json"
+    if not path.exists():
+        return Finding(True, "the recipe asks for fp32")
+    gate = read_json(path)
+    return Finding(gate["accepted"], f"{gate['precision']}: {gate['reason']}", gate)
+
+
+def generation_is_complete(folders: Folders) -> Finding:
+    """As many images of each class as its rounds drew, every id once, no class beyond its budget."""
+    rows = read_rows(find_shards(folders("generated_images"), "generated"))
+    plan = read_plan(folders("expansion_plan"))
+    rounds = read_json(folders("generated_images") / "rounds.json")["rounds"]
+    counts = np.bincount(rows["label"], minlength=len(plan.classes))
+    drawn = np.sum([entry["drawn"] for entry in rounds], axis=0)
+    limits = [max(entry.drawn, entry.limit) for entry in plan.classes]
+    wrong = int(((counts != drawn) | (counts > limits)).sum())
+    repeated = len(rows) - rows["image_id"].n_unique()
+    return Finding(
+        not wrong and not repeated,
+        f"{len(rows)} images in {len(rounds)} rounds, {repeated} repeated ids, {wrong} classes with a count that no"
+        " round or no budget explains",
+        {"images": len(rows), "rounds": len(rounds), "repeated_ids": repeated, "wrong_classes": wrong},
+    )
+
+
+def quota_is_filled(folders: Folders) -> Finding:
+    """Every class has as many accepted images as the plan wants; a shortfall is told, not hidden."""
+    metrics = _metrics(folders("accepted_images"))
+    short = metrics["shortfall_by_class"]
+    named = "".join(f"; {name} lacks {count}" for name, count in short.items())
+    return Finding(
+        not short,
+        f"{metrics['accepted']} accepted, {metrics['shortfall']} too few{named}",
+        {"shortfall": metrics["shortfall"], "accepted": metrics["accepted"]},
+    )
+
+
+def something_was_accepted(folders: Folders) -> Finding:
+    """A class of which every image was rejected cannot be expanded."""
+    index = read_index(folders("accepted_images"))
+    kept = set(index.filter("keep")["label"])
+    plan = read_json(folders("expansion_plan") / "plan.json")
+    empty = [entry["name"] for i, entry in enumerate(plan["classes"]) if entry["wanted"] and i not in kept]
+    return Finding(
+        not empty,
+        f"{len(empty)} classes have no accepted image{': ' + ', '.join(empty) if empty else ''}",
+        {"empty_classes": len(empty)},
+    )
+
+
+def mixture_holds_no_evaluation_images(folders: Folders) -> Finding:
+    """No validation or test image is in the mixed dataset, every id once, every weight positive."""
+    index = read_index(folders("mixed_dataset"))
+    real = folders("real_images")
+    held_out = pl.concat(read_rows(find_shards(real, split)) for split in ("validation", "test"))
+    leaked = index["image_id"].is_in(held_out["image_id"].implode()).sum()
+    repeated = len(index) - index["image_id"].n_unique()
+    bad = int((index["weight"] <= 0).sum())
+    return Finding(
+        not leaked and not repeated and not bad,
+        f"{leaked} evaluation images, {repeated} repeated ids, {bad} weights not positive",
+        {"evaluation_images": int(leaked), "repeated_ids": repeated, "bad_weights": bad},
+    )
+
+
+def expansion_does_not_hurt(folders: Folders) -> Finding:
+    """The verdict is not `hurts`."""
+    verdict = read_json(folders("verdict") / "verdict.json")
+    return Finding(verdict["decision"] != "hurts", verdict["sentence"])
+
+
+CHECKS = (
+    Check("real_images", "splits_are_disjoint", True, splits_are_disjoint),
+    Check("real_images", "pictures_have_one_label", False, pictures_have_one_label),
+    Check("scorer", "scorer_beats_chance", True, scorer_beats_chance),
+    Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
+    Check("generator_onnx", "precision_was_accepted", False, precision_was_accepted),
+    Check("generated_images", "generation_is_complete", True, generation_is_complete),
+    Check("accepted_images", "something_was_accepted", True, something_was_accepted),
+    Check("accepted_images", "quota_is_filled", False, quota_is_filled),
+    Check("mixed_dataset", "mixture_holds_no_evaluation_images", True, mixture_holds_no_evaluation_images),
+    Check("verdict", "expansion_does_not_hurt", False, expansion_does_not_hurt),
+)
+assert all(check.stage in STAGES for check in CHECKS)

@@ -1,0 +1,145 @@
+"""The chain as every door drives it: run a stage, note its source, keep DVC's lock in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ops.chain import find_builder
+from ops.chain.checks import pictures_have_one_label
+from ops.chain.parts.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
+from ops.chain.parts.witnesses import check_witnesses
+from ops.chain.real_images import describe_source, source_content, try_source
+from ops.errors import EnvironmentFault, UserError
+from ops.files.manifests import read_manifest
+from ops.generators.kinds import KINDS
+from ops.history.dvc_repository import (
+    address,
+    changed_stages,
+    commit_stage,
+    forget_stage,
+    remember_lock,
+    running_under_dvc,
+)
+from ops.machine.interruption import at, check
+from ops.machine.progress import Sink
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import STAGES
+from ops.sources.reading import hash_source
+from ops.stages.integrity import is_intact
+from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
+from ops.workspaces.workspace import Workspace
+
+FIRST = "real_images"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A workspace and how to compute in it; `slices` is the number of nodes or GPUs that generate side by side."""
+
+    workspace: Workspace
+    runtime: Runtime = field(default_factory=Runtime)
+    slices: int = 1
+
+    def with_default_sink(self, sink: Sink) -> Chain:
+        """The same chain, reporting progress to `sink` unless it already has one."""
+        return self if self.runtime.has_sink else replace(self, runtime=replace(self.runtime, sink=sink))
+
+    def run(self, expansion: str, stage: str) -> Outcome:
+        """Make one stage current here and in dvc.lock."""
+        check()
+        with at(f"in stage {stage} of '{expansion}'"):
+            return self._run(expansion, stage)
+
+    def _run(self, expansion: str, stage: str) -> Outcome:
+        recipe = self.workspace.load_recipe(expansion)
+        if self.runtime.device != "cpu":  # torch takes a second to import: only for those who ask
+            from ops.machine.precision import check_device
+
+            check_device(self.runtime.device)
+        outcome = None
+        if stage == STAGE and recipe.on_new_images == "keep_generator":
+            outcome = keep_generator(self.workspace, expansion, recipe)
+        if outcome is None:
+            source = self._note_source(expansion, recipe) if stage == FIRST else None
+            outcome = materialize(
+                self.workspace,
+                expansion,
+                stage,
+                find_builder(stage),
+                self.runtime,
+                source=source,
+                read_source=(lambda: source_content(self.workspace, recipe)) if stage == FIRST else None,
+            )
+        self._keep_lock(expansion, stage, outcome)
+        self._require_same(expansion, stage, outcome)
+        return outcome
+
+    def _note_source(self, expansion: str, recipe: Recipe) -> str:
+        """The source's content hash; recorded in params.yaml when it is new."""
+        content, recorded = source_content(self.workspace, recipe), self.workspace.source_version(expansion)
+        if content != recorded:
+            if running_under_dvc():
+                raise UserError(
+                    f"the images of source '{recipe.source}' are not those that '{expansion}' was last made from;"
+                    f" accept them with: growset run {expansion}"
+                )
+            self.workspace.edit_params(source_versions={expansion: content})
+        return content
+
+    def _keep_lock(self, expansion: str, stage: str, outcome: Outcome) -> None:
+        if running_under_dvc():
+            remember_lock(self.workspace.root)  # DVC rewrites it in place when this command has ended
+            return
+        name = address(stage, expansion)
+        if not outcome.reused or changed_stages(self.workspace.root, [name]):
+            commit_stage(self.workspace.root, name)
+
+    def _require_same(self, expansion: str, stage: str, outcome: Outcome) -> None:
+        """EnvironmentFault, and DVC's record withdrawn, if the recipe was edited while DVC recorded the output.
+
+        DVC reads the recipe itself when it commits, and would hold the output for one of the edited recipe.
+        """
+        recipe = self.workspace.load_recipe(expansion)
+        source = self.workspace.source_version(expansion) if stage == FIRST else None
+        if stale := find_staleness(self.workspace, expansion, stage, recipe, source):
+            if not running_under_dvc():
+                forget_stage(self.workspace.root, address(stage, expansion))
+            raise EnvironmentFault(
+                f"stage {stage} of '{expansion}' {stale.why}: something changed while it was recorded; run it again:"
+                f" growset run {expansion}"
+            )
+
+
+def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] = lambda sentence: None) -> Recipe:
+    """Everything that can be known to be wrong before any compute starts; the recipe if nothing is.
+
+    `warn` hears what is allowed and still seems to be a mistake.
+
+    UserError or DamagedData with one sentence. All doors call this first. The source's images are read, unless
+    the ones that `real_images` holds were made from them: then they have been read without a complaint.
+    """
+    recipe = workspace.load_recipe(expansion)
+    for stage in STAGES:
+        workspace.stage_version(stage)
+    source = describe_source(workspace, recipe)
+    require_stable_splits(recipe, source)
+    content = hash_source(source, workspace.source_hash_cache(recipe.source))
+    fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
+    folder = workspace.output(expansion, FIRST)
+    if is_intact(folder, fingerprint, workspace.hash_cache(expansion, FIRST)):
+        metrics = read_manifest(folder)["metrics"]
+        if not (finding := pictures_have_one_label(lambda stage: workspace.output(expansion, stage))).passed:
+            warn(finding.sentence)
+        class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
+    else:
+        contents = try_source(source, recipe, content)
+        class_names, shape = contents.class_names, contents.shape
+        for dispute in contents.disputed:
+            warn(dispute.sentence)
+        if is_keepable(workspace, expansion, recipe):
+            require_unseen(workspace, expansion, contents.ids)
+    height, width, channels = shape
+    check_witnesses(recipe.filter, workspace.root, class_names)
+    KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
+    return recipe

@@ -1,0 +1,1 @@
+"""What several stages of the chain share."""

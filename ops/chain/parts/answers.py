@@ -1,0 +1,120 @@
+"""Stored classifiers' answers on the test images: the only place where test pixels meet a classifier.
+
+The weights are loaded from disk and asked anew, so that what is judged is what was kept, in the number format they
+were trained and chosen in. Each network's answers become a file in the scratch folder: after a kill nobody looks at
+the test images for them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from ops.classifiers.network import SmallResNet
+from ops.classifiers.training import WORKER_SHARE, predict
+from ops.files.storage import replace_file
+from ops.machine.parallel import map_processes, shared, worth_workers
+from ops.machine.progress import Progress
+
+
+@dataclass(frozen=True)
+class Network:
+    """One trained classifier: its arm and seed, the file with its arm's weights, and how it is built and asked.
+
+    `shape` are the arguments of `SmallResNet`. `mirrored` says to ask about mirrored images too, `keeps_probabilities`
+    to keep what an ensemble averages.
+    """
+
+    arm: str
+    seed: int
+    path: Path
+    shape: Mapping[str, int]
+    precision: str
+    mirrored: bool = False
+    keeps_probabilities: bool = False
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.arm}_{self.seed}.npz"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one network says about n test images.
+
+    correct : bool [n], whether the likeliest class is the label.
+    mirrored : bool [n], the same for the mean of the probabilities of both orientations, where that was asked.
+    probabilities : float32 [n, K], where they were to be kept.
+    """
+
+    correct: np.ndarray
+    mirrored: np.ndarray | None
+    probabilities: np.ndarray | None
+
+
+def find_unasked(networks: Sequence[Network], scratch: Path) -> list[Network]:
+    """Networks whose answers are not in the scratch folder."""
+    return [network for network in networks if not (scratch / network.file_name).exists()]
+
+
+def ask(
+    networks: Sequence[Network],
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    scratch: Path,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Write each network's answers about `images` uint8 [n, C, H, W] with `labels` int [n] into the scratch folder."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    share = {"images": images, "labels": labels, "scratch": scratch}
+    work = sum(1 + network.mirrored for network in networks) * len(images)
+    progress.begin(0)
+    for done, _ in enumerate(
+        map_processes(_ask_one, networks, workers=worth_workers(workers, work, 4 * WORKER_SHARE), share=share), start=1
+    ):
+        progress.update(done)
+
+
+def read_answers(network: Network, scratch: Path) -> Answers:
+    """What `ask` wrote for a network."""
+    with np.load(scratch / network.file_name, allow_pickle=False) as file:
+        return Answers(*(file.get(name) for name in ("correct", "mirrored", "probabilities")))
+
+
+def _ask_one(network: Network) -> None:
+    images, labels = torch.from_numpy(shared("images")), shared("labels")
+    model = load_network(network)
+    logits = predict(model, images, precision=network.precision)
+    probabilities = logits.softmax(1)
+    found: dict[str, Any] = {"correct": find_correct(logits, labels)}
+    if network.keeps_probabilities:
+        found["probabilities"] = probabilities.numpy()
+    if network.mirrored:
+        turned = predict(model, images.flip(3), precision=network.precision).softmax(1)
+        found["mirrored"] = find_correct((probabilities + turned) / 2, labels)
+    with replace_file(shared("scratch") / network.file_name) as temporary, temporary.open("wb") as file:
+        np.savez(file, **found)
+
+
+def find_correct(scores: Tensor | np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Whether the class with the highest score, logit or probability, of each row [n, K] is the label [n]: bool [n]."""
+    return np.asarray(np.asarray(scores).argmax(1) == labels)
+
+
+def load_network(network: Network) -> SmallResNet:
+    """The classifier with its weights, in evaluation mode."""
+    prefix = f"{network.seed}/"
+    with safe_open(network.path, framework="pt") as file:
+        state = {key.removeprefix(prefix): file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
+    model = SmallResNet(**network.shape)
+    model.load_state_dict(state)
+    return model.eval()

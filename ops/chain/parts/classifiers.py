@@ -1,0 +1,165 @@
+"""Stages `baseline_classifiers` and `expanded_classifiers`: the arms without and with generated images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from ops.chain.mixed_dataset import read_mixed
+from ops.classifiers.tournament import Contest, Examples, Result, count_runs, find_common_aliases, hold_tournament
+from ops.datasets.index import read_index
+from ops.datasets.pixels import PixelDataset, read_rows, read_split
+from ops.datasets.shards import find_shards
+from ops.files.manifests import read_manifest
+from ops.files.storage import replace_file, write_json
+from ops.recipe.schema import Arm
+from ops.stages.materialization import StageRun
+from ops.stages.several import count_generators, place_inputs
+from ops.verdict.metric import Metric, choose_metric
+
+RESULTS = "results.json"
+BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
+
+
+def build_baseline_classifiers(run: StageRun) -> dict[str, Any]:
+    """Arms on the real training images alone."""
+    return _train_arms(run, run.recipe.baselines)
+
+
+def build_expanded_classifiers(run: StageRun) -> dict[str, Any]:
+    """Arms on the mixed dataset, sampled by its weights; of several generators each seed takes one's."""
+    return _train_arms(run, run.recipe.expanded)
+
+
+def weights_file(arm: str) -> str:
+    """Name of the file with an arm's final weights, keyed `<seed>/<parameter>`."""
+    return f"{arm}.safetensors"
+
+
+def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metric) -> Contest:
+    """What the arms of a side learn from, and what they are chosen by; finished runs go to the scratch folder."""
+    validation = read_split(run.inputs["real_images"], "validation")
+    return Contest(
+        arms=dict(arms),
+        training=tuple(_read_training(run, side)),
+        first_seed=run.recipe.seed * 1000,
+        validation=(to_nchw(validation.images), validation.labels),
+        settings=run.recipe.classifier,
+        metric=metric,
+        classes=len(validation.class_names),
+        scratch=run.scratch / "runs",
+    )
+
+
+def to_nchw(images: np.ndarray) -> np.ndarray:
+    """uint8 [n, H, W, C] to a contiguous [n, C, H, W]."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def keep_networks(folder: Path, arm: str, results: Sequence[Result]) -> None:
+    """Store the weights of an arm's runs, one per seed, in one file."""
+    tensors = {f"{result.run.seed}/{key}": value for result in results for key, value in load_file(result.path).items()}
+    with replace_file(folder / weights_file(arm)) as temporary:
+        save_file(tensors, temporary)
+
+
+def _read_training(run: StageRun, side: str) -> Iterator[Examples]:
+    """The real training images, or the mixed dataset of each generator."""
+    if side == BASELINES:
+        train = read_split(run.inputs["real_images"], "train")
+        yield _to_examples(train, np.ones(len(train)))
+        return
+    for generator in range(count_generators(run.inputs["mixed_dataset"])):
+        inputs = place_inputs(run.inputs, generator)
+        index = read_index(inputs["mixed_dataset"])
+        mixed = read_mixed(index, inputs["real_images"], inputs["generated_images"])
+        yield _to_examples(mixed, index["weight"].to_numpy())
+
+
+def _to_examples(data: PixelDataset, weights: np.ndarray) -> Examples:
+    return Examples(to_nchw(data.images), data.labels.copy(), weights)
+
+
+def _find_metric(run: StageRun) -> Metric:
+    """The recipe's metric, or what suits the sizes of the real training images' classes."""
+    real = run.inputs["real_images"]
+    labels = read_rows(find_shards(real, "train"))["label"].to_numpy()
+    classes = read_manifest(real)["metrics"]["classes"]
+    return run.recipe.verdict.metric or choose_metric(np.bincount(labels, minlength=classes))
+
+
+def _train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
+    settings = run.recipe.classifier
+    # By name, `real` first: the order of a mapping is not part of its fingerprint.
+    arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
+    contest = open_contest(run, run.stage, arms, _find_metric(run))
+    aliases = find_common_aliases(arms, contest.training)
+    contest = replace(contest, arms={name: arm for name, arm in arms.items() if name not in aliases})
+    trainings = count_runs(len(contest.arms), settings)
+    results = hold_tournament(
+        contest,
+        workers=run.runtime.workers,
+        progress=run.runtime.progress(run.stage, trainings, "trainings"),
+    )
+    summary = {name: _keep(run, name, entries, settings.seeds) for name, entries in results.items()}
+    write_json(
+        run.out / RESULTS,
+        {
+            "arms": summary,
+            "aliases": aliases,
+            "generators": len(contest.training),
+            "metric": contest.metric,
+            "network": {
+                "channels": contest.validation[0].shape[1],
+                "classes": contest.classes,
+                "width": settings.width,
+            },
+            "precision": settings.precision,
+            "steps": settings.steps,
+            "batch_size": settings.batch_size,
+        },
+    )
+    return {
+        "trainings": trainings,
+        "metric": contest.metric,
+        **{f"validation_{name}": round(entry["validation"], 6) for name, entry in summary.items()},
+    }
+
+
+def _average(rates: Sequence[float | None]) -> float | None:
+    """The mean over seeds of a class's accuracy; None for a class without validation images."""
+    known = [rate for rate in rates if rate is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _keep(run: StageRun, name: str, results: list[Result], seeds: int) -> dict[str, Any]:
+    """Store the final weights of the chosen setting; return what the verdict and the report need."""
+    chosen = results[0].run
+    final = [
+        result
+        for result in results
+        if (result.run.learning_rate, result.run.weight_decay) == (chosen.learning_rate, chosen.weight_decay)
+    ]
+    assert len(final) == seeds, f"{name}: {len(final)} runs for {seeds} seeds"
+    keep_networks(run.out, name, final)
+    per_seed = {str(result.run.seed): result.validation for result in final}
+    return {
+        "learning_rate": chosen.learning_rate,
+        "weight_decay": chosen.weight_decay,
+        "validation": float(np.mean(list(per_seed.values()))),
+        "validation_per_class": [
+            _average(rates) for rates in zip(*(r.validation_per_class for r in final), strict=True)
+        ],
+        "per_seed": per_seed,
+        "tried": [
+            {"learning_rate": r.run.learning_rate, "weight_decay": r.run.weight_decay, "validation": r.validation}
+            for r in results
+            if r.run.seed == chosen.seed
+        ],
+        "losses": list(final[0].losses),
+    }

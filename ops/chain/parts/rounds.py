@@ -1,0 +1,140 @@
+"""One round of generation after another: drawn, or taken over from an earlier output, scored, and counted.
+
+Unfinished work of round r lies in `round-<r>` of the scratch folder and is found there again. How many images a round
+draws is `ops.planning.quota`'s business, what becomes of the rounds the stage's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ops.chain.parts.earlier import REAL_SCORES, SCORES, find_earlier
+from ops.chain.parts.scoring import Scoring, list_scores
+from ops.chain.parts.witnesses import describe_witnesses
+from ops.datasets.index import write_index
+from ops.drawing.assembly import Assembly
+from ops.drawing.drawing import Drawing
+from ops.drawing.pieces import Draws
+from ops.files.hashing import hash_json
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json
+from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
+from ops.generators.folder import find_fastest
+from ops.planning.quota import Round
+from ops.stages.materialization import StageRun
+from ops.stages.several import derive_seed, read_part
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A round that is made: its files, one row of scores an image, its counts, and whether its images were there."""
+
+    assembly: Assembly
+    scores: pl.DataFrame
+    tally: Round
+    taken_over: bool
+
+    @property
+    def shards(self) -> list[Path]:
+        return [shard.path for shard in self.assembly.shards()]
+
+
+class Rounds:
+    """The rounds of one run of the stage `generated_images`.
+
+    drawn_by, scored_by: what the images and the scores follow from, so that an earlier output's can be told.
+    """
+
+    def __init__(self, run: StageRun, classes: int) -> None:
+        self.parts: list[Part] = []
+        self._seed = derive_seed(run.recipe.seed, run.generator)
+        self.drawn_by = describe_origin(run.inputs, self._seed)
+        real, scorer = (read_manifest(run.inputs[name])["content"] for name in ("real_images", "scorer"))
+        settings = run.recipe.filter
+        self.scored_by = hash_json([self.drawn_by, real, scorer, describe_witnesses(settings)])
+        self._run = run
+        self._classes = classes
+        self._scoring = Scoring(run.inputs, settings, run.workspace.root, run.recipe.seed)
+        self._earlier = find_earlier(run.workspace, run.expansion, run.generator)
+
+    @property
+    def tallies(self) -> list[Round]:
+        """What was drawn and accepted in each round so far."""
+        return [part.tally for part in self.parts]
+
+    @cached_property
+    def real_scores(self) -> pl.DataFrame:
+        """The scores of held-out real images, which the rules' thresholds follow from."""
+        path = self._run.scratch / REAL_SCORES
+        if not path.exists():
+            table = self._earlier.take_real_scores(self.scored_by)
+            write_index(path, self._scoring.score_real() if table is None else table)
+        return pl.read_parquet(path, glob=False)
+
+    def make(self, drawn: tuple[int, ...]) -> Part:
+        """Make the next round, of so many images of each class."""
+        run, before = self._run, [tally.drawn for tally in self.tallies]
+        assembly = open_round(run.inputs, run.scratch, before, drawn)
+        taken = self._earlier.take_shards(self.drawn_by, [*before, drawn], assembly.shards())
+        Drawing(assembly, find_fastest(run.inputs["generator_onnx"]), self._seed, run.runtime).run()
+        scores = self._find_scores(assembly, [*before, drawn])
+        labels = scores["label"].to_numpy()
+        found = find_reasons(list_scores(scores), labels, self._limits)
+        tally = Round(drawn, tuple(count_passing(found, labels, len(drawn)).tolist()))
+        self.parts.append(Part(assembly, scores, tally, taken))
+        return self.parts[-1]
+
+    @cached_property
+    def _limits(self) -> list[Limit]:
+        return set_limits(
+            list_scores(self.real_scores),
+            self.real_scores["label"].to_numpy(),
+            self._classes,
+            self._run.recipe.filter,
+        )
+
+    def _find_scores(self, assembly: Assembly, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame:
+        """The scores of the round that ends `drawn`: written by this run or one before it, taken over, or found."""
+        number, shards = len(drawn) - 1, [shard.path for shard in assembly.shards()]
+        path = _folder(self._run.scratch, number) / SCORES
+        if not path.exists():
+            table = self._earlier.take_scores(self.scored_by, drawn)
+            if table is None:
+                self._run.runtime.sink(f"generated_images: scoring {len(assembly)} images")
+                write_index(path, self._scoring.score(shards, number))
+                return pl.read_parquet(path, glob=False)
+            write_index(path, table)
+        self._scoring.pass_over(shards)
+        return pl.read_parquet(path, glob=False)
+
+
+def describe_origin(inputs: Mapping[str, Path], seed: int) -> str:
+    """What the images of every round follow from, beside the numbers that are drawn; `seed` is the noise's."""
+    return hash_json([read_part(inputs["generator_onnx"])["content"], seed])
+
+
+def open_round(
+    inputs: Mapping[str, Path], scratch: Path, before: Sequence[tuple[int, ...]], drawn: tuple[int, ...]
+) -> Assembly:
+    """The images of the round after those that drew `before`, with what of them lies in the scratch folder."""
+    config = read_json(inputs["generator_onnx"] / "config.json")
+    number = len(before)
+    return Assembly(
+        draws=Draws(drawn, tuple(np.sum(before, axis=0).tolist()) if before else None),
+        shape=(config["height"], config["width"], config["channels"]),
+        class_names=tuple(config["class_names"]),
+        pieces_folder=_folder(scratch, number) / "pieces",
+        out=_folder(scratch, number) / "shards",
+        id_prefix=f"g{read_part(inputs['generator_onnx'])['content'][:8]}",
+        round_=number,
+    )
+
+
+def _folder(scratch: Path, number: int) -> Path:
+    return scratch / f"round-{number}"

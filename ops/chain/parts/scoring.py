@@ -1,0 +1,111 @@
+"""Scores of a stage's generated images as a table, with the ids of the real images that they are near to.
+
+Models and real images are opened when the first image is to be scored: where every round is taken over, none is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+import torch
+from torch import Tensor
+
+from ops.chain.parts.witnesses import call_witnesses
+from ops.datasets.pixels import PixelDataset, read_shards, read_split
+from ops.filters.audit import HeldOut, read_held_out
+from ops.filters.examination import Examiner, Met, Scores
+from ops.judging.scorer import assign_folds, load_scorer
+from ops.recipe.filtering import FilterSettings
+
+Folders = Mapping[str, Path]  # of the stage's inputs, by name
+
+
+class Scoring:
+    """Scores round after round; each image is compared with the real ones and with all that came before it.
+
+    inputs: folders of the stages real_images and scorer. settings: of the recipe, as is `seed`. root: of the workspace.
+    """
+
+    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, seed: int) -> None:
+        self._inputs, self._settings, self._root, self._seed = inputs, settings, root, seed
+        self._met = Met()
+        self._ids: list[str] = []
+        self._passed: list[Path] = []
+
+    def score(self, shards: Sequence[Path], number: int) -> pl.DataFrame:
+        """One row an image, in the order of the files of round `number`, which must follow the rounds before it."""
+        for shard in self._passed:
+            images = read_shards([shard])
+            self._met.add(_to_tensor(images), images.labels)
+            self._ids += images.rows["image_id"].to_list()
+        self._passed.clear()
+        return pl.concat([self._score(read_shards([shard]), number) for shard in shards])
+
+    def pass_over(self, shards: Sequence[Path]) -> None:
+        """The next round is this one, and its scores are known already."""
+        self._passed += shards
+
+    def score_real(self) -> pl.DataFrame:
+        """The scores of the validation images, for the rules' thresholds."""
+        real = read_split(self._inputs["real_images"], "validation")
+        scores = self._examiner.examine_real(_to_tensor(real), real.labels)
+        ids = real.rows["image_id"].to_list()
+        return _build_table(real, scores, {"train": self._train_ids, "generated": ids})
+
+    def _score(self, images: PixelDataset, number: int) -> pl.DataFrame:
+        scores = self._examiner.examine(_to_tensor(images), images.labels, self._met)
+        self._ids += images.rows["image_id"].to_list()
+        held_out = np.array(self._held_out.splits)[scores["nearest_held_out"]]
+        known = {"train": self._train_ids, "generated": self._ids, "held_out": self._held_out.ids}
+        return _build_table(images, scores, known).with_columns(
+            round=pl.lit(number, pl.Int32), held_out_split=pl.Series(held_out, dtype=pl.String)
+        )
+
+    @cached_property
+    def _held_out(self) -> HeldOut:
+        return read_held_out(self._inputs["real_images"])
+
+    @cached_property
+    def _train(self) -> PixelDataset:
+        return read_split(self._inputs["real_images"], "train")
+
+    @cached_property
+    def _train_ids(self) -> list[str]:
+        return self._train.rows["image_id"].to_list()
+
+    @cached_property
+    def _examiner(self) -> Examiner:
+        scorer, train = load_scorer(self._inputs["scorer"]), self._train
+        folds = assign_folds(train.labels, len(scorer.models), self._seed)
+        held_out = torch.from_numpy(np.ascontiguousarray(self._held_out.images.transpose(0, 3, 1, 2)))
+        witnesses = call_witnesses(self._settings, self._root, train.class_names)
+        return Examiner(scorer, _to_tensor(train), train.labels, folds, held_out, witnesses)
+
+
+def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:
+    """The scores of a table by name, [n] each, NaN where a number is not known."""
+    numbers = table.select(cs.numeric() | cs.boolean())
+    return {column.name: column.to_numpy() for column in numbers}
+
+
+def _to_tensor(images: PixelDataset) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images.images.transpose(0, 3, 1, 2)))
+
+
+def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """Scores by column, null where there was nothing to measure; `nearest_<kind>` becomes `nearest_<kind>_id`."""
+    columns = {}
+    for name, values in scores.items():
+        kind = name.removeprefix("nearest_")
+        if kind == name:
+            known = np.where(np.isinf(values), np.nan, values) if values.dtype.kind == "f" else values
+            columns[name] = pl.Series(name, known, nan_to_null=True)
+        else:
+            named = [ids[kind][index] if index >= 0 else None for index in values]
+            columns[f"{name}_id"] = pl.Series(f"{name}_id", named, dtype=pl.String)
+    return images.rows.select("image_id", "label").with_columns(**columns)

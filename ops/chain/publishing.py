@@ -1,0 +1,188 @@
+"""Publish an expansion: one self-contained Hugging Face dataset, pushed and verified, then optionally committed.
+
+The order makes a break harmless: build, track, push, verify in the remote, and only then touch git.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ops.chain.mixed_dataset import read_mixed
+from ops.datasets.index import read_index
+from ops.datasets.pixels import PixelDataset, read_split, write_shards
+from ops.errors import EnvironmentFault
+from ops.files.hashing import hash_json
+from ops.files.manifests import MANIFEST, describe_output, read_manifest
+from ops.files.storage import read_json, recover_folder, replace_folder, write_json, write_text
+from ops.filters.results import read_results
+from ops.history.committing import commit_publication, is_committed
+from ops.history.dvc_repository import changed_stages, object_folders, stage_addresses, track
+from ops.machine.interruption import at, check
+from ops.machine.progress import Sink, ignore
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
+from ops.remotes.torn_objects import remove_torn
+from ops.remotes.transfer import default_remote, find_faults, push
+from ops.report.card import CARD, render_card
+from ops.sources.spec import load_source_spec
+from ops.stages.integrity import is_intact, require_intact
+from ops.stages.several import count_generators, read_part
+from ops.workspaces.locks import exclusive
+from ops.workspaces.workspace import Workspace
+
+QUALITY = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What publishing did: `remote` is None when there is none, `tag` when nothing was committed."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    reused: bool
+    remote: str | None
+    objects_sent: int
+    tag: str | None
+
+
+def publish(workspace: Workspace, expansion: str) -> Publication:
+    """Build, track, push, verify; commit and tag if the recipe says so."""
+    recipe = workspace.load_recipe(expansion)
+    check()
+    with at(f"in stage {PUBLISHED} of '{expansion}'"), exclusive(workspace, expansion, PUBLISHED):
+        return _publish(workspace, expansion, recipe)
+
+
+def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -> dict[str, Any]:
+    """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
+    inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
+    licence = load_source_spec(workspace.source_path(recipe.source)).licence
+    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight])
+    return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
+
+
+def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
+    require_intact(workspace, expansion, PUBLISHED_INPUTS)
+    identity = identify_publication(workspace, expansion, recipe)
+    fingerprint = identity["fingerprint"]
+    target = workspace.published(expansion)
+    recover_folder(target)
+    cache = workspace.hash_cache(expansion, PUBLISHED)
+    reused = is_intact(target, fingerprint, cache)
+    if not reused:
+        staged = workspace.staging(fingerprint) / "published"
+        if staged.exists():
+            shutil.rmtree(staged)
+        staged.mkdir(parents=True)
+        metrics = build_dataset(workspace, expansion, recipe, staged)
+        require_intact(workspace, expansion, PUBLISHED_INPUTS)
+        if identify_publication(workspace, expansion, workspace.load_recipe(expansion)) != identity:
+            raise EnvironmentFault(
+                f"what '{expansion}' is published from changed meanwhile; nothing was published, run it again:"
+                f" growset run {expansion}"
+            )
+        write_json(staged / MANIFEST, describe_output(staged, identity, metrics))
+        replace_folder(staged, target)
+    if workspace.staging(fingerprint).exists():
+        shutil.rmtree(workspace.staging(fingerprint))
+    pointer = track(workspace.root, target)
+    remove_torn(object_folders(workspace.root))
+    require_intact(workspace, expansion, [PUBLISHED])
+    remote = default_remote(workspace.root)
+    sent = 0
+    if remote is not None:
+        sent = push(workspace.root, pushed_targets(workspace, expansion))
+    write_json(_note_path(workspace, expansion), _describe_note(remote, fingerprint))
+    tag = commit_publication(workspace, expansion, pointer) if recipe.publish.commit and remote is not None else None
+    return Publication(target, read_manifest(target), reused, remote[0] if remote else None, sent, tag)
+
+
+def is_published(
+    workspace: Workspace, expansion: str, recipe: Recipe, *, ask_remote: bool = True, sink: Sink = ignore
+) -> bool:
+    """Whether the published dataset is the one that the present outputs give, tracked, pushed and committed as asked.
+
+    DVC is asked only when this workspace has not brought this very dataset there itself. The remote is asked for every
+    object unless `ask_remote` is False; `sink` hears what is wrong there.
+    """
+    target = workspace.published(expansion)
+    pointer = target.with_suffix(".dvc")
+    if not pointer.exists():
+        return False
+    fingerprint = identify_publication(workspace, expansion, recipe)["fingerprint"]
+    if not is_intact(target, fingerprint, workspace.hash_cache(expansion, PUBLISHED)):
+        return False
+    remote = default_remote(workspace.root)
+    if recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):
+        return False
+    note = _note_path(workspace, expansion)
+    noted = note.exists() and read_json(note) == _describe_note(remote, fingerprint)
+    if not noted and changed_stages(workspace.root, [str(pointer)]):  # the pointer is of an earlier dataset
+        return False
+    asked = remote is not None and (ask_remote or not noted)
+    if asked and (faults := find_faults(workspace.root, pushed_targets(workspace, expansion))):
+        (file, fault), *more = sorted(faults.items())
+        others = f" ({len(more)} more objects are not right either)" if more else ""
+        sink(f"remote: what is there of {file} {fault}{others}; it is sent again")
+        return False
+    write_json(note, _describe_note(remote, fingerprint))
+    return True
+
+
+def pushed_targets(workspace: Workspace, expansion: str) -> list[str]:
+    return [str(workspace.published(expansion).with_suffix(".dvc")), *stage_addresses(expansion)]
+
+
+def _note_path(workspace: Workspace, expansion: str) -> Path:
+    return workspace.root / ".growset" / "pushed" / f"{expansion}.json"
+
+
+def _describe_note(remote: tuple[str, str] | None, fingerprint: str) -> list[str | None]:
+    """What this workspace notes of a dataset that it has tracked and, where there is a remote, pushed."""
+    return [*(remote or (None, None)), fingerprint]
+
+
+def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Write data/*.parquet, README.md (card) and verdict.json into `folder`."""
+    real, generated = (workspace.output(expansion, name) for name in ("real_images", "generated_images"))
+    index = read_index(workspace.output(expansion, "mixed_dataset"))
+    mixed = read_mixed(index, real, generated)
+    train = PixelDataset(mixed.images, mixed.rows.with_columns(weight=index["weight"]), mixed.class_names)
+    counts = {"train": len(train)}
+    write_shards(folder / "data", train, prefix="train")
+    for split in ("validation", "test"):
+        dataset = read_split(real, split)
+        counts[split] = len(dataset)
+        write_shards(folder / "data", dataset, prefix=split)
+    verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
+    write_json(folder / "verdict.json", verdict)
+    table = (
+        train.rows.group_by("label")
+        .agg(real=(~pl.col("is_generated")).sum(), generated=pl.col("is_generated").sum())
+        .sort("label")
+    )
+    accepted = workspace.output(expansion, "accepted_images")
+    card = render_card(
+        expansion=expansion,
+        licence=load_source_spec(workspace.source_path(recipe.source)).licence,
+        class_counts=[(train.class_names[row["label"]], row["real"], row["generated"]) for row in table.to_dicts()],
+        split_counts=counts,
+        results=read_results(accepted, workspace.output(expansion, "expansion_plan")),
+        verdict=verdict,
+        seed=recipe.seed,
+        real_weight=recipe.mix.real_weight,
+        generators=count_generators(accepted),
+    )
+    write_text(folder / "README.md", card)
+    filtered = read_part(accepted)["metrics"]
+    return {
+        **counts,
+        "generated": int(train.rows["is_generated"].sum()),
+        "decision": verdict["decision"],
+        "quality": {key: filtered[key] for key in QUALITY},
+    }

@@ -1,0 +1,101 @@
+"""Stage `real_images`: the source's images as pixel dataset, one file set per split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ops.datasets.index import write_index
+from ops.datasets.pixels import write_shards
+from ops.datasets.subset import DRAWS, Subset, change_splits
+from ops.errors import UserError
+from ops.pictures.sheets import rows_by_class, write_sheet
+from ops.recipe.schema import DataSettings, Recipe
+from ops.sources.reading import Dispute, hash_source, read_source
+from ops.sources.remote import fetch_source
+from ops.sources.spec import SourceSpec, load_source_spec
+from ops.stages.materialization import StageRun
+from ops.workspaces.workspace import Workspace, suggest
+
+
+def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
+    """The recipe's source with a local path, a remote one brought up to date; UserError if it is not described."""
+    path = workspace.source_path(recipe.source)
+    if not path.exists():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise UserError(f"there is no source '{recipe.source}' ({path}); {suggest(recipe.source, known)}")
+    return fetch_source(load_source_spec(path), workspace.root / ".growset" / "sources")
+
+
+def source_content(workspace: Workspace, recipe: Recipe) -> str:
+    """Content hash of the recipe's source; UserError if it is not described or not there."""
+    return hash_source(describe_source(workspace, recipe), workspace.source_hash_cache(recipe.source))
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """The images that a recipe takes from its source, and what happened to them on the way."""
+
+    subset: Subset
+    conversions: dict[str, int]
+    disputed: tuple[Dispute, ...]
+
+
+def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
+    """The images that the recipe takes from its source. Raises as `read_source` and `change_splits`."""
+    return _read(describe_source(workspace, recipe), recipe.data, recipe.seed)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a source: content ids of each split, class names, images' (height, width, channels), and pictures
+    under several labels."""
+
+    ids: dict[str, frozenset[str]]
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    disputed: tuple[Dispute, ...]
+
+
+def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
+    """Raise what `read_real` would, or say what is there. A source of this content is read once a process."""
+    return _try(source, recipe.data, recipe.seed, content)
+
+
+@lru_cache(maxsize=64)
+def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Contents:
+    real = _read(spec, data, seed)
+    splits = real.subset.splits
+    ids = {
+        split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
+        for split, dataset in splits.items()
+    }
+    height, width, channels = splits["train"].images.shape[1:]
+    return Contents(ids, splits["train"].class_names, (height, width, channels), real.disputed)
+
+
+def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
+    source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
+    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed)
+
+
+def build_real_images(run: StageRun) -> dict[str, Any]:
+    """Read, convert, subset, store; `shape` in the metrics is (height, width, channels)."""
+    real = read_real(run.workspace, run.recipe)
+    splits = real.subset.splits
+    if not real.subset.draws.is_empty():
+        write_index(run.out / DRAWS, real.subset.draws)
+    for name, dataset in splits.items():
+        write_shards(run.out, dataset, prefix=name)
+    train = splits["train"]
+    write_sheet(run.out / "contact_sheet.png", rows_by_class(train.images, train.labels, len(train.class_names), 12))
+    counts = {name: len(dataset) for name, dataset in splits.items()}
+    return {
+        **counts,
+        "classes": len(train.class_names),
+        "class_names": list(train.class_names),
+        "shape": list(train.images.shape[1:]),
+        "conversions": real.conversions | real.subset.counts,
+        **({"disputed": {each.split: each.pictures for each in real.disputed}} if real.disputed else {}),
+    }

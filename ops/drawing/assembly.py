@@ -1,0 +1,148 @@
+"""From pieces to a finished dataset while they are still being drawn: a shard is written once its rows are all there.
+
+Memory holds one row group and the disk little more than the dataset, however many images there are. A piece is
+deleted when all its rows lie in synced shards, so that a crash at any moment loses nothing, and a re-run needs only
+the pieces of the shards that are missing. How pieces are drawn is `generation`'s business.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ops.datasets.pixels import PixelDataset, Shard, build_rows, plan_shards, write_shard
+from ops.datasets.shards import list_groups
+from ops.drawing.pieces import Draws, Piece, cut_pieces, missing_pieces, piece_size
+from ops.errors import DamagedData
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A generated set that is being made.
+
+    Parameters
+    ----------
+    shape : (H, W, C) of an image.
+    pieces_folder, out : where pieces and finished shards lie; unfinished work is found there again.
+    id_prefix : image ids are `<id_prefix>-<label>-<draw>`.
+    file_prefix : shards are `<file_prefix>-00000-of-00001.parquet` and on.
+    round_ : stands in every row.
+    """
+
+    draws: Draws
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    pieces_folder: Path
+    out: Path
+    id_prefix: str
+    file_prefix: str = "generated"
+    round_: int = 0
+
+    def __len__(self) -> int:
+        return len(self.draws)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image's pixels."""
+        height, width, channels = self.shape
+        return height * width * channels
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """All pieces of the set."""
+        return cut_pieces(len(self), self.piece_size)
+
+    @property
+    def piece_size(self) -> int:
+        """Rows of a piece."""
+        return piece_size(len(self), self.image_bytes)
+
+    def part(self, begin: int, end: int) -> PixelDataset:
+        """Rows `begin` .. `end - 1`, read from their pieces."""
+        images = np.empty((end - begin, *self.shape), np.uint8)
+        for piece in _overlapping(self.pieces, begin, end):
+            low, high = max(begin, piece.begin), min(end, piece.end)
+            stored = self._open(piece)
+            images[low - begin : high - begin] = stored[low - piece.begin : high - piece.begin]
+        labels, ks = self.draws.rows(begin, end)
+        ids = [f"{self.id_prefix}-{label:04d}-{k:07d}" for label, k in zip(labels, ks, strict=True)]
+        rows = build_rows(labels, ids, split="train", is_generated=True, rounds=[self.round_] * len(ids), ks=list(ks))
+        return PixelDataset(images, rows, self.class_names)
+
+    def shards(self) -> list[Shard]:
+        """The files of the finished set."""
+        return plan_shards(self.out, len(self), self.image_bytes, prefix=self.file_prefix)
+
+    def missing(self) -> list[Piece]:
+        """The pieces still to be drawn: those that a shard which is not written needs and that are not there."""
+        unwritten = [shard for shard in self.shards() if not _is_written(shard)]
+        pieces = self.pieces
+        needed = {piece for shard in unwritten for piece in _overlapping(pieces, shard.begin, shard.end)}
+        return missing_pieces(self.pieces_folder, sorted(needed))
+
+    def write(self, draw: Callable[[Sequence[Piece]], Iterable[Piece]]) -> Iterator[Piece]:
+        """Have the missing pieces drawn, pass each on as it comes, and write every shard as soon as it can be.
+
+        Shards are written by a thread of their own, so that a GPU or the worker processes go on meanwhile.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        pieces, missing = self.pieces, self.missing()
+        absent = set(missing)
+        waiting = [shard for shard in self.shards() if not _is_written(shard)]
+        self._delete_finished(pieces, waiting)
+        with ThreadPoolExecutor(1, "shards") as writer:
+            writing: dict[Shard, Future[None]] = {}
+
+            def advance() -> None:
+                for shard in waiting:
+                    if shard not in writing and absent.isdisjoint(_overlapping(pieces, shard.begin, shard.end)):
+                        writing[shard] = writer.submit(write_shard, shard.path, self, begin=shard.begin, end=shard.end)
+                for shard in [shard for shard, future in writing.items() if future.done()]:
+                    writing.pop(shard).result()
+                    waiting.remove(shard)
+                    self._delete_finished(pieces, waiting)
+
+            advance()
+            for piece in draw(missing):
+                absent.discard(piece)
+                advance()
+                yield piece
+            for future in list(writing.values()):
+                future.result()
+            advance()
+
+    def _open(self, piece: Piece) -> np.ndarray:
+        path = self.pieces_folder / piece.file_name
+        try:
+            stored: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, EOFError, ValueError) as error:
+            raise DamagedData(f"{path} cannot be read ({error}); delete it, and it is drawn again") from None
+        if stored.shape != (len(piece), *self.shape) or stored.dtype != np.uint8:
+            raise DamagedData(f"{path} holds {stored.dtype} {list(stored.shape)}; delete it, and it is drawn again")
+        return stored
+
+    def _delete_finished(self, pieces: Sequence[Piece], waiting: Sequence[Shard]) -> None:
+        """Delete the pieces that no shard which is still to be written needs."""
+        needed = {piece for shard in waiting for piece in _overlapping(pieces, shard.begin, shard.end)}
+        for piece in pieces:
+            if piece not in needed:
+                (self.pieces_folder / piece.file_name).unlink(missing_ok=True)
+
+
+def _overlapping(pieces: Sequence[Piece], begin: int, end: int) -> Sequence[Piece]:
+    """Of pieces in order, without gaps, those that hold any of the rows `begin` .. `end - 1`."""
+    first = bisect_right(pieces, begin, key=lambda piece: piece.begin) - 1
+    last = bisect_right(pieces, end - 1, key=lambda piece: piece.begin)
+    return pieces[max(0, first) : last] if begin < end else ()
+
+
+def _is_written(shard: Shard) -> bool:
+    """Whether its file is there with all its rows; it appeared by a rename, so it is whole."""
+    groups = list_groups(shard.path) if shard.path.exists() else None
+    return groups is not None and (groups[-1][1] if groups else 0) == shard.end - shard.begin

@@ -1,0 +1,83 @@
+"""How many images a call of the sampler gets, where nobody said: measured on the CPU, by a rule on CUDA.
+
+A choice by the clock may differ from run to run, and pixels may not (design, contract 2). On the CPU the candidates
+must therefore draw the same bits, or the default is taken; CUDA's kernels change with the batch, so nothing is timed
+there. It knows nothing of pieces, workers or datasets.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ops.generators.noise import draw_noise
+from ops.generators.onnx.engine import Sampler
+
+CPU_BATCH = 64
+CANDIDATES = (32, 16, 128)  # in the order of what they cost to try; more outgrows the caches and hundreds of MB
+BUDGET = 0.02  # of the images to draw: what trying may cost
+SECONDS = 1.0  # after these nothing more is tried
+GAIN = 1.03  # by less, a candidate is not faster but lucky
+CUDA_PIXELS = 2**21  # of one batch: 2,048 images of 32 x 32, which hide the launch of a kernel
+CUDA_LARGEST = 4_096
+
+
+def resolve_batch_size(
+    wanted: int | None, sampler: Path, *, provider: str, pixels: int, piece: int, images: int
+) -> int:
+    """`wanted`, or what suits a job of `images` images of `pixels` pixels each, drawn `piece` rows at a time."""
+    if wanted is not None:
+        return wanted
+    if provider == "cuda":
+        return min(cuda_batch(pixels), piece)
+    if images * BUDGET < 2 * (CPU_BATCH + min(CANDIDATES)):
+        return CPU_BATCH
+    return measure_batch_size(Sampler(sampler, batch_size=CPU_BATCH), images=images, largest=piece)
+
+
+def cuda_batch(pixels: int) -> int:
+    """A power of two that depends on the image's size alone."""
+    return max(1, min(CUDA_LARGEST, 2 ** int(math.log2(max(1, CUDA_PIXELS // pixels)))))
+
+
+def measure_batch_size(
+    sampler: Sampler,
+    *,
+    images: int,
+    largest: int,
+    candidates: Sequence[int] = CANDIDATES,
+    clock: Callable[[], float] = time.perf_counter,
+) -> int:
+    """The candidate of the highest rate, all run on one thread here; the sampler's own size where none is better.
+
+    Trying stops at BUDGET of the images or SECONDS. The sampler's own size is the answer as well where a candidate
+    draws other bits, because then no choice may depend on the clock.
+    """
+    own = sampler.batch_size
+    noise = draw_noise(sampler.info.shape, seed=0, round_=0, unit="batch size", start=0, count=max(own, *candidates))
+    label = np.arange(len(noise)) % len(sampler.info.class_names)
+    expected = sampler(noise[:own], label[:own])
+    started = clock()
+    rates = {own: _rate(sampler, noise, label, clock)}
+    spent = 2 * own
+    for size in candidates:
+        if size > largest or spent + 2 * size > images * BUDGET or clock() - started > SECONDS:
+            continue
+        spent += 2 * size
+        other = sampler.with_batch_size(size)
+        common = min(own, size)
+        if not np.array_equal(other(noise[:size], label[:size])[:common], expected[:common]):
+            return own
+        rates[size] = _rate(other, noise, label, clock)
+    best = max(rates, key=lambda size: rates[size])
+    return best if rates[best] > GAIN * rates[own] else own
+
+
+def _rate(sampler: Sampler, noise: np.ndarray, label: np.ndarray, clock: Callable[[], float]) -> float:
+    started = clock()
+    sampler(noise[: sampler.batch_size], label[: sampler.batch_size])
+    return sampler.batch_size / max(clock() - started, 1e-9)

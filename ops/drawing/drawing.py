@@ -1,0 +1,86 @@
+"""Draw a set of images with the means of this machine: provider, workers, batch size, progress, utilisation.
+
+Where the set lies and what becomes of it is the caller's business, be it a stage or a command; which rows there are
+and how they become files is the assembly's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ops.drawing.assembly import Assembly
+from ops.drawing.batching import resolve_batch_size
+from ops.drawing.pieces import WORKER_SHARE, Piece, fill_pieces
+from ops.generators.onnx.engine import choose_provider
+from ops.generators.utilisation import measure_utilisation
+from ops.machine.parallel import worth_workers
+from ops.stages.materialization import Runtime
+
+MEASURED = 5_000  # images from which on the machine's utilisation is worth measuring
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A set, the sampler that draws it, and how to compute; pixels follow from the first, second and the seed."""
+
+    assembly: Assembly
+    sampler: Path
+    seed: int
+    runtime: Runtime
+
+    @cached_property
+    def provider(self) -> str:
+        """`cpu` or `cuda`; EnvironmentFault where the one that was asked for is not there."""
+        return choose_provider(self.runtime.provider, allow_fallback=self.runtime.allow_cpu_fallback)
+
+    def draw(self, pieces: Sequence[Piece]) -> Iterable[Piece]:
+        """Draw those of the pieces that are missing; each comes when it is written."""
+        images = sum(map(len, pieces))
+        batch_size = resolve_batch_size(
+            self.runtime.batch_size,
+            self.sampler,
+            provider=self.provider,
+            pixels=self.assembly.image_bytes,
+            piece=self.assembly.piece_size,
+            images=images,
+        )
+        return fill_pieces(
+            self.assembly.pieces_folder,
+            pieces,
+            self.sampler,
+            draws=self.assembly.draws,
+            seed=self.seed,
+            provider=self.provider,
+            workers=self.runtime.workers,
+            batch_size=batch_size,
+        )
+
+    def run(self) -> float:
+        """Draw everything that is missing, write the shards meanwhile, say how fast; returns the seconds of that."""
+        missing = self.assembly.missing()
+        seconds = follow(self.assembly.write(self.draw), missing, self.runtime)
+        images = sum(map(len, missing))
+        if self.runtime.has_sink and images >= MEASURED:
+            told = measure_utilisation(
+                self.sampler,
+                images=images,
+                seconds=seconds,
+                provider=self.provider,
+                processes=worth_workers(self.runtime.workers, images, WORKER_SHARE),
+            )
+            self.runtime.sink(f"utilisation: {told}") if told else None
+        return seconds
+
+
+def follow(drawn: Iterable[Piece], missing: Sequence[Piece], runtime: Runtime) -> float:
+    """Go through the pieces as they come and show how far they are; returns the seconds it took."""
+    progress = runtime.progress("generation", sum(map(len, missing)), "images")
+    progress.begin(0)
+    done = 0
+    for piece in drawn:
+        done += len(piece)
+        progress.update(done)
+    return progress.clock() - progress.started

@@ -1,0 +1,116 @@
+"""Draw images from a generator into a new folder, in any export format: no recipe, no stage, no filter.
+
+The folder appears complete by one rename, or not at all; what a crash leaves is no one's. The same generator, seed
+and classes give the same images, whatever their number: image k of a class is always the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.datasets.shards import find_shards
+from ops.drawing.assembly import Assembly
+from ops.drawing.drawing import Drawing
+from ops.drawing.inspection import inspect_folder, inspect_sampler
+from ops.drawing.pieces import Draws
+from ops.errors import UserError
+from ops.exports.exporting import check_target, staged
+from ops.exports.formats import FORMATS
+from ops.exports.published import Published
+from ops.files.hashing import hash_file
+from ops.files.storage import write_text
+from ops.generators.onnx.engine import SamplerInfo, choose_provider
+from ops.stages.materialization import Runtime
+from ops.workspaces.workspace import suggest
+
+PARQUET = "parquet"
+DRAWN_FORMATS = (PARQUET, *(name for name, form in FORMATS.items() if not form.is_parquet))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was written: images by class, files and bytes, and how long drawing took, in seconds."""
+
+    folder: Path
+    format: str
+    classes: dict[str, int]
+    provider: str
+    files: int
+    bytes: int
+    seconds: float
+
+
+def draw_dataset(
+    generator: Path, target: Path, *, count: int, labels: Sequence[str], seed: int, form: str, runtime: Runtime
+) -> Drawn:
+    """Write `count` images of the classes `labels` (none: all) to the new or empty folder `target`.
+
+    `generator` is its folder or a sampler file. Raises UserError before anything is drawn for a count, class, format,
+    target or generator that cannot be, EnvironmentFault for a provider that is not there.
+    """
+    if form not in DRAWN_FORMATS:
+        raise UserError(f"there is no format '{form}'; there are: {', '.join(DRAWN_FORMATS)}")
+    if count < 1:
+        raise UserError(f"--count must be at least 1; got {count}")
+    if seed < 0:
+        raise UserError(f"--seed must be at least 0; got {seed}")
+    generator, target = generator.resolve(), target.resolve()
+    check_target(target, generator)
+    sampler = inspect_folder(generator) if generator.is_dir() else generator
+    info = inspect_sampler(sampler)
+    draws = Draws(share_out(count, labels, info.class_names))
+    channels, height, width = info.shape
+    if channels not in (1, 3):
+        raise UserError(f"{sampler} draws images of {channels} channels; allowed: 1 and 3")
+    shape = (height, width, channels)
+    provider = choose_provider(runtime.provider, allow_fallback=runtime.allow_cpu_fallback)
+    drawn_by = hash_file(sampler)
+    counts = {"train": count}
+    if form != PARQUET:
+        FORMATS[form].check(Published(target, info.class_names, shape, {}, counts, "all"))
+    with staged(target, generator) as folder:
+        parquet = (folder if form == PARQUET else folder.parent / PARQUET) / "data"
+        prefix = "g" + hashlib.sha256(f"{drawn_by}/{seed}".encode()).hexdigest()[:8]
+        assembly = Assembly(draws, shape, info.class_names, folder.parent / "pieces", parquet, prefix, "train")
+        seconds = Drawing(assembly, sampler, seed, runtime).run()
+        if form != PARQUET:
+            shards = {"train": find_shards(parquet, "train")}
+            FORMATS[form].write(Published(target, info.class_names, shape, shards, counts, "all"), folder)
+        classes = {name: n for name, n in zip(info.class_names, draws.counts, strict=True) if n}
+        write_text(folder / "README.md", write_card(info, classes, seed, drawn_by, provider, form))
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return Drawn(target, form, classes, provider, len(sizes), sum(sizes), seconds)
+
+
+def share_out(count: int, labels: Sequence[str], class_names: Sequence[str]) -> tuple[int, ...]:
+    """Images for each class, as even as can be: the first of those that are wanted get one more.
+
+    `labels` are class names, each once; none means all. UserError for a name that is not a class.
+    """
+    for name in labels:
+        if name not in class_names:
+            raise UserError(f"'{name}' is no class of this generator; {suggest(name, list(class_names))}")
+        if list(labels).count(name) > 1:
+            raise UserError(f"--label {name} is given more than once; name each class once")
+    wanted = [name for name in class_names if not labels or name in labels]
+    each, more = divmod(count, len(wanted))
+    return tuple(each + (wanted.index(name) < more) if name in wanted else 0 for name in class_names)
+
+
+def write_card(info: SamplerInfo, classes: dict[str, int], seed: int, drawn_by: str, provider: str, form: str) -> str:
+    """README.md: what the images are and where they come from; equal draws give equal cards."""
+    channels, height, width = info.shape
+    head = ""
+    if form == PARQUET:  # tells `datasets.load_dataset` where the images are
+        head = "---\nconfigs:\n- config_name: default\n  data_files:\n  - {split: train, path: data/train-*}\n---\n\n"
+    how = f", {info.solver}, {info.steps} steps" if info.solver else ""
+    return (
+        f"{head}# Generated images\n\n"
+        f"{sum(classes.values())} images of {height}x{width}x{channels}, all of them generated and none filtered.\n\n"
+        f"- sampler: sha256 {drawn_by}{how}\n- seed: {seed}\n- provider: {provider}, {info.precision}\n"
+        f"- images by class: {json.dumps(classes, ensure_ascii=False)}\n"
+    )

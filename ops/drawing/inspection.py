@@ -1,0 +1,122 @@
+"""Is this a generator that can draw? Everything that can be known of a folder or file before it computes.
+
+A fault is the user's: they named the file. Each is one sentence with what is allowed. What a generator is made of is
+`folder`'s knowledge, and what a sampler is that of the kind `onnx` and of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from ops.errors import DamagedData, UserError
+from ops.files.hashing import hash_file
+from ops.files.manifests import MANIFEST
+from ops.generators.folder import CONFIG, NET, WEIGHTS, find_fastest, find_sampler, read_config
+from ops.generators.kinds.onnx import load_model
+from ops.generators.onnx.engine import SamplerInfo, read_info, session_options
+from ops.stages.several import find_root, read_part
+
+LEARNT = (WEIGHTS, NET)  # what a generator that was trained here holds beside its sampler and its config
+MODELS = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}
+
+
+def inspect_sampler(path: Path) -> SamplerInfo:
+    """What a sampler file says of itself; UserError where it cannot be used, alone, by ONNX Runtime."""
+    if path.suffix != ".onnx" or not path.is_file():
+        raise UserError(f"{path} is no sampler; allowed: a file sampler_<steps>.onnx, or a generator's folder")
+    try:
+        load_model(path)
+        options = session_options()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return read_info(path, ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
+    except (DamagedData, *_REFUSALS) as error:
+        line = str(error).splitlines()[0]
+        raise UserError(line if isinstance(error, DamagedData) else f"{path} cannot be loaded: {line}") from None
+
+
+_REFUSALS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+def inspect_folder(folder: Path) -> Path:
+    """The fastest sampler of a generator's folder; UserError for a file that is missing, not whole, or not part of it.
+
+    A folder that a stage made has a manifest, and every byte is compared with it; of another one the parts must be
+    there and agree with each other.
+    """
+    try:
+        files = {path.name for path in folder.iterdir() if path.is_file()}
+        made_here = (find_root(folder.absolute())[0] / MANIFEST).is_file()
+        if made_here:
+            _compare_with_manifest(folder, files)
+        config, sampler, fastest = read_config(folder), find_sampler(folder), find_fastest(folder)
+    except DamagedData as error:
+        raise UserError(str(error)) from None
+    if not made_here:
+        _require_parts(folder, files - {fastest.name} | {sampler.name}, config, sampler)
+    said = (tuple(config["class_names"]), tuple(config.get(key) for key in ("channels", "height", "width")))
+    for path in {sampler, fastest}:
+        info = inspect_sampler(path)
+        if said != (info.class_names, info.shape):
+            raise UserError(f"{path} is of another generator: its classes or its shape are not those of {CONFIG}")
+    return fastest
+
+
+def _compare_with_manifest(folder: Path, files: set[str]) -> None:
+    recorded: Mapping[str, Mapping[str, Any]] = read_part(folder.absolute())["files"]
+    for name, entry in recorded.items():
+        if name not in files:
+            raise UserError(f"{folder} holds no {name}, which {MANIFEST} lists; fetch or export the generator again")
+        path = folder / name
+        if path.stat().st_size != entry["bytes"] or hash_file(path) != entry["sha256"]:
+            raise UserError(f"{path} is not what was exported; fetch or export the generator again")
+    for name in sorted(files - set(recorded) - {MANIFEST}):
+        if Path(name).suffix in MODELS:
+            raise UserError(f"{folder / name} is no part of this generator; {MANIFEST} does not list it")
+
+
+def _require_parts(folder: Path, files: set[str], config: Mapping[str, Any], sampler: Path) -> None:
+    parts = {CONFIG, sampler.name, *(() if config["kind"] == "onnx" else LEARNT)}
+    if missing := sorted(parts - files):
+        raise UserError(f"{folder} holds no {missing[0]}; a generator of kind {config['kind']} has {_list(parts)}")
+    if strange := sorted(name for name in files - parts if Path(name).suffix in MODELS):
+        raise UserError(f"{folder / strange[0]} is no part of a generator, which has {_list(parts)}")
+    if WEIGHTS in parts:
+        _require_whole_weights(folder / WEIGHTS)
+    if NET in parts:
+        _require_whole_network(folder / NET)
+
+
+def _require_whole_weights(path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not whole: {error}") from None
+
+
+def _require_whole_network(path: Path) -> None:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        onnx.checker.check_model(onnx.load(path, load_external_data=False))
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise UserError(f"{path} is no sound ONNX file: {str(error).splitlines()[0]}") from None
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,118 @@
+"""Do one export: check everything first, write beside the target, put it in place by one rename.
+
+Nothing that is there is ever overwritten or deleted, except what an earlier export to the same target left unfinished.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ops.errors import UserError
+from ops.exports.documents import write_documents
+from ops.exports.formats import FORMATS
+from ops.exports.published import ONLY, Only, open_published
+from ops.machine.progress import Progress, Sink, ignore
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written: images by split, number of files, bytes of all of them."""
+
+    folder: Path
+    format: str
+    only: Only
+    splits: dict[str, int]
+    files: int
+    bytes: int
+
+
+def export_dataset(
+    source: Path,
+    target: Path,
+    name: str,
+    *,
+    only: Only = "all",
+    sink: Sink = ignore,
+    report_every: float = 2.0,
+) -> Export:
+    """Write the published dataset in `source` to the new or empty folder `target` in the format of this name.
+
+    `only` restricts the training images: `real`, or `generated`, which writes no other split. The same dataset gives
+    the same bytes. Raises UserError for an unknown format or choice, a target that cannot be, a dataset that the
+    format cannot hold; otherwise as `open_published`. `target` is then as it was.
+    """
+    if name not in FORMATS:
+        raise UserError(f"there is no export format '{name}'; there are: {', '.join(FORMATS)}")
+    if only not in ONLY:
+        raise UserError(f"'{only}' is no part of a dataset; there are: {', '.join(ONLY)}")
+    form = FORMATS[name]
+    target = target.resolve()
+    check_target(target, source.resolve())
+    dataset = open_published(source, only)
+    form.check(dataset)
+    progress = Progress(sink, "export", sum(dataset.counts.values()), "images", interval=report_every)
+    done = 0
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress.update(done)
+
+    progress.begin(0)
+    with staged(target, source.resolve()) as folder:
+        form.write(replace(dataset, advance=advance), folder)
+        write_documents(dataset, folder, as_published=form.is_parquet)
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return Export(target, name, only, dict(dataset.counts), len(sizes), sum(sizes))
+
+
+def check_target(target: Path, source: Path) -> None:
+    """UserError unless `target` (both absolute) is a new or an empty folder outside of the dataset."""
+    if target.is_relative_to(source):
+        raise UserError(f"{target} lies in the dataset itself; name a folder outside of {source}")
+    if target.exists() and not target.is_dir():
+        raise UserError(f"{target} is a file; name a new or an empty folder")
+    if target.is_dir() and any(target.iterdir()):
+        raise UserError(f"{target} is not empty; name a new or an empty folder")
+    if os.path.ismount(target):
+        raise UserError(f"{target} is where a disk is mounted; name a folder in it")
+    above = next(parent for parent in target.parents if parent.exists())
+    if not above.is_dir():
+        raise UserError(f"{above} is a file, so {target} cannot be a folder in it; name another")
+
+
+@contextmanager
+def staged(target: Path, source: Path) -> Iterator[Path]:
+    """An empty folder that becomes `target` at the end of the block, or is gone if the block fails. Both absolute.
+
+    The folder lies in one that is locked as long as this process lives, so that a second export to the same target
+    is refused, and what a killed one left there is known to be nobody's.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    holder = target.with_name(f".{target.name}.growset-export")
+    holder.mkdir(exist_ok=True)
+    descriptor = os.open(holder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{target} is being written by another export; wait for it or name another") from None
+        try:
+            check_target(target, source)  # another export may have finished since
+            folder = holder / "dataset"
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+            yield folder
+            os.sync()  # all at once: syncing a million small files one by one takes hours
+            os.rename(folder, target)  # takes the place of an empty folder, and of nothing else
+        finally:
+            shutil.rmtree(holder)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The network that learns to denoise, and its training."""

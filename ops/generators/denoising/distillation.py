@@ -1,0 +1,158 @@
+"""Distil a flow into the same network with one to four evaluations: segment distillation.
+
+The teacher follows its own trajectories from noise to image; the student learns the average velocity over each of a
+few equal segments, so that one Euler step crosses a segment. It is regression on pairs with a known answer, which is
+robust in minutes where consistency training wants hours (cf. Luhman and Luhman 2021; Liu et al. 2023, §2.2, reflow
+with given ends). Where the student is kept and how it is judged is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ops.files.storage import replace_file
+from ops.generators.denoising.dropout import drop_by
+from ops.generators.denoising.training import save_weights, train
+from ops.generators.kinds.protocol import SamplerSettings
+
+if TYPE_CHECKING:
+    from ops.generators.denoising.fitting import Training
+    from ops.generators.denoising.network import ConditionalUNet
+    from ops.generators.kinds.flow import DistillationSettings, Flow
+
+PAIRS, TEACHER = "pairs.safetensors", "teacher.safetensors"
+PART = 64  # trajectories that a thread follows at a time, however many threads there are
+HUBER = 0.03  # width of the quadratic part, per pixel: errors beyond it count linearly
+
+
+def distil(kind: Flow, settings: DistillationSettings, training: Training) -> dict[str, Any]:
+    """Turn the flow in `training` into its student, in place; the teacher's weights stay in teacher.safetensors."""
+    fitting, network = training.fitting, training.network
+    sampler = SamplerSettings(solver="euler", steps=settings.evaluations)
+    scratch, config = fitting.scratch / "student", training.config
+    progress = fitting.progress("teacher", settings.pairs, "trajectories")
+    states, labels = draw_trajectories(
+        kind,
+        network,
+        settings,
+        (config["channels"], config["height"], config["width"]),
+        len(fitting.class_names),
+        seed=fitting.seed,
+        precision=training.precision,
+        device=fitting.device,
+        path=scratch / PAIRS,
+        pool=training.pool,
+        on_batch=progress.update,
+    )
+    save_weights(fitting.out / TEACHER, network.state_dict())
+    progress = fitting.progress("student", settings.steps, "steps")
+    ended = train(
+        network,
+        distil_steps(training.called, states, labels, settings, seed=fitting.seed, device=fitting.device),
+        settings,
+        precision=training.precision,
+        scratch=scratch,
+        device=fitting.device,
+        checkpoints=2,
+        observe=training.watch(training.steps, sampler),
+        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
+    )
+    return {"best_step": training.steps + ended.best_step, "student_steps": ended.step, "student_pairs": settings.pairs}
+
+
+def draw_trajectories(
+    kind: Flow,
+    teacher: ConditionalUNet,
+    settings: DistillationSettings,
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    seed: int,
+    precision: str,
+    device: str,
+    path: Path,
+    pool: ThreadPoolExecutor,
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> tuple[Tensor, Tensor]:
+    """States of the teacher's trajectories at the segments' ends, and their labels.
+
+    Returns
+    -------
+    states : float16 [evaluations + 1, pairs, C, H, W], from noise to image.
+    labels : int64 [pairs], classes in equal numbers to within one.
+
+    They are kept in `path`, and read from it if they are there. `pool` starts threads that compute alone.
+    """
+    if path.exists():
+        tensors = load_file(path)
+        return tensors["states"], tensors["labels"]
+    teacher.to(device).eval()
+    labels = torch.arange(settings.pairs) % classes
+    noise = torch.randn((settings.pairs, *shape), generator=torch.Generator().manual_seed(seed * 1_000_003 - 1))
+    states = torch.empty((settings.evaluations + 1, *noise.shape), dtype=torch.float16)
+    per_segment = settings.teacher_steps // settings.evaluations
+    autocast: dict[str, Any] = {"enabled": precision == "bf16", "cache_enabled": False}  # threads would share it
+
+    @torch.inference_mode()
+    def follow(begin: int) -> int:
+        rows = slice(begin, begin + PART)
+        x, label = noise[rows].to(device), labels[rows].to(device)
+
+        def evaluate(x: Tensor, time: float) -> Tensor:
+            with torch.autocast(torch.device(device).type, torch.bfloat16, **autocast):
+                return teacher(x, x.new_full((len(x),), time), label).float()
+
+        states[0, rows] = x.cpu().half()
+        for segment, (start, end) in enumerate(pairwise(_bounds(settings.evaluations)), 1):
+            x = kind.integrate(evaluate, x, solver="heun", steps=per_segment, start=start, end=end)
+            states[segment, rows] = x.cpu().half()
+        return min(begin + PART, settings.pairs)
+
+    for done in pool.map(follow, range(0, settings.pairs, PART)):
+        on_batch(done)
+    with replace_file(path) as temporary:
+        save_file({"states": states, "labels": labels}, temporary)
+    return states, labels
+
+
+def distil_steps(
+    student: Callable[..., Tensor],
+    states: Tensor,
+    labels: Tensor,
+    settings: DistillationSettings,
+    *,
+    seed: int,
+    device: str = "cpu",
+) -> Callable[[int], Tensor]:
+    """The loss of each step: pseudo-Huber between the predicted and the teacher's average velocity over a segment.
+
+    Every batch holds all segments in equal numbers to within one.
+    """
+    bounds = _bounds(settings.evaluations)
+
+    def find_loss(step: int) -> Tensor:
+        rng = np.random.default_rng([seed, step, 1])
+        rows = torch.from_numpy(rng.choice(len(labels), settings.batch_size))
+        segment = torch.from_numpy((step + np.arange(settings.batch_size)) % settings.evaluations)
+        start, end = (states[segment + i, rows].float().to(device) for i in (0, 1))
+        times = torch.tensor(bounds)[segment].to(device)
+        target = (end - start) * settings.evaluations
+        with drop_by(seed, step):
+            error = student(start, times, labels[rows].to(device)).float() - target
+        width = HUBER * error[0].numel() ** 0.5
+        return ((error.flatten(1).square().sum(1) + width**2).sqrt() - width).mean() / error[0].numel() ** 0.5
+
+    return find_loss
+
+
+def _bounds(evaluations: int) -> list[float]:
+    return [segment / evaluations for segment in range(evaluations + 1)]

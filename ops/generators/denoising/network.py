@@ -1,0 +1,103 @@
+"""The network of every kind that learns to denoise: diffusers' U-Net, conditioned on a time and a label.
+
+What its output means (a velocity, noise, a denoised image) is the kind's business, and how it is trained is
+`training`'s. Images are float in -1..1 here, [n, C, H, W].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DModel
+from torch import Tensor, nn
+
+from ops.generators.denoising.dropout import replace_dropout
+
+TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this order
+
+
+class ConditionalUNet(nn.Module):
+    """diffusers' U-Net behind a pixel-unshuffle, for any height, width and number of channels.
+
+    Working at 1/`unshuffle` of the resolution is 2-4x cheaper and, at equal minutes, better on small
+    images. Sides that do not divide are padded by replication and cropped back.
+
+    Parameters
+    ----------
+    channels, height, width : of the images.
+    labels : number of embeddings: one per class, and one more where training drops labels.
+    widths : channels per resolution level, all divisible by 8 (GroupNorm).
+    dropout : inside the residual blocks, while training.
+    conditions : numbers per image that say how it was augmented; 0 for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        height: int,
+        width: int,
+        labels: int,
+        widths: tuple[int, ...] = (32, 64),
+        layers_per_block: int = 1,
+        unshuffle: int = 2,
+        dropout: float = 0.0,
+        conditions: int = 0,
+    ) -> None:
+        super().__init__()
+        self.unshuffle = unshuffle
+        multiple = unshuffle * 2 ** (len(widths) - 1)
+        self.pad_height, self.pad_width = -height % multiple, -width % multiple
+        inner = channels * unshuffle**2
+        self.unet = UNet2DModel(
+            sample_size=((height + self.pad_height) // unshuffle, (width + self.pad_width) // unshuffle),
+            in_channels=inner,
+            out_channels=inner,
+            block_out_channels=tuple(widths),
+            layers_per_block=layers_per_block,
+            down_block_types=("DownBlock2D",) * len(widths),
+            up_block_types=("UpBlock2D",) * len(widths),
+            add_attention=False,
+            norm_num_groups=8,
+            dropout=dropout,
+            class_embed_type="identity",
+        )
+        replace_dropout(self.unet)
+        size = 4 * widths[0]  # of UNet2DModel's time embedding, which the label's is added to
+        self.label = nn.Embedding(labels, size)
+        # Without a bias, so that an image that was not augmented adds nothing and the exported graph needs no input.
+        self.condition = nn.Linear(conditions, size, bias=False) if conditions else None
+
+    def forward(self, x: Tensor, t: Tensor, label: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Output [n, C, H, W] at images `x`, times `t` in 0..1 [n], labels [n] and conditions [n, k]."""
+        height, width = x.shape[-2:]
+        embedded = self.label(label)
+        if self.condition is not None and condition is not None:
+            embedded = embedded + self.condition(condition)
+        if self.pad_height or self.pad_width:
+            x = F.pad(x, (0, self.pad_width, 0, self.pad_height), mode="replicate")
+        x = F.pixel_unshuffle(x, self.unshuffle)
+        output = self.unet(x, t * TIME_SCALE, embedded).sample
+        return F.pixel_shuffle(output, self.unshuffle)[..., :height, :width]
+
+
+def build_network(config: dict[str, Any]) -> ConditionalUNet:
+    """The network that a generator's config.json describes, freshly initialised."""
+    return ConditionalUNet(
+        channels=config["channels"],
+        height=config["height"],
+        width=config["width"],
+        labels=len(config["class_names"]) + config["drops_labels"],
+        widths=tuple(config["widths"]),
+        layers_per_block=config["layers_per_block"],
+        unshuffle=config["unshuffle"],
+        dropout=config["dropout"],
+        conditions=config["conditions"],
+    )
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Float [n, C, H, W] in -1..1 (clamped) to uint8 [n, H, W, C]."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)

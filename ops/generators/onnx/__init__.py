@@ -1,0 +1,1 @@
+"""ONNX graphs of generators: written, simplified, made faster, run, and compared with torch."""

@@ -1,0 +1,213 @@
+"""Run an exported sampler with ONNX Runtime and nothing else: no torch, no diffusers.
+
+A session that silently falls back to the CPU on a GPU machine is a standing complaint about ONNX
+Runtime; here the provider that was asked for is asserted. Batches are padded to one fixed size, so that
+a kernel never sees another shape and an image does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.files.storage import parse_json
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+SIGNATURE = {"noise": ("tensor(float)", 4), "label": ("tensor(int64)", 1), "image": ("tensor(uint8)", 4)}
+
+
+@dataclass(frozen=True)
+class SamplerInfo:
+    """What a sampler's metadata say: class names, image shape (C, H, W), numbers it computes in, how it integrates.
+
+    solver, steps and evaluations (of the network, for one image) are None for a generator that was made elsewhere.
+    """
+
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    solver: str | None = None
+    steps: int | None = None
+    evaluations: int | None = None
+    precision: str = "fp32"
+
+
+def choose_provider(wanted: str, *, allow_fallback: bool = False) -> str:
+    """`auto`, `cpu` or `cuda` to what will run.
+
+    `auto` takes CUDA where this machine has a GPU driver. Raises EnvironmentFault when CUDA is wanted, or
+    the machine has a GPU, and ONNX Runtime has no CUDA provider, unless `allow_fallback`.
+    """
+    has_provider = PROVIDERS["cuda"] in ort.get_available_providers()
+    if wanted == "auto":
+        wanted = "cuda" if has_gpu() else "cpu"
+    if wanted == "cuda" and not (has_provider and has_gpu()):
+        if allow_fallback:
+            return "cpu"
+        lack = "ONNX Runtime has no CUDA provider" if has_gpu() else "this machine has no NVIDIA GPU driver"
+        raise EnvironmentFault(f"provider 'cuda' cannot be used: {lack}; use --provider cpu or --allow-cpu-fallback")
+    return wanted
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver is loaded."""
+    return Path("/proc/driver/nvidia/version").exists() if sys.platform == "linux" else False
+
+
+class Sampler:
+    """An exported sampler, loaded, with buffers for one batch that every call reuses.
+
+    On CUDA the buffers lie on the device, the batch is fixed in the graph, and its kernels are recorded once and
+    replayed as one CUDA graph. Where that cannot be (`is_captured` is False), they are launched one by one.
+
+    A session computes in the thread that calls it and starts none. Several threads may share one, each with a sampler
+    of its own (`with_batch_size`).
+
+    Parameters
+    ----------
+    path : the `sampler_k.onnx`.
+    provider : "cpu" or "cuda", asserted.
+    batch_size : rows per call; the last batch is padded to it.
+    """
+
+    def __init__(self, path: Path, *, provider: str = "cpu", batch_size: int = 64) -> None:
+        self.provider, self.batch_size, self.is_captured = provider, batch_size, provider == "cuda"
+        options = session_options(batch_size if provider == "cuda" else None)
+        try:
+            try:
+                self.session = _open_session(path, options, provider, capture=self.is_captured)
+            except ort_errors.Fail:  # a node that has no CUDA kernel cannot be part of a CUDA graph
+                if not self.is_captured:
+                    raise
+                self.is_captured = False
+                self.session = _open_session(path, options, provider, capture=False)
+        except (ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.NoSuchFile) as error:
+            raise DamagedData(f"{path} cannot be loaded: {error}") from None
+        used = self.session.get_providers()[0]
+        if used != PROVIDERS[provider]:
+            raise EnvironmentFault(f"{path} was to run on {PROVIDERS[provider]} but runs on {used}")
+        self.info = read_info(path, self.session)
+        self._bind()
+
+    def with_batch_size(self, batch_size: int) -> Sampler:
+        """The same session on the CPU with buffers of another size; on CUDA the size is part of the session."""
+        if self.provider != "cpu":
+            raise ValueError("a CUDA session has its batch size for life")
+        other = copy.copy(self)
+        other.batch_size = batch_size
+        other._bind()
+        return other
+
+    def __call__(self, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+        """Noise float32 [n, C, H, W] and labels int64 [n] to images uint8 [n, H, W, C]."""
+        classes = len(self.info.class_names)
+        if len(label) and (label.min() < 0 or label.max() >= classes):
+            raise UserError(f"labels must lie in 0..{classes - 1}; got {label.min()}..{label.max()}")
+        channels, height, width = self.info.shape
+        images = np.empty((len(label), height, width, channels), np.uint8)
+        for begin in range(0, len(label), self.batch_size):
+            part = slice(begin, begin + self.batch_size)
+            images[part] = self._run(noise[part], label[part])
+        return images
+
+    def _bind(self) -> None:
+        """Allocate and bind the batch: host arrays, and their counterparts where the session computes."""
+        channels, height, width = self.info.shape
+        self._noise = np.zeros((self.batch_size, channels, height, width), np.float32)
+        self._label = np.zeros(self.batch_size, np.int64)
+        image = np.empty((self.batch_size, height, width, channels), np.uint8)
+        self._inputs = [_place(array, self.provider) for array in (self._noise, self._label)]
+        self._output = _place(image, self.provider)
+        self._binding = self.session.io_binding()
+        for name, value in zip(("noise", "label"), self._inputs, strict=True):
+            self._binding.bind_ortvalue_input(name, value)
+        self._binding.bind_ortvalue_output("image", self._output)
+
+    def _run(self, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+        """Up to one batch; the answer is overwritten by the next call."""
+        count = len(label)
+        self._noise[:count], self._noise[count:] = noise, 0
+        self._label[:count], self._label[count:] = label, 0
+        if self.provider != "cpu":  # there the session reads the arrays themselves
+            for value, array in zip(self._inputs, (self._noise, self._label), strict=True):
+                value.update_inplace(array)
+        self.session.run_with_iobinding(self._binding)
+        images: np.ndarray = self._output.numpy()
+        return images[:count]
+
+
+def session_options(batch_size: int | None = None) -> ort.SessionOptions:
+    """Options of a session without threads of its own; `batch_size`, if any, takes the free dimension n's place."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    for pool in ("intra_op", "inter_op"):
+        options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
+    options.log_severity_level = 3
+    if batch_size is not None:  # shapes become constants, so that no node is left to compute them on the CPU
+        options.add_free_dimension_override_by_name("n", batch_size)
+    return options
+
+
+def provider_options(provider: str, *, capture: bool = False) -> dict[str, str]:
+    """What ONNX Runtime is told about a provider; `capture` asks for a CUDA graph."""
+    if provider == "cpu":
+        return {}
+    return {
+        "enable_cuda_graph": str(int(capture)),
+        "prefer_nhwc": "1",
+        # EXHAUSTIVE takes the kernel that won a race, which another run may not repeat: then pixels could differ.
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": "0",  # ten bits of mantissa are more than a grey level away from what the CPU draws
+    }
+
+
+def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
+    """What the sampler says of itself; UserError, with what is allowed, where it is not one of ours."""
+    inputs = {node.name: node for node in session.get_inputs()}
+    nodes = [*inputs.values(), *session.get_outputs()]
+    found = {node.name: (node.type, len(node.shape)) for node in nodes}
+    if found != SIGNATURE:
+        raise UserError(f"{path} is not a Growset sampler: it has {_describe(found)}; allowed: {_describe(SIGNATURE)}")
+    metadata = session.get_modelmeta().custom_metadata_map
+    if missing := [key for key in ("labels", "shape") if key not in metadata]:
+        raise UserError(f"{path} is not a Growset sampler: its metadata lack '{missing[0]}'")
+    try:
+        channels, height, width = map(int, parse_json(metadata["shape"]))
+        class_names = tuple(map(str, parse_json(metadata["labels"])))
+        numbers = {key: int(metadata[key]) if key in metadata else None for key in ("steps", "evaluations")}
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path} is not a Growset sampler: its metadata cannot be read ({error})") from None
+    declared, said = inputs["noise"].shape[1:], [channels, height, width]
+    if any(isinstance(size, int) and size != other for size, other in zip(declared, said, strict=True)):
+        raise UserError(f"{path} contradicts itself: noise is {declared}, its metadata say {said}")
+    return SamplerInfo(
+        class_names=class_names,
+        shape=(channels, height, width),
+        solver=metadata.get("solver"),
+        precision=metadata.get("precision", "fp32"),
+        **numbers,
+    )
+
+
+def _open_session(path: Path, options: ort.SessionOptions, provider: str, *, capture: bool) -> ort.InferenceSession:
+    return ort.InferenceSession(
+        path, options, providers=[(PROVIDERS[provider], provider_options(provider, capture=capture))]
+    )
+
+
+def _place(array: np.ndarray, provider: str) -> ort.OrtValue:
+    """The array itself on the CPU, memory of its size on the device."""
+    if provider == "cpu":
+        return ort.OrtValue.ortvalue_from_numpy(array)
+    return ort.OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype.type, provider, 0)
+
+
+def _describe(signature: Mapping[str, tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {kind[7:-1]} [{rank}-d]" for name, (kind, rank) in sorted(signature.items()))

@@ -1,0 +1,164 @@
+"""Export a network to ONNX: `net.onnx`, and `sampler_k.onnx` (noise and label in, uint8 images out).
+
+The sampler is unrolled: the kind's own solver, run on symbols, composes copies of the exported network's nodes around
+shared weights. Tracing the loop gives the same graph, but takes minutes where this takes milliseconds. Whether the
+result is right is `parity`'s question, not this module's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from ops.files.storage import replace_file
+from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.folder import NET, sampler_name, save_network
+from ops.generators.kinds.denoiser import Denoiser, guide
+from ops.generators.kinds.protocol import SamplerSettings
+from ops.generators.onnx.graph import GraphBuilder, Symbol
+from ops.generators.onnx.simplify import simplify
+
+OPSET = 20  # from 21 on GroupNorm becomes an op that ONNX Runtime's CPU provider has no kernel for
+
+
+def export_denoiser(
+    kind: Denoiser,
+    network: ConditionalUNet,
+    config: dict[str, Any],
+    sampler: SamplerSettings,
+    folder: Path,
+    scratch: Path,
+) -> Path:
+    """Write the whole generator directory: config, weights, network and sampler; returns the sampler's path.
+
+    The network's graph, which takes the exporter many seconds, is looked for in `scratch` first.
+    """
+    shape = (config["channels"], config["height"], config["width"])
+    net = scratch / NET
+    if not net.exists():
+        export_net(network, shape, net)
+    save_network(folder, network, config)
+    shutil.copyfile(net, folder / NET)
+    assert sampler.steps is not None
+    path = folder / sampler_name(sampler.steps)
+    model = simplify(unroll_sampler(kind, onnx.load(net), sampler, shape=shape, class_names=config["class_names"]))
+    with replace_file(path) as temporary:
+        onnx.save(model, str(temporary))
+    return path
+
+
+def export_net(network: ConditionalUNet, shape: tuple[int, int, int], path: Path) -> None:
+    """Write the network: `x` [n, C, H, W], `t` [n], `label` [n] to `output` [n, C, H, W]."""
+    batch = torch.export.Dim("n", min=1, max=1 << 20)
+    example = (torch.zeros(3, *shape), torch.zeros(3), torch.zeros(3, dtype=torch.int64))
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is not installed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network.eval(),
+            example,
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
+            input_names=["x", "t", "label"],
+            output_names=["output"],
+            verbose=False,
+        )
+    assert program is not None
+    model = strip_notes(program.model_proto)
+    with replace_file(path) as temporary:
+        onnx.save(model, str(temporary))
+
+
+def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the exporter's stack traces: they name this machine's paths and are larger than the network."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+    del graph.value_info[:]
+    return model
+
+
+def unroll_sampler(
+    kind: Denoiser,
+    net: onnx.ModelProto,
+    sampler: SamplerSettings,
+    *,
+    shape: tuple[int, int, int],
+    class_names: Sequence[str],
+) -> onnx.ModelProto:
+    """The sampler as one graph: `noise` [n, C, H, W] and `label` int64 [n] to `image` uint8 [n, H, W, C].
+
+    The same arithmetic as the kind's `integrate` on tensors, followed by `network.to_pixels`.
+    """
+    solver, steps = sampler.solver, sampler.steps
+    assert solver is not None and steps is not None
+    builder = GraphBuilder()
+    builder.initializers.extend(net.graph.initializer)
+    batch = builder.add("Shape", ["label"])
+    nothing = None
+    if sampler.guidance != 1.0:
+        unlabelled = numpy_helper.from_array(np.array([len(class_names)], np.int64))
+        nothing = builder.add("ConstantOfShape", [batch], value=unlabelled)
+    copies = 0
+
+    def run_net(x: Symbol, t: str, label: str) -> Symbol:
+        nonlocal copies
+        copies += 1
+        outputs = builder.inline(net.graph, {"x": x.name, "t": t, "label": label}, f"/{copies - 1}")
+        return Symbol(builder, outputs["output"])
+
+    def evaluate(x: Symbol, time: float) -> Symbol:
+        # The time of every row, as a float tensor of the label's length.
+        t = builder.add("ConstantOfShape", [batch], value=numpy_helper.from_array(np.array([time], np.float32)))
+        output = run_net(x, t, "label")
+        return output if nothing is None else guide(output, run_net(x, t, nothing), sampler.guidance)
+
+    image = kind.integrate(evaluate, Symbol(builder, "noise"), solver=solver, steps=steps).clamp(-1.0, 1.0)
+    scaled = (image + Symbol(builder, builder.constant(1.0))) * 127.5
+    grey = builder.add("Cast", [builder.add("Round", [scaled.name])], to=TensorProto.UINT8)
+    builder.add("Transpose", [grey], output="image", perm=[0, 2, 3, 1])
+
+    channels, height, width = shape
+    graph = helper.make_graph(
+        builder.nodes,
+        f"{kind.name} sampler, {solver}, {steps} steps",
+        [
+            helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["n", channels, height, width]),
+            helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+        ],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", height, width, channels])],
+        builder.initializers,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=list(net.opset_import),
+        functions=list(net.functions),
+        producer_name="growset",
+        ir_version=net.ir_version,
+    )
+    assert copies == kind.count_evaluations(solver, steps) * (1 if nothing is None else 2)
+    helper.set_model_props(
+        model,
+        {
+            "kind": kind.name,
+            "labels": json.dumps(list(class_names), ensure_ascii=False),
+            "range": "0..255",
+            "solver": solver,
+            "steps": str(steps),
+            "evaluations": str(copies),
+            "shape": json.dumps(list(shape)),
+        },
+    )
+    onnx.checker.check_model(model)
+    return model

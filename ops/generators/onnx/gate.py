@@ -1,0 +1,126 @@
+"""May a faster variant of a sampler stand in for the fp32 one? Decided by a Fréchet distance on equal draws.
+
+The distance itself, and the features it is taken in, come from the caller. Both samplers draw from the same
+noise and labels and are compared on as many images, so that the distance's bias and most of its sampling error
+are common to both sides and cancel in the ratio.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ops.generators.noise import draw_noise
+from ops.generators.onnx.engine import Sampler
+from ops.machine.parallel import start_threads
+
+TOLERANCE = 0.05
+MIN_IMAGES = 2000
+
+Frechet = Callable[[np.ndarray, np.ndarray], float]
+"""uint8 images [n, H, W, C] and int64 labels [n] to their distance from the real ones, 0 or more."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What was compared and what was decided.
+
+    Attributes
+    ----------
+    frechet, reference : distance of the variant's and of the fp32 sampler's images from the real ones.
+    ratio : frechet / reference.
+    share_equal : share of grey levels that are the same in both.
+    mean_difference : mean absolute difference in grey levels, 0..255.
+    images : per side.
+    """
+
+    precision: str
+    frechet: float
+    reference: float
+    ratio: float
+    accepted: bool
+    share_equal: float
+    mean_difference: float
+    images: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For metadata and JSON; a ratio that is no number becomes None."""
+        return {name: _as_json(value) for name, value in asdict(self).items()}
+
+
+def accept_variant(
+    reference: np.ndarray,
+    variant: np.ndarray,
+    labels: np.ndarray,
+    frechet: Frechet,
+    *,
+    precision: str,
+    tolerance: float = TOLERANCE,
+) -> Gate:
+    """Decide from the images that both samplers drew of the same noise.
+
+    Accepted is a variant whose distance exceeds the reference's by at most `tolerance`, a share of it; a smaller
+    distance always is. A distance that is not a finite number never is.
+
+    Parameters
+    ----------
+    reference, variant : uint8 [n, H, W, C], image i of both from the same noise and label.
+    labels : int64 [n].
+
+    Raises
+    ------
+    ValueError : if the shapes differ, the images are not uint8, or n < 2,000: below it the difference between two
+        distances says more about the draw than about the variant.
+    """
+    if reference.shape != variant.shape or len(labels) != len(variant):
+        raise ValueError(f"images {reference.shape} and {variant.shape} and {len(labels)} labels are no pairs")
+    if reference.dtype != np.uint8 or variant.dtype != np.uint8:
+        raise ValueError(f"images must be uint8; they are {reference.dtype} and {variant.dtype}")
+    if len(variant) < MIN_IMAGES:
+        raise ValueError(f"{len(variant)} images are too few to compare distances: at least {MIN_IMAGES:,}")
+    before, after = float(frechet(reference, labels)), float(frechet(variant, labels))
+    finite = math.isfinite(before) and math.isfinite(after)
+    ratio = after / before if before > 0 else (1.0 if after == before else math.inf)
+    difference = np.abs(reference.astype(np.int16) - variant.astype(np.int16))
+    return Gate(
+        precision=precision,
+        frechet=after,
+        reference=before,
+        ratio=ratio,
+        accepted=finite and ratio <= 1 + tolerance,
+        share_equal=float((difference == 0).mean()),
+        mean_difference=float(difference.mean()),
+        images=len(variant),
+    )
+
+
+def draw_pairs(
+    reference: Path, variant: Path, *, images: int = 2048, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images of both samplers from the same noise, uint8 [n, H, W, C] twice, and their labels, evenly spread."""
+    samplers = [Sampler(path, batch_size=16) for path in (reference, variant)]
+    info = samplers[0].info
+    labels = np.arange(images) % len(info.class_names)
+    noise = draw_noise(info.shape, seed=seed, round_=0, unit="gate", start=0, count=images)
+    one, other = (_draw_side_by_side(sampler, noise, labels) for sampler in samplers)
+    return one, other, labels
+
+
+def _draw_side_by_side(sampler: Sampler, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """What `sampler` draws on the CPU, batch by batch on all threads that this process computes on."""
+    size = sampler.batch_size
+
+    def draw(begin: int) -> np.ndarray:
+        return sampler.with_batch_size(size)(noise[begin : begin + size], label[begin : begin + size])
+
+    with start_threads() as pool:
+        return np.concatenate(list(pool.map(draw, range(0, len(label), size))))
+
+
+def _as_json(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,58 @@
+"""Does the exported sampler draw what the generator itself draws? Same noise, every class, pixel by pixel."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ops.generators.kinds.protocol import Generator, SamplerSettings
+from ops.generators.noise import draw_noise
+from ops.generators.onnx.engine import Sampler
+from ops.machine.parallel import start_threads
+
+MAX_SHARE_BEYOND_ONE = 0.001  # 99.9 % of the pixels within one grey level
+MAX_DIFFERENCE = 3
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Grey-level differences between the reference and the exported sampler on the same noise."""
+
+    images: int
+    share_equal: float
+    share_beyond_one: float
+    max_difference: int
+
+    @property
+    def passed(self) -> bool:
+        return self.share_beyond_one <= MAX_SHARE_BEYOND_ONE and self.max_difference <= MAX_DIFFERENCE
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "passed": self.passed}
+
+
+def measure_parity(
+    generator: Generator, exported: Sampler, settings: SamplerSettings, *, images: int = 1024, seed: int = 0
+) -> Parity:
+    """Compare on `images` draws spread evenly over the classes; the reference runs fp32 on the CPU."""
+    info = exported.info
+    labels = np.arange(images) % len(info.class_names)
+    noise = draw_noise(info.shape, seed=seed, round_=0, unit="parity", start=0, count=images)
+
+    def compare(begin: int) -> np.ndarray:
+        part = slice(begin, begin + exported.batch_size)
+        reference = generator.sample(torch.from_numpy(noise[part]), torch.from_numpy(labels[part]), settings).numpy()
+        drawn = exported.with_batch_size(exported.batch_size)(noise[part], labels[part])
+        return np.abs(reference.astype(np.int16) - drawn.astype(np.int16)).ravel()
+
+    with start_threads() as pool:
+        difference = np.concatenate(list(pool.map(compare, range(0, images, exported.batch_size))))
+    return Parity(
+        images=images,
+        share_equal=float((difference == 0).mean()),
+        share_beyond_one=float((difference > 1).mean()),
+        max_difference=int(difference.max()),
+    )

@@ -1,0 +1,235 @@
+"""Faster variants of an exported fp32 sampler: int8 for processors, fp16 for GPUs. Same inputs, same output.
+
+What a variant may cost in quality is the gate's question (`gate`), not this module's. There is no bf16 variant:
+ONNX Runtime's CPU provider has no bf16 arithmetic at all (onnxruntime#28768), a graph with it does not load.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.calibrate import CalibraterBase
+from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+
+from ops.errors import UserError
+from ops.files.storage import write_bytes
+from ops.generators.noise import draw_noise
+from ops.generators.onnx.engine import session_options
+from ops.generators.onnx.simplify import simplify
+
+# diffusers' names of the convolutions that stay fp32: the first and the last touch the image itself, and the
+# shortcuts carry it past the blocks. Together 5 % of the arithmetic, and 40 % of the error if quantised.
+SENSITIVE = ("conv_in.", "conv_out.", "conv_shortcut.")
+# Nodes between the last velocity and the image: the solver's steps, and scaling and rounding to grey levels.
+ELEMENTWISE = frozenset({"Add", "Mul", "Clip", "Round", "Cast", "Transpose"})
+# With the reshapes between them, so that a GroupNorm is one stretch of fp32 and not three.
+NORMS = ("InstanceNormalization", "BatchNormalization", "LayerNormalization", "Reshape")
+
+
+def quantise_sampler(source: Path, target: Path, *, images: int = 64, seed: int = 0) -> None:
+    """Write the int8 variant of the fp32 sampler at `source`.
+
+    Static QDQ: unsigned 8-bit activations and signed 8-bit weights per channel, the only pair that x86 multiplies
+    fast (signed activations are six times slower than fp32). Each evaluation has activation ranges of its own, the
+    weights are quantised once. Equal files in give equal files out.
+
+    Parameters
+    ----------
+    images : calibration draws, spread evenly over the classes. The ranges are those of the sampler's own
+        trajectories; 32 to 256 give the same error.
+    seed : of the calibration noise.
+
+    Raises
+    ------
+    UserError : if `source` is not an fp32 sampler or has no convolution to quantise.
+    """
+    model = _load_sampler(source)
+    weights = {node.name: node.input[1] for node in model.graph.node if node.op_type == "Conv"}
+    chosen = [name for name, weight in weights.items() if not any(part in weight for part in SENSITIVE)]
+    if not chosen:
+        raise UserError(f"{source} has no convolution that could be quantised")
+    with tempfile.TemporaryDirectory() as folder, _quiet(), _calibrate_on_one_thread():
+        plain, quantised = Path(folder) / "plain.onnx", Path(folder) / "quantised.onnx"
+        onnx.save(model, str(plain))
+        quantize_static(
+            plain,
+            quantised,
+            Trajectories(model, images=images, seed=seed),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            nodes_to_quantize=chosen,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+        result = onnx.load(quantised)
+    _write_variant(result, model, "int8", target)
+
+
+def halve_sampler(source: Path, target: Path) -> None:
+    """Write the fp16 variant of the fp32 sampler at `source`.
+
+    Weights and convolutions are fp16. The noise, the solver's state, the norms, what depends on the label alone
+    and the rounding to grey levels stay fp32. Meant for GPUs; a CPU loads it and draws the same images, slowly.
+
+    Raises
+    ------
+    UserError : if `source` is not an fp32 sampler.
+    """
+    model = _load_sampler(source)
+    converted = onnx.ModelProto()
+    converted.CopyFrom(model)  # the converter works in place
+    with _quiet():
+        converted = convert_float_to_float16(
+            converted,
+            keep_io_types=True,
+            op_block_list=[*DEFAULT_OP_BLOCK_LIST, *NORMS],
+            node_block_list=sorted(_find_solver(model.graph) | _find_label_branch(model.graph)),
+        )
+    _drop_detours(converted.graph)
+    _write_variant(converted, model, "fp16", target)
+
+
+class Trajectories(CalibrationDataReader):
+    """Noise and labels for calibration, in batches of 32: `noise` float32 [b, C, H, W], `label` int64 [b]."""
+
+    def __init__(self, model: onnx.ModelProto, *, images: int, seed: int) -> None:
+        metadata = read_metadata(model)
+        shape, classes = tuple(json.loads(metadata["shape"])), len(json.loads(metadata["labels"]))
+        noise = draw_noise(shape, seed=seed, round_=0, unit="calibration", start=0, count=images)
+        label = np.arange(images) * classes // images
+        # Every batch sees all classes.
+        order = np.random.default_rng(seed).permutation(images)
+        self._batches: Iterator[dict[str, np.ndarray]] = iter(
+            {"noise": noise[i : i + 32], "label": label[order[i : i + 32]]} for i in range(0, images, 32)
+        )
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next batch, None at the end."""
+        return next(self._batches, None)
+
+
+def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """A model's metadata as a dictionary."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _load_sampler(path: Path) -> onnx.ModelProto:
+    """A simplified fp32 sampler in which every node has a name."""
+    model = onnx.load(path)
+    precision = read_metadata(model).get("precision", "fp32")
+    if precision != "fp32":
+        raise UserError(f"{path} is {precision} already: variants are made from the fp32 sampler")
+    try:
+        model = simplify(model)
+    except ValueError as error:
+        raise UserError(f"{path} is {error}") from None
+    for node in model.graph.node:
+        node.name = node.name or node.output[0]
+    return model
+
+
+def _find_solver(graph: onnx.GraphProto) -> set[str]:
+    """Names of the nodes that step the state and turn it into grey levels: elementwise all the way to the image."""
+    makers = {output: node for node in graph.node for output in node.output}
+    found: set[str] = set()
+    todo = [output.name for output in graph.output]
+    while todo:
+        node = makers.get(todo.pop())
+        if node is not None and node.op_type in ELEMENTWISE and node.name not in found:
+            found.add(node.name)
+            todo.extend(node.input)
+    return found
+
+
+def _find_label_branch(graph: onnx.GraphProto) -> set[str]:
+    """Names of the nodes that no noise reaches, such as a time embedding that was too large to become a table."""
+    reached = {"noise"}
+    found = set()
+    for node in graph.node:
+        if reached.intersection(node.input):
+            reached.update(node.output)
+        elif node.op_type != "Gather":  # a look-up is as good in fp16, and its table half as large
+            found.add(node.name)
+    return found
+
+
+def _drop_detours(graph: onnx.GraphProto) -> None:
+    """Let fp32 nodes read fp32 tensors, the noise among them, directly: the converter goes by way of fp16 and back.
+
+    It also repeats a cast where a node has two such inputs, and appends casts behind the nodes that need them.
+    """
+    casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+    width = {name: node.attribute[0].i for name, node in casts.items()}
+    direct = {
+        name: casts[node.input[0]].input[0]
+        for name, node in casts.items()
+        if width[name] == TensorProto.FLOAT and width.get(node.input[0]) == TensorProto.FLOAT16
+    }
+    kept: dict[str, onnx.NodeProto] = {}
+    for node in graph.node:
+        if node.output[0] not in direct:
+            copy = onnx.NodeProto.FromString(node.SerializeToString())
+            for position, name in enumerate(copy.input):
+                copy.input[position] = direct.get(name, name)
+            kept.setdefault(copy.output[0], copy)
+    read = {name for node in kept.values() for name in node.input} | {output.name for output in graph.output}
+    del graph.node[:]
+    graph.node.extend(node for node in kept.values() if node.op_type != "Cast" or node.output[0] in read)
+    OnnxModel.graph_topological_sort(graph, is_deterministic=True)
+
+
+def _write_variant(model: onnx.ModelProto, source: onnx.ModelProto, precision: str, target: Path) -> None:
+    """Write with the source's signature and metadata, and without the tools' own notes."""
+    del model.metadata_props[:], model.graph.value_info[:]
+    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]
+    model.producer_name, model.producer_version, model.doc_string = source.producer_name, "", ""
+    model.ir_version = source.ir_version
+    del model.opset_import[:]
+    model.opset_import.extend(source.opset_import)
+    model.graph.name = source.graph.name
+    onnx.helper.set_model_props(model, {**read_metadata(source), "precision": precision})
+    onnx.checker.check_model(model)
+    write_bytes(target, model.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _calibrate_on_one_thread() -> Iterator[None]:
+    """Calibration opens a session with a thread a core, and has no option for another."""
+
+    def open_session(calibrator: CalibraterBase) -> None:
+        options = session_options()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        calibrator.infer_session = ort.InferenceSession(
+            calibrator.augmented_model_path, options, providers=calibrator.execution_providers
+        )
+
+    before, CalibraterBase.create_inference_session = CalibraterBase.create_inference_session, open_session
+    try:
+        yield
+    finally:
+        CalibraterBase.create_inference_session = before
+
+
+class _quiet:
+    """Context without the root logger's advice on preprocessing, which has been done here by other means."""
+
+    def __enter__(self) -> None:
+        self._level = logging.getLogger().level
+        logging.getLogger().setLevel(logging.ERROR)
+
+    def __exit__(self, *exception: object) -> None:
+        logging.getLogger().setLevel(self._level)

@@ -1,0 +1,1 @@
+"""What git and DVC remember of a workspace: commits, published versions, and their differences."""

@@ -1,0 +1,1 @@
+"""Classifiers and measures that judge what a generator makes."""

@@ -1,0 +1,228 @@
+"""The judge: how good a set of generated labelled images is, in the features of the cross-fitted scorer.
+
+Real images of the validation split are the measure; no test image comes near. Each of the scorer's networks
+has features of its own, so every number is computed per network and averaged. Because these networks also
+choose which images are accepted, what passed that filter looks better here than it is: the judge serves to
+compare generators, steps and number formats, not to prove that images help. That is the verdict's task.
+It knows nothing of generators or recipes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.likeness.copies import fit_references, measure_copies
+from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
+from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
+
+if TYPE_CHECKING:
+    from ops.datasets.pixels import PixelDataset
+    from ops.judging.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the judge found; `Judge` says how. Shares lie in 0..1.
+
+    images: how many were generated. frechet: FD_scorer to the held-out real images, 0 or more, low is good.
+    floor: the same of real training images, what a perfect generator gets. consistency: share of images whose
+    label is the scorer's first choice. precision, recall, density, coverage: see `ops.metrics.manifold`.
+    copies: share of near copies of training images. copies_held_out: that share of the held-out real images,
+    which none memorised.
+    """
+
+    images: int
+    frechet: float
+    floor: float
+    consistency: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    copies: float
+    copies_held_out: float
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Plain numbers by name, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """The real images as one network sees them: the held-out ones, and those training images it did not see.
+
+    unseen: float32 [m, d]; unseen_labels: int [m].
+    """
+
+    held_out: Gaussian
+    manifold: Manifold
+    unseen: np.ndarray
+    unseen_labels: np.ndarray
+
+
+class Judge:
+    """Measures generated images against held-out real ones; the same images give the same numbers.
+
+    Fréchet distances are biased upward, more for fewer images: a few hundred real images measured against
+    each other are far from 0. Hence `floor`, and equal counts on both sides: all distances are means over
+    groups of m images, m being the size of the smallest fold or the number of generated images, whichever is
+    less. A fold is all the real images that a network can judge without having learned them; without groups,
+    many generated images would look better than real ones for being many. A group holds the classes in the
+    shares of its set, by label if real, by the scorer's first choice if generated. The held-out set is the same
+    throughout, and is never divided.
+
+    The distance sees class shares first: give generated images those of the held-out ones, or compare only sets
+    of the same shares with each other and none with the floor.
+
+    With fewer than 6 images on either side their balls reach to the farthest neighbour there is, not the 5th.
+
+    Parameters
+    ----------
+    scorer : the cross-fitted networks.
+    train : real training images, uint8 [n, C, H, W].
+    train_labels : int [n]; they keep the floor's groups like the whole.
+    held_out : real images that no network saw, uint8 [m, C, H, W], m at least 2.
+    folds : int [n], the fold of each training image, as the scorer was trained.
+    copy_limit : below this relative distance (`ops.likeness.copies`) an image is a near copy.
+
+    Raises ValueError where shapes do not fit, or where the held-out set or a fold has fewer than 2 images.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        train: Tensor,
+        train_labels: np.ndarray,
+        held_out: Tensor,
+        *,
+        folds: np.ndarray,
+        copy_limit: float = 0.5,
+    ) -> None:
+        if not len(train) == len(train_labels) == len(folds):
+            raise ValueError(f"{len(train)} training images have {len(train_labels)} labels and {len(folds)} folds")
+        if len(held_out) < 2:
+            raise ValueError(f"the held-out set has {len(held_out)} images; at least 2 are needed to measure against")
+        self._shape = _check_images(train, "training", tuple(train.shape[1:]))
+        _check_images(held_out, "held-out", self._shape)
+        sizes = np.bincount(folds, minlength=len(scorer.models))
+        if len(sizes) != len(scorer.models) or sizes.min() < 2:
+            raise ValueError(
+                f"the folds have {sizes.tolist()} images; each of {len(scorer.models)} networks needs 2 or more"
+            )
+        self._scorer = scorer
+        self._fold_size = int(sizes.min())
+        self._views = []
+        for fold, features in enumerate(scorer.features(held_out)):
+            manifold = fit_manifold(features, min(NEIGHBOURS, len(held_out) - 1))
+            rows = np.flatnonzero(folds == fold)
+            unseen = scorer.fold_features(fold, train[torch.from_numpy(rows)])
+            self._views.append(_View(fit_gaussian(features), manifold, unseen, np.asarray(train_labels)[rows]))
+        self._floors: dict[int, float] = {}
+        self._references = fit_references(train)
+        self._copy_limit = copy_limit
+        self._copies_held_out = self._share_copies(held_out)
+
+    def measure(self, images: Tensor, labels: np.ndarray) -> Quality:
+        """Everything about generated images uint8 [n, C, H, W] with labels int [n].
+
+        ValueError for fewer than 2 images, another shape than the real ones have, or another number of labels.
+        """
+        self._check_generated(images)
+        if len(labels) != len(images):
+            raise ValueError(f"{len(images)} generated images have {len(labels)} labels")
+        probabilities, features = self._scorer.examine(images)
+        choices = probabilities.argmax(axis=1)
+        neighbours = min(NEIGHBOURS, len(images) - 1)
+        overlaps = [
+            compare_manifolds(view.manifold, fit_manifold(found, neighbours))
+            for view, found in zip(self._views, features, strict=True)
+        ]
+        return Quality(
+            images=len(images),
+            frechet=self._find_frechet(features, choices),
+            floor=self._find_floor(len(images)),
+            consistency=float((choices == labels).mean()),
+            precision=float(np.mean([overlap.precision for overlap in overlaps])),
+            recall=float(np.mean([overlap.recall for overlap in overlaps])),
+            density=float(np.mean([overlap.density for overlap in overlaps])),
+            coverage=float(np.mean([overlap.coverage for overlap in overlaps])),
+            copies=self._share_copies(images),
+            copies_held_out=self._copies_held_out,
+        )
+
+    def frechet(self, images: Tensor) -> float:
+        """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as `measure` has it."""
+        self._check_generated(images)
+        probabilities, features = self._scorer.examine(images)
+        return self._find_frechet(features, probabilities.argmax(axis=1))
+
+    def _check_generated(self, images: Tensor) -> None:
+        _check_images(images, "generated", self._shape)
+        if len(images) < 2:
+            raise ValueError(f"there are {len(images)} generated images; at least 2 are needed to measure a set")
+
+    def _find_frechet(self, features: list[np.ndarray], choices: np.ndarray) -> float:
+        size = min(len(choices), self._fold_size)
+        pairs = zip(self._views, features, strict=True)
+        return float(np.mean([_mean_distance(found, choices, size, view.held_out) for view, found in pairs]))
+
+    def _find_floor(self, count: int) -> float:
+        size = min(count, self._fold_size)
+        if size not in self._floors:
+            self._floors[size] = float(
+                np.mean([_mean_distance(v.unseen, v.unseen_labels, size, v.held_out) for v in self._views])
+            )
+        return self._floors[size]
+
+    def _share_copies(self, images: Tensor) -> float:
+        return float((measure_copies(self._references, images).distance < self._copy_limit).mean())
+
+
+def load_judge(
+    scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int, *, copy_limit: float = 0.5
+) -> Judge:
+    """The judge of a stored scorer and the real images that it was trained and is held to.
+
+    `train` must be the dataset and `seed` the recipe's with which the scorer was trained: the folds follow from
+    them. Raises as `Judge` does.
+    """
+    from ops.judging.scorer import assign_folds, load_scorer
+
+    scorer = load_scorer(scorer_folder)
+    folds = assign_folds(train.labels, len(scorer.models), seed)
+    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds, copy_limit=copy_limit)
+
+
+def _to_tensor(dataset: PixelDataset) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(dataset.images.transpose(0, 3, 1, 2)))
+
+
+def _check_images(images: Tensor, kind: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != shape:
+        wanted = f"uint8 [n, {', '.join(map(str, shape))}]" if len(shape) == 3 else "uint8 [n, C, H, W]"
+        raise ValueError(f"{kind} images are {images.dtype} {list(images.shape)}; allowed: {wanted}")
+    return shape
+
+
+def _mean_distance(features: np.ndarray, classes: np.ndarray, size: int, reference: Gaussian) -> float:
+    groups = _split(classes, size)
+    return float(np.mean([frechet_distance(fit_gaussian(features[rows]), reference) for rows in groups]))
+
+
+def _split(classes: np.ndarray, size: int) -> np.ndarray:
+    """Groups of `size` rows, int [g, size], that cover all rows of `classes` [n], n at least `size`.
+
+    A systematic sample: every g-th row in the order of the classes, so that each group has the classes' shares
+    to within one row. Groups drawn at random do not, and lie several times further from the held-out images for
+    that alone. Where `size` does not divide n some rows are in two groups.
+    """
+    order = np.argsort(classes, kind="stable")
+    groups = -(-len(order) // size)
+    places = np.arange(groups * size) * len(order) // (groups * size)
+    return order[places.reshape(size, groups).T]

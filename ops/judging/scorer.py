@@ -1,0 +1,188 @@
+"""The scorer: cross-fitted classifiers on real training images that judge what a generator made.
+
+Fold f's network never sees the images of fold f, so its accuracy on them is honest; a temperature fitted
+on those held-out answers makes probabilities mean what they say (Guo et al. 2017). A generated image is
+scored by all networks together. The scorer never sees a generated image in training, nor a test image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from ops.classifiers.network import SmallResNet
+from ops.classifiers.training import WORKER_SHARE, TrainingSet, predict, train
+from ops.files.storage import read_json, replace_file, write_json
+from ops.machine.parallel import map_processes, shared, worth_workers
+
+if TYPE_CHECKING:
+    from ops.recipe.schema import ScorerSettings
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A fold's weights and its logits [m, K] on the images `held_out` [m] that it did not see."""
+
+    fold: int
+    state: dict[str, Tensor]
+    held_out: np.ndarray
+    logits: np.ndarray
+
+
+def assign_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Fold of each image, int64 [n]: within each class the folds' sizes differ by at most one."""
+    rng = np.random.default_rng([seed, 2])
+    assigned = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        assigned[members] = np.arange(len(members)) % folds
+    return assigned
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature in 0.05..20 that minimises the negative log-likelihood of held-out logits [n, K]."""
+
+    def loss(log_temperature: float) -> float:
+        return negative_log_likelihood(softmax(logits / np.exp(log_temperature)), labels)
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded").x))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities [n, K] of logits [n, K]."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean of -log p(label); probabilities below 1e-12 count as that."""
+    return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean())
+
+
+def train_fold(fold: int) -> FoldResult:
+    """Train one fold (in a worker; the data come from the pool)."""
+    images, labels, folds = shared("images"), shared("labels"), shared("folds")
+    settings, classes, seed = shared("settings"), shared("classes"), shared("seed")
+    inside = folds != fold
+    data = TrainingSet(
+        torch.from_numpy(images[inside]), torch.from_numpy(labels[inside]), np.ones(inside.sum()), classes
+    )
+    model = train(
+        data,
+        shared("arm"),
+        settings,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        seed=seed + fold,
+    )
+    logits = predict(model, torch.from_numpy(images[~inside]), precision=settings.precision).numpy()
+    return FoldResult(fold, model.state_dict(), np.flatnonzero(~inside), logits)
+
+
+def train_folds(
+    images: np.ndarray, labels: np.ndarray, classes: int, settings: ScorerSettings, *, seed: int, workers: int
+) -> list[FoldResult]:
+    """All folds, ordered; images uint8 [n, C, H, W], labels int64 [n]."""
+    from ops.recipe.schema import Arm
+
+    share = {
+        "images": images,
+        "labels": labels,
+        "classes": classes,
+        "seed": seed,
+        "folds": assign_folds(labels, settings.folds, seed),
+        "arm": Arm(augmentation="flip_crop"),  # trained as the arm `augmented` is
+        "settings": settings,
+    }
+    workers = worth_workers(workers, settings.folds * settings.steps * settings.batch_size, WORKER_SHARE)
+    results = map_processes(train_fold, range(settings.folds), workers=workers, share=share)
+    return sorted(results, key=lambda result: result.fold)
+
+
+def save_scorer(
+    folder: Path, results: list[FoldResult], settings: ScorerSettings, labels: np.ndarray, classes: int, channels: int
+) -> dict[str, float]:
+    """Write scorer.safetensors and config.json; returns the cross-fitted accuracy, temperature and loss."""
+    logits = np.empty((len(labels), classes), np.float32)
+    for result in results:
+        logits[result.held_out] = result.logits
+    temperature = fit_temperature(logits, labels)
+    tensors = {f"{r.fold}/{name}": value.contiguous() for r in results for name, value in r.state.items()}
+    with replace_file(folder / "scorer.safetensors") as temporary:
+        save_file(tensors, temporary)
+    metrics = {
+        "cross_fitted_accuracy": float((logits.argmax(1) == labels).mean()),
+        "temperature": temperature,
+        "negative_log_likelihood": negative_log_likelihood(softmax(logits / temperature), labels),
+    }
+    config = {
+        "folds": len(results),
+        "classes": classes,
+        "channels": channels,
+        "width": settings.width,
+        "precision": settings.precision,
+        **metrics,
+    }
+    write_json(folder / "config.json", config)
+    return metrics
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded scorer: the folds' networks and the temperature."""
+
+    models: tuple[SmallResNet, ...]
+    temperature: float
+    precision: str
+
+    def probabilities(self, images: Tensor) -> np.ndarray:
+        """Mean calibrated probabilities float [n, K] of uint8 images [n, C, H, W]."""
+        parts = [
+            softmax(predict(model, images, precision=self.precision).numpy() / self.temperature)
+            for model in self.models
+        ]
+        return np.mean(parts, axis=0)
+
+    def features(self, images: Tensor) -> list[np.ndarray]:
+        """Each fold's pooled penultimate features, float32 [n, d], of uint8 images [n, C, H, W]."""
+        return [self.fold_features(fold, images) for fold in range(len(self.models))]
+
+    def fold_features(self, fold: int, images: Tensor) -> np.ndarray:
+        """The features of one fold's network alone: honest on that fold's images, which it did not see."""
+        return predict(self.models[fold].features, images, precision=self.precision).numpy()
+
+    def examine(self, images: Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
+        """`probabilities` and `features` by one pass through the networks, which is what both cost."""
+        parts, features = [], []
+        for model in self.models:
+            # The network's last step is taken here, in the same number format, to keep what went into it.
+            both = predict(partial(_stack_answers, model), images, precision=self.precision).numpy()
+            features.append(both[:, : model.feature_size])
+            parts.append(softmax(both[:, model.feature_size :] / self.temperature))
+        return np.mean(parts, axis=0), features
+
+
+def _stack_answers(model: SmallResNet, x: Tensor) -> Tensor:
+    """Features and logits side by side, [n, d + K]."""
+    features = model.features(x)
+    return torch.cat([features, model.head(features)], dim=1)
+
+
+def load_scorer(folder: Path) -> Scorer:
+    """What `save_scorer` wrote."""
+    config, tensors = read_json(folder / "config.json"), load_file(folder / "scorer.safetensors")
+    models = []
+    for fold in range(config["folds"]):
+        model = SmallResNet(config["channels"], config["classes"], config["width"])
+        prefix = f"{fold}/"
+        model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        models.append(model.eval())
+    return Scorer(tuple(models), config["temperature"], config["precision"])

@@ -1,0 +1,143 @@
+"""How far apart two small pictures are once one has been laid on the other: turned, scaled, moved and bent a little.
+
+Pairs are aligned by Gauss-Newton steps (Lucas and Kanade 1981). The displacement of a place is a quadratic polynomial
+of it, drawn towards where the pair was found: what a person would call the same picture lies within reach, another
+picture does not. Levels may differ by a tone curve, a quadratic polynomial too, drawn towards a straight line.
+
+Symbols: p pairs, x a place of the reference, y(x) = sum_j theta_j B_j(x) where it is found in the query, W(x) the
+query's level there, r(x) the reference's. It knows nothing of signatures, labels or thresholds.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ops.likeness.gratings import find_reach
+
+UNRELATED = math.sqrt(2)  # the distance of pictures that correlate in nothing
+FLAT = 1e-4  # below this contrast (of pixels in 0..1) a picture has none: a fortieth of a grey level
+STEPS = 4
+STRIDE = 2  # every second place is asked in a step, of pictures of COARSE pixels a side and more
+COARSE = 16
+# A displacement of REACH sides of the picture costs as much as a residual of NOISE contrasts in one pixel.
+REACH, NOISE = 0.04, 0.3
+CURVED = 0.5  # weight of the tone curve's bend against the pixels'
+
+
+def register(query: Tensor, reference: Tensor, placements: Tensor) -> tuple[Tensor, Tensor]:
+    """theta float32 [p, 2, terms] of pairs of pixels float32 [p, C, h, w], and the share of r that W leaves, [p].
+
+    placements: float32 [p, 2, 3], where in the query (down, right, from its centre) a place of the reference is found
+    before the steps. The share is a rough one, from before the last step, to choose pairs by.
+    """
+    height, width = query.shape[2:]
+    stride = STRIDE if min(height, width) >= COARSE else 1
+    basis = make_basis(height, width, stride)
+    reference, query = _standardise(reference)[0], _standardise(query)[0]
+    asked = reference[:, :, ::stride, ::stride]
+    slope = _slope(reference)[..., ::stride, ::stride].flatten(3)  # [p, 2, C, places]
+    start = torch.zeros(len(query), 2, len(basis))
+    start[:, :, 0] = placements[:, :, 2]
+    start[:, :, 1:3] = placements[:, :, :2] * (max(height, width) / 2)
+
+    # A step solves (J'J + prior) step = J'e - prior (theta - start): J is slope times basis, e = r - W, and sums go
+    # over places and channels. J'J changes little on the way, so it is that of the start.
+    theta, prior = start, (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
+    warped, inside = _warp(query, theta, basis, stride)
+    slope = slope * inside.flatten(2)[:, None]
+    inverse = torch.linalg.inv(_multiply_slopes(slope, basis) + prior * torch.eye(2 * len(basis)))
+    for step in range(STEPS):
+        if step:
+            warped, inside = _warp(query, theta, basis, stride)
+        error = inside * (asked - _fit_tone(warped, asked, inside)[0])
+        pull = (slope * error.flatten(2)[:, None]).sum(2) @ basis.T - prior * (theta - start)
+        theta = theta + (inverse @ pull.flatten(1)[:, :, None]).view_as(theta)
+    left, whole = error.square().sum(dim=(1, 2, 3)), (inside * asked).square().sum(dim=(1, 2, 3))
+    return theta, left / whole.clamp(min=FLAT)
+
+
+def compare(query: Tensor, reference: Tensor, theta: Tensor) -> Tensor:
+    """Distance float32 [p] in 0..2 of pairs of pixels laid on each other, sqrt(2 - 2 NCC) where they overlap.
+
+    Pictures without contrast are alike among themselves, at 0, and unrelated to all others.
+    """
+    (reference, flat), (query, query_flat) = _standardise(reference), _standardise(query)
+    warped, inside = _warp(query, theta, make_basis(*query.shape[2:]), 1, "bicubic")
+    toned, mean = _fit_tone(warped, reference, inside)
+    away, left = inside * (reference - mean), inside * (reference - toned)
+    spread, rest = (part.square().sum(dim=(1, 2, 3)) for part in (away, left))
+    # NCC is the root of the share that W explains; 2 - 2 NCC is written so that it keeps its digits near 0.
+    unexplained = (rest / spread.clamp(min=FLAT)).clamp(max=1)
+    root = (1 - unexplained).sqrt()
+    negative = (away * warped).sum(dim=(1, 2, 3)) < 0
+    distance = torch.where(negative, 2 + 2 * root, 2 * unexplained / (1 + root)).sqrt()
+    distance[flat ^ query_flat] = UNRELATED
+    distance[flat & query_flat] = 0
+    return distance
+
+
+def _multiply_slopes(slope: Tensor, basis: Tensor) -> Tensor:
+    """J'J [p, 2 terms, 2 terms] of slopes [p, 2, C, places] and basis [terms, places]."""
+    terms = len(basis)
+    inner = (slope[:, :, None] * slope[:, None]).sum(3)
+    products = (basis[:, None] * basis).flatten(0, 1)
+    return (inner @ products.T).unflatten(3, (terms, terms)).transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+def _warp(query: Tensor, theta: Tensor, basis: Tensor, stride: int, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
+    """W [p, C, places down, right], and 1 where both pictures show something, 0 elsewhere, [p, 1, places].
+
+    What the blur fetched from outside either picture counts as nothing.
+    """
+    height, width = query.shape[2:]
+    edge = find_reach(height, width)
+    places = (theta @ basis).unflatten(2, (-(-height // stride), -1))
+    down, right = places[:, 0], places[:, 1]
+    inside = (down.abs() <= (height - 1) / 2 - edge) & (right.abs() <= (width - 1) / 2 - edge)
+    frame = F.pad(torch.ones(height - 2 * edge, width - 2 * edge), (edge,) * 4)[::stride, ::stride]
+    grid = torch.stack([right * (2 / max(width - 1, 1)), down * (2 / max(height - 1, 1))], dim=3)
+    warped = F.grid_sample(query, grid, mode=mode, padding_mode="border", align_corners=True)
+    return warped, (inside * frame)[:, None]
+
+
+def _fit_tone(warped: Tensor, reference: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """The curve a + bW + cW² that comes nearest to r, in the shape of W, and the mean of r, [p, 1, 1, 1]."""
+    w, r = warped.flatten(1), reference.flatten(1)
+    m = inside.expand(warped.shape).flatten(1)
+    count = m.sum(1).clamp(min=1)
+    columns = torch.stack([torch.ones_like(w), w, w * w], dim=1)
+    weighted = columns * m[:, None] / count[:, None, None]
+    normal = weighted @ columns.transpose(1, 2) + torch.diag(torch.tensor([1e-7, 1e-7, CURVED]))
+    factors = torch.linalg.solve(normal, weighted @ r[:, :, None])
+    mean = (m * r).sum(1) / count
+    return (factors.transpose(1, 2) @ columns).view_as(warped), mean[:, None, None, None]
+
+
+@lru_cache(maxsize=16)
+def make_basis(height: int, width: int, stride: int = 1) -> Tensor:
+    """B [terms, places]: 1, down, right and their products, from the centre in halves of the longer side."""
+    half = max(height, width) / 2
+    down = ((torch.arange(0, height, stride) - (height - 1) / 2) / half)[:, None]
+    right = (torch.arange(0, width, stride) - (width - 1) / 2) / half
+    one = torch.ones(len(down), len(right))
+    terms = [one, down * one, right * one, (down**2 - 1 / 3) * one, down * right, (right**2 - 1 / 3) * one]
+    return torch.stack(terms).flatten(1)
+
+
+def _standardise(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels standardised to mean 0 and standard deviation 1; bool [p] marks pictures without contrast."""
+    centred = pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
+    spread = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return centred / spread.clamp(min=FLAT), (spread < FLAT).flatten()
+
+
+def _slope(pixels: Tensor) -> Tensor:
+    """[p, 2, C, h, w], central differences down and right."""
+    wide = F.pad(pixels, (1, 1, 1, 1), mode="replicate")
+    down, right = wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1], wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
+    return torch.stack([down, right], dim=1) / 2

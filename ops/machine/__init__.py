@@ -1,0 +1,1 @@
+"""The machine under the computations: threads, number formats, progress, signals."""

@@ -1,0 +1,1 @@
+"""Contact sheets and strips of small pictures."""

@@ -1,0 +1,1 @@
+"""DVC's objects in cache and remote, compared by their bytes."""

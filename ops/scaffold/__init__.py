@@ -1,0 +1,1 @@
+"""A new workspace, and a recipe that suits its source."""

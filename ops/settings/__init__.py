@@ -1,0 +1,1 @@
+"""What all settings have in common: strict sections, cuts, and reading YAML."""

@@ -1,0 +1,31 @@
+"""Where a rule cuts: the one kind of recipe value that has two ways to write it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from ops.settings.section import Fraction, Section
+
+
+class Cut(Section):
+    """Where a rule cuts. A number alone stands for `real_rejected`."""
+
+    real_rejected: Fraction | None = Field(
+        None,
+        description="share of held-out real images that may be rejected: thresholds follow from it, class by class",
+    )
+    threshold: float | None = Field(None, description="one threshold for all classes instead")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_number(cls, value: Any) -> Any:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return {"real_rejected": float(value)} if is_number else value
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Cut:
+        if (self.real_rejected is None) == (self.threshold is None):
+            raise ValueError("a rule takes either a share of real images or {threshold: ...}")
+        return self

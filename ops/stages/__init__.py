@@ -1,0 +1,1 @@
+"""Run one stage exactly once, and compare what it reads with what was written."""

@@ -1,0 +1,299 @@
+"""Run one stage exactly once: skip what is current, resume what was begun, publish the output by one rename.
+
+Every door (Dagster, command line, DVC) comes through `materialize`. What a stage computes is its
+builder's business (`ops.chain`); how its output is versioned is `ops.history.dvc_repository`'s.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
+from ops.files.manifests import MANIFEST, describe_output, is_sealed, read_manifest
+from ops.files.storage import read_json, recover_folder, replace_folder, write_json
+from ops.machine.parallel import available_cores, use_threads
+from ops.machine.progress import Progress, Sink, ignore
+from ops.recipe.fingerprints import stage_fingerprint, stage_settings
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import STAGES
+from ops.stages.integrity import describe_files, find_stage_damage, is_intact, require_intact
+from ops.workspaces.locks import exclusive, one_builder
+from ops.workspaces.workspace import Workspace
+
+INPUTS = "inputs.json"  # in a staging folder: size, inode and times of the files that the work there is made from
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Knobs that change where and how fast things run, never what comes out."""
+
+    device: str = "cpu"
+    provider: str = "auto"
+    allow_cpu_fallback: bool = False
+    workers: int = field(default_factory=available_cores)
+    batch_size: int | None = None  # images per call of the sampler; None: what is fastest here
+    sink: Sink = ignore
+    report_every: float = 15.0  # seconds between progress lines
+
+    @property
+    def has_sink(self) -> bool:
+        return self.sink is not ignore
+
+    def progress(self, label: str, total: int, unit: str) -> Progress:
+        return Progress(self.sink, label, total, unit, interval=self.report_every)
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What a builder gets: its settings, its inputs' folders, and the folders it may write to.
+
+    `out` becomes the output; `scratch` holds unfinished work that a re-run finds again.
+    """
+
+    workspace: Workspace
+    expansion: str
+    stage: str
+    recipe: Recipe
+    inputs: Mapping[str, Path]
+    out: Path
+    scratch: Path
+    fingerprint: str
+    runtime: Runtime
+    generator: int = 0  # of several (`ops.stages.several`): the folders are that one's
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `materialize` did: `manifest` describes the output, `reused` says that nothing was computed."""
+
+    manifest: dict[str, Any]
+    folder: Path
+    seconds: float
+    reused: bool
+    reused_from: str | None = None
+
+
+Builder = Callable[[StageRun], dict[str, Any]]
+
+
+def identify(
+    workspace: Workspace, recipe: Recipe, expansion: str, stage: str, source: str | None = None
+) -> dict[str, Any]:
+    """Fingerprint of a stage, with the settings, version and input contents it follows from.
+
+    `source` is the content hash of the source and belongs to the first stage only. DamagedData or
+    UserError when an input is not there.
+    """
+    inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in STAGES[stage].inputs}
+    if source is not None:
+        inputs["source"] = source
+    if STAGES[stage].names_expansion:
+        inputs["expansion"] = expansion
+    settings, version = stage_settings(recipe, stage), workspace.stage_version(stage)
+    return {
+        "stage": stage,
+        "version": version,
+        "fingerprint": stage_fingerprint(stage, version, settings, inputs),
+        "settings": settings,
+        "inputs": inputs,
+    }
+
+
+def materialize(
+    workspace: Workspace,
+    expansion: str,
+    stage: str,
+    build: Builder,
+    runtime: Runtime,
+    *,
+    source: str | None = None,
+    read_source: Callable[[], str] | None = None,
+) -> Outcome:
+    """Make a stage's output current and say how.
+
+    A current output is kept; an equal fingerprint in another expansion is copied; else `build` runs in
+    the staging folder of the fingerprint and its result replaces the output by one rename.
+
+    Every byte of the inputs is compared with their manifests first, and again after `build`, when the stage's identity
+    is found anew too: what was made while the recipe, the source (`read_source`) or an input changed is not recorded.
+
+    Raises
+    ------
+    DamagedData : an input's file is not what its stage wrote.
+    EnvironmentFault : the disk is full or read-only, or what the stage reads changed meanwhile.
+    """
+    workspace.load_recipe(expansion)  # a mistake in it needs no lock to be told
+    target, cache = workspace.output(expansion, stage), workspace.hash_cache(expansion, stage)
+    with ExitStack() as held:
+        held.enter_context(exclusive(workspace, expansion, stage))
+        held.enter_context(_faults(expansion, stage))
+        # Only now, for another process may have made the inputs anew while this one waited.
+        recipe = workspace.load_recipe(expansion)
+        require_intact(workspace, expansion, STAGES[stage].inputs)
+        identity = identify(workspace, recipe, expansion, stage, source)
+        fingerprint = identity["fingerprint"]
+        held.enter_context(one_builder(workspace, fingerprint))
+        recover_folder(target)
+        scratch = workspace.staging(fingerprint)
+        if is_intact(target, fingerprint, cache):
+            if scratch.exists():  # of a process that was killed after its output had appeared
+                shutil.rmtree(scratch)
+            return Outcome(read_manifest(target), target, 0.0, reused=True)
+        started = time.monotonic()
+        if twin := _copy_twin(workspace, expansion, stage, fingerprint, scratch / "copy"):
+            replace_folder(scratch / "copy", target)
+            shutil.rmtree(scratch)
+            return Outcome(read_manifest(target), target, time.monotonic() - started, True, twin)
+        inputs = {name: workspace.output(expansion, name) for name in STAGES[stage].inputs}
+        if inputs:
+            _forget_other_inputs(scratch, inputs)
+        out = scratch / "out"
+        out.mkdir(parents=True, exist_ok=True)
+        for torn in out.rglob(".*.tmp"):  # what a killed process was writing
+            torn.unlink()
+        run = StageRun(
+            workspace,
+            expansion,
+            stage,
+            _narrow(recipe, stage),
+            inputs,
+            out,
+            scratch,
+            fingerprint,
+            runtime,
+        )
+        with use_threads(runtime.workers):
+            metrics = build(run)
+        seconds = time.monotonic() - started
+        _require_unchanged(run, identity, read_source() if read_source else source)
+        write_json(out / MANIFEST, describe_output(out, identity, metrics))
+        replace_folder(out, target)
+        shutil.rmtree(scratch)
+        _record_seconds(workspace, expansion, stage, seconds)
+        return Outcome(read_manifest(target), target, seconds, reused=False)
+
+
+def _forget_other_inputs(scratch: Path, inputs: Mapping[str, Path]) -> None:
+    """Drop unfinished work if a file of its inputs was written since it began, be it only damaged and repaired.
+
+    A process that was killed meanwhile could not compare its inputs at its end, so its networks may come from bytes
+    that nobody knows.
+    """
+    record, now = scratch / INPUTS, {name: describe_files(folder) for name, folder in inputs.items()}
+    if record.exists() and read_json(record) != now:
+        shutil.rmtree(scratch)
+    if not record.exists():
+        write_json(record, now)
+
+
+def _require_unchanged(run: StageRun, identity: Mapping[str, Any], source: str | None) -> None:
+    """Raise if the recipe, the source or an input changed while the stage ran."""
+    try:
+        require_intact(run.workspace, run.expansion, run.inputs)
+    except GrowsetError:
+        shutil.rmtree(run.scratch)  # made from bytes that nobody knows
+        raise
+    recipe = run.workspace.load_recipe(run.expansion)
+    now = identify(run.workspace, recipe, run.expansion, run.stage, source)
+    if now["fingerprint"] != identity["fingerprint"]:
+        changed = [key for key in ("version", "settings", "inputs") if now[key] != identity[key]]
+        if "inputs" in changed:
+            shutil.rmtree(run.scratch)  # begun on the former ones, ended on the new ones
+        raise EnvironmentFault(
+            f"the {' and '.join(changed)} of stage {run.stage} of '{run.expansion}' changed while it ran; nothing was"
+            f" recorded, run it again: growset run {run.expansion}"
+        )
+
+
+OTHER = {"version": "another version of the stage", "settings": "other settings", "inputs": "other inputs"}
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """Why an output is not current; `why` completes a sentence that begins with the stage."""
+
+    why: str
+    damaged: bool = False
+
+
+def find_staleness(
+    workspace: Workspace, expansion: str, stage: str, recipe: Recipe, source: str | None = None
+) -> Staleness | None:
+    """Why an output is not the one that its recipe, version and inputs give; None where it is.
+
+    `source` is the content hash of the source and belongs to the first stage only.
+    """
+    try:
+        manifest = read_manifest(workspace.output(expansion, stage))
+        if not is_sealed(manifest):
+            return Staleness("was made by an earlier Growset")
+        if damage := find_stage_damage(workspace, expansion, stage):
+            return Staleness(f"is damaged: {damage}", damaged=True)
+    except UserError:
+        return Staleness("is missing")
+    except DamagedData as error:
+        return Staleness(f"is damaged: {error}", damaged=True)
+    try:
+        now = identify(workspace, recipe, expansion, stage, source)
+    except GrowsetError:
+        return Staleness("has no intact inputs")
+    kept = dict(manifest["inputs"])
+    if recipe.on_new_images == "keep_generator":  # the kept generator's manifest says what it has learnt from too
+        kept.pop("trained_on", None)
+    for key, before in (("version", manifest.get("version")), ("settings", manifest.get("settings")), ("inputs", kept)):
+        if now[key] != before:
+            return Staleness(f"was made from {OTHER[key]}")
+    return None
+
+
+def _narrow(recipe: Recipe, stage: str) -> Recipe:
+    """The recipe with only the keys that the stage declares: reading another one is an AttributeError."""
+    kept: dict[str, Any] = {}
+    for key in STAGES[stage].keys:
+        section, _, name = key.partition(".")
+        value = getattr(recipe, section)
+        kept[section] = SimpleNamespace(**{name: getattr(value, name)}) if name else value
+    return Recipe.model_construct(**kept)
+
+
+def _copy_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str, copy: Path) -> str | None:
+    """Copy the output of another active expansion that has this fingerprint; its name, or None if there is none.
+
+    The copy itself is compared with its manifest: damaged outputs are never shared.
+    """
+    for name in workspace.expansions:
+        folder = workspace.output(name, stage)
+        if name == expansion or not is_intact(folder, fingerprint, workspace.hash_cache(name, stage)):
+            continue
+        if copy.exists():
+            shutil.rmtree(copy)
+        shutil.copytree(folder, copy)
+        if is_intact(copy, fingerprint):
+            return name
+    return None
+
+
+@contextmanager
+def _faults(expansion: str, stage: str) -> Iterator[None]:
+    """Disk full, folder read-only: said in one sentence, with everything in place for a resume."""
+    try:
+        yield
+    except GrowsetError:
+        raise
+    except Exception as error:
+        if fault := find_fault(error):
+            raise EnvironmentFault(f"stage {stage} of '{expansion}' stopped: {fault}") from error
+        raise
+
+
+def _record_seconds(workspace: Workspace, expansion: str, stage: str, seconds: float) -> None:
+    path = workspace.timings(expansion)
+    timings = read_json(path) if path.exists() else {}
+    write_json(path, {**timings, stage: round(seconds, 2)})

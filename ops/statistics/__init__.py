@@ -1,0 +1,1 @@
+"""Shares and intervals, with their uncertainty."""

@@ -1,0 +1,141 @@
+"""Verify an expansion: every check in turn, and all that they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from polars.exceptions import PolarsError
+
+from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.files.manifests import read_manifest
+from ops.machine.parallel import available_cores
+from ops.machine.progress import Progress, Sink, ignore
+from ops.recipe.stages import PUBLISHED
+from ops.sources.listing import SPLITS
+from ops.verdict.test_looks import read_evaluations
+from ops.verification import links, stored
+from ops.verification.findings import Finding, Subject
+from ops.verification.images import PLACES, examine_images
+from ops.verification.outputs import UNRECORDED, check_bytes, check_links, count_files
+from ops.workspaces.workspace import Workspace
+
+CHECKS = {
+    links.check_ids: "real_images",
+    links.check_drawn: "real_images",
+    links.check_accepted: "accepted_images",
+    links.check_mixed: "mixed_dataset",
+    links.check_published: PUBLISHED,
+    links.check_verdict: "verdict",
+}
+
+
+@dataclass(frozen=True)
+class Verification:
+    """`counts`: how many outputs, files and images were looked at. `unreachable`: why the remote was not."""
+
+    findings: list[Finding]
+    counts: dict[str, int]
+    unreachable: EnvironmentFault | None = None
+
+
+def verify(
+    workspace: Workspace,
+    name: str,
+    *,
+    remote: bool = True,
+    workers: int | None = None,
+    sink: Sink = ignore,
+    report_every: float = 1.0,
+) -> Verification:
+    """Check every file, row, link, cached object and, with `remote`, every object in the DVC remote.
+
+    Nothing is changed. Raises UserError where nothing of the expansion is there.
+    """
+    subject = Subject(workspace, name)
+    if not subject.present:
+        raise UserError(
+            f"nothing of '{name}' is here to verify; `growset run {name}` makes it, `growset pull {name}` fetches it"
+        )
+
+    def report(label: str, total: int, unit: str) -> Callable[[int], None]:
+        progress = Progress(sink, label, total, unit, interval=report_every)
+        progress.begin(0)
+        return progress.update
+
+    sink(f"verify: {len(subject.present)} outputs of '{name}'")
+    listed = stored.read_listed(subject)
+    findings = check_bytes(subject, listed, report("files", count_files(subject), "files"))
+    subject = replace(subject, damaged=_find_damaged(subject, findings))
+    found, images = check_meaning(
+        subject, workers=workers or available_cores(), advance=report("images", _count_images(subject), "images")
+    )
+    unrecorded = [each.where for each in findings if each.what == UNRECORDED]
+    findings += [_choose_repair(subject, each, unrecorded) for each in found]
+    findings += check_looks(subject)
+    findings += stored.check_cache(subject, sink)
+    unreachable = None
+    if remote:
+        try:
+            findings += stored.check_remote(subject, sink)
+        except EnvironmentFault as error:
+            unreachable = error
+    counts = {
+        "outputs": len(subject.present),
+        "files": count_files(subject),
+        "images": images,
+    }
+    return Verification(list(dict.fromkeys(findings)), counts, unreachable)
+
+
+def check_meaning(
+    subject: Subject, *, workers: int, advance: Callable[[int], None] = lambda images: None
+) -> tuple[list[Finding], int]:
+    """What outputs say of themselves and of each other, and how many images were decoded for it."""
+    examined, findings = examine_images(subject, workers=workers, advance=advance)
+    findings += check_links(subject)
+    for check, stage in CHECKS.items():
+        try:
+            findings += check(subject, examined)
+        except (DamagedData, UserError, ValueError, KeyError, OSError, PolarsError) as error:
+            findings.append(Finding(subject.folder(stage), f"cannot be read: {error}", subject.restore))
+    return findings, sum(len(found.rows) for found in examined.values())
+
+
+def check_looks(subject: Subject) -> list[Finding]:
+    """The log of looks at test images is whole."""
+    try:
+        read_evaluations(subject.workspace)
+    except DamagedData as error:
+        path, copy = subject.workspace.evaluations, subject.workspace.known_evaluations
+        what = str(error).removeprefix(str(path)).lstrip(",: ")
+        return [Finding(path, what, f"git checkout {path.name}, or: cp {copy} {path}")]
+    return []
+
+
+def _find_damaged(subject: Subject, findings: list[Finding]) -> frozenset[str]:
+    """Outputs with files that are not those of their manifests; those that DVC alone does not know can be read."""
+    places = [each.where for each in findings if each.what != UNRECORDED]
+    return frozenset(
+        stage for stage in subject.present for place in places if place.is_relative_to(subject.folder(stage))
+    )
+
+
+def _choose_repair(subject: Subject, finding: Finding, unrecorded: Collection[Path]) -> Finding:
+    """An output that is wrong although its bytes are those that DVC has recorded must be rebuilt: a pull brings them
+    back."""
+    if finding.repair != subject.restore:
+        return finding
+    for stage in subject.present:
+        folder = subject.folder(stage)
+        if finding.where.is_relative_to(folder):
+            restores = stage in subject.damaged or any(path.is_relative_to(folder) for path in unrecorded)
+            return finding if restores else replace(finding, repair=subject.rebuild(stage))
+    return finding
+
+
+def _count_images(subject: Subject) -> int:
+    """As the manifests tell, for the sake of progress."""
+    counts = {stage: read_manifest(subject.folder(stage))["metrics"] for stage in PLACES if subject.has(stage)}
+    return sum(metrics.get(name, 0) for metrics in counts.values() for name in (*SPLITS, "images"))

@@ -1,0 +1,130 @@
+"""Locks between processes, which the kernel frees with their holder: a `kill -9` leaves none behind.
+
+A lock is an flock on a file under .growset/locks. The files stay; whether one is there means nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ops.errors import EnvironmentFault
+from ops.machine.waiting import Waiting
+from ops.workspaces.workspace import Workspace
+
+RUN = "run"  # in the place of a stage's name: the whole expansion
+
+
+@contextmanager
+def exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None]:
+    """Wait for another process that runs the same stage: when it has, there may be nothing left to do."""
+    with _open(workspace, f"{expansion}.{stage}") as file:
+        _lock(file, f"stage {stage} of '{expansion}'")
+        yield
+
+
+@contextmanager
+def exclusive_run(workspace: Workspace, expansion: str) -> Iterator[None]:
+    """Refuse a second run of a whole expansion: side by side each could hold the stage that the other needs next."""
+    with _open(workspace, f"{expansion}.{RUN}") as file:
+        if not _try_lock(file):
+            raise EnvironmentFault(f"'{expansion}' is being run by another process; wait for it or stop it")
+        yield
+
+
+def is_running(workspace: Workspace, expansion: str, stage: str) -> bool:
+    """Whether a process holds `exclusive` of this stage now."""
+    return _is_held(workspace, f"{expansion}.{stage}")
+
+
+@contextmanager
+def one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
+    """Wait for another expansion that builds the same thing: its result will be ours."""
+    with _open(workspace, fingerprint) as file:
+        _lock(file, "what another expansion makes too")
+        yield
+
+
+@contextmanager
+def one_pruner(workspace: Workspace) -> Iterator[None]:
+    """Wait for another expansion that deletes old runs from the history they share."""
+    with _open(workspace, "history") as file:
+        _lock(file, "Dagster's history")
+        yield
+
+
+@contextmanager
+def one_committer(workspace: Workspace) -> Iterator[None]:
+    """Wait for another expansion that is being committed: both would move the same branch."""
+    with _open(workspace, "commit") as file:
+        _lock(file, "the git repository")
+        yield
+
+
+@contextmanager
+def sign_of_life(workspace: Workspace, name: str) -> Iterator[None]:
+    """As long as the block runs, and no longer than this process lives, `is_alive(name)` is true."""
+    with _open(workspace, name) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            _path(workspace, name).unlink(missing_ok=True)
+
+
+def is_alive(workspace: Workspace, name: str) -> bool:
+    """Whether a process is within `sign_of_life` of this name."""
+    return _path(workspace, name).exists() and _is_held(workspace, name)
+
+
+def hold_for_life(workspace: Workspace, name: str) -> bool:
+    """Hold a lock until this process ends, also as the program it may turn into; False if another process does."""
+    path = _path(workspace, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    os.set_inheritable(descriptor, True)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock(file: IO[str], what: str) -> None:
+    """Wait as long as another process holds the lock, and say so."""
+    waiting = Waiting()
+    while not _try_lock(file):
+        waiting.say(f"{what}: another process is at it")
+
+
+def _is_held(workspace: Workspace, name: str) -> bool:
+    with _open(workspace, name) as file:
+        return not _try_lock(file)
+
+
+def _try_lock(file: IO[str], attempts: int = 5) -> bool:
+    """Several attempts, because `is_running` holds a lock for an instant to find out whether it is free."""
+    for attempt in range(attempts):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.05 * (attempt + 1 < attempts))
+    return False
+
+
+def _path(workspace: Workspace, name: str) -> Path:
+    return workspace.root / ".growset" / "locks" / name
+
+
+@contextmanager
+def _open(workspace: Workspace, name: str) -> Iterator[IO[str]]:
+    path = _path(workspace, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        yield file

@@ -1,0 +1,296 @@
+"""What the longer commands of `growset` do: init, run, materialize, report, pull, export, ui."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.chain.driver import FIRST, Chain, validate
+from ops.errors import DamagedData, UserError
+from ops.exports.published import Only
+from ops.files.storage import read_json, write_text
+from ops.history.dvc_repository import address, changed_stages, stage_addresses
+from ops.machine.interruption import at
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import PUBLISHED, STAGES
+from ops.remotes.transfer import default_remote, pull, push
+from ops.stages.integrity import require_intact
+from ops.stages.materialization import Runtime, find_staleness
+from ops.verdict.design import warn_of_seeds
+from ops.verdict.test_looks import read_evaluations
+from ops.workspaces.locks import exclusive_run, hold_for_life
+from ops.workspaces.workspace import Workspace, check_stage_name
+from pipelines.history import prune_history
+from pipelines.instance import open_instance, prepare_home
+from pipelines.lost_runs import free_lost_runs
+
+PULLS = {
+    "real": ("real_images",),
+    "accepted": ("generated_images", "accepted_images"),
+    "mixed": ("real_images", "generated_images", "mixed_dataset"),
+}
+
+
+def init_workspace(folder: Path, source: Path, licence: str) -> None:
+    """A workspace for the user's images, and what to type next."""
+    from ops.scaffold.workspace import create_workspace
+
+    workspace, name, seen = create_workspace(folder, source, licence=licence)
+    height, width, channels = seen.shape
+    counts = f"{seen.counts.min()} to {seen.counts.max()} each"
+    click.echo(f"{workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
+    if seen.spec.split is not None:
+        drawn = seen.spec.split.model_dump(exclude_none=True, include={"validation", "test"})
+        shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
+        click.echo(f"there are no images of their own for it, so {shares} are drawn; sources/{name}.yaml says so")
+    if seen.spec.size:
+        click.echo(f"images are brought to {height} x {width}; sources/{name}.yaml says so, change `size:` as you like")
+    else:
+        click.echo(f"all images are {height} x {width} x {channels} and stay so")
+    click.echo(f"recipes/{name}.yaml holds the settings\n")
+    click.echo(f"  cd {folder}\n  growset plan {name}\n  growset run {name}")
+
+
+def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, quiet: bool = False) -> dict[str, Any]:
+    """Ask DVC once, and the manifests, what is not current; run that, and publish. Nothing to do costs seconds.
+
+    Returns what `describe_result` says; `quiet` keeps stdout for that.
+    """
+    started = time.monotonic()
+    with at(f"while '{expansion}' was validated"):
+        recipe = validate(workspace, expansion)
+    with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
+        stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
+    return {**describe_result(workspace, expansion), "ran": stale, "seconds": time.monotonic() - started}
+
+
+def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool) -> list[str]:
+    """Run what is not current, and publish; returns the stages that were not."""
+    from ops.chain.publishing import is_published
+    from ops.chain.real_images import source_content
+
+    read_evaluations(workspace)
+    content = source_content(workspace, recipe)
+    if content != workspace.source_version(expansion):
+        workspace.edit_params(source_versions={expansion: content})
+    changed = changed_stages(workspace.root, stage_addresses(expansion))
+    stale, unrecorded = [], []
+    for stage in STAGES:
+        found = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
+        if not found and STAGES[stage].reads_part and address(stage, expansion) in changed:
+            unrecorded.append(stage)  # current, but DVC has to be told of another key that it watches
+        elif found or address(stage, expansion) in changed:
+            stale.append(stage)
+        if found and found.damaged:
+            click.echo(f"{stage} {found.why}; it is made anew", err=True)
+    if not stale and not unrecorded and is_published(workspace, expansion, recipe, sink=runtime.sink):
+        click.echo(f"{expansion}: unchanged", err=quiet)
+    else:
+        click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
+        if warning := warn_of_seeds(recipe.classifier.seeds):
+            click.echo(f"{expansion}: {warning}", err=True)
+        _materialize(Chain(workspace, runtime), expansion, list(dict.fromkeys([*unrecorded, *downstream(stale)])))
+    return stale
+
+
+def downstream(stale: list[str]) -> list[str]:
+    """The stale stages and all that depend on them, in order, and publication."""
+    selected = set(stale)
+    for name, stage in STAGES.items():
+        if selected.intersection(stage.inputs):
+            selected.add(name)
+    return [name for name in STAGES if name in selected] + [PUBLISHED]
+
+
+def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime) -> None:
+    """One asset with its checks."""
+    if stage != PUBLISHED:
+        check_stage_name(stage)
+    with at(f"while '{expansion}' was validated"):
+        validate(workspace, expansion)
+    with at(f"beside stage {stage} of '{expansion}'"):
+        _materialize(Chain(workspace, runtime), expansion, [stage])
+
+
+def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
+    from pipelines.runs import materialize_assets
+
+    def report_check(name: str, passed: bool, sentence: str) -> None:
+        if not passed:
+            click.echo(f"  check failed: {name}: {sentence}", err=True)
+
+    materialize_assets(chain, expansion, assets, report_check)
+
+
+def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
+    """The verdict with its arms, and where the report is, from the outputs on disk."""
+    require_intact(workspace, expansion, ["verdict"])
+    verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
+    kept = ("decision", "sentence", "metric", "confidence", "challenger", "baseline", "arms", "same_compute")
+    report = find_report(workspace, expansion)
+    return {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
+
+
+def show_result(result: Mapping[str, Any]) -> None:
+    """The verdict, the table of arms, and what the same compute buys."""
+    from ops.report.points import format_points
+    from ops.verdict.metric import NAMES
+    from ops.verdict.same_compute import name_way
+
+    ways = [(name_way(row), row) for row in result["same_compute"]]
+    width = max(22, *(len(name) for name, _ in ways), *(len(row["arm"]) for row in result["arms"]))
+
+    def show(name: str, row: Mapping[str, Any], note: str) -> None:
+        score = row["score"]
+        click.echo(f"  {name:<{width}} {score['estimate']:7.2%}  [{score['low']:.2%}, {score['high']:.2%}]{note}")
+
+    click.echo(f"\n  {NAMES[result['metric']]} on the test images, {100 * result['confidence']:g} % interval")
+    for row in result["arms"]:
+        show(row["arm"], row, f"  (= {row['same_as']})" if row["same_as"] else "")
+    click.echo(f"\n  what the same compute buys; points over {result['baseline']}")
+    for name, row in ways:
+        show(name, row, f"  {format_points(row['over_baseline'])}")
+    click.echo(f"\n{result['sentence']}")
+    click.echo(f"report: {result['report']}")
+    click.echo(f"{result['seconds']:.1f} seconds")
+
+
+def find_report(workspace: Workspace, expansion: str) -> Path:
+    """The report's file; UserError if the expansion has none yet."""
+    workspace.load_recipe(expansion)
+    path = workspace.output(expansion, "report") / "report.html"
+    if not path.parent.exists():
+        raise UserError(f"'{expansion}' has no report yet; run: growset run {expansion}")
+    require_intact(workspace, expansion, ["report"])
+    return path
+
+
+def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path:
+    """The report with what changed from a version to the dataset that lies published here; returns its path."""
+    from ops.history.comparison import compare
+    from ops.history.versions import find_version, read_contents
+    from ops.report.page import collect_facts, render_page
+
+    recipe = workspace.load_recipe(expansion)
+    require_intact(workspace, expansion, STAGES["report"].inputs)
+    before, after = find_version(workspace, since), find_version(workspace, expansion)
+    found = compare(*(read_contents(workspace, version) for version in (before, after)))
+    inputs = {stage: workspace.output(expansion, stage) for stage in STAGES["report"].inputs}
+    facts = collect_facts(workspace, expansion, inputs, recipe.report)
+    path = workspace.root / ".growset" / "reports" / f"{expansion}-since-{re.sub(r'[^A-Za-z0-9._-]', '-', since)}.html"
+    write_text(path, render_page(facts, found))
+    return path
+
+
+def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: bool) -> None:
+    """Print what changed between two versions."""
+    from ops.history.comparison import compare
+    from ops.history.versions import find_version, read_contents
+    from pipelines.cli.terminal import print_comparison
+
+    sides = [find_version(workspace, text) for text in (before, after)]
+    found = compare(*(read_contents(workspace, side) for side in sides))
+    if as_json:
+        summary = {name: {"before": old, "after": new} for name, old, new in found.summary}
+        click.echo(json.dumps({"totals": found.totals, "classes": found.classes.to_dicts(), "summary": summary}))
+    else:
+        print_comparison(found)
+
+
+def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> None:
+    """Fetch the outputs of an expansion, or one dataset, compare them and check them out."""
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    pointer = workspace.published(expansion).with_suffix(".dvc")
+    if only == "published":
+        targets = [str(pointer)]
+    elif only:
+        targets = [address(stage, expansion) for stage in PULLS[only]]
+    else:
+        targets = stage_addresses(expansion) + ([str(pointer)] if pointer.exists() else [])
+    with exclusive_run(workspace, expansion), progress_sink() as sink:
+        pull(workspace.root, targets, name=expansion, sink=sink)
+    click.echo(f"{expansion}: {'everything' if only is None else only} is here")
+
+
+def push_expansion(workspace: Workspace, expansion: str) -> None:
+    """Send what the remote lacks or holds otherwise, every object there compared by its bytes."""
+    from ops.chain.publishing import pushed_targets
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    if default_remote(workspace.root) is None:
+        raise UserError(f"{workspace.root} has no default DVC remote; name one with: dvc remote add --default NAME URL")
+    if not workspace.published(expansion).with_suffix(".dvc").exists():
+        raise UserError(f"'{expansion}' is not published yet; run: growset run {expansion}")
+    with progress_sink() as sink:
+        sent = push(workspace.root, pushed_targets(workspace, expansion), every_byte=True, sink=sink)
+    click.echo(f"{expansion}: {sent:,} object{'s' * (sent != 1)} sent, the remote holds everything as it is here")
+
+
+def verify_expansion(workspace: Workspace, expansion: str, *, remote: bool, workers: int | None, as_json: bool) -> None:
+    """Print what is wrong with an expansion's data, or that nothing is; raises DamagedData or EnvironmentFault then."""
+    from ops.verification.verification import verify
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    with exclusive_run(workspace, expansion), progress_sink(to_stderr=True) as sink:
+        found = verify(workspace, expansion, remote=remote, workers=workers, sink=sink)
+    if as_json:
+        findings = [asdict(finding) | {"where": str(finding.where)} for finding in found.findings]
+        told = str(found.unreachable) if found.unreachable else None
+        click.echo(json.dumps({"expansion": expansion, "findings": findings, **found.counts, "unreachable": told}))
+    else:
+        for finding in found.findings:
+            click.echo(str(finding))
+    if found.findings:
+        count = len(found.findings)
+        also = f"; {found.unreachable}" if found.unreachable else ""
+        raise DamagedData(f"'{expansion}' has {count} finding{'s' * (count > 1)}{also}")
+    if found.unreachable:
+        raise found.unreachable
+    if not as_json:
+        told = ", ".join(f"{number:,} {name}" for name, number in found.counts.items())
+        click.echo(f"{expansion}: everything is as it was made ({told})")
+
+
+def export_expansion(
+    workspace: Workspace, expansion: str, form: str, folder: Path, only: Only, *, as_json: bool = False
+) -> None:
+    """Write the published dataset in another layout and say what was written; an inactive recipe's will do."""
+    from ops.exports.exporting import export_dataset
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion, active=False)
+    with progress_sink(to_stderr=as_json) as sink:
+        done = export_dataset(workspace.published(expansion), folder, form, only=only, sink=sink)
+    if as_json:
+        click.echo(json.dumps({"expansion": expansion, **asdict(done), "folder": str(done.folder)}))
+        return
+    for split, images in done.splits.items():
+        click.echo(f"  {split:<12} {images:>9,} images")
+    count = f"{done.files:,} file{'s' * (done.files != 1)}"
+    click.echo(f"{expansion}: {form} in {done.folder}, {count}, {done.bytes / 1e6:,.1f} MB")
+
+
+def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
+    """Serve the Dagster UI on the loopback address until it is stopped."""
+    home = prepare_home(workspace)
+    if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
+        with open_instance(workspace) as instance:
+            free_lost_runs(workspace, instance, no_ui_lives=hold_for_life(workspace, "ui"))
+            prune_history(workspace, instance)
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.chdir(workspace.root)
+    os.environ["GROWSET_HOME"] = str(workspace.root)
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    from pipelines.ui import serve
+
+    serve(Path("workspace.yaml"), port, hosts)

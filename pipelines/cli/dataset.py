@@ -1,0 +1,135 @@
+"""Commands about what lies there: versions and their differences, the report, the funnel, exports, pulls."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.workspaces.workspace import Workspace
+from pipelines.cli.options import as_json, complete_active, complete_recipe
+
+
+@click.command()
+@click.argument("expansions", nargs=-1, shell_complete=complete_active)
+@as_json
+@click.pass_obj
+def versions(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], as_json: bool) -> None:
+    """List what was published: name, date, images, verdict; newest first."""
+    from ops.history.versions import describe_versions
+    from pipelines.cli.terminal import print_versions
+
+    workspace = open_workspace()
+    found = {name: describe_versions(workspace, name) for name in expansions or workspace.expansions}
+    click.echo(json.dumps(found)) if as_json else print_versions(found)
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@as_json
+@click.pass_obj
+def diff(open_workspace: Callable[[], Workspace], before: str, after: str, as_json: bool) -> None:
+    """What changed from version BEFORE to AFTER: images by class, quality, verdict.
+
+    A version is a tag such as smoke/v1, smoke@REVISION, or smoke for what lies published here.
+    """
+    from pipelines.cli.commands import compare_versions
+
+    compare_versions(open_workspace(), before, after, as_json=as_json)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+@click.option("--since", metavar="VERSION", help="A copy that tells what changed since a version, e.g. smoke/v1.")
+@click.pass_obj
+def report(open_workspace: Callable[[], Workspace], expansion: str, show: bool, since: str | None) -> None:
+    """Print where the report of an expansion lies: one HTML file that needs nothing but itself."""
+    from pipelines.cli.commands import find_report, write_report_since
+
+    path = find_report(open_workspace(), expansion)
+    if since is not None:
+        path = write_report_since(open_workspace(), expansion, since)
+    click.echo(path)
+    if show:
+        click.launch(path.as_uri())
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option("--only", type=click.Choice(["real", "accepted", "mixed", "published"]), help="One dataset alone.")
+@click.pass_obj
+def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | None) -> None:
+    """Fetch an expansion's data from the DVC remote."""
+    from pipelines.cli.commands import pull_expansion
+
+    pull_expansion(open_workspace(), expansion, only)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.pass_obj
+def push(open_workspace: Callable[[], Workspace], expansion: str) -> None:
+    """Compare every object in the DVC remote with its name, and send what is missing or damaged."""
+    from pipelines.cli.commands import push_expansion
+
+    push_expansion(open_workspace(), expansion)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option("--remote/--no-remote", default=True, show_default=True, help="Read every object in the DVC remote too.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core.")
+@as_json
+@click.pass_obj
+def verify(
+    open_workspace: Callable[[], Workspace], expansion: str, remote: bool, workers: int | None, as_json: bool
+) -> None:
+    """Check every row, file and link of an expansion, DVC's cache and its remote; changes nothing.
+
+    Exit code 0 where all is right, 4 with a line for each finding, 3 where nothing is wrong but the remote could not
+    be asked.
+    """
+    from pipelines.cli.commands import verify_expansion
+
+    verify_expansion(open_workspace(), expansion, remote=remote, workers=workers, as_json=as_json)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_recipe)
+@click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
+@click.option(
+    "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; nothing is replaced."
+)
+@click.option(
+    "--only",
+    type=click.Choice(["all", "real", "generated"]),
+    default="all",
+    show_default=True,
+    help="Which training images; with `generated` no other split is written.",
+)
+@as_json
+@click.pass_obj
+def export(
+    open_workspace: Callable[[], Workspace], expansion: str, form: str, folder: Path, only: Any, as_json: bool
+) -> None:
+    """Write the published dataset of an expansion in the layout that another tool reads."""
+    from pipelines.cli.commands import export_expansion
+
+    export_expansion(open_workspace(), expansion, form, folder, only, as_json=as_json)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@as_json
+@click.pass_obj
+def funnel(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool) -> None:
+    """Show what became of every drawn image: rejected by which rule, surplus, accepted, and what is missing."""
+    from pipelines.cli.funnel import show_funnel
+
+    show_funnel(open_workspace(), expansion, as_json=as_json)
+
+
+COMMANDS = (versions, diff, report, funnel, pull, push, verify, export)

@@ -1,0 +1,268 @@
+"""The `growset` command line; `materialize` is what dvc.yaml calls.
+
+Heavy libraries load only in the commands that need them, so `growset check` answers at once.
+"""
+
+from pipelines.interruption import stoppable  # isort: skip  (signals are listened to while the rest loads)
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.errors import GrowsetError, find_fault
+from ops.machine.interruption import noticed
+from ops.verdict.design import warn_of_seeds
+from ops.workspaces.workspace import Workspace, find_workspace, suggest
+from pipelines.cli.dataset import COMMANDS
+from pipelines.cli.generate import generate
+from pipelines.cli.options import as_json, complete_active, complete_recipe, runtime_options
+
+
+class GrowsetGroup(click.Group):
+    """Commands whose GrowsetErrors, and the machine's own, become one line on stderr and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        with stoppable(next((word for word in sys.argv[1:] if word in self.commands), "growset")):
+            try:
+                return super().invoke(context)
+            except Exception as error:
+                stopped = error if isinstance(error, GrowsetError) else find_fault(error)
+                if stopped is None or noticed() is not None:
+                    raise
+            click.echo(f"growset: {stopped}", err=True)
+            context.exit(stopped.exit_code)
+
+
+BENCHMARKS = (
+    "busy_machine",
+    "code_location",
+    "demo",
+    "faults",
+    "filters",
+    "generation",
+    "kills",
+    "metrics",
+    "million",
+    "million_generated",
+    "neighbours",
+    "quality",
+    "selection",
+    "storage",
+    "training",
+    "verdict",
+    "verify",
+)
+FIRST_STEPS = """\b
+First steps with images of your own (a folder with train, validation and test):
+  growset init my-work --source path/to/images
+  cd my-work
+  growset plan NAME          what it would draw and cost
+  growset run NAME           the whole chain, and the verdict
+  growset report NAME --open
+"""
+
+
+@click.group(cls=GrowsetGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=FIRST_STEPS)
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Workspace folder; default: $GROWSET_HOME, or upwards from here.",
+)
+@click.version_option(package_name="growset")
+@click.pass_context
+def main(context: click.Context, workspace: Path | None) -> None:
+    """Grow a small or long-tailed image dataset with generative models, and prove that it helped."""
+    context.obj = lambda: find_workspace(Path.cwd(), explicit=workspace)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Your images: folders of class folders, a table with files, Parquet, tar, npz, IDX, CIFAR, …",
+)
+@click.option("--licence", default="unknown", show_default=True, help="Of the images; it goes into dataset cards.")
+def init(folder: Path, source: Path, licence: str) -> None:
+    """Make FOLDER a workspace for your images: git, DVC, and a recipe that suits their number and size."""
+    from pipelines.cli.commands import init_workspace
+
+    init_workspace(folder, source, licence)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "template", required=True, shell_complete=complete_recipe, help="The recipe to copy.")
+@click.option("--source", help="A source described in sources/; default: the one of the copied recipe.")
+@click.pass_obj
+def new(open_workspace: Callable[[], Workspace], name: str, template: str, source: str | None) -> None:
+    """Write recipes/NAME.yaml as a copy of another recipe, comments and all."""
+    from ops.scaffold.workspace import create_recipe
+
+    path = create_recipe(open_workspace(), name, template=template, source=source)
+    click.echo(f"{path} is written; make it an expansion with: growset activate {name}")
+
+
+@main.command()
+@click.argument("expansions", nargs=-1, shell_complete=complete_active)
+@click.pass_obj
+def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) -> None:
+    """Validate recipes (default: all active ones) before anything is computed."""
+    from ops.chain.driver import validate
+
+    workspace = open_workspace()
+    for expansion in expansions or workspace.expansions:
+        recipe = validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
+        click.echo(f"{expansion}: ok")
+        if warning := warn_of_seeds(recipe.classifier.seeds):
+            click.echo(f"{expansion}: {warning}", err=True)
+
+
+@main.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Write into the recipe how many steps the generator can learn for in so many minutes here.",
+)
+@as_json
+@click.pass_obj
+def plan(open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, as_json: bool) -> None:
+    """Dry run: images per class, estimated seconds and bytes. Writes nothing but what --minutes says."""
+    from pipelines.cli.plan import collect_plan, fit_minutes, format_plan
+
+    workspace = open_workspace()
+    if minutes is not None:
+        click.echo(fit_minutes(workspace, expansion, minutes), err=as_json)
+    found = collect_plan(workspace, expansion)
+    click.echo(json.dumps(found) if as_json else format_plan(found))
+
+
+@main.command()
+@click.argument("expansion", shell_complete=complete_active)
+@as_json
+@runtime_options
+@click.pass_obj
+def run(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool, runtime: Any) -> Callable[[], None]:
+    """Run the whole chain of an expansion; what is current is skipped.
+
+    Killed or interrupted, it goes on where it stopped when it is run again.
+    """
+    from pipelines.cli.commands import run_expansion, show_result
+
+    result = run_expansion(open_workspace(), expansion, runtime, quiet=as_json)
+    return lambda: click.echo(json.dumps(result)) if as_json else show_result(result)
+
+
+@main.command()
+@click.argument("expansions", nargs=-1, shell_complete=complete_active)
+@as_json
+@click.pass_obj
+def status(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], as_json: bool) -> None:
+    """What is current, stale, missing, running and published (default: of all active expansions)."""
+    from ops.chain.status import describe_status
+
+    workspace = open_workspace()
+    found = {expansion: describe_status(workspace, expansion) for expansion in expansions or workspace.expansions}
+    if as_json:
+        click.echo(json.dumps({"workspace": str(workspace.root), "expansions": found}))
+    else:
+        from pipelines.cli.terminal import print_status
+
+        print_status(found)
+
+
+@main.command()
+@click.argument("stage")
+@click.argument("expansion", shell_complete=complete_active)
+@runtime_options
+@click.pass_obj
+def materialize(open_workspace: Callable[[], Workspace], stage: str, expansion: str, runtime: Any) -> None:
+    """Materialize one asset with its checks; this is what dvc.yaml's stages call."""
+    from pipelines.cli.commands import materialize_stage
+
+    materialize_stage(open_workspace(), stage, expansion, runtime)
+
+
+@main.command()
+@click.argument("expansion", shell_complete=complete_recipe)
+@click.pass_obj
+def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
+    """Add a recipe to the active expansions."""
+    from ops.chain.real_images import source_content
+
+    workspace = open_workspace()
+    recipe = workspace.load_recipe(expansion, active=False)
+    content = source_content(workspace, recipe)
+    if expansion in workspace.expansions:
+        click.echo(f"{expansion} is active already")
+        return
+    workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
+    click.echo(f"{expansion} is active; run it with: growset run {expansion}")
+
+
+@main.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.pass_obj
+def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
+    """Remove a recipe from the active expansions; its recipe and its data stay."""
+    from ops.errors import UserError
+
+    workspace = open_workspace()
+    active = workspace.expansions
+    if expansion not in active:
+        raise UserError(f"expansion '{expansion}' is not active; {suggest(expansion, active)}")
+    workspace.edit_params(expansions=[name for name in active if name != expansion])
+    click.echo(f"{expansion} is not active any more; its recipe and data stay")
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    envvar="GROWSET_UI_HOSTS",
+    help="A name by which a reverse proxy reaches the UI; may be repeated. Requests by other names are refused.",
+)
+@click.pass_obj
+def ui(open_workspace: Callable[[], Workspace], port: int, hosts: tuple[str, ...]) -> None:
+    """Start the Dagster UI on this machine only."""
+    from pipelines.cli.commands import start_ui
+
+    start_ui(open_workspace(), port, hosts)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that completes commands, options and names; try: eval "$(growset completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    completer = get_completion_class(shell)
+    assert completer is not None  # the choices above are click's own
+    click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
+
+
+@main.command()
+@click.argument("name", type=click.Choice(BENCHMARKS))
+def bench(name: str) -> None:
+    """Run a benchmark and write benchmarks/results/NAME.json."""
+    from importlib import import_module
+
+    path = import_module(f"benchmarks.{name}").run()
+    click.echo(path.read_text(encoding="utf-8"))
+
+
+for command in (*COMMANDS, generate):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

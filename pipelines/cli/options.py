@@ -1,0 +1,121 @@
+"""Options and completions that several commands of `growset` share."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.errors import GrowsetError
+from ops.workspaces.workspace import find_workspace
+
+
+def complete_active(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of active expansions that begin as typed."""
+    return [name for name in _complete_from(context, active=True) if name.startswith(typed)]
+
+
+def complete_recipe(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of recipes that begin as typed."""
+    return [name for name in _complete_from(context, active=False) if name.startswith(typed)]
+
+
+def _complete_from(context: click.Context, *, active: bool) -> list[str]:
+    try:
+        workspace = find_workspace(Path.cwd(), explicit=context.find_root().params.get("workspace"))
+        return workspace.expansions if active else workspace.available_recipes()
+    except GrowsetError:
+        return []  # outside a workspace there is nothing to offer, and Tab is no place for a message
+
+
+class BatchSize(click.ParamType):
+    """A whole number from 1, or `auto`, which is None."""
+
+    name = "auto or integer"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int | None:
+        if value is None or value == "auto":
+            return None
+        try:
+            size = int(value)
+        except ValueError:
+            size = 0
+        if size < 1:
+            self.fail(f"{value!r} is not a whole number from 1, nor 'auto'", parameter, context)
+        return size
+
+
+DEVICE = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="torch device the generator is trained on; classifiers train on the CPU's cores.",
+)
+GENERATION = (
+    click.option(
+        "--provider",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="ONNX Runtime provider for generation.",
+    ),
+    click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Cores to compute on; default, and the most: what affinity, cgroup and OMP_NUM_THREADS allow.",
+    ),
+    click.option(
+        "--batch-size",
+        type=BatchSize(),
+        default="auto",
+        show_default=True,
+        help="Images per call of the sampler; auto: what is fastest here.",
+    ),
+)
+
+
+def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that change where and how fast things run, never what comes out."""
+    return DEVICE(generation_options(command))
+
+
+def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of them that matter where nothing is trained."""
+
+    @wraps(command)
+    def with_runtime(
+        *args: Any,
+        provider: str,
+        allow_cpu_fallback: bool,
+        workers: int | None,
+        batch_size: int | None,
+        device: str = "cpu",
+        **kwargs: Any,
+    ) -> Any:
+        from ops.machine.parallel import share_cores
+        from ops.stages.materialization import Runtime
+        from pipelines.cli.terminal import progress_sink
+
+        with progress_sink(to_stderr=kwargs.get("as_json", False)) as sink:
+            runtime = Runtime(
+                device=device,
+                provider=provider,
+                allow_cpu_fallback=allow_cpu_fallback,
+                workers=share_cores(workers),
+                batch_size=batch_size,
+                sink=sink,
+                report_every=1.0 if sys.stdout.isatty() else 30.0,
+            )
+            finish = command(*args, runtime=runtime, **kwargs)
+        if finish:  # what is printed when the progress line is gone
+            finish()
+
+    for option in reversed(GENERATION):
+        with_runtime = option(with_runtime)
+    return with_runtime
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")

@@ -1,0 +1,125 @@
+"""`growset plan`: what an expansion would do and cost, before anything is spent."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ops.chain.driver import validate
+from ops.chain.real_images import read_real
+from ops.errors import UserError
+from ops.files.storage import write_text
+from ops.history.dvc_repository import address, changed_stages, stage_addresses
+from ops.machine.parallel import available_cores
+from ops.planning.plan import estimate_bytes, plan_expansion
+from ops.recipe.stages import STAGES
+from ops.scaffold.suggestion import edit_recipe
+from ops.stages.materialization import find_staleness
+from ops.workspaces.workspace import Workspace
+
+
+def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
+    """Images per class, bytes, seconds per stage and which stages are not current. Reads the source, writes nothing."""
+    from ops.planning.cost import estimate_seconds
+
+    recipe = validate(workspace, expansion)
+    splits = read_real(workspace, recipe).subset.splits
+    train = splits["train"]
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    plan = plan_expansion(counts, train.class_names, recipe.plan)
+    height, width, channels = train.images.shape[1:]
+    workers = available_cores()
+    seconds = estimate_seconds(
+        recipe,
+        plan,
+        (height, width, channels),
+        root=workspace.root,
+        test_images=len(splits["test"]),
+        workers=workers,
+    )
+    changed = changed_stages(workspace.root, stage_addresses(expansion))
+    return {
+        "expansion": expansion,
+        "shape": [height, width, channels],
+        "images": {split: len(dataset) for split, dataset in splits.items()},
+        **plan.to_dict(),
+        "drawn": plan.drawn,
+        "generators": recipe.generator.seeds,
+        "bytes": estimate_bytes(plan, (height, width, channels)) * recipe.generator.seeds,
+        "cores": workers,
+        "looks": recipe.verdict.looks,
+        "seconds": seconds,
+        "stale": [
+            stage
+            for stage in STAGES
+            if address(stage, expansion) in changed
+            and not (STAGES[stage].reads_part and find_staleness(workspace, expansion, stage, recipe) is None)
+        ],
+    }
+
+
+def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
+    """Write the steps that fitting the generators takes `minutes` with, in all, into the recipe; returns what was done.
+
+    UserError where the kind is not trained, or the minutes are too few for what follows training.
+    """
+    from ops.generators.kinds import KINDS
+
+    recipe = validate(workspace, expansion)
+    settings = recipe.generator
+    if not hasattr(settings, "steps"):
+        raise UserError(f"'{expansion}': a generator of kind {settings.kind} is not trained, so --minutes says nothing")
+    train = read_real(workspace, recipe).subset.splits["train"]
+    height, width, channels = train.images.shape[1:]
+    shape, classes = (channels, height, width), len(train.class_names)
+    cost = KINDS[settings.kind].estimate(settings, recipe.sampler, shape, classes, workspace.root)
+    fixed = cost.fit_seconds - settings.steps * cost.step_seconds
+    steps = round_steps((60 * minutes / settings.seeds - fixed) / cost.step_seconds)
+    if steps < 1:
+        raise UserError(
+            f"'{expansion}': {minutes:g} minutes are too few: what follows training takes"
+            f" {fixed * settings.seeds:.0f} seconds"
+        )
+    path = workspace.recipe_path(expansion)
+    try:
+        text = edit_recipe(path.read_text(encoding="utf-8"), {"generator.steps": steps})
+    except KeyError:
+        raise UserError(f"{path} does not write generator.steps out; add the line `steps: {steps}` to it") from None
+    write_text(path, text)
+    each = f"{cost.step_seconds * 1000:.0f} ms each" + (f", {settings.seeds} generators" if settings.seeds > 1 else "")
+    return f"{path}: generator.steps {settings.steps} -> {steps}, {each}"
+
+
+def round_steps(steps: float) -> int:
+    """Down to two digits: a measurement says no more."""
+    if steps < 1:
+        return 0
+    digit = 10 ** max(0, math.floor(math.log10(steps)) - 1)
+    return int(steps // digit * digit)
+
+
+def format_plan(found: Mapping[str, Any]) -> str:
+    """The same for people."""
+    classes, images, seconds, stale = (found[key] for key in ("classes", "images", "seconds", "stale"))
+    several = f", {found['generators']} generators, each with a set as above" if found["generators"] > 1 else ""
+    width = max(len("total"), *(len(entry["name"]) for entry in classes))
+    lines = [
+        f"{found['expansion']}: {images['train']} real images of {'x'.join(map(str, found['shape']))},"
+        f" {len(classes)} classes, {images['validation']} for validation, {images['test']} for test",
+        "",
+        f"  {'class':<{width}} {'real':>7} {'wanted':>8} {'drawn':>8}",
+        *(f"  {c['name']:<{width}} {c['real']:>7} {c['wanted']:>8} {c['drawn']:>8}" for c in classes),
+        f"  {'total':<{width}} {images['train']:>7} {found['wanted']:>8} {found['drawn']:>8}",
+        "",
+        f"  generated images: {found['bytes'] / 1e6:.1f} MB{several}",
+        "",
+        f"  seconds on this machine as busy as it is now, {found['cores']} cores:",
+        *(
+            f"  {stage:<22} {value:>7.0f}{'' if stage in stale else '   (current, will be skipped)'}"
+            f"{'   (at most: with a second look)' if stage == 'verdict' and found['looks'] == 2 else ''}"
+            for stage, value in seconds.items()
+        ),
+        f"  {'to do':<22} {sum(value for stage, value in seconds.items() if stage in stale):>7.0f}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""A faster variant is kept if its images are as good as fp32's, is not drawn with if they are not, and it is told."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import cast
+
+import pytest
+from torch import Tensor
+
+from ops.chain.checks import precision_was_accepted
+from ops.chain.driver import Chain
+from ops.chain.parts.precision import GATE, add_variant
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json
+from ops.generators.folder import find_fastest, find_sampler
+from ops.generators.onnx.engine import Sampler
+from ops.judging.judge import Judge
+from ops.workspaces.workspace import Workspace
+
+
+class Distances:
+    """Answers with one distance after the other: fp32 is asked first."""
+
+    def __init__(self, *answers: float) -> None:
+        self.answers = list(answers)
+
+    def frechet(self, images: Tensor) -> float:
+        assert images.shape[1:] == (1, 16, 16)
+        return self.answers.pop(0)
+
+
+@pytest.fixture
+def folder(finished_workspace: Path, tmp_path: Path) -> Path:
+    """A generator directory of its own."""
+    return Path(
+        shutil.copytree(Workspace(finished_workspace).output("digits", "generator_onnx"), tmp_path / "generator")
+    )
+
+
+def add(folder: Path, precision: str, *answers: float) -> tuple[bool, list[str]]:
+    lines: list[str] = []
+    judge = cast(Judge, Distances(*answers)) if answers else None
+    sampler, scratch = find_sampler(folder), folder.parent
+    decision = add_variant(folder, sampler, precision, judge, scratch, sink=lines.append)
+    assert read_json(folder / GATE) == decision
+    return decision["accepted"], lines
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_a_variant_as_good_as_fp32_draws_in_its_place(precision: str, folder: Path) -> None:
+    accepted, lines = add(folder, precision, 2.0, 2.08)
+    assert accepted
+    fastest = find_fastest(folder)
+    assert fastest.name == f"sampler_1.{precision}.onnx"
+    assert Sampler(fastest).info.precision == precision
+    assert find_sampler(folder).name == "sampler_1.onnx"
+    assert lines[-1].endswith(
+        f"{precision} is accepted: its Fréchet distance is 1.040 times that of fp32, at most 1.05 is allowed"
+    )
+    assert precision_was_accepted(lambda stage: folder).passed
+
+
+def test_a_worse_variant_is_not_kept_and_its_check_fails(folder: Path) -> None:
+    accepted, _ = add(folder, "int8", 2.0, 2.2)
+    assert not accepted
+    assert find_fastest(folder) == find_sampler(folder)
+    assert not list(folder.parent.glob("*.onnx"))
+    finding = precision_was_accepted(lambda stage: folder)
+    assert not finding.passed
+    assert "int8: its Fréchet distance is 1.100 times that of fp32" in finding.sentence
+
+
+def test_without_a_judge_nothing_is_accepted(folder: Path) -> None:
+    accepted, _ = add(folder, "int8")
+    assert not accepted
+    assert "too few validation images" in precision_was_accepted(lambda stage: folder).sentence
+
+
+def test_fp32_is_not_compared_with_anything(folder: Path) -> None:
+    assert not (folder / GATE).exists()
+    assert precision_was_accepted(lambda stage: folder).passed
+
+
+def test_the_chain_draws_with_what_was_accepted_and_says_so(finished_workspace: Path) -> None:
+    recipe = finished_workspace / "recipes" / "digits.yaml"
+    recipe.write_text(recipe.read_text().replace("solver: euler}", "solver: euler, precision: int8}"))
+    workspace = Workspace(finished_workspace)
+    chain = Chain(workspace)
+    for stage in ("generator_onnx", "generated_images"):
+        chain.run("digits", stage)
+    folder = workspace.output("digits", "generator_onnx")
+    accepted = read_json(folder / GATE)["accepted"]
+    used = "int8" if accepted else "fp32"
+    assert Sampler(find_fastest(folder)).info.precision == used
+    assert read_manifest(folder)["metrics"]["precision"] == used
+    assert read_manifest(workspace.output("digits", "generated_images"))["metrics"]["precision"] == used
+    assert f"int8 variant: {'accepted' if accepted else 'rejected'}" in (folder / "card.md").read_text()

@@ -1,0 +1,109 @@
+"""Watching a generator learn: what is written, what scores best, and that learning by heart ends it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ops.chain.parts.watching import QUALITY, WATCHED, Watch, build_watch
+from ops.datasets.identity import content_ids
+from ops.datasets.pixels import PixelDataset, build_rows
+from ops.files.storage import read_json
+from ops.judging.scorer import save_scorer, train_folds
+from ops.recipe.schema import ScorerSettings
+
+Sample = Callable[[Tensor, Tensor], Tensor]
+SIDE, CLASSES, SEED = 16, 2, 4
+
+
+def make_images(count: int, seed: int) -> PixelDataset:
+    """A bright square somewhere, on the left for class 0 and on the right for class 1, with noise around."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    images = rng.integers(0, 90, (count, SIDE, SIDE, 1)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        top, left = rng.integers(0, 10), rng.integers(0, 3) + 8 * label
+        image[top : top + 5, left : left + 5] = rng.integers(150, 250)
+    return PixelDataset(images, build_rows(labels, content_ids(images), split="train"), ("left", "right"))
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, train = tmp_path_factory.mktemp("scorer"), make_images(80, 1)
+    settings = ScorerSettings(folds=2, steps=25, batch_size=16, width=8, precision="fp32")
+    pixels = np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))
+    results = train_folds(pixels, train.labels, CLASSES, settings, seed=SEED, workers=1)
+    save_scorer(folder, results, settings, train.labels, CLASSES, 1)
+    return folder
+
+
+def watch(scorer: Path, folder: Path, lines: list[str], held_out: int = 40) -> Watch:
+    return build_watch(
+        scorer,
+        make_images(80, 1),
+        make_images(held_out, 2),
+        folder=folder,
+        seed=SEED,
+        max_copies=0.1,
+        sink=lines.append,
+    )
+
+
+def draw_from(dataset: PixelDataset) -> Sample:
+    """A generator that draws images of a set, each of the class that is asked for."""
+
+    def sample(noise: Tensor, label: Tensor) -> Tensor:
+        rng = np.random.default_rng(int(1e6 * noise.abs().sum()) % 2**32)
+        chosen = [rng.choice(np.flatnonzero(dataset.labels == int(wanted))) for wanted in label]
+        return torch.from_numpy(dataset.images[chosen])
+
+    return sample
+
+
+def test_fresh_images_of_the_same_kind_score_better_than_noise_and_all_of_it_is_noted(
+    scorer: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    observer = watch(scorer, tmp_path, lines)
+    noisy = observer.observe(10, lambda noise, label: (noise.abs() * 99).clamp(max=255).byte().permute(0, 2, 3, 1))
+    good = observer.observe(20, draw_from(make_images(2000, 3)))
+    assert good.score < noisy.score
+    assert not good.stop
+    rows = read_json(tmp_path / QUALITY)
+    assert [row["step"] for row in rows] == [10, 20]
+    assert rows[1]["frechet"] == pytest.approx(good.score, abs=1e-6)
+    assert rows[1]["frechet"] < 5 * rows[1]["floor"]
+    assert rows[1]["images"] == WATCHED
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["samples-000010.png", "samples-000020.png"]
+    assert "step 20: Fréchet distance" in lines[-1]
+
+
+def test_a_look_that_is_repeated_after_a_kill_is_noted_once(scorer: Path, tmp_path: Path) -> None:
+    observer = watch(scorer, tmp_path, [])
+    first = observer.observe(10, draw_from(make_images(500, 3)))
+    assert observer.observe(10, draw_from(make_images(500, 3))) == first
+    assert len(read_json(tmp_path / QUALITY)) == 1
+
+
+def test_learning_by_heart_ends_training_and_is_never_the_best(scorer: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    observation = watch(scorer, tmp_path, lines).observe(30, draw_from(make_images(80, 1)))
+    assert observation.stop
+    assert observation.score == math.inf
+    assert "it begins to copy training images" in lines[-1]
+    assert read_json(tmp_path / QUALITY)[0]["copies"] == 1.0
+
+
+def test_without_validation_images_the_last_step_is_kept_and_that_is_said(scorer: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    observer = watch(scorer, tmp_path, lines, held_out=1)
+    scores = [observer.observe(step, draw_from(make_images(90, 3))).score for step in (10, 20)]
+    assert scores[1] < scores[0]
+    assert lines == ["generator: 1 validation images are too few to watch its quality; the last step is kept"]
+    assert not (tmp_path / QUALITY).exists()

@@ -1,0 +1,259 @@
+"""Each check passes on a small tree of real outputs and fails on the fault planted for it.
+
+The tree has two classes of 6 training, 2 validation and 2 test images and 8 generated ones, of which 4 are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ops.chain.checks import CHECKS, Check, Finding, run_check
+from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.index import locate_rows, read_index, write_index
+from ops.datasets.pixels import PixelDataset, build_rows, read_rows, write_shards
+from ops.datasets.shards import find_shards
+from ops.files.manifests import describe_output, read_manifest
+from ops.files.storage import read_json, write_json
+from ops.recipe.stages import STAGES
+from ops.workspaces.workspace import Workspace
+
+NAMES = ("Bag", "Sandal")
+IDENTITY = {"version": 1, "fingerprint": "abc", "settings": {}, "inputs": {}}
+BY_NAME = {check.name: check for check in CHECKS}
+PER_CLASS = {"train": 6, "validation": 2, "test": 2}
+
+Planter = Callable[[Workspace], None]
+
+
+def out(workspace: Workspace, stage: str) -> Path:
+    return workspace.output("base", stage)
+
+
+def draw(seed: int, count: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+
+
+def write_real(workspace: Workspace, split: str, images: np.ndarray) -> None:
+    labels = np.arange(len(images)) % 2
+    rows = build_rows(labels, number_repeats(content_ids(images)), split=split)
+    write_shards(out(workspace, "real_images"), PixelDataset(images, rows, NAMES), prefix=split)
+
+
+def write_generated(workspace: Workspace, labels: list[int], ids: list[str]) -> None:
+    rows = build_rows(labels, ids, split="train", is_generated=True)
+    write_shards(out(workspace, "generated_images"), PixelDataset(draw(9, len(ids)), rows, NAMES), prefix="generated")
+
+
+def write_rounds(workspace: Workspace, *drawn: list[int]) -> None:
+    rounds = [{"drawn": counts, "accepted": counts, "shards": []} for counts in drawn]
+    write_json(out(workspace, "generated_images") / "rounds.json", {"rounds": rounds})
+
+
+def describe(workspace: Workspace, stage: str, **metrics: Any) -> None:
+    """Write the stage's manifest over whatever its folder holds."""
+    folder = out(workspace, stage)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "manifest.json", describe_output(folder, IDENTITY | {"stage": stage}, metrics))
+
+
+def change_metrics(workspace: Workspace, stage: str, **metrics: Any) -> None:
+    describe(workspace, stage, **{**read_manifest(out(workspace, stage))["metrics"], **metrics})
+
+
+def change_index(workspace: Workspace, stage: str, **columns: pl.Expr) -> None:
+    path = out(workspace, stage) / "index.parquet"
+    write_index(path, read_index(path.parent).with_columns(**columns))
+
+
+@pytest.fixture
+def tree(workspace: Workspace) -> Workspace:
+    for seed, (split, per_class) in enumerate(PER_CLASS.items()):
+        write_real(workspace, split, draw(seed, 2 * per_class))
+    describe(workspace, "real_images", classes=2, train=12, validation=4, test=4)
+    describe(workspace, "scorer", cross_fitted_accuracy=0.95)
+    describe(workspace, "generator_onnx")
+    write_json(
+        out(workspace, "generator_onnx") / "parity.json",
+        {"passed": True, "share_beyond_one": 0.0001, "max_difference": 2, "images": 64},
+    )
+    describe(workspace, "expansion_plan")
+    classes = [{"name": name, "real": 6, "wanted": 2, "drawn": 3, "limit": 4} for name in NAMES]
+    plan = {"wanted": 4, "drawn": 6, "limit": 8, "rounds": 2, "classes": classes}
+    write_json(out(workspace, "expansion_plan") / "plan.json", plan)
+    write_generated(workspace, [0] * 4 + [1] * 4, [f"g{i}" for i in range(8)])
+    write_rounds(workspace, [3, 3], [1, 1])
+    describe(workspace, "generated_images", images=8)
+    generated = locate_rows(find_shards(out(workspace, "generated_images"), "generated"))
+    describe(workspace, "accepted_images", accepted=4, shortfall=0, shortfall_by_class={})
+    accepted = generated.with_columns(keep=pl.Series([True, True, False, False] * 2))
+    write_index(out(workspace, "accepted_images") / "index.parquet", accepted)
+    describe(workspace, "mixed_dataset")
+    real = locate_rows(find_shards(out(workspace, "real_images"), "train"))
+    mixed = [
+        real.with_columns(weight=pl.lit(10.0)),
+        accepted.filter("keep").drop("keep").with_columns(weight=pl.lit(1.0)),
+    ]
+    write_index(out(workspace, "mixed_dataset") / "index.parquet", pl.concat(mixed))
+    describe(workspace, "verdict")
+    write_json(out(workspace, "verdict") / "verdict.json", {"decision": "helps", "sentence": "It helps."})
+    return workspace
+
+
+def examine(tree: Workspace, name: str) -> Finding:
+    return run_check(BY_NAME[name], tree, "base")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_check_passes_on_a_good_tree_and_says_so_in_one_sentence(tree: Workspace, check: Check) -> None:
+    finding = run_check(check, tree, "base")
+    assert finding.passed is True
+    assert finding.sentence and "\n" not in finding.sentence
+    assert check.examine.__doc__
+
+
+def test_checks_have_names_of_their_own_and_guard_known_stages() -> None:
+    assert len(BY_NAME) == len(CHECKS)
+    assert {check.stage for check in CHECKS} <= set(STAGES)
+
+
+def test_findings_that_make_downstream_work_worthless_block() -> None:
+    free = {check.name for check in CHECKS if not check.blocking}
+    assert free == {"quota_is_filled", "expansion_does_not_hurt", "precision_was_accepted", "pictures_have_one_label"}
+
+
+@pytest.mark.parametrize(("other", "position"), [("validation", 0), ("test", 3)])
+def test_training_image_in_another_split_is_found(tree: Workspace, other: str, position: int) -> None:
+    images = draw(5, 4)
+    images[position] = draw(0, 12)[7]
+    write_real(tree, other, images)
+    finding = examine(tree, "splits_are_disjoint")
+    assert not finding.passed
+    assert finding.figures == {"shared_images": 1}
+    assert content_ids(draw(0, 12)[7:8])[0] in finding.sentence
+
+
+def test_second_copy_in_its_own_split_is_no_leak_and_in_another_is(tree: Workspace) -> None:
+    images = draw(0, 12)
+    images[5] = images[2]
+    write_real(tree, "train", images)
+    assert examine(tree, "splits_are_disjoint").passed
+    write_real(tree, "test", np.concatenate([draw(6, 2), images[[5]], images[[5]]]))
+    assert examine(tree, "splits_are_disjoint").figures == {"shared_images": 1}
+
+
+@pytest.mark.parametrize(("accuracy", "passed"), [(0.5, False), (0.93, False), (0.94, True)])
+def test_scorer_needs_three_standard_errors_above_chance(tree: Workspace, accuracy: float, passed: bool) -> None:
+    change_metrics(tree, "scorer", cross_fitted_accuracy=accuracy)
+    finding = examine(tree, "scorer_beats_chance")  # chance 1/2, 12 images: 0.5 + 3 * 0.1443 = 0.933
+    assert finding.passed is passed
+    assert finding.figures["needed"] == pytest.approx(0.933, abs=1e-3)
+
+
+def test_sampler_that_differs_from_its_network_is_found(tree: Workspace) -> None:
+    path = out(tree, "generator_onnx") / "parity.json"
+    write_json(path, {**read_json(path), "passed": False, "share_beyond_one": 0.25})
+    finding = examine(tree, "sampler_matches_network")
+    assert not finding.passed
+    assert finding.sentence.startswith("25.0000% of pixels differ")
+
+
+@pytest.mark.parametrize(
+    ("labels", "ids", "figures"),
+    [
+        ([0] * 4 + [1] * 3, [f"g{i}" for i in range(7)], {"images": 7, "repeated_ids": 0, "wrong_classes": 1}),
+        ([0] * 5 + [1] * 3, [f"g{i}" for i in range(8)], {"images": 8, "repeated_ids": 0, "wrong_classes": 2}),
+        ([0] * 4, [f"g{i}" for i in range(4)], {"images": 4, "repeated_ids": 0, "wrong_classes": 1}),
+        ([0] * 4 + [1] * 4, [*"abcdefg", "a"], {"images": 8, "repeated_ids": 1, "wrong_classes": 0}),
+    ],
+    ids=["one missing", "one in the wrong class", "a whole class missing", "an id twice"],
+)
+def test_incomplete_generation_is_found(
+    tree: Workspace, labels: list[int], ids: list[str], figures: dict[str, int]
+) -> None:
+    write_generated(tree, labels, ids)
+    finding = examine(tree, "generation_is_complete")
+    assert not finding.passed
+    assert finding.figures == {"rounds": 2, **figures}
+
+
+def test_more_images_than_the_budget_are_found(tree: Workspace) -> None:
+    write_generated(tree, [0] * 5 + [1] * 4, [f"g{i}" for i in range(9)])
+    write_rounds(tree, [3, 3], [2, 1])
+    assert examine(tree, "generation_is_complete").figures["wrong_classes"] == 1
+
+
+def test_generation_without_any_image_is_found(tree: Workspace) -> None:
+    for path in find_shards(out(tree, "generated_images"), "generated"):
+        path.unlink()
+    figures = examine(tree, "generation_is_complete").figures
+    assert figures == {"images": 0, "rounds": 2, "repeated_ids": 0, "wrong_classes": 2}
+
+
+def test_shortfall_is_found_and_names_the_class(tree: Workspace) -> None:
+    change_metrics(tree, "accepted_images", accepted=3, shortfall=1, shortfall_by_class={"Sandal": 1})
+    finding = examine(tree, "quota_is_filled")
+    assert not finding.passed
+    assert finding.sentence == "3 accepted, 1 too few; Sandal lacks 1"
+
+
+def test_class_without_an_accepted_image_is_found(tree: Workspace) -> None:
+    change_index(tree, "accepted_images", keep=pl.col("keep") & (pl.col("label") != 1))
+    finding = examine(tree, "something_was_accepted")
+    assert not finding.passed
+    assert finding.sentence == "1 classes have no accepted image: Sandal"
+
+
+def test_class_that_wants_no_images_may_have_none(tree: Workspace) -> None:
+    change_index(tree, "accepted_images", keep=pl.col("keep") & (pl.col("label") != 1))
+    path = out(tree, "expansion_plan") / "plan.json"
+    plan = read_json(path)
+    plan["classes"][1]["wanted"] = 0
+    write_json(path, plan)
+    assert examine(tree, "something_was_accepted").passed
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_evaluation_image_in_the_mixture_is_found(tree: Workspace, split: str) -> None:
+    held_out = read_rows(find_shards(out(tree, "real_images"), split))["image_id"][1]
+    leaked = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(held_out)).otherwise("image_id")
+    change_index(tree, "mixed_dataset", image_id=leaked)
+    finding = examine(tree, "mixture_holds_no_evaluation_images")
+    assert not finding.passed
+    assert finding.figures == {"evaluation_images": 1, "repeated_ids": 0, "bad_weights": 0}
+
+
+def test_id_that_is_twice_in_the_mixture_is_found(tree: Workspace) -> None:
+    change_index(tree, "mixed_dataset", image_id=pl.col("image_id").replace("g0", "g1"))
+    assert examine(tree, "mixture_holds_no_evaluation_images").figures["repeated_ids"] == 1
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0])
+def test_weight_that_is_not_positive_is_found(tree: Workspace, weight: float) -> None:
+    bad = pl.when(pl.col("image_id") == "g0").then(weight).otherwise("weight")
+    change_index(tree, "mixed_dataset", weight=bad)
+    finding = examine(tree, "mixture_holds_no_evaluation_images")
+    assert not finding.passed
+    assert finding.figures["bad_weights"] == 1
+
+
+@pytest.mark.parametrize(("decision", "passed"), [("helps", True), ("no evidence", True), ("hurts", False)])
+def test_only_an_expansion_that_hurts_fails(tree: Workspace, decision: str, passed: bool) -> None:
+    path = out(tree, "verdict") / "verdict.json"
+    write_json(path, {"decision": decision, "sentence": f"It {decision}."})
+    finding = examine(tree, "expansion_does_not_hurt")
+    assert finding.passed is passed
+    assert finding.sentence == f"It {decision}."
+
+
+def test_pictures_under_two_labels_are_told_by_split(tree: Workspace) -> None:
+    metrics = read_manifest(out(tree, "real_images"))["metrics"]
+    describe(tree, "real_images", **metrics, disputed={"train": 2, "test": 1})
+    finding = examine(tree, "pictures_have_one_label")
+    assert not finding.passed and finding.figures == {"train": 2, "test": 1}
+    assert "2 pictures of train and 1 pictures of test under more than one label" in finding.sentence

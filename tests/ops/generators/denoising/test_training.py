@@ -1,0 +1,325 @@
+"""Flow training: batches counted, an interrupted run against an unbroken one, averages against their closed form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor, nn
+
+from ops.errors import GrowsetError
+from ops.generators.denoising import training
+from ops.generators.denoising.augmentation import CONDITIONS
+from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.denoising.training import (
+    BEST,
+    CHECKPOINT,
+    Progress,
+    TrainingDiverged,
+    averaged,
+    decay_schedule,
+    denoise_steps,
+    draw_batch,
+    train,
+    update_average,
+)
+from ops.generators.kinds.flow import Flow, FlowSettings
+from ops.generators.kinds.protocol import Observation
+
+STEPS = 12
+SETTINGS = FlowSettings(
+    widths=(8, 16), steps=STEPS, batch_size=8, learning_rate=1e-2, warmup_steps=3, ema_decay=0.9, precision="fp32"
+)
+
+
+class Killed(Exception):
+    """Stands for a process that ends in the middle."""
+
+
+def build_unet(seed: int = 0) -> ConditionalUNet:
+    torch.manual_seed(seed)
+    return ConditionalUNet(channels=1, height=8, width=8, labels=3, widths=(8, 16))
+
+
+def make_toys(per_class: int = 10) -> tuple[Tensor, Tensor]:
+    """Class 0 is dark, class 1 is bright."""
+    labels = torch.arange(2).repeat_interleave(per_class)
+    noise = torch.randint(0, 40, (2 * per_class, 1, 8, 8), generator=torch.Generator().manual_seed(1))
+    return (noise + 200 * labels[:, None, None, None]).to(torch.uint8), labels
+
+
+def train_toys(model: ConditionalUNet, scratch: Path, settings: FlowSettings = SETTINGS, **options: object) -> Progress:
+    loss, seed = options.pop("loss", Flow().loss), options.pop("seed", 7)
+    steps = denoise_steps(model, loss, *make_toys(), settings, seed=seed)  # type: ignore[arg-type]
+    return train(model, steps, settings, precision="fp32", scratch=scratch, **options)  # type: ignore[arg-type]
+
+
+def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
+    for (name, first), (_, second) in zip(one.state_dict().items(), other.state_dict().items(), strict=True):
+        assert torch.equal(first, second), name
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 40), st.integers(0, 1000))
+@settings(max_examples=60)
+def test_a_balanced_batch_has_every_class_equally_often_to_within_one(sizes: list[int], size: int, step: int) -> None:
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    by_class = [np.flatnonzero(labels == c) for c in range(len(sizes))]
+    batch = draw_batch(by_class, True, size, 3, step)
+    counts = np.bincount(labels[batch], minlength=len(sizes))
+    assert batch.shape == (size,)
+    assert counts.max() - counts.min() <= 1
+
+
+def test_over_many_steps_every_class_is_drawn_equally_often_even_if_the_batch_is_smaller_than_the_classes() -> None:
+    by_class = [np.array([c]) for c in range(10)]
+    for size in (4, 12):
+        drawn = np.concatenate([draw_batch(by_class, True, size, 0, step) for step in range(500)])
+        counts = np.bincount(drawn, minlength=10)
+        assert counts.min() > 0.8 * counts.mean(), f"batch size {size}: {counts.tolist()}"
+
+
+def test_an_unbalanced_batch_follows_the_classes_as_they_occur() -> None:
+    by_class = [np.arange(0, 90), np.arange(90, 100)]
+    drawn = np.concatenate([draw_batch(by_class, False, 64, 0, step) for step in range(200)])
+    assert stats.chisquare(np.bincount(drawn, minlength=100)).pvalue > 0.01
+    assert (drawn >= 90).mean() == pytest.approx(0.1, abs=0.015)
+
+
+def test_a_balanced_batch_draws_evenly_within_a_class() -> None:
+    by_class = [np.arange(0, 20), np.arange(20, 23)]
+    drawn = np.concatenate([draw_batch(by_class, True, 64, 0, step) for step in range(200)])
+    counts = np.bincount(drawn, minlength=23)
+    assert stats.chisquare(counts[:20]).pvalue > 0.01
+    assert stats.chisquare(counts[20:]).pvalue > 0.01
+
+
+def test_a_batch_depends_on_seed_and_step_alone() -> None:
+    by_class = [np.arange(50), np.arange(50, 100)]
+    first = draw_batch(by_class, True, 32, 1, 5)
+    np.testing.assert_array_equal(first, draw_batch(by_class, True, 32, 1, 5))
+    for seed, step in ((1, 6), (2, 5), (5, 1)):
+        assert not np.array_equal(first, draw_batch(by_class, True, 32, seed, step))
+
+
+def test_a_resumed_run_ends_with_the_same_weights_and_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "LOSS_WINDOW", 3)
+    whole = build_unet()
+    losses = train_toys(whole, tmp_path / "whole").losses
+
+    def run(model: ConditionalUNet, stop: int) -> Progress:
+        def on_step(step: int, loss: float) -> None:
+            seen.append(step)
+            if step == stop:
+                raise Killed
+
+        return train_toys(model, tmp_path / "killed", checkpoints=3, on_step=on_step)
+
+    seen: list[int] = []
+    for initial, stop in ((0, 7), (1, 11)):  # killed twice, after the checkpoints at 4 and 8
+        with pytest.raises(Killed):
+            run(build_unet(initial), stop)
+    resumed = build_unet(2)  # other initial weights: all must come from the checkpoint
+    resumed_losses = run(resumed, STEPS + 1).losses
+    assert seen == [*range(1, 8), *range(5, 12), *range(9, 13)]
+    assert_same_weights(resumed, whole)
+    assert resumed_losses == losses
+    assert len(losses) == STEPS // 3
+    assert sorted(file.name for file in (tmp_path / "killed").iterdir()) == [BEST, CHECKPOINT]
+
+
+def test_a_run_that_was_killed_after_its_last_step_has_nothing_left_to_train(tmp_path: Path) -> None:
+    whole, again, steps = build_unet(), build_unet(1), []
+    train_toys(whole, tmp_path)
+    ended = train_toys(again, tmp_path, on_step=lambda step, loss: steps.append(step))
+    assert (steps, ended.step) == ([], STEPS)
+    assert_same_weights(again, whole)
+
+
+def test_writing_checkpoints_and_looking_at_the_averaged_weights_changes_nothing(tmp_path: Path) -> None:
+    plain, watched = build_unet(), build_unet()
+    train_toys(plain, tmp_path / "plain", checkpoints=1)
+    steps: list[int] = []
+
+    def observe(step: int) -> Observation:
+        assert not watched.training
+        steps.append(step)
+        return Observation(-step)
+
+    train_toys(watched, tmp_path / "watched", checkpoints=3, observe=observe)
+    assert steps == [4, 8, 12]
+    assert_same_weights(watched, plain)
+    assert not watched.training
+
+
+def test_the_weights_of_the_best_moment_are_kept_and_the_later_of_equal_ones(tmp_path: Path) -> None:
+    for scores, best in (([3.0, 1.0, 2.0], 8), ([1.0, 1.0, 2.0], 8), ([3.0, 2.0, 1.0], 12)):
+        folder, moments = tmp_path / str(scores), {}
+        model = build_unet()
+
+        def observe(step: int, scores: list[float] = scores, moments: dict[int, Tensor] = moments) -> Observation:
+            moments[step] = model.unet.conv_in.weight.detach().clone()  # noqa: B023
+            return Observation(scores[step // 4 - 1])
+
+        ended = train_toys(model, folder, checkpoints=3, observe=observe)
+        assert ended.best_step == best
+        assert torch.equal(model.unet.conv_in.weight, moments[best])
+
+
+def test_an_observer_can_end_training_and_a_resumed_run_stays_ended(tmp_path: Path) -> None:
+    for _ in range(2):
+        ended = train_toys(
+            build_unet(), tmp_path, checkpoints=3, observe=lambda step: Observation(-step, stop=step >= 8)
+        )
+        assert (ended.step, ended.best_step, ended.stopped) == (8, 8, True)
+
+
+def test_labels_are_dropped_as_often_as_the_settings_say(tmp_path: Path) -> None:
+    seen: list[Tensor] = []
+
+    def loss(predict: nn.Module, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        seen.append(labels)
+        return Flow().loss(predict, images, labels, noise, level)
+
+    settings = SETTINGS.model_copy(update={"batch_size": 200, "label_dropout": 0.3})
+    train_toys(build_unet(), tmp_path, settings, loss=loss)
+    labels = torch.cat(seen)
+    assert float((labels == 2).float().mean()) == pytest.approx(0.3, abs=0.04)
+    assert set(labels.tolist()) == {0, 1, 2}
+
+
+def test_the_network_is_told_how_an_image_was_augmented_and_nothing_when_it_was_not(tmp_path: Path) -> None:
+    told: list[Tensor] = []
+
+    class Listener(ConditionalUNet):
+        def forward(self, x: Tensor, t: Tensor, label: Tensor, condition: Tensor | None = None) -> Tensor:
+            assert condition is not None
+            told.append(condition)
+            return super().forward(x, t, label, condition)
+
+    model = Listener(channels=1, height=8, width=8, labels=2, widths=(8, 16), conditions=CONDITIONS)
+    settings = SETTINGS.model_copy(update={"augment": 0.3, "batch_size": 100})
+    train_toys(model, tmp_path, settings)
+    untouched = (torch.cat(told) == 0).all(dim=1).float().mean()
+    assert float(untouched) == pytest.approx(0.7**4, abs=0.05)
+
+
+def test_the_result_depends_on_the_seed_and_not_on_torchs_global_generator(tmp_path: Path) -> None:
+    models = []
+    for number, (global_seed, seed) in enumerate(((0, 7), (1, 7), (1, 8))):
+        model = build_unet()
+        torch.manual_seed(global_seed)
+        train_toys(model, tmp_path / str(number), seed=seed)
+        models.append(model)
+    assert_same_weights(models[0], models[1])
+    with pytest.raises(AssertionError):
+        assert_same_weights(models[0], models[2])
+
+
+def test_every_step_of_every_seed_draws_noise_and_levels_of_its_own(tmp_path: Path) -> None:
+    drawn: list[float] = []
+
+    def loss(predict: nn.Module, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        drawn.extend((float(noise.sum()), float(level.sum())))
+        return Flow().loss(predict, images, labels, noise, level)
+
+    for seed in (7, 8):
+        train_toys(build_unet(), tmp_path / str(seed), seed=seed, loss=loss)
+    assert len(set(drawn)) == len(drawn) == 4 * STEPS
+
+
+def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"loss became (nan|inf), its gradient (nan|inf), at step \d+; lower its learning_rate",
+    ):
+        train_toys(build_unet(), tmp_path, settings)
+    assert issubclass(TrainingDiverged, GrowsetError)
+
+
+def test_a_nan_loss_stops_before_it_reaches_the_weights_and_the_checkpoint_stays(tmp_path: Path) -> None:
+    calls = []
+
+    def spoil(*arguments: object) -> Tensor:
+        calls.append(1)
+        loss = Flow().loss(*arguments)  # type: ignore[arg-type]
+        return loss * torch.nan if len(calls) == 7 else loss
+
+    model = build_unet()
+    with pytest.raises(TrainingDiverged, match="nan, its gradient nan, at step 6;.*checkpoint of step 4 is kept"):
+        train_toys(model, tmp_path / "spoilt", checkpoints=3, loss=spoil)
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    # The checkpoint before it is intact: with a sound loss the run goes on to the same end.
+    resumed, whole = build_unet(1), build_unet()
+    train_toys(resumed, tmp_path / "spoilt", checkpoints=3)
+    train_toys(whole, tmp_path / "whole")
+    assert_same_weights(resumed, whole)
+
+
+def test_the_average_equals_its_closed_form() -> None:
+    model = nn.Linear(1, 1, bias=False).double()
+    values, decay = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0], 0.4
+    average = {"weight": torch.tensor([[10.0]], dtype=torch.float64)}
+    for step, value in enumerate(values):
+        nn.init.constant_(model.weight, value)
+        update_average(average, model, decay, step)
+    decays = [min(decay, (1 + step) / (10 + step)) for step in range(len(values))]
+    assert decays[0] == 0.1
+    assert decays[-1] == 0.4
+    expected = 10.0 * np.prod(decays) + sum(
+        (1 - decays[i]) * np.prod(decays[i + 1 :]) * value for i, value in enumerate(values)
+    )
+    assert float(average["weight"]) == pytest.approx(expected)
+    assert model.weight.item() == 2.0
+
+
+def test_the_averaged_weights_are_visible_only_inside_their_context() -> None:
+    model = nn.Linear(2, 1).train()
+    live = {name: value.detach().clone() for name, value in model.named_parameters()}
+    with averaged(model, {name: value + 1 for name, value in live.items()}):
+        assert not model.training
+        assert all(torch.equal(value, live[name] + 1) for name, value in model.named_parameters())
+    assert model.training
+    assert all(torch.equal(value, live[name]) for name, value in model.named_parameters())
+
+
+def test_training_lowers_the_loss_and_learns_which_class_is_bright(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"steps": 160, "batch_size": 16})
+    model = build_unet()
+    losses = train_toys(model, tmp_path, settings).losses
+    assert len(losses) == 160 // training.LOSS_WINDOW
+    assert losses[-1] < 0.5 * losses[0]
+    noise = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(2).repeat_interleave(20)
+
+    def evaluate(x: Tensor, time: float) -> Tensor:
+        return model(x, x.new_full((len(x),), time), labels)
+
+    with torch.inference_mode():
+        drawn = Flow().integrate(evaluate, noise, solver="heun", steps=4).mean(dim=(1, 2, 3))
+    images, _ = make_toys()
+    truth = (images.float() / 127.5 - 1).mean(dim=(1, 2, 3))
+    assert float(drawn[:20].mean()) == pytest.approx(float(truth[:10].mean()), abs=0.25)
+    assert float(drawn[20:].mean()) == pytest.approx(float(truth[10:].mean()), abs=0.25)
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_almost_nothing() -> None:
+    factors = [decay_schedule(step, 100, 10) for step in range(100)]
+    assert factors[0] == pytest.approx(1 / 10)
+    assert factors[9] == 1
+    assert factors[70] == 1
+    assert factors[85] == pytest.approx(0.5)
+    assert factors[99] == pytest.approx(1 / 30)
+    assert factors[:10] == sorted(factors[:10])
+    assert factors[70:] == sorted(factors[70:], reverse=True)
+
+
+@given(steps=st.integers(1, 500), warmup=st.integers(0, 600), data=st.data())
+def test_the_learning_rate_factor_lies_between_0_and_1(steps: int, warmup: int, data: st.DataObject) -> None:
+    step = data.draw(st.integers(0, steps - 1))
+    assert 0 < decay_schedule(step, steps, warmup) <= 1

@@ -1,0 +1,154 @@
+"""The engine on the CPU and what can be told of CUDA without one: options, padding, buffers, files that are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from ops.errors import DamagedData, UserError
+from ops.generators.folder import find_sampler
+from ops.generators.noise import draw_noise
+from ops.generators.onnx.engine import Sampler, provider_options, session_options
+
+SHAPE = (3, 10, 13)
+Edit = Callable[[onnx.ModelProto], object]
+
+
+@pytest.fixture
+def sampler(generator_folder: Path) -> Sampler:
+    return Sampler(find_sampler(generator_folder), batch_size=8)
+
+
+def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return draw_noise(SHAPE, seed=1, round_=0, unit="test", start=0, count=count), np.arange(count) % 3
+
+
+def test_a_batch_that_is_not_full_is_padded_and_the_padding_is_not_returned(sampler: Sampler) -> None:
+    noise, label = draw(8)
+    full = sampler(noise, label)
+    for count in (1, 3, 7):
+        part = sampler(noise[:count], label[:count])
+        assert part.shape == (count, 10, 13, 3)
+        np.testing.assert_array_equal(part, full[:count])
+
+
+def test_what_is_returned_is_not_a_buffer_that_the_next_call_overwrites(sampler: Sampler) -> None:
+    noise, label = draw(16)
+    first = sampler(noise[:8], label[:8])
+    before = first.copy()
+    sampler(noise[8:], label[8:])
+    np.testing.assert_array_equal(first, before)
+
+
+def test_noise_of_any_memory_layout_is_accepted(sampler: Sampler) -> None:
+    noise, label = draw(8)
+    expected = sampler(noise, label)
+    np.testing.assert_array_equal(sampler(np.asfortranarray(noise), label.astype(np.int32)), expected)
+
+
+def test_no_memory_is_allocated_per_call(sampler: Sampler) -> None:
+    noise, label = draw(8)
+    places = {sampler._output.data_ptr() for _ in range(3) if len(sampler(noise, label))}
+    assert len(places) == 1
+    assert sampler._output.data_ptr() == sampler._output.numpy().ctypes.data
+
+
+def test_the_cpu_has_no_options_and_cuda_has_those_of_fixed_batches() -> None:
+    assert provider_options("cpu") == {}
+    options = provider_options("cuda", capture=True)
+    assert options["enable_cuda_graph"] == "1" and options["prefer_nhwc"] == "1"
+    assert options["use_tf32"] == "0"  # the numbers are fp32, as the manifest says
+    assert options["cudnn_conv_algo_search"] != "EXHAUSTIVE"  # a race between kernels ends differently each time
+    assert provider_options("cuda")["enable_cuda_graph"] == "0"
+
+
+def test_a_fixed_batch_leaves_no_free_dimension(generator_folder: Path) -> None:
+    """What a CUDA session is given, tried on the CPU: the same pixels, and other sizes are refused."""
+    import onnxruntime as ort
+
+    path, (noise, label) = find_sampler(generator_folder), draw(8)
+    fixed = ort.InferenceSession(path, session_options(8), providers=["CPUExecutionProvider"])
+    assert [node.shape[0] for node in fixed.get_inputs()] == [8, 8]
+    (images,) = fixed.run(["image"], {"noise": noise, "label": label})
+    np.testing.assert_array_equal(images, Sampler(path, batch_size=8)(noise, label))
+    with pytest.raises(Exception, match="invalid dimensions"):
+        fixed.run(["image"], {"noise": noise[:3], "label": label[:3]})
+
+
+def test_the_batch_size_of_a_cuda_session_is_for_life(sampler: Sampler) -> None:
+    sampler.provider = "cuda"
+    with pytest.raises(ValueError, match="for life"):
+        sampler.with_batch_size(4)
+
+
+def set_metadata(**entries: str) -> Edit:
+    def edit(model: onnx.ModelProto) -> None:
+        helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, **entries})
+
+    return edit
+
+
+def drop_metadata(*names: str) -> Edit:
+    def edit(model: onnx.ModelProto) -> None:
+        helper.set_model_props(model, {p.key: p.value for p in model.metadata_props if p.key not in names})
+
+    return edit
+
+
+def rename_input(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        node.input[:] = ["z" if name == "noise" else name for name in node.input]
+    model.graph.input[0].name = "z"
+
+
+def return_floats(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Cast", ["image"], ["picture"], to=TensorProto.FLOAT))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 10, 13, 3]))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (rename_input, "it has image uint8 .4-d., label int64 .1-d., z float .4-d.; allowed: image"),
+        (return_floats, "it has label int64 .1-d., noise float .4-d., picture float .4-d.; allowed: image"),
+        (drop_metadata("labels"), "its metadata lack 'labels'"),
+        (drop_metadata("shape"), "its metadata lack 'shape'"),
+        (set_metadata(labels="cat, dog"), "its metadata cannot be read"),
+        (set_metadata(shape="[3, 10]"), "its metadata cannot be read"),
+        (set_metadata(shape="[3, 10, 12]"), r"noise is \[3, 10, 13\], its metadata say \[3, 10, 12\]"),
+    ],
+)  # fmt: skip
+def test_what_is_no_sampler_is_refused_in_one_sentence(
+    edit: Edit, said: str, generator_folder: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(find_sampler(generator_folder))
+    edit(model)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(UserError, match=said) as caught:
+        Sampler(tmp_path / "other.onnx")
+    assert "\n" not in str(caught.value)
+
+
+def test_solver_steps_and_evaluations_may_be_unknown(generator_folder: Path, tmp_path: Path) -> None:
+    model = onnx.load(find_sampler(generator_folder))
+    drop_metadata("solver", "steps", "evaluations", "kind", "range")(model)
+    onnx.save(model, tmp_path / "other.onnx")
+    info = Sampler(tmp_path / "other.onnx").info
+    assert (info.solver, info.steps, info.evaluations, info.precision) == (None, None, None, "fp32")
+    set_metadata(precision="fp16")(model)
+    onnx.save(model, tmp_path / "other.onnx")
+    assert Sampler(tmp_path / "other.onnx").info.precision == "fp16"
+    assert json.loads({p.key: p.value for p in model.metadata_props}["shape"]) == [3, 10, 13]
+
+
+def test_a_file_that_is_no_onnx_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "sampler_1.onnx").write_bytes(b"not a model")
+    with pytest.raises(DamagedData, match="sampler_1.onnx cannot be loaded"):
+        Sampler(tmp_path / "sampler_1.onnx")

@@ -1,0 +1,118 @@
+"""The commit of a publication in a small git repository: what it holds, and where a kill may fall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ops.history.committing
+from ops.errors import UserError
+from ops.history.committing import commit_publication, is_committed
+from ops.history.git import run_git
+from ops.workspaces.workspace import Workspace
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def state(root: Path) -> tuple[list[str], list[str], str]:
+    """Tags, subjects of all commits, what is staged."""
+    subjects = run_git(root, "log", "--format=%s").splitlines()
+    return run_git(root, "tag").split(), subjects, run_git(root, "diff", "--cached", "--name-only")
+
+
+def test_the_commit_holds_exactly_what_belongs_to_the_publication(workspace: Workspace, pointer: Path) -> None:
+    root = workspace.root
+    (root / "notes.txt").write_text("mine")
+    assert not is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert is_committed(workspace, "base", pointer)
+    assert state(root) == (["base/v1"], ["Publish base/v1", "Start"], "")
+    changed = run_git(root, "show", "--name-only", "--format=", "HEAD").split()
+    assert changed == ["dvc.lock", "params.yaml", "published/.gitignore", "published/base.dvc"]
+    assert "another's" not in run_git(root, "show", "HEAD:dvc.lock")
+    committed = run_git(root, "show", "HEAD:params.yaml")
+    assert "base: abc" in committed and "twin: def" not in committed and "- idle" not in committed
+    status = run_git(root, "status", "--short", "--", ":!.growset").split()
+    assert status == ["M", "dvc.lock", "M", "params.yaml", "??", "notes.txt"]
+
+
+def test_nothing_new_is_no_commit_and_a_new_pointer_the_next_version(workspace: Workspace, pointer: Path) -> None:
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert commit_publication(workspace, "base", pointer) is None
+    pointer.write_text("outs: [another]\n")
+    assert not is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert state(workspace.root) == (
+        ["base/v1", "base/v2"], ["Publish base/v2", "Publish base/v1", "Start"], "",
+    )  # fmt: skip
+
+
+def test_what_the_user_has_staged_stops_it_before_anything_is_touched(workspace: Workspace, pointer: Path) -> None:
+    (workspace.root / "notes.txt").write_text("half done")
+    run_git(workspace.root, "add", "notes.txt")
+    with pytest.raises(UserError, match=r"git has staged changes \(notes.txt\)"):
+        commit_publication(workspace, "base", pointer)
+    assert state(workspace.root) == ([], ["Start"], "notes.txt\n")
+
+
+@pytest.mark.parametrize("last", ["read-tree", "add", "hash-object", "update-index", "write-tree", "commit-tree",
+                                  "advance"])  # fmt: skip
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_at_any_step_is_made_up_for_by_the_next_call(
+    workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch, last: str, moment: str
+) -> None:
+    """Before or after git's last call; nothing of it is staged, and there is one commit with one tag in the end."""
+
+    def run_until_killed(root: Path, *arguments: str, **options: object) -> str:
+        command = arguments[2] if arguments[0] == "-c" else arguments[0]
+        if command == last and moment == "before":
+            raise Killed
+        printed = run_git(root, *arguments, **options)  # type: ignore[arg-type]
+        if command == last:
+            raise Killed
+        return printed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ops.history.committing, "run_git", run_until_killed)
+        commit_publication(workspace, "base", pointer)
+    assert state(workspace.root)[2] == ""
+    done = last == "advance" and moment == "after"
+    assert is_committed(workspace, "base", pointer) == done
+    assert commit_publication(workspace, "base", pointer) == (None if done else "base/v1")
+    assert state(workspace.root) == (["base/v1"], ["Publish base/v1", "Start"], "")
+
+
+def test_a_tag_of_another_commit_stays_and_the_next_is_used(workspace: Workspace, pointer: Path) -> None:
+    """The user took the publication's commit off the branch and committed something else."""
+    root = workspace.root
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    run_git(root, "reset", "--quiet", "HEAD^")
+    (root / "notes.txt").write_text("mine")
+    run_git(root, "add", "notes.txt")
+    run_git(root, "commit", "--quiet", "--message", "Notes")
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert state(root) == (["base/v1", "base/v2"], ["Publish base/v2", "Notes", "Start"], "")
+
+
+def test_what_the_user_has_committed_by_hand_is_tagged_where_it_lies(workspace: Workspace, pointer: Path) -> None:
+    root = workspace.root
+    run_git(root, "add", "--all", "--", ":!.growset")
+    run_git(root, "commit", "--quiet", "--message", "By hand")
+    assert not is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert state(root) == (["base/v1"], ["By hand", "Start"], "")
+    assert run_git(root, "rev-parse", "base/v1") == run_git(root, "rev-parse", "HEAD")
+    assert is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) is None
+    (root / "notes.txt").write_text("mine")
+    run_git(root, "add", "notes.txt")
+    run_git(root, "commit", "--quiet", "--message", "Notes")
+    assert commit_publication(workspace, "base", pointer) is None, "the tag before holds the very same publication"
+    pointer.write_text("outs: [another]\n")
+    run_git(root, "add", "--", str(pointer))
+    run_git(root, "commit", "--quiet", "--message", "Again by hand")
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert state(root) == (["base/v1", "base/v2"], ["Again by hand", "Notes", "By hand", "Start"], "")

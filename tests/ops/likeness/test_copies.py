@@ -1,0 +1,145 @@
+"""Copies and repeats: relative distances of known cases, independence of what else is measured, and odd sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ops.likeness.copies import Nearness, References, fit_references, measure_copies, measure_nearness
+
+
+def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Tensor:
+    small = torch.rand(count, shape[0], 5, 5, generator=torch.Generator().manual_seed(seed))
+    levels = F.interpolate(small, size=shape[1:], mode="bicubic", align_corners=False)
+    return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
+
+
+def measure_repeats(references: References, images: Tensor, labels: np.ndarray, **earlier: object) -> Nearness:
+    return measure_nearness(images, labels, references, **earlier)[2]  # type: ignore[arg-type]
+
+
+def test_copies_are_at_0_changed_ones_near_and_strangers_about_1() -> None:
+    train = draw(200)
+    references = fit_references(train)
+    assert len(references) == 200
+    exact = measure_copies(references, train)
+    assert (exact.distance == 0).all() and exact.exact.all()
+    assert exact.nearest.tolist() == list(range(200))
+    noise = torch.randn(train.shape, generator=torch.Generator().manual_seed(1))
+    near = measure_copies(references, (train.float().flip(-1) * 0.9 + 5 * noise).clamp(0, 255).to(torch.uint8))
+    assert near.distance.max() < 0.3
+    assert near.nearest.tolist() == list(range(200))
+    assert not near.exact.any()
+    strangers = measure_copies(references, draw(200, seed=1))
+    assert np.quantile(strangers.distance, 0.01) > 0.5
+    assert 0.7 < np.median(strangers.distance) < 1.4
+    assert strangers.distance.dtype == np.float32 and strangers.nearest.dtype == np.int64
+
+
+def test_real_images_that_are_there_twice_have_the_spacing_of_their_surroundings() -> None:
+    train = draw(60)
+    once, twice = fit_references(train), fit_references(torch.cat([train, train[:5].flip(-1), train[:5]]))
+    np.testing.assert_allclose(twice.spacing[:60], once.spacing, rtol=0.25)
+    assert measure_copies(twice, train[:5]).nearest.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_one_real_image_none_and_blank_ones() -> None:
+    one, strangers = draw(1), draw(3, seed=1)
+    alone = measure_copies(fit_references(one), torch.cat([one.flip(-1), strangers]))
+    assert alone.distance[0] < 1e-3
+    assert (alone.distance[1:] > 0.1).all()
+    nobody = measure_copies(fit_references(one[:0]), strangers)
+    assert np.isinf(nobody.distance).all() and (nobody.nearest == -1).all() and not nobody.exact.any()
+    blank = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
+    assert (measure_copies(fit_references(blank), blank + 9).distance == 0).all()
+    assert measure_copies(fit_references(blank), strangers).distance == pytest.approx(1, abs=1e-5)
+    assert measure_copies(fit_references(draw(20)), blank).distance.min() > 1
+
+
+def test_an_empty_set_has_no_distances() -> None:
+    references, empty = fit_references(draw(5)), draw(2)[:0]
+    assert len(measure_copies(references, empty).distance) == 0
+    assert len(measure_repeats(references, empty, np.empty(0, np.int64)).distance) == 0
+
+
+def test_images_of_another_kind_are_refused() -> None:
+    references = fit_references(draw(5))
+    for images in (draw(2, (3, 28, 28)), draw(2).float(), draw(2)[0]):
+        with pytest.raises(ValueError, match="uint8"):
+            measure_copies(references, images)
+    with pytest.raises(ValueError, match="labels"):
+        measure_repeats(references, draw(2), np.zeros(3, np.int64))
+
+
+@pytest.fixture(scope="module")
+def stream() -> tuple[Tensor, np.ndarray]:
+    """Two labels in turn; 50 repeats 10 as it is, 61 repeats 11 mirrored, 72 shows what 13 of the other label does."""
+    images, labels = draw(80, seed=2), np.arange(80) % 2
+    images[50], images[61], images[72] = images[10], images[11].flip(-1), images[13]
+    return images, labels
+
+
+def test_a_repeat_is_of_an_earlier_image_of_its_label(stream: tuple[Tensor, np.ndarray]) -> None:
+    images, labels = stream
+    found = measure_repeats(fit_references(draw(60)), images, labels)
+    assert np.flatnonzero(found.exact).tolist() == [50]
+    assert np.flatnonzero(found.distance < 0.1).tolist() == [50, 61]
+    assert found.nearest[[50, 61]].tolist() == [10, 11]
+    assert np.isinf(found.distance[:2]).all() and (found.nearest[:2] == -1).all()
+    later = np.arange(2, 80)
+    assert (found.nearest[later] < later).all()
+    assert (labels[found.nearest[later]] == labels[later]).all()
+
+
+def test_what_comes_later_and_how_it_is_divided_changes_no_repeat(stream: tuple[Tensor, np.ndarray]) -> None:
+    images, labels = stream
+    references = fit_references(draw(60))
+    whole = measure_repeats(references, images, labels)
+    first = measure_repeats(references, images[:55], labels[:55])
+    rest = measure_repeats(references, images[55:], labels[55:], earlier=images[:55], earlier_labels=labels[:55])
+    np.testing.assert_allclose(np.concatenate([first.distance, rest.distance]), whole.distance, atol=1e-4)
+    np.testing.assert_array_equal(np.concatenate([first.nearest, rest.nearest]), whole.nearest)
+    np.testing.assert_array_equal(np.concatenate([first.exact, rest.exact]), whole.exact)
+
+
+def test_all_at_once_is_what_each_is_by_itself(stream: tuple[Tensor, np.ndarray]) -> None:
+    images, labels = stream
+    train, other = fit_references(torch.cat([draw(60), images[3:5]])), fit_references(draw(30, seed=5))
+    copies, [leaks], _ = measure_nearness(images, labels, train, [other])
+    for found, references in ((copies, train), (leaks, other)):
+        alone = measure_copies(references, images)
+        np.testing.assert_allclose(found.distance, alone.distance, atol=1e-4)
+        np.testing.assert_array_equal(found.nearest, alone.nearest)
+        np.testing.assert_array_equal(found.exact, alone.exact)
+    assert np.flatnonzero(copies.exact).tolist() == [3, 4]
+
+
+def test_batches_change_nothing(stream: tuple[Tensor, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = stream
+    references = fit_references(draw(60))
+    copies, repeats = measure_copies(references, images), measure_repeats(references, images, labels)
+    monkeypatch.setattr("ops.likeness.copies.BATCH", 13)
+    for once, again in (
+        (copies, measure_copies(references, images)),
+        (repeats, measure_repeats(references, images, labels)),
+    ):
+        np.testing.assert_allclose(again.distance, once.distance, atol=1e-4)
+        np.testing.assert_array_equal(again.nearest, once.nearest)
+
+
+def test_a_crowd_of_one_picture_is_all_repeats() -> None:
+    # Their own neighbours lie as near as can be: only the real images say that this is no density to measure by.
+    noise = torch.randn(30, 1, 28, 28, generator=torch.Generator().manual_seed(3))
+    crowd = (draw(1, seed=9).float() + 4 * noise).clamp(0, 255).to(torch.uint8)
+    found = measure_repeats(fit_references(draw(60)), crowd, np.zeros(30, np.int64))
+    assert found.distance[1:].max() < 0.4
+
+
+def test_repeats_mean_the_same_among_few_and_among_many() -> None:
+    images = draw(1_200, seed=4)
+    found = measure_repeats(fit_references(draw(50)), images, np.zeros(1_200, np.int64))
+    early, late = np.median(found.distance[50:200]), np.median(found.distance[800:])
+    assert late == pytest.approx(early, rel=0.1)

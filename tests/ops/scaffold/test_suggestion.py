@@ -1,0 +1,70 @@
+"""Suggested recipes: valid for any source, growing with it, and comments of the template kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from ops.recipe.loading import parse_recipe
+from ops.scaffold.suggestion import adapt_recipe, suggest_settings
+
+ROOT = Path(__file__).parents[3]
+DEMO = (ROOT / "recipes" / "fashion-flow.yaml").read_text(encoding="utf-8")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 20_000), min_size=2, max_size=200),
+    side=st.integers(8, 128),
+    channels=st.sampled_from([1, 3]),
+)
+def test_any_source_gets_a_valid_recipe(counts: list[int], side: int, channels: int) -> None:
+    changes = suggest_settings(np.array(counts), (side, side, channels))
+    text = adapt_recipe(DEMO, {"source": "mine", **changes}, "Mine.")
+    recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
+    assert recipe.source == "mine"
+    assert recipe.plan.ratio == changes["plan.ratio"]
+    assert list(recipe.generator.widths) == changes["generator.widths"]
+    assert 2 <= recipe.scorer.folds <= 3
+
+
+def test_the_measured_source_gets_the_measured_settings() -> None:
+    recipe = YAML(typ="safe").load(DEMO)
+    for key, value in suggest_settings(np.full(10, 100), (28, 28, 1)).items():
+        section, name = key.split(".")
+        assert recipe[section][name] == value, key
+
+
+def test_settings_follow_the_source() -> None:
+    small = suggest_settings(np.full(4, 25), (28, 28, 1))
+    large = suggest_settings(np.full(10, 5000), (28, 28, 1))
+    assert small["generator.steps"] < large["generator.steps"]
+    assert small["classifier.steps"] < large["classifier.steps"]
+    assert (small["plan.ratio"], large["plan.ratio"]) == (10.0, 1.0)
+    assert suggest_settings(np.array([300, 100]), (28, 28, 1))["plan.balance"] == "equalise"
+    assert suggest_settings(np.array([299, 100]), (28, 28, 1))["plan.balance"] == "keep"
+    assert suggest_settings(np.array([50, 1]), (28, 28, 1))["scorer.folds"] == 2
+    assert suggest_settings(np.full(2, 50), (96, 64, 3))["generator.unshuffle"] == 4
+
+
+def test_comments_stay_and_the_header_is_new() -> None:
+    text = adapt_recipe(DEMO, {"generator.steps": 50, "generator.widths": [8, 16]}, "One.\nTwo.")
+    assert text.startswith("# One.\n# Two.\n\nsource:")
+    assert "The demo" not in text
+    assert "  unshuffle: 2                   # work at 1/2 of the resolution (1, 2 or 4)" in text
+    lines = {line.split(":")[0].strip(): line for line in text.splitlines() if line.startswith("  ")}
+    assert "[8, 16]" in lines["widths"] and "# channels per resolution level" in lines["widths"]
+    without = [line for line in DEMO.splitlines() if "#" in line][3:]
+    kept = [line.partition("#")[2] for line in text.splitlines()]
+    assert not [line for line in without if line.partition("#")[2] not in kept]
+
+
+@pytest.mark.parametrize("key", ["generator.step", "mix.weight", "nothing"])
+def test_a_key_that_is_not_there_is_no_setting(key: str) -> None:
+    with pytest.raises(KeyError):
+        adapt_recipe(DEMO, {key: 1}, "")

@@ -1,0 +1,131 @@
+"""Locks against the death of their holder: what another process sees while it lives and after `kill -9`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from ops.errors import EnvironmentFault
+from ops.workspaces.locks import (
+    exclusive,
+    exclusive_run,
+    hold_for_life,
+    is_alive,
+    is_running,
+    one_builder,
+    one_committer,
+    sign_of_life,
+)
+from ops.workspaces.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys, time
+from pathlib import Path
+from ops.workspaces.locks import *
+from ops.workspaces.workspace import Workspace
+workspace = Workspace(Path(sys.argv[1]))
+with {lock}:
+    print("held", flush=True)
+    time.sleep(600)
+"""
+TURN_INTO_ANOTHER = """
+import os, sys
+from pathlib import Path
+from ops.workspaces.locks import hold_for_life
+from ops.workspaces.workspace import Workspace
+assert hold_for_life(Workspace(Path(sys.argv[1])), "ui")
+os.execv(sys.executable, [sys.executable, "-c", "import time; print('held', flush=True); time.sleep(600)"])
+"""
+
+
+def start(script: str, workspace: Workspace) -> subprocess.Popen[str]:
+    """A process that has got its lock."""
+    command = [sys.executable, "-c", script, str(workspace.root)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("lock", "ask"),
+    [
+        ('exclusive(workspace, "base", "scorer")', lambda workspace: is_running(workspace, "base", "scorer")),
+        ('exclusive_run(workspace, "base")', lambda workspace: is_running(workspace, "base", "run")),
+        ('sign_of_life(workspace, "a run")', lambda workspace: is_alive(workspace, "a run")),
+    ],
+)
+def test_a_lock_ends_with_its_holder(workspace: Workspace, lock: str, ask: Callable[[Workspace], bool]) -> None:
+    assert not ask(workspace)
+    process = start(HOLD.format(lock=lock), workspace)
+    assert ask(workspace)
+    end(process)
+    assert not ask(workspace)
+
+
+def test_a_sign_of_life_ends_with_its_block_and_leaves_no_file(workspace: Workspace) -> None:
+    with pytest.raises(RuntimeError), sign_of_life(workspace, "a run"):
+        raise RuntimeError
+    assert not is_alive(workspace, "a run")
+    assert list((workspace.root / ".growset" / "locks").iterdir()) == []
+
+
+def test_a_second_run_of_an_expansion_is_refused(workspace: Workspace) -> None:
+    with exclusive_run(workspace, "base"):
+        with pytest.raises(EnvironmentFault, match="'base' is being run by another process"):
+            exclusive_run(workspace, "base").__enter__()
+        with exclusive_run(workspace, "twin"):
+            assert is_running(workspace, "twin", "run")
+
+
+@pytest.mark.parametrize(
+    ("lock", "take", "what"),
+    [
+        (
+            'exclusive(workspace, "base", "scorer")',
+            lambda workspace: exclusive(workspace, "base", "scorer"),
+            "stage scorer of 'base'",
+        ),
+        (
+            'one_builder(workspace, "f")',
+            lambda workspace: one_builder(workspace, "f"),
+            "what another expansion makes too",
+        ),
+        ("one_committer(workspace)", one_committer, "the git repository"),
+    ],
+)
+def test_who_waits_says_so_at_once_and_goes_on_when_the_lock_is_free(
+    workspace: Workspace,
+    lock: str,
+    take: Callable[[Workspace], AbstractContextManager[None]],
+    what: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    holder = start(HOLD.format(lock=lock), workspace)
+    ending = threading.Timer(1.0, end, [holder])
+    ending.start()
+    with take(workspace):
+        ending.join()  # the holder has died, or we would not be here
+    assert capfd.readouterr().err == f"growset: waiting for {what}: another process is at it\n"
+
+
+def test_a_lock_for_life_outlives_the_program_but_not_the_process(workspace: Workspace) -> None:
+    process = start(TURN_INTO_ANOTHER, workspace)
+    assert not hold_for_life(workspace, "ui")
+    end(process)
+    pid = os.fork()  # in a process of its own, because the lock is never given back
+    if not pid:
+        os._exit(0 if hold_for_life(workspace, "ui") else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

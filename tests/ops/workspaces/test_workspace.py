@@ -1,0 +1,228 @@
+"""The workspace: where it is found, what params.yaml says and keeps when edited, what a wrong name is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.errors import UserError
+from ops.recipe.stages import STAGES
+from ops.workspaces.workspace import Workspace, check_stage_name, find_workspace, suggest
+
+
+@pytest.fixture
+def outside(workspace: Workspace) -> Path:
+    """A folder that is in no workspace."""
+    folder = workspace.root.parent / "elsewhere"
+    folder.mkdir()
+    return folder
+
+
+def rewrite(workspace: Workspace, old: str, new: str) -> None:
+    path = workspace.root / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_workspace_is_found_from_its_folder_and_from_below(workspace: Workspace) -> None:
+    below = workspace.root / "data" / "base"
+    below.mkdir(parents=True)
+    assert find_workspace(workspace.root) == workspace
+    assert find_workspace(below) == workspace
+
+
+def test_nearest_workspace_upwards_is_taken(workspace: Workspace) -> None:
+    inner = workspace.root / "inner"
+    (inner / "recipes").mkdir(parents=True)
+    (inner / "params.yaml").write_text("expansions: []\n")
+    assert find_workspace(inner / "recipes").root == inner
+
+
+def test_workspace_is_found_by_the_environment(
+    workspace: Workspace, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROWSET_HOME", str(workspace.root))
+    assert find_workspace(outside) == workspace
+
+
+def test_explicit_folder_goes_before_the_environment(
+    workspace: Workspace, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROWSET_HOME", str(outside))
+    assert find_workspace(outside, explicit=workspace.root) == workspace
+
+
+def test_environment_goes_before_the_current_folder(
+    workspace: Workspace, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROWSET_HOME", str(outside))
+    with pytest.raises(UserError, match=r"elsewhere is not a Growset workspace"):
+        find_workspace(workspace.root)
+
+
+def test_empty_environment_variable_counts_as_none(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROWSET_HOME", "")
+    assert find_workspace(workspace.root) == workspace
+
+
+def test_explicit_folder_is_not_searched_upwards(workspace: Workspace) -> None:
+    with pytest.raises(UserError, match=r"recipes is not a Growset workspace"):
+        find_workspace(workspace.root, explicit=workspace.root / "recipes")
+
+
+def test_relative_folder_becomes_absolute(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace.root.parent)
+    assert find_workspace(Path.cwd(), explicit=Path("workspace")) == workspace
+
+
+def test_folder_in_no_workspace_says_what_is_missing(outside: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        find_workspace(outside)
+    assert str(caught.value) == (
+        f"{outside} is not a Growset workspace: it has no params.yaml beside a recipes/ folder"
+    )
+
+
+def test_places_are_the_agreed_ones(workspace: Workspace) -> None:
+    root = workspace.root
+    assert workspace.output("base", "scorer") == root / "data" / "base" / "scorer"
+    assert workspace.recipe_path("base") == root / "recipes" / "base.yaml"
+    assert workspace.source_path("insects") == root / "sources" / "insects.yaml"
+    assert workspace.published("base") == root / "published" / "base"
+    assert workspace.staging("abc") == root / ".growset" / "staging" / "abc"
+    assert workspace.evaluations == root / "evaluations.jsonl"
+
+
+def test_params_are_read_anew_each_time(workspace: Workspace) -> None:
+    assert workspace.expansions == ["base", "twin"]
+    rewrite(workspace, "- twin\n", "")
+    assert workspace.expansions == ["base"]
+
+
+def test_no_expansions_are_an_empty_list(workspace: Workspace) -> None:
+    workspace.edit_params(expansions=[])
+    assert workspace.expansions == []
+    (workspace.root / "params.yaml").write_text("expansions:\n", encoding="utf-8")
+    assert workspace.expansions == []
+
+
+def test_missing_stage_version_is_told_with_file_and_key(workspace: Workspace) -> None:
+    rewrite(workspace, "  scorer: 1\n", "")
+    with pytest.raises(UserError, match=r"^stage_versions\.scorer is missing in .*params\.yaml$"):
+        workspace.stage_version("scorer")
+    assert workspace.stage_version("generator") == 1
+
+
+def test_params_that_are_no_mapping_are_refused(workspace: Workspace) -> None:
+    (workspace.root / "params.yaml").write_text("- base\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"params\.yaml must hold 'expansions:' and 'stage_versions:'$"):
+        _ = workspace.expansions
+
+
+@pytest.mark.parametrize("expansions", [["base", "twin", "idle"], ["base"], ["twin"]])
+def test_edit_of_a_list_keeps_the_comments_around_it(workspace: Workspace, expansions: list[str]) -> None:
+    workspace.edit_params(expansions=expansions)
+    after = (workspace.root / "params.yaml").read_text(encoding="utf-8")
+    assert [line for line in after.splitlines() if line.startswith("#")] == ["# The active ones.", "# Raised by hand."]
+    assert workspace.expansions == expansions
+
+
+def test_edit_of_a_mapping_keeps_all_comments(workspace: Workspace) -> None:
+    before = (workspace.root / "params.yaml").read_text(encoding="utf-8")
+    workspace.edit_params(source_versions={"base": "abc"})
+    after = (workspace.root / "params.yaml").read_text(encoding="utf-8")
+    assert after == before.replace("source_versions: {}", "source_versions:\n  base: abc")
+
+
+def test_edit_keeps_order_and_other_keys(workspace: Workspace) -> None:
+    before = (workspace.root / "params.yaml").read_text(encoding="utf-8")
+    workspace.edit_params(expansions=["base", "twin", "idle"], source_versions={"base": "abc"})
+    after = (workspace.root / "params.yaml").read_text(encoding="utf-8")
+    assert (
+        after.partition("stage_versions:")[2].partition("source_versions")[0]
+        == (before.partition("stage_versions:")[2].partition("source_versions")[0])
+    )
+    assert workspace.expansions == ["base", "twin", "idle"]
+    assert workspace.source_version("base") == "abc"
+    assert list(workspace.params) == ["expansions", "stage_versions", "source_versions"]
+
+
+def test_edit_of_a_mapping_keeps_its_other_entries(workspace: Workspace) -> None:
+    workspace.edit_params(source_versions={"base": "1", "twin": "2"})
+    workspace.edit_params(source_versions={"twin": "3"})
+    assert workspace.params["source_versions"] == {"base": "1", "twin": "3"}
+    assert workspace.params["stage_versions"] == dict.fromkeys(STAGES, 1)
+
+
+@pytest.mark.parametrize("text", ["expansions: [base]\n", "expansions: [base]\nsource_versions:\n"])
+def test_edit_makes_a_mapping_where_there_is_none(workspace: Workspace, text: str) -> None:
+    (workspace.root / "params.yaml").write_text(text, encoding="utf-8")
+    workspace.edit_params(source_versions={"base": "abc"})
+    assert workspace.source_version("base") == "abc"
+    assert workspace.expansions == ["base"]
+
+
+def test_edit_without_a_change_keeps_the_values(workspace: Workspace) -> None:
+    before = workspace.params
+    workspace.edit_params()
+    assert workspace.params == before
+
+
+def test_unknown_source_version_is_none(workspace: Workspace) -> None:
+    assert workspace.source_version("base") is None
+
+
+def test_recipe_of_an_active_expansion_loads(workspace: Workspace) -> None:
+    assert workspace.load_recipe("base").source == "insects"
+
+
+def test_unknown_recipe_is_answered_with_the_nearest(workspace: Workspace) -> None:
+    with pytest.raises(UserError) as caught:
+        workspace.load_recipe("twim")
+    assert str(caught.value) == f"there is no recipe 'twim' in {workspace.root / 'recipes'}; did you mean 'twin'?"
+
+
+def test_unknown_recipe_far_from_all_is_answered_with_the_list(workspace: Workspace) -> None:
+    with pytest.raises(UserError, match=r"; there are: base, idle, twin$"):
+        workspace.load_recipe("zzz")
+
+
+def test_recipe_name_cannot_leave_the_folder(workspace: Workspace) -> None:
+    (workspace.root / "outside.yaml").write_bytes(workspace.recipe_path("base").read_bytes())
+    for name in ("../outside", "", ".hidden", "a b", "base\n", "base@x", "<img>"):
+        with pytest.raises(UserError, match="cannot name a recipe; allowed: letters, digits"):
+            workspace.load_recipe(name)
+
+
+def test_inactive_expansion_is_told_how_to_activate_it(workspace: Workspace) -> None:
+    with pytest.raises(UserError) as caught:
+        workspace.load_recipe("idle")
+    assert str(caught.value) == "expansion 'idle' is not active; run: growset activate idle"
+    assert workspace.load_recipe("idle", active=False).source == "insects"
+
+
+def test_suggestion_among_nothing_says_none() -> None:
+    assert suggest("a", []) == "there are: none"
+
+
+def test_unknown_stage_is_answered_with_the_nearest() -> None:
+    check_stage_name("scorer")
+    with pytest.raises(UserError, match=r"^there is no stage 'scorrer'; did you mean 'scorer'\?$"):
+        check_stage_name("scorrer")
+
+
+@pytest.mark.parametrize("value", ["x", "1.5", "null", "true", "0", "-1", "[1]", "'2'"])
+def test_a_stage_version_that_is_no_whole_number_is_told(workspace: Workspace, value: str) -> None:
+    (workspace.root / "params.yaml").write_text(f"expansions: []\nstage_versions: {{scorer: {value}}}\n")
+    with pytest.raises(UserError, match="stage_versions.scorer in .* allowed: whole numbers from 1"):
+        workspace.stage_version("scorer")
+
+
+@pytest.mark.parametrize("key", ["stage_versions", "source_versions"])
+def test_versions_that_are_no_mapping_are_told(workspace: Workspace, key: str) -> None:
+    (workspace.root / "params.yaml").write_text(f"expansions: []\n{key}: [1]\n")
+    ask = workspace.stage_version if key == "stage_versions" else workspace.source_version
+    with pytest.raises(UserError, match=f"'{key}' in .* must hold keys and values; got \\[1\\]"):
+        ask("scorer")
