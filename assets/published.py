@@ -4,7 +4,8 @@ import dagster as dg
 
 from assets.outcome import describe_metrics, growset_errors
 from ops.chain.driver import Chain
-from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
+from ops.files.manifests import PUBLISHED
+from ops.recipe.stages import PUBLISHED_INPUTS
 
 
 def build_published_dataset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:

@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, write_result
+from benchmarks.parts.harness import Row, write_result
+from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained, export_untrained
 from benchmarks.training import BATCH, make_images
-from benchmarks.untrained import CLASSES, SHAPE, build_untrained, export_untrained
 from ops.classifiers import training as classifiers
 from ops.generators.denoising.microbatches import InParts
 from ops.generators.denoising.training import denoise_steps, train

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import Row, write_result
+from benchmarks.parts.harness import Row, write_result
 
 RUNS = 7
 LOAD = """

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import Row, write_result
+from benchmarks.parts.harness import Row, write_result
 from ops.files.storage import read_json
 
 EXPANSION = "fashion-flow"

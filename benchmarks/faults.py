@@ -6,7 +6,7 @@ at a time, by the stage's own examiner and rules at their defaults, on Fashion-M
 
 The carrier is real images that nothing here was fitted on: what a perfect generator would draw, so that every alarm
 on an image that no fault was planted in is a false one. No generator is trained. Thresholds come from held-out real
-images, measured and calibrated as the chain does it (`ops.filters.calibration`). `benchmarks.planting`
+images, measured and calibrated as the chain does it (`ops.filters.calibration`). `benchmarks.parts.planting`
 makes the faults.
 
 Training, "test", held-out and carrying images all come from the file of training images and share none; that of the
@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.disguises import DISGUISES, TURNED, make_nothings
-from benchmarks.fashion import Division, LabelledImages, divide, read_fashion
-from benchmarks.harness import Row, use_cores, write_result
-from benchmarks.photographs import read_patches
-from benchmarks.planting import SHARES, Planted, plant
+from benchmarks.parts.disguises import DISGUISES, TURNED, make_nothings
+from benchmarks.parts.fashion import Division, LabelledImages, divide, read_fashion
+from benchmarks.parts.harness import Row, use_cores, write_result
+from benchmarks.parts.photographs import read_patches
+from benchmarks.parts.planting import SHARES, Planted, plant
 from ops.filters.calibration import Thresholds, calibrate
 from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.labels import score_labels

@@ -18,10 +18,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from benchmarks.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
-from benchmarks.harness import Row, write_result
 from benchmarks.million_generated import generate
-from benchmarks.untrained import export_untrained
+from benchmarks.parts.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
+from benchmarks.parts.harness import Row, write_result
+from benchmarks.parts.untrained import export_untrained
 from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.generators.folder import variant_name

@@ -17,7 +17,7 @@ import onnx
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 
-from benchmarks.engines import (
+from benchmarks.parts.engines import (
     TORCH_BATCH,
     Engine,
     compile_torch,
@@ -29,9 +29,9 @@ from benchmarks.engines import (
     multiply_matrices,
     run_eager,
 )
-from benchmarks.harness import Row, interleave, write_result
-from benchmarks.plain import build_plain_unet
-from benchmarks.untrained import CLASSES, SHAPE, build_untrained
+from benchmarks.parts.harness import Row, interleave, write_result
+from benchmarks.parts.plain import build_plain_unet
+from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.kinds.flow import Flow
 from ops.generators.kinds.protocol import SamplerSettings

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.harness import Row, write_result
+from benchmarks.parts.harness import Row, write_result
 
 TESTS = "tests/pipelines/test_kills.py"
 

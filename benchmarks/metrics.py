@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import Row, interleave, use_cores, write_result
+from benchmarks.parts.harness import Row, interleave, use_cores, write_result
 from ops.machine.parallel import available_cores
 from ops.metrics.frechet import estimate_frechet, fit_gaussian, frechet_distance
 from ops.metrics.kernel import estimate_kernel_distance, fit_kernel

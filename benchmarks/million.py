@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import Row, write_result
+from benchmarks.parts.harness import Row, write_result
 from ops.machine.parallel import available_cores
 
 COUNTS = (100_000, 1_000_000)

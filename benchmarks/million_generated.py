@@ -20,8 +20,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.harness import Row, write_result
-from benchmarks.untrained import export_untrained
+from benchmarks.parts.harness import Row, write_result
+from benchmarks.parts.untrained import export_untrained
 from ops.generators.flops import count_flops
 from ops.generators.folder import variant_name
 from ops.generators.onnx.variants import quantise_sampler

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import Row, interleave, use_cores, write_result
+from benchmarks.parts.harness import Row, interleave, use_cores, write_result
 from ops.neighbours.search import find_nearest
 
 WIDTHS = (128, 512)

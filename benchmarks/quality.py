@@ -27,9 +27,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.engines import ONNX_BATCH
-from benchmarks.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
-from benchmarks.harness import Row, use_cores, write_result
+from benchmarks.parts.engines import ONNX_BATCH
+from benchmarks.parts.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
+from benchmarks.parts.harness import Row, use_cores, write_result
 from ops.drawing.pieces import Draws, draw_rows
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.denoiser import DenoiserSettings

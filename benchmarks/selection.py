@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.harness import Row, write_result
+from benchmarks.parts.harness import Row, write_result
 from ops.chain.driver import Chain
 from ops.chain.parts.classifiers import to_nchw
 from ops.classifiers.network import SmallResNet
@@ -27,12 +27,12 @@ from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.datasets.shards import find_shards
 from ops.machine.progress import Progress
+from ops.recipe.design import Metric
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import upstream
 from ops.stages.materialization import Runtime
 from ops.verdict.comparison import Comparison
 from ops.verdict.estimate import Interval
-from ops.verdict.metric import Metric
 from ops.workspaces.workspace import Workspace
 
 EXPANSION = "fashion-flow"

@@ -21,7 +21,7 @@ from PIL import Image
 from scipy import ndimage
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.harness import Row, interleave, write_result
+from benchmarks.parts.harness import Row, interleave, write_result
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
 

@@ -1,7 +1,7 @@
 """Training images per second: the stage's own training loop against the one a user would otherwise write.
 
 Ours is the demo's flow through `train` and `denoise_steps`, as the stage runs it: classes balanced, averaged weights,
-checkpoints written. The plain side is `benchmarks.plain`. The two differ in resolution (14 x 14 after the unshuffle
+checkpoints written. The plain side is `benchmarks.parts.plain`. The two differ in resolution (14 x 14 after the unshuffle
 against 28 x 28), depth (one layer per block and no attention against diffusers' defaults), number format and loop; the
 rows at full resolution and in fp32 say how much each of the first ones gives. What an image trained on is worth is
 not known here: the quality at equal minutes is another benchmark's.
@@ -19,10 +19,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.engines import find_absent
-from benchmarks.harness import Row, interleave, use_cores, write_result
-from benchmarks.plain import build_plain_unet, train_plainly
-from benchmarks.untrained import CLASSES, SHAPE, build_untrained
+from benchmarks.parts.engines import find_absent
+from benchmarks.parts.harness import Row, interleave, use_cores, write_result
+from benchmarks.parts.plain import build_plain_unet, train_plainly
+from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.denoising.microbatches import InParts
 from ops.generators.denoising.training import denoise_steps, train
 from ops.generators.kinds.flow import Flow, FlowSettings

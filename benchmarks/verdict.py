@@ -20,16 +20,17 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmarks.digit_networks import measure_coverage, train_networks
-from benchmarks.harness import Row, write_result
-from benchmarks.simulation import Drawn, SimulatedArm, Simulation
+from benchmarks.parts.digit_networks import measure_coverage, train_networks
+from benchmarks.parts.harness import Row, write_result
+from benchmarks.parts.simulation import Drawn, SimulatedArm, Simulation
 from ops.machine.parallel import available_cores, map_processes
+from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import Picks, contrast_arms
 from ops.verdict.decision import apply_rule
 from ops.verdict.estimate import average_generators
 from ops.verdict.looks import find_tail
-from ops.verdict.metric import Metric, score_answers, score_classes
+from ops.verdict.metric import score_answers, score_classes
 from ops.verdict.records import Contrast, Kind, Outcome
 
 REPEATS, POWER_REPEATS = 1000, 400

@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.harness import Row, write_result
 from benchmarks.million import run_step
+from benchmarks.parts.harness import Row, write_result
 from ops.chain.mixed_dataset import read_mixed
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
-from ops.files.manifests import MANIFEST, describe_output, read_manifest
+from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
 from ops.files.storage import write_json
 from ops.history.dvc_repository import track
 from ops.machine.parallel import available_cores
 from ops.recipe.fingerprints import stage_fingerprint
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.recipe.stages import STAGES
 from ops.remotes.transfer import push
 from ops.workspaces.workspace import Workspace
 

@@ -1,4 +1,4 @@
-"""The three ways in which Growset stops, each with its exit code.
+"""The three ways in which Growset stops, each with its exit code, and what no message may show: credentials.
 
 A door (command line, Dagster asset, DVC stage) turns these into its own language; nothing else in
 `ops` knows which door it runs behind.
@@ -7,8 +7,6 @@ A door (command line, Dagster asset, DVC stage) turns these into its own languag
 import errno
 import os
 import re
-
-from ops.credentials import hide_credentials
 
 # Libraries in Rust and C++, and SQLite, tell what the operating system refused in words only.
 _REFUSALS = (
@@ -64,3 +62,32 @@ class DamagedData(GrowsetError):
     """Stored data is not what was written; the message names the file and, where known, the row."""
 
     exit_code = 4
+
+
+_USER = re.compile(
+    r"""
+    ( \b [a-z][a-z0-9+.-]+ :/{1,2} )        # the scheme; a path that begins like one has a single slash
+    (?: [^\s/@'"]+                          # user, and perhaps password
+      | [^\s/@:'"]+ : (?! \d+ / ) [^\s@'"]+ # a key with slashes in it, which is not the port of a host
+    ) @
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_QUERY = re.compile(r"""(\b[a-z][a-z0-9+.-]+:/{1,2}[^\s'"?]*)\?[^\s'",;)]+""", re.IGNORECASE)
+HIDDEN = "***"
+
+
+def hide_credentials(text: str) -> str:
+    """`text` with *** for who logs in, and for the query, in every address that stands in it."""
+    if ":/" not in text:
+        return text
+    return _QUERY.sub(rf"\1?{HIDDEN}", _USER.sub(rf"\1{HIDDEN}@", text))
+
+
+def find_credentials(address: str) -> set[str]:
+    """What `hide_credentials` takes out of an address, in the parts that a driver may repeat elsewhere."""
+    users = [match[0].removeprefix(match[1]).removesuffix("@") for match in _USER.finditer(address)]
+    queries = [match[0].removeprefix(match[1]) for match in _QUERY.finditer(address)]
+    values = [part.partition("=")[2] for query in queries for part in query.lstrip("?").split("&")]
+    passwords = [user.partition(":")[2] for user in users]
+    return {part for part in (*users, *passwords, *queries, *values) if len(part) > 3}

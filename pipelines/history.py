@@ -8,7 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.files.manifests import PUBLISHED
+from ops.recipe.stages import STAGES
 from ops.workspaces.locks import one_pruner
 from ops.workspaces.workspace import Workspace
 from pipelines.lost_runs import UNFINISHED

@@ -6,8 +6,8 @@ thread busy. So a second thread hears of every signal from the operating system 
 main thread has not done so within GRACE seconds, or when a second signal comes. It is then as if it had been killed,
 which every stage survives.
 
-`pipelines.cli.main` imports this first, and importing it is enough: a signal may come while the rest is being loaded. So it
-needs the standard library and `ops.machine.interruption` only (psutil at the end).
+`pipelines.cli.main` imports this first, and importing it is enough: a signal may come while the rest is being loaded.
+So it needs the standard library and `ops.machine.interruption` only (psutil at the end).
 """
 
 import atexit

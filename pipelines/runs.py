@@ -12,12 +12,12 @@ from sqlalchemy.exc import OperationalError
 
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
-from ops.credentials import hide_credentials
-from ops.errors import EnvironmentFault, GrowsetError, find_fault
+from ops.errors import EnvironmentFault, GrowsetError, find_fault, hide_credentials
+from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import Busy
 from ops.machine.interruption import check
 from ops.machine.waiting import Waiting
-from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES, upstream
+from ops.recipe.stages import PUBLISHED_INPUTS, STAGES, upstream
 from ops.stages.integrity import is_intact
 from ops.workspaces.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions

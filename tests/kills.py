@@ -20,7 +20,8 @@ from pathlib import Path
 import psutil
 
 from ops.chain.real_images import source_content
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.files.manifests import PUBLISHED
+from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import make_workspace, on_all_cores, run, user_environment
 

@@ -17,7 +17,7 @@ from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
 from ops.errors import EnvironmentFault
 from ops.files.hashing import hash_json
-from ops.files.manifests import MANIFEST, describe_output, read_manifest
+from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
 from ops.files.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.filters.results import read_results
 from ops.history.committing import commit_publication, is_committed
@@ -25,7 +25,7 @@ from ops.history.dvc_repository import changed_stages, object_folders, stage_add
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink, ignore
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS
+from ops.recipe.stages import PUBLISHED_INPUTS
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
 from ops.report.card import CARD, render_card

@@ -12,11 +12,11 @@ from ops.chain.driver import FIRST, validate
 from ops.chain.publishing import is_published
 from ops.chain.real_images import source_content
 from ops.errors import GrowsetError
-from ops.files.manifests import MANIFEST
+from ops.files.manifests import MANIFEST, PUBLISHED
 from ops.files.storage import read_json
 from ops.history.dvc_repository import Busy, address, find_changes, stage_addresses
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.recipe.stages import STAGES
 from ops.stages.integrity import find_stage_damage
 from ops.stages.materialization import find_staleness
 from ops.workspaces.locks import is_running

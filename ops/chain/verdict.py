@@ -23,15 +23,15 @@ from ops.classifiers.augmentation import mirrors
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json, replace_file, write_json
+from ops.recipe.design import Metric
 from ops.recipe.schema import Arm
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.metric import Metric
+from ops.verdict.looks_at_test import find_looks, read_evaluations
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
-from ops.verdict.test_looks import find_looks, read_evaluations
 
 SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
 

@@ -23,7 +23,8 @@ from ops.classifiers.training import WORKER_SHARE, TrainingSet, predict, train
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
-from ops.verdict.metric import Metric, score_answers
+from ops.recipe.design import Metric
+from ops.verdict.metric import score_answers
 
 if TYPE_CHECKING:
     from ops.recipe.schema import Arm, ClassifierSettings, GridSettings

@@ -12,9 +12,10 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ops.files.manifests import PUBLISHED
 from ops.generators.kinds import KINDS
 from ops.recipe.schema import Arm, Recipe
-from ops.recipe.stages import PUBLISHED, PUBLISHED_KEYS, STAGES
+from ops.recipe.stages import PUBLISHED_KEYS, STAGES
 from ops.settings.cut import Cut
 from ops.sources.spec import SourceSpec
 

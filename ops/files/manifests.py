@@ -15,10 +15,10 @@ from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file, hash_json
 from ops.files.storage import read_json
 from ops.machine.environment import describe_environment
-from ops.recipe.stages import PUBLISHED
 
 MANIFEST = "manifest.json"
 SEAL = "seal"
+PUBLISHED = "published_dataset"  # the output that is an asset with a pointer of its own, not a stage of dvc.yaml
 REQUIRED = ("stage", "fingerprint", "inputs", "content", "files", "metrics")
 
 

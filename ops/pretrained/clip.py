@@ -20,8 +20,9 @@ from torch import Tensor
 
 from ops.pretrained.loading import load_network, run_batches
 from ops.pretrained.preprocessing import Preprocessing
-from ops.pretrained.prompts import PROMPTS, encode_prompts, find_limit, open_tokenizer, write_prompts
+from ops.pretrained.prompts import encode_prompts, find_limit, open_tokenizer, write_prompts
 from ops.pretrained.validation import check_clip
+from ops.recipe.pretrained import PROMPTS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -11,7 +11,6 @@ from ops.pretrained.folder import CONFIG, TOKENIZER, ModelFolder
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PROMPTS = ("a photo of a {}.",)  # Radford et al. 2021, §3.1.4
 FRAME = 2  # tokens that say where a text starts and ends
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ops.pretrained.prompts import PROMPTS
 from ops.settings.cut import Cut
 from ops.settings.section import Section
 
+PROMPTS = ("a photo of a {}.",)  # Radford et al. 2021, §3.1.4
 Content = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -15,10 +15,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import KindSettings, SamplerSettings
+from ops.recipe.design import LEAST_SEEDS, Metric
 from ops.recipe.filtering import FilterSettings
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
-from ops.verdict.design import LEAST_SEEDS
-from ops.verdict.metric import Metric
 
 if TYPE_CHECKING:
     GeneratorSettings = KindSettings

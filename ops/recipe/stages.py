@@ -87,7 +87,6 @@ STAGES: dict[str, Stage] = {
     )
 }
 
-PUBLISHED = "published_dataset"  # an asset with a pointer of its own, not a stage of dvc.yaml
 PUBLISHED_KEYS = ("publish",)
 PUBLISHED_INPUTS = (
     "real_images",

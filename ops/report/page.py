@@ -33,9 +33,9 @@ from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.report.points import format_points
 from ops.stages.several import read_part
+from ops.verdict.looks_at_test import find_looks
 from ops.verdict.metric import NAMES
 from ops.verdict.same_compute import name_way
-from ops.verdict.test_looks import find_looks
 from ops.workspaces.workspace import Workspace
 
 TEMPLATE = "template.html"

@@ -24,7 +24,7 @@ from ops.sources.sketch import SourceSketch, sketch_source
 from ops.sources.spec import SourceSpec
 from ops.workspaces.workspace import PARAMS, Workspace, suggest
 
-INSTALLATION = Path(__file__).parents[1]
+INSTALLATION = Path(__file__).parents[2]
 TEMPLATE = "fashion-flow"
 COPIED = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

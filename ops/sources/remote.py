@@ -11,8 +11,7 @@ import hashlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ops.credentials import HIDDEN, find_credentials
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import HIDDEN, EnvironmentFault, UserError, find_credentials
 from ops.files.storage import read_json, replace_file, write_json
 from ops.sources.spec import SourceSpec, is_remote
 

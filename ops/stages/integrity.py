@@ -10,8 +10,7 @@ from typing import Any
 from ops.errors import DamagedData, UserError
 from ops.files.hash_cache import HashCache, describe_file
 from ops.files.hashing import hash_file
-from ops.files.manifests import MANIFEST, is_hidden, is_sealed, list_files, read_manifest
-from ops.recipe.stages import PUBLISHED
+from ops.files.manifests import MANIFEST, PUBLISHED, is_hidden, is_sealed, list_files, read_manifest
 from ops.workspaces.workspace import Workspace
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ops.recipe.design import Metric
 from ops.verdict.estimate import (
     Answers,
     FloatArray,
@@ -33,7 +34,6 @@ from ops.verdict.estimate import (
     reduce_answers,
     split_image_variance,
 )
-from ops.verdict.metric import Metric
 
 
 class Comparison:

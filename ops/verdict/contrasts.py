@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
 from ops.verdict.estimate import Interval
 from ops.verdict.luck import adjust_tail, measure_leak
-from ops.verdict.metric import Metric
 from ops.verdict.records import Contrast
 
 

@@ -25,12 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.errors import UserError
+from ops.recipe.design import LEAST_SEEDS, Metric
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import Picks, contrast_arms
-from ops.verdict.design import LEAST_SEEDS
 from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators, find_critical
 from ops.verdict.looks import find_tail
-from ops.verdict.metric import Metric
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
 from ops.verdict.sentence import write_sentence
 

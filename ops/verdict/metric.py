@@ -7,12 +7,12 @@ says. The module does not know arms, seeds, statistics, or where answers came fr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Metric = Literal["accuracy", "balanced_accuracy", "worst_class"]
+from ops.recipe.design import Metric
 
 NAMES: dict[Metric, str] = {  # as sentences and tables call them
     "accuracy": "accuracy",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ops.recipe.design import Metric
 from ops.verdict.estimate import Interval
-from ops.verdict.metric import Metric
 
 Kind = Literal["baseline", "expanded"]
 Outcome = Literal["helps", "no evidence", "hurts"]

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
 from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators
-from ops.verdict.metric import Metric
 
 Way = Literal["ensemble", "mirrored"]
 

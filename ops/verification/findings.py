@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.files.manifests import MANIFEST
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.files.manifests import MANIFEST, PUBLISHED
+from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 
 

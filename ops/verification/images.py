@@ -17,8 +17,8 @@ from ops.datasets.pixels import ROW_SCHEMA
 from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, iterate_images, list_groups, read_class_names
 from ops.errors import DamagedData, UserError
+from ops.files.manifests import PUBLISHED
 from ops.machine.parallel import map_processes, worth_workers
-from ops.recipe.stages import PUBLISHED
 from ops.sources.listing import SPLITS
 from ops.verification.findings import Finding, Subject
 

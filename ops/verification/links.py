@@ -11,9 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from ops.datasets.shards import read_columns
-from ops.files.manifests import read_manifest
+from ops.files.manifests import PUBLISHED, read_manifest
 from ops.files.storage import read_json
-from ops.recipe.stages import PUBLISHED
 from ops.sources.listing import SPLITS
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import Examined

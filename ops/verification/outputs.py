@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData
-from ops.files.manifests import MANIFEST, is_hidden, is_sealed, list_files, read_manifest
+from ops.files.manifests import MANIFEST, PUBLISHED, is_hidden, is_sealed, list_files, read_manifest
 from ops.recipe.fingerprints import stage_fingerprint
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.recipe.stages import STAGES
 from ops.remotes.objects import map_threads
 from ops.verification.findings import Finding, Subject
 

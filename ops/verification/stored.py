@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.errors import DamagedData
+from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import address, open_repo
 from ops.machine.progress import Progress, Sink, ignore
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.recipe.stages import STAGES
 from ops.remotes.objects import StoredObject, cache_path, find_damaged, find_missing, head_object, list_files
 from ops.remotes.transfer import default_remote, find_faults, list_outs
 from ops.verification.findings import Finding, Subject

@@ -9,12 +9,11 @@ from pathlib import Path
 from polars.exceptions import PolarsError
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
-from ops.files.manifests import read_manifest
+from ops.files.manifests import PUBLISHED, read_manifest
 from ops.machine.parallel import available_cores
 from ops.machine.progress import Progress, Sink, ignore
-from ops.recipe.stages import PUBLISHED
 from ops.sources.listing import SPLITS
-from ops.verdict.test_looks import read_evaluations
+from ops.verdict.looks_at_test import read_evaluations
 from ops.verification import links, stored
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import PLACES, examine_images

@@ -14,16 +14,17 @@ import click
 from ops.chain.driver import FIRST, Chain, validate
 from ops.errors import DamagedData, UserError
 from ops.exports.published import Only
+from ops.files.manifests import PUBLISHED
 from ops.files.storage import read_json, write_text
 from ops.history.dvc_repository import address, changed_stages, stage_addresses
 from ops.machine.interruption import at
+from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.recipe.stages import STAGES
 from ops.remotes.transfer import default_remote, pull, push
 from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime, find_staleness
-from ops.verdict.design import warn_of_seeds
-from ops.verdict.test_looks import read_evaluations
+from ops.verdict.looks_at_test import read_evaluations
 from ops.workspaces.locks import exclusive_run, hold_for_life
 from ops.workspaces.workspace import Workspace, check_stage_name
 from pipelines.history import prune_history

@@ -15,7 +15,7 @@ import click
 
 from ops.errors import GrowsetError, find_fault
 from ops.machine.interruption import noticed
-from ops.verdict.design import warn_of_seeds
+from ops.recipe.design import warn_of_seeds
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.generate import generate

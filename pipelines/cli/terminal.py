@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ops.files.manifests import PUBLISHED
 from ops.history.comparison import Comparison, format_value
 from ops.machine.progress import Sink
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.recipe.stages import STAGES
 
 MARKS = {"current": "●", "stale": "◐", "missing": "○", "running": "▶", "damaged": "✗"}
 COLOURS = {"current": "green", "stale": "yellow", "missing": "dim", "running": "cyan", "damaged": "red"}

@@ -8,8 +8,8 @@ import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from ops.chain.driver import Chain
-from ops.files.manifests import read_manifest
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.files.manifests import PUBLISHED, read_manifest
+from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from pipelines.instance import open_instance

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks import fashion
-from benchmarks.fashion import LabelledImages, divide, read_fashion
+from benchmarks.parts.fashion import LabelledImages, divide, read_fashion
 from ops.datasets.identity import content_ids
 from ops.errors import UserError
 

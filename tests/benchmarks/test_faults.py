@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from benchmarks import faults, harness
-from benchmarks.fashion import LabelledImages
-from benchmarks.planting import CHANGES, SHARES, alter, draw_blanks, plant
+from benchmarks.parts.fashion import LabelledImages
+from benchmarks.parts.planting import CHANGES, SHARES, alter, draw_blanks, plant
 
 
 def draw(count: int, seed: int, classes: int = 2) -> LabelledImages:

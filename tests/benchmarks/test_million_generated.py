@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.million_generated import generate, watch_memory
-from benchmarks.untrained import export_untrained
+from benchmarks.parts.untrained import export_untrained
 
 HOLDER = "import sys; held = bytearray(200 * 2**20); print(); sys.stdout.flush(); sys.stdin.read()"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.fashion import CLASS_NAMES, LabelledImages
 from benchmarks.filters import join, take_in_order
+from benchmarks.parts.fashion import CLASS_NAMES, LabelledImages
 from benchmarks.selection import draw_alike
 
 

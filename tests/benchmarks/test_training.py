@@ -6,8 +6,8 @@ import os
 
 import torch
 
-from benchmarks.harness import use_cores
-from benchmarks.plain import NormalisedImages, build_plain_unet, train_plainly
+from benchmarks.parts.harness import use_cores
+from benchmarks.parts.plain import NormalisedImages, build_plain_unet, train_plainly
 from benchmarks.training import count_parameters, make_images, train_ours
 
 

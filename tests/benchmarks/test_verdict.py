@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks import verdict as bench
-from benchmarks.digit_networks import measure_coverage, train_networks
-from benchmarks.simulation import Simulation
+from benchmarks.parts.digit_networks import measure_coverage, train_networks
+from benchmarks.parts.simulation import Simulation
 from benchmarks.verdict import NEAR, UNLIKE, Design, Tally, describe, judge, judge_group, simulate_demo, summarise
 from ops.verdict import estimate
 from ops.verdict.decision import decide

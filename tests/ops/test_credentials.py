@@ -6,8 +6,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from ops.credentials import find_credentials, hide_credentials
-from ops.errors import DamagedData, EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError, find_credentials, hide_credentials
 from ops.sources.remote import update_mirror
 
 

@@ -17,8 +17,9 @@ import pytest
 
 from ops.chain.publishing import publish
 from ops.errors import DamagedData
+from ops.files.manifests import PUBLISHED
 from ops.files.storage import read_json
-from ops.recipe.stages import PUBLISHED, PUBLISHED_INPUTS, STAGES
+from ops.recipe.stages import PUBLISHED_INPUTS, STAGES
 from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime, StageRun, materialize
 from ops.workspaces.workspace import Workspace

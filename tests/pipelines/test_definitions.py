@@ -5,7 +5,8 @@ from pathlib import Path
 import dagster as dg
 
 from ops.chain.checks import CHECKS
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.files.manifests import PUBLISHED
+from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from pipelines.definitions import JOB, build_definitions
 from tests.workspaces import ROOT, run

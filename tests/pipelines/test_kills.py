@@ -22,7 +22,8 @@ import dagster as dg
 import psutil
 import pytest
 
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.files.manifests import PUBLISHED
+from ops.recipe.stages import STAGES
 from tests.equality import find_differences, find_git_differences
 from tests.kills import (
     EXPANSION,

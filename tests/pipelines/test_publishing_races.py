@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import stage_addresses
 from ops.machine.waiting import Waiting
-from ops.recipe.stages import PUBLISHED
 from ops.remotes.transfer import find_faults
 from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops.recipe.stages import PUBLISHED, STAGES
+from ops.files.manifests import PUBLISHED
+from ops.recipe.stages import STAGES
 from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset

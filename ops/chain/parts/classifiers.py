@@ -1,4 +1,4 @@
-"""Stages `baseline_classifiers` and `expanded_classifiers`: the arms without and with generated images."""
+"""The arms of one side, without or with generated images: what they learn from, their training, what is stored."""
 
 from __future__ import annotations
 
@@ -17,23 +17,14 @@ from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
 from ops.files.storage import replace_file, write_json
+from ops.recipe.design import Metric
 from ops.recipe.schema import Arm
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, place_inputs
-from ops.verdict.metric import Metric, choose_metric
+from ops.verdict.metric import choose_metric
 
 RESULTS = "results.json"
 BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
-
-
-def build_baseline_classifiers(run: StageRun) -> dict[str, Any]:
-    """Arms on the real training images alone."""
-    return _train_arms(run, run.recipe.baselines)
-
-
-def build_expanded_classifiers(run: StageRun) -> dict[str, Any]:
-    """Arms on the mixed dataset, sampled by its weights; of several generators each seed takes one's."""
-    return _train_arms(run, run.recipe.expanded)
 
 
 def weights_file(arm: str) -> str:
@@ -93,7 +84,8 @@ def _find_metric(run: StageRun) -> Metric:
     return run.recipe.verdict.metric or choose_metric(np.bincount(labels, minlength=classes))
 
 
-def _train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
+def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
+    """Train the arms of the run's stage and write their weights and results; returns metrics."""
     settings = run.recipe.classifier
     # By name, `real` first: the order of a mapping is not part of its fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))

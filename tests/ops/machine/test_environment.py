@@ -17,7 +17,7 @@ from ops.machine.parallel import count_threads
 from ops.stages.materialization import Runtime, StageRun, materialize, read_manifest
 from ops.workspaces.workspace import Workspace
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_instructions_are_those_that_torch_finds() -> None:

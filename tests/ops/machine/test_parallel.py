@@ -35,7 +35,7 @@ from ops.machine.parallel import (
     worth_workers,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHARE = {"a": 1, "b": [2, 3], "c": None}
 
 

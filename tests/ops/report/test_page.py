@@ -21,7 +21,7 @@ from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
 from ops.report.points import format_points
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.test_looks import find_looks
+from ops.verdict.looks_at_test import find_looks
 from ops.workspaces.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
 from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_verdict, measure_contrast

@@ -31,7 +31,7 @@ from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, StageRun, find_staleness, identify, materialize
 from ops.workspaces.workspace import Workspace
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUNTIME = Runtime(workers=1)
 FIRST = "real_images"
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import Picks, contrast_arms
 from ops.verdict.estimate import BoolArray, Interval, find_critical
 from ops.verdict.luck import adjust_tail, measure_leak
-from ops.verdict.metric import Metric
 from ops.verdict.records import Contrast
 
 IMAGES, TAIL = 400, 0.025

@@ -9,7 +9,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from ops.verdict.metric import Metric, choose_metric, score_answers, score_classes
+from ops.recipe.design import Metric
+from ops.verdict.metric import choose_metric, score_answers, score_classes
 
 LABELS = np.array([0, 0, 0, 0, 2, 2, 5])
 RIGHT = np.array([1, 1, 1, 0, 1, 0, 1], dtype=bool)

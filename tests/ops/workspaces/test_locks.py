@@ -25,7 +25,7 @@ from ops.workspaces.locks import (
 )
 from ops.workspaces.workspace import Workspace
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path

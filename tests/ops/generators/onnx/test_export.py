@@ -184,7 +184,7 @@ def test_the_sampler_is_hardly_larger_than_its_network(generator_folder: Path) -
 
 
 def test_no_exported_file_names_a_folder_of_the_machine_that_exported_it(generator_folder: Path) -> None:
-    root = Path(engine.__file__).parents[2]
+    root = Path(engine.__file__).parents[3]
     for path in (generator_folder / NET, find_sampler(generator_folder)):
         content = path.read_bytes()
         assert str(root).encode() not in content, path.name

@@ -137,7 +137,7 @@ def test_equal_files_in_give_equal_files_out_in_another_process_too(
         "import sys; from pathlib import Path; from ops.generators import variants;"
         f"variants.{make.__name__}(*map(Path, sys.argv[1:]))"
     )
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     subprocess.run([sys.executable, "-c", code, source, target], check=True, cwd=root)
     content = target.read_bytes()
     assert content == variants[precision].read_bytes()

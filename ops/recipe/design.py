@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+Metric = Literal["accuracy", "balanced_accuracy", "worst_class"]  # the figure that a verdict is about
+
 # With fewer seeds the interval is honest and says almost nothing, and its shape rests on two or three numbers.
 LEAST_SEEDS = 5
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.fashion import LabelledImages
+from benchmarks.parts.fashion import LabelledImages
 
 SHARES = {
     "wrong_label": 0.05, "exact_copy": 0.02, "changed_copy": 0.02, "test_image": 0.01, "repeat": 0.05, "blank": 0.01,

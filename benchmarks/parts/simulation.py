@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from ops.verdict.metric import Metric
+from ops.recipe.design import Metric
 from ops.verdict.records import Kind
 
 FloatArray = npt.NDArray[np.float64]

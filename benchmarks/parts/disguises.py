@@ -1,6 +1,6 @@
 """Hard cases for the filters: disguised copies, and images that show nothing. Made from uint8 images with a seed.
 
-As in `benchmarks.planting` the strengths stand here and nowhere in `ops.filters`.
+As in `benchmarks.parts.planting` the strengths stand here and nowhere in `ops.filters`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter, map_coordinates
 from torch import Tensor
 
-from benchmarks.fashion import LabelledImages
+from benchmarks.parts.fashion import LabelledImages
 
 Disguise = Callable[[Tensor, np.random.Generator], Tensor]
 TURNED = ("turned 5", "turned 10", "scaled 0.9", "scaled 1.1", "mirrored, turned 10", "mirrored, scaled 0.9",

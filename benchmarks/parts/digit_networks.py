@@ -15,8 +15,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
-from ops.verdict.metric import Metric, score_answers
+from ops.verdict.metric import score_answers
 
 NETWORKS, TRAINED_ON, WIDTH, STEPS, BATCH = 200, 120, 32, 120, 32
 NOISES = {"plain": 0.0, "noisy": 0.25}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.fashion import LabelledImages
+from benchmarks.parts.fashion import LabelledImages
 
 SIDE = 32
 LEAST = 12.0  # grey levels of contrast: plain sky shows nothing that could be copied

@@ -17,7 +17,7 @@ from ops.files.storage import write_json
 from ops.machine.environment import describe_environment, processor_name
 from ops.machine.parallel import available_cores
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def use_cores(count: int) -> Iterator[None]:
 
 def write_result(benchmark: str, rows: list[Row], ratios: dict[str, float], **notes: Any) -> Path:
     """Write `results/<benchmark>.json` (design, contract 11); returns the path."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     commit = subprocess.run(
         ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()
