@@ -31,11 +31,12 @@ from benchmarks.training import BATCH, make_images
 from ops.classifiers import training as classifiers
 from ops.generators.denoising.microbatches import InParts
 from ops.generators.denoising.training import denoise_steps, train
-from ops.generators.kinds.flow import Flow, FlowSettings
+from ops.generators.kinds.flow import Flow
 from ops.generators.noise import draw_noise
 from ops.generators.onnx.engine import Sampler
 from ops.machine.parallel import available_cores, map_processes, shared, start_threads, use_threads
 from ops.machine.precision import resolve_precision
+from ops.recipe.generator import FlowSettings
 from ops.recipe.schema import Arm, ScorerSettings
 
 BURNERS = {0: "alone", 1: "one", 2: "two", 4: "four"}

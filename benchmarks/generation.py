@@ -34,10 +34,10 @@ from benchmarks.parts.plain import build_plain_unet
 from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.kinds.flow import Flow
-from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.onnx.export import export_net, unroll_sampler
 from ops.generators.onnx.simplify import simplify
 from ops.generators.onnx.variants import quantise_sampler
+from ops.recipe.generator import SamplerSettings
 
 IMAGES, PIPELINE_IMAGES = TORCH_BATCH, 16
 PRODUCT = 512

@@ -31,14 +31,14 @@ from benchmarks.parts.engines import ONNX_BATCH
 from benchmarks.parts.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, use_cores, write_result
 from ops.drawing.pieces import Draws, draw_rows
-from ops.generators.kinds import KINDS
-from ops.generators.kinds.denoiser import DenoiserSettings
-from ops.generators.kinds.flow import DistillationSettings, FlowSettings
-from ops.generators.kinds.protocol import Cost, Fitting, Kind, SamplerSettings
 from ops.generators.onnx.engine import Sampler
+from ops.generators.protocol import Cost, Fitting, Kind
+from ops.generators.registry import KINDS
 from ops.judging.judge import Judge
 from ops.judging.scorer import assign_folds, load_scorer, save_scorer, train_folds
 from ops.likeness.copies import fit_references, measure_copies
+from ops.recipe.generator import KINDS as SECTIONS
+from ops.recipe.generator import DenoiserSettings, DistillationSettings, FlowSettings, SamplerSettings
 from ops.recipe.schema import ScorerSettings
 
 MINUTES = 4.0  # of one core for each row
@@ -65,7 +65,7 @@ class Entry:
     @property
     def sampler(self) -> SamplerSettings:
         """The kind's default."""
-        return SamplerSettings(**self.kind.resolve_sampler(self.settings.model_dump(), {}))
+        return self.settings.resolve_sampler(SamplerSettings())
 
 
 def run(
@@ -99,15 +99,16 @@ def run(
 
 def list_entries() -> Iterator[Entry]:
     """Every kind that is trained, with its default settings, and each that can be distilled so too."""
-    for kind in KINDS.values():
-        if not issubclass(kind.Settings, DenoiserSettings):
+    for name, kind in KINDS.items():
+        section = SECTIONS[name]
+        if not issubclass(section, DenoiserSettings):
             continue
-        settings = kind.Settings()  # type: ignore[call-arg]
-        yield Entry(kind.name, kind, settings)
+        settings = section(kind=name)
+        yield Entry(name, kind, settings)
         if isinstance(settings, FlowSettings):
             student = DistillationSettings()
             distilled = settings.model_copy(update={"distillation": student})
-            yield Entry(f"{kind.name} distilled to {student.evaluations}", kind, distilled)
+            yield Entry(f"{name} distilled to {student.evaluations}", kind, distilled)
 
 
 def budget(entries: Sequence[Entry], seconds: float, shape: tuple[int, int, int]) -> list[Entry]:

@@ -1,10 +1,10 @@
 """Training images per second: the stage's own training loop against the one a user would otherwise write.
 
 Ours is the demo's flow through `train` and `denoise_steps`, as the stage runs it: classes balanced, averaged weights,
-checkpoints written. The plain side is `benchmarks.parts.plain`. The two differ in resolution (14 x 14 after the unshuffle
-against 28 x 28), depth (one layer per block and no attention against diffusers' defaults), number format and loop; the
-rows at full resolution and in fp32 say how much each of the first ones gives. What an image trained on is worth is
-not known here: the quality at equal minutes is another benchmark's.
+checkpoints written. The plain side is `benchmarks.parts.plain`. The two differ in resolution (14 x 14 after the
+unshuffle against 28 x 28), depth (one layer per block and no attention against diffusers' defaults), number format and
+loop; the rows at full resolution and in fp32 say how much each of the first ones gives. What an image trained on is
+worth is not known here: the quality at equal minutes is another benchmark's.
 
 torch.compile is tried in the same loop on one core; its first call is a row of its own.
 """
@@ -25,9 +25,10 @@ from benchmarks.parts.plain import build_plain_unet, train_plainly
 from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.denoising.microbatches import InParts
 from ops.generators.denoising.training import denoise_steps, train
-from ops.generators.kinds.flow import Flow, FlowSettings
+from ops.generators.kinds.flow import Flow
 from ops.machine.parallel import available_cores, start_threads, use_threads
 from ops.machine.precision import resolve_precision
+from ops.recipe.generator import FlowSettings
 
 IMAGES, BATCH = 1_000, 128
 STEPS, PLAIN_STEPS, ROUNDS = 10, 2, 5

@@ -21,10 +21,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from ops.generators.denoising.network import ConditionalUNet, to_pixels
-from ops.generators.kinds.denoiser import draw
+from ops.generators.denoising.sampling import draw
 from ops.generators.kinds.flow import Flow
-from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.onnx.engine import Sampler
+from ops.recipe.generator import SamplerSettings
 
 Engine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Noise float32 [n, C, H, W] and labels int64 [n] to images uint8 [n, H, W, C]."""

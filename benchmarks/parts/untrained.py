@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from ops.generators.denoiser_kind import DenoiserGenerator
 from ops.generators.denoising.network import build_network
-from ops.generators.kinds.denoiser import DenoiserGenerator
 from ops.generators.kinds.flow import Flow
-from ops.generators.kinds.protocol import SamplerSettings
+from ops.recipe.generator import SamplerSettings
 
 SHAPE = (1, 28, 28)
 CLASSES = tuple(str(label) for label in range(10))

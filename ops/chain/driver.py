@@ -12,7 +12,7 @@ from ops.chain.parts.witnesses import check_witnesses
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
-from ops.generators.kinds import KINDS
+from ops.generators.registry import KINDS
 from ops.history.dvc_repository import (
     address,
     changed_stages,

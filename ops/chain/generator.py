@@ -13,8 +13,8 @@ from ops.chain.parts.watching import QUALITY, build_watch
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
 from ops.files.storage import read_json
-from ops.generators.kinds import KINDS
-from ops.generators.kinds.protocol import Fitting
+from ops.generators.protocol import Fitting
+from ops.generators.registry import KINDS
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed
 

@@ -9,9 +9,9 @@ from ops.chain.parts.precision import add_variant
 from ops.datasets.pixels import read_split
 from ops.files.storage import write_json
 from ops.generators.folder import read_config, write_card
-from ops.generators.kinds import KINDS
 from ops.generators.onnx.engine import Sampler
 from ops.generators.onnx.parity import measure_parity
+from ops.generators.registry import KINDS
 from ops.judging.expansion import find_judge
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, read_part

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ops.files.manifests import PUBLISHED
-from ops.generators.kinds import KINDS
+from ops.recipe.generator import KINDS
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import PUBLISHED_KEYS, STAGES
 from ops.settings.cut import Cut
@@ -72,12 +72,12 @@ def _render_kinds(readers: str) -> list[str]:
     """The section `generator`: a table for each kind; keys that a kind before it has are named only."""
     parts = [f"## `generator`\n\nThe generator; `kind` says which, and which keys there are. Read by {readers}.\n"]
     shown: dict[tuple[str, str], str] = {}
-    for name, kind in KINDS.items():
-        keys = _list_keys(kind.Settings)
+    for name, settings in KINDS.items():
+        keys = _list_keys(settings)
         known = [(key, shown[key, str(field)]) for key, field in keys if (key, str(field)) in shown]
         new = [(key, field) for key, field in keys if (key, str(field)) not in shown]
         shown |= {(key, str(field)): name for key, field in new}
-        parts.append(f"### `kind: {name}`\n\n{(kind.Settings.__doc__ or '').strip().splitlines()[0]}\n")
+        parts.append(f"### `kind: {name}`\n\n{(settings.__doc__ or '').strip().splitlines()[0]}\n")
         parts.append(_render_table(new))
         if known:
             origin = known[0][1]

@@ -17,7 +17,7 @@ from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.manifests import MANIFEST
 from ops.generators.folder import CONFIG, NET, WEIGHTS, find_fastest, find_sampler, read_config
-from ops.generators.kinds.onnx import load_model
+from ops.generators.foreign import load_model
 from ops.generators.onnx.engine import SamplerInfo, read_info, session_options
 from ops.stages.several import find_root, read_part
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ops.errors import DamagedData
-from ops.files.storage import read_json, replace_file, write_json, write_text
-
-if TYPE_CHECKING:
-    from ops.generators.denoising.network import ConditionalUNet
+from ops.files.storage import read_json, write_text
 
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
 
@@ -50,35 +47,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or lacking:
         raise DamagedData(f"{path} describes no generator: {lacking[0] if lacking else 'an object'} is missing")
     return config
-
-
-def save_network(folder: Path, network: ConditionalUNet, config: dict[str, Any]) -> None:
-    """Write weights and config."""
-    from safetensors.torch import save_file
-
-    with replace_file(folder / WEIGHTS) as temporary:
-        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
-    write_json(folder / CONFIG, config)
-
-
-def load_network(folder: Path) -> tuple[ConditionalUNet, dict[str, Any]]:
-    """The network in evaluation mode and its config; DamagedData if the weights are not there or do not fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from ops.generators.denoising.network import build_network
-
-    config, path = read_config(folder), folder / WEIGHTS
-    try:
-        network = build_network(config)
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise DamagedData(f"{folder} holds no {WEIGHTS}") from None
-    except KeyError as error:
-        raise DamagedData(f"{folder / CONFIG} does not describe the network: {error.args[0]} is missing") from None
-    except (RuntimeError, SafetensorError) as error:
-        raise DamagedData(f"{path} does not fit {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
-    return network.eval(), config
 
 
 def write_card(folder: Path, config: dict[str, Any], facts: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ import torch
 from ops.classifiers.network import SmallResNet
 from ops.classifiers.tournament import count_runs
 from ops.classifiers.training import TrainingSet, predict, train
-from ops.generators.kinds import KINDS
+from ops.generators.registry import KINDS
 from ops.machine.parallel import use_threads
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.schema import Recipe

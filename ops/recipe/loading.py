@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ops.errors import UserError
-from ops.generators.kinds import KINDS
+from ops.recipe.generator import KINDS
 from ops.recipe.schema import Arm, Recipe
 
 LARGEST = 2**18  # bytes of a YAML file: some seconds of reading
@@ -95,7 +95,7 @@ def explain(error: ValidationError, path: Path, model: type[BaseModel] = Recipe)
     kind = place.pop(1) if tagged else None  # pydantic names the member of the union, which is no key
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        valid = sorted(_fields_at(place[:-1], model) if kind is None else KINDS[kind].Settings.model_fields)
+        valid = sorted(_fields_at(place[:-1], model) if kind is None else KINDS[kind].model_fields)
         near = difflib.get_close_matches(place[-1], valid, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"
         return f"unknown key '{key}' in {path}; {hint}"

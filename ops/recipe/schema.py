@@ -11,19 +11,18 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from ops.generators.kinds import KINDS
-from ops.generators.kinds.protocol import KindSettings, SamplerSettings
 from ops.recipe.design import LEAST_SEEDS, Metric
 from ops.recipe.filtering import FilterSettings
+from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
 if TYPE_CHECKING:
     GeneratorSettings = KindSettings
 else:
     GeneratorSettings = Annotated[
-        reduce(or_, (Annotated[kind.Settings, Tag(name)] for name, kind in KINDS.items())),
+        reduce(or_, (Annotated[settings, Tag(name)] for name, settings in KINDS.items())),
         Discriminator(
             lambda keys: find_kind(keys),
             custom_error_type="kind",
@@ -76,8 +75,8 @@ class LongTailSettings(Section):
 
 
 def find_kind(keys: Any) -> Any:
-    """The kind that a section `generator` names; flow where it names none."""
-    return keys.get("kind", "flow") if isinstance(keys, Mapping) else getattr(keys, "kind", None)
+    """The kind that a section `generator` names, or the default kind."""
+    return keys.get("kind", DEFAULT_KIND) if isinstance(keys, Mapping) else getattr(keys, "kind", None)
 
 
 class DataSettings(Section):
@@ -239,14 +238,12 @@ class Recipe(Section):
     report: ReportSettings
     publish: PublishSettings
 
-    @model_validator(mode="before")
+    @field_validator("sampler")
     @classmethod
-    def _resolve_sampler(cls, keys: Any) -> Any:
-        """What the sampler's keys may be, and are by default, is the generator's kind's business."""
-        if not isinstance(keys, dict) or not all(isinstance(keys.get(name), dict) for name in ("generator", "sampler")):
-            return keys
-        kind = KINDS.get(find_kind(keys["generator"]))
-        return keys if kind is None else {**keys, "sampler": kind.resolve_sampler(keys["generator"], keys["sampler"])}
+    def _resolve_sampler(cls, sampler: SamplerSettings, info: ValidationInfo) -> SamplerSettings:
+        """What the sampler's keys may be, and are by default, is for the generator's kind to say."""
+        generator = info.data.get("generator")  # not there if it is wrong itself
+        return sampler if generator is None else generator.resolve_sampler(sampler)
 
     @model_validator(mode="after")
     def _check_looks(self) -> Recipe:

@@ -64,7 +64,7 @@ def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
 
     UserError where the kind is not trained, or the minutes are too few for what follows training.
     """
-    from ops.generators.kinds import KINDS
+    from ops.generators.registry import KINDS
 
     recipe = validate(workspace, expansion)
     settings = recipe.generator

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.quality import Copies, list_entries, plan_steps, share_out
-from ops.generators.kinds import KINDS
+from ops.generators.registry import KINDS
 
 
 def test_every_kind_that_trains_has_a_row_and_the_flow_a_student() -> None:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ops.datasets.pixels import PixelDataset
 from ops.files.storage import read_json, write_json
-from ops.generators.kinds.protocol import Observation
 from ops.generators.noise import draw_noise
+from ops.generators.protocol import Observation
 from ops.judging.expansion import find_judge
 from ops.judging.judge import Judge
 from ops.machine.progress import Sink

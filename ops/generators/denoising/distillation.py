@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,24 +21,22 @@ from torch import Tensor
 
 from ops.files.storage import replace_file
 from ops.generators.denoising.dropout import drop_by
+from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.denoising.session import Session
 from ops.generators.denoising.training import save_weights, train
-from ops.generators.kinds.protocol import SamplerSettings
-
-if TYPE_CHECKING:
-    from ops.generators.denoising.fitting import Training
-    from ops.generators.denoising.network import ConditionalUNet
-    from ops.generators.kinds.flow import DistillationSettings, Flow
+from ops.generators.kinds.flow import Flow
+from ops.recipe.generator import DistillationSettings, SamplerSettings
 
 PAIRS, TEACHER = "pairs.safetensors", "teacher.safetensors"
 PART = 64  # trajectories that a thread follows at a time, however many threads there are
 HUBER = 0.03  # width of the quadratic part, per pixel: errors beyond it count linearly
 
 
-def distil(kind: Flow, settings: DistillationSettings, training: Training) -> dict[str, Any]:
-    """Turn the flow in `training` into its student, in place; the teacher's weights stay in teacher.safetensors."""
-    fitting, network = training.fitting, training.network
+def distil(kind: Flow, settings: DistillationSettings, session: Session) -> dict[str, Any]:
+    """Turn the flow in `session` into its student, in place; the teacher's weights stay in teacher.safetensors."""
+    fitting, network = session.fitting, session.network
     sampler = SamplerSettings(solver="euler", steps=settings.evaluations)
-    scratch, config = fitting.scratch / "student", training.config
+    scratch, config = fitting.scratch / "student", session.config
     progress = fitting.progress("teacher", settings.pairs, "trajectories")
     states, labels = draw_trajectories(
         kind,
@@ -47,26 +45,26 @@ def distil(kind: Flow, settings: DistillationSettings, training: Training) -> di
         (config["channels"], config["height"], config["width"]),
         len(fitting.class_names),
         seed=fitting.seed,
-        precision=training.precision,
+        precision=session.precision,
         device=fitting.device,
         path=scratch / PAIRS,
-        pool=training.pool,
+        pool=session.pool,
         on_batch=progress.update,
     )
     save_weights(fitting.out / TEACHER, network.state_dict())
     progress = fitting.progress("student", settings.steps, "steps")
     ended = train(
         network,
-        distil_steps(training.called, states, labels, settings, seed=fitting.seed, device=fitting.device),
+        distil_steps(session.called, states, labels, settings, seed=fitting.seed, device=fitting.device),
         settings,
-        precision=training.precision,
+        precision=session.precision,
         scratch=scratch,
         device=fitting.device,
         checkpoints=2,
-        observe=training.watch(training.steps, sampler),
+        observe=session.watch(session.steps, sampler),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    return {"best_step": training.steps + ended.best_step, "student_steps": ended.step, "student_pairs": settings.pairs}
+    return {"best_step": session.steps + ended.best_step, "student_steps": ended.step, "student_pairs": settings.pairs}
 
 
 def draw_trajectories(

@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from diffusers import UNet2DModel
 from torch import Tensor, nn
 
+from ops.generators.denoising.augmentation import CONDITIONS
 from ops.generators.denoising.dropout import replace_dropout
+from ops.recipe.generator import DenoiserSettings
 
 TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this order
 
@@ -101,3 +103,12 @@ def build_network(config: dict[str, Any]) -> ConditionalUNet:
 def to_pixels(images: Tensor) -> Tensor:
     """Float [n, C, H, W] in -1..1 (clamped) to uint8 [n, H, W, C]."""
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def describe_network(settings: DenoiserSettings) -> dict[str, Any]:
+    """What config.json says of the network that the settings ask for."""
+    return {
+        "widths": list(settings.widths), "layers_per_block": settings.layers_per_block,
+        "unshuffle": settings.unshuffle, "dropout": settings.dropout, "drops_labels": settings.label_dropout > 0,
+        "conditions": CONDITIONS if settings.augment else 0,
+    }  # fmt: skip

@@ -26,10 +26,10 @@ from ops.files.storage import replace_file
 from ops.generators.denoising.augmentation import augment
 from ops.generators.denoising.dropout import drop_by
 from ops.generators.denoising.optimization import build_optimizers, set_rate
-from ops.generators.kinds.protocol import Observation
+from ops.generators.protocol import Observation
 
 if TYPE_CHECKING:
-    from ops.generators.kinds.denoiser import DenoiserSettings
+    from ops.recipe.generator import DenoiserSettings
 
 Loss = Callable[..., Tensor]
 

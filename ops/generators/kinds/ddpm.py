@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from ops.generators.kinds.denoiser import Denoiser, DenoiserSettings, Evaluate, Predict, X
+from ops.generators.kinds.denoiser import Denoiser, Evaluate, Predict, X
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,18 +20,10 @@ TIMESTEPS = 1000
 BETA_FIRST, BETA_LAST = 1e-4, 0.02
 
 
-class DdpmSettings(DenoiserSettings):
-    """Denoising diffusion as in DDPM."""
-
-    kind: Literal["ddpm"] = Field("ddpm", description="diffusion as in DDPM")
-
-
 class Ddpm(Denoiser):
     """The noise that was added, and two ways to take it away in few steps."""
 
     name: ClassVar[str] = "ddpm"
-    Settings = DdpmSettings
-    solvers: ClassVar[dict[str, int]] = {"dpmpp": 10, "ddim": 50}
 
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """L_simple (Ho et al. 2020, eq. 14); the normal level becomes uniform through its own distribution function."""

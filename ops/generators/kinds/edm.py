@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from ops.generators.kinds.denoiser import Denoiser, DenoiserSettings, Evaluate, Predict, X
+from ops.generators.kinds.denoiser import Denoiser, Evaluate, Predict, X
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,18 +21,10 @@ LEVEL_MEAN, LEVEL_STD = -1.2, 1.2  # of log σ in training, table 1
 LOG_MIN, LOG_SPAN = math.log(SIGMA_MIN), math.log(SIGMA_MAX / SIGMA_MIN)
 
 
-class EdmSettings(DenoiserSettings):
-    """A diffusion model with EDM's preconditioning."""
-
-    kind: Literal["edm"] = Field("edm", description="diffusion as in EDM")
-
-
 class Edm(Denoiser):
     """Denoising at any σ, and two ways along the probability-flow equation."""
 
     name: ClassVar[str] = "edm"
-    Settings = EdmSettings
-    solvers: ClassVar[dict[str, int]] = {"heun": 9, "euler": 18}
 
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """Squared error of F (eq. 8): the weight λ(σ) = 1/c_out² makes every level count alike."""

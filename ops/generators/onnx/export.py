@@ -22,17 +22,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ops.files.storage import replace_file
 from ops.generators.denoising.network import ConditionalUNet
-from ops.generators.folder import NET, sampler_name, save_network
+from ops.generators.denoising.stored_network import save_network
+from ops.generators.folder import NET, sampler_name
 from ops.generators.kinds.denoiser import Denoiser, guide
-from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.onnx.graph import GraphBuilder, Symbol
 from ops.generators.onnx.simplify import simplify
+from ops.recipe.generator import SamplerSettings
 
 OPSET = 20  # from 21 on GroupNorm becomes an op that ONNX Runtime's CPU provider has no kernel for
 
 
 def export_denoiser(
-    kind: Denoiser,
+    maths: Denoiser,
     network: ConditionalUNet,
     config: dict[str, Any],
     sampler: SamplerSettings,
@@ -51,7 +52,7 @@ def export_denoiser(
     shutil.copyfile(net, folder / NET)
     assert sampler.steps is not None
     path = folder / sampler_name(sampler.steps)
-    model = simplify(unroll_sampler(kind, onnx.load(net), sampler, shape=shape, class_names=config["class_names"]))
+    model = simplify(unroll_sampler(maths, onnx.load(net), sampler, shape=shape, class_names=config["class_names"]))
     with replace_file(path) as temporary:
         onnx.save(model, str(temporary))
     return path
@@ -90,7 +91,7 @@ def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def unroll_sampler(
-    kind: Denoiser,
+    maths: Denoiser,
     net: onnx.ModelProto,
     sampler: SamplerSettings,
     *,
@@ -124,7 +125,7 @@ def unroll_sampler(
         output = run_net(x, t, "label")
         return output if nothing is None else guide(output, run_net(x, t, nothing), sampler.guidance)
 
-    image = kind.integrate(evaluate, Symbol(builder, "noise"), solver=solver, steps=steps).clamp(-1.0, 1.0)
+    image = maths.integrate(evaluate, Symbol(builder, "noise"), solver=solver, steps=steps).clamp(-1.0, 1.0)
     scaled = (image + Symbol(builder, builder.constant(1.0))) * 127.5
     grey = builder.add("Cast", [builder.add("Round", [scaled.name])], to=TensorProto.UINT8)
     builder.add("Transpose", [grey], output="image", perm=[0, 2, 3, 1])
@@ -132,7 +133,7 @@ def unroll_sampler(
     channels, height, width = shape
     graph = helper.make_graph(
         builder.nodes,
-        f"{kind.name} sampler, {solver}, {steps} steps",
+        f"{maths.name} sampler, {solver}, {steps} steps",
         [
             helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["n", channels, height, width]),
             helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
@@ -147,11 +148,11 @@ def unroll_sampler(
         producer_name="growset",
         ir_version=net.ir_version,
     )
-    assert copies == kind.count_evaluations(solver, steps) * (1 if nothing is None else 2)
+    assert copies == maths.count_evaluations(solver, steps) * (1 if nothing is None else 2)
     helper.set_model_props(
         model,
         {
-            "kind": kind.name,
+            "kind": maths.name,
             "labels": json.dumps(list(class_names), ensure_ascii=False),
             "range": "0..255",
             "solver": solver,

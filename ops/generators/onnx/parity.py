@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ops.generators.kinds.protocol import Generator, SamplerSettings
 from ops.generators.noise import draw_noise
 from ops.generators.onnx.engine import Sampler
+from ops.generators.protocol import Generator
 from ops.machine.parallel import start_threads
+from ops.recipe.generator import SamplerSettings
 
 MAX_SHARE_BEYOND_ONE = 0.001  # 99.9 % of the pixels within one grey level
 MAX_DIFFERENCE = 3

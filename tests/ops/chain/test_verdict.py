@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ops.chain.baseline_classifiers import build_baseline_classifiers
+from ops.chain.expanded_classifiers import build_expanded_classifiers
 from ops.chain.parts import answers as chain_answers
-from ops.chain.parts.classifiers import build_baseline_classifiers, build_expanded_classifiers
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
 from ops.classifiers.network import SmallResNet, normalise

@@ -12,10 +12,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
+from ops.generators.denoising.stored_network import load_network
 from ops.generators.flops import count_flops
-from ops.generators.folder import NET, load_network
-from ops.generators.kinds import KINDS
-from ops.generators.kinds.denoiser import Denoiser
+from ops.generators.folder import NET
+from ops.generators.kinds.flow import Flow
 from ops.generators.onnx.export import OPSET
 
 
@@ -70,6 +70,6 @@ def test_a_network_costs_what_torch_counts(generator_folder: Path) -> None:
 def test_a_sampler_costs_its_evaluations(
     solver: str, steps: int, generator_folder: Path, make_unrolled: Callable[[str, int], Path]
 ) -> None:
-    flow, single = KINDS["flow"], count_flops(generator_folder / NET)
-    assert isinstance(flow, Denoiser) and single is not None
-    assert count_flops(make_unrolled(solver, steps)) == flow.count_evaluations(solver, steps) * single
+    single = count_flops(generator_folder / NET)
+    assert single is not None
+    assert count_flops(make_unrolled(solver, steps)) == Flow().count_evaluations(solver, steps) * single

@@ -10,16 +10,8 @@ import torch
 from ops.errors import DamagedData
 from ops.files.storage import read_json, write_json
 from ops.generators.denoising.network import build_network
-from ops.generators.folder import (
-    CARD,
-    WEIGHTS,
-    find_sampler,
-    load_network,
-    read_config,
-    sampler_name,
-    save_network,
-    write_card,
-)
+from ops.generators.denoising.stored_network import load_network, save_network
+from ops.generators.folder import CARD, WEIGHTS, find_sampler, read_config, sampler_name, write_card
 from ops.generators.folder import (
     CONFIG as CONFIG_FILE,
 )

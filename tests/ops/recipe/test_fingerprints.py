@@ -20,8 +20,8 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from ops.files.hashing import hash_file, hash_json
-from ops.generators.kinds.flow import FlowSettings
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
+from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe, parse_recipe, read_yaml
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import STAGES

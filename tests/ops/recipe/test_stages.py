@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ops.chain import find_builder
 from ops.documents.dvcfile import render
 from ops.files.manifests import PUBLISHED
-from ops.generators.kinds.flow import FlowSettings
+from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe, read_yaml
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS, PUBLISHED_KEYS, STAGES, unread_keys, upstream

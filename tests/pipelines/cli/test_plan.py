@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.generators.kinds.denoiser import Denoiser
-from ops.generators.kinds.protocol import Cost
+from ops.generators.denoiser_kind import DenoiserKind
+from ops.generators.protocol import Cost
 from ops.planning import cost as estimate
 from ops.recipe.loading import load_recipe
 from ops.workspaces.workspace import Workspace
@@ -20,7 +20,7 @@ FIT, STEP, IMAGE = 16.0, 0.1, 0.25  # 60 steps of 0.1 s and 10 s that follow the
 
 @pytest.fixture
 def root(fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(Denoiser, "estimate", lambda *_: Cost(FIT, STEP, IMAGE))
+    monkeypatch.setattr(DenoiserKind, "estimate", lambda *_: Cost(FIT, STEP, IMAGE))
     return fresh_workspace
 
 

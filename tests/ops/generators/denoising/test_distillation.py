@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ops.files.storage import read_json
+from ops.generators.denoiser_kind import FlowKind
 from ops.generators.denoising.distillation import PAIRS, TEACHER, distil_steps, draw_trajectories
 from ops.generators.denoising.training import train
-from ops.generators.kinds.flow import DistillationSettings, Flow, FlowSettings
-from ops.generators.kinds.protocol import Fitting, SamplerSettings
+from ops.generators.kinds.flow import Flow
+from ops.generators.protocol import Fitting
 from ops.machine.parallel import start_threads
+from ops.recipe.generator import DistillationSettings, FlowSettings, SamplerSettings
 
 SHAPE = (1, 4, 4)
 SETTINGS = DistillationSettings(evaluations=2, pairs=30, teacher_steps=4, steps=30, batch_size=16, warmup_steps=2)
@@ -121,7 +123,7 @@ def fit(folder: Path, distillation: DistillationSettings | None, scratch: str = 
         distillation=distillation,
     )  # fmt: skip
     fitting = Fitting(images, labels, ("dark", "bright"), 7, folder, folder / "out", folder / scratch)
-    return Flow().fit(settings, fitting)
+    return FlowKind().fit(settings, fitting)
 
 
 def test_a_student_draws_in_two_evaluations_what_its_teacher_draws_in_many(tmp_path: Path) -> None:
@@ -129,9 +131,9 @@ def test_a_student_draws_in_two_evaluations_what_its_teacher_draws_in_many(tmp_p
     metrics = fit(tmp_path, settings)
     assert (metrics["steps"], metrics["student_steps"], metrics["best_step"]) == (120, 100, 220)
     noise, label = torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(2)), torch.arange(64) % 2
-    student = Flow().load(tmp_path / "out")
+    student = FlowKind().load(tmp_path / "out")
     (tmp_path / "out" / TEACHER).rename(tmp_path / "out" / "model.safetensors")
-    teacher = Flow().load(tmp_path / "out")
+    teacher = FlowKind().load(tmp_path / "out")
     truth = teacher.sample(noise, label, SamplerSettings(solver="heun", steps=4)).float()
     two = SamplerSettings(solver="euler", steps=2)
     distance = float((student.sample(noise, label, two).float() - truth).abs().mean())
@@ -169,8 +171,8 @@ def test_teacher_steps_must_fill_the_segments() -> None:
 
 
 def test_the_student_knows_its_own_steps_only() -> None:
-    flow, distilled = Flow(), {"distillation": {"evaluations": 1}}
-    assert flow.resolve_sampler(distilled, {}) == {"solver": "euler", "steps": 1, "guidance": 1.0}
+    distilled = FlowSettings(distillation=DistillationSettings(evaluations=1))
+    assert distilled.resolve_sampler(SamplerSettings()) == SamplerSettings(solver="euler", steps=1, guidance=1.0)
     for key, value in (("solver", "heun"), ("steps", 2), ("guidance", 2.0)):
-        with pytest.raises(ValueError, match=rf"sampler\.{key} must be .* with this generator.distillation"):
-            flow.resolve_sampler(distilled, {key: value})
+        with pytest.raises(ValueError, match=rf"{key} must be .* with this generator.distillation"):
+            distilled.resolve_sampler(SamplerSettings.model_validate({key: value}))

@@ -22,9 +22,10 @@ from ops.generators.denoising.dropout import KeyedDropout, drop_by
 from ops.generators.denoising.microbatches import FEWEST, MOST, InParts, add_in_order, cut_batch
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.training import CHECKPOINT
-from ops.generators.kinds import KINDS
-from ops.generators.kinds.protocol import Fitting
+from ops.generators.protocol import Fitting
+from ops.generators.registry import KINDS
 from ops.machine.parallel import start_threads, use_threads
+from ops.recipe.generator import KINDS as SECTIONS
 
 STEPS = 4
 SMALL = {"widths": (8, 16), "steps": STEPS, "batch_size": 12, "warmup_steps": 2, "checkpoints": 2}
@@ -45,7 +46,7 @@ def fit(folder: Path, kind: str, threads: int, **settings: object) -> bytes:
     fitting.out.mkdir(parents=True, exist_ok=True)
     fitting.scratch.mkdir(exist_ok=True)
     with use_threads(threads):
-        KINDS[kind].fit(KINDS[kind].Settings.model_validate({**SMALL, **settings}), fitting)
+        KINDS[kind].fit(SECTIONS[kind].model_validate({**SMALL, **settings}), fitting)
     return (folder / "out" / "model.safetensors").read_bytes()
 
 

@@ -28,8 +28,9 @@ from ops.generators.denoising.training import (
     train,
     update_average,
 )
-from ops.generators.kinds.flow import Flow, FlowSettings
-from ops.generators.kinds.protocol import Observation
+from ops.generators.kinds.flow import Flow
+from ops.generators.protocol import Observation
+from ops.recipe.generator import FlowSettings
 
 STEPS = 12
 SETTINGS = FlowSettings(

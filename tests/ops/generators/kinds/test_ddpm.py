@@ -12,6 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from ops.generators.kinds.ddpm import TIMESTEPS, Ddpm, signal_levels
+from ops.recipe.generator import DdpmSettings
 
 SPREAD = 0.2  # so that no predicted image leaves -1..1, where ours are clamped and the exact solution is not
 NOISE = torch.randn(5, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -60,7 +61,7 @@ def test_dpmpp_is_nearer_to_the_exact_solution_than_ddim_in_the_same_steps() -> 
     truth = NOISE * SPREAD / math.sqrt(last * SPREAD**2 + 1 - last)
     errors = {
         solver: float((Ddpm().integrate(true_noise, NOISE, solver=solver, steps=40) - truth).norm())
-        for solver in Ddpm.solvers
+        for solver in DdpmSettings.solvers
     }
     assert errors["dpmpp"] < errors["ddim"]
     assert errors["dpmpp"] < 0.1 * float(truth.norm())

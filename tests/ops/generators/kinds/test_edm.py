@@ -12,6 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from ops.generators.kinds.edm import SIGMA_DATA, SIGMA_MAX, Edm, denoise, noise_levels, time_of
+from ops.recipe.generator import EdmSettings
 
 SPREAD = 0.3  # of the Gaussian data
 NOISE = torch.randn(5, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -87,7 +88,7 @@ def test_the_levels_of_training_are_log_normal_and_the_true_denoiser_has_the_lea
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_the_counted_evaluations_are_those_that_are_made(steps: int) -> None:
-    for solver in Edm.solvers:
+    for solver in EdmSettings.solvers:
         asked: list[float] = []
 
         def evaluate(x: Tensor, time: float, asked: list[float] = asked) -> Tensor:

@@ -15,11 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from ops.errors import EnvironmentFault, UserError
-from ops.generators.folder import NET, WEIGHTS, find_sampler, load_network
-from ops.generators.kinds import KINDS
-from ops.generators.kinds.denoiser import DenoiserGenerator
+from ops.generators.denoiser_kind import DenoiserGenerator
+from ops.generators.denoising.stored_network import load_network
+from ops.generators.folder import NET, WEIGHTS, find_sampler
 from ops.generators.kinds.flow import Flow
-from ops.generators.kinds.protocol import SamplerSettings
 from ops.generators.noise import draw_noise
 from ops.generators.onnx import engine
 from ops.generators.onnx.engine import Sampler, choose_provider, has_gpu
@@ -27,6 +26,8 @@ from ops.generators.onnx.export import OPSET, unroll_sampler
 from ops.generators.onnx.graph import GraphBuilder
 from ops.generators.onnx.parity import Parity, measure_parity
 from ops.generators.onnx.simplify import simplify
+from ops.recipe.generator import SamplerSettings
+from tests.exported import find_maths
 
 MakeSampler = Callable[[str, int], Path]
 SHAPE = (3, 10, 13)
@@ -83,9 +84,8 @@ def test_the_exported_network_equals_torch(generator_folder: Path) -> None:
 
 def compare(folder: Path, path: Path, solver: str, steps: int, *, kind: str = "flow", guidance: float = 1.0) -> Parity:
     network, config = load_network(folder)
-    denoiser = KINDS[kind]
     settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance)
-    return measure_parity(DenoiserGenerator(denoiser, network, config), Sampler(path), settings, images=60)  # type: ignore[arg-type]
+    return measure_parity(DenoiserGenerator(find_maths(kind), network, config), Sampler(path), settings, images=60)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_exported_sampler_draws_what_the_eager_one_draws(
     assert parity.share_equal > 0.999
     assert parity.to_dict()["passed"] is True
     evaluations = Sampler(path).info.evaluations
-    assert evaluations == KINDS[kind].count_evaluations(solver, steps) * (1 if guidance == 1.0 else 2)  # type: ignore[attr-defined]
+    assert evaluations == find_maths(kind).count_evaluations(solver, steps) * (1 if guidance == 1.0 else 2)
 
 
 @pytest.mark.parametrize("fault", ["bias", "labels", "solver", "one channel", "guidance"])

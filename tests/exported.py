@@ -1,23 +1,18 @@
-"""One small generator for all tests of this folder: exporting a network takes seconds, so it happens once."""
+"""Fixtures of one small generator for all tests of generators and drawing: it is exported once, which takes seconds."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnx
 import pytest
-import torch
 
-from ops.generators.denoising.network import build_network
-from ops.generators.folder import NET, sampler_name, save_network
-from ops.generators.kinds import KINDS
-from ops.generators.kinds.denoiser import Denoiser
-from ops.generators.kinds.flow import Flow
-from ops.generators.kinds.protocol import SamplerSettings
-from ops.generators.onnx.export import export_net, unroll_sampler
-from ops.generators.onnx.simplify import simplify
+from ops.generators.folder import NET, sampler_name
+
+if TYPE_CHECKING:
+    from ops.generators.kinds.denoiser import Denoiser
 
 SHAPE = (3, 10, 13)
 # RGB, not square and not divisible by 4: a swapped axis or a forgotten crop shows.
@@ -32,6 +27,12 @@ MakeSampler = Callable[..., Path]
 @pytest.fixture(scope="session")
 def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator directory: an untrained network of 42,000 weights, its net.onnx and a 3-step Heun sampler."""
+    import torch
+
+    from ops.generators.denoising.network import build_network
+    from ops.generators.denoising.stored_network import save_network
+    from ops.generators.onnx.export import export_net
+
     folder = tmp_path_factory.mktemp("generator")
     torch.manual_seed(3)
     network = build_network(CONFIG).eval()
@@ -57,6 +58,12 @@ def make_sampler(generator_folder: Path, tmp_path_factory: pytest.TempPathFactor
 def make_unrolled(generator_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSampler:
     """As `make_sampler`, before it is simplified."""
 
+    import onnx
+
+    from ops.generators.kinds.flow import Flow
+    from ops.generators.onnx.export import unroll_sampler
+    from ops.recipe.generator import SamplerSettings
+
     def make(solver: str, steps: int) -> Path:
         path = tmp_path_factory.mktemp("unrolled") / sampler_name(steps)
         settings = SamplerSettings(solver=solver, steps=steps)
@@ -73,11 +80,23 @@ def copied_folder(generator_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(generator_folder, tmp_path / "generator"))
 
 
+def find_maths(kind: str) -> Denoiser:
+    """The mathematics of a kind that denoises."""
+    from ops.generators.denoiser_kind import DenoiserKind
+    from ops.generators.registry import KINDS
+
+    found = KINDS[kind]
+    assert isinstance(found, DenoiserKind)
+    return found.maths
+
+
 def write_sampler(net: Path, path: Path, kind: str, solver: str, steps: int, guidance: float = 1.0) -> None:
+    import onnx
+
+    from ops.generators.onnx.export import unroll_sampler
+    from ops.generators.onnx.simplify import simplify
+    from ops.recipe.generator import SamplerSettings
+
     settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance)
-    denoiser = KINDS[kind]
-    assert isinstance(denoiser, Denoiser)
-    onnx.save(
-        simplify(unroll_sampler(denoiser, onnx.load(net), settings, shape=SHAPE, class_names=CONFIG["class_names"])),  # type: ignore[arg-type]
-        path,
-    )
+    sampler = unroll_sampler(find_maths(kind), onnx.load(net), settings, shape=SHAPE, class_names=CONFIG["class_names"])  # type: ignore[arg-type]
+    onnx.save(simplify(sampler), path)

@@ -8,17 +8,16 @@ may be more than the dataset's and in another order; the copy that is kept speak
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import Field, field_validator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.storage import parse_json, replace_file, write_json
-from ops.generators.kinds.protocol import Cost, Fitting, Generator, KindSettings, SamplerSettings
+from ops.generators.protocol import Cost, Fitting, Generator
+from ops.recipe.generator import OnnxSettings, SamplerSettings
 
 if TYPE_CHECKING:
     import onnx
@@ -28,35 +27,10 @@ if TYPE_CHECKING:
 FOREIGN, SAMPLER = "foreign.onnx", "sampler.onnx"
 
 
-class OnnxSettings(KindSettings):
-    """A sampler that was exported elsewhere."""
-
-    kind: Literal["onnx"] = Field("onnx", description="a sampler that was exported elsewhere")
-    path: str = Field(description="of the .onnx file, from the workspace's root")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of that file's content, so that no other slips in")
-    class_names: tuple[str, ...] | None = Field(
-        None, strict=False, description="what its labels 0, 1, ... mean; null: its metadata `labels` say so"
-    )
-
-    @field_validator("seeds")
-    @classmethod
-    def _check_seeds(cls, seeds: int) -> int:
-        if seeds != 1:
-            raise ValueError("a generator of kind: onnx was trained elsewhere, so there is one of it; take this away")
-        return seeds
-
-
 class Onnx:
     """Nothing is learnt and nothing is exported: the file is checked and copied."""
 
     name: ClassVar[str] = "onnx"
-    Settings: ClassVar[type[KindSettings]] = OnnxSettings
-
-    def resolve_sampler(self, generator: Mapping[str, Any], sampler: Mapping[str, Any]) -> dict[str, Any]:
-        for key, nothing in (("solver", None), ("steps", None), ("guidance", 1.0), ("precision", "fp32")):
-            if sampler.get(key, nothing) != nothing:
-                raise ValueError(f"sampler.{key} has no effect with kind: onnx, which is a whole sampler; take it away")
-        return dict(sampler)
 
     def check(
         self, settings: OnnxSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]

@@ -1,52 +1,21 @@
 """What every kind of generator can do: learn or be brought in, draw, be exported.
 
 A kind is stateless; what it has learnt lies in a generator directory (design, contract 6). Nothing here imports
-torch: the kinds' settings are part of the recipe, which is read where nothing is computed.
+torch, so that the kinds can be named where nothing is computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ops.machine.progress import Progress, Sink, ignore
-from ops.settings.section import Section
+from ops.recipe.generator import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-class KindSettings(Section):
-    """The section `generator` of a recipe; each kind adds its own keys."""
-
-    kind: str
-    seeds: int = Field(
-        1,
-        ge=1,
-        le=100,
-        description="generators that are trained, each with images of its own; classifier seed s takes number s mod"
-        " seeds, so that the verdict holds for another generator of this recipe",
-    )
-
-
-class SamplerSettings(Section):
-    """How the exported sampler draws; what is null is the kind's default."""
-
-    solver: str | None = Field(
-        None,
-        description="flow and edm: heun, euler; ddpm: dpmpp, ddim; heun costs 2·steps - 1 evaluations, others steps",
-    )
-    steps: int | None = Field(None, ge=1, le=64, description="of the solver")
-    guidance: float = Field(
-        1.0, ge=0, le=20, description="classifier-free guidance, away from what is drawn without label; 1 is none"
-    )
-    precision: Literal["fp32", "int8", "fp16"] = Field(
-        "fp32", description="int8 is faster on processors, fp16 on GPUs; taken only if as good as fp32 within 5 %"
-    )
 
 
 class Generator(Protocol):
@@ -134,15 +103,6 @@ class Kind(Protocol):
     @property
     def name(self) -> str:
         """What a recipe calls it."""
-        ...
-
-    @property
-    def Settings(self) -> type[KindSettings]:
-        """Its section of a recipe."""
-        ...
-
-    def resolve_sampler(self, generator: Mapping[str, Any], sampler: Mapping[str, Any]) -> dict[str, Any]:
-        """The sampler's keys with this kind's defaults, from what the recipe writes; ValueError for what cannot be."""
         ...
 
     def check(self, settings: Any, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]) -> None:

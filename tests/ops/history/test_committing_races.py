@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.ops.test_committing import state
 
 import ops.history.committing
 from ops.errors import EnvironmentFault
 from ops.history.committing import commit_publication, is_committed
 from ops.history.git import run_git
 from ops.workspaces.workspace import Workspace
+from tests.ops.history.test_committing import state
 
 
 def clone(root: Path, folder: Path) -> Path:

@@ -7,8 +7,9 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from ops.generators.denoising.coupling import couple_noise
-from ops.generators.kinds.flow import Flow, FlowSettings
+from ops.generators.kinds.coupling import couple_noise
+from ops.generators.kinds.flow import Flow
+from ops.recipe.generator import FlowSettings
 
 LABELS = torch.tensor([0, 1, 0, 1, 0, 1, 0])
 

@@ -16,10 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.generators.folder import find_sampler
-from ops.generators.kinds.onnx import Onnx, OnnxSettings
-from ops.generators.kinds.protocol import Fitting, SamplerSettings
+from ops.generators.foreign import Onnx
 from ops.generators.onnx.engine import Sampler
 from ops.generators.onnx.parity import measure_parity
+from ops.generators.protocol import Fitting
+from ops.recipe.generator import OnnxSettings, SamplerSettings
 
 SHAPE = (1, 2, 3)
 NAMES = ("ant", "bee", "cow")

@@ -1,0 +1,113 @@
+"""A kind that learns to denoise, whole: its mathematics with the network, its training, its directory and its export.
+
+Whatever computes is imported where it is called, so that kinds can be named without loading torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.generators.kinds.denoiser import Denoiser
+from ops.generators.kinds.flow import Flow
+from ops.generators.protocol import Cost, Fitting, Generator
+from ops.recipe.generator import DenoiserSettings, FlowSettings, SamplerSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ops.generators.denoising.network import ConditionalUNet
+    from ops.generators.denoising.session import Session
+
+
+@dataclass(frozen=True)
+class DenoiserKind:
+    """`maths` and what every kind that denoises does with it."""
+
+    maths: Denoiser
+
+    @property
+    def name(self) -> str:
+        return self.maths.name
+
+    def check(
+        self, settings: DenoiserSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
+    ) -> None:
+        """Nothing beyond what the schema has checked."""
+
+    def fit(self, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
+        from ops.generators.denoising.fitting import fit_denoiser
+
+        return fit_denoiser(self.maths, settings, fitting, self.refine)
+
+    def refine(self, settings: DenoiserSettings, session: Session) -> dict[str, Any]:
+        """What follows training, on its network in place; returns metrics. Nothing, unless a kind has more to do."""
+        return {}
+
+    def load(self, folder: Path) -> Generator:
+        from ops.generators.denoising.stored_network import load_network
+
+        network, config = load_network(folder)
+        return DenoiserGenerator(self.maths, network, config)
+
+    def estimate(
+        self,
+        settings: DenoiserSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        classes: int,
+        root: Path,
+    ) -> Cost:
+        from ops.generators.denoising.cost import estimate_denoiser
+
+        return estimate_denoiser(self.maths, settings, sampler, shape, classes, self.estimate_refining)
+
+    def estimate_refining(self, settings: DenoiserSettings, step_seconds: float, evaluation_seconds: float) -> float:
+        """Seconds of `refine`, from those of a training step and of one image's evaluation."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class FlowKind(DenoiserKind):
+    """The flow, which may be distilled after its training."""
+
+    maths: Flow = field(default_factory=Flow)
+
+    def refine(self, settings: DenoiserSettings, session: Session) -> dict[str, Any]:
+        """Distil, if the settings say so."""
+        assert isinstance(settings, FlowSettings)
+        if settings.distillation is None:
+            return {}
+        from ops.generators.denoising.distillation import distil
+
+        return distil(self.maths, settings.distillation, session)
+
+    def estimate_refining(self, settings: DenoiserSettings, step_seconds: float, evaluation_seconds: float) -> float:
+        assert isinstance(settings, FlowSettings)
+        if (student := settings.distillation) is None:
+            return 0.0
+        heun_steps = student.teacher_steps // student.evaluations
+        evaluations = student.evaluations * self.maths.count_evaluations("heun", heun_steps)
+        steps = student.steps * student.batch_size / settings.batch_size
+        return steps * step_seconds + student.pairs * evaluations * evaluation_seconds
+
+
+@dataclass(frozen=True)
+class DenoiserGenerator:
+    """A trained network and how its kind draws with it."""
+
+    maths: Denoiser
+    network: ConditionalUNet
+    config: dict[str, Any]
+
+    def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
+        from ops.generators.denoising.sampling import sample_pixels
+
+        return sample_pixels(self.maths, self.network, noise, label, sampler)
+
+    def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
+        from ops.generators.onnx.export import export_denoiser
+
+        return export_denoiser(self.maths, self.network, self.config, sampler, folder, scratch)

@@ -1,0 +1,83 @@
+"""What a generator that denoises would cost here: a few real steps, and a few real draws, timed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ops.generators.denoising.network import ConditionalUNet, build_network, describe_network
+from ops.generators.denoising.sampling import DRAWN, sample_in_threads
+from ops.generators.denoising.session import in_parts
+from ops.generators.denoising.training import denoise_steps, train
+from ops.generators.kinds.denoiser import Denoiser
+from ops.generators.protocol import Cost, Fitting
+from ops.machine.parallel import count_threads, start_threads
+from ops.machine.precision import resolve_precision
+from ops.recipe.generator import DenoiserSettings, SamplerSettings
+
+WARMING_STEPS, STEPS = 4, 16  # of an estimate; only the latter count
+
+
+def estimate_denoiser(
+    maths: Denoiser,
+    settings: DenoiserSettings,
+    sampler: SamplerSettings,
+    shape: tuple[int, int, int],
+    classes: int,
+    estimate_refining: Callable[[DenoiserSettings, float, float], float],
+) -> Cost:
+    """Time a few real steps on noise; drawing is timed on one thread in fp32, which ONNX Runtime does about as fast."""
+    channels, height, width = shape
+    names = tuple(map(str, range(classes)))
+    images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
+    labels = torch.arange(4 * classes) % classes
+    precision, stamps = resolve_precision(settings.precision), list[float]()
+    with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
+        fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
+        network = build_network({**fitting.describe(maths.name), **describe_network(settings)})
+        short = settings.model_copy(update={"steps": WARMING_STEPS + STEPS})
+        train(
+            network,
+            denoise_steps(in_parts(network, pool), maths.build_loss(short), images, labels, short, seed=0),
+            short,
+            precision=precision,
+            scratch=Path(folder),
+            checkpoints=1,
+            on_step=lambda step, loss: stamps.append(time.perf_counter()),
+        )
+        per_step = float(np.median(np.diff(stamps[WARMING_STEPS - 1 :])))
+        assert sampler.solver is not None and sampler.steps is not None
+        once = SamplerSettings(solver=sampler.solver, steps=2, guidance=sampler.guidance)
+        evaluations = maths.count_evaluations(sampler.solver, 2)
+        many = 2 * DRAWN * count_threads()
+        in_training = _time_drawing(maths, network, many, classes, shape, once, precision, pool) / evaluations
+        after = estimate_refining(settings, per_step, in_training)
+        with ThreadPoolExecutor(1) as alone:
+            one = _time_drawing(maths, network, DRAWN, classes, shape, once, "fp32", alone) / evaluations
+    per_image = one * maths.count_evaluations(sampler.solver, sampler.steps)
+    return Cost(per_step * settings.steps + after, per_step, per_image)
+
+
+def _time_drawing(
+    maths: Denoiser,
+    network: ConditionalUNet,
+    images: int,
+    classes: int,
+    shape: tuple[int, int, int],
+    sampler: SamplerSettings,
+    precision: str,
+    pool: ThreadPoolExecutor,
+) -> float:
+    """Seconds an image, the median of three after one that is not counted."""
+    noise, label, seconds = torch.randn(images, *shape), torch.arange(images) % classes, []
+    for _ in range(4):
+        started = time.perf_counter()
+        sample_in_threads(maths, network, noise, label, sampler, "cpu", precision, pool)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:])) / images

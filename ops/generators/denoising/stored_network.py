@@ -1,0 +1,36 @@
+"""A network in a generator's directory: its weights and the config.json that it is built from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ops.errors import DamagedData
+from ops.files.storage import replace_file, write_json
+from ops.generators.denoising.network import ConditionalUNet, build_network
+from ops.generators.folder import CONFIG, WEIGHTS, read_config
+
+
+def save_network(folder: Path, network: ConditionalUNet, config: dict[str, Any]) -> None:
+    """Write weights and config."""
+    with replace_file(folder / WEIGHTS) as temporary:
+        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+    write_json(folder / CONFIG, config)
+
+
+def load_network(folder: Path) -> tuple[ConditionalUNet, dict[str, Any]]:
+    """The network in evaluation mode and its config; DamagedData if the weights are not there or do not fit."""
+    config, path = read_config(folder), folder / WEIGHTS
+    try:
+        network = build_network(config)
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise DamagedData(f"{folder} holds no {WEIGHTS}") from None
+    except KeyError as error:
+        raise DamagedData(f"{folder / CONFIG} does not describe the network: {error.args[0]} is missing") from None
+    except (RuntimeError, SafetensorError) as error:
+        raise DamagedData(f"{path} does not fit {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
+    return network.eval(), config
