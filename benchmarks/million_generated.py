@@ -20,12 +20,12 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.parts.flops import count_flops
 from benchmarks.parts.harness import Row, write_result
 from benchmarks.parts.untrained import export_untrained
-from ops.generators.flops import count_flops
+from benchmarks.parts.utilisation import describe_utilisation, measure_matmul
 from ops.generators.folder import variant_name
 from ops.generators.onnx.variants import quantise_sampler
-from ops.generators.utilisation import describe_utilisation, measure_matmul
 from ops.machine.parallel import available_cores
 
 COUNTS = (50_000, 1_000_000)  # the first in fp32 as well

@@ -20,9 +20,9 @@ import polars as pl
 
 from benchmarks.million import run_step
 from benchmarks.parts.harness import Row, write_result
-from ops.chain.mixed_dataset import read_mixed
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, read_index, write_index
+from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops.machine.parallel import limit_libraries
+from tests.exported import copied_folder, generator_folder, make_sampler, make_unrolled  # noqa: F401
 from tests.workspaces import growset, make_workspace, one_core
 
 os.environ["OMP_NUM_THREADS"] = "1"

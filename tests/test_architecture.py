@@ -12,8 +12,9 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,80 @@ def test_imports_run_from_pipelines_to_assets_to_ops() -> None:
         found = imported_packages(ast.walk(parse(path)))
         assert not found & FORBIDDEN_IMPORTS[package], path
         assert package != "ops" or not any(module.startswith("dagster") for module in found), path
+
+
+# The packages of ops, floor by floor from the ground: each may import those on lower floors, and nothing else.
+FLOORS = (
+    {"errors", "statistics"},
+    {"machine", "metrics", "settings"},
+    {"files", "neighbours"},
+    {"likeness", "recipe"},
+    {"datasets", "pretrained", "workspaces"},
+    {"generators", "history", "pictures", "sources", "stages", "verdict"},
+    {"classifiers", "documents", "exports", "remotes", "scaffold"},
+    {"drawing", "judging", "planning", "verification"},
+    {"filters"},
+    {"report"},
+    {"chain"},
+)
+
+
+def name_of(path: Path) -> str:
+    """The module that a path is: `ops.files.storage`, or a package for its __init__.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def import_graph() -> dict[str, set[str]]:
+    """Of each module of the house the modules of the house that it imports, wherever in the file."""
+    known = {name_of(path) for path in MODULES}
+    return {name_of(path): (imported(ast.walk(parse(path))) & known) - {name_of(path)} for path in MODULES}
+
+
+def find_circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Some circle of the graph, or nothing."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def climb(graph: Mapping[str, set[str]]) -> set[tuple[str, str]]:
+    """Pairs of packages of ops of which the first imports the second, though that is on no lower floor."""
+    floors = {f"ops.{name}": number for number, names in enumerate(FLOORS) for name in names}
+    found = set()
+    for module, others in graph.items():
+        for other in others:
+            pair = tuple(".".join(name.split(".")[:2]) for name in (module, other))
+            if pair[0] != pair[1] and set(pair) <= floors.keys() and floors[pair[0]] <= floors[pair[1]]:
+                found.add(pair)
+    return found
+
+
+def test_a_circle_and_a_climb_would_be_found() -> None:
+    assert set(find_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
+    assert climb({"ops.files.storage": {"ops.chain.driver"}}) == {("ops.files", "ops.chain")}
+    assert climb({"ops.drawing.pieces": {"ops.judging.judge"}})
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert find_circle(import_graph()) == []
+
+
+def test_every_package_of_ops_has_its_floor_and_imports_lower_ones_only() -> None:
+    assert set.union(*FLOORS) == {path.stem for path in (ROOT / "ops").iterdir() if path.stem[0] not in "._"}
+    assert climb(import_graph()) == set()
+
+
+def test_ops_opens_on_one_screen() -> None:
+    assert {path.name for path in (ROOT / "ops").glob("*.py")} == {"__init__.py", "errors.py"}
+    assert len(set.union(*FLOORS)) <= 30
+
+
+def test_nothing_that_users_run_imports_benchmarks() -> None:
+    assert not [path for path in MODULES if "benchmarks" in imported_packages(ast.walk(parse(path)))]
 
 
 def test_loading_the_code_location_loads_no_heavy_library() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ops.chain.parts.each import build_each
 from ops.classifiers.sampling import real_share
 from ops.datasets.index import locate_rows, read_index, write_index
-from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.datasets.shards import find_shards
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators
@@ -41,15 +38,3 @@ def _mix_one(run: StageRun) -> dict[str, Any]:
         "real_weight": weight,
         "real_share": round(real_share(weight, len(real), len(accepted)), 6),
     }
-
-
-def read_mixed(index: pl.DataFrame, real: Path, generated: Path) -> PixelDataset:
-    """The images of a mixed index, in its order: real training images first, then the accepted ones."""
-    train = read_split(real, "train")
-    drawn = read_shards(find_shards(generated, "generated"))
-    chosen = index.filter("is_generated")["image_id"]
-    order = {image_id: row for row, image_id in enumerate(drawn.rows["image_id"])}
-    kept = drawn.select([order[image_id] for image_id in chosen])
-    return PixelDataset(
-        np.concatenate([train.images, kept.images]), pl.concat([train.rows, kept.rows]), train.class_names
-    )

@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from ops.chain.mixed_dataset import read_mixed
 from ops.datasets.index import read_index
+from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
 from ops.errors import EnvironmentFault
 from ops.files.hashing import hash_json

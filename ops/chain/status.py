@@ -22,8 +22,6 @@ from ops.stages.materialization import find_staleness
 from ops.workspaces.locks import is_running
 from ops.workspaces.workspace import Workspace
 
-STATES = ("current", "stale", "missing", "running", "damaged")
-
 
 def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """Where an expansion stands.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,13 +11,8 @@ import numpy as np
 from ops.files.hashing import hash_json
 
 
-def content_id(image: np.ndarray) -> str:
-    """16 hex digits that depend on the shape and pixels of one uint8 image [H, W, C] only."""
-    return content_ids(image[np.newaxis])[0]
-
-
 def content_ids(images: np.ndarray) -> list[str]:
-    """`content_id` of each image of a uint8 array [n, H, W, C]."""
+    """16 hex digits for each image of a uint8 array [n, H, W, C], which depend on its shape and pixels only."""
     header = hashlib.sha256("{}x{}x{}:".format(*images.shape[1:]).encode())
     ids = []
     for image in np.ascontiguousarray(images):
@@ -40,3 +35,13 @@ def number_repeats(ids: Sequence[str]) -> list[str]:
         distinct.append(f"{name}-{seen[name]}" if seen[name] else name)
         seen[name] += 1
     return distinct
+
+
+def number_uses(keys: Sequence[str]) -> np.ndarray:
+    """int64 [n]: 0 for the first use of a key, 1 for the next one, and so on, so that no two get the same draw."""
+    seen: defaultdict[str, int] = defaultdict(int)
+    uses = np.empty(len(keys), np.int64)
+    for i, key in enumerate(keys):
+        uses[i] = seen[key]
+        seen[key] += 1
+    return uses

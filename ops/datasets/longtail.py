@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from ops.datasets.identity import number_uses
 from ops.datasets.keyed import draw_words
 from ops.errors import UserError
 
@@ -98,9 +99,7 @@ def choose_long_tail(
     0 for the first, then 1, 2, ..., so equal images of a class never get one draw twice. class_names: for errors.
 
     UserError where a class has no image, or fewer than its size without `allow_repeats`. ValueError where
-    labels, keys and sizes do not match. For a tail whose classes differ in draws only (GIT's "theta-LT") choose
-    a few images per class with `choose_per_class` first.
-    """
+    labels, keys and sizes do not match."""
     _require_labels(labels, keys, len(sizes))
     wanted = np.empty(len(sizes), np.int64)
     wanted[order_classes(labels, len(sizes), class_order=class_order, seed=seed)] = sizes
@@ -112,21 +111,8 @@ def choose_long_tail(
             remedy = "smaller sizes, another class order" + (", or a nuisance" if len(members) else "")
             raise UserError(f"class {name} has {len(members)} images, its size is to be {size}; allowed: {remedy}")
         rows.append(np.resize(members, size))
-        ks.append(_number_uses([keys[row] for row in rows[-1].tolist()]))
+        ks.append(number_uses([keys[row] for row in rows[-1].tolist()]))
     return np.concatenate(rows), np.concatenate(ks)
-
-
-def choose_per_class(labels: np.ndarray, keys: Sequence[str], count: int, *, seed: int) -> np.ndarray:
-    """Row numbers of at most `count` images of each class: int64 [m], by label, in a class by their hashes.
-
-    A larger count contains a smaller one, and the order is that of `choose_long_tail`. UserError for a count
-    below 1; ValueError where labels and keys do not match.
-    """
-    if count < 1:
-        raise UserError(f"{count} images per class are wanted; allowed: whole numbers from 1")
-    classes = int(labels.max(initial=0)) + 1
-    _require_labels(labels, keys, classes)
-    return np.concatenate([members[:count] for members in _rank_members(labels, keys, classes, seed)])
 
 
 _SLACK = 1e-9  # 500 · 100^-1 must be 5, though the power is a rounded number
@@ -160,11 +146,3 @@ def _rank_members(labels: np.ndarray, keys: Sequence[str], classes: int, seed: i
     words = draw_words(keys, purpose="subset", seed=seed)[:, 0]
     order = np.lexsort((words, labels))
     return np.split(order, np.cumsum(np.bincount(labels, minlength=classes))[:-1])
-
-
-def _number_uses(keys: Sequence[str]) -> np.ndarray:
-    seen: dict[str, int] = {}
-    numbers = np.empty(len(keys), np.int64)
-    for index, key in enumerate(keys):
-        numbers[index] = seen[key] = seen.get(key, -1) + 1
-    return numbers

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ops.datasets.identity import content_ids, number_repeats
+from ops.datasets.identity import content_ids, number_repeats, number_uses
 from ops.datasets.label_noise import flip_labels
 from ops.datasets.longtail import choose_long_tail, exponential_sizes, order_classes, step_sizes, zipf_sizes
 from ops.datasets.pixels import PixelDataset, build_rows
@@ -48,7 +48,7 @@ def change_splits(splits: Mapping[str, PixelDataset], settings: DataSettings, se
             counts["left out for the long tail"] = len(dataset) - len(np.unique(rows))
             dataset, keys = dataset.select(rows), [keys[row] for row in rows.tolist()]
         elif settings.nuisance is not None:
-            ks = _number_uses(keys)
+            ks = number_uses(keys)
         noise = settings.label_noise if split == "train" else 0.0
         if settings.nuisance is None and noise == 0:
             changed[split] = dataset
@@ -101,13 +101,3 @@ def find_sizes(tail: LongTailSettings, labels: np.ndarray, classes: int, seed: i
         assert tail.minority is not None
         return step_sizes(classes, head, tail.ratio, tail.minority)
     return exponential_sizes(classes, head, tail.ratio)
-
-
-def _number_uses(keys: list[str]) -> np.ndarray:
-    """0 for the first image of a key, 1 for the next equal one, and so on, so that no two get the same draw."""
-    seen: dict[str, int] = {}
-    uses = np.empty(len(keys), np.int64)
-    for i, key in enumerate(keys):
-        uses[i] = seen.get(key, 0)
-        seen[key] = int(uses[i]) + 1
-    return uses

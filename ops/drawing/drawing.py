@@ -1,4 +1,4 @@
-"""Draw a set of images with the means of this machine: provider, workers, batch size, progress, utilisation.
+"""Draw a set of images with the means of this machine: provider, workers, batch size, progress.
 
 Where the set lies and what becomes of it is the caller's business, be it a stage or a command; which rows there are
 and how they become files is the assembly's.
@@ -13,13 +13,9 @@ from pathlib import Path
 
 from ops.drawing.assembly import Assembly
 from ops.drawing.batching import resolve_batch_size
-from ops.drawing.pieces import WORKER_SHARE, Piece, fill_pieces
+from ops.drawing.pieces import Piece, fill_pieces
 from ops.generators.onnx.engine import choose_provider
-from ops.generators.utilisation import measure_utilisation
-from ops.machine.parallel import worth_workers
 from ops.stages.materialization import Runtime
-
-MEASURED = 5_000  # images from which on the machine's utilisation is worth measuring
 
 
 @dataclass(frozen=True)
@@ -59,20 +55,9 @@ class Drawing:
         )
 
     def run(self) -> float:
-        """Draw everything that is missing, write the shards meanwhile, say how fast; returns the seconds of that."""
+        """Draw everything that is missing and write the shards meanwhile; returns the seconds that it took."""
         missing = self.assembly.missing()
-        seconds = follow(self.assembly.write(self.draw), missing, self.runtime)
-        images = sum(map(len, missing))
-        if self.runtime.has_sink and images >= MEASURED:
-            told = measure_utilisation(
-                self.sampler,
-                images=images,
-                seconds=seconds,
-                provider=self.provider,
-                processes=worth_workers(self.runtime.workers, images, WORKER_SHARE),
-            )
-            self.runtime.sink(f"utilisation: {told}") if told else None
-        return seconds
+        return follow(self.assembly.write(self.draw), missing, self.runtime)
 
 
 def follow(drawn: Iterable[Piece], missing: Sequence[Piece], runtime: Runtime) -> float:

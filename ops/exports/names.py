@@ -21,7 +21,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from urllib.parse import unquote
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"}
@@ -39,11 +38,6 @@ def name_folders(class_names: Sequence[str]) -> list[str]:
         _shorten(_escape(name, strict=True) if times[_fold(folder)] > 1 else folder, name)
         for name, folder in zip(class_names, easy, strict=True)
     ]
-
-
-def read_folder(folder: str) -> str:
-    """The class name of a folder name that was not cut."""
-    return "" if folder == "%" else unquote(folder, errors="strict")
 
 
 def _escape(name: str, *, strict: bool = False) -> str:

@@ -1,1 +1,1 @@
-"""Exact nearest neighbours between rows of numbers: the search, the nearest earlier row, and blocks for millions."""
+"""Exact nearest neighbours between rows of numbers: the search, and blocks for millions."""

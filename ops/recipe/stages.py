@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops.recipe.schema import Recipe
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -96,12 +94,6 @@ PUBLISHED_INPUTS = (
     "mixed_dataset",
     "verdict",
 )
-
-
-def unread_keys() -> set[str]:
-    """Recipe keys that no stage reads; a test keeps this empty."""
-    read = {section for stage in STAGES.values() for section in stage.sections} | set(PUBLISHED_KEYS)
-    return set(Recipe.model_fields) - read
 
 
 def upstream(name: str) -> list[str]:

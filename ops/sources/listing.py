@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ops.errors import DamagedData, UserError
-from ops.recipe.loading import shorten
+from ops.settings.reading import shorten
 from ops.sources.spec import SourceSpec
 
 SPLITS = ("train", "validation", "test")

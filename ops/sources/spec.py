@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from ops.errors import UserError
-from ops.recipe.loading import explain, read_yaml
-from ops.recipe.schema import Section
+from ops.recipe.loading import explain
+from ops.settings.reading import read_yaml
+from ops.settings.section import Section
 
 Kind = Literal["folder", "metadata", "parquet", "webdataset", "zip", "npz", "idx", "cifar", "gtsrb", "tiny-imagenet"]
 Share = Annotated[float, Field(gt=0, lt=1)]

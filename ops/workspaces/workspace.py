@@ -18,9 +18,10 @@ from ruamel.yaml.comments import CommentedSeq
 
 from ops.errors import UserError
 from ops.files.storage import replace_file
-from ops.recipe.loading import load_recipe, read_yaml, shorten
+from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
+from ops.settings.reading import read_yaml, shorten
 
 PARAMS = "params.yaml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -37,25 +37,14 @@ class GrowsetGroup(click.Group):
             context.exit(stopped.exit_code)
 
 
-BENCHMARKS = (
-    "busy_machine",
-    "code_location",
-    "demo",
-    "faults",
-    "filters",
-    "generation",
-    "kills",
-    "metrics",
-    "million",
-    "million_generated",
-    "neighbours",
-    "quality",
-    "selection",
-    "storage",
-    "training",
-    "verdict",
-    "verify",
-)
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def list_benchmarks() -> list[str]:
+    """Their names: each is a file of the folder, and what they share lies in a folder below."""
+    return sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
+
+
 FIRST_STEPS = """\b
 First steps with images of your own (a folder with train, validation and test):
   growset init my-work --source path/to/images
@@ -251,12 +240,12 @@ def completion(shell: str) -> None:
 
 
 @main.command()
-@click.argument("name", type=click.Choice(BENCHMARKS))
+@click.argument("name", type=click.Choice(list_benchmarks()))
 def bench(name: str) -> None:
     """Run a benchmark and write benchmarks/results/NAME.json."""
     from importlib import import_module
 
-    path = import_module(f"benchmarks.{name}").run()
+    path = import_module(f"{BENCHMARKS.name}.{name}").run()
     click.echo(path.read_text(encoding="utf-8"))
 
 

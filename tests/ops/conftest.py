@@ -9,7 +9,6 @@ import pytest
 from ops.history.git import run_git
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
-from tests.exported import copied_folder, generator_folder, make_sampler, make_unrolled  # noqa: F401
 
 RECIPE = """\
 source: insects

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from ops.chain.mixed_dataset import read_mixed
 from ops.classifiers.tournament import Contest, Examples, Result, count_runs, find_common_aliases, hold_tournament
 from ops.datasets.index import read_index
+from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest

@@ -13,7 +13,7 @@ import numpy as np
 
 from ops.errors import DamagedData, UserError
 from ops.files.storage import parse_json
-from ops.recipe.loading import shorten
+from ops.settings.reading import shorten
 from ops.sources.archives import open_zip, read_member
 from ops.sources.listing import ALIASES, MOST, SPLITS, Layout, Listing, Piece, name_labels, require_path
 from ops.sources.spec import SourceSpec

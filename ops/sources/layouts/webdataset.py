@@ -15,7 +15,7 @@ import numpy as np
 
 from ops.errors import DamagedData, UserError
 from ops.files.storage import parse_json
-from ops.recipe.loading import shorten
+from ops.settings.reading import shorten
 from ops.sources.archives import Member, list_tar, read_members
 from ops.sources.conversion import SUFFIXES
 from ops.sources.listing import (

@@ -22,11 +22,11 @@ from ops.chain import mixed_dataset as mixed
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
-from ops.chain.mixed_dataset import read_mixed
 from ops.chain.parts.classifiers import to_nchw
 from ops.chain.publishing import build_dataset
 from ops.classifiers.training import TrainingSet, train
 from ops.datasets.index import read_index
+from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest

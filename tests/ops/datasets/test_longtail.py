@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits
 from ops.datasets.identity import content_ids
 from ops.datasets.longtail import (
     choose_long_tail,
-    choose_per_class,
     exponential_sizes,
     order_classes,
     step_sizes,
@@ -154,23 +153,14 @@ def test_equal_images_never_share_a_draw() -> None:
 
 
 def test_repeated_images_differ_after_a_nuisance() -> None:
-    three = choose_per_class(LABELS, KEYS, 3, seed=0)  # theta-LT: every class has the same few images
+    # theta-LT: every class has the same few images
+    three = np.concatenate([np.flatnonzero(label == LABELS)[:3] for label in range(10)])
     assert np.bincount(LABELS[three]).tolist() == [3] * 10
     keys = [KEYS[row] for row in three]
     sizes = exponential_sizes(10, 60, 20)
     rows, ks = choose_long_tail(LABELS[three], keys, sizes, class_order="random", seed=0, allow_repeats=True)
     images, _ = rotate(IMAGES[three][rows], [keys[row] for row in rows], seed=0, ks=ks)
     assert len(set(content_ids(images))) == sizes.sum()
-
-
-def test_per_class_is_nested_and_capped_by_what_there_is() -> None:
-    ten, all_ = choose_per_class(LABELS, KEYS, 10, seed=1), choose_per_class(LABELS, KEYS, 10_000, seed=1)
-    assert np.bincount(LABELS[ten]).tolist() == [10] * 10
-    assert sorted(all_.tolist()) == list(range(len(LABELS)))
-    assert set(choose_per_class(LABELS, KEYS, 4, seed=1).tolist()) < set(ten.tolist())
-    assert set(choose_per_class(LABELS, KEYS, 10, seed=2).tolist()) != set(ten.tolist())
-    with pytest.raises(UserError, match="0 images per class are wanted; allowed: whole numbers from 1"):
-        choose_per_class(LABELS, KEYS, 0, seed=0)
 
 
 def test_mistakes_about_the_images() -> None:
@@ -190,4 +180,4 @@ def test_mistakes_about_the_images() -> None:
     with pytest.raises(ValueError, match="labels lie in 0 to 1; allowed: 0 to 0"):
         choose([2])
     with pytest.raises(ValueError, match="3 labels and 1 keys"):
-        choose_per_class(labels, ["a"], 1, seed=0)
+        choose_long_tail(labels, ["a"], np.array([1, 1]), class_order="label", seed=0, allow_repeats=False)

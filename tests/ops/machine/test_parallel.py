@@ -215,7 +215,7 @@ KERNELS = {
             matrix @ matrix, np.linalg.eigvalsh(matrix[:400, :400]), scipy.linalg.lu(matrix)
         """,
     "onnxruntime": """
-        from ops.generators.utilisation import measure_matmul
+        from benchmarks.parts.utilisation import measure_matmul
         def work():
             measure_matmul()
         """,

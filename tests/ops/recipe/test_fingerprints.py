@@ -22,9 +22,10 @@ from ruamel.yaml import YAML
 from ops.files.hashing import hash_file, hash_json
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.generator import FlowSettings
-from ops.recipe.loading import load_recipe, parse_recipe, read_yaml
+from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Arm, Recipe
 from ops.recipe.stages import STAGES
+from ops.settings.reading import read_yaml
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 RESOLVED: dict[str, Any] = load_recipe(DEMO).model_dump(mode="json")

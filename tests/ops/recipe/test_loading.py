@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from ops.errors import UserError
-from ops.recipe.loading import load_recipe, parse_recipe, read_yaml
+from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
+from ops.settings.reading import read_yaml
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 SHIPPED = ("smoke", "fashion-flow")

@@ -134,7 +134,7 @@ def test_equal_files_in_give_equal_files_out_in_another_process_too(
     source.write_bytes(variants["fp32"].read_bytes())
     target = tmp_path / "target.onnx"
     code = (
-        "import sys; from pathlib import Path; from ops.generators import variants;"
+        "import sys; from pathlib import Path; from ops.generators.onnx import variants;"
         f"variants.{make.__name__}(*map(Path, sys.argv[1:]))"
     )
     root = Path(__file__).parents[4]

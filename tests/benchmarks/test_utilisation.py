@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.generators.folder import find_sampler
-from ops.generators.utilisation import (
+from benchmarks.parts.utilisation import (
     SIDE,
     Utilisation,
     describe_utilisation,
@@ -17,6 +16,7 @@ from ops.generators.utilisation import (
     measure_utilisation,
     nominal_peak,
 )
+from ops.generators.folder import find_sampler
 
 
 def test_the_product_is_timed_by_the_clock_it_is_given() -> None:

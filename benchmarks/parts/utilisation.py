@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from ops.generators.flops import count_flops
+from benchmarks.parts.flops import count_flops
 from ops.generators.onnx.engine import PROVIDERS, session_options
 
 SIDE = 512  # of the matrices: as large as a core's caches hold, far beyond what a small network multiplies

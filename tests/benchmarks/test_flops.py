@@ -12,8 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.parts.flops import count_flops
 from ops.generators.denoising.stored_network import load_network
-from ops.generators.flops import count_flops
 from ops.generators.folder import NET
 from ops.generators.kinds.flow import Flow
 from ops.generators.onnx.export import OPSET
