@@ -1,1 +1,1 @@
-"""Datasets: pixel and index datasets on disk, and the sources they come from."""
+"""Pixel datasets and indices on disk, and what a recipe does to real images: long tails, nuisances, wrong labels."""

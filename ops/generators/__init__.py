@@ -1,1 +1,1 @@
-"""Generators: train a flow, fold it into a directory, export it to ONNX, draw images from it."""
+"""Generators: the kinds that there are, their directories, and the noise that they draw from."""

@@ -1,1 +1,1 @@
-"""How near generated images are to real ones: distances between feature sets, and the judge that reports them."""
+"""How near generated images are to real ones: distances between sets of features."""

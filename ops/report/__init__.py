@@ -1,1 +1,1 @@
-"""Pictures and the report page."""
+"""The report page and the dataset card."""

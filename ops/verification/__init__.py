@@ -1,1 +1,1 @@
-"""Whether all that lies there of an expansion is what was made: one check, one function that returns findings."""
+"""Whether everything of an expansion is what was made: each check is a function that returns findings."""
