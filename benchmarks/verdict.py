@@ -12,11 +12,11 @@ no model was made (`digit_networks`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +24,13 @@ from benchmarks.digit_networks import measure_coverage, train_networks
 from benchmarks.harness import Row, write_result
 from benchmarks.simulation import Drawn, SimulatedArm, Simulation
 from ops.parallel import available_cores, map_processes
-from ops.verdict.comparison import Comparison
-from ops.verdict.contrasts import Picks, contrast_arms
+from ops.several import assign_generators
+from ops.verdict.contrasts import contrast_arms
 from ops.verdict.decision import apply_rule
-from ops.verdict.estimate import average_generators
 from ops.verdict.looks import find_tail
+from ops.verdict.meeting import arrange_meeting
 from ops.verdict.metric import Metric, score_answers, score_classes
-from ops.verdict.records import Contrast, Kind, Outcome
+from ops.verdict.records import Kind, Outcome
 
 REPEATS, POWER_REPEATS = 1000, 400
 SEEDS, IMAGES, SEED_SDS = (3, 5, 10), (500, 2000, 10_000), (0.002, 0.007)
@@ -183,19 +183,19 @@ def judge_group(task: tuple[int, Design]) -> tuple[int, dict[str, Tally]]:
 
 def judge_all(design: Design, drawn: Drawn) -> Iterable[tuple[str, Judged]]:
     """Every design of the group on one experiment, by name."""
+    single = find_tail(1, 1, CONFIDENCE)
     for images in design.images:
         for metric in design.metrics:
             looked = []
             for seeds in design.seeds:
                 name = f"{design.name}, {metric}, {seeds} seeds, {images} images"
-                places = [look for look, count in enumerate(design.looks, start=1) if count == seeds]
-                tails = [find_tail(1, 1, CONFIDENCE), *(find_tail(look, 2, CONFIDENCE) for look in places)]
-                once, *more = judge(design, drawn, seeds, images, metric, tails)
-                yield name, once
-                looked += more
+                yield name, judge(design, drawn, seeds, images, metric, single)
+                if seeds in design.looks:
+                    tail = find_tail(1 + design.looks.index(seeds), 2, CONFIDENCE)
+                    looked.append(judge(design, drawn, seeds, images, metric, tail, picked_on=min(design.looks)))
                 if design.generators > 1:
-                    [plain] = judge(design, drawn, seeds, images, metric, tails, know_generators=False)
-                    yield name + MISTAKEN, plain
+                    mistaken = judge(design, drawn, seeds, images, metric, single, know_generators=False)
+                    yield name + MISTAKEN, mistaken
             if looked:
                 first, second = looked
                 last = second if first.outcome == "no evidence" else first
@@ -209,40 +209,30 @@ def judge(
     seeds: int,
     images: int,
     metric: Metric,
-    tails: Sequence[float],
+    tail: float,
     *,
+    picked_on: int | None = None,
     know_generators: bool = True,
-) -> list[Judged]:
-    """The verdict on the first seeds and images of an experiment, for each tail, without what `decide` adds to it."""
-    arms = design.simulation.arms
-    labels, held_out = drawn.labels[:images], drawn.validation_labels
+) -> Judged:
+    """The verdict on the first seeds and images of an experiment, without what `decide` adds to it.
+
+    picked_on: how many of the first seeds validation saw when it picked; None for all that are judged.
+    """
+    arms, held_out = design.simulation.arms, drawn.validation_labels
     answers = {arm.name: drawn.test[a, :seeds, :images] for a, arm in enumerate(arms)}
-    validated = {arm.name: drawn.validation[a, :seeds] for a, arm in enumerate(arms)}
-    lowest = None
-    if metric == "worst_class":
-        lowest = {arm: int(score_classes(right, held_out).mean(axis=0).argmin()) for arm, right in validated.items()}
-    scores = {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()}
-    names: dict[Kind, list[str]] = {kind: [arm.name for arm in arms if arm.kind == kind] for kind in get_args(Kind)}
-    picks = Picks(
-        baselines=names["baseline"],
-        expanded=names["expanded"],
-        baseline=max(names["baseline"], key=lambda arm: scores[arm]),
-        challenger=max(names["expanded"], key=lambda arm: scores[arm]),
+    validated = {arm.name: drawn.validation[a, : picked_on or seeds] for a, arm in enumerate(arms)}
+    meeting = arrange_meeting(
+        answers,
+        {arm.name: arm.kind for arm in arms},
+        {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()},
+        drawn.labels[:images],
+        metric=metric,
+        generators=assign_generators(seeds, design.generators) if know_generators else None,
         validation_images=len(held_out),
+        validation_per_class={a: score_classes(right, held_out).mean(axis=0) for a, right in validated.items()},
     )
-    alone = Comparison(answers, labels, lowest=lowest)
-    comparison = alone
-    if design.generators > 1 and know_generators:
-        used = np.arange(seeds) % design.generators
-        averaged = {arm: average_generators(answers[arm], used) for arm in names["expanded"]}
-        comparison = Comparison({**answers, **averaged}, labels, lowest=lowest)
+    contrasts, picks = contrast_arms(meeting, metric, tail=tail), meeting.picks
     truth = dict(zip(answers, design.simulation.score(metric), strict=True))
-    return [
-        _read(contrast_arms(comparison, alone, picks, metric, tail=tail), picks, truth, seeds=seeds) for tail in tails
-    ]
-
-
-def _read(contrasts: Sequence[Contrast], picks: Picks, truth: Mapping[str, float], *, seeds: int) -> Judged:
     gap = contrasts[0].difference
     covers = bool(gap.low <= truth[picks.challenger] - truth[picks.baseline] <= gap.high)
     return Judged(apply_rule(contrasts, picks, seeds=seeds), covers, gap.high - gap.low)

@@ -11,36 +11,18 @@ It does not know what follows from the differences.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ops.verdict.comparison import Comparison
 from ops.verdict.estimate import Interval
 from ops.verdict.luck import adjust_tail, measure_leak
+from ops.verdict.meeting import Meeting, Picks
 from ops.verdict.metric import Metric
 from ops.verdict.records import Contrast
 
 
-@dataclass(frozen=True)
-class Picks:
-    """The arms of each kind, and the two that validation picked.
-
-    validation_images: the number of validation images that picked them; None stands for infinitely many.
-    """
-
-    baselines: Sequence[str]
-    expanded: Sequence[str]
-    baseline: str
-    challenger: str
-    validation_images: int | None
-
-
-def contrast_arms(
-    comparison: Comparison, seeds: Comparison, picks: Picks, metric: Metric, *, tail: float
-) -> list[Contrast]:
-    """All differences that the rule needs, the decisive one first, with `tail` beyond each limit.
-
-    comparison: of the arms' independent replicates. seeds: of the same arms, a row per seed; validation saw their luck.
-    """
+def contrast_arms(meeting: Meeting, metric: Metric, *, tail: float) -> list[Contrast]:
+    """All differences that the rule needs, the decisive one first, with `tail` beyond each limit."""
+    comparison, seeds, picks = meeting.comparison, meeting.seeds, meeting.picks
     near_baselines = _find_near(comparison, picks.baselines, picks.baseline, metric, tail=tail)
     near_expanded = _find_near(comparison, picks.expanded, picks.challenger, metric, tail=tail)
     meetings = [(picks.challenger, picks.baseline)]

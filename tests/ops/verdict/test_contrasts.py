@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 
 from ops.verdict.comparison import Comparison
-from ops.verdict.contrasts import Picks, contrast_arms
+from ops.verdict.contrasts import contrast_arms
 from ops.verdict.estimate import BoolArray, Interval, find_critical
 from ops.verdict.luck import adjust_tail, measure_leak
+from ops.verdict.meeting import Meeting, Picks
 from ops.verdict.metric import Metric
 from ops.verdict.records import Contrast
 
@@ -38,7 +39,7 @@ def contrast(
 ) -> list[Contrast]:
     comparison = Comparison({name: CORRECT[name] for name in baselines + expanded}, LABELS)
     picks = Picks(baselines, expanded, baselines[0], expanded[0], validation_images)
-    return contrast_arms(comparison, comparison, picks, metric, tail=TAIL)
+    return contrast_arms(Meeting(comparison, comparison, picks), metric, tail=TAIL)
 
 
 def measure_tails(gap: Interval) -> tuple[float, float]:
@@ -80,7 +81,7 @@ def test_several_generators_widen_but_their_difference_is_no_luck_of_the_pick() 
     alone = Comparison(CORRECT, LABELS)
     averaged = {**CORRECT, "expanded": np.stack([CORRECT["expanded"][:3].mean(0), CORRECT["expanded"][3:].mean(0)])}
     picks = Picks(["mixup"], ["expanded"], "mixup", "expanded", 1000)
-    [found] = contrast_arms(Comparison(averaged, LABELS), alone, picks, "accuracy", tail=TAIL)
+    [found] = contrast_arms(Meeting(Comparison(averaged, LABELS), alone, picks), "accuracy", tail=TAIL)
     assert measure_tails(found.difference) == pytest.approx((TAIL, TAIL))
 
 

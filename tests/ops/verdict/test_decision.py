@@ -108,7 +108,7 @@ def test_the_metric_decides_everything() -> None:
         assert verdict.contrasts[0].difference.estimate == pytest.approx(scores["both"] - scores["real"])
     assert {row.arm: row.score for row in balanced.arms} == {row.arm: row.balanced_accuracy for row in balanced.arms}
     assert worst.arms[0].score.estimate == pytest.approx(correct["real"][:, 900:].mean())
-    with pytest.raises(ValueError, match="per class for the metric worst_class"):
+    with pytest.raises(ValueError, match="accuracy per class for the metric worst_class"):
         judge(correct, metric="worst_class", **options)
 
 
