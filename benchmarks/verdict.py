@@ -6,8 +6,8 @@ interval covers if the decisive difference's true value lies in it. In one exper
 images make the smaller designs, so designs of one group are not independent; each is right by itself.
 
 Also: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
-generators, beside what an interval would cover that knows of one generator only; and networks on digits, of which
-no model was made (`digit_networks`).
+generators, beside what an interval would cover that knows of one generator only, and beside two of them, which a recipe
+may not ask for; and networks on digits, of which no model was made (`digit_networks`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ops.parallel import available_cores, map_processes
 from ops.several import assign_generators
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.decision import apply_rule
+from ops.verdict.design import refuse_generators
 from ops.verdict.looks import find_tail
 from ops.verdict.meeting import arrange_meeting
 from ops.verdict.metric import Metric, score_answers, score_classes
@@ -58,13 +59,16 @@ EFFECTS = {
 # Seeds of unlike arms vary unlike; as a share of the largest.
 UNLIKE = (0.6, 0.9, 1.0, 0.8, 0.6, 0.8, 0.5)
 LONG_TAIL = tuple(20.0 ** (-c / 9) for c in range(10))
-GENERATOR_SD = 0.003
+GENERATOR_SDS = (0.003, 0.008)
 MISTAKEN = ", as if of one generator"
 
 
 @dataclass(frozen=True)
 class Design:
-    """One group of designs. is_null: nothing helps and nothing hurts. looks: seeds at each of two looks, if any."""
+    """One group of designs. is_null: nothing helps and nothing hurts. looks: seeds at each of two looks, if any.
+
+    is_refused: no recipe may be so; it is measured to show why.
+    """
 
     name: str
     simulation: Simulation
@@ -75,6 +79,7 @@ class Design:
     metrics: Sequence[Metric] = ("accuracy",)
     looks: Sequence[int] = ()
     generators: int = 1
+    is_refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Judged:
 
 @dataclass
 class Tally:
-    """What the verdicts of one design add up to. is_measure: it speaks for the verdict, and not for a mistaken one."""
+    """What the verdicts of one design add up to. is_measure: it is about verdicts that are given as they are judged."""
 
     is_null: bool
     is_measure: bool
@@ -128,7 +133,7 @@ def run(repeats: int = REPEATS, power_repeats: int = POWER_REPEATS) -> Path:
 def list_designs(repeats: int, power_repeats: int) -> list[Design]:
     """All groups of designs, with seeds that vary little and much."""
     some, large = (5, 10), (2000, 10_000)
-    balanced: tuple[Metric, ...] = ("balanced_accuracy", "worst_class")
+    by_class: tuple[Metric, ...] = ("balanced_accuracy", "worst_class")
     designs: list[Design] = []
     for sd in SEED_SDS:
         unlike, end = [sd * share for share in UNLIKE], f"seed sd {100 * sd:.1f}"
@@ -140,15 +145,26 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         add("unequal arms", simulate_demo(NEAR, unlike), repeats, looks=some)
         for name, gaps in PICKS_BY_LUCK.items():
             add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=large, looks=some)
+            add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=(10_000,), metrics=by_class)
         for name, gaps in EFFECTS.items():
             add(name, simulate_demo(gaps, unlike), power_repeats, is_null=False, seeds=some, looks=some)
         tailed = simulate_demo(NEAR, unlike, shares=LONG_TAIL)
-        add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=balanced)
+        add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=by_class)
         add("equal classes", simulate_demo(NEAR, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
-    for count in (3, 5):
-        simulation = simulate_demo(NEAR, [0.004 * share for share in UNLIKE], generator_sd=GENERATOR_SD)
-        name = f"{count} generators of sd {100 * GENERATOR_SD:.1f}, seed sd 0.4"
-        designs.append(Design(name, simulation, repeats=repeats, seeds=some, images=(10_000,), generators=count))
+    for count, generator_sd in product((2, 3, 5), GENERATOR_SDS):
+        simulation = simulate_demo(NEAR, [0.004 * share for share in UNLIKE], generator_sd=generator_sd)
+        name = f"{count} generators of sd {100 * generator_sd:.1f}, seed sd 0.4"
+        designs.append(
+            Design(
+                name,
+                simulation,
+                repeats=repeats,
+                seeds=some,
+                images=(10_000,),
+                generators=count,
+                is_refused=refuse_generators(count, min(some)) is not None,
+            )
+        )
     return designs
 
 
@@ -177,7 +193,8 @@ def judge_group(task: tuple[int, Design]) -> tuple[int, dict[str, Tally]]:
             rng, seeds=max(design.seeds), images=max(design.images), validation=VALIDATION, generators=design.generators
         )
         for name, judged in judge_all(design, drawn):
-            tallies.setdefault(name, Tally(design.is_null, not name.endswith(MISTAKEN))).add(judged)
+            is_measure = not design.is_refused and not name.endswith(MISTAKEN)
+            tallies.setdefault(name, Tally(design.is_null, is_measure)).add(judged)
     return place, tallies
 
 

@@ -26,8 +26,8 @@ import numpy as np
 from ops.errors import UserError
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import contrast_arms
-from ops.verdict.design import LEAST_SEEDS
-from ops.verdict.estimate import BoolArray, IntArray, Interval, find_critical
+from ops.verdict.design import LEAST_SEEDS, refuse_generators
+from ops.verdict.estimate import BoolArray, IntArray, find_critical
 from ops.verdict.looks import find_tail
 from ops.verdict.meeting import Picks, arrange_meeting, count_generators
 from ops.verdict.metric import Metric
@@ -72,6 +72,8 @@ def decide(
     aliases = dict(aliases or {})
     case = _Case(dict(correct), kinds, validation, labels, class_names, metric, generators)
     _check_settings(confidence, look, looks)
+    if refusal := refuse_generators(count_generators(generators), min(map(len, correct.values()), default=0)):
+        raise UserError(f"{refusal[0].upper()}{refusal[1:]}.")
     _check_arms(case, aliases)
     _check_images(case)
     meeting = arrange_meeting(
@@ -87,10 +89,8 @@ def decide(
     comparison, picks = meeting.comparison, meeting.picks
     challenger, baseline = picks.challenger, picks.baseline
     contrasts = contrast_arms(meeting, metric, tail=find_tail(look, looks, confidence))
-    seeds = [len(answers) for answers in case.correct.values()]
-    decision = apply_rule(contrasts, picks, seeds=min(seeds))
-    decisive = next(c for c in contrasts if c.role == "decisive")
-    detectable = _find_smallest_detectable(decisive.difference)
+    seeds = min(len(answers) for answers in case.correct.values())
+    decision = apply_rule(contrasts, picks, seeds=seeds)
     single = (1.0 - confidence) / 2.0
     rows = [_describe_arm(case, comparison, name, single) for name in case.names]
     by_name = {row.arm: row for row in rows}
@@ -111,9 +111,8 @@ def decide(
         contrasts=contrasts,
         per_class=per_class,
         worst_class=min((row.difference.estimate, row.name) for row in per_class if row.difference is not None)[1],
-        smallest_detectable_effect=detectable,
-        seeds=min(seeds),
-        most_seeds=max(seeds),
+        smallest_detectable_effect=_find_smallest_detectable(contrasts, picks),
+        seeds=seeds,
         least_seeds=LEAST_SEEDS,
         test_images=len(labels),
     )
@@ -151,15 +150,24 @@ def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Ou
     return "no evidence"
 
 
-def _find_smallest_detectable(gap: Interval) -> float | None:
-    """The true difference whose interval excludes 0 with probability POWER.
+def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> float | None:
+    """How far the challenger must truly lie from the picked baseline for each condition to be met with POWER.
 
-    The farther limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect.
+    The other arms are taken to lie where they were measured. A condition is met with that probability from its
+    limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect. The hardest
+    condition of `helps` and of `hurts` counts; None where nothing varies.
     """
-    if gap.df is None:
+    if all(c.difference.df is None for c in contrasts):
         return None
-    reach = max(gap.estimate - gap.low, gap.high - gap.estimate)
-    return reach + find_critical(1.0 - POWER, gap.df) * gap.standard_error
+    decisive, needed = contrasts[0].difference, []
+    for contrast in contrasts:
+        gap = contrast.difference
+        power = 0.0 if gap.df is None else find_critical(1.0 - POWER, gap.df) * gap.standard_error
+        if contrast.arm == picks.challenger:
+            needed.append(decisive.estimate - gap.low + power)
+        if contrast.against == picks.baseline:
+            needed.append(gap.high - decisive.estimate + power)
+    return max(needed)
 
 
 def _describe_arm(case: _Case, comparison: Comparison, name: str, tail: float) -> ArmRow:
