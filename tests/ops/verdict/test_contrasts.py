@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from ops.verdict.comparison import Comparison
-from ops.verdict.contrasts import contrast_arms
+from ops.verdict.contrasts import CLEARLY, contrast_arms
 from ops.verdict.estimate import BoolArray, Interval, find_critical
 from ops.verdict.luck import adjust_tail, measure_leak
 from ops.verdict.meeting import Meeting, Picks
@@ -69,6 +69,36 @@ def test_the_limit_that_profits_from_the_pick_is_set_farther_off() -> None:
     [turned, *_] = contrast(["mixup"], ["expanded", "cutmix"])
     low, high = measure_tails(turned.difference)
     assert low < 0.024 and high == pytest.approx(TAIL)
+
+
+def test_an_arm_that_looks_worse_beside_a_lucky_one_is_still_its_rival() -> None:
+    def find(accuracy: float) -> tuple[Interval, float]:
+        arms = {"mixup": CORRECT["mixup"], "near": make_arm(accuracy, 5), "expanded": CORRECT["expanded"]}
+        comparison = Comparison(arms, LABELS)
+        picks = Picks(["mixup", "near"], ["expanded"], "mixup", "expanded", 1000)
+        [decisive, _] = contrast_arms(Meeting(comparison, comparison, picks), "accuracy", tail=TAIL)
+        return comparison.differ("near", "mixup", "accuracy", tail=TAIL), measure_tails(decisive.difference)[1]
+
+    behind, high = find(0.72)
+    assert behind.high < 0 and high < 0.024  # worse at 95 %, and not beyond doubt
+    behind, high = find(0.50)
+    assert behind.set_tails(TAIL, CLEARLY).high < 0 and high == pytest.approx(TAIL)
+
+
+def test_the_worst_class_has_the_same_allowance_from_the_classes_that_validation_named() -> None:
+    lowest = {"mixup": 2, "cutmix": 1, "expanded": 0}
+    comparison = Comparison({arm: CORRECT[arm] for arm in lowest}, LABELS, lowest=lowest)
+    picks = Picks(["mixup", "cutmix"], ["expanded"], "mixup", "expanded", 1000)
+    decisive = contrast_arms(Meeting(comparison, comparison, picks), "worst_class", tail=TAIL)[0].difference
+    plain = comparison.differ("expanded", "mixup", "worst_class", tail=TAIL)
+    assert decisive.low == plain.low and decisive.high > plain.high
+    alone = Comparison({arm: CORRECT[arm][:, c == LABELS] for arm, c in lowest.items()}, LABELS[::4])
+    luck = [alone.vary_replicates(arm, "accuracy") for arm in ("mixup", "cutmix")]
+    images = sum(CORRECT[arm][:, lowest[arm] == LABELS].mean(axis=0).var(ddof=1) / 100 for arm in ("expanded", "mixup"))
+    total = images + luck[0] + alone.vary_replicates("expanded", "accuracy")
+    leak = measure_leak(max(luck[0], sum(luck) / 2), images, total, IMAGES / 1000)
+    high = comparison.differ("expanded", "mixup", "worst_class", tail=adjust_tail(TAIL, 1, round(leak, 3))).high
+    assert decisive.high == pytest.approx(high)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
