@@ -59,7 +59,15 @@ EFFECTS = {
 # Seeds of unlike arms vary unlike; as a share of the largest.
 UNLIKE = (0.6, 0.9, 1.0, 0.8, 0.6, 0.8, 0.5)
 LONG_TAIL = tuple(20.0 ** (-c / 9) for c in range(10))
-GENERATOR_SDS = (0.003, 0.008)
+# Number of generators, how they vary, and the arms.
+GENERATORS = (
+    (2, 0.003, "unequal arms"),
+    (2, 0.008, "unequal arms"),
+    (3, 0.003, "unequal arms"),
+    (3, 0.008, "unequal arms"),
+    (3, 0.008, "three expanded arms near one baseline"),
+    (5, 0.003, "unequal arms"),
+)
 MISTAKEN = ", as if of one generator"
 
 
@@ -151,20 +159,12 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         tailed = simulate_demo(NEAR, unlike, shares=LONG_TAIL)
         add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=by_class)
         add("equal classes", simulate_demo(NEAR, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
-    for count, generator_sd in product((2, 3, 5), GENERATOR_SDS):
-        simulation = simulate_demo(NEAR, [0.004 * share for share in UNLIKE], generator_sd=generator_sd)
-        name = f"{count} generators of sd {100 * generator_sd:.1f}, seed sd 0.4"
-        designs.append(
-            Design(
-                name,
-                simulation,
-                repeats=repeats,
-                seeds=some,
-                images=(10_000,),
-                generators=count,
-                is_refused=refuse_generators(count, min(some)) is not None,
-            )
-        )
+    for count, generator_sd, arms in GENERATORS:
+        gaps = PICKS_BY_LUCK.get(arms, NEAR)
+        name = f"{count} generators of sd {100 * generator_sd:.1f}, {arms}, seed sd 0.4"
+        simulation = simulate_demo(gaps, [0.004 * share for share in UNLIKE], generator_sd=generator_sd)
+        refused = refuse_generators(count, min(some)) is not None
+        designs.append(Design(name, simulation, True, repeats, some, (10_000,), generators=count, is_refused=refused))
     return designs
 
 
@@ -210,7 +210,7 @@ def judge_all(design: Design, drawn: Drawn) -> Iterable[tuple[str, Judged]]:
                 if seeds in design.looks:
                     tail = find_tail(1 + design.looks.index(seeds), 2, CONFIDENCE)
                     looked.append(judge(design, drawn, seeds, images, metric, tail, picked_on=min(design.looks)))
-                if design.generators > 1:
+                if design.generators > 1 and not design.is_refused:
                     mistaken = judge(design, drawn, seeds, images, metric, single, know_generators=False)
                     yield name + MISTAKEN, mistaken
             if looked:
