@@ -23,6 +23,7 @@ from benchmarks.verdict import (
     judge,
     judge_all,
     judge_group,
+    list_designs,
     simulate_demo,
     summarise,
 )
@@ -78,6 +79,15 @@ def test_another_generator_is_covered_only_where_generators_are_known() -> None:
     known, mistaken = tallies.values()
     assert known.is_measure and not mistaken.is_measure
     assert known.covered >= 90 > 87 >= mistaken.covered
+
+
+def test_two_generators_which_no_recipe_may_have_are_judged_and_not_counted() -> None:
+    designs = list_designs(1, 1)
+    assert len({(d.name, d.metrics) for d in designs}) == len(designs)
+    assert {d.generators for d in designs if d.is_refused} == {2}
+    design = next(d for d in designs if d.is_refused)
+    _, tallies = judge_group((0, replace(design, seeds=(5,), images=(500,))))
+    assert [tally.is_measure for tally in tallies.values()] == [False]
 
 
 @pytest.mark.slow
