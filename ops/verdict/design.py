@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # With fewer seeds the interval is honest and says almost nothing, and its shape rests on two or three numbers.
 LEAST_SEEDS = 5
-# Two generators have one degree of freedom: of simulated intervals as few as 89 % covered the truth, and up to 5 % of
+# Two generators have one degree of freedom: of simulated intervals as few as 90 % covered the truth, and up to 5 % of
 # verdicts were false. Three have enough (docs/figures.md).
 TOO_FEW_GENERATORS = 2
 
