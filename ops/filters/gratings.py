@@ -85,6 +85,20 @@ def find_partners(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(maxsize=16)
+def make_fold(height: int, width: int) -> tuple[Tensor, int]:
+    """An orthogonal matrix [f, f] for magnitudes, and e: the mirror image's are these with all but the first e negated.
+
+    Of two frequencies that the mirror image swaps these are the sum and the difference.
+    """
+    partner, unit = find_partners(height, width)[0], torch.eye(len(list_frequencies(height, width)))
+    place = torch.arange(len(partner))
+    one, other = unit[place < partner], unit[partner[place < partner]]
+    half = math.sqrt(0.5)
+    even = torch.cat([unit[place == partner], half * (one + other)])
+    return torch.cat([even, half * (one - other)]).T, len(even)
+
+
+@lru_cache(maxsize=16)
 def list_offsets(height: int, width: int) -> tuple[tuple[int, int], ...]:
     """Every shift (down, right) in pixels, in the order of their numbers."""
     most = min(height, width) // SHIFTED
@@ -138,13 +152,6 @@ def list_views(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
     step = math.ceil(min(height, width) // SHIFTED / 2)
     moves = [(down, right) for down in (-step, step) for right in (-step, step) if step]
     return (0, 0, 0), *((0, *move) for move in moves), *((number, 0, 0) for number in range(1, len(POSES)))
-
-
-@lru_cache(maxsize=16)
-def mirror_views(height: int, width: int) -> tuple[int, ...]:
-    """The number of the view in which the mirror image shows what the picture shows in each view, mirrored."""
-    views = list_views(height, width)
-    return tuple(views.index((MIRRORED[pose], down, -right)) for pose, down, right in views)
 
 
 @lru_cache(maxsize=16)

@@ -15,8 +15,7 @@ It knows nothing of labels, thresholds or files.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +32,13 @@ from ops.filters.gratings import (
     list_views,
     make_blur,
     make_centres,
+    make_fold,
     make_posed_centres,
     make_turns,
     make_waves,
     make_weights,
     make_windows,
     measure_radii,
-    mirror_views,
 )
 from ops.filters.registration import COARSE, FLAT, compare, register
 from ops.filters.screening import screen
@@ -47,6 +46,7 @@ from ops.filters.screening import screen
 SIDE = 32  # larger images are averaged down to this
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 REGISTERED = 3  # of the candidates that correlate best
+PAIRS = 128  # laid on each other at once, so that they stay near the core
 CLEARLY = 0.02  # small pictures correlate roughly: a pose must beat the unposed picture by this much
 DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
@@ -79,15 +79,19 @@ class Queries:
     """A batch of n images, ready to be looked for.
 
     pixels: float16 [2n, C, h, w], theirs and then their mirror images'. centres: complex64 [n, 2, C * f], the spectra
-    of the centres of both. views: their signatures in every window, float32 [n, w, C * f], of both.
+    of the centres of both. views: their signatures in every window, float32 [n, w, C * f].
     """
 
     pixels: Tensor
     centres: Tensor
-    views: tuple[Tensor, Tensor]
+    views: Tensor
 
     def __len__(self) -> int:
         return len(self.centres)
+
+
+# From `around`, float32 [n], and whose the candidates are, int64 [n, c]: distances float32 [n, c] or [n, 1].
+Within = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +122,10 @@ def prepare(likenesses: Likenesses) -> Queries:
     """What a batch needs to be looked for, which is the same wherever it is looked for: 7 KB for an image."""
     pixels = likenesses.pixels.float()
     shape = pixels.shape[2], pixels.shape[3]
-    partner = find_partners(*shape)[0]
-    views = _sign(pixels, make_windows(*shape))
-    mirrored = views[:, mirror_views(*shape)].unflatten(2, (-1, len(partner)))[..., partner].flatten(2)
     centres = _pose_centres(pixels)
     centres = _as_complex(torch.stack([centres, _mirror(centres[:, MIRRORED], shape)], dim=1))
-    return Queries(torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)]), centres, (views, mirrored))
+    both = torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)])
+    return Queries(both, centres, _sign(pixels, make_windows(*shape)))
 
 
 def find_alike(
@@ -134,12 +136,16 @@ def find_alike(
     below: np.ndarray | None = None,
     other_than: np.ndarray | None = None,
     candidates: int = CANDIDATES,
+    within: Within | None = None,
 ) -> Alike:
     """Each query's k nearest references.
 
     A query sees only the references with an index below its `below`, int [n], and not the one with the index
     `other_than`, int [n], which may be itself. Of pictures that are not the same it finds a near one, not always the
     nearest: more `candidates` (for a picture and as many for its mirror image) come closer to that, in more time.
+
+    Pairs that lie farther apart than `within` after the first steps of registration are left at that: theirs is the
+    rough distance there. Without it all steps are taken of all.
     """
     distances = np.full((len(queries), k), np.inf, np.float32)
     indices = np.full((len(queries), k), -1, np.int64)
@@ -147,12 +153,12 @@ def find_alike(
         return Alike(distances, indices, np.full(len(queries), np.inf, np.float32))
     limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
     own = None if other_than is None else torch.as_tensor(other_than)
-    cosines, found = screen(queries.views, references.signatures, limits, own, candidates)
-    measured, index, around = _measure(queries, references, cosines, found, k)
-    best, order = measured.sort(dim=1, stable=True)
-    kept = min(k, best.shape[1])
-    distances[:, :kept] = best[:, :kept].numpy()
-    indices[:, :kept] = index.gather(1, order)[:, :kept].numpy()
+    even = _count_even(references)
+    cosines, found = screen(queries.views, references.signatures, even, limits, own, candidates)
+    measured, index, around = _measure(queries, references, cosines, found, k, within)
+    kept = min(k, measured.shape[1])
+    distances[:, :kept] = measured[:, :kept].numpy()
+    indices[:, :kept] = index[:, :kept].numpy()
     indices[np.isinf(distances)] = -1
     return Alike(distances, indices, around)
 
@@ -208,16 +214,24 @@ def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
     spectra = (pixels.flatten(2) @ windows).unflatten(2, (-1, len(radii), 2))
     powers = spectra.square_().sum(4).transpose(1, 2)
     flat = powers.sum((2, 3)) < (FLAT * height * width) ** 2 / 4
-    signatures = F.normalize((powers.sqrt() * radii).sqrt_().flatten(2), dim=2)
+    powers = (powers.sqrt() * radii).sqrt_()
     # Flat pictures are alike, and on the other side of everything else.
-    signatures[flat] = -1 / math.sqrt(signatures.shape[2])
-    return signatures
+    powers[flat] = -1
+    fold, even = make_fold(height, width)
+    folded = F.normalize(powers.flatten(2), dim=2).view_as(powers) @ fold
+    return torch.cat([folded[..., :even].flatten(2), folded[..., even:].flatten(2)], dim=2)
+
+
+def _count_even(likenesses: Likenesses) -> int:
+    """How many coordinates of a signature the mirror image shares; the others it has negated."""
+    channels, height, width = likenesses.pixels.shape[1:]
+    return int(channels * make_fold(height, width)[1])
 
 
 def _measure(
-    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, wanted: int
+    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, wanted: int, within: Within | None
 ) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Distances [n, m] to, and indices of, the at most `count` candidates [n, 2, c] that correlate best; unsorted.
+    """Distances [n, m] to, and indices of, the nearest of the candidates [n, 2, c], nearest first.
 
     And the AROUND-th one's distance [n], as its correlation has it.
     """
@@ -226,7 +240,7 @@ def _measure(
     correlation, shift, pose = torch.full(found.shape, -torch.inf), torch.zeros_like(found), torch.zeros_like(found)
     for start in range(0, len(queries), CORRELATED):
         rows = slice(start, start + CORRELATED)
-        posed = _choose_poses([views[rows] for views in queries.views], references, found[rows], shape)
+        posed = _choose_poses(queries.views[rows], references, found[rows], shape)
         tries = [(posed, 0.0)] if min(shape) >= COARSE else [(torch.zeros_like(posed), 0.0), (posed, CLEARLY)]
         for tried, needed in tries:
             value, moved = _correlate(queries.centres[rows], tried, references, found[rows], shape)
@@ -244,32 +258,47 @@ def _measure(
         places.append(place)
         bests.append(best)
         correlation.masked_fill_(found == found.gather(1, place), -torch.inf)
-    fifth = bests[AROUND - 1][:, 0]
-    around = (2 - 2 * fifth).clamp(min=0).sqrt()  # inf where there is none
-    place, known = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1) > -torch.inf
+    place, correlated = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1)
+    around = _to_distance(bests[AROUND - 1][:, 0])  # inf where there is none
     # In order of their indices, so that of equal ones the lower comes first.
     index, order = found.gather(1, place).sort(dim=1, stable=True)
-    place, known = place.gather(1, order), known.gather(1, order)
+    place, correlated = place.gather(1, order), correlated.gather(1, order)
+    tried = correlated > -torch.inf
     mirrored = place >= found.shape[1] // 2
-    query = (torch.arange(len(queries))[:, None] + mirrored * len(queries))[known]
-    placements = _place(pose.gather(1, place)[known], shift.gather(1, place)[known], shape)
-    one, other = queries.pixels[query].float(), references.pixels[index[known]].float()
-    theta, left = register(one, other, placements)
-    rough = torch.full(place.shape, torch.inf).masked_scatter_(known, left.round(decimals=DIGITS))
-    # Only the best registered candidates are measured; the others get distance inf.
-    chosen = torch.zeros_like(known).scatter_(1, rough.argsort(dim=1, stable=True)[:, :wanted], True) & known
-    few = chosen[known]
-    found_distance = compare(one[few], other[few], theta[few]).round(decimals=DIGITS)
-    distance = torch.full(place.shape, torch.inf).masked_scatter_(chosen, found_distance)
-    return distance, index, around.numpy()
+    query = (torch.arange(len(queries))[:, None] + mirrored * len(queries))[tried]
+    placements = _place(pose.gather(1, place)[tried], shift.gather(1, place)[tried], shape)
+    reference = index[tried]
+    limits = torch.full(index.shape, torch.inf) if within is None else within(around, index).expand(index.shape)
+    pairs = zip(*(part.split(PAIRS) for part in (query, reference, placements, limits[tried])), strict=True)
+    parts = [
+        register(queries.pixels[one].float(), references.pixels[other].float(), start, limit)
+        for one, other, start, limit in pairs
+    ]
+    theta, left, taken = (torch.cat(part) for part in zip(*parts, strict=True))
+    rough = torch.full(place.shape, torch.inf).masked_scatter_(tried, left.round(decimals=DIGITS))
+    # The nearest are measured, where all steps were taken.
+    nearest = rough.argsort(dim=1, stable=True)[:, :wanted]
+    chosen = torch.zeros_like(tried).masked_scatter_(tried, taken)
+    chosen &= torch.zeros_like(tried).scatter_(1, nearest, True)
+    few = chosen[tried]
+    pairs = zip(*(part[few].split(PAIRS) for part in (query, reference, theta)), strict=True)
+    measured = [compare(queries.pixels[one].float(), references.pixels[other].float(), at) for one, other, at in pairs]
+    distance = rough.masked_scatter(chosen, torch.cat(measured).round(decimals=DIGITS))
+    best, order = distance.gather(1, nearest).sort(dim=1, stable=True)
+    return best, index.gather(1, nearest.gather(1, order)), around.numpy()
 
 
-def _choose_poses(views: Sequence[Tensor], references: Likenesses, found: Tensor, shape: tuple[int, int]) -> Tensor:
+def _to_distance(correlation: Tensor) -> Tensor:
+    return (2 - 2 * correlation).clamp(min=0).sqrt()
+
+
+def _choose_poses(views: Tensor, references: Likenesses, found: Tensor, shape: tuple[int, int]) -> Tensor:
     """The pose int64 [n, 2, c] in which the query's signature is most like that of each candidate."""
     poses = torch.tensor([pose for pose, _, _ in list_views(*shape)])
     signatures = references.signatures[found].float()
-    best = [(signatures[:, side] @ view.transpose(1, 2)).argmax(dim=2) for side, view in enumerate(views)]
-    return poses[torch.stack(best, dim=1)]
+    signatures[:, 1, :, _count_even(references) :] *= -1  # to mirror a candidate is to mirror the query
+    best = (signatures.flatten(1, 2) @ views.transpose(1, 2)).argmax(dim=2).view(found.shape)
+    return torch.stack([poses[best[:, 0]], torch.tensor(MIRRORED)[poses[best[:, 1]]]], dim=1)
 
 
 def _correlate(

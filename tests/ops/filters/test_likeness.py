@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from scipy.ndimage import affine_transform
 from torch import Tensor
 
 from ops.filters.gratings import POSES, list_views, make_windows
-from ops.filters.likeness import Alike, Likenesses, _sign, describe, prepare
+from ops.filters.likeness import Alike, Likenesses, _count_even, _sign, describe, prepare
 from ops.filters.likeness import find_alike as find_among
 from ops.filters.registration import CURVED, UNRELATED, compare
 
@@ -25,7 +27,7 @@ def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Ten
     return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
 
 
-def find_alike(queries: Likenesses, references: Likenesses, k: int = 1, **how: np.ndarray | int | None) -> Alike:
+def find_alike(queries: Likenesses, references: Likenesses, k: int = 1, **how: Any) -> Alike:
     return find_among(prepare(queries), references, k, **how)
 
 
@@ -140,6 +142,30 @@ def test_a_posed_spectrum_is_that_of_the_posed_picture() -> None:
         view = list_views(64, 64).index((number, 0, 0))
         assert cosines[:, view].min() > 0.995
         assert cosines.argmax(1).tolist() == [view] * 2
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_mirror_image_has_the_signature_with_the_odd_coordinates_negated(shape: tuple[int, ...]) -> None:
+    pictures = draw(5, shape)
+    one, other = describe(pictures), describe(pictures.flip(-1))
+    even = _count_even(one)
+    assert 0 < even < one.signatures.shape[1]
+    mirrored = torch.cat([one.signatures[:, :even], -one.signatures[:, even:]], dim=1)
+    torch.testing.assert_close(other.signatures, mirrored, atol=2e-3, rtol=0)
+    assert (one.signatures[:, even:].abs().amax(1) > 0.02).all()
+
+
+def test_what_lies_far_apart_after_the_first_step_is_left_at_that_and_copies_are_what_they_were() -> None:
+    known = draw(60)
+    described, copies, strangers = describe(known), describe(warp(known, angle=5)), describe(draw(60, seed=1))
+    limit = find_alike(copies, described).distances.max() * 1.5
+    few = {"within": lambda around, index: torch.full(index.shape, float(limit))}
+    np.testing.assert_array_equal(
+        find_alike(copies, described, **few).distances, find_alike(copies, described).distances
+    )
+    left, whole = find_alike(strangers, described, **few).distances, find_alike(strangers, described).distances
+    assert (left[whole >= limit] >= limit).mean() > 0.95
+    assert (left != whole).mean() > 0.5
 
 
 def test_pictures_without_contrast_are_alike_and_unrelated_to_all_others() -> None:
