@@ -1,20 +1,22 @@
-"""How alike two small images are, whether or not one of them was shifted, mirrored, brightened or made noisy.
+"""How alike two small images are, even if one of them was turned, scaled, shifted, mirrored, brightened or made noisy.
 
-Both are blurred a little and compared after mean and contrast are taken out, over the part that they share at the
-shift that suits them best: the distance is sqrt(2 - 2 NCC), NCC their normalised cross-correlation there, of the
-image or of its mirror image. Three steps find the pair worth that:
+Both are averaged down and blurred a little. The distance is sqrt(2 - 2 NCC), NCC their normalised cross-correlation
+after one was laid on the other. Three steps find the pair worth that:
 
-1. Signatures: the magnitudes of the low frequencies in a window, which a shift changes little, are compared with
-   those of all references. The query's window stands in five places and in the mirror image (left and right).
-2. The best candidates: the query's centre, which every allowed shift keeps in the picture, is correlated with the
-   reference at every shift by their spectra.
-3. The best of these pairs are measured, pixel by pixel.
+1. Signatures, the magnitudes of the low frequencies in a window, are compared with those of all references. The
+   query signs once for each of several views: shifted windows, and the poses it may have been turned or scaled to.
+   The best references for the query and the best for its mirror image are the candidates (`screening`).
+2. The query is correlated with each candidate at every shift, in the pose whose signature is most like the
+   candidate's. Spectra of the query's centre do that, because every allowed shift keeps the centre in the picture.
+3. The candidates that correlate best are registered from that pose and shift (`registration`), and the distance is
+   measured pixel by pixel.
 
 It knows nothing of labels, thresholds or files.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,7 +45,7 @@ from ops.filters.gratings import (
 from ops.filters.registration import COARSE, FLAT, compare, register
 from ops.filters.screening import screen
 
-SIDE = 32  # larger images are averaged down to this
+SIDE = 32  # images of more than SIDE x SIDE pixels are averaged down to about so many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 REGISTERED = 3  # of the candidates that correlate best
 PAIRS = 128  # laid on each other at once, so that they stay near the core
@@ -78,8 +80,9 @@ class Likenesses:
 class Queries:
     """A batch of n images, ready to be looked for.
 
-    pixels: float16 [2n, C, h, w], theirs and then their mirror images'. centres: complex64 [n, 2, C * f], the spectra
-    of the centres of both. views: their signatures in every window, float32 [n, w, C * f].
+    pixels: float16 [2n, C, h, w], of the images and then of their mirror images. centres: complex64 [n, 2, poses,
+    C * f], the spectra of the centres of both in every pose. views: float32 [n, views, C * f], the images' signatures
+    in every view; those of the mirror images follow from them.
     """
 
     pixels: Tensor
@@ -119,7 +122,7 @@ def describe(images: Tensor) -> Likenesses:
 
 
 def prepare(likenesses: Likenesses) -> Queries:
-    """What a batch needs to be looked for, which is the same wherever it is looked for: 7 KB for an image."""
+    """Queries of a batch, for any number of sets of references: about 20 KB for an image of 28x28x1."""
     pixels = likenesses.pixels.float()
     shape = pixels.shape[2], pixels.shape[3]
     centres = _pose_centres(pixels)
@@ -163,8 +166,14 @@ def find_alike(
     return Alike(distances, indices, around)
 
 
+def shrink_sides(height: int, width: int) -> tuple[int, int]:
+    """The sides at which images are compared: at most about SIDE x SIDE pixels, in the proportion of the image."""
+    factor = min(1.0, SIDE / math.sqrt(height * width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
 def _describe(images: Tensor) -> Likenesses:
-    height, width = (min(size, SIDE) for size in images.shape[2:])
+    height, width = shrink_sides(images.shape[2], images.shape[3])
     reach = find_reach(height, width)
     blur_rows, blur_columns = make_blur(images.shape[2], height, reach), make_blur(images.shape[3], width, reach)
     blurred = blur_rows @ (images.float() / 255) @ blur_columns.T

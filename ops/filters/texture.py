@@ -23,9 +23,10 @@ BATCH = 256
 def describe_texture(images: Tensor) -> np.ndarray:
     """Features float32 [n, t] of uint8 images [n, C, H, W]; each row depends on its own image only.
 
-    For every octave down to 4 pixels a side: its power, how rarely it is strong (kurtosis), how far its strength
-    follows the next octave's, how far its gradients agree in direction; beside these the share of places where hardly
-    anything changes, and of several colours how much of the finest detail one mixture of them explains.
+    For every octave down to 4 pixels a side (of smaller pictures for the finest, if they have 4 pixels a side): its
+    power, how rarely it is strong (kurtosis), how far its strength follows the next octave's, how far its gradients
+    agree in direction; beside these the share of places where hardly anything changes, and of several colours how much
+    of the finest detail one mixture of them explains.
     """
     if not len(images):
         return _describe(images.new_zeros(1, *images.shape[1:]))[:0].numpy()
@@ -37,7 +38,7 @@ def _describe(images: Tensor) -> Tensor:
     levels = levels - levels.mean(dim=(2, 3), keepdim=True)
     levels = levels / (levels.square().mean(dim=(1, 2, 3), keepdim=True) + FLAT**2).sqrt()
     bands, slopes, rest = [], [], levels
-    while min(rest.shape[2:]) >= 8:
+    while min(rest.shape[2:]) >= 8 or (not bands and min(rest.shape[2:]) >= 4):
         coarse = F.avg_pool2d(rest, 2, ceil_mode=True)
         drawn = F.interpolate(coarse, size=rest.shape[2:], mode="bilinear", align_corners=False)
         bands.append(rest - drawn)
