@@ -1,29 +1,18 @@
-"""Whether an output's files are, byte for byte, the ones that its manifest describes.
-
-Reading every byte on every call would make an unchanged run slow, so a cache remembers which hash a file had, by
-size, inode and the times of its last change. Writing to a file sets its change time (ctime), and no program can set it
-back as it can the modification time. A file that changed less than two seconds before it was hashed is not
-remembered, because file systems count time in steps. Corruption by the disk itself, without a write, is found by
-reading everything again: `growset verify`.
-"""
+"""Whether an output's files are, byte for byte, the ones that its manifest describes."""
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData, UserError
+from ops.hash_cache import HashCache, describe_file
 from ops.hashing import hash_file
 from ops.manifests import MANIFEST, is_hidden, is_sealed, list_files, read_manifest
 from ops.recipe.stages import PUBLISHED
-from ops.storage import read_json, write_json
 from ops.workspace import Workspace
-
-SETTLED = 2_000_000_000  # nanoseconds since a file's last change, after which its times tell every later change
 
 
 @dataclass(frozen=True)
@@ -37,54 +26,13 @@ class Damage:
         return f"{self.path} {self.what}"
 
 
-class HashCache:
-    """Hashes of one folder's files, kept in a JSON file between processes. A lost cache costs time and nothing else."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._entries = self._read()
-        self._known = dict(self._entries)
-
-    def hash_file(self, folder: Path, name: str) -> str:
-        """sha256 hex of the file's bytes, remembered where its times say that it has not changed since."""
-        before = _describe(folder / name)
-        entry = self._entries.get(name)
-        if entry is not None and entry[:-1] == before:
-            return str(entry[-1])
-        now = time.time_ns()
-        found = hash_file(folder / name)
-        *_, modified, changed = before
-        if _describe(folder / name) == before and now - max(modified, changed) > SETTLED:
-            self._entries[name] = [*before, found]
-        else:
-            self._entries.pop(name, None)
-        return found
-
-    def save(self) -> None:
-        """Write what was learnt, if anything was."""
-        if self._entries != self._known:
-            write_json(self.path, self._entries)
-
-    def _read(self) -> dict[str, list[Any]]:
-        try:
-            entries = read_json(self.path)
-        except (FileNotFoundError, DamagedData):  # none yet, or torn
-            return {}
-        return entries if isinstance(entries, dict) else {}
-
-
-def _describe(path: Path) -> list[int]:
-    found = os.stat(path)
-    return [found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns, found.st_ctime_ns]
-
-
 def describe_files(folder: Path) -> dict[str, list[int]]:
     """Size, inode, modification and change time of an output's files, by name: any write to a file changes them."""
     return {
         name: [size, inode, modified, changed]
         for name in list_files(folder)
         if not is_hidden(name)
-        for size, inode, _, modified, changed in [_describe(folder / name)]
+        for size, inode, _, modified, changed in [describe_file(folder / name)]
     }
 
 

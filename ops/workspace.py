@@ -65,8 +65,12 @@ class Workspace:
         return self.root / ".growset" / "timings" / f"{expansion}.json"
 
     def hash_cache(self, expansion: str, stage: str) -> Path:
-        """Hashes of the files of an output as they were last read; see `ops.integrity`."""
+        """Hashes of the files of an output as they were last read; see `ops.hash_cache`."""
         return self.root / ".growset" / "hashes" / f"{expansion}.{stage}.json"
+
+    def source_hash_cache(self, source: str) -> Path:
+        """The same of a source's files."""
+        return self.root / ".growset" / "hashes" / "sources" / f"{source}.json"
 
     @property
     def params(self) -> dict[str, Any]:

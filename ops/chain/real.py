@@ -30,7 +30,7 @@ def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
 
 def source_content(workspace: Workspace, recipe: Recipe) -> str:
     """Content hash of the recipe's source; UserError if it is not described or not there."""
-    return hash_source(describe_source(workspace, recipe))
+    return hash_source(describe_source(workspace, recipe), workspace.source_hash_cache(recipe.source))
 
 
 @dataclass(frozen=True)

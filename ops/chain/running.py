@@ -117,7 +117,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         workspace.stage_version(stage)
     source = describe_source(workspace, recipe)
     require_stable_splits(recipe, source)
-    content = hash_source(source)
+    content = hash_source(source, workspace.source_hash_cache(recipe.source))
     fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
     folder = workspace.output(expansion, FIRST)
     if is_intact(folder, fingerprint, workspace.hash_cache(expansion, FIRST)):

@@ -16,12 +16,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.errors import UserError
+from ops.hash_cache import HashCache
+from ops.hashing import hash_file
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.listing import SPLITS, Listing, check_names
@@ -114,19 +117,21 @@ def read_source(
     return SourceImages(splits, dict(sorted(converter.counts.items())), tuple(disputed))
 
 
-def hash_source(spec: SourceSpec) -> str:
+def hash_source(spec: SourceSpec, cache: Path | None = None) -> str:
     """SHA-256 (64 hex digits) over all that `read_source` makes images from: the files, and what is done to them.
 
-    Raises as `Layout.list_files`.
+    cache: the file of a `HashCache`; with None, every byte is read. Raises as `Layout.list_files`.
     """
+    hashes = HashCache(cache) if cache else None
     base = spec.root if spec.root.is_dir() else spec.root.parent
     names = {os.path.relpath(path, base).replace(os.sep, "/"): path for path in LAYOUTS[spec.kind].list_files(spec)}
     total = hashlib.sha256()
     for name in sorted(names):
         path = names[name]
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        content = hashes.hash_file(base, name) if hashes else hash_file(path)
         total.update(os.fsencode(name) + f"\0{path.stat().st_size}\0{content}\n".encode())
+    if hashes:
+        hashes.save()
     if spec.size is not None:
         total.update(f"size {spec.size}\n".encode())
     options = spec.model_dump(mode="json", exclude=UNHASHED, exclude_defaults=True)

@@ -24,6 +24,7 @@ from ops.storage import read_json, write_json
 from ops.workspace import Workspace
 
 NAMES = ("Bag", "Sandal")
+IDENTITY = {"version": 1, "fingerprint": "abc", "settings": {}, "inputs": {}}
 BY_NAME = {check.name: check for check in CHECKS}
 PER_CLASS = {"train": 6, "validation": 2, "test": 2}
 
@@ -58,9 +59,7 @@ def describe(workspace: Workspace, stage: str, **metrics: Any) -> None:
     """Write the stage's manifest over whatever its folder holds."""
     folder = out(workspace, stage)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(
-        folder / "manifest.json", describe_output(folder, {"stage": stage, "fingerprint": "abc", "inputs": {}}, metrics)
-    )
+    write_json(folder / "manifest.json", describe_output(folder, IDENTITY | {"stage": stage}, metrics))
 
 
 def change_metrics(workspace: Workspace, stage: str, **metrics: Any) -> None:

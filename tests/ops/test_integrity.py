@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import integrity
+from ops import hash_cache
 from ops.errors import DamagedData
-from ops.integrity import HashCache, find_damage, is_intact
+from ops.hash_cache import HashCache
+from ops.integrity import find_damage, is_intact
 from ops.manifests import MANIFEST, describe_output, is_sealed, read_manifest, seal
 from ops.storage import read_json, write_json
 
@@ -31,7 +32,7 @@ def output(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settled(output: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(integrity, "SETTLED", 20_000_000)
+    monkeypatch.setattr(hash_cache, "SETTLED", 20_000_000)
     time.sleep(0.05)
     return output
 
@@ -77,7 +78,7 @@ def test_the_cache_spares_reading_what_has_not_changed(
     def refuse(path: Path) -> str:
         raise AssertionError(f"{path} is read again")
 
-    monkeypatch.setattr(integrity, "hash_file", refuse)
+    monkeypatch.setattr(hash_cache, "hash_file", refuse)
     assert find_damage(settled, cache) is None
 
 

@@ -24,7 +24,7 @@ from ops.several import (
 )
 from ops.storage import write_json, write_text
 
-IDENTITY = {"stage": "mixed_dataset", "fingerprint": "abc", "inputs": {}}
+IDENTITY = {"stage": "mixed_dataset", "version": 1, "fingerprint": "abc", "settings": {}, "inputs": {}}
 
 
 def fill(folder: Path, contents: list[str]) -> Path:

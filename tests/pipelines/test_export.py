@@ -85,8 +85,6 @@ def test_a_full_folder_is_left_alone_and_a_damaged_dataset_exits_4(finished_work
     verdict.write_text(text + " ")
     result = growset(finished_workspace, *arguments, str(tmp_path / "out"))
     assert result.exit_code == 4
-    assert (
-        f"verdict.json has {len(text) + 1:,} bytes instead of {len(text):,}; `growset pull digits --only published`"
-        in result.output
-    )
+    found = f"verdict.json has {len(text) + 1:,} bytes instead of {len(text):,}"
+    assert f"{found}; `growset pull digits --only published`" in result.output
     assert not (tmp_path / "out").exists()

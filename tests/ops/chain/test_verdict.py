@@ -73,7 +73,7 @@ class Bench:
             ),
         )
         metrics = {"classes": len(NAMES), **{split: len(splits[split]) for split in ("validation", "test")}}
-        identity = {"fingerprint": "f" * 64, "inputs": {}}
+        identity = {"version": 1, "fingerprint": "f" * 64, "settings": {}, "inputs": {}}
         for stage in ("real_images", "generated_images", "mixed_dataset"):
             write_json(
                 self.data / stage / MANIFEST, describe_output(self.data / stage, identity | {"stage": stage}, metrics)

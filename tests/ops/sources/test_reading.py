@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ops import hash_cache
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.datasets.shards import build_schema
@@ -318,3 +321,23 @@ def test_damage_names_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "folder" / "train" / "bee" / "002.png").write_bytes(sound[:60])
     with pytest.raises(DamagedData, match="train/bee/002.png: not a readable image .*cut off"):
         read_source(folder)
+
+
+def test_a_cache_spares_reading_a_source_again_and_notices_every_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte is changed and the modification time put back: the file's change time tells."""
+    spec, cache = make_folder(tmp_path / "images"), tmp_path / "cache.json"
+    monkeypatch.setattr(hash_cache, "SETTLED", 20_000_000)
+    time.sleep(0.05)
+    before = hash_source(spec, cache)
+    assert before == hash_source(spec)
+    with monkeypatch.context() as patch:
+        patch.setattr(hash_cache, "hash_file", lambda path: pytest.fail(f"{path} is read again"))
+        assert hash_source(spec, cache) == before
+    path = tmp_path / "images" / "train" / "ant" / "000.png"
+    facts, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert hash_source(spec, cache) == hash_source(spec) != before

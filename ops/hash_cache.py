@@ -1,0 +1,63 @@
+"""Hashes of files that are looked at again and again, remembered while the files stay what they are.
+
+Reading every byte on every call would make an unchanged run slow, so a cache remembers which hash a file had, by
+size, inode and the times of its last change. Writing to a file sets its change time (ctime), and no program can set it
+back as it can the modification time. A file that changed less than two seconds before it was hashed is not
+remembered, because file systems count time in steps. Corruption by the disk itself, without a write, is found by
+reading everything again: `growset verify`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ops.errors import DamagedData
+from ops.hashing import hash_file
+from ops.storage import read_json, write_json
+
+SETTLED = 2_000_000_000  # nanoseconds since a file's last change, after which its times tell every later change
+
+
+class HashCache:
+    """Hashes of one folder's files, kept in a JSON file between processes. A lost cache costs time and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries = self._read()
+        self._known = dict(self._entries)
+
+    def hash_file(self, folder: Path, name: str) -> str:
+        """sha256 hex of the file's bytes, remembered where its times say that it has not changed since."""
+        before = describe_file(folder / name)
+        entry = self._entries.get(name)
+        if entry is not None and entry[:-1] == before:
+            return str(entry[-1])
+        now = time.time_ns()
+        found = hash_file(folder / name)
+        *_, modified, changed = before
+        if describe_file(folder / name) == before and now - max(modified, changed) > SETTLED:
+            self._entries[name] = [*before, found]
+        else:
+            self._entries.pop(name, None)
+        return found
+
+    def save(self) -> None:
+        """Write what was learnt, if anything was."""
+        if self._entries != self._known:
+            write_json(self.path, self._entries)
+
+    def _read(self) -> dict[str, list[Any]]:
+        try:
+            entries = read_json(self.path)
+        except (FileNotFoundError, DamagedData):  # none yet, or torn
+            return {}
+        return entries if isinstance(entries, dict) else {}
+
+
+def describe_file(path: Path) -> list[int]:
+    """Size, inode, device, modification and change time (ns): any write to a file changes them."""
+    found = os.stat(path)
+    return [found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns, found.st_ctime_ns]
