@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixels of 28
@@ -49,12 +48,16 @@ def find_reach(height: int, width: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def make_blur(size: int, shrunk: int, reach: int) -> Tensor:
-    """The matrix [shrunk, size] that averages a line down to `shrunk` pixels and blurs it; the ends repeat."""
-    averaged = F.adaptive_avg_pool1d(torch.eye(size), shrunk).T
-    taps = torch.tensor([math.comb(2 * reach, k) / 4**reach for k in range(2 * reach + 1)])
-    places = (torch.arange(shrunk)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, shrunk - 1)
-    return torch.zeros(shrunk, shrunk).scatter_add_(1, places, taps.expand(shrunk, -1)) @ averaged
+def make_blur(size: int, reach: int) -> Tensor:
+    """The matrix [size, size] that blurs a line; the ends repeat."""
+    places = (torch.arange(size)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, size - 1)
+    return torch.zeros(size, size).scatter_add_(1, places, make_taps(reach).expand(size, -1))
+
+
+@lru_cache(maxsize=16)
+def make_taps(reach: int) -> Tensor:
+    """The blur's weights [2 reach + 1] along a line."""
+    return torch.tensor([math.comb(2 * reach, k) / 4**reach for k in range(2 * reach + 1)])
 
 
 @lru_cache(maxsize=16)
@@ -103,6 +106,13 @@ def list_offsets(height: int, width: int) -> tuple[tuple[int, int], ...]:
     """Every shift (down, right) in pixels, in the order of their numbers."""
     most = min(height, width) // SHIFTED
     return tuple((down, right) for down in range(-most, most + 1) for right in range(-most, most + 1))
+
+
+@lru_cache(maxsize=16)
+def measure_offsets(height: int, width: int) -> Tensor:
+    """[shifts]: the square of each shift's length; 1 is the farthest down or right alone."""
+    most = max(1, min(height, width) // SHIFTED)
+    return (torch.tensor(list_offsets(height, width), dtype=torch.float32) / most).square().sum(1)
 
 
 @lru_cache(maxsize=16)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -36,10 +36,12 @@ from ops.filters.gratings import (
     make_centres,
     make_fold,
     make_posed_centres,
+    make_taps,
     make_turns,
     make_waves,
     make_weights,
     make_windows,
+    measure_offsets,
     measure_radii,
 )
 from ops.filters.registration import COARSE, FLAT, compare, register
@@ -48,8 +50,11 @@ from ops.filters.screening import screen
 SIDE = 32  # images of more than SIDE x SIDE pixels are averaged down to about so many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 REGISTERED = 3  # of the candidates that correlate best
-PAIRS = 128  # laid on each other at once, so that they stay near the core
+LAID = 400_000  # values of pairs that are laid on each other at once: few calls, and not far from the core
 CLEARLY = 0.02  # small pictures correlate roughly: a pose must beat the unposed picture by this much
+PULL = 0.01  # smooth pictures correlate at every shift: the farthest, down or right, must beat none by this much
+NORMAL = 0.6745  # the median of |x| of a standard normal x
+ASKED = 2  # every second place is asked about noise
 DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
@@ -62,18 +67,20 @@ class Likenesses:
 
     pixels: float16 [n, C, h, w], blurred, mean 0. spectrum: float16 [n, C * f * 2], of those pixels.
     contrasts: float16 [n, shifts], of the centre of the picture moved by each shift. signatures: float16 [n, C * f].
+    noise: float32 [n], share of its variance that is noise, if all that is as rough as noise is noise.
     """
 
     pixels: Tensor
     spectrum: Tensor
     contrasts: Tensor
     signatures: Tensor
+    noise: Tensor
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, rows: slice) -> Likenesses:
-        return Likenesses(self.pixels[rows], self.spectrum[rows], self.contrasts[rows], self.signatures[rows])
+        return Likenesses(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +89,13 @@ class Queries:
 
     pixels: float16 [2n, C, h, w], of the images and then of their mirror images. centres: complex64 [n, 2, poses,
     C * f], the spectra of the centres of both in every pose. views: float32 [n, views, C * f], the images' signatures
-    in every view; those of the mirror images follow from them.
+    in every view; those of the mirror images follow from them. noise: float32 [2n], as that of `Likenesses`.
     """
 
     pixels: Tensor
     centres: Tensor
     views: Tensor
+    noise: Tensor
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -113,12 +121,7 @@ class Alike:
 def describe(images: Tensor) -> Likenesses:
     """Likenesses of uint8 images [n, C, H, W]; each depends on its own image only."""
     parts = [_describe(part) for part in (images.split(BLOCK) if len(images) else [images])]
-    return Likenesses(
-        torch.cat([part.pixels for part in parts]),
-        torch.cat([part.spectrum for part in parts]),
-        torch.cat([part.contrasts for part in parts]),
-        torch.cat([part.signatures for part in parts]),
-    )
+    return Likenesses(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Likenesses)))
 
 
 def prepare(likenesses: Likenesses) -> Queries:
@@ -128,7 +131,7 @@ def prepare(likenesses: Likenesses) -> Queries:
     centres = _pose_centres(pixels)
     centres = _as_complex(torch.stack([centres, _mirror(centres[:, MIRRORED], shape)], dim=1))
     both = torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)])
-    return Queries(both, centres, _sign(pixels, make_windows(*shape)))
+    return Queries(both, centres, _sign(pixels, make_windows(*shape)), likenesses.noise.repeat(2))
 
 
 def find_alike(
@@ -175,8 +178,10 @@ def shrink_sides(height: int, width: int) -> tuple[int, int]:
 def _describe(images: Tensor) -> Likenesses:
     height, width = shrink_sides(images.shape[2], images.shape[3])
     reach = find_reach(height, width)
-    blur_rows, blur_columns = make_blur(images.shape[2], height, reach), make_blur(images.shape[3], width, reach)
-    blurred = blur_rows @ (images.float() / 255) @ blur_columns.T
+    levels = images.float() / 255
+    if (height, width) != tuple(images.shape[2:]):
+        levels = F.adaptive_avg_pool2d(levels, (height, width))
+    blurred = make_blur(height, reach) @ levels @ make_blur(width, reach).T
     centred = blurred - blurred.mean(dim=(1, 2, 3), keepdim=True)
     spectrum = _spectra(centred)
     return Likenesses(
@@ -184,7 +189,22 @@ def _describe(images: Tensor) -> Likenesses:
         spectrum.half(),
         _contrasts(spectrum, (height, width)).half(),
         _sign(centred, make_windows(height, width)[:, : spectrum.shape[1] // centred.shape[1]])[:, 0].half(),
+        _estimate_noise(levels, reach) / centred.square().mean(dim=(1, 2, 3)).clamp(min=FLAT**2),
     )
+
+
+def _estimate_noise(levels: Tensor, reach: int) -> Tensor:
+    """Variance float32 [n] that white noise in levels [n, C, h, w] has left after the blur.
+
+    From second differences across second differences, which lines and edges along the axes leave at 0 (Immerkaer 1996,
+    "Fast noise variance estimation"), and their median, so that a few strong edges do not count. 0 without blur: in so
+    small a picture noise and detail are one.
+    """
+    if not reach:
+        return torch.zeros(len(levels))
+    rough = levels.diff(n=2, dim=2).diff(n=2, dim=3).flatten(1)[:, ::ASKED].abs()
+    middle = torch.from_numpy(np.partition(rough.numpy(), rough.shape[1] // 2, axis=1)[:, rough.shape[1] // 2])
+    return (middle / NORMAL).square() / 36 * make_taps(reach).square().sum() ** 2
 
 
 def _spectra(pixels: Tensor) -> Tensor:
@@ -278,10 +298,12 @@ def _measure(
     placements = _place(pose.gather(1, place)[tried], shift.gather(1, place)[tried], shape)
     reference = index[tried]
     limits = torch.full(index.shape, torch.inf) if within is None else within(around, index).expand(index.shape)
-    pairs = zip(*(part.split(PAIRS) for part in (query, reference, placements, limits[tried])), strict=True)
+    noise = (queries.noise[query] - references.noise[reference]).abs()
+    size = max(1, LAID // queries.pixels[0].numel())
+    pairs = zip(*(part.split(size) for part in (query, reference, placements, limits[tried], noise)), strict=True)
     parts = [
-        register(queries.pixels[one].float(), references.pixels[other].float(), start, limit)
-        for one, other, start, limit in pairs
+        register(queries.pixels[one].float(), references.pixels[other].float(), start, limit, more)
+        for one, other, start, limit, more in pairs
     ]
     theta, left, taken = (torch.cat(part) for part in zip(*parts, strict=True))
     rough = torch.full(place.shape, torch.inf).masked_scatter_(tried, left.round(decimals=DIGITS))
@@ -290,8 +312,11 @@ def _measure(
     chosen = torch.zeros_like(tried).masked_scatter_(tried, taken)
     chosen &= torch.zeros_like(tried).scatter_(1, nearest, True)
     few = chosen[tried]
-    pairs = zip(*(part[few].split(PAIRS) for part in (query, reference, theta)), strict=True)
-    measured = [compare(queries.pixels[one].float(), references.pixels[other].float(), at) for one, other, at in pairs]
+    pairs = zip(*(part[few].split(size) for part in (query, reference, theta, noise)), strict=True)
+    measured = [
+        compare(queries.pixels[one].float(), references.pixels[other].float(), at, more)
+        for one, other, at, more in pairs
+    ]
     distance = rough.masked_scatter(chosen, torch.cat(measured).round(decimals=DIGITS))
     best, order = distance.gather(1, nearest).sort(dim=1, stable=True)
     return best, index.gather(1, nearest.gather(1, order)), around.numpy()
@@ -322,6 +347,7 @@ def _correlate(
         product = product.unflatten(3, (channels + 1, -1)).sum(3)
     correlations = (product.flatten(0, 2) @ turns).view(*found.shape, -1)
     correlations /= references.contrasts[found].float().clamp_(min=FLAT)
+    correlations -= PULL * measure_offsets(*shape)
     best, shift = correlations.max(dim=3)
     return best, shift
 

@@ -1,8 +1,7 @@
 """Which of many pictures may be the same as a given one: the candidates, chosen by their signatures.
 
 Signatures are rows of unit norm; what they are made of is not known here. A picture is looked for by several views of
-it, each as it would sign if it were moved a little. Among MANY references and more the first view alone is asked: five
-times as fast, and of copies that were moved by two pixels of 28 it misses a third.
+it, each as it would sign if it were moved a little, however many there are: the time grows with their number.
 """
 
 from __future__ import annotations
@@ -10,11 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ops.neighbours.search import find_nearest
-
 SCREENED = 128  # queries, with ...
 REFERENCES = 1024  # ... so many references at once: their products stay near the core
-MANY = 65_536  # references from which on the first view alone is asked
 
 
 def screen(
@@ -30,30 +26,13 @@ def screen(
     count = min(candidates, len(signatures))
     cosines = torch.full((len(limits), 2, count), -torch.inf)
     indices = torch.zeros(len(limits), 2, count, dtype=torch.int64)
-    # What every picture sees can be searched for all of them at once.
-    seen = int(limits.min()) if own is None else 0
-    many = seen if seen >= MANY else 0
     for start in range(0, len(limits), SCREENED):
         rows = slice(start, start + SCREENED)
         hidden = None if own is None else own[rows]
-        best, index = _rank(views[rows], signatures[many:], even, limits[rows] - many, hidden, count)
+        best, index = _rank(views[rows], signatures, even, limits[rows], hidden, count)
         cosines[rows, :, : best.shape[2]] = best
-        indices[rows, :, : best.shape[2]] = index + many
-    if many:
-        signs = torch.ones(signatures.shape[1])
-        for side in range(2):
-            near, index = _search(views[:, 0] * signs, signatures[:many], count)
-            both, order = torch.cat([near, cosines[:, side]], dim=1).topk(count, dim=1)
-            indices[:, side] = torch.cat([index, indices[:, side]], dim=1).gather(1, order)
-            cosines[:, side] = both
-            signs[even:] = -1
+        indices[rows, :, : best.shape[2]] = index
     return cosines, indices
-
-
-def _search(views: Tensor, signatures: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest cosines of views [n, d] with signatures [m, d], and whose they are: both of unit norm."""
-    distances, indices = find_nearest(views, signatures, count)
-    return 1 - torch.from_numpy(distances).square() / 2, torch.from_numpy(indices)
 
 
 def _rank(
