@@ -139,8 +139,8 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
 
 def show_result(result: Mapping[str, Any]) -> None:
     """The verdict, the table of arms, and what the same compute buys."""
-    from ops.report.points import format_points
     from ops.verdict.metric import NAMES
+    from ops.verdict.points import format_points
     from ops.verdict.same_compute import name_way
 
     ways = [(name_way(row), row) for row in result["same_compute"]]

@@ -17,7 +17,7 @@ from ops.generators.kinds import KINDS
 from ops.generators.kinds.protocol import KindSettings, SamplerSettings
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.section import Count, Fraction, Positive, Precision, Section
-from ops.verdict.design import LEAST_SEEDS
+from ops.verdict.design import LEAST_SEEDS, refuse_generators
 from ops.verdict.metric import Metric
 
 if TYPE_CHECKING:
@@ -266,6 +266,8 @@ class Recipe(Section):
                 f"generator.seeds {generators} is above classifier.seeds {classifiers}: no classifier would learn from"
                 " the last generator"
             )
+        if refusal := refuse_generators(generators, classifiers):
+            raise ValueError(f"generator.seeds {generators}: {refusal}")
         return self
 
     @model_validator(mode="after")

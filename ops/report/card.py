@@ -12,8 +12,8 @@ from jinja2 import Environment, StrictUndefined
 from ops.filters.reasons import REASONS
 from ops.filters.results import Results
 from ops.report.funnel import list_steps
-from ops.report.points import format_points
 from ops.verdict.metric import NAMES
+from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
 
 CARD = """\

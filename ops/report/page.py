@@ -31,10 +31,10 @@ from ops.report.funnel import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.report.pictures import draw_strip, read_places
-from ops.report.points import format_points
 from ops.several import read_part
 from ops.storage import read_json
 from ops.verdict.metric import NAMES
+from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
 from ops.workspace import Workspace
 
