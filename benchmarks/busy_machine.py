@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,11 +30,12 @@ from benchmarks.harness import Row, write_result
 from benchmarks.training import BATCH, make_images
 from benchmarks.untrained import CLASSES, SHAPE, build_untrained, export_untrained
 from ops.classifiers import training as classifiers
+from ops.generators.denoising import DenoisingSteps
 from ops.generators.draws import draw_noise
 from ops.generators.engine import Sampler
 from ops.generators.kinds.flow import Flow, FlowSettings
 from ops.generators.microbatches import InParts
-from ops.generators.training import denoise_steps, train
+from ops.generators.training import train
 from ops.parallel import available_cores, map_processes, shared, start_threads, use_threads
 from ops.precision import resolve_precision
 from ops.recipe.schema import Arm, ScorerSettings
@@ -144,7 +146,7 @@ def train_in_parts(threads: int, seconds: float) -> float:
     """Steps a second of the demo's flow, as the stage trains it."""
     network = build_untrained().network
     with use_threads(threads), start_threads() as pool:
-        return _train(InParts(network, pool), network, seconds)
+        return _train(InParts(network, pool), network, seconds, pool)
 
 
 def train_on_own_threads(threads: int, seconds: float) -> float:
@@ -152,14 +154,19 @@ def train_on_own_threads(threads: int, seconds: float) -> float:
     network = build_untrained().network
     torch.set_num_threads(threads)
     try:
-        return _train(network, network, seconds)
+        return _train(network, network, seconds, None)
     finally:
         torch.set_num_threads(1)
 
 
-def _train(called: Callable[..., torch.Tensor], network: torch.nn.Module, seconds: float) -> float:
+def _train(
+    called: Callable[..., torch.Tensor], network: torch.nn.Module, seconds: float, pool: ThreadPoolExecutor | None
+) -> float:
     settings, clock = FlowSettings(steps=1_000_000, batch_size=BATCH), Clock(seconds)
-    steps = denoise_steps(called, Flow().build_loss(settings), *make_images(), settings, seed=0)
+    flow = Flow()
+    steps = DenoisingSteps(
+        called, flow.loss, *make_images(), settings, seed=0, pair_noise=flow.choose_pairing(settings)
+    )
     with tempfile.TemporaryDirectory() as scratch:
         try:
             train(
@@ -169,6 +176,8 @@ def _train(called: Callable[..., torch.Tensor], network: torch.nn.Module, second
                 precision=resolve_precision("auto"),
                 scratch=Path(scratch),
                 checkpoints=1,
+                pool=pool,
+                prepare=steps.prepare,
                 on_step=clock,
             )
         except _Enough:

@@ -23,9 +23,10 @@ from benchmarks.engines import find_absent
 from benchmarks.harness import Row, interleave, use_cores, write_result
 from benchmarks.plain import build_plain_unet, train_plainly
 from benchmarks.untrained import CLASSES, SHAPE, build_untrained
+from ops.generators.denoising import DenoisingSteps
 from ops.generators.kinds.flow import Flow, FlowSettings
 from ops.generators.microbatches import InParts
-from ops.generators.training import denoise_steps, train
+from ops.generators.training import train
 from ops.parallel import available_cores, start_threads, use_threads
 from ops.precision import resolve_precision
 
@@ -99,8 +100,17 @@ def train_ours(precision: str, steps: int, *, unshuffle: int = 2, compile_networ
             start_threads() as pool,
         ):
             called = compiled or InParts(network, pool)
-            find_loss = denoise_steps(called, Flow().loss, images, labels, settings, seed=0)
-            train(network, find_loss, settings, precision=precision, scratch=Path(scratch), checkpoints=1)
+            steps = DenoisingSteps(called, Flow().loss, images, labels, settings, seed=0)
+            train(
+                network,
+                steps,
+                settings,
+                precision=precision,
+                scratch=Path(scratch),
+                checkpoints=1,
+                pool=pool,
+                prepare=steps.prepare,
+            )
 
     return go, steps
 

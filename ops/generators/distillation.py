@@ -63,6 +63,7 @@ def distil(kind: Flow, settings: DistillationSettings, training: Training) -> di
         scratch=scratch,
         device=fitting.device,
         checkpoints=2,
+        pool=training.pool if fitting.device == "cpu" else None,
         observe=training.watch(training.steps, sampler),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.generators.denoising import DenoisingSteps
 from ops.generators.folder import save_network
 from ops.generators.kinds.denoiser import Denoiser, DenoiserSettings, draw
 from ops.generators.kinds.protocol import Cost, Fitting, Observation, SamplerSettings
 from ops.generators.microbatches import InParts
 from ops.generators.network import ConditionalUNet, build_network, to_pixels
-from ops.generators.training import LOSS_WINDOW, denoise_steps, train
+from ops.generators.training import LOSS_WINDOW, train
 from ops.parallel import count_threads, start_threads
 from ops.precision import resolve_precision
 from ops.storage import write_json
@@ -74,14 +75,15 @@ def _fit(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting, pool: Thr
 
         return observe
 
-    steps = denoise_steps(
+    steps = DenoisingSteps(
         in_parts(network, pool, fitting.device),
-        kind.build_loss(settings),
+        kind.loss,
         fitting.images,
         fitting.labels,
         settings,
         seed=fitting.seed,
         device=fitting.device,
+        pair_noise=kind.choose_pairing(settings),
     )
     started = time.monotonic()
     ended = train(
@@ -92,6 +94,8 @@ def _fit(kind: Denoiser, settings: DenoiserSettings, fitting: Fitting, pool: Thr
         scratch=fitting.scratch,
         device=fitting.device,
         checkpoints=settings.checkpoints,
+        pool=pool if fitting.device == "cpu" else None,
+        prepare=steps.prepare,
         observe=watch(0, SamplerSettings(**kind.resolve_sampler({}, {}))),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
@@ -124,13 +128,24 @@ def estimate_denoiser(
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
         network = build_network({**fitting.describe(kind.name), **kind.describe(settings)})
         short = settings.model_copy(update={"steps": WARMING_STEPS + STEPS})
+        steps = DenoisingSteps(
+            in_parts(network, pool),
+            kind.loss,
+            images,
+            labels,
+            short,
+            seed=0,
+            pair_noise=kind.choose_pairing(short),
+        )
         train(
             network,
-            denoise_steps(in_parts(network, pool), kind.build_loss(short), images, labels, short, seed=0),
+            steps,
             short,
             precision=precision,
             scratch=Path(folder),
             checkpoints=1,
+            pool=pool,
+            prepare=steps.prepare,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
         )
         per_step = float(np.median(np.diff(stamps[WARMING_STEPS - 1 :])))
