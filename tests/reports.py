@@ -81,7 +81,14 @@ def make_filters(names: list[str] = CLASSES, side: int = 56) -> dict[str, Any]:
     )  # fmt: skip
     picture = PICTURE | {"width": 2 * side + 2}
     pair = {"picture": picture, "distance": 0.512, "name": names[0], "train_name": names[1]}
-    item = {"picture": picture, "score": 0.123, "name": names[1], "taken_for": names[0], "alt": "rejected, accepted"}
+    item = {
+        "picture": picture,
+        "score": 0.123,
+        "score_name": "x",
+        "name": names[1],
+        "taken_for": names[0],
+        "alt": "rejected, accepted",
+    }
     galleries = [
         {"reason": reason, "title": reason.replace("_", " "), "meaning": "the scorer doubts its label", "score": "p",
          "count": 79, "has_twins": twins, "items": [item, item | {"score": None, "taken_for": None}]}

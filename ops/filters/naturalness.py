@@ -56,9 +56,14 @@ def measure_naturalness(real: Surroundings, images: Tensor) -> np.ndarray:
 
 
 def place(features: np.ndarray, usual: float = 1.0) -> Surroundings:
-    """The surroundings that real images with features float64 [n, d] make."""
-    centre = features.mean(axis=0)
-    whitening = whiten(shrink_covariance(features - centre))
+    """The surroundings that real images with features float64 [n, d] make.
+
+    Features are in units of their own. They are standardised before the covariance is shrunk, so that one of small
+    numbers counts as much as others; one that does not vary is left out.
+    """
+    centre, spread = features.mean(axis=0), features.std(axis=0)
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > LEAST)
+    whitening = scale[:, None] * whiten(shrink_covariance((features - centre) * scale))
     return Surroundings(centre, whitening, ((features - centre) @ whitening).astype(np.float32), usual)
 
 
