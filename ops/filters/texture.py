@@ -37,7 +37,9 @@ def _describe(images: Tensor) -> Tensor:
     levels = images.float()
     levels = levels - levels.mean(dim=(2, 3), keepdim=True)
     levels = levels / (levels.square().mean(dim=(1, 2, 3), keepdim=True) + FLAT**2).sqrt()
-    bands, slopes, rest = [], [], levels
+    bands: list[Tensor] = []
+    slopes: list[Tensor] = []
+    rest = levels
     while min(rest.shape[2:]) >= 8 or (not bands and min(rest.shape[2:]) >= 4):
         coarse = F.avg_pool2d(rest, 2, ceil_mode=True)
         drawn = F.interpolate(coarse, size=rest.shape[2:], mode="bilinear", align_corners=False)
