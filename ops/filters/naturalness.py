@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ops.filters.texture import describe_texture
 from ops.filters.typicality import shrink_covariance, whiten
-from ops.neighbours.search import find_nearest
+from ops.metrics.distances import find_nearest_distances
 
 POINTS = 4096  # of the real images, so many at most are compared with
 PARTS = 5  # the images are held out in so many parts, to see how far real ones lie from others
@@ -38,7 +38,7 @@ class Surroundings:
     def measure(self, features: np.ndarray) -> np.ndarray:
         """Distance of features [n, d] to the nearest point, float64 [n]."""
         asked = ((features - self.centre) @ self.whitening).astype(np.float32)
-        return find_nearest(asked, self.points)[0][:, 0].astype(np.float64) / self.usual
+        return find_nearest_distances(asked, self.points).astype(np.float32).astype(np.float64) / self.usual
 
 
 def fit_naturalness(images: Tensor) -> Surroundings:
