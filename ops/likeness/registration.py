@@ -27,6 +27,7 @@ STRIDE = 2  # every second place is asked in a step, of pictures of COARSE pixel
 COARSE = 16
 # A displacement of REACH sides of the picture costs as much as a residual of NOISE contrasts in one pixel.
 REACH, NOISE = 0.04, 0.3
+NOISY = 0.2  # of a picture's variance is the most noise that is forgiven
 CURVED = 0.1  # weight of the tone curve's bend against the pixels'
 
 
@@ -64,8 +65,7 @@ def register(
         shared = inside * asked
         error = shared - _fit_tone(warped, asked, inside)[0]
         rest, whole = error.square().sum(dim=(1, 2, 3)), shared.square().sum(dim=(1, 2, 3))
-        rest = (rest - noise * inside.sum(dim=(1, 2, 3)) * query.shape[1]).clamp(min=0)
-        left[going] = _to_distance((rest / whole.clamp(min=FLAT)).clamp(max=1))
+        left[going] = _to_distance(_forgive(rest / whole.clamp(min=FLAT), noise))
         if step == FIRST:
             taken = near = left < limits
             query, asked, slope, inverse, start, error, going, at, noise = (
@@ -79,23 +79,31 @@ def register(
 def compare(query: Tensor, reference: Tensor, theta: Tensor, noise: Tensor) -> Tensor:
     """Distance float32 [p] in 0..2 of pairs of pixels laid on each other, sqrt(2 - 2 NCC) where they overlap.
 
-    noise: float32 [p], 0 or more, how much of the residual in a pixel, as a square of standardised levels, noise
-    explains that one picture has more of than the other: it is taken off. Pictures without contrast are alike among
-    themselves, at 0, and unrelated to all others.
+    noise: float32 [p], 0 or more, share of one picture's variance that is noise which the other has not: NCC is that
+    of the rest. Pictures without contrast are alike among themselves, at 0, and unrelated to all others.
     """
     (reference, flat), (query, query_flat) = _standardise(reference), _standardise(query)
     warped, inside = _warp(query, theta, make_basis(*query.shape[2:]), 1, "bicubic")
     toned, mean = _fit_tone(warped, reference, inside)
     away, left = inside * (reference - mean), inside * reference - toned
     spread, rest = (part.square().sum(dim=(1, 2, 3)) for part in (away, left))
-    rest = (rest - noise * inside.sum(dim=(1, 2, 3)) * query.shape[1]).clamp(min=0)
-    unexplained = (rest / spread.clamp(min=FLAT)).clamp(max=1)
+    unexplained = _forgive(rest / spread.clamp(min=FLAT), noise)
     root = (1 - unexplained).sqrt()
     negative = (away * warped).sum(dim=(1, 2, 3)) < 0
     distance = torch.where(negative, (2 + 2 * root).sqrt(), _to_distance(unexplained))
     distance[flat ^ query_flat] = UNRELATED
     distance[flat & query_flat] = 0
     return distance
+
+
+def _forgive(unexplained: Tensor, noise: Tensor) -> Tensor:
+    """The share in 0..1 that W would leave unexplained without noise, which divides NCC² by 1 - noise.
+
+    This is Spearman's correction for attenuation (1904), for NOISY of the variance at most: what is hardly more than
+    noise is not like everything.
+    """
+    noise = noise.clamp(max=NOISY)
+    return ((unexplained - noise) / (1 - noise)).clamp(0, 1)
 
 
 def _to_distance(unexplained: Tensor) -> Tensor:

@@ -164,3 +164,17 @@ def test_sides_of_a_pixel_or_two_are_measured() -> None:
         copies, _, repeats = measure_nearness(images, np.zeros(9, np.int64), references)
         assert (copies.distance[:5] == 0).all() and copies.exact[:5].all()
         assert np.isfinite(copies.distance).all() and np.isfinite(repeats.distance[1:]).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 28), (3, 32, 32)])
+def test_noise_is_no_copy_of_anything(shape: tuple[int, ...]) -> None:
+    # What noise explains of a difference is forgiven: pure noise would explain all of it.
+    train, random = draw(60, shape), torch.Generator().manual_seed(2)
+    references = fit_references(train)
+    limit = np.quantile(measure_copies(references, draw(100, shape, seed=1)).distance, 0.01)
+    noise = torch.randn(60, *shape, generator=random)
+    for images in (128 + 60 * noise, train.float().mean(0) + 60 * noise, train[:1].float() * 0.05 + 100 + 40 * noise):
+        found = measure_copies(references, images.round().clamp(0, 255).to(torch.uint8))
+        assert (found.distance > limit).all()
+        repeats = measure_repeats(references, images.round().clamp(0, 255).to(torch.uint8), np.zeros(60, np.int64))
+        assert np.median(repeats.distance) > limit
