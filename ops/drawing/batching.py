@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ops.generators.noise import draw_noise
+from ops.generators.feeds import Feeds, SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.onnx.engine import Sampler
 
 CPU_BATCH = 64
@@ -27,16 +27,26 @@ CUDA_LARGEST = 4_096
 
 
 def resolve_batch_size(
-    wanted: int | None, sampler: Path, *, provider: str, pixels: int, piece: int, images: int
+    wanted: int | None,
+    sampler: Path,
+    *,
+    provider: str,
+    pixels: int,
+    piece: int,
+    images: int,
+    seeds: SeedImages | None = None,
 ) -> int:
-    """`wanted`, or what suits a job of `images` images of `pixels` pixels each, drawn `piece` rows at a time."""
+    """`wanted`, or what suits a job of `images` images of `pixels` pixels each, drawn `piece` rows at a time.
+
+    `seeds` are some seed images of a sampler that takes them.
+    """
     if wanted is not None:
         return wanted
     if provider == "cuda":
         return min(cuda_batch(pixels), piece)
     if images * BUDGET < 2 * (CPU_BATCH + min(CANDIDATES)):
         return CPU_BATCH
-    return measure_batch_size(Sampler(sampler, batch_size=CPU_BATCH), images=images, largest=piece)
+    return measure_batch_size(Sampler(sampler, batch_size=CPU_BATCH), images=images, largest=piece, seeds=seeds)
 
 
 def cuda_batch(pixels: int) -> int:
@@ -51,6 +61,7 @@ def measure_batch_size(
     largest: int,
     candidates: Sequence[int] = CANDIDATES,
     clock: Callable[[], float] = time.perf_counter,
+    seeds: SeedImages | None = None,
 ) -> int:
     """The candidate of the highest rate, all run on one thread here; the sampler's own size where none is better.
 
@@ -58,11 +69,12 @@ def measure_batch_size(
     draws other bits, because then no choice may depend on the clock.
     """
     own = sampler.batch_size
-    noise = draw_noise(sampler.info.shape, seed=0, round_=0, unit="batch size", start=0, count=max(own, *candidates))
-    label = np.arange(len(noise)) % len(sampler.info.class_names)
-    expected = sampler(noise[:own], label[:own])
+    info, count = sampler.info, max(own, *candidates)
+    labels = np.arange(count) % len(info.class_names) if seeds is None else np.resize(seeds.labels, count)
+    feeds = make_feeds(info.inputs, info.shape, spread_draws("batch size", labels, seeds), seed=0, seeds=seeds)
+    expected = sampler.draw(cut_feeds(feeds, slice(own)))
     started = clock()
-    rates = {own: _rate(sampler, noise, label, clock)}
+    rates = {own: _rate(sampler, feeds, clock)}
     spent = 2 * own
     for size in candidates:
         if size > largest or spent + 2 * size > images * BUDGET or clock() - started > SECONDS:
@@ -70,14 +82,14 @@ def measure_batch_size(
         spent += 2 * size
         other = sampler.with_batch_size(size)
         common = min(own, size)
-        if not np.array_equal(other(noise[:size], label[:size])[:common], expected[:common]):
+        if not np.array_equal(other.draw(cut_feeds(feeds, slice(size)))[:common], expected[:common]):
             return own
-        rates[size] = _rate(other, noise, label, clock)
+        rates[size] = _rate(other, feeds, clock)
     best = max(rates, key=lambda size: rates[size])
     return best if rates[best] > GAIN * rates[own] else own
 
 
-def _rate(sampler: Sampler, noise: np.ndarray, label: np.ndarray, clock: Callable[[], float]) -> float:
+def _rate(sampler: Sampler, feeds: Feeds, clock: Callable[[], float]) -> float:
     started = clock()
-    sampler(noise[: sampler.batch_size], label[: sampler.batch_size])
+    sampler.draw(cut_feeds(feeds, slice(sampler.batch_size)))
     return sampler.batch_size / max(clock() - started, 1e-9)

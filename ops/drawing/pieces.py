@@ -19,8 +19,9 @@ from typing import TypeVar
 import numpy as np
 
 from ops.files.storage import replace_file
-from ops.generators.noise import draw_noise
+from ops.generators.feeds import make_feeds
 from ops.generators.onnx.engine import Sampler
+from ops.generators.units import Run, Unit
 from ops.machine.parallel import available_cores, map_processes, shared, worth_workers
 
 T = TypeVar("T")
@@ -128,29 +129,23 @@ def fill_pieces(
     yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=False)
 
 
-def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int, *, noise_threads: int = 0) -> np.ndarray:
+def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int, *, feed_threads: int = 0) -> np.ndarray:
     """The images of rows `begin` .. `end - 1`, uint8 [n, H, W, C].
 
-    Noise is drawn batch by batch; with `noise_threads` it is drawn ahead, which a GPU would otherwise wait for.
+    Feeds are made batch by batch; with `feed_threads` they are made ahead, which a GPU would otherwise wait for.
     """
     channels, height, width = sampler.info.shape
     images = np.empty((end - begin, height, width, channels), np.uint8)
     batches = [(at, min(at + sampler.batch_size, end)) for at in range(begin, end, sampler.batch_size)]
 
-    def noise_of(batch: tuple[int, int]) -> np.ndarray:
-        names, shape = sampler.info.class_names, sampler.info.shape
-        return np.concatenate(
-            [
-                draw_noise(shape, seed=seed, round_=0, unit=names[label], start=first, count=count)
-                for label, first, count in draws.runs(*batch)
-            ]
-        )
+    def feed(batch: tuple[int, int]) -> dict[str, np.ndarray]:
+        info = sampler.info
+        runs = [Run(Unit(info.class_names[label], label), first, count) for label, first, count in draws.runs(*batch)]
+        return make_feeds(info.inputs, info.shape, runs, seed=seed)
 
-    with ThreadPoolExecutor(noise_threads) if noise_threads else nullcontext() as pool:
-        for (at, until), noise in zip(
-            batches, pool.map(noise_of, batches) if pool else map(noise_of, batches), strict=True
-        ):
-            images[at - begin : until - begin] = sampler(noise, draws.rows(at, until)[0])
+    with ThreadPoolExecutor(feed_threads) if feed_threads else nullcontext() as pool:
+        for (at, until), feeds in zip(batches, pool.map(feed, batches) if pool else map(feed, batches), strict=True):
+            images[at - begin : until - begin] = sampler.draw(feeds)
     return images
 
 
@@ -166,7 +161,7 @@ def _draw_piece(piece: Piece) -> Piece:
         shared("sampler"), shared("sampler").stat().st_mtime_ns, shared("provider"), shared("batch_size")
     )
     threads = available_cores() if shared("provider") == "cuda" else 0
-    images = draw_rows(piece.begin, piece.end, shared("draws"), sampler, shared("seed"), noise_threads=threads)
+    images = draw_rows(piece.begin, piece.end, shared("draws"), sampler, shared("seed"), feed_threads=threads)
     with replace_file(folder / piece.file_name) as temporary, temporary.open("wb") as file:
         np.save(file, images, allow_pickle=False)
     return piece

@@ -5,7 +5,7 @@ Whatever computes is imported where it is called, so that kinds can be named wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,10 +102,10 @@ class DenoiserGenerator:
     network: ConditionalUNet
     config: dict[str, Any]
 
-    def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
+    def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
         from ops.generators.denoising.sampling import sample_pixels
 
-        return sample_pixels(self.maths, self.network, noise, label, sampler)
+        return sample_pixels(self.maths, self.network, feeds["noise"], feeds["label"], sampler)
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
         from ops.generators.onnx.export import export_denoiser

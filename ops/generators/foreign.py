@@ -8,7 +8,7 @@ may be more than the dataset's and in another order; the copy that is kept speak
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -94,14 +94,14 @@ class OnnxGenerator:
     folder: Path
     config: dict[str, Any]
 
-    def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
+    def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
         import numpy as np
         import torch
 
-        session, labels = _open_session(self.folder / FOREIGN), np.array(self.config["labels"])[label.numpy()]
+        session, labels = _open_session(self.folder / FOREIGN), np.array(self.config["labels"])[feeds["label"].numpy()]
         images = [
             session.run(["image"], {"noise": one[None], "label": labels[i : i + 1]})[0]
-            for i, one in enumerate(noise.numpy())
+            for i, one in enumerate(feeds["noise"].numpy())
         ]
         return torch.from_numpy(np.concatenate(images))
 

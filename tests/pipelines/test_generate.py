@@ -105,7 +105,7 @@ def test_the_images_are_those_of_plain_calls_of_the_sampler(sampler: Path, tmp_p
     for label, name in enumerate(NAMES):
         mine = drawn.select(drawn.labels == label)
         noise = draw_noise((3, 4, 5), seed=5, round_=0, unit=name, start=0, count=len(mine))
-        np.testing.assert_array_equal(mine.images, Sampler(sampler)(noise, mine.labels))
+        np.testing.assert_array_equal(mine.images, Sampler(sampler).draw({"noise": noise, "label": mine.labels}))
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == [
         "README.md", "data", "train-00000-of-00001.parquet",
     ]  # fmt: skip

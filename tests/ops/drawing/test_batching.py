@@ -22,7 +22,7 @@ MANY = 1_000_000
 class FakeSampler:
     """Takes `seconds[batch_size]` for an image on a clock of its own, and draws zeros, or its batch size."""
 
-    info = SimpleNamespace(shape=(1, 2, 2), class_names=("a", "b"))
+    info = SimpleNamespace(shape=(1, 2, 2), class_names=("a", "b"), inputs=("noise", "label"))
 
     def __init__(self, seconds: dict[int, float], batch_size: int = CPU_BATCH, differs_at: int = 0) -> None:
         self.seconds, self.batch_size, self.differs_at = seconds, batch_size, differs_at
@@ -35,9 +35,10 @@ class FakeSampler:
         self.tried.append(batch_size)
         return other
 
-    def __call__(self, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
-        self.now[0] += self.seconds[self.batch_size] * len(label)
-        return np.full(len(label), self.batch_size if self.batch_size == self.differs_at else 0)
+    def draw(self, feeds: dict[str, np.ndarray]) -> np.ndarray:
+        count = len(feeds["label"])
+        self.now[0] += self.seconds[self.batch_size] * count
+        return np.full(count, self.batch_size if self.batch_size == self.differs_at else 0)
 
     def measure(self, images: int = MANY, largest: int = 4096) -> int:
         return measure_batch_size(self, images=images, largest=largest, clock=lambda: self.now[0])  # type: ignore[arg-type]
@@ -113,7 +114,9 @@ def test_the_bits_of_an_image_do_not_depend_on_the_batch_size(trial: Path) -> No
     sampler = Sampler(trial, batch_size=64)
     noise = draw_noise((3, 10, 13), seed=2, round_=0, unit="x", start=0, count=300)
     label = np.arange(300) % 3
-    expected = sampler(noise, label)
+    expected = sampler.draw({"noise": noise, "label": label})
     for size in (1, 5, 16, 17, 32, 128, 256):
-        np.testing.assert_array_equal(sampler.with_batch_size(size)(noise, label), expected)
-    np.testing.assert_array_equal(sampler(noise, label), expected)  # its own buffers are still its own
+        np.testing.assert_array_equal(sampler.with_batch_size(size).draw({"noise": noise, "label": label}), expected)
+    np.testing.assert_array_equal(
+        sampler.draw({"noise": noise, "label": label}), expected
+    )  # its own buffers are still its own

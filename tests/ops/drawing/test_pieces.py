@@ -58,7 +58,7 @@ def expected(sampler_path: Path) -> np.ndarray:
         if count:
             unit = sampler.info.class_names[label]
             noise = draw_noise(sampler.info.shape, seed=9, round_=0, unit=unit, start=0, count=count)
-            parts.append(sampler(noise, np.full(count, label)))
+            parts.append(sampler.draw({"noise": noise, "label": np.full(count, label)}))
     return np.concatenate(parts)
 
 
@@ -157,7 +157,7 @@ def test_another_seed_draws_other_images(sampler_path: Path) -> None:
     assert (draw_rows(5, 9, DRAWS, sampler, 1) != draw_rows(5, 9, DRAWS, sampler, 2)).mean() > 0.5
 
 
-def test_noise_that_is_drawn_ahead_is_the_same(sampler_path: Path) -> None:
+def test_feeds_that_are_made_ahead_are_the_same(sampler_path: Path) -> None:
     sampler = Sampler(sampler_path, batch_size=3)
     expected = draw_rows(1, 17, DRAWS, sampler, 9)
-    np.testing.assert_array_equal(draw_rows(1, 17, DRAWS, sampler, 9, noise_threads=4), expected)
+    np.testing.assert_array_equal(draw_rows(1, 17, DRAWS, sampler, 9, feed_threads=4), expected)
