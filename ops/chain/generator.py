@@ -9,7 +9,7 @@ import torch
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.keeping import TRAINED_ON
-from ops.chain.parts.seed_images import take_seeds
+from ops.chain.parts.units import take_seeds
 from ops.chain.parts.watching import QUALITY, build_watch
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split

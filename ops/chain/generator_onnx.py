@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.precision import add_variant
-from ops.chain.parts.seed_images import take_seeds
+from ops.chain.parts.units import take_seeds
 from ops.datasets.pixels import read_split
 from ops.files.storage import write_json
 from ops.generators.feeds import IMAGE, LABEL, NOISE

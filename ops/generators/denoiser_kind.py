@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ops.generators.folder import find_fastest
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.flow import Flow
 from ops.generators.protocol import Cost, Fitting, Generator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ops.generators.denoising.network import ConditionalUNet
     from ops.generators.denoising.session import Session
+    from ops.generators.drawers import DrawerSpec
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class DenoiserKind:
 
         network, config = load_network(folder)
         return DenoiserGenerator(self.maths, network, config)
+
+    def find_drawer(self, folder: Path) -> DrawerSpec:
+        from ops.generators.onnx.engine import OnnxFile
+
+        return OnnxFile(find_fastest(folder))
 
     def estimate(
         self,

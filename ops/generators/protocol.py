@@ -17,6 +17,8 @@ from ops.recipe.generator import SamplerSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ops.generators.drawers import DrawerSpec
+
 
 class Generator(Protocol):
     """A generator that is ready: a directory, loaded."""
@@ -119,6 +121,10 @@ class Kind(Protocol):
 
     def load(self, folder: Path) -> Generator:
         """The generator of a directory; DamagedData if its files do not fit each other."""
+        ...
+
+    def find_drawer(self, folder: Path) -> DrawerSpec:
+        """What draws with the generator that was exported to `folder`."""
         ...
 
     def estimate(

@@ -37,3 +37,17 @@ class Run:
 def list_classes(class_names: Sequence[str]) -> tuple[Unit, ...]:
     """The units of a generator that draws classes, in label order."""
     return tuple(Unit(name, label) for label, name in enumerate(class_names))
+
+
+def list_parents(ids: Sequence[str], labels: Sequence[int]) -> tuple[Unit, ...]:
+    """The units of a generator that makes variants of seed images, label by label, each label's in the images' order.
+
+    Pictures that are there twice have different ids (`ops.datasets.identity`), so each has variants of its own.
+    """
+    units = [Unit(name, label, name) for name, label in zip(ids, labels, strict=True)]
+    return tuple(sorted(units, key=lambda unit: unit.label))
+
+
+def have_parents(units: Sequence[Unit]) -> bool:
+    """Whether what is drawn are variants of seed images."""
+    return any(unit.parent is not None for unit in units)

@@ -108,4 +108,7 @@ def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequenc
         else:
             named = [ids[kind][index] if index >= 0 else None for index in values]
             columns[f"{name}_id"] = pl.Series(f"{name}_id", named, dtype=pl.String)
-    return images.rows.select("image_id", "label").with_columns(**columns)
+    rows = images.rows
+    # Of images without parents there is no such column.
+    named = ["image_id", "label"] if rows["parent_id"].is_null().all() else ["image_id", "label", "parent_id"]
+    return rows.select(named).with_columns(**columns)

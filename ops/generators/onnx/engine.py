@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -21,6 +22,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.storage import parse_json
+from ops.generators.drawers import SamplerInfo
 from ops.generators.feeds import IMAGE, LABEL, NOISE, Feeds, count_rows, cut_feeds
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -30,20 +32,27 @@ OUTPUTS = ("image", "variant")  # uint8 [n, H, W, C]; the second where the graph
 
 
 @dataclass(frozen=True)
-class SamplerInfo:
-    """What a sampler's graph and metadata say: class names, image shape (C, H, W), the inputs that it declares, numbers
-    it computes in, how it integrates.
+class OnnxFile:
+    """The drawer of an exported sampler: a `DrawerSpec`."""
 
-    solver, steps and evaluations (of the network, for one image) are None for a generator that was made elsewhere.
-    """
+    path: Path
+    uses_torch: ClassVar[bool] = False
 
-    class_names: tuple[str, ...]
-    shape: tuple[int, int, int]
-    solver: str | None = None
-    steps: int | None = None
-    evaluations: int | None = None
-    precision: str = "fp32"
-    inputs: tuple[str, ...] = (NOISE, LABEL)
+    def read_info(self) -> SamplerInfo:
+        """What the sampler says of itself; UserError where it is not one of ours, DamagedData where it is no graph."""
+        options = session_options()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            session = _open_session(self.path, options, "cpu", capture=False)
+        except (ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.NoSuchFile) as error:
+            raise DamagedData(f"{self.path} cannot be loaded: {error}") from None
+        return read_info(self.path, session)
+
+    def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
+        return choose_provider(wanted, allow_fallback=allow_fallback)
+
+    def open(self, provider: str, batch_size: int) -> Sampler:
+        return Sampler(self.path, provider=provider, batch_size=batch_size)
 
 
 def choose_provider(wanted: str, *, allow_fallback: bool = False) -> str:
@@ -69,7 +78,7 @@ def has_gpu() -> bool:
 
 
 class Sampler:
-    """An exported sampler, loaded, with buffers for one batch that every call reuses.
+    """An exported sampler, a `Drawer`: loaded, with buffers for one batch that every call reuses.
 
     On CUDA the buffers lie on the device, the batch is fixed in the graph, and its kernels are recorded once and
     replayed as one CUDA graph. Where that cannot be (`is_captured` is False), they are launched one by one.

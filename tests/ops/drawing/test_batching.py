@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ops.drawing import batching
 from ops.drawing.batching import CPU_BATCH, cuda_batch, measure_batch_size, resolve_batch_size
 from ops.generators.folder import find_sampler
 from ops.generators.noise import draw_noise
-from ops.generators.onnx.engine import Sampler
+from ops.generators.onnx.engine import OnnxFile, Sampler
 
 MANY = 1_000_000
 
@@ -76,18 +75,18 @@ def test_trying_costs_a_small_part_of_the_job_and_about_a_second() -> None:
 def test_a_wish_is_granted_and_small_jobs_measure_nothing(
     generator_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = find_sampler(generator_folder)
+    spec = OnnxFile(find_sampler(generator_folder))
     options: dict[str, Any] = {"pixels": 390, "piece": 4096, "images": 9_000}
-    assert resolve_batch_size(7, path, provider="cpu", **options) == 7
-    assert resolve_batch_size(7, path, provider="cuda", **options) == 7
+    assert resolve_batch_size(7, spec, provider="cpu", **options) == 7
+    assert resolve_batch_size(7, spec, provider="cuda", **options) == 7
 
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("opened a sampler")
 
-    monkeypatch.setattr(batching, "Sampler", refuse)
-    assert resolve_batch_size(None, path, provider="cpu", **{**options, "images": 1_000}) == CPU_BATCH
-    assert resolve_batch_size(None, path, provider="cuda", **options) == 4096
-    assert resolve_batch_size(None, path, provider="cuda", **{**options, "piece": 256}) == 256
+    monkeypatch.setattr(OnnxFile, "open", refuse)
+    assert resolve_batch_size(None, spec, provider="cpu", **{**options, "images": 1_000}) == CPU_BATCH
+    assert resolve_batch_size(None, spec, provider="cuda", **options) == 4096
+    assert resolve_batch_size(None, spec, provider="cuda", **{**options, "piece": 256}) == 256
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,7 @@ def test_on_cuda_the_image_alone_decides(side: int, channels: int, expected: int
 
 def test_a_large_job_measures_the_real_sampler(generator_folder: Path) -> None:
     chosen = resolve_batch_size(
-        None, find_sampler(generator_folder), provider="cpu", pixels=390, piece=256, images=200_000
+        None, OnnxFile(find_sampler(generator_folder)), provider="cpu", pixels=390, piece=256, images=200_000
     )
     assert chosen in (16, 32, 64, 128)
 
