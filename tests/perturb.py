@@ -149,7 +149,7 @@ class Perturb:
         write_json(fitting.out / CONFIG, config)
         generator = PerturbGenerator(config)
         fitting.watch(1.0).observe(0, lambda feeds: generator.sample(feeds, SamplerSettings()))
-        return {"best_step": 0, "training_images": len(fitting.images), "precision": "fp32"}
+        return {"parameters": 1, "best_step": 0, "training_images": len(fitting.images), "precision": "fp32"}
 
     def load(self, folder: Path) -> PerturbGenerator:
         return PerturbGenerator(read_config(folder))

@@ -93,6 +93,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         for entry, rows in zip(plan.classes, kept, strict=True)
         if len(rows) < entry.wanted
     }
+    names = [name for name, reason in REASONS.items() if have_parents(units) or reason.twin != "parent"]
     counted = Counter(reason for why in reasons for reason in why)
     passed = sum(1 for why in reasons if not why or why == [SURPLUS])
     return {
@@ -101,7 +102,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         "accept_rate": round(passed / max(1, len(keep)), 6),
         "shortfall": sum(shortfall.values()),
         "shortfall_by_class": shortfall,
-        **{f"rejected_{reason}": counted[reason] for reason in (*REASONS, SURPLUS)},
+        **{f"rejected_{reason}": counted[reason] for reason in (*names, SURPLUS)},
         "mean_label_probability": round(float(index["label_probability"].mean() or 0), 6),  # type: ignore[arg-type]
         **{m.name: round(m.value, 6) for m in measures if m.label is None and m.value is not None},
         **(

@@ -57,6 +57,15 @@ RULES = (
     Rule("atypical", "naturalness", "below", "atypical", parts=2, calibrated_only=True),
     Rule("copy_of_train", "copy_of_train"),
     Rule("near_copy_of_train", "train_distance", "below", "near_copy", unless="copy_of_train"),
+    # A variant's own parent counts here alone. The limit is that of held-out images' distances to training images.
+    Rule(
+        "near_copy_of_parent",
+        "parent_distance",
+        "below",
+        "near_parent",
+        unless="copy_of_train",
+        real_score="train_distance",
+    ),
     Rule("copy_of_held_out", "copy_of_held_out"),
     # The audit tunes nothing: it cuts where copies of training images are cut.
     Rule(

@@ -157,6 +157,16 @@ def find_alike(
     return Alike(distances, indices, around)
 
 
+def measure_pairs(queries: Queries, references: Likenesses, indices: np.ndarray) -> np.ndarray:
+    """Each query's distance to the one reference that `indices` int [n] names: float32 [n] in 0..2."""
+    if not len(queries):
+        return np.empty(0, np.float32)
+    found = torch.as_tensor(indices)[:, None, None].repeat(1, 2, 1)  # the only candidate, as it is and mirrored
+    measured, _, _ = _measure(queries, references, torch.zeros(found.shape), found, 1)
+    distances: np.ndarray = measured.min(dim=1).values.numpy()
+    return distances
+
+
 def _describe(images: Tensor) -> Likenesses:
     height, width = (min(size, SIDE) for size in images.shape[2:])
     reach = find_reach(height, width)

@@ -3,7 +3,7 @@
 Quality is measured against validation images in the scorer's features; the curve lies in quality.json. A small set is
 learnt by heart sooner or later, which the Fréchet distance does not mind: copies of training images are near real
 ones. So a moment at which more images are near copies than of unseen real ones, by more than `max_copies`, is never
-the best, and ends training.
+the best, and ends training. A variant is no copy for being near to the image that it is made of.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Watch:
         if self.judge is None:
             return Observation(-step)
         images = self._sample(sample, "watched", self.labels).permute(0, 3, 1, 2).contiguous()
-        quality = self.judge.measure(images, self.labels)
+        quality = self.judge.measure(images, self.labels, self._find_parents("watched", self.labels))
         excess = quality.copies - quality.copies_held_out
         self._note({"step": step, **{key: _round(value) for key, value in quality.to_dict().items()}})
         self.sink(
@@ -76,6 +76,13 @@ class Watch:
         feeds = make_feeds(self.inputs, self.shape, runs, seed=0, seeds=self.seeds)
         parts = [cut_feeds(feeds, slice(begin, begin + BATCH)) for begin in range(0, len(runs), BATCH)]
         return torch.cat([sample({name: torch.from_numpy(x) for name, x in part.items()}) for part in parts])
+
+    def _find_parents(self, key: str, labels: np.ndarray) -> np.ndarray | None:
+        """The training images that `_sample` makes variants of, int64 [n]; None where it makes none."""
+        if self.seeds is None:
+            return None
+        runs = spread_draws(key, labels, self.seeds)
+        return np.array([self.seeds.places[run.unit.parent or ""] for run in runs], np.int64)
 
     def _note(self, row: dict[str, Any]) -> None:
         path = self.folder / QUALITY
