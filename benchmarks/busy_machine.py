@@ -222,7 +222,7 @@ def draw_images(seconds: float) -> float:
     _meet()
     try:
         while True:
-            sampler(noise, label)
+            sampler.draw({"noise": noise, "label": label})
             clock(0, 0.0)
     except _Enough:
         return clock.rate * DRAWN

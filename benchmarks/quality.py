@@ -34,6 +34,7 @@ from ops.drawing.pieces import Draws, draw_rows
 from ops.generators.onnx.engine import Sampler
 from ops.generators.protocol import Cost, Fitting, Kind
 from ops.generators.registry import KINDS
+from ops.generators.units import list_classes
 from ops.judging.judge import Judge
 from ops.judging.scorer import assign_folds, load_scorer, save_scorer, train_folds
 from ops.likeness.copies import fit_references, measure_copies
@@ -214,13 +215,15 @@ def draw_images(sampler: Sampler, count: int, seed: int) -> tuple[LabelledImages
         parts.append(draw_rows(begin, end, draws, sampler, seed))
         rates.append((end - begin) / (time.perf_counter() - started))
     images = torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2).contiguous()
-    return LabelledImages(images, draws.rows(0, count)[0]), statistics.median(rates)
+    return LabelledImages(images, draws.labels[draws.rows(0, count)[0]]), statistics.median(rates)
 
 
 def share_out(count: int) -> Draws:
     """Classes in equal numbers to within one."""
     classes = len(CLASS_NAMES)
-    return Draws(tuple(count // classes + (label < count % classes) for label in range(classes)))
+    return Draws(
+        list_classes(CLASS_NAMES), tuple(count // classes + (label < count % classes) for label in range(classes))
+    )
 
 
 class Copies:

@@ -34,7 +34,8 @@ ONNX_BATCH, TORCH_BATCH = 16, 64  # where each is fastest: ONNX Runtime does not
 
 def load_onnx(path: Path) -> Engine:
     """A sampler in ONNX Runtime, as `growset` runs it."""
-    return Sampler(path, provider="cpu", batch_size=ONNX_BATCH)
+    sampler = Sampler(path, provider="cpu", batch_size=ONNX_BATCH)
+    return lambda noise, label: sampler.draw({"noise": noise, "label": label})
 
 
 def run_eager(model: ConditionalUNet, precision: str, *, solver: str, steps: int) -> Engine:

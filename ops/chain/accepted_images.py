@@ -6,6 +6,7 @@ The index follows from scores alone, so that another threshold costs seconds: pi
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ops.chain.parts.each import build_each
 from ops.chain.parts.earlier import REAL_SCORES, ROUNDS, SCORES
 from ops.chain.parts.measured import measure_accepted
 from ops.chain.parts.scoring import list_scores
+from ops.chain.parts.units import list_units
 from ops.chain.parts.witnesses import call_extractor
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import read_images
@@ -23,9 +25,10 @@ from ops.files.storage import read_json, write_json
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import read_skill
 from ops.filters.rules import decide, find_reasons, set_limits
+from ops.generators.units import Unit, have_parents
 from ops.pictures.sheets import write_sheet
 from ops.planning.plan import read_plan
-from ops.planning.quota import Round, explain_stops
+from ops.planning.quota import Round, explain_stops, join_stops, share_plan
 from ops.report.galleries import write_rejected_sheet
 from ops.report.measures import QUALITY
 from ops.stages.materialization import StageRun
@@ -55,7 +58,10 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         run.runtime.sink(f"accepted_images: {skill.doubt}")
     limits = set_limits(list_scores(real), real["label"].to_numpy(), classes, run.recipe.filter)
     found = find_reasons(list_scores(index), labels, limits)
-    reasons = decide(found, labels, [entry.wanted for entry in plan.classes])
+    record = read_json(generated / ROUNDS)
+    units = list_units(record, [entry.name for entry in plan.classes], run.inputs["real_images"])
+    quotas, places = share_plan(plan, units), _place_rows(index, units)
+    reasons = decide(found, places, [quota.wanted for quota in quotas])
     keep = np.array([not why for why in reasons])
 
     columns = [pl.Series("keep", keep), pl.Series("reasons", reasons, dtype=pl.List(pl.String))]
@@ -64,11 +70,15 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     write_json(run.out / "rules.json", {"rules": [limit.to_dict() for limit in limits]})
     passing, numbers = ~np.any(list(found.values()), axis=0), index["round"].to_numpy()
     rounds = [
-        Round(tuple(entry["drawn"]), tuple(np.bincount(labels[passing & (numbers == i)], minlength=classes).tolist()))
-        for i, entry in enumerate(read_json(generated / ROUNDS)["rounds"])
+        Round(
+            tuple(entry["drawn"]),
+            tuple(np.bincount(places[passing & (numbers == i)], minlength=len(units)).tolist()),
+        )
+        for i, entry in enumerate(record["rounds"])
     ]
-    stopped = explain_stops(plan, rounds)
-    write_json(run.out / ROUNDS, {"rounds": [entry.to_dict() for entry in rounds], "stopped": stopped})
+    stopped = join_stops(explain_stops(quotas, rounds), units, classes)
+    parents = {"parents": record["parents"]} if have_parents(units) else {}
+    write_json(run.out / ROUNDS, {**parents, "rounds": [entry.to_dict() for entry in rounds], "stopped": stopped})
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
     extractor = call_extractor(run.recipe.filter, run.workspace.root)
     measures = measure_accepted(
@@ -83,6 +93,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         for entry, rows in zip(plan.classes, kept, strict=True)
         if len(rows) < entry.wanted
     }
+    names = [name for name, reason in REASONS.items() if have_parents(units) or reason.twin != "parent"]
     counted = Counter(reason for why in reasons for reason in why)
     passed = sum(1 for why in reasons if not why or why == [SURPLUS])
     return {
@@ -91,7 +102,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         "accept_rate": round(passed / max(1, len(keep)), 6),
         "shortfall": sum(shortfall.values()),
         "shortfall_by_class": shortfall,
-        **{f"rejected_{reason}": counted[reason] for reason in (*REASONS, SURPLUS)},
+        **{f"rejected_{reason}": counted[reason] for reason in (*names, SURPLUS)},
         "mean_label_probability": round(float(index["label_probability"].mean() or 0), 6),  # type: ignore[arg-type]
         **{m.name: round(m.value, 6) for m in measures if m.label is None and m.value is not None},
         **(
@@ -101,6 +112,14 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         ),
         "median_train_distance": round(float(index["train_distance"].median() or 0), 6),  # type: ignore[arg-type]
     }
+
+
+def _place_rows(index: pl.DataFrame, units: Sequence[Unit]) -> np.ndarray:
+    """The place of each row's unit among `units`, int64 [n]."""
+    if not have_parents(units):
+        return index["label"].to_numpy()
+    places = {unit.parent: place for place, unit in enumerate(units)}
+    return np.array([places[parent] for parent in index["parent_id"]], np.int64)
 
 
 def _fill(rows: list[np.ndarray]) -> list[np.ndarray]:

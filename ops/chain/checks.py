@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ops.chain.parts.units import list_units
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.files.storage import read_json
+from ops.generators.units import have_parents
 from ops.planning.plan import read_plan
+from ops.planning.quota import share_plan
 from ops.recipe.stages import STAGES
 from ops.stages.several import GENERATORS, count_generators, place_inputs, read_part
 from ops.workspaces.workspace import Workspace
@@ -113,19 +117,22 @@ def precision_was_accepted(folders: Folders) -> Finding:
 
 
 def generation_is_complete(folders: Folders) -> Finding:
-    """As many images of each class as its rounds drew, every id once, no class beyond its budget."""
+    """As many images of each unit as its rounds drew, every id once, no unit beyond its budget."""
     rows = read_rows(find_shards(folders("generated_images"), "generated"))
     plan = read_plan(folders("expansion_plan"))
-    rounds = read_json(folders("generated_images") / "rounds.json")["rounds"]
-    counts = np.bincount(rows["label"], minlength=len(plan.classes))
+    record = read_json(folders("generated_images") / "rounds.json")
+    units, rounds = list_units(record, [entry.name for entry in plan.classes], folders("real_images")), record["rounds"]
+    found = Counter(zip(rows["parent_id"], rows["label"], strict=True))
+    counts = np.array([found[unit.parent, unit.label] for unit in units])
     drawn = np.sum([entry["drawn"] for entry in rounds], axis=0)
-    limits = [max(entry.drawn, entry.limit) for entry in plan.classes]
-    wrong = int(((counts != drawn) | (counts > limits)).sum())
+    limits = [max(quota.drawn, quota.limit) for quota in share_plan(plan, units)]
+    wrong, strange = int(((counts != drawn) | (counts > limits)).sum()), len(rows) - int(counts.sum())
     repeated = len(rows) - rows["image_id"].n_unique()
+    kind = "seed images" if have_parents(units) else "classes"
     return Finding(
-        not wrong and not repeated,
-        f"{len(rows)} images in {len(rounds)} rounds, {repeated} repeated ids, {wrong} classes with a count that no"
-        " round or no budget explains",
+        not wrong and not repeated and not strange,
+        f"{len(rows)} images in {len(rounds)} rounds, {repeated} repeated ids, {wrong} {kind} with a count that no"
+        " round or no budget explains" + (f", {strange} images of none of them" if strange else ""),
         {"images": len(rows), "rounds": len(rounds), "repeated_ids": repeated, "wrong_classes": wrong},
     )
 

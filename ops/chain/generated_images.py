@@ -1,9 +1,9 @@
 """Stage `generated_images`: rounds of drawing and scoring, until every class has the images that it needs.
 
 The first round draws what the plan says; which of its images pass the filters decides what the next one draws. An
-image is a function of generator, seed, class and draw, a score of the image and what it is compared with: rounds that
-an earlier output holds are taken over, so that a changed filter draws only what is missing. Which images are kept in
-the end is the next stage's decision.
+image is a function of generator, seed, unit (a class or a seed image) and draw, a score of the image and what it is
+compared with: rounds that an earlier output holds are taken over, so that a changed filter draws only what is missing.
+Which images are kept in the end is the next stage's decision.
 
 With several slices Dagster spreads the first round of every generator over its mapped steps, which only draw. The
 builder draws whatever is still missing while it writes, so that the stage is complete whoever calls it; with one slice
@@ -23,17 +23,16 @@ import polars as pl
 from ops.chain.parts.each import build_each
 from ops.chain.parts.earlier import REAL_SCORES, ROUNDS, SCORES, STAGE, find_earlier
 from ops.chain.parts.rounds import Part, Rounds, describe_origin, open_round
+from ops.chain.parts.units import Source, find_source
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_images
 from ops.drawing.assembly import Assembly
 from ops.drawing.drawing import Drawing, follow
 from ops.drawing.pieces import Piece, cut_slices
 from ops.files.storage import link_file, write_json
-from ops.generators.folder import find_fastest
-from ops.generators.onnx.engine import choose_provider
 from ops.pictures.sheets import write_sheet
 from ops.planning.plan import read_plan
-from ops.planning.quota import plan_round
+from ops.planning.quota import plan_round, share_plan
 from ops.recipe.stages import STAGES
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.materialization import Runtime, StageRun, identify
@@ -54,7 +53,9 @@ def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
     firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
     taken = [
         find_earlier(workspace, expansion, generator).take_shards(
-            describe_origin(first.inputs, first.seed), [first.assembly.draws.counts], first.assembly.shards()
+            describe_origin(first.inputs, first.seed, first.source),
+            [first.assembly.draws.counts],
+            first.assembly.shards(),
         )
         for generator, first in enumerate(firsts)
     ]
@@ -72,7 +73,7 @@ def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, ru
     for generator, first in enumerate(firsts):
         missing = [piece for piece in first.assembly.missing() if (generator, piece) in mine]
         if missing:
-            drawing = Drawing(first.assembly, find_fastest(first.inputs["generator_onnx"]), first.seed, runtime)
+            drawing = Drawing(first.assembly, first.source.drawer, first.seed, runtime, first.source.seeds)
             follow(drawing.draw(missing), missing, runtime)
         drawn += sum(map(len, missing))
     return drawn
@@ -85,10 +86,11 @@ def build_generated_images(run: StageRun) -> dict[str, Any]:
 
 
 def _generate_one(run: StageRun) -> dict[str, Any]:
-    """Draw and score round after round; rows are ordered by round, class and draw."""
+    """Draw and score round after round; rows are ordered by round, unit and draw."""
     plan = read_plan(run.inputs["expansion_plan"])
     rounds = Rounds(run, len(plan.classes))
-    while any(drawn := plan_round(plan, rounds.tallies)):
+    quotas = share_plan(plan, rounds.source.units)
+    while any(drawn := plan_round(quotas, rounds.tallies, plan.rounds)):
         part = rounds.make(drawn)
         accepted, wanted = sum(sum(tally.accepted) for tally in rounds.tallies), plan.wanted
         run.runtime.sink(
@@ -100,7 +102,8 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
     entries = [
         {"drawn": list(tally.drawn), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)
     ]
-    record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, "rounds": entries}
+    parents = {} if (names_of := rounds.source.parents) is None else {"parents": names_of}
+    record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, **parents, "rounds": entries}
     write_json(run.out / ROUNDS, record)
     write_index(run.out / SCORES, pl.concat([part.scores for part in rounds.parts]))
     write_index(run.out / REAL_SCORES, rounds.real_scores)
@@ -109,28 +112,34 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
         "images": sum(len(part.assembly) for part in rounds.parts),
         "rounds": len(rounds.parts),
         "taken_over": sum(len(part.assembly) for part in rounds.parts if part.taken_over),
-        "provider": choose_provider(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback),
+        "provider": rounds.source.drawer.choose_provider(
+            run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback
+        ),
         "precision": read_part(run.inputs["generator_onnx"])["metrics"]["precision"],
     }
 
 
 @dataclass(frozen=True)
 class _First:
-    """The first round of a generator, the stages' folders as that one sees them, and the seed of its noise."""
+    """The first round of a generator, the stages' folders as that one sees them, its source, and its noise's seed."""
 
     assembly: Assembly
     inputs: dict[str, Path]
+    source: Source
     seed: int
 
 
 def _open_firsts(workspace: Workspace, expansion: str, seed: int, fingerprint: str) -> list[_First]:
     """Each generator's first round, with what of it lies in the staging folder; `seed` is the recipe's."""
-    folders = {name: workspace.output(expansion, name) for name in ("expansion_plan", "generator_onnx")}
-    drawn = plan_round(read_plan(folders["expansion_plan"]), [])
+    folders = {name: workspace.output(expansion, name) for name in ("real_images", "expansion_plan", "generator_onnx")}
+    plan = read_plan(folders["expansion_plan"])
     firsts = []
     for generator in range(count_generators(folders["generator_onnx"])):
         inputs, scratch = place_inputs(folders, generator), place(workspace.staging(fingerprint), generator)
-        firsts.append(_First(open_round(inputs, scratch, [], drawn), inputs, derive_seed(seed, generator)))
+        source = find_source(inputs)
+        drawn = plan_round(share_plan(plan, source.units), [], plan.rounds)
+        assembly = open_round(inputs, scratch, source.units, [], drawn)
+        firsts.append(_First(assembly, inputs, source, derive_seed(seed, generator)))
     return firsts
 
 
@@ -152,9 +161,10 @@ def _collect_shards(parts: list[Part], out: Path) -> list[list[str]]:
 
 
 def _write_contact_sheet(path: Path, first: Part) -> None:
-    """The first images of each class, one row a class."""
-    draws = first.assembly.draws
-    counts = [min(count, PER_CLASS) for count in draws.counts]
-    rows = [start + i for start, count in zip(draws.starts, counts, strict=True) for i in range(count)]
-    images = read_images(first.shards, rows).reshape(-1, *first.assembly.shape)
-    write_sheet(path, np.split(images, np.cumsum(counts)[:-1]))
+    """The first images of each class, one row a class; of variants one of each seed image, then the next one."""
+    draws, classes = first.assembly.draws, len(first.assembly.class_names)
+    places, ks = draws.rows(0, len(draws))
+    order = np.lexsort((places, ks))
+    of_class = [order[draws.labels[places[order]] == label][:PER_CLASS] for label in range(classes)]
+    images = read_images(first.shards, np.concatenate(of_class).tolist()).reshape(-1, *first.assembly.shape)
+    write_sheet(path, np.split(images, np.cumsum([len(rows) for rows in of_class])[:-1]))

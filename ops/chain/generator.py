@@ -9,10 +9,12 @@ import torch
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.keeping import TRAINED_ON
+from ops.chain.parts.units import take_seeds
 from ops.chain.parts.watching import QUALITY, build_watch
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
 from ops.files.storage import read_json
+from ops.generators.feeds import IMAGE
 from ops.generators.protocol import Fitting
 from ops.generators.registry import KINDS
 from ops.stages.materialization import StageRun
@@ -46,6 +48,8 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
             seed=run.recipe.seed,
             max_copies=max_copies,
             sink=sink,
+            inputs=settings.inputs,
+            seeds=take_seeds(train) if IMAGE in settings.inputs else None,
         ),
         sink=sink,
         progress=run.runtime.progress,

@@ -6,10 +6,12 @@ from typing import Any
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.precision import add_variant
+from ops.chain.parts.units import take_seeds
 from ops.datasets.pixels import read_split
 from ops.files.storage import write_json
+from ops.generators.feeds import IMAGE, LABEL, NOISE
 from ops.generators.folder import read_config, write_card
-from ops.generators.onnx.engine import Sampler
+from ops.generators.onnx.engine import Sampler, SamplerInfo
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.registry import KINDS
 from ops.judging.expansion import find_judge
@@ -35,13 +37,16 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     sampler = Sampler(path, provider="cpu")
     evaluations = sampler.info.evaluations or 1
     images = max(128, PARITY_EVALUATIONS // evaluations)
-    parity = measure_parity(generator, sampler, settings, images=min(1024, images))
+    real = run.inputs["real_images"]
+    seeds = take_seeds(read_split(real, "train")) if IMAGE in sampler.info.inputs else None
+    parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
     write_json(run.out / "parity.json", parity.to_dict())
     decision = None
     if settings.precision != "fp32":
-        train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
+        train, held_out = (read_split(real, split) for split in ("train", "validation"))
         judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
-        decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=run.runtime.sink)
+        sink = run.runtime.sink
+        decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
     learnt = read_part(source)["metrics"]["training_images"]
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
@@ -52,8 +57,8 @@ def _export_one(run: StageRun) -> dict[str, Any]:
             "trained on": "not known: it was exported elsewhere"
             if learnt is None
             else f"{learnt} draws from the real training images",
-            "sampler": f"{steps}{guidance}inputs `noise` float32 [n, {', '.join(map(str, sampler.info.shape))}],"
-            " `label` int64 [n]; output `image` uint8 [n, height, width, channels]",
+            "sampler": f"{steps}{guidance}inputs {_describe_inputs(sampler.info)}; output"
+            f" `{'variant' if IMAGE in sampler.info.inputs else 'image'}` uint8 [n, height, width, channels]",
             "parity with the generator itself, fp32": f"{parity.share_equal:.4%} of pixels equal,"
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
             f" on {parity.images} images",
@@ -65,6 +70,16 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         "precision": settings.precision if decision and decision["accepted"] else "fp32",
         "precision_ratio": decision.get("ratio") if decision else None,
     }
+
+
+def _describe_inputs(info: SamplerInfo) -> str:
+    """What a sampler takes, with types and shapes."""
+    kinds = {
+        NOISE: f"float32 [n, {', '.join(map(str, info.shape))}]",
+        LABEL: "int64 [n]",
+        IMAGE: "uint8 [n, height, width, channels]",
+    }
+    return ", ".join(f"`{name}` {kinds[name]}" for name in info.inputs)
 
 
 def _describe_precision(decision: dict[str, Any] | None) -> dict[str, str]:

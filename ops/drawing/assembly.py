@@ -30,7 +30,7 @@ class Assembly:
     ----------
     shape : (H, W, C) of an image.
     pieces_folder, out : where pieces and finished shards lie; unfinished work is found there again.
-    id_prefix : image ids are `<id_prefix>-<label>-<draw>`.
+    id_prefix : image ids are `<id_prefix>-<label>-<draw>`, those of variants `<id_prefix>-<parent>-<draw>`.
     file_prefix : shards are `<file_prefix>-00000-of-00001.parquet` and on.
     round_ : stands in every row.
     """
@@ -70,9 +70,20 @@ class Assembly:
             low, high = max(begin, piece.begin), min(end, piece.end)
             stored = self._open(piece)
             images[low - begin : high - begin] = stored[low - piece.begin : high - piece.begin]
-        labels, ks = self.draws.rows(begin, end)
-        ids = [f"{self.id_prefix}-{label:04d}-{k:07d}" for label, k in zip(labels, ks, strict=True)]
-        rows = build_rows(labels, ids, split="train", is_generated=True, rounds=[self.round_] * len(ids), ks=list(ks))
+        places, ks = self.draws.rows(begin, end)
+        units = [self.draws.units[place] for place in places]
+        rows = build_rows(
+            self.draws.labels[places],
+            [
+                f"{self.id_prefix}-{unit.parent or f'{unit.label:04d}'}-{k:07d}"
+                for unit, k in zip(units, ks, strict=True)
+            ],
+            split="train",
+            is_generated=True,
+            parent_ids=[unit.parent for unit in units],
+            rounds=[self.round_] * len(units),
+            ks=list(ks),
+        )
         return PixelDataset(images, rows, self.class_names)
 
     def shards(self) -> list[Shard]:

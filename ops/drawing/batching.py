@@ -1,4 +1,4 @@
-"""How many images a call of the sampler gets, where nobody said: measured on the CPU, by a rule on CUDA.
+"""How many images a call of the drawer gets, where nobody said: measured on the CPU, by a rule on CUDA.
 
 A choice by the clock may differ from run to run, and pixels may not (design, contract 2). On the CPU the candidates
 must therefore draw the same bits, or the default is taken; CUDA's kernels change with the batch, so nothing is timed
@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from ops.generators.noise import draw_noise
-from ops.generators.onnx.engine import Sampler
+from ops.generators.drawers import Drawer, DrawerSpec
+from ops.generators.feeds import Feeds, SeedImages, cut_feeds, make_feeds, spread_draws
 
 CPU_BATCH = 64
 CANDIDATES = (32, 16, 128)  # in the order of what they cost to try; more outgrows the caches and hundreds of MB
@@ -27,16 +26,26 @@ CUDA_LARGEST = 4_096
 
 
 def resolve_batch_size(
-    wanted: int | None, sampler: Path, *, provider: str, pixels: int, piece: int, images: int
+    wanted: int | None,
+    drawer: DrawerSpec,
+    *,
+    provider: str,
+    pixels: int,
+    piece: int,
+    images: int,
+    seeds: SeedImages | None = None,
 ) -> int:
-    """`wanted`, or what suits a job of `images` images of `pixels` pixels each, drawn `piece` rows at a time."""
+    """`wanted`, or what suits a job of `images` images of `pixels` pixels each, drawn `piece` rows at a time.
+
+    `seeds` are some seed images for a drawer that takes them.
+    """
     if wanted is not None:
         return wanted
     if provider == "cuda":
         return min(cuda_batch(pixels), piece)
     if images * BUDGET < 2 * (CPU_BATCH + min(CANDIDATES)):
         return CPU_BATCH
-    return measure_batch_size(Sampler(sampler, batch_size=CPU_BATCH), images=images, largest=piece)
+    return measure_batch_size(drawer.open(provider, CPU_BATCH), images=images, largest=piece, seeds=seeds)
 
 
 def cuda_batch(pixels: int) -> int:
@@ -45,39 +54,41 @@ def cuda_batch(pixels: int) -> int:
 
 
 def measure_batch_size(
-    sampler: Sampler,
+    drawer: Drawer,
     *,
     images: int,
     largest: int,
     candidates: Sequence[int] = CANDIDATES,
     clock: Callable[[], float] = time.perf_counter,
+    seeds: SeedImages | None = None,
 ) -> int:
-    """The candidate of the highest rate, all run on one thread here; the sampler's own size where none is better.
+    """The candidate of the highest rate, all run on one thread here; the drawer's own size where none is better.
 
-    Trying stops at BUDGET of the images or SECONDS. The sampler's own size is the answer as well where a candidate
+    Trying stops at BUDGET of the images or SECONDS. The drawer's own size is the answer as well where a candidate
     draws other bits, because then no choice may depend on the clock.
     """
-    own = sampler.batch_size
-    noise = draw_noise(sampler.info.shape, seed=0, round_=0, unit="batch size", start=0, count=max(own, *candidates))
-    label = np.arange(len(noise)) % len(sampler.info.class_names)
-    expected = sampler(noise[:own], label[:own])
+    own = drawer.batch_size
+    info, count = drawer.info, max(own, *candidates)
+    labels = np.arange(count) % len(info.class_names) if seeds is None else np.resize(seeds.labels, count)
+    feeds = make_feeds(info.inputs, info.shape, spread_draws("batch size", labels, seeds), seed=0, seeds=seeds)
+    expected = drawer.draw(cut_feeds(feeds, slice(own)))
     started = clock()
-    rates = {own: _rate(sampler, noise, label, clock)}
+    rates = {own: _rate(drawer, feeds, clock)}
     spent = 2 * own
     for size in candidates:
         if size > largest or spent + 2 * size > images * BUDGET or clock() - started > SECONDS:
             continue
         spent += 2 * size
-        other = sampler.with_batch_size(size)
+        other = drawer.with_batch_size(size)
         common = min(own, size)
-        if not np.array_equal(other(noise[:size], label[:size])[:common], expected[:common]):
+        if not np.array_equal(other.draw(cut_feeds(feeds, slice(size)))[:common], expected[:common]):
             return own
-        rates[size] = _rate(other, noise, label, clock)
+        rates[size] = _rate(other, feeds, clock)
     best = max(rates, key=lambda size: rates[size])
     return best if rates[best] > GAIN * rates[own] else own
 
 
-def _rate(sampler: Sampler, noise: np.ndarray, label: np.ndarray, clock: Callable[[], float]) -> float:
+def _rate(drawer: Drawer, feeds: Feeds, clock: Callable[[], float]) -> float:
     started = clock()
-    sampler(noise[: sampler.batch_size], label[: sampler.batch_size])
-    return sampler.batch_size / max(clock() - started, 1e-9)
+    drawer.draw(cut_feeds(feeds, slice(drawer.batch_size)))
+    return drawer.batch_size / max(clock() - started, 1e-9)

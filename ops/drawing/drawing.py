@@ -9,49 +9,52 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from ops.drawing.assembly import Assembly
 from ops.drawing.batching import resolve_batch_size
 from ops.drawing.pieces import Piece, fill_pieces
-from ops.generators.onnx.engine import choose_provider
+from ops.drawing.stored_seeds import StoredSeeds
+from ops.generators.drawers import DrawerSpec
 from ops.stages.materialization import Runtime
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A set, the sampler that draws it, and how to compute; pixels follow from the first, second and the seed."""
+    """A set, what draws it, and how to compute; pixels follow from the first, second, the seed and the seed images."""
 
     assembly: Assembly
-    sampler: Path
+    drawer: DrawerSpec
     seed: int
     runtime: Runtime
+    seeds: StoredSeeds | None = None  # of a set of variants
 
     @cached_property
     def provider(self) -> str:
         """`cpu` or `cuda`; EnvironmentFault where the one that was asked for is not there."""
-        return choose_provider(self.runtime.provider, allow_fallback=self.runtime.allow_cpu_fallback)
+        return self.drawer.choose_provider(self.runtime.provider, allow_fallback=self.runtime.allow_cpu_fallback)
 
     def draw(self, pieces: Sequence[Piece]) -> Iterable[Piece]:
         """Draw those of the pieces that are missing; each comes when it is written."""
-        images = sum(map(len, pieces))
+        few = [run.unit for piece in pieces[:1] for run in self.assembly.draws.runs(piece.begin, piece.end)][:16]
         batch_size = resolve_batch_size(
             self.runtime.batch_size,
-            self.sampler,
+            self.drawer,
             provider=self.provider,
             pixels=self.assembly.image_bytes,
             piece=self.assembly.piece_size,
-            images=images,
+            images=sum(map(len, pieces)),
+            seeds=None if self.seeds is None else self.seeds.load(few),
         )
         return fill_pieces(
             self.assembly.pieces_folder,
             pieces,
-            self.sampler,
+            self.drawer,
             draws=self.assembly.draws,
             seed=self.seed,
             provider=self.provider,
             workers=self.runtime.workers,
             batch_size=batch_size,
+            seeds=self.seeds,
         )
 
     def run(self) -> float:

@@ -23,7 +23,10 @@ from ops.exports.formats import FORMATS
 from ops.exports.published import Published
 from ops.files.hashing import hash_file
 from ops.files.storage import write_text
-from ops.generators.onnx.engine import SamplerInfo, choose_provider
+from ops.generators.drawers import SamplerInfo
+from ops.generators.feeds import IMAGE
+from ops.generators.onnx.engine import OnnxFile, choose_provider
+from ops.generators.units import list_classes
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import suggest
 
@@ -62,7 +65,9 @@ def draw_dataset(
     check_target(target, generator)
     sampler = inspect_folder(generator) if generator.is_dir() else generator
     info = inspect_sampler(sampler)
-    draws = Draws(share_out(count, labels, info.class_names))
+    if IMAGE in info.inputs:
+        raise UserError(f"{sampler} makes variants of seed images, and this command has none; use it in a recipe")
+    draws = Draws(list_classes(info.class_names), share_out(count, labels, info.class_names))
     channels, height, width = info.shape
     if channels not in (1, 3):
         raise UserError(f"{sampler} draws images of {channels} channels; allowed: 1 and 3")
@@ -76,7 +81,7 @@ def draw_dataset(
         parquet = (folder if form == PARQUET else folder.parent / PARQUET) / "data"
         prefix = "g" + hashlib.sha256(f"{drawn_by}/{seed}".encode()).hexdigest()[:8]
         assembly = Assembly(draws, shape, info.class_names, folder.parent / "pieces", parquet, prefix, "train")
-        seconds = Drawing(assembly, sampler, seed, runtime).run()
+        seconds = Drawing(assembly, OnnxFile(sampler), seed, runtime).run()
         if form != PARQUET:
             shards = {"train": find_shards(parquet, "train")}
             FORMATS[form].write(Published(target, info.class_names, shape, shards, counts, "all"), folder)

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.manifests import MANIFEST
+from ops.generators.drawers import SamplerInfo
 from ops.generators.folder import CONFIG, NET, WEIGHTS, find_fastest, find_sampler, read_config
 from ops.generators.foreign import load_model
-from ops.generators.onnx.engine import SamplerInfo, read_info, session_options
+from ops.generators.onnx.engine import OnnxFile
 from ops.stages.several import find_root, read_part
 
 LEARNT = (WEIGHTS, NET)  # what a generator that was trained here holds beside its sampler and its config
@@ -31,9 +31,7 @@ def inspect_sampler(path: Path) -> SamplerInfo:
         raise UserError(f"{path} is no sampler; allowed: a file sampler_<steps>.onnx, or a generator's folder")
     try:
         load_model(path)
-        options = session_options()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return read_info(path, ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
+        return OnnxFile(path).read_info()
     except (DamagedData, *_REFUSALS) as error:
         line = str(error).splitlines()[0]
         raise UserError(line if isinstance(error, DamagedData) else f"{path} cannot be loaded: {line}") from None

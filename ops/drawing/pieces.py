@@ -7,20 +7,23 @@ the pieces is `assembly`'s business.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from ops.drawing.stored_seeds import StoredSeeds
 from ops.files.storage import replace_file
-from ops.generators.noise import draw_noise
-from ops.generators.onnx.engine import Sampler
+from ops.generators.drawers import Drawer, DrawerSpec
+from ops.generators.feeds import make_feeds
+from ops.generators.units import Run, Unit
 from ops.machine.parallel import available_cores, map_processes, shared, worth_workers
 
 T = TypeVar("T")
@@ -33,34 +36,46 @@ PIECE_BYTES = 2**25  # of pixels, at most
 
 @dataclass(frozen=True)
 class Draws:
-    """The rows of a generated set: class by class, `counts[label]` draws of each, numbered from `firsts[label]`."""
+    """The rows of a generated set: unit by unit, `counts[i]` draws of `units[i]`, numbered from `firsts[i]`."""
 
+    units: tuple[Unit, ...]
     counts: tuple[int, ...]
-    firsts: tuple[int, ...] | None = None  # 0 for every class
+    firsts: tuple[int, ...] | None = None  # 0 for every unit
 
     def __len__(self) -> int:
         return sum(self.counts)
 
-    @property
+    @cached_property
     def starts(self) -> list[int]:
-        """The row where each class begins."""
+        """The row where each unit begins."""
         return list(accumulate(self.counts, initial=0))[:-1]
 
-    def runs(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Rows `begin` .. `end - 1` as runs (label, first draw, number of draws)."""
-        firsts = self.firsts or (0,) * len(self.counts)
-        for label, (count, start, first) in enumerate(zip(self.counts, self.starts, firsts, strict=True)):
-            low, high = max(begin, start), min(end, start + count)
-            if low < high:
-                yield label, first + low - start, high - low
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The label of each unit, int64."""
+        return np.array([unit.label for unit in self.units], np.int64)
+
+    def runs(self, begin: int, end: int) -> list[Run]:
+        """Rows `begin` .. `end - 1` as runs of one unit each."""
+        return [Run(self.units[place], first, count) for place, first, count in self._cut(begin, end)]
 
     def rows(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Label and draw of each of the rows `begin` .. `end - 1`: two int64 [end - begin]."""
-        runs = list(self.runs(begin, end))
-        labels = [np.full(count, label, np.int64) for label, _, count in runs]
-        ks = [np.arange(first, first + count) for _, first, count in runs]
+        """Of the rows `begin` .. `end - 1` the unit's place in `units` and the draw: two int64 [end - begin]."""
+        cut = list(self._cut(begin, end))
+        places = [np.full(count, place, np.int64) for place, _, count in cut]
+        ks = [np.arange(first, first + count) for _, first, count in cut]
         empty = [np.empty(0, np.int64)]
-        return np.concatenate(empty + labels), np.concatenate(empty + ks)
+        return np.concatenate(empty + places), np.concatenate(empty + ks)
+
+    def _cut(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The rows as (place of the unit, first draw, number of draws)."""
+        place = max(0, bisect_right(self.starts, begin) - 1)
+        while place < len(self.units) and self.starts[place] < end:
+            start, count = self.starts[place], self.counts[place]
+            low, high = max(begin, start), min(end, start + count)
+            if low < high:
+                yield place, (self.firsts[place] if self.firsts else 0) + low - start, high - low
+            place += 1
 
 
 @dataclass(frozen=True, order=True)
@@ -102,71 +117,77 @@ def missing_pieces(folder: Path, pieces: Sequence[Piece]) -> list[Piece]:
 def fill_pieces(
     folder: Path,
     pieces: Sequence[Piece],
-    sampler: Path,
+    drawer: DrawerSpec,
     *,
     draws: Draws,
     seed: int,
     provider: str,
     workers: int,
     batch_size: int,
+    seeds: StoredSeeds | None = None,
 ) -> Iterator[Piece]:
     """Draw the missing pieces with one single-threaded process per worker; yields each as it is written.
 
-    On a GPU one process drives the device.
+    On a GPU one process drives the device. `seeds` are the seed images of draws with parents.
     """
     folder.mkdir(parents=True, exist_ok=True)
     share = {
         "folder": folder,
-        "sampler": sampler,
+        "drawer": drawer,
         "draws": draws,
         "seed": seed,
         "provider": provider,
         "batch_size": batch_size,
+        "seeds": seeds,
     }
     missing = missing_pieces(folder, pieces)
     workers = 1 if provider == "cuda" else worth_workers(workers, sum(map(len, missing)), WORKER_SHARE)
-    yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=False)
+    yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=drawer.uses_torch)
 
 
-def draw_rows(begin: int, end: int, draws: Draws, sampler: Sampler, seed: int, *, noise_threads: int = 0) -> np.ndarray:
+def draw_rows(
+    begin: int,
+    end: int,
+    draws: Draws,
+    drawer: Drawer,
+    seed: int,
+    *,
+    seeds: StoredSeeds | None = None,
+    feed_threads: int = 0,
+) -> np.ndarray:
     """The images of rows `begin` .. `end - 1`, uint8 [n, H, W, C].
 
-    Noise is drawn batch by batch; with `noise_threads` it is drawn ahead, which a GPU would otherwise wait for.
+    Feeds are made batch by batch; with `feed_threads` they are made ahead, which a GPU would otherwise wait for.
     """
-    channels, height, width = sampler.info.shape
+    info = drawer.info
+    channels, height, width = info.shape
     images = np.empty((end - begin, height, width, channels), np.uint8)
-    batches = [(at, min(at + sampler.batch_size, end)) for at in range(begin, end, sampler.batch_size)]
+    batches = [(at, min(at + drawer.batch_size, end)) for at in range(begin, end, drawer.batch_size)]
+    loaded = None if seeds is None else seeds.load([run.unit for run in draws.runs(begin, end)])
 
-    def noise_of(batch: tuple[int, int]) -> np.ndarray:
-        names, shape = sampler.info.class_names, sampler.info.shape
-        return np.concatenate(
-            [
-                draw_noise(shape, seed=seed, round_=0, unit=names[label], start=first, count=count)
-                for label, first, count in draws.runs(*batch)
-            ]
-        )
+    def feed(batch: tuple[int, int]) -> dict[str, np.ndarray]:
+        return make_feeds(info.inputs, info.shape, draws.runs(*batch), seed=seed, seeds=loaded)
 
-    with ThreadPoolExecutor(noise_threads) if noise_threads else nullcontext() as pool:
-        for (at, until), noise in zip(
-            batches, pool.map(noise_of, batches) if pool else map(noise_of, batches), strict=True
-        ):
-            images[at - begin : until - begin] = sampler(noise, draws.rows(at, until)[0])
+    with ThreadPoolExecutor(feed_threads) if feed_threads else nullcontext() as pool:
+        for (at, until), feeds in zip(batches, pool.map(feed, batches) if pool else map(feed, batches), strict=True):
+            images[at - begin : until - begin] = drawer.draw(feeds)
     return images
 
 
 @cache
-def _open_sampler(path: Path, written: int, provider: str, batch_size: int) -> Sampler:
-    """One session per file and worker; `written` is the file's time, so that a new export is a new session."""
-    return Sampler(path, provider=provider, batch_size=batch_size)
+def _open_drawer(spec: DrawerSpec, written: int, provider: str, batch_size: int) -> Drawer:
+    """One drawer per file and worker; `written` is the file's time, so that a new export is opened anew."""
+    return spec.open(provider, batch_size)
 
 
 def _draw_piece(piece: Piece) -> Piece:
     folder: Path = shared("folder")
-    sampler = _open_sampler(
-        shared("sampler"), shared("sampler").stat().st_mtime_ns, shared("provider"), shared("batch_size")
-    )
+    spec: DrawerSpec = shared("drawer")
+    drawer = _open_drawer(spec, spec.path.stat().st_mtime_ns, shared("provider"), shared("batch_size"))
     threads = available_cores() if shared("provider") == "cuda" else 0
-    images = draw_rows(piece.begin, piece.end, shared("draws"), sampler, shared("seed"), noise_threads=threads)
+    images = draw_rows(
+        piece.begin, piece.end, shared("draws"), drawer, shared("seed"), seeds=shared("seeds"), feed_threads=threads
+    )
     with replace_file(folder / piece.file_name) as temporary, temporary.open("wb") as file:
         np.save(file, images, allow_pickle=False)
     return piece

@@ -2,7 +2,9 @@
 
 A score belongs to its image, its label and the images of its class drawn before it; it does not change when more are
 drawn, nor with the batch it is examined in. Held-out real images are scored in the same way, for rules to be
-calibrated with. What a score means is its own module's business.
+calibrated with. A variant's nearness to its own parent is a score apart from its nearness to all other training
+images, and it is judged by the one network that did not see its parent. What a score means is its own module's
+business.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ops.filters.looks import measure_looks
 from ops.filters.naturalness import fit_naturalness, measure_naturalness
 from ops.filters.typicality import fit_typicality, measure_typicality
 from ops.judging.scorer import Scorer
-from ops.likeness.copies import Nearness, References, fit_references, measure_nearness
+from ops.likeness.copies import Nearness, References, find_distinct, fit_references, measure_nearness, measure_parents
 
 Scores = dict[str, np.ndarray]  # by name, one value an image; NaN where it is not known
 
@@ -55,6 +57,8 @@ class Examiner:
     scorer : the cross-fitted networks; `folds` int [n] says which training image was held out from which.
     train : real training images, uint8 [n, C, H, W], with `labels` int [n].
     held_out : the real images that classifiers are judged by, of the same shape.
+    varied : whether the generated images are variants of training images. Of these each picture then counts once: a
+        second copy of the parent is the parent too. Held-out real images are judged by one network each, as variants.
     """
 
     def __init__(
@@ -65,16 +69,34 @@ class Examiner:
         folds: np.ndarray,
         held_out: Tensor,
         witnesses: Witnesses,
+        *,
+        varied: bool = False,
     ) -> None:
         self._scorer = scorer
         self._typical = fit_typicality(scorer, train, labels, folds)
         self._natural = fit_naturalness(train)
-        self._train, self._held_out = fit_references(train), fit_references(held_out)
+        self._folds, self._varied = folds, varied
+        # The rows of the references in `train`, and the reference that each row of `train` is.
+        self._rows = self._places = np.arange(len(train))
+        if varied:
+            self._rows, self._places = find_distinct(train)
+        self._train = fit_references(train[torch.from_numpy(self._rows)] if varied else train)
+        self._held_out = fit_references(held_out)
         self._witnesses = witnesses
 
-    def examine(self, images: Tensor, labels: np.ndarray, met: Met) -> Scores:
-        """All scores of uint8 images [n, C, H, W] with labels int [n], which `met` holds afterwards."""
-        scores, (leaks,) = self._examine(images, labels, met, [self._held_out])
+    def examine(self, images: Tensor, labels: np.ndarray, met: Met, parents: np.ndarray | None = None) -> Scores:
+        """All scores of uint8 images [n, C, H, W] with labels int [n], which `met` holds afterwards.
+
+        `parents` int64 [n] are the rows of the training images that variants are made of; ValueError where they are
+        missing, or not wanted.
+        """
+        if (parents is not None) != self._varied:
+            raise ValueError("variants need their parents, and other images have none")
+        networks = None if parents is None else self._folds[parents]
+        own = None if parents is None else self._places[parents]
+        scores, (leaks,) = self._examine(images, labels, met, [self._held_out], networks, own)
+        if own is not None:
+            scores["parent_distance"] = measure_parents(self._train, images, own)
         return scores | {
             "held_out_distance": leaks.distance,
             "nearest_held_out": leaks.nearest,
@@ -83,17 +105,27 @@ class Examiner:
 
     def examine_real(self, images: Tensor, labels: np.ndarray) -> Scores:
         """The scores that rules are calibrated with, of real images that neither scorer nor generator has seen."""
-        return self._examine(images, labels, Met(), [])[0]
+        networks = np.arange(len(labels)) % len(self._scorer.models) if self._varied else None
+        return self._examine(images, labels, Met(), [], networks, None)[0]
 
     def _examine(
-        self, images: Tensor, labels: np.ndarray, met: Met, others: list[References]
+        self,
+        images: Tensor,
+        labels: np.ndarray,
+        met: Met,
+        others: list[References],
+        networks: np.ndarray | None,
+        own: np.ndarray | None,
     ) -> tuple[Scores, list[Nearness]]:
-        """All but the nearness to `others`, and that."""
-        probabilities, features = self._scorer.examine(images)
+        """All but the nearness to `others`, and that.
+
+        networks: int [n], which network judges each; None: all. own: int64 [n], each one's parent among the references.
+        """
+        probabilities, features = self._scorer.examine(images, networks)
         agreement = score_labels(probabilities, labels)
         looks = measure_looks(images)
         copies, leaks, repeats = measure_nearness(
-            images, labels, self._train, others, earlier=met.images, earlier_labels=met.labels
+            images, labels, self._train, others, earlier=met.images, earlier_labels=met.labels, other_than=own
         )
         met.add(images, labels)
         scores = {
@@ -107,7 +139,7 @@ class Examiner:
             "typicality": measure_typicality(self._typical, features, labels),
             "naturalness": measure_naturalness(self._natural, images),
             "train_distance": copies.distance,
-            "nearest_train": copies.nearest,
+            "nearest_train": np.where(copies.nearest >= 0, self._rows[copies.nearest], -1),
             "copy_of_train": copies.exact,
             "generated_distance": repeats.distance,
             "nearest_generated": repeats.nearest,

@@ -8,20 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Twin = Literal["train", "generated", "held_out"]
+Twin = Literal["train", "generated", "held_out", "parent"]
 
 
 @dataclass(frozen=True)
 class Reason:
     """One reason: its name in the index, a phrase for people, and the column of the index that tells how strongly.
 
-    `twin` says which image a rejected one resembles too much; its id is in the column `nearest_<twin>_id`.
+    `twin` says which image a rejected one resembles too much; its id is in the column `twin_column`.
     """
 
     name: str
     meaning: str
     score: str
     twin: Twin | None = None
+
+    @property
+    def twin_column(self) -> str:
+        return "parent_id" if self.twin == "parent" else f"nearest_{self.twin}_id"
 
     @property
     def title(self) -> str:
@@ -40,6 +44,7 @@ REASONS: dict[str, Reason] = {
         Reason("atypical", "far from real images of its class, or made of something else", "typicality"),
         Reason("copy_of_train", "pixel by pixel a training image", "train_distance", "train"),
         Reason("near_copy_of_train", "almost a training image", "train_distance", "train"),
+        Reason("near_copy_of_parent", "almost the image that it is a variant of", "parent_distance", "parent"),
         Reason("copy_of_held_out", "pixel by pixel a validation or test image", "held_out_distance", "held_out"),
         Reason("near_copy_of_held_out", "almost a validation or test image", "held_out_distance", "held_out"),
         Reason("repeat", "pixel by pixel an earlier generated image", "generated_distance", "generated"),

@@ -57,6 +57,15 @@ RULES = (
     Rule("atypical", "naturalness", "below", "atypical", parts=2, calibrated_only=True),
     Rule("copy_of_train", "copy_of_train"),
     Rule("near_copy_of_train", "train_distance", "below", "near_copy", unless="copy_of_train"),
+    # A variant's own parent counts here alone. The limit is that of held-out images' distances to training images.
+    Rule(
+        "near_copy_of_parent",
+        "parent_distance",
+        "below",
+        "near_parent",
+        unless="copy_of_train",
+        real_score="train_distance",
+    ),
     Rule("copy_of_held_out", "copy_of_held_out"),
     # The audit tunes nothing: it cuts where copies of training images are cut.
     Rule(
@@ -128,25 +137,26 @@ def find_reasons(scores: Columns, labels: np.ndarray, limits: Sequence[Limit]) -
     return found
 
 
-def count_passing(found: Mapping[str, np.ndarray], labels: np.ndarray, classes: int) -> np.ndarray:
-    """Images of each class that no rule rejects, int [K]."""
-    return np.bincount(labels[~np.any(list(found.values()), axis=0)], minlength=classes)
+def count_passing(found: Mapping[str, np.ndarray], units: np.ndarray, count: int) -> np.ndarray:
+    """Images of each of `count` units that no rule rejects, int [count]; `units` int [n] says whose each image is."""
+    return np.bincount(units[~np.any(list(found.values()), axis=0)], minlength=count)
 
 
-def decide(found: Mapping[str, np.ndarray], labels: np.ndarray, wanted: Sequence[int]) -> list[list[str]]:
+def decide(found: Mapping[str, np.ndarray], units: np.ndarray, wanted: Sequence[int]) -> list[list[str]]:
     """Reasons to reject each image, empty for those that are kept.
 
-    Images that pass every rule are kept in order until their class has what is wanted; the rest are surplus.
+    Images that pass every rule are kept in order until their unit, int [n], has what is `wanted` of it; the rest are
+    surplus.
     """
-    reasons: list[list[str]] = [[] for _ in labels]
+    reasons: list[list[str]] = [[] for _ in units]
     for name, broken in found.items():
         for place in np.flatnonzero(broken):
             reasons[place].append(name)
     left = list(wanted)
-    for row, label in enumerate(labels):
+    for row, unit in enumerate(units):
         if not reasons[row]:
-            if left[label] > 0:
-                left[label] -= 1
+            if left[unit] > 0:
+                left[unit] -= 1
             else:
                 reasons[row].append(SURPLUS)
     return reasons

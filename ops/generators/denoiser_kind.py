@@ -5,11 +5,12 @@ Whatever computes is imported where it is called, so that kinds can be named wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ops.generators.folder import find_fastest
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.flow import Flow
 from ops.generators.protocol import Cost, Fitting, Generator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ops.generators.denoising.network import ConditionalUNet
     from ops.generators.denoising.session import Session
+    from ops.generators.drawers import DrawerSpec
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class DenoiserKind:
 
         network, config = load_network(folder)
         return DenoiserGenerator(self.maths, network, config)
+
+    def find_drawer(self, folder: Path) -> DrawerSpec:
+        from ops.generators.onnx.engine import OnnxFile
+
+        return OnnxFile(find_fastest(folder))
 
     def estimate(
         self,
@@ -102,10 +109,10 @@ class DenoiserGenerator:
     network: ConditionalUNet
     config: dict[str, Any]
 
-    def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
+    def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
         from ops.generators.denoising.sampling import sample_pixels
 
-        return sample_pixels(self.maths, self.network, noise, label, sampler)
+        return sample_pixels(self.maths, self.network, feeds["noise"], feeds["label"], sampler)
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
         from ops.generators.onnx.export import export_denoiser

@@ -8,7 +8,7 @@ may be more than the dataset's and in another order; the copy that is kept speak
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
     from torch import Tensor
+
+    from ops.generators.drawers import DrawerSpec
 
 FOREIGN, SAMPLER = "foreign.onnx", "sampler.onnx"
 
@@ -72,6 +74,12 @@ class Onnx:
 
         return OnnxGenerator(folder, read_config(folder))
 
+    def find_drawer(self, folder: Path) -> DrawerSpec:
+        from ops.generators.folder import find_fastest
+        from ops.generators.onnx.engine import OnnxFile
+
+        return OnnxFile(find_fastest(folder))
+
     def estimate(
         self, settings: OnnxSettings, sampler: SamplerSettings, shape: tuple[int, int, int], classes: int, root: Path
     ) -> Cost:
@@ -94,14 +102,14 @@ class OnnxGenerator:
     folder: Path
     config: dict[str, Any]
 
-    def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
+    def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
         import numpy as np
         import torch
 
-        session, labels = _open_session(self.folder / FOREIGN), np.array(self.config["labels"])[label.numpy()]
+        session, labels = _open_session(self.folder / FOREIGN), np.array(self.config["labels"])[feeds["label"].numpy()]
         images = [
             session.run(["image"], {"noise": one[None], "label": labels[i : i + 1]})[0]
-            for i, one in enumerate(noise.numpy())
+            for i, one in enumerate(feeds["noise"].numpy())
         ]
         return torch.from_numpy(np.concatenate(images))
 
@@ -123,7 +131,7 @@ def find_file(settings: OnnxSettings, root: Path) -> Path:
 
 
 def load_model(path: Path) -> onnx.ModelProto:
-    """The model; DamagedData if it is no ONNX, UserError if it is no sampler or needs more than this one file."""
+    """The model; DamagedData if it is no ONNX, UserError if it needs more than this one file and ONNX Runtime."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -138,6 +146,13 @@ def load_model(path: Path) -> onnx.ModelProto:
     own = {function.domain for function in model.functions}
     if foreign := sorted(domains - own - {"", "ai.onnx", "com.microsoft"}):
         raise UserError(f"{path} uses operators of '{foreign[0]}', which ONNX Runtime does not have")
+    return model
+
+
+def require_sampler(model: onnx.ModelProto, path: Path) -> None:
+    """UserError unless it takes noise and label and gives images."""
+    import onnx
+
     kinds = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}
     wanted = {"noise": onnx.TensorProto.FLOAT, "label": onnx.TensorProto.INT64, "image": onnx.TensorProto.UINT8}
     if kinds != wanted:
@@ -145,13 +160,14 @@ def load_model(path: Path) -> onnx.ModelProto:
             f"{path} is no sampler: it has {', '.join(kinds) or 'nothing'}; it must take noise (float32 [n, C, H, W])"
             " and label (int64 [n]) and give image (uint8 [n, H, W, C])"
         )
-    return model
 
 
 def require_fit(
     settings: OnnxSettings, model: onnx.ModelProto, path: Path, class_names: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[str, ...]:
-    """What its labels mean; UserError if it draws images of another shape (channels, H, W) or lacks a class."""
+    """What its labels mean; UserError if it is no sampler, draws images of another shape (channels, H, W) or lacks a
+    class."""
+    require_sampler(model, path)
     names, drawn = read_classes(settings, model, path), read_shape(model, path)
     if drawn != shape:
         raise UserError(f"{path} draws images of {_say(drawn)}, while the real images are {_say(shape)}")

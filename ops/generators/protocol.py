@@ -6,7 +6,7 @@ torch, so that the kinds can be named where nothing is computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +17,8 @@ from ops.recipe.generator import SamplerSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ops.generators.drawers import DrawerSpec
+
 
 class Generator(Protocol):
     """A generator that is ready: a directory, loaded."""
@@ -26,8 +28,8 @@ class Generator(Protocol):
         """config.json: kind, class_names, channels, height, width, and what the kind needs."""
         ...
 
-    def sample(self, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
-        """The reference for what is exported: noise float32 [n, C, H, W], labels int64 [n] to uint8 [n, H, W, C]."""
+    def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
+        """The reference for what is exported: n rows of its inputs (`ops.generators.feeds`) to uint8 [n, H, W, C]."""
         ...
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
@@ -35,11 +37,15 @@ class Generator(Protocol):
         ...
 
 
+Sample = Callable[[Mapping[str, "Tensor"]], "Tensor"]
+"""Draws uint8 [n, H, W, C] from n rows of each of a generator's inputs (`ops.generators.feeds`)."""
+
+
 class Observer(Protocol):
     """Looks at a generator while it learns."""
 
-    def observe(self, step: int, sample: Callable[[Tensor, Tensor], Tensor]) -> Observation:
-        """`sample` draws with the averaged weights: noise and labels to uint8 [n, H, W, C]."""
+    def observe(self, step: int, sample: Sample) -> Observation:
+        """`sample` draws with the averaged weights."""
         ...
 
 
@@ -54,7 +60,7 @@ class Observation:
 class LastIsBest:
     """The observer that sees nothing: later weights are better."""
 
-    def observe(self, step: int, sample: Callable[[Tensor, Tensor], Tensor]) -> Observation:
+    def observe(self, step: int, sample: Sample) -> Observation:
         """The later the better."""
         return Observation(-step)
 
@@ -115,6 +121,10 @@ class Kind(Protocol):
 
     def load(self, folder: Path) -> Generator:
         """The generator of a directory; DamagedData if its files do not fit each other."""
+        ...
+
+    def find_drawer(self, folder: Path) -> DrawerSpec:
+        """What draws with the generator that was exported to `folder`."""
         ...
 
     def estimate(

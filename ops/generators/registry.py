@@ -1,9 +1,18 @@
 """The kinds of generators, by name: each is one line here, and its keys are in `ops.recipe.generator`."""
 
+from pathlib import Path
+
 from ops.generators.denoiser_kind import DenoiserKind, FlowKind
+from ops.generators.drawers import DrawerSpec
+from ops.generators.folder import read_config
 from ops.generators.foreign import Onnx
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
 from ops.generators.protocol import Kind
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (FlowKind(), DenoiserKind(Edm()), DenoiserKind(Ddpm()), Onnx())}
+
+
+def find_drawer(folder: Path) -> DrawerSpec:
+    """What draws with the generator that was exported to `folder`; DamagedData where that holds none."""
+    return KINDS[read_config(folder)["kind"]].find_drawer(folder)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.likeness.copies import fit_references, measure_copies
+from ops.likeness.copies import find_distinct, fit_references, measure_copies
 from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
 
@@ -80,6 +80,9 @@ class Judge:
     The distance sees class shares first: give generated images those of the held-out ones, or compare only sets
     of the same shares with each other and none with the floor.
 
+    A variant of a training image is judged by the network that did not see its parent, alone; distances and overlaps
+    are those of each network's own variants. Nearness to its own parent is no copying.
+
     With fewer than 6 images on either side their balls reach to the farthest neighbour there is, not the 5th.
 
     Parameters
@@ -124,35 +127,38 @@ class Judge:
             unseen = scorer.fold_features(fold, train[torch.from_numpy(rows)])
             self._views.append(_View(fit_gaussian(features), manifold, unseen, np.asarray(train_labels)[rows]))
         self._floors: dict[int, float] = {}
+        self._train, self._folds = train, folds
         self._references = fit_references(train)
         self._copy_limit = copy_limit
         self._copies_held_out = self._share_copies(held_out)
 
-    def measure(self, images: Tensor, labels: np.ndarray) -> Quality:
+    def measure(self, images: Tensor, labels: np.ndarray, parents: np.ndarray | None = None) -> Quality:
         """Everything about generated images uint8 [n, C, H, W] with labels int [n].
 
-        ValueError for fewer than 2 images, another shape than the real ones have, or another number of labels.
+        `parents` int [n] are the training images that variants are made of. ValueError for fewer than 2 images, another
+        shape than the real ones have, another number of labels, or where no network has 2 variants to judge.
         """
         self._check_generated(images)
         if len(labels) != len(images):
             raise ValueError(f"{len(images)} generated images have {len(labels)} labels")
-        probabilities, features = self._scorer.examine(images)
+        networks = None if parents is None else self._folds[parents]
+        probabilities, features = self._scorer.examine(images, networks)
         choices = probabilities.argmax(axis=1)
-        neighbours = min(NEIGHBOURS, len(images) - 1)
+        seen = self._divide(features, choices, networks)
         overlaps = [
-            compare_manifolds(view.manifold, fit_manifold(found, neighbours))
-            for view, found in zip(self._views, features, strict=True)
+            compare_manifolds(view.manifold, fit_manifold(found, min(NEIGHBOURS, len(found) - 1)))
+            for view, found, _ in seen
         ]
         return Quality(
             images=len(images),
-            frechet=self._find_frechet(features, choices),
-            floor=self._find_floor(len(images)),
+            frechet=self._find_frechet(seen),
+            floor=self._find_floor(min(len(found) for _, found, _ in seen)),
             consistency=float((choices == labels).mean()),
             precision=float(np.mean([overlap.precision for overlap in overlaps])),
             recall=float(np.mean([overlap.recall for overlap in overlaps])),
             density=float(np.mean([overlap.density for overlap in overlaps])),
             coverage=float(np.mean([overlap.coverage for overlap in overlaps])),
-            copies=self._share_copies(images),
+            copies=self._share_copies(images) if parents is None else self._share_copies_of_others(images, parents),
             copies_held_out=self._copies_held_out,
         )
 
@@ -160,17 +166,29 @@ class Judge:
         """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as `measure` has it."""
         self._check_generated(images)
         probabilities, features = self._scorer.examine(images)
-        return self._find_frechet(features, probabilities.argmax(axis=1))
+        return self._find_frechet(self._divide(features, probabilities.argmax(axis=1), None))
 
     def _check_generated(self, images: Tensor) -> None:
         _check_images(images, "generated", self._shape)
         if len(images) < 2:
             raise ValueError(f"there are {len(images)} generated images; at least 2 are needed to measure a set")
 
-    def _find_frechet(self, features: list[np.ndarray], choices: np.ndarray) -> float:
-        size = min(len(choices), self._fold_size)
-        pairs = zip(self._views, features, strict=True)
-        return float(np.mean([_mean_distance(found, choices, size, view.held_out) for view, found in pairs]))
+    def _divide(
+        self, features: list[np.ndarray], choices: np.ndarray, networks: np.ndarray | None
+    ) -> list[tuple[_View, np.ndarray, np.ndarray]]:
+        """Each view with the features and first choices of the images that its network judges, all or its own."""
+        divided = []
+        for fold, (view, found) in enumerate(zip(self._views, features, strict=True)):
+            own = slice(None) if networks is None else networks == fold
+            if len(found[own]) >= 2:
+                divided.append((view, found[own], choices[own]))
+        if not divided:
+            raise ValueError("no network has 2 variants to judge whose parents it did not see")
+        return divided
+
+    def _find_frechet(self, seen: list[tuple[_View, np.ndarray, np.ndarray]]) -> float:
+        size = min(self._fold_size, *(len(found) for _, found, _ in seen))
+        return float(np.mean([_mean_distance(found, chosen, size, view.held_out) for view, found, chosen in seen]))
 
     def _find_floor(self, count: int) -> float:
         size = min(count, self._fold_size)
@@ -182,6 +200,14 @@ class Judge:
 
     def _share_copies(self, images: Tensor) -> float:
         return float((measure_copies(self._references, images).distance < self._copy_limit).mean())
+
+    def _share_copies_of_others(self, images: Tensor, parents: np.ndarray) -> float:
+        """Near copies of another training image than the parent; pictures that are there twice count once."""
+        rows, places = find_distinct(self._train)
+        distinct = rows.size == len(self._train)
+        references = self._references if distinct else fit_references(self._train[torch.from_numpy(rows)])
+        found = measure_copies(references, images, other_than=places[parents])
+        return float((found.distance < self._copy_limit).mean())
 
 
 def load_judge(

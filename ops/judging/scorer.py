@@ -2,7 +2,8 @@
 
 Fold f's network never sees the images of fold f, so its accuracy on them is honest; a temperature fitted
 on those held-out answers makes probabilities mean what they say (Guo et al. 2017). A generated image is
-scored by all networks together. The scorer never sees a generated image in training, nor a test image.
+scored by all networks together, a variant of a training image by the one that did not see that image. The
+scorer never sees a generated image in training, nor a test image.
 """
 
 from __future__ import annotations
@@ -159,15 +160,30 @@ class Scorer:
         """The features of one fold's network alone: honest on that fold's images, which it did not see."""
         return predict(self.models[fold].features, images, precision=self.precision).numpy()
 
-    def examine(self, images: Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
-        """`probabilities` and `features` by one pass through the networks, which is what both cost."""
+    def examine(self, images: Tensor, networks: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
+        """`probabilities` and `features` by one pass through the networks, which is what both cost.
+
+        `networks` int [n] names the one network that judges each image; the others' features of it are NaN.
+        """
         parts, features = [], []
-        for model in self.models:
+        for number, model in enumerate(self.models):
+            asked = images if networks is None else images[torch.from_numpy(np.flatnonzero(networks == number))]
             # The network's last step is taken here, in the same number format, to keep what went into it.
-            both = predict(partial(_stack_answers, model), images, precision=self.precision).numpy()
+            both = predict(partial(_stack_answers, model), asked, precision=self.precision).numpy()
             features.append(both[:, : model.feature_size])
             parts.append(softmax(both[:, model.feature_size :] / self.temperature))
-        return np.mean(parts, axis=0), features
+        if networks is None:
+            return np.mean(parts, axis=0), features
+        return sum(_spread(part, networks == f, 0.0) for f, part in enumerate(parts)), [  # type: ignore[return-value]
+            _spread(found, networks == f, np.nan) for f, found in enumerate(features)
+        ]
+
+
+def _spread(values: np.ndarray, chosen: np.ndarray, rest: float) -> np.ndarray:
+    """Rows `values` [m, d] where `chosen` bool [n] is true, in order, and `rest` elsewhere: [n, d]."""
+    spread = np.full((len(chosen), values.shape[1]), rest, values.dtype)
+    spread[chosen] = values
+    return spread
 
 
 def _stack_answers(model: SmallResNet, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.likeness.likeness import Alike, Likenesses, Queries, describe, find_alike, prepare
+from ops.likeness.likeness import Alike, Likenesses, Queries, describe, find_alike, measure_pairs, prepare
 from ops.likeness.registration import UNRELATED
 from ops.machine.parallel import start_threads
 
@@ -45,10 +45,10 @@ class References:
         """float32 [n], of the images `nearest`, int64 [n]; where that is -1, the spacing of unrelated images."""
         return np.append(self.spacing, np.float32(UNRELATED))[nearest]
 
-    def find_alike(self, queries: Queries) -> Alike:
-        """The nearest of them to each query."""
+    def find_alike(self, queries: Queries, other_than: np.ndarray | None = None) -> Alike:
+        """The nearest of them to each query, other than the one that `other_than` int [n] names (-1: none)."""
         limits = WORTH * torch.from_numpy(self.spacing)
-        return find_alike(queries, self.likenesses, within=lambda _, index: limits[index])
+        return find_alike(queries, self.likenesses, other_than=other_than, within=lambda _, index: limits[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +87,47 @@ def fit_references(images: Tensor) -> References:
     return References(likenesses, _space(distances), rows, tuple(images.shape[1:]))
 
 
-def measure_copies(references: References, images: Tensor) -> Nearness:
-    """How near images uint8 [n, C, H, W] come to real ones of the same shape; ValueError for another."""
+def find_distinct(images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The rows int64 [m] of uint8 images [n, C, H, W] that show another picture than all before them, and for each
+    image the place int64 [n] of its picture among these."""
+    first: dict[bytes, int] = {}
+    rows: list[int] = []
+    places = np.empty(len(images), np.int64)
+    for row, digest in enumerate(_digest(images)):
+        places[row] = first.setdefault(digest, len(rows))
+        if places[row] == len(rows):
+            rows.append(row)
+    return np.array(rows, np.int64), places
+
+
+def measure_copies(references: References, images: Tensor, *, other_than: np.ndarray | None = None) -> Nearness:
+    """How near images uint8 [n, C, H, W] come to real ones of the same shape; ValueError for another.
+
+    `other_than` int64 [n] names the real image that each is a variant of, which does not count (-1: none), unless
+    the image has its very pixels.
+    """
     _check(images, references.shape)
     result = _empty(len(images))
     for batch in _batches(len(images)):
-        found = references.find_alike(prepare(describe(images[batch])))
+        hidden = None if other_than is None else other_than[batch]
+        found = references.find_alike(prepare(describe(images[batch])), hidden)
         _note_copies(result, batch, references, found, _digest(images[batch]))
     return result
+
+
+def measure_parents(references: References, images: Tensor, parents: np.ndarray) -> np.ndarray:
+    """How near images uint8 [n, C, H, W] come to the one real image that each is a variant of, `parents` int64 [n].
+
+    float32 [n], relative to the spacing of the real images around the parent; 0 is the parent itself.
+    """
+    _check(images, references.shape)
+    distance = np.empty(len(images), np.float32)
+    for batch in _batches(len(images)):
+        queries, own = prepare(describe(images[batch])), parents[batch]
+        same = np.array([references.rows.get(digest, -1) for digest in _digest(images[batch])], np.int64) == own
+        apart = measure_pairs(queries, references.likenesses, own) / references.spacing_of(own)
+        distance[batch] = np.where(same, 0, apart)
+    return distance
 
 
 def measure_nearness(
@@ -105,10 +138,12 @@ def measure_nearness(
     *,
     earlier: Tensor | None = None,
     earlier_labels: np.ndarray | None = None,
+    other_than: np.ndarray | None = None,
 ) -> tuple[Nearness, list[Nearness], Nearness]:
     """How near images uint8 [n, C, H, W] with labels int [n] come to those of `train`, of each of `others`, and to an
     earlier one of these and of the same label: the first two as `measure_copies`, in less time than one by one.
 
+    `other_than` int64 [n] are the images of `train` that do not count, as `measure_copies` has it.
     `earlier` images, if any, come before all of these; `nearest` counts them first. What comes later changes nothing.
     A repeat's distance is relative to how closely images lie there: the rough distance to the fifth nearest of the
     earlier ones or of `train`, whichever is less, so that a value means the same among few images and among many; but
@@ -134,7 +169,8 @@ def measure_nearness(
             part = images[torch.from_numpy(rows)]
             likenesses, digests = describe(part), _digest(part)
             queries = prepare(likenesses)
-            real = train.find_alike(queries)
+            hidden = None if other_than is None else other_than[rows]
+            real = train.find_alike(queries, hidden)
             _note_copies(copies, rows, train, real, digests)
             for result, references in zip(leaks, others, strict=True):
                 _note_copies(result, rows, references, references.find_alike(queries), digests)

@@ -169,6 +169,16 @@ def shrink_sides(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
+def measure_pairs(queries: Queries, references: Likenesses, indices: np.ndarray) -> np.ndarray:
+    """Each query's distance to the one reference that `indices` int [n] names: float32 [n] in 0..2."""
+    if not len(queries):
+        return np.empty(0, np.float32)
+    found = torch.as_tensor(indices)[:, None, None].repeat(1, 2, 1)  # the only candidate, as it is and mirrored
+    measured, _, _ = _measure(queries, references, torch.zeros(found.shape), found, 1, None)
+    distances: np.ndarray = measured[:, 0].numpy()
+    return distances
+
+
 def _describe(images: Tensor) -> Likenesses:
     height, width = shrink_sides(images.shape[2], images.shape[3])
     reach = find_reach(height, width)

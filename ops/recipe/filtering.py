@@ -29,6 +29,11 @@ class FilterSettings(Section):
         description="it lies nearer to a real image than held-out real images do, compared with how near to another"
         " one that image lies itself",
     )
+    near_parent: Cut | None = Field(
+        None,
+        description="of variants of real images: it lies nearer to its own parent than held-out real images do to any"
+        " training image; null: no nearness to the parent is too near",
+    )
     near_repeat: Cut | None = Field(
         Cut(real_rejected=0.01), description="so near to an earlier generated image of its class"
     )

@@ -33,6 +33,8 @@ class SamplerSettings(Section):
 class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
+    inputs: ClassVar[tuple[str, ...]] = ("noise", "label")  # of its sampler; `image` makes it one of variants
+
     kind: str
     seeds: int = Field(
         1,

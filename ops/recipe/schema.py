@@ -255,6 +255,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_parents(self) -> Recipe:
+        if self.filter.near_parent is not None and "image" not in self.generator.inputs:
+            raise ValueError(
+                f"filter.near_parent has no effect with generator.kind: {self.generator.kind}, whose images have no"
+                " parent; take it away"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_generators(self) -> Recipe:
         generators, classifiers = self.generator.seeds, self.classifier.seeds
         if generators > classifiers:

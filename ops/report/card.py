@@ -194,7 +194,7 @@ def _audit(results: Results) -> list[dict[str, Any]]:
     rows = []
     for reason in REASONS.values():
         if reason.twin is None or (
-            reason.twin == "held_out" and reason.name not in ranges and not flagged[reason.name]
+            reason.twin in ("held_out", "parent") and reason.name not in ranges and not flagged[reason.name]
         ):
             continue  # not looked for
         ends = ranges.get(reason.name)

@@ -28,7 +28,12 @@ MOST, FEWEST = 8, 2  # rejected images shown per reason
 BYTES = 100_000  # of uncompressed pixels in all galleries together, so that the page stays small
 SIDE = 32  # pixels that a gallery's pictures are shrunk to
 PER_ROW = 12  # images of a reason on the sheet
-_TWINS = {"train": "training", "generated": "generated", "validation": "validation"}  # test images are never shown
+_TWINS = {
+    "train": "training",
+    "generated": "generated",
+    "validation": "validation",
+    "parent": "parent",
+}  # test images are never shown
 
 
 def choose_rejected(index: pl.DataFrame, reason: str, most: int, seed: int = 0) -> pl.DataFrame:
@@ -178,7 +183,7 @@ class _Company:
         are left out."""
         label = row["label"]
         shown = [(row["image_id"], f"rejected {self._names[label]}")]
-        if reason.twin is not None and (twin := row[f"nearest_{reason.twin}_id"]) is not None:
+        if reason.twin is not None and (twin := row[reason.twin_column]) is not None:
             split = row["held_out_split"] if reason.twin == "held_out" else reason.twin
             if split in _TWINS:
                 shown.append((twin, f"the {_TWINS[split]} image that it resembles"))

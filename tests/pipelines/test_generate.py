@@ -21,6 +21,7 @@ from ops.files.storage import read_json, write_json
 from ops.generators.noise import draw_noise
 from ops.generators.onnx.engine import Sampler
 from pipelines.cli.main import main
+from tests.perturb import build_perturb
 from tests.workspaces import growset
 
 NAMES = ("cat", "dog", "Ölbaum")
@@ -105,7 +106,7 @@ def test_the_images_are_those_of_plain_calls_of_the_sampler(sampler: Path, tmp_p
     for label, name in enumerate(NAMES):
         mine = drawn.select(drawn.labels == label)
         noise = draw_noise((3, 4, 5), seed=5, round_=0, unit=name, start=0, count=len(mine))
-        np.testing.assert_array_equal(mine.images, Sampler(sampler)(noise, mine.labels))
+        np.testing.assert_array_equal(mine.images, Sampler(sampler).draw({"noise": noise, "label": mine.labels}))
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == [
         "README.md", "data", "train-00000-of-00001.parquet",
     ]  # fmt: skip
@@ -297,8 +298,8 @@ def no_metadata(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (rename_input, "is no sampler: it has latent, label, image"),
-        (half_precision, "is no sampler: "),
+        (rename_input, "is not a Growset sampler: it takes label int64 [1-d], latent float [4-d]"),
+        (half_precision, "cannot be loaded: "),
         (custom_operator, "uses operators of 'my.company'"),
         (external_weights, "keeps weights in other files"),
         (no_metadata, "its metadata lack 'labels'"),
@@ -312,6 +313,12 @@ def test_a_file_that_cannot_draw_alone_is_refused(
     path = tmp_path / "sampler_1.onnx"
     path.write_bytes(model.SerializeToString())
     assert said in refuse(path)
+
+
+def test_a_sampler_of_variants_is_refused_because_the_command_has_no_seed_images(tmp_path: Path) -> None:
+    path = tmp_path / "sampler_1.onnx"
+    onnx.save(build_perturb((1, 4, 5), ("a", "b")), path)
+    assert "makes variants of seed images, and this command has none" in refuse(path)
 
 
 def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:

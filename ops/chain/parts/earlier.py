@@ -35,7 +35,7 @@ class Earlier:
     def take_shards(self, drawn_by: str, drawn: Sequence[tuple[int, ...]], shards: Sequence[Shard]) -> bool:
         """Link the files of the round that ends `drawn` to `shards`; False, and nothing linked, if they are not there.
 
-        drawn_by: what the images follow from. drawn: images drawn of each class in each round up to this one.
+        drawn_by: what the images follow from. drawn: images drawn of each unit in each round up to this one.
         """
         if self.record is None or self.record["drawn_by"] != drawn_by or not self._holds(drawn):
             return False

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ops.files.storage import write_json
+from ops.generators.feeds import SeedImages
 from ops.generators.folder import variant_name
 from ops.generators.onnx.gate import TOLERANCE, accept_variant, draw_pairs
 from ops.generators.onnx.variants import halve_sampler, quantise_sampler
@@ -16,15 +17,21 @@ from ops.judging.judge import Judge
 from ops.machine.progress import Sink
 
 GATE = "precision.json"
-MAKERS = {"int8": quantise_sampler, "fp16": halve_sampler}
 
 
 def add_variant(
-    folder: Path, sampler: Path, precision: str, judge: Judge | None, scratch: Path, *, sink: Sink
+    folder: Path,
+    sampler: Path,
+    precision: str,
+    judge: Judge | None,
+    scratch: Path,
+    *,
+    sink: Sink,
+    seeds: SeedImages | None = None,
 ) -> dict[str, Any]:
     """Put the variant into `folder` if the gate accepts it, and precision.json in any case; returns its content.
 
-    Without a judge nothing can be accepted.
+    Without a judge nothing can be accepted. `seeds` are the seed images of a sampler that takes them.
     """
     sink(f"generator_onnx: making the {precision} sampler and comparing it with fp32")
     if judge is None:
@@ -32,8 +39,11 @@ def add_variant(
         write_json(folder / GATE, decision)
         return decision
     variant = scratch / variant_name(sampler, precision)
-    MAKERS[precision](sampler, variant)
-    one, other, labels = draw_pairs(sampler, variant)
+    if precision == "int8":
+        quantise_sampler(sampler, variant, seeds=seeds)
+    else:
+        halve_sampler(sampler, variant)
+    one, other, labels = draw_pairs(sampler, variant, seeds=seeds)
 
     def frechet(images: np.ndarray, labels: np.ndarray) -> float:
         return judge.frechet(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))

@@ -16,6 +16,7 @@ import polars as pl
 
 from ops.chain.parts.earlier import REAL_SCORES, SCORES, find_earlier
 from ops.chain.parts.scoring import Scoring, list_scores
+from ops.chain.parts.units import Source, find_source
 from ops.chain.parts.witnesses import describe_witnesses
 from ops.datasets.index import write_index
 from ops.drawing.assembly import Assembly
@@ -25,7 +26,7 @@ from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
-from ops.generators.folder import find_fastest
+from ops.generators.units import Unit
 from ops.planning.quota import Round
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed, read_part
@@ -49,18 +50,22 @@ class Rounds:
     """The rounds of one run of the stage `generated_images`.
 
     drawn_by, scored_by: what the images and the scores follow from, so that an earlier output's can be told.
+    source: what draws, and the units that it draws.
     """
 
     def __init__(self, run: StageRun, classes: int) -> None:
         self.parts: list[Part] = []
+        self.source = find_source(run.inputs)
         self._seed = derive_seed(run.recipe.seed, run.generator)
-        self.drawn_by = describe_origin(run.inputs, self._seed)
+        self.drawn_by = describe_origin(run.inputs, self._seed, self.source)
         real, scorer = (read_manifest(run.inputs[name])["content"] for name in ("real_images", "scorer"))
         settings = run.recipe.filter
         self.scored_by = hash_json([self.drawn_by, real, scorer, describe_witnesses(settings)])
         self._run = run
         self._classes = classes
-        self._scoring = Scoring(run.inputs, settings, run.workspace.root, run.recipe.seed)
+        self._scoring = Scoring(
+            run.inputs, settings, run.workspace.root, run.recipe.seed, varied=self.source.seeds is not None
+        )
         self._earlier = find_earlier(run.workspace, run.expansion, run.generator)
 
     @property
@@ -78,15 +83,15 @@ class Rounds:
         return pl.read_parquet(path, glob=False)
 
     def make(self, drawn: tuple[int, ...]) -> Part:
-        """Make the next round, of so many images of each class."""
-        run, before = self._run, [tally.drawn for tally in self.tallies]
-        assembly = open_round(run.inputs, run.scratch, before, drawn)
+        """Make the next round, of so many images of each unit."""
+        run, before, source = self._run, [tally.drawn for tally in self.tallies], self.source
+        assembly = open_round(run.inputs, run.scratch, source.units, before, drawn)
         taken = self._earlier.take_shards(self.drawn_by, [*before, drawn], assembly.shards())
-        Drawing(assembly, find_fastest(run.inputs["generator_onnx"]), self._seed, run.runtime).run()
+        Drawing(assembly, source.drawer, self._seed, run.runtime, source.seeds).run()
         scores = self._find_scores(assembly, [*before, drawn])
-        labels = scores["label"].to_numpy()
-        found = find_reasons(list_scores(scores), labels, self._limits)
-        tally = Round(drawn, tuple(count_passing(found, labels, len(drawn)).tolist()))
+        found = find_reasons(list_scores(scores), scores["label"].to_numpy(), self._limits)
+        places = assembly.draws.rows(0, len(assembly))[0]
+        tally = Round(drawn, tuple(count_passing(found, places, len(drawn)).tolist()))
         self.parts.append(Part(assembly, scores, tally, taken))
         return self.parts[-1]
 
@@ -114,19 +119,27 @@ class Rounds:
         return pl.read_parquet(path, glob=False)
 
 
-def describe_origin(inputs: Mapping[str, Path], seed: int) -> str:
-    """What the images of every round follow from, beside the numbers that are drawn; `seed` is the noise's."""
-    return hash_json([read_part(inputs["generator_onnx"])["content"], seed])
+def describe_origin(inputs: Mapping[str, Path], seed: int, source: Source) -> str:
+    """What the images of every round follow from, beside the numbers that are drawn; `seed` is the noise's.
+
+    Variants follow from their seed images as well.
+    """
+    origin = [read_part(inputs["generator_onnx"])["content"], seed]
+    return hash_json(origin if source.content is None else [*origin, source.content])
 
 
 def open_round(
-    inputs: Mapping[str, Path], scratch: Path, before: Sequence[tuple[int, ...]], drawn: tuple[int, ...]
+    inputs: Mapping[str, Path],
+    scratch: Path,
+    units: tuple[Unit, ...],
+    before: Sequence[tuple[int, ...]],
+    drawn: tuple[int, ...],
 ) -> Assembly:
     """The images of the round after those that drew `before`, with what of them lies in the scratch folder."""
     config = read_json(inputs["generator_onnx"] / "config.json")
     number = len(before)
     return Assembly(
-        draws=Draws(drawn, tuple(np.sum(before, axis=0).tolist()) if before else None),
+        draws=Draws(units, drawn, tuple(np.sum(before, axis=0).tolist()) if before else None),
         shape=(config["height"], config["width"], config["channels"]),
         class_names=tuple(config["class_names"]),
         pieces_folder=_folder(scratch, number) / "pieces",

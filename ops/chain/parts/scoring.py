@@ -29,9 +29,11 @@ class Scoring:
     """Scores round after round; each image is compared with the real ones and with all that came before it.
 
     inputs: folders of the stages real_images and scorer. settings: of the recipe, as is `seed`. root: of the workspace.
+    varied: whether the images are variants of real training images.
     """
 
-    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, seed: int) -> None:
+    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, seed: int, *, varied: bool) -> None:
+        self._varied = varied
         self._inputs, self._settings, self._root, self._seed = inputs, settings, root, seed
         self._met = Met()
         self._ids: list[str] = []
@@ -58,13 +60,23 @@ class Scoring:
         return _build_table(real, scores, {"train": self._train_ids, "generated": ids})
 
     def _score(self, images: PixelDataset, number: int) -> pl.DataFrame:
-        scores = self._examiner.examine(_to_tensor(images), images.labels, self._met)
+        scores = self._examiner.examine(_to_tensor(images), images.labels, self._met, self._find_parents(images))
         self._ids += images.rows["image_id"].to_list()
         held_out = np.array(self._held_out.splits)[scores["nearest_held_out"]]
         known = {"train": self._train_ids, "generated": self._ids, "held_out": self._held_out.ids}
         return _build_table(images, scores, known).with_columns(
             round=pl.lit(number, pl.Int32), held_out_split=pl.Series(held_out, dtype=pl.String)
         )
+
+    def _find_parents(self, images: PixelDataset) -> np.ndarray | None:
+        """The rows of the training images that they are variants of, int64 [n]; None for other images."""
+        if not self._varied:
+            return None
+        return np.array([self._train_rows[parent] for parent in images.rows["parent_id"]], np.int64)
+
+    @cached_property
+    def _train_rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self._train_ids)}
 
     @cached_property
     def _held_out(self) -> HeldOut:
@@ -84,7 +96,7 @@ class Scoring:
         folds = assign_folds(train.labels, len(scorer.models), self._seed)
         held_out = torch.from_numpy(np.ascontiguousarray(self._held_out.images.transpose(0, 3, 1, 2)))
         witnesses = call_witnesses(self._settings, self._root, train.class_names)
-        return Examiner(scorer, _to_tensor(train), train.labels, folds, held_out, witnesses)
+        return Examiner(scorer, _to_tensor(train), train.labels, folds, held_out, witnesses, varied=self._varied)
 
 
 def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -108,4 +120,7 @@ def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequenc
         else:
             named = [ids[kind][index] if index >= 0 else None for index in values]
             columns[f"{name}_id"] = pl.Series(f"{name}_id", named, dtype=pl.String)
-    return images.rows.select("image_id", "label").with_columns(**columns)
+    rows = images.rows
+    # Of images without parents there is no such column.
+    named = ["image_id", "label"] if rows["parent_id"].is_null().all() else ["image_id", "label", "parent_id"]
+    return rows.select(named).with_columns(**columns)

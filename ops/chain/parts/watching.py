@@ -3,13 +3,13 @@
 Quality is measured against validation images in the scorer's features; the curve lies in quality.json. A small set is
 learnt by heart sooner or later, which the Fréchet distance does not mind: copies of training images are near real
 ones. So a moment at which more images are near copies than of unseen real ones, by more than `max_copies`, is never
-the best, and ends training.
+the best, and ends training. A variant is no copy for being near to the image that it is made of.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ops.datasets.pixels import PixelDataset
 from ops.files.storage import read_json, write_json
-from ops.generators.noise import draw_noise
-from ops.generators.protocol import Observation
+from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
+from ops.generators.protocol import Observation, Sample
 from ops.judging.expansion import find_judge
 from ops.judging.judge import Judge
 from ops.machine.progress import Sink
@@ -35,9 +35,10 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Watch:
-    """Observes a generator; the noise and the labels are the same at every look.
+    """Observes a generator; what it is fed is the same at every look.
 
     labels : int64 [n], of the images that are judged. judge : None where there are too few real images for one.
+    inputs, seeds : what the generator takes, and the seed images for it.
     """
 
     folder: Path
@@ -47,21 +48,17 @@ class Watch:
     judge: Judge | None
     max_copies: float
     sink: Sink
+    inputs: Sequence[str]
+    seeds: SeedImages | None
 
-    def observe(self, step: int, sample: Callable[[Tensor, Tensor], Tensor]) -> Observation:
+    def observe(self, step: int, sample: Sample) -> Observation:
         """Write samples-<step>.png and the step's row of quality.json; the score is the Fréchet distance."""
-        noise = torch.from_numpy(_draw(self.shape, "samples", SHEET_COLUMNS))
-        labels = (torch.full((SHEET_COLUMNS,), label) for label in range(self.classes))
-        write_sheet(self.folder / f"samples-{step:06d}.png", [sample(noise, label).numpy() for label in labels])
+        rows = [self._sample(sample, "samples", np.full(SHEET_COLUMNS, label)) for label in range(self.classes)]
+        write_sheet(self.folder / f"samples-{step:06d}.png", [row.numpy() for row in rows])
         if self.judge is None:
             return Observation(-step)
-        drawn = zip(
-            torch.from_numpy(_draw(self.shape, "watched", len(self.labels))).split(BATCH),
-            torch.from_numpy(self.labels).split(BATCH),
-            strict=True,
-        )
-        images = torch.cat([sample(z, label) for z, label in drawn]).permute(0, 3, 1, 2).contiguous()
-        quality = self.judge.measure(images, self.labels)
+        images = self._sample(sample, "watched", self.labels).permute(0, 3, 1, 2).contiguous()
+        quality = self.judge.measure(images, self.labels, self._find_parents("watched", self.labels))
         excess = quality.copies - quality.copies_held_out
         self._note({"step": step, **{key: _round(value) for key, value in quality.to_dict().items()}})
         self.sink(
@@ -73,6 +70,20 @@ class Watch:
             return Observation(math.inf, stop=True)
         return Observation(quality.frechet)
 
+    def _sample(self, sample: Sample, key: str, labels: np.ndarray) -> Tensor:
+        """uint8 [n, H, W, C] of `labels` int [n] from the noise of `key`, BATCH at a time."""
+        runs = spread_draws(key, labels, self.seeds)
+        feeds = make_feeds(self.inputs, self.shape, runs, seed=0, seeds=self.seeds)
+        parts = [cut_feeds(feeds, slice(begin, begin + BATCH)) for begin in range(0, len(runs), BATCH)]
+        return torch.cat([sample({name: torch.from_numpy(x) for name, x in part.items()}) for part in parts])
+
+    def _find_parents(self, key: str, labels: np.ndarray) -> np.ndarray | None:
+        """The training images that `_sample` makes variants of, int64 [n]; None where it makes none."""
+        if self.seeds is None:
+            return None
+        runs = spread_draws(key, labels, self.seeds)
+        return np.array([self.seeds.places[run.unit.parent or ""] for run in runs], np.int64)
+
     def _note(self, row: dict[str, Any]) -> None:
         path = self.folder / QUALITY
         rows = read_json(path) if path.exists() else []
@@ -80,7 +91,16 @@ class Watch:
 
 
 def build_watch(
-    scorer: Path, train: PixelDataset, held_out: PixelDataset, *, folder: Path, seed: int, max_copies: float, sink: Sink
+    scorer: Path,
+    train: PixelDataset,
+    held_out: PixelDataset,
+    *,
+    folder: Path,
+    seed: int,
+    max_copies: float,
+    sink: Sink,
+    inputs: Sequence[str],
+    seeds: SeedImages | None,
 ) -> Watch:
     """The watch of a stage: labels in the validation images' shares, so that distance and floor can be compared."""
     height, width, channels = train.images.shape[1:]
@@ -90,11 +110,8 @@ def build_watch(
     repeats = -(-WATCHED // max(1, len(held_out)))
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
     labels = np.tile(shuffled, repeats)[:WATCHED]
-    return Watch(folder, (channels, height, width), len(train.class_names), labels, judge, max_copies, sink)
-
-
-def _draw(shape: tuple[int, int, int], unit: str, count: int) -> np.ndarray:
-    return draw_noise(shape, seed=0, round_=0, unit=unit, start=0, count=count)
+    shape, classes = (channels, height, width), len(train.class_names)
+    return Watch(folder, shape, classes, labels, judge, max_copies, sink, inputs, seeds)
 
 
 def _round(value: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,7 +45,8 @@ def _fit(
     looking = 0.0
 
     def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
-        def sample(noise: Tensor, label: Tensor) -> Tensor:
+        def sample(feeds: Mapping[str, Tensor]) -> Tensor:
+            noise, label = feeds["noise"], feeds["label"]
             return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool)
 
         def observe(step: int) -> Observation:

@@ -1,5 +1,7 @@
 """Run an exported sampler with ONNX Runtime and nothing else: no torch, no diffusers.
 
+Which inputs a sampler has is read from its graph: noise, label, a seed image, or some of these.
+
 A session that silently falls back to the CPU on a GPU machine is a standing complaint about ONNX
 Runtime; here the provider that was asked for is asserted. Batches are padded to one fixed size, so that
 a kernel never sees another shape and an image does not depend on its neighbours.
@@ -12,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -19,24 +22,37 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.storage import parse_json
+from ops.generators.drawers import SamplerInfo
+from ops.generators.feeds import IMAGE, LABEL, NOISE, Feeds, count_rows, cut_feeds
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-SIGNATURE = {"noise": ("tensor(float)", 4), "label": ("tensor(int64)", 1), "image": ("tensor(uint8)", 4)}
+# Type and rank of each input that a graph may declare: float32 [n, C, H, W], int64 [n], uint8 [n, H, W, C].
+INPUTS = {NOISE: ("tensor(float)", 4), LABEL: ("tensor(int64)", 1), IMAGE: ("tensor(uint8)", 4)}
+OUTPUTS = ("image", "variant")  # uint8 [n, H, W, C]; the second where the graph takes an image: a name has one meaning
 
 
 @dataclass(frozen=True)
-class SamplerInfo:
-    """What a sampler's metadata say: class names, image shape (C, H, W), numbers it computes in, how it integrates.
+class OnnxFile:
+    """The drawer of an exported sampler: a `DrawerSpec`."""
 
-    solver, steps and evaluations (of the network, for one image) are None for a generator that was made elsewhere.
-    """
+    path: Path
+    uses_torch: ClassVar[bool] = False
 
-    class_names: tuple[str, ...]
-    shape: tuple[int, int, int]
-    solver: str | None = None
-    steps: int | None = None
-    evaluations: int | None = None
-    precision: str = "fp32"
+    def read_info(self) -> SamplerInfo:
+        """What the sampler says of itself; UserError where it is not one of ours, DamagedData where it is no graph."""
+        options = session_options()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            session = _open_session(self.path, options, "cpu", capture=False)
+        except (ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.NoSuchFile) as error:
+            raise DamagedData(f"{self.path} cannot be loaded: {error}") from None
+        return read_info(self.path, session)
+
+    def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
+        return choose_provider(wanted, allow_fallback=allow_fallback)
+
+    def open(self, provider: str, batch_size: int) -> Sampler:
+        return Sampler(self.path, provider=provider, batch_size=batch_size)
 
 
 def choose_provider(wanted: str, *, allow_fallback: bool = False) -> str:
@@ -62,7 +78,7 @@ def has_gpu() -> bool:
 
 
 class Sampler:
-    """An exported sampler, loaded, with buffers for one batch that every call reuses.
+    """An exported sampler, a `Drawer`: loaded, with buffers for one batch that every call reuses.
 
     On CUDA the buffers lie on the device, the batch is fixed in the graph, and its kernels are recorded once and
     replayed as one CUDA graph. Where that cannot be (`is_captured` is False), they are launched one by one.
@@ -105,39 +121,46 @@ class Sampler:
         other._bind()
         return other
 
-    def __call__(self, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Noise float32 [n, C, H, W] and labels int64 [n] to images uint8 [n, H, W, C]."""
-        classes = len(self.info.class_names)
+    def draw(self, feeds: Feeds) -> np.ndarray:
+        """Images uint8 [n, H, W, C] from n rows of each input that the sampler has.
+
+        ValueError for other inputs, UserError for a label that it has no class for.
+        """
+        if set(feeds) != set(self.info.inputs):
+            raise ValueError(f"the sampler takes {', '.join(self.info.inputs)}; it is fed {', '.join(feeds)}")
+        count, classes, label = count_rows(feeds), len(self.info.class_names), feeds.get(LABEL, np.empty(0))
         if len(label) and (label.min() < 0 or label.max() >= classes):
             raise UserError(f"labels must lie in 0..{classes - 1}; got {label.min()}..{label.max()}")
         channels, height, width = self.info.shape
-        images = np.empty((len(label), height, width, channels), np.uint8)
-        for begin in range(0, len(label), self.batch_size):
+        images = np.empty((count, height, width, channels), np.uint8)
+        for begin in range(0, count, self.batch_size):
             part = slice(begin, begin + self.batch_size)
-            images[part] = self._run(noise[part], label[part])
+            images[part] = self._run(cut_feeds(feeds, part))
         return images
 
     def _bind(self) -> None:
         """Allocate and bind the batch: host arrays, and their counterparts where the session computes."""
         channels, height, width = self.info.shape
-        self._noise = np.zeros((self.batch_size, channels, height, width), np.float32)
-        self._label = np.zeros(self.batch_size, np.int64)
-        image = np.empty((self.batch_size, height, width, channels), np.uint8)
-        self._inputs = [_place(array, self.provider) for array in (self._noise, self._label)]
-        self._output = _place(image, self.provider)
+        empty: dict[str, np.ndarray] = {
+            NOISE: np.zeros((self.batch_size, channels, height, width), np.float32),
+            LABEL: np.zeros(self.batch_size, np.int64),
+            IMAGE: np.zeros((self.batch_size, height, width, channels), np.uint8),
+        }
+        self._buffers = {name: empty[name] for name in self.info.inputs}
+        self._inputs = {name: _place(array, self.provider) for name, array in self._buffers.items()}
+        self._output = _place(np.empty((self.batch_size, height, width, channels), np.uint8), self.provider)
         self._binding = self.session.io_binding()
-        for name, value in zip(("noise", "label"), self._inputs, strict=True):
+        for name, value in self._inputs.items():
             self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_ortvalue_output("image", self._output)
+        self._binding.bind_ortvalue_output(self.session.get_outputs()[0].name, self._output)
 
-    def _run(self, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+    def _run(self, feeds: Feeds) -> np.ndarray:
         """Up to one batch; the answer is overwritten by the next call."""
-        count = len(label)
-        self._noise[:count], self._noise[count:] = noise, 0
-        self._label[:count], self._label[count:] = label, 0
-        if self.provider != "cpu":  # there the session reads the arrays themselves
-            for value, array in zip(self._inputs, (self._noise, self._label), strict=True):
-                value.update_inplace(array)
+        count = count_rows(feeds)
+        for name, buffer in self._buffers.items():
+            buffer[:count], buffer[count:] = feeds[name], 0
+            if self.provider != "cpu":  # there the session reads the arrays themselves
+                self._inputs[name].update_inplace(buffer)
         self.session.run_with_iobinding(self._binding)
         images: np.ndarray = self._output.numpy()
         return images[:count]
@@ -170,11 +193,13 @@ def provider_options(provider: str, *, capture: bool = False) -> dict[str, str]:
 
 def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
     """What the sampler says of itself; UserError, with what is allowed, where it is not one of ours."""
-    inputs = {node.name: node for node in session.get_inputs()}
-    nodes = [*inputs.values(), *session.get_outputs()]
-    found = {node.name: (node.type, len(node.shape)) for node in nodes}
-    if found != SIGNATURE:
-        raise UserError(f"{path} is not a Growset sampler: it has {_describe(found)}; allowed: {_describe(SIGNATURE)}")
+    nodes = {node.name: node for node in session.get_inputs()}
+    inputs, outputs = (
+        {node.name: (node.type, len(node.shape)) for node in side}
+        for side in (session.get_inputs(), session.get_outputs())
+    )
+    if fault := find_fault(inputs, outputs):
+        raise UserError(f"{path} is not a Growset sampler: {fault}")
     metadata = session.get_modelmeta().custom_metadata_map
     if missing := [key for key in ("labels", "shape") if key not in metadata]:
         raise UserError(f"{path} is not a Growset sampler: its metadata lack '{missing[0]}'")
@@ -184,15 +209,34 @@ def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
         numbers = {key: int(metadata[key]) if key in metadata else None for key in ("steps", "evaluations")}
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} is not a Growset sampler: its metadata cannot be read ({error})") from None
-    declared, said = inputs["noise"].shape[1:], [channels, height, width]
-    if any(isinstance(size, int) and size != other for size, other in zip(declared, said, strict=True)):
-        raise UserError(f"{path} contradicts itself: noise is {declared}, its metadata say {said}")
+    said = {NOISE: [channels, height, width], IMAGE: [height, width, channels]}
+    for name, shape in said.items():
+        declared = nodes[name].shape[1:] if name in nodes else shape
+        if any(isinstance(size, int) and size != other for size, other in zip(declared, shape, strict=True)):
+            raise UserError(f"{path} contradicts itself: {name} is {declared}, its metadata say {shape}")
     return SamplerInfo(
         class_names=class_names,
         shape=(channels, height, width),
         solver=metadata.get("solver"),
         precision=metadata.get("precision", "fp32"),
+        inputs=tuple(name for name in INPUTS if name in inputs),
         **numbers,
+    )
+
+
+Signature = Mapping[str, tuple[str, int]]
+"""ONNX Runtime's type and the rank of tensors, by name."""
+
+
+def find_fault(inputs: Signature, outputs: Signature) -> str | None:
+    """What is wrong with a graph's inputs or outputs, with what is allowed; None for a sampler's."""
+    expected = {OUTPUTS[IMAGE in inputs]: ("tensor(uint8)", 4)}
+    known = all(INPUTS.get(name) == kind for name, kind in inputs.items())
+    if known and {NOISE, IMAGE} & set(inputs) and outputs == expected:
+        return None
+    return (
+        f"it takes {_describe(inputs) or 'nothing'} and gives {_describe(outputs) or 'nothing'}; allowed: some of"
+        f" {_describe(INPUTS)}, noise or image among them, to {_describe(expected)}"
     )
 
 
@@ -209,5 +253,5 @@ def _place(array: np.ndarray, provider: str) -> ort.OrtValue:
     return ort.OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype.type, provider, 0)
 
 
-def _describe(signature: Mapping[str, tuple[str, int]]) -> str:
+def _describe(signature: Signature) -> str:
     return ", ".join(f"{name} {kind[7:-1]} [{rank}-d]" for name, (kind, rank) in sorted(signature.items()))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.generators.noise import draw_noise
+from ops.generators.feeds import Feeds, SeedImages, count_rows, cut_feeds, make_feeds, spread_draws
 from ops.generators.onnx.engine import Sampler
 from ops.machine.parallel import start_threads
 
@@ -100,26 +100,29 @@ def accept_variant(
 
 
 def draw_pairs(
-    reference: Path, variant: Path, *, images: int = 2048, seed: int = 0
+    reference: Path, variant: Path, *, images: int = 2048, seed: int = 0, seeds: SeedImages | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images of both samplers from the same noise, uint8 [n, H, W, C] twice, and their labels, evenly spread."""
+    """Images of both samplers from the same feeds, uint8 [n, H, W, C] twice, and their labels, evenly spread.
+
+    `seeds` are the seed images of samplers that take them.
+    """
     samplers = [Sampler(path, batch_size=16) for path in (reference, variant)]
     info = samplers[0].info
     labels = np.arange(images) % len(info.class_names)
-    noise = draw_noise(info.shape, seed=seed, round_=0, unit="gate", start=0, count=images)
-    one, other = (_draw_side_by_side(sampler, noise, labels) for sampler in samplers)
+    feeds = make_feeds(info.inputs, info.shape, spread_draws("gate", labels, seeds), seed=seed, seeds=seeds)
+    one, other = (_draw_side_by_side(sampler, feeds) for sampler in samplers)
     return one, other, labels
 
 
-def _draw_side_by_side(sampler: Sampler, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+def _draw_side_by_side(sampler: Sampler, feeds: Feeds) -> np.ndarray:
     """What `sampler` draws on the CPU, batch by batch on all threads that this process computes on."""
     size = sampler.batch_size
 
     def draw(begin: int) -> np.ndarray:
-        return sampler.with_batch_size(size)(noise[begin : begin + size], label[begin : begin + size])
+        return sampler.with_batch_size(size).draw(cut_feeds(feeds, slice(begin, begin + size)))
 
     with start_threads() as pool:
-        return np.concatenate(list(pool.map(draw, range(0, len(label), size))))
+        return np.concatenate(list(pool.map(draw, range(0, count_rows(feeds), size))))
 
 
 def _as_json(value: Any) -> Any:

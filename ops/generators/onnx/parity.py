@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ops.generators.noise import draw_noise
+from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.onnx.engine import Sampler
 from ops.generators.protocol import Generator
 from ops.machine.parallel import start_threads
@@ -36,17 +36,26 @@ class Parity:
 
 
 def measure_parity(
-    generator: Generator, exported: Sampler, settings: SamplerSettings, *, images: int = 1024, seed: int = 0
+    generator: Generator,
+    exported: Sampler,
+    settings: SamplerSettings,
+    *,
+    images: int = 1024,
+    seed: int = 0,
+    seeds: SeedImages | None = None,
 ) -> Parity:
-    """Compare on `images` draws spread evenly over the classes; the reference runs fp32 on the CPU."""
+    """Compare on `images` draws spread evenly over the classes; the reference runs fp32 on the CPU.
+
+    `seeds` are the seed images of a sampler that takes them.
+    """
     info = exported.info
-    labels = np.arange(images) % len(info.class_names)
-    noise = draw_noise(info.shape, seed=seed, round_=0, unit="parity", start=0, count=images)
+    runs = spread_draws("parity", np.arange(images) % len(info.class_names), seeds)
+    feeds = make_feeds(info.inputs, info.shape, runs, seed=seed, seeds=seeds)
 
     def compare(begin: int) -> np.ndarray:
-        part = slice(begin, begin + exported.batch_size)
-        reference = generator.sample(torch.from_numpy(noise[part]), torch.from_numpy(labels[part]), settings).numpy()
-        drawn = exported.with_batch_size(exported.batch_size)(noise[part], labels[part])
+        part = cut_feeds(feeds, slice(begin, begin + exported.batch_size))
+        reference = generator.sample({name: torch.from_numpy(x) for name, x in part.items()}, settings).numpy()
+        drawn = exported.with_batch_size(exported.batch_size).draw(part)
         return np.abs(reference.astype(np.int16) - drawn.astype(np.int16)).ravel()
 
     with start_threads() as pool:

@@ -24,8 +24,8 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 
 from ops.errors import UserError
 from ops.files.storage import write_bytes
-from ops.generators.noise import draw_noise
-from ops.generators.onnx.engine import session_options
+from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
+from ops.generators.onnx.engine import INPUTS, session_options
 from ops.generators.onnx.simplify import simplify
 
 # diffusers' names of the convolutions that stay fp32: the first and the last touch the image itself, and the
@@ -37,7 +37,9 @@ ELEMENTWISE = frozenset({"Add", "Mul", "Clip", "Round", "Cast", "Transpose"})
 NORMS = ("InstanceNormalization", "BatchNormalization", "LayerNormalization", "Reshape")
 
 
-def quantise_sampler(source: Path, target: Path, *, images: int = 64, seed: int = 0) -> None:
+def quantise_sampler(
+    source: Path, target: Path, *, images: int = 64, seed: int = 0, seeds: SeedImages | None = None
+) -> None:
     """Write the int8 variant of the fp32 sampler at `source`.
 
     Static QDQ: unsigned 8-bit activations and signed 8-bit weights per channel, the only pair that x86 multiplies
@@ -49,6 +51,7 @@ def quantise_sampler(source: Path, target: Path, *, images: int = 64, seed: int 
     images : calibration draws, spread evenly over the classes. The ranges are those of the sampler's own
         trajectories; 32 to 256 give the same error.
     seed : of the calibration noise.
+    seeds : the seed images of a sampler that takes them.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def quantise_sampler(source: Path, target: Path, *, images: int = 64, seed: int 
         quantize_static(
             plain,
             quantised,
-            Trajectories(model, images=images, seed=seed),
+            Trajectories(model, images=images, seed=seed, seeds=seeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=chosen,
@@ -103,17 +106,18 @@ def halve_sampler(source: Path, target: Path) -> None:
 
 
 class Trajectories(CalibrationDataReader):
-    """Noise and labels for calibration, in batches of 32: `noise` float32 [b, C, H, W], `label` int64 [b]."""
+    """Feeds of a sampler for calibration, in batches of 32."""
 
-    def __init__(self, model: onnx.ModelProto, *, images: int, seed: int) -> None:
+    def __init__(self, model: onnx.ModelProto, *, images: int, seed: int, seeds: SeedImages | None = None) -> None:
         metadata = read_metadata(model)
         shape, classes = tuple(json.loads(metadata["shape"])), len(json.loads(metadata["labels"]))
-        noise = draw_noise(shape, seed=seed, round_=0, unit="calibration", start=0, count=images)
         label = np.arange(images) * classes // images
         # Every batch sees all classes.
         order = np.random.default_rng(seed).permutation(images)
+        inputs = [value.name for value in model.graph.input]
+        feeds = make_feeds(inputs, shape, spread_draws("calibration", label[order], seeds), seed=seed, seeds=seeds)
         self._batches: Iterator[dict[str, np.ndarray]] = iter(
-            {"noise": noise[i : i + 32], "label": label[order[i : i + 32]]} for i in range(0, images, 32)
+            cut_feeds(feeds, slice(i, i + 32)) for i in range(0, images, 32)
         )
 
     def get_next(self) -> dict[str, np.ndarray] | None:
@@ -132,10 +136,13 @@ def _load_sampler(path: Path) -> onnx.ModelProto:
     precision = read_metadata(model).get("precision", "fp32")
     if precision != "fp32":
         raise UserError(f"{path} is {precision} already: variants are made from the fp32 sampler")
-    try:
-        model = simplify(model)
-    except ValueError as error:
-        raise UserError(f"{path} is {error}") from None
+    inputs, metadata = {value.name for value in model.graph.input}, read_metadata(model)
+    if not inputs <= set(INPUTS) or not {"labels", "shape"} <= set(metadata):
+        raise UserError(
+            f"{path} is not a sampler: it must take some of {', '.join(INPUTS)} and say 'labels' and 'shape' in its"
+            " metadata"
+        )
+    model = simplify(model)
     for node in model.graph.node:
         node.name = node.name or node.output[0]
     return model
@@ -155,8 +162,9 @@ def _find_solver(graph: onnx.GraphProto) -> set[str]:
 
 
 def _find_label_branch(graph: onnx.GraphProto) -> set[str]:
-    """Names of the nodes that no noise reaches, such as a time embedding that was too large to become a table."""
-    reached = {"noise"}
+    """Names of the nodes that no noise and no seed image reaches, such as a time embedding that was too large to become
+    a table."""
+    reached = {"noise", "image"}
     found = set()
     for node in graph.node:
         if reached.intersection(node.input):

@@ -18,6 +18,7 @@ from ops.drawing import assembly as module
 from ops.drawing.assembly import Assembly
 from ops.drawing.pieces import Draws, Piece
 from ops.errors import DamagedData
+from ops.generators.units import Unit, list_classes
 
 SHAPE = (4, 3, 1)
 COUNTS = (70, 0, 33, 97)
@@ -39,7 +40,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def assembly(tmp_path: Path) -> Assembly:
-    return Assembly(Draws(COUNTS), SHAPE, NAMES, tmp_path / "pieces", tmp_path / "out", "g0123")
+    return Assembly(Draws(list_classes(NAMES), COUNTS), SHAPE, NAMES, tmp_path / "pieces", tmp_path / "out", "g0123")
 
 
 class Stop(Exception):
@@ -176,6 +177,18 @@ def test_a_piece_that_is_torn_or_of_another_shape_is_named(
 
 
 def test_no_draws_give_one_empty_file(assembly: Assembly) -> None:
-    empty = replace(assembly, draws=Draws((0, 0, 0, 0)))
+    empty = replace(assembly, draws=Draws(list_classes(NAMES), (0, 0, 0, 0)))
     assert list(empty.write(partial(draw, empty, "forwards", -1))) == []
     assert len(read_shards([shard.path for shard in empty.shards()])) == 0
+
+
+def test_variants_are_named_after_their_parent_and_say_whose_they_are(assembly: Assembly) -> None:
+    units = (Unit("b7", 0, "b7"), Unit("a1", 3, "a1"), Unit("a1-1", 3, "a1-1"))
+    varied = replace(assembly, draws=Draws(units, (2, 0, 3), (4, 0, 0)))
+    list(varied.write(partial(draw, varied, "forwards", -1)))
+    rows = read_shards([shard.path for shard in varied.shards()]).rows
+    assert rows["image_id"].to_list() == [
+        "g0123-b7-0000004", "g0123-b7-0000005", "g0123-a1-1-0000000", "g0123-a1-1-0000001", "g0123-a1-1-0000002",
+    ]  # fmt: skip
+    assert rows["parent_id"].to_list() == ["b7"] * 2 + ["a1-1"] * 3
+    assert rows["label"].to_list() == [0, 0, 3, 3, 3]

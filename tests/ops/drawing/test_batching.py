@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ops.drawing import batching
 from ops.drawing.batching import CPU_BATCH, cuda_batch, measure_batch_size, resolve_batch_size
 from ops.generators.folder import find_sampler
 from ops.generators.noise import draw_noise
-from ops.generators.onnx.engine import Sampler
+from ops.generators.onnx.engine import OnnxFile, Sampler
 
 MANY = 1_000_000
 
@@ -22,7 +21,7 @@ MANY = 1_000_000
 class FakeSampler:
     """Takes `seconds[batch_size]` for an image on a clock of its own, and draws zeros, or its batch size."""
 
-    info = SimpleNamespace(shape=(1, 2, 2), class_names=("a", "b"))
+    info = SimpleNamespace(shape=(1, 2, 2), class_names=("a", "b"), inputs=("noise", "label"))
 
     def __init__(self, seconds: dict[int, float], batch_size: int = CPU_BATCH, differs_at: int = 0) -> None:
         self.seconds, self.batch_size, self.differs_at = seconds, batch_size, differs_at
@@ -35,9 +34,10 @@ class FakeSampler:
         self.tried.append(batch_size)
         return other
 
-    def __call__(self, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
-        self.now[0] += self.seconds[self.batch_size] * len(label)
-        return np.full(len(label), self.batch_size if self.batch_size == self.differs_at else 0)
+    def draw(self, feeds: dict[str, np.ndarray]) -> np.ndarray:
+        count = len(feeds["label"])
+        self.now[0] += self.seconds[self.batch_size] * count
+        return np.full(count, self.batch_size if self.batch_size == self.differs_at else 0)
 
     def measure(self, images: int = MANY, largest: int = 4096) -> int:
         return measure_batch_size(self, images=images, largest=largest, clock=lambda: self.now[0])  # type: ignore[arg-type]
@@ -75,18 +75,18 @@ def test_trying_costs_a_small_part_of_the_job_and_about_a_second() -> None:
 def test_a_wish_is_granted_and_small_jobs_measure_nothing(
     generator_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = find_sampler(generator_folder)
+    spec = OnnxFile(find_sampler(generator_folder))
     options: dict[str, Any] = {"pixels": 390, "piece": 4096, "images": 9_000}
-    assert resolve_batch_size(7, path, provider="cpu", **options) == 7
-    assert resolve_batch_size(7, path, provider="cuda", **options) == 7
+    assert resolve_batch_size(7, spec, provider="cpu", **options) == 7
+    assert resolve_batch_size(7, spec, provider="cuda", **options) == 7
 
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("opened a sampler")
 
-    monkeypatch.setattr(batching, "Sampler", refuse)
-    assert resolve_batch_size(None, path, provider="cpu", **{**options, "images": 1_000}) == CPU_BATCH
-    assert resolve_batch_size(None, path, provider="cuda", **options) == 4096
-    assert resolve_batch_size(None, path, provider="cuda", **{**options, "piece": 256}) == 256
+    monkeypatch.setattr(OnnxFile, "open", refuse)
+    assert resolve_batch_size(None, spec, provider="cpu", **{**options, "images": 1_000}) == CPU_BATCH
+    assert resolve_batch_size(None, spec, provider="cuda", **options) == 4096
+    assert resolve_batch_size(None, spec, provider="cuda", **{**options, "piece": 256}) == 256
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_on_cuda_the_image_alone_decides(side: int, channels: int, expected: int
 
 def test_a_large_job_measures_the_real_sampler(generator_folder: Path) -> None:
     chosen = resolve_batch_size(
-        None, find_sampler(generator_folder), provider="cpu", pixels=390, piece=256, images=200_000
+        None, OnnxFile(find_sampler(generator_folder)), provider="cpu", pixels=390, piece=256, images=200_000
     )
     assert chosen in (16, 32, 64, 128)
 
@@ -113,7 +113,9 @@ def test_the_bits_of_an_image_do_not_depend_on_the_batch_size(trial: Path) -> No
     sampler = Sampler(trial, batch_size=64)
     noise = draw_noise((3, 10, 13), seed=2, round_=0, unit="x", start=0, count=300)
     label = np.arange(300) % 3
-    expected = sampler(noise, label)
+    expected = sampler.draw({"noise": noise, "label": label})
     for size in (1, 5, 16, 17, 32, 128, 256):
-        np.testing.assert_array_equal(sampler.with_batch_size(size)(noise, label), expected)
-    np.testing.assert_array_equal(sampler(noise, label), expected)  # its own buffers are still its own
+        np.testing.assert_array_equal(sampler.with_batch_size(size).draw({"noise": noise, "label": label}), expected)
+    np.testing.assert_array_equal(
+        sampler.draw({"noise": noise, "label": label}), expected
+    )  # its own buffers are still its own

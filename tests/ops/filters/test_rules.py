@@ -37,7 +37,8 @@ def test_every_fault_gets_its_own_reason_and_clean_images_are_kept() -> None:
     faults = {
         "blank": ("structure", 0.0), "saturated": ("saturation", 0.9), "wrong_label": ("label_probability", 0.1),
         "atypical": ("typicality", -3.0), "copy_of_train": ("copy_of_train", True),
-        "near_copy_of_train": ("train_distance", 0.1), "copy_of_held_out": ("copy_of_held_out", True),
+        "near_copy_of_train": ("train_distance", 0.1), "near_copy_of_parent": ("parent_distance", 0.1),
+        "copy_of_held_out": ("copy_of_held_out", True),
         "near_copy_of_held_out": ("held_out_distance", 0.1), "repeat": ("repeat", True),
         "near_repeat": ("generated_distance", 0.1),
     }  # fmt: skip
@@ -46,7 +47,7 @@ def test_every_fault_gets_its_own_reason_and_clean_images_are_kept() -> None:
     scores = make_scores(len(faults) + 2)
     for row, (column, value) in enumerate(faults.values()):
         scores[column][row] = value
-    reasons = judge(scores, np.zeros(len(faults) + 2, int), [1], FilterSettings())
+    reasons = judge(scores, np.zeros(len(faults) + 2, int), [1], FilterSettings(near_parent=Cut(real_rejected=0.01)))
     assert reasons == [*([reason] for reason in faults), [], [SURPLUS]]
 
 
@@ -155,3 +156,22 @@ def test_nothing_to_decide() -> None:
 def test_a_cut_is_a_share_or_a_threshold(value: object) -> None:
     with pytest.raises(ValueError, match="real_rejected|share of real images|dictionary"):
         FilterSettings.model_validate({"wrong_label": value})
+
+
+def test_nearness_to_the_parent_cuts_only_where_the_recipe_says_so() -> None:
+    real = {"train_distance": np.arange(99.0)}
+    assert not set_limits(real, np.zeros(99, int), 1, OFF.model_copy(update={"near_parent": None}))
+    near = {**make_scores(3, parent_distance={0: 0.0, 1: 3.0})}
+    for cut, expected in ((None, []), (Cut(threshold=1.0), [0]), (Cut(real_rejected=0.05), [0, 1])):
+        limits = set_limits(real, np.zeros(99, int), 1, OFF.model_copy(update={"near_parent": cut}))
+        found = find_reasons(near, np.zeros(3, int), limits)
+        rejected = np.flatnonzero(found.get("near_copy_of_parent", np.zeros(3, bool)))
+        assert rejected.tolist() == expected
+        assert not any(found[reason].any() for reason in found if reason != "near_copy_of_parent")
+
+
+def test_quotas_are_filled_unit_by_unit() -> None:
+    units = np.array([1, 0, 1, 1, 2])
+    found = {"repeat": np.array([True, False, False, False, False])}
+    assert count_passing(found, units, 4).tolist() == [1, 2, 1, 0]
+    assert decide(found, units, [1, 1, 0, 5]) == [["repeat"], [], [], [SURPLUS], [SURPLUS]]

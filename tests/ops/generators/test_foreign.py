@@ -75,7 +75,7 @@ def test_the_copy_speaks_the_datasets_labels_and_equals_the_original_one_by_one(
     assert find_sampler(tmp_path / "onnx") == path
     sampler = Sampler(path, batch_size=8)
     assert sampler.info.class_names == ("cow", "ant")
-    images = sampler(np.zeros((2, *SHAPE), np.float32), np.array([0, 1]))
+    images = sampler.draw({"noise": np.zeros((2, *SHAPE), np.float32), "label": np.array([0, 1])})
     assert [image.max() for image in images] == [80, 0]  # cow is label 2 of the foreign file, ant its label 0
     assert measure_parity(generator, sampler, SamplerSettings(), images=20).share_equal == 1.0
 

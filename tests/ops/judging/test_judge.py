@@ -239,3 +239,41 @@ def test_generated_images_that_do_not_fit_are_refused(judge: Judge) -> None:
         judge.frechet(images.permute(0, 2, 3, 1))
     with pytest.raises(ValueError, match="there are 1 generated images"):
         judge.measure(images[:1], labels[:1])
+
+
+def make_variants(train: tuple[Tensor, np.ndarray]) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """The mirror image of every other training image, its label and its parent."""
+    images, labels = train
+    parents = np.arange(0, len(images), 2)
+    return images[parents].flip(-1), labels[parents], parents
+
+
+def test_nearness_to_the_own_parent_is_no_copying_and_to_another_image_is(
+    judge: Judge, train: tuple[Tensor, np.ndarray]
+) -> None:
+    variants, labels, parents = make_variants(train)
+    alone = judge.measure(variants, labels, parents)
+    taken_for_classes = judge.measure(variants, labels)
+    assert taken_for_classes.copies > 0.8
+    assert alone.copies < taken_for_classes.copies / 2
+    shifted = judge.measure(variants, labels, np.roll(parents, 1))  # near to an image that is not their parent
+    assert shifted.copies > 0.8
+
+
+def test_a_variant_is_judged_by_the_network_that_did_not_see_its_parent(
+    judge: Judge, train: tuple[Tensor, np.ndarray]
+) -> None:
+    """The parents themselves: cross-fitted answers, which the scorer's accuracy is made of."""
+    images, labels = train
+    everything = np.arange(len(images))
+    folds = judge._folds
+    expected = np.concatenate(
+        [labels[folds == f] == judge._scorer.examine(images[torch.from_numpy(np.flatnonzero(folds == f))],
+                                                     np.full((folds == f).sum(), f))[0].argmax(1) for f in range(3)]
+    ).mean()  # fmt: skip
+    found = judge.measure(images, labels, everything)
+    assert found.consistency == pytest.approx(expected)
+    assert found.copies == 1.0  # the very pixels of the parent are a copy
+    assert found.frechet == pytest.approx(found.floor, rel=0.2)
+    with pytest.raises(ValueError, match="no network has 2 variants"):
+        judge.measure(images[:2], labels[:2], np.array([np.flatnonzero(folds == 0)[0], np.flatnonzero(folds == 1)[0]]))

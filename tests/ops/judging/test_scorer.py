@@ -180,3 +180,20 @@ def test_on_labels_that_mean_nothing_the_cross_fitted_accuracy_is_chance(tmp_pat
     seen = np.setdiff1d(np.arange(count), results[0].held_out)
     answers = predict(model.eval(), torch.from_numpy(images[seen]), precision="fp32").argmax(1).numpy()
     assert (answers == labels[seen]).mean() > 0.9
+
+
+def test_an_image_is_judged_by_the_one_network_that_is_named_for_it(
+    toys: tuple[np.ndarray, np.ndarray, list[FoldResult]],
+) -> None:
+    """Even where a network judges none; the other networks' features of it are unknown."""
+    images, _, results = toys
+    scorer = Scorer(tuple(rebuild(result) for result in results), 0.7, "fp32")
+    some, networks = torch.from_numpy(images[:20]), np.arange(20) % 2
+    probabilities, features = scorer.examine(some, networks)
+    for fold in range(len(scorer.models)):
+        own = networks == fold
+        alone, (seen,) = Scorer((scorer.models[fold],), 0.7, "fp32").examine(some)
+        np.testing.assert_allclose(probabilities[own], alone[own], atol=1e-6)
+        np.testing.assert_allclose(features[fold][own], seen[own], atol=1e-5)
+        assert np.isnan(features[fold][~own]).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)

@@ -10,7 +10,15 @@ from torch import Tensor
 
 from benchmarks.parts.disguises import turn
 from benchmarks.parts.photographs import read_patches
-from ops.likeness.copies import Nearness, References, fit_references, measure_copies, measure_nearness
+from ops.likeness.copies import (
+    Nearness,
+    References,
+    find_distinct,
+    fit_references,
+    measure_copies,
+    measure_nearness,
+    measure_parents,
+)
 
 
 def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Tensor:
@@ -177,3 +185,40 @@ def test_noise_is_no_copy_of_anything(shape: tuple[int, ...]) -> None:
         assert (found.distance > limit).all()
         repeats = measure_repeats(references, images.round().clamp(0, 255).to(torch.uint8), np.zeros(60, np.int64))
         assert np.median(repeats.distance) > limit
+
+
+def test_a_variant_is_measured_to_its_own_parent_apart_from_all_others() -> None:
+    """Row i is a slight change of image i, which is its parent; the last one is its parent's very pixels."""
+    train = draw(120)
+    references = fit_references(train)
+    noise = torch.randn(train[:6].shape, generator=torch.Generator().manual_seed(1))
+    variants = torch.cat([(train[:6].float() + 5 * noise).clamp(0, 255).to(torch.uint8), train[6:7]])
+    own = np.arange(7)
+    near = measure_copies(references, variants)
+    assert near.nearest.tolist() == own.tolist() and near.distance.max() < 0.3
+    others = measure_copies(references, variants, other_than=own)
+    assert (others.distance[:6] > 0.3).all() and not (others.nearest[:6] == own[:6]).any()
+    assert (others.distance[6], others.nearest[6], others.exact[6]) == (0, 6, True)
+    to_parent = measure_parents(references, variants, own)
+    np.testing.assert_allclose(to_parent, near.distance, atol=1e-5)
+    strangers = measure_parents(references, variants, own + 50)
+    assert (strangers > 0.3).all() and np.isfinite(strangers).all()
+    copies, _, _ = measure_nearness(variants, np.zeros(7, int), references, other_than=own)
+    for name in ("distance", "nearest", "exact"):
+        np.testing.assert_array_equal(getattr(copies, name), getattr(others, name))
+    nobody = measure_copies(references, variants, other_than=np.full(7, -1))
+    np.testing.assert_array_equal(nobody.distance, near.distance)
+    assert len(measure_parents(references, variants[:0], own[:0])) == 0
+
+
+def test_mirrored_and_shifted_variants_lie_near_their_parent() -> None:
+    train = draw(60)
+    moved = torch.cat([train[:5].flip(-1), train[5:10].roll(1, dims=-1)])
+    assert measure_parents(fit_references(train), moved, np.arange(10)).max() < 0.3
+
+
+def test_pictures_that_are_there_twice_are_found() -> None:
+    train = draw(4)
+    rows, places = find_distinct(torch.cat([train, train[[2, 0]], draw(1, seed=9), train[:1]]))
+    assert rows.tolist() == [0, 1, 2, 3, 6]
+    assert places.tolist() == [0, 1, 2, 3, 2, 0, 4, 0]

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ops.generators.units import Unit, list_classes
 from ops.planning.plan import ClassPlan, ExpansionPlan
-from ops.planning.quota import GROWTH, HOPELESS, Round, bound_rate, explain_stops, plan_round
+from ops.planning.quota import (
+    GROWTH,
+    HOPELESS,
+    Quota,
+    Round,
+    bound_rate,
+    explain_stops,
+    join_stops,
+    plan_round,
+    share_plan,
+)
 
 
-def make_plan(*classes: tuple[int, int, int], rounds: int = 5) -> ExpansionPlan:
+def make_plan(*classes: tuple[int, int, int]) -> ExpansionPlan:
     """Of (wanted, drawn, limit) for each class."""
-    return ExpansionPlan(tuple(ClassPlan(f"c{i}", 10, *entry) for i, entry in enumerate(classes)), rounds)
+    return ExpansionPlan(tuple(ClassPlan(f"c{i}", 10, *entry) for i, entry in enumerate(classes)), 5)
 
 
-def simulate(plan: ExpansionPlan, rates: list[float], seed: int = 0) -> list[Round]:
-    """All rounds of a generator whose images of class i pass with probability rates[i]."""
+def make_quotas(*units: tuple[int, int, int]) -> list[Quota]:
+    """Of (wanted, drawn, limit) for each unit."""
+    return [Quota(*entry) for entry in units]
+
+
+def simulate(quotas: list[Quota], rates: list[float], most: int = 5, seed: int = 0) -> list[Round]:
+    """All rounds of a generator whose images of unit i pass with probability rates[i]."""
     rng, rounds = np.random.default_rng(seed), []
-    while any(drawn := plan_round(plan, rounds)):
+    while any(drawn := plan_round(quotas, rounds, most)):
         rounds.append(Round(drawn, tuple(rng.binomial(drawn, rates).tolist())))
     return rounds
 
 
 def test_the_first_round_is_the_plans() -> None:
-    assert plan_round(make_plan((100, 130, 400), (0, 0, 0)), []) == (130, 0)
+    assert plan_round(make_quotas((100, 130, 400), (0, 0, 0)), [], 5) == (130, 0)
 
 
 def test_a_later_round_draws_only_what_is_short_and_a_little_more_than_the_rate_asks_for() -> None:
-    plan = make_plan((100, 200, 800), (100, 200, 800), (100, 200, 800))
+    quotas = make_quotas((100, 200, 800), (100, 200, 800), (100, 200, 800))
     rounds = [Round((200, 200, 200), (100, 50, 99))]
-    none, many, one = plan_round(plan, rounds)
+    none, many, one = plan_round(quotas, rounds, 5)
     assert none == 0
     assert 200 < many < 260  # 50 missing at a rate of a quarter
     assert one == 3  # 1 missing at a rate of a half, planned for a little less
@@ -46,26 +64,26 @@ def test_the_bound_lies_about_a_standard_error_below_the_rate() -> None:
 
 
 def test_each_way_to_stop_has_its_word() -> None:
-    plan = make_plan((100, 130, 400), (100, 130, 150), (100, 130, 400), (100, 130, 400), rounds=2)
+    quotas = make_quotas((100, 130, 400), (100, 130, 150), (100, 130, 400), (100, 130, 400))
     rounds = [Round((130, 130, 130, 130), (100, 20, 0, 60)), Round((0, 20, 0, 90), (0, 4, 0, 30))]
-    assert plan_round(plan, rounds) == (0, 0, 0, 0)
-    assert explain_stops(plan, rounds) == ["quota", "budget", "stall", "rounds"]
+    assert plan_round(quotas, rounds, 2) == (0, 0, 0, 0)
+    assert explain_stops(quotas, rounds) == ["quota", "budget", "stall", "rounds"]
 
 
 def test_a_class_that_brings_nothing_is_not_drawn_again_but_a_small_round_says_little() -> None:
-    plan = make_plan((100, HOPELESS, 400), (100, HOPELESS - 1, 400))
-    assert plan_round(plan, [Round((HOPELESS, HOPELESS - 1), (0, 0))]) == (0, GROWTH * (HOPELESS - 1))
+    quotas = make_quotas((100, HOPELESS, 400), (100, HOPELESS - 1, 400))
+    assert plan_round(quotas, [Round((HOPELESS, HOPELESS - 1), (0, 0))], 5) == (0, GROWTH * (HOPELESS - 1))
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.3, 0.9])
 def test_quotas_are_met_in_a_few_rounds_with_few_images_too_many(rate: float) -> None:
-    plan = make_plan((500, 650, 50_000), rounds=20)
+    quotas = make_quotas((500, 650, 50_000))
     needed, extra = [], []
     for seed in range(20):
-        rounds = simulate(plan, [rate], seed)
+        rounds = simulate(quotas, [rate], 20, seed)
         accepted = sum(r.accepted[0] for r in rounds)
         assert accepted >= 500
-        assert explain_stops(plan, rounds) == ["quota"]
+        assert explain_stops(quotas, rounds) == ["quota"]
         needed.append(len(rounds))
         extra.append(accepted - 500)
     assert np.mean(needed) <= 3.5
@@ -83,11 +101,38 @@ def test_quotas_are_met_in_a_few_rounds_with_few_images_too_many(rate: float) ->
 def test_no_class_exceeds_its_budget_nor_the_rounds_their_number(
     wanted: list[int], rate: float, limit: int, rounds: int
 ) -> None:
-    plan = make_plan(*((count, count, count * limit) for count in wanted), rounds=rounds)
-    made = simulate(plan, [rate] * len(wanted))
+    quotas = make_quotas(*((count, count, count * limit) for count in wanted))
+    made = simulate(quotas, [rate] * len(wanted), rounds)
     assert len(made) <= rounds
-    for label, entry in enumerate(plan.classes):
+    for label, entry in enumerate(quotas):
         assert sum(r.drawn[label] for r in made) <= entry.limit
-    stops = explain_stops(plan, made)
-    for label, (entry, stop) in enumerate(zip(plan.classes, stops, strict=True)):
+    stops = explain_stops(quotas, made)
+    for label, (entry, stop) in enumerate(zip(quotas, stops, strict=True)):
         assert (stop == "quota") == (sum(r.accepted[label] for r in made) >= entry.wanted)
+
+
+def test_a_class_of_one_unit_keeps_its_numbers_and_seed_images_share_them_to_within_one() -> None:
+    plan = make_plan((7, 10, 28), (2, 3, 8), (0, 0, 0))
+    assert share_plan(plan, list_classes(("a", "b", "c"))) == (Quota(7, 10, 28), Quota(2, 3, 8), Quota(0, 0, 0))
+    units = [Unit(key, label, key) for key, label in (("p", 0), ("q", 0), ("r", 0), ("s", 1))]
+    assert share_plan(plan, units) == (Quota(3, 4, 10), Quota(2, 3, 9), Quota(2, 3, 9), Quota(2, 3, 8))
+    with pytest.raises(ValueError, match="class 'c0' is to grow"):
+        share_plan(plan, units[3:])
+
+
+@given(st.integers(0, 90), st.floats(1, 3), st.floats(3, 9), st.integers(1, 40))
+@settings(deadline=None, max_examples=60)
+def test_shares_add_up_and_no_unit_may_draw_less_than_it_wants(
+    wanted: int, overdraw: float, budget: float, members: int
+) -> None:
+    whole = (wanted, math.ceil(wanted * overdraw), math.ceil(wanted * budget))
+    quotas = share_plan(make_plan(whole), [Unit(str(i), 0, str(i)) for i in range(members)])
+    assert tuple(sum(getattr(quota, key) for quota in quotas) for key in ("wanted", "drawn", "limit")) == whole
+    assert all(quota.wanted <= quota.drawn <= quota.limit for quota in quotas)
+    assert max(quota.wanted for quota in quotas) - min(quota.wanted for quota in quotas) <= 1
+
+
+def test_a_class_stopped_for_the_commonest_reason_of_its_units_that_are_short() -> None:
+    units = [Unit(str(i), label, str(i)) for i, label in enumerate((0, 0, 0, 0, 1, 1))]
+    stops = ["quota", "budget", "rounds", "budget", "quota", "quota"]
+    assert join_stops(stops, units, 3) == ["budget", "quota", "quota"]  # type: ignore[arg-type]

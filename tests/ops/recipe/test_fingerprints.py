@@ -46,8 +46,8 @@ OTHER_VALUES: dict[str, Any] = {
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
 }
-# Another kind has other keys, a student other steps, and guidance needs label_dropout.
-FIXED = {"generator.kind", "generator.distillation", "sampler.guidance"}
+# Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
+FIXED = {"generator.kind", "generator.distillation", "sampler.guidance", "filter.near_parent"}
 
 Place = tuple[str, ...]
 

@@ -219,6 +219,15 @@ def test_arm_name_that_could_not_be_a_file_name_is_refused(side: str, name: str)
     assert sentence == f"arm name '{name}' in {PATH}: letters, digits and _ + . - are allowed, a letter or digit first"
 
 
+@pytest.mark.parametrize("cut", [0.01, {"threshold": 0.2}])
+@pytest.mark.parametrize("kind", ["flow", "edm", "ddpm"])
+def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: str, cut: object) -> None:
+    assert complain(put({"kind": kind}, "generator"), put({}, "sampler"), put(cut, "filter", "near_parent")) == (
+        f"{PATH}: filter.near_parent has no effect with generator.kind: {kind}, whose images have no parent;"
+        " take it away"
+    )
+
+
 @pytest.mark.parametrize("pairing", [{}, {"pairing": "none"}])
 def test_alpha_without_mixup_is_refused_because_nothing_would_read_it(pairing: dict[str, str]) -> None:
     assert complain(put({**pairing, "mixup_alpha": 0.5}, "baselines", "augmented")) == (

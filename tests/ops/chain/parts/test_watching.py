@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from ops.chain.parts.watching import QUALITY, WATCHED, Watch, build_watch
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.files.storage import read_json
+from ops.generators.protocol import Sample
 from ops.judging.scorer import save_scorer, train_folds
 from ops.recipe.schema import ScorerSettings
 
-Sample = Callable[[Tensor, Tensor], Tensor]
 SIDE, CLASSES, SEED = 16, 2, 4
 
 
@@ -52,15 +52,17 @@ def watch(scorer: Path, folder: Path, lines: list[str], held_out: int = 40) -> W
         seed=SEED,
         max_copies=0.1,
         sink=lines.append,
+        inputs=("noise", "label"),
+        seeds=None,
     )
 
 
 def draw_from(dataset: PixelDataset) -> Sample:
     """A generator that draws images of a set, each of the class that is asked for."""
 
-    def sample(noise: Tensor, label: Tensor) -> Tensor:
-        rng = np.random.default_rng(int(1e6 * noise.abs().sum()) % 2**32)
-        chosen = [rng.choice(np.flatnonzero(dataset.labels == int(wanted))) for wanted in label]
+    def sample(feeds: Mapping[str, Tensor]) -> Tensor:
+        rng = np.random.default_rng(int(1e6 * feeds["noise"].abs().sum()) % 2**32)
+        chosen = [rng.choice(np.flatnonzero(dataset.labels == int(wanted))) for wanted in feeds["label"]]
         return torch.from_numpy(dataset.images[chosen])
 
     return sample
@@ -71,7 +73,7 @@ def test_fresh_images_of_the_same_kind_score_better_than_noise_and_all_of_it_is_
 ) -> None:
     lines: list[str] = []
     observer = watch(scorer, tmp_path, lines)
-    noisy = observer.observe(10, lambda noise, label: (noise.abs() * 99).clamp(max=255).byte().permute(0, 2, 3, 1))
+    noisy = observer.observe(10, lambda feeds: (feeds["noise"].abs() * 99).clamp(max=255).byte().permute(0, 2, 3, 1))
     good = observer.observe(20, draw_from(make_images(2000, 3)))
     assert good.score < noisy.score
     assert not good.stop

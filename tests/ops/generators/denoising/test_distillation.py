@@ -134,10 +134,10 @@ def test_a_student_draws_in_two_evaluations_what_its_teacher_draws_in_many(tmp_p
     student = FlowKind().load(tmp_path / "out")
     (tmp_path / "out" / TEACHER).rename(tmp_path / "out" / "model.safetensors")
     teacher = FlowKind().load(tmp_path / "out")
-    truth = teacher.sample(noise, label, SamplerSettings(solver="heun", steps=4)).float()
+    truth = teacher.sample({"noise": noise, "label": label}, SamplerSettings(solver="heun", steps=4)).float()
     two = SamplerSettings(solver="euler", steps=2)
-    distance = float((student.sample(noise, label, two).float() - truth).abs().mean())
-    undistilled = float((teacher.sample(noise, label, two).float() - truth).abs().mean())
+    distance = float((student.sample({"noise": noise, "label": label}, two).float() - truth).abs().mean())
+    undistilled = float((teacher.sample({"noise": noise, "label": label}, two).float() - truth).abs().mean())
     assert distance < 0.8 * undistilled
 
 

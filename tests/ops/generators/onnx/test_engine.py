@@ -12,9 +12,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from ops.errors import DamagedData, UserError
+from ops.generators.feeds import make_feeds, spread_draws
 from ops.generators.folder import find_sampler
 from ops.generators.noise import draw_noise
 from ops.generators.onnx.engine import Sampler, provider_options, session_options
+from tests.perturb import build_perturb, draw_seeds, perturb
 
 SHAPE = (3, 10, 13)
 Edit = Callable[[onnx.ModelProto], object]
@@ -31,30 +33,32 @@ def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_batch_that_is_not_full_is_padded_and_the_padding_is_not_returned(sampler: Sampler) -> None:
     noise, label = draw(8)
-    full = sampler(noise, label)
+    full = sampler.draw({"noise": noise, "label": label})
     for count in (1, 3, 7):
-        part = sampler(noise[:count], label[:count])
+        part = sampler.draw({"noise": noise[:count], "label": label[:count]})
         assert part.shape == (count, 10, 13, 3)
         np.testing.assert_array_equal(part, full[:count])
 
 
 def test_what_is_returned_is_not_a_buffer_that_the_next_call_overwrites(sampler: Sampler) -> None:
     noise, label = draw(16)
-    first = sampler(noise[:8], label[:8])
+    first = sampler.draw({"noise": noise[:8], "label": label[:8]})
     before = first.copy()
-    sampler(noise[8:], label[8:])
+    sampler.draw({"noise": noise[8:], "label": label[8:]})
     np.testing.assert_array_equal(first, before)
 
 
 def test_noise_of_any_memory_layout_is_accepted(sampler: Sampler) -> None:
     noise, label = draw(8)
-    expected = sampler(noise, label)
-    np.testing.assert_array_equal(sampler(np.asfortranarray(noise), label.astype(np.int32)), expected)
+    expected = sampler.draw({"noise": noise, "label": label})
+    np.testing.assert_array_equal(
+        sampler.draw({"noise": np.asfortranarray(noise), "label": label.astype(np.int32)}), expected
+    )
 
 
 def test_no_memory_is_allocated_per_call(sampler: Sampler) -> None:
     noise, label = draw(8)
-    places = {sampler._output.data_ptr() for _ in range(3) if len(sampler(noise, label))}
+    places = {sampler._output.data_ptr() for _ in range(3) if len(sampler.draw({"noise": noise, "label": label}))}
     assert len(places) == 1
     assert sampler._output.data_ptr() == sampler._output.numpy().ctypes.data
 
@@ -76,7 +80,7 @@ def test_a_fixed_batch_leaves_no_free_dimension(generator_folder: Path) -> None:
     fixed = ort.InferenceSession(path, session_options(8), providers=["CPUExecutionProvider"])
     assert [node.shape[0] for node in fixed.get_inputs()] == [8, 8]
     (images,) = fixed.run(["image"], {"noise": noise, "label": label})
-    np.testing.assert_array_equal(images, Sampler(path, batch_size=8)(noise, label))
+    np.testing.assert_array_equal(images, Sampler(path, batch_size=8).draw({"noise": noise, "label": label}))
     with pytest.raises(Exception, match="invalid dimensions"):
         fixed.run(["image"], {"noise": noise[:3], "label": label[:3]})
 
@@ -116,8 +120,8 @@ def return_floats(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (rename_input, "it has image uint8 .4-d., label int64 .1-d., z float .4-d.; allowed: image"),
-        (return_floats, "it has label int64 .1-d., noise float .4-d., picture float .4-d.; allowed: image"),
+        (rename_input, "it takes label int64 .1-d., z float .4-d. and gives image uint8 .4-d.; allowed: some of image"),
+        (return_floats, "it takes label int64 .1-d., noise float .4-d. and gives picture float .4-d.; allowed"),
         (drop_metadata("labels"), "its metadata lack 'labels'"),
         (drop_metadata("shape"), "its metadata lack 'shape'"),
         (set_metadata(labels="cat, dog"), "its metadata cannot be read"),
@@ -146,6 +150,34 @@ def test_solver_steps_and_evaluations_may_be_unknown(generator_folder: Path, tmp
     onnx.save(model, tmp_path / "other.onnx")
     assert Sampler(tmp_path / "other.onnx").info.precision == "fp16"
     assert json.loads({p.key: p.value for p in model.metadata_props}["shape"]) == [3, 10, 13]
+
+
+@pytest.mark.parametrize("inputs", [("image", "noise", "label"), ("noise", "image"), ("noise", "label"), ("noise",)])
+def test_the_graph_says_which_inputs_there_are(inputs: tuple[str, ...], tmp_path: Path) -> None:
+    onnx.save(build_perturb(SHAPE, ("a", "b"), inputs=inputs), tmp_path / "sampler.onnx")
+    sampler = Sampler(tmp_path / "sampler.onnx", batch_size=4)
+    assert set(sampler.info.inputs) == set(inputs)
+    seeds = draw_seeds(SHAPE, [0, 1, 0])
+    runs = spread_draws("test", np.arange(11) % 2, seeds)
+    feeds = make_feeds(("image", "noise", "label"), SHAPE, runs, seed=2, seeds=seeds)
+    nothing = {name: np.zeros_like(array) for name, array in feeds.items() if name not in inputs}
+    drawn = sampler.draw({name: feeds[name] for name in inputs})
+    np.testing.assert_array_equal(drawn, perturb({**feeds, **nothing}))
+    with pytest.raises(ValueError, match="the sampler takes .*; it is fed time"):
+        sampler.draw({"time": feeds["label"]})
+
+
+def test_a_graph_of_labels_alone_and_one_whose_images_contradict_it_are_refused(tmp_path: Path) -> None:
+    for inputs, shape, said in (
+        (("label",), SHAPE, "it takes label int64 .1-d. and gives image .*; allowed: some of .*, noise or image among"),
+        (("image", "noise"), (3, 10, 12), r"noise is \[3, 10, 12\], its metadata say \[3, 10, 13\]"),
+        (("image",), (3, 10, 12), r"image is \[10, 12, 3\], its metadata say \[10, 13, 3\]"),
+    ):
+        model = build_perturb(shape, ("a", "b"), inputs=inputs)
+        set_metadata(shape=json.dumps(SHAPE))(model)
+        onnx.save(model, tmp_path / "sampler.onnx")
+        with pytest.raises(UserError, match=said):
+            Sampler(tmp_path / "sampler.onnx")
 
 
 def test_a_file_that_is_no_onnx_is_damaged(tmp_path: Path) -> None:

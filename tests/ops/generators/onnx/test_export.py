@@ -154,7 +154,7 @@ def test_the_unrolled_graph_solves_a_hand_written_velocity_like_its_closed_form(
         bend = h**2 / 2 * (slope * v + 1) if solver == "heun" and step < steps - 1 else 0.0
         x = x + h * v + bend
     expected = np.rint((np.clip(x, -1, 1) + 1) * 127.5).transpose(0, 2, 3, 1)
-    drawn = Sampler(tmp_path / "sampler.onnx", batch_size=7)(noise, labels)
+    drawn = Sampler(tmp_path / "sampler.onnx", batch_size=7).draw({"noise": noise, "label": labels})
     assert np.abs(drawn - expected).max() <= 1
     assert (drawn == expected).mean() > 0.999
     assert {0, 255} <= set(np.unique(drawn))
@@ -223,32 +223,36 @@ def test_a_network_with_control_flow_is_refused() -> None:
 
 def test_an_image_does_not_depend_on_batch_size_order_or_company(generator_folder: Path) -> None:
     path, (noise, labels) = find_sampler(generator_folder), draw(70)
-    expected = Sampler(path, batch_size=64)(noise, labels)
+    expected = Sampler(path, batch_size=64).draw({"noise": noise, "label": labels})
     assert expected.shape == (70, 10, 13, 3)
     assert expected.dtype == np.uint8
     for batch_size in (1, 3, 64):
         sampler = Sampler(path, batch_size=batch_size)
-        np.testing.assert_array_equal(sampler(noise, labels), expected)
-        np.testing.assert_array_equal(sampler(noise[::-1].copy(), labels[::-1].copy())[::-1], expected)
-        np.testing.assert_array_equal(sampler(noise[5:9], labels[5:9]), expected[5:9])
+        np.testing.assert_array_equal(sampler.draw({"noise": noise, "label": labels}), expected)
+        np.testing.assert_array_equal(
+            sampler.draw({"noise": noise[::-1].copy(), "label": labels[::-1].copy()})[::-1], expected
+        )
+        np.testing.assert_array_equal(sampler.draw({"noise": noise[5:9], "label": labels[5:9]}), expected[5:9])
 
 
 def test_the_label_matters(generator_folder: Path) -> None:
     noise, labels = draw(6)
     sampler = Sampler(find_sampler(generator_folder))
-    assert (sampler(noise, labels) != sampler(noise, (labels + 1) % 3)).mean() > 0.1
+    one, other = (sampler.draw({"noise": noise, "label": label}) for label in (labels, (labels + 1) % 3))
+    assert (one != other).mean() > 0.1
 
 
 def test_drawing_nothing_gives_no_images(generator_folder: Path) -> None:
     noise, labels = draw(1)
-    assert Sampler(find_sampler(generator_folder))(noise[:0], labels[:0]).shape == (0, 10, 13, 3)
+    images = Sampler(find_sampler(generator_folder)).draw({"noise": noise[:0], "label": labels[:0]})
+    assert images.shape == (0, 10, 13, 3)
 
 
 @pytest.mark.parametrize("labels", [[0, 3], [-1, 0]])
 def test_a_label_out_of_range_is_a_users_mistake(labels: list[int], generator_folder: Path) -> None:
     noise, _ = draw(2)
     with pytest.raises(UserError, match=r"labels must lie in 0\.\.2; got"):
-        Sampler(find_sampler(generator_folder))(noise, np.array(labels))
+        Sampler(find_sampler(generator_folder)).draw({"noise": noise, "label": np.array(labels)})
 
 
 def test_an_onnx_file_that_is_no_sampler_is_a_users_mistake(generator_folder: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ops.generators.noise import draw_noise
 from ops.generators.onnx.simplify import fold_labels, merge_affine, simplify
+from tests.perturb import build_perturb
 
 MakeSampler = Callable[[str, int], Path]
 SHAPE = (3, 10, 13)
@@ -154,8 +155,9 @@ def test_a_norm_whose_result_has_another_reader_is_left_alone(
     assert count_operators(after)["BatchNormalization"] == norms - 1
 
 
-def test_what_is_no_sampler_is_refused() -> None:
-    model = build_labelled("row")
-    del model.metadata_props[:]
-    with pytest.raises(ValueError, match="not a sampler: .* metadata 'labels'"):
-        simplify(model)
+def test_a_graph_that_knows_no_labels_keeps_its_nodes() -> None:
+    silent = build_labelled("row")
+    del silent.metadata_props[:]
+    unlabelled = build_perturb(SHAPE, ("a", "b"), inputs=("image", "noise"))
+    for model in (silent, unlabelled):
+        assert [node.op_type for node in simplify(model).graph.node] == [node.op_type for node in model.graph.node]

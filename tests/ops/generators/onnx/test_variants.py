@@ -19,6 +19,7 @@ from ops.generators.onnx.export import OPSET
 from ops.generators.onnx.gate import draw_pairs
 from ops.generators.onnx.simplify import merge_affine
 from ops.generators.onnx.variants import SENSITIVE, Trajectories, halve_sampler, quantise_sampler, read_metadata
+from tests.perturb import build_perturb, draw_seeds
 
 MakeSampler = Callable[[str, int], Path]
 QUANTISED = 18  # of the network's 25 convolutions: all but the first, the last and five shortcuts
@@ -163,3 +164,21 @@ def test_a_variant_of_a_variant_and_a_bare_network_are_refused(
     with pytest.raises(UserError, match="is not a sampler"):
         make(generator_folder / "net.onnx", tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("inputs", [("image", "noise", "label"), ("image", "noise")])
+def test_a_sampler_of_variants_without_convolutions_is_halved_and_has_nothing_to_quantise(
+    inputs: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Its feeds are those that the graph declares, seed images and all."""
+    shape, source, target = (3, 10, 13), tmp_path / "fp32.onnx", tmp_path / "fp16.onnx"
+    onnx.save(build_perturb(shape, ("a", "b"), inputs=inputs), source)
+    seeds = draw_seeds(shape, [0, 1, 1])
+    halve_sampler(source, target)
+    one, other, labels = draw_pairs(source, target, images=40, seeds=seeds)
+    assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
+    assert len(labels) == 40
+    batch = Trajectories(onnx.load(source), images=40, seed=0, seeds=seeds).get_next()
+    assert batch is not None and set(batch) == set(inputs) and len(batch["image"]) == 32
+    with pytest.raises(UserError, match="has no convolution"):
+        quantise_sampler(source, target, seeds=seeds)

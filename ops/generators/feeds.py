@@ -1,0 +1,123 @@
+"""What a generator is fed: an array for each input that its graph declares, made from the draws that are wanted.
+
+Noise, label and seed image of a draw follow from its unit, its number and the seed (design, contract 2), so any part
+of a set can be fed alone. It knows no graph and no engine, only the names of inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ops.generators.noise import draw_noise
+from ops.generators.units import Run, Unit
+
+NOISE, LABEL, IMAGE = "noise", "label", "image"
+
+Feeds = Mapping[str, np.ndarray]
+"""Arrays of n rows by input: noise float32 [n, C, H, W], label int64 [n], image (a seed image) uint8 [n, H, W, C]."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeedImages:
+    """Real images that variants are made of: uint8 [n, H, W, C], with ids that differ and labels int [n]."""
+
+    images: np.ndarray
+    ids: Sequence[str]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The row of each id."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+
+def make_feeds(
+    inputs: Sequence[str],
+    shape: tuple[int, int, int],
+    runs: Sequence[Run],
+    *,
+    seed: int,
+    seeds: SeedImages | None = None,
+) -> dict[str, np.ndarray]:
+    """The arrays of `inputs`, a row for each draw of the runs in order.
+
+    Parameters
+    ----------
+    inputs : names out of noise, label and image, as a graph declares them.
+    shape : (C, H, W) of an image.
+    seeds : holds the parents of the runs' units; needed for the input image alone.
+
+    Raises
+    ------
+    ValueError : for another input, or for the input image without seed images.
+    KeyError : for a parent that is none of the seed images.
+    """
+    feeds = {}
+    for name in inputs:
+        if name == NOISE:
+            feeds[name] = _draw_noise(shape, runs, seed)
+        elif name == LABEL:
+            feeds[name] = np.repeat(_as_int64([run.unit.label for run in runs]), _as_int64([run.count for run in runs]))
+        elif name == IMAGE and seeds is not None:
+            rows = [seeds.places[run.unit.parent or ""] for run in runs]
+            feeds[name] = np.repeat(seeds.images[_as_int64(rows)], _as_int64([run.count for run in runs]), axis=0)
+        else:
+            raise ValueError(f"input '{name}' cannot be fed" + (" without seed images" if name == IMAGE else ""))
+    return feeds
+
+
+def spread_draws(key: str, labels: np.ndarray, seeds: SeedImages | None = None) -> list[Run]:
+    """A draw for each of `labels` int [n], all with the noise of one `key`: row i has its i-th noise.
+
+    Its units are nobody's: such draws measure a generator and are kept nowhere. With seed images row i is a variant
+    of one of label labels[i], each in turn. ValueError for a label that has none.
+    """
+    if seeds is None:
+        return [Run(Unit(key, int(label)), i) for i, label in enumerate(labels)]
+    members = {int(label): np.flatnonzero(seeds.labels == label) for label in np.unique(labels)}
+    if bare := [label for label, rows in members.items() if not len(rows)]:
+        raise ValueError(f"there is no seed image of label {bare[0]}")
+    taken = dict.fromkeys(members, 0)
+    runs = []
+    for i, label in enumerate(labels.tolist()):
+        rows = members[label]
+        runs.append(Run(Unit(key, label, seeds.ids[rows[taken[label] % len(rows)]]), i))
+        taken[label] += 1
+    return runs
+
+
+def cut_feeds(feeds: Feeds, rows: slice) -> dict[str, np.ndarray]:
+    """Those rows of every input."""
+    return {name: array[rows] for name, array in feeds.items()}
+
+
+def count_rows(feeds: Feeds) -> int:
+    """How many draws are fed; ValueError where the inputs differ in it."""
+    counts = {name: len(array) for name, array in feeds.items()}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"inputs must have equally many rows; they have {counts}")
+    return next(iter(counts.values()))
+
+
+def _draw_noise(shape: tuple[int, int, int], runs: Sequence[Run], seed: int) -> np.ndarray:
+    """The runs' noise; runs that continue each other under one key are drawn by one call."""
+    joined: list[tuple[str, int, int]] = []  # key, first, count
+    for run in runs:
+        key, first, count = joined[-1] if joined else ("", 0, 0)
+        if joined and key == run.unit.key and first + count == run.first:
+            joined[-1] = (key, first, count + run.count)
+        else:
+            joined.append((run.unit.key, run.first, run.count))
+    drawn = [draw_noise(shape, seed=seed, round_=0, unit=key, start=first, count=count) for key, first, count in joined]
+    return np.concatenate([np.empty((0, *shape), np.float32), *drawn])
+
+
+def _as_int64(values: Sequence[int]) -> np.ndarray:
+    return np.asarray(values, np.int64)

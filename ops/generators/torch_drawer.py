@@ -1,0 +1,99 @@
+"""A drawer that computes in torch, for generators that no single graph can hold, such as those that optimise.
+
+It draws PART images at a time, the last part padded, so that torch's kernels see one shape: an image's bits depend
+neither on the batch nor on the number of workers. What it draws with is the kind's business (`Generator.sample`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ops.errors import EnvironmentFault, UserError
+from ops.generators.drawers import SamplerInfo
+from ops.generators.feeds import LABEL, Feeds, count_rows, cut_feeds
+from ops.generators.protocol import Generator
+from ops.recipe.generator import SamplerSettings
+
+PART = 16  # images of one call of the generator
+
+
+class TorchDrawer:
+    """A `Drawer` around a generator on the CPU; `batch_size` says how many feeds are made at a time, no more."""
+
+    def __init__(self, generator: Generator, info: SamplerInfo, sampler: SamplerSettings, batch_size: int) -> None:
+        self.info, self.batch_size = info, batch_size
+        self._generator, self._sampler = generator, sampler
+
+    def with_batch_size(self, batch_size: int) -> TorchDrawer:
+        other = copy.copy(self)
+        other.batch_size = batch_size
+        return other
+
+    def draw(self, feeds: Feeds) -> np.ndarray:
+        """Images uint8 [n, H, W, C]; ValueError for other inputs, UserError for a label that it has no class for."""
+        if set(feeds) != set(self.info.inputs):
+            raise ValueError(f"the generator takes {', '.join(self.info.inputs)}; it is fed {', '.join(feeds)}")
+        count, classes, label = count_rows(feeds), len(self.info.class_names), feeds.get(LABEL, np.empty(0))
+        if len(label) and (label.min() < 0 or label.max() >= classes):
+            raise UserError(f"labels must lie in 0..{classes - 1}; got {label.min()}..{label.max()}")
+        channels, height, width = self.info.shape
+        images = np.empty((count, height, width, channels), np.uint8)
+        for begin in range(0, count, PART):
+            rows = slice(begin, min(begin + PART, count))
+            images[rows] = self._draw_part(cut_feeds(feeds, rows))
+        return images
+
+    def _draw_part(self, feeds: Feeds) -> np.ndarray:
+        """Up to PART images."""
+        padded = {}
+        for name, array in feeds.items():
+            rows = np.zeros((PART, *array.shape[1:]), array.dtype)
+            rows[: len(array)] = array
+            padded[name] = torch.from_numpy(rows)
+        drawn = self._generator.sample(padded, self._sampler)
+        images: np.ndarray = drawn.numpy()[: count_rows(feeds)]
+        return images
+
+
+@dataclass(frozen=True)
+class TorchFile:
+    """A `DrawerSpec`: `load` (importable) makes the generator of the folder that `path` lies in."""
+
+    path: Path
+    load: Callable[[Path], Generator]
+    inputs: tuple[str, ...]
+    sampler: SamplerSettings
+    uses_torch: ClassVar[bool] = True
+
+    def read_info(self) -> SamplerInfo:
+        return self._describe(self.load(self.path.parent))
+
+    def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
+        """`cpu`; EnvironmentFault where CUDA is wanted, unless `allow_fallback`."""
+        if wanted == "cuda" and not allow_fallback:
+            raise EnvironmentFault(
+                "provider 'cuda' cannot be used: this generator draws on the CPU; use --provider cpu or"
+                " --allow-cpu-fallback"
+            )
+        return "cpu"
+
+    def open(self, provider: str, batch_size: int) -> TorchDrawer:
+        generator = self.load(self.path.parent)
+        return TorchDrawer(generator, self._describe(generator), self.sampler, batch_size)
+
+    def _describe(self, generator: Generator) -> SamplerInfo:
+        config = generator.config
+        return SamplerInfo(
+            class_names=tuple(config["class_names"]),
+            shape=(config["channels"], config["height"], config["width"]),
+            solver=self.sampler.solver,
+            steps=self.sampler.steps,
+            inputs=self.inputs,
+        )

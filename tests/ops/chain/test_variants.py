@@ -1,0 +1,227 @@
+"""Variants through the whole chain: K of each seed image, killed, cut anew, drawn by two workers, published."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ops.chain.checks import CHECKS, run_check
+from ops.chain.driver import Chain
+from ops.datasets.index import read_index
+from ops.datasets.pixels import read_rows, read_shards
+from ops.datasets.shards import find_shards
+from ops.drawing import assembly, pieces
+from ops.files.manifests import read_manifest
+from ops.files.storage import read_json
+from ops.generators import registry
+from ops.recipe import generator as settings
+from ops.recipe.stages import STAGES
+from ops.stages.materialization import Runtime
+from ops.verification.verification import verify
+from ops.workspaces.workspace import Workspace
+from tests.perturb import register
+from tests.workspaces import growset, make_workspace, one_core, user_environment
+
+EACH, DRAWN = 2, 6  # variants wanted, and drawn at first, of each of 32 seed images
+EDITS = (
+    ("ratio: 1.0, overdraw: 3.0, rounds: 2", f"ratio: {EACH}.0, overdraw: 3.0, rounds: 1"),
+    ("near_repeat: {threshold: 0.25}", "near_repeat: {threshold: 0.02}"),
+)
+Edit = Callable[[Path, str, str], None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _known() -> Iterator[None]:
+    """The kind is known to this module's tests, and to none after them."""
+    register()
+    yield
+    del registry.KINDS["perturb"], settings.KINDS["perturb"]
+
+
+@pytest.fixture(scope="module")
+def _varied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = make_workspace(tmp_path_factory.mktemp("varied") / "workspace")
+    prepare(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "WORKER_SHARE", 50)  # else so few images are one worker's
+        patch.setattr(assembly, "piece_size", lambda rows, image_bytes: 16)
+        with one_core():
+            result = growset(root, "run", "digits", "--workers", "2")
+    assert result.exit_code == 0, result.output
+    return root
+
+
+def prepare(root: Path, kind: str = "{kind: perturb, strength: 20.0}") -> None:
+    """Let the recipe draw variants."""
+    path = root / "recipes" / "digits.yaml"
+    lines = path.read_text().splitlines()
+    changed = {"generator": kind, "sampler": "{}"}
+    text = "\n".join(f"{key}: {changed[key]}" if (key := line.partition(":")[0]) in changed else line for line in lines)
+    for old, new in EDITS:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text + "\n")
+
+
+@pytest.fixture
+def workspace(_varied: Path, tmp_path: Path) -> Workspace:
+    """A copy of a workspace in which the chain has run."""
+    return Workspace(shutil.copytree(_varied, tmp_path / "workspace", symlinks=True))
+
+
+def out(workspace: Workspace, stage: str) -> Path:
+    return workspace.output("digits", stage)
+
+
+def run_stages(workspace: Workspace, *stages: str, workers: int = 1) -> list[dict]:  # type: ignore[type-arg]
+    chain = Chain(workspace, Runtime(workers=workers))
+    with one_core():
+        return [chain.run("digits", stage).manifest["metrics"] for stage in stages]
+
+
+def test_each_seed_image_has_its_variants_and_what_is_published_says_whose_they_are(workspace: Workspace) -> None:
+    train = read_rows(find_shards(out(workspace, "real_images"), "train"))
+    labels = dict(zip(train["image_id"], train["label"], strict=True))
+    drawn = read_rows(find_shards(out(workspace, "generated_images"), "generated"))
+    assert drawn["parent_id"].value_counts()["count"].to_list() == [DRAWN] * 32
+    assert [labels[parent] for parent in drawn["parent_id"]] == drawn["label"].to_list()
+    assert drawn["image_id"].n_unique() == len(drawn)
+    assert all(
+        f"-{parent}-{k:07d}" in name for name, parent, k in drawn.select("image_id", "parent_id", "k").iter_rows()
+    )
+    index = read_index(out(workspace, "accepted_images"))
+    assert index["parent_id"].to_list() == drawn["parent_id"].to_list()
+    kept = index.filter("keep")["parent_id"].value_counts()
+    assert kept["count"].max() == EACH
+    assert index.filter(pl.col("reasons").list.contains("surplus"))["parent_id"].is_in(
+        kept.filter(pl.col("count") == EACH)["parent_id"].implode()
+    ).all()  # fmt: skip
+    record = read_json(out(workspace, "accepted_images") / "rounds.json")
+    assert record["parents"] == list(dict.fromkeys(drawn["parent_id"]))
+    assert len(record["stopped"]) == 2 and len(record["rounds"][0]["drawn"]) == 32
+
+    published = read_shards(find_shards(workspace.published("digits") / "data", "train")).rows
+    generated = published.filter("is_generated")
+    assert generated["parent_id"].to_list() == index.filter("keep")["parent_id"].to_list()
+    assert published.filter(~pl.col("is_generated"))["parent_id"].is_null().all()
+    assert verify(workspace, "digits", workers=1).findings == []
+    for check in CHECKS:
+        finding = run_check(check, workspace, "digits")
+        assert finding.passed or not check.blocking, finding.sentence
+    assert growset(workspace.root, "funnel", "digits").exit_code == 0
+
+
+def test_nearness_to_the_parent_rejects_nothing_unless_the_recipe_says_so(workspace: Workspace) -> None:
+    index = read_index(out(workspace, "accepted_images"))
+    assert (index["parent_distance"] < index["train_distance"]).mean() > 0.9
+    assert (index["parent_id"] == index["nearest_train_id"]).sum() == 0
+    flagged = index["reasons"].explode().value_counts()
+    assert "near_copy_of_parent" not in flagged["reasons"].to_list()
+    assert index.filter("keep")["parent_distance"].min() < 0.3  # which is where this recipe cuts near copies
+
+
+def test_another_threshold_rewrites_the_index_without_drawing_or_scoring(
+    workspace: Workspace, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_index(out(workspace, "accepted_images"))
+    content = read_manifest(out(workspace, "generated_images"))["content"]
+    limit = float(np.quantile(before["parent_distance"], 0.3))
+    edit_recipe(workspace.root, "near_copy:", f"near_parent: {{threshold: {limit:.6f}}}, near_copy:")
+    monkeypatch.setattr("ops.drawing.pieces._draw_piece", None)
+    monkeypatch.setattr("ops.chain.parts.scoring.read_shards", None)
+    drawn, cut = run_stages(workspace, "generated_images", "accepted_images")
+    assert drawn["taken_over"] == drawn["images"] == 32 * DRAWN
+    assert read_manifest(out(workspace, "generated_images"))["content"] == content
+    after = read_index(out(workspace, "accepted_images"))
+    near = after["reasons"].list.contains("near_copy_of_parent")
+    assert near.to_list() == (before["parent_distance"] < round(limit, 6)).to_list()
+    assert cut["rejected_near_copy_of_parent"] == near.sum() > 30
+
+
+def test_a_second_round_draws_only_for_seed_images_that_are_short_and_numbers_on(
+    workspace: Workspace, edit_recipe: Edit
+) -> None:
+    before = read_index(out(workspace, "accepted_images"))
+    limit = float(np.quantile(before["parent_distance"], 0.8))
+    edit_recipe(workspace.root, "near_copy:", f"near_parent: {{threshold: {limit:.6f}}}, near_copy:")
+    edit_recipe(workspace.root, "rounds: 1", "rounds: 2")
+    _, drawn, _ = run_stages(workspace, "expansion_plan", "generated_images", "accepted_images")
+    assert drawn["taken_over"] == 32 * DRAWN < drawn["images"]
+    first, second = read_json(out(workspace, "accepted_images") / "rounds.json")["rounds"]
+    for accepted, more in zip(first["accepted"], second["drawn"], strict=True):
+        assert (more == 0) == (accepted >= EACH)
+    rows = read_rows(find_shards(out(workspace, "generated_images"), "generated"))
+    for _, own in rows.group_by("parent_id"):
+        assert own["k"].sort().to_list() == list(range(len(own)))
+
+
+KILLED = """
+import os, signal, sys
+from ops.drawing import assembly, pieces
+from tests.perturb import register
+from pipelines.cli.main import main
+
+register()
+assembly.piece_size = lambda rows, image_bytes: 16
+draw, done = pieces._draw_piece, []
+
+def draw_and_die(piece):
+    done.append(piece)
+    if len(done) > 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return draw(piece)
+
+pieces._draw_piece = draw_and_die
+main()
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_it_draws_is_completed_with_the_same_bytes(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = read_manifest(out(workspace, "generated_images"))["content"]
+    shutil.rmtree(out(workspace, "generated_images"))
+    command = [sys.executable, "-c", KILLED, "--workspace", str(workspace.root), "run", "digits", "--workers", "1"]
+    killed = subprocess.run(command, env=user_environment(), capture_output=True, text=True, timeout=120, check=False)
+    assert killed.returncode == -9, killed.stderr
+    left = sorted(path.name for path in workspace.root.glob(".growset/staging/*/round-0/pieces/*.npy"))
+    assert len(left) == 5
+
+    drawn = []
+    draw = pieces._draw_piece
+    monkeypatch.setattr(assembly, "piece_size", lambda rows, image_bytes: 16)
+    monkeypatch.setattr(pieces, "_draw_piece", lambda piece: drawn.append(piece.file_name) or draw(piece))
+    run_stages(workspace, "generated_images")
+    assert len(drawn) == 32 * DRAWN // 16 - 5 and not set(drawn) & set(left)
+    assert read_manifest(out(workspace, "generated_images"))["content"] == content
+
+
+def test_the_drawer_in_torch_draws_the_same_variants_in_the_chain(workspace: Workspace) -> None:
+    def read() -> np.ndarray:
+        return read_shards(find_shards(out(workspace, "generated_images"), "generated")).images
+
+    before = read()
+    path = workspace.root / "recipes" / "digits.yaml"
+    path.write_text(path.read_text().replace("strength: 20.0}", "strength: 20.0, drawer: torch}"))
+    run_stages(workspace, *list(STAGES)[3:6])
+    assert read_json(out(workspace, "generator_onnx") / "config.json")["drawer"] == "torch"
+    np.testing.assert_array_equal(read(), before)
+
+
+def test_other_seed_images_are_not_taken_for_the_former_ones(workspace: Workspace, edit_recipe: Edit) -> None:
+    """One seed image less: its variants are gone, and all others' are drawn anew, to the same pixels."""
+    before = read_shards(find_shards(out(workspace, "generated_images"), "generated"))
+    edit_recipe(workspace.root, "images_per_class: 16", "images_per_class: 15")
+    *_, drawn = run_stages(workspace, *list(STAGES)[:6])
+    assert (drawn["images"], drawn["taken_over"]) == (30 * DRAWN, 0)
+    after = read_shards(find_shards(out(workspace, "generated_images"), "generated"))
+    kept = before.rows["parent_id"].is_in(after.rows["parent_id"].implode())
+    np.testing.assert_array_equal(after.images, before.select(kept.to_numpy()).images)
