@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ops.verdict.estimate import Interval
-from ops.verdict.records import Contrast, Verdict
+from ops.verdict.records import Budget, Contrast, Verdict
 
 
 def write_sentence(verdict: Verdict) -> str:
@@ -87,7 +87,16 @@ def _name_place(verdict: Verdict) -> str:
         scope = f"for another generator of this recipe ({verdict.generators} were trained)"
     return (
         f"{metrics[verdict.metric]} on {verdict.test_images:,} test images over {seeds}, after "
-        f"{_count(verdict.budget.steps, 'step')} of batch {verdict.budget.batch_size}, {scope}"
+        f"{_name_steps(verdict.budget)} of batch {verdict.budget.batch_size}, {scope}"
+    )
+
+
+def _name_steps(budget: Budget) -> str:
+    most = _count(budget.steps, "step")
+    return (
+        most
+        if budget.fewest_steps is None
+        else f"{budget.fewest_steps:,} to {most}, chosen for each arm on validation,"
     )
 
 
