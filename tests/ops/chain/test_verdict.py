@@ -20,6 +20,7 @@ from torch import Tensor
 from ops.chain.baseline_classifiers import build_baseline_classifiers
 from ops.chain.expanded_classifiers import build_expanded_classifiers
 from ops.chain.parts import answers as chain_answers
+from ops.chain.parts import classifiers as chain_classifiers
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
 from ops.classifiers.networks.classifier import Classifier, normalise
@@ -92,7 +93,9 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         write_shards(folder, PixelDataset(images, rows, NAMES), prefix=split)
 
-    def run(self, stage: str, builder: Callable[[StageRun], dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    def run(
+        self, stage: str, builder: Callable[[StageRun], dict[str, Any]], device: str = "cpu", **changes: Any
+    ) -> dict[str, Any]:
         recipe = parse_recipe(
             {"source": "digits", "seed": 3, "on_new_images": "retrain", **{section: {} for section in SECTIONS}}
             | {"baselines": {"real": {}, "flipped": FLIP}, "expanded": {"grown": FLIP}, "verdict": {}}
@@ -105,7 +108,7 @@ class Bench:
         out = self.data / stage
         out.mkdir(exist_ok=True)
         scratch.mkdir(parents=True, exist_ok=True)
-        runtime = Runtime(workers=1, sink=self.lines.append, report_every=0)
+        runtime = Runtime(workers=1, sink=self.lines.append, report_every=0, device=device)
         return builder(
             StageRun(self.workspace, "tiny", stage, _narrow(recipe, stage), inputs, out, scratch, "f" * 64, runtime)
         )
@@ -358,3 +361,16 @@ def test_an_arms_own_real_weight_and_chosen_steps_reach_its_training_and_the_sen
     found = alike.judge(**changes)
     assert found["budget"] == {"steps": 40, "batch_size": 8, "fewest_steps": 1}
     assert "after 1 to 40 steps, chosen for each arm on validation, of batch 8" in found["sentence"]
+
+
+def test_both_sides_are_trained_on_the_device_of_the_run(alike: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reached(Exception):
+        pass
+
+    def stop(contest: Any, **named: Any) -> None:
+        raise Reached(contest.device)
+
+    monkeypatch.setattr(chain_classifiers, "hold_tournament", stop)
+    for stage, builder in BUILDERS.items():
+        with pytest.raises(Reached, match="cuda:7"):
+            alike.run(stage, builder, device="cuda:7")
