@@ -24,6 +24,7 @@ from ops.history.committing import commit_publication, is_committed
 from ops.history.dvc_repository import changed_stages, object_folders, stage_addresses, track
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink, ignore
+from ops.recipe.generator import OnnxSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
 from ops.remotes.torn_objects import remove_torn
@@ -62,9 +63,8 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
-    inputs["card"] = hash_json(
-        [CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe)]
-    )
+    facts = [CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe)]
+    inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
 
 
@@ -186,6 +186,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         real_weight=recipe.mix.real_weight,
         generators=count_generators(accepted),
         own_weights=_has_own_weights(recipe),
+        trained_here=not isinstance(recipe.generator, OnnxSettings),
     )
     write_text(folder / "README.md", card)
     filtered = read_part(accepted)["metrics"]

@@ -30,7 +30,7 @@ from ops.recipe.arms import Arm, PlainLoss, UniformSampler
 from ops.recipe.design import Metric
 from ops.recipe.grid import Setting, set_numbers
 from ops.recipe.schema import ClassifierSettings
-from ops.verdict.metric import score_answers
+from ops.verdict.metric import score_answers, score_classes
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _train_run(run: Run) -> Run:
     images, labels = contest.validation
     answers = predict(model, torch.from_numpy(images), precision=settings.precision, device=device).argmax(1).numpy()
     correct = answers == labels
-    of_class = [labels == c for c in range(contest.classes)]
+    rates = dict(zip(np.unique(labels).tolist(), score_classes(correct, labels).tolist(), strict=True))
     part = math.ceil(len(losses) / 20)
     facts = {
         "arm": run.arm,
@@ -272,7 +272,7 @@ def _train_run(run: Run) -> Run:
         "seed": run.seed,
         "network": model.description,
         "validation": float(score_answers(correct, labels, contest.metric)),
-        "validation_per_class": [float(correct[mine].mean()) if mine.any() else None for mine in of_class],
+        "validation_per_class": [rates.get(c) for c in range(contest.classes)],
         "losses": [round(float(np.mean(losses[i : i + part])), 5) for i in range(0, len(losses), part)],
     }
     with replace_file(contest.scratch / run.file_name) as temporary:
