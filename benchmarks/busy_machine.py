@@ -30,6 +30,7 @@ from benchmarks.parts.harness import Row, write_result
 from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained, export_untrained
 from benchmarks.training import BATCH, make_images
 from ops.classifiers import training as classifiers
+from ops.classifiers.data import TrainingSet
 from ops.generators.denoising.microbatches import InParts
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.denoising.training import train
@@ -38,8 +39,9 @@ from ops.generators.noise import draw_noise
 from ops.generators.onnx.engine import Sampler
 from ops.machine.parallel import available_cores, map_processes, shared, start_threads, use_threads
 from ops.machine.precision import resolve_precision
+from ops.recipe.arms import Arm
 from ops.recipe.generator import FlowSettings
-from ops.recipe.schema import Arm, ScorerSettings
+from ops.recipe.schema import ScorerSettings
 
 BURNERS = {0: "alone", 1: "one", 2: "two", 4: "four"}
 SECONDS, ROUNDS = 6.0, 3
@@ -204,7 +206,7 @@ def _meet() -> None:
 def train_classifier(seconds: float) -> float:
     """Steps a second of one classifier of the demo's size, on this process's thread."""
     images, labels = make_images()
-    data = classifiers.TrainingSet(images, labels, np.ones(len(images)), len(CLASSES))
+    data = TrainingSet(images, labels, np.ones(len(images)), len(CLASSES))
     settings, clock = ScorerSettings(steps=1_000_000, batch_size=64), Clock(seconds)
     _meet()
     try:

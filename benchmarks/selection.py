@@ -20,15 +20,16 @@ from safetensors.torch import load_file
 from benchmarks.parts.harness import Row, write_result
 from ops.chain.driver import Chain
 from ops.chain.parts.classifiers import to_nchw
-from ops.classifiers.network import SmallResNet
+from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.tournament import Contest, Examples, count_runs, hold_tournament
 from ops.classifiers.training import predict
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.datasets.shards import find_shards
 from ops.machine.progress import Progress
+from ops.recipe.arms import Arm, FlipCrop
 from ops.recipe.design import Metric
-from ops.recipe.schema import Arm, Recipe
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.stages.materialization import Runtime
 from ops.verdict.comparison import Comparison
@@ -37,7 +38,7 @@ from ops.workspaces.workspace import Workspace
 
 EXPANSION = "fashion-flow"
 LAST = "accepted_images"
-ARM = Arm(augmentation="flip_crop")
+ARM = Arm(augmentation=FlipCrop())
 REFERENCE = "random"  # the choice that the others are compared with
 METRIC: Metric = "accuracy"
 
@@ -113,10 +114,11 @@ def train_on(
     images = to_nchw(np.concatenate([train.images, chosen.images]))
     labels = np.concatenate([train.labels, chosen.labels])
     weights = np.repeat([recipe.mix.real_weight, 1.0], [len(train), len(chosen)])
+    is_generated = np.repeat([False, True], [len(train), len(chosen)])
     settings, held_out = recipe.classifier, to_nchw(validation.images)
     contest = Contest(
         {name: ARM},
-        (Examples(images, labels, weights),),
+        (Examples(images, labels, weights, is_generated),),
         first_seed=recipe.seed * 1000,
         validation=(held_out, validation.labels),
         settings=settings,
@@ -124,16 +126,11 @@ def train_on(
         classes=len(train.class_names),
         scratch=scratch / "runs",
     )
-    results = hold_tournament(
-        contest,
-        workers=Runtime().workers,
-        progress=Progress(print, name, count_runs(1, settings), "trainings"),
-    )[name]
-    best = results[0].run
-    seeds = [r for r in results if (r.run.learning_rate, r.run.weight_decay) == (best.learning_rate, best.weight_decay)]
+    progress = Progress(print, name, count_runs(contest), "trainings")
+    tournament = hold_tournament(contest, workers=Runtime().workers, progress=progress)
     answers = []
-    for result in seeds:
-        model = SmallResNet(held_out.shape[1], len(train.class_names), settings.width)
+    for result in tournament.final[name]:
+        model = build_classifier(result.description)
         model.load_state_dict(load_file(result.path))
         predicted = predict(model.eval(), torch.from_numpy(held_out), precision=settings.precision).argmax(1).numpy()
         answers.append(predicted == validation.labels)

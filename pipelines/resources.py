@@ -15,7 +15,9 @@ class ChainResource(dg.ConfigurableResource):
     """Builds the `Chain` that assets get. None of these knobs changes what comes out."""
 
     workspace: str = Field(default="", description="workspace folder; empty: $GROWSET_HOME, or upwards from here")
-    device: str = Field(default="cpu", description="torch device the generator is trained on: cpu, cuda, cuda:1")
+    device: str = Field(
+        default="cpu", description="torch device that generators and classifiers are trained on: cpu, cuda, cuda:1"
+    )
     provider: str = Field(default="auto", description="ONNX Runtime provider for generation: auto, cpu, cuda")
     allow_cpu_fallback: bool = Field(
         default=False, description="generate on the CPU when CUDA was wanted and is missing"

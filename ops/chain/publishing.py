@@ -63,8 +63,15 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
-    inputs["card"] = hash_json([CARD, licence, expansion, recipe.seed, recipe.mix.real_weight])
+    facts = [CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe)]
+    inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
+
+
+def _has_own_weights(recipe: Recipe) -> bool:
+    """Whether an arm may be trained with another weight of real images than the mix says."""
+    tried = recipe.classifier.grid.real_weight is not None
+    return tried or any(arm.real_weight is not None for arm in recipe.expanded.values())
 
 
 def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
@@ -178,6 +185,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
         generators=count_generators(accepted),
+        own_weights=_has_own_weights(recipe),
         trained_here=not isinstance(recipe.generator, OnnxSettings),
     )
     write_text(folder / "README.md", card)

@@ -19,12 +19,12 @@ import polars as pl
 from ops.chain.parts.answers import Answers, Network, ask, find_correct, find_unasked, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights_file
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
-from ops.classifiers.augmentation import mirrors
+from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json, replace_file, write_json
+from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
-from ops.recipe.schema import Arm
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
 from ops.verdict.decision import decide
@@ -66,7 +66,10 @@ class Trained:
 
     @property
     def budget(self) -> Budget:
-        return Budget(self.results[BASELINES]["steps"], self.results[BASELINES]["batch_size"])
+        """What the arms were trained for, each for its own steps where the grid tries several."""
+        shared = self.results[BASELINES]
+        steps = [int(entry["setting"].get("steps", shared["steps"])) for entry in self.entries.values()]
+        return Budget(max(steps), shared["batch_size"], min(steps) if min(steps) < max(steps) else None)
 
     @property
     def generators(self) -> int:
@@ -133,9 +136,8 @@ def list_networks(
                 arm,
                 seed,
                 folder / weights_file(arm),
-                found["network"],
                 found["precision"],
-                mirrored=arm in (baseline, challenger) and mirrors(arms[arm].augmentation),
+                mirrored=arm in (baseline, challenger) and AUGMENTATIONS[arms[arm].augmentation.kind].mirrors,
                 keeps_probabilities=arm == baseline,
             )
             for seed in seeds

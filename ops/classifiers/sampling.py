@@ -6,7 +6,7 @@ AdaInf's reweighting is replication: real images N times, generated ones once, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -27,24 +27,26 @@ def weighted_pass(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.repeat(np.arange(len(weights)), copies))
 
 
-def iterate_batches(weights: np.ndarray, batch_size: int, steps: int, seed: int) -> Iterator[np.ndarray]:
-    """Exactly `steps` batches of exactly `batch_size` indices, passes joined end to end."""
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.min() < 0 or weights.sum() < 1:
-        raise ValueError("weights must be non-negative and sum to at least 1")
+def iterate_batches(
+    weights: Callable[[int], np.ndarray], batch_size: int, steps: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Exactly `steps` batches of exactly `batch_size` indices, passes joined end to end.
+
+    `weights` gives float [n] for a step; where they change, the pass that was begun is dropped. ValueError for weights
+    that are negative or sum to less than 1.
+    """
     rng = np.random.default_rng(seed)
+    current = np.empty(0)
     queue = np.empty(0, dtype=np.int64)
-    for _ in range(steps):
+    for step in range(steps):
+        if not np.array_equal(found := np.asarray(weights(step), dtype=np.float64), current):
+            if found.min() < 0 or found.sum() < 1:
+                raise ValueError("weights must be non-negative and sum to at least 1")
+            current, queue = found, queue[:0]
         while len(queue) < batch_size:
-            queue = np.concatenate([queue, weighted_pass(weights, rng)])
+            queue = np.concatenate([queue, weighted_pass(current, rng)])
         yield queue[:batch_size]
         queue = queue[batch_size:]
-
-
-def balance_classes(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weights scaled so that every class carries the total weight of the heaviest (random oversampling)."""
-    totals = np.bincount(labels, weights=weights)
-    return weights * (totals.max() / totals[labels])
 
 
 def real_share(real_weight: float, n_real: int, n_generated: int) -> float:

@@ -9,39 +9,41 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
-from ops.classifiers.training import WORKER_SHARE, TrainingSet, predict, train
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.losses import LOSSES
+from ops.classifiers.samplers import SAMPLERS
+from ops.classifiers.training import WORKER_SHARE, predict, train
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
+from ops.recipe.arms import Arm, PlainLoss, UniformSampler
 from ops.recipe.design import Metric
+from ops.recipe.grid import Setting, set_numbers
+from ops.recipe.schema import ClassifierSettings
 from ops.verdict.metric import score_answers, score_classes
-
-if TYPE_CHECKING:
-    from ops.recipe.schema import Arm, ClassifierSettings, GridSettings
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: an arm, its grid setting and a seed."""
+    """One training run: an arm, its setting of the grid and a seed."""
 
     arm: str
-    learning_rate: float
-    weight_decay: float
+    setting: Setting
     seed: int
 
     @property
     def file_name(self) -> str:
-        return f"{self.arm}_{self.learning_rate:g}_{self.weight_decay:g}_{self.seed}.safetensors"
+        return f"{self.arm}_{self.setting.label}_{self.seed}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Result:
 
     validation : its score on validation, 0..1, and its accuracy there on each class, None for a class without images.
     losses : mean loss per twentieth of the training.
+    description : of its network.
     path : of the file with its weights.
     """
 
@@ -57,27 +60,49 @@ class Result:
     validation: float
     validation_per_class: tuple[float | None, ...]
     losses: tuple[float, ...]
+    description: Mapping[str, Any]
     path: Path
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n]."""
+    """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n].
+
+    `is_generated` bool [n] says which images the weight of a real image is relative to; None where all are real.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
+    is_generated: np.ndarray | None = None
+
+    def weigh(self, arm: Arm) -> np.ndarray:
+        """The weights of the images for an arm, float64 [n]: with its own real_weight, where it has one."""
+        if arm.real_weight is None or self.is_generated is None:
+            return self.weights
+        return np.where(self.is_generated, self.weights, arm.real_weight)
 
 
-def find_aliases(arms: Mapping[str, Arm], labels: np.ndarray, weights: np.ndarray) -> dict[str, str]:
-    """Arms that equal an earlier arm because the classes already weigh the same, e.g. oversampled = real."""
-    totals = np.bincount(labels, weights=weights)
-    if not np.allclose(totals, totals[0]):
-        return {}
+@dataclass(frozen=True)
+class Tournament:
+    """How a tournament ended, by arm.
+
+    chosen : the setting that is best on validation at the first seed.
+    tried : the runs of the first seed, one for each setting of the grid that the arm has, in the grid's order.
+    final : the runs of the chosen setting, one for each seed.
+    """
+
+    chosen: Mapping[str, Setting]
+    tried: Mapping[str, Sequence[Result]]
+    final: Mapping[str, Sequence[Result]]
+
+
+def find_aliases(arms: Mapping[str, Arm], examples: Examples) -> dict[str, str]:
+    """Arms that equal an earlier arm, since on this set their sampler or loss does nothing, e.g. oversampled = real."""
     seen: dict[Arm, str] = {}
     aliases = {}
     for name, arm in arms.items():
-        plain = arm.model_copy(update={"sampler": "uniform", "loss": "plain"})
+        plain = _drop_idle(arm, np.bincount(examples.labels, weights=examples.weigh(arm)))
         if plain in seen:
             aliases[name] = seen[plain]
         else:
@@ -85,9 +110,19 @@ def find_aliases(arms: Mapping[str, Arm], labels: np.ndarray, weights: np.ndarra
     return aliases
 
 
+def _drop_idle(arm: Arm, counts: np.ndarray) -> Arm:
+    """The arm without a sampler and a loss that say themselves that they do nothing where classes weigh `counts`."""
+    changes: dict[str, Any] = {}
+    if SAMPLERS[arm.sampler.kind].equals_uniform(arm.sampler, counts):
+        changes["sampler"] = UniformSampler()
+    if LOSSES[arm.loss.kind].equals_plain(arm.loss, counts):
+        changes["loss"] = PlainLoss()
+    return arm.model_copy(update=changes)
+
+
 def find_common_aliases(arms: Mapping[str, Arm], training: Sequence[Examples]) -> dict[str, str]:
     """The aliases of `find_aliases` that hold on every training set."""
-    first, *others = [find_aliases(arms, examples.labels, examples.weights) for examples in training]
+    first, *others = [find_aliases(arms, examples) for examples in training]
     return {alias: arm for alias, arm in first.items() if all(other.get(alias) == arm for other in others)}
 
 
@@ -99,6 +134,7 @@ class Contest:
     validation : images and labels, uint8 [n, C, H, W] and int64 [n].
     metric : what is best on validation.
     scratch : folder of the finished runs.
+    device : torch device that every run is trained on.
     """
 
     arms: Mapping[str, Arm]
@@ -109,56 +145,59 @@ class Contest:
     metric: Metric
     classes: int
     scratch: Path
+    device: str = "cpu"
+
+    @property
+    def is_expanded(self) -> bool:
+        """Whether the arms learn from generated images too."""
+        return any(examples.is_generated is not None for examples in self.training)
+
+    def list_settings(self, arm: str) -> list[Setting]:
+        """The settings that an arm tries."""
+        return self.settings.grid.list_settings(self.arms[arm], is_expanded=self.is_expanded)
+
+    def find_steps(self, run: Run) -> int:
+        """Optimizer steps of a run."""
+        steps = run.setting.get("steps")
+        return self.settings.steps if steps is None else int(steps)
 
     def find_examples(self, seed: int) -> Examples:
         """What the runs of a seed learn from."""
         return self.training[(seed - self.first_seed) % len(self.training)]
 
 
-def list_settings(grid: GridSettings) -> list[tuple[float, float]]:
-    """All (learning rate, weight decay) of the grid, in order."""
-    return list(product(grid.learning_rate, grid.weight_decay))
+def choose_setting(results: Sequence[Result]) -> Setting:
+    """The setting that is best on validation; the earlier in the grid wins a tie."""
+    return max(results, key=lambda result: result.validation).run.setting
 
 
-def choose_setting(results: Sequence[Result]) -> Run:
-    """The run that is best on validation; the earlier in the grid wins a tie."""
-    return max(results, key=lambda result: result.validation).run
-
-
-def hold_tournament(contest: Contest, *, workers: int, progress: Progress) -> dict[str, list[Result]]:
-    """All results by arm: first the grid at the first seed (chosen setting first), then the other seeds."""
+def hold_tournament(contest: Contest, *, workers: int, progress: Progress) -> Tournament:
+    """First the grid at the first seed, then the other seeds at each arm's chosen setting."""
     first_seed = contest.first_seed
-    grid = list_settings(contest.settings.grid)
-    tried = _train_runs(
-        contest, [Run(name, *setting, first_seed) for name in contest.arms for setting in grid], workers, progress
-    )
-    by_arm = {
-        name: [tried[run] for setting in grid if (run := Run(name, *setting, first_seed)) in tried]
-        for name in contest.arms
-    }
-    chosen = {name: choose_setting(results) for name, results in by_arm.items()}
+    grid = {name: [Run(name, setting, first_seed) for setting in contest.list_settings(name)] for name in contest.arms}
+    done = _train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress)
+    tried = {name: [done[run] for run in runs] for name, runs in grid.items()}
+    chosen = {name: choose_setting(results) for name, results in tried.items()}
     seeds = range(first_seed + 1, first_seed + contest.settings.seeds)
-    later = train_seeds(contest, chosen, seeds, workers=workers, progress=progress, before=len(tried))
-    for name, run in chosen.items():
-        by_arm[name].sort(key=lambda result: result.run != run)  # stable: the chosen one comes first
-        by_arm[name] += later[name]
-    return by_arm
+    later = train_seeds(contest, chosen, seeds, workers=workers, progress=progress, before=len(done))
+    first = {name: done[Run(name, setting, first_seed)] for name, setting in chosen.items()}
+    return Tournament(chosen, tried, {name: [first[name], *later[name]] for name in chosen})
 
 
 def train_seeds(
     contest: Contest,
-    chosen: Mapping[str, Run],
+    chosen: Mapping[str, Setting],
     seeds: Sequence[int],
     *,
     workers: int,
     progress: Progress,
     before: int = 0,
 ) -> dict[str, list[Result]]:
-    """Results by arm of more seeds, in their order, at the setting of each arm's `chosen` run.
+    """Results by arm of more seeds, in their order, at each arm's `chosen` setting.
 
     `before` runs count as done in `progress`.
     """
-    runs = [replace(run, seed=seed) for run in chosen.values() for seed in seeds]
+    runs = [Run(name, setting, seed) for name, setting in chosen.items() for seed in seeds]
     done = _train_runs(contest, runs, workers, progress, before)
     return {name: [done[run] for run in runs if run.arm == name] for name in chosen}
 
@@ -172,17 +211,18 @@ def _train_runs(
     if progress.first is None:
         progress.begin(before + len(finished))
     missing = [run for run in runs if run not in finished]
-    settings = contest.settings
-    worth = worth_workers(workers, len(missing) * settings.steps * settings.batch_size, WORKER_SHARE)
+    work = sum(contest.find_steps(run) for run in missing) * contest.settings.batch_size
+    # Several processes on one GPU would each hold a context of it; whether they gain anything was not measured.
+    worth = worth_workers(workers, work, WORKER_SHARE) if contest.device == "cpu" else 1
     for run in map_processes(_train_run, missing, workers=worth, share={"contest": contest}):
         finished[run] = read_result(run, contest.scratch)
         progress.update(before + len(finished))
     return finished
 
 
-def count_runs(arms: int, settings: ClassifierSettings) -> int:
-    """Trainings that a tournament of `arms` arms takes."""
-    return arms * (len(list_settings(settings.grid)) + settings.seeds - 1)
+def count_runs(contest: Contest) -> int:
+    """Trainings that a tournament takes."""
+    return sum(len(contest.list_settings(name)) + contest.settings.seeds - 1 for name in contest.arms)
 
 
 def read_result(run: Run, scratch: Path) -> Result:
@@ -190,39 +230,56 @@ def read_result(run: Run, scratch: Path) -> Result:
     path = scratch / run.file_name
     with safe_open(path, framework="pt") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["result"])
-    return Result(run, facts["validation"], tuple(facts["validation_per_class"]), tuple(facts["losses"]), path)
+    return Result(
+        run,
+        facts["validation"],
+        tuple(facts["validation_per_class"]),
+        tuple(facts["losses"]),
+        facts["network"],
+        path,
+    )
 
 
 def _train_run(run: Run) -> Run:
     contest: Contest = shared("contest")
-    settings, examples = contest.settings, contest.find_examples(run.seed)
+    examples, device = contest.find_examples(run.seed), contest.device
+    arm = set_numbers(contest.arms[run.arm], run.setting)
+    settings = contest.settings.model_copy(update={"steps": contest.find_steps(run)})
     losses: list[float] = []
     model = train(
         TrainingSet(
-            torch.from_numpy(examples.images), torch.from_numpy(examples.labels), examples.weights, contest.classes
+            torch.from_numpy(examples.images),
+            torch.from_numpy(examples.labels),
+            examples.weigh(arm),
+            contest.classes,
         ),
-        contest.arms[run.arm],
+        arm,
         settings,
-        learning_rate=run.learning_rate,
-        weight_decay=run.weight_decay,
+        learning_rate=run.setting["learning_rate"],
+        weight_decay=run.setting["weight_decay"],
         seed=run.seed,
+        device=device,
         on_step=lambda step, loss: losses.append(loss),
     )
     images, labels = contest.validation
-    answers = predict(model, torch.from_numpy(images), precision=settings.precision).argmax(1).numpy()
+    answers = predict(model, torch.from_numpy(images), precision=settings.precision, device=device).argmax(1).numpy()
     correct = answers == labels
     rates = dict(zip(np.unique(labels).tolist(), score_classes(correct, labels).tolist(), strict=True))
     part = math.ceil(len(losses) / 20)
     facts = {
-        **asdict(run),
+        "arm": run.arm,
+        "setting": run.setting.to_dict(),
+        "seed": run.seed,
+        "network": model.description,
         "validation": float(score_answers(correct, labels, contest.metric)),
         "validation_per_class": [rates.get(c) for c in range(contest.classes)],
         "losses": [round(float(np.mean(losses[i : i + part])), 5) for i in range(0, len(losses), part)],
     }
     with replace_file(contest.scratch / run.file_name) as temporary:
-        save_file(
-            {name: value.contiguous() for name, value in model.state_dict().items()},
-            temporary,
-            metadata={"result": json.dumps(facts)},
-        )
+        save_file(read_weights(model), temporary, metadata={"result": json.dumps(facts)})
     return run
+
+
+def read_weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """The weights as they are stored, wherever the network is."""
+    return {name: value.cpu().contiguous() for name, value in model.state_dict().items()}

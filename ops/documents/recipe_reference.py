@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ops.files.manifests import PUBLISHED
+from ops.recipe.arms import Arm
 from ops.recipe.generator import KINDS
-from ops.recipe.schema import Arm, Recipe
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_KEYS, STAGES
 from ops.settings.cut import Cut
+from ops.settings.kinds import Kind, OneOf
 from ops.sources.spec import SourceSpec
 
 HEADER = """\
@@ -35,6 +38,10 @@ SOURCES_HEADER = """\
 
 `sources/<name>.yaml` says where labelled images lie and what they are; recipes name it with `source: <name>`. It is as
 strict as a recipe. What each `kind` looks like is in [Bring your own data](bring-your-own-data.md).
+"""
+KINDS_OF_INGREDIENTS = """\
+What has kinds is written `augmentation: {kind: randaugment, strength: 5}`, or by the kind's bare name for its defaults:
+`augmentation: randaugment`. The same holds for `classifier.network`.
 """
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}  # lower bounds first
 
@@ -57,6 +64,7 @@ def render() -> str:
             parts.append(f"## `{section}`\n\n{_sentence(intro)} Read by {readers}.\n")
             if section == "baselines":
                 parts.append(_render_table(_list_keys(Arm)))
+                parts.append(KINDS_OF_INGREDIENTS)
             else:
                 parts.append("The keys of an arm are those under `baselines`.\n")
         elif model:
@@ -92,25 +100,33 @@ def render_sources() -> str:
 
 
 def _list_keys(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
-    """Dotted keys of a section and of the sections in it."""
+    """Dotted keys of a section and of the sections in it; after a key that takes one of several kinds, theirs."""
     found = []
     for name, field in model.model_fields.items():
         inner = _find_model(field.annotation)
         found += _list_keys(inner, f"{prefix}{name}.") if inner else [(f"{prefix}{name}", field)]
+        for kind, section in _find_kinds(field).items():
+            found += [(f"{prefix}{name}.{key} ({kind})", own) for key, own in _list_keys(section) if key != "kind"]
     return found
+
+
+def _find_kinds(field: FieldInfo) -> Mapping[str, type[Kind]]:
+    """The kinds of section that a key takes; empty for any other key."""
+    return next((rule.kinds for rule in field.metadata if isinstance(rule, OneOf)), {})
 
 
 def _render_table(keys: list[tuple[str, FieldInfo]]) -> str:
     lines = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
     for key, field in keys:
         default = "required" if field.is_required() else f"`{_show(field.get_default(call_default_factory=True))}`"
-        lines.append(f"| `{key}` | {_describe_type(field)} | {default} | {field.description} |")
+        name, _, kind = key.partition(" ")
+        lines.append(f"| `{name}`{kind and f' {kind}'} | {_describe_type(field)} | {default} | {_describe(field)} |")
     return "\n".join(lines) + "\n"
 
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:
     """The section an annotation names, alone or as the values of a mapping."""
-    if annotation is Cut:  # one value with two ways to write it
+    if annotation in (Cut, Kind):  # values with more than one way to write them
         return None
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
@@ -121,12 +137,20 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+def _describe(field: FieldInfo) -> str:
+    """The meaning of a key, and of each kind that it takes."""
+    kinds = [f"{name}: {kind.model_fields['kind'].description}" for name, kind in _find_kinds(field).items()]
+    return f"{field.description}. {'; '.join(kinds)}" if kinds else str(field.description)
+
+
 def _find_readers(section: str) -> list[str]:
     readers = [name for name, stage in STAGES.items() if section in stage.sections]
     return readers + [PUBLISHED] * (section in PUBLISHED_KEYS)
 
 
 def _describe_type(field: FieldInfo) -> str:
+    if kinds := _find_kinds(field):
+        return ", ".join(f"`{name}`" for name in kinds)
     rules = _collect_rules(field)
     bounds = [
         f"{sign} {_show(value)}"
@@ -162,6 +186,8 @@ def _name_type(annotation: Any) -> str:
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, Kind):
+        return value.kind
     if isinstance(value, Cut):
         return f"{value.real_rejected:g}" if value.threshold is None else f"{{threshold: {value.threshold:g}}}"
     if value is None or isinstance(value, bool):

@@ -19,10 +19,12 @@ from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from ops.classifiers.network import SmallResNet
-from ops.classifiers.training import WORKER_SHARE, TrainingSet, predict, train
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.training import WORKER_SHARE, predict, train
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
+from ops.recipe.arms import Arm, FlipCrop, SmallResNet
 
 if TYPE_CHECKING:
     from ops.recipe.schema import ScorerSettings
@@ -92,15 +94,13 @@ def train_folds(
     images: np.ndarray, labels: np.ndarray, classes: int, settings: ScorerSettings, *, seed: int, workers: int
 ) -> list[FoldResult]:
     """All folds, ordered; images uint8 [n, C, H, W], labels int64 [n]."""
-    from ops.recipe.schema import Arm
-
     share = {
         "images": images,
         "labels": labels,
         "classes": classes,
         "seed": seed,
         "folds": assign_folds(labels, settings.folds, seed),
-        "arm": Arm(augmentation="flip_crop"),  # trained as the arm `augmented` is
+        "arm": Arm(augmentation=FlipCrop()),  # trained as the arm `augmented` is
         "settings": settings,
     }
     workers = worth_workers(workers, settings.folds * settings.steps * settings.batch_size, WORKER_SHARE)
@@ -140,7 +140,7 @@ def save_scorer(
 class Scorer:
     """A loaded scorer: the folds' networks and the temperature."""
 
-    models: tuple[SmallResNet, ...]
+    models: tuple[Classifier, ...]
     temperature: float
     precision: str
 
@@ -186,7 +186,7 @@ def _spread(values: np.ndarray, chosen: np.ndarray, rest: float) -> np.ndarray:
     return spread
 
 
-def _stack_answers(model: SmallResNet, x: Tensor) -> Tensor:
+def _stack_answers(model: Classifier, x: Tensor) -> Tensor:
     """Features and logits side by side, [n, d + K]."""
     features = model.features(x)
     return torch.cat([features, model.head(features)], dim=1)
@@ -197,7 +197,9 @@ def load_scorer(folder: Path) -> Scorer:
     config, tensors = read_json(folder / "config.json"), load_file(folder / "scorer.safetensors")
     models = []
     for fold in range(config["folds"]):
-        model = SmallResNet(config["channels"], config["classes"], config["width"])
+        # As `ScorerSettings.network`; it is the same for images of any size, so that theirs is not stored.
+        network = SmallResNet(width=config["width"], stem=1)
+        model = Classifier(network, (config["channels"], 0, 0), config["classes"])
         prefix = f"{fold}/"
         model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         models.append(model.eval())

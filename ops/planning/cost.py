@@ -6,18 +6,20 @@ The estimate holds for this machine as busy as it is now. It trains on noise and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ops.classifiers.network import SmallResNet
-from ops.classifiers.tournament import count_runs
-from ops.classifiers.training import TrainingSet, predict, train
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.ingredients import Budget
+from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.training import predict, train
 from ops.generators.registry import KINDS
 from ops.machine.parallel import use_threads
 from ops.planning.plan import ExpansionPlan
+from ops.recipe.arms import Arm
 from ops.recipe.schema import Recipe
 
 STEPS = 6  # timed, after as many for warming up
@@ -47,26 +49,34 @@ def _estimate(
     cost = KINDS[generator.kind].estimate(generator, recipe.sampler, (channels, height, width), classes, root)
     data = TrainingSet(images, labels, np.ones(len(images)), classes)
 
-    def step_seconds(settings: object, name: str) -> float:
-        arm = {**recipe.baselines, **recipe.expanded}[name]
+    def step_seconds(budget: Budget, arm: Arm) -> float:
         return _seconds_per_step(
             lambda steps: train(
                 data,
                 arm,
-                settings.model_copy(update={"steps": steps}),  # type: ignore[attr-defined]
+                budget.model_copy(update={"steps": steps}),  # type: ignore[attr-defined]
                 learning_rate=0.01,
                 weight_decay=0.0,
                 seed=0,
             )
         )
 
-    runs = count_runs(1, classifier)
-    baselines, expanded = (  # of one training of each arm
-        sum(step_seconds(classifier, name) for name in side) * classifier.steps / workers
-        for side in (recipe.baselines, recipe.expanded)
-    )
-    scorer = step_seconds(recipe.scorer, "real") * recipe.scorer.steps * recipe.scorer.folds / workers
-    judge = SmallResNet(channels, classes, classifier.width).eval()
+    def side_seconds(arms: Mapping[str, Arm], is_expanded: bool) -> tuple[float, float]:
+        """Of the tournament of a side's arms, and of one more training of each with the most steps that it tries."""
+        tournament = once = 0.0
+        for arm in arms.values():
+            second = step_seconds(classifier, arm) / workers
+            tried = [
+                int(setting.get("steps") or classifier.steps)
+                for setting in classifier.grid.list_settings(arm, is_expanded=is_expanded)
+            ]
+            tournament += second * (sum(tried) + max(tried) * (classifier.seeds - 1))
+            once += second * max(tried)
+        return tournament, once
+
+    baselines, expanded = side_seconds(recipe.baselines, False), side_seconds(recipe.expanded, True)
+    scorer = step_seconds(recipe.scorer, Arm()) * recipe.scorer.steps * recipe.scorer.folds / workers
+    judge = Classifier(classifier.network, (channels, height, width), classes).eval()
     started = time.perf_counter()
     predict(judge, images)
     per_answer = (time.perf_counter() - started) / len(images)
@@ -77,10 +87,10 @@ def _estimate(
         "generator": cost.fit_seconds * generator.seeds,
         "generator_onnx": EXPORT_SECONDS * generator.seeds,
         "generated_images": cost.image_seconds * plan.drawn * generator.seeds / workers,
-        "baseline_classifiers": baselines * runs,
-        "expanded_classifiers": expanded * runs,
+        "baseline_classifiers": baselines[0],
+        "expanded_classifiers": expanded[0],
         "verdict": asked * recipe.verdict.looks
-        + (baselines + expanded) * classifier.seeds * (recipe.verdict.looks - 1),
+        + (baselines[1] + expanded[1]) * classifier.seeds * (recipe.verdict.looks - 1),
     }
 
 

@@ -9,8 +9,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from ops.errors import UserError
+from ops.recipe.arms import Arm
 from ops.recipe.generator import KINDS
-from ops.recipe.schema import Arm, Recipe
+from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml, shorten
 
 
@@ -40,7 +41,8 @@ def explain(error: ValidationError, path: Path, model: type[BaseModel] = Recipe)
     kind = place.pop(1) if tagged else None  # pydantic names the member of the union, which is no key
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        valid = sorted(_fields_at(place[:-1], model) if kind is None else KINDS[kind].model_fields)
+        valid = problem.get("ctx", {}).get("valid")  # said by a section whose keys depend on its values
+        valid = valid or sorted(_fields_at(place[:-1], model) if kind is None else KINDS[kind].model_fields)
         near = difflib.get_close_matches(place[-1], valid, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"
         return f"unknown key '{key}' in {path}; {hint}"

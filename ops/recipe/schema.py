@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from ops.recipe.arms import NETWORKS, Arm, SmallResNet
 from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
+from ops.recipe.grid import GridSettings, read_numbers, set_numbers
+from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
 if TYPE_CHECKING:
@@ -116,7 +119,6 @@ class NetworkBudget(Section):
 
     steps: Count = Field(500, description="optimizer steps")
     batch_size: Count = Field(64, description="images per optimizer step")
-    width: Count = Field(32, description="channels of the network's first stage")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
     optimizer: Literal["muon", "sgd"] = Field("muon", description="muon learns in about half of sgd's steps")
     precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
@@ -126,8 +128,14 @@ class ScorerSettings(NetworkBudget):
     """The cross-fitted classifier that judges generated images; it sees real training images only."""
 
     folds: int = Field(3, ge=2, le=20, description="each image is scored by a network that did not see it")
+    width: Count = Field(32, description="channels of the first stage of its network, a small_resnet with stem: 1")
     learning_rate: Positive = Field(0.02, description="peak of the one-cycle schedule")
     weight_decay: float = Field(0.1, ge=0, description="decoupled from the gradient with muon, added to it with sgd")
+
+    @property
+    def network(self) -> SmallResNet:
+        """The network of each fold."""
+        return SmallResNet(width=self.width, stem=1)
 
 
 class MixSettings(Section):
@@ -136,56 +144,28 @@ class MixSettings(Section):
     real_weight: Positive = Field(10.0, description="N: weight of one real image relative to one generated")
 
 
-class Arm(Section):
-    """One training regime: the parts in which it differs from plain training."""
-
-    augmentation: Literal["none", "flip_crop", "randaugment"] = Field(
-        "none", description="flip_crop moves by 1/14 of the side; randaugment is n = 2, m = 10 after flip and crop"
-    )
-    pairing: Literal["none", "mixup"] = Field("none", description="mixup blends a batch with a permutation of itself")
-    mixup_alpha: Positive | None = Field(None, description="of pairing: mixup alone, λ ~ Beta(α, α); null is 1.0 there")
-    sampler: Literal["uniform", "class_balanced"] = Field(
-        "uniform", description="class_balanced draws all classes equally often: oversampling"
-    )
-    loss: Literal["plain", "class_weighted"] = Field("plain", description="class_weighted multiplies by W / (K · W_c)")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_alpha(cls, keys: Any) -> Any:
-        if isinstance(keys, dict) and keys.get("pairing") == "mixup" and keys.get("mixup_alpha") is None:
-            return {**keys, "mixup_alpha": 1.0}
-        return keys
-
-    @model_validator(mode="after")
-    def _check_alpha(self) -> Arm:
-        if self.mixup_alpha is not None and self.pairing != "mixup":
-            raise ValueError("mixup_alpha has no effect without pairing: mixup; add that or take mixup_alpha away")
-        return self
-
-
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
-
-
-class GridSettings(Section):
-    """Settings tried for every arm alike, chosen per arm on validation at the first seed."""
-
-    learning_rate: tuple[float, ...] = Field((0.02,), strict=False, min_length=1, description="peaks to try")
-    weight_decay: tuple[float, ...] = Field((0.1,), strict=False, min_length=1, description="decays to try")
-
-    @model_validator(mode="after")
-    def _check_size(self) -> GridSettings:
-        if len(self.learning_rate) * len(self.weight_decay) > 6:
-            raise ValueError("the grid may have at most 6 settings")
-        if min(self.learning_rate) <= 0 or min(self.weight_decay) < 0:
-            raise ValueError("learning rates must be positive and weight decays not negative")
-        return self
 
 
 class ClassifierSettings(NetworkBudget):
     """What all arms share: network, equal budget, seeds and the grid."""
 
+    network: Annotated[Kind, OneOf(NETWORKS)] = Field(SmallResNet(), description="equal for all arms")
     seeds: int = Field(5, ge=1, le=100, description="paired seeds: seed s starts every arm from the same weights")
     grid: GridSettings = Field(default_factory=GridSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_new_spelling(cls, keys: Any) -> Any:
+        if isinstance(keys, dict) and "width" in keys:
+            raise ValueError("width is written network: {kind: small_resnet, width: ...} now")
+        return keys
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> ClassifierSettings:
+        if self.grid.steps is not None and self.steps not in self.grid.steps:
+            raise ValueError(f"its grid must try steps {self.steps} too, its own steps")
+        return self
 
 
 class VerdictSettings(Section):
@@ -283,4 +263,28 @@ class Recipe(Section):
             raise ValueError("the arm 'real' is plain training and takes no keys; give your arm another name")
         if both := sorted(set(self.baselines) & set(self.expanded)):
             raise ValueError(f"arm {both[0]!r} is in baselines and in expanded; names must differ")
+        for name, arm in self.baselines.items():
+            if arm.real_weight is not None:
+                raise ValueError(f"real_weight has no effect in the baseline {name!r}, which has no generated images")
+        return self
+
+    @model_validator(mode="after")
+    def _check_grid(self) -> Recipe:
+        """Every key of the grid belongs to some arm, every value is allowed there, and each arm's own is tried."""
+        grid = self.classifier.grid
+        arms = [(name, arm, False) for name, arm in self.baselines.items()]
+        arms += [(name, arm, True) for name, arm in self.expanded.items()]
+        tried = {key for _, arm, expanded in arms for key in grid.list_settings(arm, is_expanded=expanded)[0].keys}
+        if unused := [key for key in grid.axes if key not in tried]:
+            raise ValueError(f"classifier.grid tries {unused[0]}, which no arm has")
+        for name, arm, expanded in arms:
+            settings = grid.list_settings(arm, is_expanded=expanded)
+            for key, value in read_numbers(arm, settings[0], self.mix.real_weight).items():
+                if value not in grid.axes[key]:
+                    raise ValueError(f"classifier.grid must try {key} {value!r} too: the arm {name!r} has it")
+            for setting in settings:
+                try:
+                    set_numbers(arm, setting)
+                except ValueError as error:
+                    raise ValueError(f"classifier.grid tries what the arm {name!r} cannot have: {error}") from None
         return self

@@ -56,7 +56,7 @@ every contrast and class. Beside it, what the same compute buys:
 {{ split_counts.train }} training images, {{ split_counts.validation }} for validation, {{ split_counts.test }} for
 test. Generated images are in `train` only, marked by `is_generated`; drop them with a filter on that column.
 The column `weight` is what the classifiers were trained with: {{ real_weight }} for a real image, 1 for a
-generated one.
+generated one{{ ", unless the recipe gives an arm another weight for real images" if own_weights }}.
 
 | class | real | generated |
 |---|---|---|
@@ -141,11 +141,13 @@ def render_card(
     seed: int,
     real_weight: float,
     generators: int = 1,
+    own_weights: bool = False,
     trained_here: bool = True,
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: what the filters left. verdict: the content of verdict.json.
+    own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many sets the verdict was measured over, of which this is the first. trained_here: whether the
     generator was trained on the real training images; one that was brought in was not.
 
@@ -178,6 +180,7 @@ def render_card(
         seed=seed,
         real_weight=f"{real_weight:g}",
         generators=generators,
+        own_weights=own_weights,
         origin=_TRAINED_HERE if trained_here else _BROUGHT_IN,
     )
 

@@ -15,10 +15,11 @@ Role = Literal["decisive", "condition"]
 
 @dataclass(frozen=True)
 class Budget:
-    """What every classifier was trained for."""
+    """What every classifier was trained for; `fewest_steps` where validation chose the steps of each arm."""
 
     steps: int
     batch_size: int
+    fewest_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and finite numbers, ready for strict JSON."""
-        return asdict(self)
+        found = asdict(self)
+        if self.budget.fewest_steps is None:
+            del found["budget"]["fewest_steps"]
+        return found

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from ops.verdict.estimate import Interval
 from ops.verdict.metric import NAMES
 from ops.verdict.points import choose_decimals
-from ops.verdict.records import Contrast, Verdict
+from ops.verdict.records import Budget, Contrast, Verdict
 
 
 def write_sentence(verdict: Verdict) -> str:
@@ -83,8 +83,15 @@ def _name_place(verdict: Verdict) -> str:
     return (
         f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over "
         f"{_count(verdict.seeds, 'seed')}, after "
-        f"{_count(verdict.budget.steps, 'step')} of batch {verdict.budget.batch_size}, {scope}"
+        f"{_name_steps(verdict.budget)} of batch {verdict.budget.batch_size}, {scope}"
     )
+
+
+def _name_steps(budget: Budget) -> str:
+    most = _count(budget.steps, "step")
+    if budget.fewest_steps is None:
+        return most
+    return f"{budget.fewest_steps:,} to {most}, chosen for each arm on validation,"
 
 
 def _count_others(verdict: Verdict, kind: str) -> str:

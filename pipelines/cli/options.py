@@ -51,7 +51,7 @@ DEVICE = click.option(
     "--device",
     default="cpu",
     show_default=True,
-    help="torch device the generator is trained on; classifiers train on the CPU's cores.",
+    help="torch device that generators and classifiers are trained on; the scorer trains on the CPU's cores.",
 )
 GENERATION = (
     click.option(

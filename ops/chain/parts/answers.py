@@ -7,17 +7,16 @@ the test images for them again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from ops.classifiers.network import SmallResNet
+from ops.classifiers.stored import load_classifier
 from ops.classifiers.training import WORKER_SHARE, predict
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
@@ -26,16 +25,15 @@ from ops.machine.progress import Progress
 
 @dataclass(frozen=True)
 class Network:
-    """One trained classifier: its arm and seed, the file with its arm's weights, and how it is built and asked.
+    """One trained classifier: its arm and seed, the file with its arm's networks, and how it is asked.
 
-    `shape` are the arguments of `SmallResNet`. `mirrored` says to ask about mirrored images too, `keeps_probabilities`
-    to keep what an ensemble averages.
+    `precision` is the number format it was trained in. `mirrored` says to ask about mirrored images too,
+    `keeps_probabilities` to keep what an ensemble averages.
     """
 
     arm: str
     seed: int
     path: Path
-    shape: Mapping[str, int]
     precision: str
     mirrored: bool = False
     keeps_probabilities: bool = False
@@ -92,7 +90,7 @@ def read_answers(network: Network, scratch: Path) -> Answers:
 
 def _ask_one(network: Network) -> None:
     images, labels = torch.from_numpy(shared("images")), shared("labels")
-    model = load_network(network)
+    model = load_classifier(network.path, network.seed)
     logits = predict(model, images, precision=network.precision)
     probabilities = logits.softmax(1)
     found: dict[str, Any] = {"correct": find_correct(logits, labels)}
@@ -108,13 +106,3 @@ def _ask_one(network: Network) -> None:
 def find_correct(scores: Tensor | np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether the class with the highest score, logit or probability, of each row [n, K] is the label [n]: bool [n]."""
     return np.asarray(np.asarray(scores).argmax(1) == labels)
-
-
-def load_network(network: Network) -> SmallResNet:
-    """The classifier with its weights, in evaluation mode."""
-    prefix = f"{network.seed}/"
-    with safe_open(network.path, framework="pt") as file:
-        state = {key.removeprefix(prefix): file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
-    model = SmallResNet(**network.shape)
-    model.load_state_dict(state)
-    return model.eval()

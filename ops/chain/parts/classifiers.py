@@ -8,17 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from ops.classifiers.tournament import Contest, Examples, Result, count_runs, find_common_aliases, hold_tournament
+from ops.classifiers.stored import save_classifiers
+from ops.classifiers.tournament import (
+    Contest,
+    Examples,
+    Result,
+    Tournament,
+    count_runs,
+    find_common_aliases,
+    hold_tournament,
+)
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
-from ops.files.storage import replace_file, write_json
+from ops.files.storage import write_json
+from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
-from ops.recipe.schema import Arm
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, place_inputs
 from ops.verdict.metric import choose_metric
@@ -28,7 +37,7 @@ BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
 
 
 def weights_file(arm: str) -> str:
-    """Name of the file with an arm's final weights, keyed `<seed>/<parameter>`."""
+    """Name of the file with an arm's final networks, one for each seed."""
     return f"{arm}.safetensors"
 
 
@@ -44,6 +53,7 @@ def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metr
         metric=metric,
         classes=len(validation.class_names),
         scratch=run.scratch / "runs",
+        device=run.runtime.device,
     )
 
 
@@ -53,10 +63,9 @@ def to_nchw(images: np.ndarray) -> np.ndarray:
 
 
 def keep_networks(folder: Path, arm: str, results: Sequence[Result]) -> None:
-    """Store the weights of an arm's runs, one per seed, in one file."""
-    tensors = {f"{result.run.seed}/{key}": value for result in results for key, value in load_file(result.path).items()}
-    with replace_file(folder / weights_file(arm)) as temporary:
-        save_file(tensors, temporary)
+    """Store the networks of an arm's runs, one per seed, in one file."""
+    states = {result.run.seed: load_file(result.path) for result in results}
+    save_classifiers(folder / weights_file(arm), states, results[0].description)
 
 
 def _read_training(run: StageRun, side: str) -> Iterator[Examples]:
@@ -69,11 +78,11 @@ def _read_training(run: StageRun, side: str) -> Iterator[Examples]:
         inputs = place_inputs(run.inputs, generator)
         index = read_index(inputs["mixed_dataset"])
         mixed = read_mixed(index, inputs["real_images"], inputs["generated_images"])
-        yield _to_examples(mixed, index["weight"].to_numpy())
+        yield _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy())
 
 
-def _to_examples(data: PixelDataset, weights: np.ndarray) -> Examples:
-    return Examples(to_nchw(data.images), data.labels.copy(), weights)
+def _to_examples(data: PixelDataset, weights: np.ndarray, is_generated: np.ndarray | None = None) -> Examples:
+    return Examples(to_nchw(data.images), data.labels.copy(), weights, is_generated)
 
 
 def _find_metric(run: StageRun) -> Metric:
@@ -92,13 +101,15 @@ def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
     contest = open_contest(run, run.stage, arms, _find_metric(run))
     aliases = find_common_aliases(arms, contest.training)
     contest = replace(contest, arms={name: arm for name, arm in arms.items() if name not in aliases})
-    trainings = count_runs(len(contest.arms), settings)
-    results = hold_tournament(
+    trainings = count_runs(contest)
+    tournament = hold_tournament(
         contest,
         workers=run.runtime.workers,
         progress=run.runtime.progress(run.stage, trainings, "trainings"),
     )
-    summary = {name: _keep(run, name, entries, settings.seeds) for name, entries in results.items()}
+    for name, final in tournament.final.items():
+        keep_networks(run.out, name, final)
+    summary = {name: _summarise(tournament, name) for name in contest.arms}
     write_json(
         run.out / RESULTS,
         {
@@ -106,11 +117,6 @@ def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
             "aliases": aliases,
             "generators": len(contest.training),
             "metric": contest.metric,
-            "network": {
-                "channels": contest.validation[0].shape[1],
-                "classes": contest.classes,
-                "width": settings.width,
-            },
             "precision": settings.precision,
             "steps": settings.steps,
             "batch_size": settings.batch_size,
@@ -129,29 +135,17 @@ def _average(rates: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _keep(run: StageRun, name: str, results: list[Result], seeds: int) -> dict[str, Any]:
-    """Store the final weights of the chosen setting; return what the verdict and the report need."""
-    chosen = results[0].run
-    final = [
-        result
-        for result in results
-        if (result.run.learning_rate, result.run.weight_decay) == (chosen.learning_rate, chosen.weight_decay)
-    ]
-    assert len(final) == seeds, f"{name}: {len(final)} runs for {seeds} seeds"
-    keep_networks(run.out, name, final)
+def _summarise(tournament: Tournament, name: str) -> dict[str, Any]:
+    """What the verdict and the report need of an arm."""
+    final = tournament.final[name]
     per_seed = {str(result.run.seed): result.validation for result in final}
     return {
-        "learning_rate": chosen.learning_rate,
-        "weight_decay": chosen.weight_decay,
+        "setting": tournament.chosen[name].to_dict(),
         "validation": float(np.mean(list(per_seed.values()))),
         "validation_per_class": [
             _average(rates) for rates in zip(*(r.validation_per_class for r in final), strict=True)
         ],
         "per_seed": per_seed,
-        "tried": [
-            {"learning_rate": r.run.learning_rate, "weight_decay": r.run.weight_decay, "validation": r.validation}
-            for r in results
-            if r.run.seed == chosen.seed
-        ],
+        "tried": [{"setting": r.run.setting.to_dict(), "validation": r.validation} for r in tournament.tried[name]],
         "losses": list(final[0].losses),
     }

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, keep_networks, open_contest
-from ops.classifiers.tournament import Result, Run, train_seeds
+from ops.classifiers.tournament import Result, train_seeds
 from ops.files.storage import write_json
+from ops.recipe.grid import Setting
 from ops.stages.materialization import StageRun
 
 FOLDER = "later_seeds"
@@ -29,9 +30,7 @@ def train_later_seeds(run: StageRun, results: Mapping[str, Mapping[str, Any]]) -
     progress = run.runtime.progress("second look", total, "trainings")
     trained: dict[str, list[Result]] = {}
     for side, found in results.items():
-        chosen = {
-            arm: Run(arm, entry["learning_rate"], entry["weight_decay"], first) for arm, entry in found["arms"].items()
-        }
+        chosen = {arm: Setting(tuple(entry["setting"].items())) for arm, entry in found["arms"].items()}
         contest = open_contest(run, side, {arm: recipe_arms[side][arm] for arm in chosen}, found["metric"])
         trained |= train_seeds(
             contest,

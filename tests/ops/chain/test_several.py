@@ -24,7 +24,8 @@ from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
 from ops.chain.parts.classifiers import to_nchw
 from ops.chain.publishing import build_dataset
-from ops.classifiers.training import TrainingSet, train
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.training import train
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import read_shards
@@ -147,7 +148,7 @@ def test_each_seed_is_trained_on_the_mixed_dataset_of_its_generator(doubled: Wor
                 index["weight"].to_numpy(), 2,
             ),
             recipe.expanded["expanded"], recipe.classifier,
-            learning_rate=entry["learning_rate"], weight_decay=entry["weight_decay"], seed=seed,
+            **entry["setting"], seed=seed,
         ).state_dict()  # fmt: skip
         own = {key.removeprefix(f"{seed}/"): value for key, value in kept.items() if key.startswith(f"{seed}/")}
         assert own.keys() == by_hand.keys()

@@ -20,9 +20,11 @@ from torch import Tensor
 from ops.chain.baseline_classifiers import build_baseline_classifiers
 from ops.chain.expanded_classifiers import build_expanded_classifiers
 from ops.chain.parts import answers as chain_answers
+from ops.chain.parts import classifiers as chain_classifiers
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
-from ops.classifiers.network import SmallResNet, normalise
+from ops.classifiers.networks.classifier import Classifier, normalise
+from ops.classifiers.stored import load_classifier
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
@@ -32,11 +34,13 @@ from ops.files.storage import read_json, write_json
 from ops.recipe.loading import parse_recipe
 from ops.stages.materialization import Runtime, StageRun, _narrow
 from ops.workspaces.workspace import Workspace
+from tests.networks import small_resnet
 from tests.workspaces import NAMES, digit_splits
 
 SECTIONS = ("data", "plan", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
 BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
-CLASSIFIER = {"steps": 12, "batch_size": 8, "width": 8, "seeds": 5, "precision": "fp32"}
+NETWORK = {"kind": "small_resnet", "width": 8, "stem": None}
+CLASSIFIER = {"steps": 12, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
 FLIP = {"augmentation": "flip_crop"}
 
 
@@ -89,7 +93,9 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         write_shards(folder, PixelDataset(images, rows, NAMES), prefix=split)
 
-    def run(self, stage: str, builder: Callable[[StageRun], dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    def run(
+        self, stage: str, builder: Callable[[StageRun], dict[str, Any]], device: str = "cpu", **changes: Any
+    ) -> dict[str, Any]:
         recipe = parse_recipe(
             {"source": "digits", "seed": 3, "on_new_images": "retrain", **{section: {} for section in SECTIONS}}
             | {"baselines": {"real": {}, "flipped": FLIP}, "expanded": {"grown": FLIP}, "verdict": {}}
@@ -102,7 +108,7 @@ class Bench:
         out = self.data / stage
         out.mkdir(exist_ok=True)
         scratch.mkdir(parents=True, exist_ok=True)
-        runtime = Runtime(workers=1, sink=self.lines.append, report_every=0)
+        runtime = Runtime(workers=1, sink=self.lines.append, report_every=0, device=device)
         return builder(
             StageRun(self.workspace, "tiny", stage, _narrow(recipe, stage), inputs, out, scratch, "f" * 64, runtime)
         )
@@ -216,16 +222,16 @@ def test_a_kill_between_the_looks_resumes_and_looks_at_nothing_twice(
 def test_a_kill_while_looking_asks_the_missing_networks_only_and_counts_the_look_again(
     alike: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(network: Any) -> Any:
-        if network.seed == 3003:
+    def stop(path: Path, seed: int) -> Any:
+        if seed == 3003:
             raise KeyboardInterrupt
-        return load(network)
+        return load(path, seed)
 
-    load = chain_answers.load_network
-    monkeypatch.setattr(chain_answers, "load_network", stop)
+    load = chain_answers.load_classifier
+    monkeypatch.setattr(chain_answers, "load_classifier", stop)
     with pytest.raises(KeyboardInterrupt):
         alike.judge()
-    monkeypatch.setattr(chain_answers, "load_network", load)
+    monkeypatch.setattr(chain_answers, "load_classifier", load)
     alike.judge()
     first, second = alike.looks
     assert (len(first["arms"]), first["seeds"][0]) == (3, 3000)
@@ -239,7 +245,7 @@ def softmax_of(bench: Bench, arm: str, images: np.ndarray) -> np.ndarray:
     each = []
     for seed in range(3000, 3005):
         state = {key.split("/", 1)[1]: value for key, value in tensors.items() if key.startswith(f"{seed}/")}
-        network = SmallResNet(1, 2, 8)
+        network = small_resnet(1, 2, 8)
         network.load_state_dict(state)
         with torch.inference_mode():
             logits = network.eval()(normalise(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))).double().numpy()
@@ -281,14 +287,14 @@ def test_networks_are_rebuilt_from_their_description_and_asked_in_the_format_the
 ) -> None:
     asked = []
 
-    def record(model: SmallResNet, images: Tensor, *, precision: str) -> Tensor:
+    def record(model: Classifier, images: Tensor, *, precision: str) -> Tensor:
         asked.append(precision)
         return predict(model, images, precision=precision)
 
     predict = chain_answers.predict
     monkeypatch.setattr(chain_answers, "predict", record)
-    results = read_json(alike.data / "baseline_classifiers" / "results.json")
-    assert results["network"] == {"channels": 1, "classes": 2, "width": 8}
+    stored = load_classifier(alike.data / "baseline_classifiers" / "real.safetensors", 3000)
+    assert stored.description == {"network": NETWORK, "shape": [1, 16, 16], "classes": 2, "head": "linear"}
     alike.judge()
     assert set(asked) == {"fp32"} and len(asked) >= 15
 
@@ -316,3 +322,55 @@ def test_even_classes_are_judged_by_accuracy_and_few_seeds_decide_nothing(tmp_pa
     found = bench.train(**small).judge(**small)
     assert (found["metric"], found["decision"], found["seeds"]) == ("accuracy", "no evidence", 2)
     assert "2 seeds cannot decide, at least 5 do" in found["sentence"]
+
+
+def test_another_network_is_stored_with_its_description_and_asked(alike: Bench) -> None:
+    shutil.rmtree(alike.root / "scratch")
+    other = {"classifier": CLASSIFIER | {"network": {"kind": "mlp", "widths": [12]}, "seeds": 1, "steps": 2}}
+    alike.train(**other).judge(**other)
+    stored = load_classifier(alike.data / "expanded_classifiers" / "grown.safetensors", 3000)
+    assert stored.description["network"] == {"kind": "mlp", "widths": [12]}
+
+
+def test_an_arms_own_real_weight_and_chosen_steps_reach_its_training_and_the_sentence(
+    alike: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`heavy` learns with another N than `grown`, from the same index; each arm may choose other steps."""
+    weights = {}
+
+    def record(data: Any, arm: Any, settings: Any, **named: Any) -> Any:
+        weights[arm.real_weight] = sorted(set(data.weights))
+        return train(data, arm, settings, **named)
+
+    train = tournament.train
+    monkeypatch.setattr(tournament, "train", record)
+    shutil.rmtree(alike.root / "scratch")
+    changes = {
+        "classifier": CLASSIFIER | {"seeds": 1, "steps": 1, "grid": {"steps": [1, 40]}},
+        "expanded": {"grown": FLIP, "heavy": FLIP | {"real_weight": 6.5}},
+    }
+    alike.train(**changes)
+    assert weights == {None: [1.0], 6.5: [1.0, 6.5]}
+    for stage in ("baseline_classifiers", "expanded_classifiers"):
+        path = alike.data / stage / "results.json"
+        results = read_json(path)
+        for name, entry in results["arms"].items():
+            assert [tried["setting"]["steps"] for tried in entry["tried"]] == [1, 40]
+            entry["setting"]["steps"] = 1 if name == "real" else 40
+        write_json(path, results)
+    found = alike.judge(**changes)
+    assert found["budget"] == {"steps": 40, "batch_size": 8, "fewest_steps": 1}
+    assert "after 1 to 40 steps, chosen for each arm on validation, of batch 8" in found["sentence"]
+
+
+def test_both_sides_are_trained_on_the_device_of_the_run(alike: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reached(Exception):
+        pass
+
+    def stop(contest: Any, **named: Any) -> None:
+        raise Reached(contest.device)
+
+    monkeypatch.setattr(chain_classifiers, "hold_tournament", stop)
+    for stage, builder in BUILDERS.items():
+        with pytest.raises(Reached, match="cuda:7"):
+            alike.run(stage, builder, device="cuda:7")

@@ -9,10 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.classifiers.augmentation import AUGMENTATIONS, PADDING_SHARE, build_augmentation, mirrors
-from ops.recipe.schema import Arm
+from ops.classifiers.augmentations import AUGMENTATIONS
+from ops.classifiers.augmentations.randaugment import RandomOperations
+from ops.classifiers.ingredients import Augmentation
+from ops.recipe import arms
+from ops.recipe.arms import FlipCrop, RandAugment
 
 NAMES = sorted(AUGMENTATIONS)
+
+
+def build_augmentation(name: str, side: tuple[int, ...], **keys: float) -> Augmentation:
+    height, width = side
+    return AUGMENTATIONS[name](arms.AUGMENTATIONS[name].model_validate({"kind": name, **keys}), (height, width))
 
 
 def draw_images(count: int, channels: int, height: int, width: int) -> Tensor:
@@ -87,7 +95,7 @@ def test_none_returns_the_images_themselves() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 9, 14)])
 def test_every_flipped_crop_is_one_of_the_possible_ones_and_all_of_those_occur(shape: tuple[int, int, int]) -> None:
-    padding = max(1, round(min(shape[1:]) / PADDING_SHARE))
+    padding = max(1, round(min(shape[1:]) / 14))
     images = draw_images(50, *shape)
     possible = [list_flipped_crops(image, padding) for image in images.numpy()]
     augment = build_augmentation("flip_crop", shape[1:])
@@ -122,13 +130,27 @@ def test_mirror_images_are_alike_to_those_that_show_them() -> None:
         seed(0)
         outputs = build_augmentation(name, (16, 16))(slope.clone())
         fell = (outputs[..., -1] < outputs[..., 0]).all(dim=(1, 2))
-        assert bool(fell.any()) == mirrors(name)
-    assert mirrors("randaugment"), "it flips before anything else"
+        assert bool(fell.any()) == AUGMENTATIONS[name].mirrors
+    assert AUGMENTATIONS["randaugment"].mirrors, "it flips before anything else"
 
 
-def test_an_arm_accepts_exactly_these_names() -> None:
-    for name in NAMES:
-        assert Arm.model_validate({"augmentation": name}).augmentation == name
-    assert set(Arm.model_fields["augmentation"].annotation.__args__) == set(NAMES)  # type: ignore[union-attr]
-    with pytest.raises(KeyError):
-        build_augmentation("mosaic", (8, 8))
+def test_a_recipe_may_name_exactly_these_kinds() -> None:
+    assert set(AUGMENTATIONS) == set(arms.AUGMENTATIONS)
+
+
+@pytest.mark.parametrize(("strength", "shift"), [(0.0, 0), (0.01, 1), (1 / 14, 2), (0.25, 7), (0.45, 13)])
+def test_strength_is_how_far_images_are_moved(strength: float, shift: int) -> None:
+    images = torch.linspace(-1, 1, 28).expand(200, 1, 40, 28)  # the shorter side is 28
+    seed(0)
+    moved = build_augmentation("flip_crop", (40, 28), strength=strength)(images.clone())
+    middle = moved[:, 0, 20, 14]
+    steps = torch.minimum((middle - images[0, 0, 0, 14]).abs(), (middle - images[0, 0, 0, 13]).abs()) * 27 / 2
+    assert round(float(steps.max())) == shift
+    assert FlipCrop().strength == 1 / 14
+
+
+def test_the_strength_of_randaugment_is_kornias_m() -> None:
+    augment = build_augmentation("randaugment", (16, 16), strength=25.0)
+    assert isinstance(augment, RandomOperations)
+    assert (augment.policy.n, augment.policy.m) == (2, 25.0)
+    assert RandAugment().strength == 10

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from ops.classifiers.network import Conv3x3, SmallResNet
+from ops.classifiers.networks.layers import Conv
 from ops.classifiers.optimization import OPTIMIZERS, RISE, build_optimizers, build_schedules
-from ops.recipe.schema import NetworkBudget
+from ops.recipe.schema import ClassifierSettings
+from tests.networks import small_resnet
 
 
 def test_the_recipe_names_exactly_the_optimizers_there_are() -> None:
-    allowed = NetworkBudget.model_json_schema()["properties"]["optimizer"]["enum"]
+    allowed = get_args(ClassifierSettings.model_fields["optimizer"].annotation)
     assert sorted(allowed) == sorted(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_every_parameter_is_held_once(name: str) -> None:
-    model = SmallResNet(3, 4, 8)
+    model = small_resnet(3, 4, 8)
     held = [
         parameter
         for optimizer in build_optimizers(name, model, 0.1, 0.0)
@@ -31,17 +33,17 @@ def test_every_parameter_is_held_once(name: str) -> None:
 
 
 def test_muon_takes_the_convolutions_and_nothing_else() -> None:
-    model = SmallResNet(1, 3, 8)
+    model = small_resnet(1, 3, 8)
     muon, _ = build_optimizers("muon", model, 0.1, 0.0)
     taken = {id(parameter) for group in muon.param_groups for parameter in group["params"]}
-    assert taken == {id(module.weight) for module in model.modules() if isinstance(module, Conv3x3)}
+    assert taken == {id(module.weight) for module in model.modules() if isinstance(module, Conv)}
     assert id(model.head.weight) not in taken
 
 
 def test_muon_moves_along_all_singular_directions_alike() -> None:
     # A gradient of rank 8 whose singular values span a factor of 8: SGD would keep the factor.
     torch.manual_seed(0)
-    model = nn.Sequential(Conv3x3(4, 8), nn.BatchNorm2d(8))  # the norm is for AdamW, which must have something
+    model = nn.Sequential(Conv(4, 8), nn.BatchNorm2d(8))  # the norm is for AdamW, which must have something
     before = model[0].weight.detach().clone()
     left, _ = torch.linalg.qr(torch.randn(8, 8))
     right, _ = torch.linalg.qr(torch.randn(36, 8))
@@ -57,7 +59,7 @@ def test_muon_moves_along_all_singular_directions_alike() -> None:
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_all_parts_follow_one_cycle_to_the_peak_and_down(name: str) -> None:
     steps, peak = 100, 0.3
-    optimizers = build_optimizers(name, SmallResNet(1, 2, 8), peak, 0.0)
+    optimizers = build_optimizers(name, small_resnet(1, 2, 8), peak, 0.0)
     schedules = build_schedules(optimizers, peak, steps)
     rates = []
     for _ in range(steps):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.classifiers.sampling import balance_classes, iterate_batches, real_share, weighted_pass
+from ops.classifiers.samplers.class_balanced import balance_classes
+from ops.classifiers.sampling import iterate_batches, real_share, weighted_pass
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=30), st.integers(0, 1000))
@@ -47,7 +48,7 @@ def test_a_pass_is_shuffled() -> None:
 def test_there_are_exactly_as_many_batches_and_indices_as_asked_for(
     weights: list[float], batch_size: int, steps: int
 ) -> None:
-    batches = list(iterate_batches(np.array(weights), batch_size, steps, 0))
+    batches = list(iterate_batches(lambda step: np.array(weights), batch_size, steps, 0))
     assert len(batches) == steps
     for batch in batches:
         assert batch.shape == (batch_size,)
@@ -57,14 +58,14 @@ def test_there_are_exactly_as_many_batches_and_indices_as_asked_for(
 def test_passes_are_joined_end_to_end_whatever_the_batch_size() -> None:
     weights = np.array([3.0, 1.0, 0.0, 2.0])
     for batch_size in (1, 4, 5, 13):
-        stream = np.concatenate(list(iterate_batches(weights, batch_size, 60 // batch_size + 1, 7)))
+        stream = np.concatenate(list(iterate_batches(lambda step: weights, batch_size, 60 // batch_size + 1, 7)))
         for start in range(0, 60 - 6, 6):
             assert np.bincount(stream[start : start + 6], minlength=4).tolist() == [3, 1, 0, 2]
 
 
 def test_batches_depend_on_the_seed_alone() -> None:
     def run(seed: int) -> np.ndarray:
-        return np.concatenate(list(iterate_batches(np.full(20, 1.5), 8, 10, seed)))
+        return np.concatenate(list(iterate_batches(lambda step: np.full(20, 1.5), 8, 10, seed)))
 
     np.testing.assert_array_equal(run(3), run(3))
     assert not np.array_equal(run(3), run(4))
@@ -73,7 +74,9 @@ def test_batches_depend_on_the_seed_alone() -> None:
 def test_a_longer_run_starts_like_a_shorter_one() -> None:
     weights = np.full(9, 1.3)
     for short, long in zip(
-        iterate_batches(weights, 4, 5, 0), islice(iterate_batches(weights, 4, 50, 0), 5), strict=True
+        iterate_batches(lambda step: weights, 4, 5, 0),
+        islice(iterate_batches(lambda step: weights, 4, 50, 0), 5),
+        strict=True,
     ):
         np.testing.assert_array_equal(short, long)
 
@@ -81,13 +84,13 @@ def test_a_longer_run_starts_like_a_shorter_one() -> None:
 @pytest.mark.parametrize("weights", [[1.0, -0.1, 5.0], [0.2, 0.3], [0.0, 0.0]])
 def test_weights_that_make_no_pass_are_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weights must be non-negative and sum to at least 1"):
-        next(iterate_batches(np.array(weights), 4, 1, 0))
+        next(iterate_batches(lambda step: np.array(weights), 4, 1, 0))
 
 
 @pytest.mark.parametrize(("real_weight", "n_real", "n_generated"), [(10, 20, 80), (1, 30, 70), (2.5, 40, 100)])
 def test_beta_is_the_share_of_real_images_that_training_sees(real_weight: float, n_real: int, n_generated: int) -> None:
     weights = np.concatenate([np.full(n_real, real_weight), np.ones(n_generated)])
-    drawn = np.concatenate(list(iterate_batches(weights, 50, 400, 1)))
+    drawn = np.concatenate(list(iterate_batches(lambda step: weights, 50, 400, 1)))
     share = (drawn < n_real).mean()
     assert share == pytest.approx(real_share(real_weight, n_real, n_generated), abs=0.005)
 
@@ -114,3 +117,10 @@ def test_balanced_classes_weigh_what_the_heaviest_did_and_keep_their_inner_propo
     for label in np.unique(labels):
         ratio = (balanced / weights)[labels == label]
         np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_a_pass_is_dropped_where_the_weights_change() -> None:
+    early, late = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.0, 0.0, 2.0, 1.0])
+    found = list(iterate_batches(lambda step: early if step < 3 else late.copy(), 3, 7, 0))
+    assert all(set(batch) <= {0, 1} for batch in found[:3])
+    assert np.bincount(np.concatenate(found[3:]), minlength=4).tolist() == [0, 0, 8, 4]

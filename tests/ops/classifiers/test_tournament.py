@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,27 +13,38 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_torch
 
 from ops.classifiers import tournament
-from ops.classifiers.network import SmallResNet
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.ingredients import Loss, Sampler
+from ops.classifiers.losses import LOSSES
+from ops.classifiers.losses.class_weighted import class_weights
+from ops.classifiers.losses.plain import CrossEntropy
+from ops.classifiers.networks.classifier import Classifier, build_classifier
+from ops.classifiers.samplers import SAMPLERS
+from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.tournament import (
     Contest,
     Examples,
     Result,
     Run,
+    Tournament,
     choose_setting,
     count_runs,
     find_aliases,
     find_common_aliases,
     hold_tournament,
-    list_settings,
     train_seeds,
 )
-from ops.classifiers.training import class_weights, predict
+from ops.classifiers.training import predict, train
 from ops.machine.progress import Progress
-from ops.recipe.schema import Arm, ClassifierSettings, GridSettings
+from ops.recipe import arms
+from ops.recipe.arms import Arm, SmallResNet
+from ops.recipe.grid import GridSettings, Setting
+from ops.recipe.schema import ClassifierSettings
+from ops.settings.kinds import Kind
 
 ARMS = {"real": Arm(), "mixed": Arm(pairing="mixup")}
 SETTINGS = ClassifierSettings(
-    steps=25, batch_size=16, width=8, precision="fp32", seeds=3,
+    steps=25, batch_size=16, network=SmallResNet(width=8), precision="fp32", seeds=3,
     grid=GridSettings(learning_rate=(1e-9, 0.05), weight_decay=(5e-4,)),
 )  # fmt: skip
 
@@ -55,10 +66,19 @@ def enter(scratch: Path, **changes: Any) -> Contest:
 
 
 def hold(scratch: Path, *, settings: ClassifierSettings = SETTINGS, workers: int = 1,
-         lines: list[str] | None = None) -> dict[str, list[Result]]:  # fmt: skip
+         lines: list[str] | None = None) -> Tournament:  # fmt: skip
     sink = (lambda line: None) if lines is None else lines.append
-    progress = Progress(sink, "toys", count_runs(len(ARMS), settings), "trainings", interval=0)
-    return hold_tournament(enter(scratch, settings=settings), workers=workers, progress=progress)
+    contest = enter(scratch, settings=settings)
+    progress = Progress(sink, "toys", count_runs(contest), "trainings", interval=0)
+    return hold_tournament(contest, workers=workers, progress=progress)
+
+
+def weigh(labels: np.ndarray, weights: np.ndarray) -> Examples:
+    return Examples(np.zeros((len(labels), 1, 2, 2), np.uint8), labels, weights)
+
+
+def at(learning_rate: float, weight_decay: float) -> Setting:
+    return Setting((("learning_rate", learning_rate), ("weight_decay", weight_decay)))
 
 
 def read_all(scratch: Path) -> dict[str, tuple[bytes, int]]:
@@ -69,70 +89,147 @@ OVERSAMPLED, WEIGHTED = Arm(sampler="class_balanced"), Arm(loss="class_weighted"
 
 
 def test_arms_that_differ_only_in_balancing_are_aliases_when_the_classes_are_even() -> None:
-    arms = {
+    given = {
         "real": Arm(), "oversampled": OVERSAMPLED, "weighted": WEIGHTED, "augmented": Arm(augmentation="flip_crop"),
         "augmented_oversampled": Arm(augmentation="flip_crop", sampler="class_balanced"),
-        "mixup": Arm(pairing="mixup"), "mixup_02": Arm(pairing="mixup", mixup_alpha=0.2),
+        "mixup": Arm(pairing="mixup"), "mixup_02": Arm(pairing={"kind": "mixup", "alpha": 0.2}),
     }  # fmt: skip
     labels = np.array([0, 1, 2] * 4)
-    assert find_aliases(arms, labels, np.ones(12)) == {
+    assert find_aliases(given, weigh(labels, np.ones(12))) == {
         "oversampled": "real", "weighted": "real", "augmented_oversampled": "augmented",
     }  # fmt: skip
-    assert find_aliases(arms, labels, np.full(12, 10.0)) != {}
+    assert find_aliases(given, weigh(labels, np.full(12, 10.0))) != {}
 
 
 def test_uneven_classes_have_no_aliases() -> None:
-    arms = {"real": Arm(), "oversampled": OVERSAMPLED, "weighted": WEIGHTED}
-    assert find_aliases(arms, np.array([0, 0, 1]), np.ones(3)) == {}
-    assert find_aliases(arms, np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 1.0, 5.0])) == {}
+    given = {"real": Arm(), "oversampled": OVERSAMPLED, "weighted": WEIGHTED}
+    assert find_aliases(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {}
+    assert find_aliases(given, weigh(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 1.0, 5.0]))) == {}
 
 
 def test_weights_that_even_the_classes_out_make_oversampling_an_alias() -> None:
     labels, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
-    assert find_aliases({"real": Arm(), "oversampled": OVERSAMPLED}, labels, weights) == {"oversampled": "real"}
+    assert find_aliases({"real": Arm(), "oversampled": OVERSAMPLED}, weigh(labels, weights)) == {"oversampled": "real"}
 
 
 def test_a_class_weighted_loss_that_is_not_flat_is_no_alias() -> None:
     labels, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
-    loss_weights = class_weights(torch.from_numpy(labels), weights, 2)
-    is_alias = find_aliases({"real": Arm(), "weighted": WEIGHTED}, labels, weights) == {"weighted": "real"}
+    loss_weights = class_weights(np.bincount(labels, weights=weights))
+    is_alias = find_aliases({"real": Arm(), "weighted": WEIGHTED}, weigh(labels, weights)) == {"weighted": "real"}
     assert is_alias == bool(loss_weights[0] == loss_weights[1])
 
 
-def test_the_grid_is_every_rate_with_every_decay() -> None:
-    grid = GridSettings(learning_rate=(0.1, 0.2), weight_decay=(0.0, 1e-3))
-    assert list_settings(grid) == [(0.1, 0.0), (0.1, 1e-3), (0.2, 0.0), (0.2, 1e-3)]
+def test_a_loss_or_sampler_that_does_not_say_so_is_never_an_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As LDAM, which changes margins and not only weights: even classes do not make it plain."""
+
+    class Silent(Kind):
+        kind: Literal["silent"] = "silent"
+
+    class SilentLoss(CrossEntropy):
+        equals_plain = Loss.equals_plain
+
+    class SilentSampler(Uniform):
+        equals_uniform = Sampler.equals_uniform
+
+    monkeypatch.setitem(arms.LOSSES, "silent", Silent)
+    monkeypatch.setitem(arms.SAMPLERS, "silent", Silent)
+    monkeypatch.setitem(LOSSES, "silent", SilentLoss)
+    monkeypatch.setitem(SAMPLERS, "silent", SilentSampler)
+    given = {"real": Arm(), "ldam": Arm(loss="silent"), "late": Arm(sampler="silent"), "weighted": WEIGHTED}
+    assert find_aliases(given, weigh(np.array([0, 1, 2] * 4), np.ones(12))) == {"weighted": "real"}
+
+
+def test_an_arms_own_real_weight_decides_whether_its_classes_are_even() -> None:
+    """Class 0 has two real images, class 1 one and two generated: even where a real one weighs 2."""
+    examples = replace(
+        weigh(np.array([0, 0, 1, 1, 1]), np.array([9.0, 9, 9, 1, 1])),
+        is_generated=np.array([False, False, False, True, True]),
+    )
+    own = {"expanded": Arm(real_weight=2.0), "oversampled": Arm(real_weight=2.0, sampler="class_balanced")}
+    assert find_aliases(own, examples) == {"oversampled": "expanded"}
+    assert find_aliases({"expanded": Arm(), "oversampled": OVERSAMPLED}, examples) == {}
+    assert examples.weigh(own["expanded"]).tolist() == [2, 2, 2, 1, 1]
+    assert examples.weigh(Arm()) is examples.weights
 
 
 def test_the_earlier_of_two_equally_good_settings_wins() -> None:
-    runs = [Run("real", rate, 0.0, 0) for rate in (0.1, 0.2, 0.3)]
+    runs = [Run("real", at(rate, 0.0), 0) for rate in (0.1, 0.2, 0.3)]
     results = [
-        Result(run, accuracy, (), (), Path(run.file_name)) for run, accuracy in zip(runs, (0.5, 0.9, 0.9), strict=True)
+        Result(run, accuracy, (), (), {}, Path(run.file_name))
+        for run, accuracy in zip(runs, (0.5, 0.9, 0.9), strict=True)
     ]
-    assert choose_setting(results) == runs[1]
+    assert choose_setting(results) == runs[1].setting
 
 
 def test_the_setting_that_is_best_on_validation_is_chosen_and_gets_all_seeds(tmp_path: Path) -> None:
     lines: list[str] = []
-    results = hold(tmp_path, lines=lines)
-    assert list(results) == list(ARMS)
-    for name, entries in results.items():
-        assert [(entry.run.learning_rate, entry.run.seed) for entry in entries] == [
-            (0.05, 7), (1e-9, 7), (0.05, 8), (0.05, 9),
+    held = hold(tmp_path, lines=lines)
+    assert list(held.chosen) == list(held.tried) == list(held.final) == list(ARMS)
+    for name in ARMS:
+        assert held.chosen[name] == at(0.05, 5e-4)
+        assert [(result.run.setting, result.run.seed) for result in held.tried[name]] == [
+            (at(1e-9, 5e-4), 7), (at(0.05, 5e-4), 7),
         ]  # fmt: skip
-        assert {entry.run.arm for entry in entries} == {name}
-        good, absurd = entries[0].validation, entries[1].validation
-        assert good > 0.9 > absurd
-        assert all(0 < len(entry.losses) <= 20 for entry in entries)
-        assert entries[0].losses[-1] < entries[0].losses[0]
-    assert len(list(tmp_path.iterdir())) == count_runs(len(ARMS), SETTINGS) == 8
+        assert [(result.run.setting, result.run.seed) for result in held.final[name]] == [
+            (at(0.05, 5e-4), seed) for seed in (7, 8, 9)
+        ]
+        absurd, good = held.tried[name]
+        assert held.final[name][0] == good
+        assert {result.run.arm for result in (absurd, *held.final[name])} == {name}
+        assert good.validation > 0.9 > absurd.validation
+        assert all(0 < len(result.losses) <= 20 for result in held.final[name])
+        assert good.losses[-1] < good.losses[0]
+    assert len(list(tmp_path.iterdir())) == count_runs(enter(tmp_path)) == 8
     assert "8/8 trainings" in lines[-1]
+
+
+def test_an_arm_tries_the_numbers_that_it_has_and_is_trained_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """steps for every arm, alpha where there is a pairing that has one, real_weight where images were generated."""
+    seen = []
+
+    def record(data: TrainingSet, arm: Arm, settings: ClassifierSettings, **named: Any) -> Classifier:
+        seen.append((settings.steps, getattr(arm.pairing, "alpha", None), data.weights.tolist()))
+        return train(data, arm, settings, **named)
+
+    images, labels = make_toys(45, 0)
+    examples = Examples(images, labels, np.full(45, 1.0), is_generated=np.arange(45) >= 15)
+    grid = GridSettings.model_validate({"steps": [2, 3], "pairing.alpha": [0.5], "real_weight": [4]})
+    settings = SETTINGS.model_copy(update={"grid": grid, "seeds": 1, "steps": 2})
+    contest = enter(tmp_path, training=(examples,), settings=settings)
+    monkeypatch.setattr(tournament, "train", record)
+    held = hold_tournament(contest, workers=1, progress=Progress(lambda line: None, "toys", 4, "trainings"))
+    weights = [4.0] * 15 + [1.0] * 30
+    assert seen == [(2, None, weights), (3, None, weights), (2, 0.5, weights), (3, 0.5, weights)]
+    assert {name: [tuple(dict(r.run.setting.values)) for r in results] for name, results in held.tried.items()} == {
+        "real": [("learning_rate", "weight_decay", "steps", "real_weight")] * 2,
+        "mixed": [("learning_rate", "weight_decay", "steps", "real_weight", "pairing.alpha")] * 2,
+    }
+    assert contest.is_expanded and not enter(tmp_path).is_expanded
+
+
+def test_every_run_is_trained_and_asked_on_the_device_of_the_contest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+    for name, function in (("train", train), ("predict", predict)):
+
+        def record(*given: Any, function: Any = function, **named: Any) -> Any:
+            devices.append(named["device"])
+            return function(*given, **{**named, "device": "cpu"})
+
+        monkeypatch.setattr(tournament, name, record)
+    settings = SETTINGS.model_copy(update={"seeds": 2, "steps": 1})
+    contest = enter(tmp_path, settings=settings, device="cuda:1")
+    hold_tournament(contest, workers=2, progress=Progress(lambda line: None, "toys", 6, "trainings"))
+    assert devices == ["cuda:1"] * 12
 
 
 def test_a_learning_rate_that_diverges_loses_and_stops_nothing(tmp_path: Path) -> None:
     grid = GridSettings(learning_rate=(1e12, 0.05), weight_decay=(0.0,))
     results = hold(tmp_path, settings=SETTINGS.model_copy(update={"grid": grid, "seeds": 1}))
-    assert {entries[0].run.learning_rate for entries in results.values()} == {0.05}
+    assert {setting["learning_rate"] for setting in results.chosen.values()} == {0.05}
 
 
 def test_balanced_accuracy_picks_another_setting_than_accuracy(tmp_path: Path) -> None:
@@ -142,11 +239,11 @@ def test_balanced_accuracy_picks_another_setting_than_accuracy(tmp_path: Path) -
     settings = SETTINGS.model_copy(update={"grid": rates, "seeds": 1})
     images, _ = make_toys(45, 0)
     answers = {}
-    for result in hold(tmp_path / "first", settings=settings)["real"]:
-        network = SmallResNet(1, 3, SETTINGS.width)
+    for result in hold(tmp_path / "first", settings=settings).tried["real"]:
+        network = build_classifier(result.description)
         network.load_state_dict(load_torch(result.path))
         logits = predict(network.eval(), torch.from_numpy(images), precision="fp32")
-        answers[result.run.learning_rate] = logits.argmax(1).numpy()
+        answers[result.run.setting["learning_rate"]] = logits.argmax(1).numpy()
     idle, able = answers.values() if list(answers) == [1e-9, 0.05] else reversed(answers.values())
     large = int(np.bincount(idle[idle != able], minlength=3).argmax())
     many = np.flatnonzero((idle == large) & (able != large))
@@ -159,7 +256,7 @@ def test_balanced_accuracy_picks_another_setting_than_accuracy(tmp_path: Path) -
                         validation=(images[chosen], truth))  # fmt: skip
         progress = Progress(lambda line: None, "toys", 2, "trainings")
         results = hold_tournament(contest, workers=1, progress=progress)
-        assert results["real"][0].run.learning_rate == rate
+        assert results.chosen["real"]["learning_rate"] == rate
 
 
 def test_more_seeds_are_those_that_a_longer_tournament_trains(tmp_path: Path) -> None:
@@ -167,13 +264,13 @@ def test_more_seeds_are_those_that_a_longer_tournament_trains(tmp_path: Path) ->
     first = hold(tmp_path / "short", settings=settings)
     lines: list[str] = []
     later = train_seeds(
-        enter(tmp_path / "short"), {name: entries[0].run for name, entries in first.items()}, range(8, 10), workers=1,
+        enter(tmp_path / "short"), first.chosen, range(8, 10), workers=1,
         progress=Progress(lines.append, "toys", 4, "trainings", interval=0),
     )  # fmt: skip
     whole = hold(tmp_path / "long")
     for name in ARMS:
         assert [replace(result, path=Path()) for result in later[name]] == [
-            replace(result, path=Path()) for result in whole[name][2:]
+            replace(result, path=Path()) for result in whole.final[name][1:]
         ]
     assert "4/4 trainings" in lines[-1]
 
@@ -184,27 +281,28 @@ def test_each_seed_learns_from_the_set_of_its_number(tmp_path: Path) -> None:
     results: dict[str, dict[str, list[Result]]] = {}
     for name, sets in (("both", training), ("first", training[:1]), ("second", training[1:])):
         progress = Progress(lambda line: None, "toys", 8, "trainings")
-        results[name] = hold_tournament(enter(tmp_path / name, training=sets), workers=1, progress=progress)
+        held = hold_tournament(enter(tmp_path / name, training=sets), workers=1, progress=progress)
+        results[name] = {arm: [held.tried[arm][0], *held.final[arm]] for arm in ARMS}
     for arm in ARMS:
         both, first, second = ([load_file(r.path) for r in results[name][arm]] for name in results)
         assert [result.run for result in results["both"][arm]] == [result.run for result in results["first"][arm]]
-        for place, other in enumerate((first, first, second, first)):  # the grid's two runs, then seeds 8 and 9
+        for place, other in enumerate((first, first, second, first)):  # a run of the grid, then seeds 7 to 9
             assert all(np.array_equal(both[place][key], other[place][key]) for key in both[place])
         assert any(not np.array_equal(second[2][key], first[2][key]) for key in first[2])
 
 
 def test_an_alias_must_hold_on_every_set() -> None:
-    arms = {"real": Arm(), "oversampled": OVERSAMPLED}
+    given = {"real": Arm(), "oversampled": OVERSAMPLED}
     images = np.zeros((4, 1, 2, 2), np.uint8)
     even, uneven = (Examples(images, np.array(labels), np.ones(4)) for labels in ([0, 0, 1, 1], [0, 1, 1, 1]))
-    assert find_common_aliases(arms, (even, even)) == {"oversampled": "real"}
-    assert find_common_aliases(arms, (even, uneven)) == find_common_aliases(arms, (uneven, even)) == {}
+    assert find_common_aliases(given, (even, even)) == {"oversampled": "real"}
+    assert find_common_aliases(given, (even, uneven)) == find_common_aliases(given, (uneven, even)) == {}
 
 
 def test_only_a_run_whose_file_is_missing_is_trained_again(tmp_path: Path) -> None:
     first = hold(tmp_path)
     before = read_all(tmp_path)
-    lost = first["mixed"][2].path.name  # a later seed
+    lost = first.final["mixed"][1].path.name  # a later seed
     (tmp_path / lost).unlink()
     second = hold(tmp_path)
     after = read_all(tmp_path)
@@ -221,7 +319,7 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypa
     monkeypatch.setattr(tournament, "WORKER_SHARE", 1)  # otherwise so little is not worth a second process
     two = hold(tmp_path / "two", settings=settings, workers=2)
     for name in ARMS:
-        for a, b in zip(one[name], two[name], strict=True):
+        for a, b in zip(one.tried[name], two.tried[name], strict=True):
             assert (a.run, a.validation, a.losses) == (b.run, b.validation, b.losses)
             first, second = load_file(a.path), load_file(b.path)
             assert first.keys() == second.keys()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,19 @@ import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
-from ops.classifiers import training
-from ops.classifiers.network import SmallResNet, normalise
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.losses.class_weighted import class_weights
+from ops.classifiers.networks.classifier import Classifier, normalise
+from ops.classifiers.pairings.mixup import mix_pairs
 from ops.classifiers.sampling import iterate_batches
-from ops.classifiers.training import TrainingSet, class_weights, mix_pairs, predict, train
-from ops.recipe.schema import Arm, NetworkBudget
+from ops.classifiers.stored import load_classifier, save_classifiers
+from ops.classifiers.trainers import supervised
+from ops.classifiers.training import predict, train
+from ops.recipe.arms import Arm, Mlp, ResNet18, SmallResNet
+from ops.recipe.schema import ClassifierSettings as Budget
+from tests.networks import small_resnet
 
-BUDGET = NetworkBudget(steps=40, batch_size=16, width=8, precision="fp32")
+BUDGET = Budget(steps=40, batch_size=16, network=SmallResNet(width=8), precision="fp32")
 ARMS = {
     "plain": Arm(),
     "flip_crop": Arm(augmentation="flip_crop"),
@@ -42,7 +50,7 @@ def make_toys(counts: tuple[int, ...] = (30, 20, 10), seed: int = 0) -> Training
     )
 
 
-def train_toys(arm: Arm, *, seed: int = 1, learning_rate: float = 0.05, budget: NetworkBudget = BUDGET) -> SmallResNet:
+def train_toys(arm: Arm, *, seed: int = 1, learning_rate: float = 0.05, budget: Budget = BUDGET) -> Classifier:
     return train(make_toys(), arm, budget, learning_rate=learning_rate, weight_decay=5e-4, seed=seed)
 
 
@@ -91,12 +99,12 @@ def test_lambda_follows_a_beta_distribution(alpha: float) -> None:
 def test_class_weights_equal_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
     expected = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
-    found = class_weights(torch.from_numpy(labels), np.ones(len(labels)), len(counts))
+    found = class_weights(np.bincount(labels).astype(float))
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
 
 
 def test_a_class_without_images_gets_a_finite_weight() -> None:
-    assert torch.isfinite(class_weights(torch.tensor([0, 0, 2]), np.ones(3), 4)).all()
+    assert torch.isfinite(class_weights(np.array([2.0, 0.0, 1.0, 0.0]))).all()
 
 
 @pytest.mark.parametrize("name", ["plain", "randaugment", "all"])
@@ -120,7 +128,7 @@ def test_arms_that_share_a_seed_start_from_the_same_weights() -> None:
         train_toys(Arm(), seed=2, learning_rate=1e-30, budget=budget), starts["plain"], 1e-28
     )
     torch.manual_seed(1)
-    assert have_same_parameters(starts["plain"], SmallResNet(1, 3, 8), 1e-28)
+    assert have_same_parameters(starts["plain"], small_resnet(1, 3, 8), 1e-28)
 
 
 @pytest.mark.parametrize("name", list(ARMS))
@@ -148,7 +156,7 @@ def test_the_class_balanced_sampler_shows_every_class_equally_often(monkeypatch:
             seen.append(data.labels.numpy()[batch])
             yield batch
 
-    monkeypatch.setattr(training, "iterate_batches", record)
+    monkeypatch.setattr(supervised, "iterate_batches", record)
     shares = {}
     for sampler in ("uniform", "class_balanced"):
         seen.clear()
@@ -166,8 +174,8 @@ def test_the_first_loss_equals_cross_entropy_written_out(smoothing: float, loss:
     train(data, Arm.model_validate({"loss": loss}), budget, learning_rate=0.1, weight_decay=0, seed=4,
           on_step=lambda step, value: losses.append(value))  # fmt: skip
     torch.manual_seed(4)
-    model = SmallResNet(1, 3, 8).train()
-    index = torch.from_numpy(next(iterate_batches(data.weights, 16, 1, 4)))
+    model = small_resnet(1, 3, 8).train()
+    index = torch.from_numpy(next(iterate_batches(lambda step: data.weights, 16, 1, 4)))
     log_p = model(normalise(data.images[index])).log_softmax(1).detach().numpy().astype(np.float64)
     target = np.eye(3)[data.labels[index].numpy()] * (1 - smoothing) + smoothing / 3
     weight = len(data.labels) / (3 * np.bincount(data.labels)) if loss == "class_weighted" else np.ones(3)
@@ -206,3 +214,29 @@ def test_predictions_do_not_depend_on_the_batch_size() -> None:
 def test_normalising_maps_grey_levels_to_minus_one_and_one() -> None:
     levels: Tensor = normalise(torch.tensor([0, 255], dtype=torch.uint8))
     assert levels.tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("network", [SmallResNet(width=8), ResNet18(width=4), Mlp(widths=(32, 16))])
+@pytest.mark.parametrize("optimizer", ["muon", "sgd"])
+def test_every_network_learns_a_separable_set_and_is_rebuilt_from_its_description(
+    network: Any, optimizer: str, tmp_path: Path
+) -> None:
+    model = train_toys(Arm(), budget=BUDGET.model_copy(update={"network": network, "optimizer": optimizer}))
+    fresh = make_toys((40, 40, 40), seed=1)
+    answers = predict(model, fresh.images, precision="fp32")
+    assert float((answers.argmax(1) == fresh.labels).float().mean()) > 0.9
+    save_classifiers(tmp_path / "a.safetensors", {7: model.state_dict()}, model.description)
+    again = load_classifier(tmp_path / "a.safetensors", 7)
+    assert again.description == model.description
+    assert again.description["network"] == network.model_dump(mode="json")
+    assert again.features(normalise(fresh.images)).shape == (120, again.feature_size)
+    assert torch.equal(predict(again, fresh.images, precision="fp32"), answers)
+
+
+def test_the_same_networks_are_the_same_bytes(tmp_path: Path) -> None:
+    model = train_toys(Arm(), budget=BUDGET.model_copy(update={"steps": 1}))
+    for name in ("a", "b"):
+        save_classifiers(
+            tmp_path / name, {seed: copy.deepcopy(model.state_dict()) for seed in (0, 1)}, model.description
+        )
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

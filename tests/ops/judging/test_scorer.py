@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from ops.classifiers.network import SmallResNet
+from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.training import predict
 from ops.judging.scorer import (
     FoldResult,
@@ -25,6 +25,7 @@ from ops.judging.scorer import (
     train_folds,
 )
 from ops.recipe.schema import ScorerSettings
+from tests.networks import small_resnet
 
 SETTINGS = ScorerSettings(steps=60, batch_size=32, width=8, folds=3, learning_rate=0.05, precision="fp32")
 
@@ -38,8 +39,8 @@ def make_toys(count: int) -> tuple[np.ndarray, np.ndarray]:
     return images.astype(np.uint8), labels
 
 
-def rebuild(result: FoldResult) -> SmallResNet:
-    model = SmallResNet(1, 2, SETTINGS.width)
+def rebuild(result: FoldResult) -> Classifier:
+    model = small_resnet(1, 2, SETTINGS.width)
     model.load_state_dict(result.state)
     return model.eval()
 
@@ -155,7 +156,7 @@ def test_the_metrics_are_those_of_the_held_out_answers(tmp_path: Path) -> None:
     labels = np.array([0, 1, 1, 0])
     logits = np.array([[3, 0], [2, 1], [0, 1], [1, 0]], np.float32)  # one of four is wrong
     results = [
-        FoldResult(fold, SmallResNet(1, 2, SETTINGS.width).state_dict(), rows, logits[rows])
+        FoldResult(fold, small_resnet(1, 2, SETTINGS.width).state_dict(), rows, logits[rows])
         for fold, rows in enumerate((np.array([0, 2]), np.array([1, 3])))
     ]
     metrics = save_scorer(tmp_path, results, SETTINGS, labels, classes=2, channels=1)
@@ -175,7 +176,7 @@ def test_on_labels_that_mean_nothing_the_cross_fitted_accuracy_is_chance(tmp_pat
     metrics = save_scorer(tmp_path, results, settings, labels, classes=2, channels=1)
     assert metrics["cross_fitted_accuracy"] == pytest.approx(0.5, abs=3 * 0.5 / np.sqrt(count))
     # The same networks know their own images, so a leak between folds would show.
-    model = SmallResNet(1, 2, 16)
+    model = small_resnet(1, 2, 16)
     model.load_state_dict(results[0].state)
     seen = np.setdiff1d(np.arange(count), results[0].held_out)
     answers = predict(model.eval(), torch.from_numpy(images[seen]), precision="fp32").argmax(1).numpy()

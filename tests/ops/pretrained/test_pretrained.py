@@ -20,7 +20,6 @@ import pytest
 import torch
 
 from ops.chain.parts.witnesses import call_extractor, call_witnesses, check_witnesses, describe_witnesses
-from ops.classifiers.network import SmallResNet
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.filters.examination import Examiner, Witnesses
@@ -39,6 +38,7 @@ from ops.pretrained.validation import validate_clip, validate_extractor, validat
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
 from ops.settings.cut import Cut
+from tests.networks import small_resnet
 
 pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="the extra `clip` is not installed")
 
@@ -570,7 +570,7 @@ def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_fold
 
     images = draw(40, channels=1, height=12, width=12)
     labels = np.arange(40) % 3
-    scorer = Scorer(tuple(SmallResNet(1, 3, 8).eval() for _ in range(2)), 1.0, "fp32")
+    scorer = Scorer(tuple(small_resnet(1, 3, 8).eval() for _ in range(2)), 1.0, "fp32")
     witnesses = call_witnesses(settings, root, NAMES)
     examiner = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], witnesses)
     scores = examiner.examine_real(images[30:], labels[30:])

@@ -20,10 +20,11 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from ops.files.hashing import hash_file, hash_json
+from ops.recipe.arms import Arm
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe, parse_recipe
-from ops.recipe.schema import Arm, Recipe
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml
 
@@ -45,6 +46,9 @@ OTHER_VALUES: dict[str, Any] = {
     "verdict.metric": "worst_class",
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
+    "classifier.grid.steps": [200, 400],
+    "classifier.grid.real_weight": [5.0, 20.0],
+    "classifier.network.stem": 2,
 }
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
 FIXED = {"generator.kind", "generator.distillation", "sampler.guidance", "filter.near_parent"}
@@ -68,8 +72,10 @@ def read_place(place: Place, content: dict[str, Any]) -> Any:
 
 def is_free(place: Place) -> bool:
     """Whether the value at `place` may be another one while all others stay."""
-    if place[-1] == "mixup_alpha":
-        return read_place((*place[:-1], "pairing"), RESOLVED) == "mixup"  # an error in any other arm
+    if place[-1] == "kind":
+        return False  # another kind has other keys; see below
+    if place[-1] == "real_weight" and place[0] == "baselines":
+        return False  # an error without generated images
     if place[0] == "filter" and place[-1] == "threshold":
         return False  # an error beside a share
     return place[:2] != ("baselines", "real") and ".".join(place) not in FIXED
@@ -79,12 +85,9 @@ PLACES = [place for place in leaves(RESOLVED) if is_free(place)]
 
 
 def write_place(place: Place, value: Any) -> dict[str, Any]:
-    """The demo recipe, resolved, with one other value; an arm that mixes no pairs any more loses its alpha."""
+    """The demo recipe, resolved, with one other value."""
     changed = copy.deepcopy(RESOLVED)
-    section = read_place(place[:-1], changed)
-    section[place[-1]] = value
-    if place[-1] == "pairing" and value != "mixup":
-        del section["mixup_alpha"]
+    read_place(place[:-1], changed)[place[-1]] = value
     return changed
 
 
@@ -110,7 +113,9 @@ def allowed_values(place: Place) -> tuple[Any, ...]:
     """The options of a Literal key; none for others."""
     model: type[BaseModel] = Arm if place[0] in ("baselines", "expanded") else Recipe
     annotation: Any = None
-    for part in place[-1:] if model is Arm else place:
+    for part in place[2:] if model is Arm else place:
+        if part not in model.model_fields:
+            return ()  # a key of an ingredient's kind: all are numbers
         annotation = FlowSettings if part == "generator" else model.model_fields[part].annotation
         if inner := next((a for a in (annotation, *get_args(annotation)) if is_model(a)), None):
             model = inner
@@ -199,11 +204,27 @@ def test_defaults_written_out_do_not_change_fingerprints() -> None:
     assert fingerprints(written) == fingerprints(short)
 
 
-def test_alpha_of_mixup_is_filled_in_and_null_elsewhere() -> None:
-    given = fingerprints(write_place(("baselines", "mixup"), {"pairing": "mixup", "mixup_alpha": 1.0}))
-    for alpha in ({}, {"mixup_alpha": None}):
-        assert fingerprints(write_place(("baselines", "mixup"), {"pairing": "mixup", **alpha})) == given
-    assert RESOLVED["baselines"]["augmented"]["mixup_alpha"] is None
+def test_a_bare_name_and_its_kind_with_defaults_are_the_same() -> None:
+    given = fingerprints(write_place(("baselines", "mixup"), {"pairing": {"kind": "mixup", "alpha": 1.0}}))
+    for short in ({"kind": "mixup"}, "mixup", {"kind": "mixup", "alpha": 1}):
+        assert fingerprints(write_place(("baselines", "mixup"), {"pairing": short})) == given
+    assert RESOLVED["baselines"]["augmented"]["pairing"] == {"kind": "none"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("baselines", "mixup", "augmentation"), "randaugment"),
+        (("baselines", "mixup", "pairing"), "none"),
+        (("baselines", "mixup", "sampler"), "class_balanced"),
+        (("expanded", "expanded", "loss"), "class_weighted"),
+        (("expanded", "expanded", "real_weight"), 3.0),
+        (("classifier", "network"), {"kind": "mlp"}),
+    ],
+)
+def test_another_kind_changes_exactly_the_stages_that_train_with_it(place: Place, value: Any) -> None:
+    after = fingerprints(write_place(place, value))
+    assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
 
 
 def test_whole_number_for_a_float_does_not_change_fingerprints() -> None:

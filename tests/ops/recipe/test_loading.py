@@ -111,7 +111,7 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         (
             put(1, "expanded", "expanded", "zzz"),
             f"unknown key 'expanded.expanded.zzz' in {PATH};"
-            " valid here: augmentation, loss, mixup_alpha, pairing, sampler",
+            " valid here: augmentation, loss, pairing, real_weight, sampler, trainer",
         ),
         (
             put("none", "baselines", "real", "augmentatoin"),
@@ -123,7 +123,9 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         ),
         (
             put(3, "classifier", "grid", "zzz"),
-            f"unknown key 'classifier.grid.zzz' in {PATH}; valid here: learning_rate, weight_decay",
+            f"unknown key 'classifier.grid.zzz' in {PATH}; valid here: augmentation.flip_crop.strength, "
+            "augmentation.randaugment.strength, augmentation.strength, learning_rate, pairing.alpha,"
+            " pairing.mixup.alpha, real_weight, steps, weight_decay",
         ),
     ],
 )
@@ -192,8 +194,8 @@ def test_wrong_type_names_key_file_and_what_was_given(change: Change, sentence: 
         (put(3, "generator", "unshuffle"), f"'generator.unshuffle' in {PATH}: input should be 1, 2 or 4; got 3"),
         (put([12], "generator", "widths"), f"'generator' in {PATH}: widths must be positive multiples of 8"),
         (
-            put(0, "baselines", "mixup", "mixup_alpha"),
-            f"'baselines.mixup.mixup_alpha' in {PATH}: input should be greater than 0; got 0",
+            put(0, "baselines", "mixup", "pairing", "alpha"),
+            f"'baselines.mixup.pairing.alpha' in {PATH}: input should be greater than 0; got 0",
         ),
     ],
 )  # fmt: skip
@@ -228,12 +230,88 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
     )
 
 
-@pytest.mark.parametrize("pairing", [{}, {"pairing": "none"}])
-def test_alpha_without_mixup_is_refused_because_nothing_would_read_it(pairing: dict[str, str]) -> None:
-    assert complain(put({**pairing, "mixup_alpha": 0.5}, "baselines", "augmented")) == (
-        f"'baselines.augmented' in {PATH}: mixup_alpha has no effect without pairing: mixup;"
-        " add that or take mixup_alpha away"
-    )
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            put({"augmentation": "flip_crop", "mixup_alpha": 0.5}, "baselines", "augmented"),
+            f"'baselines.augmented' in {PATH}: mixup_alpha is written pairing: {{kind: mixup, alpha: ...}} now",
+        ),
+        (
+            put(32, "classifier", "width"),
+            f"'classifier' in {PATH}: width is written network: {{kind: small_resnet, width: ...}} now",
+        ),
+        (
+            put({"augmentation": {"kind": "none", "strength": 1}}, "baselines", "augmented"),
+            f"'baselines.augmented.augmentation' in {PATH}: strength has no effect with kind: none; it is of flip_crop"
+            " and randaugment",
+        ),
+        (
+            put({"pairing": "mixip"}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: its kind must be one of none, mixup; got 'mixip'",
+        ),
+        (
+            put({"pairing": {"kind": "mixup", "alpa": 1}}, "baselines", "augmented"),
+            f"unknown key 'baselines.augmented.pairing.alpa' in {PATH}; did you mean 'alpha'?",
+        ),
+        (
+            put({"pairing": {"alpha": 1}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: it takes one of none, mixup, or {{kind: ...}} with keys of that"
+            " kind",
+        ),
+        (
+            put({"kind": "mlp", "width": 3}, "classifier", "network"),
+            f"'classifier.network' in {PATH}: width has no effect with kind: mlp; it is of small_resnet and resnet18",
+        ),
+        (
+            put(2.0, "baselines", "augmented", "real_weight"),
+            f"{PATH}: real_weight has no effect in the baseline 'augmented', which has no generated images",
+        ),
+    ],
+)  # fmt: skip
+def test_an_ingredient_that_is_none_or_written_as_before_is_told_in_one_sentence(change: Change, sentence: str) -> None:
+    assert complain(change) == sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            put([1, 2], "classifier", "grid", "pairing.alpha"),
+            "classifier.grid must try pairing.alpha 0.2 too: the arm 'mixup' has it",
+        ),
+        (
+            put([10, 40], "classifier", "grid", "augmentation.randaugment.strength"),
+            "classifier.grid tries what the arm 'randaugment' cannot have: augmentation.strength: input should be less"
+            " than 30; got 40.0",
+        ),
+        (put([5.0], "classifier", "grid", "real_weight"), "classifier.grid must try real_weight 20.0 too: the arm"),
+        (put([200], "classifier", "grid", "steps"), "its grid must try steps 400 too, its own steps"),
+        (put([], "classifier", "grid", "pairing.alpha"), "'classifier.grid.pairing.alpha' in"),
+        (put([0.2, 1, 2, 3], "classifier", "grid", "pairing.alpha"), "the grid may have at most 6 settings"),
+    ],
+)
+def test_a_grid_that_tries_what_arms_do_not_have_is_refused(change: Change, sentence: str) -> None:
+    assert sentence in complain(change)
+
+
+def test_a_grid_key_that_no_arm_has_is_refused() -> None:
+    without = [
+        put("none", side, name, "pairing") for side, name in (("baselines", "mixup"), ("expanded", "expanded+mixup"))
+    ]
+    sentence = complain(*without, put([0.2], "classifier", "grid", "pairing.alpha"))
+    assert sentence == f"{PATH}: classifier.grid tries pairing.alpha, which no arm has"
+
+
+def test_a_grid_may_try_what_arms_have() -> None:
+    content = copy.deepcopy(CONTENT["fashion-flow"])
+    content["classifier"]["grid"] |= {"pairing.alpha": [0.2, 1], "weight_decay": [0.1], "real_weight": [5, 20]}
+    recipe = parse_recipe(content, PATH)
+    tried = {
+        name: len(recipe.classifier.grid.list_settings(arm, is_expanded=name in recipe.expanded))
+        for name, arm in {**recipe.baselines, **recipe.expanded}.items()
+    }
+    assert [tried[name] for name in ("real", "mixup", "expanded", "expanded+mixup")] == [1, 2, 2, 4]
 
 
 def test_real_arm_with_keys_is_refused_because_it_is_the_yardstick() -> None:
@@ -291,7 +369,7 @@ def test_grid_of_six_settings_is_allowed() -> None:
 
 def test_grid_with_a_negative_learning_rate_is_refused() -> None:
     assert complain(put([-0.1], "classifier", "grid", "learning_rate")) == (
-        f"'classifier.grid' in {PATH}: learning rates must be positive and weight decays not negative"
+        f"'classifier.grid.learning_rate' in {PATH}: input should be greater than 0; got -0.1"
     )
 
 

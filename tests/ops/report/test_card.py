@@ -189,6 +189,8 @@ def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:
     assert "306 training images, 40 for validation, 80 for test" in card
     assert "2.5 for a real image, 1 for a generated one" in card
     assert "seed 7: `growset run smoke`" in card
+    own = " ".join(make_card(real_weight=2.5, own_weights=True).split())
+    assert "generated one, unless the recipe gives an arm another weight for real images." in own
 
 
 def test_missing_figure_is_an_error_rather_than_a_gap() -> None:

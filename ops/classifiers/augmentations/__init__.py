@@ -1,0 +1,12 @@
+"""The augmentations that an arm may name: each is one line here."""
+
+from ops.classifiers.augmentations.flip_crop import FlipAndCrop
+from ops.classifiers.augmentations.none import Unchanged
+from ops.classifiers.augmentations.randaugment import RandomOperations
+from ops.classifiers.ingredients import Augmentation
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    "none": Unchanged,
+    "flip_crop": FlipAndCrop,
+    "randaugment": RandomOperations,
+}

@@ -1,0 +1,44 @@
+"""Mirroring and small shifts, the customary augmentation of small images: by default 2 pixels at 28, near CIFAR's
+customary 4 at 32."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ops.classifiers.ingredients import Augmentation
+from ops.recipe.arms import FlipCrop
+
+
+class FlipAndCrop(Augmentation):
+    """Each image mirrored with probability 1/2 and moved by up to `strength` of the shorter side, edges repeated.
+
+    A strength above 0 moves by one pixel at least.
+    """
+
+    mirrors = True
+
+    def __init__(self, settings: FlipCrop, side: tuple[int, int]) -> None:
+        self.shift = max(1, round(min(side) * settings.strength)) if settings.strength else 0
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return flip_and_shift(images, self.shift)
+
+
+def flip_and_shift(images: Tensor, shift: int) -> Tensor:
+    """Each image mirrored with probability 1/2 and moved by up to `shift` pixels each way, edges repeated.
+
+    The same as padding by repetition and cropping, done as one gather for the whole batch: kornia,
+    which crops image by image, takes a fifth of a training step for it.
+    """
+    count, _, height, width = images.shape
+    rows = _move(torch.arange(height), count, shift).to(images.device)
+    columns = _move(torch.arange(width), count, shift)
+    columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns).to(images.device)
+    batch = torch.arange(count, device=images.device)
+    return images[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _move(positions: Tensor, count: int, shift: int) -> Tensor:
+    """`count` rows of `positions`, each moved by its own draw from -shift..shift and kept inside."""
+    return (positions + torch.randint(-shift, shift + 1, (count, 1))).clamp(0, len(positions) - 1)

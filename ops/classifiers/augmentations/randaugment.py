@@ -1,0 +1,27 @@
+"""RandAugment (Cubuk et al. 2020) with n = 2 after flip and crop, as its authors train."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ops.classifiers.augmentations.flip_crop import FlipAndCrop
+from ops.classifiers.ingredients import Augmentation
+from ops.recipe.arms import FlipCrop, RandAugment
+
+
+class RandomOperations(Augmentation):
+    """Two of kornia's operations on place or colour, with magnitude m = `strength` of 30."""
+
+    mirrors = True
+
+    def __init__(self, settings: RandAugment, side: tuple[int, int]) -> None:
+        from kornia.augmentation import auto  # kornia takes a second to import
+
+        self.flip_crop = FlipAndCrop(FlipCrop(), side)
+        self.policy = auto.RandAugment(n=2, m=settings.strength)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        channels = images.shape[1]
+        unit = (self.flip_crop(images) + 1) / 2  # kornia's colour operations expect 0..1 and three channels
+        changed = self.policy(unit.expand(-1, 3, -1, -1)).clamp(0, 1) * 2 - 1
+        return changed if channels == 3 else changed.mean(dim=1, keepdim=True)

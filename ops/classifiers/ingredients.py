@@ -1,0 +1,119 @@
+"""What every kind of ingredient of an arm can do. A new one is one file that inherits from here, and one line in the
+registry of its package; its settings are a section and a line in `ops.recipe.arms`.
+
+All are built for one training. They know its settings, its training set and its budget of steps, and no other arm.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from ops.classifiers.data import TrainingSet, Views
+from ops.recipe.arms import Arm
+from ops.settings.kinds import Kind
+
+
+class Budget(Protocol):
+    """What one training takes; a section of a recipe."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def label_smoothing(self) -> float: ...
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def network(self) -> Kind: ...
+
+
+class Augmentation(ABC):
+    """A label-preserving change of images, drawn anew for each.
+
+    It maps float images [n, C, H, W] in -1..1 to the same shape and range, and draws from torch's and Python's global
+    generators, which the trainer seeds. `mirrors` says whether it shows mirrored images: to a network trained with it
+    an image and its mirror image are alike.
+    """
+
+    mirrors: ClassVar[bool] = False
+
+    @abstractmethod
+    def __init__(self, settings: Any, side: tuple[int, int]) -> None:
+        """For images of `side` = (height, width)."""
+
+    @abstractmethod
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
+class Pairing(ABC):
+    """Blends the images and labels of a batch, with one another or with others of the training set."""
+
+    @abstractmethod
+    def __init__(self, settings: Any, data: TrainingSet, budget: Budget) -> None: ...
+
+    @abstractmethod
+    def pair(
+        self, images: Tensor, targets: Tensor, views: Views, step: int, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Images [m, C, H, W] and targets [m, K] to learn from in place of these; `views` shows the whole set."""
+
+
+class Sampler(ABC):
+    """Says how often each image of the training set is shown."""
+
+    @abstractmethod
+    def __init__(self, settings: Any, data: TrainingSet, budget: Budget) -> None: ...
+
+    @abstractmethod
+    def weights(self, step: int) -> np.ndarray:
+        """Weights float64 [n] of the images at a step; a new pass begins where they change."""
+
+    @classmethod
+    def equals_uniform(cls, settings: Any, counts: np.ndarray) -> bool:
+        """Whether it shows images as the uniform one does where classes weigh `counts` [K]."""
+        return False
+
+
+class Loss(ABC):
+    """What a batch's answers cost. `head` names the head that it needs, one of `networks.HEADS`."""
+
+    head: ClassVar[str] = "linear"
+
+    @abstractmethod
+    def __init__(self, settings: Any, data: TrainingSet, budget: Budget, device: str) -> None: ...
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
+        """A scalar, of float32 logits and targets [m, K]."""
+
+    @classmethod
+    def equals_plain(cls, settings: Any, counts: np.ndarray) -> bool:
+        """Whether it is the plain one where classes weigh `counts` [K]."""
+        return False
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: what a trainer gets.
+
+    `seed` fixes initialisation, batch order, augmentation and pairing; trainings that share it start from the same
+    weights. `on_step` hears of each step and its loss.
+    """
+
+    data: TrainingSet
+    arm: Arm
+    budget: Budget
+    learning_rate: float
+    weight_decay: float
+    seed: int
+    device: str = "cpu"
+    on_step: Callable[[int, float], None] = lambda step, loss: None

@@ -1,0 +1,27 @@
+"""Cross-entropy of soft targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.ingredients import Budget, Loss
+from ops.recipe.arms import PlainLoss
+
+
+class CrossEntropy(Loss):
+    """All classes count alike; the budget says how far targets are smoothed."""
+
+    def __init__(self, settings: PlainLoss, data: TrainingSet, budget: Budget, device: str) -> None:
+        self.smoothing = budget.label_smoothing
+
+    def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
+        return F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
+
+    @classmethod
+    def equals_plain(cls, settings: Any, counts: np.ndarray) -> bool:
+        return True

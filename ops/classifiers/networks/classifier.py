@@ -1,0 +1,53 @@
+"""A classifier: a body that makes features of images, and a head that makes logits of features.
+
+It carries the description it was built from, which is stored beside its weights: whoever loads them builds the same
+network without looking at a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ops.classifiers.networks import BODIES, HEADS
+from ops.recipe.arms import NETWORKS
+from ops.settings.kinds import Kind, OneOf
+
+
+class Classifier(nn.Module):
+    """Normalised float images [n, C, H, W] in, logits [n, K] out.
+
+    `description` is plain JSON: `network` (the recipe's section), `shape` [C, H, W], `classes` and `head`.
+    """
+
+    def __init__(self, network: Kind, shape: tuple[int, int, int], classes: int, head: str = "linear") -> None:
+        super().__init__()
+        self.description: dict[str, Any] = {
+            "network": network.model_dump(mode="json"), "shape": list(shape), "classes": classes, "head": head,
+        }  # fmt: skip
+        self.body = BODIES[network.kind](network, shape)
+        self.feature_size: int = self.body.feature_size
+        self.head = HEADS[head](self.feature_size, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head reads, [n, feature_size]."""
+        found: Tensor = self.body(x)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+def build_classifier(description: Mapping[str, Any]) -> Classifier:
+    """A network of random weights from a stored description."""
+    channels, height, width = description["shape"]
+    network = OneOf(NETWORKS).read(description["network"])
+    return Classifier(network, (channels, height, width), description["classes"], description["head"])
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 [n, C, H, W] in 0..255 to float32 in -1..1: fixed, so that no statistic leaks between sets."""
+    return images.float().div_(127.5).sub_(1.0)

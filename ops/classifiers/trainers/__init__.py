@@ -1,0 +1,9 @@
+"""The trainers that an arm may name: each is one line here. A trainer makes a network of a training."""
+
+from collections.abc import Callable
+
+from ops.classifiers.ingredients import Training
+from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.trainers.supervised import fit_supervised
+
+TRAINERS: dict[str, Callable[[Training], Classifier]] = {"supervised": fit_supervised}

@@ -1,0 +1,151 @@
+"""What an arm is made of: the keys of every kind of ingredient, and the arm that puts one of each together.
+
+It loads nothing that computes. What a kind does with its keys is the business of `ops.classifiers`. An ingredient of
+a new kind is a section here with its line in the registry, and a file there with its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ops.settings.kinds import Kind, OneOf
+from ops.settings.section import Count, Positive, Section
+
+
+class NoAugmentation(Kind):
+    """Images as they are."""
+
+    kind: Literal["none"] = Field("none", description="images as they are")
+
+
+class FlipCrop(Kind):
+    """Mirrored at random and moved."""
+
+    kind: Literal["flip_crop"] = Field("flip_crop", description="mirrored at random and moved")
+    strength: float = Field(
+        1 / 14, ge=0, le=0.5, description="share of the shorter side by which images move at most; 0 only mirrors"
+    )
+
+
+class RandAugment(Kind):
+    """Two random operations on place or colour, after flip and crop."""
+
+    kind: Literal["randaugment"] = Field("randaugment", description="two random operations after flip_crop")
+    strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m; its n is 2")
+
+
+class NoPairing(Kind):
+    """Each image alone."""
+
+    kind: Literal["none"] = Field("none", description="each image alone")
+
+
+class Mixup(Kind):
+    """Batches blended with a permutation of themselves."""
+
+    kind: Literal["mixup"] = Field("mixup", description="a batch is blended with a permutation of itself")
+    alpha: Annotated[float, Field(gt=0)] = Field(1.0, description="λ ~ Beta(α, α) is drawn for each batch")
+
+
+class PlainLoss(Kind):
+    """Cross-entropy."""
+
+    kind: Literal["plain"] = Field("plain", description="cross-entropy")
+
+
+class ClassWeightedLoss(Kind):
+    """Cross-entropy in which rare classes weigh more."""
+
+    kind: Literal["class_weighted"] = Field("class_weighted", description="cross-entropy times W / (K · W_c)")
+
+
+class UniformSampler(Kind):
+    """Images as often as their weights say."""
+
+    kind: Literal["uniform"] = Field("uniform", description="images as often as their weights say")
+
+
+class ClassBalancedSampler(Kind):
+    """All classes equally often."""
+
+    kind: Literal["class_balanced"] = Field("class_balanced", description="all classes equally often: oversampling")
+
+
+class SupervisedTrainer(Kind):
+    """Images and labels, from random weights."""
+
+    kind: Literal["supervised"] = Field("supervised", description="on images and labels, from random weights")
+
+
+class SmallResNet(Kind):
+    """A residual network of two stages that suits CPUs."""
+
+    kind: Literal["small_resnet"] = Field("small_resnet", description="two residual stages, for CPUs")
+    width: Count = Field(32, description="channels of the first stage; the second has twice as many")
+    stem: Literal[1, 2] | None = Field(
+        None, description="layers before the first block; null: 2 for images of 64 pixels a side and above, else 1"
+    )
+
+
+class ResNet18(Kind):
+    """ResNet-18 as it is built for CIFAR: no pooling, full resolution in its first stage."""
+
+    kind: Literal["resnet18"] = Field("resnet18", description="ResNet-18 with a stem for small images")
+    width: Count = Field(64, description="channels of the first of its four stages; each later one has twice as many")
+
+
+class Mlp(Kind):
+    """Fully connected layers on the pixels."""
+
+    kind: Literal["mlp"] = Field("mlp", description="fully connected layers with batch normalisation")
+    widths: Annotated[tuple[Count, ...], Field(min_length=1, max_length=8, strict=False)] = Field(
+        (256, 256), description="neurons of the hidden layers"
+    )
+
+
+AUGMENTATIONS: dict[str, type[Kind]] = {"none": NoAugmentation, "flip_crop": FlipCrop, "randaugment": RandAugment}
+PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
+LOSSES: dict[str, type[Kind]] = {"plain": PlainLoss, "class_weighted": ClassWeightedLoss}
+SAMPLERS: dict[str, type[Kind]] = {"uniform": UniformSampler, "class_balanced": ClassBalancedSampler}
+TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
+NETWORKS: dict[str, type[Kind]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
+
+INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
+    "augmentation": AUGMENTATIONS,
+    "pairing": PAIRINGS,
+    "sampler": SAMPLERS,
+    "loss": LOSSES,
+    "trainer": TRAINERS,
+}
+
+
+class Arm(Section):
+    """One training regime: the ingredients in which it differs from plain training."""
+
+    augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
+        NoAugmentation(), description="label-preserving changes, drawn anew each time an image is shown"
+    )
+    pairing: Annotated[Kind, OneOf(PAIRINGS)] = Field(NoPairing(), description="images and labels that are blended")
+    sampler: Annotated[Kind, OneOf(SAMPLERS)] = Field(UniformSampler(), description="how often images are shown")
+    loss: Annotated[Kind, OneOf(LOSSES)] = Field(PlainLoss(), description="what a batch's answers cost")
+    trainer: Annotated[Kind, OneOf(TRAINERS)] = Field(
+        SupervisedTrainer(), description="how the network gets its weights"
+    )
+    real_weight: Positive | None = Field(
+        None, description="of an arm under `expanded`: its own N; null is mix.real_weight"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_new_spelling(cls, keys: Any) -> Any:
+        if isinstance(keys, dict) and "mixup_alpha" in keys:
+            raise ValueError("mixup_alpha is written pairing: {kind: mixup, alpha: ...} now")
+        return keys
+
+    def ingredient(self, name: str) -> Kind:
+        """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
+        found: Kind = getattr(self, name)
+        return found

@@ -1,0 +1,166 @@
+"""The grid of a tournament: numbers of the training and of its ingredients, tried for every arm alike.
+
+A key is `learning_rate`, `weight_decay`, `steps` or `real_weight`, or a number of an ingredient: `pairing.alpha` of
+whatever pairing an arm has, `augmentation.randaugment.strength` of that kind alone. An arm tries the keys that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from ops.recipe.arms import INGREDIENTS, Arm
+from ops.settings.kinds import Kind, report_unknown
+from ops.settings.section import Count, Positive, Section
+
+Values = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+LARGEST = 6  # settings of one arm
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One point of the grid: a value for each of its keys that an arm has, in their order."""
+
+    values: tuple[tuple[str, float], ...]
+
+    def __getitem__(self, key: str) -> float:
+        return dict(self.values)[key]
+
+    def get(self, key: str) -> float | None:
+        """The value of a key, None if this setting has no such key."""
+        return dict(self.values).get(key)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key for key, _ in self.values)
+
+    def to_dict(self) -> dict[str, float]:
+        return dict(self.values)
+
+    @property
+    def label(self) -> str:
+        """The values as part of a file's name."""
+        return "_".join(repr(value) for _, value in self.values)
+
+
+@dataclass(frozen=True)
+class Number:
+    """What a key of a grid names: a number of an ingredient, of any of its kinds or of one."""
+
+    ingredient: str
+    kind: str | None
+    name: str
+
+    def belongs_to(self, arm: Arm) -> bool:
+        """Whether the arm has it."""
+        section = arm.ingredient(self.ingredient)
+        return self.kind in (None, section.kind) and self.name in section.numbers()
+
+    def read(self, arm: Arm) -> float:
+        """The arm's own value."""
+        return float(getattr(arm.ingredient(self.ingredient), self.name))
+
+    def set(self, section: Kind, value: float) -> Kind:
+        """The ingredient with another value; ValueError for one that is not allowed."""
+        exact = int(value) if section.numbers()[self.name] is int and value.is_integer() else value
+        try:
+            return type(section).model_validate({**section.model_dump(), self.name: exact})
+        except ValidationError as error:
+            message = error.errors()[0]["msg"]
+            place = f"{self.ingredient}.{self.name}"
+            raise ValueError(f"{place}: {message[0].lower()}{message[1:]}; got {value!r}") from None
+
+
+def list_numbers() -> dict[str, Number]:
+    """Every key of a grid that names a number of an ingredient."""
+    found = {}
+    for ingredient, kinds in INGREDIENTS.items():
+        for kind, section in kinds.items():
+            for name in section.numbers():
+                found[f"{ingredient}.{name}"] = Number(ingredient, None, name)
+                found[f"{ingredient}.{kind}.{name}"] = Number(ingredient, kind, name)
+    return found
+
+
+class GridSettings(Section):
+    """Settings tried for every arm alike, chosen per arm on validation at the first seed.
+
+    Besides these keys, any number of an ingredient: `pairing.alpha`, `augmentation.randaugment.strength`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Values] = Field(init=False)
+
+    learning_rate: tuple[Positive, ...] = Field((0.02,), strict=False, min_length=1, description="peaks to try")
+    weight_decay: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.1,), strict=False, min_length=1, description="decays to try"
+    )
+    steps: tuple[Count, ...] | None = Field(
+        None, strict=False, min_length=1, description="optimizer steps to try, `steps` among them; null: that alone"
+    )
+    real_weight: tuple[Positive, ...] | None = Field(
+        None, strict=False, min_length=1, description="N to try in arms under `expanded`, their own among them"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, keys: Any) -> Any:
+        if isinstance(keys, Mapping):
+            valid = [*cls.model_fields, *list_numbers()]
+            for key in keys:
+                if key not in valid:
+                    raise report_unknown(key, keys[key], valid)
+        return keys
+
+    @model_validator(mode="after")
+    def _check_size(self) -> GridSettings:
+        numbers = list_numbers()
+        for key in self.axes:
+            if (number := numbers.get(key)) and number.kind and f"{number.ingredient}.{number.name}" in self.axes:
+                raise ValueError(f"{key} and {number.ingredient}.{number.name} are the same number; give one of them")
+        if prod(len(values) for values in self.axes.values()) > LARGEST:
+            raise ValueError(f"the grid may have at most {LARGEST} settings")
+        return self
+
+    @property
+    def axes(self) -> dict[str, Sequence[float]]:
+        """The values to try, by key."""
+        written = {key: getattr(self, key) for key in type(self).model_fields}
+        extra = self.__pydantic_extra__ or {}
+        return {key: values for key, values in {**written, **extra}.items() if values is not None}
+
+    def list_settings(self, arm: Arm, *, is_expanded: bool) -> list[Setting]:
+        """All settings that `arm` tries, in the grid's order; an arm under `expanded` has a weight of real images."""
+        numbers = list_numbers()
+        axes = {
+            key: values
+            for key, values in self.axes.items()
+            if (numbers[key].belongs_to(arm) if key in numbers else key != "real_weight" or is_expanded)
+        }
+        return [Setting(tuple(zip(axes, values, strict=True))) for values in product(*axes.values())]
+
+
+def read_numbers(arm: Arm, setting: Setting, real_weight: float) -> dict[str, float]:
+    """The arm's own values of the setting's numbers; `real_weight` is what an arm has that names none."""
+    numbers = list_numbers()
+    found = {key: numbers[key].read(arm) for key in setting.keys if key in numbers}
+    if setting.get("real_weight") is not None:
+        found["real_weight"] = real_weight if arm.real_weight is None else arm.real_weight
+    return found
+
+
+def set_numbers(arm: Arm, setting: Setting) -> Arm:
+    """The arm with the setting's real_weight and its ingredients' numbers; ValueError for a number out of range."""
+    numbers, changes = list_numbers(), dict[str, Any]()
+    for key, value in setting.values:
+        if number := numbers.get(key):
+            section = changes.get(number.ingredient, arm.ingredient(number.ingredient))
+            changes[number.ingredient] = number.set(section, value)
+        elif key == "real_weight":
+            changes[key] = value
+    return arm.model_copy(update=changes)

@@ -1,0 +1,66 @@
+"""Keys whose value is one of several kinds of section: `{kind: mixup, alpha: 0.2}`, or a kind's bare name.
+
+Which kinds there are is said by a registry, name to section, that is read when a value is: one more kind is one more
+line there. A key of another kind is told with the kinds that have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from ops.settings.section import Section
+
+_NUMBERS: dict[Any, type] = {int: int, float: float}
+
+
+class Kind(Section):
+    """One of several kinds of a section; each narrows `kind` to its own name and adds its own keys."""
+
+    kind: str
+
+    @classmethod
+    def numbers(cls) -> dict[str, type]:
+        """The keys that hold one number, with int or float."""
+        return {key: _NUMBERS[a] for key, field in cls.model_fields.items() if (a := field.annotation) in _NUMBERS}
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The annotation of a key that takes a section of one of `kinds`."""
+
+    kinds: Mapping[str, type[Kind]]
+
+    def read(self, value: Any) -> Kind:
+        """The section that a recipe's value stands for; ValueError or ValidationError for one that is none."""
+        if isinstance(value, Kind):
+            if self.kinds.get(value.kind) is not type(value):
+                raise ValueError(f"it must be of one of the kinds {', '.join(self.kinds)}")
+            return value
+        keys = {"kind": value} if isinstance(value, str) else value
+        if not isinstance(keys, Mapping) or "kind" not in keys:
+            raise ValueError(f"it takes one of {', '.join(self.kinds)}, or {{kind: ...}} with keys of that kind")
+        name = keys["kind"]
+        if not isinstance(name, str) or name not in self.kinds:
+            raise ValueError(f"its kind must be one of {', '.join(self.kinds)}")
+        section = self.kinds[name]
+        for key in keys:
+            if key not in section.model_fields:
+                if owners := [other for other, kind in self.kinds.items() if key in kind.model_fields]:
+                    raise ValueError(f"{key} has no effect with kind: {name}; it is of {' and '.join(owners)}")
+                raise report_unknown(key, keys[key], section.model_fields)
+        return section.model_validate(dict(keys))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+
+def report_unknown(key: Any, value: Any, valid: Iterable[str]) -> ValidationError:
+    """The error of a section that has no `key`, with the keys that are valid there."""
+    problem = PydanticCustomError("extra_forbidden", "unknown key", {"valid": sorted(valid)})
+    details = InitErrorDetails(type=problem, loc=(str(key),), input=value)
+    return ValidationError.from_exception_data("section", [details])
