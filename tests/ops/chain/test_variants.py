@@ -20,9 +20,11 @@ from ops.datasets.shards import find_shards
 from ops.drawing import assembly, pieces
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json
+from ops.filters.results import read_results
 from ops.generators import registry
 from ops.recipe import generator as settings
 from ops.recipe.stages import STAGES
+from ops.report.galleries import collect_galleries
 from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace
@@ -143,6 +145,11 @@ def test_another_threshold_rewrites_the_index_without_drawing_or_scoring(
     near = after["reasons"].list.contains("near_copy_of_parent")
     assert near.to_list() == (before["parent_distance"] < round(limit, 6)).to_list()
     assert cut["rejected_near_copy_of_parent"] == near.sum() > 30
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generated_images")}
+    results = read_results(out(workspace, "accepted_images"), out(workspace, "expansion_plan"))
+    (shown,) = [each for each in collect_galleries(results, inputs) if each["reason"] == "near_copy_of_parent"]
+    assert shown["has_twins"] and all("the seed image that it resembles" in item["alt"] for item in shown["items"])
+    assert results.copying.whole.near_generated is not None
 
 
 def test_a_second_round_draws_only_for_seed_images_that_are_short_and_numbers_on(
