@@ -1,9 +1,9 @@
 """`generated_images` as a graph: plan, one mapped step per slice, collect.
 
-A slice is a node or a GPU; within it one process per core draws. A slice that fails is retried alone, and what it had
-drawn stays. Slices draw the first round of every generator; collect scores it and makes the rounds after it. With one
-slice there is nothing to map: collect draws, and writes what is drawn meanwhile. When nothing is to be done there are
-no slices either, and collect reports the reuse.
+A slice is a node or a GPU; within it one process per core draws. When a slice fails, what it had drawn stays, and the
+next run draws the rest. Slices draw the first round of every generator; collect scores it and makes the rounds after
+it. With one slice there is nothing to map: collect draws, and writes what is drawn meanwhile. When nothing is to be
+done there are no slices either, and collect reports the reuse.
 """
 
 import warnings
@@ -13,7 +13,7 @@ import dagster as dg
 
 from assets.outcome import data_version, describe_outcome, growset_errors
 from assets.stages import COMPUTE_POOL, LOOKS
-from ops.chain.driver import Chain, validate
+from ops.chain.driver import Chain
 from ops.recipe.stages import STAGES
 
 STAGE = "generated_images"
@@ -28,7 +28,7 @@ def plan_generation(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chai
     from ops.chain.generated_images import plan_slices
 
     with growset_errors():
-        validate(chain.workspace, context.partition_key)
+        chain.validate(context.partition_key)
         count = plan_slices(chain.workspace, context.partition_key, chain.slices)
     for index in range(count):
         yield dg.DynamicOutput(index, mapping_key=f"slice_{index:03d}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from assets.outcome import data_version, describe_outcome, growset_errors
-from ops.chain.driver import Chain, validate
+from ops.chain.driver import Chain
 from ops.recipe.stages import STAGES
 
 COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses all cores by itself
@@ -37,7 +37,7 @@ LOOKS: dict[str, Look] = {
         frozenset({"pytorch"}),
     ),
     "generator": Look(
-        "Class-conditional rectified flow, trained on the real training images.",
+        "The generator: trained on the real training images, or brought in from elsewhere.",
         "generator",
         frozenset({"pytorch"}),
         ("samples-*.png",),
@@ -101,7 +101,7 @@ def build_stage_asset(
     )
     def stage_asset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
         with growset_errors():
-            validate(chain.workspace, context.partition_key)
+            chain.validate(context.partition_key)
             outcome = chain.with_default_sink(context.log.info).run(context.partition_key, stage)
         return dg.MaterializeResult(
             metadata=describe_outcome(outcome, look.pictures, look.pages), data_version=data_version(outcome)

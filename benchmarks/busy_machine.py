@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +31,8 @@ from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained, export_u
 from benchmarks.training import BATCH, make_images
 from ops.classifiers import training as classifiers
 from ops.generators.denoising.microbatches import InParts
-from ops.generators.denoising.training import denoise_steps, train
+from ops.generators.denoising.steps import DenoisingSteps
+from ops.generators.denoising.training import train
 from ops.generators.kinds.flow import Flow
 from ops.generators.noise import draw_noise
 from ops.generators.onnx.engine import Sampler
@@ -145,7 +147,7 @@ def train_in_parts(threads: int, seconds: float) -> float:
     """Steps a second of the demo's flow, as the stage trains it."""
     network = build_untrained().network
     with use_threads(threads), start_threads() as pool:
-        return _train(InParts(network, pool), network, seconds)
+        return _train(InParts(network, pool), network, seconds, pool)
 
 
 def train_on_own_threads(threads: int, seconds: float) -> float:
@@ -153,14 +155,19 @@ def train_on_own_threads(threads: int, seconds: float) -> float:
     network = build_untrained().network
     torch.set_num_threads(threads)
     try:
-        return _train(network, network, seconds)
+        return _train(network, network, seconds, None)
     finally:
         torch.set_num_threads(1)
 
 
-def _train(called: Callable[..., torch.Tensor], network: torch.nn.Module, seconds: float) -> float:
+def _train(
+    called: Callable[..., torch.Tensor], network: torch.nn.Module, seconds: float, pool: ThreadPoolExecutor | None
+) -> float:
     settings, clock = FlowSettings(steps=1_000_000, batch_size=BATCH), Clock(seconds)
-    steps = denoise_steps(called, Flow().build_loss(settings), *make_images(), settings, seed=0)
+    flow = Flow()
+    steps = DenoisingSteps(
+        called, flow.loss, *make_images(), settings, seed=0, pair_noise=flow.choose_pairing(settings)
+    )
     with tempfile.TemporaryDirectory() as scratch:
         try:
             train(
@@ -170,6 +177,8 @@ def _train(called: Callable[..., torch.Tensor], network: torch.nn.Module, second
                 precision=resolve_precision("auto"),
                 scratch=Path(scratch),
                 checkpoints=1,
+                pool=pool,
+                prepare=steps.prepare,
                 on_step=clock,
             )
         except _Enough:

@@ -24,7 +24,8 @@ from benchmarks.parts.harness import Row, interleave, use_cores, write_result
 from benchmarks.parts.plain import build_plain_unet, train_plainly
 from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained
 from ops.generators.denoising.microbatches import InParts
-from ops.generators.denoising.training import denoise_steps, train
+from ops.generators.denoising.steps import DenoisingSteps
+from ops.generators.denoising.training import train
 from ops.generators.kinds.flow import Flow
 from ops.machine.parallel import available_cores, start_threads, use_threads
 from ops.machine.precision import resolve_precision
@@ -100,8 +101,17 @@ def train_ours(precision: str, steps: int, *, unshuffle: int = 2, compile_networ
             start_threads() as pool,
         ):
             called = compiled or InParts(network, pool)
-            find_loss = denoise_steps(called, Flow().loss, images, labels, settings, seed=0)
-            train(network, find_loss, settings, precision=precision, scratch=Path(scratch), checkpoints=1)
+            steps = DenoisingSteps(called, Flow().loss, images, labels, settings, seed=0)
+            train(
+                network,
+                steps,
+                settings,
+                precision=precision,
+                scratch=Path(scratch),
+                checkpoints=1,
+                pool=pool,
+                prepare=steps.prepare,
+            )
 
     return go, steps
 

@@ -6,17 +6,17 @@ interval covers if the decisive difference's true value lies in it. In one exper
 images make the smaller designs, so designs of one group are not independent; each is right by itself.
 
 Also: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
-generators, beside what an interval would cover that knows of one generator only; and networks on digits, of which
-no model was made (`digit_networks`).
+generators, beside what an interval would cover that knows of one generator only, and beside two of them, which a recipe
+may not ask for; and networks on digits, of which no model was made (`digit_networks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +24,14 @@ from benchmarks.parts.digit_networks import measure_coverage, train_networks
 from benchmarks.parts.harness import Row, write_result
 from benchmarks.parts.simulation import Drawn, SimulatedArm, Simulation
 from ops.machine.parallel import available_cores, map_processes
-from ops.recipe.design import Metric
-from ops.verdict.comparison import Comparison
-from ops.verdict.contrasts import Picks, contrast_arms
+from ops.recipe.design import Metric, refuse_generators
+from ops.stages.several import assign_generators
+from ops.verdict.contrasts import contrast_arms
 from ops.verdict.decision import apply_rule
-from ops.verdict.estimate import average_generators
 from ops.verdict.looks import find_tail
+from ops.verdict.meeting import arrange_meeting
 from ops.verdict.metric import score_answers, score_classes
-from ops.verdict.records import Contrast, Kind, Outcome
+from ops.verdict.records import Kind, Outcome
 
 REPEATS, POWER_REPEATS = 1000, 400
 SEEDS, IMAGES, SEED_SDS = (3, 5, 10), (500, 2000, 10_000), (0.002, 0.007)
@@ -59,13 +59,24 @@ EFFECTS = {
 # Seeds of unlike arms vary unlike; as a share of the largest.
 UNLIKE = (0.6, 0.9, 1.0, 0.8, 0.6, 0.8, 0.5)
 LONG_TAIL = tuple(20.0 ** (-c / 9) for c in range(10))
-GENERATOR_SD = 0.003
+# Number of generators, how they vary, and the arms.
+GENERATORS = (
+    (2, 0.003, "unequal arms"),
+    (2, 0.008, "unequal arms"),
+    (3, 0.003, "unequal arms"),
+    (3, 0.008, "unequal arms"),
+    (3, 0.008, "three expanded arms near one baseline"),
+    (5, 0.003, "unequal arms"),
+)
 MISTAKEN = ", as if of one generator"
 
 
 @dataclass(frozen=True)
 class Design:
-    """One group of designs. is_null: nothing helps and nothing hurts. looks: seeds at each of two looks, if any."""
+    """One group of designs. is_null: nothing helps and nothing hurts. looks: seeds at each of two looks, if any.
+
+    is_refused: no recipe may be so; it is measured to show why.
+    """
 
     name: str
     simulation: Simulation
@@ -76,6 +87,7 @@ class Design:
     metrics: Sequence[Metric] = ("accuracy",)
     looks: Sequence[int] = ()
     generators: int = 1
+    is_refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class Judged:
 
 @dataclass
 class Tally:
-    """What the verdicts of one design add up to. is_measure: it speaks for the verdict, and not for a mistaken one."""
+    """What the verdicts of one design add up to. is_measure: it is about verdicts that are given as they are judged."""
 
     is_null: bool
     is_measure: bool
@@ -129,7 +141,7 @@ def run(repeats: int = REPEATS, power_repeats: int = POWER_REPEATS) -> Path:
 def list_designs(repeats: int, power_repeats: int) -> list[Design]:
     """All groups of designs, with seeds that vary little and much."""
     some, large = (5, 10), (2000, 10_000)
-    balanced: tuple[Metric, ...] = ("balanced_accuracy", "worst_class")
+    by_class: tuple[Metric, ...] = ("balanced_accuracy", "worst_class")
     designs: list[Design] = []
     for sd in SEED_SDS:
         unlike, end = [sd * share for share in UNLIKE], f"seed sd {100 * sd:.1f}"
@@ -141,15 +153,18 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         add("unequal arms", simulate_demo(NEAR, unlike), repeats, looks=some)
         for name, gaps in PICKS_BY_LUCK.items():
             add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=large, looks=some)
+            add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=(10_000,), metrics=by_class)
         for name, gaps in EFFECTS.items():
             add(name, simulate_demo(gaps, unlike), power_repeats, is_null=False, seeds=some, looks=some)
         tailed = simulate_demo(NEAR, unlike, shares=LONG_TAIL)
-        add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=balanced)
+        add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=by_class)
         add("equal classes", simulate_demo(NEAR, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
-    for count in (3, 5):
-        simulation = simulate_demo(NEAR, [0.004 * share for share in UNLIKE], generator_sd=GENERATOR_SD)
-        name = f"{count} generators of sd {100 * GENERATOR_SD:.1f}, seed sd 0.4"
-        designs.append(Design(name, simulation, repeats=repeats, seeds=some, images=(10_000,), generators=count))
+    for count, generator_sd, arms in GENERATORS:
+        gaps = PICKS_BY_LUCK.get(arms, NEAR)
+        name = f"{count} generators of sd {100 * generator_sd:.1f}, {arms}, seed sd 0.4"
+        simulation = simulate_demo(gaps, [0.004 * share for share in UNLIKE], generator_sd=generator_sd)
+        refused = refuse_generators(count, min(some)) is not None
+        designs.append(Design(name, simulation, True, repeats, some, (10_000,), generators=count, is_refused=refused))
     return designs
 
 
@@ -178,25 +193,26 @@ def judge_group(task: tuple[int, Design]) -> tuple[int, dict[str, Tally]]:
             rng, seeds=max(design.seeds), images=max(design.images), validation=VALIDATION, generators=design.generators
         )
         for name, judged in judge_all(design, drawn):
-            tallies.setdefault(name, Tally(design.is_null, not name.endswith(MISTAKEN))).add(judged)
+            is_measure = not design.is_refused and not name.endswith(MISTAKEN)
+            tallies.setdefault(name, Tally(design.is_null, is_measure)).add(judged)
     return place, tallies
 
 
 def judge_all(design: Design, drawn: Drawn) -> Iterable[tuple[str, Judged]]:
     """Every design of the group on one experiment, by name."""
+    single = find_tail(1, 1, CONFIDENCE)
     for images in design.images:
         for metric in design.metrics:
             looked = []
             for seeds in design.seeds:
                 name = f"{design.name}, {metric}, {seeds} seeds, {images} images"
-                places = [look for look, count in enumerate(design.looks, start=1) if count == seeds]
-                tails = [find_tail(1, 1, CONFIDENCE), *(find_tail(look, 2, CONFIDENCE) for look in places)]
-                once, *more = judge(design, drawn, seeds, images, metric, tails)
-                yield name, once
-                looked += more
-                if design.generators > 1:
-                    [plain] = judge(design, drawn, seeds, images, metric, tails, know_generators=False)
-                    yield name + MISTAKEN, plain
+                yield name, judge(design, drawn, seeds, images, metric, single)
+                if seeds in design.looks:
+                    tail = find_tail(1 + design.looks.index(seeds), 2, CONFIDENCE)
+                    looked.append(judge(design, drawn, seeds, images, metric, tail, picked_on=min(design.looks)))
+                if design.generators > 1 and not design.is_refused:
+                    mistaken = judge(design, drawn, seeds, images, metric, single, know_generators=False)
+                    yield name + MISTAKEN, mistaken
             if looked:
                 first, second = looked
                 last = second if first.outcome == "no evidence" else first
@@ -210,40 +226,30 @@ def judge(
     seeds: int,
     images: int,
     metric: Metric,
-    tails: Sequence[float],
+    tail: float,
     *,
+    picked_on: int | None = None,
     know_generators: bool = True,
-) -> list[Judged]:
-    """The verdict on the first seeds and images of an experiment, for each tail, without what `decide` adds to it."""
-    arms = design.simulation.arms
-    labels, held_out = drawn.labels[:images], drawn.validation_labels
+) -> Judged:
+    """The verdict on the first seeds and images of an experiment, without what `decide` adds to it.
+
+    picked_on: how many of the first seeds validation saw when it picked; None for all that are judged.
+    """
+    arms, held_out = design.simulation.arms, drawn.validation_labels
     answers = {arm.name: drawn.test[a, :seeds, :images] for a, arm in enumerate(arms)}
-    validated = {arm.name: drawn.validation[a, :seeds] for a, arm in enumerate(arms)}
-    lowest = None
-    if metric == "worst_class":
-        lowest = {arm: int(score_classes(right, held_out).mean(axis=0).argmin()) for arm, right in validated.items()}
-    scores = {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()}
-    names: dict[Kind, list[str]] = {kind: [arm.name for arm in arms if arm.kind == kind] for kind in get_args(Kind)}
-    picks = Picks(
-        baselines=names["baseline"],
-        expanded=names["expanded"],
-        baseline=max(names["baseline"], key=lambda arm: scores[arm]),
-        challenger=max(names["expanded"], key=lambda arm: scores[arm]),
+    validated = {arm.name: drawn.validation[a, : picked_on or seeds] for a, arm in enumerate(arms)}
+    meeting = arrange_meeting(
+        answers,
+        {arm.name: arm.kind for arm in arms},
+        {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()},
+        drawn.labels[:images],
+        metric=metric,
+        generators=assign_generators(seeds, design.generators) if know_generators else None,
         validation_images=len(held_out),
+        validation_per_class={a: score_classes(right, held_out).mean(axis=0) for a, right in validated.items()},
     )
-    alone = Comparison(answers, labels, lowest=lowest)
-    comparison = alone
-    if design.generators > 1 and know_generators:
-        used = np.arange(seeds) % design.generators
-        averaged = {arm: average_generators(answers[arm], used) for arm in names["expanded"]}
-        comparison = Comparison({**answers, **averaged}, labels, lowest=lowest)
+    contrasts, picks = contrast_arms(meeting, metric, tail=tail), meeting.picks
     truth = dict(zip(answers, design.simulation.score(metric), strict=True))
-    return [
-        _read(contrast_arms(comparison, alone, picks, metric, tail=tail), picks, truth, seeds=seeds) for tail in tails
-    ]
-
-
-def _read(contrasts: Sequence[Contrast], picks: Picks, truth: Mapping[str, float], *, seeds: int) -> Judged:
     gap = contrasts[0].difference
     covers = bool(gap.low <= truth[picks.challenger] - truth[picks.baseline] <= gap.high)
     return Judged(apply_rule(contrasts, picks, seeds=seeds), covers, gap.high - gap.low)

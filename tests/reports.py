@@ -39,7 +39,7 @@ def make_way(way: str, arm: str, passes: int) -> dict[str, Any]:
 def make_verdict() -> dict[str, Any]:
     return {
         "decision": "helps", "sentence": SENTENCE, "confidence": 0.95, "metric": "accuracy", "challenger": "grown",
-        "baseline": "flipped", "chosen_on": "validation", "seeds": 5, "most_seeds": 5, "least_seeds": 5,
+        "baseline": "flipped", "chosen_on": "validation", "seeds": 5, "least_seeds": 5,
         "test_images": 4000, "look": 1, "looks": 1, "generators": 1, "budget": {"steps": 60, "batch_size": 32},
         "earlier_looks": [], "same_compute": [make_way("ensemble", "flipped", 5), make_way("mirrored", "grown", 2)],
         "smallest_detectable_effect": 0.0123, "worst_class": CLASSES[1],
@@ -81,7 +81,14 @@ def make_filters(names: list[str] = CLASSES, side: int = 56) -> dict[str, Any]:
     )  # fmt: skip
     picture = PICTURE | {"width": 2 * side + 2}
     pair = {"picture": picture, "distance": 0.512, "name": names[0], "train_name": names[1]}
-    item = {"picture": picture, "score": 0.123, "name": names[1], "taken_for": names[0], "alt": "rejected, accepted"}
+    item = {
+        "picture": picture,
+        "score": 0.123,
+        "score_name": "x",
+        "name": names[1],
+        "taken_for": names[0],
+        "alt": "rejected, accepted",
+    }
     galleries = [
         {"reason": reason, "title": reason.replace("_", " "), "meaning": "the scorer doubts its label", "score": "p",
          "count": 79, "has_twins": twins, "items": [item, item | {"score": None, "taken_for": None}]}
@@ -163,7 +170,7 @@ def make_odd_facts() -> dict[str, Any]:
                  make_arm(challenger, "expanded", 0.02), make_arm("x" * 90, "baseline", 0.99, "real")],
         "contrasts": [{"arm": challenger, "against": arm, "role": role, "difference": make_interval(-0.965, 0.0349)}
                       for arm, role in ((baseline, "decisive"), ("real", "condition"), ("x" * 90, "condition"))],
-        "metric": "worst_class", "look": 2, "looks": 2, "generators": 3, "seeds": 200, "most_seeds": 200,
+        "metric": "worst_class", "look": 2, "looks": 2, "generators": 3, "seeds": 200,
         "earlier_looks": [{"look": 1, "seeds": 100, "decision": "no evidence", "difference": make_interval(-0.5, 0.9)}],
         "same_compute": [make_way("ensemble", baseline, 200), make_way("mirrored", baseline, 2),
                          make_way("mirrored", challenger, 2)],

@@ -208,7 +208,7 @@ def test_imports_run_from_pipelines_to_assets_to_ops() -> None:
 FLOORS = (
     {"errors", "statistics"},
     {"machine", "metrics", "settings"},
-    {"files", "neighbours"},
+    {"files"},
     {"likeness", "recipe"},
     {"datasets", "pretrained", "workspaces"},
     {"generators", "history", "pictures", "sources", "stages", "verdict"},

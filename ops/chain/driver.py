@@ -40,6 +40,12 @@ class Chain:
     workspace: Workspace
     runtime: Runtime = field(default_factory=Runtime)
     slices: int = 1
+    validated: dict[str, Recipe] = field(default_factory=dict, compare=False)  # by expansion, by this object
+
+    def validate(self, expansion: str) -> None:
+        """`validate` the expansion, once for this object: stages notice by themselves what changes later."""
+        if expansion not in self.validated:
+            self.validated[expansion] = validate(self.workspace, expansion)
 
     def with_default_sink(self, sink: Sink) -> Chain:
         """The same chain, reporting progress to `sink` unless it already has one."""

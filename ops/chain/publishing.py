@@ -24,6 +24,7 @@ from ops.history.committing import commit_publication, is_committed
 from ops.history.dvc_repository import changed_stages, object_folders, stage_addresses, track
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink, ignore
+from ops.recipe.generator import OnnxSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
 from ops.remotes.torn_objects import remove_torn
@@ -177,6 +178,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         seed=recipe.seed,
         real_weight=recipe.mix.real_weight,
         generators=count_generators(accepted),
+        trained_here=not isinstance(recipe.generator, OnnxSettings),
     )
     write_text(folder / "README.md", card)
     filtered = read_part(accepted)["metrics"]

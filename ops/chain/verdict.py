@@ -30,6 +30,7 @@ from ops.stages.several import assign_generators
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.verdict.looks_at_test import find_looks, read_evaluations
+from ops.verdict.meeting import pick_best
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
 
@@ -73,9 +74,8 @@ class Trained:
         return int(self.results[EXPANDED]["generators"])
 
     def pick(self, side: str) -> str:
-        """The arm of a side that is best on validation, the first of equals: as `decide` picks."""
-        arms = self.results[side]["arms"]
-        return max(arms, key=lambda arm: arms[arm]["validation"])
+        """The arm of a side that `decide` picks."""
+        return pick_best({arm: entry["validation"] for arm, entry in self.results[side]["arms"].items()})
 
 
 def build_verdict(run: StageRun) -> dict[str, Any]:

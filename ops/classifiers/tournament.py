@@ -24,7 +24,7 @@ from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
 from ops.recipe.design import Metric
-from ops.verdict.metric import score_answers
+from ops.verdict.metric import score_answers, score_classes
 
 if TYPE_CHECKING:
     from ops.recipe.schema import Arm, ClassifierSettings, GridSettings
@@ -211,12 +211,12 @@ def _train_run(run: Run) -> Run:
     images, labels = contest.validation
     answers = predict(model, torch.from_numpy(images), precision=settings.precision).argmax(1).numpy()
     correct = answers == labels
-    of_class = [labels == c for c in range(contest.classes)]
+    rates = dict(zip(np.unique(labels).tolist(), score_classes(correct, labels).tolist(), strict=True))
     part = math.ceil(len(losses) / 20)
     facts = {
         **asdict(run),
         "validation": float(score_answers(correct, labels, contest.metric)),
-        "validation_per_class": [float(correct[mine].mean()) if mine.any() else None for mine in of_class],
+        "validation_per_class": [rates.get(c) for c in range(contest.classes)],
         "losses": [round(float(np.mean(losses[i : i + part])), 5) for i in range(0, len(losses), part)],
     }
     with replace_file(contest.scratch / run.file_name) as temporary:

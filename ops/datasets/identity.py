@@ -28,7 +28,11 @@ def split_content(ids: Sequence[str], labels: Sequence[int]) -> str:
 
 
 def number_repeats(ids: Sequence[str]) -> list[str]:
-    """The ids with `-1`, `-2`, ... added to the second, third, ... of equal ones, so that all differ."""
+    """The ids with `-1`, `-2`, ... added to the second, third, ... of equal ones, so that all differ.
+
+    >>> number_repeats(["ab", "cd", "ab", "ab"])
+    ['ab', 'cd', 'ab-1', 'ab-2']
+    """
     seen: Counter[str] = Counter()
     distinct = []
     for name in ids:

@@ -43,6 +43,9 @@ def exponential_sizes(classes: int, head: int, ratio: float) -> np.ndarray:
     The law of CIFAR-LT, Cui et al., "Class-Balanced Loss" (CVPR 2019), as in Cao et al. (LDAM, 2019): 12,406
     images for (10, 5000, 100), 10,847 for (100, 500, 100). UserError for fewer than two classes, a ratio below
     1 or not finite, and where the smallest class would be empty.
+
+    >>> exponential_sizes(10, 5000, 100).tolist()
+    [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
     """
     _require_classes(classes)
     _require_ratio(head, ratio)

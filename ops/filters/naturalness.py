@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ops.filters.texture import describe_texture
 from ops.filters.typicality import shrink_covariance, whiten
-from ops.neighbours.search import find_nearest
+from ops.metrics.distances import find_nearest_distances
 
 POINTS = 4096  # of the real images, so many at most are compared with
 PARTS = 5  # the images are held out in so many parts, to see how far real ones lie from others
@@ -38,7 +38,7 @@ class Surroundings:
     def measure(self, features: np.ndarray) -> np.ndarray:
         """Distance of features [n, d] to the nearest point, float64 [n]."""
         asked = ((features - self.centre) @ self.whitening).astype(np.float32)
-        return find_nearest(asked, self.points)[0][:, 0].astype(np.float64) / self.usual
+        return find_nearest_distances(asked, self.points).astype(np.float32).astype(np.float64) / self.usual
 
 
 def fit_naturalness(images: Tensor) -> Surroundings:
@@ -56,9 +56,14 @@ def measure_naturalness(real: Surroundings, images: Tensor) -> np.ndarray:
 
 
 def place(features: np.ndarray, usual: float = 1.0) -> Surroundings:
-    """The surroundings that real images with features float64 [n, d] make."""
-    centre = features.mean(axis=0)
-    whitening = whiten(shrink_covariance(features - centre))
+    """The surroundings that real images with features float64 [n, d] make.
+
+    Features are in units of their own. They are standardised before the covariance is shrunk, so that one of small
+    numbers counts as much as others; one that does not vary is left out.
+    """
+    centre, spread = features.mean(axis=0), features.std(axis=0)
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > LEAST)
+    whitening = scale[:, None] * whiten(shrink_covariance((features - centre) * scale))
     return Surroundings(centre, whitening, ((features - centre) @ whitening).astype(np.float32), usual)
 
 

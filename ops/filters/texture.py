@@ -23,9 +23,10 @@ BATCH = 256
 def describe_texture(images: Tensor) -> np.ndarray:
     """Features float32 [n, t] of uint8 images [n, C, H, W]; each row depends on its own image only.
 
-    For every octave down to 4 pixels a side: its power, how rarely it is strong (kurtosis), how far its strength
-    follows the next octave's, how far its gradients agree in direction; beside these the share of places where hardly
-    anything changes, and of several colours how much of the finest detail one mixture of them explains.
+    For every octave down to 4 pixels a side (of smaller pictures for the finest, if they have 4 pixels a side): its
+    power, how rarely it is strong (kurtosis), how far its strength follows the next octave's, how far its gradients
+    agree in direction; beside these the share of places where hardly anything changes. Of several colours: how much one
+    mixture of them explains of the picture and of its finest detail, and how much only all of them together explain.
     """
     if not len(images):
         return _describe(images.new_zeros(1, *images.shape[1:]))[:0].numpy()
@@ -36,8 +37,10 @@ def _describe(images: Tensor) -> Tensor:
     levels = images.float()
     levels = levels - levels.mean(dim=(2, 3), keepdim=True)
     levels = levels / (levels.square().mean(dim=(1, 2, 3), keepdim=True) + FLAT**2).sqrt()
-    bands, slopes, rest = [], [], levels
-    while min(rest.shape[2:]) >= 8:
+    bands: list[Tensor] = []
+    slopes: list[Tensor] = []
+    rest = levels
+    while min(rest.shape[2:]) >= 8 or (not bands and min(rest.shape[2:]) >= 4):
         coarse = F.avg_pool2d(rest, 2, ceil_mode=True)
         drawn = F.interpolate(coarse, size=rest.shape[2:], mode="bilinear", align_corners=False)
         bands.append(rest - drawn)
@@ -52,8 +55,11 @@ def _describe(images: Tensor) -> Tensor:
         numbers += [_log(power), _log(fourth / (power + LEAST).square()), *_agree(level)]
     for fine, coarse in pairwise(strengths):
         numbers.append(_correlate(F.adaptive_avg_pool2d(fine, (coarse.shape[2], coarse.shape[3])), coarse))
-    if bands and images.shape[1] > 1:
-        numbers.append(_share_colour(bands[0]))
+    if images.shape[1] > 1:
+        largest, least = _mix_colours(levels)
+        numbers += [largest, least]
+        if bands:
+            numbers.append(_mix_colours(bands[0])[0])
     return torch.stack(numbers, dim=1)
 
 
@@ -74,11 +80,12 @@ def _correlate(one: Tensor, other: Tensor) -> Tensor:
     return (one * other).sum(dim=(1, 2, 3)) / (scale + LEAST**2).sqrt()
 
 
-def _share_colour(band: Tensor) -> Tensor:
-    flat = band.flatten(2)
+def _mix_colours(part: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares [n] of the power of [n, C, h, w] along the first and along the last principal colour, of C."""
+    flat = part.flatten(2)
     power = flat @ flat.transpose(1, 2) / flat.shape[2]
-    largest = torch.linalg.eigvalsh(power)[:, -1]
-    return largest / (power.diagonal(dim1=1, dim2=2).sum(1) + LEAST)
+    along = torch.linalg.eigvalsh(power) / (power.diagonal(dim1=1, dim2=2).sum(1) + LEAST)[:, None]
+    return along[:, -1], along[:, 0]
 
 
 def _log(values: Tensor) -> Tensor:

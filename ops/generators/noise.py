@@ -21,7 +21,13 @@ def derive_key(seed: int, round_: int, unit: str) -> np.ndarray:
 
 
 def draw_noise(shape: tuple[int, ...], *, seed: int, round_: int, unit: str, start: int, count: int) -> np.ndarray:
-    """Standard normal noise for images `start` .. `start + count - 1` of a unit: float32 [count, *shape]."""
+    """Standard normal noise for images `start` .. `start + count - 1` of a unit: float32 [count, *shape].
+
+    >>> alone = draw_noise((1, 8, 8), seed=0, round_=0, unit="Bag", start=7, count=1)
+    >>> among_others = draw_noise((1, 8, 8), seed=0, round_=0, unit="Bag", start=0, count=10)
+    >>> bool((alone[0] == among_others[7]).all())
+    True
+    """
     size = int(np.prod(shape))
     words = -(-size // 2)  # one 64-bit word gives two 32-bit uniforms, and two uniforms give two normals
     counters = -(-words // WORDS_PER_COUNT)

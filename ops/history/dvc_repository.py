@@ -1,4 +1,4 @@
-"""The DVC repository of a workspace: state, commit, add. Only this and `ops.remotes` know DVC.
+"""The DVC repository of a workspace: state, commit, add. Only this and the package `ops.remotes` know DVC.
 
 One writer at a time: every call waits for the repository's lock, and for a DVC command that is at work on the same
 outputs. Paths given to DVC are absolute, because it resolves relative ones against the process's folder.

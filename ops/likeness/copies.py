@@ -24,6 +24,7 @@ from ops.machine.parallel import start_threads
 SPACED = 3  # the spacing of a real image is its mean distance to so many nearest others
 SAME = 1e-3  # images nearer than that are one picture twice, which says nothing of how pictures are spaced
 THOROUGH = 32  # candidates when spacings are measured, which is done once
+WORTH = 0.9  # spacings: a pair that lies farther apart after the first step is no copy after the last either
 CROWDED = 0.5  # of the real images' spacing is the least that many generated images between them leave
 BATCH = 512
 
@@ -43,6 +44,11 @@ class References:
     def spacing_of(self, nearest: np.ndarray) -> np.ndarray:
         """float32 [n], of the images `nearest`, int64 [n]; where that is -1, the spacing of unrelated images."""
         return np.append(self.spacing, np.float32(UNRELATED))[nearest]
+
+    def find_alike(self, queries: Queries, other_than: np.ndarray | None = None) -> Alike:
+        """The nearest of them to each query, but for the one that `other_than` int64 [n] names (-1: none)."""
+        limits = WORTH * torch.from_numpy(self.spacing)
+        return find_alike(queries, self.likenesses, other_than=other_than, within=lambda _, index: limits[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +110,7 @@ def measure_copies(references: References, images: Tensor, *, other_than: np.nda
     result = _empty(len(images))
     for batch in _batches(len(images)):
         hidden = None if other_than is None else other_than[batch]
-        found = find_alike(prepare(describe(images[batch])), references.likenesses, other_than=hidden)
+        found = references.find_alike(prepare(describe(images[batch])), hidden)
         _note_copies(result, batch, references, found, _digest(images[batch]))
     return result
 
@@ -164,12 +170,13 @@ def measure_nearness(
             likenesses, digests = describe(part), _digest(part)
             queries = prepare(likenesses)
             hidden = None if other_than is None else other_than[rows]
-            real = find_alike(queries, train.likenesses, other_than=hidden)
+            real = train.find_alike(queries, hidden)
             _note_copies(copies, rows, train, real, digests)
             for result, references in zip(leaks, others, strict=True):
-                _note_copies(result, rows, references, find_alike(queries, references.likenesses), digests)
-            found, same = seen.follow(queries, likenesses, digests)
-            spacing = np.maximum(np.minimum(found.around, real.around), CROWDED * train.spacing_of(real.indices[:, 0]))
+                _note_copies(result, rows, references, references.find_alike(queries), digests)
+            least, most = CROWDED * train.spacing_of(real.indices[:, 0]), real.around
+            found, same = seen.follow(queries, likenesses, digests, least, most)
+            spacing = np.maximum(np.minimum(found.around, most), least)
             nearest = found.indices[:, 0]
             _note(
                 repeats,
@@ -196,11 +203,21 @@ class _Earlier:
         for batch in _batches(len(before)):
             self._add(describe(before[batch]), _digest(before[batch]))
 
-    def follow(self, queries: Queries, likenesses: Likenesses, digests: list[bytes]) -> tuple[Alike, np.ndarray]:
-        """What is like each of the next images among those before it, and which of these has its pixels, or -1."""
+    def follow(
+        self, queries: Queries, likenesses: Likenesses, digests: list[bytes], least: np.ndarray, most: np.ndarray
+    ) -> tuple[Alike, np.ndarray]:
+        """What is like each of the next images among those before it, and which of these has its pixels, or -1.
+
+        Their spacing, which says what is worth all steps of registration, lies between `least` and `most`, float [n].
+        """
+
+        def set_limits(around: Tensor, _: Tensor) -> Tensor:
+            spacing = torch.minimum(around, torch.from_numpy(most)).maximum(torch.from_numpy(least))
+            return WORTH * spacing[:, None]
+
         own = self._count + np.arange(len(queries))
         first = self._add(likenesses, digests)
-        found = find_alike(queries, self._held[: self._count], below=own)
+        found = find_alike(queries, self._held[: self._count], below=own, within=set_limits)
         return found, np.where(first < own, first, -1)
 
     def _add(self, likenesses: Likenesses, digests: list[bytes]) -> np.ndarray:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixels of 28
@@ -49,12 +48,16 @@ def find_reach(height: int, width: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def make_blur(size: int, shrunk: int, reach: int) -> Tensor:
-    """The matrix [shrunk, size] that averages a line down to `shrunk` pixels and blurs it; the ends repeat."""
-    averaged = F.adaptive_avg_pool1d(torch.eye(size), shrunk).T
-    taps = torch.tensor([math.comb(2 * reach, k) / 4**reach for k in range(2 * reach + 1)])
-    places = (torch.arange(shrunk)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, shrunk - 1)
-    return torch.zeros(shrunk, shrunk).scatter_add_(1, places, taps.expand(shrunk, -1)) @ averaged
+def make_blur(size: int, reach: int) -> Tensor:
+    """The matrix [size, size] that blurs a line; the ends repeat."""
+    places = (torch.arange(size)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, size - 1)
+    return torch.zeros(size, size).scatter_add_(1, places, make_taps(reach).expand(size, -1))
+
+
+@lru_cache(maxsize=16)
+def make_taps(reach: int) -> Tensor:
+    """The blur's weights [2 reach + 1] along a line."""
+    return torch.tensor([math.comb(2 * reach, k) / 4**reach for k in range(2 * reach + 1)])
 
 
 @lru_cache(maxsize=16)
@@ -85,10 +88,31 @@ def find_partners(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(maxsize=16)
+def make_fold(height: int, width: int) -> tuple[Tensor, int]:
+    """An orthogonal matrix [f, f] for magnitudes, and e: the mirror image's are these with all but the first e negated.
+
+    Of two frequencies that the mirror image swaps these are the sum and the difference.
+    """
+    partner, unit = find_partners(height, width)[0], torch.eye(len(list_frequencies(height, width)))
+    place = torch.arange(len(partner))
+    one, other = unit[place < partner], unit[partner[place < partner]]
+    half = math.sqrt(0.5)
+    even = torch.cat([unit[place == partner], half * (one + other)])
+    return torch.cat([even, half * (one - other)]).T, len(even)
+
+
+@lru_cache(maxsize=16)
 def list_offsets(height: int, width: int) -> tuple[tuple[int, int], ...]:
     """Every shift (down, right) in pixels, in the order of their numbers."""
     most = min(height, width) // SHIFTED
     return tuple((down, right) for down in range(-most, most + 1) for right in range(-most, most + 1))
+
+
+@lru_cache(maxsize=16)
+def measure_offsets(height: int, width: int) -> Tensor:
+    """[shifts]: the square of each shift's length; 1 is the farthest down or right alone."""
+    most = max(1, min(height, width) // SHIFTED)
+    return (torch.tensor(list_offsets(height, width), dtype=torch.float32) / most).square().sum(1)
 
 
 @lru_cache(maxsize=16)
@@ -138,13 +162,6 @@ def list_views(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
     step = math.ceil(min(height, width) // SHIFTED / 2)
     moves = [(down, right) for down in (-step, step) for right in (-step, step) if step]
     return (0, 0, 0), *((0, *move) for move in moves), *((number, 0, 0) for number in range(1, len(POSES)))
-
-
-@lru_cache(maxsize=16)
-def mirror_views(height: int, width: int) -> tuple[int, ...]:
-    """The number of the view in which the mirror image shows what the picture shows in each view, mirrored."""
-    views = list_views(height, width)
-    return tuple(views.index((MIRRORED[pose], down, -right)) for pose, down, right in views)
 
 
 @lru_cache(maxsize=16)

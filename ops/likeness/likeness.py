@@ -1,14 +1,15 @@
-"""How alike two small images are, whether or not one of them was shifted, mirrored, brightened or made noisy.
+"""How alike two small images are, even if one of them was turned, scaled, shifted, mirrored, brightened or made noisy.
 
-Both are blurred a little and compared after mean and contrast are taken out, over the part that they share at the
-shift that suits them best: the distance is sqrt(2 - 2 NCC), NCC their normalised cross-correlation there, of the
-image or of its mirror image. Three steps find the pair worth that:
+Both are averaged down and blurred a little. The distance is sqrt(2 - 2 NCC), NCC their normalised cross-correlation
+after one was laid on the other. Three steps find the pair worth that:
 
-1. Signatures: the magnitudes of the low frequencies in a window, which a shift changes little, are compared with
-   those of all references. The query's window stands in five places and in the mirror image (left and right).
-2. The best candidates: the query's centre, which every allowed shift keeps in the picture, is correlated with the
-   reference at every shift by their spectra.
-3. The best of these pairs are measured, pixel by pixel.
+1. Signatures, the magnitudes of the low frequencies in a window, are compared with those of all references. The
+   query signs once for each of several views: shifted windows, and the poses it may have been turned or scaled to.
+   The best references for the query and the best for its mirror image are the candidates (`screening`).
+2. The query is correlated with each candidate at every shift, in the pose whose signature is most like the
+   candidate's. Spectra of the query's centre do that, because every allowed shift keeps the centre in the picture.
+3. The candidates that correlate best are registered from that pose and shift (`registration`), and the distance is
+   measured pixel by pixel.
 
 It knows nothing of labels, thresholds or files.
 """
@@ -16,8 +17,8 @@ It knows nothing of labels, thresholds or files.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -33,21 +34,24 @@ from ops.likeness.gratings import (
     list_views,
     make_blur,
     make_centres,
+    make_fold,
     make_posed_centres,
     make_turns,
     make_waves,
     make_weights,
     make_windows,
+    measure_offsets,
     measure_radii,
-    mirror_views,
 )
 from ops.likeness.registration import COARSE, FLAT, compare, register
 from ops.likeness.screening import screen
 
-SIDE = 32  # larger images are averaged down to this
+SIDE = 32  # images of more than SIDE x SIDE pixels are averaged down to about so many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 REGISTERED = 3  # of the candidates that correlate best
+LAID = 400_000  # values of pairs that are laid on each other at once: few calls, and not far from the core
 CLEARLY = 0.02  # small pictures correlate roughly: a pose must beat the unposed picture by this much
+PULL = 0.01  # smooth pictures correlate at every shift: the farthest, down or right, must beat none by this much
 DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
@@ -71,23 +75,28 @@ class Likenesses:
         return len(self.pixels)
 
     def __getitem__(self, rows: slice) -> Likenesses:
-        return Likenesses(self.pixels[rows], self.spectrum[rows], self.contrasts[rows], self.signatures[rows])
+        return Likenesses(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
 class Queries:
     """A batch of n images, ready to be looked for.
 
-    pixels: float16 [2n, C, h, w], theirs and then their mirror images'. centres: complex64 [n, 2, C * f], the spectra
-    of the centres of both. views: their signatures in every window, float32 [n, w, C * f], of both.
+    pixels: float16 [2n, C, h, w], of the images and then of their mirror images. centres: complex64 [n, 2, poses,
+    C * f], the spectra of the centres of both in every pose. views: float32 [n, views, C * f], the images' signatures
+    in every view; those of the mirror images follow from them.
     """
 
     pixels: Tensor
     centres: Tensor
-    views: tuple[Tensor, Tensor]
+    views: Tensor
 
     def __len__(self) -> int:
         return len(self.centres)
+
+
+# From `around`, float32 [n], and whose the candidates are, int64 [n, c]: distances float32 [n, c] or [n, 1].
+Within = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,24 +115,17 @@ class Alike:
 def describe(images: Tensor) -> Likenesses:
     """Likenesses of uint8 images [n, C, H, W]; each depends on its own image only."""
     parts = [_describe(part) for part in (images.split(BLOCK) if len(images) else [images])]
-    return Likenesses(
-        torch.cat([part.pixels for part in parts]),
-        torch.cat([part.spectrum for part in parts]),
-        torch.cat([part.contrasts for part in parts]),
-        torch.cat([part.signatures for part in parts]),
-    )
+    return Likenesses(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Likenesses)))
 
 
 def prepare(likenesses: Likenesses) -> Queries:
-    """What a batch needs to be looked for, which is the same wherever it is looked for: 7 KB for an image."""
+    """Queries of a batch, for any number of sets of references: about 20 KB for an image of 28x28x1."""
     pixels = likenesses.pixels.float()
     shape = pixels.shape[2], pixels.shape[3]
-    partner = find_partners(*shape)[0]
-    views = _sign(pixels, make_windows(*shape))
-    mirrored = views[:, mirror_views(*shape)].unflatten(2, (-1, len(partner)))[..., partner].flatten(2)
     centres = _pose_centres(pixels)
     centres = _as_complex(torch.stack([centres, _mirror(centres[:, MIRRORED], shape)], dim=1))
-    return Queries(torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)]), centres, (views, mirrored))
+    both = torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)])
+    return Queries(both, centres, _sign(pixels, make_windows(*shape)))
 
 
 def find_alike(
@@ -134,12 +136,16 @@ def find_alike(
     below: np.ndarray | None = None,
     other_than: np.ndarray | None = None,
     candidates: int = CANDIDATES,
+    within: Within | None = None,
 ) -> Alike:
     """Each query's k nearest references.
 
     A query sees only the references with an index below its `below`, int [n], and not the one with the index
     `other_than`, int [n], which may be itself. Of pictures that are not the same it finds a near one, not always the
     nearest: more `candidates` (for a picture and as many for its mirror image) come closer to that, in more time.
+
+    Pairs that lie farther apart than `within` after the first steps of registration are left at that: theirs is the
+    rough distance there. Without it all steps are taken of all.
     """
     distances = np.full((len(queries), k), np.inf, np.float32)
     indices = np.full((len(queries), k), -1, np.int64)
@@ -147,12 +153,12 @@ def find_alike(
         return Alike(distances, indices, np.full(len(queries), np.inf, np.float32))
     limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
     own = None if other_than is None else torch.as_tensor(other_than)
-    cosines, found = screen(queries.views, references.signatures, limits, own, candidates)
-    measured, index, around = _measure(queries, references, cosines, found, k)
-    best, order = measured.sort(dim=1, stable=True)
-    kept = min(k, best.shape[1])
-    distances[:, :kept] = best[:, :kept].numpy()
-    indices[:, :kept] = index.gather(1, order)[:, :kept].numpy()
+    even = _count_even(references)
+    cosines, found = screen(queries.views, references.signatures, even, limits, own, candidates)
+    measured, index, around = _measure(queries, references, cosines, found, k, within)
+    kept = min(k, measured.shape[1])
+    distances[:, :kept] = measured[:, :kept].numpy()
+    indices[:, :kept] = index[:, :kept].numpy()
     indices[np.isinf(distances)] = -1
     return Alike(distances, indices, around)
 
@@ -162,16 +168,24 @@ def measure_pairs(queries: Queries, references: Likenesses, indices: np.ndarray)
     if not len(queries):
         return np.empty(0, np.float32)
     found = torch.as_tensor(indices)[:, None, None].repeat(1, 2, 1)  # the only candidate, as it is and mirrored
-    measured, _, _ = _measure(queries, references, torch.zeros(found.shape), found, 1)
-    distances: np.ndarray = measured.min(dim=1).values.numpy()
+    measured, _, _ = _measure(queries, references, torch.zeros(found.shape), found, 1, None)
+    distances: np.ndarray = measured[:, 0].numpy()
     return distances
 
 
+def shrink_sides(height: int, width: int) -> tuple[int, int]:
+    """The sides at which images are compared: at most about SIDE x SIDE pixels, in the proportion of the image."""
+    factor = min(1.0, SIDE / math.sqrt(height * width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
 def _describe(images: Tensor) -> Likenesses:
-    height, width = (min(size, SIDE) for size in images.shape[2:])
+    height, width = shrink_sides(images.shape[2], images.shape[3])
     reach = find_reach(height, width)
-    blur_rows, blur_columns = make_blur(images.shape[2], height, reach), make_blur(images.shape[3], width, reach)
-    blurred = blur_rows @ (images.float() / 255) @ blur_columns.T
+    levels = images.float() / 255
+    if (height, width) != tuple(images.shape[2:]):
+        levels = F.adaptive_avg_pool2d(levels, (height, width))
+    blurred = make_blur(height, reach) @ levels @ make_blur(width, reach).T
     centred = blurred - blurred.mean(dim=(1, 2, 3), keepdim=True)
     spectrum = _spectra(centred)
     return Likenesses(
@@ -218,16 +232,24 @@ def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
     spectra = (pixels.flatten(2) @ windows).unflatten(2, (-1, len(radii), 2))
     powers = spectra.square_().sum(4).transpose(1, 2)
     flat = powers.sum((2, 3)) < (FLAT * height * width) ** 2 / 4
-    signatures = F.normalize((powers.sqrt() * radii).sqrt_().flatten(2), dim=2)
+    powers = (powers.sqrt() * radii).sqrt_()
     # Flat pictures are alike, and on the other side of everything else.
-    signatures[flat] = -1 / math.sqrt(signatures.shape[2])
-    return signatures
+    powers[flat] = -1
+    fold, even = make_fold(height, width)
+    folded = F.normalize(powers.flatten(2), dim=2).view_as(powers) @ fold
+    return torch.cat([folded[..., :even].flatten(2), folded[..., even:].flatten(2)], dim=2)
+
+
+def _count_even(likenesses: Likenesses) -> int:
+    """How many coordinates of a signature the mirror image shares; the others it has negated."""
+    channels, height, width = likenesses.pixels.shape[1:]
+    return int(channels * make_fold(height, width)[1])
 
 
 def _measure(
-    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, wanted: int
+    queries: Queries, references: Likenesses, cosines: Tensor, found: Tensor, wanted: int, within: Within | None
 ) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Distances [n, m] to, and indices of, the at most `count` candidates [n, 2, c] that correlate best; unsorted.
+    """Distances [n, m] to, and indices of, the nearest of the candidates [n, 2, c], nearest first.
 
     And the AROUND-th one's distance [n], as its correlation has it.
     """
@@ -236,7 +258,7 @@ def _measure(
     correlation, shift, pose = torch.full(found.shape, -torch.inf), torch.zeros_like(found), torch.zeros_like(found)
     for start in range(0, len(queries), CORRELATED):
         rows = slice(start, start + CORRELATED)
-        posed = _choose_poses([views[rows] for views in queries.views], references, found[rows], shape)
+        posed = _choose_poses(queries.views[rows], references, found[rows], shape)
         tries = [(posed, 0.0)] if min(shape) >= COARSE else [(torch.zeros_like(posed), 0.0), (posed, CLEARLY)]
         for tried, needed in tries:
             value, moved = _correlate(queries.centres[rows], tried, references, found[rows], shape)
@@ -254,32 +276,48 @@ def _measure(
         places.append(place)
         bests.append(best)
         correlation.masked_fill_(found == found.gather(1, place), -torch.inf)
-    fifth = bests[AROUND - 1][:, 0]
-    around = (2 - 2 * fifth).clamp(min=0).sqrt()  # inf where there is none
-    place, known = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1) > -torch.inf
+    place, correlated = torch.cat(places[:count], dim=1), torch.cat(bests[:count], dim=1)
+    around = _to_distance(bests[AROUND - 1][:, 0])  # inf where there is none
     # In order of their indices, so that of equal ones the lower comes first.
     index, order = found.gather(1, place).sort(dim=1, stable=True)
-    place, known = place.gather(1, order), known.gather(1, order)
+    place, correlated = place.gather(1, order), correlated.gather(1, order)
+    tried = correlated > -torch.inf
     mirrored = place >= found.shape[1] // 2
-    query = (torch.arange(len(queries))[:, None] + mirrored * len(queries))[known]
-    placements = _place(pose.gather(1, place)[known], shift.gather(1, place)[known], shape)
-    one, other = queries.pixels[query].float(), references.pixels[index[known]].float()
-    theta, left = register(one, other, placements)
-    rough = torch.full(place.shape, torch.inf).masked_scatter_(known, left.round(decimals=DIGITS))
-    # Only the best registered candidates are measured; the others get distance inf.
-    chosen = torch.zeros_like(known).scatter_(1, rough.argsort(dim=1, stable=True)[:, :wanted], True) & known
-    few = chosen[known]
-    found_distance = compare(one[few], other[few], theta[few]).round(decimals=DIGITS)
-    distance = torch.full(place.shape, torch.inf).masked_scatter_(chosen, found_distance)
-    return distance, index, around.numpy()
+    query = (torch.arange(len(queries))[:, None] + mirrored * len(queries))[tried]
+    placements = _place(pose.gather(1, place)[tried], shift.gather(1, place)[tried], shape)
+    reference = index[tried]
+    limits = torch.full(index.shape, torch.inf) if within is None else within(around, index).expand(index.shape)
+    size = max(1, LAID // queries.pixels[0].numel())
+    pairs = zip(*(part.split(size) for part in (query, reference, placements, limits[tried])), strict=True)
+    parts = [
+        register(queries.pixels[one].float(), references.pixels[other].float(), start, limit)
+        for one, other, start, limit in pairs
+    ]
+    theta, left, taken = (torch.cat(part) for part in zip(*parts, strict=True))
+    rough = torch.full(place.shape, torch.inf).masked_scatter_(tried, left.round(decimals=DIGITS))
+    # The nearest are measured, where all steps were taken.
+    nearest = rough.argsort(dim=1, stable=True)[:, :wanted]
+    chosen = torch.zeros_like(tried).masked_scatter_(tried, taken)
+    chosen &= torch.zeros_like(tried).scatter_(1, nearest, True)
+    few = chosen[tried]
+    pairs = zip(*(part[few].split(size) for part in (query, reference, theta)), strict=True)
+    measured = [compare(queries.pixels[one].float(), references.pixels[other].float(), at) for one, other, at in pairs]
+    distance = rough.masked_scatter(chosen, torch.cat(measured).round(decimals=DIGITS))
+    best, order = distance.gather(1, nearest).sort(dim=1, stable=True)
+    return best, index.gather(1, nearest.gather(1, order)), around.numpy()
 
 
-def _choose_poses(views: Sequence[Tensor], references: Likenesses, found: Tensor, shape: tuple[int, int]) -> Tensor:
+def _to_distance(correlation: Tensor) -> Tensor:
+    return (2 - 2 * correlation).clamp(min=0).sqrt()
+
+
+def _choose_poses(views: Tensor, references: Likenesses, found: Tensor, shape: tuple[int, int]) -> Tensor:
     """The pose int64 [n, 2, c] in which the query's signature is most like that of each candidate."""
     poses = torch.tensor([pose for pose, _, _ in list_views(*shape)])
     signatures = references.signatures[found].float()
-    best = [(signatures[:, side] @ view.transpose(1, 2)).argmax(dim=2) for side, view in enumerate(views)]
-    return poses[torch.stack(best, dim=1)]
+    signatures[:, 1, :, _count_even(references) :] *= -1  # to mirror a candidate is to mirror the query
+    best = (signatures.flatten(1, 2) @ views.transpose(1, 2)).argmax(dim=2).view(found.shape)
+    return torch.stack([poses[best[:, 0]], torch.tensor(MIRRORED)[poses[best[:, 1]]]], dim=1)
 
 
 def _correlate(
@@ -294,6 +332,7 @@ def _correlate(
         product = product.unflatten(3, (channels + 1, -1)).sum(3)
     correlations = (product.flatten(0, 2) @ turns).view(*found.shape, -1)
     correlations /= references.contrasts[found].float().clamp_(min=FLAT)
+    correlations -= PULL * measure_offsets(*shape)
     best, shift = correlations.max(dim=3)
     return best, shift
 

@@ -22,43 +22,55 @@ from ops.likeness.gratings import find_reach
 UNRELATED = math.sqrt(2)  # the distance of pictures that correlate in nothing
 FLAT = 1e-4  # below this contrast (of pixels in 0..1) a picture has none: a fortieth of a grey level
 STEPS = 4
+FIRST = 1  # of the steps, after which it is asked whether the others are worth it
 STRIDE = 2  # every second place is asked in a step, of pictures of COARSE pixels a side and more
 COARSE = 16
 # A displacement of REACH sides of the picture costs as much as a residual of NOISE contrasts in one pixel.
 REACH, NOISE = 0.04, 0.3
-CURVED = 0.5  # weight of the tone curve's bend against the pixels'
+CURVED = 0.1  # weight of the tone curve's bend against the pixels'
 
 
-def register(query: Tensor, reference: Tensor, placements: Tensor) -> tuple[Tensor, Tensor]:
-    """theta float32 [p, 2, terms] of pairs of pixels float32 [p, C, h, w], and the share of r that W leaves, [p].
+def register(query: Tensor, reference: Tensor, placements: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """theta float32 [p, 2, terms] of pairs of pixels float32 [p, C, h, w], the distance that is left, [p], and whether
+    all steps were taken, bool [p].
 
     placements: float32 [p, 2, 3], where in the query (down, right, from its centre) a place of the reference is found
-    before the steps. The share is a rough one, from before the last step, to choose pairs by.
+    before the steps. limits: float32 [p], pairs that lie farther apart after the FIRST steps are left at that. The
+    distance is a rough one, from before the last step taken.
     """
     height, width = query.shape[2:]
     stride = STRIDE if min(height, width) >= COARSE else 1
     basis = make_basis(height, width, stride)
     reference, query = _standardise(reference)[0], _standardise(query)[0]
     asked = reference[:, :, ::stride, ::stride]
-    slope = _slope(reference)[..., ::stride, ::stride].flatten(3)  # [p, 2, C, places]
     start = torch.zeros(len(query), 2, len(basis))
     start[:, :, 0] = placements[:, :, 2]
     start[:, :, 1:3] = placements[:, :, :2] * (max(height, width) / 2)
 
     # A step solves (J'J + prior) step = J'e - prior (theta - start): J is slope times basis, e = r - W, and sums go
     # over places and channels. J'J changes little on the way, so it is that of the start.
-    theta, prior = start, (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
-    warped, inside = _warp(query, theta, basis, stride)
+    prior = (NOISE / (REACH * max(height, width))) ** 2 * query.shape[1]
+    warped, inside = _warp(query, start, basis, stride)
+    slope = _slope(reference, stride).flatten(3)  # [p, 2, C, places]
     slope = slope * inside.flatten(2)[:, None]
     inverse = torch.linalg.inv(_multiply_slopes(slope, basis) + prior * torch.eye(2 * len(basis)))
+    theta, left, going = start.clone(), torch.full((len(query),), torch.inf), torch.arange(len(query))
     for step in range(STEPS):
+        at = theta[going]
         if step:
-            warped, inside = _warp(query, theta, basis, stride)
-        error = inside * (asked - _fit_tone(warped, asked, inside)[0])
-        pull = (slope * error.flatten(2)[:, None]).sum(2) @ basis.T - prior * (theta - start)
-        theta = theta + (inverse @ pull.flatten(1)[:, :, None]).view_as(theta)
-    left, whole = error.square().sum(dim=(1, 2, 3)), (inside * asked).square().sum(dim=(1, 2, 3))
-    return theta, left / whole.clamp(min=FLAT)
+            warped, inside = _warp(query, at, basis, stride)
+        shared = inside * asked
+        error = shared - _fit_tone(warped, asked, inside)[0]
+        rest, whole = error.square().sum(dim=(1, 2, 3)), shared.square().sum(dim=(1, 2, 3))
+        left[going] = _to_distance((rest / whole.clamp(min=FLAT)).clamp(max=1))
+        if step == FIRST:
+            taken = near = left < limits
+            query, asked, slope, inverse, start, error, going, at = (
+                part[near] for part in (query, asked, slope, inverse, start, error, going, at)
+            )
+        pull = (slope * error.flatten(2)[:, None]).sum(2) @ basis.T - prior * (at - start)
+        theta[going] = at + (inverse @ pull.flatten(1)[:, :, None]).view_as(at)
+    return theta, left, taken
 
 
 def compare(query: Tensor, reference: Tensor, theta: Tensor) -> Tensor:
@@ -69,16 +81,20 @@ def compare(query: Tensor, reference: Tensor, theta: Tensor) -> Tensor:
     (reference, flat), (query, query_flat) = _standardise(reference), _standardise(query)
     warped, inside = _warp(query, theta, make_basis(*query.shape[2:]), 1, "bicubic")
     toned, mean = _fit_tone(warped, reference, inside)
-    away, left = inside * (reference - mean), inside * (reference - toned)
+    away, left = inside * (reference - mean), inside * reference - toned
     spread, rest = (part.square().sum(dim=(1, 2, 3)) for part in (away, left))
-    # NCC is the root of the share that W explains; 2 - 2 NCC is written so that it keeps its digits near 0.
     unexplained = (rest / spread.clamp(min=FLAT)).clamp(max=1)
     root = (1 - unexplained).sqrt()
     negative = (away * warped).sum(dim=(1, 2, 3)) < 0
-    distance = torch.where(negative, 2 + 2 * root, 2 * unexplained / (1 + root)).sqrt()
+    distance = torch.where(negative, (2 + 2 * root).sqrt(), _to_distance(unexplained))
     distance[flat ^ query_flat] = UNRELATED
     distance[flat & query_flat] = 0
     return distance
+
+
+def _to_distance(unexplained: Tensor) -> Tensor:
+    """sqrt(2 - 2 NCC): NCC is the root of the share that W explains; it is written so that digits are kept near 0."""
+    return (2 * unexplained / (1 + (1 - unexplained).sqrt())).sqrt()
 
 
 def _multiply_slopes(slope: Tensor, basis: Tensor) -> Tensor:
@@ -106,16 +122,15 @@ def _warp(query: Tensor, theta: Tensor, basis: Tensor, stride: int, mode: str = 
 
 
 def _fit_tone(warped: Tensor, reference: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """The curve a + bW + cW² that comes nearest to r, in the shape of W, and the mean of r, [p, 1, 1, 1]."""
-    w, r = warped.flatten(1), reference.flatten(1)
-    m = inside.expand(warped.shape).flatten(1)
-    count = m.sum(1).clamp(min=1)
-    columns = torch.stack([torch.ones_like(w), w, w * w], dim=1)
-    weighted = columns * m[:, None] / count[:, None, None]
-    normal = weighted @ columns.transpose(1, 2) + torch.diag(torch.tensor([1e-7, 1e-7, CURVED]))
-    factors = torch.linalg.solve(normal, weighted @ r[:, :, None])
-    mean = (m * r).sum(1) / count
-    return (factors.transpose(1, 2) @ columns).view_as(warped), mean[:, None, None, None]
+    """The curve a + bW + cW² that comes nearest to r, in the shape of W, 0 outside; and the mean of r, [p, 1, 1, 1]."""
+    one = inside.expand(warped.shape).flatten(1)
+    linear = warped.flatten(1) * one
+    columns = torch.stack([one, linear, linear * linear], dim=1)
+    count = one.sum(1).clamp(min=1)[:, None, None]
+    normal = columns @ columns.transpose(1, 2) / count + torch.diag(torch.tensor([1e-7, 1e-7, CURVED]))
+    right = columns @ reference.flatten(1)[:, :, None] / count
+    factors = torch.linalg.solve(normal, right)
+    return (factors.transpose(1, 2) @ columns).view_as(warped), right[:, :1, :, None]
 
 
 @lru_cache(maxsize=16)
@@ -136,8 +151,9 @@ def _standardise(pixels: Tensor) -> tuple[Tensor, Tensor]:
     return centred / spread.clamp(min=FLAT), (spread < FLAT).flatten()
 
 
-def _slope(pixels: Tensor) -> Tensor:
-    """[p, 2, C, h, w], central differences down and right."""
-    wide = F.pad(pixels, (1, 1, 1, 1), mode="replicate")
-    down, right = wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1], wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
+def _slope(pixels: Tensor, stride: int) -> Tensor:
+    """[p, 2, C, places down, right], central differences down and right at every `stride`-th place."""
+    wide, each = F.pad(pixels, (1, 1, 1, 1), mode="replicate"), slice(None, None, stride)
+    down = wide[:, :, 2:, 1:-1][:, :, each, each] - wide[:, :, :-2, 1:-1][:, :, each, each]
+    right = wide[:, :, 1:-1, 2:][:, :, each, each] - wide[:, :, 1:-1, :-2][:, :, each, each]
     return torch.stack([down, right], dim=1) / 2

@@ -156,6 +156,14 @@ class Pairs:
         return np.searchsorted(self.rows, np.arange(self.start, self.start + self.count))
 
 
+def find_nearest_distances(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Euclidean distance of each query [q, d] to the nearest reference [n, d], float64 [q]; n is 1 or more."""
+    if not len(queries):
+        return np.empty(0)
+    found = Comparison(to_points(queries), to_points(references)).find_nearest(1)
+    return np.sqrt(np.concatenate([pairs.squared[pairs.firsts] for pairs in found]))
+
+
 def to_points(features: np.ndarray) -> Tensor:
     """Features [n, d] of any float type as float64; ValueError for another shape or a value beyond LARGEST."""
     if features.ndim != 2:

@@ -41,7 +41,7 @@ class KindSettings(Section):
         ge=1,
         le=100,
         description="generators that are trained, each with images of its own; classifier seed s takes number s mod"
-        " seeds, so that the verdict holds for another generator of this recipe",
+        " seeds, so that the verdict holds for another generator of this recipe; 2 are too few where a verdict decides",
     )
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:

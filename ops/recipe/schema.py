@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from ops.recipe.design import LEAST_SEEDS, Metric
+from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
@@ -271,6 +271,8 @@ class Recipe(Section):
                 f"generator.seeds {generators} is above classifier.seeds {classifiers}: no classifier would learn from"
                 " the last generator"
             )
+        if refusal := refuse_generators(generators, classifiers):
+            raise ValueError(f"generator.seeds {generators}: {refusal}")
         return self
 
     @model_validator(mode="after")

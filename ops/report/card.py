@@ -12,8 +12,8 @@ from jinja2 import Environment, StrictUndefined
 from ops.filters.reasons import REASONS
 from ops.filters.results import Results
 from ops.report.filtering import list_steps
-from ops.report.points import format_points
 from ops.verdict.metric import NAMES
+from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
 
 CARD = """\
@@ -65,8 +65,8 @@ generated one.
 {% endfor %}
 ## How it was made
 
-{{ funnel.drawn }} images were drawn by a model trained on the real training images alone; {{ funnel.accepted }} of
-{{ wanted }} wanted were kept{{ ", " ~ missing ~ " are missing" if missing }}.
+{{ funnel.drawn }} images were drawn by a model that was {{ origin.trained }};
+{{ funnel.accepted }} of {{ wanted }} wanted were kept{{ ", " ~ missing ~ " are missing" if missing }}.
 
 | step | images |
 |---|---|
@@ -86,7 +86,7 @@ The verdict was measured over {{ generators }} generators of this recipe, each w
 of the first.
 
 {% endif -%}
-Validation and test images are real. The generator, the filters and all settings saw train and validation only.
+Validation and test images are real. {{ origin.seen }}
 
 ## Near-copy audit
 
@@ -109,12 +109,23 @@ The closest image that was kept lies at distance {{ '%.3f' | format(closest) }} 
 
 ## Licence and how to make it again
 
-Licence of the real images, as their owner states it: {{ licence | plain }}. The generated images come from a model
-that was trained on nothing but these.
+Licence of the real images, as their owner states it: {{ licence | plain }}. {{ origin.licence }}
 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
+# What the card says of where generated images come from: of a generator that was trained here, and of one that was not.
+_TRAINED_HERE = {
+    "trained": "trained on the real training images alone",
+    "seen": "The generator, the filters and all settings saw train and validation only.",
+    "licence": "The generated images come from a model\nthat was trained on nothing but these.",
+}
+_BROUGHT_IN = {
+    "trained": "trained elsewhere, on what is not known here",
+    "seen": "The filters and all settings saw train and\nvalidation only; what the generator saw is not known here.",
+    "licence": "The generated images come from a model\nthat was trained elsewhere; which licence holds for them is not"
+    " known here.",
+}
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
 _KINDS = {"baseline": "real images", "expanded": "real and generated images"}
 
@@ -130,11 +141,13 @@ def render_card(
     seed: int,
     real_weight: float,
     generators: int = 1,
+    trained_here: bool = True,
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: what the filters left. verdict: the content of verdict.json.
-    generators: how many sets the verdict was measured over, of which this is the first.
+    generators: how many sets the verdict was measured over, of which this is the first. trained_here: whether the
+    generator was trained on the real training images; one that was brought in was not.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -165,6 +178,7 @@ def render_card(
         seed=seed,
         real_weight=f"{real_weight:g}",
         generators=generators,
+        origin=_TRAINED_HERE if trained_here else _BROUGHT_IN,
     )
 
 

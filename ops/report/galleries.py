@@ -46,8 +46,8 @@ def choose_rejected(index: pl.DataFrame, reason: str, most: int, seed: int = 0) 
 def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
     """For each reason that rejected something: its images, each beside its twin, if it has one, and an accepted one.
 
-    `inputs` are output folders: real_images, generated_images. The accepted image is of the same class. Scores are
-    those of the reason's rule.
+    `inputs` are output folders: real_images, generated_images. The accepted image is of the same class. The score is
+    that of the rule that the image breaks: of two rules of one reason the first broken one.
     """
     rejected = results.funnel.total.rejected
     found = [REASONS[reason] for reason in REASONS if rejected[reason]]
@@ -55,30 +55,30 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
         return []
     pixels = shrink(read_places(inputs["generated_images"], results.index.head(1)), SIDE)[0].nbytes
     each = max(FEWEST, min(MOST, BYTES // (sum(3 if reason.twin else 2 for reason in found) * pixels)))
-    chosen = {reason.name: choose_rejected(results.index, reason.name, each).to_dicts() for reason in found}
+    frames = {reason.name: choose_rejected(results.index, reason.name, each) for reason in found}
+    chosen = {name: frame.to_dicts() for name, frame in frames.items()}
     company = _Company(_choose_accepted(results.index), results.class_names)
     lines = {reason.name: [company.gather(reason, row) for row in chosen[reason.name]] for reason in found}
     pictures = _read_pictures(results, inputs, [who for line in lines.values() for shown in line for who, _ in shown])
-    scores = {reason.name: reason.score for reason in found} | {
-        rule.reason: rule.score for rule in reversed(results.rules)
-    }  # where a reason has two rules, the first
+    scores = {reason.name: _name_scores(results, reason, frames[reason.name]) for reason in found}
     return [
         {
             "reason": reason.name,
             "title": reason.title,
             "meaning": reason.meaning,
-            "score": scores[reason.name].replace("_", " "),
+            "score": " or ".join(dict.fromkeys(scores[reason.name])).replace("_", " "),
             "count": rejected[reason.name],
             "has_twins": reason.twin is not None,
             "items": [
                 {
                     "picture": draw_strip(np.stack([pictures[who] for who, _ in shown]), side=SIDE),
-                    "score": _read_score(row[scores[reason.name]]),
+                    "score": _read_score(row[score]),
+                    "score_name": score.replace("_", " "),
                     "name": results.class_names[row["label"]],
                     "taken_for": results.class_names[row["predicted"]] if reason.name == "wrong_label" else None,
                     "alt": ", ".join(words for _, words in shown),
                 }
-                for row, shown in zip(chosen[reason.name], lines[reason.name], strict=True)
+                for row, shown, score in zip(chosen[reason.name], lines[reason.name], scores[reason.name], strict=True)
             ],
         }
         for reason in found
@@ -151,6 +151,15 @@ def _choose_accepted(index: pl.DataFrame) -> dict[int, list[str]]:
         places = np.unique(np.arange(MOST) * len(rows) // MOST)
         chosen[int(str(label))] = rows["image_id"].gather(places).to_list()
     return chosen
+
+
+def _name_scores(results: Results, reason: Reason, rows: pl.DataFrame) -> list[str]:
+    """The name of the score by which each row has the reason: that of the first of its rules that the row breaks."""
+    rules = [rule for rule in results.rules if rule.reason == reason.name]
+    if not rules:
+        return [reason.score] * len(rows)
+    broken = np.stack([rule.find_broken(rows) for rule in rules])
+    return [rules[first].score for first in broken.argmax(axis=0)]
 
 
 def _read_score(value: Any) -> float | None:

@@ -43,7 +43,7 @@ source_versions: {{}}
 """
 SOURCE = """\
 # The description of a source. Its name is the name of this file; recipes name it with `source: {name}`.
-# Every key is explained in Growset's docs/recipes.md.
+# Every key is explained in Growset's docs/sources.md.
 
 # How the files lie: {kinds}.
 kind: {kind}

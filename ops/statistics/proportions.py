@@ -31,6 +31,10 @@ def estimate_share(hits: float, count: float, confidence: float = 0.95) -> Estim
     """hits / count in 0..1 with Wilson's interval; both may be effective sizes, which need not be whole.
 
     ValueError unless 0 <= hits <= count and count > 0.
+
+    >>> none = estimate_share(0, 100)  # "rule of three": nothing among 100 does not mean nothing
+    >>> none.estimate, none.low, round(none.high, 3)
+    (0.0, 0.0, 0.037)
     """
     if not (0 <= hits <= count and count > 0):
         raise ValueError(f"a share needs 0 <= hits <= count and count > 0, not {hits} of {count}")

@@ -9,13 +9,15 @@ both sides instead. With c a class and theta_A = min_c p_A(c), for any class b f
 so the least of the lower limits of the differences on the right, and the greatest of their upper limits, hold with the
 confidence that each of them has, without correction (intersection-union; Berger, Technometrics 24, 1982). b is the
 class that is lowest on *validation* for B, and for A; where it was picked wrongly the interval is wider, never wrong.
+The least and the greatest p_A(c) - p_B(c) bound it as well; they are taken where both are answers of the same networks
+(`compare_paired`), so that networks which answer alike differ by 0.
 
 It does not know which arms matter, what decides, or how a verdict is worded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,7 @@ class Comparison:
         self._lowest = {arm: int(np.searchsorted(self.classes, label)) for arm, label in (lowest or {}).items()}
         self._whole = group_images(None, len(labels))
         self._by_class = group_images(labels, len(labels))
-        self._found: dict[tuple[str, str | None, Metric], Interval] = {}
+        self._found: dict[tuple[tuple[str, Metric | int], tuple[str, Metric | int] | None], Interval] = {}
         self._sides: dict[tuple[str, Metric | int], Side] = {}
         self._reduced: dict[tuple[str, bool], Answers] = {}
 
@@ -65,7 +67,7 @@ class Comparison:
         if metric == "worst_class":
             found = self._bound_worst(arm, None, tail=tail)
         else:
-            found = self._contrast(arm, None, metric, tail=tail)
+            found = self._contrast((arm, metric), None, tail=tail)
         low, high = max(0.0, found.low), min(1.0, found.high)
         return Interval(found.estimate, low, high, found.standard_error, found.df)
 
@@ -73,36 +75,43 @@ class Comparison:
         """Score of `arm` minus score of `other`."""
         if metric == "worst_class":
             return self._bound_worst(arm, other, tail=tail)
-        return self._contrast(arm, other, metric, tail=tail)
+        return self._contrast((arm, metric), (other, metric), tail=tail)
 
     def differ_on(self, label: int, arm: str, other: str, *, tail: float) -> Interval:
         """Accuracy of `arm` minus accuracy of `other` on the images of one class, which must have some."""
         c = int(np.searchsorted(self.classes, label))
-        return self._contrast_classes(arm, c, other, c, tail=tail)
+        return self._contrast((arm, c), (other, c), tail=tail)
+
+    def vary(self, arm: str, other: str, metric: Metric) -> float:
+        """A difference's variance; of the worst class the one between the classes that validation found lowest."""
+        return self._contrast(self._fix(arm, metric), self._fix(other, metric), tail=0.25).standard_error ** 2
 
     def vary_images(self, arm: str, other: str, metric: Metric) -> float:
-        """The part of a difference's variance that comes from the test images."""
-        return float(split_image_variance(self._side(arm, metric), self._side(other, metric)).sum())
+        """The part of `vary` that comes from the test images."""
+        sides = (self._side(*self._fix(name, metric)) for name in (arm, other))
+        return float(split_image_variance(*sides).sum())
 
     def vary_replicates(self, arm: str, metric: Metric) -> float:
-        """The part of a difference's variance that comes from the arm's replicates, at least 0."""
-        between, inside = self._side(arm, metric).spread
+        """The part of `vary` that comes from the arm's replicates, at least 0."""
+        between, inside = self._side(*self._fix(arm, metric)).spread
         return max(0.0, between - inside)
 
     def rate(self, arm: str) -> FloatArray:
         """The arm's accuracy on each of `classes`, float64 [C], the mean over replicates."""
         return np.asarray(self._reduce(arm, by_class=True).rates.mean(axis=0))
 
-    def _contrast(self, arm: str, other: str | None, metric: Metric, *, tail: float) -> Interval:
-        key = (arm, other, metric)
-        if key not in self._found:
-            minus = None if other is None else self._side(other, metric)
-            self._found[key] = estimate_contrast(self._side(arm, metric), minus, tail=tail)
-        return self._found[key].set_tails(tail, tail)
+    def _fix(self, arm: str, metric: Metric) -> tuple[str, Metric | int]:
+        """The arm and what is scored, which for the worst class is the class that validation found lowest."""
+        return arm, self._lowest[arm] if metric == "worst_class" else metric
 
-    def _contrast_classes(self, arm: str, c: int, other: str | None, d: int, *, tail: float) -> Interval:
-        """Accuracy of `arm` on class c minus that of `other` (0 where None) on class d."""
-        return estimate_contrast(self._side(arm, c), None if other is None else self._side(other, d), tail=tail)
+    def _contrast(
+        self, plus: tuple[str, Metric | int], minus: tuple[str, Metric | int] | None, *, tail: float
+    ) -> Interval:
+        """Score of one arm minus that of another (0 where None), each with what is scored, as in `_side`."""
+        if (plus, minus) not in self._found:
+            other = None if minus is None else self._side(*minus)
+            self._found[plus, minus] = estimate_contrast(self._side(*plus), other, tail=tail)
+        return self._found[plus, minus].set_tails(tail, tail)
 
     def _side(self, arm: str, scored: Metric | int) -> Side:
         """The arm's answers and how they count: in a metric that sums over classes, or on one class by its place."""
@@ -114,21 +123,40 @@ class Comparison:
         return self._sides[arm, scored]
 
     def _bound_worst(self, arm: str, other: str | None, *, tail: float) -> Interval:
+        mine = (arm, self._lowest[arm])
+        theirs = None if other is None else (other, self._lowest[other])
         every = range(len(self.classes))
-        theirs = 0 if other is None else self._lowest[other]
-        lows = [self._contrast_classes(arm, c, other, theirs, tail=tail) for c in every]
-        if other is None:
-            highs = [self._contrast_classes(arm, self._lowest[arm], None, 0, tail=tail)]
-        else:
-            highs = [self._contrast_classes(arm, self._lowest[arm], other, c, tail=tail) for c in every]
-        least, most = min(lows, key=lambda found: found.low), max(highs, key=lambda found: found.high)
+        lows = [self._contrast((arm, c), theirs, tail=tail) for c in every]
+        highs = [self._contrast(mine, None if other is None else (other, c), tail=tail) for c in every]
         estimate = float(self.rate(arm).min()) - (0.0 if other is None else float(self.rate(other).min()))
-        # The side that reaches further speaks for the whole: its error and degrees of freedom.
-        wider = least if estimate - least.low >= most.high - estimate else most
-        return Interval(estimate, least.low, most.high, wider.standard_error, wider.df)
+        return _bound(estimate, lows, highs)
 
     def _reduce(self, arm: str, by_class: bool) -> Answers:
         if (arm, by_class) not in self._reduced:
             groups: Groups = self._by_class if by_class else self._whole
             self._reduced[arm, by_class] = reduce_answers(self._replicates[arm], groups)
         return self._reduced[arm, by_class]
+
+
+def compare_paired(
+    plus: npt.NDArray[Any], minus: npt.NDArray[Any], labels: IntArray, metric: Metric, *, tail: float
+) -> Interval:
+    """Score of `plus` minus score of `minus`, bool or float [K, n], where row k of both comes from the same networks.
+
+    They share the luck of their seeds, so the replicates are the differences, network by network.
+    """
+    groups = group_images(None if metric == "accuracy" else labels, len(labels))
+    change, count = reduce_answers(np.subtract(plus, minus, dtype=np.float64), groups), len(groups.counts)
+    if metric != "worst_class":
+        return estimate_contrast(Side(groups, change, np.full(count, 1.0 / count)), None, tail=tail)
+    each = [estimate_contrast(Side(groups, change, weights), None, tail=tail) for weights in np.eye(count)]
+    lowest = [float(groups.average(answers).mean(axis=0).min()) for answers in (plus, minus)]
+    return _bound(lowest[0] - lowest[1], each, each)
+
+
+def _bound(estimate: float, lows: Sequence[Interval], highs: Sequence[Interval]) -> Interval:
+    """From the least of the lower limits to the greatest of the upper ones, around an estimate between them."""
+    least, most = min(lows, key=lambda found: found.low), max(highs, key=lambda found: found.high)
+    # The side that reaches further speaks for the whole: its error and degrees of freedom.
+    wider = least if estimate - least.low >= most.high - estimate else most
+    return Interval(estimate, least.low, most.high, wider.standard_error, wider.df)

@@ -3,7 +3,8 @@
 Who meets: the challenger and every baseline, every expanded arm and the picked baseline. Where the limit of an
 interval would profit from a picked arm's lucky seeds (the lower one from the challenger's, the upper one from the
 baseline's), it is set farther off (`luck`). Rivals are the arms of the same kind that the test images do not show to be
-worse than the picked one; all others could not have been picked by luck.
+worse than the picked one, and very clearly so: luck of the picked one makes all others look worse. Those that are could
+not have been picked by luck.
 
 It does not know what follows from the differences.
 """
@@ -11,78 +12,57 @@ It does not know what follows from the differences.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
-from ops.verdict.estimate import Interval
 from ops.verdict.luck import adjust_tail, measure_leak
+from ops.verdict.meeting import Meeting
 from ops.verdict.records import Contrast
 
-
-@dataclass(frozen=True)
-class Picks:
-    """The arms of each kind, and the two that validation picked.
-
-    validation_images: the number of validation images that picked them; None stands for infinitely many.
-    """
-
-    baselines: Sequence[str]
-    expanded: Sequence[str]
-    baseline: str
-    challenger: str
-    validation_images: int | None
+# The tail area at which an arm counts as worse than the picked one, and not as a rival.
+CLEARLY = 0.001
 
 
-def contrast_arms(
-    comparison: Comparison, seeds: Comparison, picks: Picks, metric: Metric, *, tail: float
-) -> list[Contrast]:
-    """All differences that the rule needs, the decisive one first, with `tail` beyond each limit.
-
-    comparison: of the arms' independent replicates. seeds: of the same arms, a row per seed; validation saw their luck.
-    """
-    near_baselines = _find_near(comparison, picks.baselines, picks.baseline, metric, tail=tail)
-    near_expanded = _find_near(comparison, picks.expanded, picks.challenger, metric, tail=tail)
+def contrast_arms(meeting: Meeting, metric: Metric, *, tail: float) -> list[Contrast]:
+    """All differences that the rule needs, the decisive one first, with `tail` beyond each limit."""
+    comparison, picks = meeting.comparison, meeting.picks
+    near_baselines = _find_near(comparison, picks.baselines, picks.baseline, metric)
+    near_expanded = _find_near(comparison, picks.expanded, picks.challenger, metric)
     meetings = [(picks.challenger, picks.baseline)]
     meetings += [(picks.challenger, arm) for arm in picks.baselines if arm != picks.baseline]
     meetings += [(arm, picks.baseline) for arm in picks.expanded if arm != picks.challenger]
     contrasts: list[Contrast] = []
     for arm, against in meetings:
-        gap = comparison.differ(arm, against, metric, tail=tail)
-        if metric != "worst_class":
-            low, high = (
-                tail if picked != side else _adjust(seeds, gap, (arm, against), near, picks, metric, tail=tail)
-                for picked, side, near in (
-                    (picks.challenger, arm, near_expanded),
-                    (picks.baseline, against, near_baselines),
-                )
+        low, high = (
+            tail if picked != side else _adjust(meeting, (arm, against), near, metric, tail=tail)
+            for picked, side, near in (
+                (picks.challenger, arm, near_expanded),
+                (picks.baseline, against, near_baselines),
             )
-            gap = gap.set_tails(low, high)
+        )
+        gap = comparison.differ(arm, against, metric, tail=tail)
+        gap = replace(
+            gap,
+            low=comparison.differ(arm, against, metric, tail=low).low,
+            high=comparison.differ(arm, against, metric, tail=high).high,
+        )
         contrasts.append(Contrast(arm, against, "condition" if contrasts else "decisive", gap))
     return contrasts
 
 
-def _find_near(comparison: Comparison, arms: Sequence[str], picked: str, metric: Metric, *, tail: float) -> list[str]:
+def _find_near(comparison: Comparison, arms: Sequence[str], picked: str, metric: Metric) -> list[str]:
     """The picked arm, and those that are not clearly below it."""
     others = (arm for arm in arms if arm != picked)
-    return [picked, *(arm for arm in others if comparison.differ(arm, picked, metric, tail=tail).high > 0)]
+    return [picked, *(arm for arm in others if comparison.differ(arm, picked, metric, tail=CLEARLY).high > 0)]
 
 
-def _adjust(
-    seeds: Comparison,
-    gap: Interval,
-    pair: tuple[str, str],
-    near: Sequence[str],
-    picks: Picks,
-    metric: Metric,
-    *,
-    tail: float,
-) -> float:
+def _adjust(meeting: Meeting, pair: tuple[str, str], near: Sequence[str], metric: Metric, *, tail: float) -> float:
     """The tail area for the limit that profits from the luck of near[0], one of `pair`."""
-    images = seeds.vary_images(*pair, metric)
+    seeds, validation_images = meeting.seeds, meeting.picks.validation_images
     own, *others = (seeds.vary_replicates(arm, metric) for arm in near)
     # Five seeds say little about how an arm's seeds vary; what its rivals' do is no smaller a guess.
     luck = max(own, (own + sum(others)) / len(near))
-    ratio = 0.0 if picks.validation_images is None else seeds.images / picks.validation_images
-    leak = measure_leak(luck, images, gap.standard_error**2, ratio)
+    ratio = 0.0 if validation_images is None else seeds.images / validation_images
+    leak = measure_leak(luck, seeds.vary_images(*pair, metric), meeting.comparison.vary(*pair, metric), ratio)
     return adjust_tail(tail, len(near) - 1, round(leak, 3))

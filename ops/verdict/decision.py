@@ -19,17 +19,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from ops.errors import UserError
-from ops.recipe.design import LEAST_SEEDS, Metric
+from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
 from ops.verdict.comparison import Comparison
-from ops.verdict.contrasts import Picks, contrast_arms
-from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators, find_critical
+from ops.verdict.contrasts import contrast_arms
+from ops.verdict.estimate import BoolArray, IntArray, find_critical
 from ops.verdict.looks import find_tail
+from ops.verdict.meeting import Picks, arrange_meeting, count_generators
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
 from ops.verdict.sentence import write_sentence
 
@@ -71,25 +71,25 @@ def decide(
     aliases = dict(aliases or {})
     case = _Case(dict(correct), kinds, validation, labels, class_names, metric, generators)
     _check_settings(confidence, look, looks)
+    if refusal := refuse_generators(count_generators(generators), min(map(len, correct.values()), default=0)):
+        raise UserError(f"{refusal[0].upper()}{refusal[1:]}.")
     _check_arms(case, aliases)
     _check_images(case)
-    replicates, lowest = case.list_replicates(), _find_lowest(case, validation_per_class)
-    seeds_alone = Comparison(case.correct, labels, lowest=lowest)
-    comparison = Comparison(replicates, labels, lowest=lowest) if case.count_generators() > 1 else seeds_alone
-    picks = Picks(
-        baselines=case.list_arms("baseline"),
-        expanded=case.list_arms("expanded"),
-        baseline=case.choose_best("baseline"),
-        challenger=case.choose_best("expanded"),
+    meeting = arrange_meeting(
+        case.correct,
+        kinds,
+        validation,
+        labels,
+        metric=metric,
+        generators=generators,
         validation_images=validation_images,
+        validation_per_class=validation_per_class,
     )
+    comparison, picks = meeting.comparison, meeting.picks
     challenger, baseline = picks.challenger, picks.baseline
-    tail = find_tail(look, looks, confidence)
-    contrasts = contrast_arms(comparison, seeds_alone, picks, metric, tail=tail)
-    seeds = [len(answers) for answers in case.correct.values()]
-    decision = apply_rule(contrasts, picks, seeds=min(seeds))
-    decisive = next(c for c in contrasts if c.role == "decisive")
-    detectable = _find_smallest_detectable(decisive.difference)
+    contrasts = contrast_arms(meeting, metric, tail=find_tail(look, looks, confidence))
+    seeds = min(len(answers) for answers in case.correct.values())
+    decision = apply_rule(contrasts, picks, seeds=seeds)
     single = (1.0 - confidence) / 2.0
     rows = [_describe_arm(case, comparison, name, single) for name in case.names]
     by_name = {row.arm: row for row in rows}
@@ -101,7 +101,7 @@ def decide(
         confidence=confidence,
         look=look,
         looks=looks,
-        generators=case.count_generators(),
+        generators=count_generators(generators),
         budget=budget,
         challenger=challenger,
         baseline=baseline,
@@ -110,9 +110,8 @@ def decide(
         contrasts=contrasts,
         per_class=per_class,
         worst_class=min((row.difference.estimate, row.name) for row in per_class if row.difference is not None)[1],
-        smallest_detectable_effect=detectable,
-        seeds=min(seeds),
-        most_seeds=max(seeds),
+        smallest_detectable_effect=_find_smallest_detectable(contrasts, picks),
+        seeds=seeds,
         least_seeds=LEAST_SEEDS,
         test_images=len(labels),
     )
@@ -138,22 +137,6 @@ class _Case:
     def list_arms(self, kind: Kind) -> list[str]:
         return [name for name in self.correct if self.kinds[name] == kind]
 
-    def choose_best(self, kind: Kind) -> str:
-        return max(self.list_arms(kind), key=lambda name: self.validation[name])
-
-    def count_generators(self) -> int:
-        return 1 if self.generators is None else len(set(self.generators))
-
-    def list_replicates(self) -> dict[str, npt.NDArray[Any]]:
-        """Per arm the answers of its independent trainings: seeds, or generators of expanded arms where several."""
-        if self.count_generators() == 1:
-            return dict(self.correct)
-        used = np.asarray(self.generators)
-        return {
-            name: average_generators(answers, used) if self.kinds[name] == "expanded" else answers
-            for name, answers in self.correct.items()
-        }
-
 
 def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Outcome:
     """The decision from all differences that it needs; `seeds` are those of the arm that has fewest."""
@@ -166,29 +149,24 @@ def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Ou
     return "no evidence"
 
 
-def _find_smallest_detectable(gap: Interval) -> float | None:
-    """The true difference whose interval excludes 0 with probability POWER.
+def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> float | None:
+    """How far the challenger must truly lie from the picked baseline for each condition to be met with POWER.
 
-    The farther limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect.
+    The other arms are taken to lie where they were measured. A condition is met with that probability from its
+    limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect. The hardest
+    condition of `helps` and of `hurts` counts; None where nothing varies.
     """
-    if gap.df is None:
+    if all(c.difference.df is None for c in contrasts):
         return None
-    reach = max(gap.estimate - gap.low, gap.high - gap.estimate)
-    return reach + find_critical(1.0 - POWER, gap.df) * gap.standard_error
-
-
-def _find_lowest(case: _Case, per_class: Mapping[str, Sequence[float]] | None) -> dict[str, int] | None:
-    """Per arm the class that is lowest on validation, among those that have test images."""
-    if case.metric != "worst_class":
-        return None
-    present = np.unique(case.labels)
-    lowest = {}
-    for name in case.names:
-        scores = np.asarray((per_class or {}).get(name, []), dtype=np.float64)
-        if scores.shape != (len(case.class_names),) or np.isnan(scores[present]).all():
-            raise ValueError(f"arm {name!r} needs a validation accuracy per class for the metric worst_class")
-        lowest[name] = int(present[np.nanargmin(scores[present])])
-    return lowest
+    decisive, needed = contrasts[0].difference, []
+    for contrast in contrasts:
+        gap = contrast.difference
+        power = 0.0 if gap.df is None else find_critical(1.0 - POWER, gap.df) * gap.standard_error
+        if contrast.arm == picks.challenger:
+            needed.append(decisive.estimate - gap.low + power)
+        if contrast.against == picks.baseline:
+            needed.append(gap.high - decisive.estimate + power)
+    return max(needed)
 
 
 def _describe_arm(case: _Case, comparison: Comparison, name: str, tail: float) -> ArmRow:

@@ -72,8 +72,10 @@ class Groups:
         return np.bincount(self.members).astype(np.float64)
 
     @cached_property
-    def _first(self) -> IntArray:
-        return np.unique(self.members, return_index=True)[1]
+    def places(self) -> list[IntArray]:
+        """Per class the places of its images among all n, in order."""
+        ends = np.cumsum(np.bincount(self.members))[:-1]
+        return np.split(np.argsort(self.members, kind="stable"), ends)
 
     def average(self, values: npt.NDArray[Any]) -> FloatArray:
         """Class means float64 [..., C] of values bool or float64 [..., n]."""
@@ -83,15 +85,6 @@ class Groups:
         # Summed image by image, not by a matrix product, whose order depends on the number of threads.
         sums = np.stack([np.bincount(self.members, weights=row) for row in rows])
         return np.asarray((sums / self.counts).reshape(*values.shape[:-1], -1))
-
-    def vary(self, values: FloatArray) -> FloatArray:
-        """Variance within each class, float64 [C], of values float64 [n]; 0 for a class of one image."""
-        # Moved so that a class of equal values gives exactly 0 and no rounding dust.
-        if len(self.counts) == 1:
-            return np.asarray([(values - values[0]).var(ddof=1)])
-        moved = values - values[self._first][self.members]
-        centred = moved - self.average(moved)[self.members]
-        return np.bincount(self.members, weights=centred**2) / np.maximum(self.counts - 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -151,7 +144,7 @@ def average_generators(correct: BoolArray, generators: IntArray) -> FloatArray:
 
 
 def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
-    """Reduce answers bool or float [K, n] in [0, 1]. ValueError for another shape or no replicate."""
+    """Reduce answers [K, n], bool or, as means and differences are, float. ValueError for another shape or none."""
     if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
         raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
     means, k = replicates.mean(axis=0), len(replicates)
@@ -198,19 +191,16 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
 def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
     """The part of a contrast's variance that comes from the images of each class, var_c(D) / n_c, float64 [C]."""
     groups = plus.groups
-
-    def weigh(plus_weights: Any, minus_weights: Any) -> FloatArray:
-        values = plus_weights * plus.answers.means
-        return values if minus is None else values - minus_weights * minus.answers.means
-
-    other = np.zeros(len(groups.counts)) if minus is None else minus.weights
-    if len(groups.counts) == 1:
-        variances = groups.vary(weigh(plus.weights[0], other[0]))
-    else:
-        variances = groups.vary(weigh(plus.weights[groups.members], other[groups.members]))
-    for c in np.flatnonzero(groups.counts == 1):
-        variances[c] = weigh(plus.weights[c], other[c]).var(ddof=1)
-    return np.asarray(variances / groups.counts)
+    others = np.zeros(len(groups.counts)) if minus is None else minus.weights
+    parts = np.zeros(len(groups.counts))
+    for c in np.flatnonzero((plus.weights != 0.0) | (others != 0.0)):
+        images = groups.places[c] if groups.counts[c] > 1 else slice(None)
+        values = plus.weights[c] * plus.answers.means[images]
+        if minus is not None:
+            values = values - others[c] * minus.answers.means[images]
+        # Moved so that a class of equal values gives exactly 0 and no rounding dust.
+        parts[c] = (values - values[0]).var(ddof=1) / groups.counts[c]
+    return parts
 
 
 def find_critical(tail: float, df: float) -> float:

@@ -68,9 +68,10 @@ class ClassRow:
 class Verdict:
     """What `verdict.json` says about the decision; effects and scores are fractions.
 
-    `smallest_detectable_effect` is None where nothing varies at all (identical answers). `worst_class` has the lowest
-    difference. `seeds` are those of the arm that has fewest, `most_seeds` of the one that has most; with
-    fewer than `least_seeds` nothing is decided. Intervals of contrasts hold for both looks together.
+    `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
+    four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
+    `seeds` are those of the arm that has fewest; with fewer than `least_seeds` nothing is decided. Intervals of
+    contrasts hold for both looks together.
     """
 
     decision: Outcome
@@ -90,7 +91,6 @@ class Verdict:
     worst_class: str
     smallest_detectable_effect: float | None
     seeds: int
-    most_seeds: int
     least_seeds: int
     test_images: int
 

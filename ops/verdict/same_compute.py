@@ -4,7 +4,10 @@ Training an arm for several seeds leaves several networks. Averaging the probabi
 is an ensemble; averaging each network's probabilities of an image and of its mirror image is test-time augmentation.
 Both are reported beside a verdict and never decide it.
 
-An ensemble is one network, so its interval is about test images alone. It does not know files, networks or pictures.
+An ensemble is one network, so its interval is about test images alone, and so is that of its difference to the
+networks that it is made of. Mirror images are compared with the same networks without them, seed by seed.
+
+It does not know files, networks or pictures.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.recipe.design import Metric
-from ops.verdict.comparison import Comparison
+from ops.verdict.comparison import Comparison, compare_paired
 from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators
+from ops.verdict.meeting import find_lowest
 
 Way = Literal["ensemble", "mirrored"]
 
@@ -52,12 +56,6 @@ def average_probabilities(each: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np
     return np.asarray(each.mean(axis=0, dtype=np.float64))
 
 
-def find_lowest(rates: Sequence[float], labels: IntArray) -> int:
-    """The class with the lowest of `rates` (nan: not known) among those that have labels."""
-    present = np.unique(labels)
-    return int(present[np.nanargmin(np.asarray(rates)[present])])
-
-
 def compare_same_compute(
     baseline_correct: BoolArray,
     challenger_correct: BoolArray,
@@ -75,7 +73,8 @@ def compare_same_compute(
     """The ensemble of the baseline's networks, then each arm of `mirrored` with test-time augmentation.
 
     baseline_correct, challenger_correct: bool [S, n]. ensemble: bool [n]. mirrored: bool [S, n] by arm, of these two.
-    generators and validation_per_class: as in `decide`; each way inherits its arm's.
+    generators and validation_per_class: as in `decide`; each way inherits its arm's. A way is compared with its own arm
+    network by network.
     """
     rows: list[tuple[Way, str]] = [("ensemble", baseline), *(("mirrored", arm) for arm in mirrored)]
     names = {(way, arm): f"{way} of {arm}" for way, arm in rows}
@@ -88,17 +87,25 @@ def compare_same_compute(
     lowest = None
     if metric == "worst_class":
         rates = validation_per_class or {}
-        lowest = {arm: find_lowest(rates[arm], labels) for arm in (baseline, challenger)}
+        lowest = {arm: find_lowest(rates.get(arm, ()), labels) for arm in (baseline, challenger)}
         lowest |= {name: lowest[arm] for (_, arm), name in names.items()}
     comparison, tail = Comparison(answers, labels, lowest=lowest), (1.0 - confidence) / 2.0
+
+    def differ(way: Way, arm: str, other: str) -> Interval:
+        name = names[way, arm]
+        if arm != other:
+            return comparison.differ(name, other, metric, tail=tail)
+        own = answers[arm] if way == "mirrored" else answers[arm].mean(axis=0, keepdims=True)
+        return compare_paired(answers[name], own, labels, metric, tail=tail)
+
     return [
         Row(
             way,
             arm,
             len(baseline_correct) if way == "ensemble" else 2,
-            comparison.score(name, metric, tail=tail),
-            comparison.differ(name, baseline, metric, tail=tail),
-            comparison.differ(name, challenger, metric, tail=tail),
+            comparison.score(names[way, arm], metric, tail=tail),
+            differ(way, arm, baseline),
+            differ(way, arm, challenger),
         )
-        for (way, arm), name in names.items()
+        for way, arm in rows
     ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ops.verdict.estimate import Interval
+from ops.verdict.metric import NAMES
+from ops.verdict.points import choose_decimals
 from ops.verdict.records import Contrast, Verdict
 
 
@@ -74,19 +76,13 @@ def _name_open(contrasts: Iterable[Contrast]) -> str:
 
 
 def _name_place(verdict: Verdict) -> str:
-    metrics = {
-        "accuracy": "in accuracy",
-        "balanced_accuracy": "in balanced accuracy",
-        "worst_class": "in the accuracy of the worst class",
-    }
-    seeds = _count(verdict.seeds, "seed")
-    if verdict.most_seeds > verdict.seeds:
-        seeds = f"{verdict.seeds} to {verdict.most_seeds} seeds"
+    article = "the " if verdict.metric == "worst_class" else ""
     scope = "for this generated set"
     if verdict.generators > 1:
         scope = f"for another generator of this recipe ({verdict.generators} were trained)"
     return (
-        f"{metrics[verdict.metric]} on {verdict.test_images:,} test images over {seeds}, after "
+        f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over "
+        f"{_count(verdict.seeds, 'seed')}, after "
         f"{_count(verdict.budget.steps, 'step')} of batch {verdict.budget.batch_size}, {scope}"
     )
 
@@ -113,7 +109,7 @@ def _compare(gap: Interval) -> str:
 
 
 def _signed_range(gap: Interval) -> str:
-    decimals = _choose_decimals(gap)
+    decimals = choose_decimals(gap.estimate, gap.low, gap.high)
     return " to ".join(_sign(limit, decimals) for limit in sorted((gap.low, gap.high), reverse=gap.estimate < 0))
 
 
@@ -124,18 +120,12 @@ def _sign(limit: float, decimals: int) -> str:
 
 
 def _range(gap: Interval) -> str:
-    decimals = _choose_decimals(gap)
+    decimals = choose_decimals(gap.estimate, gap.low, gap.high)
     return f"{100 * gap.low:.{decimals}f} to {100 * gap.high:.{decimals}f}"
 
 
 def _size(gap: Interval) -> str:
-    return f"{100 * gap.estimate:.{_choose_decimals(gap)}f}"
-
-
-def _choose_decimals(gap: Interval) -> int:
-    """One decimal of a point, more where it would turn a number that is not 0 into 0."""
-    values = [100.0 * value for value in (gap.estimate, gap.low, gap.high)]
-    return next((d for d in (1, 2) if all(v == 0 or abs(v) > 0.5 * 10**-d for v in values)), 3)
+    return f"{100 * gap.estimate:.{choose_decimals(gap.estimate, gap.low, gap.high)}f}"
 
 
 def _negate(gap: Interval) -> Interval:

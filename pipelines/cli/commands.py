@@ -11,19 +11,20 @@ from typing import Any
 
 import click
 
-from ops.chain.driver import FIRST, Chain, validate
+from ops.chain.driver import Chain, validate
+from ops.chain.updating import find_pending
 from ops.errors import DamagedData, UserError
 from ops.exports.published import Only
 from ops.files.manifests import PUBLISHED
 from ops.files.storage import read_json, write_text
-from ops.history.dvc_repository import address, changed_stages, stage_addresses
+from ops.history.dvc_repository import address, stage_addresses
 from ops.machine.interruption import at
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.remotes.transfer import default_remote, pull, push
 from ops.stages.integrity import require_intact
-from ops.stages.materialization import Runtime, find_staleness
+from ops.stages.materialization import Runtime
 from ops.verdict.looks_at_test import read_evaluations
 from ops.workspaces.locks import exclusive_run, hold_for_life
 from ops.workspaces.workspace import Workspace, check_stage_name
@@ -74,39 +75,19 @@ def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, qui
 def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool) -> list[str]:
     """Run what is not current, and publish; returns the stages that were not."""
     from ops.chain.publishing import is_published
-    from ops.chain.real_images import source_content
 
     read_evaluations(workspace)
-    content = source_content(workspace, recipe)
-    if content != workspace.source_version(expansion):
-        workspace.edit_params(source_versions={expansion: content})
-    changed = changed_stages(workspace.root, stage_addresses(expansion))
-    stale, unrecorded = [], []
-    for stage in STAGES:
-        found = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
-        if not found and STAGES[stage].reads_part and address(stage, expansion) in changed:
-            unrecorded.append(stage)  # current, but DVC has to be told of another key that it watches
-        elif found or address(stage, expansion) in changed:
-            stale.append(stage)
-        if found and found.damaged:
-            click.echo(f"{stage} {found.why}; it is made anew", err=True)
-    if not stale and not unrecorded and is_published(workspace, expansion, recipe, sink=runtime.sink):
+    pending = find_pending(workspace, expansion, recipe)
+    for sentence in pending.damaged:
+        click.echo(sentence, err=True)
+    if not pending and is_published(workspace, expansion, recipe, sink=runtime.sink):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
-        click.echo(f"{expansion}: {len(stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
+        click.echo(f"{expansion}: {len(pending.stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
         if warning := warn_of_seeds(recipe.classifier.seeds):
             click.echo(f"{expansion}: {warning}", err=True)
-        _materialize(Chain(workspace, runtime), expansion, list(dict.fromkeys([*unrecorded, *downstream(stale)])))
-    return stale
-
-
-def downstream(stale: list[str]) -> list[str]:
-    """The stale stages and all that depend on them, in order, and publication."""
-    selected = set(stale)
-    for name, stage in STAGES.items():
-        if selected.intersection(stage.inputs):
-            selected.add(name)
-    return [name for name in STAGES if name in selected] + [PUBLISHED]
+        _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, pending.assets)
+    return list(pending.stale)
 
 
 def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime) -> None:
@@ -114,9 +95,9 @@ def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime:
     if stage != PUBLISHED:
         check_stage_name(stage)
     with at(f"while '{expansion}' was validated"):
-        validate(workspace, expansion)
+        recipe = validate(workspace, expansion)
     with at(f"beside stage {stage} of '{expansion}'"):
-        _materialize(Chain(workspace, runtime), expansion, [stage])
+        _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, [stage])
 
 
 def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
@@ -140,8 +121,8 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
 
 def show_result(result: Mapping[str, Any]) -> None:
     """The verdict, the table of arms, and what the same compute buys."""
-    from ops.report.points import format_points
     from ops.verdict.metric import NAMES
+    from ops.verdict.points import format_points
     from ops.verdict.same_compute import name_way
 
     ways = [(name_way(row), row) for row in result["same_compute"]]

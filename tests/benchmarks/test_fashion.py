@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import fashion
+from benchmarks.parts import fashion
 from benchmarks.parts.fashion import LabelledImages, divide, read_fashion
 from ops.datasets.identity import content_ids
 from ops.errors import UserError

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import faults, harness
+from benchmarks import faults
+from benchmarks.parts import harness
 from benchmarks.parts.fashion import LabelledImages
 from benchmarks.parts.planting import CHANGES, SHARES, alter, draw_blanks, plant
 

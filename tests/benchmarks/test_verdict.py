@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,11 +14,24 @@ import pytest
 from benchmarks import verdict as bench
 from benchmarks.parts.digit_networks import measure_coverage, train_networks
 from benchmarks.parts.simulation import Simulation
-from benchmarks.verdict import NEAR, UNLIKE, Design, Tally, describe, judge, judge_group, simulate_demo, summarise
+from benchmarks.verdict import (
+    NEAR,
+    UNLIKE,
+    Design,
+    Tally,
+    describe,
+    judge,
+    judge_all,
+    judge_group,
+    list_designs,
+    simulate_demo,
+    summarise,
+)
+from ops.recipe.design import Metric
 from ops.verdict import estimate
 from ops.verdict.decision import decide
 from ops.verdict.looks import find_tail
-from ops.verdict.metric import score_answers
+from ops.verdict.metric import score_answers, score_classes
 from ops.verdict.records import Budget
 
 NULL = Design("null", simulate_demo(NEAR, [0.007 * s for s in UNLIKE]), repeats=250, seeds=(5,), images=(1000,))
@@ -68,6 +82,15 @@ def test_another_generator_is_covered_only_where_generators_are_known() -> None:
     assert known.covered >= 90 > 87 >= mistaken.covered
 
 
+def test_two_generators_which_no_recipe_may_have_are_judged_and_not_counted() -> None:
+    designs = list_designs(1, 1)
+    assert len({(d.name, d.metrics) for d in designs}) == len(designs)
+    assert {d.generators for d in designs if d.is_refused} == {2}
+    design = next(d for d in designs if d.is_refused)
+    _, tallies = judge_group((0, replace(design, seeds=(5,), images=(500,))))
+    assert [tally.is_measure for tally in tallies.values()] == [False]
+
+
 @pytest.mark.slow
 def test_intervals_cover_what_real_networks_answer_on_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     answers, labels = train_networks(100)
@@ -88,27 +111,55 @@ def test_a_gain_and_a_loss_are_found() -> None:
     assert found[1].hurts > 30 and found[1].helps == 0
 
 
-def test_what_is_judged_here_is_what_decide_decides() -> None:
+@pytest.mark.parametrize("metric", get_args(Metric))
+@pytest.mark.parametrize(("seeds", "generators"), [(5, 1), (5, 3)])
+@pytest.mark.parametrize("looks", [1, 2])
+def test_what_is_judged_here_is_what_decide_decides(metric: Metric, seeds: int, generators: int, looks: int) -> None:
     rng = np.random.default_rng(3)
-    arms = NULL.simulation.arms
-    names = [arm.name for arm in arms]
-    for gaps in (NEAR, bench.EFFECTS["1 point better"], bench.EFFECTS["1 point worse"]):
-        simulation = simulate_demo(gaps, [0.002] * 7)
-        drawn = simulation.draw(rng, seeds=5, images=2000)
-        [judged] = judge(replace(NULL, simulation=simulation), drawn, 5, 2000, "accuracy", [find_tail(1, 1, 0.95)])
-        scores = score_answers(drawn.validation, drawn.validation_labels, "accuracy").mean(axis=1)
-        whole = decide(
-            dict(zip(names, drawn.test, strict=True)),
-            {arm.name: arm.kind for arm in arms},
-            dict(zip(names, scores.tolist(), strict=True)),
-            drawn.labels,
-            list("abcdefghij"),
-            metric="accuracy",
-            budget=Budget(1, 1),
-            validation_images=len(drawn.validation_labels),
-        )
-        gap = whole.contrasts[0].difference
-        assert (judged.outcome, judged.width) == (whole.decision, gap.high - gap.low)
+    outcomes = set()
+    for gaps in (NEAR, (-0.05, -0.05, 0, -0.05, -0.05, -0.05, 0.15), (-0.15, -0.15, 0, -0.15, -0.15, -0.15, -0.15)):
+        simulation = simulate_demo(gaps, [0.005] * 7, generator_sd=0.002)
+        design, names = replace(NULL, simulation=simulation, generators=generators), [a.name for a in simulation.arms]
+        drawn = simulation.draw(rng, seeds=seeds * looks, images=2000, generators=generators)
+        right, held_out = drawn.validation[:, :seeds], drawn.validation_labels  # the first look's seeds picked
+        scores, rates = score_answers(right, held_out, metric), score_classes(right, held_out)
+        for look in range(1, looks + 1):
+            count = seeds * look
+            judged = judge(design, drawn, count, 1500, metric, find_tail(look, looks, 0.95), picked_on=seeds)
+            whole = decide(
+                {name: drawn.test[a, :count, :1500] for a, name in enumerate(names)},
+                {arm.name: arm.kind for arm in simulation.arms},
+                dict(zip(names, scores.mean(axis=1).tolist(), strict=True)),
+                drawn.labels[:1500],
+                list("abcdefghij"),
+                metric=metric,
+                budget=Budget(1, 1),
+                look=look,
+                looks=looks,
+                generators=[seed % generators for seed in range(count)],
+                validation_images=len(held_out),
+                validation_per_class=dict(zip(names, rates.mean(axis=1).tolist(), strict=True)),
+            )
+            gap = whole.contrasts[0].difference
+            assert (judged.outcome, judged.width) == (whole.decision, gap.high - gap.low)
+            outcomes.add(judged.outcome)
+    assert len(outcomes) > 1
+
+
+def test_both_looks_judge_the_arms_that_the_first_seeds_picked() -> None:
+    simulation = simulate_demo((-0.03, 0, 0, 0, -0.03, -0.03, 0), [0.01] * 7)
+    design = replace(NULL, simulation=simulation, seeds=(5, 10), looks=(5, 10))
+    rng = np.random.default_rng(0)
+    picked = set()
+    for _ in range(10):
+        drawn = simulation.draw(rng, seeds=10, images=1000)
+        validation = drawn.validation.copy()
+        validation[1, 5:] = True  # whatever later seeds do on validation, nobody asks
+        by_name = dict(judge_all(design, drawn)), dict(judge_all(design, replace(drawn, validation=validation)))
+        name = "null, accuracy, 5 then 10 seeds, 1000 images"
+        assert by_name[0][name] == by_name[1][name]
+        picked.add(by_name[0][name.replace("5 then ", "")] == by_name[1][name.replace("5 then ", "")])
+    assert False in picked  # with all ten seeds to pick, they are asked
 
 
 def test_the_simulation_scores_and_varies_as_it_says() -> None:

@@ -14,7 +14,8 @@ import torch
 from ops.generators.denoising.network import ConditionalUNet, build_network, describe_network
 from ops.generators.denoising.sampling import DRAWN, sample_in_threads
 from ops.generators.denoising.session import in_parts
-from ops.generators.denoising.training import denoise_steps, train
+from ops.generators.denoising.steps import DenoisingSteps
+from ops.generators.denoising.training import train
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Cost, Fitting
 from ops.machine.parallel import count_threads, start_threads
@@ -42,13 +43,24 @@ def estimate_denoiser(
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
         network = build_network({**fitting.describe(maths.name), **describe_network(settings)})
         short = settings.model_copy(update={"steps": WARMING_STEPS + STEPS})
+        steps = DenoisingSteps(
+            in_parts(network, pool),
+            maths.loss,
+            images,
+            labels,
+            short,
+            seed=0,
+            pair_noise=maths.choose_pairing(short),
+        )
         train(
             network,
-            denoise_steps(in_parts(network, pool), maths.build_loss(short), images, labels, short, seed=0),
+            steps,
             short,
             precision=precision,
             scratch=Path(folder),
             checkpoints=1,
+            pool=pool,
+            prepare=steps.prepare,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
         )
         per_step = float(np.median(np.diff(stamps[WARMING_STEPS - 1 :])))

@@ -61,6 +61,7 @@ def distil(kind: Flow, settings: DistillationSettings, session: Session) -> dict
         scratch=scratch,
         device=fitting.device,
         checkpoints=2,
+        pool=session.pool if fitting.device == "cpu" else None,
         observe=session.watch(session.steps, sampler),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )

@@ -15,8 +15,9 @@ from ops.files.storage import write_json
 from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.denoising.sampling import sample_in_threads
 from ops.generators.denoising.session import Session, in_parts
+from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.denoising.stored_network import save_network
-from ops.generators.denoising.training import LOSS_WINDOW, denoise_steps, train
+from ops.generators.denoising.training import LOSS_WINDOW, train
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Fitting, Observation
 from ops.machine.parallel import start_threads
@@ -57,14 +58,15 @@ def _fit(
 
         return observe
 
-    steps = denoise_steps(
+    steps = DenoisingSteps(
         in_parts(network, pool, fitting.device),
-        maths.build_loss(settings),
+        maths.loss,
         fitting.images,
         fitting.labels,
         settings,
         seed=fitting.seed,
         device=fitting.device,
+        pair_noise=maths.choose_pairing(settings),
     )
     started = time.monotonic()
     ended = train(
@@ -75,6 +77,8 @@ def _fit(
         scratch=fitting.scratch,
         device=fitting.device,
         checkpoints=settings.checkpoints,
+        pool=pool if fitting.device == "cpu" else None,
+        prepare=steps.prepare,
         observe=watch(0, settings.default_sampler()),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )

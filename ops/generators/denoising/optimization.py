@@ -3,6 +3,9 @@
 Muon (Jordan et al. 2024) orthogonalises the momentum of every kernel and matrix. On a thousand Fashion-MNIST images a
 flow is as good after 350 steps with it as after 700 with AdamW, at 8 % more per step. What is neither, biases, norms
 and embeddings, learns with AdamW; Muon's update is scaled to AdamW's size (Liu et al. 2025, §2.2).
+
+There are several optimizers for one network, each with parameters of its own, so that several threads may take a step
+together. How the parameters are divided depends on the network alone.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from torch.optim import Optimizer
 ORTHOGONALISATION_STEPS = 3  # Newton-Schulz iterations; 5 cost more and were no better
 A, B, C = 3.4445, -4.7750, 2.0315  # of their quintic, as in torch.optim.Muon
 MOMENTUM = 0.95
+TOGETHER = 9  # matrices of one Muon: the fewer, the evener is the threads' work, and the more calls it takes
 SMALLEST = 1e-14  # of a squared norm: below it a matrix is nothing
 
 
@@ -24,6 +28,7 @@ class KernelMuon(Optimizer):
     """Muon for kernels, [o, i, h, w] seen as o rows on the same memory, and for all of them at once.
 
     torch.optim.Muon takes matrices, and one after another: with a small network a tenth of a step is spent on that.
+    `kernels` are those parameters as the network has them.
     """
 
     def __init__(self, kernels: list[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
@@ -39,6 +44,8 @@ class KernelMuon(Optimizer):
         pairs = [(view, kernel.grad) for view, kernel in zip(self.views, self.kernels, strict=True)]
         views: list[Tensor] = [view for view, gradient in pairs if gradient is not None]
         gradients = [gradient.reshape(view.shape) for view, gradient in pairs if gradient is not None]
+        if not views:
+            return
         for view in views:
             if not self.state[view]:
                 self.state[view]["momentum_buffer"] = torch.zeros_like(view)
@@ -83,6 +90,25 @@ def build_optimizers(name: str, network: nn.Module, learning_rate: float, weight
     return OPTIMIZERS[name](network, learning_rate, weight_decay)
 
 
+def held_by(optimizer: Optimizer) -> list[Tensor]:
+    """The parameters that it moves, as the network has them."""
+    if isinstance(optimizer, KernelMuon):
+        return list(optimizer.kernels)
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def divide(matrices: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Matrices and kernels by their shorter side, the longest first, at most TOGETHER in a list."""
+    by_side: dict[int, list[nn.Parameter]] = {}
+    for matrix in matrices:
+        by_side.setdefault(min(len(matrix), matrix.numel() // len(matrix)), []).append(matrix)
+    return [
+        alike[begin : begin + TOGETHER]
+        for _, alike in sorted(by_side.items(), reverse=True)
+        for begin in range(0, len(alike), TOGETHER)
+    ]
+
+
 def set_rate(optimizers: list[Optimizer], rate: float) -> None:
     """Give all of them one learning rate."""
     for optimizer in optimizers:
@@ -95,7 +121,7 @@ def _muon(network: nn.Module, learning_rate: float, weight_decay: float) -> list
     matrices = [cast(nn.Parameter, layer.weight) for layer in layers]
     taken = {id(matrix) for matrix in matrices}
     others = [parameter for parameter in network.parameters() if id(parameter) not in taken]
-    optimizers: list[Optimizer] = [KernelMuon(matrices, learning_rate, weight_decay)] if matrices else []
+    optimizers: list[Optimizer] = [KernelMuon(alike, learning_rate, weight_decay) for alike in divide(matrices)]
     if others:
         optimizers.append(torch.optim.AdamW(others, learning_rate, weight_decay=weight_decay, foreach=True))
     return optimizers

@@ -1,4 +1,4 @@
-"""Train a network that denoises: class-balanced batches, EMA weights, the best moment kept, exact resume.
+"""Train a network that denoises: EMA weights, the best moment kept, exact resume.
 
 Every random choice of step s comes from (seed, s), so a run that was killed and resumed from a checkpoint ends with
 the same weights as one that was not. The module knows neither what the network predicts, nor where the images came
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -23,17 +23,10 @@ from torch.optim import Optimizer
 
 from ops.errors import GrowsetError
 from ops.files.storage import replace_file
-from ops.generators.denoising.augmentation import augment
-from ops.generators.denoising.dropout import drop_by
-from ops.generators.denoising.optimization import build_optimizers, set_rate
+from ops.generators.denoising.optimization import build_optimizers, held_by, set_rate
 from ops.generators.protocol import Observation
 
-if TYPE_CHECKING:
-    from ops.recipe.generator import DenoiserSettings
-
-Loss = Callable[..., Tensor]
-
-CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+CHECKPOINT, BEST = "training.safetensors", "best.safetensors"
 LOSS_WINDOW = 20
 
 
@@ -66,21 +59,11 @@ def decay_schedule(step: int, steps: int, warmup: int) -> float:
     return rise * fall
 
 
-def draw_batch(by_class: list[np.ndarray], balanced: bool, size: int, seed: int, step: int) -> np.ndarray:
-    """Image indices of one step, int64 [size]: classes in equal numbers if `balanced`, else as they occur."""
-    rng = np.random.default_rng([seed, step])
-    if not balanced:
-        return rng.choice(np.concatenate(by_class), size)
-    # The remainder moves on with the step, so that no class is left out when the batch is small.
-    classes = rng.permutation((step * size + np.arange(size)) % len(by_class))
-    return np.array([rng.choice(by_class[c]) for c in classes])
-
-
-def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
+@torch.no_grad()
+def update_average(averages: list[Tensor], live: list[Tensor], decay: float, step: int) -> None:
     """Exponential moving average in place; the decay warms up so that early weights are forgotten."""
     decay = min(decay, (1 + step) / (10 + step))
-    live = dict(model.named_parameters())
-    torch._foreach_lerp_(list(average.values()), [live[name].detach() for name in average], 1 - decay)
+    torch._foreach_lerp_(averages, live, 1 - decay)
 
 
 def save_checkpoint(
@@ -151,6 +134,8 @@ def train(
     scratch: Path,
     device: str = "cpu",
     checkpoints: int = 4,
+    pool: ThreadPoolExecutor | None = None,
+    prepare: Callable[[int], object] = lambda step: None,
     observe: Callable[[int], Observation] = lambda step: Observation(-step),
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Progress:
@@ -162,6 +147,8 @@ def train(
     precision : "fp32" or "bf16" (autocast; weights stay fp32).
     scratch : folder of the checkpoint and of the best weights; a run that finds them there goes on from them.
     checkpoints : how often that is written, and `observe` asked.
+    pool : threads that the optimizers' work is divided among; None: one after another. No bit depends on it.
+    prepare : what `find_loss` may do ahead for a step, called beside the optimizers of the one before.
     observe : called with the averaged weights in `network`, at each checkpoint and at the end.
 
     Raises
@@ -171,6 +158,8 @@ def train(
     network.to(device).train()
     optimizers = build_optimizers(schedule.optimizer, network, schedule.learning_rate, schedule.weight_decay)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
+    parameters, averages = list(network.parameters()), {id(p): average[n] for n, p in network.named_parameters()}
+    autocast = partial(torch.autocast, torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
     progress = Progress()
     checkpoint, every = scratch / CHECKPOINT, max(1, -(-schedule.steps // checkpoints))
     if checkpoint.exists():
@@ -179,21 +168,31 @@ def train(
     while progress.step < schedule.steps and not progress.stopped:
         step = progress.step
         set_rate(optimizers, schedule.learning_rate * decay_schedule(step, schedule.steps, schedule.warmup_steps))
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast():
             loss = find_loss(step)
         value = float(loss.detach())
-        network.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None
         loss.backward()
-        norm = float(nn.utils.clip_grad_norm_(network.parameters(), 1.0))
+        norm = float(nn.utils.clip_grad_norm_(parameters, 1.0))
         if not (math.isfinite(value) and math.isfinite(norm)):
             kept = f"; the checkpoint of step {step - step % every} is kept" if checkpoint.exists() else ""
             raise TrainingDiverged(
                 f"the generator's loss became {value}, its gradient {norm}, at step {step}; lower its learning_rate"
                 f" (now {schedule.learning_rate}) or set generator.precision to fp32{kept}"
             )
-        for optimizer in optimizers:
+
+        def prepare_next(step: int = step) -> None:
+            if step + 1 < schedule.steps:
+                with autocast():
+                    prepare(step + 1)
+
+        def move(optimizer: Optimizer, step: int = step) -> None:
             optimizer.step()
-        update_average(average, network, schedule.ema_decay, step)
+            held = held_by(optimizer)
+            update_average([averages[id(parameter)] for parameter in held], held, schedule.ema_decay, step)
+
+        _do_all([prepare_next, *(partial(move, optimizer) for optimizer in optimizers)], pool)
 
         progress.window.append(value)
         if len(progress.window) == LOSS_WINDOW:
@@ -214,44 +213,16 @@ def train(
     return progress
 
 
-def denoise_steps(
-    network: Callable[..., Tensor],
-    loss: Loss,
-    images: Tensor,
-    labels: Tensor,
-    settings: DenoiserSettings,
-    *,
-    seed: int,
-    device: str = "cpu",
-) -> Callable[[int], Tensor]:
-    """The loss of each step of learning to denoise real images.
-
-    Parameters
-    ----------
-    network : or the function that computes it in parts.
-    loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
-    images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
-    """
-    data = (images.float() / 127.5 - 1).to(device)
-    labels = labels.to(device)
-    nothing = int(labels.max()) + 1  # the label of an image that is trained without
-    by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(nothing)]
-
-    def find_loss(step: int) -> Tensor:
-        index = torch.from_numpy(draw_batch(by_class, settings.class_balanced, settings.batch_size, seed, step))
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        # Drawn on the CPU, so that a run does not depend on the device.
-        noise = torch.randn((len(index), *data.shape[1:]), generator=generator).to(device)
-        level = torch.randn(len(index), generator=generator).to(device)
-        dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(device)
-        batch, predict = data[index], network
-        if settings.augment:
-            batch, conditions = augment(batch, settings.augment, generator)
-            predict = partial(network, condition=conditions)
-        with drop_by(seed, step):
-            return loss(predict, batch, labels[index].masked_fill(dropped, nothing), noise, level)
-
-    return find_loss
+def _do_all(tasks: Sequence[Callable[[], object]], pool: ThreadPoolExecutor | None) -> None:
+    """Side by side in `pool`, those that wait in order; an error of one is raised when all have ended."""
+    if pool is None:
+        for task in tasks:
+            task()
+        return
+    futures = [pool.submit(task) for task in tasks]
+    wait(futures)
+    for future in futures:
+        future.result()
 
 
 class averaged:

@@ -49,9 +49,9 @@ class Denoiser(ABC):
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """A scalar; images in -1..1 and noise [n, C, H, W], `level` [n] standard normal: how much of the noise."""
 
-    def build_loss(self, settings: DenoiserSettings) -> Callable[..., Tensor]:
-        """`loss`, or what the settings make of it."""
-        return self.loss
+    def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """The noise, in whatever order, that images are paired with; from them, their labels and the noise as drawn."""
+        return lambda images, labels, noise: noise
 
     @abstractmethod
     def integrate(self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int) -> X:

@@ -28,17 +28,14 @@ class Flow(Denoiser):
         x = noise.lerp(images, t[:, None, None, None])
         return (predict(x, t, labels).float() - (images - noise)).square().mean()
 
-    def build_loss(self, settings: DenoiserSettings) -> Callable[..., Tensor]:
-        """`loss`, along coupled paths if the settings say so."""
+    def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """Noise that is near to its image, if the settings say so."""
         assert isinstance(settings, FlowSettings)
         if not settings.couple_noise:
-            return self.loss
+            return super().choose_pairing(settings)
         from ops.generators.kinds.coupling import couple_noise
 
-        def loss(predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-            return self.loss(predict, images, labels, couple_noise(images, labels, noise), level)
-
-        return loss
+        return couple_noise
 
     def integrate(
         self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int, start: float = 0.0, end: float = 1.0

@@ -62,7 +62,7 @@ def test_brightness_and_contrast_are_no_texture() -> None:
     np.testing.assert_allclose(describe_texture(darker)[:, 1:4], describe_texture(images)[:, 1:4], atol=0.15)
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 9), (1, 3, 3), (4, 40, 17)])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 9), (1, 3, 3), (4, 40, 17), (1, 1, 1), (3, 2, 1), (2, 4, 4)])
 def test_odd_shapes_blank_and_few_images(shape: tuple[int, ...]) -> None:
     images = torch.randint(0, 256, (6, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images[0] = 7
@@ -71,3 +71,18 @@ def test_odd_shapes_blank_and_few_images(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="1 training images"):
         fit_naturalness(images[:1])
     assert len(hold_out(np.zeros((3, 2)))) == 0
+
+
+def test_colours_that_agree_in_nothing_are_no_picture_however_smooth() -> None:
+    def blur(count: int, colours: int, seed: int) -> Tensor:
+        """Smooth blobs of so many mixtures of three colours."""
+        random = torch.Generator().manual_seed(seed)
+        coarse = torch.randn(count, colours, 16, generator=random)
+        mixtures = torch.linalg.qr(torch.randn(count, 3, 3, generator=random))[0][:, :, :colours]
+        blobs = (mixtures @ coarse).view(count, 3, 4, 4)
+        wide = torch.nn.functional.interpolate(128 + 40 * blobs, (32, 32), mode="bicubic")
+        return wide.round().clamp(0, 255).to(torch.uint8)
+
+    real = fit_naturalness(blur(200, 2, 0))
+    usual = measure_naturalness(real, blur(100, 2, 1))
+    assert (measure_naturalness(real, blur(100, 3, 2)) < np.quantile(usual, 0.01)).mean() > 0.9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,10 @@ from scipy.ndimage import affine_transform
 from torch import Tensor
 
 from ops.likeness.gratings import POSES, list_views, make_windows
-from ops.likeness.likeness import Alike, Likenesses, _sign, describe, prepare
+from ops.likeness.likeness import SIDE, Alike, Likenesses, _count_even, _sign, describe, prepare
 from ops.likeness.likeness import find_alike as find_among
 from ops.likeness.registration import CURVED, UNRELATED, compare
+from ops.likeness.screening import screen
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (3, 20, 44), (1, 64, 64)]
 
@@ -25,7 +28,7 @@ def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Ten
     return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
 
 
-def find_alike(queries: Likenesses, references: Likenesses, k: int = 1, **how: np.ndarray | int | None) -> Alike:
+def find_alike(queries: Likenesses, references: Likenesses, k: int = 1, **how: Any) -> Alike:
     return find_among(prepare(queries), references, k, **how)
 
 
@@ -142,6 +145,30 @@ def test_a_posed_spectrum_is_that_of_the_posed_picture() -> None:
         assert cosines.argmax(1).tolist() == [view] * 2
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_mirror_image_has_the_signature_with_the_odd_coordinates_negated(shape: tuple[int, ...]) -> None:
+    pictures = draw(5, shape)
+    one, other = describe(pictures), describe(pictures.flip(-1))
+    even = _count_even(one)
+    assert 0 < even < one.signatures.shape[1]
+    mirrored = torch.cat([one.signatures[:, :even], -one.signatures[:, even:]], dim=1)
+    torch.testing.assert_close(other.signatures, mirrored, atol=2e-3, rtol=0)
+    assert (one.signatures[:, even:].abs().amax(1) > 0.02).all()
+
+
+def test_what_lies_far_apart_after_the_first_step_is_left_at_that_and_copies_are_what_they_were() -> None:
+    known = draw(60)
+    described, copies, strangers = describe(known), describe(warp(known, angle=5)), describe(draw(60, seed=1))
+    limit = find_alike(copies, described).distances.max() * 1.5
+    few = {"within": lambda around, index: torch.full(index.shape, float(limit))}
+    np.testing.assert_array_equal(
+        find_alike(copies, described, **few).distances, find_alike(copies, described).distances
+    )
+    left, whole = find_alike(strangers, described, **few).distances, find_alike(strangers, described).distances
+    assert (left[whole >= limit] >= limit).mean() > 0.95
+    assert (left != whole).mean() > 0.5
+
+
 def test_pictures_without_contrast_are_alike_and_unrelated_to_all_others() -> None:
     blank = torch.stack([torch.full((1, 28, 28), level, dtype=torch.uint8) for level in (0, 128, 255)])
     found = find_alike(describe(blank), describe(blank), 2, other_than=np.arange(3))
@@ -183,7 +210,7 @@ def test_neither_order_nor_batch_changes_a_distance(monkeypatch: pytest.MonkeyPa
     shuffled = find_alike(describe(images[order]), known)
     np.testing.assert_allclose(shuffled.distances, whole.distances[order], atol=1e-5)
     for name, size in (("likeness.BLOCK", 7), ("screening.SCREENED", 3), ("screening.REFERENCES", 64)):
-        monkeypatch.setattr(f"ops.filters.{name}", size)
+        monkeypatch.setattr(f"ops.likeness.{name}", size)
     pieces = [find_alike(describe(part), known) for part in (images[:9], images[9:])]
     np.testing.assert_allclose(np.concatenate([p.distances for p in pieces]), whole.distances, atol=1e-5)
     np.testing.assert_array_equal(np.concatenate([p.indices for p in pieces]), whole.indices)
@@ -197,13 +224,38 @@ def test_nothing_is_like_nothing() -> None:
     assert np.isinf(found.distances).all() and (found.indices == -1).all()
 
 
-def test_among_many_references_copies_and_mirror_images_are_found_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    known, strangers = draw(60), draw(20, seed=1)
-    asked = torch.cat([known[:20], known[20:40].flip(-1), strangers])
-    below = np.repeat([40, 60], [20, 40])  # all see the first 40, which are many, and some see the others
-    few = find_alike(describe(asked), describe(known), below=below)
-    monkeypatch.setattr("ops.likeness.screening.MANY", 30)
-    many = find_alike(describe(asked), describe(known), below=below)
-    assert many.indices[:40, 0].tolist() == few.indices[:40, 0].tolist() == list(range(40))
-    assert many.distances[:40].max() < 1e-3
-    assert (many.indices[:20, 0] < 40).all()
+def test_among_many_references_a_moved_copy_is_found_and_a_batch_changes_nothing() -> None:
+    # Noise of 65,536 pictures and more, as signatures alone: the copies' own lie at the end.
+    known = describe(draw(20))
+    crowd = F.normalize(
+        torch.rand(66_000, known.signatures.shape[1], generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    signatures = torch.cat([crowd.half(), known.signatures])
+    views = prepare(describe(move(warp(draw(20), angle=6), 2, 1))).views
+    limits = torch.tensor([len(signatures)] * 10 + [len(signatures), 40] * 5)  # what one sees tells nothing of another
+    cosines, found = screen(views, signatures, _count_even(known), limits, None, 4)
+    seen = limits == len(signatures)
+    at_home = 66_000 + torch.arange(20)
+    assert (found[seen][:, 0] == at_home[seen][:, None]).any(1).float().mean() >= 0.9
+    assert (found[~seen] < 40).all()
+    for row in (0, 9, 10, 11):
+        alone = screen(views[row : row + 1], signatures, _count_even(known), limits[row : row + 1], None, 4)
+        torch.testing.assert_close(alone[0][0], cosines[row])
+        torch.testing.assert_close(alone[1][0], found[row])
+    few = screen(views[seen], known.signatures, _count_even(known), torch.full((int(seen.sum()),), 20), None, 1)[0]
+    own = (views[seen] * known.signatures[at_home[seen] - 66_000].float()[:, None]).sum(2).max(1).values
+    assert (few[:, 0, 0] >= own - 1e-4).all() and (cosines[seen][:, 0, 0] >= own - 1e-4).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 1), (1, 2, 2), (3, 2, 1), (1, 1, 40), (1, 2, 300), (3, 400, 30)])
+def test_pictures_of_a_pixel_or_two_and_long_ones_are_compared_too(shape: tuple[int, ...]) -> None:
+    images = torch.randint(0, 256, (12, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    described = describe(images)
+    found = find_alike(described, described, 2)
+    assert ((found.distances >= 0) & (found.distances <= 2)).all()
+    if min(shape[1:]) > 2:  # a line or two is soon bent onto another
+        assert (found.distances[:, 0] < 1e-3).all()
+        assert found.indices[:, 0].tolist() == list(range(12))
+    height, width = described.pixels.shape[2:]
+    assert height * width <= 1.1 * SIDE**2
+    assert max(height, width) == pytest.approx(min(height, width) * max(shape[1:]) / min(shape[1:]), rel=0.2)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.metrics import distances
-from ops.metrics.distances import Comparison, to_points
+from ops.metrics.distances import Comparison, find_nearest_distances, to_points
 
 
 def draw(count: int, size: int = 8, seed: int = 0) -> np.ndarray:
@@ -111,3 +111,11 @@ def test_points_that_are_all_equal_have_no_scale() -> None:
     (block,) = Comparison(torch.ones(3, 2).double(), torch.ones(4, 2).double()).blocks()
     assert not len(block.find_closer(np.zeros((1, 1)))[0])
     assert len(block.find_closer(np.full((1, 1), 1e-3))[0]) == 12
+
+
+def test_the_distance_to_the_nearest_is_that_of_the_definition() -> None:
+    queries, references = draw(30, 5, 1), draw(200, 5, 2)
+    queries[:3] = references[7]
+    expected = np.sqrt(measure_squared(queries, references).min(axis=1))
+    np.testing.assert_allclose(find_nearest_distances(queries, references), expected, rtol=1e-12)
+    assert find_nearest_distances(queries[:0], references).shape == (0,)

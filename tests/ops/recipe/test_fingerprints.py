@@ -36,6 +36,7 @@ OTHER_VALUES: dict[str, Any] = {
     "data.images_per_class": 25,
     "data.long_tail": {"law": "step"},
     "data.nuisance": "rotation",
+    "generator.seeds": 3,
     "generator.widths": [16, 32],
     "sampler.solver": "euler",
     "filter.clip": {"model": "clip"},

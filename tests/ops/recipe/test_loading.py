@@ -255,6 +255,15 @@ def test_a_generator_that_no_classifier_would_learn_from_is_refused() -> None:
     )
 
 
+def test_two_generators_are_refused_where_the_verdict_would_decide_by_them() -> None:
+    assert complain(put(2, "generator", "seeds")) == (
+        f"{PATH}: generator.seeds 2: two generators say too little about a third to decide by; take 1, or 3 and more"
+    )
+    content = copy.deepcopy(CONTENT["fashion-flow"])
+    content["generator"]["seeds"], content["classifier"]["seeds"] = 2, 4
+    assert parse_recipe(content, PATH).generator.seeds == 2
+
+
 def test_a_generator_from_elsewhere_is_not_trained_several_times() -> None:
     foreign = {"kind": "onnx", "path": "models/sampler.onnx", "sha256": "0" * 64, "seeds": 3}
     content = copy.deepcopy(CONTENT["fashion-flow"]) | {"generator": foreign, "sampler": {}}

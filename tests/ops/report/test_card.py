@@ -204,3 +204,13 @@ def test_names_and_licences_mean_nothing_in_markdown_and_html() -> None:
     assert "<" not in body and not re.search(r"(?<!\\)\]\(", body)
     assert "\\`code\\` \\*b\\* \\_i\\_ \\~s\\~" in body and "a\\|b # c" in body and "a &amp; b" in body
     assert front_matter(card)["license"] == licence.lower()
+
+
+def test_a_generator_that_was_brought_in_is_not_said_to_be_trained_here() -> None:
+    ours, foreign = make_card(), make_card(trained_here=False)
+    assert "a model that was trained on the real training images alone;" in ours
+    assert "that was trained on nothing but these." in ours
+    assert "trained elsewhere" not in ours
+    assert "alone" not in foreign and "nothing but" not in foreign
+    assert "drawn by a model that was trained elsewhere, on what is not known here; 250 of" in " ".join(foreign.split())
+    assert "what the generator saw is not known here." in " ".join(foreign.split())

@@ -15,13 +15,14 @@ from PIL import Image
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData
+from ops.filters.reasons import REASONS
 from ops.filters.results import read_results
 from ops.pictures.sheets import GAP
 from ops.pictures.strips import find_places, read_places, shrink
 from ops.report.filtering import collect_filters
-from ops.report.galleries import choose_rejected, collect_galleries, collect_nearest, write_rejected_sheet
+from ops.report.galleries import _name_scores, choose_rejected, collect_galleries, collect_nearest, write_rejected_sheet
 from ops.report.page import render_page
-from tests.filtering import CLASSES, FILTERED, fill_filters, make_index
+from tests.filtering import CLASSES, FILTERED, fill_filters, make_held_out, make_index, make_results, make_rule
 from tests.reports import make_facts
 
 
@@ -75,6 +76,16 @@ def test_of_held_out_images_only_validation_is_shown(folders: dict[str, Path]) -
     of_validation, of_test = galleries["copy_of_held_out"]["items"]
     assert len(cut(of_validation["picture"])) == 2 and len(cut(of_test["picture"])) == 1
     assert "validation" in of_validation["alt"] and of_test["alt"] == f"rejected {CLASSES[1]}"
+
+
+def test_of_two_rules_the_score_is_that_of_the_one_that_is_broken() -> None:
+    rules = [make_rule("atypical", -1.0, 2), make_rule("atypical", -1.0, 2, score="naturalness")]
+    index = make_index([["atypical"]] * 3, [0, 0, 1]).with_columns(
+        typicality=pl.Series([-3.0, -0.5, -2.0]), naturalness=pl.Series([-0.1, -4.0, -4.0])
+    )
+    results = make_results(index, make_held_out([0, 1]), ["a", "b"], [1, 1], rules=rules, stopped=["quota"] * 2)
+    assert _name_scores(results, REASONS["atypical"], index) == ["typicality", "naturalness", "typicality"]
+    assert _name_scores(results, REASONS["repeat"], index) == ["generated_distance"] * 3
 
 
 def test_the_nearest_stand_beside_their_training_images(folders: dict[str, Path]) -> None:

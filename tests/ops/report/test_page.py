@@ -19,7 +19,6 @@ from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
-from ops.report.points import format_points
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.verdict.looks_at_test import find_looks
 from ops.workspaces.workspace import Workspace
@@ -198,18 +197,6 @@ def test_counts_and_shortfall_are_shown(page: str) -> None:
     assert "3 of 100 wanted images are missing" in page
     assert page.count('<title id="training-') == 3
     assert "growset run tiny" in page and "dvc repro report@tiny" in page and "ab" * 32 in page
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ((0.012, 0.007, 0.018), "+1.2 (+0.7 to +1.8)"),
-        ((-0.012, -0.018, 0.0004), "−1.20 (−1.80 to +0.04)"),
-        ((0.0, 0.0, 0.0), "0.0 (0.0 to 0.0)"),
-    ],
-)
-def test_points_never_round_a_bound_to_zero(values: tuple[float, float, float], text: str) -> None:
-    assert format_points(dict(zip(("estimate", "low", "high"), values, strict=True))) == text
 
 
 def test_a_sentence_is_typeset() -> None:

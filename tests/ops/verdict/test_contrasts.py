@@ -8,9 +8,10 @@ from scipy import stats
 
 from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
-from ops.verdict.contrasts import Picks, contrast_arms
+from ops.verdict.contrasts import CLEARLY, contrast_arms
 from ops.verdict.estimate import BoolArray, Interval, find_critical
 from ops.verdict.luck import adjust_tail, measure_leak
+from ops.verdict.meeting import Meeting, Picks
 from ops.verdict.records import Contrast
 
 IMAGES, TAIL = 400, 0.025
@@ -38,7 +39,7 @@ def contrast(
 ) -> list[Contrast]:
     comparison = Comparison({name: CORRECT[name] for name in baselines + expanded}, LABELS)
     picks = Picks(baselines, expanded, baselines[0], expanded[0], validation_images)
-    return contrast_arms(comparison, comparison, picks, metric, tail=TAIL)
+    return contrast_arms(Meeting(comparison, comparison, picks), metric, tail=TAIL)
 
 
 def measure_tails(gap: Interval) -> tuple[float, float]:
@@ -70,6 +71,36 @@ def test_the_limit_that_profits_from_the_pick_is_set_farther_off() -> None:
     assert low < 0.024 and high == pytest.approx(TAIL)
 
 
+def test_an_arm_that_looks_worse_beside_a_lucky_one_is_still_its_rival() -> None:
+    def find(accuracy: float) -> tuple[Interval, float]:
+        arms = {"mixup": CORRECT["mixup"], "near": make_arm(accuracy, 5), "expanded": CORRECT["expanded"]}
+        comparison = Comparison(arms, LABELS)
+        picks = Picks(["mixup", "near"], ["expanded"], "mixup", "expanded", 1000)
+        [decisive, _] = contrast_arms(Meeting(comparison, comparison, picks), "accuracy", tail=TAIL)
+        return comparison.differ("near", "mixup", "accuracy", tail=TAIL), measure_tails(decisive.difference)[1]
+
+    behind, high = find(0.72)
+    assert behind.high < 0 and high < 0.024  # worse at 95 %, and not beyond doubt
+    behind, high = find(0.50)
+    assert behind.set_tails(TAIL, CLEARLY).high < 0 and high == pytest.approx(TAIL)
+
+
+def test_the_worst_class_has_the_same_allowance_from_the_classes_that_validation_named() -> None:
+    lowest = {"mixup": 2, "cutmix": 1, "expanded": 0}
+    comparison = Comparison({arm: CORRECT[arm] for arm in lowest}, LABELS, lowest=lowest)
+    picks = Picks(["mixup", "cutmix"], ["expanded"], "mixup", "expanded", 1000)
+    decisive = contrast_arms(Meeting(comparison, comparison, picks), "worst_class", tail=TAIL)[0].difference
+    plain = comparison.differ("expanded", "mixup", "worst_class", tail=TAIL)
+    assert decisive.low == plain.low and decisive.high > plain.high
+    alone = Comparison({arm: CORRECT[arm][:, c == LABELS] for arm, c in lowest.items()}, LABELS[::4])
+    luck = [alone.vary_replicates(arm, "accuracy") for arm in ("mixup", "cutmix")]
+    images = sum(CORRECT[arm][:, lowest[arm] == LABELS].mean(axis=0).var(ddof=1) / 100 for arm in ("expanded", "mixup"))
+    total = images + luck[0] + alone.vary_replicates("expanded", "accuracy")
+    leak = measure_leak(max(luck[0], sum(luck) / 2), images, total, IMAGES / 1000)
+    high = comparison.differ("expanded", "mixup", "worst_class", tail=adjust_tail(TAIL, 1, round(leak, 3))).high
+    assert decisive.high == pytest.approx(high)
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
 def test_more_validation_images_show_more_of_the_luck(metric: Metric) -> None:
     highs = [contrast(["mixup", "cutmix"], ["expanded"], n, metric)[0].difference.high for n in (10, 1000, None)]
@@ -80,7 +111,7 @@ def test_several_generators_widen_but_their_difference_is_no_luck_of_the_pick() 
     alone = Comparison(CORRECT, LABELS)
     averaged = {**CORRECT, "expanded": np.stack([CORRECT["expanded"][:3].mean(0), CORRECT["expanded"][3:].mean(0)])}
     picks = Picks(["mixup"], ["expanded"], "mixup", "expanded", 1000)
-    [found] = contrast_arms(Comparison(averaged, LABELS), alone, picks, "accuracy", tail=TAIL)
+    [found] = contrast_arms(Meeting(Comparison(averaged, LABELS), alone, picks), "accuracy", tail=TAIL)
     assert measure_tails(found.difference) == pytest.approx((TAIL, TAIL))
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from ops.errors import UserError
 from ops.verdict.comparison import Comparison
 from ops.verdict.decision import decide
 from ops.verdict.estimate import BoolArray, average_generators
 from ops.verdict.looks import find_tail
-from ops.verdict.records import Budget, Kind, Verdict
+from ops.verdict.records import Budget, Contrast, Kind, Verdict
 
 SEEDS, IMAGES = 5, 1000
 LABELS = np.arange(IMAGES) % 4
@@ -66,7 +67,7 @@ def test_fewer_than_five_seeds_decide_nothing_in_any_arm(accuracy: float) -> Non
     assert judge(correct).decision in ("helps", "hurts")
     for short in correct:
         verdict = judge(correct | {short: correct[short][:4]})
-        assert (verdict.decision, verdict.seeds, verdict.most_seeds) == ("no evidence", 4, 5)
+        assert (verdict.decision, verdict.seeds) == ("no evidence", 4)
         assert verdict.contrasts[0].difference.low * verdict.contrasts[0].difference.high > 0
         assert "4 seeds cannot decide, at least 5 do" in verdict.sentence
 
@@ -108,7 +109,7 @@ def test_the_metric_decides_everything() -> None:
         assert verdict.contrasts[0].difference.estimate == pytest.approx(scores["both"] - scores["real"])
     assert {row.arm: row.score for row in balanced.arms} == {row.arm: row.balanced_accuracy for row in balanced.arms}
     assert worst.arms[0].score.estimate == pytest.approx(correct["real"][:, 900:].mean())
-    with pytest.raises(ValueError, match="per class for the metric worst_class"):
+    with pytest.raises(ValueError, match="accuracy per class for the metric worst_class"):
         judge(correct, metric="worst_class", **options)
 
 
@@ -159,7 +160,7 @@ def test_looks_share_the_error_in_contrasts_alone() -> None:
 
 def test_arms_may_have_unlike_numbers_of_seeds() -> None:
     verdict = judge({"real": make_arm(0.78, seeds=7), "both": make_arm(0.86)})
-    assert (verdict.decision, verdict.seeds, verdict.most_seeds) == ("helps", 5, 7)
+    assert (verdict.decision, verdict.seeds) == ("helps", 5)
     assert [len(row.per_seed) for row in verdict.arms] == [7, 5]
 
 
@@ -176,6 +177,26 @@ def test_the_smallest_detectable_effect_is_detected_four_times_in_five() -> None
     effect = float(np.mean([value for value in least if value is not None]))
     found = np.mean([simulate(s, effect).decision == "helps" for s in range(300)])
     assert found == pytest.approx(0.8, abs=0.07)
+
+
+def test_the_hardest_condition_sets_the_smallest_detectable_effect() -> None:
+    def reach(contrast: Contrast) -> float:
+        gap = contrast.difference
+        assert gap.df is not None
+        return gap.estimate - gap.low + t.ppf(0.8, gap.df) * gap.standard_error
+
+    equal = judge_accuracies({"real": 0.60, "mixup": 0.80, "both": 0.82})
+    decisive = equal.contrasts[0]
+    assert equal.smallest_detectable_effect == pytest.approx(reach(decisive))  # real lies far below
+    hard = judge_accuracies({"real": 0.86, "mixup": 0.80, "both": 0.82})
+    decisive, condition = hard.contrasts
+    behind = decisive.difference.estimate - condition.difference.estimate  # of the picked baseline behind real
+    assert behind > 0.05
+    assert hard.smallest_detectable_effect == pytest.approx(behind + reach(condition))
+    hurts = judge_accuracies({"mixup": 0.80, "expanded": 0.86, "both": 0.82})
+    decisive, condition = hurts.contrasts
+    ahead = condition.difference.estimate - decisive.difference.estimate  # of the other expanded arm
+    assert hurts.smallest_detectable_effect == pytest.approx(ahead + reach(condition))
 
 
 def test_aliases_appear_in_the_table_beside_the_arm_that_they_equal() -> None:
@@ -236,7 +257,7 @@ def test_the_verdict_is_strict_json_and_repeats() -> None:
     assert set(first) == {
         "decision", "sentence", "metric", "confidence", "look", "looks", "generators", "budget", "challenger",
         "baseline", "chosen_on", "arms", "contrasts", "per_class", "worst_class", "smallest_detectable_effect",
-        "seeds", "most_seeds", "least_seeds", "test_images",
+        "seeds", "least_seeds", "test_images",
     }  # fmt: skip
     assert first["sentence"].isascii()
 
@@ -247,6 +268,7 @@ def test_the_verdict_is_strict_json_and_repeats() -> None:
         (["real", "mixup"], {}, "with generated images"),
         (["expanded", "both"], {}, "without generated images"),
         (["real", "both"], {"confidence": 1.0}, "confidence"),
+        (["real", "both"], {"generators": [0, 1, 0, 1, 0]}, "Two generators say too little about a third"),
     ],
 )
 def test_what_a_user_can_get_wrong_is_a_user_error(arms: list[str], options: dict[str, Any], message: str) -> None:

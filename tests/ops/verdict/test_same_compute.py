@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t
 
 from ops.verdict.comparison import Comparison
-from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute, find_lowest, name_way
+from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute, name_way
 
 RNG = np.random.default_rng(5)
 LABELS = RNG.integers(0, 3, 400)
@@ -66,8 +66,47 @@ def test_a_generated_arm_of_several_generators_has_their_spread() -> None:
     assert several.df < one.df, "three generators say less about a fourth than five seeds about a sixth"
 
 
-def test_the_lowest_class_is_one_that_has_test_images() -> None:
-    assert find_lowest([0.9, 0.2, 0.4, float("nan")], np.array([0, 0, 2, 3])) == 2
+METRICS: dict[str, dict[str, object]] = {
+    "accuracy": {}, "balanced_accuracy": {},
+    "worst_class": {"validation_per_class": {"mixup": [0.8, 0.5, 0.7], "grown": [0.6, 0.8, 0.7]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_networks_that_answer_alike_differ_by_exactly_nothing(metric: str) -> None:
+    def find(answers: np.ndarray, **options: object) -> list[Row]:
+        alike = BASELINE[:1].repeat(5, axis=0)
+        return compare_same_compute(
+            alike, CHALLENGER, BASELINE[0], {"mixup": alike, "grown": answers}, LABELS,
+            baseline="mixup", challenger="grown", metric=metric, confidence=0.9, **METRICS[metric] | options,
+        )  # type: ignore[arg-type]  # fmt: skip
+
+    for generators in (None, [0, 1, 2, 0, 1]):
+        ensemble, mirrored, grown = find(CHALLENGER, generators=generators)
+        for gap in (ensemble.over_baseline, mirrored.over_baseline, grown.over_challenger):
+            assert (gap.estimate, gap.low, gap.high, gap.df) == (0, 0, 0, None)
+        assert grown.over_baseline.low < grown.over_baseline.high
+    shifted = find(CHALLENGER & (np.arange(400) % 40 > 0))[2].over_challenger
+    assert shifted.low < shifted.estimate < 0
+
+
+def test_mirror_images_are_compared_with_the_same_networks_without_them() -> None:
+    """Seeds vary by 10 points and mirror images add 2 to each: the first is no part of the second's error."""
+    rng = np.random.default_rng(0)
+    plain = rng.random((5, 4000)) < np.array([0.6, 0.65, 0.7, 0.75, 0.8])[:, None]
+    mirrored = plain | (rng.random((5, 4000)) < 0.07)
+    labels = rng.integers(0, 3, 4000)
+    _, row = compare_same_compute(
+        plain, plain, plain[0], {"mixup": mirrored}, labels, baseline="mixup", challenger="grown", metric="accuracy",
+        confidence=0.9,
+    )  # fmt: skip
+    gains = (mirrored.astype(float) - plain).mean(axis=1)
+    assert row.over_baseline.estimate == pytest.approx(gains.mean())
+    assert row.over_baseline.high - row.over_baseline.low < 0.02 < row.over_challenger.high - row.over_challenger.low
+    change = (mirrored.astype(float) - plain).mean(axis=0)
+    inside = (mirrored.astype(float) - plain).var(axis=0, ddof=1).mean() / 4000
+    expected = change.var(ddof=1) / 4000 + max(0.0, gains.var(ddof=1) - inside) / 5
+    assert row.over_baseline.standard_error**2 == pytest.approx(expected)
 
 
 def test_rows_have_names() -> None:

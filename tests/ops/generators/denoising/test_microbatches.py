@@ -95,7 +95,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights_dropout_and_threads_a
             raise Killed
         return drop(*key)
 
-    monkeypatch.setattr("ops.generators.denoising.training.drop_by", drop_or_die)
+    monkeypatch.setattr("ops.generators.denoising.steps.drop_by", drop_or_die)
     with pytest.raises(Killed):
         fit(tmp_path / "killed", "flow", 3, **EVERYTHING)
     assert (tmp_path / "killed" / "scratch" / CHECKPOINT).exists()

@@ -10,11 +10,13 @@ from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.optimization import (
     OPTIMIZERS,
     ORTHOGONALISATION_STEPS,
+    TOGETHER,
     A,
     B,
     C,
     KernelMuon,
     build_optimizers,
+    held_by,
     orthogonalise,
     set_rate,
 )
@@ -47,14 +49,20 @@ def test_one_step_moves_every_parameter_by_about_the_rate(name: str) -> None:
 
 def test_every_parameter_is_held_once_and_only_kernels_and_matrices_by_muon() -> None:
     network = build_network()
-    muon, adamw = build_optimizers("muon", network, 0.01, 0.0)
-    assert isinstance(muon, KernelMuon)
-    held = [id(kernel) for kernel in muon.kernels]
-    held += [id(parameter) for group in adamw.param_groups for parameter in group["params"]]
+    *muons, adamw = build_optimizers("muon", network, 0.01, 0.0)
+    held = [id(parameter) for optimizer in (*muons, adamw) for parameter in held_by(optimizer)]
     assert sorted(held) == sorted(id(parameter) for parameter in network.parameters())
-    assert all(kernel.ndim in (2, 4) for kernel in muon.kernels)
+    kernels = [kernel for muon in muons for kernel in held_by(muon)]
+    assert all(isinstance(muon, KernelMuon) and len(held_by(muon)) <= TOGETHER for muon in muons)
+    assert all(kernel.ndim in (2, 4) for kernel in kernels)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    assert "label.weight" not in {names[id(kernel)] for kernel in muon.kernels}
+    assert "label.weight" not in {names[id(kernel)] for kernel in kernels}
+
+
+def test_a_muon_none_of_whose_kernels_has_a_gradient_leaves_them() -> None:
+    kernel = nn.Parameter(torch.ones(4, 4))
+    KernelMuon([kernel], 0.1, 0.01).step()
+    assert torch.equal(kernel, torch.ones(4, 4))
 
 
 @pytest.mark.parametrize("shape", [(6, 2, 3, 3), (32, 16, 3, 3), (24, 2, 1, 1), (16, 8)])

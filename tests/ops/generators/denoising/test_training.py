@@ -13,9 +13,11 @@ from scipy import stats
 from torch import Tensor, nn
 
 from ops.errors import GrowsetError
+from ops.generators.denoising import steps as denoising
 from ops.generators.denoising import training
 from ops.generators.denoising.augmentation import CONDITIONS
 from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.denoising.steps import DenoisingSteps, draw_batch
 from ops.generators.denoising.training import (
     BEST,
     CHECKPOINT,
@@ -23,13 +25,12 @@ from ops.generators.denoising.training import (
     TrainingDiverged,
     averaged,
     decay_schedule,
-    denoise_steps,
-    draw_batch,
     train,
     update_average,
 )
 from ops.generators.kinds.flow import Flow
 from ops.generators.protocol import Observation
+from ops.machine.parallel import start_threads
 from ops.recipe.generator import FlowSettings
 
 STEPS = 12
@@ -56,7 +57,7 @@ def make_toys(per_class: int = 10) -> tuple[Tensor, Tensor]:
 
 def train_toys(model: ConditionalUNet, scratch: Path, settings: FlowSettings = SETTINGS, **options: object) -> Progress:
     loss, seed = options.pop("loss", Flow().loss), options.pop("seed", 7)
-    steps = denoise_steps(model, loss, *make_toys(), settings, seed=seed)  # type: ignore[arg-type]
+    steps = DenoisingSteps(model, loss, *make_toys(), settings, seed=seed)  # type: ignore[arg-type]
     return train(model, steps, settings, precision="fp32", scratch=scratch, **options)  # type: ignore[arg-type]
 
 
@@ -221,6 +222,36 @@ def test_the_result_depends_on_the_seed_and_not_on_torchs_global_generator(tmp_p
         assert_same_weights(models[0], models[2])
 
 
+def test_batches_drawn_ahead_by_other_threads_are_those_of_their_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SETTINGS.model_copy(update={"augment": 0.3, "label_dropout": 0.2})
+    drawn: list[int] = []
+    draw = denoising.draw_batch
+
+    def draw_and_note(by_class: list[np.ndarray], balanced: bool, size: int, seed: int, step: int) -> np.ndarray:
+        drawn.append(step)
+        return draw(by_class, balanced, size, seed, step)
+
+    monkeypatch.setattr(denoising, "draw_batch", draw_and_note)
+    models = [build_unet(), build_unet()]
+    for number, model in enumerate(models):
+        steps = DenoisingSteps(model, Flow().loss, *make_toys(), settings, seed=7)
+        with start_threads() as pool:
+            ahead = {"pool": pool, "prepare": steps.prepare} if number else {}
+            train(model, steps, settings, precision="fp32", scratch=tmp_path / str(number), **ahead)  # type: ignore[arg-type]
+    assert_same_weights(*models)
+    assert drawn == [*range(STEPS), *range(STEPS)]  # each once: what was drawn ahead is used
+
+
+def test_an_error_of_what_is_done_ahead_is_raised(tmp_path: Path) -> None:
+    def fail(step: int) -> None:
+        raise Killed
+
+    with start_threads() as pool, pytest.raises(Killed):
+        train_toys(build_unet(), tmp_path, pool=pool, prepare=fail)
+
+
 def test_every_step_of_every_seed_draws_noise_and_levels_of_its_own(tmp_path: Path) -> None:
     drawn: list[float] = []
 
@@ -265,17 +296,17 @@ def test_a_nan_loss_stops_before_it_reaches_the_weights_and_the_checkpoint_stays
 def test_the_average_equals_its_closed_form() -> None:
     model = nn.Linear(1, 1, bias=False).double()
     values, decay = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0], 0.4
-    average = {"weight": torch.tensor([[10.0]], dtype=torch.float64)}
+    average = torch.tensor([[10.0]], dtype=torch.float64)
     for step, value in enumerate(values):
         nn.init.constant_(model.weight, value)
-        update_average(average, model, decay, step)
+        update_average([average], [model.weight], decay, step)
     decays = [min(decay, (1 + step) / (10 + step)) for step in range(len(values))]
     assert decays[0] == 0.1
     assert decays[-1] == 0.4
     expected = 10.0 * np.prod(decays) + sum(
         (1 - decays[i]) * np.prod(decays[i + 1 :]) * value for i, value in enumerate(values)
     )
-    assert float(average["weight"]) == pytest.approx(expected)
+    assert float(average) == pytest.approx(expected)
     assert model.weight.item() == 2.0
 
 

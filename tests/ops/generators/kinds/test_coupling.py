@@ -55,5 +55,5 @@ def test_a_flow_learns_along_coupled_paths_unless_its_recipe_says_otherwise() ->
         (FlowSettings(), couple_noise(images, LABELS, noise)),
         (FlowSettings(couple_noise=False), noise),
     ):
-        Flow().build_loss(settings)(predict, images, LABELS, noise, level)
+        Flow().loss(predict, images, LABELS, Flow().choose_pairing(settings)(images, LABELS, noise), level)
         torch.testing.assert_close(pairs.pop(), expected, atol=1e-5, rtol=0)

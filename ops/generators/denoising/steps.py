@@ -1,0 +1,104 @@
+"""The loss of each step of learning to denoise real images: which images, with which noise, at which times.
+
+Every random choice of step s comes from (seed, s), so that a batch may be drawn ahead of its step, by any thread. What
+the network predicts is the kind's business, and how it learns from the loss is `training`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.generators.denoising.augmentation import augment
+from ops.generators.denoising.dropout import drop_by
+
+if TYPE_CHECKING:
+    from ops.recipe.generator import DenoiserSettings
+
+Loss = Callable[..., Tensor]
+PairNoise = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def draw_batch(by_class: list[np.ndarray], balanced: bool, size: int, seed: int, step: int) -> np.ndarray:
+    """Image indices of one step, int64 [size]: classes in equal numbers if `balanced`, else as they occur."""
+    rng = np.random.default_rng([seed, step])
+    if not balanced:
+        return rng.choice(np.concatenate(by_class), size)
+    # The remainder moves on with the step, so that no class is left out when the batch is small.
+    classes = rng.permutation((step * size + np.arange(size)) % len(by_class))
+    return np.array([rng.choice(by_class[c]) for c in classes])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from; `conditions` say how the images were augmented, None if none is."""
+
+    step: int
+    images: Tensor
+    labels: Tensor
+    noise: Tensor
+    level: Tensor
+    conditions: Tensor | None
+
+
+class DenoisingSteps:
+    """Called with a step, the loss of that step; `prepare` draws its batch ahead.
+
+    Parameters
+    ----------
+    network : or the function that computes it in parts.
+    loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
+    images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
+    pair_noise : of (images, labels, noise): the noise in the order in which the images are paired with it.
+    """
+
+    def __init__(
+        self,
+        network: Callable[..., Tensor],
+        loss: Loss,
+        images: Tensor,
+        labels: Tensor,
+        settings: DenoiserSettings,
+        *,
+        seed: int,
+        device: str = "cpu",
+        pair_noise: PairNoise = lambda images, labels, noise: noise,
+    ) -> None:
+        self.network, self.loss, self.pair_noise = network, loss, pair_noise
+        self.settings, self.seed, self.device = settings, seed, device
+        self.images, self.labels = (images.float() / 127.5 - 1).to(device), labels.to(device)
+        self.nothing = int(labels.max()) + 1  # the label of an image that is trained without
+        self.by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(self.nothing)]
+        self.ahead: Batch | None = None
+
+    def __call__(self, step: int) -> Tensor:
+        batch = self.ahead if self.ahead is not None and self.ahead.step == step else self._draw(step)
+        predict = self.network if batch.conditions is None else partial(self.network, condition=batch.conditions)
+        with drop_by(self.seed, step):
+            return self.loss(predict, batch.images, batch.labels, batch.noise, batch.level)
+
+    def prepare(self, step: int) -> None:
+        """Draw the batch of a step that is to come next."""
+        self.ahead = self._draw(step)
+
+    def _draw(self, step: int) -> Batch:
+        settings = self.settings
+        index = torch.from_numpy(
+            draw_batch(self.by_class, settings.class_balanced, settings.batch_size, self.seed, step)
+        )
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        # Drawn on the CPU, so that a run does not depend on the device.
+        noise = torch.randn((len(index), *self.images.shape[1:]), generator=generator).to(self.device)
+        level = torch.randn(len(index), generator=generator).to(self.device)
+        dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(self.device)
+        images, conditions = self.images[index], None
+        if settings.augment:
+            images, conditions = augment(images, settings.augment, generator)
+        labels = self.labels[index].masked_fill(dropped, self.nothing)
+        return Batch(step, images, labels, self.pair_noise(images, labels, noise), level, conditions)

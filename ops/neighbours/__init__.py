@@ -1,1 +1,0 @@
-"""Exact nearest neighbours between rows of numbers: the search, and blocks for millions."""

@@ -1,0 +1,19 @@
+"""Differences in points, as the verdict's sentence, the report, the card and the terminal write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def choose_decimals(*differences: float) -> int:
+    """One decimal of a point, more where it would turn a difference that is not 0 into 0."""
+    points = [100.0 * difference for difference in differences]
+    return next((d for d in (1, 2) if all(p == 0 or abs(p) > 0.5 * 10**-d for p in points)), 3)
+
+
+def format_points(interval: Mapping[str, float]) -> str:
+    """A difference in points with its interval, signed: `+1.2 (+0.7 to +1.8)`."""
+    values = [interval[key] for key in ("estimate", "low", "high")]
+    decimals = choose_decimals(*values)
+    centre, low, high = (f"{100.0 * value:+z.{decimals}f}" if value else f"{0:.{decimals}f}" for value in values)
+    return f"{centre} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
