@@ -52,7 +52,6 @@ def draw_undertrained(train: LabelledImages, count: int, *, steps: int = 20, see
         wanted = np.arange(count) % classes
         random = torch.Generator().manual_seed(seed)
         noise = torch.randn(count, *train.images.shape[1:], generator=random)
-        drawn = generator.sample(
-            {"noise": noise, "label": torch.from_numpy(wanted)}, SamplerSettings(solver="heun", steps=3)
-        )
+        feeds = {"noise": noise, "label": torch.from_numpy(wanted)}
+        drawn = generator.sample(feeds, SamplerSettings(solver="heun", steps=3))
     return LabelledImages(drawn.permute(0, 3, 1, 2).contiguous(), wanted)

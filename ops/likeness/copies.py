@@ -46,7 +46,7 @@ class References:
         return np.append(self.spacing, np.float32(UNRELATED))[nearest]
 
     def find_alike(self, queries: Queries, other_than: np.ndarray | None = None) -> Alike:
-        """The nearest of them to each query, other than the one that `other_than` int [n] names (-1: none)."""
+        """The nearest of them to each query, but for the one that `other_than` int64 [n] names (-1: none)."""
         limits = WORTH * torch.from_numpy(self.spacing)
         return find_alike(queries, self.likenesses, other_than=other_than, within=lambda _, index: limits[index])
 

@@ -163,12 +163,6 @@ def find_alike(
     return Alike(distances, indices, around)
 
 
-def shrink_sides(height: int, width: int) -> tuple[int, int]:
-    """The sides at which images are compared: at most about SIDE x SIDE pixels, in the proportion of the image."""
-    factor = min(1.0, SIDE / math.sqrt(height * width))
-    return max(1, round(height * factor)), max(1, round(width * factor))
-
-
 def measure_pairs(queries: Queries, references: Likenesses, indices: np.ndarray) -> np.ndarray:
     """Each query's distance to the one reference that `indices` int [n] names: float32 [n] in 0..2."""
     if not len(queries):
@@ -177,6 +171,12 @@ def measure_pairs(queries: Queries, references: Likenesses, indices: np.ndarray)
     measured, _, _ = _measure(queries, references, torch.zeros(found.shape), found, 1, None)
     distances: np.ndarray = measured[:, 0].numpy()
     return distances
+
+
+def shrink_sides(height: int, width: int) -> tuple[int, int]:
+    """The sides at which images are compared: at most about SIDE x SIDE pixels, in the proportion of the image."""
+    factor = min(1.0, SIDE / math.sqrt(height * width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def _describe(images: Tensor) -> Likenesses:

@@ -28,12 +28,8 @@ MOST, FEWEST = 8, 2  # rejected images shown per reason
 BYTES = 100_000  # of uncompressed pixels in all galleries together, so that the page stays small
 SIDE = 32  # pixels that a gallery's pictures are shrunk to
 PER_ROW = 12  # images of a reason on the sheet
-_TWINS = {
-    "train": "training",
-    "generated": "generated",
-    "validation": "validation",
-    "parent": "parent",
-}  # test images are never shown
+# Test images are never shown.
+_TWINS = {"train": "training", "generated": "generated", "validation": "validation", "parent": "seed"}
 
 
 def choose_rejected(index: pl.DataFrame, reason: str, most: int, seed: int = 0) -> pl.DataFrame:

@@ -5,9 +5,10 @@ Which of both follows from the exported generator: whether it takes an image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ops.datasets.identity import split_content
 from ops.datasets.pixels import PixelDataset, read_rows
@@ -54,7 +55,7 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     return Source(drawer, list_parents(ids, labels), StoredSeeds(shards), split_content(ids, labels))
 
 
-def list_units(record: Mapping[str, list[str]], class_names: list[str], real: Path) -> tuple[Unit, ...]:
+def list_units(record: Mapping[str, Any], class_names: Sequence[str], real: Path) -> tuple[Unit, ...]:
     """The units whose draws a rounds.json counts; `real` is the folder of real images that parents are among.
 
     KeyError for a parent that is none of them.

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,21 @@ import pytest
 
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
+from ops.chain.generated_images import fill_slice, plan_slices
+from ops.chain.parts.rounds import describe_origin
+from ops.chain.parts.units import find_source
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
 from ops.drawing import assembly, pieces
+from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json
+from ops.filters.results import read_results
 from ops.generators import registry
 from ops.recipe import generator as settings
 from ops.recipe.stages import STAGES
+from ops.report.galleries import collect_galleries
 from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace
@@ -143,6 +150,11 @@ def test_another_threshold_rewrites_the_index_without_drawing_or_scoring(
     near = after["reasons"].list.contains("near_copy_of_parent")
     assert near.to_list() == (before["parent_distance"] < round(limit, 6)).to_list()
     assert cut["rejected_near_copy_of_parent"] == near.sum() > 30
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generated_images")}
+    results = read_results(out(workspace, "accepted_images"), out(workspace, "expansion_plan"))
+    (shown,) = [each for each in collect_galleries(results, inputs) if each["reason"] == "near_copy_of_parent"]
+    assert shown["has_twins"] and all("the seed image that it resembles" in item["alt"] for item in shown["items"])
+    assert results.copying.whole.near_generated is not None
 
 
 def test_a_second_round_draws_only_for_seed_images_that_are_short_and_numbers_on(
@@ -225,3 +237,31 @@ def test_other_seed_images_are_not_taken_for_the_former_ones(workspace: Workspac
     after = read_shards(find_shards(out(workspace, "generated_images"), "generated"))
     kept = before.rows["parent_id"].is_in(after.rows["parent_id"].implode())
     np.testing.assert_array_equal(after.images, before.select(kept.to_numpy()).images)
+
+
+def test_slices_draw_the_first_round_apart_and_the_stage_only_collects(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = read_manifest(out(workspace, "generated_images"))["content"]
+    shutil.rmtree(out(workspace, "generated_images"))
+    monkeypatch.setattr(assembly, "piece_size", lambda rows, image_bytes: 16)
+    runtime = Runtime(workers=1)
+    assert plan_slices(workspace, "digits", 3) == 3
+    drawn = [fill_slice(workspace, "digits", index, 3, runtime) for index in (2, 0, 1)]
+    assert sum(drawn) == 32 * DRAWN and min(drawn) > 0
+    monkeypatch.setattr(pieces, "_draw_piece", None)
+    run_stages(workspace, "generated_images")
+    assert read_manifest(out(workspace, "generated_images"))["content"] == content
+
+
+def test_what_variants_follow_from_includes_their_seed_images(workspace: Workspace) -> None:
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generator_onnx")}
+    source = find_source(inputs)
+    train = read_rows(find_shards(inputs["real_images"], "train"))
+    assert sorted(unit.parent or "" for unit in source.units) == train["image_id"].sort().to_list()
+    origin = describe_origin(inputs, 7, source)
+    record = read_json(out(workspace, "generated_images") / "rounds.json")
+    assert record["drawn_by"] == describe_origin(inputs, workspace.load_recipe("digits").seed, source)
+    assert origin != describe_origin(inputs, 7, replace(source, content="others"))
+    bare = replace(source, content=None, seeds=None)
+    assert describe_origin(inputs, 7, bare) == hash_json([read_manifest(inputs["generator_onnx"])["content"], 7])

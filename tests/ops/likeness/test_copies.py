@@ -155,38 +155,6 @@ def test_repeats_mean_the_same_among_few_and_among_many() -> None:
     assert late == pytest.approx(early, rel=0.1)
 
 
-@pytest.mark.parametrize("how", [{"scale": 1.1}, {"degrees": 10}], ids=["scaled", "turned"])
-def test_copies_of_photographs_are_found_where_the_picture_is_smooth_too(how: dict[str, float]) -> None:
-    # Sky and blurred leaves correlate at every shift: a copy must still be laid where it belongs.
-    train, held_out = read_patches((60, 60), seed=2)
-    references = fit_references(train.images)
-    limit = np.quantile(measure_copies(references, held_out.images).distance, 0.01)
-    copies = turn(train.images, np.random.default_rng(0), **how)
-    assert (measure_copies(references, copies).distance < limit).mean() >= 0.95
-
-
-def test_sides_of_a_pixel_or_two_are_measured() -> None:
-    for shape in ((1, 1, 1), (3, 2, 1), (1, 2, 2), (1, 1, 30)):
-        images = torch.randint(0, 256, (9, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        references = fit_references(images[:5])
-        copies, _, repeats = measure_nearness(images, np.zeros(9, np.int64), references)
-        assert (copies.distance[:5] == 0).all() and copies.exact[:5].all()
-        assert np.isfinite(copies.distance).all() and np.isfinite(repeats.distance[1:]).all()
-
-
-@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 28), (3, 32, 32)])
-def test_noise_is_no_copy_of_anything(shape: tuple[int, ...]) -> None:
-    train, random = draw(60, shape), torch.Generator().manual_seed(2)
-    references = fit_references(train)
-    limit = np.quantile(measure_copies(references, draw(100, shape, seed=1)).distance, 0.01)
-    noise = torch.randn(60, *shape, generator=random)
-    for images in (128 + 60 * noise, train.float().mean(0) + 60 * noise, train[:1].float() * 0.05 + 100 + 40 * noise):
-        found = measure_copies(references, images.round().clamp(0, 255).to(torch.uint8))
-        assert (found.distance > limit).all()
-        repeats = measure_repeats(references, images.round().clamp(0, 255).to(torch.uint8), np.zeros(60, np.int64))
-        assert np.median(repeats.distance) > limit
-
-
 def test_a_variant_is_measured_to_its_own_parent_apart_from_all_others() -> None:
     """Row i is a slight change of image i, which is its parent; the last one is its parent's very pixels."""
     train = draw(120)
@@ -222,3 +190,35 @@ def test_pictures_that_are_there_twice_are_found() -> None:
     rows, places = find_distinct(torch.cat([train, train[[2, 0]], draw(1, seed=9), train[:1]]))
     assert rows.tolist() == [0, 1, 2, 3, 6]
     assert places.tolist() == [0, 1, 2, 3, 2, 0, 4, 0]
+
+
+@pytest.mark.parametrize("how", [{"scale": 1.1}, {"degrees": 10}], ids=["scaled", "turned"])
+def test_copies_of_photographs_are_found_where_the_picture_is_smooth_too(how: dict[str, float]) -> None:
+    # Sky and blurred leaves correlate at every shift: a copy must still be laid where it belongs.
+    train, held_out = read_patches((60, 60), seed=2)
+    references = fit_references(train.images)
+    limit = np.quantile(measure_copies(references, held_out.images).distance, 0.01)
+    copies = turn(train.images, np.random.default_rng(0), **how)
+    assert (measure_copies(references, copies).distance < limit).mean() >= 0.95
+
+
+def test_sides_of_a_pixel_or_two_are_measured() -> None:
+    for shape in ((1, 1, 1), (3, 2, 1), (1, 2, 2), (1, 1, 30)):
+        images = torch.randint(0, 256, (9, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        references = fit_references(images[:5])
+        copies, _, repeats = measure_nearness(images, np.zeros(9, np.int64), references)
+        assert (copies.distance[:5] == 0).all() and copies.exact[:5].all()
+        assert np.isfinite(copies.distance).all() and np.isfinite(repeats.distance[1:]).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 28), (3, 32, 32)])
+def test_noise_is_no_copy_of_anything(shape: tuple[int, ...]) -> None:
+    train, random = draw(60, shape), torch.Generator().manual_seed(2)
+    references = fit_references(train)
+    limit = np.quantile(measure_copies(references, draw(100, shape, seed=1)).distance, 0.01)
+    noise = torch.randn(60, *shape, generator=random)
+    for images in (128 + 60 * noise, train.float().mean(0) + 60 * noise, train[:1].float() * 0.05 + 100 + 40 * noise):
+        found = measure_copies(references, images.round().clamp(0, 255).to(torch.uint8))
+        assert (found.distance > limit).all()
+        repeats = measure_repeats(references, images.round().clamp(0, 255).to(torch.uint8), np.zeros(60, np.int64))
+        assert np.median(repeats.distance) > limit

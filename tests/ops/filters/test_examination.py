@@ -1,0 +1,82 @@
+"""Scores of variants: the own parent apart from all other pictures, and one network that did not see it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ops.classifiers.network import SmallResNet
+from ops.filters.examination import Examiner, Met, Witnesses
+from ops.judging.scorer import Scorer
+
+FOLDS = 2
+
+
+def draw(count: int, seed: int) -> Tensor:
+    small = torch.rand(count, 1, 5, 5, generator=torch.Generator().manual_seed(seed))
+    levels = F.interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
+    return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
+
+
+def change(images: Tensor) -> Tensor:
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(3))
+    return (images.float() + 4 * noise).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    torch.manual_seed(0)
+    return Scorer(tuple(SmallResNet(1, 2, 8).eval() for _ in range(FOLDS)), 1.0, "fp32")
+
+
+@pytest.fixture(scope="module")
+def train() -> Tensor:
+    """Sixty pictures, the first three of which are there twice."""
+    pictures = draw(60, 0)
+    return torch.cat([pictures, pictures[:3]])
+
+
+def make(scorer: Scorer, train: Tensor, *, varied: bool) -> Examiner:
+    rows = np.arange(len(train))
+    return Examiner(scorer, train, rows % 2, rows // 2 % FOLDS, draw(9, 1), Witnesses(), varied=varied)
+
+
+def test_a_second_copy_of_the_parent_is_the_parent_too(scorer: Scorer, train: Tensor) -> None:
+    """Rows 0 to 5 and, of the pictures that are there twice, their second rows 60 to 62."""
+    parents = np.array([0, 1, 2, 3, 4, 5, 60, 61, 62])
+    scores = make(scorer, train, varied=True).examine(change(train[parents]), parents % 2, Met(), parents)
+    assert scores["parent_distance"].max() < 0.3 < scores["train_distance"].min()
+    pictures = {0: 60, 1: 61, 2: 62, 60: 0, 61: 1, 62: 2}
+    for parent, nearest in zip(parents.tolist(), scores["nearest_train"].tolist(), strict=True):
+        assert nearest not in (parent, pictures.get(parent)) and 0 <= nearest < 60
+    assert not scores["copy_of_train"].any()
+    copied = make(scorer, train, varied=True).examine(train[parents], parents % 2, Met(), parents)
+    assert copied["copy_of_train"].all() and (copied["parent_distance"] == 0).all()
+
+
+def test_variants_are_judged_by_their_parents_fold_and_real_images_by_one_network_each(
+    scorer: Scorer, train: Tensor
+) -> None:
+    parents, labels = np.arange(10, 22), np.arange(10, 22) % 2
+    variants, examiner = change(train[parents]), make(scorer, train, varied=True)
+    alone = np.stack([Scorer((model,), 1.0, "fp32").probabilities(variants) for model in scorer.models])
+    expected = alone[parents // 2 % FOLDS, np.arange(12), labels]
+    found = examiner.examine(variants, labels, Met(), parents)
+    np.testing.assert_allclose(found["label_probability"], expected, atol=1e-5)
+    assert np.isfinite(found["typicality"]).all()
+    real = examiner.examine_real(variants, labels)
+    np.testing.assert_allclose(
+        real["label_probability"], alone[np.arange(12) % FOLDS, np.arange(12), labels], atol=1e-5
+    )
+    plain = make(scorer, train, varied=False).examine(variants, labels, Met())
+    np.testing.assert_allclose(plain["label_probability"], alone.mean(0)[np.arange(12), labels], atol=1e-5)
+    assert "parent_distance" not in plain and plain["train_distance"].max() < 0.3
+
+
+def test_parents_that_are_missing_or_not_wanted_are_an_error(scorer: Scorer, train: Tensor) -> None:
+    for varied, parents in ((True, None), (False, np.zeros(2, np.int64))):
+        with pytest.raises(ValueError, match="variants need their parents"):
+            make(scorer, train, varied=varied).examine(train[:2], np.array([0, 1]), Met(), parents)
