@@ -36,7 +36,6 @@ from ops.likeness.gratings import (
     make_centres,
     make_fold,
     make_posed_centres,
-    make_taps,
     make_turns,
     make_waves,
     make_weights,
@@ -53,8 +52,6 @@ REGISTERED = 3  # of the candidates that correlate best
 LAID = 400_000  # values of pairs that are laid on each other at once: few calls, and not far from the core
 CLEARLY = 0.02  # small pictures correlate roughly: a pose must beat the unposed picture by this much
 PULL = 0.01  # smooth pictures correlate at every shift: the farthest, down or right, must beat none by this much
-NORMAL = 0.6745  # the median of |x| of a standard normal x
-ASKED = 2  # every second place is asked about noise
 DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
 BLOCK = 256  # images described at once
@@ -67,14 +64,12 @@ class Likenesses:
 
     pixels: float16 [n, C, h, w], blurred, mean 0. spectrum: float16 [n, C * f * 2], of those pixels.
     contrasts: float16 [n, shifts], of the centre of the picture moved by each shift. signatures: float16 [n, C * f].
-    noise: float32 [n], share of its variance that is noise, if all that is as rough as noise is noise.
     """
 
     pixels: Tensor
     spectrum: Tensor
     contrasts: Tensor
     signatures: Tensor
-    noise: Tensor
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -89,13 +84,12 @@ class Queries:
 
     pixels: float16 [2n, C, h, w], of the images and then of their mirror images. centres: complex64 [n, 2, poses,
     C * f], the spectra of the centres of both in every pose. views: float32 [n, views, C * f], the images' signatures
-    in every view; those of the mirror images follow from them. noise: float32 [2n], as that of `Likenesses`.
+    in every view; those of the mirror images follow from them.
     """
 
     pixels: Tensor
     centres: Tensor
     views: Tensor
-    noise: Tensor
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -131,7 +125,7 @@ def prepare(likenesses: Likenesses) -> Queries:
     centres = _pose_centres(pixels)
     centres = _as_complex(torch.stack([centres, _mirror(centres[:, MIRRORED], shape)], dim=1))
     both = torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)])
-    return Queries(both, centres, _sign(pixels, make_windows(*shape)), likenesses.noise.repeat(2))
+    return Queries(both, centres, _sign(pixels, make_windows(*shape)))
 
 
 def find_alike(
@@ -189,22 +183,7 @@ def _describe(images: Tensor) -> Likenesses:
         spectrum.half(),
         _contrasts(spectrum, (height, width)).half(),
         _sign(centred, make_windows(height, width)[:, : spectrum.shape[1] // centred.shape[1]])[:, 0].half(),
-        _estimate_noise(levels, reach) / centred.square().mean(dim=(1, 2, 3)).clamp(min=FLAT**2),
     )
-
-
-def _estimate_noise(levels: Tensor, reach: int) -> Tensor:
-    """Variance float32 [n] that white noise in levels [n, C, h, w] has left after the blur.
-
-    From second differences across second differences, which lines and edges along the axes leave at 0 (Immerkaer 1996,
-    "Fast noise variance estimation"), and their median, so that a few strong edges do not count. 0 without blur: in so
-    small a picture noise and detail are one.
-    """
-    if not reach:
-        return torch.zeros(len(levels))
-    rough = levels.diff(n=2, dim=2).diff(n=2, dim=3).flatten(1)[:, ::ASKED].abs()
-    middle = torch.from_numpy(np.partition(rough.numpy(), rough.shape[1] // 2, axis=1)[:, rough.shape[1] // 2])
-    return (middle / NORMAL).square() / 36 * make_taps(reach).square().sum() ** 2
 
 
 def _spectra(pixels: Tensor) -> Tensor:
@@ -298,12 +277,11 @@ def _measure(
     placements = _place(pose.gather(1, place)[tried], shift.gather(1, place)[tried], shape)
     reference = index[tried]
     limits = torch.full(index.shape, torch.inf) if within is None else within(around, index).expand(index.shape)
-    noise = (queries.noise[query] - references.noise[reference]).abs()
     size = max(1, LAID // queries.pixels[0].numel())
-    pairs = zip(*(part.split(size) for part in (query, reference, placements, limits[tried], noise)), strict=True)
+    pairs = zip(*(part.split(size) for part in (query, reference, placements, limits[tried])), strict=True)
     parts = [
-        register(queries.pixels[one].float(), references.pixels[other].float(), start, limit, more)
-        for one, other, start, limit, more in pairs
+        register(queries.pixels[one].float(), references.pixels[other].float(), start, limit)
+        for one, other, start, limit in pairs
     ]
     theta, left, taken = (torch.cat(part) for part in zip(*parts, strict=True))
     rough = torch.full(place.shape, torch.inf).masked_scatter_(tried, left.round(decimals=DIGITS))
@@ -312,11 +290,8 @@ def _measure(
     chosen = torch.zeros_like(tried).masked_scatter_(tried, taken)
     chosen &= torch.zeros_like(tried).scatter_(1, nearest, True)
     few = chosen[tried]
-    pairs = zip(*(part[few].split(size) for part in (query, reference, theta, noise)), strict=True)
-    measured = [
-        compare(queries.pixels[one].float(), references.pixels[other].float(), at, more)
-        for one, other, at, more in pairs
-    ]
+    pairs = zip(*(part[few].split(size) for part in (query, reference, theta)), strict=True)
+    measured = [compare(queries.pixels[one].float(), references.pixels[other].float(), at) for one, other, at in pairs]
     distance = rough.masked_scatter(chosen, torch.cat(measured).round(decimals=DIGITS))
     best, order = distance.gather(1, nearest).sort(dim=1, stable=True)
     return best, index.gather(1, nearest.gather(1, order)), around.numpy()

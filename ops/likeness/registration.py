@@ -27,19 +27,16 @@ STRIDE = 2  # every second place is asked in a step, of pictures of COARSE pixel
 COARSE = 16
 # A displacement of REACH sides of the picture costs as much as a residual of NOISE contrasts in one pixel.
 REACH, NOISE = 0.04, 0.3
-NOISY = 0.2  # of a picture's variance is the most noise that is forgiven
 CURVED = 0.1  # weight of the tone curve's bend against the pixels'
 
 
-def register(
-    query: Tensor, reference: Tensor, placements: Tensor, limits: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def register(query: Tensor, reference: Tensor, placements: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """theta float32 [p, 2, terms] of pairs of pixels float32 [p, C, h, w], the distance that is left, [p], and whether
     all steps were taken, bool [p].
 
     placements: float32 [p, 2, 3], where in the query (down, right, from its centre) a place of the reference is found
-    before the steps. limits: float32 [p], pairs that lie farther apart after the FIRST steps are left at that. noise:
-    float32 [p], as in `compare`. The distance is a rough one, from before the last step taken.
+    before the steps. limits: float32 [p], pairs that lie farther apart after the FIRST steps are left at that. The
+    distance is a rough one, from before the last step taken.
     """
     height, width = query.shape[2:]
     stride = STRIDE if min(height, width) >= COARSE else 1
@@ -65,45 +62,34 @@ def register(
         shared = inside * asked
         error = shared - _fit_tone(warped, asked, inside)[0]
         rest, whole = error.square().sum(dim=(1, 2, 3)), shared.square().sum(dim=(1, 2, 3))
-        left[going] = _to_distance(_forgive(rest / whole.clamp(min=FLAT), noise))
+        left[going] = _to_distance((rest / whole.clamp(min=FLAT)).clamp(max=1))
         if step == FIRST:
             taken = near = left < limits
-            query, asked, slope, inverse, start, error, going, at, noise = (
-                part[near] for part in (query, asked, slope, inverse, start, error, going, at, noise)
+            query, asked, slope, inverse, start, error, going, at = (
+                part[near] for part in (query, asked, slope, inverse, start, error, going, at)
             )
         pull = (slope * error.flatten(2)[:, None]).sum(2) @ basis.T - prior * (at - start)
         theta[going] = at + (inverse @ pull.flatten(1)[:, :, None]).view_as(at)
     return theta, left, taken
 
 
-def compare(query: Tensor, reference: Tensor, theta: Tensor, noise: Tensor) -> Tensor:
+def compare(query: Tensor, reference: Tensor, theta: Tensor) -> Tensor:
     """Distance float32 [p] in 0..2 of pairs of pixels laid on each other, sqrt(2 - 2 NCC) where they overlap.
 
-    noise: float32 [p], 0 or more, share of one picture's variance that is noise which the other has not: NCC is that
-    of the rest. Pictures without contrast are alike among themselves, at 0, and unrelated to all others.
+    Pictures without contrast are alike among themselves, at 0, and unrelated to all others.
     """
     (reference, flat), (query, query_flat) = _standardise(reference), _standardise(query)
     warped, inside = _warp(query, theta, make_basis(*query.shape[2:]), 1, "bicubic")
     toned, mean = _fit_tone(warped, reference, inside)
     away, left = inside * (reference - mean), inside * reference - toned
     spread, rest = (part.square().sum(dim=(1, 2, 3)) for part in (away, left))
-    unexplained = _forgive(rest / spread.clamp(min=FLAT), noise)
+    unexplained = (rest / spread.clamp(min=FLAT)).clamp(max=1)
     root = (1 - unexplained).sqrt()
     negative = (away * warped).sum(dim=(1, 2, 3)) < 0
     distance = torch.where(negative, (2 + 2 * root).sqrt(), _to_distance(unexplained))
     distance[flat ^ query_flat] = UNRELATED
     distance[flat & query_flat] = 0
     return distance
-
-
-def _forgive(unexplained: Tensor, noise: Tensor) -> Tensor:
-    """The share in 0..1 that W would leave unexplained without noise, which divides NCC² by 1 - noise.
-
-    This is Spearman's correction for attenuation (1904), for NOISY of the variance at most: what is hardly more than
-    noise is not like everything.
-    """
-    noise = noise.clamp(max=NOISY)
-    return ((unexplained - noise) / (1 - noise)).clamp(0, 1)
 
 
 def _to_distance(unexplained: Tensor) -> Tensor:

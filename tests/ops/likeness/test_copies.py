@@ -168,7 +168,6 @@ def test_sides_of_a_pixel_or_two_are_measured() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 28), (3, 32, 32)])
 def test_noise_is_no_copy_of_anything(shape: tuple[int, ...]) -> None:
-    # What noise explains of a difference is forgiven: pure noise would explain all of it.
     train, random = draw(60, shape), torch.Generator().manual_seed(2)
     references = fit_references(train)
     limit = np.quantile(measure_copies(references, draw(100, shape, seed=1)).distance, 0.01)
