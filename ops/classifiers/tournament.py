@@ -28,7 +28,7 @@ from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm, PlainLoss, UniformSampler
 from ops.recipe.design import Metric
-from ops.recipe.grid import Setting, set_numbers
+from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.schema import ClassifierSettings
 from ops.verdict.metric import score_answers, score_classes
 
@@ -97,12 +97,16 @@ class Tournament:
     final: Mapping[str, Sequence[Result]]
 
 
-def find_aliases(arms: Mapping[str, Arm], examples: Examples) -> dict[str, str]:
-    """Arms that equal an earlier arm, since on this set their sampler or loss does nothing, e.g. oversampled = real."""
+def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings) -> dict[str, str]:
+    """Arms that equal an earlier arm, since on this set their sampler or loss does nothing, e.g. oversampled = real.
+
+    It must do nothing at every setting that the grid tries.
+    """
     seen: dict[Arm, str] = {}
     aliases = {}
     for name, arm in arms.items():
-        plain = _drop_idle(arm, np.bincount(examples.labels, weights=examples.weigh(arm)))
+        settings = grid.list_settings(arm, is_expanded=examples.is_generated is not None)
+        plain = _drop_idle(arm, [arm, *(set_numbers(arm, setting) for setting in settings)], examples)
         if plain in seen:
             aliases[name] = seen[plain]
         else:
@@ -110,19 +114,21 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples) -> dict[str, str]:
     return aliases
 
 
-def _drop_idle(arm: Arm, counts: np.ndarray) -> Arm:
-    """The arm without a sampler and a loss that say themselves that they do nothing where classes weigh `counts`."""
+def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
+    """The arm without a sampler and a loss that say themselves that they do nothing in any of its variants."""
+    totals = [np.bincount(examples.labels, weights=examples.weigh(variant)) for variant in variants]
+    tried = list(zip(variants, totals, strict=True))
     changes: dict[str, Any] = {}
-    if SAMPLERS[arm.sampler.kind].equals_uniform(arm.sampler, counts):
+    if all(SAMPLERS[arm.sampler.kind].equals_uniform(variant.sampler, counts) for variant, counts in tried):
         changes["sampler"] = UniformSampler()
-    if LOSSES[arm.loss.kind].equals_plain(arm.loss, counts):
+    if all(LOSSES[arm.loss.kind].equals_plain(variant.loss, counts) for variant, counts in tried):
         changes["loss"] = PlainLoss()
     return arm.model_copy(update=changes)
 
 
-def find_common_aliases(arms: Mapping[str, Arm], training: Sequence[Examples]) -> dict[str, str]:
+def find_common_aliases(arms: Mapping[str, Arm], training: Sequence[Examples], grid: GridSettings) -> dict[str, str]:
     """The aliases of `find_aliases` that hold on every training set."""
-    first, *others = [find_aliases(arms, examples) for examples in training]
+    first, *others = [find_aliases(arms, examples, grid) for examples in training]
     return {alias: arm for alias, arm in first.items() if all(other.get(alias) == arm for other in others)}
 
 

@@ -99,7 +99,7 @@ def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
     # By name, `real` first: the order of a mapping is not part of its fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
     contest = open_contest(run, run.stage, arms, _find_metric(run))
-    aliases = find_common_aliases(arms, contest.training)
+    aliases = find_common_aliases(arms, contest.training, settings.grid)
     contest = replace(contest, arms={name: arm for name, arm in arms.items() if name not in aliases})
     trainings = count_runs(contest)
     tournament = hold_tournament(

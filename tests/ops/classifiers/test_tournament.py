@@ -77,6 +77,10 @@ def weigh(labels: np.ndarray, weights: np.ndarray) -> Examples:
     return Examples(np.zeros((len(labels), 1, 2, 2), np.uint8), labels, weights)
 
 
+def aliases_of(given: dict[str, Arm], examples: Examples, **tried: Any) -> dict[str, str]:
+    return find_aliases(given, examples, GridSettings.model_validate(tried))
+
+
 def at(learning_rate: float, weight_decay: float) -> Setting:
     return Setting((("learning_rate", learning_rate), ("weight_decay", weight_decay)))
 
@@ -95,27 +99,27 @@ def test_arms_that_differ_only_in_balancing_are_aliases_when_the_classes_are_eve
         "mixup": Arm(pairing="mixup"), "mixup_02": Arm(pairing={"kind": "mixup", "alpha": 0.2}),
     }  # fmt: skip
     labels = np.array([0, 1, 2] * 4)
-    assert find_aliases(given, weigh(labels, np.ones(12))) == {
+    assert aliases_of(given, weigh(labels, np.ones(12))) == {
         "oversampled": "real", "weighted": "real", "augmented_oversampled": "augmented",
     }  # fmt: skip
-    assert find_aliases(given, weigh(labels, np.full(12, 10.0))) != {}
+    assert aliases_of(given, weigh(labels, np.full(12, 10.0))) != {}
 
 
 def test_uneven_classes_have_no_aliases() -> None:
     given = {"real": Arm(), "oversampled": OVERSAMPLED, "weighted": WEIGHTED}
-    assert find_aliases(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {}
-    assert find_aliases(given, weigh(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 1.0, 5.0]))) == {}
+    assert aliases_of(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {}
+    assert aliases_of(given, weigh(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 1.0, 5.0]))) == {}
 
 
 def test_weights_that_even_the_classes_out_make_oversampling_an_alias() -> None:
     labels, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
-    assert find_aliases({"real": Arm(), "oversampled": OVERSAMPLED}, weigh(labels, weights)) == {"oversampled": "real"}
+    assert aliases_of({"real": Arm(), "oversampled": OVERSAMPLED}, weigh(labels, weights)) == {"oversampled": "real"}
 
 
 def test_a_class_weighted_loss_that_is_not_flat_is_no_alias() -> None:
     labels, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
     loss_weights = class_weights(np.bincount(labels, weights=weights))
-    is_alias = find_aliases({"real": Arm(), "weighted": WEIGHTED}, weigh(labels, weights)) == {"weighted": "real"}
+    is_alias = aliases_of({"real": Arm(), "weighted": WEIGHTED}, weigh(labels, weights)) == {"weighted": "real"}
     assert is_alias == bool(loss_weights[0] == loss_weights[1])
 
 
@@ -136,7 +140,7 @@ def test_a_loss_or_sampler_that_does_not_say_so_is_never_an_alias(monkeypatch: p
     monkeypatch.setitem(LOSSES, "silent", SilentLoss)
     monkeypatch.setitem(SAMPLERS, "silent", SilentSampler)
     given = {"real": Arm(), "ldam": Arm(loss="silent"), "late": Arm(sampler="silent"), "weighted": WEIGHTED}
-    assert find_aliases(given, weigh(np.array([0, 1, 2] * 4), np.ones(12))) == {"weighted": "real"}
+    assert aliases_of(given, weigh(np.array([0, 1, 2] * 4), np.ones(12))) == {"weighted": "real"}
 
 
 def test_an_arms_own_real_weight_decides_whether_its_classes_are_even() -> None:
@@ -146,8 +150,9 @@ def test_an_arms_own_real_weight_decides_whether_its_classes_are_even() -> None:
         is_generated=np.array([False, False, False, True, True]),
     )
     own = {"expanded": Arm(real_weight=2.0), "oversampled": Arm(real_weight=2.0, sampler="class_balanced")}
-    assert find_aliases(own, examples) == {"oversampled": "expanded"}
-    assert find_aliases({"expanded": Arm(), "oversampled": OVERSAMPLED}, examples) == {}
+    assert aliases_of(own, examples) == {"oversampled": "expanded"}
+    assert aliases_of({"expanded": Arm(), "oversampled": OVERSAMPLED}, examples) == {}
+    assert aliases_of(own, examples, real_weight=[2, 5]) == {}, "at 5 oversampling does something"
     assert examples.weigh(own["expanded"]).tolist() == [2, 2, 2, 1, 1]
     assert examples.weigh(Arm()) is examples.weights
 
@@ -295,8 +300,9 @@ def test_an_alias_must_hold_on_every_set() -> None:
     given = {"real": Arm(), "oversampled": OVERSAMPLED}
     images = np.zeros((4, 1, 2, 2), np.uint8)
     even, uneven = (Examples(images, np.array(labels), np.ones(4)) for labels in ([0, 0, 1, 1], [0, 1, 1, 1]))
-    assert find_common_aliases(given, (even, even)) == {"oversampled": "real"}
-    assert find_common_aliases(given, (even, uneven)) == find_common_aliases(given, (uneven, even)) == {}
+    assert find_common_aliases(given, (even, even), GridSettings()) == {"oversampled": "real"}
+    for training in ((even, uneven), (uneven, even)):
+        assert find_common_aliases(given, training, GridSettings()) == {}
 
 
 def test_only_a_run_whose_file_is_missing_is_trained_again(tmp_path: Path) -> None:

@@ -23,7 +23,11 @@ Edit = Callable[[Path, str, str], None]
         ("real_weight:", "real_wieght:", "unknown key 'mix.real_wieght'"),
         ("real_weight: 4.0", "real_weight: much", "'mix.real_weight'"),
         ("ratio: 1.0", "ratio: -1.0", "'plan.ratio'"),
-        ("expanded: {}", "expanded: {mixup_alpha: 0.5}", "mixup_alpha has no effect without pairing: mixup"),
+        (
+            "expanded: {}",
+            "expanded: {mixup_alpha: 0.5}",
+            "mixup_alpha is written pairing: {kind: mixup, alpha: ...} now",
+        ),
         ("source: digits", "source: digitz", "there is no source 'digitz'"),
         ("mix: {", "mix: {{", "not valid YAML"),
     ],
