@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from ops.classifiers.network import SmallResNet
 from torch import Tensor
 
-from ops.classifiers.network import SmallResNet
 from ops.filters.examination import Examiner, Met, Witnesses
 from ops.judging.scorer import Scorer
 
