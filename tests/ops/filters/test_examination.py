@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from ops.classifiers.network import SmallResNet
 from torch import Tensor
 
+from ops.classifiers.networks.classifier import Classifier
 from ops.filters.examination import Examiner, Met, Witnesses
 from ops.judging.scorer import Scorer
+from ops.recipe.arms import SmallResNet
 
 FOLDS = 2
 
@@ -29,7 +30,7 @@ def change(images: Tensor) -> Tensor:
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     torch.manual_seed(0)
-    return Scorer(tuple(SmallResNet(1, 2, 8).eval() for _ in range(FOLDS)), 1.0, "fp32")
+    return Scorer(tuple(Classifier(SmallResNet(width=8), (1, 0, 0), 2).eval() for _ in range(FOLDS)), 1.0, "fp32")
 
 
 @pytest.fixture(scope="module")
