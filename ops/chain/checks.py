@@ -131,8 +131,9 @@ def generation_is_complete(folders: Folders) -> Finding:
     kind = "seed images" if have_parents(units) else "classes"
     return Finding(
         not wrong and not repeated and not strange,
-        f"{len(rows)} images in {len(rounds)} rounds, {repeated} repeated ids, {wrong} {kind} with a count that no"
-        " round or no budget explains" + (f", {strange} images of none of them" if strange else ""),
+        f"{len(rows)} images in {len(rounds)} rounds, {repeated} repeated ids, {wrong} {kind} whose count"
+        " differs from their rounds or exceeds their budget"
+        + (f", {strange} images of other {kind}" if strange else ""),
         {"images": len(rows), "rounds": len(rounds), "repeated_ids": repeated, "wrong_classes": wrong},
     )
 

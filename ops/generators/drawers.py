@@ -6,14 +6,15 @@ Runtime is one; a generator that computes in torch is another.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 
-from ops.generators.feeds import LABEL, NOISE, Feeds
+from ops.errors import UserError
+from ops.generators.feeds import LABEL, NOISE, Feeds, count_rows, cut_feeds
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,21 @@ class DrawerSpec(Hashable, Protocol):
     def open(self, provider: str, batch_size: int) -> Drawer:
         """A drawer on that provider that draws so many images at a time."""
         ...
+
+
+def draw_in_parts(info: SamplerInfo, feeds: Feeds, size: int, draw_part: Callable[[Feeds], np.ndarray]) -> np.ndarray:
+    """Images uint8 [n, H, W, C] from n rows of each input, at most `size` at a time.
+
+    ValueError for other inputs than those of `info`, UserError for a label without a class.
+    """
+    if set(feeds) != set(info.inputs):
+        raise ValueError(f"the sampler takes {', '.join(info.inputs)}; it is fed {', '.join(feeds)}")
+    count, classes, label = count_rows(feeds), len(info.class_names), feeds.get(LABEL, np.empty(0))
+    if len(label) and (label.min() < 0 or label.max() >= classes):
+        raise UserError(f"labels must lie in 0..{classes - 1}; got {label.min()}..{label.max()}")
+    channels, height, width = info.shape
+    images = np.empty((count, height, width, channels), np.uint8)
+    for begin in range(0, count, size):
+        part = slice(begin, begin + size)
+        images[part] = draw_part(cut_feeds(feeds, part))
+    return images

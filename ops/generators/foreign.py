@@ -165,8 +165,10 @@ def require_sampler(model: onnx.ModelProto, path: Path) -> None:
 def require_fit(
     settings: OnnxSettings, model: onnx.ModelProto, path: Path, class_names: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[str, ...]:
-    """What its labels mean; UserError if it is no sampler, draws images of another shape (channels, H, W) or lacks a
-    class."""
+    """What its labels mean.
+
+    UserError for a graph that is not a sampler, draws images of another shape (channels, H, W), or lacks a class.
+    """
     require_sampler(model, path)
     names, drawn = read_classes(settings, model, path), read_shape(model, path)
     if drawn != shape:

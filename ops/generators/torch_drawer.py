@@ -15,9 +15,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from ops.errors import EnvironmentFault, UserError
-from ops.generators.drawers import SamplerInfo
-from ops.generators.feeds import LABEL, Feeds, count_rows, cut_feeds
+from ops.errors import EnvironmentFault
+from ops.generators.drawers import SamplerInfo, draw_in_parts
+from ops.generators.feeds import Feeds, count_rows
 from ops.generators.protocol import Generator
 from ops.recipe.generator import SamplerSettings
 
@@ -38,17 +38,7 @@ class TorchDrawer:
 
     def draw(self, feeds: Feeds) -> np.ndarray:
         """Images uint8 [n, H, W, C]; ValueError for other inputs, UserError for a label that it has no class for."""
-        if set(feeds) != set(self.info.inputs):
-            raise ValueError(f"the generator takes {', '.join(self.info.inputs)}; it is fed {', '.join(feeds)}")
-        count, classes, label = count_rows(feeds), len(self.info.class_names), feeds.get(LABEL, np.empty(0))
-        if len(label) and (label.min() < 0 or label.max() >= classes):
-            raise UserError(f"labels must lie in 0..{classes - 1}; got {label.min()}..{label.max()}")
-        channels, height, width = self.info.shape
-        images = np.empty((count, height, width, channels), np.uint8)
-        for begin in range(0, count, PART):
-            rows = slice(begin, min(begin + PART, count))
-            images[rows] = self._draw_part(cut_feeds(feeds, rows))
-        return images
+        return draw_in_parts(self.info, feeds, PART, self._draw_part)
 
     def _draw_part(self, feeds: Feeds) -> np.ndarray:
         """Up to PART images."""

@@ -81,7 +81,7 @@ class Judge:
     of the same shares with each other and none with the floor.
 
     A variant of a training image is judged by the network that did not see its parent, alone; distances and overlaps
-    are those of each network's own variants. Nearness to its own parent is no copying.
+    are those of each network's own variants. Nearness of a variant to its own parent does not count as copying.
 
     With fewer than 6 images on either side their balls reach to the farthest neighbour there is, not the 5th.
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.likeness.likeness import Alike, Likenesses, Queries, describe, find_alike, measure_pairs, prepare
+from ops.likeness.descriptors import Likenesses, Queries, describe, prepare
+from ops.likeness.likeness import Alike, find_alike, measure_pairs
 from ops.likeness.registration import UNRELATED
 from ops.machine.parallel import start_threads
 

@@ -16,37 +16,25 @@ It knows nothing of labels, thresholds or files.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ops.likeness.descriptors import Likenesses, Queries, as_complex, count_even
 from ops.likeness.gratings import (
     MIRRORED,
     POSES,
-    find_partners,
-    find_reach,
     list_offsets,
     list_views,
-    make_blur,
-    make_centres,
-    make_fold,
-    make_posed_centres,
     make_turns,
-    make_waves,
-    make_weights,
-    make_windows,
     measure_offsets,
-    measure_radii,
 )
 from ops.likeness.registration import COARSE, FLAT, compare, register
 from ops.likeness.screening import screen
 
-SIDE = 32  # images of more than SIDE x SIDE pixels are averaged down to about so many
 CANDIDATES = 8  # by signature, for a picture and for its mirror image
 REGISTERED = 3  # of the candidates that correlate best
 LAID = 400_000  # values of pairs that are laid on each other at once: few calls, and not far from the core
@@ -54,45 +42,7 @@ CLEARLY = 0.02  # small pictures correlate roughly: a pose must beat the unposed
 PULL = 0.01  # smooth pictures correlate at every shift: the farthest, down or right, must beat none by this much
 DIGITS = 5  # of a distance; what differs less is rounding
 AROUND = 5  # the neighbour whose distance says how closely images lie around one
-BLOCK = 256  # images described at once
 CORRELATED = 128  # queries at once, so that their candidates' spectra stay near the core
-
-
-@dataclass(frozen=True, eq=False)
-class Likenesses:
-    """What comparisons need of n images; 2.3 KB for each of 28x28x1.
-
-    pixels: float16 [n, C, h, w], blurred, mean 0. spectrum: float16 [n, C * f * 2], of those pixels.
-    contrasts: float16 [n, shifts], of the centre of the picture moved by each shift. signatures: float16 [n, C * f].
-    """
-
-    pixels: Tensor
-    spectrum: Tensor
-    contrasts: Tensor
-    signatures: Tensor
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, rows: slice) -> Likenesses:
-        return Likenesses(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-
-@dataclass(frozen=True, eq=False)
-class Queries:
-    """A batch of n images, ready to be looked for.
-
-    pixels: float16 [2n, C, h, w], of the images and then of their mirror images. centres: complex64 [n, 2, poses,
-    C * f], the spectra of the centres of both in every pose. views: float32 [n, views, C * f], the images' signatures
-    in every view; those of the mirror images follow from them.
-    """
-
-    pixels: Tensor
-    centres: Tensor
-    views: Tensor
-
-    def __len__(self) -> int:
-        return len(self.centres)
 
 
 # From `around`, float32 [n], and whose the candidates are, int64 [n, c]: distances float32 [n, c] or [n, 1].
@@ -110,22 +60,6 @@ class Alike:
     distances: np.ndarray
     indices: np.ndarray
     around: np.ndarray
-
-
-def describe(images: Tensor) -> Likenesses:
-    """Likenesses of uint8 images [n, C, H, W]; each depends on its own image only."""
-    parts = [_describe(part) for part in (images.split(BLOCK) if len(images) else [images])]
-    return Likenesses(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Likenesses)))
-
-
-def prepare(likenesses: Likenesses) -> Queries:
-    """Queries of a batch, for any number of sets of references: about 20 KB for an image of 28x28x1."""
-    pixels = likenesses.pixels.float()
-    shape = pixels.shape[2], pixels.shape[3]
-    centres = _pose_centres(pixels)
-    centres = _as_complex(torch.stack([centres, _mirror(centres[:, MIRRORED], shape)], dim=1))
-    both = torch.cat([likenesses.pixels, likenesses.pixels.flip(-1)])
-    return Queries(both, centres, _sign(pixels, make_windows(*shape)))
 
 
 def find_alike(
@@ -153,7 +87,7 @@ def find_alike(
         return Alike(distances, indices, np.full(len(queries), np.inf, np.float32))
     limits = torch.as_tensor(np.full(len(queries), len(references)) if below is None else below)
     own = None if other_than is None else torch.as_tensor(other_than)
-    even = _count_even(references)
+    even = count_even(references)
     cosines, found = screen(queries.views, references.signatures, even, limits, own, candidates)
     measured, index, around = _measure(queries, references, cosines, found, k, within)
     kept = min(k, measured.shape[1])
@@ -171,79 +105,6 @@ def measure_pairs(queries: Queries, references: Likenesses, indices: np.ndarray)
     measured, _, _ = _measure(queries, references, torch.zeros(found.shape), found, 1, None)
     distances: np.ndarray = measured[:, 0].numpy()
     return distances
-
-
-def shrink_sides(height: int, width: int) -> tuple[int, int]:
-    """The sides at which images are compared: at most about SIDE x SIDE pixels, in the proportion of the image."""
-    factor = min(1.0, SIDE / math.sqrt(height * width))
-    return max(1, round(height * factor)), max(1, round(width * factor))
-
-
-def _describe(images: Tensor) -> Likenesses:
-    height, width = shrink_sides(images.shape[2], images.shape[3])
-    reach = find_reach(height, width)
-    levels = images.float() / 255
-    if (height, width) != tuple(images.shape[2:]):
-        levels = F.adaptive_avg_pool2d(levels, (height, width))
-    blurred = make_blur(height, reach) @ levels @ make_blur(width, reach).T
-    centred = blurred - blurred.mean(dim=(1, 2, 3), keepdim=True)
-    spectrum = _spectra(centred)
-    return Likenesses(
-        centred.half(),
-        spectrum.half(),
-        _contrasts(spectrum, (height, width)).half(),
-        _sign(centred, make_windows(height, width)[:, : spectrum.shape[1] // centred.shape[1]])[:, 0].half(),
-    )
-
-
-def _spectra(pixels: Tensor) -> Tensor:
-    """float32 [n, C * f * 2] of pixels [n, C, h, w]: real and imaginary parts side by side."""
-    return (pixels.flatten(2) @ make_waves(*pixels.shape[2:])).flatten(1)
-
-
-def _contrasts(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Standard deviation float32 [n, shifts] of the low frequencies in the centre, moved by each shift."""
-    waves, centres = make_waves(*shape), make_centres(*shape)
-    low = spectrum.unflatten(1, (-1, waves.shape[1])) * make_weights(*shape) @ waves.T
-    means = (low @ centres).mean(1)
-    return ((low.square() @ centres).mean(1) - means.square()).clamp(min=0).sqrt()
-
-
-def _pose_centres(pixels: Tensor) -> Tensor:
-    """The spectra float32 [n, poses, C * f * 2] of the centre alone in each pose, mean 0 and unit norm; 0 if flat."""
-    inside, waves = make_posed_centres(*pixels.shape[2:])
-    flat, count = pixels.flatten(2), inside.sum(0) * pixels.shape[1]
-    mean = (flat @ inside).sum(1) / count
-    squares = (flat.square() @ inside).sum(1)
-    norm = (squares - count * mean.square()).clamp(min=0).sqrt()
-    spectra = (flat @ waves).unflatten(2, (len(POSES), -1)).transpose(1, 2)
-    spectra = spectra - mean[:, :, None, None] * waves.sum(0).view(len(POSES), 1, -1)
-    scale = norm.clamp(min=FLAT * count.sqrt()) * count.sqrt()
-    return (spectra / scale[:, :, None, None]).flatten(2)
-
-
-def _sign(pixels: Tensor, windows: Tensor) -> Tensor:
-    """Signatures float32 [n, w, C * f] in windows [h * w, w * 2 f], of unit norm: magnitudes of low frequencies.
-
-    Magnitudes fall with the frequency; the roots and the factor let the small ones speak that tell pictures apart.
-    """
-    height, width = pixels.shape[2:]
-    radii = measure_radii(height, width)
-    spectra = (pixels.flatten(2) @ windows).unflatten(2, (-1, len(radii), 2))
-    powers = spectra.square_().sum(4).transpose(1, 2)
-    flat = powers.sum((2, 3)) < (FLAT * height * width) ** 2 / 4
-    powers = (powers.sqrt() * radii).sqrt_()
-    # Flat pictures are alike, and on the other side of everything else.
-    powers[flat] = -1
-    fold, even = make_fold(height, width)
-    folded = F.normalize(powers.flatten(2), dim=2).view_as(powers) @ fold
-    return torch.cat([folded[..., :even].flatten(2), folded[..., even:].flatten(2)], dim=2)
-
-
-def _count_even(likenesses: Likenesses) -> int:
-    """How many coordinates of a signature the mirror image shares; the others it has negated."""
-    channels, height, width = likenesses.pixels.shape[1:]
-    return int(channels * make_fold(height, width)[1])
 
 
 def _measure(
@@ -315,7 +176,7 @@ def _choose_poses(views: Tensor, references: Likenesses, found: Tensor, shape: t
     """The pose int64 [n, 2, c] in which the query's signature is most like that of each candidate."""
     poses = torch.tensor([pose for pose, _, _ in list_views(*shape)])
     signatures = references.signatures[found].float()
-    signatures[:, 1, :, _count_even(references) :] *= -1  # to mirror a candidate is to mirror the query
+    signatures[:, 1, :, count_even(references) :] *= -1  # to mirror a candidate is to mirror the query
     best = (signatures.flatten(1, 2) @ views.transpose(1, 2)).argmax(dim=2).view(found.shape)
     return torch.stack([poses[best[:, 0]], torch.tensor(MIRRORED)[poses[best[:, 1]]]], dim=1)
 
@@ -326,7 +187,7 @@ def _correlate(
     """The correlation float32 [n, 2, c] of each candidate at the shift that suits it best, and that shift's number."""
     turns = make_turns(*shape)
     rows, sides = torch.arange(len(found))[:, None, None], torch.arange(2)[:, None]
-    product = centres[rows, sides, pose] * _as_complex(references.spectrum[found].float()).conj()
+    product = centres[rows, sides, pose] * as_complex(references.spectrum[found].float()).conj()
     product = torch.view_as_real(product).flatten(3)
     if channels := product.shape[3] // len(turns) - 1:
         product = product.unflatten(3, (channels + 1, -1)).sum(3)
@@ -342,15 +203,3 @@ def _place(pose: Tensor, shift: Tensor, shape: tuple[int, int]) -> Tensor:
     turned = torch.stack([entry.to_matrix() for entry in POSES])[pose]
     moved = torch.tensor(list_offsets(*shape), dtype=torch.float32)[shift]
     return torch.cat([turned, turned @ moved[:, :, None]], dim=2)
-
-
-def _as_complex(spectrum: Tensor) -> Tensor:
-    return torch.view_as_complex(spectrum.unflatten(-1, (-1, 2)))
-
-
-def _mirror(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The spectra float32 [..., C * f * 2] of the mirror images."""
-    partner, conjugated = find_partners(*shape)
-    moved = spectrum.unflatten(-1, (-1, len(partner), 2))[..., partner, :]
-    signs = torch.stack([torch.ones(len(partner)), 1 - 2 * conjugated.float()], dim=1)
-    return (moved * signs).flatten(-3)

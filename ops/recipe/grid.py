@@ -32,7 +32,7 @@ class Setting:
         return dict(self.values)[key]
 
     def get(self, key: str) -> float | None:
-        """The value of a key, None if this setting has no such key."""
+        """The value of a key, or None if the setting lacks it."""
         return dict(self.values).get(key)
 
     @property

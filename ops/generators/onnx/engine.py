@@ -22,8 +22,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.storage import parse_json
-from ops.generators.drawers import SamplerInfo
-from ops.generators.feeds import IMAGE, LABEL, NOISE, Feeds, count_rows, cut_feeds
+from ops.generators.drawers import SamplerInfo, draw_in_parts
+from ops.generators.feeds import IMAGE, LABEL, NOISE, Feeds, count_rows
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # Type and rank of each input that a graph may declare: float32 [n, C, H, W], int64 [n], uint8 [n, H, W, C].
@@ -39,7 +39,7 @@ class OnnxFile:
     uses_torch: ClassVar[bool] = False
 
     def read_info(self) -> SamplerInfo:
-        """What the sampler says of itself; UserError where it is not one of ours, DamagedData where it is no graph."""
+        """The sampler's metadata; UserError for a graph without ours, DamagedData for a file that is not a graph."""
         options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
@@ -126,17 +126,7 @@ class Sampler:
 
         ValueError for other inputs, UserError for a label that it has no class for.
         """
-        if set(feeds) != set(self.info.inputs):
-            raise ValueError(f"the sampler takes {', '.join(self.info.inputs)}; it is fed {', '.join(feeds)}")
-        count, classes, label = count_rows(feeds), len(self.info.class_names), feeds.get(LABEL, np.empty(0))
-        if len(label) and (label.min() < 0 or label.max() >= classes):
-            raise UserError(f"labels must lie in 0..{classes - 1}; got {label.min()}..{label.max()}")
-        channels, height, width = self.info.shape
-        images = np.empty((count, height, width, channels), np.uint8)
-        for begin in range(0, count, self.batch_size):
-            part = slice(begin, begin + self.batch_size)
-            images[part] = self._run(cut_feeds(feeds, part))
-        return images
+        return draw_in_parts(self.info, feeds, self.batch_size, self._run)
 
     def _bind(self) -> None:
         """Allocate and bind the batch: host arrays, and their counterparts where the session computes."""

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from scipy.ndimage import affine_transform
 from torch import Tensor
 
+from ops.likeness.descriptors import SIDE, Likenesses, count_even, describe, prepare, sign
 from ops.likeness.gratings import POSES, list_views, make_windows
-from ops.likeness.likeness import SIDE, Alike, Likenesses, _count_even, _sign, describe, prepare
+from ops.likeness.likeness import Alike
 from ops.likeness.likeness import find_alike as find_among
 from ops.likeness.registration import CURVED, UNRELATED, compare
 from ops.likeness.screening import screen
@@ -133,13 +134,13 @@ def test_a_posed_spectrum_is_that_of_the_posed_picture() -> None:
     # Of a picture that is smooth enough to be turned without loss.
     y, x = torch.meshgrid(*(torch.arange(64) - 31.5,) * 2, indexing="ij")
     picture = torch.stack([torch.exp(-((y - d) ** 2 / 90 + (x - r) ** 2 / 40)) for d, r in ((5, -6), (-8, 2))])[:, None]
-    signs = _sign(picture, make_windows(64, 64))
+    signs = sign(picture, make_windows(64, 64))
     for number, pose in enumerate(POSES):
         grid = torch.stack([y, x], 2) @ pose.to_matrix().T / 32  # where in the picture a place of the posed one lies
         posed = F.grid_sample(
             picture, grid.flip(-1).expand(2, -1, -1, -1).contiguous(), mode="bicubic", align_corners=False
         )
-        cosines = (_sign(posed, make_windows(64, 64))[:, :1] * signs).sum(2)
+        cosines = (sign(posed, make_windows(64, 64))[:, :1] * signs).sum(2)
         view = list_views(64, 64).index((number, 0, 0))
         assert cosines[:, view].min() > 0.995
         assert cosines.argmax(1).tolist() == [view] * 2
@@ -149,7 +150,7 @@ def test_a_posed_spectrum_is_that_of_the_posed_picture() -> None:
 def test_a_mirror_image_has_the_signature_with_the_odd_coordinates_negated(shape: tuple[int, ...]) -> None:
     pictures = draw(5, shape)
     one, other = describe(pictures), describe(pictures.flip(-1))
-    even = _count_even(one)
+    even = count_even(one)
     assert 0 < even < one.signatures.shape[1]
     mirrored = torch.cat([one.signatures[:, :even], -one.signatures[:, even:]], dim=1)
     torch.testing.assert_close(other.signatures, mirrored, atol=2e-3, rtol=0)
@@ -209,7 +210,7 @@ def test_neither_order_nor_batch_changes_a_distance(monkeypatch: pytest.MonkeyPa
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     shuffled = find_alike(describe(images[order]), known)
     np.testing.assert_allclose(shuffled.distances, whole.distances[order], atol=1e-5)
-    for name, size in (("likeness.BLOCK", 7), ("screening.SCREENED", 3), ("screening.REFERENCES", 64)):
+    for name, size in (("descriptors.BLOCK", 7), ("screening.SCREENED", 3), ("screening.REFERENCES", 64)):
         monkeypatch.setattr(f"ops.likeness.{name}", size)
     pieces = [find_alike(describe(part), known) for part in (images[:9], images[9:])]
     np.testing.assert_allclose(np.concatenate([p.distances for p in pieces]), whole.distances, atol=1e-5)
@@ -233,16 +234,16 @@ def test_among_many_references_a_moved_copy_is_found_and_a_batch_changes_nothing
     signatures = torch.cat([crowd.half(), known.signatures])
     views = prepare(describe(move(warp(draw(20), angle=6), 2, 1))).views
     limits = torch.tensor([len(signatures)] * 10 + [len(signatures), 40] * 5)  # what one sees tells nothing of another
-    cosines, found = screen(views, signatures, _count_even(known), limits, None, 4)
+    cosines, found = screen(views, signatures, count_even(known), limits, None, 4)
     seen = limits == len(signatures)
     at_home = 66_000 + torch.arange(20)
     assert (found[seen][:, 0] == at_home[seen][:, None]).any(1).float().mean() >= 0.9
     assert (found[~seen] < 40).all()
     for row in (0, 9, 10, 11):
-        alone = screen(views[row : row + 1], signatures, _count_even(known), limits[row : row + 1], None, 4)
+        alone = screen(views[row : row + 1], signatures, count_even(known), limits[row : row + 1], None, 4)
         torch.testing.assert_close(alone[0][0], cosines[row])
         torch.testing.assert_close(alone[1][0], found[row])
-    few = screen(views[seen], known.signatures, _count_even(known), torch.full((int(seen.sum()),), 20), None, 1)[0]
+    few = screen(views[seen], known.signatures, count_even(known), torch.full((int(seen.sum()),), 20), None, 1)[0]
     own = (views[seen] * known.signatures[at_home[seen] - 66_000].float()[:, None]).sum(2).max(1).values
     assert (few[:, 0, 0] >= own - 1e-4).all() and (cosines[seen][:, 0, 0] >= own - 1e-4).all()
 
