@@ -12,7 +12,7 @@ from ops.workspaces.workspace import find_workspace
 
 
 class ChainResource(dg.ConfigurableResource):
-    """Builds the `Chain` that assets get. None of these knobs changes what comes out."""
+    """Builds the `Chain` that assets get. Another device or provider may give other bits, no other knob does."""
 
     workspace: str = Field(default="", description="workspace folder; empty: $GROWSET_HOME, or upwards from here")
     device: str = Field(

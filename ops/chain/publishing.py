@@ -29,7 +29,7 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
-from ops.report.card import CARD, render_card
+from ops.report.card import CARD, find_origin, render_card
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.several import count_generators, read_part
@@ -63,9 +63,14 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
-    facts = [CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe)]
+    origin = find_origin(_is_trained_here(recipe))
+    facts = [CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
+
+
+def _is_trained_here(recipe: Recipe) -> bool:
+    return not isinstance(recipe.generator, OnnxSettings)
 
 
 def _has_own_weights(recipe: Recipe) -> bool:
@@ -186,7 +191,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         real_weight=recipe.mix.real_weight,
         generators=count_generators(accepted),
         own_weights=_has_own_weights(recipe),
-        trained_here=not isinstance(recipe.generator, OnnxSettings),
+        trained_here=_is_trained_here(recipe),
     )
     write_text(folder / "README.md", card)
     filtered = read_part(accepted)["metrics"]

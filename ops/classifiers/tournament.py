@@ -1,4 +1,4 @@
-"""Train every arm fairly: the same grid at the first seed, chosen on validation, then the same paired seeds.
+"""Train every arm fairly: its settings at one seed, chosen on validation, then the same paired seeds for all.
 
 Each finished run is a file in the scratch folder, so a run that was killed is resumed run by run. The
 tournament sees training and validation images; test images are the verdict's.
@@ -31,6 +31,8 @@ from ops.recipe.design import Metric
 from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.schema import ClassifierSettings
 from ops.verdict.metric import score_answers, score_classes
+
+TRYING = 999  # after the first seed: recipe seeds are 1,000 apart, and at most 200 are judged
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class Examples:
 class Tournament:
     """How a tournament ended, by arm.
 
-    chosen : the setting that is best on validation at the first seed.
-    tried : the runs of the first seed, one for each setting of the grid that the arm has, in the grid's order.
+    chosen : the setting that is best on validation at the seed at which settings are tried.
+    tried : the runs of that seed, one for each setting of the grid that the arm has, in the grid's order.
     final : the runs of the chosen setting, one for each seed.
     """
 
@@ -100,18 +102,17 @@ class Tournament:
 def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings) -> dict[str, str]:
     """Arms that equal an earlier arm, since on this set their sampler or loss does nothing, e.g. oversampled = real.
 
-    It must do nothing at every setting that the grid tries.
+    It must do nothing at every setting that the grid tries. Arms that differ only in numbers of which the grid tries
+    the same values for both are equal too.
     """
-    seen: dict[Arm, str] = {}
+    seen: dict[object, str] = {}
     aliases = {}
     for name, arm in arms.items():
         settings = grid.list_settings(arm, is_expanded=examples.is_generated is not None)
         plain = _drop_idle(arm, [arm, *(set_numbers(arm, setting) for setting in settings)], examples)
-        if plain in seen:
-            aliases[name] = seen[plain]
-        else:
-            seen[plain] = name
-    return aliases
+        tried = tuple((set_numbers(plain, setting), setting) for setting in settings)
+        aliases[name] = seen.setdefault(tried, name)
+    return {name: arm for name, arm in aliases.items() if arm != name}
 
 
 def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
@@ -141,6 +142,9 @@ class Contest:
     metric : what is best on validation.
     scratch : folder of the finished runs.
     device : torch device that every run is trained on.
+
+    Settings are tried at the first seed. An arm that tries more of them than another would have the luckier network
+    there, so where the grid is unequal they are tried at a seed of its own.
     """
 
     arms: Mapping[str, Arm]
@@ -152,6 +156,16 @@ class Contest:
     classes: int
     scratch: Path
     device: str = "cpu"
+
+    @property
+    def trying_seed(self) -> int:
+        """The seed at which settings are tried; none of those that are judged, unless all arms try equally many."""
+        return self.first_seed if self.settings.grid.is_equal else self.first_seed + TRYING
+
+    @property
+    def seeds(self) -> range:
+        """The seeds whose networks are kept and judged."""
+        return range(self.first_seed, self.first_seed + self.settings.seeds)
 
     @property
     def is_expanded(self) -> bool:
@@ -178,16 +192,16 @@ def choose_setting(results: Sequence[Result]) -> Setting:
 
 
 def hold_tournament(contest: Contest, *, workers: int, progress: Progress) -> Tournament:
-    """First the grid at the first seed, then the other seeds at each arm's chosen setting."""
-    first_seed = contest.first_seed
-    grid = {name: [Run(name, setting, first_seed) for setting in contest.list_settings(name)] for name in contest.arms}
+    """First the grid at one seed, then the seeds that are left at each arm's chosen setting."""
+    trying = contest.trying_seed
+    grid = {name: [Run(name, setting, trying) for setting in contest.list_settings(name)] for name in contest.arms}
     done = _train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress)
     tried = {name: [done[run] for run in runs] for name, runs in grid.items()}
     chosen = {name: choose_setting(results) for name, results in tried.items()}
-    seeds = range(first_seed + 1, first_seed + contest.settings.seeds)
+    seeds = [seed for seed in contest.seeds if seed != trying]
     later = train_seeds(contest, chosen, seeds, workers=workers, progress=progress, before=len(done))
-    first = {name: done[Run(name, setting, first_seed)] for name, setting in chosen.items()}
-    return Tournament(chosen, tried, {name: [first[name], *later[name]] for name in chosen})
+    first = {name: [done[Run(name, setting, trying)]] * (trying in contest.seeds) for name, setting in chosen.items()}
+    return Tournament(chosen, tried, {name: [*first[name], *later[name]] for name in chosen})
 
 
 def train_seeds(
@@ -228,7 +242,8 @@ def _train_runs(
 
 def count_runs(contest: Contest) -> int:
     """Trainings that a tournament takes."""
-    return sum(len(contest.list_settings(name)) + contest.settings.seeds - 1 for name in contest.arms)
+    judged = len(contest.seeds) - (contest.trying_seed in contest.seeds)
+    return sum(len(contest.list_settings(name)) + judged for name in contest.arms)
 
 
 def read_result(run: Run, scratch: Path) -> Result:

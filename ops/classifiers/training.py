@@ -1,7 +1,7 @@
 """Train one classifier of one arm, and ask it.
 
 The arm says what is special, ingredient by ingredient; everything else is equal for all arms: network, optimizer,
-schedule, batch size, number of steps. No test pixel comes near this module.
+schedule, batch size and, unless the grid tries several, number of steps. No test pixel comes near this module.
 """
 
 from __future__ import annotations

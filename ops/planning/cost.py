@@ -70,7 +70,7 @@ def _estimate(
                 int(setting.get("steps") or classifier.steps)
                 for setting in classifier.grid.list_settings(arm, is_expanded=is_expanded)
             ]
-            tournament += second * (sum(tried) + max(tried) * (classifier.seeds - 1))
+            tournament += second * (sum(tried) + max(tried) * (classifier.seeds - classifier.grid.is_equal))
             once += second * max(tried)
         return tournament, once
 

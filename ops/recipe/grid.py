@@ -1,4 +1,4 @@
-"""The grid of a tournament: numbers of the training and of its ingredients, tried for every arm alike.
+"""The grid of a tournament: numbers of the training and of its ingredients, tried by every arm that has them.
 
 A key is `learning_rate`, `weight_decay`, `steps` or `real_weight`, or a number of an ingredient: `pairing.alpha` of
 whatever pairing an arm has, `augmentation.randaugment.strength` of that kind alone. An arm tries the keys that it has.
@@ -19,7 +19,8 @@ from ops.settings.kinds import Kind, report_unknown
 from ops.settings.section import Count, Positive, Section
 
 Values = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
-LARGEST = 6  # settings of one arm
+LARGEST = 6  # settings that the grid has
+ALL_HAVE = ("learning_rate", "weight_decay", "steps")  # keys of a grid that belong to every arm
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,10 @@ def list_numbers() -> dict[str, Number]:
 
 
 class GridSettings(Section):
-    """Settings tried for every arm alike, chosen per arm on validation at the first seed.
+    """Settings that arms try, chosen per arm on validation at the first seed.
 
-    Besides these keys, any number of an ingredient: `pairing.alpha`, `augmentation.randaugment.strength`.
+    Where some arms have more to try than others, that is a seed of its own, which is not judged. Besides these keys,
+    any number of an ingredient: `pairing.alpha`, `augmentation.randaugment.strength`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -128,10 +130,15 @@ class GridSettings(Section):
         return self
 
     @property
+    def is_equal(self) -> bool:
+        """Whether every arm tries equally many settings: none of the keys that only some arms have has two values."""
+        return all(len(values) == 1 for key, values in self.axes.items() if key not in ALL_HAVE)
+
+    @property
     def axes(self) -> dict[str, Sequence[float]]:
         """The values to try, by key."""
         written = {key: getattr(self, key) for key in type(self).model_fields}
-        extra = self.__pydantic_extra__ or {}
+        extra = dict(sorted((self.__pydantic_extra__ or {}).items()))  # a fingerprint does not know a mapping's order
         return {key: values for key, values in {**written, **extra}.items() if values is not None}
 
     def list_settings(self, arm: Arm, *, is_expanded: bool) -> list[Setting]:

@@ -181,8 +181,13 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=_TRAINED_HERE if trained_here else _BROUGHT_IN,
+        origin=find_origin(trained_here),
     )
+
+
+def find_origin(trained_here: bool) -> dict[str, str]:
+    """The card's statements on where generated images come from: of a generator that was trained here, or was not."""
+    return _TRAINED_HERE if trained_here else _BROUGHT_IN
 
 
 def escape_text(text: str) -> str:

@@ -77,7 +77,12 @@ def collect_facts(
         "parity": read_json(inputs["generator_onnx"] / "parity.json"),
         "scorer": metrics["scorer"],
         "trainings": [
-            {"arm": arm, "kind": kind, "losses": entry["losses"], "steps": results["steps"]}
+            {
+                "arm": arm,
+                "kind": kind,
+                "losses": entry["losses"],
+                "steps": int(entry["setting"].get("steps", results["steps"])),
+            }
             for kind in ("baseline", "expanded")
             for results in [read_json(inputs[f"{kind}_classifiers"] / "results.json")]
             for arm, entry in results["arms"].items()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ops.errors import GrowsetError, find_fault
 from ops.machine.interruption import noticed
@@ -40,9 +41,21 @@ class GrowsetGroup(click.Group):
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def list_benchmarks() -> list[str]:
-    """Their names: each is a file of the folder, and what they share lies in a folder below."""
-    return sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
+class BenchmarkName(click.ParamType):
+    """A file of the folder of benchmarks; what they share lies in a folder below. It is listed when it is asked for."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str:
+        if value not in (known := self.list_known()):
+            self.fail(f"there is no benchmark '{value}'; there are: {', '.join(known)}", param, context)
+        return value
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in self.list_known() if name.startswith(incomplete)]
+
+    def list_known(self) -> list[str]:
+        return sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
 
 
 FIRST_STEPS = """\b
@@ -240,7 +253,7 @@ def completion(shell: str) -> None:
 
 
 @main.command()
-@click.argument("name", type=click.Choice(list_benchmarks()))
+@click.argument("name", type=BenchmarkName())
 def bench(name: str) -> None:
     """Run a benchmark and write benchmarks/results/NAME.json."""
     from importlib import import_module

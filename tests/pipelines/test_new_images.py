@@ -15,6 +15,7 @@ from ops.chain.driver import Chain
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, read_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
+from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.recipe.stages import STAGES
@@ -133,6 +134,12 @@ def test_a_generator_that_has_seen_what_is_test_now_is_not_kept(_many: Path, tmp
         )
         assert "set on_new_images: retrain, or put them back into train" in result.output
     assert (root / "data" / "digits" / "real_images" / "manifest.json").read_bytes() == before, "nothing was computed"
+    # Nor is it kept where the images changed after everything was validated.
+    with one_core(), pytest.raises(UserError, match=f"has learnt from {both} images that are in test now"):
+        chain = Chain(Workspace(root))
+        chain.run("digits", "real_images")
+        chain.run("digits", "scorer")
+        chain.run("digits", "generator")
 
 
 def test_drawn_splits_must_be_stable_for_that(fresh_workspace: Path) -> None:

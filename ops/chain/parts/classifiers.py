@@ -26,6 +26,7 @@ from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
 from ops.files.storage import write_json
+from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
@@ -52,9 +53,14 @@ def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metr
         settings=run.recipe.classifier,
         metric=metric,
         classes=len(validation.class_names),
-        scratch=run.scratch / "runs",
+        scratch=run.scratch / _name_runs(run.runtime.device),
         device=run.runtime.device,
     )
+
+
+def _name_runs(device: str) -> str:
+    """The folder of finished runs: another device gives other weights, so a killed tournament does not mix them."""
+    return "runs" if device == "cpu" else f"runs-{device.replace(':', '-')}"
 
 
 def to_nchw(images: np.ndarray) -> np.ndarray:
@@ -117,7 +123,8 @@ def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
             "aliases": aliases,
             "generators": len(contest.training),
             "metric": contest.metric,
-            "precision": settings.precision,
+            "device": contest.device,
+            "precision": resolve_precision(settings.precision, contest.device),
             "steps": settings.steps,
             "batch_size": settings.batch_size,
         },

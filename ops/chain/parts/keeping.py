@@ -7,12 +7,14 @@ again against the new images, because the stages after it follow their own input
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
 from ops.errors import UserError
 from ops.files.manifests import MANIFEST, read_manifest, seal
 from ops.files.storage import read_json, recover_folder, write_json
@@ -63,6 +65,8 @@ def keep_generator(workspace: Workspace, expansion: str, recipe: Recipe) -> Outc
             return None
         if read_shape(target) != describe_images(read_manifest(workspace.output(expansion, "real_images"))["metrics"]):
             return None
+        # The source may have changed since it was validated: what counts is what `real_images` holds.
+        require_unseen(workspace, expansion, list_contents(workspace.output(expansion, "real_images")))
         manifest = read_manifest(target)
         trained_on = manifest["inputs"].get("trained_on", manifest["inputs"]["real_images"])
         inputs = identity["inputs"]
@@ -75,17 +79,25 @@ def keep_generator(workspace: Workspace, expansion: str, recipe: Recipe) -> Outc
         return Outcome(manifest, target, 0.0, reused=True)
 
 
-def require_unseen(workspace: Workspace, expansion: str, contents: Mapping[str, frozenset[str]]) -> None:
+def require_unseen(workspace: Workspace, expansion: str, contents: Mapping[str, Collection[str]]) -> None:
     """UserError if the kept generator has learnt from images that are in validation or test now, by content id."""
     path = workspace.output(expansion, STAGE) / TRAINED_ON
-    seen = frozenset(name.partition("-")[0] for name in pl.read_parquet(path, glob=False)["image_id"])
+    seen = {name.partition("-")[0] for name in pl.read_parquet(path, glob=False)["image_id"]}
     for split in ("validation", "test"):
-        if both := sorted(seen & contents[split]):
+        if both := sorted(seen.intersection(contents[split])):
             count = f"{len(both)} image{'s that are' if len(both) > 1 else ' that is'}"
             raise UserError(
                 f"the kept generator of '{expansion}' has learnt from {count} in {split} now, e.g. {both[0]}; set"
                 " on_new_images: retrain, or put them back into train"
             )
+
+
+def list_contents(real_images: Path) -> dict[str, set[str]]:
+    """Content ids of validation and test in the stage's output."""
+    return {
+        split: {name.partition("-")[0] for name in read_rows(find_shards(real_images, split))["image_id"]}
+        for split in ("validation", "test")
+    }
 
 
 def read_shape(generator: Path) -> tuple[list[str], list[int]]:

@@ -22,6 +22,7 @@ from ops.classifiers.networks.classifier import Classifier, build_classifier
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.tournament import (
+    TRYING,
     Contest,
     Examples,
     Result,
@@ -330,3 +331,29 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypa
             first, second = load_file(a.path), load_file(b.path)
             assert first.keys() == second.keys()
             assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+def test_where_some_arms_try_more_the_seed_of_trying_is_not_judged(tmp_path: Path) -> None:
+    grid = GridSettings.model_validate({"learning_rate": [0.05], "weight_decay": [0.0], "pairing.alpha": [0.5, 1.0]})
+    assert not grid.is_equal and SETTINGS.grid.is_equal
+    contest = enter(tmp_path, settings=SETTINGS.model_copy(update={"grid": grid, "seeds": 2, "steps": 2}))
+    held = hold_tournament(contest, workers=1, progress=Progress(lambda line: None, "toys", 7, "trainings"))
+    assert {name: [r.run.seed for r in results] for name, results in held.tried.items()} == {
+        "real": [7 + TRYING], "mixed": [7 + TRYING] * 2,
+    }  # fmt: skip
+    assert all([r.run.seed for r in results] == [7, 8] for results in held.final.values())
+    assert count_runs(contest) == len(list(tmp_path.iterdir())) == 3 + 4
+
+
+def test_the_order_of_a_grids_keys_changes_nothing() -> None:
+    tried = {"pairing.alpha": [0.2, 0.4], "augmentation.strength": [0.1, 0.2]}
+    one, other = (GridSettings.model_validate(dict(keys)) for keys in (tried.items(), reversed(tried.items())))
+    arm = Arm.model_validate({"pairing": {"kind": "mixup", "alpha": 0.2}, "augmentation": "flip_crop"})
+    assert one.list_settings(arm, is_expanded=False) == other.list_settings(arm, is_expanded=False)
+
+
+def test_arms_whose_numbers_the_grid_tries_alike_are_aliases() -> None:
+    given = {name: Arm(pairing={"kind": "mixup", "alpha": alpha}) for name, alpha in (("weak", 0.2), ("strong", 1.0))}
+    examples = weigh(np.array([0, 1]), np.ones(2))
+    assert aliases_of(given, examples, **{"pairing.alpha": [0.2, 1.0]}) == {"strong": "weak"}
+    assert aliases_of(given, examples) == {}

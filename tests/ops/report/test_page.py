@@ -221,8 +221,12 @@ def workspace(tmp_path: Path) -> Workspace:
     write_json(folder["generator"] / "quality.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
     for kind in ("baseline", "expanded"):
-        arms = {entry["arm"]: {"losses": entry["losses"]} for entry in facts["trainings"] if entry["kind"] == kind}
-        write_json(folder[f"{kind}_classifiers"] / "results.json", {"arms": arms, "steps": 60})
+        arms = {
+            entry["arm"]: {"losses": entry["losses"], "setting": {"steps": entry["steps"]}}
+            for entry in facts["trainings"]
+            if entry["kind"] == kind
+        }
+        write_json(folder[f"{kind}_classifiers"] / "results.json", {"arms": arms, "steps": 1})
     metrics = {
         "real_images": {"class_names": CLASSES, "train": 4, "validation": 4, "test": 4,
                         "conversions": facts["conversions"]},
@@ -292,3 +296,8 @@ def test_a_generator_that_was_exported_elsewhere_is_not_said_to_have_been_traine
     assert "sha256 abcdefabcdef…" in foreign
     assert "trained on the real training images alone" not in foreign
     assert "loss curve" not in foreign
+    assert (
+        "what\n  the generator saw is not known here" in foreign
+        and "The generator, the filters and every" not in foreign
+    )
+    assert "The generator, the filters and every setting saw" in render_page(make_facts())
