@@ -32,7 +32,7 @@ INPUTS = "inputs.json"  # in a staging folder: size, inode and times of the file
 
 @dataclass(frozen=True)
 class Runtime:
-    """Knobs that change where and how fast things run; another device or provider may give other bits, no other knob."""
+    """Where and how fast things run. Another device or provider may give other bits; no other knob does."""
 
     device: str = "cpu"
     provider: str = "auto"

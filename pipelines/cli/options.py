@@ -78,7 +78,7 @@ GENERATION = (
 
 
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that change where and how fast things run; another device or provider may give other bits, no other does."""
+    """Options of where and how fast things run. Another device or provider may give other bits; no other does."""
     return DEVICE(generation_options(command))
 
 
