@@ -19,7 +19,7 @@ from ops.chain.generated_images import fill_slice, plan_slices
 from ops.chain.parts.rounds import describe_origin
 from ops.chain.parts.units import find_source
 from ops.datasets.index import read_index
-from ops.datasets.pixels import read_rows, read_shards
+from ops.datasets.pixels import read_rows, read_shards, read_split, write_shards
 from ops.datasets.shards import find_shards
 from ops.drawing import assembly, pieces
 from ops.files.hashing import hash_json
@@ -265,3 +265,13 @@ def test_what_variants_follow_from_includes_their_seed_images(workspace: Workspa
     assert origin != describe_origin(inputs, 7, replace(source, content="others"))
     bare = replace(source, content=None, seeds=None)
     assert describe_origin(inputs, 7, bare) == hash_json([read_manifest(inputs["generator_onnx"])["content"], 7])
+
+
+def test_seed_images_in_another_order_are_another_origin(workspace: Workspace, tmp_path: Path) -> None:
+    """The counts of a round follow the order of the seed images, so a round of another order is not taken over."""
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generator_onnx")}
+    train = read_split(inputs["real_images"], "train")
+    write_shards(tmp_path / "turned", train.select(np.arange(len(train))[::-1]), prefix="train")
+    one, other = find_source(inputs), find_source({**inputs, "real_images": tmp_path / "turned"})
+    assert set(one.units) == set(other.units) and one.units != other.units
+    assert describe_origin(inputs, 7, one) != describe_origin(inputs, 7, other)
