@@ -163,11 +163,15 @@ class Judge:
             copies_held_out=self._copies_held_out,
         )
 
-    def frechet(self, images: Tensor) -> float:
-        """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as `measure` has it."""
+    def frechet(self, images: Tensor, parents: np.ndarray | None = None) -> float:
+        """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as `measure` has it.
+
+        `parents` int [n] are the training images that variants are made of.
+        """
         self._check_generated(images)
-        probabilities, features = self._scorer.examine(images)
-        return self._find_frechet(self._divide(features, probabilities.argmax(axis=1), None))
+        networks = None if parents is None else self._folds[parents]
+        probabilities, features = self._scorer.examine(images, networks)
+        return self._find_frechet(self._divide(features, probabilities.argmax(axis=1), networks))
 
     def _check_generated(self, images: Tensor) -> None:
         _check_images(images, "generated", self._shape)

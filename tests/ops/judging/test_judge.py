@@ -272,6 +272,7 @@ def test_a_variant_is_judged_by_the_network_that_did_not_see_its_parent(
                                                      np.full((folds == f).sum(), f))[0].argmax(1) for f in range(3)]
     ).mean()  # fmt: skip
     found = judge.measure(images, labels, everything)
+    assert judge.frechet(images, everything) == found.frechet != judge.frechet(images)
     assert found.consistency == pytest.approx(expected)
     assert found.copies == 1.0  # the very pixels of the parent are a copy
     assert found.frechet == pytest.approx(found.floor, rel=0.2)
