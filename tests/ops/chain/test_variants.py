@@ -30,6 +30,7 @@ from ops.generators import registry
 from ops.recipe import generator as settings
 from ops.recipe.stages import STAGES
 from ops.report.galleries import collect_galleries
+from ops.report.measures import QUALITY, collect_measures
 from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace
@@ -123,6 +124,13 @@ def test_each_seed_image_has_its_variants_and_what_is_published_says_whose_they_
         finding = run_check(check, workspace, "digits")
         assert finding.passed or not check.blocking, finding.sentence
     assert growset(workspace.root, "funnel", "digits").exit_code == 0
+
+
+def test_variants_are_not_measured_in_features_that_have_learnt_their_parents(workspace: Workspace) -> None:
+    accepted = out(workspace, "accepted_images")
+    assert {measure["extractor"] for measure in read_json(accepted / QUALITY)} == {"random"}
+    assert not [name for name in read_manifest(accepted)["metrics"] if name.endswith("_scorer")]
+    assert collect_measures(accepted, ["a", "b"])["extractors"] == ["random"]
 
 
 def test_nearness_to_the_parent_rejects_nothing_unless_the_recipe_says_so(workspace: Workspace) -> None:
