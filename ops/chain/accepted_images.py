@@ -82,7 +82,13 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
     extractor = call_extractor(run.recipe.filter, run.workspace.root)
     measures = measure_accepted(
-        run.inputs, shards, np.flatnonzero(keep), labels, extractor=extractor, seed=run.recipe.seed
+        run.inputs,
+        shards,
+        np.flatnonzero(keep),
+        labels,
+        varied=have_parents(units),
+        extractor=extractor,
+        seed=run.recipe.seed,
     )
     write_json(run.out / QUALITY, [measure.to_dict() for measure in measures])
     shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]

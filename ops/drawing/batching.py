@@ -33,11 +33,11 @@ def resolve_batch_size(
     pixels: int,
     piece: int,
     images: int,
-    seeds: SeedImages | None = None,
+    load_seeds: Callable[[], SeedImages] | None = None,
 ) -> int:
     """`wanted`, or what suits a job of `images` images of `pixels` pixels each, drawn `piece` rows at a time.
 
-    `seeds` are some seed images for a drawer that takes them.
+    `load_seeds` gives some seed images for a drawer that takes them; it is called where the size is measured.
     """
     if wanted is not None:
         return wanted
@@ -45,6 +45,7 @@ def resolve_batch_size(
         return min(cuda_batch(pixels), piece)
     if images * BUDGET < 2 * (CPU_BATCH + min(CANDIDATES)):
         return CPU_BATCH
+    seeds = None if load_seeds is None else load_seeds()
     return measure_batch_size(drawer.open(provider, CPU_BATCH), images=images, largest=piece, seeds=seeds)
 
 

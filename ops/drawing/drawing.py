@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from ops.drawing.assembly import Assembly
 from ops.drawing.batching import resolve_batch_size
 from ops.drawing.pieces import Piece, fill_pieces
 from ops.drawing.stored_seeds import StoredSeeds
 from ops.generators.drawers import DrawerSpec
+from ops.generators.feeds import SeedImages
 from ops.stages.materialization import Runtime
+
+FEW = 16  # seed images that a batch size is tried with
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Drawing:
 
     def draw(self, pieces: Sequence[Piece]) -> Iterable[Piece]:
         """Draw those of the pieces that are missing; each comes when it is written."""
-        few = [run.unit for piece in pieces[:1] for run in self.assembly.draws.runs(piece.begin, piece.end)][:16]
+        if not pieces:
+            return ()
         batch_size = resolve_batch_size(
             self.runtime.batch_size,
             self.drawer,
@@ -43,7 +47,7 @@ class Drawing:
             pixels=self.assembly.image_bytes,
             piece=self.assembly.piece_size,
             images=sum(map(len, pieces)),
-            seeds=None if self.seeds is None else self.seeds.load(few),
+            load_seeds=None if self.seeds is None else partial(self._load_few, self.seeds, pieces[0]),
         )
         return fill_pieces(
             self.assembly.pieces_folder,
@@ -56,6 +60,10 @@ class Drawing:
             batch_size=batch_size,
             seeds=self.seeds,
         )
+
+    def _load_few(self, seeds: StoredSeeds, piece: Piece) -> SeedImages:
+        """The first seed images of a piece, for trials."""
+        return seeds.load([run.unit for run in self.assembly.draws.runs(piece.begin, piece.end)][:FEW])
 
     def run(self) -> float:
         """Draw everything that is missing and write the shards meanwhile; returns the seconds that it took."""

@@ -58,7 +58,8 @@ class Examiner:
     train : real training images, uint8 [n, C, H, W], with `labels` int [n].
     held_out : the real images that classifiers are judged by, of the same shape.
     varied : whether the generated images are variants of training images. Of these each picture then counts once: a
-        second copy of the parent is the parent too. Held-out real images are judged by one network each, as variants.
+        second copy of the parent is the parent too. Held-out real images are judged by one network each, as variants:
+        the networks whose folds have images of the label take turns.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Examiner:
         self._scorer = scorer
         self._typical = fit_typicality(scorer, train, labels, folds)
         self._natural = fit_naturalness(train)
-        self._folds, self._varied = folds, varied
+        self._labels, self._folds, self._varied = labels, folds, varied
         # The rows of the references in `train`, and the reference that each row of `train` is.
         self._rows = self._places = np.arange(len(train))
         if varied:
@@ -104,8 +105,11 @@ class Examiner:
         }
 
     def examine_real(self, images: Tensor, labels: np.ndarray) -> Scores:
-        """The scores that rules are calibrated with, of real images that neither scorer nor generator has seen."""
-        networks = np.arange(len(labels)) % len(self._scorer.models) if self._varied else None
+        """The scores that rules are calibrated with, of real images that neither scorer nor generator has seen.
+
+        ValueError for a label without training images.
+        """
+        networks = _take_turns(labels, self._labels, self._folds) if self._varied else None
         return self._examine(images, labels, Met(), [], networks, None)[0]
 
     def _examine(
@@ -155,3 +159,17 @@ class Examiner:
             "clip_agreement": unknown if clip is None else clip(images)[np.arange(len(labels)), labels],
             "unsafe_probability": unknown if safety is None else safety(images).astype(np.float32),
         }
+
+
+def _take_turns(labels: np.ndarray, train_labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """The network that judges each real image, int64 [n]: row i has the i-th, in turn, of those that know its label.
+
+    A network knows the labels of the training images in its fold. A class may have fewer images than there are folds.
+    """
+    networks = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        holders, rows = np.unique(folds[train_labels == label]), np.flatnonzero(labels == label)
+        if not len(holders):
+            raise ValueError(f"label {label} has no training images")
+        networks[rows] = holders[rows % len(holders)]
+    return networks

@@ -37,6 +37,11 @@ class SeedImages:
         """The row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
+    def find_parents(self, runs: Sequence[Run]) -> np.ndarray:
+        """The row of each draw's parent, int64 [n]; KeyError for a parent that is none of them."""
+        rows = [self.places[run.unit.parent or ""] for run in runs]
+        return np.repeat(_as_int64(rows), _as_int64([run.count for run in runs]))
+
 
 def make_feeds(
     inputs: Sequence[str],
@@ -66,8 +71,7 @@ def make_feeds(
         elif name == LABEL:
             feeds[name] = np.repeat(_as_int64([run.unit.label for run in runs]), _as_int64([run.count for run in runs]))
         elif name == IMAGE and seeds is not None:
-            rows = [seeds.places[run.unit.parent or ""] for run in runs]
-            feeds[name] = np.repeat(seeds.images[_as_int64(rows)], _as_int64([run.count for run in runs]), axis=0)
+            feeds[name] = seeds.images[seeds.find_parents(runs)]
         else:
             raise ValueError(f"input '{name}' cannot be fed" + (" without seed images" if name == IMAGE else ""))
     return feeds

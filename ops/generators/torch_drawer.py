@@ -1,4 +1,4 @@
-"""A drawer that computes in torch, for generators that no single graph can hold, such as those that optimise.
+"""A drawer that computes in torch, for generators that draw better there than as the graph that they are exported to.
 
 It draws PART images at a time, the last part padded, so that torch's kernels see one shape: an image's bits depend
 neither on the batch nor on the number of workers. What it draws with is the kind's business (`Generator.sample`).

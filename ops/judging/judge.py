@@ -10,6 +10,7 @@ It knows nothing of generators or recipes.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.likeness.copies import find_distinct, fit_references, measure_copies
+from ops.likeness.copies import References, find_distinct, fit_references, measure_copies
 from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
 
@@ -162,11 +163,15 @@ class Judge:
             copies_held_out=self._copies_held_out,
         )
 
-    def frechet(self, images: Tensor) -> float:
-        """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as `measure` has it."""
+    def frechet(self, images: Tensor, parents: np.ndarray | None = None) -> float:
+        """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as `measure` has it.
+
+        `parents` int [n] are the training images that variants are made of.
+        """
         self._check_generated(images)
-        probabilities, features = self._scorer.examine(images)
-        return self._find_frechet(self._divide(features, probabilities.argmax(axis=1), None))
+        networks = None if parents is None else self._folds[parents]
+        probabilities, features = self._scorer.examine(images, networks)
+        return self._find_frechet(self._divide(features, probabilities.argmax(axis=1), networks))
 
     def _check_generated(self, images: Tensor) -> None:
         _check_images(images, "generated", self._shape)
@@ -203,11 +208,16 @@ class Judge:
 
     def _share_copies_of_others(self, images: Tensor, parents: np.ndarray) -> float:
         """Near copies of another training image than the parent; pictures that are there twice count once."""
-        rows, places = find_distinct(self._train)
-        distinct = rows.size == len(self._train)
-        references = self._references if distinct else fit_references(self._train[torch.from_numpy(rows)])
+        references, places = self._pictures
         found = measure_copies(references, images, other_than=places[parents])
         return float((found.distance < self._copy_limit).mean())
+
+    @cached_property
+    def _pictures(self) -> tuple[References, np.ndarray]:
+        """The training images, each picture once, and int64 [n] which of these each training image is."""
+        rows, places = find_distinct(self._train)
+        distinct = rows.size == len(self._train)
+        return self._references if distinct else fit_references(self._train[torch.from_numpy(rows)]), places
 
 
 def load_judge(

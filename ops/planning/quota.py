@@ -12,6 +12,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from ops.generators.units import Unit
@@ -46,7 +47,11 @@ class Round:
 
 
 def share_plan(plan: ExpansionPlan, units: Sequence[Unit]) -> tuple[Quota, ...]:
-    """The quota of each unit: its class's numbers, shared by the class's units to within one, the first getting more.
+    """The quota of each unit, from its class's numbers.
+
+    What the class wants is shared to within one, the first units getting more. What it draws and may draw is shared in
+    proportion to that, so nothing is drawn of a unit that wants nothing. A unit's shortfall stays: where its budget is
+    spent, no other unit of its class makes up for it, because images are kept by the quota of their own unit.
 
     ValueError where a class that is to grow has no unit.
     """
@@ -58,8 +63,9 @@ def share_plan(plan: ExpansionPlan, units: Sequence[Unit]) -> tuple[Quota, ...]:
         places = members[label]
         if entry.drawn and not places:
             raise ValueError(f"class '{entry.name}' is to grow, and there is nothing to draw it from")
-        for rank, place in enumerate(places):
-            quotas[place] = Quota(*(_share(n, len(places), rank) for n in (entry.wanted, entry.drawn, entry.limit)))
+        for rank, place in enumerate(places[: entry.wanted]):
+            share = partial(_deal, wanted=entry.wanted, members=min(entry.wanted, len(places)), rank=rank)
+            quotas[place] = Quota(share(entry.wanted), share(entry.drawn), share(entry.limit))
     return tuple(quotas)
 
 
@@ -98,6 +104,16 @@ def bound_rate(accepted: int, drawn: int) -> float:
 def _share(total: int, members: int, rank: int) -> int:
     """What the member of this rank, from 0, gets of a total that is shared to within one."""
     return total // members + (rank < total % members)
+
+
+def _deal(total: int, *, wanted: int, members: int, rank: int) -> int:
+    """What the member of this rank gets of a total that is shared in proportion to shares of `wanted`, 1 or more.
+
+    These shares are dealt as often as the total holds `wanted`, and the rest to within one. So a larger total gives no
+    member less, and the total `wanted` gives each what it wants.
+    """
+    times, rest = divmod(total, wanted)
+    return times * _share(wanted, members, rank) + _share(rest, members, rank)
 
 
 def _plan_unit(quota: Quota, place: int, rounds: Sequence[Round]) -> int:

@@ -2,6 +2,8 @@
 
 The scorer's networks also chose the images, so its features flatter what they chose; a random network is the witness
 that has no such interest. Real images of the validation split are the measure. Of large sets a part is measured.
+Variants are not measured in the scorer's features: most of its networks have learnt a variant's parent, and the
+intervals hold only where every network sees the same images.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ def measure_accepted(
     kept: np.ndarray,
     labels: np.ndarray,
     *,
+    varied: bool,
     extractor: Extractor | None,
     seed: int,
 ) -> list[Measure]:
     """Overall and per class, of the images at the places `kept` int [m] of the files, whose labels int [n] are given.
 
     `inputs` are the folders of the stages real_images and scorer, `seed` is the recipe's, `extractor` one more network.
+    `varied` says whether the images are variants of training images.
     """
     chosen = kept[draw_rows(labels[kept], LIMIT, seed)]
     train, held_out = (read_split(inputs["real_images"], split) for split in ("train", "validation"))
@@ -43,12 +47,14 @@ def measure_accepted(
     known = Labels(held_out.labels, train.labels, labels[chosen])
     classes = range(len(train.class_names))
 
-    scorer = load_scorer(inputs["scorer"])
-    folds = assign_folds(train.labels, len(scorer.models), seed)
-    by_network = zip(*(scorer.features(part) for part in images), strict=True)
-    seen_by = {
-        "scorer": [View(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)]
-    }
+    seen_by: dict[str, list[View]] = {}
+    if not varied:
+        scorer = load_scorer(inputs["scorer"])
+        folds = assign_folds(train.labels, len(scorer.models), seed)
+        by_network = zip(*(scorer.features(part) for part in images), strict=True)
+        seen_by["scorer"] = [
+            View(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)
+        ]
     foreign: dict[str, Callable[[Tensor], np.ndarray]] = {"random": embed_images}
     if extractor is not None:
         foreign[extractor.name] = extractor.features

@@ -31,7 +31,8 @@ def add_variant(
 ) -> dict[str, Any]:
     """Put the variant into `folder` if the gate accepts it, and precision.json in any case; returns its content.
 
-    Without a judge nothing can be accepted. `seeds` are the seed images of a sampler that takes them.
+    Without a judge nothing can be accepted. `seeds` are the seed images of a sampler that takes them: the judge's
+    training images, in their order.
     """
     sink(f"generator_onnx: making the {precision} sampler and comparing it with fp32")
     if judge is None:
@@ -43,10 +44,10 @@ def add_variant(
         quantise_sampler(sampler, variant, seeds=seeds)
     else:
         halve_sampler(sampler, variant)
-    one, other, labels = draw_pairs(sampler, variant, seeds=seeds)
+    one, other, labels, parents = draw_pairs(sampler, variant, seeds=seeds)
 
     def frechet(images: np.ndarray, labels: np.ndarray) -> float:
-        return judge.frechet(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
+        return judge.frechet(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), parents)
 
     gate = accept_variant(one, other, labels, frechet, precision=precision)
     reason = f"its Fréchet distance is {gate.ratio:.3f} times that of fp32, at most {1 + TOLERANCE:.2f} is allowed"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.datasets.identity import split_content
 from ops.datasets.pixels import PixelDataset, read_rows
 from ops.datasets.shards import find_shards
 from ops.drawing.stored_seeds import StoredSeeds
+from ops.files.hashing import hash_json
 from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import IMAGE, SeedImages
 from ops.generators.registry import find_drawer
@@ -29,7 +29,8 @@ def take_seeds(train: PixelDataset) -> SeedImages:
 class Source:
     """What a generator's images are drawn with and counted by.
 
-    seeds, content : of a generator of variants, where its seed images lie, and what they are: their ids and labels.
+    seeds, content : of a generator of variants, where its seed images lie, and what they are: a hash of their ids and
+        labels in the order of the units, which the counts of a round follow.
     """
 
     drawer: DrawerSpec
@@ -52,7 +53,8 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     shards = tuple(find_shards(inputs["real_images"], "train"))
     rows = read_rows(shards)
     ids, labels = rows["image_id"].to_list(), rows["label"].to_list()
-    return Source(drawer, list_parents(ids, labels), StoredSeeds(shards), split_content(ids, labels))
+    units = list_parents(ids, labels)
+    return Source(drawer, units, StoredSeeds(shards), hash_json([[unit.parent, unit.label] for unit in units]))
 
 
 def list_units(record: Mapping[str, Any], class_names: Sequence[str], real: Path) -> tuple[Unit, ...]:

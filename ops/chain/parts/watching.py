@@ -79,10 +79,7 @@ class Watch:
 
     def _find_parents(self, key: str, labels: np.ndarray) -> np.ndarray | None:
         """The training images that `_sample` makes variants of, int64 [n]; None where it makes none."""
-        if self.seeds is None:
-            return None
-        runs = spread_draws(key, labels, self.seeds)
-        return np.array([self.seeds.places[run.unit.parent or ""] for run in runs], np.int64)
+        return None if self.seeds is None else self.seeds.find_parents(spread_draws(key, labels, self.seeds))
 
     def _note(self, row: dict[str, Any]) -> None:
         path = self.folder / QUALITY

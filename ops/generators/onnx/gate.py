@@ -101,17 +101,18 @@ def accept_variant(
 
 def draw_pairs(
     reference: Path, variant: Path, *, images: int = 2048, seed: int = 0, seeds: SeedImages | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images of both samplers from the same feeds, uint8 [n, H, W, C] twice, and their labels, evenly spread.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Images of both samplers from the same feeds, uint8 [n, H, W, C] twice, their labels, evenly spread, and parents.
 
-    `seeds` are the seed images of samplers that take them.
+    `seeds` are the seed images of samplers that take them; the parents are their rows, int64 [n]. None without them.
     """
     samplers = [Sampler(path, batch_size=16) for path in (reference, variant)]
     info = samplers[0].info
     labels = np.arange(images) % len(info.class_names)
-    feeds = make_feeds(info.inputs, info.shape, spread_draws("gate", labels, seeds), seed=seed, seeds=seeds)
+    runs = spread_draws("gate", labels, seeds)
+    feeds = make_feeds(info.inputs, info.shape, runs, seed=seed, seeds=seeds)
     one, other = (_draw_side_by_side(sampler, feeds) for sampler in samplers)
-    return one, other, labels
+    return one, other, labels, None if seeds is None else seeds.find_parents(runs)
 
 
 def _draw_side_by_side(sampler: Sampler, feeds: Feeds) -> np.ndarray:

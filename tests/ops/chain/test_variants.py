@@ -19,7 +19,7 @@ from ops.chain.generated_images import fill_slice, plan_slices
 from ops.chain.parts.rounds import describe_origin
 from ops.chain.parts.units import find_source
 from ops.datasets.index import read_index
-from ops.datasets.pixels import read_rows, read_shards
+from ops.datasets.pixels import read_rows, read_shards, read_split, write_shards
 from ops.datasets.shards import find_shards
 from ops.drawing import assembly, pieces
 from ops.files.hashing import hash_json
@@ -30,6 +30,7 @@ from ops.generators import registry
 from ops.recipe import generator as settings
 from ops.recipe.stages import STAGES
 from ops.report.galleries import collect_galleries
+from ops.report.measures import QUALITY, collect_measures
 from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace
@@ -123,6 +124,13 @@ def test_each_seed_image_has_its_variants_and_what_is_published_says_whose_they_
         finding = run_check(check, workspace, "digits")
         assert finding.passed or not check.blocking, finding.sentence
     assert growset(workspace.root, "funnel", "digits").exit_code == 0
+
+
+def test_variants_are_not_measured_in_features_that_have_learnt_their_parents(workspace: Workspace) -> None:
+    accepted = out(workspace, "accepted_images")
+    assert {measure["extractor"] for measure in read_json(accepted / QUALITY)} == {"random"}
+    assert not [name for name in read_manifest(accepted)["metrics"] if name.endswith("_scorer")]
+    assert collect_measures(accepted, ["a", "b"])["extractors"] == ["random"]
 
 
 def test_nearness_to_the_parent_rejects_nothing_unless_the_recipe_says_so(workspace: Workspace) -> None:
@@ -265,3 +273,13 @@ def test_what_variants_follow_from_includes_their_seed_images(workspace: Workspa
     assert origin != describe_origin(inputs, 7, replace(source, content="others"))
     bare = replace(source, content=None, seeds=None)
     assert describe_origin(inputs, 7, bare) == hash_json([read_manifest(inputs["generator_onnx"])["content"], 7])
+
+
+def test_seed_images_in_another_order_are_another_origin(workspace: Workspace, tmp_path: Path) -> None:
+    """The counts of a round follow the order of the seed images, so a round of another order is not taken over."""
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generator_onnx")}
+    train = read_split(inputs["real_images"], "train")
+    write_shards(tmp_path / "turned", train.select(np.arange(len(train))[::-1]), prefix="train")
+    one, other = find_source(inputs), find_source({**inputs, "real_images": tmp_path / "turned"})
+    assert set(one.units) == set(other.units) and one.units != other.units
+    assert describe_origin(inputs, 7, one) != describe_origin(inputs, 7, other)

@@ -81,3 +81,19 @@ def test_parents_that_are_missing_or_not_wanted_are_an_error(scorer: Scorer, tra
     for varied, parents in ((True, None), (False, np.zeros(2, np.int64))):
         with pytest.raises(ValueError, match="variants need their parents"):
             make(scorer, train, varied=varied).examine(train[:2], np.array([0, 1]), Met(), parents)
+
+
+def test_real_images_of_a_class_that_a_fold_lacks_are_judged_by_a_network_that_knows_it(
+    scorer: Scorer, train: Tensor
+) -> None:
+    """All training images of label 1 lie in fold 0, so that network 1 cannot say how typical an image of it is."""
+    rows, images, labels = np.arange(len(train)), change(train[:12]), np.arange(12) // 2 % 2
+    folds = np.where(rows % 2 == 1, 0, rows // 2 % FOLDS)
+    examiner = Examiner(scorer, train, rows % 2, folds, draw(9, 1), Witnesses(), varied=True)
+    found = examiner.examine_real(images, labels)
+    assert np.isfinite(found["typicality"]).all()
+    alone = np.stack([Scorer((model,), 1.0, "fp32").probabilities(images) for model in scorer.models])
+    networks = np.where(labels == 1, 0, np.arange(12) % FOLDS)
+    np.testing.assert_allclose(found["label_probability"], alone[networks, np.arange(12), labels], atol=1e-5)
+    with pytest.raises(ValueError, match="label 2 has no training images"):
+        examiner.examine_real(images, np.full(12, 2))

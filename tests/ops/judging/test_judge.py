@@ -272,8 +272,23 @@ def test_a_variant_is_judged_by_the_network_that_did_not_see_its_parent(
                                                      np.full((folds == f).sum(), f))[0].argmax(1) for f in range(3)]
     ).mean()  # fmt: skip
     found = judge.measure(images, labels, everything)
+    assert judge.frechet(images, everything) == found.frechet != judge.frechet(images)
     assert found.consistency == pytest.approx(expected)
     assert found.copies == 1.0  # the very pixels of the parent are a copy
     assert found.frechet == pytest.approx(found.floor, rel=0.2)
     with pytest.raises(ValueError, match="no network has 2 variants"):
         judge.measure(images[:2], labels[:2], np.array([np.flatnonzero(folds == 0)[0], np.flatnonzero(folds == 1)[0]]))
+
+
+def test_training_images_are_prepared_once_for_all_looks_at_variants(
+    scorer: Scorer, train: tuple[Tensor, np.ndarray], held_out: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = torch.cat([train[0], train[0][:3]]), np.concatenate([train[1], train[1][:3]])
+    judge = Judge(scorer, images, labels, held_out, folds=np.arange(243) % 3)
+    sizes = []
+    fit = judging.fit_references
+    monkeypatch.setattr(judging, "fit_references", lambda part: sizes.append(len(part)) or fit(part))
+    parents = np.arange(200, 243)
+    first, second = (judge.measure(images[200:], labels[200:], parents) for _ in range(2))
+    assert sizes == [240]
+    assert first == second

@@ -111,11 +111,11 @@ def test_no_class_exceeds_its_budget_nor_the_rounds_their_number(
         assert (stop == "quota") == (sum(r.accepted[label] for r in made) >= entry.wanted)
 
 
-def test_a_class_of_one_unit_keeps_its_numbers_and_seed_images_share_them_to_within_one() -> None:
+def test_a_class_of_one_unit_keeps_its_numbers_and_seed_images_share_them() -> None:
     plan = make_plan((7, 10, 28), (2, 3, 8), (0, 0, 0))
     assert share_plan(plan, list_classes(("a", "b", "c"))) == (Quota(7, 10, 28), Quota(2, 3, 8), Quota(0, 0, 0))
     units = [Unit(key, label, key) for key, label in (("p", 0), ("q", 0), ("r", 0), ("s", 1))]
-    assert share_plan(plan, units) == (Quota(3, 4, 10), Quota(2, 3, 9), Quota(2, 3, 9), Quota(2, 3, 8))
+    assert share_plan(plan, units) == (Quota(3, 4, 12), Quota(2, 3, 8), Quota(2, 3, 8), Quota(2, 3, 8))
     with pytest.raises(ValueError, match="class 'c0' is to grow"):
         share_plan(plan, units[3:])
 
@@ -130,6 +130,15 @@ def test_shares_add_up_and_no_unit_may_draw_less_than_it_wants(
     assert tuple(sum(getattr(quota, key) for quota in quotas) for key in ("wanted", "drawn", "limit")) == whole
     assert all(quota.wanted <= quota.drawn <= quota.limit for quota in quotas)
     assert max(quota.wanted for quota in quotas) - min(quota.wanted for quota in quotas) <= 1
+    assert all(quota == Quota(0, 0, 0) for quota in quotas if not quota.wanted)
+    for quota in quotas:
+        for found, total in ((quota.drawn, whole[1]), (quota.limit, whole[2])):
+            assert abs(found - total * quota.wanted / max(1, wanted)) < 2
+
+
+def test_nothing_is_drawn_of_seed_images_that_want_nothing() -> None:
+    units = [Unit(str(i), 0, str(i)) for i in range(5)]
+    assert share_plan(make_plan((2, 7, 9)), units) == (Quota(1, 4, 5), Quota(1, 3, 4), *[Quota(0, 0, 0)] * 3)
 
 
 def test_a_class_stopped_for_the_commonest_reason_of_its_units_that_are_short() -> None:

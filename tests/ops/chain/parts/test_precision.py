@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+import onnx
 import pytest
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from ops.generators.folder import find_fastest, find_sampler
 from ops.generators.onnx.engine import Sampler
 from ops.judging.judge import Judge
 from ops.workspaces.workspace import Workspace
+from tests.perturb import build_perturb, draw_seeds
 
 
 class Distances:
@@ -25,9 +28,11 @@ class Distances:
 
     def __init__(self, *answers: float) -> None:
         self.answers = list(answers)
+        self.parents: list[np.ndarray | None] = []
 
-    def frechet(self, images: Tensor) -> float:
+    def frechet(self, images: Tensor, parents: np.ndarray | None = None) -> float:
         assert images.shape[1:] == (1, 16, 16)
+        self.parents.append(parents)
         return self.answers.pop(0)
 
 
@@ -70,6 +75,20 @@ def test_a_worse_variant_is_not_kept_and_its_check_fails(folder: Path) -> None:
     finding = precision_was_accepted(lambda stage: folder)
     assert not finding.passed
     assert "int8: its Fréchet distance is 1.100 times that of fp32" in finding.sentence
+
+
+def test_variants_of_seed_images_are_judged_with_their_parents(tmp_path: Path) -> None:
+    """Of the same label as what is drawn of them; each seed image has its turn."""
+    onnx.save(build_perturb((1, 16, 16), ("a", "b")), tmp_path / "sampler.onnx")
+    (tmp_path / "scratch").mkdir()
+    judge, seeds = Distances(2.0, 2.0), draw_seeds((1, 16, 16), [0, 1, 1])
+    sampler, scratch = tmp_path / "sampler.onnx", tmp_path / "scratch"
+    add_variant(tmp_path, sampler, "fp16", cast(Judge, judge), scratch, sink=lambda line: None, seeds=seeds)
+    one, other = judge.parents
+    assert one is not None and other is not None
+    np.testing.assert_array_equal(seeds.labels[one], np.arange(2048) % 2)
+    np.testing.assert_array_equal(one, other)
+    assert set(one.tolist()) == {0, 1, 2}
 
 
 def test_without_a_judge_nothing_is_accepted(folder: Path) -> None:

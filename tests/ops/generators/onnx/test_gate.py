@@ -92,7 +92,8 @@ def test_what_cannot_be_compared_is_refused(changes: dict[str, np.ndarray], mess
 
 def test_pairs_come_from_the_same_noise(generator_folder: Path) -> None:
     path = find_sampler(generator_folder)
-    one, other, labels = draw_pairs(path, path, images=40, seed=3)
+    one, other, labels, parents = draw_pairs(path, path, images=40, seed=3)
+    assert parents is None
     assert one.dtype == np.uint8
     np.testing.assert_array_equal(one, other)
     assert sorted(np.bincount(labels)) == [13, 13, 14]
