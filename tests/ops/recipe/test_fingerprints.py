@@ -30,7 +30,7 @@ from ops.settings.reading import read_yaml
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 RESOLVED: dict[str, Any] = load_recipe(DEMO).model_dump(mode="json")
-# Only null and lists need a hand: there is no rule for what else they may be.
+# Only null and lists are given here: no rule could find another valid value for them.
 OTHER_VALUES: dict[str, Any] = {
     "source": "another",
     "data.classes": ["Bag", "Sandal"],
@@ -144,14 +144,14 @@ def test_changing_a_key_changes_exactly_the_stages_that_declare_it(place: Place)
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
 
 
-def test_guidance_changes_what_is_exported() -> None:
+def test_guidance_changes_the_exported_sampler_only() -> None:
     trained = write_place(("generator", "label_dropout"), 0.1)
     guided = {**trained, "sampler": {**trained["sampler"], "guidance": 2.0}}
     before, after = fingerprints(trained), fingerprints(guided)
     assert {stage for stage in STAGES if after[stage] != before[stage]} == {"generator_onnx"}
 
 
-def test_distillation_changes_the_generator_and_what_is_exported() -> None:
+def test_distillation_changes_the_generator_and_the_exported_sampler() -> None:
     distilled = {**RESOLVED, "generator": {**RESOLVED["generator"], "distillation": {}}, "sampler": {}}
     after = fingerprints(distilled)
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == {"generator", "generator_onnx"}
@@ -258,7 +258,7 @@ def test_fingerprint_depends_on_stage_version_settings_and_inputs_alone(
     assert len(fingerprint) == 64
 
 
-def test_input_and_setting_of_the_same_name_are_told_apart() -> None:
+def test_input_and_setting_of_the_same_name_give_different_fingerprints() -> None:
     assert stage_fingerprint("scorer", 1, {"a": "b"}, {}) != stage_fingerprint("scorer", 1, {}, {"a": "b"})
 
 

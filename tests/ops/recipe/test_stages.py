@@ -1,4 +1,4 @@
-"""The stage table against everything that follows from it: dvc.yaml, params.yaml, the recipe, what a builder reads."""
+"""The stage table agrees with everything derived from it: dvc.yaml, params.yaml, the recipe, the keys of a builder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ops.stages.materialization import _narrow
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "recipes" / "fashion-flow.yaml"
-# Keys whose name or value says it all; every other key of the demo recipe carries a comment where it first appears.
+# Keys that need no explanation; every other key of the demo recipe has a comment where it first appears.
 PLAIN = {
     "batch_size", "label_smoothing", "kind", "layers_per_block", "warmup_steps", "weight_decay",
     "examples_per_class",
@@ -103,7 +103,7 @@ def test_baselines_do_not_wait_for_generated_data() -> None:
     assert upstream("baseline_classifiers") == ["real_images"]
 
 
-def test_dvc_yaml_is_what_the_table_gives() -> None:
+def test_dvc_yaml_is_generated_from_the_table() -> None:
     assert (ROOT / "dvc.yaml").read_text(encoding="utf-8") == render()
 
 

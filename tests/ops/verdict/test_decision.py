@@ -268,7 +268,7 @@ def test_the_verdict_is_strict_json_and_repeats() -> None:
         (["real", "mixup"], {}, "with generated images"),
         (["expanded", "both"], {}, "without generated images"),
         (["real", "both"], {"confidence": 1.0}, "confidence"),
-        (["real", "both"], {"generators": [0, 1, 0, 1, 0]}, "Two generators say too little about a third"),
+        (["real", "both"], {"generators": [0, 1, 0, 1, 0]}, "Two generators are too few for a verdict about another"),
     ],
 )
 def test_what_a_user_can_get_wrong_is_a_user_error(arms: list[str], options: dict[str, Any], message: str) -> None:

@@ -26,7 +26,7 @@ Edit = Callable[[Path, str, str], None]
         (
             "expanded: {}",
             "expanded: {mixup_alpha: 0.5}",
-            "mixup_alpha is written pairing: {kind: mixup, alpha: ...} now",
+            "mixup_alpha is now written pairing: {kind: mixup, alpha: ...}",
         ),
         ("source: digits", "source: digitz", "there is no source 'digitz'"),
         ("mix: {", "mix: {{", "not valid YAML"),
