@@ -29,8 +29,8 @@ from ops.stages.several import assign_generators
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.decision import apply_rule
 from ops.verdict.looks import find_tail
-from ops.verdict.meeting import arrange_meeting
 from ops.verdict.metric import score_answers, score_classes
+from ops.verdict.picks import set_up_comparison
 from ops.verdict.records import Kind, Outcome
 
 REPEATS, POWER_REPEATS = 1000, 400
@@ -48,7 +48,7 @@ DEMO: tuple[tuple[str, Kind, int], ...] = (
 )
 # Gaps of the arms to the best one, in accuracy. In the first three the best expanded arm equals the best baseline.
 NEAR = (-0.03, -0.003, 0.0, -0.03, -0.02, -0.003, 0.0)
-PICKS_BY_LUCK = {
+CLOSE_RIVALS = {
     "one expanded arm near four baselines": (0.0, 0.0, 0.0, 0.0, -0.03, -0.03, 0.0),
     "three expanded arms near one baseline": (-0.03, -0.03, 0.0, -0.03, 0.0, 0.0, 0.0),
 }
@@ -151,7 +151,7 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
 
         add("equal arms", simulate_demo((0.0,) * 7, [sd] * 7), repeats, looks=some)
         add("unequal arms", simulate_demo(NEAR, unlike), repeats, looks=some)
-        for name, gaps in PICKS_BY_LUCK.items():
+        for name, gaps in CLOSE_RIVALS.items():
             add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=large, looks=some)
             add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=(10_000,), metrics=by_class)
         for name, gaps in EFFECTS.items():
@@ -160,7 +160,7 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=by_class)
         add("equal classes", simulate_demo(NEAR, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
     for count, generator_sd, arms in GENERATORS:
-        gaps = PICKS_BY_LUCK.get(arms, NEAR)
+        gaps = CLOSE_RIVALS.get(arms, NEAR)
         name = f"{count} generators of sd {100 * generator_sd:.1f}, {arms}, seed sd 0.4"
         simulation = simulate_demo(gaps, [0.004 * share for share in UNLIKE], generator_sd=generator_sd)
         refused = refuse_generators(count, min(some)) is not None
@@ -238,7 +238,7 @@ def judge(
     arms, held_out = design.simulation.arms, drawn.validation_labels
     answers = {arm.name: drawn.test[a, :seeds, :images] for a, arm in enumerate(arms)}
     validated = {arm.name: drawn.validation[a, : picked_on or seeds] for a, arm in enumerate(arms)}
-    meeting = arrange_meeting(
+    setup = set_up_comparison(
         answers,
         {arm.name: arm.kind for arm in arms},
         {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()},
@@ -248,7 +248,7 @@ def judge(
         validation_images=len(held_out),
         validation_per_class={a: score_classes(right, held_out).mean(axis=0) for a, right in validated.items()},
     )
-    contrasts, picks = contrast_arms(meeting, metric, tail=tail), meeting.picks
+    contrasts, picks = contrast_arms(setup, metric, tail=tail), setup.picks
     truth = dict(zip(answers, design.simulation.score(metric), strict=True))
     gap = contrasts[0].difference
     covers = bool(gap.low <= truth[picks.challenger] - truth[picks.baseline] <= gap.high)
