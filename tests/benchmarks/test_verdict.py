@@ -16,7 +16,7 @@ from benchmarks.parts.digit_networks import measure_coverage, train_networks
 from benchmarks.parts.simulation import Simulation
 from benchmarks.verdict import (
     NEAR,
-    UNLIKE,
+    SD_SHARES,
     Design,
     Tally,
     describe,
@@ -34,7 +34,7 @@ from ops.verdict.looks import find_tail
 from ops.verdict.metric import score_answers, score_classes
 from ops.verdict.records import Budget
 
-NULL = Design("null", simulate_demo(NEAR, [0.007 * s for s in UNLIKE]), repeats=250, seeds=(5,), images=(1000,))
+NULL = Design("null", simulate_demo(NEAR, [0.007 * s for s in SD_SHARES]), repeats=250, seeds=(5,), images=(1000,))
 # 250 verdicts: chance moves a coverage of 95 % by 2.7 points, a false alarm of 2.5 % by 2 points (95 %).
 LEAST_COVERAGE, MOST_ALARMS = 0.92, 0.045
 
@@ -74,7 +74,7 @@ def test_a_rule_that_compares_with_the_picked_baseline_only_is_noticed(monkeypat
 
 
 def test_another_generator_is_covered_only_where_generators_are_known() -> None:
-    simulation = simulate_demo(NEAR, [0.002 * s for s in UNLIKE], generator_sd=0.01)
+    simulation = simulate_demo(NEAR, [0.002 * s for s in SD_SHARES], generator_sd=0.01)
     design = Design("null", simulation, repeats=100, seeds=(9,), images=(2000,), generators=3)
     _, tallies = judge_group((0, design))
     known, mistaken = tallies.values()

@@ -40,5 +40,5 @@ def test_leak_by_hand() -> None:
 
 def test_values_out_of_range_are_refused() -> None:
     for tail, rivals, leak in ((0.5, 1, 0.1), (0.025, -1, 0.1), (0.025, 1, 1.1)):
-        with pytest.raises(ValueError, match="no tail"):
+        with pytest.raises(ValueError, match="are not all in range"):
             adjust_tail(tail, rivals, leak)
