@@ -66,11 +66,11 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
 
     def measure(extractor: str) -> object:
         if extractor == "random":
-            seen, learnt, made = (embed_images(part) for part in parts)
-            views = [View(seen, learnt, made, np.ones(len(train), bool))]
+            held_out, trained, made = (embed_images(part) for part in parts)
+            views = [View(held_out, trained, made, np.ones(len(train), bool))]
         else:
             by_network = zip(*(scorer.features(part) for part in parts), strict=True)
-            views = [View(seen, learnt, made, folds == fold) for fold, (seen, learnt, made) in enumerate(by_network)]
+            views = [View(*features, folds == fold) for fold, features in enumerate(by_network)]
         return measure_set(views, labels, extractor=extractor, classes=range(classes))
 
     for extractor in ("scorer", "random"):

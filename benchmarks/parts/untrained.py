@@ -1,4 +1,4 @@
-"""Untrained and hardly trained generators for benchmarks: speed does not depend on the weights, filters see them."""
+"""Untrained and hardly trained generators: speed does not depend on weights, filters need images of a trained one."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def build_untrained(*, unshuffle: int = 2) -> DenoiserGenerator:
 
 
 def export_untrained(folder: Path, *, solver: str, steps: int) -> Path:
-    """Make `folder` such a generator's directory; returns the sampler's path."""
+    """Make `folder` the directory of an untrained generator; returns the sampler's path."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         return build_untrained().export(folder, SamplerSettings(solver=solver, steps=steps), Path(scratch))
 
 
 def draw_undertrained(train: LabelledImages, count: int, *, steps: int = 20, seed: int = 0) -> LabelledImages:
-    """So many images by a flow of the demo's settings that was trained for so few steps, of all classes alike."""
+    """`count` images, classes in equal numbers, by a flow with the demo's settings trained for only `steps` steps."""
     classes = int(train.labels.max()) + 1
     settings = FlowSettings(steps=steps, warmup_steps=min(steps, FlowSettings().warmup_steps), precision="fp32")
     with tempfile.TemporaryDirectory() as name:

@@ -154,7 +154,7 @@ def test_both_looks_judge_the_arms_that_the_first_seeds_picked() -> None:
     for _ in range(10):
         drawn = simulation.draw(rng, seeds=10, images=1000)
         validation = drawn.validation.copy()
-        validation[1, 5:] = True  # whatever later seeds do on validation, nobody asks
+        validation[1, 5:] = True  # later seeds have no influence on the pick
         by_name = dict(judge_all(design, drawn)), dict(judge_all(design, replace(drawn, validation=validation)))
         name = "null, accuracy, 5 then 10 seeds, 1000 images"
         assert by_name[0][name] == by_name[1][name]
