@@ -70,7 +70,10 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
             views = [View(held_out, trained, made, np.ones(len(train), bool))]
         else:
             by_network = zip(*(scorer.features(part) for part in parts), strict=True)
-            views = [View(*features, folds == fold) for fold, features in enumerate(by_network)]
+            views = [
+                View(held_out, trained, made, folds == fold)
+                for fold, (held_out, trained, made) in enumerate(by_network)
+            ]
         return measure_set(views, labels, extractor=extractor, classes=range(classes))
 
     for extractor in ("scorer", "random"):

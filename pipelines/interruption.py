@@ -108,7 +108,7 @@ class Listener:
             threading.Timer(RETRY, lambda: wake_main(noticed() or signal.SIGINT)).start()
 
     def _stop(self) -> None:
-        """Runs last. The command is finished, so signals are ignored until Python has restored its handlers."""
+        """Runs last: ignore signals now that the command has finished; Python would restore the default handlers."""
         if noticed() is not None:
             self.end()
         for number in STOPS:

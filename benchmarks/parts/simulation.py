@@ -35,7 +35,7 @@ ALL_ARMS, ALIKE, SAME_ARM = 0.78, 0.9025, 0.922
 
 @dataclass(frozen=True)
 class SimulatedArm:
-    """gap: accuracy minus the best arm's. seed_sd: standard deviation of seeds, in accuracy. family: its arms learn alike."""
+    """gap: accuracy minus the best arm's. seed_sd: of seeds, in accuracy. family: arms of one family learn alike."""
 
     name: str
     kind: Kind
