@@ -1,6 +1,6 @@
-"""Damaged files in a finished workspace: no later stage, report or publication takes anything from them.
+"""Damaged files in a finished workspace: no later stage, report or publication uses them.
 
-Every file of every output is changed in every way before each stage that reads it; then each door is tried.
+Every file of every output is changed in every way before each stage that reads it; then each front end is tried.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`growset export`: the published dataset of a real chain in every format, and one sentence for what cannot be."""
+"""`growset export`: the published dataset of a real chain in every format, and one sentence for impossible ones."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`growset generate`: exact counts, the same pixels however they are computed, every format, a sentence for a fault."""
+"""`growset generate`: exact counts, the same pixels for any workers and batches, every format, plain errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`growset init` and `growset new`: a workspace from a folder of images, in which every door works."""
+"""`growset init` and `growset new`: a workspace from a folder of images that works in every front end."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Small programs named `growset` that are stopped in the ways that lose a signal; none takes Growset's real work."""
+"""Small programs named `growset` that are stopped in the ways that could lose a signal; they do no real work."""
 
 from __future__ import annotations
 

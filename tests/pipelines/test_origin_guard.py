@@ -1,4 +1,4 @@
-"""The layer in front of the UI, called as an ASGI application: what it lets through and what it refuses."""
+"""The layer in front of the UI, called as an ASGI application: the requests that it passes on and those it refuses."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Publish, clone, pull: a colleague gets the same bytes; git is touched only when asked and never by surprise."""
+"""Publish, clone, pull: a colleague gets the same bytes; git is changed only on request."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-"""An S3 remote, of moto's server on the loopback address: published object by object, pulled byte for byte, and
-refused in one sentence as long as it is not there."""
+"""An S3 remote, on moto's server at the loopback address: published object by object, pulled byte for byte, and
+refused in one sentence while it cannot be reached."""
 
 import hashlib
 import logging

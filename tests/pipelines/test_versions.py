@@ -1,4 +1,4 @@
-"""`growset versions`, `growset diff`, `growset report --since`: what was published when, and what changed."""
+"""`growset versions`, `growset diff`, `growset report --since`: published versions, and the changes between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`growset funnel`: tables that add up and fit, JSON for scripts, one sentence where there is nothing."""
+"""`growset funnel`: tables that add up and fit, JSON for scripts, one sentence if there are no filtered images."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What several generators and a second look cost, for a kind of known cost."""
+"""The cost of several generators and of a second look, for a kind of known cost."""
 
 from __future__ import annotations
 
