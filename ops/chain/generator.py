@@ -10,7 +10,7 @@ import torch
 from ops.chain.parts.each import build_each
 from ops.chain.parts.keeping import TRAINED_ON
 from ops.chain.parts.units import take_seeds
-from ops.chain.parts.watching import QUALITY, build_watch
+from ops.chain.parts.watching import LEARNING_CURVE, build_watch
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
 from ops.files.storage import read_json
@@ -55,6 +55,6 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
         progress=run.runtime.progress,
     )
     metrics = KINDS[settings.kind].fit(settings, fitting)
-    curve = read_json(run.out / QUALITY) if (run.out / QUALITY).exists() else []
+    curve = read_json(run.out / LEARNING_CURVE) if (run.out / LEARNING_CURVE).exists() else []
     best: dict[str, Any] = next((row for row in curve if row["step"] == metrics["best_step"]), {})
     return {**metrics, **{f"quality_{name}": value for name, value in best.items() if name not in ("step", "images")}}

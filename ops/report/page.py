@@ -71,7 +71,7 @@ def collect_facts(
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
         "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])],
         "losses": _read_curve(inputs["generator"] / "losses.json"),
-        "quality": _read_curve(inputs["generator"] / "quality.json"),
+        "quality": _read_curve(inputs["generator"] / "learning_curve.json"),
         "precision": metrics["generator_onnx"]["precision"],
         "sampler": manifests["generator_onnx"]["settings"]["sampler"],
         "parity": read_json(inputs["generator_onnx"] / "parity.json"),

@@ -1,9 +1,9 @@
 """How a generator is watched while it learns: a sheet, its quality beside real images', and when to stop.
 
-Quality is measured against validation images in the scorer's features; the curve lies in quality.json. A small set is
-learnt by heart sooner or later, which the Fréchet distance does not mind: copies of training images are near real
-ones. So a moment at which more images are near copies than of unseen real ones, by more than `max_copies`, is never
-the best, and ends training. A variant is no copy for being near to the image that it is made of.
+Quality is measured against validation images in the scorer's features; the curve lies in learning_curve.json. A small
+set is learnt by heart sooner or later, which the Fréchet distance does not mind: copies of training images are near
+real ones. So a moment at which more images are near copies than of unseen real ones, by more than `max_copies`, is
+never the best, and ends training. A variant is no copy for being near to the image that it is made of.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ops.judging.judge import Judge
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
 
-QUALITY = "quality.json"
+LEARNING_CURVE = "learning_curve.json"
 SHEET_COLUMNS = 12
 WATCHED = 500  # images of a look
 BATCH = 100
@@ -52,7 +52,7 @@ class Watch:
     seeds: SeedImages | None
 
     def observe(self, step: int, sample: Sample) -> Observation:
-        """Write samples-<step>.png and the step's row of quality.json; the score is the Fréchet distance."""
+        """Write samples-<step>.png and the step's row of learning_curve.json; the score is the Fréchet distance."""
         rows = [self._sample(sample, "samples", np.full(SHEET_COLUMNS, label)) for label in range(self.classes)]
         write_sheet(self.folder / f"samples-{step:06d}.png", [row.numpy() for row in rows])
         if self.judge is None:
@@ -82,7 +82,7 @@ class Watch:
         return None if self.seeds is None else self.seeds.find_parents(spread_draws(key, labels, self.seeds))
 
     def _note(self, row: dict[str, Any]) -> None:
-        path = self.folder / QUALITY
+        path = self.folder / LEARNING_CURVE
         rows = read_json(path) if path.exists() else []
         write_json(path, [*(other for other in rows if other["step"] != row["step"]), row])
 
