@@ -30,6 +30,7 @@ from torch import Tensor
 from benchmarks.parts.engines import ONNX_BATCH
 from benchmarks.parts.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, use_cores, write_result
+from ops.datasets.axes import to_nchw
 from ops.drawing.pieces import Draws, draw_rows
 from ops.generators.onnx.engine import Sampler
 from ops.generators.protocol import Cost, Fitting, Kind
@@ -214,7 +215,7 @@ def draw_images(sampler: Sampler, count: int, seed: int) -> tuple[LabelledImages
         started = time.perf_counter()
         parts.append(draw_rows(begin, end, draws, sampler, seed))
         rates.append((end - begin) / (time.perf_counter() - started))
-    images = torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2).contiguous()
+    images = torch.from_numpy(to_nchw(np.concatenate(parts)))
     return LabelledImages(images, draws.labels[draws.rows(0, count)[0]]), statistics.median(rates)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.parts.fashion import LabelledImages
+from ops.datasets.axes import to_nchw
 from ops.generators.denoiser_kind import DenoiserGenerator, FlowKind
 from ops.generators.denoising.network import build_network
 from ops.generators.kinds.flow import Flow
@@ -54,4 +55,4 @@ def draw_undertrained(train: LabelledImages, count: int, *, steps: int = 20, see
         noise = torch.randn(count, *train.images.shape[1:], generator=random)
         feeds = {"noise": noise, "label": torch.from_numpy(wanted)}
         drawn = generator.sample(feeds, SamplerSettings(solver="heun", steps=3))
-    return LabelledImages(drawn.permute(0, 3, 1, 2).contiguous(), wanted)
+    return LabelledImages(torch.from_numpy(to_nchw(drawn.numpy())), wanted)

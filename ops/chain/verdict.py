@@ -17,9 +17,10 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.answers import Answers, Network, ask, find_correct, find_unasked, read_answers
-from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights_file
+from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, weights_file
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentations import AUGMENTATIONS
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json, replace_file, write_json

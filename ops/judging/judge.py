@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.datasets.axes import to_nchw
 from ops.likeness.copies import References, find_distinct, fit_references, measure_copies
 from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
@@ -236,7 +237,7 @@ def load_judge(
 
 
 def _to_tensor(dataset: PixelDataset) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(dataset.images.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(to_nchw(dataset.images))
 
 
 def _check_images(images: Tensor, kind: str, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from ops.classifiers.tournament import (
     find_common_aliases,
     hold_tournament,
 )
+from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
@@ -61,11 +62,6 @@ def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metr
 def _name_runs(device: str) -> str:
     """The folder of finished runs: another device gives other weights, so a killed tournament does not mix them."""
     return "runs" if device == "cpu" else f"runs-{device.replace(':', '-')}"
-
-
-def to_nchw(images: np.ndarray) -> np.ndarray:
-    """uint8 [n, H, W, C] to a contiguous [n, C, H, W]."""
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def keep_networks(folder: Path, arm: str, results: Sequence[Result]) -> None:

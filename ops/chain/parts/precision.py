@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ops.datasets.axes import to_nchw
 from ops.files.storage import write_json
 from ops.generators.feeds import SeedImages
 from ops.generators.folder import variant_name
@@ -47,7 +48,7 @@ def add_variant(
     one, other, labels, parents = draw_pairs(sampler, variant, seeds=seeds)
 
     def frechet(images: np.ndarray, labels: np.ndarray) -> float:
-        return judge.frechet(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), parents)
+        return judge.frechet(torch.from_numpy(to_nchw(images)), parents)
 
     gate = accept_variant(one, other, labels, frechet, precision=precision)
     reason = f"its Fréchet distance is {gate.ratio:.3f} times that of fp32, at most {1 + TOLERANCE:.2f} is allowed"

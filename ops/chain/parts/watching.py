@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
 from ops.files.storage import read_json, write_json
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
@@ -54,10 +54,10 @@ class Watch:
     def observe(self, step: int, sample: Sample) -> Observation:
         """Write samples-<step>.png and the step's row of learning_curve.json; the score is the Fréchet distance."""
         rows = [self._sample(sample, "samples", np.full(SHEET_COLUMNS, label)) for label in range(self.classes)]
-        write_sheet(self.folder / f"samples-{step:06d}.png", [row.numpy() for row in rows])
+        write_sheet(self.folder / f"samples-{step:06d}.png", rows)
         if self.judge is None:
             return Observation(-step)
-        images = self._sample(sample, "watched", self.labels).permute(0, 3, 1, 2).contiguous()
+        images = torch.from_numpy(to_nchw(self._sample(sample, "watched", self.labels)))
         quality = self.judge.measure(images, self.labels, self._find_parents("watched", self.labels))
         excess = quality.copies - quality.copies_held_out
         self._note({"step": step, **{key: _round(value) for key, value in quality.to_dict().items()}})
@@ -70,12 +70,12 @@ class Watch:
             return Observation(math.inf, stop=True)
         return Observation(quality.frechet)
 
-    def _sample(self, sample: Sample, key: str, labels: np.ndarray) -> Tensor:
+    def _sample(self, sample: Sample, key: str, labels: np.ndarray) -> np.ndarray:
         """uint8 [n, H, W, C] of `labels` int [n] from the noise of `key`, BATCH at a time."""
         runs = spread_draws(key, labels, self.seeds)
         feeds = make_feeds(self.inputs, self.shape, runs, seed=0, seeds=self.seeds)
         parts = [cut_feeds(feeds, slice(begin, begin + BATCH)) for begin in range(0, len(runs), BATCH)]
-        return torch.cat([sample({name: torch.from_numpy(x) for name, x in part.items()}) for part in parts])
+        return torch.cat([sample({name: torch.from_numpy(x) for name, x in part.items()}) for part in parts]).numpy()
 
     def _find_parents(self, key: str, labels: np.ndarray) -> np.ndarray | None:
         """The training images that `_sample` makes variants of, int64 [n]; None where it makes none."""
