@@ -9,10 +9,11 @@ import torch
 from ops.chain.parts.each import build_each
 from ops.chain.parts.keeping import TRAINED_ON
 from ops.chain.parts.units import take_seeds
-from ops.chain.parts.watching import LEARNING_CURVE, build_watch
+from ops.chain.parts.watching import build_watch
 from ops.datasets.axes import to_nchw
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
+from ops.files.outputs import LEARNING_CURVE
 from ops.files.storage import read_json
 from ops.generators.feeds import IMAGE
 from ops.generators.protocol import Fitting

@@ -26,6 +26,7 @@ from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
+from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
 from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
@@ -34,7 +35,6 @@ from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, place_inputs
 from ops.verdict.metric import choose_metric
 
-RESULTS = "results.json"
 BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
 
 

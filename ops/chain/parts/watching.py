@@ -19,6 +19,7 @@ import torch
 
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
+from ops.files.outputs import LEARNING_CURVE, SAMPLES
 from ops.files.storage import read_json, write_json
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.protocol import Observation, Sample
@@ -27,7 +28,6 @@ from ops.judging.judge import Judge
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
 
-LEARNING_CURVE = "learning_curve.json"
 SHEET_COLUMNS = 12
 WATCHED = 500  # images of a look
 BATCH = 100
@@ -54,7 +54,7 @@ class Watch:
     def observe(self, step: int, sample: Sample) -> Observation:
         """Write samples-<step>.png and the step's row of learning_curve.json; the score is the Fréchet distance."""
         rows = [self._sample(sample, "samples", np.full(SHEET_COLUMNS, label)) for label in range(self.classes)]
-        write_sheet(self.folder / f"samples-{step:06d}.png", rows)
+        write_sheet(self.folder / SAMPLES.format(step=f"{step:06d}"), rows)
         if self.judge is None:
             return Observation(-step)
         images = torch.from_numpy(to_nchw(self._sample(sample, "watched", self.labels)))

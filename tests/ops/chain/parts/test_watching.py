@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.chain.parts.watching import LEARNING_CURVE, WATCHED, Watch, build_watch
+from ops.chain.parts.watching import WATCHED, Watch, build_watch
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows
+from ops.files.outputs import LEARNING_CURVE
 from ops.files.storage import read_json
 from ops.generators.protocol import Sample
 from ops.judging.scorer import save_scorer, train_folds
