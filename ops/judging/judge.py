@@ -221,9 +221,7 @@ class Judge:
         return self._references if distinct else fit_references(self._train[torch.from_numpy(rows)]), places
 
 
-def load_judge(
-    scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int, *, copy_limit: float = 0.5
-) -> Judge:
+def load_judge(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Judge:
     """The judge of a stored scorer and the real images that it was trained and is held to.
 
     `train` must be the dataset and `seed` the recipe's with which the scorer was trained: the folds follow from
@@ -233,7 +231,7 @@ def load_judge(
 
     scorer = load_scorer(scorer_folder)
     folds = assign_folds(train.labels, len(scorer.models), seed)
-    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds, copy_limit=copy_limit)
+    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds)
 
 
 def _to_tensor(dataset: PixelDataset) -> Tensor:
