@@ -19,11 +19,16 @@ import numpy as np
 import pytest
 import torch
 
-from ops.chain.parts.witnesses import call_extractor, call_witnesses, check_witnesses, describe_witnesses
+from ops.chain.parts.external_networks import (
+    call_extractor,
+    check_external_networks,
+    describe_external_networks,
+    open_external_networks,
+)
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
-from ops.filters.examination import Examiner, Witnesses
 from ops.filters.rules import set_limits
+from ops.filters.scores import ExternalNetworks, ScoreComputer
 from ops.judging.scorer import Scorer
 from ops.pretrained import requirements
 from ops.pretrained.clip import Clip, open_clip
@@ -560,20 +565,22 @@ def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_fold
     )
     for key in ("clip", "safety", "extractor"):
         with pytest.raises(UserError, match=rf"filter\.{key}\.sha256 is missing; the content of .* has ") as caught:
-            check_witnesses(settings, root, NAMES)
+            check_external_networks(settings, root, NAMES)
         stated = getattr(settings, key).model_copy(update={"sha256": str(caught.value)[-64:]})
         settings = settings.model_copy(update={key: stated})
-    check_witnesses(settings, root, NAMES)
+    check_external_networks(settings, root, NAMES)
     moved = settings.clip.model_copy(update={"model": "elsewhere", "cut": Cut(threshold=0.5)})  # type: ignore[union-attr]
-    assert describe_witnesses(settings) == describe_witnesses(settings.model_copy(update={"clip": moved}))
-    assert describe_witnesses(settings) != describe_witnesses(FilterSettings())
+    assert describe_external_networks(settings) == describe_external_networks(
+        settings.model_copy(update={"clip": moved})
+    )
+    assert describe_external_networks(settings) != describe_external_networks(FilterSettings())
 
     images = draw(40, channels=1, height=12, width=12)
     labels = np.arange(40) % 3
     scorer = Scorer(tuple(small_resnet(1, 3, 8).eval() for _ in range(2)), 1.0, "fp32")
-    witnesses = call_witnesses(settings, root, NAMES)
-    examiner = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], witnesses)
-    scores = examiner.examine_real(images[30:], labels[30:])
+    networks = open_external_networks(settings, root, NAMES)
+    computer = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], networks)
+    scores = computer.compute_real(images[30:], labels[30:])
     expected = open_clip(clip_folder).agreement(images[30:], NAMES)
     np.testing.assert_allclose(scores["clip_agreement"], expected[np.arange(10), labels[30:]], rtol=1e-5)
     np.testing.assert_allclose(
@@ -585,5 +592,5 @@ def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_fold
     assert extractor is not None
     assert extractor.name.startswith("vit-")
     assert call_extractor(FilterSettings(), root) is None
-    unknown = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], Witnesses())
-    assert np.isnan(unknown.examine_real(images[30:], labels[30:])["unsafe_probability"]).all()
+    unknown = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], ExternalNetworks())
+    assert np.isnan(unknown.compute_real(images[30:], labels[30:])["unsafe_probability"]).all()
