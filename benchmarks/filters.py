@@ -29,7 +29,7 @@ from ops.generators.onnx.variants import quantise_sampler
 from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
 from ops.machine.parallel import available_cores
 from ops.metrics.random_network import embed_images
-from ops.metrics.set_quality import Labels, View, measure_set
+from ops.metrics.set_quality import Labels, NetworkFeatures, measure_set
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
 
@@ -67,10 +67,13 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
     def measure(extractor: str) -> object:
         if extractor == "random":
             seen, learnt, made = (embed_images(part) for part in parts)
-            views = [View(seen, learnt, made, np.ones(len(train), bool))]
+            views = [NetworkFeatures(seen, learnt, made, np.ones(len(train), bool))]
         else:
             by_network = zip(*(scorer.features(part) for part in parts), strict=True)
-            views = [View(seen, learnt, made, folds == fold) for fold, (seen, learnt, made) in enumerate(by_network)]
+            views = [
+                NetworkFeatures(seen, learnt, made, folds == fold)
+                for fold, (seen, learnt, made) in enumerate(by_network)
+            ]
         return measure_set(views, labels, extractor=extractor, classes=range(classes))
 
     for extractor in ("scorer", "random"):
