@@ -122,7 +122,7 @@ def test_memorised_images_are_copies(judge: Judge, train: tuple[Tensor, np.ndarr
         torch.cat([images[60:120], darker, new]), np.concatenate([labels[60:120], labels[:60], labels[:120]])
     )
     assert found.copies == pytest.approx(0.5 + 0.5 * judge.measure(new, labels[:120]).copies, abs=0.03)
-    # These toy bars differ little but for mirroring, shifts and brightness, so some are near by chance.
+    # These toy bars differ little except by mirroring, shifts and brightness, so some are near by chance.
     assert found.copies_held_out == perfect.copies_held_out < 0.4
 
 

@@ -61,8 +61,8 @@ def test_distances_to_one_real_image_to_none_and_to_blank_ones() -> None:
     alone = measure_copies(fit_references(one), torch.cat([one.flip(-1), strangers]))
     assert alone.distance[0] < 1e-3
     assert (alone.distance[1:] > 0.1).all()
-    nobody = measure_copies(fit_references(one[:0]), strangers)
-    assert np.isinf(nobody.distance).all() and (nobody.nearest == -1).all() and not nobody.exact.any()
+    none = measure_copies(fit_references(one[:0]), strangers)
+    assert np.isinf(none.distance).all() and (none.nearest == -1).all() and not none.exact.any()
     blank = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
     assert (measure_copies(fit_references(blank), blank + 9).distance == 0).all()
     assert measure_copies(fit_references(blank), strangers).distance == pytest.approx(1, abs=1e-5)
@@ -174,8 +174,8 @@ def test_a_variant_is_measured_to_its_own_parent_apart_from_all_others() -> None
     copies, _, _ = measure_nearness(variants, np.zeros(7, int), references, other_than=own)
     for name in ("distance", "nearest", "exact"):
         np.testing.assert_array_equal(getattr(copies, name), getattr(others, name))
-    nobody = measure_copies(references, variants, other_than=np.full(7, -1))
-    np.testing.assert_array_equal(nobody.distance, near.distance)
+    none = measure_copies(references, variants, other_than=np.full(7, -1))
+    np.testing.assert_array_equal(none.distance, near.distance)
     assert len(measure_parents(references, variants[:0], own[:0])) == 0
 
 
