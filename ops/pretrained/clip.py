@@ -1,7 +1,7 @@
 """Zero-shot CLIP: the probability of each class name for an image, by a network that was trained on captions.
 
 Radford et al. 2021, §3.1.4: a class embedding is the mean of its prompts' normalised embeddings, normalised again. The
-probabilities are the softmax over classes of the cosine with the image's embedding, times the model's own temperature.
+probabilities are the softmax, over classes, of the model's own temperature times the cosine with the image's embedding.
 Nothing is trained on the dataset. CLIP is weak on small grey images, so its results for generated images must be
 compared with those for real ones.
 """
