@@ -17,7 +17,7 @@ from ops.errors import EnvironmentFault
 from ops.machine.waiting import Waiting
 from ops.workspaces.workspace import Workspace
 
-ATTEMPTS = 5  # at a lock before it counts as held
+ATTEMPTS = 5  # tries to get a lock before it counts as held
 RUN = "run"  # used like a stage's name: the whole expansion
 
 
