@@ -19,7 +19,12 @@ import numpy as np
 import pytest
 import torch
 
-from ops.chain.parts.witnesses import call_extractor, call_witnesses, check_witnesses, describe_witnesses
+from ops.chain.parts.external_networks import (
+    check_external_networks,
+    describe_external_networks,
+    open_external_networks,
+    open_measuring_network,
+)
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.filters.examination import Examiner, Witnesses
@@ -560,18 +565,20 @@ def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_fold
     )
     for key in ("clip", "safety", "extractor"):
         with pytest.raises(UserError, match=rf"filter\.{key}\.sha256 is missing; the content of .* has ") as caught:
-            check_witnesses(settings, root, NAMES)
+            check_external_networks(settings, root, NAMES)
         stated = getattr(settings, key).model_copy(update={"sha256": str(caught.value)[-64:]})
         settings = settings.model_copy(update={key: stated})
-    check_witnesses(settings, root, NAMES)
+    check_external_networks(settings, root, NAMES)
     moved = settings.clip.model_copy(update={"model": "elsewhere", "cut": Cut(threshold=0.5)})  # type: ignore[union-attr]
-    assert describe_witnesses(settings) == describe_witnesses(settings.model_copy(update={"clip": moved}))
-    assert describe_witnesses(settings) != describe_witnesses(FilterSettings())
+    assert describe_external_networks(settings) == describe_external_networks(
+        settings.model_copy(update={"clip": moved})
+    )
+    assert describe_external_networks(settings) != describe_external_networks(FilterSettings())
 
     images = draw(40, channels=1, height=12, width=12)
     labels = np.arange(40) % 3
     scorer = Scorer(tuple(small_resnet(1, 3, 8).eval() for _ in range(2)), 1.0, "fp32")
-    witnesses = call_witnesses(settings, root, NAMES)
+    witnesses = open_external_networks(settings, root, NAMES)
     examiner = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], witnesses)
     scores = examiner.examine_real(images[30:], labels[30:])
     expected = open_clip(clip_folder).agreement(images[30:], NAMES)
@@ -581,9 +588,9 @@ def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_fold
     )
     limits = set_limits(scores, labels[30:], 3, settings)
     assert {"unsafe", "clip_disagrees"} < {limit.rule.reason for limit in limits}
-    extractor = call_extractor(settings, root)
+    extractor = open_measuring_network(settings, root)
     assert extractor is not None
     assert extractor.name.startswith("vit-")
-    assert call_extractor(FilterSettings(), root) is None
+    assert open_measuring_network(FilterSettings(), root) is None
     unknown = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], Witnesses())
     assert np.isnan(unknown.examine_real(images[30:], labels[30:])["unsafe_probability"]).all()
