@@ -155,10 +155,19 @@ def something_was_accepted(folders: Folders) -> Finding:
     index = read_index(folders("accepted_images"))
     kept = set(index.filter("keep")["label"])
     plan = read_json(folders("expansion_plan") / "plan.json")
-    empty = [entry["name"] for i, entry in enumerate(plan["classes"]) if entry["wanted"] and i not in kept]
+    empty = {i: entry["name"] for i, entry in enumerate(plan["classes"]) if entry["wanted"] and i not in kept}
+    if not empty:
+        return Finding(True, "every class has an accepted image", {"empty_classes": 0})
+    rejected = index.filter(pl.col("label").is_in(list(empty)))
+    counted = Counter(rejected["reasons"].explode().drop_nulls())
+    why = [
+        f"; {n} of the {len(rejected)} images drawn for them are {reason.replace('_', ' ')}"
+        for reason, n in counted.most_common(1)
+    ]
     return Finding(
-        not empty,
-        f"{len(empty)} classes have no accepted image{': ' + ', '.join(empty) if empty else ''}",
+        False,
+        f"{'1 class has' if len(empty) == 1 else f'{len(empty)} classes have'} no accepted image:"
+        f" {', '.join(empty.values())}{''.join(why)} (`growset funnel` shows all reasons)",
         {"empty_classes": len(empty)},
     )
 
