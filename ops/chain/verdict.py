@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_pending, read_answers
+from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights_file
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentations import AUGMENTATIONS
@@ -150,7 +150,7 @@ def list_networks(
 def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Answers]]:
     """Answers by arm and seed. Test images are opened only if a network has no answers from before an interruption."""
     scratch = run.scratch / "answers"
-    if pending := find_pending(networks, scratch):
+    if unevaluated := find_unevaluated(networks, scratch):
         looks = find_looks(run.workspace, run.expansion)
         append_evaluation(
             run.workspace.evaluations,
@@ -159,8 +159,8 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
                 expansion=run.expansion,
                 split="test",
                 fingerprint=run.fingerprint,
-                arms=list(dict.fromkeys(network.arm for network in pending)),
-                seeds=list(dict.fromkeys(network.seed for network in pending)),
+                arms=list(dict.fromkeys(network.arm for network in unevaluated)),
+                seeds=list(dict.fromkeys(network.seed for network in unevaluated)),
                 images=looks.images,
                 content=looks.content,
                 elsewhere=looks.elsewhere,
@@ -170,12 +170,12 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
         read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
         test = read_split(run.inputs["real_images"], "test")
         evaluate(
-            pending,
+            unevaluated,
             to_nchw(test.images),
             test.labels,
             scratch=scratch,
             workers=run.runtime.workers,
-            progress=run.runtime.progress("test images", len(pending), "networks"),
+            progress=run.runtime.progress("test images", len(unevaluated), "networks"),
         )
     answers: dict[str, dict[int, Answers]] = {}
     for network in networks:

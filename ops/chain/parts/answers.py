@@ -57,7 +57,7 @@ class Answers:
     probabilities: np.ndarray | None
 
 
-def find_pending(networks: Sequence[Network], scratch: Path) -> list[Network]:
+def find_unevaluated(networks: Sequence[Network], scratch: Path) -> list[Network]:
     """Networks whose answers are not in the scratch folder."""
     return [network for network in networks if not (scratch / network.file_name).exists()]
 
