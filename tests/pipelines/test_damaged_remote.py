@@ -92,7 +92,7 @@ def test_an_unchanged_run_asks_for_every_object_and_sends_a_damaged_one_again(ro
         damage(find_sent(storage, root, SHARD))
         result = growset(root, "run", "digits")
         assert result.exit_code == 0, result.output
-        assert f"what is there of {root / SHARD}" in result.output and "it is sent again" in result.output
+        assert f"its copy of {root / SHARD}" in result.output and "it is sent again" in result.output
         assert digest(storage) == before
     assert (root / "published" / "digits.dvc").read_bytes() == pointer
     assert "digits: unchanged" in growset(root, "run", "digits").output
