@@ -22,14 +22,14 @@ from benchmarks.million_generated import generate
 from benchmarks.parts.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, write_result
 from benchmarks.parts.untrained import export_untrained
-from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.rules import decide, find_reasons, set_limits
+from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.generators.folder import variant_name
 from ops.generators.onnx.variants import quantise_sampler
 from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
 from ops.machine.parallel import available_cores
 from ops.metrics.random_network import embed_images
-from ops.metrics.set_quality import Labels, View, measure_set
+from ops.metrics.set_quality import Labels, NetworkFeatures, measure_set
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
 
@@ -49,12 +49,12 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
     scorer = train_scorer(train, steps=scorer_steps, seed=seed)
     folds = assign_folds(train.labels, len(scorer.models), seed)
     clock = Clock()
-    examiner = clock.time(
+    computer = clock.time(
         "opening: how far real images lie apart",
-        lambda: Examiner(scorer, train.images, train.labels, folds, audited.images, Witnesses()),
+        lambda: ScoreComputer(scorer, train.images, train.labels, folds, audited.images, ExternalNetworks()),
     )
-    known = clock.time("scores of held-out real images", lambda: examiner.examine_real(real.images, real.labels))
-    scores = clock.time("scores", lambda: examiner.examine(drawn.images, drawn.labels, Met()))
+    known = clock.time("scores of held-out real images", lambda: computer.compute_real(real.images, real.labels))
+    scores = clock.time("scores", lambda: computer.compute(drawn.images, drawn.labels, SeenImages()))
 
     def apply_rules() -> list[list[str]]:
         limits = set_limits(known, real.labels, classes, FilterSettings())
@@ -67,11 +67,11 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
     def measure(extractor: str) -> object:
         if extractor == "random":
             held_out, trained, made = (embed_images(part) for part in parts)
-            views = [View(held_out, trained, made, np.ones(len(train), bool))]
+            views = [NetworkFeatures(held_out, trained, made, np.ones(len(train), bool))]
         else:
             by_network = zip(*(scorer.features(part) for part in parts), strict=True)
             views = [
-                View(held_out, trained, made, folds == fold)
+                NetworkFeatures(held_out, trained, made, folds == fold)
                 for fold, (held_out, trained, made) in enumerate(by_network)
             ]
         return measure_set(views, labels, extractor=extractor, classes=range(classes))

@@ -163,5 +163,5 @@ def test_pulling_a_dataset_that_cannot_exist_names_the_mistake(fresh_workspace: 
         result = growset(fresh_workspace, "pull", "digits", *options)
         assert (result.exit_code, result.stderr) == (
             2,
-            f"growset: this commit knows no data of {first}; check out one in which it was published\n",
+            f"growset: this commit has no data for {first}; check out one in which it was published\n",
         )
