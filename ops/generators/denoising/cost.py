@@ -1,4 +1,4 @@
-"""What a generator that denoises would cost here: a few real steps, and a few real draws, timed."""
+"""The time that a generator that denoises would take on this machine, from a few real steps and draws."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ops.generators.denoising.learning import learn
 from ops.generators.denoising.network import ConditionalUNet, build_network, describe_network
 from ops.generators.denoising.sampling import DRAWN, sample_in_threads
-from ops.generators.denoising.session import in_parts
 from ops.generators.denoising.steps import DenoisingSteps
-from ops.generators.denoising.training import train
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Cost, Fitting
 from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.microbatches import in_parts
 
-WARMING_STEPS, STEPS = 4, 16  # of an estimate; only the latter count
+WARMING_STEPS, STEPS = 4, 16  # of an estimate; only STEPS are timed
 
 
 def estimate_denoiser(
@@ -50,15 +51,14 @@ def estimate_denoiser(
             labels,
             short,
             seed=0,
+            precision=precision,
             pair_noise=maths.choose_pairing(short),
         )
-        train(
+        learn(
             network,
             steps,
             short,
-            precision=precision,
-            scratch=Path(folder),
-            checkpoints=1,
+            Checkpoints(Path(folder), 1),
             pool=pool,
             prepare=steps.prepare,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
@@ -86,7 +86,7 @@ def _time_drawing(
     precision: str,
     pool: ThreadPoolExecutor,
 ) -> float:
-    """Seconds an image, the median of three after one that is not counted."""
+    """Seconds per image: the median of three rounds after a warm-up."""
     noise, label, seconds = torch.randn(images, *shape), torch.arange(images) % classes, []
     for _ in range(4):
         started = time.perf_counter()

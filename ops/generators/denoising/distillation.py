@@ -2,8 +2,8 @@
 
 The teacher follows its own trajectories from noise to image; the student learns the average velocity over each of a
 few equal segments, so that one Euler step crosses a segment. It is regression on pairs with a known answer, which is
-robust in minutes where consistency training wants hours (cf. Luhman and Luhman 2021; Liu et al. 2023, §2.2, reflow
-with given ends). Where the student is kept and how it is judged is not known here.
+robust after minutes where consistency training needs hours (cf. Luhman and Luhman 2021; Liu et al. 2023, §2.2, reflow
+with given ends). The module does not know where the student is kept or how it is judged.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ops.files.storage import replace_file
-from ops.generators.denoising.dropout import drop_by
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.session import Session
-from ops.generators.denoising.training import save_weights, train
 from ops.generators.kinds.flow import Flow
+from ops.machine.precision import compute_in
 from ops.recipe.generator import DistillationSettings, SamplerSettings
+from ops.training.checkpoint import Checkpoints, save_weights
+from ops.training.dropout import drop_by
 
 PAIRS, TEACHER = "pairs.safetensors", "teacher.safetensors"
 PART = 64  # trajectories that a thread follows at a time, however many threads there are
@@ -53,18 +54,17 @@ def distil(kind: Flow, settings: DistillationSettings, session: Session) -> dict
     )
     save_weights(fitting.out / TEACHER, network.state_dict())
     progress = fitting.progress("student", settings.steps, "steps")
-    ended = train(
-        network,
-        distil_steps(session.called, states, labels, settings, seed=fitting.seed, device=fitting.device),
+    find_loss = distil_steps(
+        session.called,
+        states,
+        labels,
         settings,
+        seed=fitting.seed,
         precision=session.precision,
-        scratch=scratch,
         device=fitting.device,
-        checkpoints=2,
-        pool=session.pool if fitting.device == "cpu" else None,
-        observe=session.watch(session.steps, sampler),
-        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
+    checkpoints = Checkpoints(scratch, 2, session.watch(session.steps, sampler))
+    ended = session.learn(find_loss, settings, checkpoints, progress)
     return {"best_step": session.steps + ended.best_step, "student_steps": ended.step, "student_pairs": settings.pairs}
 
 
@@ -89,7 +89,7 @@ def draw_trajectories(
     states : float16 [evaluations + 1, pairs, C, H, W], from noise to image.
     labels : int64 [pairs], classes in equal numbers to within one.
 
-    They are kept in `path`, and read from it if they are there. `pool` starts threads that compute alone.
+    Both are stored in `path`, and read from it if it exists. Each thread of `pool` computes on its own.
     """
     if path.exists():
         tensors = load_file(path)
@@ -99,7 +99,6 @@ def draw_trajectories(
     noise = torch.randn((settings.pairs, *shape), generator=torch.Generator().manual_seed(seed * 1_000_003 - 1))
     states = torch.empty((settings.evaluations + 1, *noise.shape), dtype=torch.float16)
     per_segment = settings.teacher_steps // settings.evaluations
-    autocast: dict[str, Any] = {"enabled": precision == "bf16", "cache_enabled": False}  # threads would share it
 
     @torch.inference_mode()
     def follow(begin: int) -> int:
@@ -107,7 +106,7 @@ def draw_trajectories(
         x, label = noise[rows].to(device), labels[rows].to(device)
 
         def evaluate(x: Tensor, time: float) -> Tensor:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, **autocast):
+            with compute_in(precision, device):
                 return teacher(x, x.new_full((len(x),), time), label).float()
 
         states[0, rows] = x.cpu().half()
@@ -130,6 +129,7 @@ def distil_steps(
     settings: DistillationSettings,
     *,
     seed: int,
+    precision: str,
     device: str = "cpu",
 ) -> Callable[[int], Tensor]:
     """The loss of each step: pseudo-Huber between the predicted and the teacher's average velocity over a segment.
@@ -145,8 +145,9 @@ def distil_steps(
         start, end = (states[segment + i, rows].float().to(device) for i in (0, 1))
         times = torch.tensor(bounds)[segment].to(device)
         target = (end - start) * settings.evaluations
-        with drop_by(seed, step):
-            error = student(start, times, labels[rows].to(device)).float() - target
+        with compute_in(precision, device), drop_by(seed, step):
+            output = student(start, times, labels[rows].to(device))
+        error = output.float() - target
         width = HUBER * error[0].numel() ** 0.5
         return ((error.flatten(1).square().sum(1) + width**2).sqrt() - width).mean() / error[0].numel() ** 0.5
 

@@ -1,7 +1,7 @@
 """The network of every kind that learns to denoise: diffusers' U-Net, conditioned on a time and a label.
 
 What its output means (a velocity, noise, a denoised image) is the kind's business, and how it is trained is
-`training`'s. Images are float in -1..1 here, [n, C, H, W].
+`learning`'s. Images are float in -1..1 here, [n, C, H, W].
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from diffusers import UNet2DModel
 from torch import Tensor, nn
 
 from ops.generators.denoising.augmentation import CONDITIONS
-from ops.generators.denoising.dropout import replace_dropout
 from ops.recipe.generator import DenoiserSettings
+from ops.training.dropout import replace_dropout
 
 TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this order
 

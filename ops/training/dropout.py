@@ -1,7 +1,7 @@
 """Dropout whose masks are a function of a key, not of torch's global generator.
 
-That one is shared by all threads: what each of them drew would depend on who came first. The key says of which
-training, step and part of the batch the mask is, so that neither threads nor a resumed run change it.
+All threads share that generator, so their masks would depend on which thread came first. The key names the training,
+the step and the part of the batch, so neither threads nor a resumed run change a mask.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-STREAM = 2  # keeps the masks apart from the batches that the same seed and step draw
+STREAM = 2  # separates the masks from the batches that the same seed and step draw
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Where the masks inside `drop_by` come from."""
+    """The source of the masks inside `drop_by`."""
 
     key: tuple[int, ...]
     generator: torch.Generator
@@ -31,7 +31,7 @@ _masks: ContextVar[Masks] = ContextVar("masks")
 
 @contextmanager
 def drop_by(*key: int) -> Iterator[None]:
-    """Inside, in this thread, dropout follows the key: whole numbers, 0 or more."""
+    """Inside, and in this thread alone, masks are drawn from the key: whole numbers, 0 or more."""
     seed = int(np.random.SeedSequence([STREAM, *key]).generate_state(1, np.uint64)[0])
     token = _masks.set(Masks(key, torch.Generator().manual_seed(seed)))
     try:
@@ -41,28 +41,30 @@ def drop_by(*key: int) -> Iterator[None]:
 
 
 def dropout_key() -> tuple[int, ...]:
-    """The key of the `drop_by` around this, or none."""
+    """The key of the enclosing `drop_by`; empty outside of one."""
     masks = _masks.get(None)
     return () if masks is None else masks.key
 
 
 class KeyedDropout(nn.Module):
-    """As nn.Dropout; in training it must be called inside `drop_by` (LookupError)."""
+    """nn.Dropout with keyed masks. LookupError in training outside of `drop_by`."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` with each number dropped with probability `share`, and the others scaled up to make good for it."""
+        """Each number of `x` is zeroed with probability `share`; the others are scaled by 1 / (1 - share)."""
         if not self.training or not self.share:
             return x
-        kept = torch.rand(x.shape, generator=_masks.get().generator) >= self.share  # on the CPU, whatever the device
+        kept = (
+            torch.rand(x.shape, generator=_masks.get().generator) >= self.share
+        )  # drawn on the CPU, whatever the device
         return x * kept.to(x.device, x.dtype) / (1 - self.share)
 
 
 def replace_dropout(network: nn.Module) -> None:
-    """Put a KeyedDropout in the place of each nn.Dropout inside `network`."""
+    """Replace each nn.Dropout inside `network` by a KeyedDropout."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Dropout):
