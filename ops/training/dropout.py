@@ -1,7 +1,7 @@
 """Dropout whose masks are a function of a key, not of torch's global generator.
 
-All threads share that generator, so their masks would depend on which thread came first. The key names the training,
-the step and the part of the batch, so neither threads nor a resumed run change a mask.
+All threads share the global generator, so a thread's masks would depend on the order in which threads run. The key
+names training, step and part of the batch, so neither threads nor a resumed run change a mask.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-STREAM = 2  # separates the masks from the batches that the same seed and step draw
+MASK_STREAM = 2  # separates the masks from the batches, which are drawn from the same seed and step
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ _masks: ContextVar[Masks] = ContextVar("masks")
 
 @contextmanager
 def drop_by(*key: int) -> Iterator[None]:
-    """Inside, and in this thread alone, masks are drawn from the key: whole numbers, 0 or more."""
-    seed = int(np.random.SeedSequence([STREAM, *key]).generate_state(1, np.uint64)[0])
+    """Inside the block, in this thread, dropout masks follow from the key: whole numbers, 0 or more."""
+    seed = int(np.random.SeedSequence([MASK_STREAM, *key]).generate_state(1, np.uint64)[0])
     token = _masks.set(Masks(key, torch.Generator().manual_seed(seed)))
     try:
         yield
@@ -47,19 +47,17 @@ def dropout_key() -> tuple[int, ...]:
 
 
 class KeyedDropout(nn.Module):
-    """nn.Dropout with keyed masks. LookupError in training outside of `drop_by`."""
+    """Like nn.Dropout, with masks from `drop_by`; LookupError in training outside of one."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each number of `x` is zeroed with probability `share`; the others are scaled by 1 / (1 - share)."""
+        """Set each number of `x` to 0 with probability `share`, and divide the others by 1 - `share`."""
         if not self.training or not self.share:
             return x
-        kept = (
-            torch.rand(x.shape, generator=_masks.get().generator) >= self.share
-        )  # drawn on the CPU, whatever the device
+        kept = torch.rand(x.shape, generator=_masks.get().generator) >= self.share  # on the CPU, on any device too
         return x * kept.to(x.device, x.dtype) / (1 - self.share)
 
 

@@ -1,4 +1,4 @@
-"""Fit a kind that denoises: labelled images in, a generator directory out."""
+"""Fit a denoising kind: from labelled images to a generator directory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _fit(
     network = build_network(config)
     progress = fitting.progress("generator", settings.steps, "steps")
     observer = fitting.watch(settings.max_copies)
-    looking = 0.0
+    watching_seconds = 0.0
 
     def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
         def sample(feeds: Mapping[str, Tensor]) -> Tensor:
@@ -53,10 +53,10 @@ def _fit(
             return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool)
 
         def observe(step: int) -> Observation:
-            nonlocal looking
+            nonlocal watching_seconds
             begun = time.monotonic()
             observation = observer.observe(before + step, sample)
-            looking += time.monotonic() - begun
+            watching_seconds += time.monotonic() - begun
             return observation
 
         return observe
@@ -76,7 +76,7 @@ def _fit(
     started = time.monotonic()
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, watch(0, settings.default_sampler()))
     ended = session.learn(steps, settings, checkpoints, progress, prepare=steps.prepare)
-    rate = ended.step * settings.batch_size / (time.monotonic() - started - looking)
+    rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
     refined = refine(settings, replace(session, steps=ended.step))
     save_network(fitting.out, network, config)

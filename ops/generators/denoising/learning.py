@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, cast
+from typing import cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ops.recipe.generator import DenoiserSettings, DistillationSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.loop import Learner, train
 from ops.training.optimizers import build_adamw, build_muons
@@ -20,23 +21,7 @@ from ops.training.schedules import trapezoid
 from ops.training.state import TrainingState
 
 CLIP = 1.0  # largest norm of the gradient
-
-
-class LearningSettings(Protocol):
-    """The keys of a recipe's section that say how a network learns."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def optimizer(self) -> str: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def warmup_steps(self) -> int: ...
-    @property
-    def ema_decay(self) -> float: ...
+LearningSettings = DenoiserSettings | DistillationSettings
 
 
 def learn(
