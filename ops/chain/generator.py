@@ -21,6 +21,8 @@ from ops.generators.registry import KINDS
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed
 
+NOT_METRICS = ("step", "images", "spaces")  # of a row of the learning curve
+
 
 def build_generator(run: StageRun) -> dict[str, Any]:
     """Train as many generators as the recipe's `generator.seeds`."""
@@ -58,4 +60,4 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
     metrics = KINDS[settings.kind].fit(settings, fitting)
     curve = read_json(run.out / LEARNING_CURVE) if (run.out / LEARNING_CURVE).exists() else []
     best: dict[str, Any] = next((row for row in curve if row["step"] == metrics["best_step"]), {})
-    return {**metrics, **{f"quality_{name}": value for name, value in best.items() if name not in ("step", "images")}}
+    return {**metrics, **{f"quality_{name}": value for name, value in best.items() if name not in NOT_METRICS}}

@@ -15,18 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from ops.filters.texture import describe_texture
-from ops.filters.typicality import shrink_covariance, whiten
 from ops.metrics.distances import find_nearest_distances
+from ops.metrics.emptiness import add_noise, make_empty
+from ops.metrics.texture import describe_texture
+from ops.metrics.whitening import shrink_covariance, whiten
 
 POINTS = 4096  # at most this many real images are compared with
 FOLDS = 5  # real images are held out in this many parts, to see how far real images lie from others
 USUAL = 0.99  # quantile of the distances of held-out real images
-EMPTY = 64  # images without a picture, of each sort
 NEAREST = 0.05  # quantile of the distances of images without a picture
 TINY = 1e-6  # smaller spreads and distances count as none
 
@@ -56,7 +54,7 @@ def fit_naturalness(images: Tensor) -> Surroundings:
     images = images[:: -(-len(images) // POINTS)]
     random = torch.Generator().manual_seed(0)
     features = _describe(images)
-    tolerance = np.median(np.abs(_describe(_add_noise(images.float(), 1.0, random)) - features), axis=0)
+    tolerance = np.median(np.abs(_describe(add_noise(images.float(), 1.0, random)) - features), axis=0)
     apart = hold_out(features, tolerance)
     real = place(features, tolerance)
     if not len(apart):
@@ -99,26 +97,6 @@ def hold_out(features: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     fold = np.arange(len(features)) % FOLDS
     found = [place(features[fold != held], tolerance).measure(features[fold == held]) for held in np.unique(fold)]
     return np.concatenate(found)
-
-
-def make_empty(images: Tensor, random: torch.Generator) -> list[Tensor]:
-    """Images without a picture, uint8 [EMPTY, C, H, W] each: noise, smooth blobs, blurs in noise."""
-    shape = (EMPTY, *images.shape[1:])
-    height, width = shape[2:]
-    noise = 128 + 64 * torch.randn(shape, generator=random)
-    coarse = 128 + 64 * torch.randn((*shape[:2], 4, 4), generator=random)
-    blobs = F.interpolate(coarse, (height, width), mode="bicubic")
-    some = images[torch.randint(len(images), (EMPTY,), generator=random)].numpy().astype(np.float32)
-    blurred = torch.from_numpy(gaussian_filter(some, (0, 0, height / 7, width / 7), mode="nearest"))
-    return [_to_levels(noise), _to_levels(blobs), _add_noise(blurred, 40.0, random)]
-
-
-def _add_noise(levels: Tensor, sd: float, random: torch.Generator) -> Tensor:
-    return _to_levels(levels + sd * torch.randn(levels.shape, generator=random))
-
-
-def _to_levels(values: Tensor) -> Tensor:
-    return values.round().clamp(0, 255).to(torch.uint8)
 
 
 def _describe(images: Tensor) -> np.ndarray:

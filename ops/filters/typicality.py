@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.metrics.whitening import shrink_covariance, whiten
+
 if TYPE_CHECKING:
     from ops.judging.scorer import Scorer
 
@@ -36,31 +38,6 @@ def fit_classes(features: np.ndarray, labels: np.ndarray, classes: int) -> Class
         means[label] = features[labels == label].mean(axis=0)
     whitening = whiten(shrink_covariance(features - means[labels]))
     return ClassGaussians(means.astype(np.float32), whitening.astype(np.float32))
-
-
-def whiten(covariance: np.ndarray) -> np.ndarray:
-    """[d, d]: differences [n, d] times this have unit covariance."""
-    values, vectors = np.linalg.eigh(covariance)
-    # Features that never vary, such as a dead unit's, are left out.
-    least = max(values[-1], 0.0) * 1e-6
-    scales = np.where(values > least, 1 / np.sqrt(np.maximum(values, max(least, 1e-30))), 0.0)
-    whitening: np.ndarray = vectors * scales
-    return whitening
-
-
-def shrink_covariance(centred: np.ndarray) -> np.ndarray:
-    """The covariance [d, d] of rows [n, d] of mean 0, shrunk towards a multiple of the identity by the best share.
-
-    Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", lemma 3.1 to 3.5.
-    """
-    count, size = centred.shape
-    sample = centred.T @ centred / count
-    level = np.trace(sample) / size
-    spread = np.square(sample - level * np.eye(size)).sum() / size
-    # mean ||x x' - S||^2 = mean |x|^4 - ||S||^2.
-    error = (np.square(np.square(centred).sum(axis=1)).mean() - np.square(sample).sum()) / (count * size)
-    share = min(1.0, error / spread) if spread > 0 else 1.0
-    return (1 - share) * sample + share * level * np.eye(size)
 
 
 def fit_typicality(scorer: Scorer, images: Tensor, labels: np.ndarray, folds: np.ndarray) -> list[ClassGaussians]:

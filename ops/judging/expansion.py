@@ -1,13 +1,18 @@
-"""The judge of an expansion, from its scorer, its training images and its validation images."""
+"""The judge and the scale of an expansion, from its scorer, its training images and its validation images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
 from ops.judging.judge import Judge, load_judge
+from ops.judging.scorer import assign_folds, load_scorer
+from ops.judging.spaces import FeatureSpaces
+from ops.judging.usability import Scale
 
 
 def find_judge(scorer: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Judge | None:
@@ -15,3 +20,11 @@ def find_judge(scorer: Path, train: PixelDataset, held_out: PixelDataset, seed: 
     if len(held_out) < 2 or np.bincount(train.labels).min() < 2:
         return None
     return load_judge(scorer, train, held_out, seed)
+
+
+def build_scale(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Scale:
+    """What places generated images between empty and real ones; `seed` is the recipe's."""
+    scorer = load_scorer(scorer_folder)
+    folds = assign_folds(train.labels, len(scorer.models), seed)
+    images, others = (torch.from_numpy(to_nchw(part.images)) for part in (train, held_out))
+    return Scale(FeatureSpaces(images, others, scorer=scorer, folds=folds), images, train.labels)

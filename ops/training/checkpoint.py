@@ -28,12 +28,13 @@ class Checkpoints:
 
     folder : of the checkpoint and of the best weights; a training that finds them there goes on from them.
     count : checkpoints in a training, the last one at its end.
-    observe : called with the averaged weights in the network, after so many steps; the best observation's weights win.
+    observe : called with the averaged weights in the network, after so many steps; `TrainingState.judge`
+        tells which moment's weights are kept.
     """
 
     folder: Path
     count: int = 4
-    observe: Callable[[int], Observation] = lambda step: Observation(-step)
+    observe: Callable[[int], Observation] = lambda step: Observation()
 
     def find_interval(self, steps: int) -> int:
         """Steps between two checkpoints."""

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 LOSS_WINDOW = 20
+Z = 1.96  # a difference of more than so many standard errors is not chance
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What an observer found: the lower the score, the better; `stop` ends training."""
+    """What an observer found at a moment.
 
-    score: float
+    distances : by feature space, the distance to what is wanted (the lower, the better) and its standard error; empty
+        if nothing was measured.
+    usable : False: this moment is not kept if there is another one.
+    stop : it ends the training.
+    """
+
+    distances: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    usable: bool = True
     stop: bool = False
 
 
@@ -22,7 +31,8 @@ class TrainingState:
 
     step : steps taken.
     losses : mean loss of each LOSS_WINDOW steps; `window` holds the losses since the last of them.
-    best_step, best_score : of the best observation.
+    best_step : of the moment that is kept.
+    seen : the distances of each observation so far that was usable.
     stopped : whether an observation ended the training.
     """
 
@@ -30,7 +40,7 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
     window: list[float] = field(default_factory=list)
     best_step: int = 0
-    best_score: float = math.inf
+    seen: list[dict[str, list[float]]] = field(default_factory=list)
     stopped: bool = False
 
     def count_step(self, loss: float) -> None:
@@ -42,7 +52,26 @@ class TrainingState:
             self.window.clear()
 
     def judge(self, observation: Observation) -> None:
-        """Record an observation of this step. The lowest score is the best; of equal ones the later."""
-        if observation.score <= self.best_score:
-            self.best_step, self.best_score = self.step, observation.score
+        """Record an observation of this step, and keep this moment unless an earlier one is clearly better.
+
+        So the last moment is kept, except where there is evidence against it. A moment is compared with all earlier
+        ones, not only with the one that is kept, so that many small losses cannot add up unseen.
+        """
+        beaten = any(is_clearly_better(earlier, observation.distances) for earlier in self.seen)
+        if not self.best_step or (observation.usable and not beaten):
+            self.best_step = self.step
+        if observation.usable:
+            self.seen.append({space: list(found) for space, found in observation.distances.items()})
         self.stopped = observation.stop
+
+
+def is_clearly_better(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> bool:
+    """Whether `one` has the lower distance in every feature space, each time by more than Z standard errors.
+
+    Errors of the two are added as if they were independent. They share the real images and the noise, so the true error
+    of the difference is smaller: in doubt nothing is clearly better.
+    """
+    return bool(other) and all(
+        space in one and value - one[space][0] > Z * math.hypot(error, one[space][1])
+        for space, (value, error) in other.items()
+    )

@@ -1,17 +1,17 @@
 """Monitor a generator during training: contact sheets, quality compared with real images', and early stopping.
 
-Quality is measured against validation images in the scorer's features; the curve is in learning_curve.json. A generator
-memorises a small training set sooner or later. The Fréchet distance does not show it, because copies of training
-images are close to real images. So if the share of near copies exceeds that of unseen real images by more than
-`max_copies`, the checkpoint is never the best one, and training ends. A variant does not count as a copy for being
-near to its own seed image.
+The curve is in learning_curve.json. Which moment is kept is decided by distances to validation images in several
+feature spaces, each with its standard error (`ops.judging.spaces`, `ops.training.state`), because a single one, such as
+the Fréchet distance in the features of a weak scorer, may prefer noise. A generator memorises a small training set
+sooner or later. No distance shows it, because copies of training images are close to real images. So if the share of
+near copies exceeds that of unseen real images by more than `max_copies`, this moment is not kept, and training ends. A
+variant does not count as a copy for being near to its own seed image.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from ops.files.outputs import LEARNING_CURVE, SAMPLES
 from ops.files.storage import read_json, write_json
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.protocol import Sample
-from ops.judging.expansion import find_judge
+from ops.judging.expansion import build_scale, find_judge
 from ops.judging.judge import Judge
+from ops.judging.usability import Scale, find_lowest
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
 from ops.training.state import Observation
@@ -39,7 +40,7 @@ BATCH = 100
 class Watch:
     """Observes a generator; the inputs of its sampler are the same at every observation.
 
-    labels : int64 [n], of the images that are judged. judge : None if there are too few real images for one.
+    labels : int64 [n], of the images that are judged. judge, scale : None if there are too few real images for them.
     inputs, seeds : what the generator takes, and the seed images for it.
     """
 
@@ -48,29 +49,44 @@ class Watch:
     classes: int
     labels: np.ndarray
     judge: Judge | None
+    scale: Scale | None
     max_copies: float
     sink: Sink
     inputs: Sequence[str]
     seeds: SeedImages | None
 
     def observe(self, step: int, sample: Sample) -> Observation:
-        """Write samples-<step>.png and the step's row of learning_curve.json; the score is the Fréchet distance."""
+        """Write samples-<step>.png and the step's row of learning_curve.json."""
         rows = [self._sample(sample, "samples", np.full(SHEET_COLUMNS, label)) for label in range(self.classes)]
         write_sheet(self.folder / SAMPLES.format(step=f"{step:06d}"), rows)
-        if self.judge is None:
-            return Observation(-step)
+        if self.judge is None or self.scale is None:
+            return Observation()
         images = torch.from_numpy(to_nchw(self._sample(sample, "watched", self.labels)))
-        quality = self.judge.measure(images, self.labels, self._find_parents("watched", self.labels))
-        excess = quality.copies - quality.copies_held_out
-        self._note({"step": step, **{key: _round(value) for key, value in quality.to_dict().items()}})
+        parents = self._find_parents("watched", self.labels)
+        quality, positions = self.judge.measure(images, self.labels, parents), self.scale.place(images, parents)
+        excess, lowest = quality.copies - quality.copies_held_out, find_lowest(positions)
+        self._note(
+            {
+                "step": step,
+                **{key: _round(value) for key, value in quality.to_dict().items()},
+                "position": None if lowest is None else _round(lowest[1].position),
+                "spaces": {
+                    name: {key: _round(value) for key, value in asdict(position).items()}
+                    for name, position in positions.items()
+                },
+            }
+        )
+        between = (
+            "" if lowest is None else f", {lowest[1].position:.0%} of the way from empty to real images ({lowest[0]})"
+        )
         self.sink(
             f"generator: step {step}: Fréchet distance {quality.frechet:.3g} (real images {quality.floor:.3g}),"
-            f" {quality.consistency:.0%} of their class, {quality.copies:.1%} near copies"
+            f" {quality.consistency:.0%} of their class, {quality.copies:.1%} near copies{way}"
         )
         if excess > self.max_copies:
             self.sink(f"generator: step {step}: it begins to memorise training images; training ends here")
-            return Observation(math.inf, stop=True)
-        return Observation(quality.frechet)
+            return Observation(usable=False, stop=True)
+        return Observation({name: (p.distance, p.distance_error) for name, p in positions.items()})
 
     def _sample(self, sample: Sample, key: str, labels: np.ndarray) -> np.ndarray:
         """uint8 [n, H, W, C] of `labels` int [n] from the noise of `key`, BATCH at a time."""
@@ -107,12 +123,13 @@ def build_watch(
     judge = find_judge(scorer, train, held_out, seed)
     if judge is None:
         sink(f"generator: {len(held_out)} validation images are too few to watch its quality; the last step is kept")
+    scale = None if judge is None else build_scale(scorer, train, held_out, seed)
     repeats = -(-OBSERVED // max(1, len(held_out)))
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
     labels = np.tile(shuffled, repeats)[:OBSERVED]
     shape, classes = (channels, height, width), len(train.class_names)
-    return Watch(folder, shape, classes, labels, judge, max_copies, sink, inputs, seeds)
+    return Watch(folder, shape, classes, labels, judge, scale, max_copies, sink, inputs, seeds)
 
 
-def _round(value: float) -> float:
+def _round(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value

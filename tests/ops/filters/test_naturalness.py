@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ops.filters.naturalness import fit_naturalness, hold_out, measure_naturalness
-from ops.filters.texture import describe_texture
+from ops.metrics.texture import describe_texture
 
 
 def draw(count: int, channels: int = 3, side: int = 32, seed: int = 0) -> Tensor:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from ops.filters.typicality import fit_classes, measure_typicality, shrink_covariance
+from ops.filters.typicality import fit_classes, measure_typicality
+from ops.metrics.whitening import shrink_covariance
 
 
 @pytest.mark.parametrize(("count", "size"), [(12, 30), (200, 8), (2, 3)])

@@ -124,7 +124,7 @@ def test_the_best_moment_has_its_buffers_too(tmp_path: Path) -> None:
     def observe(step: int) -> Observation:
         assert not network.training
         moments[step] = {name: value.clone() for name, value in network.state_dict().items()}
-        return Observation(abs(step - 6))
+        return Observation({"a": (abs(step - 6), 0.0)})
 
     def find_loss(step: int) -> Tensor:
         numbers = torch.randn(8, 1, generator=torch.Generator().manual_seed(step)) + step

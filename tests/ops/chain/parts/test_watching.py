@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ops.files.storage import read_json
 from ops.generators.protocol import Sample
 from ops.judging.scorer import save_scorer, train_folds
 from ops.recipe.schema import ScorerSettings
+from ops.training.state import Observation, is_clearly_better
 
 SIDE, CLASSES, SEED = 16, 2, 4
 
@@ -76,11 +76,16 @@ def test_new_images_of_the_same_kind_score_better_than_noise_and_each_score_is_r
     observer = watch(scorer, tmp_path, lines)
     noisy = observer.observe(10, lambda feeds: (feeds["noise"].abs() * 99).clamp(max=255).byte().permute(0, 2, 3, 1))
     good = observer.observe(20, draw_from(make_images(2000, 3)))
-    assert good.score < noisy.score
+    assert is_clearly_better(good.distances, noisy.distances)
+    assert not is_clearly_better(noisy.distances, good.distances)
+    assert set(good.distances) == {"scorer", "random network", "texture"}
     assert not good.stop
     rows = read_json(tmp_path / LEARNING_CURVE)
     assert [row["step"] for row in rows] == [10, 20]
-    assert rows[1]["frechet"] == pytest.approx(good.score, abs=1e-6)
+    for space, (distance, error) in good.distances.items():
+        found = rows[1]["spaces"][space]
+        assert (found["distance"], found["distance_error"]) == pytest.approx((distance, error), abs=1e-6)
+    assert rows[0]["position"] < 0.2 < 0.7 < rows[1]["position"]
     assert rows[1]["frechet"] < 5 * rows[1]["floor"]
     assert rows[1]["images"] == OBSERVED
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["samples-000010.png", "samples-000020.png"]
@@ -98,7 +103,7 @@ def test_memorisation_ends_training_and_is_never_the_best(scorer: Path, tmp_path
     lines: list[str] = []
     observation = watch(scorer, tmp_path, lines).observe(30, draw_from(make_images(80, 1)))
     assert observation.stop
-    assert observation.score == math.inf
+    assert not observation.usable
     assert "it begins to memorise training images" in lines[-1]
     assert read_json(tmp_path / LEARNING_CURVE)[0]["copies"] == 1.0
 
@@ -106,7 +111,7 @@ def test_memorisation_ends_training_and_is_never_the_best(scorer: Path, tmp_path
 def test_without_validation_images_the_last_step_is_kept_and_reported(scorer: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     observer = watch(scorer, tmp_path, lines, held_out=1)
-    scores = [observer.observe(step, draw_from(make_images(90, 3))).score for step in (10, 20)]
-    assert scores[1] < scores[0]
+    observations = [observer.observe(step, draw_from(make_images(90, 3))) for step in (10, 20)]
+    assert observations == [Observation(), Observation()]
     assert lines == ["generator: 1 validation images are too few to watch its quality; the last step is kept"]
     assert not (tmp_path / LEARNING_CURVE).exists()

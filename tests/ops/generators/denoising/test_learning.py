@@ -58,7 +58,7 @@ def train_toys(
     loss: Callable[..., Tensor] = LOSS,
     seed: int = 7,
     checkpoints: int = 4,
-    observe: Callable[[int], Observation] = lambda step: Observation(-step),
+    observe: Callable[[int], Observation] = lambda step: Observation(),
     **options: Any,
 ) -> TrainingState:
     steps = DenoisingSteps(model, loss, *make_toys(), settings, seed=seed, precision="fp32")
@@ -154,7 +154,7 @@ def test_writing_checkpoints_and_looking_at_the_averaged_weights_changes_nothing
     def observe(step: int) -> Observation:
         assert not watched.training
         steps.append(step)
-        return Observation(-step)
+        return Observation()
 
     train_toys(watched, tmp_path / "watched", checkpoints=3, observe=observe)
     assert steps == [4, 8, 12]
@@ -169,7 +169,7 @@ def test_the_weights_of_the_best_moment_are_kept_and_the_later_of_equal_ones(tmp
 
         def observe(step: int, scores: list[float] = scores, moments: dict[int, Tensor] = moments) -> Observation:
             moments[step] = model.unet.conv_in.weight.detach().clone()  # noqa: B023
-            return Observation(scores[step // 4 - 1])
+            return Observation({"a": (scores[step // 4 - 1], 0.0)})
 
         ended = train_toys(model, folder, checkpoints=3, observe=observe)
         assert ended.best_step == best
@@ -178,9 +178,7 @@ def test_the_weights_of_the_best_moment_are_kept_and_the_later_of_equal_ones(tmp
 
 def test_an_observer_can_end_training_and_a_resumed_run_stays_ended(tmp_path: Path) -> None:
     for _ in range(2):
-        ended = train_toys(
-            build_unet(), tmp_path, checkpoints=3, observe=lambda step: Observation(-step, stop=step >= 8)
-        )
+        ended = train_toys(build_unet(), tmp_path, checkpoints=3, observe=lambda step: Observation(stop=step >= 8))
         assert (ended.step, ended.best_step, ended.stopped) == (8, 8, True)
 
 
