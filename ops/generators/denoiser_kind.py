@@ -52,7 +52,7 @@ class DenoiserKind:
         from ops.generators.denoising.stored_network import load_network
 
         network, config = load_network(folder)
-        return DenoiserGenerator(self.maths, network, config)
+        return DenoiserGenerator(self.maths.configure(config), network, config)
 
     def find_drawer(self, folder: Path) -> DrawerSpec:
         from ops.generators.onnx.engine import OnnxFile

@@ -57,7 +57,8 @@ class DenoisingSteps:
     loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
     images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
     precision : "fp32" or "bf16", in which the network computes.
-    pair_noise : of (images, labels, noise): the noise in the order in which the images are paired with it.
+    pair_noise : of (images, groups, noise): the noise in the order in which the images are paired with it, permuted
+        only within groups (`find_groups`).
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class DenoisingSteps:
         seed: int,
         precision: str,
         device: str = "cpu",
-        pair_noise: PairNoise = lambda images, labels, noise: noise,
+        pair_noise: PairNoise = lambda images, groups, noise: noise,
     ) -> None:
         self.network, self.loss, self.pair_noise = network, loss, pair_noise
         self.settings, self.seed, self.precision, self.device = settings, seed, precision, device
@@ -106,4 +107,18 @@ class DenoisingSteps:
             with compute_in(self.precision, self.device):
                 images, conditions = augment(images, settings.augment, generator)
         labels = self.labels[index].masked_fill(dropped, self.nothing)
-        return Batch(step, images, labels, self.pair_noise(images, labels, noise), level, conditions)
+        paired = self.pair_noise(images, find_groups(labels, conditions), noise)
+        return Batch(step, images, labels, paired, level, conditions)
+
+
+def find_groups(labels: Tensor, conditions: Tensor | None) -> Tensor:
+    """int64 [n], equal for images of the same label and the same augmentation.
+
+    Noise may be chosen by what the network is told, label and augmentation, but only within it. If it depended on the
+    augmentation beyond that, the noise of unaugmented images would not be the noise that images are drawn from.
+    """
+    if conditions is None:
+        return labels
+    told = torch.cat([labels[:, None].to(conditions), conditions], dim=1)
+    groups: Tensor = told.unique(dim=0, return_inverse=True)[1]
+    return groups

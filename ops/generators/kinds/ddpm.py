@@ -35,9 +35,10 @@ class Ddpm(Denoiser):
         return (predict(x_t, t.float() / TIMESTEPS, labels).float() - noise).square().mean()
 
     def integrate(self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int) -> X:
-        """From noise to the image in `steps` evenly spaced timesteps, beginning at the last, which is pure noise."""
-        times = [round(TIMESTEPS * (1 - i / steps)) - 1 for i in range(steps)]
-        return (step_ddim if solver == "ddim" else step_dpmpp)(evaluate, noise, times)
+        """From noise to the image in `steps` timesteps, beginning at the last, which is pure noise."""
+        if solver == "ddim":
+            return step_ddim(evaluate, noise, space_evenly(steps))
+        return step_dpmpp(evaluate, noise, space_by_snr(steps))
 
     def count_evaluations(self, solver: str, steps: int) -> int:
         return steps
@@ -51,6 +52,26 @@ def alpha_bars() -> tuple[float, ...]:
         alpha_bar *= 1 - (BETA_FIRST + (BETA_LAST - BETA_FIRST) * t / (TIMESTEPS - 1))
         products.append(alpha_bar)
     return tuple(products)
+
+
+def space_evenly(steps: int) -> list[int]:
+    """`steps` evenly spaced timesteps, falling."""
+    return [round(TIMESTEPS * (1 - i / steps)) - 1 for i in range(steps)]
+
+
+def space_by_snr(steps: int) -> list[int]:
+    """`steps` falling timesteps that are evenly spaced in λ, half the log-SNR (Lu et al. 2022, §3.4), rounded.
+
+    Few steps that are even in t would end by a jump from σ / α = 0.34 to the image. Near the image λ changes so fast
+    with t that rounded timesteps would repeat; they are then moved towards the noise.
+    """
+    lambdas = [find_lambda(alpha_bar) for alpha_bar in alpha_bars()]
+    first, last = lambdas[-1], lambdas[0]
+    wanted = [first + (last - first) * i / steps for i in range(steps)]
+    times = [min(range(TIMESTEPS), key=lambda t: abs(lambdas[t] - value)) for value in wanted]
+    for i in reversed(range(steps - 1)):
+        times[i] = max(times[i], times[i + 1] + 1)
+    return times
 
 
 def predict_image(evaluate: Evaluate[X], x: X, t: int) -> X:

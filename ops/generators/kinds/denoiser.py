@@ -7,7 +7,7 @@ solver is written once for both. This module knows no network, no training and n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from ops.recipe.generator import DenoiserSettings
@@ -45,13 +45,21 @@ class Denoiser(ABC):
 
     name: ClassVar[str]
 
+    def describe(self, images: Tensor) -> dict[str, Any]:
+        """What the mathematics needs to know of the training images uint8 [n, C, H, W]: keys of config.json."""
+        return {}
+
+    def configure(self, config: Mapping[str, Any]) -> Denoiser:
+        """The same mathematics for the data that `config` describes."""
+        return self
+
     @abstractmethod
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """A scalar; images in -1..1 and noise [n, C, H, W]; `level` [n], standard normal, sets the noise level."""
 
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-        """A function of images, labels and noise; it returns the noise reordered to match the images."""
-        return lambda images, labels, noise: noise
+        """A function of images, groups (int64 [n]) and noise; it returns the noise, reordered within groups."""
+        return lambda images, groups, noise: noise
 
     @abstractmethod
     def integrate(self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int) -> X:

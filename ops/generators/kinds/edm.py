@@ -7,8 +7,10 @@ the denoised image is D(x; σ) = c_skip·x + c_out·F (eq. 7). So inputs and tar
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.generators.kinds.denoiser import Denoiser, Evaluate, Predict, X
 
@@ -16,15 +18,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SIGMA_MIN, SIGMA_MAX, RHO = 0.002, 80.0, 7  # table 1
-SIGMA_DATA = 0.5  # standard deviation of images in -1..1
+SIGMA_DATA = 0.5  # σ_data of generators without `sigma_data` in their config, which are older
+MIN_SIGMA_DATA = 0.05  # of images that hardly vary
 P_MEAN, P_STD = -1.2, 1.2  # mean and standard deviation of ln σ in training, table 1
 LOG_MIN, LOG_SPAN = math.log(SIGMA_MIN), math.log(SIGMA_MAX / SIGMA_MIN)
 
 
+@dataclass(frozen=True)
 class Edm(Denoiser):
-    """Denoising at any σ, and two solvers of the probability-flow equation."""
+    """Denoising at any σ, and two solvers of the probability-flow equation.
+
+    sigma_data : standard deviation of the data in -1..1, over all images, channels and places.
+    """
 
     name: ClassVar[str] = "edm"
+    sigma_data: float = SIGMA_DATA
+
+    def describe(self, images: Tensor) -> dict[str, Any]:
+        """`sigma_data` of these images, from counts of grey levels, so that no bit depends on an order of summing."""
+        import torch
+
+        counts = images.flatten().bincount(minlength=256).double()
+        levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
+        mean = float((counts * levels).sum() / counts.sum())
+        variance = float((counts * (levels - mean).square()).sum() / counts.sum())
+        return {"sigma_data": max(MIN_SIGMA_DATA, round(math.sqrt(variance), 4))}
+
+    def configure(self, config: Mapping[str, Any]) -> Edm:
+        return Edm(config.get("sigma_data", SIGMA_DATA))
 
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """Squared error of F (eq. 8): the weight λ(σ) = 1 / c_out² makes every noise level count alike."""
@@ -33,9 +54,9 @@ class Edm(Denoiser):
         sigma = ln_sigma.exp()[:, None, None, None]
         x = images + sigma * noise
         # The target of F: (y - c_skip·x) / c_out, with c_out = σ·σ_data / sqrt(variance).
-        variance = sigma.square() + SIGMA_DATA**2
-        c_skip = SIGMA_DATA**2 / variance
-        target = (images - x * c_skip) * variance.sqrt() / (sigma * SIGMA_DATA)
+        variance = sigma.square() + self.sigma_data**2
+        c_skip = self.sigma_data**2 / variance
+        target = (images - x * c_skip) * variance.sqrt() / (sigma * self.sigma_data)
         # F at c_in·x, with c_in = 1 / sqrt(variance).
         output = predict(x / variance.sqrt(), (ln_sigma - LOG_MIN) / LOG_SPAN, labels)
         return (output.float() - target).square().mean()
@@ -47,13 +68,20 @@ class Edm(Denoiser):
         for t_cur, t_next in pairwise([*sigmas, 0.0]):
             x_cur = x_next
             # Euler step along dx/dt at t_cur.
-            d_cur = (x_cur - denoise(evaluate, x_cur, t_cur)) * (1 / t_cur)
+            d_cur = (x_cur - self.denoise(evaluate, x_cur, t_cur)) * (1 / t_cur)
             x_next = x_cur + d_cur * (t_next - t_cur)
             # Second-order correction with dx/dt at t_next.
             if solver == "heun" and t_next > 0:
-                d_prime = (x_next - denoise(evaluate, x_next, t_next)) * (1 / t_next)
+                d_prime = (x_next - self.denoise(evaluate, x_next, t_next)) * (1 / t_next)
                 x_next = x_cur + (d_cur + d_prime) * 0.5 * (t_next - t_cur)
         return x_next
+
+    def denoise(self, evaluate: Evaluate[X], x: X, sigma: float) -> X:
+        """D(x; σ): the expected image at state `x` (eq. 7)."""
+        variance = sigma**2 + self.sigma_data**2
+        c_in, c_skip = 1 / math.sqrt(variance), self.sigma_data**2 / variance
+        c_out = sigma * self.sigma_data / math.sqrt(variance)
+        return x * c_skip + evaluate(x * c_in, time_of(sigma)) * c_out
 
     def count_evaluations(self, solver: str, steps: int) -> int:
         return 2 * steps - 1 if solver == "heun" else steps
@@ -63,14 +91,6 @@ def noise_levels(steps: int) -> list[float]:
     """`steps` values from σ_max down to σ_min, evenly spaced in σ^(1/ρ) (eq. 5)."""
     high, low = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
     return [(high + i / max(1, steps - 1) * (low - high)) ** RHO for i in range(steps)]
-
-
-def denoise(evaluate: Evaluate[X], x: X, sigma: float) -> X:
-    """D(x; σ): the expected image at state `x` (eq. 7)."""
-    variance = sigma**2 + SIGMA_DATA**2
-    c_in, c_skip, c_out = 1 / math.sqrt(variance), SIGMA_DATA**2 / variance, sigma * SIGMA_DATA / math.sqrt(variance)
-    output = evaluate(x * c_in, time_of(sigma))
-    return x * c_skip + output * c_out
 
 
 def time_of(sigma: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from scipy import stats
 from torch import Tensor
 
-from ops.generators.kinds.ddpm import TIMESTEPS, Ddpm, alpha_bars
+from ops.generators.kinds.ddpm import TIMESTEPS, Ddpm, alpha_bars, find_lambda, space_by_snr, space_evenly, step_dpmpp
 from ops.recipe.generator import DdpmSettings
 
 SPREAD = 0.2  # so that no predicted image leaves -1..1, where ours are clamped and the exact solution is not
@@ -44,15 +45,34 @@ def test_ddim_takes_the_steps_that_diffusers_takes(steps: int) -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 14])
 def test_dpmpp_takes_the_steps_that_diffusers_takes(steps: int) -> None:
     scheduler = DPMSolverMultistepScheduler(
-        beta_schedule="linear", timestep_spacing="trailing", solver_order=2, final_sigmas_type="zero",
-        lower_order_final=True,
-    )  # fmt: skip
-    scheduler.set_timesteps(steps)
+        beta_schedule="linear", solver_order=2, final_sigmas_type="zero", lower_order_final=True
+    )
+    scheduler.set_timesteps(timesteps=space_by_snr(steps))
     x = NOISE.float()
     for t in scheduler.timesteps:
         x = scheduler.step(true_noise(x, int(t) / TIMESTEPS), t, x).prev_sample
     ours = Ddpm().integrate(true_noise, NOISE.float(), solver="dpmpp", steps=steps)
     torch.testing.assert_close(ours, x, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 33, 64])
+def test_the_steps_of_dpmpp_are_even_in_the_signal_to_noise_ratio(steps: int) -> None:
+    times = space_by_snr(steps)
+    assert len(times) == steps
+    assert times[0] == TIMESTEPS - 1
+    assert all(t > t_next for t, t_next in pairwise([*times, -1]))
+    lambdas = [find_lambda(alpha_bars()[t]) for t in times]
+    if steps == 10:
+        np.testing.assert_allclose(np.diff(lambdas), np.mean(np.diff(lambdas)), rtol=0.15)
+
+
+def test_steps_even_in_the_signal_to_noise_ratio_end_nearer_to_the_image(steps: int = 10) -> None:
+    last = alpha_bars()[-1]
+    truth = NOISE * SPREAD / math.sqrt(last * SPREAD**2 + 1 - last)
+    by_snr, evenly = (
+        float((step_dpmpp(true_noise, NOISE, space(steps)) - truth).norm()) for space in (space_by_snr, space_evenly)
+    )
+    assert by_snr < 0.5 * evenly
 
 
 def test_dpmpp_is_nearer_to_the_exact_solution_than_ddim_in_the_same_steps() -> None:

@@ -11,7 +11,7 @@ from diffusers import EDMEulerScheduler
 from scipy import stats
 from torch import Tensor
 
-from ops.generators.kinds.edm import SIGMA_DATA, SIGMA_MAX, Edm, denoise, noise_levels, time_of
+from ops.generators.kinds.edm import MIN_SIGMA_DATA, SIGMA_DATA, SIGMA_MAX, Edm, noise_levels, time_of
 from ops.recipe.generator import EdmSettings
 
 SPREAD = 0.3  # of the Gaussian data
@@ -39,7 +39,7 @@ def test_time_runs_from_0_to_1_with_the_logarithm_of_the_noise() -> None:
 
 def test_preconditioning_turns_the_true_output_into_the_expected_image() -> None:
     for sigma in (0.01, 0.4, 30.0):
-        image = denoise(true_output, NOISE, sigma)
+        image = Edm().denoise(true_output, NOISE, sigma)
         assert torch.allclose(image, NOISE * SPREAD**2 / (SPREAD**2 + sigma**2), rtol=1e-9)
 
 
@@ -97,3 +97,28 @@ def test_the_network_is_evaluated_as_often_as_count_evaluations_returns(steps: i
 
         Edm().integrate(evaluate, NOISE, solver=solver, steps=steps)
         assert len(asked) == Edm().count_evaluations(solver, steps)
+
+
+def test_the_data_say_their_own_spread_whatever_the_order_of_their_pixels() -> None:
+    images = torch.randint(0, 256, (50, 3, 4, 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    found = Edm().describe(images)
+    assert found["sigma_data"] == pytest.approx(float((images.double() / 127.5 - 1).std(correction=0)), abs=1e-4)
+    assert found == Edm().describe(images.flip(0, 2))
+    assert Edm().describe(torch.full((2, 1, 4, 4), 9, dtype=torch.uint8)) == {"sigma_data": MIN_SIGMA_DATA}
+    assert Edm().configure(found).sigma_data == found["sigma_data"]
+    assert Edm().configure({}) == Edm()  # a generator of an older version
+
+
+def test_inputs_and_targets_have_unit_variance_for_data_of_the_configured_spread() -> None:
+    generator = torch.Generator().manual_seed(2)
+    images = 0.71 * torch.randn(20_000, 1, 1, 2, generator=generator)
+    noise, level = torch.randn(images.shape, generator=generator), torch.randn(20_000, generator=generator)
+    inputs: list[Tensor] = []
+
+    def predict(x: Tensor, t: Tensor, label: Tensor) -> Tensor:
+        inputs.append(x)
+        return torch.zeros_like(x)
+
+    loss = Edm(0.71).loss(predict, images, torch.zeros(20_000), noise, level)
+    assert float(loss) == pytest.approx(1, abs=0.03)  # the power of the targets
+    assert float(inputs[0].var()) == pytest.approx(1, abs=0.03)

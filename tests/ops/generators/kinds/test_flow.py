@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
-from ops.generators.kinds.flow import Flow
+from ops.generators.kinds.flow import Flow, list_times
 
 Velocity = Callable[[Tensor, float], Tensor]
 
@@ -44,16 +45,17 @@ def test_euler_on_a_linear_velocity_equals_its_closed_form(steps: int) -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7])
 def test_heun_on_a_linear_velocity_equals_its_closed_form_with_a_last_euler_step(steps: int) -> None:
-    h = 1 / steps
-    expected = NOISE * (1 - h + h**2 / 2) ** (steps - 1) * (1 - h)
+    last = 1 / (2 * steps - 1)
+    h = 2 * last
+    expected = NOISE * (1 - h + h**2 / 2) ** (steps - 1) * (1 - last)
     assert torch.allclose(solve(lambda x, t: -x, "heun", steps), expected, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7])
 def test_both_solvers_ask_for_the_velocity_at_the_right_times(steps: int) -> None:
-    # dx/dt = t: Euler is the left Riemann sum; Heun is exact up to the last step, which is Euler's.
-    h = 1 / steps
-    for solver, gained in (("euler", (1 - h) / 2), ("heun", (1 - h) ** 2 / 2 + h * (1 - h))):
+    # dx/dt = t: Euler is the left Riemann sum; Heun is exact up to the last step, which is Euler's and half as long.
+    h, last = 1 / steps, 1 / (2 * steps - 1)
+    for solver, gained in (("euler", (1 - h) / 2), ("heun", (1 - last) ** 2 / 2 + last * (1 - last))):
         solved = solve(lambda x, t: torch.full_like(x, t), solver, steps)
         assert torch.allclose(solved, NOISE + gained, rtol=0, atol=1e-12), solver
 
@@ -76,7 +78,23 @@ def test_the_network_is_evaluated_as_often_as_count_evaluations_returns(solver: 
     solve(velocity, solver, steps)
     assert len(times) == Flow().count_evaluations(solver, steps)
     assert max(times) < 1  # the velocity at t = 1 is not trained
-    assert sorted(set(times)) == pytest.approx([step / steps for step in range(steps)])
+    assert sorted(set(times)) == pytest.approx(list_times(solver, steps)[:-1])
+
+
+def test_every_evaluation_covers_an_equal_share_of_the_time() -> None:
+    assert list_times("heun", 3) == pytest.approx([0, 0.4, 0.8, 1])
+    assert list_times("euler", 4) == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    for steps in range(1, 65):
+        heun, euler = (np.diff(list_times(solver, steps)) for solver in SOLVERS[::-1])
+        np.testing.assert_allclose(euler, 1 / steps)
+        np.testing.assert_allclose(heun[-1], 1 / (2 * steps - 1))
+        np.testing.assert_allclose(heun[:-1], 2 / (2 * steps - 1))
+        assert list_times("heun", steps)[-1] == 1.0  # exactly, so that the last step is known to be Euler's
+
+
+def test_part_of_the_way_is_cut_evenly_where_all_steps_are_heuns() -> None:
+    assert list_times("heun", 2, 0.0, 0.5) == pytest.approx([0, 0.25, 0.5])
+    assert list_times("heun", 2, 0.5, 1.0) == pytest.approx([0.5, 0.5 + 1 / 3, 1])
 
 
 class PointVelocity:
