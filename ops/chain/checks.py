@@ -16,7 +16,7 @@ from ops.chain.parts.units import list_units
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.files.outputs import GENERATED, PARITY, PRECISION, ROUNDS, VERDICT
+from ops.files.outputs import GENERATED, PARITY, PRECISION, ROUNDS, USABILITY, VERDICT
 from ops.files.storage import read_json
 from ops.generators.units import have_parents
 from ops.planning.plan import read_plan
@@ -117,6 +117,12 @@ def precision_was_accepted(folders: Folders) -> Finding:
     return Finding(gate["accepted"], f"{gate['precision']}: {gate['reason']}", gate)
 
 
+def generator_is_usable(folders: Folders) -> Finding:
+    """The generator's images are nearer to real ones than to noise, blurred images and class means."""
+    found = read_json(folders("generator_onnx") / USABILITY)
+    return Finding(found["usable"], found["sentence"], {"needed": found["needed"], **found["spaces"]})
+
+
 def generation_is_complete(folders: Folders) -> Finding:
     """Each unit has the images that its rounds drew, each id occurs once, and no unit exceeds its budget."""
     rows = read_rows(find_shards(folders("generated_images"), GENERATED))
@@ -200,6 +206,7 @@ CHECKS = (
     Check("scorer", "scorer_beats_chance", True, scorer_beats_chance),
     Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
     Check("generator_onnx", "precision_was_accepted", False, precision_was_accepted),
+    Check("generator_onnx", "generator_is_usable", True, generator_is_usable),
     Check("generated_images", "generation_is_complete", True, generation_is_complete),
     Check("accepted_images", "something_was_accepted", True, something_was_accepted),
     Check("accepted_images", "quota_is_filled", False, quota_is_filled),

@@ -7,6 +7,7 @@ from typing import Any
 from ops.chain.parts.each import build_each
 from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
+from ops.chain.parts.usability import examine_usability
 from ops.datasets.pixels import read_split
 from ops.files.outputs import PARITY
 from ops.files.storage import write_json
@@ -28,7 +29,10 @@ def build_generator_onnx(run: StageRun) -> dict[str, Any]:
 
 
 def _export_one(run: StageRun) -> dict[str, Any]:
-    """Export, measure parity on the CPU provider, try a faster variant, write the card. Checks read the figures."""
+    """Export, measure parity on the CPU provider, try a faster variant, see whether it may be used, write the card.
+
+    Checks read the figures.
+    """
     source, settings = run.inputs["generator"], run.recipe.sampler
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
@@ -39,16 +43,29 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     evaluations = sampler.info.evaluations or 1
     images = max(128, PARITY_EVALUATIONS // evaluations)
     real = run.inputs["real_images"]
-    seeds = take_seeds(read_split(real, "train")) if IMAGE in sampler.info.inputs else None
+    train, held_out = (read_split(real, split) for split in ("train", "validation"))
+    seeds = take_seeds(train) if IMAGE in sampler.info.inputs else None
     parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
     write_json(run.out / PARITY, parity.to_dict())
     decision = None
     if settings.precision != "fp32":
-        train, held_out = (read_split(real, split) for split in ("train", "validation"))
         judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
         sink = run.runtime.sink
         decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
-    draws = read_part(source)["metrics"]["training_images"]
+    learnt = read_part(source)["metrics"]
+    draws = learnt["training_images"]
+    usability = examine_usability(
+        run.out,
+        KINDS[config["kind"]].find_drawer(run.out),
+        run.inputs["scorer"],
+        train,
+        held_out,
+        seed=run.recipe.seed,
+        needed=settings.usable_from,
+        steps=learnt.get("best_step") if draws is not None else None,
+        seeds=seeds,
+        sink=run.runtime.sink,
+    )
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     write_card(
@@ -70,6 +87,8 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         **{f"parity_{name}": value for name, value in parity.to_dict().items()},
         "precision": settings.precision if decision and decision["accepted"] else "fp32",
         "precision_ratio": decision.get("ratio") if decision else None,
+        "usable": usability["usable"],
+        **{f"position_{name.replace(' ', '_')}": place["position"] for name, place in usability["spaces"].items()},
     }
 
 

@@ -15,8 +15,9 @@ PLAN = "plan.json"  # of expansion_plan
 LOSSES = "losses.json"  # of generator, as the next two
 LEARNING_CURVE = "learning_curve.json"  # quality at each checkpoint
 SAMPLES = "samples-{step}.png"  # a sheet for each checkpoint; `*` for the step matches all
-PARITY = "parity.json"  # of generator_onnx, as the next: the exported sampler beside the eager one
+PARITY = "parity.json"  # of generator_onnx, as the next two: the exported sampler beside the eager one
 PRECISION = "precision.json"  # a faster variant beside fp32
+USABILITY = "usability.json"  # where its images lie between empty and real ones
 
 GENERATED = "generated"  # of generated_images: what the names of its shards begin with
 ROUNDS = "rounds.json"  # of generated_images and accepted_images

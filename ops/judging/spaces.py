@@ -32,6 +32,7 @@ MIN_HELD_OUT = 20  # with fewer, images are compared with the training images, a
 MIN_IMAGES = 3  # of an energy distance
 MOST = 1_000  # images of a set, at most: enough for errors far below any decision, and quadratic in time
 REACH = 4.0  # standard deviations of real images, beyond which a feature is only "far"
+TOLERANCE = 15.0  # grey levels of noise: a feature is compared no finer than these change it
 TINY = 1e-6  # a feature that varies less among real images is left out
 
 Describe = Callable[[Tensor], np.ndarray]
@@ -122,12 +123,14 @@ class _Fold:
 
 
 def _fit(describe: Describe, fitted: Tensor, held_out: Tensor, unseen: Tensor | None) -> _Real:
-    """Whiten by the covariance of `fitted`, and no finer than noise of one grey level changes the features.
+    """Whiten by the covariance of `fitted`, and no finer than noise of TOLERANCE changes the features.
 
+    Flat graphics have hardly any spread in some features of texture. Without the tolerance every trace of noise on them
+    would lie as far off as noise alone.
     Features have different units, so they are standardised before their covariance is shrunk.
     """
     features = describe(fitted).astype(np.float64)
-    noisy = describe(add_noise(fitted.float(), 1.0, torch.Generator().manual_seed(0)))
+    noisy = describe(add_noise(fitted.float(), TOLERANCE, torch.Generator().manual_seed(0)))
     tolerance = np.median(np.abs(noisy - features), axis=0)
     centre, spread = features.mean(axis=0), np.hypot(features.std(axis=0), tolerance)
     scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > TINY)

@@ -28,6 +28,11 @@ class SamplerSettings(Section):
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
     )
+    usable_from: Fraction | None = Field(
+        0.5,
+        description="how far the images must lie from empty ones (0: noise, blurred images, class means) towards real"
+        " ones (1) in every feature space; below it nothing is generated; null: they are generated anyway",
+    )
 
 
 class KindSettings(Section):
@@ -76,7 +81,11 @@ class DenoiserSettings(KindSettings):
     )
     label_dropout: Fraction = Field(0.0, lt=1, description="share of images trained without label; guidance needs it")
     checkpoints: int = Field(
-        4, ge=1, le=100, description="how often quality is measured during training; the best checkpoint is kept"
+        4,
+        ge=1,
+        le=100,
+        description="how often quality is measured during training; the last checkpoint is kept unless another one is"
+        " clearly better",
     )
     max_copies: Fraction = Field(
         0.05, description="training stops when the share of near copies exceeds that of unseen real images by this much"
@@ -186,7 +195,7 @@ class OnnxSettings(KindSettings):
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         for key, field in SamplerSettings.model_fields.items():
-            if getattr(sampler, key) != field.default:
+            if key != "usable_from" and getattr(sampler, key) != field.default:
                 raise ValueError(f"{key} has no effect with kind: onnx, which is a whole sampler; remove it")
         return sampler
 

@@ -76,9 +76,7 @@ class Watch:
                 },
             }
         )
-        between = (
-            "" if lowest is None else f", {lowest[1].position:.0%} of the way from empty to real images ({lowest[0]})"
-        )
+        way = "" if lowest is None else f", {lowest[1].position:.0%} of the way from empty to real images ({lowest[0]})"
         self.sink(
             f"generator: step {step}: Fréchet distance {quality.frechet:.3g} (real images {quality.floor:.3g}),"
             f" {quality.consistency:.0%} of their class, {quality.copies:.1%} near copies{way}"

@@ -1,0 +1,112 @@
+"""Whether the exported generator has learnt enough to be used: usability.json, which a blocking check reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ops.datasets.axes import to_nchw
+from ops.datasets.pixels import PixelDataset
+from ops.files.outputs import USABILITY
+from ops.files.storage import write_json
+from ops.generators.drawers import DrawerSpec
+from ops.generators.feeds import SeedImages, count_rows, cut_feeds, make_feeds, spread_draws
+from ops.judging.expansion import build_scale
+from ops.judging.spaces import TEXTURE
+from ops.judging.usability import Position, find_lowest
+from ops.machine.parallel import start_threads
+from ops.machine.progress import Sink
+
+IMAGES = 500
+BATCH = 16
+MIN_STEPS = 1_500  # an untuned flow of fewer steps may simply not be finished
+MIN_PER_CLASS = 50
+
+
+def examine_usability(
+    folder: Path,
+    drawer: DrawerSpec,
+    scorer: Path,
+    train: PixelDataset,
+    held_out: PixelDataset,
+    *,
+    seed: int,
+    needed: float | None,
+    steps: int | None,
+    seeds: SeedImages | None,
+    sink: Sink,
+) -> dict[str, Any]:
+    """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
+
+    `needed` is the lowest position that is allowed, None: any. `steps` are those of the generator's training, None if
+    they are not known. `seed` is the recipe's. Without a space that tells real images from empty ones nothing can be
+    said, and the generator is used.
+    """
+    sink("generator_onnx: placing its images between empty and real ones")
+    # Class shares of the training images, which the real images of every comparison have too.
+    labels = np.resize(np.random.default_rng(0).permutation(train.labels), IMAGES)
+    runs = spread_draws("usability", labels, seeds)
+    info = drawer.read_info()
+    feeds = make_feeds(info.inputs, info.shape, runs, seed=0, seeds=seeds)
+    images = _draw_in_threads(drawer, feeds)
+    parents = None if seeds is None else seeds.find_parents(runs)
+    positions = build_scale(scorer, train, held_out, seed).place(torch.from_numpy(to_nchw(images)), parents)
+    usable = needed is None or all(position.position >= needed for position in positions.values())
+    per_class = float(np.median(np.bincount(train.labels, minlength=len(train.class_names))))
+    found = {
+        "usable": usable,
+        "needed": needed,
+        "images": IMAGES,
+        "spaces": {name: _round(asdict(position)) for name, position in positions.items()},
+        "sentence": _describe(usable, needed, positions, steps, per_class),
+    }
+    write_json(folder / USABILITY, found)
+    if not usable:
+        sink(f"generator_onnx: {found['sentence']}")
+    return found
+
+
+def _describe(
+    usable: bool, needed: float | None, positions: Mapping[str, Position], steps: int | None, per_class: float
+) -> str:
+    lowest = find_lowest(positions)
+    if lowest is None:
+        return "not known: no feature space tells these real images from empty ones"
+    name, position = lowest
+    features = "their texture" if name == TEXTURE else f"the features of the {name}"
+    share = f"{position.position:.0%} of the way from {position.nearest} to real images in {features}"
+    where = f"its images lie {share}"
+    if usable:
+        return where + (", and no position is asked for" if needed is None else f"; {needed:.0%} are needed")
+    return f"generator not used: {where}, {needed:.0%} are needed; {_advise(steps, per_class)}"
+
+
+def _advise(steps: int | None, per_class: float) -> str:
+    """What would help, the most likely first."""
+    if steps is None:
+        return "it was trained elsewhere: use another one, or one that was trained on such images"
+    more = f"more steps (generator.steps is {steps})"
+    images = f"more real images (a class has {per_class:g})"
+    prior = "a generator that was trained on similar images (kind: onnx)"
+    first, second = (more, images) if steps < MIN_STEPS or per_class >= MIN_PER_CLASS else (images, more)
+    return f"what would help: {first}, {second} or {prior}"
+
+
+def _draw_in_threads(drawer: DrawerSpec, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+    """uint8 [n, H, W, C], BATCH at a time, so that no bit depends on the number of threads."""
+    opened = drawer.open("cpu", BATCH)
+
+    def draw(begin: int) -> np.ndarray:
+        return opened.with_batch_size(BATCH).draw(cut_feeds(feeds, slice(begin, begin + BATCH)))
+
+    with start_threads() as pool:
+        return np.concatenate(list(pool.map(draw, range(0, count_rows(feeds), BATCH))))
+
+
+def _round(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 6) if isinstance(value, float) else value for key, value in values.items()}

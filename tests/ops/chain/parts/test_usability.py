@@ -1,0 +1,125 @@
+"""Whether a generator is used: one that draws new images of the kind is, planted bad ones are refused, with advice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ops.chain.parts.usability import examine_usability
+from ops.datasets.identity import content_ids
+from ops.datasets.pixels import PixelDataset, build_rows
+from ops.files.outputs import USABILITY
+from ops.files.storage import read_json
+from ops.generators.drawers import SamplerInfo
+from ops.generators.feeds import Feeds
+from ops.judging.scorer import save_scorer, train_folds
+from ops.metrics.emptiness import add_noise, make_floor
+from ops.recipe.schema import ScorerSettings
+from tests.shapes import draw_shapes
+
+SIDE = 24
+POOL, POOL_LABELS = draw_shapes(600, seed=9)
+
+
+def make_dataset(count: int, seed: int) -> PixelDataset:
+    images, labels = draw_shapes(count, seed)
+    pixels = images.permute(0, 2, 3, 1).numpy().copy()
+    return PixelDataset(pixels, build_rows(labels, content_ids(pixels), split="train"), ("boxes", "discs"))
+
+
+INFO = SamplerInfo(("boxes", "discs"), (3, SIDE, SIDE))
+TRAIN, HELD_OUT = make_dataset(120, 1), make_dataset(40, 2)
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """Draws from a pool of images by label."""
+
+    pool: Any
+    batch_size: int = 16
+    info: SamplerInfo = INFO
+
+    def read_info(self) -> SamplerInfo:
+        return self.info
+
+    def open(self, provider: str, batch_size: int) -> Self:
+        return self
+
+    def with_batch_size(self, batch_size: int) -> Self:
+        return self
+
+    def draw(self, feeds: Feeds) -> np.ndarray:
+        rng = np.random.default_rng(int(1e6 * np.abs(feeds["noise"]).sum()) % 2**32)
+        rows = [rng.choice(np.flatnonzero(label == POOL_LABELS)) for label in feeds["label"]]
+        images: np.ndarray = self.pool[rows].permute(0, 2, 3, 1).numpy()
+        return images
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scorer")
+    settings = ScorerSettings(folds=2, steps=10, batch_size=16, width=8, precision="fp32")
+    results = train_folds(TRAIN.images.transpose(0, 3, 1, 2).copy(), TRAIN.labels, 2, settings, seed=0, workers=1)
+    save_scorer(folder, results, settings, TRAIN.labels, 2, 3)
+    return folder
+
+
+def examine(scorer: Path, folder: Path, pool: Tensor, **settings: Any) -> dict[str, Any]:
+    lines: list[str] = []
+    found = examine_usability(
+        folder, Drawer(pool), scorer, TRAIN, HELD_OUT, seed=0, seeds=None, sink=lines.append,
+        **{"needed": 0.5, "steps": 700, **settings},
+    )  # fmt: skip
+    assert read_json(folder / USABILITY) == found
+    assert lines[1:] == ([] if found["usable"] else [f"generator_onnx: {found['sentence']}"])
+    return found
+
+
+def test_a_generator_that_draws_new_images_of_the_kind_is_used(scorer: Path, tmp_path: Path) -> None:
+    found = examine(scorer, tmp_path, POOL)
+    assert found["usable"]
+    assert min(place["position"] for place in found["spaces"].values()) > 0.8
+    assert found["sentence"].endswith("; 50% are needed")
+
+
+def plant_floor(sort: str) -> Callable[[], Tensor]:
+    return lambda: make_floor(POOL, POOL_LABELS, len(POOL), torch.Generator().manual_seed(7))[sort]
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        plant_floor("noise"),
+        plant_floor("blobs"),
+        plant_floor("blurred real images"),
+        plant_floor("class means in noise"),
+        lambda: add_noise(POOL.float(), 70.0, torch.Generator().manual_seed(1)),
+        lambda: POOL[:2].repeat(300, 1, 1, 1),
+    ],
+    ids=["noise", "blobs", "blurred", "means in noise", "images in noise", "one image a class"],
+)
+def test_a_planted_bad_generator_is_refused(plant: Callable[[], Tensor], scorer: Path, tmp_path: Path) -> None:
+    found = examine(scorer, tmp_path, plant())
+    assert not found["usable"]
+    assert found["sentence"].startswith("generator not used: its images lie ")
+    assert "50% are needed; what would help: more steps (generator.steps is 700), more real images" in found["sentence"]
+    assert "\n" not in found["sentence"]
+
+
+def test_what_would_help_depends_on_what_there_is(scorer: Path, tmp_path: Path) -> None:
+    noise = plant_floor("noise")()
+    assert "more real images (a class has 60), or" not in examine(scorer, tmp_path, noise, steps=5000)["sentence"]
+    assert "trained elsewhere" in examine(scorer, tmp_path, noise, steps=None)["sentence"]
+
+
+def test_a_recipe_may_ask_for_no_position(scorer: Path, tmp_path: Path) -> None:
+    found = examine(scorer, tmp_path, plant_floor("noise")(), needed=None)
+    assert found["usable"]
+    assert "no position is asked for" in found["sentence"]

@@ -1,0 +1,126 @@
+"""Distances in several feature spaces, and positions between empty and real images, on pictures of known quality."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from ops.judging.scorer import Scorer, assign_folds
+from ops.judging.spaces import MIN_HELD_OUT, RANDOM, SCORER, TEXTURE, FeatureSpaces
+from ops.judging.usability import Scale, find_lowest
+from ops.metrics.emptiness import add_noise, make_floor
+from tests.networks import untrained_scorer
+from tests.shapes import draw_shapes
+
+TRAIN, LABELS = draw_shapes(120, seed=1)
+HELD_OUT = draw_shapes(40, seed=2)[0]
+OTHERS = draw_shapes(300, seed=3)[0]
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return untrained_scorer(channels=3, classes=2, folds=2)
+
+
+@pytest.fixture(scope="module")
+def spaces(scorer: Scorer) -> FeatureSpaces:
+    return FeatureSpaces(TRAIN, HELD_OUT, scorer=scorer, folds=assign_folds(LABELS, 2, 0))
+
+
+@pytest.fixture(scope="module")
+def scale(spaces: FeatureSpaces) -> Scale:
+    return Scale(spaces, TRAIN, LABELS)
+
+
+def test_other_real_images_lie_at_1_and_every_sort_of_empty_image_at_0_or_below(scale: Scale) -> None:
+    for name, real in scale.place(OTHERS).items():
+        assert real.position == pytest.approx(1, abs=0.05 + 3 * real.error), name
+    for sort, images in make_floor(TRAIN, LABELS, 200, torch.Generator().manual_seed(5)).items():
+        for name, empty in scale.place(images).items():
+            assert empty.position < 0.05 + 3 * empty.error, (sort, name)
+
+
+def test_the_better_the_images_the_higher_they_lie(scale: Scale) -> None:
+    random = torch.Generator().manual_seed(0)
+    for worse in (
+        lambda strength: add_noise(OTHERS.float(), strength, random),
+        lambda strength: torch.from_numpy(gaussian_filter(OTHERS.numpy(), (0, 0, strength / 25, strength / 25))),
+    ):
+        found = [scale.place(worse(strength)) for strength in (15.0, 45.0, 90.0)]
+        for name in (RANDOM, TEXTURE):
+            positions = [places[name].position for places in found]
+            assert positions == sorted(positions, reverse=True), name
+
+
+def test_a_set_of_one_picture_lies_low_in_some_space(scale: Scale) -> None:
+    lowest = find_lowest(scale.place(OTHERS[:1].repeat(200, 1, 1, 1)))
+    assert lowest is not None
+    assert lowest[1].position < 0.5
+
+
+def test_an_untrained_scorer_alone_does_not_let_noise_pass(scale: Scale) -> None:
+    noise = torch.randint(0, 256, OTHERS.shape, generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+    placed = scale.place(noise)
+    assert placed[TEXTURE].position < 0.1
+    assert placed[RANDOM].position < 0.1
+
+
+def test_real_images_have_distance_0_and_the_same_images_the_same_numbers(spaces: FeatureSpaces) -> None:
+    assert spaces.names == (SCORER, RANDOM, TEXTURE)
+    for name, found in spaces.measure_real().items():
+        assert abs(found.value) < 4 * found.error + 0.05, name
+    once, again = (spaces.measure(OTHERS) for _ in range(2))
+    assert {name: found.value for name, found in once.items()} == {name: found.value for name, found in again.items()}
+
+
+def test_a_variant_is_judged_by_the_network_that_did_not_see_its_parent(scorer: Scorer) -> None:
+    folds = assign_folds(LABELS, 2, 0)
+    spaces = FeatureSpaces(TRAIN, HELD_OUT, scorer=scorer, folds=folds)
+    parents = np.arange(len(TRAIN))
+    whole = spaces.measure(TRAIN, parents)
+    changed = TRAIN.clone()
+    changed[torch.from_numpy(folds == 0)] = 0  # only network 0 may notice
+    one = spaces.measure(changed, parents)
+    assert one[SCORER].value != whole[SCORER].value
+    assert spaces.measure(TRAIN)[SCORER].value != whole[SCORER].value
+    only = spaces.measure(TRAIN[torch.from_numpy(folds == 1)], parents[folds == 1])[SCORER].value
+    assert np.isfinite(only)
+
+
+def test_with_few_held_out_images_the_training_images_are_compared_with_and_the_scorer_is_silent(
+    scorer: Scorer,
+) -> None:
+    folds = assign_folds(LABELS, 2, 0)
+    spaces = FeatureSpaces(TRAIN, HELD_OUT[: MIN_HELD_OUT - 1], scorer=scorer, folds=folds)
+    assert spaces.names == (RANDOM, TEXTURE)
+    placed = Scale(spaces, TRAIN, LABELS).place(OTHERS)
+    assert all(place.position > 0.8 for place in placed.values())
+
+
+@pytest.mark.parametrize(("side", "names"), [(4, (TEXTURE,)), (2, ())])
+def test_small_pictures_have_fewer_spaces(side: int, names: tuple[str, ...]) -> None:
+    images = torch.randint(0, 256, (60, 1, side, side), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    spaces = FeatureSpaces(images[:30], images[30:])
+    assert spaces.names == names
+    assert set(spaces.measure(images)) == set(names)
+
+
+def test_where_real_images_are_noise_nothing_is_placed() -> None:
+    noise = (128 + 30 * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))).clamp(0, 255).byte()
+    placed = Scale(FeatureSpaces(noise[:100], noise[100:150]), noise[:100], np.zeros(100, np.int64)).place(noise[150:])
+    assert placed == {}
+    assert find_lowest(placed) is None
+
+
+@given(st.permutations(range(60)))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_the_images_does_not_matter(order: list[int]) -> None:
+    spaces = FeatureSpaces(TRAIN, HELD_OUT)
+    shuffled: Tensor = OTHERS[:60][torch.tensor(order)]
+    for name, found in spaces.measure(shuffled).items():
+        assert found.value == pytest.approx(spaces.measure(OTHERS[:60])[name].value, abs=1e-4)
