@@ -120,7 +120,11 @@ def precision_was_accepted(folders: Folders) -> Finding:
 def generator_is_usable(folders: Folders) -> Finding:
     """The generator's images are nearer to real ones than to noise, blurred images and class means."""
     found = read_json(folders("generator_onnx") / USABILITY)
-    return Finding(found["usable"], found["sentence"], {"needed": found["needed"], **found["spaces"]})
+    return Finding(
+        found["usable"],
+        found["sentence"],
+        {"needed": found["needed"], "position": found["position"], **found["spaces"]},
+    )
 
 
 def generation_is_complete(folders: Folders) -> Finding:

@@ -2,13 +2,13 @@
 
 In each feature space the floor is the nearest of several sorts of empty images (noise, blobs, heavily blurred real
 images, class means), and the ceiling is real training images. A position of 0 is as far from real images as that floor,
-1 as near as real images are to each other. A generator is usable if it reaches the wanted position in every space: one
-space alone may be blind. This module knows no recipe and no file.
+1 as near as real images are to each other. The median over spaces counts. This module knows no recipe and no file.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -72,6 +72,14 @@ class Scale:
         return Position(position, error, found.value, found.error, floor.value, sort, ceiling.value)
 
 
-def find_lowest(positions: Mapping[str, Position]) -> tuple[str, Position] | None:
-    """The space with the lowest position; None without spaces."""
-    return min(positions.items(), key=lambda item: item[1].position, default=None)
+def find_middle(positions: Mapping[str, Position]) -> float | None:
+    """The median position over spaces; None without spaces.
+
+    So neither a space that is blind, such as a weak scorer's, nor one that is too strict decides alone.
+    """
+    return statistics.median(place.position for place in positions.values()) if positions else None
+
+
+def describe_positions(positions: Mapping[str, Position]) -> str:
+    """Such as `scorer 80 %, texture 75 %`."""
+    return ", ".join(f"{name} {place.position:.0%}" for name, place in positions.items())

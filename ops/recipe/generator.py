@@ -31,7 +31,8 @@ class SamplerSettings(Section):
     usable_from: Fraction | None = Field(
         0.5,
         description="how far the images must lie from empty ones (0: noise, blurred images, class means) towards real"
-        " ones (1) in every feature space; below it nothing is generated; null: they are generated anyway",
+        " ones (1), by the median of three feature spaces; below it nothing is generated; null: they are generated"
+        " anyway",
     )
 
 

@@ -17,8 +17,7 @@ from ops.files.storage import write_json
 from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import SeedImages, count_rows, cut_feeds, make_feeds, spread_draws
 from ops.judging.expansion import build_scale
-from ops.judging.spaces import TEXTURE
-from ops.judging.usability import Position, find_lowest
+from ops.judging.usability import Position, describe_positions, find_middle
 from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
 
@@ -43,9 +42,9 @@ def examine_usability(
 ) -> dict[str, Any]:
     """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
 
-    `needed` is the lowest position that is allowed, None: any. `steps` are those of the generator's training, None if
-    they are not known. `seed` is the recipe's. Without a space that tells real images from empty ones nothing can be
-    said, and the generator is used.
+    `needed` is the lowest median position that is allowed, None: any. `steps` are those of the generator's training,
+    None if they are not known. `seed` is the recipe's. Without a space that tells real images from empty ones nothing
+    can be said, and the generator is used.
     """
     sink("generator_onnx: placing its images between empty and real ones")
     # Class shares of the training images, which the real images of every comparison have too.
@@ -56,11 +55,13 @@ def examine_usability(
     images = _draw_in_threads(drawer, feeds)
     parents = None if seeds is None else seeds.find_parents(runs)
     positions = build_scale(scorer, train, held_out, seed).place(torch.from_numpy(to_nchw(images)), parents)
-    usable = needed is None or all(position.position >= needed for position in positions.values())
+    middle = find_middle(positions)
+    usable = needed is None or middle is None or middle >= needed
     per_class = float(np.median(np.bincount(train.labels, minlength=len(train.class_names))))
     found = {
         "usable": usable,
         "needed": needed,
+        "position": None if middle is None else round(middle, 6),
         "images": IMAGES,
         "spaces": {name: _round(asdict(position)) for name, position in positions.items()},
         "sentence": _describe(usable, needed, positions, steps, per_class),
@@ -74,13 +75,10 @@ def examine_usability(
 def _describe(
     usable: bool, needed: float | None, positions: Mapping[str, Position], steps: int | None, per_class: float
 ) -> str:
-    lowest = find_lowest(positions)
-    if lowest is None:
+    middle = find_middle(positions)
+    if middle is None:
         return "not known: no feature space tells these real images from empty ones"
-    name, position = lowest
-    features = "their texture" if name == TEXTURE else f"the features of the {name}"
-    share = f"{position.position:.0%} of the way from {position.nearest} to real images in {features}"
-    where = f"its images lie {share}"
+    where = f"its images lie {middle:.0%} of the way from empty to real images ({describe_positions(positions)})"
     if usable:
         return where + (", and no position is asked for" if needed is None else f"; {needed:.0%} are needed")
     return f"generator not used: {where}, {needed:.0%} are needed; {_advise(steps, per_class)}"

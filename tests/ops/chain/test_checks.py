@@ -82,7 +82,7 @@ def tree(workspace: Workspace) -> Workspace:
         out(workspace, "generator_onnx") / "parity.json",
         {"passed": True, "share_beyond_one": 0.0001, "max_difference": 2, "images": 64},
     )
-    usable = {"usable": True, "needed": 0.5, "spaces": {}, "sentence": "its images lie near real ones"}
+    usable = {"usable": True, "needed": 0.5, "position": 0.9, "spaces": {}, "sentence": "its images lie near real ones"}
     write_json(out(workspace, "generator_onnx") / "usability.json", usable)
     describe(workspace, "expansion_plan")
     classes = [{"name": name, "real": 6, "wanted": 2, "drawn": 3, "limit": 4} for name in NAMES]

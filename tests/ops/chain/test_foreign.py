@@ -31,7 +31,7 @@ def workspace(finished_workspace: Path) -> Workspace:
         f"generator: {{kind: onnx, path: models/foreign.onnx, sha256: {hash_file(path)}}}",
         recipe.read_text(),
     )
-    recipe.write_text(re.sub(r"(?m)^sampler:.*$", "sampler: {}", text))
+    recipe.write_text(re.sub(r"(?m)^sampler:.*$", "sampler: {usable_from: null}", text))
     return Workspace(finished_workspace)
 
 

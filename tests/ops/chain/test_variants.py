@@ -71,7 +71,7 @@ def prepare(root: Path, kind: str = "{kind: perturb, strength: 20.0}") -> None:
     """Change the recipe to draw variants."""
     path = root / "recipes" / "digits.yaml"
     lines = path.read_text().splitlines()
-    changed = {"generator": kind, "sampler": "{}"}
+    changed = {"generator": kind, "sampler": "{usable_from: null}"}
     text = "\n".join(f"{key}: {changed[key]}" if (key := line.partition(":")[0]) in changed else line for line in lines)
     for old, new in EDITS:
         assert old in text

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ops.judging.scorer import Scorer, assign_folds
 from ops.judging.spaces import MIN_HELD_OUT, RANDOM, SCORER, TEXTURE, FeatureSpaces
-from ops.judging.usability import Scale, find_lowest
+from ops.judging.usability import Position, Scale, find_middle
 from ops.metrics.emptiness import add_noise, make_floor
 from tests.networks import untrained_scorer
 from tests.shapes import draw_shapes
@@ -57,10 +57,19 @@ def test_the_better_the_images_the_higher_they_lie(scale: Scale) -> None:
             assert positions == sorted(positions, reverse=True), name
 
 
-def test_a_set_of_one_picture_lies_low_in_some_space(scale: Scale) -> None:
-    lowest = find_lowest(scale.place(OTHERS[:1].repeat(200, 1, 1, 1)))
-    assert lowest is not None
-    assert lowest[1].position < 0.5
+def test_a_set_of_one_picture_lies_low(scale: Scale) -> None:
+    middle = find_middle(scale.place(OTHERS[:1].repeat(200, 1, 1, 1)))
+    assert middle is not None
+    assert middle < 0.3
+
+
+def test_a_single_space_neither_passes_nor_blocks() -> None:
+    def at(position: float) -> Position:
+        return Position(position, 0.1, 1.0, 0.1, 2.0, "noise", 0.0)
+
+    assert find_middle({SCORER: at(0.9), RANDOM: at(0.0), TEXTURE: at(-3.0)}) == 0.0
+    assert find_middle({SCORER: at(0.9), RANDOM: at(0.8), TEXTURE: at(-3.0)}) == 0.8
+    assert find_middle({RANDOM: at(0.8), TEXTURE: at(0.2)}) == pytest.approx(0.5)
 
 
 def test_an_untrained_scorer_alone_does_not_let_noise_pass(scale: Scale) -> None:
@@ -114,7 +123,7 @@ def test_where_real_images_are_noise_nothing_is_placed() -> None:
     noise = (128 + 30 * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))).clamp(0, 255).byte()
     placed = Scale(FeatureSpaces(noise[:100], noise[100:150]), noise[:100], np.zeros(100, np.int64)).place(noise[150:])
     assert placed == {}
-    assert find_lowest(placed) is None
+    assert find_middle(placed) is None
 
 
 @given(st.permutations(range(60)))
