@@ -29,7 +29,7 @@ class SamplerSettings(Section):
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
     )
     usable_from: Fraction | None = Field(
-        0.5,
+        0.55,
         description="how far the images must lie from empty ones (0: noise, blurred images, class means) towards real"
         " ones (1), by the median of three feature spaces; below it nothing is generated; null: they are generated"
         " anyway",
