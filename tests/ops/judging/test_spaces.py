@@ -14,6 +14,7 @@ from ops.judging.scorer import Scorer, assign_folds
 from ops.judging.spaces import MIN_HELD_OUT, RANDOM, SCORER, TEXTURE, FeatureSpaces
 from ops.judging.usability import Position, Scale, find_middle
 from ops.metrics.emptiness import add_noise, make_floor
+from ops.training.state import is_clearly_better
 from tests.networks import untrained_scorer
 from tests.shapes import draw_shapes
 
@@ -77,6 +78,21 @@ def test_an_untrained_scorer_alone_does_not_let_noise_pass(scale: Scale) -> None
     placed = scale.place(noise)
     assert placed[TEXTURE].position < 0.1
     assert placed[RANDOM].position < 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_never_wins_against_pictures_however_bad_the_scorer(seed: int) -> None:
+    scorer, random = untrained_scorer(channels=3, classes=2, folds=2, seed=seed), torch.Generator().manual_seed(seed)
+    spaces = FeatureSpaces(TRAIN, HELD_OUT, scorer=scorer, folds=assign_folds(LABELS, 2, 0))
+
+    def observe(images: Tensor) -> dict[str, tuple[float, float]]:
+        return {name: (found.value, found.error) for name, found in spaces.measure(images).items()}
+
+    nothing = [observe(images) for images in make_floor(TRAIN, LABELS, 200, random).values()]
+    blurred = torch.from_numpy(gaussian_filter(OTHERS.numpy(), (0, 0, 1, 1)))
+    for pictures in (add_noise(OTHERS.float(), 40.0, random), blurred, add_noise(blurred.float(), 20.0, random)):
+        for empty in nothing:
+            assert not is_clearly_better(empty, observe(pictures))
 
 
 def test_real_images_have_distance_0_and_the_same_images_the_same_numbers(spaces: FeatureSpaces) -> None:

@@ -352,6 +352,18 @@ def test_a_generator_from_elsewhere_is_not_trained_several_times() -> None:
     )
 
 
+def test_a_generator_from_elsewhere_may_be_used_or_refused_like_any_other() -> None:
+    foreign = {"kind": "onnx", "path": "models/sampler.onnx", "sha256": "0" * 64}
+    for usable_from in (None, 0.0, 0.7):
+        content = copy.deepcopy(CONTENT["fashion-flow"]) | {
+            "generator": foreign,
+            "sampler": {"usable_from": usable_from},
+        }
+        assert parse_recipe(content, PATH).sampler.usable_from == usable_from
+    with pytest.raises(UserError, match="usable_from"):
+        parse_recipe(content | {"sampler": {"usable_from": 1.5}}, PATH)
+
+
 @pytest.mark.parametrize(("rates", "decays"), [(7, 1), (1, 7), (3, 3)])
 def test_grid_of_more_than_six_settings_is_refused(rates: int, decays: int) -> None:
     grid = {"learning_rate": [0.1] * rates, "weight_decay": [0.0] * decays}
