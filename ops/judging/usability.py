@@ -1,8 +1,9 @@
 """Whether a generator has learnt: where its images lie between images that show nothing and other real images.
 
 In each feature space the floor is the nearest of several sorts of empty images (noise, blobs, heavily blurred real
-images, class means), and the ceiling is real training images. A position of 0 is as far from real images as that floor,
-1 as near as real images are to each other. The median over spaces counts. This module knows no recipe and no file.
+images, class means, shuffled pieces of real images), and the ceiling is real training images. A position of 0 is as far
+from real images as that floor, 1 as near as real images are to each other. The mean over spaces counts. This module
+knows no recipe and no file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ops.metrics.emptiness import make_floor
 from ops.statistics.intervals import Estimate
 
 FLOOR_IMAGES = 200  # of each sort
+CLEAR = 3.0  # standard errors between empty and real images, so that a space can tell them apart
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ class Scale:
 
     def __init__(self, spaces: FeatureSpaces, train: Tensor, labels: np.ndarray) -> None:
         self._spaces = spaces
-        empty = make_floor(train, labels, FLOOR_IMAGES, torch.Generator().manual_seed(0))
-        floors = {sort: spaces.measure(images) for sort, images in empty.items()}
-        nearest = {name: min(floors, key=lambda sort: floors[sort][name].value) for name in spaces.names}
-        self._floors = {name: (sort, floors[sort][name]) for name, sort in nearest.items()}
         self._ceilings = spaces.measure_real()
+        empty = make_floor(train, labels, FLOOR_IMAGES, torch.Generator().manual_seed(0))
+        measured = {sort: spaces.measure(images) for sort, images in empty.items()}
+        self._floors = {
+            name: _find_nearest({sort: found[name] for sort, found in measured.items()}, self._ceilings[name])
+            for name in spaces.names
+        }
 
     def place(self, images: Tensor, parents: np.ndarray | None = None) -> dict[str, Position]:
         """The position of images uint8 [n, C, H, W], n at least 3, by space; without those that cannot tell real
@@ -63,21 +67,35 @@ class Scale:
         return {name: position for name, position in placed.items() if position is not None}
 
     def _place(self, name: str, found: Estimate) -> Position | None:
-        (sort, floor), ceiling = self._floors[name], self._ceilings[name]
-        span = floor.value - ceiling.value
-        if span <= 2 * math.hypot(floor.error, ceiling.error):
+        ceiling, nearest = self._ceilings[name], self._floors[name]
+        if nearest is None:
             return None
+        sort, floor = nearest
+        span = floor.value - ceiling.value
         position = (floor.value - found.value) / span
         error = math.hypot(found.error, floor.error * (1 - position), ceiling.error * position) / span
         return Position(position, error, found.value, found.error, floor.value, sort, ceiling.value)
 
 
-def find_middle(positions: Mapping[str, Position]) -> float | None:
-    """The median position over spaces; None without spaces.
+def _find_nearest(floors: Mapping[str, Estimate], ceiling: Estimate) -> tuple[str, Estimate] | None:
+    """The nearest sort of empty images that is clearly farther than real ones; None if the space is blind to all."""
+    clear = {
+        sort: floor
+        for sort, floor in floors.items()
+        if floor.value - ceiling.value > CLEAR * math.hypot(floor.error, ceiling.error)
+    }
+    return min(clear.items(), key=lambda item: item[1].value, default=None)
 
-    So neither a space that is blind, such as a weak scorer's, nor one that is too strict decides alone.
+
+def find_mean(positions: Mapping[str, Position]) -> float | None:
+    """The mean position over spaces, each limited to 0..1; None without spaces.
+
+    A space that is blind to a fault, such as a weak scorer's, cannot make up for the others, and one that is far below
+    the floor cannot outweigh them.
     """
-    return statistics.median(place.position for place in positions.values()) if positions else None
+    if not positions:
+        return None
+    return statistics.fmean(min(1.0, max(0.0, place.position)) for place in positions.values())
 
 
 def describe_positions(positions: Mapping[str, Position]) -> str:

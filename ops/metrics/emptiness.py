@@ -14,6 +14,7 @@ from torch import Tensor
 EMPTY = 64  # images of each sort, for the filters
 BLUR = 7  # the standard deviation of a heavy blur is this part of a side
 NOISE = 40.0  # grey levels
+PIECES = 4  # a side, of shuffled images
 
 
 def make_empty(images: Tensor, random: torch.Generator) -> list[Tensor]:
@@ -29,7 +30,7 @@ def make_empty(images: Tensor, random: torch.Generator) -> list[Tensor]:
 
 
 def make_floor(images: Tensor, labels: np.ndarray, count: int, random: torch.Generator) -> dict[str, Tensor]:
-    """What a generator that has learnt nothing but colours and averages could draw, uint8 [count, C, H, W] by name.
+    """What a generator that has learnt only colours, averages or texture could draw, uint8 [count, C, H, W] by name.
 
     images: real ones, uint8 [n, C, H, W], with labels int [n]. Brightness and contrast of the noise are those of the
     real images, because these are learnt first.
@@ -52,7 +53,21 @@ def make_floor(images: Tensor, labels: np.ndarray, count: int, random: torch.Gen
         "blurred real images in noise": add_noise(blurred, NOISE, random),
         "class means": to_levels(means),
         "class means in noise": add_noise(means, NOISE, random),
+        "shuffled pieces of real images": shuffle_pieces(images[rows], random),
     }
+
+
+def shuffle_pieces(images: Tensor, random: torch.Generator) -> Tensor:
+    """Images [n, C, H, W] cut into PIECES x PIECES rectangles that change places; what does not divide stays."""
+    high, wide = (size // PIECES for size in images.shape[2:])
+    shuffled = images.clone()
+    for image, new in zip(images, shuffled, strict=True):
+        for place, piece in enumerate(torch.randperm(PIECES**2, generator=random).tolist()):
+            (row, column), (top, left) = divmod(place, PIECES), divmod(piece, PIECES)
+            new[:, row * high : (row + 1) * high, column * wide : (column + 1) * wide] = image[
+                :, top * high : (top + 1) * high, left * wide : (left + 1) * wide
+            ]
+    return shuffled
 
 
 def add_noise(levels: Tensor, sd: float, random: torch.Generator) -> Tensor:

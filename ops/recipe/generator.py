@@ -30,9 +30,9 @@ class SamplerSettings(Section):
     )
     usable_from: Fraction | None = Field(
         0.55,
-        description="how far the images must lie from empty ones (0: noise, blurred images, class means) towards real"
-        " ones (1), by the median of three feature spaces; below it nothing is generated; null: they are generated"
-        " anyway",
+        description="how far the images must lie from empty ones (0: noise, blurred or shuffled images, class means)"
+        " towards real ones (1), by the mean of three feature spaces; below it nothing is generated; null: they are"
+        " generated anyway",
     )
 
 

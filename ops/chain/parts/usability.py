@@ -17,7 +17,7 @@ from ops.files.storage import write_json
 from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import SeedImages, count_rows, cut_feeds, make_feeds, spread_draws
 from ops.judging.expansion import build_scale
-from ops.judging.usability import Position, describe_positions, find_middle
+from ops.judging.usability import Position, describe_positions, find_mean
 from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
 
@@ -42,7 +42,7 @@ def examine_usability(
 ) -> dict[str, Any]:
     """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
 
-    `needed` is the lowest median position that is allowed, None: any. `steps` are those of the generator's training,
+    `needed` is the lowest mean position that is allowed, None: any. `steps` are those of the generator's training,
     None if they are not known. `seed` is the recipe's. Without a space that tells real images from empty ones nothing
     can be said, and the generator is used.
     """
@@ -55,13 +55,13 @@ def examine_usability(
     images = _draw_in_threads(drawer, feeds)
     parents = None if seeds is None else seeds.find_parents(runs)
     positions = build_scale(scorer, train, held_out, seed).place(torch.from_numpy(to_nchw(images)), parents)
-    middle = find_middle(positions)
-    usable = needed is None or middle is None or middle >= needed
+    mean = find_mean(positions)
+    usable = needed is None or mean is None or mean >= needed
     per_class = float(np.median(np.bincount(train.labels, minlength=len(train.class_names))))
     found = {
         "usable": usable,
         "needed": needed,
-        "position": None if middle is None else round(middle, 6),
+        "position": None if mean is None else round(mean, 6),
         "images": IMAGES,
         "spaces": {name: _round(asdict(position)) for name, position in positions.items()},
         "sentence": _describe(usable, needed, positions, steps, per_class),
@@ -75,10 +75,10 @@ def examine_usability(
 def _describe(
     usable: bool, needed: float | None, positions: Mapping[str, Position], steps: int | None, per_class: float
 ) -> str:
-    middle = find_middle(positions)
-    if middle is None:
+    mean = find_mean(positions)
+    if mean is None:
         return "not known: no feature space tells these real images from empty ones"
-    where = f"its images lie {middle:.0%} of the way from empty to real images ({describe_positions(positions)})"
+    where = f"its images lie {mean:.0%} of the way from empty to real images ({describe_positions(positions)})"
     if usable:
         return where + (", and no position is asked for" if needed is None else f"; {needed:.0%} are needed")
     return f"generator not used: {where}, {needed:.0%} are needed; {_advise(steps, per_class)}"

@@ -26,7 +26,7 @@ from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.protocol import Sample
 from ops.judging.expansion import build_scale, find_judge
 from ops.judging.judge import Judge
-from ops.judging.usability import Scale, find_middle
+from ops.judging.usability import Scale, find_mean
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
 from ops.training.state import Observation
@@ -64,19 +64,19 @@ class Watch:
         images = torch.from_numpy(to_nchw(self._sample(sample, "watched", self.labels)))
         parents = self._find_parents("watched", self.labels)
         quality, positions = self.judge.measure(images, self.labels, parents), self.scale.place(images, parents)
-        excess, middle = quality.copies - quality.copies_held_out, find_middle(positions)
+        excess, mean = quality.copies - quality.copies_held_out, find_mean(positions)
         self._note(
             {
                 "step": step,
                 **{key: _round(value) for key, value in quality.to_dict().items()},
-                "position": _round(middle),
+                "position": _round(mean),
                 "spaces": {
                     name: {key: _round(value) for key, value in asdict(position).items()}
                     for name, position in positions.items()
                 },
             }
         )
-        way = "" if middle is None else f", {middle:.0%} of the way from empty to real images"
+        way = "" if mean is None else f", {mean:.0%} of the way from empty to real images"
         self.sink(
             f"generator: step {step}: Fréchet distance {quality.frechet:.3g} (real images {quality.floor:.3g}),"
             f" {quality.consistency:.0%} of their class, {quality.copies:.1%} near copies{way}"

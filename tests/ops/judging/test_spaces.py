@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ops.judging.scorer import Scorer, assign_folds
 from ops.judging.spaces import MIN_HELD_OUT, RANDOM, SCORER, TEXTURE, FeatureSpaces
-from ops.judging.usability import Position, Scale, find_middle
-from ops.metrics.emptiness import add_noise, make_floor
+from ops.judging.usability import Position, Scale, find_mean
+from ops.metrics.emptiness import add_noise, make_floor, shuffle_pieces
 from ops.training.state import is_clearly_better
 from tests.networks import untrained_scorer
 from tests.shapes import draw_shapes
@@ -59,25 +59,28 @@ def test_the_better_the_images_the_higher_they_lie(scale: Scale) -> None:
 
 
 def test_a_set_of_one_picture_lies_low(scale: Scale) -> None:
-    middle = find_middle(scale.place(OTHERS[:1].repeat(200, 1, 1, 1)))
-    assert middle is not None
-    assert middle < 0.3
+    mean = find_mean(scale.place(OTHERS[:1].repeat(200, 1, 1, 1)))
+    assert mean is not None
+    assert mean < 0.3
+
+
+def test_shuffled_pieces_are_the_images_in_another_order() -> None:
+    images = OTHERS[:6]
+    shuffled = shuffle_pieces(images, torch.Generator().manual_seed(0))
+    assert not torch.equal(shuffled, images)
+    for image, new in zip(images, shuffled, strict=True):
+        assert torch.equal(image.flatten().sort().values, new.flatten().sort().values)
+    tiny = images[:, :, :3, :3]  # too small to be cut
+    assert torch.equal(shuffle_pieces(tiny, torch.Generator()), tiny)
 
 
 def test_a_single_space_neither_passes_nor_blocks() -> None:
     def at(position: float) -> Position:
         return Position(position, 0.1, 1.0, 0.1, 2.0, "noise", 0.0)
 
-    assert find_middle({SCORER: at(0.9), RANDOM: at(0.0), TEXTURE: at(-3.0)}) == 0.0
-    assert find_middle({SCORER: at(0.9), RANDOM: at(0.8), TEXTURE: at(-3.0)}) == 0.8
-    assert find_middle({RANDOM: at(0.8), TEXTURE: at(0.2)}) == pytest.approx(0.5)
-
-
-def test_an_untrained_scorer_alone_does_not_let_noise_pass(scale: Scale) -> None:
-    noise = torch.randint(0, 256, OTHERS.shape, generator=torch.Generator().manual_seed(1)).to(torch.uint8)
-    placed = scale.place(noise)
-    assert placed[TEXTURE].position < 0.1
-    assert placed[RANDOM].position < 0.1
+    assert find_mean({SCORER: at(1.3), RANDOM: at(-0.2), TEXTURE: at(-3.0)}) == pytest.approx(1 / 3)
+    assert find_mean({SCORER: at(0.9), RANDOM: at(0.9), TEXTURE: at(-3.0)}) == pytest.approx(0.6)
+    assert find_mean({RANDOM: at(0.8), TEXTURE: at(0.2)}) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -88,7 +91,8 @@ def test_noise_never_wins_against_pictures_however_bad_the_scorer(seed: int) -> 
     def observe(images: Tensor) -> dict[str, tuple[float, float]]:
         return {name: (found.value, found.error) for name, found in spaces.measure(images).items()}
 
-    nothing = [observe(images) for images in make_floor(TRAIN, LABELS, 200, random).values()]
+    sorts = make_floor(TRAIN, LABELS, 200, random)
+    nothing = [observe(images) for sort, images in sorts.items() if sort != "shuffled pieces of real images"]
     blurred = torch.from_numpy(gaussian_filter(OTHERS.numpy(), (0, 0, 1, 1)))
     for pictures in (add_noise(OTHERS.float(), 40.0, random), blurred, add_noise(blurred.float(), 20.0, random)):
         for empty in nothing:
@@ -135,11 +139,17 @@ def test_small_pictures_have_fewer_spaces(side: int, names: tuple[str, ...]) -> 
     assert set(spaces.measure(images)) == set(names)
 
 
-def test_where_real_images_are_noise_nothing_is_placed() -> None:
+def test_where_real_images_are_noise_noise_is_as_good_as_real() -> None:
     noise = (128 + 30 * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))).clamp(0, 255).byte()
     placed = Scale(FeatureSpaces(noise[:100], noise[100:150]), noise[:100], np.zeros(100, np.int64)).place(noise[150:])
-    assert placed == {}
-    assert find_middle(placed) is None
+    assert all(place.position > 0.8 for place in placed.values())
+
+
+def test_flat_images_are_as_good_as_flat_real_ones() -> None:
+    flat = torch.full((90, 1, 8, 8), 77, dtype=torch.uint8)
+    placed = Scale(FeatureSpaces(flat[:40], flat[40:]), flat[:40], np.zeros(40, np.int64)).place(flat[:20])
+    assert find_mean(placed) == pytest.approx(1, abs=0.05)
+    assert find_mean({}) is None  # no space could tell
 
 
 @given(st.permutations(range(60)))
