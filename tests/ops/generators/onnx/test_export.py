@@ -140,18 +140,20 @@ def test_parity_fails_for_a_network_that_is_not_the_exported_one(
 def test_the_unrolled_graph_solves_a_hand_written_velocity_like_its_closed_form(
     solver: str, steps: int, tmp_path: Path
 ) -> None:
-    slope, drift, h = 0.25, -0.75, 1 / steps
+    slope, drift = 0.25, -0.75
     onnx.save(
         build_linear_sampler(build_linear_net(slope, drift), solver, steps),
         tmp_path / "sampler.onnx",
     )
     noise, labels = draw(20)
     x = noise.astype(np.float64)
+    whole = 2 / (2 * steps - 1) if solver == "heun" else 1 / steps
     for step in range(steps):
-        t = step * h
+        t, last = step * whole, step == steps - 1
+        h = 1 - t if last else whole
         v = slope * x + drift * labels[:, None, None, None] + t
         # Heun adds h²/2 · dv/dt, which is slope · v + 1 here; its last step is Euler's.
-        bend = h**2 / 2 * (slope * v + 1) if solver == "heun" and step < steps - 1 else 0.0
+        bend = h**2 / 2 * (slope * v + 1) if solver == "heun" and not last else 0.0
         x = x + h * v + bend
     expected = np.rint((np.clip(x, -1, 1) + 1) * 127.5).transpose(0, 2, 3, 1)
     drawn = Sampler(tmp_path / "sampler.onnx", batch_size=7).draw({"noise": noise, "label": labels})
