@@ -37,6 +37,24 @@ class RandAugment(Kind):
     strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m; its n is 2")
 
 
+class Policy(Kind):
+    """Single operations, each with a strength; 0 leaves it out."""
+
+    kind: Literal["policy"] = Field("policy", description="operations of your choice, each with its strength")
+    shift: float = Field(0.0, ge=0, le=0.5, description="share of the shorter side by which images move at most")
+    scale: float = Field(0.0, ge=0, le=2, description="images are scaled by 1 / (1 + scale) to 1 + scale")
+    rotation: float = Field(0.0, ge=0, le=180, description="degrees by which images are turned at most, either way")
+    flip: float = Field(0.0, ge=0, le=1, description="probability that an image is mirrored, left to right")
+    channel_order: float = Field(0.0, ge=0, le=1, description="probability that colour channels change places")
+    inversion: float = Field(0.0, ge=0, le=1, description="probability that an image is shown as its negative")
+    grey: float = Field(0.0, ge=0, le=1, description="probability that an image loses its colours")
+    gain: float = Field(0.0, ge=0, le=4, description="contrast is multiplied by 1 / (1 + gain) to 1 + gain")
+    offset: float = Field(0.0, ge=0, le=1, description="share of the range by which brightness changes at most")
+    blur: float = Field(0.0, ge=0, le=8, description="standard deviation of a Gaussian blur, at most, in pixels")
+    noise: float = Field(0.0, ge=0, le=0.5, description="standard deviation of noise, as a share of the range, at most")
+    erasing: float = Field(0.0, ge=0, le=1, description="side of a square that is erased in half of the images")
+
+
 class NoPairing(Kind):
     """Each image alone."""
 
@@ -106,7 +124,12 @@ class Mlp(Kind):
     )
 
 
-AUGMENTATIONS: dict[str, type[Kind]] = {"none": NoAugmentation, "flip_crop": FlipCrop, "randaugment": RandAugment}
+AUGMENTATIONS: dict[str, type[Kind]] = {
+    "none": NoAugmentation,
+    "flip_crop": FlipCrop,
+    "policy": Policy,
+    "randaugment": RandAugment,
+}
 PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
 LOSSES: dict[str, type[Kind]] = {"plain": PlainLoss, "class_weighted": ClassWeightedLoss}
 SAMPLERS: dict[str, type[Kind]] = {"uniform": UniformSampler, "class_balanced": ClassBalancedSampler}

@@ -25,8 +25,8 @@ class FlipAndCrop(Augmentation):
         return flip_and_shift(images, self.shift)
 
 
-def flip_and_shift(images: Tensor, shift: int) -> Tensor:
-    """Each image mirrored with probability 1/2 and moved by up to `shift` pixels each way, edges repeated.
+def flip_and_shift(images: Tensor, shift: int, flip: float = 0.5) -> Tensor:
+    """Each image mirrored with probability `flip` and moved by up to `shift` pixels each way, edges repeated.
 
     The same as padding by repetition and cropping, done as one gather for the whole batch: kornia,
     which crops image by image, takes a fifth of a training step for it.
@@ -34,7 +34,7 @@ def flip_and_shift(images: Tensor, shift: int) -> Tensor:
     count, _, height, width = images.shape
     rows = _move(torch.arange(height), count, shift).to(images.device)
     columns = _move(torch.arange(width), count, shift)
-    columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns).to(images.device)
+    columns = torch.where(torch.rand(count, 1) < flip, columns.flip(1), columns).to(images.device)
     batch = torch.arange(count, device=images.device)
     return images[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
