@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ops.datasets.pixels import read_rows
+from ops.files.outputs import INDEX
 from ops.files.storage import replace_file
 
 
@@ -30,4 +31,4 @@ def write_index(path: Path, index: pl.DataFrame) -> None:
 
 def read_index(folder: Path) -> pl.DataFrame:
     """The index of an index dataset."""
-    return pl.read_parquet(folder / "index.parquet")
+    return pl.read_parquet(folder / INDEX)

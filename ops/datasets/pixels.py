@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -194,22 +194,14 @@ def write_shards(folder: Path, dataset: PixelDataset, *, prefix: str, shard_byte
     return [shard.path for shard in shards]
 
 
-def write_shard(
-    path: Path,
-    images: PixelSource,
-    *,
-    begin: int = 0,
-    end: int | None = None,
-    compression: Literal["none", "zstd"] = "none",
-) -> None:
+def write_shard(path: Path, images: PixelSource, *, begin: int = 0, end: int | None = None) -> None:
     """Write rows `begin` .. `end - 1` (default: all) as one Parquet file, which appears whole and synced or not at all.
 
     Rows are asked for one row group at a time, so memory holds no more than that of a source that is not in it.
-    `compression` is the image column's: none for what is read often, zstd (level 19, slow) for an archive.
     """
     schema = build_schema(images.class_names, _ARROW_TYPES)
     end = len(images) if end is None else end
-    write_tables(path, schema, _build_tables(images, begin, end, schema), compression=compression)
+    write_tables(path, schema, _build_tables(images, begin, end, schema))
 
 
 def read_shards(paths: Sequence[Path]) -> PixelDataset:

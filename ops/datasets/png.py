@@ -59,17 +59,17 @@ class _Layout:
         return len(self.template) - 16
 
 
-def encode_png(images: np.ndarray, *, stored_side: int = STORED_SIDE) -> list[bytes] | np.ndarray:
+def encode_png(images: np.ndarray) -> list[bytes] | np.ndarray:
     """Encode uint8 images [n, H, W, C], C in {1, 3}, as PNG, bit for bit.
 
-    With H and W at most `stored_side` the answer is a uint8 array [n, length] of stored PNG, else a list of n
+    With H and W at most STORED_SIDE the answer is a uint8 array [n, length] of stored PNG, else a list of n
     deflated files. Either way `bytes(answer[i])` is image i. Raises ValueError for another dtype or shape.
     """
     allowed = images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in _COLOUR_TYPES
     if not allowed or 0 in images.shape[1:]:
         raise ValueError(f"images are {images.dtype} {list(images.shape)}; allowed: uint8 [n, H, W, 1 or 3]")
     count, height, width, channels = images.shape
-    if max(height, width) > stored_side:
+    if max(height, width) > STORED_SIDE:
         return [_deflate(image) for image in images]
     layout = _plan_layout(height, width, channels)
     files = np.empty((count, len(layout.template)), np.uint8)

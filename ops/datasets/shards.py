@@ -25,7 +25,6 @@ IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 IMAGE_COLUMNS = ("image.bytes", "image.path")
 _HF_KEY = b"huggingface"
 _BATCH_ROWS = 4_096
-_ARCHIVE_LEVEL = 19
 
 
 def list_shards(folder: Path, split: str) -> list[Path]:
@@ -165,23 +164,20 @@ def build_schema(class_names: Sequence[str], columns: Mapping[str, pa.DataType])
     return pa.schema([("image", IMAGE_TYPE), *columns.items()], metadata=metadata)
 
 
-def write_tables(path: Path, schema: pa.Schema, groups: Iterable[pa.Table], *, compression: str) -> None:
+def write_tables(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
     """Write a Parquet file with a row group for each table; it appears complete and synced, or not at all.
 
-    `compression` is the image column's: `none`, or `zstd` at level 19. The same tables give the same bytes.
+    The image column is not compressed, the others are zstd. The same tables give the same bytes.
     """
     facts = [name for name in schema.names if name != "image"]
-    codecs = dict.fromkeys(IMAGE_COLUMNS, compression) | dict.fromkeys(facts, "zstd")
-    levels = dict.fromkeys(facts, 3)
-    if compression == "zstd":
-        levels |= dict.fromkeys(IMAGE_COLUMNS, _ARCHIVE_LEVEL)
+    codecs = dict.fromkeys(IMAGE_COLUMNS, "none") | dict.fromkeys(facts, "zstd")
     temporary = path.with_name(f".{path.name}.tmp")  # always the same, so that a re-run leaves no litter
     with temporary.open("wb") as stream:
         with pq.ParquetWriter(
             stream,
             schema,
             compression=codecs,
-            compression_level=levels,
+            compression_level=dict.fromkeys(facts, 3),
             use_dictionary=facts,
             write_statistics=facts,
         ) as writer:

@@ -19,8 +19,6 @@ from ops.datasets.longtail import choose_long_tail, exponential_sizes, order_cla
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.recipe.schema import DataSettings, LongTailSettings
 
-DRAWS = "draws.parquet"
-
 
 @dataclass(frozen=True)
 class Subset:

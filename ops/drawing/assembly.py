@@ -20,6 +20,7 @@ from ops.datasets.pixels import PixelDataset, Shard, build_rows, plan_shards, wr
 from ops.datasets.shards import list_groups
 from ops.drawing.pieces import Draws, Piece, cut_pieces, missing_pieces, piece_size
 from ops.errors import DamagedData
+from ops.files.outputs import GENERATED
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Assembly:
     pieces_folder: Path
     out: Path
     id_prefix: str
-    file_prefix: str = "generated"
+    file_prefix: str = GENERATED
     round_: int = 0
 
     def __len__(self) -> int:

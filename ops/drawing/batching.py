@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -59,7 +59,6 @@ def measure_batch_size(
     *,
     images: int,
     largest: int,
-    candidates: Sequence[int] = CANDIDATES,
     clock: Callable[[], float] = time.perf_counter,
     seeds: SeedImages | None = None,
 ) -> int:
@@ -69,14 +68,14 @@ def measure_batch_size(
     draws other bits, because then no choice may depend on the clock.
     """
     own = drawer.batch_size
-    info, count = drawer.info, max(own, *candidates)
+    info, count = drawer.info, max(own, *CANDIDATES)
     labels = np.arange(count) % len(info.class_names) if seeds is None else np.resize(seeds.labels, count)
     feeds = make_feeds(info.inputs, info.shape, spread_draws("batch size", labels, seeds), seed=0, seeds=seeds)
     expected = drawer.draw(cut_feeds(feeds, slice(own)))
     started = clock()
     rates = {own: _rate(drawer, feeds, clock)}
     spent = 2 * own
-    for size in candidates:
+    for size in CANDIDATES:
         if size > largest or spent + 2 * size > images * BUDGET or clock() - started > SECONDS:
             continue
         spent += 2 * size

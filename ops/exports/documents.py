@@ -15,9 +15,10 @@ import yaml
 
 from ops.errors import DamagedData
 from ops.exports.published import Published
+from ops.files.outputs import CARD, VERDICT
 from ops.files.storage import write_json, write_text
 
-CARD, VERDICT, CLASSES = "README.md", "verdict.json", "classes.json"
+CLASSES = "classes.json"
 _FILES = re.compile(r"  - \{split: (\w+), path: .*\}\n")
 _NOTES = {
     "real": "This export holds the real images alone: the {train} real training images{others}.",

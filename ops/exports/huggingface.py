@@ -38,7 +38,7 @@ def _write_part(dataset: Published, folder: Path) -> None:
     for index, shard in enumerate(shards):
         path = folder / f"train-{index:05d}-of-{len(shards):05d}.parquet"
         schema = pq.read_schema(shard)
-        write_tables(path, schema, _tables(dataset, shard, schema), compression="none")
+        write_tables(path, schema, _tables(dataset, shard, schema))
 
 
 def _tables(dataset: Published, shard: Path, schema: pa.Schema) -> Iterator[pa.Table]:

@@ -20,6 +20,7 @@ from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, read_class_names, read_columns
 from ops.errors import DamagedData, UserError
 from ops.files.manifests import MANIFEST
+from ops.files.outputs import DATA
 from ops.sources.listing import SPLITS
 from ops.stages.integrity import find_damage
 
@@ -107,7 +108,7 @@ def open_published(folder: Path, only: Only = "all") -> Published:
         )
     if damage := find_damage(folder):
         raise DamagedData(f"{damage}; `growset pull {folder.name} --only published` brings it back")
-    shards = {split: find_shards(folder / "data", split) for split in SPLITS}
+    shards = {split: find_shards(folder / DATA, split) for split in SPLITS}
     if only == "generated":
         shards = {"train": shards["train"]}
     counts = {split: sum(_count(path, only) for path in paths) for split, paths in shards.items()}

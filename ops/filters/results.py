@@ -17,6 +17,7 @@ import polars as pl
 
 from ops.datasets.index import read_index
 from ops.errors import DamagedData
+from ops.files.outputs import HELD_OUT_SCORES, PLAN, ROUNDS, RULES
 from ops.files.storage import read_json
 from ops.filters.copying_test import CopyingFindings, examine_copying
 from ops.filters.funnel import Funnel, count_funnel
@@ -24,7 +25,6 @@ from ops.filters.labels import Skill, measure_skill
 from ops.filters.reasons import COPYING, REASONS, SURPLUS
 from ops.planning.plan import ClassPlan, ExpansionPlan
 
-RULES, ROUNDS, HELD_OUT = "rules.json", "rounds.json", "held_out_scores.parquet"
 STOPPED = {  # why no more was drawn for a class
     "quota": "full",
     "budget": "the budget of draws is spent",
@@ -161,13 +161,14 @@ class Results:
 
 def read_results(accepted: Path, plan: Path) -> Results:
     """The outputs of the stages `accepted_images` and `expansion_plan`; DamagedData where they do not fit."""
-    classes = ExpansionPlan.from_dict(read_json(plan / "plan.json")).classes
+    classes = ExpansionPlan.from_dict(read_json(plan / PLAN)).classes
     rules = tuple(AppliedRule.from_dict(entry) for entry in read_json(accepted / RULES)["rules"])
     stopped = tuple(read_json(accepted / ROUNDS)["stopped"])
     for name, length in ((ROUNDS, len(stopped)), *((RULES, len(rule.thresholds)) for rule in rules)):
         if length != len(classes):
             raise DamagedData(f"{accepted / name} is of {length} classes, the plan of {len(classes)}")
-    return Results(read_index(accepted), pl.read_parquet(accepted / HELD_OUT, glob=False), rules, stopped, classes)
+    held_out = pl.read_parquet(accepted / HELD_OUT_SCORES, glob=False)
+    return Results(read_index(accepted), held_out, rules, stopped, classes)
 
 
 def read_skill(held_out: pl.DataFrame, classes: int) -> Skill | None:

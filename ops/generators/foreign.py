@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.storage import parse_json, replace_file, write_json
+from ops.generators.folder import CONFIG, find_fastest, read_config
 from ops.generators.protocol import Cost, Fitting, Generator
 from ops.recipe.generator import OnnxSettings, SamplerSettings
 
@@ -66,16 +67,13 @@ class Onnx:
             onnx.save(model, str(temporary))
         with replace_file(fitting.out / FOREIGN) as temporary:
             temporary.write_bytes(path.read_bytes())
-        write_json(fitting.out / "config.json", config)
+        write_json(fitting.out / CONFIG, config)
         return {"sha256": settings.sha256, "training_images": None, "precision": None}
 
     def load(self, folder: Path) -> Generator:
-        from ops.generators.folder import read_config
-
         return OnnxGenerator(folder, read_config(folder))
 
     def find_drawer(self, folder: Path) -> DrawerSpec:
-        from ops.generators.folder import find_fastest
         from ops.generators.onnx.engine import OnnxFile
 
         return OnnxFile(find_fastest(folder))
@@ -114,7 +112,7 @@ class OnnxGenerator:
         return torch.from_numpy(np.concatenate(images))
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
-        for name in (SAMPLER, "config.json"):
+        for name in (SAMPLER, CONFIG):
             with replace_file(folder / name) as temporary:
                 temporary.write_bytes((self.folder / name).read_bytes())
         return folder / SAMPLER

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from ops.datasets.pixels import ROW_SCHEMA
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import MANIFEST, is_sealed, seal
+from ops.files.outputs import VERDICT
 from ops.history.dvc_repository import open_revision
 from ops.history.git import run_git
 from ops.workspaces.workspace import Workspace, suggest
@@ -110,7 +111,7 @@ def read_contents(workspace: Workspace, version: Version) -> Contents:
     """Everything but the pixels. EnvironmentFault where neither the cache nor the remote has the version."""
     with _open_files(workspace, version) as open_file:
         manifest = _read_sealed(open_file, version)
-        verdict = json.loads(_read_whole(open_file, version, manifest, "verdict.json"))
+        verdict = json.loads(_read_whole(open_file, version, manifest, VERDICT))
         frames = []
         for name in sorted(name for name in manifest["files"] if name.endswith(".parquet")):
             content = _read_whole(open_file, version, manifest, name)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.datasets.axes import to_nchw
 from ops.likeness.copies import References, find_distinct, fit_references, measure_copies
 from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
@@ -220,9 +221,7 @@ class Judge:
         return self._references if distinct else fit_references(self._train[torch.from_numpy(rows)]), places
 
 
-def load_judge(
-    scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int, *, copy_limit: float = 0.5
-) -> Judge:
+def load_judge(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Judge:
     """The judge of a stored scorer and the real images that it was trained and is held to.
 
     `train` must be the dataset and `seed` the recipe's with which the scorer was trained: the folds follow from
@@ -232,11 +231,11 @@ def load_judge(
 
     scorer = load_scorer(scorer_folder)
     folds = assign_folds(train.labels, len(scorer.models), seed)
-    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds, copy_limit=copy_limit)
+    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds)
 
 
 def _to_tensor(dataset: PixelDataset) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(dataset.images.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(to_nchw(dataset.images))
 
 
 def _check_images(images: Tensor, kind: str, shape: tuple[int, ...]) -> tuple[int, ...]:

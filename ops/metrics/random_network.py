@@ -52,7 +52,7 @@ def make_filters(channels: int, seed: int = SEED) -> list[Tensor]:
     return filters
 
 
-def embed_images(images: Tensor, seed: int = SEED) -> np.ndarray:
+def embed_images(images: Tensor) -> np.ndarray:
     """Features float32 [n, 128] of uint8 images [n, C, H, W], computed in float32, whatever the machine likes better.
 
     Features of one image may differ in their last digits with its place in a batch. ValueError for other images, or
@@ -63,7 +63,7 @@ def embed_images(images: Tensor, seed: int = SEED) -> np.ndarray:
             f"images are {images.dtype} {list(images.shape)}; allowed: uint8 [n, C, H, W], C at least 1,"
             f" H and W at least {LEAST_SIDE}"
         )
-    filters = [weight.contiguous(memory_format=torch.channels_last) for weight in make_filters(images.shape[1], seed)]
+    filters = [weight.contiguous(memory_format=torch.channels_last) for weight in make_filters(images.shape[1])]
     parts = []
     with torch.inference_mode():
         for batch in images.split(BATCH):

@@ -8,7 +8,7 @@ the measure for what it makes of generated ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,6 @@ class Clip:
     tokenizer: Tokenizer
     limit: int
     preprocessing: Preprocessing
-    device: str
     key: str
 
     def agreement(
@@ -47,15 +46,13 @@ class Clip:
         images: Tensor,
         class_names: Sequence[str],
         prompts: Sequence[str] = PROMPTS,
-        *,
-        on_batch: Callable[[int], None] = lambda done: None,
     ) -> np.ndarray:
         """Probabilities float32 [n, K] of the K classes for uint8 images [n, C, H, W], C of 1 or 3; rows sum to 1.
 
         `prompts` hold `{}` where the class name goes. UserError for names that read alike or a prompt that is too long.
         """
         classes = self.embed_classes(class_names, prompts)
-        seen = run_batches(self._embed_images, images, self.preprocessing, device=self.device, on_batch=on_batch)
+        seen = run_batches(self._embed_images, images, self.preprocessing)
         temperature = float(self.network.logit_scale.detach().exp())
         return (temperature * seen @ classes.T).softmax(dim=1).numpy()
 
@@ -69,8 +66,8 @@ class Clip:
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
         rows = encode_prompts(self.tokenizer, texts, self.limit, self.key)
         longest = max(map(len, rows))
-        tokens = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=self.device)
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
+        tokens = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
         found = self.network.get_text_features(input_ids=tokens, attention_mask=mask)
         return F.normalize(found.pooler_output.float(), dim=1).cpu()
 
@@ -78,12 +75,12 @@ class Clip:
         return F.normalize(self.network.get_image_features(pixel_values=x).pooler_output, dim=1)
 
 
-def open_clip(path: Path, *, key: str = "clip", device: str = "cpu") -> Clip:
+def open_clip(path: Path, *, key: str = "clip") -> Clip:
     """The CLIP in the folder `path`.
 
     Raises as `ops.pretrained.validation.check_clip` does; UserError too if a weight is missing or of another size.
     """
     folder, preprocessing = check_clip(path, key)
     tokenizer = open_tokenizer(folder, key)
-    network = load_network(folder, "CLIPModel", key, device=device)
-    return Clip(network, tokenizer, find_limit(folder), preprocessing, device, key)
+    network = load_network(folder, "CLIPModel", key)
+    return Clip(network, tokenizer, find_limit(folder), preprocessing, key)

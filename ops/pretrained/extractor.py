@@ -27,15 +27,14 @@ class Extractor:
 
     name: str
     preprocessing: Preprocessing
-    device: str
     network: Callable[[Tensor], Tensor]
 
-    def features(self, images: Tensor, *, on_batch: Callable[[int], None] = lambda done: None) -> np.ndarray:
+    def features(self, images: Tensor) -> np.ndarray:
         """Features float32 [n, d] of uint8 images [n, C, H, W], C of 1 or 3."""
-        return run_batches(self.network, images, self.preprocessing, device=self.device, on_batch=on_batch).numpy()
+        return run_batches(self.network, images, self.preprocessing).numpy()
 
 
-def open_extractor(path: Path, *, key: str = "extractor", device: str = "cpu") -> Extractor:
+def open_extractor(path: Path, *, key: str = "extractor") -> Extractor:
     """The network in the folder `path`.
 
     Raises as `ops.pretrained.validation.check_extractor` does; UserError too if a weight is missing or of another size.
@@ -43,11 +42,10 @@ def open_extractor(path: Path, *, key: str = "extractor", device: str = "cpu") -
     folder, preprocessing = check_extractor(path, key)
     kind = KINDS[folder.kind]
     options = {"add_pooling_layer": False} if kind.pooling == "class_token" else {}
-    network, pool = load_network(folder, kind.network, key, device=device, **options), POOLINGS[kind.pooling]
+    network, pool = load_network(folder, kind.network, key, **options), POOLINGS[kind.pooling]
     return Extractor(
         name=f"{folder.kind}-{folder.hash_weights()[:8]}",
         preprocessing=preprocessing,
-        device=device,
         network=lambda x: pool(network, x),
     )
 

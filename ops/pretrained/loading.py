@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu", **options: Any) -> nn.Module:
+def load_network(folder: ModelFolder, name: str, key: str, **options: Any) -> nn.Module:
     """The network of class `name` of `transformers`, float32, in evaluation mode; `options` go to its constructor.
 
     UserError, with the recipe's section `key`, if the config cannot be followed or the weights do not fit it.
@@ -59,31 +59,19 @@ def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu
             f"{key}.model: in {folder.path} the weights {place} are {list(stored)}, and its config.json wants"
             f" {list(wanted)}" + _more(others)
         )
-    return model.to(device).eval()
+    return model.eval()
 
 
 @torch.inference_mode()
-def run_batches(
-    network: Callable[[Tensor], Tensor],
-    images: Tensor,
-    preprocessing: Preprocessing,
-    *,
-    device: str = "cpu",
-    on_batch: Callable[[int], None] = lambda done: None,
-) -> Tensor:
-    """What `network` gives for uint8 images [n, C, H, W], prepared in batches: float32 [n, ...] on the CPU.
+def run_batches(network: Callable[[Tensor], Tensor], images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """What `network` gives for uint8 images [n, C, H, W], prepared in batches: float32 [n, ...].
 
-    `on_batch` is told how many are done. ValueError as `Preprocessing.apply` has it.
+    ValueError as `Preprocessing.apply` has it.
     """
     if len(images) == 0:
-        shape = network(preprocessing.apply(images.new_zeros(1, *images.shape[1:]).to(device))).shape
+        shape = network(preprocessing.apply(images.new_zeros(1, *images.shape[1:]))).shape
         return torch.empty(0, *shape[1:])
-    outputs = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].to(device)
-        outputs.append(network(preprocessing.apply(batch)).float().cpu())
-        on_batch(start + len(batch))
-    return torch.cat(outputs)
+    return torch.cat([network(preprocessing.apply(batch)).float() for batch in images.split(BATCH)])
 
 
 @contextmanager

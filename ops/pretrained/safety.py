@@ -6,7 +6,7 @@ Without a classifier nothing is known of an image, which is not 0 but null: "not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,22 +27,21 @@ class Safety:
     network: Any
     preprocessing: Preprocessing
     unsafe: tuple[int, ...]
-    device: str
 
-    def probability(self, images: Tensor, *, on_batch: Callable[[int], None] = lambda done: None) -> np.ndarray:
+    def probability(self, images: Tensor) -> np.ndarray:
         """Probability float32 [n] of all unsafe labels together, for uint8 images [n, C, H, W], C of 1 or 3."""
-        found = run_batches(self._classify, images, self.preprocessing, device=self.device, on_batch=on_batch)
+        found = run_batches(self._classify, images, self.preprocessing)
         return found[:, list(self.unsafe)].sum(dim=1).clamp(max=1).numpy()
 
     def _classify(self, x: Tensor) -> Tensor:
         return self.network(pixel_values=x).logits.softmax(dim=1)
 
 
-def open_safety(path: Path, unsafe: Sequence[str], *, key: str = "safety", device: str = "cpu") -> Safety:
+def open_safety(path: Path, unsafe: Sequence[str], *, key: str = "safety") -> Safety:
     """The classifier in the folder `path`.
 
     Raises as `ops.pretrained.validation.check_safety` does; UserError too if a weight is missing or of another size.
     """
     folder, preprocessing, labels = check_safety(path, unsafe, key)
-    network = load_network(folder, CLASSIFIERS[folder.kind], key, device=device)
-    return Safety(network, preprocessing, labels, device)
+    network = load_network(folder, CLASSIFIERS[folder.kind], key)
+    return Safety(network, preprocessing, labels)

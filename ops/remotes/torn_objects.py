@@ -15,9 +15,9 @@ _TORN = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
 _SHARD = re.compile(r"[0-9a-f]{2}")
 
 
-def remove_torn(folders: Iterable[Path], now: float | None = None) -> list[Path]:
+def remove_torn(folders: Iterable[Path]) -> list[Path]:
     """Delete torn objects that are older than OLD in object folders (`files/md5` of a cache or remote); which ones."""
-    limit = (time.time() if now is None else now) - OLD
+    limit = time.time() - OLD
     removed = []
     for path in (path for folder in folders for path in _find_torn(folder)):
         if path.lstat().st_mtime < limit:

@@ -18,11 +18,12 @@ from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, iterate_images, list_groups, read_class_names
 from ops.errors import DamagedData, UserError
 from ops.files.manifests import PUBLISHED
+from ops.files.outputs import DATA, GENERATED
 from ops.machine.parallel import map_processes, worth_workers
 from ops.sources.listing import SPLITS
 from ops.verification.findings import Finding, Subject
 
-PLACES = {"real_images": ("", SPLITS), "generated_images": ("", ("generated",)), PUBLISHED: ("data", SPLITS)}
+PLACES = {"real_images": ("", SPLITS), "generated_images": ("", (GENERATED,)), PUBLISHED: (DATA, SPLITS)}
 SCHEMA = pl.Schema([*ROW_SCHEMA.items(), ("row", pl.Int64()), ("shard", pl.String()), ("digest", pl.String())])
 _BATCH_BYTES = 2**24
 _WORKER_SHARE = 50_000  # images that are worth the start of a process

@@ -12,12 +12,12 @@ import polars as pl
 
 from ops.datasets.shards import read_columns
 from ops.files.manifests import PUBLISHED, read_manifest
+from ops.files.outputs import DATA, DRAWS, INDEX, RUNS, VERDICT
 from ops.files.storage import read_json
 from ops.sources.listing import SPLITS
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import Examined
 
-INDEX, RUNS, VERDICT, DRAWS = "index.parquet", "runs.parquet", "verdict.json", "draws.parquet"
 _SHARD, _GENERATED = "generated_images", "is_generated"
 _PLACE = ["shard", "row", "image_id", "label"]
 _ACCEPTED, _MIXED = [*_PLACE, "keep"], [*_PLACE, "is_generated", "weight"]
@@ -119,7 +119,7 @@ def check_published(subject: Subject, examined: Mapping[str, Examined]) -> list[
         split = wanted["split"][0] if len(wanted) else "train"
         here = published.rows.filter(pl.col("split") == split).select(facts)
         if differing := _find_differing(wanted, here):
-            findings.append(Finding(folder / "data", f"has other {split} images: {differing}", subject.remake))
+            findings.append(Finding(folder / DATA, f"has other {split} images: {differing}", subject.remake))
     verdict, shown = subject.folder("verdict") / VERDICT, folder / VERDICT
     if subject.has("verdict") and verdict.read_bytes() != shown.read_bytes():
         findings.append(Finding(shown, f"is not the verdict in {verdict.parent}", subject.remake))

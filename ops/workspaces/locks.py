@@ -17,6 +17,7 @@ from ops.errors import EnvironmentFault
 from ops.machine.waiting import Waiting
 from ops.workspaces.workspace import Workspace
 
+ATTEMPTS = 5  # at a lock before it counts as held
 RUN = "run"  # in the place of a stage's name: the whole expansion
 
 
@@ -107,14 +108,14 @@ def _is_held(workspace: Workspace, name: str) -> bool:
         return not _try_lock(file)
 
 
-def _try_lock(file: IO[str], attempts: int = 5) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     """Several attempts, because `is_running` holds a lock for an instant to find out whether it is free."""
-    for attempt in range(attempts):
+    for attempt in range(ATTEMPTS):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            time.sleep(0.05 * (attempt + 1 < attempts))
+            time.sleep(0.05 * (attempt + 1 < ATTEMPTS))
     return False
 
 

@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.errors import UserError
+from ops.files.outputs import RULES
 from ops.filters.funnel import Flow
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.filters.results import RULES, STOPPED, AppliedRule, Results, read_results
+from ops.filters.results import STOPPED, AppliedRule, Results, read_results
 from ops.report.generators import GeneratorLine, collect_generators
 from ops.stages.integrity import require_intact
 from ops.workspaces.workspace import Workspace

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_images, read_split
 from ops.judging.scorer import assign_folds, load_scorer
 from ops.metrics.random_network import embed_images
@@ -43,7 +44,7 @@ def measure_accepted(
     chosen = kept[draw_rows(labels[kept], LIMIT, seed)]
     train, held_out = (read_split(inputs["real_images"], split) for split in ("train", "validation"))
     shown = read_images(shards, chosen.tolist()).reshape(-1, *train.images.shape[1:])  # of none it tells no shape
-    images = [_to_tensor(part) for part in (held_out.images, train.images, shown)]
+    images = [torch.from_numpy(to_nchw(part)) for part in (held_out.images, train.images, shown)]
     known = Labels(held_out.labels, train.labels, labels[chosen])
     classes = range(len(train.class_names))
 
@@ -66,7 +67,3 @@ def measure_accepted(
         for name, views in seen_by.items()
         for measure in measure_set(views, known, extractor=name, classes=classes, seed=seed)
     ]
-
-
-def _to_tensor(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ops.chain.parts.witnesses import call_witnesses
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.filters.audit import HeldOut, read_held_out
 from ops.filters.examination import Examiner, Met, Scores
@@ -94,7 +95,7 @@ class Scoring:
     def _examiner(self) -> Examiner:
         scorer, train = load_scorer(self._inputs["scorer"]), self._train
         folds = assign_folds(train.labels, len(scorer.models), self._seed)
-        held_out = torch.from_numpy(np.ascontiguousarray(self._held_out.images.transpose(0, 3, 1, 2)))
+        held_out = torch.from_numpy(to_nchw(self._held_out.images))
         witnesses = call_witnesses(self._settings, self._root, train.class_names)
         return Examiner(scorer, _to_tensor(train), train.labels, folds, held_out, witnesses, varied=self._varied)
 
@@ -106,7 +107,7 @@ def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _to_tensor(images: PixelDataset) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.images.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(to_nchw(images.images))
 
 
 def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequence[str]]) -> pl.DataFrame:

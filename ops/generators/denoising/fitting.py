@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
 from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.denoising.sampling import sample_in_threads
@@ -86,7 +87,7 @@ def _fit(
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
     refined = refine(settings, Session(network, config, fitting, precision, ended.step, pool, watch))
     save_network(fitting.out, network, config)
-    write_json(fitting.out / "losses.json", {"every": LOSS_WINDOW, "loss": ended.losses})
+    write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {
         "parameters": sum(p.numel() for p in network.parameters()),
         "steps": ended.step,

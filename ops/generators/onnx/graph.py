@@ -26,9 +26,9 @@ class GraphBuilder:
         self._count += 1
         return f"{hint}_{self._count}"
 
-    def constant(self, value: np.ndarray | float, dtype: type = np.float32) -> str:
+    def constant(self, value: float) -> str:
         name = self.name("constant")
-        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
         return name
 
     def add(self, operator: str, inputs: Sequence[str], output: str | None = None, **attributes: object) -> str:

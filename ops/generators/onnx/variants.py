@@ -28,6 +28,8 @@ from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.onnx.engine import INPUTS, session_options
 from ops.generators.onnx.simplify import simplify
 
+# Spread evenly over the classes. The ranges are those of the sampler's own trajectories; 32 to 256 give the same error.
+CALIBRATION_DRAWS = 64
 # diffusers' names of the convolutions that stay fp32: the first and the last touch the image itself, and the
 # shortcuts carry it past the blocks. Together 5 % of the arithmetic, and 40 % of the error if quantised.
 SENSITIVE = ("conv_in.", "conv_out.", "conv_shortcut.")
@@ -37,9 +39,7 @@ ELEMENTWISE = frozenset({"Add", "Mul", "Clip", "Round", "Cast", "Transpose"})
 NORMS = ("InstanceNormalization", "BatchNormalization", "LayerNormalization", "Reshape")
 
 
-def quantise_sampler(
-    source: Path, target: Path, *, images: int = 64, seed: int = 0, seeds: SeedImages | None = None
-) -> None:
+def quantise_sampler(source: Path, target: Path, *, seeds: SeedImages | None = None) -> None:
     """Write the int8 variant of the fp32 sampler at `source`.
 
     Static QDQ: unsigned 8-bit activations and signed 8-bit weights per channel, the only pair that x86 multiplies
@@ -48,9 +48,6 @@ def quantise_sampler(
 
     Parameters
     ----------
-    images : calibration draws, spread evenly over the classes. The ranges are those of the sampler's own
-        trajectories; 32 to 256 give the same error.
-    seed : of the calibration noise.
     seeds : the seed images of a sampler that takes them.
 
     Raises
@@ -68,7 +65,7 @@ def quantise_sampler(
         quantize_static(
             plain,
             quantised,
-            Trajectories(model, images=images, seed=seed, seeds=seeds),
+            Trajectories(model, images=CALIBRATION_DRAWS, seed=0, seeds=seeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=chosen,

@@ -18,6 +18,7 @@ from typing import IO, cast
 
 import numpy as np
 
+from ops.datasets.axes import to_nhwc
 from ops.errors import DamagedData, UserError
 from ops.sources.archives import BROKEN_ZIP, open_zip
 from ops.sources.listing import PIECE
@@ -79,7 +80,7 @@ def iterate_images(file: ArrayFile) -> Iterator[np.ndarray]:
             chunk = _read_rows(stream, (min(rows, shape[0] - begin), *shape[1:]), dtype, file)
             if chunk.ndim == 3:
                 chunk = chunk[..., np.newaxis]
-            yield chunk if chunk.shape[3] in (1, 3) else np.ascontiguousarray(chunk.transpose(0, 2, 3, 1))
+            yield chunk if chunk.shape[3] in (1, 3) else to_nhwc(chunk)
         if stream.read(1):
             raise DamagedData(f"{file}: it holds more bytes than its shape {list(shape)} needs")
 

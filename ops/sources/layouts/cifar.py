@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ops.datasets.axes import to_nhwc
 from ops.errors import DamagedData, UserError
 from ops.sources.listing import PIECE, Layout, Listing, name_labels, pick, read_text, require_path
 from ops.sources.spec import SourceSpec
@@ -100,7 +101,7 @@ def _decode(parts: list[np.ndarray], extra: int) -> Iterator[np.ndarray]:
     for records in parts:
         for begin in range(0, len(records), PIECE):
             pixels = np.asarray(records[begin : begin + PIECE, extra:]).reshape(-1, 3, 32, 32)
-            yield np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+            yield to_nhwc(pixels)
 
 
 LAYOUT = Layout(recognise, list_files, list_splits)

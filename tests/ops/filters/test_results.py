@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from ops.errors import DamagedData
+from ops.files.outputs import ROUNDS
 from ops.files.storage import write_json
-from ops.filters.results import ROUNDS, AppliedRule, Results, read_results
+from ops.filters.results import AppliedRule, Results, read_results
 from tests.filtering import make_held_out, make_index, make_rule, write_results
 
 NAMES = ("cat", "dog")

@@ -218,7 +218,7 @@ def workspace(tmp_path: Path) -> Workspace:
     facts = make_facts()
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
     write_json(folder["generator"] / "losses.json", facts["losses"])
-    write_json(folder["generator"] / "quality.json", facts["quality"])
+    write_json(folder["generator"] / "learning_curve.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
     for kind in ("baseline", "expanded"):
         arms = {
