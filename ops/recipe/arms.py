@@ -98,7 +98,19 @@ class SupervisedTrainer(Kind):
     kind: Literal["supervised"] = Field("supervised", description="on images and labels, from random weights")
 
 
-class SmallResNet(Kind):
+Standardise = Literal["none", "image", "grey"]
+
+
+class Network(Kind):
+    """What networks of every kind have in common."""
+
+    standardise: Standardise = Field(
+        "none",
+        description="image: each image has mean 0 and standard deviation 1; grey: after its channels were averaged",
+    )
+
+
+class SmallResNet(Network):
     """A residual network of two stages that suits CPUs."""
 
     kind: Literal["small_resnet"] = Field("small_resnet", description="two residual stages, for CPUs")
@@ -108,14 +120,14 @@ class SmallResNet(Kind):
     )
 
 
-class ResNet18(Kind):
+class ResNet18(Network):
     """ResNet-18 as it is built for CIFAR: no pooling, full resolution in its first stage."""
 
     kind: Literal["resnet18"] = Field("resnet18", description="ResNet-18 with a stem for small images")
     width: Count = Field(64, description="channels of the first of its four stages; each later one has twice as many")
 
 
-class Mlp(Kind):
+class Mlp(Network):
     """Fully connected layers on the pixels."""
 
     kind: Literal["mlp"] = Field("mlp", description="fully connected layers with batch normalisation")
@@ -134,7 +146,7 @@ PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
 LOSSES: dict[str, type[Kind]] = {"plain": PlainLoss, "class_weighted": ClassWeightedLoss}
 SAMPLERS: dict[str, type[Kind]] = {"uniform": UniformSampler, "class_balanced": ClassBalancedSampler}
 TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
-NETWORKS: dict[str, type[Kind]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
+NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
 INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "augmentation": AUGMENTATIONS,

@@ -98,7 +98,10 @@ def _blur(images: Tensor, most: float) -> Tensor:
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sd).square())
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, 0).to(images.device)
     flat = images.reshape(1, count * channels, height, width)
-    for shape, padding in (((-1, 1, 1, 2 * reach + 1), (reach, reach, 0, 0)), ((-1, 1, 2 * reach + 1, 1), (0, 0, reach, reach))):
+    for shape, padding in (
+        ((-1, 1, 1, 2 * reach + 1), (reach, reach, 0, 0)),
+        ((-1, 1, 2 * reach + 1, 1), (0, 0, reach, reach)),
+    ):
         flat = F.conv2d(F.pad(flat, padding, mode="replicate"), kernel.reshape(shape), groups=count * channels)
     return flat.view(images.shape)
 
