@@ -14,10 +14,10 @@ import polars as pl
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.earlier import SCORES
+from ops.chain.parts.external_networks import call_extractor
 from ops.chain.parts.measured import measure_accepted
 from ops.chain.parts.scoring import list_scores
 from ops.chain.parts.units import list_units
-from ops.chain.parts.witnesses import call_extractor
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
@@ -99,7 +99,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         for entry, rows in zip(plan.classes, kept, strict=True)
         if len(rows) < entry.wanted
     }
-    names = [name for name, reason in REASONS.items() if have_parents(units) or reason.twin != "parent"]
+    names = [name for name, reason in REASONS.items() if have_parents(units) or reason.original != "parent"]
     counted = Counter(reason for why in reasons for reason in why)
     passed = sum(1 for why in reasons if not why or why == [SURPLUS])
     return {

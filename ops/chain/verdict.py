@@ -30,8 +30,8 @@ from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
 from ops.verdict.decision import decide
+from ops.verdict.evaluation_count import find_looks, read_evaluations
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.looks_at_test import find_looks, read_evaluations
 from ops.verdict.meeting import pick_best
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute

@@ -1,7 +1,7 @@
 """Format `webdataset`: `<split>-000000.tar` and on, of at most 5,000 images and about 1 GB each.
 
-An image is three members of one key, which counts from 0 in each split: `.png`, `.cls` (the label in digits) and
-`.json` (what is known of it). classes.json names the labels.
+An image is three members with the same key, which counts from 0 in each split: `.png`, `.cls` (the label in digits) and
+`.json` (its metadata). classes.json names the labels.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Features of images from a vision network that was trained elsewhere, for distances such as Fréchet's.
+"""Features of images from a pretrained vision network, for distances such as Fréchet's.
 
-A distance means nothing until one says whose features it is taken in: an extractor has a name that says so. What is
-taken is the pooled output that each architecture is made for: CLIP's and SigLIP's image embedding, the class token of
-DINOv2, ViT and DeiT, the mean over places of ConvNeXT, ResNet and Swin.
+A distance is only meaningful together with its features, so an extractor has a name that identifies its network. The
+features are the architecture's pooled output: the image embedding of CLIP and SigLIP, the class token of DINOv2, ViT
+and DeiT, the mean over positions of ConvNeXT, ResNet and Swin.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Extractor:
 def open_extractor(path: Path, *, key: str = "extractor") -> Extractor:
     """The network in the folder `path`.
 
-    Raises as `ops.pretrained.validation.check_extractor` does; UserError too if a weight is missing or of another size.
+    Raises as `ops.pretrained.validation.check_extractor` does, and UserError for a weight that is missing or of
+    another size.
     """
     folder, preprocessing = check_extractor(path, key)
     kind = KINDS[folder.kind]

@@ -1,7 +1,7 @@
-"""Safety: how likely an image classifier from elsewhere finds what its user calls unsafe.
+"""Safety: the probability that an image is unsafe, by a pretrained classifier whose unsafe labels the user names.
 
-It says what that classifier says, no more: it errs both ways, most on images unlike those that it was trained on.
-Without a classifier nothing is known of an image, which is not 0 but null: "not checked".
+The result is only as good as the classifier: it errs in both directions, most on images unlike its training images.
+Without a classifier the result is not 0 but null: "not checked".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ops.pretrained.validation import check_safety
 
 @dataclass(frozen=True, eq=False)
 class Safety:
-    """An opened classifier. unsafe: numbers of the labels that its user calls unsafe."""
+    """An opened classifier. unsafe: numbers of its unsafe labels."""
 
     network: Any
     preprocessing: Preprocessing
@@ -40,7 +40,8 @@ class Safety:
 def open_safety(path: Path, unsafe: Sequence[str], *, key: str = "safety") -> Safety:
     """The classifier in the folder `path`.
 
-    Raises as `ops.pretrained.validation.check_safety` does; UserError too if a weight is missing or of another size.
+    Raises as `ops.pretrained.validation.check_safety` does, and UserError for a weight that is missing or of
+    another size.
     """
     folder, preprocessing, labels = check_safety(path, unsafe, key)
     network = load_network(folder, CLASSIFIERS[folder.kind], key)

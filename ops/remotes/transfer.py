@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError
 from ops.files.hashing import hash_json
 from ops.files.storage import read_json, write_json
-from ops.history.dvc_repository import open_repo, patiently
+from ops.history.dvc_repository import open_repo, retry_while_busy
 from ops.machine.progress import Progress, Sink, ignore
 from ops.remotes.objects import (
     StoredObject,
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
-@patiently
+@retry_while_busy
 def default_remote(root: Path) -> tuple[str, str] | None:
     """Name and URL of the default remote, or None."""
     with open_repo(root) as repo:
         return _default_remote(repo)
 
 
-@patiently
+@retry_while_busy
 def push(root: Path, targets: Collection[str], *, every_byte: bool = False, sink: Sink = ignore) -> int:
     """Send what the default remote lacks or holds otherwise, and ask for it again; returns how many objects were sent.
 
@@ -72,7 +72,7 @@ def push(root: Path, targets: Collection[str], *, every_byte: bool = False, sink
         return len(sent)
 
 
-@patiently
+@retry_while_busy
 def find_faults(
     root: Path, targets: Collection[str], *, every_byte: bool = False, sink: Sink = ignore
 ) -> dict[Path, str]:
@@ -87,7 +87,7 @@ def find_faults(
         return unknown | {each.file: fault for each, fault in faults.items()}
 
 
-@patiently
+@retry_while_busy
 def pull(root: Path, targets: Collection[str], *, name: str, sink: Sink = ignore) -> None:
     """Bring the targets' objects into the cache, compare every byte, and check them out.
 

@@ -201,8 +201,8 @@ def _audit(results: Results) -> list[dict[str, Any]]:
     ranges = {rule.reason: rule.range for rule in results.rules}
     rows = []
     for reason in REASONS.values():
-        if reason.twin is None or (
-            reason.twin in ("held_out", "parent") and reason.name not in ranges and not flagged[reason.name]
+        if reason.original is None or (
+            reason.original in ("held_out", "parent") and reason.name not in ranges and not flagged[reason.name]
         ):
             continue  # not looked for
         ends = ranges.get(reason.name)

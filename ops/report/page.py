@@ -33,7 +33,7 @@ from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.stages.several import read_part
-from ops.verdict.looks_at_test import find_looks
+from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way

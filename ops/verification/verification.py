@@ -13,7 +13,7 @@ from ops.files.manifests import PUBLISHED, read_manifest
 from ops.machine.parallel import available_cores
 from ops.machine.progress import Progress, Sink, ignore
 from ops.sources.listing import SPLITS
-from ops.verdict.looks_at_test import read_evaluations
+from ops.verdict.evaluation_count import read_evaluations
 from ops.verification import links, stored
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import PLACES, examine_images

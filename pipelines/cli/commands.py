@@ -26,7 +26,7 @@ from ops.recipe.stages import STAGES
 from ops.remotes.transfer import default_remote, pull, push
 from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime
-from ops.verdict.looks_at_test import read_evaluations
+from ops.verdict.evaluation_count import read_evaluations
 from ops.workspaces.locks import exclusive_run, hold_for_life
 from ops.workspaces.workspace import Workspace, check_stage_name
 from pipelines.history import prune_history

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.earlier import SCORES, find_earlier
+from ops.chain.parts.external_networks import describe_external_networks
 from ops.chain.parts.scoring import Scoring, list_scores
 from ops.chain.parts.units import Source, find_source
-from ops.chain.parts.witnesses import describe_witnesses
 from ops.datasets.index import write_index
 from ops.drawing.assembly import Assembly
 from ops.drawing.drawing import Drawing
@@ -62,7 +62,7 @@ class Rounds:
         self.drawn_by = describe_origin(run.inputs, self._seed, self.source)
         real, scorer = (read_manifest(run.inputs[name])["content"] for name in ("real_images", "scorer"))
         settings = run.recipe.filter
-        self.scored_by = hash_json([self.drawn_by, real, scorer, describe_witnesses(settings)])
+        self.scored_by = hash_json([self.drawn_by, real, scorer, describe_external_networks(settings)])
         self._run = run
         self._classes = classes
         self._scoring = Scoring(

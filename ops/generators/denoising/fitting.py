@@ -1,4 +1,4 @@
-"""Fit a kind that denoises: from labelled images to a generator directory."""
+"""Fit a denoising kind: from labelled images to a generator directory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _fit(
     network = build_network(config)
     progress = fitting.progress("generator", settings.steps, "steps")
     observer = fitting.watch(settings.max_copies)
-    looking = 0.0
+    watching_seconds = 0.0
 
     def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
         def sample(feeds: Mapping[str, Tensor]) -> Tensor:
@@ -51,10 +51,10 @@ def _fit(
             return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool)
 
         def observe(step: int) -> Observation:
-            nonlocal looking
+            nonlocal watching_seconds
             begun = time.monotonic()
             observation = observer.observe(before + step, sample)
-            looking += time.monotonic() - begun
+            watching_seconds += time.monotonic() - begun
             return observation
 
         return observe
@@ -83,7 +83,7 @@ def _fit(
         observe=watch(0, settings.default_sampler()),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    rate = ended.step * settings.batch_size / (time.monotonic() - started - looking)
+    rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
     refined = refine(settings, Session(network, config, fitting, precision, ended.step, pool, watch))
     save_network(fitting.out, network, config)

@@ -1,4 +1,4 @@
-"""Does the exported sampler draw what the generator itself draws? Same noise, every class, pixel by pixel."""
+"""Compare the exported sampler with the generator itself: same noise, every class, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ops.generators.protocol import Generator
 from ops.machine.parallel import start_threads
 from ops.recipe.generator import SamplerSettings
 
-MAX_SHARE_BEYOND_ONE = 0.001  # 99.9 % of the pixels within one grey level
+MAX_SHARE_BEYOND_ONE = 0.001  # at least 99.9 % of the pixels must agree within one grey level
 MAX_DIFFERENCE = 3
 
 

@@ -19,8 +19,8 @@ from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
+from ops.verdict.evaluation_count import find_looks
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.looks_at_test import find_looks
 from ops.workspaces.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
 from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_verdict, measure_contrast
