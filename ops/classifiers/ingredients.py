@@ -15,8 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from ops.classifiers.data import TrainingSet, Views
-from ops.recipe.arms import Arm
-from ops.settings.kinds import Kind
+from ops.recipe.arms import Arm, Network
 
 
 class Budget(Protocol):
@@ -33,7 +32,7 @@ class Budget(Protocol):
     @property
     def precision(self) -> str: ...
     @property
-    def network(self) -> Kind: ...
+    def network(self) -> Network: ...
 
 
 class Augmentation(ABC):

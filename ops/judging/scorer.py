@@ -24,7 +24,7 @@ from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.training import WORKER_SHARE, predict, train
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
-from ops.recipe.arms import Arm, FlipCrop, SmallResNet
+from ops.recipe.arms import Arm, SmallResNet
 
 if TYPE_CHECKING:
     from ops.recipe.schema import ScorerSettings
@@ -100,7 +100,7 @@ def train_folds(
         "classes": classes,
         "seed": seed,
         "folds": assign_folds(labels, settings.folds, seed),
-        "arm": Arm(augmentation=FlipCrop()),  # as the arm `augmented`
+        "arm": Arm(augmentation=settings.augmentation),
         "settings": settings,
     }
     workers = worth_workers(workers, settings.folds * settings.steps * settings.batch_size, WORKER_SHARE)
@@ -129,6 +129,7 @@ def save_scorer(
         "classes": classes,
         "channels": channels,
         "width": settings.width,
+        "standardise": settings.standardise,
         "precision": settings.precision,
         **metrics,
     }
@@ -198,7 +199,7 @@ def load_scorer(folder: Path) -> Scorer:
     models = []
     for fold in range(config["folds"]):
         # As `ScorerSettings.network`, which does not depend on the images' size; so the size is not stored.
-        network = SmallResNet(width=config["width"], stem=1)
+        network = SmallResNet(width=config["width"], stem=1, standardise=config["standardise"])
         model = Classifier(network, (config["channels"], 0, 0), config["classes"])
         prefix = f"{fold}/"
         model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})

@@ -55,6 +55,12 @@ class Policy(Kind):
     erasing: float = Field(0.0, ge=0, le=1, description="side of a square that is erased in half of the images")
 
 
+class AutoAugmentation(Kind):
+    """The policy that the stage `training_policy` chose on validation."""
+
+    kind: Literal["auto"] = Field("auto", description="the policy that validation chose; needs tuning.policy: true")
+
+
 class NoPairing(Kind):
     """Each image alone."""
 
@@ -138,6 +144,7 @@ class Mlp(Network):
 
 AUGMENTATIONS: dict[str, type[Kind]] = {
     "none": NoAugmentation,
+    "auto": AutoAugmentation,
     "flip_crop": FlipCrop,
     "policy": Policy,
     "randaugment": RandAugment,

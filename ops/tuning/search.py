@@ -82,11 +82,16 @@ class Found:
 Ask = Callable[[Sequence[Trial]], Mapping[Trial, Answers]]
 
 
-def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, most_steps: int) -> Found:
-    """Choose a level of each factor and a length; `ask` trains trials, those that it knows already for nothing."""
+def search(
+    ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first_length: int, most_steps: int
+) -> Found:
+    """Choose a level of each factor, in trainings of `steps`, and a length from `first_length` to `most_steps`.
+
+    `ask` trains trials, those that it knows already for nothing.
+    """
     proposed, runners_up = screen(ask, factors, folds=folds, steps=steps)
     choice, gains = confirm(ask, factors, proposed, runners_up, folds=folds, steps=steps)
-    lengths = lengthen(ask, choice, folds=folds, steps=steps, most_steps=most_steps)
+    lengths = lengthen(ask, choice, folds=folds, steps=first_length, most_steps=most_steps)
     best = lengths[-1] if len(lengths) < 2 or lengths[-1].score > lengths[-2].score else lengths[-2]
     return Found(choice, best.steps, best.score, gains, tuple(lengths))
 

@@ -7,7 +7,7 @@ network without looking at a weight.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -45,7 +45,7 @@ class Classifier(nn.Module):
 def build_classifier(description: Mapping[str, Any]) -> Classifier:
     """A network of random weights from a stored description."""
     channels, height, width = description["shape"]
-    network = OneOf(NETWORKS).read(description["network"])
+    network = cast("Network", OneOf(NETWORKS).read(description["network"]))
     return Classifier(network, (channels, height, width), description["classes"], description["head"])
 
 

@@ -35,7 +35,7 @@ class Truth:
         return Answers(luck < rate, np.full(len(images), 1 / IMAGES))
 
     def search(self, most_steps: int = 100) -> Found:
-        return search(self.ask, FACTORS, folds=FOLDS, steps=100, most_steps=most_steps)
+        return search(self.ask, FACTORS, folds=FOLDS, steps=100, first_length=100, most_steps=most_steps)
 
 
 def test_the_best_levels_are_found_and_their_worth_is_told() -> None:
@@ -79,6 +79,6 @@ def test_length_grows_until_it_is_worth_nothing_or_too_long(plateau: int, most: 
 
 def test_one_large_fold_needs_no_block() -> None:
     truth = Truth(lambda levels, steps: 0.6 + 0.1 * (levels["blur"] == 2))
-    found = search(truth.ask, FACTORS, folds=1, steps=100, most_steps=100)
+    found = search(truth.ask, FACTORS, folds=1, steps=100, first_length=100, most_steps=100)
     assert dict(found.choice.levels)["blur"] == 2
     assert {trial.fold for trial in truth.trained} == {0}
