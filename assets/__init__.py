@@ -1,1 +1,1 @@
-"""Dagster's software-defined assets and checks: thin; they call `ops` and report metadata."""
+"""Dagster's software-defined assets and checks. They are thin: they call `ops` and report metadata."""

@@ -1,4 +1,4 @@
-"""Asset checks: `ops.chain.checks` with a Dagster face. Blocking ones are errors, the others warnings."""
+"""The checks of `ops.chain.checks` as Dagster asset checks. Blocking ones are errors, the others warnings."""
 
 import warnings
 
@@ -33,7 +33,7 @@ def build_check(check: Check, partitions: dg.PartitionsDefinition) -> dg.AssetCh
 
 
 def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """All checks. Dagster calls `partitions_def` on a check a preview on every one of them; once is known."""
+    """All checks. The warning that `partitions_def` on a check is a preview, repeated for each check, is silenced."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [build_check(check, partitions) for check in CHECKS]

@@ -1,9 +1,9 @@
 """`generated_images` as a graph: plan, one mapped step per slice, collect.
 
-A slice is a node or a GPU; within it one process per core draws. When a slice fails, what it had drawn stays, and the
-next run draws the rest. Slices draw the first round of every generator; collect scores it and makes the rounds after
-it. With one slice there is nothing to map: collect draws, and writes what is drawn meanwhile. When nothing is to be
-done there are no slices either, and collect reports the reuse.
+A slice is a node or a GPU; within it one process per core draws. If a slice fails, its finished pieces are kept, and
+the next run draws the rest. Slices draw the first round of every generator; collect scores it and makes the later
+rounds. With one slice there is nothing to map: collect draws and writes in one step. If nothing needs to be done, there
+are no slices, and collect reports the reuse.
 """
 
 import warnings
@@ -53,7 +53,7 @@ def collect_slices(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain
     with growset_errors():
         outcome = chain.with_default_sink(context.log.info).run(context.partition_key, STAGE)
     metadata = {**describe_outcome(outcome, LOOKS[STAGE].pictures), "drawn_in_slices": sum(drawn)}
-    with warnings.catch_warnings():  # `data_version` here is beta; a graph has no other way to say it
+    with warnings.catch_warnings():  # `data_version` is beta here; a graph cannot report the version in another way
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Output(None, metadata=metadata, data_version=data_version(outcome))
 

@@ -1,4 +1,4 @@
-"""From an `Outcome` to what Dagster shows: numbers that plot over time, pictures, the content's version."""
+"""Turn an `Outcome` into Dagster metadata: numbers to plot over time, pictures, and the content's version."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from ops.pictures.sheets import to_data_uri
 from ops.stages.materialization import Outcome
 from ops.stages.several import count_generators, place
 
-PICTURE_LIMIT = 400_000  # bytes; the event log is a database, not a picture store
+PICTURE_LIMIT = 400_000  # bytes; larger pictures would bloat the event log, which is a database
 
 
 @contextmanager
 def growset_errors() -> Iterator[None]:
-    """Growset's errors, and the machine's, end a step at once and with their sentence: no retry can mend them."""
+    """Growset's errors and errors of the machine fail a step at once, with their message; they are not retried."""
     try:
         yield
     except Exception as error:
@@ -28,7 +28,7 @@ def growset_errors() -> Iterator[None]:
 
 
 def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Metadata of a stage's materialization; `pages` are given as paths: browsers open no file from an http page."""
+    """Metadata of a stage's materialization. `pages` appear as paths: browsers do not open files from an http page."""
     manifest = outcome.manifest
     metadata = {
         **describe_metrics(manifest["metrics"]),
@@ -51,7 +51,7 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tu
 
 
 def describe_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers and sentences as they are, everything else as JSON; null is left out."""
+    """Metadata values: numbers and texts unchanged, everything else as JSON; null is left out."""
     return {
         name: value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
         for name, value in metrics.items()
@@ -60,12 +60,12 @@ def describe_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def show_picture(path: Path) -> dg.MetadataValue:
-    """A PNG inside Markdown, or its path when it is too large for the event log."""
+    """A PNG embedded in Markdown, or its path if it is too large for the event log."""
     if path.stat().st_size > PICTURE_LIMIT:
         return dg.MetadataValue.path(str(path))
     return dg.MetadataValue.md(f"![{path.stem}]({to_data_uri(path.read_bytes())})")
 
 
 def data_version(outcome: Outcome) -> dg.DataVersion:
-    """The content hash: equal bytes are an equal version, whoever made them."""
+    """The content hash: equal bytes have equal versions, wherever they were made."""
     return dg.DataVersion(outcome.manifest["content"][:32])

@@ -1,4 +1,4 @@
-"""`published_dataset`: after the blocking checks, one self-contained dataset, tracked, pushed, verified."""
+"""`published_dataset`: a self-contained dataset, tracked, pushed and verified once all blocking checks have passed."""
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ from ops.recipe.stages import PUBLISHED_INPUTS
 
 
 def build_published_dataset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The last asset; it depends on every checked stage, so a failed blocking check keeps it from running."""
+    """The last asset. It depends on every checked stage, so a failed blocking check prevents it from running."""
 
     @dg.asset(
         name=PUBLISHED,

@@ -1,4 +1,4 @@
-"""The assets that are one stage each. What differs between them is data: description, group, kinds, pictures."""
+"""The assets that are one stage each. They differ only in data: description, group, kinds, pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses al
 
 @dataclass(frozen=True)
 class Look:
-    """How a stage appears in the UI; `pictures` are globs of PNG files in its output, `pages` files to open."""
+    """How a stage appears in the UI. `pictures` are globs of PNG files in its output, `pages` are files to open."""
 
     description: str
     group: str
@@ -49,13 +49,13 @@ LOOKS: dict[str, Look] = {
         frozenset({"onnx"}),
     ),
     "generated_images": Look(
-        "All planned draws, byte for byte the same however the work was split.",
+        "All drawn images, byte for byte the same however the work was split.",
         "dataset",
         frozenset({"onnx", "parquet"}),
         (CONTACT_SHEET,),
     ),
     "accepted_images": Look(
-        "Which generated images are kept, and for each rejected one why.",
+        "Which generated images are kept, and why each other one is rejected.",
         "dataset",
         frozenset({"polars", "parquet"}),
         (CONTACT_SHEET, REJECTED_SHEET),

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
-from ops.errors import EnvironmentFault, GrowsetError, find_fault, hide_credentials
+from ops.errors import ADVICE, EnvironmentFault, GrowsetError, find_fault, hide_credentials
 from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import Busy
 from ops.machine.interruption import check
@@ -123,7 +123,7 @@ def _history_faults(chain: Chain) -> Iterator[None]:
         free = shutil.disk_usage(chain.workspace.root).free / 1e6
         raise EnvironmentFault(
             f"Dagster's history in {chain.workspace.root} cannot be written: {error.orig}, {free:.1f} MB are free;"
-            " mend that and run it again, what is done is kept"
+            f" {ADVICE}"
         ) from error
 
 

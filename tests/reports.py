@@ -91,7 +91,7 @@ def make_filters(names: list[str] = CLASSES, side: int = 56) -> dict[str, Any]:
     }
     galleries = [
         {"reason": reason, "title": reason.replace("_", " "), "meaning": "the scorer doubts its label", "score": "p",
-         "count": 79, "has_twins": twins, "items": [item, item | {"score": None, "taken_for": None}]}
+         "count": 79, "shows_resembled": twins, "items": [item, item | {"score": None, "taken_for": None}]}
         for reason, twins in (("wrong_label", False), ("near_copy_of_train", True))
     ]  # fmt: skip
     nearest = {"generated": [pair], "held_out": [pair | {"distance": 0.48}]}

@@ -1,7 +1,7 @@
-"""The builders of the stages: each reads its inputs' folders, calls the computations, writes its output.
+"""The builders of the stages: each reads its inputs' folders, calls the computations and writes its output.
 
 A stage's builder is `build_<stage>` of the module `ops.chain.<stage>`. It takes a `StageRun` and returns metrics (flat,
-mostly numbers) for the manifest. Builders are looked up by name so that a door loads torch only for the stage it runs.
+mostly numbers) for the manifest. Builders are looked up by name, so torch is loaded only for a stage that needs it.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""Stage `accepted_images`: the rules' thresholds, an index of what is kept and why the rest is not, and what is kept.
+"""Stage `accepted_images`: the rules' thresholds, an index of accepted and rejected images with reasons, and metrics.
 
-The index follows from scores alone, so that another threshold costs seconds: pixels are read for pictures and metrics.
+The index depends on scores alone, so a new threshold takes seconds. Pixels are read only for pictures and metrics.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import polars as pl
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.earlier import SCORES
-from ops.chain.parts.external_networks import call_extractor
+from ops.chain.parts.external_networks import open_measuring_network
 from ops.chain.parts.measured import measure_accepted
 from ops.chain.parts.scoring import list_scores
 from ops.chain.parts.units import list_units
@@ -38,14 +38,14 @@ PER_CLASS = 12  # images on the contact sheet
 
 
 def build_accepted_images(run: StageRun) -> dict[str, Any]:
-    """What is kept of each generator's images."""
+    """Accept or reject each generator's images."""
     rejected = [f"rejected_{reason}" for reason in (*REASONS, SURPLUS)]
     counts = ("generated", "accepted", "shortfall", "shortfall_by_class", *rejected)
     return build_each(run, _accept_one, count_generators(run.inputs["generated_images"]), summed=counts)
 
 
 def _accept_one(run: StageRun) -> dict[str, Any]:
-    """Write rules.json, index.parquet, the rounds and a sheet; a shortfall is counted, its check fails."""
+    """Write rules.json, index.parquet, the rounds, metrics and sheets. A shortfall is counted, and its check fails."""
     generated = run.inputs["generated_images"]
     plan = read_plan(run.inputs["expansion_plan"])
     real, scores = (pl.read_parquet(generated / name, glob=False) for name in (HELD_OUT_SCORES, SCORES))
@@ -80,7 +80,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     parents = {"parents": record["parents"]} if have_parents(units) else {}
     write_json(run.out / ROUNDS, {**parents, "rounds": [entry.to_dict() for entry in rounds], "stopped": stopped})
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
-    extractor = call_extractor(run.recipe.filter, run.workspace.root)
+    extractor = open_measuring_network(run.recipe.filter, run.workspace.root)
     measures = measure_accepted(
         run.inputs,
         shards,
@@ -121,7 +121,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
 
 
 def _place_rows(index: pl.DataFrame, units: Sequence[Unit]) -> np.ndarray:
-    """The place of each row's unit among `units`, int64 [n]."""
+    """The position of each row's unit in `units`, int64 [n]."""
     if not have_parents(units):
         return index["label"].to_numpy()
     places = {unit.parent: place for place, unit in enumerate(units)}
@@ -129,6 +129,6 @@ def _place_rows(index: pl.DataFrame, units: Sequence[Unit]) -> np.ndarray:
 
 
 def _fill(rows: list[np.ndarray]) -> list[np.ndarray]:
-    """Rows of images of one shape: a class without any takes it from another."""
+    """The rows with one image shape: an empty row takes it from another class."""
     shape = next((row.shape[1:] for row in rows if len(row)), (1, 1, 1))
     return [row if len(row) else np.empty((0, *shape), np.uint8) for row in rows]

@@ -1,4 +1,4 @@
-"""What must be true of each stage's output before the next may use it. Pure: folders in, findings out."""
+"""Checks of each stage's output, before the next stage may use it. They are pure: folders in, findings out."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Finding:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-Folders = Callable[[str], Path]  # output folder, or one generator's place in it, by stage name
+Folders = Callable[[str], Path]  # output folder, or one generator's folder in it, by stage name
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check of one stage's output; a blocking one keeps everything downstream from running."""
+    """A check of one stage's output. If a blocking one fails, nothing downstream runs."""
 
     stage: str
     name: str
@@ -49,7 +49,7 @@ class Check:
 
 
 def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
-    """Examine one expansion's output; of several generators each must pass, and each is named."""
+    """Run a check on one expansion's output. If there are several generators, each must pass, and each is named."""
     folders = {stage: workspace.output(expansion, stage) for stage in STAGES}
     count = count_generators(folders[check.stage])
     findings = [check.examine(place_inputs(folders, generator).__getitem__) for generator in range(count)]
@@ -77,11 +77,11 @@ def splits_are_disjoint(folders: Folders) -> Finding:
 
 
 def pictures_have_one_label(folders: Folders) -> Finding:
-    """No picture stands under two labels, which the source tells while its images are read."""
+    """No picture has two labels. The pictures that do were counted while the source was read."""
     disputed = _metrics(folders("real_images")).get("disputed", {})
-    named = " and ".join(f"{count} pictures of {split}" for split, count in disputed.items()) or "no picture"
-    told = "; no classifier is right on both" if disputed else ""
-    return Finding(not disputed, f"{named} under more than one label{told}", dict(disputed))
+    named = " and ".join(f"{count} pictures of {split}" for split, count in disputed.items()) or "no pictures"
+    consequence = "; no classifier is right on both" if disputed else ""
+    return Finding(not disputed, f"{named} have more than one label{consequence}", dict(disputed))
 
 
 def scorer_beats_chance(folders: Folders) -> Finding:
@@ -92,13 +92,13 @@ def scorer_beats_chance(folders: Folders) -> Finding:
     accuracy = metrics["cross_fitted_accuracy"]
     return Finding(
         accuracy > limit,
-        f"the scorer classifies {accuracy:.1%} of unseen real images right; it needs more than {limit:.1%} to filter",
+        f"the scorer's accuracy on held-out real images is {accuracy:.1%}; filtering needs more than {limit:.1%}",
         {"accuracy": accuracy, "needed": limit},
     )
 
 
 def sampler_matches_network(folders: Folders) -> Finding:
-    """The exported sampler draws what the eager fp32 one draws (contract 6)."""
+    """The exported sampler draws the same images as the eager fp32 sampler (contract 6)."""
     parity = read_json(folders("generator_onnx") / PARITY)
     return Finding(
         parity["passed"],
@@ -109,7 +109,7 @@ def sampler_matches_network(folders: Folders) -> Finding:
 
 
 def precision_was_accepted(folders: Folders) -> Finding:
-    """The variant that the recipe asks for draws as good images as fp32; where it does not, fp32 draws."""
+    """Images drawn in the recipe's precision are as good as fp32's; otherwise fp32 is used."""
     path = folders("generator_onnx") / PRECISION
     if not path.exists():
         return Finding(True, "the recipe asks for fp32")
@@ -118,7 +118,7 @@ def precision_was_accepted(folders: Folders) -> Finding:
 
 
 def generation_is_complete(folders: Folders) -> Finding:
-    """As many images of each unit as its rounds drew, every id once, no unit beyond its budget."""
+    """Each unit has the images that its rounds drew, each id occurs once, and no unit exceeds its budget."""
     rows = read_rows(find_shards(folders("generated_images"), GENERATED))
     plan = read_plan(folders("expansion_plan"))
     record = read_json(folders("generated_images") / ROUNDS)
@@ -140,7 +140,7 @@ def generation_is_complete(folders: Folders) -> Finding:
 
 
 def quota_is_filled(folders: Folders) -> Finding:
-    """Every class has as many accepted images as the plan wants; a shortfall is told, not hidden."""
+    """Every class has as many accepted images as the plan wants; any shortfall is reported."""
     metrics = _metrics(folders("accepted_images"))
     short = metrics["shortfall_by_class"]
     named = "".join(f"; {name} lacks {count}" for name, count in short.items())
@@ -152,7 +152,7 @@ def quota_is_filled(folders: Folders) -> Finding:
 
 
 def something_was_accepted(folders: Folders) -> Finding:
-    """A class of which every image was rejected cannot be expanded."""
+    """Every class that is to grow has an accepted image; without one it cannot be expanded."""
     index = read_index(folders("accepted_images"))
     kept = set(index.filter("keep")["label"])
     plan = read_plan(folders("expansion_plan"))
@@ -174,7 +174,7 @@ def something_was_accepted(folders: Folders) -> Finding:
 
 
 def mixture_holds_no_evaluation_images(folders: Folders) -> Finding:
-    """No validation or test image is in the mixed dataset, every id once, every weight positive."""
+    """The mixed dataset contains no validation or test image, each id once, and only positive weights."""
     index = read_index(folders("mixed_dataset"))
     real = folders("real_images")
     held_out = pl.concat(read_rows(find_shards(real, split)) for split in ("validation", "test"))
@@ -183,7 +183,7 @@ def mixture_holds_no_evaluation_images(folders: Folders) -> Finding:
     bad = int((index["weight"] <= 0).sum())
     return Finding(
         not leaked and not repeated and not bad,
-        f"{leaked} evaluation images, {repeated} repeated ids, {bad} weights not positive",
+        f"{leaked} evaluation images, {repeated} repeated ids, {bad} weights that are not positive",
         {"evaluation_images": int(leaked), "repeated_ids": repeated, "bad_weights": bad},
     )
 

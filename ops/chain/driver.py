@@ -1,4 +1,4 @@
-"""The chain as every door drives it: run a stage, note its source, keep DVC's lock in step."""
+"""Run stages, for every entry point: make a stage current, record its source, keep dvc.lock in step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ops.chain import find_builder
 from ops.chain.checks import pictures_have_one_label
 from ops.chain.parts.external_networks import check_external_networks
-from ops.chain.parts.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
+from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
@@ -40,10 +40,10 @@ class Chain:
     workspace: Workspace
     runtime: Runtime = field(default_factory=Runtime)
     slices: int = 1
-    validated: dict[str, Recipe] = field(default_factory=dict, compare=False)  # by expansion, by this object
+    validated: dict[str, Recipe] = field(default_factory=dict, compare=False)  # recipes that passed, by expansion
 
     def validate(self, expansion: str) -> None:
-        """`validate` the expansion, once for this object: stages notice by themselves what changes later."""
+        """Validate the expansion, once per object: stages detect later changes themselves."""
         if expansion not in self.validated:
             self.validated[expansion] = validate(self.workspace, expansion)
 
@@ -59,12 +59,12 @@ class Chain:
 
     def _run(self, expansion: str, stage: str) -> Outcome:
         recipe = self.workspace.load_recipe(expansion)
-        if self.runtime.device != "cpu":  # torch takes a second to import: only for those who ask
+        if self.runtime.device != "cpu":  # importing torch takes a second, so the CPU does without
             from ops.machine.precision import check_device
 
             check_device(self.runtime.device)
         outcome = None
-        if stage == STAGE and recipe.on_new_images == "keep_generator":
+        if stage == GENERATOR and recipe.on_new_images == "keep_generator":
             outcome = keep_generator(self.workspace, expansion, recipe)
         if outcome is None:
             source = self._note_source(expansion, recipe) if stage == FIRST else None
@@ -87,7 +87,7 @@ class Chain:
         if content != recorded:
             if running_under_dvc():
                 raise UserError(
-                    f"the images of source '{recipe.source}' are not those that '{expansion}' was last made from;"
+                    f"the images of source '{recipe.source}' have changed since '{expansion}' was last made;"
                     f" accept them with: growset run {expansion}"
                 )
             self.workspace.edit_params(source_versions={expansion: content})
@@ -95,16 +95,16 @@ class Chain:
 
     def _keep_lock(self, expansion: str, stage: str, outcome: Outcome) -> None:
         if running_under_dvc():
-            remember_lock(self.workspace.root)  # DVC rewrites it in place when this command has ended
+            remember_lock(self.workspace.root)  # DVC rewrites it in place after this command
             return
         name = address(stage, expansion)
         if not outcome.reused or changed_stages(self.workspace.root, [name]):
             commit_stage(self.workspace.root, name)
 
     def _require_same(self, expansion: str, stage: str, outcome: Outcome) -> None:
-        """EnvironmentFault, and DVC's record withdrawn, if the recipe was edited while DVC recorded the output.
+        """Raise EnvironmentFault and withdraw DVC's record if the recipe was edited while DVC recorded the output.
 
-        DVC reads the recipe itself when it commits, and would hold the output for one of the edited recipe.
+        DVC reads the recipe itself when it commits, so it would attribute the output to the edited recipe.
         """
         recipe = self.workspace.load_recipe(expansion)
         source = self.workspace.source_version(expansion) if stage == FIRST else None
@@ -118,12 +118,12 @@ class Chain:
 
 
 def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] = lambda sentence: None) -> Recipe:
-    """Everything that can be known to be wrong before any compute starts; the recipe if nothing is.
+    """Check everything that can be checked before any compute starts; return the recipe if it passes.
 
-    `warn` hears what is allowed and still seems to be a mistake.
+    `warn` gets a sentence on each thing that is allowed but is probably a mistake.
 
-    UserError or DamagedData with one sentence. All doors call this first. The source's images are read, unless
-    the ones that `real_images` holds were made from them: then they have been read without a complaint.
+    Raises UserError or DamagedData with one sentence. All entry points call this first. The source's images are read,
+    unless `real_images` was made from them: then they have already been read without an error.
     """
     recipe = workspace.load_recipe(expansion)
     for stage in STAGES:

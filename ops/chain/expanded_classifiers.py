@@ -9,5 +9,5 @@ from ops.stages.materialization import StageRun
 
 
 def build_expanded_classifiers(run: StageRun) -> dict[str, Any]:
-    """Arms on the mixed dataset, sampled by its weights; of several generators each seed takes one's."""
+    """Arms on the mixed dataset, sampled by its weights; with several generators each seed uses one's dataset."""
     return train_arms(run, run.recipe.expanded)

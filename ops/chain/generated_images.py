@@ -1,13 +1,13 @@
 """Stage `generated_images`: rounds of drawing and scoring, until every class has the images that it needs.
 
-The first round draws what the plan says; which of its images pass the filters decides what the next one draws. An
-image is a function of generator, seed, unit (a class or a seed image) and draw, a score of the image and what it is
-compared with: rounds that an earlier output holds are taken over, so that a changed filter draws only what is missing.
-Which images are kept in the end is the next stage's decision.
+The first round follows the plan; how many of its images pass the filters determines how many the next round draws. An
+image is a function of generator, seed, unit (a class or a seed image) and draw; a score is a function of the image and
+of the images that it is compared with. So rounds of an earlier output are reused, and a changed filter draws only the
+missing images. The next stage decides which images are kept.
 
 With several slices Dagster spreads the first round of every generator over its mapped steps, which only draw. The
-builder draws whatever is still missing while it writes, so that the stage is complete whoever calls it; with one slice
-that is everything.
+builder draws everything that is still missing while it writes, so the stage is complete for any caller; with one slice
+it draws all images.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PER_CLASS = 12  # images on the contact sheet
 
 
 def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
-    """How many slices have draws to make: 0 when the output is current, or when the builder makes them all."""
+    """How many slices have images to draw: 0 if the output is current, or if the builder draws everything."""
     recipe = workspace.load_recipe(expansion)
     require_intact(workspace, expansion, STAGES[STAGE].inputs)
     fingerprint = identify(workspace, recipe, expansion, STAGE)["fingerprint"]
@@ -81,7 +81,7 @@ def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, ru
 
 
 def build_generated_images(run: StageRun) -> dict[str, Any]:
-    """The images of each generator."""
+    """Draw and score the images of each generator."""
     count = count_generators(run.inputs["generator_onnx"])
     return build_each(run, _generate_one, count, summed=("images", "rounds", "taken_over"))
 
@@ -99,7 +99,7 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
             f" {accepted:,} in all; {wanted:,} wanted"
         )
     names = _collect_shards(rounds.parts, run.out)
-    # What passes is left to the next stage: this output must stay what it is where another threshold changes no round.
+    # accepted_images records the pass counts, so a threshold that changes no round leaves this output unchanged.
     entries = [
         {"drawn": list(tally.drawn), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)
     ]
@@ -122,7 +122,7 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _First:
-    """The first round of a generator, the stages' folders as that one sees them, its source, and its noise's seed."""
+    """A generator's first round, its folders of the stages' outputs, its source, and the seed of its noise."""
 
     assembly: Assembly
     inputs: dict[str, Path]
@@ -131,7 +131,7 @@ class _First:
 
 
 def _open_firsts(workspace: Workspace, expansion: str, seed: int, fingerprint: str) -> list[_First]:
-    """Each generator's first round, with what of it lies in the staging folder; `seed` is the recipe's."""
+    """Each generator's first round, including its pieces in the staging folder; `seed` is the recipe's."""
     folders = {name: workspace.output(expansion, name) for name in ("real_images", "expansion_plan", "generator_onnx")}
     plan = read_plan(folders["expansion_plan"])
     firsts = []
@@ -150,7 +150,7 @@ def _list_pieces(firsts: Sequence[_First]) -> list[tuple[int, Piece]]:
 
 
 def _collect_shards(parts: list[Part], out: Path) -> list[list[str]]:
-    """Give the rounds' files the names of one set, in order; returns those of each round."""
+    """Link the rounds' files into `out`, numbered in order as one set; returns the file names of each round."""
     shards = [[shard.path for shard in part.assembly.shards()] for part in parts]
     total, done, names = sum(map(len, shards)), 0, []
     for paths in shards:
@@ -162,7 +162,7 @@ def _collect_shards(parts: list[Part], out: Path) -> list[list[str]]:
 
 
 def _write_contact_sheet(path: Path, first: Part) -> None:
-    """The first images of each class, one row a class; of variants one of each seed image, then the next one."""
+    """The first images of each class, one row per class. Variants: the first of each seed image, then the second."""
     draws, classes = first.assembly.draws, len(first.assembly.class_names)
     places, ks = draws.rows(0, len(draws))
     order = np.lexsort((places, ks))

@@ -1,4 +1,4 @@
-"""Stage `generator`: fit the recipe's kind of generator, watched as it learns."""
+"""Stage `generator`: train the recipe's kind of generator and monitor its quality."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ops.stages.several import derive_seed
 
 
 def build_generator(run: StageRun) -> dict[str, Any]:
-    """As many generators as the recipe says."""
+    """Train as many generators as the recipe's `generator.seeds`."""
     return build_each(run, _fit_one, run.recipe.generator.seeds, summed=("training_images",))
 
 
 def _fit_one(run: StageRun) -> dict[str, Any]:
-    """Fit it to the real training images; validation images judge it, test images are not read."""
+    """Fit one generator to the real training images; validation images judge it, test images are not read."""
     settings, sink = run.recipe.generator, run.runtime.sink
     train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
     write_index(run.out / TRAINED_ON, train.rows.select("image_id"))

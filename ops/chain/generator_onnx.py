@@ -28,7 +28,7 @@ def build_generator_onnx(run: StageRun) -> dict[str, Any]:
 
 
 def _export_one(run: StageRun) -> dict[str, Any]:
-    """Export, measure parity on the CPU provider, try a faster variant, write the card; checks look at the figures."""
+    """Export, measure parity on the CPU provider, try a faster variant, write the card. Checks read the figures."""
     source, settings = run.inputs["generator"], run.recipe.sampler
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
@@ -48,7 +48,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
         sink = run.runtime.sink
         decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
-    learnt = read_part(source)["metrics"]["training_images"]
+    draws = read_part(source)["metrics"]["training_images"]
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     write_card(
@@ -56,8 +56,8 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         config,
         {
             "trained on": "not known: it was exported elsewhere"
-            if learnt is None
-            else f"{learnt} draws from the real training images",
+            if draws is None
+            else f"{draws} draws from the real training images",
             "sampler": f"{steps}{guidance}inputs {_describe_inputs(sampler.info)}; output"
             f" `{'variant' if IMAGE in sampler.info.inputs else 'image'}` uint8 [n, height, width, channels]",
             "parity with the generator itself, fp32": f"{parity.share_equal:.4%} of pixels equal,"
@@ -74,7 +74,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
 
 
 def _describe_inputs(info: SamplerInfo) -> str:
-    """What a sampler takes, with types and shapes."""
+    """The inputs of a sampler, with types and shapes."""
     kinds = {
         NOISE: f"float32 [n, {', '.join(map(str, info.shape))}]",
         LABEL: "int64 [n]",
@@ -84,7 +84,7 @@ def _describe_inputs(info: SamplerInfo) -> str:
 
 
 def _describe_precision(decision: dict[str, Any] | None) -> dict[str, str]:
-    """For the card: what the gate said, if it was asked."""
+    """The gate's decision, for the card; empty if there was none."""
     if decision is None:
         return {}
     verdict = "accepted" if decision["accepted"] else "rejected, fp32 draws"

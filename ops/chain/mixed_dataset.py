@@ -16,7 +16,7 @@ from ops.stages.several import count_generators
 
 
 def build_mixed_dataset(run: StageRun) -> dict[str, Any]:
-    """The real images with the accepted ones of each generator."""
+    """Mix the real images with the accepted ones of each generator."""
     return build_each(run, _mix_one, count_generators(run.inputs["accepted_images"]), summed=("generated",))
 
 

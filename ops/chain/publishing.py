@@ -1,6 +1,6 @@
 """Publish an expansion: one self-contained Hugging Face dataset, pushed and verified, then optionally committed.
 
-The order makes a break harmless: build, track, push, verify in the remote, and only then touch git.
+The order makes an interruption harmless: build, track, push, verify in the remote, and only then touch git.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COMPARED = ("accept_rate", "mean_label_probability", "median_train_distance")  #
 
 @dataclass(frozen=True)
 class Publication:
-    """What publishing did: `remote` is None when there is none, `tag` when nothing was committed."""
+    """The result of publishing: `remote` is None if there is none, `tag` is None if nothing was committed."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -61,7 +61,7 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
 
 
 def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -> dict[str, Any]:
-    """Fingerprint of the published dataset: contents of its inputs, and what only the card says."""
+    """Fingerprint of the published dataset: the contents of its inputs, and the facts that only the card contains."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
     origin = find_origin(_is_trained_here(recipe))
@@ -75,7 +75,7 @@ def _is_trained_here(recipe: Recipe) -> bool:
 
 
 def _has_own_weights(recipe: Recipe) -> bool:
-    """Whether an arm may be trained with another weight of real images than the mix says."""
+    """Whether an arm may be trained with another weight of real images than `mix.real_weight`."""
     tried = recipe.classifier.grid.real_weight is not None
     return tried or any(arm.real_weight is not None for arm in recipe.expanded.values())
 
@@ -97,7 +97,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
         require_intact(workspace, expansion, PUBLISHED_INPUTS)
         if identify_publication(workspace, expansion, workspace.load_recipe(expansion)) != identity:
             raise EnvironmentFault(
-                f"what '{expansion}' is published from changed meanwhile; nothing was published, run it again:"
+                f"the inputs of the published '{expansion}' changed meanwhile; nothing was published, run it again:"
                 f" growset run {expansion}"
             )
         write_json(staged / MANIFEST, describe_output(staged, identity, metrics))
@@ -119,10 +119,10 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
 def is_published(
     workspace: Workspace, expansion: str, recipe: Recipe, *, ask_remote: bool = True, sink: Sink = ignore
 ) -> bool:
-    """Whether the published dataset is the one that the present outputs give, tracked, pushed and committed as asked.
+    """Whether the published dataset follows from the present outputs, and is tracked, pushed and committed as asked.
 
-    DVC is asked only when this workspace has not brought this very dataset there itself. The remote is asked for every
-    object unless `ask_remote` is False; `sink` hears what is wrong there.
+    DVC is asked only if this workspace did not track and push this dataset itself. The remote is asked for every object
+    unless `ask_remote` is False; `sink` gets a line on a fault there.
     """
     target = workspace.published(expansion)
     pointer = target.with_suffix(".dvc")
@@ -141,8 +141,8 @@ def is_published(
     asked = remote is not None and (ask_remote or not noted)
     if asked and (faults := find_faults(workspace.root, pushed_targets(workspace, expansion))):
         (file, fault), *more = sorted(faults.items())
-        others = f" ({len(more)} more objects are not right either)" if more else ""
-        sink(f"remote: what is there of {file} {fault}{others}; it is sent again")
+        others = f" ({len(more)} more objects are faulty too)" if more else ""
+        sink(f"remote: its copy of {file} {fault}{others}; it is sent again")
         return False
     write_json(note, _describe_note(remote, fingerprint))
     return True
@@ -157,7 +157,7 @@ def _note_path(workspace: Workspace, expansion: str) -> Path:
 
 
 def _describe_note(remote: tuple[str, str] | None, fingerprint: str) -> list[str | None]:
-    """What this workspace notes of a dataset that it has tracked and, where there is a remote, pushed."""
+    """This workspace's note on a dataset that it has tracked and, if there is a remote, pushed."""
     return [*(remote or (None, None)), fingerprint]
 
 

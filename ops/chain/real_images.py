@@ -1,4 +1,4 @@
-"""Stage `real_images`: the source's images as pixel dataset, one file set per split."""
+"""Stage `real_images`: the source's images as a pixel dataset, one set of files per split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ops.workspaces.workspace import Workspace, suggest
 
 
 def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
-    """The recipe's source with a local path, a remote one brought up to date; UserError if it is not described."""
+    """The recipe's source with a local path; a remote one is fetched first. UserError if it has no description."""
     path = workspace.source_path(recipe.source)
     if not path.exists():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
@@ -30,13 +30,13 @@ def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
 
 
 def source_content(workspace: Workspace, recipe: Recipe) -> str:
-    """Content hash of the recipe's source; UserError if it is not described or not there."""
+    """Content hash of the recipe's source; UserError if its description or its images are missing."""
     return hash_source(describe_source(workspace, recipe), workspace.source_hash_cache(recipe.source))
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """The images that a recipe takes from its source, and what happened to them on the way."""
+    """The images that a recipe takes from its source, how many were converted, and pictures with several labels."""
 
     subset: Subset
     conversions: dict[str, int]
@@ -50,8 +50,8 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a source: content ids of each split, class names, images' (height, width, channels), and pictures
-    under several labels."""
+    """Content of a source: content ids of each split, class names, image shape (height, width, channels), and pictures
+    with several labels."""
 
     ids: dict[str, frozenset[str]]
     class_names: tuple[str, ...]
@@ -60,7 +60,7 @@ class Contents:
 
 
 def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
-    """Raise what `read_real` would, or say what is there. A source of this content is read once a process."""
+    """The source's content; raises as `read_real`. A source with equal content is read once per process."""
     return _try(source, recipe.data, recipe.seed, content)
 
 

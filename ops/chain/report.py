@@ -11,7 +11,7 @@ from ops.stages.materialization import StageRun
 
 
 def build_report(run: StageRun) -> dict[str, Any]:
-    """Gather what the stages wrote and render it."""
+    """Collect the stages' results and render the page."""
     facts = collect_facts(run.workspace, run.expansion, run.inputs, run.recipe.report)
     page = render_page(facts)
     write_text(run.out / REPORT, page)

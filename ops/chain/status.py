@@ -1,7 +1,7 @@
-"""Where each expansion stands: which stages are current, stale, damaged, missing or running, and what was published.
+"""The state of each expansion: which stages and whether its published dataset are current, stale, damaged or missing.
 
-DVC is asked once for each expansion, because a mistake in one recipe must not hide the state of the others.
-Nothing is computed and nothing is written but caches.
+DVC is asked once per expansion, because a mistake in one recipe must not hide the state of the others.
+Nothing is computed, and only caches are written.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from ops.workspaces.workspace import Workspace
 
 
 def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
-    """Where an expansion stands.
+    """The state of an expansion.
 
-    stages : state of each by name, the published dataset last. stale : why, for each stale or damaged one, by DVC and
-    by Growset's manifests. verdict : the decision on disk and its sentence; None if there is none or it is damaged.
-    error : the sentence if the recipe is wrong.
+    stages : state of each by name (current, stale, damaged, missing or running), the published dataset last.
+    stale : reasons for each stale or damaged one, from DVC and from Growset's manifests. verdict : the decision on disk
+    and its sentence; None if there is none or it is damaged. error : the sentence if the recipe is wrong, else None.
     """
     try:
         recipe = validate(workspace, expansion)
         content = source_content(workspace, recipe)
         try:
             changed = find_changes(workspace.root, stage_addresses(expansion))
-        except Busy:  # whoever is at work may take hours, and our own comparison tells enough
+        except Busy:  # another process may hold DVC's lock for hours; Growset's own comparison is enough
             changed = {}
         found = {
             stage: _describe_stage(
@@ -53,16 +53,16 @@ def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
     except GrowsetError as error:
         return {"error": str(error), "stages": {}, "stale": {}, "verdict": None}
     states = {name: state for name, (state, _) in found.items()}
-    told = {name: reasons for name, (state, reasons) in found.items() if state in ("stale", "damaged") and reasons}
+    stale = {name: reasons for name, (state, reasons) in found.items() if state in ("stale", "damaged") and reasons}
     intact = states["verdict"] in ("current", "stale") and not find_stage_damage(workspace, expansion, "verdict")
     verdict = _read_verdict(workspace, expansion) if intact else None
-    return {"error": None, "stages": states, "stale": told, "verdict": verdict}
+    return {"error": None, "stages": states, "stale": stale, "verdict": verdict}
 
 
 def _describe_stage(
     workspace: Workspace, expansion: str, stage: str, recipe: Recipe, content: str, reasons: list[str]
 ) -> tuple[str, list[str]]:
-    """State of a stage, and DVC's reasons and ours for it."""
+    """State of a stage, with DVC's reasons and Growset's own."""
     if is_running(workspace, expansion, stage):
         return "running", []
     if not (workspace.output(expansion, stage) / MANIFEST).exists():
@@ -75,7 +75,7 @@ def _describe_stage(
 
 
 def _describe_published(workspace: Workspace, expansion: str) -> tuple[str, list[str]]:
-    """The same of the published dataset, as far as it alone can tell."""
+    """State of the published dataset and the reasons, judged by its own files alone."""
     if not workspace.published(expansion).with_suffix(".dvc").exists():
         return "missing", []
     if (workspace.published(expansion) / MANIFEST).exists() and (

@@ -1,4 +1,4 @@
-"""Stage `training_policy`: choose how classifiers train, on training and validation images, before any arm is trained."""
+"""Stage `training_policy`: choose on training and validation images how all arms will train their classifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stages of an expansion are not current: what a run brings up to date, whoever starts it."""
+"""The stages of an expansion that are not current, which a run has to bring up to date."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ops.workspaces.workspace import Workspace
 class Pending:
     """Stages in the order of the table.
 
-    stale : those whose output is missing, damaged or made from something else, by our manifests or by DVC's lock.
-    unrecorded : those that are current, though DVC has to be told of another key of a section that it watches.
+    stale : output is missing, damaged or made from something else, by Growset's manifests or by dvc.lock.
+    unrecorded : output is current, but DVC must record a change of another key in a recipe section that it compares.
     damaged : a sentence on each damaged output.
     """
 
@@ -30,7 +30,7 @@ class Pending:
 
     @property
     def assets(self) -> list[str]:
-        """All that a run has to materialize, in order: what is pending, what follows from it, and publication."""
+        """The assets that a run has to materialize, in order: pending stages, all stages after them, publication."""
         selected = {*self.unrecorded, *find_downstream(self.stale)}
         return [stage for stage in STAGES if stage in selected] + [PUBLISHED]
 
@@ -39,7 +39,7 @@ class Pending:
 
 
 def find_pending(workspace: Workspace, expansion: str, recipe: Recipe) -> Pending:
-    """Ask the source, the manifests and, once, DVC. A source with other content is noted in params.yaml."""
+    """Compare source, manifests and, in one call, DVC's state. New source content is recorded in params.yaml."""
     content = source_content(workspace, recipe)
     if content != workspace.source_version(expansion):
         workspace.edit_params(source_versions={expansion: content})
@@ -57,7 +57,7 @@ def find_pending(workspace: Workspace, expansion: str, recipe: Recipe) -> Pendin
 
 
 def find_downstream(stages: Iterable[str]) -> set[str]:
-    """The stages and all that depend on them."""
+    """The stages and all stages that depend on them."""
     selected = set(stages)
     for name, stage in STAGES.items():  # the table is in the order of dependence
         if selected.intersection(stage.inputs):

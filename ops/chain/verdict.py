@@ -1,8 +1,8 @@
-"""Stage `verdict`: ask the stored classifiers about the test images, and decide.
+"""Stage `verdict`: evaluate the stored classifiers on the test images, and decide.
 
-Test images are looked at once, or twice where the recipe allows it and the first look is undecided: then as many seeds
-again are trained for every arm, and the seeds of both looks decide together. Each look is written to the evaluation
-log before it is made. The arms that meet are, at both looks, those that validation picked with the first seeds.
+Test images are looked at once, or twice if the recipe allows it and the first look is undecided. For the second look
+as many seeds again are trained for every arm, and the seeds of both looks decide together. Each look is written to the
+evaluation log before it is made. Both looks compare the same two arms: those picked on validation with the first seeds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.answers import Answers, Network, ask, find_correct, find_unasked, read_answers
+from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentations import AUGMENTATIONS
@@ -41,7 +41,7 @@ SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
 
 @dataclass(frozen=True)
 class Trained:
-    """What the stages of the two sides left: `results` holds the results.json of each."""
+    """The results of the two sides: `results` holds the results.json of each side's stage."""
 
     results: Mapping[str, Mapping[str, Any]]
 
@@ -52,7 +52,7 @@ class Trained:
 
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
-        """What is known of each trained arm."""
+        """The entry in results.json of each trained arm."""
         return {arm: self.results[side]["arms"][arm] for arm, side in self.sides.items()}
 
     @property
@@ -68,14 +68,14 @@ class Trained:
 
     @property
     def budget(self) -> Budget:
-        """What the arms were trained for, each for its own steps where the grid tries several."""
+        """Steps and batch size of the training; arms may differ in steps if the grid tries several."""
         shared = self.results[BASELINES]
         steps = [int(entry["setting"].get("steps", shared["steps"])) for entry in self.entries.values()]
         return Budget(max(steps), shared["batch_size"], min(steps) if min(steps) < max(steps) else None)
 
     @property
     def generators(self) -> int:
-        """How many generators the seeds of the expanded arms learnt from."""
+        """How many generators' images the seeds of the expanded arms were trained on."""
         return int(self.results[EXPANDED]["generators"])
 
     def pick(self, side: str) -> str:
@@ -99,7 +99,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         networks += list_networks(run, trained, arms, later)
         answers = _look(run, networks)
         verdict = _judge(run, trained, answers, test, look=2)
-    same_compute = _spend_otherwise(run, trained, answers, test)
+    same_compute = _compare_ways(run, trained, answers, test)
 
     found = verdict.to_dict() | {
         "earlier_looks": earlier,
@@ -125,8 +125,10 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
 def list_networks(
     run: StageRun, trained: Trained, arms: Mapping[str, Arm], later: Mapping[str, Sequence[int]] | None = None
 ) -> list[Network]:
-    """The networks of the first seeds, or of the `later` seeds by arm. What the same compute buys is asked of the two
-    arms that validation picked."""
+    """The networks of the first seeds, or of the `later` seeds by arm.
+
+    Only the two arms that validation picked are also evaluated for what the same compute buys.
+    """
     baseline, challenger = trained.pick(BASELINES), trained.pick(EXPANDED)
     networks = []
     for arm, side in trained.sides.items():
@@ -148,9 +150,9 @@ def list_networks(
 
 
 def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Answers]]:
-    """Answers by arm and seed. Test images are opened for networks that were not asked before this run was killed."""
+    """Answers by arm and seed. Test images are opened only if a network has no answers from before an interruption."""
     scratch = run.scratch / "answers"
-    if unasked := find_unasked(networks, scratch):
+    if unevaluated := find_unevaluated(networks, scratch):
         looks = find_looks(run.workspace, run.expansion)
         append_evaluation(
             run.workspace.evaluations,
@@ -159,23 +161,23 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
                 expansion=run.expansion,
                 split="test",
                 fingerprint=run.fingerprint,
-                arms=list(dict.fromkeys(network.arm for network in unasked)),
-                seeds=list(dict.fromkeys(network.seed for network in unasked)),
+                arms=list(dict.fromkeys(network.arm for network in unevaluated)),
+                seeds=list(dict.fromkeys(network.seed for network in unevaluated)),
                 images=looks.images,
                 content=looks.content,
                 elsewhere=looks.elsewhere,
                 absorbed=looks.absent,
             ),
         )
-        read_evaluations(run.workspace)  # its copy knows of this look before a pixel is opened
+        read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
         test = read_split(run.inputs["real_images"], "test")
-        ask(
-            unasked,
+        evaluate(
+            unevaluated,
             to_nchw(test.images),
             test.labels,
             scratch=scratch,
             workers=run.runtime.workers,
-            progress=run.runtime.progress("test images", len(unasked), "networks"),
+            progress=run.runtime.progress("test images", len(unevaluated), "networks"),
         )
     answers: dict[str, dict[int, Answers]] = {}
     for network in networks:
@@ -205,10 +207,10 @@ def _judge(
     )
 
 
-def _spend_otherwise(
+def _compare_ways(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset
 ) -> list[Row]:
-    """What the same compute buys: an ensemble of the picked baseline, and mirror images for the two that met."""
+    """What the same compute buys: an ensemble of the picked baseline, and mirrored images for the two compared arms."""
     baseline, challenger = trained.pick(BASELINES), trained.pick(EXPANDED)
     probabilities = [found.probabilities for found in answers[baseline].values() if found.probabilities is not None]
     ensemble = find_correct(average_probabilities(np.stack(probabilities)), test.labels)
@@ -250,7 +252,7 @@ def _rates_per_class(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list
 
 
 def _summarise_look(verdict: Verdict) -> dict[str, Any]:
-    """What a look that decided nothing found; the next one replaces it."""
+    """The result of an undecided look, which the next look replaces."""
     decisive = next(c for c in verdict.to_dict()["contrasts"] if c["role"] == "decisive")
     return {
         "look": verdict.look,

@@ -1,6 +1,6 @@
 """The two orders of an image's axes: height, width, channels in files; channels, height, width in networks.
 
-Plain numpy: a network's own scaling and number format are its business.
+Plain numpy. Scaling and number formats are left to the networks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Index datasets: which rows of which shards are used, with scores and weights, and no pixels (contract 4)."""
+"""Index datasets: the rows of shards that are used, with scores and weights but without pixels (contract 4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.files.storage import replace_file
 
 
 def locate_rows(shards: Sequence[Path]) -> pl.DataFrame:
-    """image_id, shard (file name), row (within the shard) and label of every image of the shards, in order."""
+    """The columns image_id, shard (file name), row (in the shard) and label, for all images of the shards in order."""
     parts = []
     for shard in shards:
         rows = read_rows([shard]).select("image_id", "label")

@@ -1,4 +1,4 @@
-"""The images that a mixed dataset's index names: real ones from one folder, generated ones from another."""
+"""Read the images of a mixed dataset's index: real ones from one folder, generated ones from another."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Files of the repository that are generated: recipe reference and dvc.yaml."""
+"""Generated files of the repository: the recipe reference and dvc.yaml."""

@@ -12,12 +12,12 @@ from ops.recipe.stages import STAGES, Stage
 EXPANSION = "${item.expansion}"
 HEADER = """\
 # Generated from ops/recipe/stages.py by `python -m ops.documents.dvcfile`; a test compares. Do not edit.
-# `dvc repro` runs what changed, through the same assets as the Dagster UI and `growset run`.
+# `dvc repro` runs the stages that changed, through the same assets as the Dagster UI and `growset run`.
 """
 
 
 def describe_stage(stage: Stage) -> dict[str, Any]:
-    """One stage of dvc.yaml. Outputs persist: DVC must not delete them before a run, we replace them whole."""
+    """One stage of dvc.yaml. Outputs persist: a run replaces them whole, so DVC must not delete them before it."""
     versions = [f"stage_versions.{stage.name}"]
     if not stage.inputs:
         versions.append(f"source_versions.{EXPANSION}")

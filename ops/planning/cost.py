@@ -1,6 +1,6 @@
-"""What an expansion will cost here: a few real steps of each kind are timed and multiplied out.
+"""Estimate how long an expansion takes on this machine: time a few real steps of each kind and extrapolate.
 
-The estimate holds for this machine as busy as it is now. It trains on noise and touches no data.
+The estimate includes the machine's present load. The timed steps use noise and read no data.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm
 from ops.recipe.schema import Recipe
 
-STEPS = 6  # timed, after as many for warming up
-EXPORT_SECONDS = 20.0  # torch's exporter, whatever the network's size; parity included
+TIMED_STEPS = 6  # after as many warm-up steps
+EXPORT_SECONDS = 20.0  # torch's exporter and the parity measurement, for any size of network
 
 
 def estimate_seconds(
     recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], *, root: Path, test_images: int, workers: int
 ) -> dict[str, float]:
-    """Seconds per stage for images of `shape` (height, width, channels), all generators; only stages that take some.
+    """Seconds per stage for images of `shape` (height, width, channels), all generators; quick stages are left out.
 
-    Where a recipe allows a second look, `verdict` counts it: that is the most it can take.
+    If the recipe allows a second look, `verdict` includes it, so its figure is an upper bound.
     """
     with use_threads(workers):
         return _estimate(recipe, plan, shape, root, test_images, workers)
@@ -62,7 +62,7 @@ def _estimate(
         )
 
     def side_seconds(arms: Mapping[str, Arm], is_expanded: bool) -> tuple[float, float]:
-        """Of the tournament of a side's arms, and of one more training of each with the most steps that it tries."""
+        """Seconds of a side's tournament, and of one more training per arm with the most steps that its grid has."""
         tournament = once = 0.0
         for arm in arms.values():
             second = step_seconds(classifier, arm) / workers
@@ -80,7 +80,7 @@ def _estimate(
     started = time.perf_counter()
     predict(judge, images)
     per_answer = (time.perf_counter() - started) / len(images)
-    # Each arm's networks are asked once, those of the two that meet about mirror images too.
+    # Each arm's networks predict once; those of the two compared arms predict mirrored images as well.
     asked = per_answer * test_images * (len(recipe.baselines) + len(recipe.expanded) + 2) * classifier.seeds / workers
     return {
         "scorer": scorer,
@@ -95,7 +95,7 @@ def _estimate(
 
 
 def _seconds_per_step(run: Callable[[int], object]) -> float:
-    run(STEPS)
+    run(TIMED_STEPS)
     started = time.perf_counter()
-    run(STEPS)
-    return (time.perf_counter() - started) / STEPS
+    run(TIMED_STEPS)
+    return (time.perf_counter() - started) / TIMED_STEPS

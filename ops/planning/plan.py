@@ -1,4 +1,4 @@
-"""How many images to generate per class, at first and at most, and what the first round will cost in bytes."""
+"""How many images to generate per class, in the first round and at most, and the first round's size in bytes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from ops.recipe.schema import PlanSettings
 
 @dataclass(frozen=True)
 class ClassPlan:
-    """One class: real training images, generated images wanted after filtering, images that the first round draws for
-    that, and images that all rounds together may draw.
+    """One class.
+
+    real: training images. wanted: generated images to accept. drawn: images that the first round draws. limit: images
+    that all rounds together may draw.
     """
 
     name: str
@@ -29,7 +31,7 @@ class ClassPlan:
 
 @dataclass(frozen=True)
 class ExpansionPlan:
-    """The plan per class, in label order, and how many rounds of generation there may be."""
+    """The plan per class, in label order, and the maximal number of rounds of generation."""
 
     classes: tuple[ClassPlan, ...]
     rounds: int
@@ -61,15 +63,15 @@ class ExpansionPlan:
 
 
 def read_plan(folder: Path) -> ExpansionPlan:
-    """The plan that lies in the stage's folder."""
+    """The plan in the folder of the stage expansion_plan."""
     return ExpansionPlan.from_dict(read_json(folder / PLAN))
 
 
 def plan_expansion(counts: np.ndarray, class_names: tuple[str, ...], settings: PlanSettings) -> ExpansionPlan:
-    """Wanted images per class from the real counts int [K].
+    """The plan from the classes' real counts int [K].
 
     `keep` grows every class by the ratio. `equalise` spends the same total so that classes end equally
-    large (a class already larger than that gets none).
+    large (a class that is already larger gets none).
     """
     if settings.balance == "keep":
         wanted = np.round(counts * settings.ratio).astype(int)
@@ -87,7 +89,7 @@ def plan_expansion(counts: np.ndarray, class_names: tuple[str, ...], settings: P
 
 
 def _level(counts: np.ndarray, budget: float) -> int:
-    """The class size reached when `budget` images fill up the smallest classes first, as water does."""
+    """The class size reached when `budget` images fill up the smallest classes first (water-filling)."""
     ordered = np.sort(counts)
     for k in range(1, len(ordered) + 1):
         level = (ordered[:k].sum() + budget) / k
@@ -97,5 +99,5 @@ def _level(counts: np.ndarray, budget: float) -> int:
 
 
 def estimate_bytes(plan: ExpansionPlan, shape: tuple[int, int, int]) -> int:
-    """Bytes of the first round's images in stored form, [height, width, channels] each."""
+    """Approximate stored bytes of the first round's images, each of `shape` [height, width, channels]."""
     return plan.drawn * (math.prod(shape) + 200)

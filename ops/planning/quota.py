@@ -1,9 +1,9 @@
-"""How many images to draw in the next round, so that every unit ends with the accepted images that it needs.
+"""How many images to draw in the next round, so that every unit gets the accepted images that it needs.
 
-The first round draws what the plan says. Each later one looks at what was accepted so far and draws, for the units
-that are short, what their acceptance rate calls for, erring on the high side; a unit is done when its quota is filled,
-its budget of draws is spent, or a round brought it nothing. A unit is a class or a seed image (`ops.generators.units`).
-It knows neither images nor filters.
+The first round follows the plan. Each later round draws for the units that are short, by the acceptance rate of their
+earlier rounds, erring on the high side. A unit is done when its quota is filled, its budget of draws is spent, or
+none of many draws in a round was accepted. A unit is a class or a seed image (`ops.generators.units`).
+This module knows neither images nor filters.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ops.statistics.proportions import estimate_share
 
 Stop = Literal["quota", "budget", "stall", "rounds"]
 
-SURENESS = 0.68  # confidence of the interval whose lower end a round is planned for: about one standard error
-GROWTH = 4  # times as many images of a unit as all rounds before drew: a rate known from few draws misleads
-HOPELESS = 50  # draws of a unit in a round of which none was accepted: the next would fare no better
+CONFIDENCE = 0.68  # of the acceptance rate's interval, about one standard error; a round is planned with its lower end
+GROWTH = 4  # a round draws at most this many times the unit's earlier draws: a rate known from few draws misleads
+STALL_DRAWS = 50  # a unit is given up if none of this many draws in a round was accepted
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class Round:
-    """One round: images drawn of each unit, and of them those that pass every filter."""
+    """One round: images drawn of each unit, and how many of them passed every filter."""
 
     drawn: tuple[int, ...]
     accepted: tuple[int, ...]
@@ -49,11 +49,11 @@ class Round:
 def share_plan(plan: ExpansionPlan, units: Sequence[Unit]) -> tuple[Quota, ...]:
     """The quota of each unit, from its class's numbers.
 
-    What the class wants is shared to within one, the first units getting more. What it draws and may draw is shared in
-    proportion to that, so nothing is drawn of a unit that wants nothing. A unit's shortfall stays: where its budget is
-    spent, no other unit of its class makes up for it, because images are kept by the quota of their own unit.
+    The wanted images of a class are shared evenly, to within one; the first units get more. Its draws and its limit
+    are shared in proportion to that, so a unit that wants nothing is never drawn. No other unit of the class makes up
+    for a unit whose budget is spent, because images are kept by the quota of their own unit.
 
-    ValueError where a class that is to grow has no unit.
+    ValueError if a class that is to grow has no unit.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for place, unit in enumerate(units):
@@ -70,7 +70,7 @@ def share_plan(plan: ExpansionPlan, units: Sequence[Unit]) -> tuple[Quota, ...]:
 
 
 def plan_round(quotas: Sequence[Quota], rounds: Sequence[Round], most: int) -> tuple[int, ...]:
-    """Images to draw of each unit in the round after `rounds`, of `most` rounds; all 0 when it is over."""
+    """Images to draw of each unit in the round after `rounds`, of at most `most` rounds; all 0 if none is needed."""
     if not rounds:
         return tuple(quota.drawn for quota in quotas)
     if len(rounds) >= most:
@@ -79,16 +79,16 @@ def plan_round(quotas: Sequence[Quota], rounds: Sequence[Round], most: int) -> t
 
 
 def explain_stops(quotas: Sequence[Quota], rounds: Sequence[Round]) -> list[Stop]:
-    """Why each unit got no further round, `rounds` being all there were; one word a unit.
+    """Why each unit got no further round after all `rounds`; one word per unit.
 
-    quota: it has what it wants. stall: the last round that drew it brought nothing. budget: it may draw no more.
-    rounds: it was short when the last allowed round ended.
+    quota: it has the images that it wants. stall: none of the many draws of its last round was accepted. budget: it
+    may draw no more. rounds: it was short when the last allowed round ended.
     """
     return [_explain_unit(quota, place, rounds) for place, quota in enumerate(quotas)]
 
 
 def join_stops(stops: Sequence[Stop], units: Sequence[Unit], classes: int) -> list[Stop]:
-    """One word a class: `quota` where all its units have what they want, else the commonest word of the others."""
+    """One word per class: `quota` if all its units are filled, else the commonest word of those that are not."""
     joined: list[Stop] = []
     for label in range(classes):
         own = Counter(stop for stop, unit in zip(stops, units, strict=True) if unit.label == label and stop != "quota")
@@ -97,20 +97,20 @@ def join_stops(stops: Sequence[Stop], units: Sequence[Unit], classes: int) -> li
 
 
 def bound_rate(accepted: int, drawn: int) -> float:
-    """A rate that the next draws will rather exceed: the lower end of its interval; 0 where none was drawn."""
-    return estimate_share(accepted, drawn, SURENESS).low if drawn else 0.0
+    """A cautious acceptance rate: the lower end of its interval; 0 if nothing was drawn."""
+    return estimate_share(accepted, drawn, CONFIDENCE).low if drawn else 0.0
 
 
 def _share(total: int, members: int, rank: int) -> int:
-    """What the member of this rank, from 0, gets of a total that is shared to within one."""
+    """The share of the member of this rank, from 0, in a total that is divided evenly, to within one."""
     return total // members + (rank < total % members)
 
 
 def _deal(total: int, *, wanted: int, members: int, rank: int) -> int:
-    """What the member of this rank gets of a total that is shared in proportion to shares of `wanted`, 1 or more.
+    """The share of the member of this rank in a total that is divided in proportion to the shares of `wanted`, >= 1.
 
-    These shares are dealt as often as the total holds `wanted`, and the rest to within one. So a larger total gives no
-    member less, and the total `wanted` gives each what it wants.
+    These shares are dealt once for each time that `wanted` fits into the total; the rest is divided evenly. So a larger
+    total gives no member less, and the total `wanted` gives each member exactly its share of `wanted`.
     """
     times, rest = divmod(total, wanted)
     return times * _share(wanted, members, rank) + _share(rest, members, rank)
@@ -141,6 +141,6 @@ def _count(place: int, rounds: Sequence[Round]) -> tuple[int, int]:
 
 
 def _stalls(place: int, rounds: Sequence[Round]) -> bool:
-    """Whether the last round that drew the unit drew many and accepted none."""
+    """Whether the last round that drew the unit drew STALL_DRAWS or more and accepted none."""
     last = next((r for r in reversed(rounds) if r.drawn[place]), None)
-    return last is not None and last.accepted[place] == 0 and last.drawn[place] >= HOPELESS
+    return last is not None and last.accepted[place] == 0 and last.drawn[place] >= STALL_DRAWS

@@ -184,7 +184,10 @@ class TuningSettings(Section):
         None, description="double classifier.steps while that helps, up to so many; null keeps them"
     )
     folds: int = Field(
-        3, ge=2, le=10, description="training and validation images are divided into so many; not from 1,000 of these on"
+        3,
+        ge=2,
+        le=10,
+        description="training and validation images are divided into so many; not from 1,000 of these on",
     )
 
     @model_validator(mode="after")

@@ -65,7 +65,11 @@ STAGES: dict[str, Stage] = {
         ),
         Stage("accepted_images", ("filter", "seed"), ("real_images", "expansion_plan", "scorer", "generated_images")),
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
-        Stage("baseline_classifiers", ("classifier", "baselines", "verdict.metric", "seed"), ("real_images", "training_policy")),
+        Stage(
+            "baseline_classifiers",
+            ("classifier", "baselines", "verdict.metric", "seed"),
+            ("real_images", "training_policy"),
+        ),
         Stage(
             "expanded_classifiers",
             ("classifier", "expanded", "verdict.metric", "seed"),

@@ -1,4 +1,4 @@
-"""The card of a published dataset: what is in it, how it was made, what the verdict says."""
+"""The card of a published dataset: its content, its origin and the verdict."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ Licence of the real images, as their owner states it: {{ licence | plain }}. {{ 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
-# What the card says of where generated images come from: of a generator that was trained here, and of one that was not.
+# The card's statements on the origin of generated images: of a generator that was trained here, and of an imported one.
 _TRAINED_HERE = {
     "trained": "trained on the real training images alone",
     "seen": "The generator, the filters and all settings saw train and validation only.",
@@ -146,10 +146,10 @@ def render_card(
 ) -> str:
     """The README.md of a published dataset.
 
-    class_counts: (name, real, generated). results: what the filters left. verdict: the content of verdict.json.
+    class_counts: (name, real, generated). results: of the filters. verdict: the content of verdict.json.
     own_weights: whether arms may have another weight of a real image than `real_weight`.
-    generators: how many sets the verdict was measured over, of which this is the first. trained_here: whether the
-    generator was trained on the real training images; one that was brought in was not.
+    generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
+    generator was trained on the real training images; an imported one was not.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -186,17 +186,17 @@ def render_card(
 
 
 def find_origin(trained_here: bool) -> dict[str, str]:
-    """The card's statements on where generated images come from: of a generator that was trained here, or was not."""
+    """The card's statements on the origin of generated images, for a generator that was trained here or imported."""
     return _TRAINED_HERE if trained_here else _BROUGHT_IN
 
 
 def escape_text(text: str) -> str:
-    """Somebody's text as it reads, on one line of Markdown: its HTML and its marks mean nothing."""
+    """A user's text for one line of Markdown: HTML and Markdown characters in it are escaped."""
     return _MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _audit(results: Results) -> list[dict[str, Any]]:
-    """Rows of the audit: what was looked for, below which distance, and in how many images it was found."""
+    """Rows of the audit: each kind of resemblance, its distance limit, and the number of images with it."""
     flagged = results.funnel.total.flagged
     ranges = {rule.reason: rule.range for rule in results.rules}
     rows = []
@@ -204,7 +204,7 @@ def _audit(results: Results) -> list[dict[str, Any]]:
         if reason.original is None or (
             reason.original in ("held_out", "parent") and reason.name not in ranges and not flagged[reason.name]
         ):
-            continue  # not looked for
+            continue  # this resemblance was not searched for
         ends = ranges.get(reason.name)
         limit = "" if ends is None else f"distance below {' to '.join(dict.fromkeys(f'{end:.3g}' for end in ends))}"
         rows.append({"meaning": reason.meaning, "limit": limit, "count": flagged[reason.name]})

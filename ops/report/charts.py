@@ -1,8 +1,8 @@
-"""Charts of the report as inline SVG: small, repeatable byte for byte, readable on light and on dark.
+"""Charts of the report as inline SVG: small, repeatable byte for byte, readable in light and dark themes.
 
-matplotlib draws with stand-in colours, which become CSS custom properties afterwards, so that the page's
-theme colours the chart. Text stays text, in the page's own font. Widths are CSS pixels: each chart is drawn
-for a wide and for a narrow screen rather than scaled until nobody can read it.
+matplotlib draws with placeholder colours, which are then replaced by CSS custom properties, so the page's theme
+colours the chart. Text stays text, in the page's own font. Widths are CSS pixels: each chart is drawn for a wide and
+for a narrow screen, because scaling would make it unreadable.
 
 It does not know files, stages or the rest of the page: figures in, markup out.
 """
@@ -26,7 +26,7 @@ _STACKED_BELOW = 500  # narrower than this, an arm's name stands above its line 
 _LONGEST_NAME = 28
 _DPI = 72  # one point is then one pixel
 
-# Stand-ins that no chart uses for themselves, and what they become.
+# Placeholder colours, which no chart uses otherwise, and their replacements.
 _INK, _MUTED, _GRID, _PAPER = "#010101", "#020202", "#030303", "#040404"
 _KINDS = {"baseline": "#050505", "expanded": "#060606"}
 _MARKERS = {"baseline": "o", "expanded": "D"}
@@ -45,10 +45,10 @@ _GLOBAL_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>\s*", re.DOTALL
 def draw_arms(
     arms: Sequence[Mapping[str, Any]], *, metric: str, challenger: str, baseline: str, confidence: float, width: int
 ) -> str:
-    """Test score of each trained arm with its interval, best first; filled marks are the two that met.
+    """Test score of each trained arm with its interval, best first; filled marks are the two compared arms.
 
-    `arms` are rows of verdict.json; aliases are left out, for they would show one training twice. `metric` is the
-    name of what is scored.
+    `arms` are rows of verdict.json; aliases are left out, because they would show a training twice. `metric` is the
+    name of the score.
     """
     rows = sorted((arm for arm in arms if arm["same_as"] is None), key=lambda arm: arm["score"]["estimate"])
     stacked = width < _STACKED_BELOW
@@ -94,9 +94,10 @@ def draw_curve(
     marked: int | None = None,
     level: tuple[str, float] | None = None,
 ) -> str:
-    """A quantity of the generator over its optimizer steps; needs two values.
+    """A quantity of the generator over its optimizer steps, of at least two values.
 
-    `marked` is the step whose value is written beside it, by default the last; `level` is what real images have.
+    `marked` is the step whose value is written beside it, by default the last; `level` is a label and the value that
+    real images have.
     """
     at = len(steps) - 1 if marked is None else list(steps).index(marked)
 
@@ -134,9 +135,9 @@ def draw_curve(
 
 
 def draw_training(arm: str, kind: str, losses: Sequence[float], steps: int, *, top: float) -> str:
-    """One arm's training loss in few lines of space, for a row of such charts that all reach from 0 to `top`.
+    """One arm's training loss as a small chart, for a row of charts whose axes all reach from 0 to `top`.
 
-    `losses` are means of equal parts of `steps` optimizer steps, the last part perhaps shorter.
+    `losses` are means over equal parts of `steps` optimizer steps; the last part may be shorter.
     """
     ends = [min(steps, part * -(-steps // len(losses))) for part in range(1, len(losses) + 1)]
 
@@ -215,13 +216,13 @@ def _draw(
         buffer = io.StringIO()
         blank = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", transparent=True, metadata=blank)
-    return _adopt(buffer.getvalue(), name, title, description, size)
+    return _embed(buffer.getvalue(), name, title, description, size)
 
 
-def _adopt(svg: str, name: str, title: str, description: str, size: tuple[int, int]) -> str:
-    """Make a standalone SVG part of the page: its colours, its font, text alternatives, ids of its own."""
+def _embed(svg: str, name: str, title: str, description: str, size: tuple[int, int]) -> str:
+    """Adapt a standalone SVG to the page: theme colours, the page's font, text alternatives and unique ids."""
     body = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
-    # matplotlib styles `*`, which inside a page would be everything; the root's attributes say the same.
+    # matplotlib's style for `*` would apply to the whole page; attributes of the root replace it.
     body = _FAMILY.sub("", _GLOBAL_STYLE.sub("", body))
     body = body.replace("xlink:href=", "href=")
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)

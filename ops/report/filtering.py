@@ -1,6 +1,6 @@
-"""What the report says of the filters, as plain facts: funnel, classes, rules, and the test for copying.
+"""The report's facts on the filters: funnel, classes, rules, and the test for copying.
 
-It arranges what `ops.filters` found and computes nothing of its own; pictures are the galleries' business.
+It arranges the results of `ops.filters` and computes nothing itself; `ops.report.galleries` makes the pictures.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ops.report.galleries import collect_galleries, collect_nearest
 
 
 def collect_filters(inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """All that the report tells of the filters.
+    """The report's facts on the filters, with pictures.
 
     `inputs` are the output folders of real_images, expansion_plan, generated_images and accepted_images.
     """
@@ -27,7 +27,7 @@ def collect_filters(inputs: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def describe_filters(results: Results) -> dict[str, Any]:
-    """The same without pictures: strings, numbers and lists."""
+    """The facts without pictures: strings, numbers and lists."""
     funnel, held_out = results.funnel, results.held_out_counts
     copying = results.copying.to_dict()
     named = zip(results.class_names, copying["classes"], strict=True)
@@ -57,7 +57,7 @@ def describe_filters(results: Results) -> dict[str, Any]:
 
 
 def list_steps(results: Results) -> list[dict[str, Any]]:
-    """From drawn to accepted: each step takes its images away from `before` and leaves `after`."""
+    """The steps from drawn to accepted images: each removes `count` images from `before` and leaves `after`."""
     flow = results.funnel.total
     steps, left = [], flow.drawn
     for reason in results.shown_reasons:

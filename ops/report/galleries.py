@@ -1,7 +1,7 @@
-"""Galleries of what the filters did: rejected beside accepted images, near copies beside what they resemble.
+"""Galleries of the filters' results: rejected beside accepted images, near copies beside the images they resemble.
 
-Which images are shown is drawn with a fixed seed, or is the worst; nobody picks them by eye. Test images are never
-shown, so an image that resembles one stands without it. It knows the index and where pixels lie, no thresholds.
+The shown images are random with a fixed seed, or the worst ones; nobody picks them by eye. Test images are never shown,
+so an image that resembles one is shown without it. The module reads the index and pixels, and sets no thresholds.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ BYTES = 100_000  # of uncompressed pixels in all galleries together, so that the
 SIDE = 32  # pixels that a gallery's pictures are shrunk to
 PER_ROW = 12  # images of a reason on the sheet
 # Test images are never shown.
-_TWINS = {"train": "training", "generated": "generated", "validation": "validation", "parent": "seed"}
+_SHOWN_KINDS = {"train": "training", "generated": "generated", "validation": "validation", "parent": "seed"}
 
 
 def choose_rejected(index: pl.DataFrame, reason: str, most: int, seed: int = 0) -> pl.DataFrame:
-    """At most `most` rows whose first reason this is, of as many classes as there are, in order of class and row.
+    """At most `most` random rows whose first reason is `reason`, spread over the classes, in order of class and row.
 
-    The first draw of every class comes before the second of any; equal indices give equal choices.
+    Every class gets one row before any class gets a second. Equal indices give equal choices.
     """
     rows = index.with_row_index("position").filter(pl.col("reasons").list.first() == reason)
     shuffled = rows[np.random.default_rng(seed).permutation(len(rows)).tolist()]
@@ -44,10 +44,10 @@ def choose_rejected(index: pl.DataFrame, reason: str, most: int, seed: int = 0) 
 
 
 def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """For each reason that rejected something: its images, each beside its twin, if it has one, and an accepted one.
+    """For each reason with rejected images: some of them, each beside the image that it resembles and an accepted one.
 
-    `inputs` are output folders: real_images, generated_images. The accepted image is of the same class. The score is
-    that of the rule that the image breaks: of two rules of one reason the first broken one.
+    `inputs` are output folders: real_images, generated_images. Not every reason is about resemblance. The accepted
+    image is of the same class. The score is that of the first rule with this reason that the image breaks.
     """
     rejected = results.funnel.total.rejected
     found = [REASONS[reason] for reason in REASONS if rejected[reason]]
@@ -57,9 +57,10 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
     each = max(FEWEST, min(MOST, BYTES // (sum(3 if reason.original else 2 for reason in found) * pixels)))
     frames = {reason.name: choose_rejected(results.index, reason.name, each) for reason in found}
     chosen = {name: frame.to_dicts() for name, frame in frames.items()}
-    company = _Company(_choose_accepted(results.index), results.class_names)
-    lines = {reason.name: [company.gather(reason, row) for row in chosen[reason.name]] for reason in found}
-    pictures = _read_pictures(results, inputs, [who for line in lines.values() for shown in line for who, _ in shown])
+    neighbours = _Neighbours(_choose_accepted(results.index), results.class_names)
+    lines = {reason.name: [neighbours.gather(reason, row) for row in chosen[reason.name]] for reason in found}
+    ids = [image_id for line in lines.values() for shown in line for image_id, _ in shown]
+    pictures = _read_pictures(results, inputs, ids)
     scores = {reason.name: _name_scores(results, reason, frames[reason.name]) for reason in found}
     return [
         {
@@ -68,10 +69,10 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
             "meaning": reason.meaning,
             "score": " or ".join(dict.fromkeys(scores[reason.name])).replace("_", " "),
             "count": rejected[reason.name],
-            "has_twins": reason.original is not None,
+            "shows_resembled": reason.original is not None,
             "items": [
                 {
-                    "picture": draw_strip(np.stack([pictures[who] for who, _ in shown]), side=SIDE),
+                    "picture": draw_strip(np.stack([pictures[image_id] for image_id, _ in shown]), side=SIDE),
                     "score": _read_score(row[score]),
                     "score_name": score.replace("_", " "),
                     "name": results.class_names[row["label"]],
@@ -86,7 +87,7 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
 
 
 def collect_nearest(results: Results, inputs: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
-    """The accepted images, and the held-out real ones, that lie closest to a training image, each beside it."""
+    """The accepted and the held-out real images that are closest to a training image, each beside that image."""
     labels = locate_rows(find_shards(inputs["real_images"], "train")).select("image_id", train_label="label")
     closest = {
         kind: rows.drop_nulls("train_distance")
@@ -115,9 +116,9 @@ def collect_nearest(results: Results, inputs: Mapping[str, Path]) -> dict[str, l
 
 
 def write_rejected_sheet(path: Path, index: pl.DataFrame, folder: Path) -> None:
-    """A contact sheet of rejected images, one named row per reason; nothing is written where none was rejected.
+    """A contact sheet of rejected images, one named row per reason; no file is written if none was rejected.
 
-    `index` is that of the accepted images, `folder` where its shards of generated images lie.
+    `index` is that of the stage accepted_images, `folder` holds the shards of generated images.
     """
     rows, titles = [], []
     for reason in REASONS.values():
@@ -131,7 +132,7 @@ def write_rejected_sheet(path: Path, index: pl.DataFrame, folder: Path) -> None:
     sheet = tile(rows)
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet)
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-    # The bitmap font is part of Pillow and looks the same everywhere: the picture is part of the stage's bytes.
+    # Pillow's own bitmap font looks the same everywhere; the picture is part of the stage's bytes.
     font = ImageFont.load_default_imagefont()
     margin = 8 + max(int(font.getbbox(title)[2]) for title in titles)
     labelled = Image.new(picture.mode, (margin + picture.width, picture.height), "white")
@@ -144,7 +145,7 @@ def write_rejected_sheet(path: Path, index: pl.DataFrame, folder: Path) -> None:
 
 
 def _choose_accepted(index: pl.DataFrame) -> dict[int, list[str]]:
-    """Up to MOST accepted images of each class that has any, evenly through its rows, by id."""
+    """Ids of up to MOST accepted images of each class that has any, evenly spaced over its rows."""
     kept = index.filter("keep").select("label", "image_id")
     chosen = {}
     for (label,), rows in kept.group_by("label", maintain_order=True):
@@ -154,7 +155,7 @@ def _choose_accepted(index: pl.DataFrame) -> dict[int, list[str]]:
 
 
 def _name_scores(results: Results, reason: Reason, rows: pl.DataFrame) -> list[str]:
-    """The name of the score by which each row has the reason: that of the first of its rules that the row breaks."""
+    """For each row the score's name of the first rule with this reason that the row breaks."""
     rules = [rule for rule in results.rules if rule.reason == reason.name]
     if not rules:
         return [reason.score] * len(rows)
@@ -163,26 +164,26 @@ def _name_scores(results: Results, reason: Reason, rows: pl.DataFrame) -> list[s
 
 
 def _read_score(value: Any) -> float | None:
-    """A number to print; None where it was not measured, or says no more than the reason itself."""
+    """A number to print; None if it was not measured, or is only a flag."""
     return None if value is None or isinstance(value, bool) or not np.isfinite(value) else float(value)
 
 
-class _Company:
-    """Who stands beside a rejected image: the one that it resembles and an accepted one, by id and in words."""
+class _Neighbours:
+    """The images shown beside a rejected one: the image that it resembles and an accepted one, by id and in words."""
 
     def __init__(self, accepted: Mapping[int, Sequence[str]], class_names: Sequence[str]) -> None:
         self._accepted, self._names = accepted, class_names
         self._turns: Counter[int] = Counter()
 
     def gather(self, reason: Reason, row: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Ids with words, the rejected image first; a twin that may not be shown and an accepted one that is not there
-        are left out."""
+        """Ids with descriptions, the rejected image first. A resembled image that may not be shown is left out, as is
+        a missing accepted one."""
         label = row["label"]
         shown = [(row["image_id"], f"rejected {self._names[label]}")]
-        if reason.original is not None and (twin := row[reason.original_column]) is not None:
+        if reason.original is not None and (resembled := row[reason.original_column]) is not None:
             split = row["held_out_split"] if reason.original == "held_out" else reason.original
-            if split in _TWINS:
-                shown.append((twin, f"the {_TWINS[split]} image that it resembles"))
+            if split in _SHOWN_KINDS:
+                shown.append((resembled, f"the {_SHOWN_KINDS[split]} image that it resembles"))
         if accepted := self._accepted.get(label):
             shown.append((accepted[self._turns[label] % len(accepted)], "an accepted one of its class"))
             self._turns[label] += 1

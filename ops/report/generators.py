@@ -1,4 +1,4 @@
-"""What the funnel and the report say of each of several generators: a line of figures, read from manifests."""
+"""A line of figures on each of several generators, for the funnel and the report; read from manifests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ops.stages.several import count_generators, place, read_part
 
 @dataclass(frozen=True)
 class GeneratorLine:
-    """One generator and its set.
+    """One generator and its set of images.
 
     drawn, accepted, missing: images. acceptance: share of the drawn that broke no rule. learnt_frechet: the Fréchet
-    distance of 500 draws with the weights that were kept, in the scorer's features. accepted_frechet: that of the
-    accepted images, in a random network's. Both are to validation images, and None where they are not known.
+    distance of 500 draws with the selected weights, in the scorer's features. accepted_frechet: that of the accepted
+    images, in a random network's features. Both are to validation images, and None if unknown.
     """
 
     generator: int
@@ -28,7 +28,7 @@ class GeneratorLine:
 
 
 def collect_generators(generator: Path, accepted: Path) -> list[GeneratorLine]:
-    """A line for each generator in the folders of two stages, of which the first may be missing; none for only one."""
+    """A line for each generator in the folders of two stages; empty for a single one. `generator` may be missing."""
     count, trained_here = count_generators(accepted), (generator / MANIFEST).exists()
     lines = []
     for number in range(count) if count > 1 else ():

@@ -1,4 +1,4 @@
-"""What the report says of the accepted images as a set: the metrics of quality.json, arranged for a table."""
+"""The report's table on the accepted images as a set, from the metrics in quality.json."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ops.files.outputs import QUALITY
 from ops.files.storage import read_json
 
 MEANINGS = {
-    "FD": ("Fréchet distance", "low is good"),
-    "KID": ("KID", "near 0 is good"),
-    "precision": ("Precision", "share of generated images where real ones are"),
-    "recall": ("Recall", "share of real images where generated ones are"),
-    "density": ("Density", "about 1 as real images have it"),
-    "coverage": ("Coverage", "share of real images with a generated one near"),
-    "authenticity": ("Authenticity", "share that is not nearer to a training image than its neighbours are"),
+    "FD": ("Fréchet distance", "lower is better"),
+    "KID": ("KID", "closer to 0 is better"),
+    "precision": ("Precision", "share of generated images within the real distribution"),
+    "recall": ("Recall", "share of real images within the generated distribution"),
+    "density": ("Density", "about 1 for real images"),
+    "coverage": ("Coverage", "share of real images with a generated one nearby"),
+    "authenticity": ("Authenticity", "share not closer to a training image than that image’s nearest neighbour"),
     "vendi": ("Vendi score", "effective number of different images"),
 }
 
@@ -28,7 +28,10 @@ def collect_measures(accepted: Path, class_names: Sequence[str]) -> dict[str, An
 
 
 def describe_measures(measures: Sequence[dict[str, Any]], class_names: Sequence[str]) -> dict[str, Any]:
-    """Extractors, and one row a metric with a cell for each, overall and per class; cells without a value say why."""
+    """The extractors, and one row per metric with a cell for each, overall and per class.
+
+    A cell without a value holds the number of images, which was too small.
+    """
     extractors = list(dict.fromkeys(measure["extractor"] for measure in measures))
     parts = []
     for label, found in groupby(sorted(measures, key=_order), key=lambda measure: measure["label"]):

@@ -1,8 +1,8 @@
-"""The report: everything about one expansion on one HTML page that needs nothing but itself.
+"""The report: everything about one expansion on one self-contained HTML page.
 
-`collect_facts` reads what the stages wrote, `render_page` turns facts into markup and reads nothing. Pictures
-come from the training and validation splits and from generated images; test pixels are not opened here, only the
-figures that the verdict drew from them. It does not know how anything was computed.
+`collect_facts` reads the stages' outputs; `render_page` turns facts into markup and reads no data. Pictures come from
+the training and validation splits and from generated images. Test pixels are not opened here; the page shows only the
+verdict's figures on them. It does not know how anything was computed.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ ROLES = ("decisive", "condition")
 def collect_facts(
     workspace: Workspace, expansion: str, inputs: Mapping[str, Path], settings: ReportSettings
 ) -> dict[str, Any]:
-    """All that the page says: strings, numbers, lists and pictures as data URIs.
+    """The page's content: strings, numbers, lists and pictures as data URIs.
 
     `inputs` are the output folders of the stages that the stage table names for `report`. Seconds are those of
-    this workspace and empty where the stages were pulled rather than run.
+    this workspace, and empty if the stages were pulled instead of run.
     """
     manifests = {stage: read_manifest(folder) for stage, folder in inputs.items()}
-    metrics = {stage: read_part(folder)["metrics"] for stage, folder in inputs.items()}  # of several: generator 0's
+    metrics = {stage: read_part(folder)["metrics"] for stage, folder in inputs.items()}  # of generator 0
     names = metrics["real_images"]["class_names"]
     accepted = read_index(inputs["accepted_images"]).filter("keep")
     train = locate_rows(find_shards(inputs["real_images"], "train"))
@@ -99,7 +99,7 @@ def collect_facts(
 
 
 def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> str:
-    """The page as HTML, with what changed since an earlier version if given; equal arguments give equal text."""
+    """The page as HTML, with the changes since an earlier version if given; equal arguments give equal text."""
     verdict, losses, quality = facts["verdict"], facts["losses"], facts["quality"]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -158,7 +158,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
 
 
 def _read_curve(path: Path) -> Any:
-    """What a generator wrote while it learnt; empty for one that was exported elsewhere."""
+    """A curve that a generator wrote during training; empty for one that was exported elsewhere."""
     return read_json(path) if path.exists() else []
 
 
@@ -169,7 +169,7 @@ def order_arms(arms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def typeset(sentence: str) -> str:
-    """A plain sentence as a page sets it: minus signs that are not hyphens, no line break before a % sign."""
+    """A plain sentence with real minus signs instead of hyphens, and no line break before a % sign."""
     return re.sub(r"(?<![\w-])-(?=\d)", "\N{MINUS SIGN}", sentence).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
@@ -182,7 +182,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _find_limit(rows: Sequence[Mapping[str, Any]]) -> float:
-    """The largest bound of the rows' differences, which their small drawings share as scale; never 0."""
+    """The largest bound of the rows' differences, the common scale of their small charts; never 0."""
     gaps = [row["difference"] for row in rows if row["difference"] is not None]
     return max((abs(gap[key]) for gap in gaps for key in ("low", "high", "estimate")), default=0.0) or 1.0
 

@@ -1,1 +1,1 @@
-"""Run one stage exactly once, and compare what it reads with what was written."""
+"""Run one stage exactly once, and compare its inputs with their manifests."""

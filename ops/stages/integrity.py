@@ -1,4 +1,4 @@
-"""Whether an output's files are, byte for byte, the ones that its manifest describes."""
+"""Whether the files of an output match its manifest byte for byte."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ops.workspaces.workspace import Workspace
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not what was written; `what` completes a sentence that begins with its path."""
+    """A file that differs from what was written; `what` completes a sentence that begins with its path."""
 
     path: Path
     what: str
@@ -26,7 +26,7 @@ class Damage:
 
 
 def describe_files(folder: Path) -> dict[str, list[int]]:
-    """Size, inode, modification and change time of an output's files, by name: any write to a file changes them."""
+    """Size, inode, modification and change time of an output's files, by name. Any write to a file changes them."""
     return {
         name: [size, inode, modified, changed]
         for name in list_files(folder)
@@ -36,7 +36,7 @@ def describe_files(folder: Path) -> dict[str, list[int]]:
 
 
 def find_damage(folder: Path, cache: Path | None = None) -> Damage | None:
-    """The first file in `folder` that is not as its manifest says, or is not in it; None where all are.
+    """The first file in `folder` that differs from the manifest or is not listed in it; None if all match.
 
     cache: the file of a `HashCache`; with None, every byte is read. Raises UserError if the folder has no manifest.
     """
@@ -69,10 +69,10 @@ def _compare(folder: Path, files: dict[str, dict[str, Any]], hashes: HashCache |
 
 
 def is_intact(folder: Path, fingerprint: str | None = None, cache: Path | None = None) -> bool:
-    """Whether an output is there, sealed, undamaged and, if given, of this fingerprint."""
+    """Whether an output exists, is sealed and undamaged and, if `fingerprint` is given, has that one."""
     try:
         manifest = read_manifest(folder)
-    except (UserError, DamagedData):  # none, or one that says nothing any more
+    except (UserError, DamagedData):  # there is no manifest, or it cannot be read
         return False
     if fingerprint not in (None, manifest["fingerprint"]):
         return False
@@ -86,7 +86,7 @@ def find_stage_damage(workspace: Workspace, expansion: str, stage: str) -> Damag
 
 
 def require_intact(workspace: Workspace, expansion: str, stages: Iterable[str]) -> None:
-    """DamagedData if an output has a file that its stage did not write; UserError if an output is not there."""
+    """DamagedData if a file of an output differs from what its stage wrote; UserError if an output is missing."""
     for stage in stages:
         if damage := find_stage_damage(workspace, expansion, stage):
             raise DamagedData(f"{damage}; make {stage} anew with: growset run {expansion}")

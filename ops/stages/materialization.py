@@ -1,7 +1,7 @@
-"""Run one stage exactly once: skip what is current, resume what was begun, publish the output by one rename.
+"""Run one stage exactly once: skip a current output, resume interrupted work, publish the output by one rename.
 
-Every door (Dagster, command line, DVC) comes through `materialize`. What a stage computes is its
-builder's business (`ops.chain`); how its output is versioned is `ops.history.dvc_repository`'s.
+Every entry point (Dagster, command line, DVC) calls `materialize`. It does not know what a stage computes, which is
+the builder's part (`ops.chain`), or how its output is versioned (`ops.history.dvc_repository`).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from ops.stages.integrity import describe_files, find_stage_damage, is_intact, r
 from ops.workspaces.locks import exclusive, one_builder
 from ops.workspaces.workspace import Workspace
 
-INPUTS = "inputs.json"  # in a staging folder: size, inode and times of the files that the work there is made from
+INPUTS = "inputs.json"  # in a staging folder: size, inode and times of the files that the work there was computed from
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how fast things run. Another device or provider may give other bits; no other knob does."""
+    """Where and how fast things run. Another device or provider may change bits; no other setting here does."""
 
     device: str = "cpu"
     provider: str = "auto"
     allow_cpu_fallback: bool = False
     workers: int = field(default_factory=available_cores)
-    batch_size: int | None = None  # images per call of the sampler; None: what is fastest here
+    batch_size: int | None = None  # images per call of the sampler; None: the fastest on this machine
     sink: Sink = ignore
     report_every: float = 15.0  # seconds between progress lines
 
@@ -68,12 +68,15 @@ class StageRun:
     scratch: Path
     fingerprint: str
     runtime: Runtime
-    generator: int = 0  # of several (`ops.stages.several`): the folders are that one's
+    generator: int = 0  # number of the generator that the folders belong to (`ops.stages.several`)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `materialize` did: `manifest` describes the output, `reused` says that nothing was computed."""
+    """Result of `materialize`: `manifest` describes the output, `reused` is True if nothing was computed.
+
+    `reused_from` is the expansion whose output was copied.
+    """
 
     manifest: dict[str, Any]
     folder: Path
@@ -88,10 +91,10 @@ Builder = Callable[[StageRun], dict[str, Any]]
 def identify(
     workspace: Workspace, recipe: Recipe, expansion: str, stage: str, source: str | None = None
 ) -> dict[str, Any]:
-    """Fingerprint of a stage, with the settings, version and input contents it follows from.
+    """Fingerprint of a stage, with the settings, version and input contents that determine it.
 
     `source` is the content hash of the source and belongs to the first stage only. DamagedData or
-    UserError when an input is not there.
+    UserError if an input is missing.
     """
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in STAGES[stage].inputs}
     if source is not None:
@@ -118,25 +121,25 @@ def materialize(
     source: str | None = None,
     read_source: Callable[[], str] | None = None,
 ) -> Outcome:
-    """Make a stage's output current and say how.
+    """Make a stage's output current and return how.
 
-    A current output is kept; an equal fingerprint in another expansion is copied; else `build` runs in
-    the staging folder of the fingerprint and its result replaces the output by one rename.
+    A current output is kept. If another expansion has an output with the same fingerprint, it is copied. Otherwise
+    `build` runs in the staging folder of the fingerprint, and its result replaces the output by one rename.
 
-    Every byte of the inputs is compared with their manifests first, and again after `build`, when the stage's identity
-    is found anew too: what was made while the recipe, the source (`read_source`) or an input changed is not recorded.
+    Every byte of the inputs is compared with their manifests before and after `build`. After `build` the stage's
+    identity is computed again: if the recipe, the source (`read_source`) or an input changed, nothing is recorded.
 
     Raises
     ------
-    DamagedData : an input's file is not what its stage wrote.
-    EnvironmentFault : the disk is full or read-only, or what the stage reads changed meanwhile.
+    DamagedData : a file of an input differs from what its stage wrote.
+    EnvironmentFault : the disk is full or read-only, or the recipe, the source or an input changed meanwhile.
     """
-    workspace.load_recipe(expansion)  # a mistake in it needs no lock to be told
+    workspace.load_recipe(expansion)  # report a mistake in it before waiting for a lock
     target, cache = workspace.output(expansion, stage), workspace.hash_cache(expansion, stage)
     with ExitStack() as held:
         held.enter_context(exclusive(workspace, expansion, stage))
-        held.enter_context(_faults(expansion, stage))
-        # Only now, for another process may have made the inputs anew while this one waited.
+        held.enter_context(_report_faults(expansion, stage))
+        # Read again: another process may have recomputed the inputs while this one waited.
         recipe = workspace.load_recipe(expansion)
         require_intact(workspace, expansion, STAGES[stage].inputs)
         identity = identify(workspace, recipe, expansion, stage, source)
@@ -145,20 +148,20 @@ def materialize(
         recover_folder(target)
         scratch = workspace.staging(fingerprint)
         if is_intact(target, fingerprint, cache):
-            if scratch.exists():  # of a process that was killed after its output had appeared
+            if scratch.exists():  # left by a process that was killed after its output appeared
                 shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, 0.0, reused=True)
         started = time.monotonic()
-        if twin := _copy_twin(workspace, expansion, stage, fingerprint, scratch / "copy"):
+        if origin := _copy_equal_output(workspace, expansion, stage, fingerprint, scratch / "copy"):
             replace_folder(scratch / "copy", target)
             shutil.rmtree(scratch)
-            return Outcome(read_manifest(target), target, time.monotonic() - started, True, twin)
+            return Outcome(read_manifest(target), target, time.monotonic() - started, True, origin)
         inputs = {name: workspace.output(expansion, name) for name in STAGES[stage].inputs}
         if inputs:
-            _forget_other_inputs(scratch, inputs)
+            _drop_outdated_work(scratch, inputs)
         out = scratch / "out"
         out.mkdir(parents=True, exist_ok=True)
-        for torn in out.rglob(".*.tmp"):  # what a killed process was writing
+        for torn in out.rglob(".*.tmp"):  # half-written files of a killed process
             torn.unlink()
         run = StageRun(
             workspace,
@@ -182,11 +185,10 @@ def materialize(
         return Outcome(read_manifest(target), target, seconds, reused=False)
 
 
-def _forget_other_inputs(scratch: Path, inputs: Mapping[str, Path]) -> None:
-    """Drop unfinished work if a file of its inputs was written since it began, be it only damaged and repaired.
+def _drop_outdated_work(scratch: Path, inputs: Mapping[str, Path]) -> None:
+    """Delete unfinished work if a file of its inputs was written since it began, even if only damaged and repaired.
 
-    A process that was killed meanwhile could not compare its inputs at its end, so its networks may come from bytes
-    that nobody knows.
+    A killed process never compared its inputs at the end, so its unfinished work may come from unknown bytes.
     """
     record, now = scratch / INPUTS, {name: describe_files(folder) for name, folder in inputs.items()}
     if record.exists() and read_json(record) != now:
@@ -200,21 +202,21 @@ def _require_unchanged(run: StageRun, identity: Mapping[str, Any], source: str |
     try:
         require_intact(run.workspace, run.expansion, run.inputs)
     except GrowsetError:
-        shutil.rmtree(run.scratch)  # made from bytes that nobody knows
+        shutil.rmtree(run.scratch)  # computed from unknown bytes
         raise
     recipe = run.workspace.load_recipe(run.expansion)
     now = identify(run.workspace, recipe, run.expansion, run.stage, source)
     if now["fingerprint"] != identity["fingerprint"]:
         changed = [key for key in ("version", "settings", "inputs") if now[key] != identity[key]]
         if "inputs" in changed:
-            shutil.rmtree(run.scratch)  # begun on the former ones, ended on the new ones
+            shutil.rmtree(run.scratch)  # computed partly from the former inputs, partly from the new ones
         raise EnvironmentFault(
             f"the {' and '.join(changed)} of stage {run.stage} of '{run.expansion}' changed while it ran; nothing was"
             f" recorded, run it again: growset run {run.expansion}"
         )
 
 
-OTHER = {"version": "another version of the stage", "settings": "other settings", "inputs": "other inputs"}
+OTHER_ORIGIN = {"version": "another version of the stage", "settings": "other settings", "inputs": "other inputs"}
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ class Staleness:
 def find_staleness(
     workspace: Workspace, expansion: str, stage: str, recipe: Recipe, source: str | None = None
 ) -> Staleness | None:
-    """Why an output is not the one that its recipe, version and inputs give; None where it is.
+    """Why an output does not follow from the present recipe, version and inputs; None if it does.
 
     `source` is the content hash of the source and belongs to the first stage only.
     """
@@ -247,16 +249,16 @@ def find_staleness(
     except GrowsetError:
         return Staleness("has no intact inputs")
     kept = dict(manifest["inputs"])
-    if recipe.on_new_images == "keep_generator":  # the kept generator's manifest says what it has learnt from too
+    if recipe.on_new_images == "keep_generator":  # a kept generator's manifest also names its training images
         kept.pop("trained_on", None)
     for key, before in (("version", manifest.get("version")), ("settings", manifest.get("settings")), ("inputs", kept)):
         if now[key] != before:
-            return Staleness(f"was made from {OTHER[key]}")
+            return Staleness(f"was made from {OTHER_ORIGIN[key]}")
     return None
 
 
 def _narrow(recipe: Recipe, stage: str) -> Recipe:
-    """The recipe with only the keys that the stage declares: reading another one is an AttributeError."""
+    """The recipe reduced to the keys that the stage declares: reading any other key is an AttributeError."""
     kept: dict[str, Any] = {}
     for key in STAGES[stage].keys:
         section, _, name = key.partition(".")
@@ -273,10 +275,10 @@ def _read_policy(inputs: Mapping[str, Path]) -> TrainingPolicy | None:
     return read_policy(read_json(inputs["training_policy"] / POLICY)) if "training_policy" in inputs else None
 
 
-def _copy_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: str, copy: Path) -> str | None:
-    """Copy the output of another active expansion that has this fingerprint; its name, or None if there is none.
+def _copy_equal_output(workspace: Workspace, expansion: str, stage: str, fingerprint: str, copy: Path) -> str | None:
+    """Copy an output with this fingerprint from another active expansion; return its name, or None if there is none.
 
-    The copy itself is compared with its manifest: damaged outputs are never shared.
+    Output and copy are compared with their manifests: damaged outputs are never shared.
     """
     for name in workspace.expansions:
         folder = workspace.output(name, stage)
@@ -291,8 +293,8 @@ def _copy_twin(workspace: Workspace, expansion: str, stage: str, fingerprint: st
 
 
 @contextmanager
-def _faults(expansion: str, stage: str) -> Iterator[None]:
-    """Disk full, folder read-only: said in one sentence, with everything in place for a resume."""
+def _report_faults(expansion: str, stage: str) -> Iterator[None]:
+    """Turn an error of the machine (disk full, folder read-only) into an EnvironmentFault; a re-run resumes."""
     try:
         yield
     except GrowsetError:

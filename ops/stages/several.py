@@ -1,8 +1,8 @@
-"""Where the outputs of several generators of one recipe lie, and how one of them is told.
+"""Where the outputs of several generators of one recipe are stored, and the metrics and manifest of each.
 
-Generator 0 lies in a stage's folder as an only generator would, so that everything that knows one works on it.
-Generator g >= 1 lies in `generators/<g>` of the same folder, laid out alike. The manifest is of the whole folder: its
-metrics are totals, and those of each generator stand under `generators`. What the stages compute is their business.
+Generator 0 uses a stage's folder as a single generator would, so code for one generator works on it. Generator g >= 1
+uses `generators/<g>` of the same folder, with the same layout. The manifest describes the whole folder: its metrics
+are totals, with those of each generator under `generators`. This module does not know what the stages compute.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ STAGES_OF_EACH = ("generator", "generator_onnx", "generated_images", "accepted_i
 
 
 def place(folder: Path, generator: int) -> Path:
-    """Where generator `generator`, from 0, lies in the folder of a stage that is made for each."""
+    """The folder of generator number `generator`, from 0, in the folder of a stage that runs for each generator."""
     return folder / GENERATORS / str(generator) if generator else folder
 
 
 def place_inputs(inputs: Mapping[str, Path], generator: int) -> dict[str, Path]:
-    """Folders by stage, as `generator` sees them: what is made once is the same for all."""
+    """The folders by stage that belong to `generator`: stages that run once have one folder for all generators."""
     return {stage: place(folder, generator) if stage in STAGES_OF_EACH else folder for stage, folder in inputs.items()}
 
 
 def count_generators(folder: Path) -> int:
-    """How many generators lie in a stage's folder; 1 where nothing is told apart."""
+    """How many generators a stage's folder holds; 1 where the stage runs once."""
     others = folder / GENERATORS
     return 1 + (len(list(others.iterdir())) if others.is_dir() else 0)
 
 
 def find_root(folder: Path) -> tuple[Path, int]:
-    """The folder whose manifest describes `folder`, and the number of the generator that lies in `folder`."""
+    """The folder whose manifest covers `folder`, and the number of the generator that `folder` belongs to."""
     if folder.parent.name == GENERATORS and folder.name.isdecimal() and (folder.parents[1] / MANIFEST).is_file():
         return folder.parents[1], int(folder.name)
     return folder, 0
 
 
 def read_part(folder: Path) -> dict[str, Any]:
-    """The manifest of what lies at a place: that generator's files, their joint content hash and its metrics.
+    """The manifest reduced to one generator's folder: its files, their joint content hash and its metrics.
 
-    UserError where there is none, as for a whole folder.
+    UserError if there is no manifest.
     """
     root, number = find_root(folder)
     manifest = read_manifest(root)
@@ -66,7 +66,7 @@ def read_part(folder: Path) -> dict[str, Any]:
 def derive_seed(seed: int, generator: int) -> int:
     """The seed of a generator's training and noise, 0 <= seed < 2^31: the recipe's own for generator 0.
 
-    It is a hash, so that no generator shares its draws with one of a recipe with a neighbouring seed.
+    It is a hash, so that generators of recipes with neighbouring seeds do not share their noise.
     """
     if not generator:
         return seed
@@ -74,15 +74,15 @@ def derive_seed(seed: int, generator: int) -> int:
 
 
 def assign_generators(seeds: int, generators: int) -> list[int]:
-    """The generator that each of a classifier's seeds takes, in their order: seed s takes s mod `generators`."""
+    """The generator whose images each classifier seed is trained on, in order: seed s takes s mod `generators`."""
     return [seed % generators for seed in range(seeds)]
 
 
 def join_metrics(each: Sequence[Mapping[str, Any]], summed: Sequence[str]) -> dict[str, Any]:
-    """The metrics of several generators as one: those named in `summed` are added, other numbers averaged.
+    """Joint metrics of several generators: those named in `summed` are added, other numbers are averaged.
 
-    A value that is not a number is kept if all agree; a flag is set if all set it. Each generator's own metrics follow
-    under `generators`.
+    A value that is not a number is kept if all generators have the same; a flag is True if all are True. Each
+    generator's own metrics follow under `generators`.
     """
     total: dict[str, Any] = {}
     for key in each[0]:
@@ -99,7 +99,7 @@ def join_metrics(each: Sequence[Mapping[str, Any]], summed: Sequence[str]) -> di
 
 
 def _add(values: Sequence[Any]) -> Any:
-    """The sum of numbers, or of mappings to numbers key by key."""
+    """The sum of numbers, or the sum key by key of mappings to numbers."""
     if not isinstance(values[0], Mapping):
         return sum(values)
     keys = dict.fromkeys(key for value in values for key in value)

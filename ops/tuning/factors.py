@@ -76,15 +76,7 @@ def list_factors(channels: int) -> list[Factor]:
             ),
         ),
     ]
-    if channels > 1:
-        return factors
-    return [
-        Factor(
-            factor.name,
-            tuple(Level(level.name, _drop_colours(level.policy), level.standardise) for level in factor.levels),
-        )
-        for factor in factors
-    ]
+    return factors if channels > 1 else [_drop_colours(factor) for factor in factors]
 
 
 def build_policy(factors: list[Factor], choice: Choice) -> Policy:
@@ -110,5 +102,8 @@ def _take(factors: list[Factor], choice: Choice) -> list[Level]:
     return [factor.levels[chosen[factor.name]] for factor in factors]
 
 
-def _drop_colours(policy: Mapping[str, float]) -> dict[str, float]:
-    return {key: value for key, value in policy.items() if key not in COLOURS}
+def _drop_colours(factor: Factor) -> Factor:
+    """The factor for images of one channel."""
+    kept = [{key: value for key, value in level.policy.items() if key not in COLOURS} for level in factor.levels]
+    levels = zip(factor.levels, kept, strict=True)
+    return Factor(factor.name, tuple(Level(level.name, policy, level.standardise) for level, policy in levels))

@@ -82,9 +82,7 @@ class Found:
 Ask = Callable[[Sequence[Trial]], Mapping[Trial, Answers]]
 
 
-def search(
-    ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first_length: int, most_steps: int
-) -> Found:
+def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first_length: int, most_steps: int) -> Found:
     """Choose a level of each factor, in trainings of `steps`, and a length from `first_length` to `most_steps`.
 
     `ask` trains trials, those that it knows already for nothing.

@@ -44,7 +44,7 @@ class Pool:
         return int(self.fold.max()) + 1
 
     def weigh(self, metric: Metric) -> np.ndarray:
-        """Weights float64 [n] of the images that are asked about, which sum to 1; classes weigh alike but for accuracy."""
+        """Weights float64 [n] that sum to 1, 0 for images of no fold; classes weigh alike except for accuracy."""
         asked = self.fold >= 0
         if metric == "accuracy":
             return asked / asked.sum()

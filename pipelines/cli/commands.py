@@ -27,7 +27,7 @@ from ops.remotes.transfer import default_remote, pull, push
 from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime
 from ops.verdict.evaluation_count import read_evaluations
-from ops.workspaces.locks import exclusive_run, hold_for_life
+from ops.workspaces.locks import exclusive_run, hold_until_exit
 from ops.workspaces.workspace import Workspace, check_stage_name
 from pipelines.history import prune_history
 from pipelines.instance import open_instance, prepare_home
@@ -268,7 +268,7 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
         with open_instance(workspace) as instance:
-            free_lost_runs(workspace, instance, no_ui_lives=hold_for_life(workspace, "ui"))
+            free_lost_runs(workspace, instance, no_ui_lives=hold_until_exit(workspace, "ui"))
             prune_history(workspace, instance)
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(workspace.root)

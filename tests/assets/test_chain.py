@@ -40,7 +40,7 @@ def test_every_asset_was_materialized_with_numbers_and_its_contents_version(fini
         assert Path(str(page)).read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_materializing_again_reuses_and_says_so(finished_workspace: Path) -> None:
+def test_materializing_again_reuses_and_reports_it(finished_workspace: Path) -> None:
     chain = Chain(Workspace(finished_workspace))
     materialize_assets(chain, "digits", ["expansion_plan", "generated_images"])
     with open_instance(chain.workspace) as instance:
@@ -82,7 +82,9 @@ def test_two_recipes_one_failing_keep_their_own_check_states(finished_workspace:
     assert states == {"digits": True, "strict": False}
     assert workspace.output("digits", "mixed_dataset").exists()
     assert not workspace.output("strict", "mixed_dataset").exists()  # the check kept it from running
-    with pytest.raises(ChainFailed, match="something_was_accepted: "):  # and does so the next time, when all is current
+    with pytest.raises(
+        ChainFailed, match="something_was_accepted: "
+    ):  # and again the next time, when everything is current
         materialize_assets(Chain(workspace), "strict", ["mixed_dataset"])
     assert not workspace.output("strict", "mixed_dataset").exists()
 

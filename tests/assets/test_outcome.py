@@ -1,4 +1,4 @@
-"""What Dagster shows of an output that several generators made."""
+"""Dagster's metadata of an output that several generators made."""
 
 from __future__ import annotations
 

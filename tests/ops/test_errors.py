@@ -1,4 +1,4 @@
-"""Which exceptions are the machine's fault: told by their type, or by words where a library has no type for it."""
+"""Which exceptions are faults of the machine: recognised by type, or by text where a library has no type for them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 
 from ops.errors import EnvironmentFault, find_fault
 
-ADVICE = "; mend that and run it again, what is done is kept"
+ADVICE = "; fix this and run it again; finished work is kept"
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE])
-def test_what_the_operating_system_refuses_names_the_file(code: int) -> None:
+def test_an_error_of_the_operating_system_names_the_file(code: int) -> None:
     fault = find_fault(OSError(code, os.strerror(code), "/data/a.parquet"))
     assert isinstance(fault, EnvironmentFault)
     assert str(fault) == f"[Errno {code}] {os.strerror(code)}: '/data/a.parquet'{ADVICE}"
@@ -30,10 +30,10 @@ def test_what_the_operating_system_refuses_names_the_file(code: int) -> None:
         ValueError("cannot write: Read-only file system\n  at line 3 of something"),
     ],
 )
-def test_libraries_that_tell_it_in_words_are_understood_and_cut_to_one_line(error: Exception) -> None:
+def test_faults_that_a_library_reports_as_text_are_recognised_and_cut_to_one_line(error: Exception) -> None:
     assert str(find_fault(error)) == f"{str(error).splitlines()[0]}{ADVICE}"
 
 
 @pytest.mark.parametrize("error", [ValueError("no such key"), KeyError("a"), RuntimeError(), BrokenPipeError(32, "x")])
-def test_bugs_and_a_reader_who_left_are_nobodys_fault(error: Exception) -> None:
+def test_bugs_and_broken_pipes_are_not_faults_of_the_machine(error: Exception) -> None:
     assert find_fault(error) is None

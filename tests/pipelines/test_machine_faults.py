@@ -36,7 +36,7 @@ def last_line(code: int, stderr: str) -> str:
     assert "Traceback" not in stderr
     sentence = stderr.splitlines()[-1]
     assert sentence.startswith("growset: ")
-    assert sentence.endswith("; mend that and run it again, what is done is kept")
+    assert sentence.endswith("; fix this and run it again; finished work is kept")
     return sentence
 
 

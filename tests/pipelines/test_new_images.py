@@ -130,12 +130,12 @@ def test_a_generator_that_has_seen_what_is_test_now_is_not_kept(_many: Path, tmp
         result = growset(root, command, "digits")
         assert result.exit_code == 2
         assert (
-            f"the kept generator of 'digits' has learnt from {both} images that are in test now, e.g." in result.output
+            f"the kept generator of 'digits' was trained on {both} images that are now in test, e.g." in result.output
         )
         assert "set on_new_images: retrain, or put them back into train" in result.output
     assert (root / "data" / "digits" / "real_images" / "manifest.json").read_bytes() == before, "nothing was computed"
     # Nor is it kept where the images changed after everything was validated.
-    with one_core(), pytest.raises(UserError, match=f"has learnt from {both} images that are in test now"):
+    with one_core(), pytest.raises(UserError, match=f"was trained on {both} images that are now in test"):
         chain = Chain(Workspace(root))
         chain.run("digits", "real_images")
         chain.run("digits", "scorer")
@@ -153,8 +153,8 @@ def test_drawn_splits_must_be_stable_for_that(fresh_workspace: Path) -> None:
     result = growset(fresh_workspace, "check", "digits")
     assert result.exit_code == 2
     assert (
-        "its drawn splits move as images arrive, so on_new_images: keep_generator cannot be; add `stable: true`"
-        in result.output
+        "its drawn splits change when images arrive, which on_new_images: keep_generator does not allow; add"
+        " `stable: true`" in result.output
     )
     source.write_text(text + "split: {validation: 0.3, test: 0.3, stable: true}\n")
     assert growset(fresh_workspace, "check", "digits").exit_code == 0

@@ -1,8 +1,8 @@
-"""Stored classifiers' answers on the test images: the only place where test pixels meet a classifier.
+"""Stored classifiers' answers on the test images: the only place where classifiers see test pixels.
 
-The weights are loaded from disk and asked anew, so that what is judged is what was kept, in the number format they
-were trained and chosen in. Each network's answers become a file in the scratch folder: after a kill nobody looks at
-the test images for them again.
+The weights are loaded from disk, so the networks that are judged are those that were stored, in the number format in
+which they were trained and selected. Each network's answers are a file in the scratch folder, so a resumed run does
+not look at the test images again for them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ops.machine.progress import Progress
 
 @dataclass(frozen=True)
 class Network:
-    """One trained classifier: its arm and seed, the file with its arm's networks, and how it is asked.
+    """One trained classifier: its arm and seed, the file with its arm's networks, and how it is evaluated.
 
-    `precision` is the number format it was trained in. `mirrored` says to ask about mirrored images too,
-    `keeps_probabilities` to keep what an ensemble averages.
+    precision : number format it was trained in. mirrored : whether mirrored images are evaluated too.
+    keeps_probabilities : whether its probabilities are stored, for an ensemble.
     """
 
     arm: str
@@ -45,11 +45,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one network says about n test images.
+    """One network's answers on n test images.
 
-    correct : bool [n], whether the likeliest class is the label.
-    mirrored : bool [n], the same for the mean of the probabilities of both orientations, where that was asked.
-    probabilities : float32 [n, K], where they were to be kept.
+    correct : bool [n], whether the most probable class is the label.
+    mirrored : bool [n], the same for the mean of the probabilities of image and mirrored image; None if not evaluated.
+    probabilities : float32 [n, K]; None if not stored.
     """
 
     correct: np.ndarray
@@ -57,12 +57,12 @@ class Answers:
     probabilities: np.ndarray | None
 
 
-def find_unasked(networks: Sequence[Network], scratch: Path) -> list[Network]:
+def find_unevaluated(networks: Sequence[Network], scratch: Path) -> list[Network]:
     """Networks whose answers are not in the scratch folder."""
     return [network for network in networks if not (scratch / network.file_name).exists()]
 
 
-def ask(
+def evaluate(
     networks: Sequence[Network],
     images: np.ndarray,
     labels: np.ndarray,
@@ -77,18 +77,19 @@ def ask(
     work = sum(1 + network.mirrored for network in networks) * len(images)
     progress.begin(0)
     for done, _ in enumerate(
-        map_processes(_ask_one, networks, workers=worth_workers(workers, work, 4 * WORKER_SHARE), share=share), start=1
+        map_processes(_evaluate_one, networks, workers=worth_workers(workers, work, 4 * WORKER_SHARE), share=share),
+        start=1,
     ):
         progress.update(done)
 
 
 def read_answers(network: Network, scratch: Path) -> Answers:
-    """What `ask` wrote for a network."""
+    """The answers that `evaluate` wrote for a network."""
     with np.load(scratch / network.file_name, allow_pickle=False) as file:
         return Answers(*(file.get(name) for name in ("correct", "mirrored", "probabilities")))
 
 
-def _ask_one(network: Network) -> None:
+def _evaluate_one(network: Network) -> None:
     images, labels = torch.from_numpy(shared("images")), shared("labels")
     model = load_classifier(network.path, network.seed)
     logits = predict(model, images, precision=network.precision)
@@ -97,12 +98,12 @@ def _ask_one(network: Network) -> None:
     if network.keeps_probabilities:
         found["probabilities"] = probabilities.numpy()
     if network.mirrored:
-        turned = predict(model, images.flip(3), precision=network.precision).softmax(1)
-        found["mirrored"] = find_correct((probabilities + turned) / 2, labels)
+        flipped = predict(model, images.flip(3), precision=network.precision).softmax(1)
+        found["mirrored"] = find_correct((probabilities + flipped) / 2, labels)
     with replace_file(shared("scratch") / network.file_name) as temporary, temporary.open("wb") as file:
         np.savez(file, **found)
 
 
 def find_correct(scores: Tensor | np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether the class with the highest score, logit or probability, of each row [n, K] is the label [n]: bool [n]."""
+    """bool [n]: whether the class with the highest score (logit or probability) in each row [n, K] is the label [n]."""
     return np.asarray(np.asarray(scores).argmax(1) == labels)

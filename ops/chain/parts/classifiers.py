@@ -1,4 +1,4 @@
-"""The arms of one side, without or with generated images: what they learn from, their training, what is stored."""
+"""The arms of one side, without or with generated images: their training images, training and stored results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def weights_file(arm: str) -> str:
 
 
 def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metric) -> Contest:
-    """What the arms of a side learn from, and what they are chosen by; finished runs go to the scratch folder."""
+    """Training images, validation images and metric of a side's arms; finished runs go to the scratch folder."""
     validation = read_split(run.inputs["real_images"], "validation")
     return Contest(
         arms=dict(arms),
@@ -60,7 +60,7 @@ def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metr
 
 
 def _name_runs(device: str) -> str:
-    """The folder of finished runs: another device gives other weights, so a killed tournament does not mix them."""
+    """The folder of finished runs. Devices give different weights, so a resumed tournament does not mix their runs."""
     return "runs" if device == "cpu" else f"runs-{device.replace(':', '-')}"
 
 
@@ -88,7 +88,7 @@ def _to_examples(data: PixelDataset, weights: np.ndarray, is_generated: np.ndarr
 
 
 def find_metric(run: StageRun) -> Metric:
-    """The recipe's metric, or what suits the sizes of the real training images' classes."""
+    """The recipe's metric, or the one that suits the class sizes of the real training images."""
     real = run.inputs["real_images"]
     labels = read_rows(find_shards(real, "train"))["label"].to_numpy()
     classes = read_manifest(real)["metrics"]["classes"]
@@ -98,7 +98,7 @@ def find_metric(run: StageRun) -> Metric:
 def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
     """Train the arms of the run's stage and write their weights and results; returns metrics."""
     settings = run.recipe.classifier
-    # By name, `real` first: the order of a mapping is not part of its fingerprint.
+    # Sorted by name, `real` first: the order of a mapping is not part of the fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
     contest = open_contest(run, run.stage, arms, find_metric(run))
     aliases = find_common_aliases(arms, contest.training, settings.grid)
@@ -139,7 +139,7 @@ def _average(rates: Sequence[float | None]) -> float | None:
 
 
 def _summarise(tournament: Tournament, name: str) -> dict[str, Any]:
-    """What the verdict and the report need of an arm."""
+    """An arm's results, for the verdict and the report."""
     final = tournament.final[name]
     per_seed = {str(result.run.seed): result.validation for result in final}
     return {

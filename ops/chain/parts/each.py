@@ -1,7 +1,7 @@
-"""Run a stage's builder once for each generator of the recipe; a killed run goes on with the first that is not done.
+"""Run a stage's builder once for each generator of the recipe; a killed run resumes with the first unfinished one.
 
-The builder knows one generator: it gets a run whose folders are that generator's, and draws from that generator's seed.
-With one generator nothing changes.
+The builder knows only one generator: its run has that generator's folders and seed. With one generator the run is
+passed on unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ops.files.storage import read_json, write_json
 from ops.stages.materialization import Builder, StageRun
 from ops.stages.several import join_metrics, place, place_inputs
 
-DONE = "built.json"  # in a generator's scratch folder: its metrics, once it is built
+DONE = "built.json"  # in a generator's scratch folder: its metrics, written when it is built
 
 
 def build_each(run: StageRun, build: Builder, count: int, *, summed: Sequence[str] = ()) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def build_each(run: StageRun, build: Builder, count: int, *, summed: Sequence[st
 
 
 def narrow(run: StageRun, generator: int) -> StageRun:
-    """The run of one generator of several: its inputs, output, unfinished work, and its number before every line."""
+    """The run of one of several generators: its inputs, output and scratch folder; its number starts every line."""
     sink, runtime = run.runtime.sink, run.runtime
     if runtime.has_sink:
         runtime = replace(runtime, sink=lambda line: sink(f"[generator {generator}] {line}"))

@@ -1,8 +1,8 @@
-"""What an earlier output of `generated_images` still holds that the present one needs: rounds, and their scores.
+"""Reuse the rounds of an earlier output of `generated_images`, and their scores.
 
-A round's images follow from the generator, the seed and the numbers drawn before and in it; its scores from the
-images, the real ones and the scorer. A changed filter changes neither, so they are taken over, pixel files as links:
-only the number of rounds may differ, and what is missing is drawn.
+The generator, the seed and the numbers drawn up to a round determine its images. Its images, the real ones, the scorer
+and the external networks determine its scores. A changed threshold changes neither, so both are reused, pixel files as
+links. Only the number of rounds may differ; missing rounds are drawn.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ SCORES = "scores.parquet"
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier output; `record` is its rounds.json, None where there is no intact one."""
+    """An earlier output; `record` is its rounds.json, or None if there is no intact one."""
 
     folder: Path
     record: dict[str, Any] | None
 
     def take_shards(self, drawn_by: str, drawn: Sequence[tuple[int, ...]], shards: Sequence[Shard]) -> bool:
-        """Link the files of the round that ends `drawn` to `shards`; False, and nothing linked, if they are not there.
+        """Link the files of the last round in `drawn` to `shards`; False, with nothing linked, if it is not stored.
 
-        drawn_by: what the images follow from. drawn: images drawn of each unit in each round up to this one.
+        drawn_by: hash of everything that determines the images. drawn: images drawn of each unit in each round up to
+        this one.
         """
         if self.record is None or self.record["drawn_by"] != drawn_by or not self._holds(drawn):
             return False
@@ -48,13 +49,13 @@ class Earlier:
         return True
 
     def take_scores(self, scored_by: str, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame | None:
-        """The scores of the round that ends `drawn`; None where they are not there or follow from something else."""
+        """The scores of the last round in `drawn`; None if they are not stored or were determined by something else."""
         if self.record is None or self.record["scored_by"] != scored_by or not self._holds(drawn):
             return None
         return read_scores(self.folder).filter(pl.col("round") == len(drawn) - 1)
 
     def take_real_scores(self, scored_by: str) -> pl.DataFrame | None:
-        """The scores of held-out real images; None as above."""
+        """The scores of held-out real images; None in the same cases as for `take_scores`."""
         if self.record is None or self.record["scored_by"] != scored_by:
             return None
         return pl.read_parquet(self.folder / HELD_OUT_SCORES, glob=False)
@@ -65,11 +66,11 @@ class Earlier:
 
 
 def find_earlier(workspace: Workspace, expansion: str, generator: int = 0) -> Earlier:
-    """What lies in a generator's place now; of use if it is whole and of the present version of the stage."""
+    """The present output of a generator; it can be reused if it is intact and of the stage's present version."""
     folder, cache = workspace.output(expansion, STAGE), workspace.hash_cache(expansion, STAGE)
-    whole = is_intact(folder, cache=cache) and read_manifest(folder)["version"] == workspace.stage_version(STAGE)
+    usable = is_intact(folder, cache=cache) and read_manifest(folder)["version"] == workspace.stage_version(STAGE)
     own = place(folder, generator)
-    return Earlier(own, read_json(own / ROUNDS) if whole and own.is_dir() else None)
+    return Earlier(own, read_json(own / ROUNDS) if usable and own.is_dir() else None)
 
 
 def read_scores(folder: Path) -> pl.DataFrame:

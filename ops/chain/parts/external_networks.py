@@ -1,7 +1,7 @@
-"""The external networks that a recipe's filters use: checked before any compute, opened when they are needed.
+"""External networks that a recipe's filters use: checked before any compute, opened when they are needed.
 
-Their folders are not versioned by Growset, so a recipe names the hash of their content. The hash is part of the stage's
-fingerprint and is compared each time.
+Growset does not version their folders, so the recipe names the hash of their content. It is part of the stage's
+fingerprint and is compared with the folder each time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLIP, SAFETY, EXTRACTOR = "filter.clip", "filter.safety", "filter.extractor"
 
 
 def check_external_networks(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> None:
-    """UserError or DamagedData for a folder with other content than the recipe's, or unfit names or prompts."""
+    """UserError or DamagedData if a folder differs from the recipe's description, or names and prompts do not fit."""
     if settings.clip is None and settings.safety is None and settings.extractor is None:
         return
     from ops.pretrained.folder import identify
@@ -35,7 +35,7 @@ def check_external_networks(settings: FilterSettings, root: Path, class_names: S
 
 
 def open_external_networks(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> ExternalNetworks:
-    """The networks, opened."""
+    """The networks that score images."""
     from ops.filters.scores import ExternalNetworks
     from ops.pretrained.clip import open_clip
     from ops.pretrained.folder import find_folder
@@ -52,8 +52,8 @@ def open_external_networks(settings: FilterSettings, root: Path, class_names: Se
     return ExternalNetworks(clip, safety)
 
 
-def call_extractor(settings: FilterSettings, root: Path) -> Extractor | None:
-    """The opened network whose features measure the accepted images; None if the recipe names none."""
+def open_measuring_network(settings: FilterSettings, root: Path) -> Extractor | None:
+    """The external network in whose features the accepted images are measured; None if the recipe names none."""
     if settings.extractor is None:
         return None
     from ops.pretrained.extractor import open_extractor
@@ -63,7 +63,7 @@ def call_extractor(settings: FilterSettings, root: Path) -> Extractor | None:
 
 
 def describe_external_networks(settings: FilterSettings) -> list[dict[str, Any] | None]:
-    """The settings of these networks that scores depend on: all but thresholds and paths."""
+    """The recipe's settings of these networks that affect scores; thresholds do not."""
     return [
         None if one is None else one.model_dump(mode="json", exclude={"model", "cut"})
         for one in (settings.clip, settings.safety)

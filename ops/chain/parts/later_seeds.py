@@ -1,8 +1,8 @@
-"""More seeds of every arm, for a second look at the test images: trained by the rules of the first ones.
+"""Train more seeds of every arm for a second look at the test images, by the rules of the first seeds.
 
-Each arm keeps the setting that the grid chose for it at the first seed. The networks lie in the verdict's own folder,
-as files like those of the first seeds; a run that was killed is resumed training by training. Test images are not
-opened here.
+Each arm keeps the setting that the grid chose for it at the first seed. The networks are stored in the verdict's own
+folder, in files like those of the first seeds. A killed run resumes after its last finished training. Test images are
+not opened here.
 """
 
 from __future__ import annotations

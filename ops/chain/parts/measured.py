@@ -1,9 +1,9 @@
-"""What the accepted images are like as a set: `ops.metrics.set_quality` in the features of several networks.
+"""Quality of the accepted images as a set: `ops.metrics.set_quality` in the features of several networks.
 
-The scorer's networks also chose the images, so its features flatter what they chose; a random network is the witness
-that has no such interest. Real images of the validation split are the measure. Of large sets a part is measured.
-Variants are not measured in the scorer's features: most of its networks have learnt a variant's parent, and the
-intervals hold only where every network sees the same images.
+The scorer's networks selected the images, so metrics in their features are too favourable; a random network serves as
+an unbiased second opinion. Validation images are the reference. Large sets are subsampled. Variants are not measured
+in the scorer's features: most of its networks were trained on a variant's parent, and the intervals hold only if every
+network sees the same images.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def measure_accepted(
     extractor: Extractor | None,
     seed: int,
 ) -> list[Measure]:
-    """Overall and per class, of the images at the places `kept` int [m] of the files, whose labels int [n] are given.
+    """Metrics, overall and per class, of the images at positions `kept` int [m] in `shards`.
 
-    `inputs` are the folders of the stages real_images and scorer, `seed` is the recipe's, `extractor` one more network.
-    `varied` says whether the images are variants of training images.
+    `labels` int [n] belong to all images in `shards`. `inputs` are the folders of the stages real_images and scorer,
+    `seed` is the recipe's, `extractor` is one more network, `varied` is True for variants of training images.
     """
     chosen = kept[draw_rows(labels[kept], LIMIT, seed)]
     train, held_out = (read_split(inputs["real_images"], split) for split in ("train", "validation"))
-    shown = read_images(shards, chosen.tolist()).reshape(-1, *train.images.shape[1:])  # of none it tells no shape
+    shown = read_images(shards, chosen.tolist()).reshape(-1, *train.images.shape[1:])  # an empty result has no shape
     images = [torch.from_numpy(to_nchw(part)) for part in (held_out.images, train.images, shown)]
     known = Labels(held_out.labels, train.labels, labels[chosen])
     classes = range(len(train.class_names))
@@ -54,14 +54,15 @@ def measure_accepted(
         folds = assign_folds(train.labels, len(scorer.models), seed)
         by_network = zip(*(scorer.features(part) for part in images), strict=True)
         seen_by["scorer"] = [
-            NetworkFeatures(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)
+            NetworkFeatures(real, trained, drawn, folds == fold)
+            for fold, (real, trained, drawn) in enumerate(by_network)
         ]
-    foreign: dict[str, Callable[[Tensor], np.ndarray]] = {"random": embed_images}
+    independent: dict[str, Callable[[Tensor], np.ndarray]] = {"random": embed_images}
     if extractor is not None:
-        foreign[extractor.name] = extractor.features
-    for name, extract in foreign.items():
-        real, learnt, drawn = map(extract, images)
-        seen_by[name] = [NetworkFeatures(real, learnt, drawn, np.ones(len(train), bool))]
+        independent[extractor.name] = extractor.features
+    for name, extract in independent.items():
+        real, trained, drawn = map(extract, images)
+        seen_by[name] = [NetworkFeatures(real, trained, drawn, np.ones(len(train), bool))]
     return [
         measure
         for name, views in seen_by.items()

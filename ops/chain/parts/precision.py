@@ -1,4 +1,4 @@
-"""The faster variant of a sampler that the recipe asks for: made, compared with fp32, kept only if it is as good."""
+"""Make the faster variant of a sampler that the recipe asks for, compare it with fp32, keep it if it is as good."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def add_variant(
     sink: Sink,
     seeds: SeedImages | None = None,
 ) -> dict[str, Any]:
-    """Put the variant into `folder` if the gate accepts it, and precision.json in any case; returns its content.
+    """Write the variant to `folder` if the gate accepts it, and precision.json in any case; return its content.
 
-    Without a judge nothing can be accepted. `seeds` are the seed images of a sampler that takes them: the judge's
+    Without a judge the variant is rejected. `seeds` are the seed images of a sampler that takes them: the judge's
     training images, in their order.
     """
     sink(f"generator_onnx: making the {precision} sampler and comparing it with fp32")

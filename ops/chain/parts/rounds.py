@@ -1,7 +1,7 @@
-"""One round of generation after another: drawn, or taken over from an earlier output, scored, and counted.
+"""The rounds of generation: each is drawn or reused from an earlier output, scored and counted.
 
-Unfinished work of round r lies in `round-<r>` of the scratch folder and is found there again. How many images a round
-draws is `ops.planning.quota`'s business, what becomes of the rounds the stage's.
+Unfinished work of round r is in `round-<r>` of the scratch folder, where a resumed run finds it. `ops.planning.quota`
+decides how many images a round draws; the stage decides what happens with the rounds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ops.stages.several import derive_seed, read_part
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A round that is made: its files, one row of scores an image, its counts, and whether its images were there."""
+    """A finished round: its files, one row of scores per image, its counts, and whether its images were reused."""
 
     assembly: Assembly
     scores: pl.DataFrame
@@ -51,8 +51,8 @@ class Part:
 class Rounds:
     """The rounds of one run of the stage `generated_images`.
 
-    drawn_by, scored_by: what the images and the scores follow from, so that an earlier output's can be told.
-    source: what draws, and the units that it draws.
+    drawn_by, scored_by: hashes of everything that determines the images and the scores, but the numbers drawn; an
+    earlier output with equal hashes can be reused. source: the drawer and its units.
     """
 
     def __init__(self, run: StageRun, classes: int) -> None:
@@ -77,7 +77,7 @@ class Rounds:
 
     @cached_property
     def real_scores(self) -> pl.DataFrame:
-        """The scores of held-out real images, which the rules' thresholds follow from."""
+        """The scores of held-out real images, which set the rules' thresholds."""
         path = self._run.scratch / HELD_OUT_SCORES
         if not path.exists():
             table = self._earlier.take_real_scores(self.scored_by)
@@ -85,7 +85,7 @@ class Rounds:
         return pl.read_parquet(path, glob=False)
 
     def make(self, drawn: tuple[int, ...]) -> Part:
-        """Make the next round, of so many images of each unit."""
+        """Make the next round, with `drawn` images of each unit."""
         run, before, source = self._run, [tally.drawn for tally in self.tallies], self.source
         assembly = open_round(run.inputs, run.scratch, source.units, before, drawn)
         taken = self._earlier.take_shards(self.drawn_by, [*before, drawn], assembly.shards())
@@ -107,7 +107,7 @@ class Rounds:
         )
 
     def _find_scores(self, assembly: Assembly, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame:
-        """The scores of the round that ends `drawn`: written by this run or one before it, taken over, or found."""
+        """The scores of the last round in `drawn`: read from the scratch folder, reused, or computed."""
         number, shards = len(drawn) - 1, [shard.path for shard in assembly.shards()]
         path = _folder(self._run.scratch, number) / SCORES
         if not path.exists():
@@ -117,14 +117,14 @@ class Rounds:
                 write_index(path, self._scoring.score(shards, number))
                 return pl.read_parquet(path, glob=False)
             write_index(path, table)
-        self._scoring.pass_over(shards)
+        self._scoring.skip(shards)
         return pl.read_parquet(path, glob=False)
 
 
 def describe_origin(inputs: Mapping[str, Path], seed: int, source: Source) -> str:
-    """What the images of every round follow from, beside the numbers that are drawn; `seed` is the noise's.
+    """Hash of everything that determines the images of every round, but the numbers drawn; `seed` is the noise's.
 
-    Variants follow from their seed images as well.
+    For variants it includes their seed images.
     """
     origin = [read_part(inputs["generator_onnx"])["content"], seed]
     return hash_json(origin if source.content is None else [*origin, source.content])
@@ -137,7 +137,7 @@ def open_round(
     before: Sequence[tuple[int, ...]],
     drawn: tuple[int, ...],
 ) -> Assembly:
-    """The images of the round after those that drew `before`, with what of them lies in the scratch folder."""
+    """The images of the round after those that drew `before`, including finished pieces in the scratch folder."""
     config = read_json(inputs["generator_onnx"] / CONFIG)
     number = len(before)
     return Assembly(

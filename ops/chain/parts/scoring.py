@@ -1,6 +1,6 @@
-"""Scores of a stage's generated images as a table, with the ids of the real images that they are near to.
+"""Scores of generated images as a table, with the ids of the nearest images.
 
-Models and real images are opened when the first image is to be scored: where every round is taken over, none is.
+Models and real images are opened when the first image is scored; if every round is reused, they are not opened.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Folders = Mapping[str, Path]  # of the stage's inputs, by name
 
 
 class Scoring:
-    """Scores round after round; each image is compared with the real ones and with all that came before it.
+    """Scores rounds in order; each image is compared with the real images and with all generated ones before it.
 
-    inputs: folders of the stages real_images and scorer. settings: of the recipe, as is `seed`. root: of the workspace.
+    inputs: folders of the stages real_images and scorer. settings, seed: the recipe's. root: the workspace's folder.
     varied: whether the images are variants of real training images.
     """
 
@@ -38,20 +38,20 @@ class Scoring:
         self._inputs, self._settings, self._root, self._seed = inputs, settings, root, seed
         self._seen = SeenImages()
         self._ids: list[str] = []
-        self._passed: list[Path] = []
+        self._skipped: list[Path] = []
 
     def score(self, shards: Sequence[Path], number: int) -> pl.DataFrame:
-        """One row an image, in the order of the files of round `number`, which must follow the rounds before it."""
-        for shard in self._passed:
+        """One row per image, in the order of the files of round `number`; all earlier rounds were scored or skipped."""
+        for shard in self._skipped:
             images = read_shards([shard])
             self._seen.add(_to_tensor(images), images.labels)
             self._ids += images.rows["image_id"].to_list()
-        self._passed.clear()
+        self._skipped.clear()
         return pl.concat([self._score(read_shards([shard]), number) for shard in shards])
 
-    def pass_over(self, shards: Sequence[Path]) -> None:
-        """The next round is this one, and its scores are known already."""
-        self._passed += shards
+    def skip(self, shards: Sequence[Path]) -> None:
+        """Note the next round's images without scoring them: their scores are already known."""
+        self._skipped += shards
 
     def score_real(self) -> pl.DataFrame:
         """The scores of the validation images, for the rules' thresholds."""
@@ -70,7 +70,7 @@ class Scoring:
         )
 
     def _find_parents(self, images: PixelDataset) -> np.ndarray | None:
-        """The rows of the training images that they are variants of, int64 [n]; None for other images."""
+        """Row of each variant's training image, int64 [n]; None for images that are not variants."""
         if not self._varied:
             return None
         return np.array([self._train_rows[parent] for parent in images.rows["parent_id"]], np.int64)
@@ -96,12 +96,12 @@ class Scoring:
         scorer, train = load_scorer(self._inputs["scorer"]), self._train
         folds = assign_folds(train.labels, len(scorer.models), self._seed)
         held_out = torch.from_numpy(to_nchw(self._held_out.images))
-        networks = open_external_networks(self._settings, self._root, train.class_names)
-        return ScoreComputer(scorer, _to_tensor(train), train.labels, folds, held_out, networks, varied=self._varied)
+        external = open_external_networks(self._settings, self._root, train.class_names)
+        return ScoreComputer(scorer, _to_tensor(train), train.labels, folds, held_out, external, varied=self._varied)
 
 
 def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:
-    """The scores of a table by name, [n] each, NaN where a number is not known."""
+    """The scores of a table by name, [n] each, NaN where a number is unknown."""
     numbers = table.select(cs.numeric() | cs.boolean())
     return {column.name: column.to_numpy() for column in numbers}
 
@@ -111,7 +111,7 @@ def _to_tensor(images: PixelDataset) -> Tensor:
 
 
 def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequence[str]]) -> pl.DataFrame:
-    """Scores by column, null where there was nothing to measure; `nearest_<kind>` becomes `nearest_<kind>_id`."""
+    """Scores by column, null where nothing could be measured; `nearest_<kind>` becomes `nearest_<kind>_id`."""
     columns = {}
     for name, values in scores.items():
         kind = name.removeprefix("nearest_")
@@ -122,6 +122,6 @@ def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequenc
             named = [ids[kind][index] if index >= 0 else None for index in values]
             columns[f"{name}_id"] = pl.Series(f"{name}_id", named, dtype=pl.String)
     rows = images.rows
-    # Of images without parents there is no such column.
+    # Images without parents get no such column.
     named = ["image_id", "label"] if rows["parent_id"].is_null().all() else ["image_id", "label", "parent_id"]
     return rows.select(named).with_columns(**columns)

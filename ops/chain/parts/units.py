@@ -1,6 +1,6 @@
-"""The units of an expansion: its classes, or its real training images as seed images of which variants are made.
+"""The units of an expansion: its classes, or its real training images as seed images of variants.
 
-Which of both follows from the exported generator: whether it takes an image.
+If the exported generator takes an image, the units are seed images; otherwise they are classes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def take_seeds(train: PixelDataset) -> SeedImages:
 
 @dataclass(frozen=True)
 class Source:
-    """What a generator's images are drawn with and counted by.
+    """The drawer of a generator's images, and the units by which they are counted.
 
-    seeds, content : of a generator of variants, where its seed images lie, and what they are: a hash of their ids and
-        labels in the order of the units, which the counts of a round follow.
+    seeds, content : for a generator of variants its stored seed images, and a hash of their ids and labels in the order
+        of the units, which is the order of a round's counts; else None.
     """
 
     drawer: DrawerSpec
@@ -58,9 +58,9 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
 
 
 def list_units(record: Mapping[str, Any], class_names: Sequence[str], real: Path) -> tuple[Unit, ...]:
-    """The units whose draws a rounds.json counts; `real` is the folder of real images that parents are among.
+    """The units that a rounds.json counts; `real` is the folder of the stage real_images, which holds the parents.
 
-    KeyError for a parent that is none of them.
+    KeyError if a parent is not among the training images.
     """
     if (parents := record.get("parents")) is None:
         return list_classes(class_names)

@@ -1,9 +1,10 @@
-"""How a generator is watched while it learns: a sheet, its quality beside real images', and when to stop.
+"""Monitor a generator during training: contact sheets, quality compared with real images', and early stopping.
 
-Quality is measured against validation images in the scorer's features; the curve lies in learning_curve.json. A small
-set is learnt by heart sooner or later, which the Fréchet distance does not mind: copies of training images are near
-real ones. So a moment at which more images are near copies than of unseen real ones, by more than `max_copies`, is
-never the best, and ends training. A variant is no copy for being near to the image that it is made of.
+Quality is measured against validation images in the scorer's features; the curve is in learning_curve.json. A generator
+memorises a small training set sooner or later. The Fréchet distance does not show it, because copies of training
+images are close to real images. So if the share of near copies exceeds that of unseen real images by more than
+`max_copies`, the checkpoint is never the best one, and training ends. A variant does not count as a copy for being
+near to its own seed image.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
 
 SHEET_COLUMNS = 12
-WATCHED = 500  # images of a look
+OBSERVED = 500  # images per observation
 BATCH = 100
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Observes a generator; what it is fed is the same at every look.
+    """Observes a generator; the inputs of its sampler are the same at every observation.
 
-    labels : int64 [n], of the images that are judged. judge : None where there are too few real images for one.
+    labels : int64 [n], of the images that are judged. judge : None if there are too few real images for one.
     inputs, seeds : what the generator takes, and the seed images for it.
     """
 
@@ -66,7 +67,7 @@ class Watch:
             f" {quality.consistency:.0%} of their class, {quality.copies:.1%} near copies"
         )
         if excess > self.max_copies:
-            self.sink(f"generator: step {step}: it begins to copy training images; training ends here")
+            self.sink(f"generator: step {step}: it begins to memorise training images; training ends here")
             return Observation(math.inf, stop=True)
         return Observation(quality.frechet)
 
@@ -78,7 +79,7 @@ class Watch:
         return torch.cat([sample({name: torch.from_numpy(x) for name, x in part.items()}) for part in parts]).numpy()
 
     def _find_parents(self, key: str, labels: np.ndarray) -> np.ndarray | None:
-        """The training images that `_sample` makes variants of, int64 [n]; None where it makes none."""
+        """The training images that `_sample` makes variants of, int64 [n]; None if it makes no variants."""
         return None if self.seeds is None else self.seeds.find_parents(spread_draws(key, labels, self.seeds))
 
     def _note(self, row: dict[str, Any]) -> None:
@@ -99,14 +100,15 @@ def build_watch(
     inputs: Sequence[str],
     seeds: SeedImages | None,
 ) -> Watch:
-    """The watch of a stage: labels in the validation images' shares, so that distance and floor can be compared."""
+    """The watch of a stage. Its labels have the class shares of the validation images, so that distance and floor can
+    be compared."""
     height, width, channels = train.images.shape[1:]
     judge = find_judge(scorer, train, held_out, seed)
     if judge is None:
         sink(f"generator: {len(held_out)} validation images are too few to watch its quality; the last step is kept")
-    repeats = -(-WATCHED // max(1, len(held_out)))
+    repeats = -(-OBSERVED // max(1, len(held_out)))
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
-    labels = np.tile(shuffled, repeats)[:WATCHED]
+    labels = np.tile(shuffled, repeats)[:OBSERVED]
     shape, classes = (channels, height, width), len(train.class_names)
     return Watch(folder, shape, classes, labels, judge, max_copies, sink, inputs, seeds)
 

@@ -57,7 +57,7 @@ class ComposedPolicy(Augmentation):
         # Output places to input places, in pixels from the centre: x' = R(angle) x / factor, then moved.
         cos, sin = torch.cos(angle) / factor, torch.sin(angle) / factor
         theta = torch.empty(count, 2, 3)
-        # affine_grid's coordinates run from -1 to 1 along each side, so the other side's length enters off the diagonal.
+        # affine_grid has -1..1 along each side, so sides' lengths enter off the diagonal.
         theta[:, 0, 0], theta[:, 0, 1], theta[:, 0, 2] = mirror * cos, -sin * height / width, 2 * move[0] / width
         theta[:, 1, 0], theta[:, 1, 1], theta[:, 1, 2] = mirror * sin * width / height, cos, 2 * move[1] / height
         grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)

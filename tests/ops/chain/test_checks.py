@@ -111,19 +111,19 @@ def examine(tree: Workspace, name: str) -> Finding:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-def test_check_passes_on_a_good_tree_and_says_so_in_one_sentence(tree: Workspace, check: Check) -> None:
+def test_check_passes_on_a_good_tree_with_one_sentence(tree: Workspace, check: Check) -> None:
     finding = run_check(check, tree, "base")
     assert finding.passed is True
     assert finding.sentence and "\n" not in finding.sentence
     assert check.examine.__doc__
 
 
-def test_checks_have_names_of_their_own_and_guard_known_stages() -> None:
+def test_checks_have_unique_names_and_guard_known_stages() -> None:
     assert len(BY_NAME) == len(CHECKS)
     assert {check.stage for check in CHECKS} <= set(STAGES)
 
 
-def test_findings_that_make_downstream_work_worthless_block() -> None:
+def test_checks_block_if_a_failure_makes_downstream_work_worthless() -> None:
     free = {check.name for check in CHECKS if not check.blocking}
     assert free == {"quota_is_filled", "expansion_does_not_hurt", "precision_was_accepted", "pictures_have_one_label"}
 
@@ -139,7 +139,7 @@ def test_training_image_in_another_split_is_found(tree: Workspace, other: str, p
     assert content_ids(draw(0, 12)[7:8])[0] in finding.sentence
 
 
-def test_second_copy_in_its_own_split_is_no_leak_and_in_another_is(tree: Workspace) -> None:
+def test_second_copy_is_a_leak_only_in_another_split(tree: Workspace) -> None:
     images = draw(0, 12)
     images[5] = images[2]
     write_real(tree, "train", images)
@@ -231,7 +231,7 @@ def test_evaluation_image_in_the_mixture_is_found(tree: Workspace, split: str) -
     assert finding.figures == {"evaluation_images": 1, "repeated_ids": 0, "bad_weights": 0}
 
 
-def test_id_that_is_twice_in_the_mixture_is_found(tree: Workspace) -> None:
+def test_repeated_id_in_the_mixture_is_found(tree: Workspace) -> None:
     change_index(tree, "mixed_dataset", image_id=pl.col("image_id").replace("g0", "g1"))
     assert examine(tree, "mixture_holds_no_evaluation_images").figures["repeated_ids"] == 1
 
@@ -246,7 +246,7 @@ def test_weight_that_is_not_positive_is_found(tree: Workspace, weight: float) ->
 
 
 @pytest.mark.parametrize(("decision", "passed"), [("helps", True), ("no evidence", True), ("hurts", False)])
-def test_only_an_expansion_that_hurts_fails(tree: Workspace, decision: str, passed: bool) -> None:
+def test_the_check_of_the_verdict_fails_only_for_hurts(tree: Workspace, decision: str, passed: bool) -> None:
     path = out(tree, "verdict") / "verdict.json"
     write_json(path, {"decision": decision, "sentence": f"It {decision}."})
     finding = examine(tree, "expansion_does_not_hurt")
@@ -254,9 +254,9 @@ def test_only_an_expansion_that_hurts_fails(tree: Workspace, decision: str, pass
     assert finding.sentence == f"It {decision}."
 
 
-def test_pictures_under_two_labels_are_told_by_split(tree: Workspace) -> None:
+def test_pictures_with_two_labels_are_counted_by_split(tree: Workspace) -> None:
     metrics = read_manifest(out(tree, "real_images"))["metrics"]
     describe(tree, "real_images", **metrics, disputed={"train": 2, "test": 1})
     finding = examine(tree, "pictures_have_one_label")
     assert not finding.passed and finding.figures == {"train": 2, "test": 1}
-    assert "2 pictures of train and 1 pictures of test under more than one label" in finding.sentence
+    assert "2 pictures of train and 1 pictures of test have more than one label" in finding.sentence

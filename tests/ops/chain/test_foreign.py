@@ -1,4 +1,4 @@
-"""A generator that someone else exported, through the chain: pinned, brought in, drawn with, told as such."""
+"""A generator that was exported elsewhere, through the chain: pinned, imported, drawn from, reported as such."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.workspaces import growset
 
 @pytest.fixture
 def workspace(finished_workspace: Path) -> Workspace:
-    """The digits workspace, whose own sampler came back to it as a foreign file."""
+    """The digits workspace, using a copy of its own sampler as an external file."""
     path = finished_workspace / "models" / "foreign.onnx"
     path.parent.mkdir()
     path.write_bytes((finished_workspace / "data/digits/generator_onnx/sampler_1.onnx").read_bytes())
@@ -61,7 +61,7 @@ def test_another_file_in_its_place_is_refused_before_anything_runs(workspace: Wo
     assert "does not exist" in growset(workspace.root, "check", "digits").output
 
 
-def test_minutes_say_nothing_of_a_generator_that_is_not_trained(workspace: Workspace) -> None:
+def test_minutes_do_not_apply_to_a_generator_that_is_not_trained(workspace: Workspace) -> None:
     result = growset(workspace.root, "plan", "digits", "--minutes", "2")
     assert result.exit_code == 2
     assert "a generator of kind onnx is not trained, so --minutes says nothing" in result.output

@@ -1,4 +1,4 @@
-"""Rounds in a real workspace: another threshold rewrites the index, a tighter one draws only what is missing."""
+"""Rounds in a real workspace: a new threshold rewrites the index, a tighter one draws only the missing images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refuse(*_: object, **__: object) -> NoReturn:
 
 
 def recut(workspace: Workspace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both stages brought up to date; their metrics."""
+    """Bring both stages up to date; their metrics."""
     chain = Chain(workspace, Runtime(workers=1))
     first, second = (chain.run("digits", stage) for stage in ("generated_images", "accepted_images"))
     assert not first.reused
@@ -35,7 +35,7 @@ def recut(workspace: Workspace) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def list_inodes(folder: Path) -> set[int]:
-    """Of the pixel files: one that was written again has another."""
+    """Inodes of the pixel files: a file that was written again has another one."""
     return {path.stat().st_ino for path in find_shards(folder, "generated")}
 
 
@@ -56,7 +56,7 @@ def test_a_looser_threshold_rewrites_the_index_and_no_pixel(
     after = read_index(accepted)
     assert after["image_id"].to_list() == before["image_id"].to_list()[: len(after)]
     assert cut["rejected_wrong_label"] == 0
-    # As many rounds as before: nothing that follows from the images alone has to be made again.
+    # The number of rounds is the same, so nothing that depends on the images alone is made again.
     assert (drawn["rounds"], read_manifest(generated)["content"]) == (rounds, content)
     assert not {reason for why in after["reasons"] for reason in why} & {"wrong_label"}
 
@@ -77,7 +77,7 @@ def test_a_tighter_threshold_draws_only_the_round_that_is_missing(finished_works
     assert rows["image_id"].n_unique() == len(rows)
     record = read_json(generated / "rounds.json")
     assert [sum(entry["drawn"]) for entry in record["rounds"]] == [len(first), len(rows) - len(first)]
-    for label in (0, 1):  # draws are numbered on, so that no noise is drawn twice
+    for label in (0, 1):  # draws are numbered on, so no noise is used twice
         own = rows.filter(rows["label"] == label)
         assert own["k"].to_list() == list(range(len(own)))
     assert cut["generated"] == len(rows)
@@ -88,7 +88,7 @@ def test_a_tighter_threshold_draws_only_the_round_that_is_missing(finished_works
 
 
 def recut_alone(workspace: Workspace) -> str:
-    """The content of `generated_images` when nothing of it was there."""
+    """The content of `generated_images` when it is computed from scratch."""
     outcome = Chain(workspace, Runtime(workers=1)).run("digits", "generated_images")
     assert outcome.manifest["metrics"]["taken_over"] == 0
     content: str = outcome.manifest["content"]

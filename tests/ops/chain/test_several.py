@@ -1,4 +1,4 @@
-"""Two generators of one recipe through a real chain: the first is what an only one would be, the second is another.
+"""Two generators of one recipe through a real chain: the first equals a single generator, the second differs.
 
 Training and exporting a second one takes long, so in all tests but the slow one both stages are handed the only
 generator's output for either, under another content for generator 1; every stage after them is real.
@@ -42,7 +42,7 @@ AFTER_THEM = (*STAGES_OF_EACH, "expanded_classifiers", "verdict", "report")
 
 @pytest.fixture(scope="module")
 def _doubled(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The finished workspace, gone on with two generators."""
+    """The finished workspace, continued with two generators."""
     root = copy_and_double(_finished, tmp_path_factory.mktemp("doubled") / "workspace")
 
     def copy_only_one(run: StageRun) -> dict[str, Any]:
@@ -80,8 +80,9 @@ def doubled(_doubled: Path, tmp_path: Path) -> Workspace:
 
 
 @pytest.mark.slow
-def test_two_that_are_really_trained(finished_workspace: Path, tmp_path: Path) -> None:
-    """Generator 0 is the only one's bytes; generator 1 has other weights, other noise, and passes the same checks."""
+def test_two_generators_that_are_really_trained(finished_workspace: Path, tmp_path: Path) -> None:
+    """Generator 0 equals a single generator byte for byte; generator 1 has other weights and noise, and passes the same
+    checks."""
     root = copy_and_double(finished_workspace, tmp_path / "trained")
     with one_core():
         run_all(root)
@@ -94,7 +95,7 @@ def test_two_that_are_really_trained(finished_workspace: Path, tmp_path: Path) -
             assert run_check(check, trained, "digits").passed, check.name
 
 
-def test_generator_0_is_what_an_only_generator_is(doubled: Workspace, finished_workspace: Path) -> None:
+def test_generator_0_equals_a_single_generator(doubled: Workspace, finished_workspace: Path) -> None:
     compare_first(doubled, Workspace(finished_workspace))
     # Its images were not even drawn again.
     drawn = read_part(doubled.output("digits", "generated_images"))["metrics"]
@@ -155,7 +156,7 @@ def test_each_seed_is_trained_on_the_mixed_dataset_of_its_generator(doubled: Wor
         assert all(torch.equal(own[key], by_hand[key]) for key in own)
 
 
-def test_what_was_done_for_a_generator_is_not_done_again_after_a_kill(
+def test_finished_work_of_a_generator_is_not_repeated_after_a_kill(
     doubled: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, calls = doubled.output("digits", "mixed_dataset"), list[int]()
@@ -191,7 +192,7 @@ def test_slices_draw_for_all_generators(doubled: Workspace) -> None:
     assert plan_slices(doubled, "digits", 2) == 0
 
 
-def test_another_threshold_draws_nothing_again_for_any_generator(
+def test_a_new_threshold_draws_no_image_again_for_any_generator(
     doubled: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = doubled.recipe_path("digits")
@@ -203,7 +204,7 @@ def test_another_threshold_draws_nothing_again_for_any_generator(
     assert chain.run("digits", "accepted_images").manifest["metrics"]["rejected_wrong_label"] == 0
 
 
-def test_a_kept_generator_keeps_them_all(doubled: Workspace) -> None:
+def test_keep_generator_keeps_all_generators(doubled: Workspace) -> None:
     recipe = doubled.recipe_path("digits")
     recipe.write_text(recipe.read_text().replace("on_new_images: retrain", "on_new_images: keep_generator"))
     before = read_manifest(doubled.output("digits", "generator"))
@@ -225,7 +226,7 @@ def test_a_check_examines_each_generator(doubled: Workspace) -> None:
     assert [part["wrong_classes"] for part in damaged["generators"]] == [0, 2]
 
 
-def test_the_funnel_has_a_line_for_each(doubled: Workspace) -> None:
+def test_the_funnel_has_a_line_for_each_generator(doubled: Workspace) -> None:
     result = growset(doubled.root, "funnel", "digits")
     assert result.exit_code == 0, result.output
     rows = [line.split() for line in result.output[result.output.index("2 generators") :].splitlines()]
@@ -236,7 +237,7 @@ def test_the_funnel_has_a_line_for_each(doubled: Workspace) -> None:
     assert found["accepted"] == first["accepted"]
 
 
-def test_any_of_them_draws_more_on_its_own(doubled: Workspace, tmp_path: Path) -> None:
+def test_each_generator_can_draw_more_on_its_own(doubled: Workspace, tmp_path: Path) -> None:
     folder = doubled.output("digits", "generator_onnx")
     drawn = []
     for number, name in enumerate(("digits", str(place(folder, 1)))):
@@ -251,7 +252,7 @@ def test_any_of_them_draws_more_on_its_own(doubled: Workspace, tmp_path: Path) -
 
 
 def test_the_first_set_is_published(doubled: Workspace, tmp_path: Path) -> None:
-    """The dataset is that of the only generator; the card says that the verdict is about two."""
+    """The dataset equals that of a single generator; the card states that the verdict covers two."""
     metrics = build_dataset(doubled, "digits", doubled.load_recipe("digits"), tmp_path / "published")
     kept = read_index(doubled.output("digits", "accepted_images")).filter("keep")
     rows = read_shards(find_shards(tmp_path / "published" / "data", "train")).rows.filter("is_generated")
@@ -259,7 +260,7 @@ def test_the_first_set_is_published(doubled: Workspace, tmp_path: Path) -> None:
     assert "measured over 2 generators of this recipe" in (tmp_path / "published" / "README.md").read_text()
 
 
-def test_the_verdict_and_the_report_are_about_both(doubled: Workspace) -> None:
+def test_the_verdict_and_the_report_cover_both_generators(doubled: Workspace) -> None:
     verdict = read_json(doubled.output("digits", "verdict") / "verdict.json")
     assert verdict["generators"] == 2
     assert "for another generator of this recipe (2 were trained)" in verdict["sentence"]

@@ -1,4 +1,4 @@
-"""Variants through the whole chain: K of each seed image, killed, cut anew, drawn by two workers, published."""
+"""Variants through the whole chain: K per seed image, a kill, a new threshold, two workers, publication."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Edit = Callable[[Path, str, str], None]
 
 @pytest.fixture(scope="module", autouse=True)
 def _known() -> Iterator[None]:
-    """The kind is known to this module's tests, and to none after them."""
+    """Register the kind for this module's tests only."""
     register()
     yield
     del registry.KINDS["perturb"], settings.KINDS["perturb"]
@@ -59,7 +59,7 @@ def _varied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_workspace(tmp_path_factory.mktemp("varied") / "workspace")
     prepare(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "WORKER_SHARE", 50)  # else so few images are one worker's
+        patch.setattr(pieces, "WORKER_SHARE", 50)  # by default so few images are drawn by one worker
         patch.setattr(assembly, "piece_size", lambda rows, image_bytes: 16)
         with one_core():
             result = growset(root, "run", "digits", "--workers", "2")
@@ -68,7 +68,7 @@ def _varied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prepare(root: Path, kind: str = "{kind: perturb, strength: 20.0}") -> None:
-    """Let the recipe draw variants."""
+    """Change the recipe to draw variants."""
     path = root / "recipes" / "digits.yaml"
     lines = path.read_text().splitlines()
     changed = {"generator": kind, "sampler": "{}"}
@@ -95,7 +95,7 @@ def run_stages(workspace: Workspace, *stages: str, workers: int = 1) -> list[dic
         return [chain.run("digits", stage).manifest["metrics"] for stage in stages]
 
 
-def test_each_seed_image_has_its_variants_and_what_is_published_says_whose_they_are(workspace: Workspace) -> None:
+def test_each_seed_image_has_its_variants_and_published_rows_name_their_parents(workspace: Workspace) -> None:
     train = read_rows(find_shards(out(workspace, "real_images"), "train"))
     labels = dict(zip(train["image_id"], train["label"], strict=True))
     drawn = read_rows(find_shards(out(workspace, "generated_images"), "generated"))
@@ -127,7 +127,7 @@ def test_each_seed_image_has_its_variants_and_what_is_published_says_whose_they_
     assert growset(workspace.root, "funnel", "digits").exit_code == 0
 
 
-def test_variants_are_not_measured_in_features_that_have_learnt_their_parents(workspace: Workspace) -> None:
+def test_variants_are_not_measured_in_features_trained_on_their_parents(workspace: Workspace) -> None:
     accepted = out(workspace, "accepted_images")
     assert {measure["extractor"] for measure in read_json(accepted / QUALITY)} == {"random"}
     assert not [name for name in read_manifest(accepted)["metrics"] if name.endswith("_scorer")]
@@ -162,11 +162,13 @@ def test_another_threshold_rewrites_the_index_without_drawing_or_scoring(
     inputs = {stage: out(workspace, stage) for stage in ("real_images", "generated_images")}
     results = read_results(out(workspace, "accepted_images"), out(workspace, "expansion_plan"))
     (shown,) = [each for each in collect_galleries(results, inputs) if each["reason"] == "near_copy_of_parent"]
-    assert shown["has_twins"] and all("the seed image that it resembles" in item["alt"] for item in shown["items"])
+    assert shown["shows_resembled"] and all(
+        "the seed image that it resembles" in item["alt"] for item in shown["items"]
+    )
     assert results.copying.whole.near_generated is not None
 
 
-def test_a_second_round_draws_only_for_seed_images_that_are_short_and_numbers_on(
+def test_a_second_round_draws_only_for_seed_images_that_are_short_and_continues_their_numbers(
     workspace: Workspace, edit_recipe: Edit
 ) -> None:
     before = read_index(out(workspace, "accepted_images"))
@@ -237,8 +239,8 @@ def test_the_drawer_in_torch_draws_the_same_variants_in_the_chain(workspace: Wor
     np.testing.assert_array_equal(read(), before)
 
 
-def test_other_seed_images_are_not_taken_for_the_former_ones(workspace: Workspace, edit_recipe: Edit) -> None:
-    """One seed image less: its variants are gone, and all others' are drawn anew, to the same pixels."""
+def test_changed_seed_images_are_not_confused_with_the_former_ones(workspace: Workspace, edit_recipe: Edit) -> None:
+    """With one seed image less, its variants are gone; all others are drawn again, with the same pixels."""
     before = read_shards(find_shards(out(workspace, "generated_images"), "generated"))
     edit_recipe(workspace.root, "images_per_class: 16", "images_per_class: 15")
     *_, drawn = run_stages(workspace, *list(STAGES)[:6])
@@ -248,7 +250,7 @@ def test_other_seed_images_are_not_taken_for_the_former_ones(workspace: Workspac
     np.testing.assert_array_equal(after.images, before.select(kept.to_numpy()).images)
 
 
-def test_slices_draw_the_first_round_apart_and_the_stage_only_collects(
+def test_slices_draw_the_first_round_and_the_stage_only_collects(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = read_manifest(out(workspace, "generated_images"))["content"]
@@ -263,7 +265,7 @@ def test_slices_draw_the_first_round_apart_and_the_stage_only_collects(
     assert read_manifest(out(workspace, "generated_images"))["content"] == content
 
 
-def test_what_variants_follow_from_includes_their_seed_images(workspace: Workspace) -> None:
+def test_the_origin_of_variants_includes_their_seed_images(workspace: Workspace) -> None:
     inputs = {stage: out(workspace, stage) for stage in ("real_images", "generator_onnx")}
     source = find_source(inputs)
     train = read_rows(find_shards(inputs["real_images"], "train"))
@@ -277,7 +279,7 @@ def test_what_variants_follow_from_includes_their_seed_images(workspace: Workspa
 
 
 def test_seed_images_in_another_order_are_another_origin(workspace: Workspace, tmp_path: Path) -> None:
-    """The counts of a round follow the order of the seed images, so a round of another order is not taken over."""
+    """A round's counts are in the order of the seed images, so a round of another order is not reused."""
     inputs = {stage: out(workspace, stage) for stage in ("real_images", "generator_onnx")}
     train = read_split(inputs["real_images"], "train")
     write_shards(tmp_path / "turned", train.select(np.arange(len(train))[::-1]), prefix="train")

@@ -1,5 +1,5 @@
-"""The verdict on planted sides: where both arms learn from the same kind of images nothing is decided, and where the
-real images carry the wrong labels everything is. No generator is trained: what it would draw is held-out real images.
+"""The verdict on planted sides: no evidence if both arms are trained on the same kind of images, and a decision if the
+real images have wrong labels. No generator is trained: held-out real images stand in for generated ones.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def test_a_kill_between_the_looks_resumes_and_looks_at_nothing_twice(
     assert before.items() <= {path.name: path.stat().st_mtime_ns for path in scratch.iterdir()}.items()
 
 
-def test_a_kill_while_looking_asks_the_missing_networks_only_and_counts_the_look_again(
+def test_a_kill_while_looking_evaluates_only_missing_networks_and_counts_the_look_again(
     alike: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(path: Path, seed: int) -> Any:
@@ -276,13 +276,13 @@ def test_the_ensemble_averages_probabilities_and_mirror_images_are_averaged_with
         assert rows["mirrored", arm]["passes"] == 2
 
 
-def test_an_arm_that_never_saw_mirror_images_is_not_asked_about_them(alike: Bench) -> None:
+def test_an_arm_that_never_saw_mirrored_images_is_not_evaluated_on_them(alike: Bench) -> None:
     changes = {"baselines": {"real": {}, "flipped": {}}, "expanded": {"grown": {}}}
     found = alike.judge(**changes)
     assert [row["way"] for row in found["same_compute"]] == ["ensemble"]
 
 
-def test_networks_are_rebuilt_from_their_description_and_asked_in_the_format_they_were_trained_in(
+def test_networks_are_rebuilt_from_their_description_and_evaluated_in_their_training_format(
     alike: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
@@ -299,7 +299,7 @@ def test_networks_are_rebuilt_from_their_description_and_asked_in_the_format_the
     assert set(asked) == {"fp32"} and len(asked) >= 15
 
 
-def test_uneven_classes_are_judged_by_balanced_accuracy_unless_told(tmp_path: Path) -> None:
+def test_uneven_classes_are_judged_by_balanced_accuracy_by_default(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "root", small_class=3)
     small = {"classifier": CLASSIFIER | {"steps": 4, "seeds": 1}}
     bench.train(**small)
@@ -324,7 +324,7 @@ def test_even_classes_are_judged_by_accuracy_and_few_seeds_decide_nothing(tmp_pa
     assert "2 seeds cannot decide, at least 5 do" in found["sentence"]
 
 
-def test_another_network_is_stored_with_its_description_and_asked(alike: Bench) -> None:
+def test_another_network_is_stored_with_its_description_and_evaluated(alike: Bench) -> None:
     shutil.rmtree(alike.root / "scratch")
     other = {"classifier": CLASSIFIER | {"network": {"kind": "mlp", "widths": [12]}, "seeds": 1, "steps": 2}}
     alike.train(**other).judge(**other)
@@ -335,7 +335,7 @@ def test_another_network_is_stored_with_its_description_and_asked(alike: Bench) 
 def test_an_arms_own_real_weight_and_chosen_steps_reach_its_training_and_the_sentence(
     alike: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`heavy` learns with another N than `grown`, from the same index; each arm may choose other steps."""
+    """`heavy` is trained with another N than `grown`, from the same index; each arm may choose other steps."""
     weights = {}
 
     def record(data: Any, arm: Any, settings: Any, **named: Any) -> Any:

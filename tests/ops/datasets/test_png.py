@@ -1,4 +1,4 @@
-"""Stored PNG against Pillow as an independent implementation, both ways, and every way to be damaged."""
+"""Stored PNG against Pillow as an independent implementation, both ways, and every kind of damage."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_answer_is_writable_and_contiguous() -> None:
     assert decoded.flags.c_contiguous
 
 
-def test_nothing_gives_nothing() -> None:
+def test_empty_input_gives_empty_output() -> None:
     assert decode_png([]).shape == (0, 0, 0, 1)
     assert decode_png(pa.array([], pa.binary())).shape == (0, 0, 0, 1)
     assert len(encode_png(np.empty((0, 28, 28, 1), np.uint8))) == 0
@@ -132,7 +132,7 @@ def test_other_arrays_are_refused(images: np.ndarray) -> None:
 
 @pytest.mark.usefixtures("stored_side")
 def test_any_flipped_byte_of_any_row_is_found() -> None:
-    """Not one byte of a PNG is free: each lies under a checksum, is one, or is a signature or length."""
+    """Every byte of a PNG is checked: it lies under a checksum or belongs to one, or is a signature or a length."""
     images = draw_images(3, (5, 4, 1))
     sound = [bytes(file) for file in encode_png(images)]
     for at in range(len(sound[1])):
@@ -158,7 +158,7 @@ def test_a_wrong_checksum_names_the_row_after_many() -> None:
         (save_with_pillow(np.zeros((4, 4, 3), np.uint8), "JPEG"), "no PNG"),
         (save_with_pillow(np.zeros((4, 4, 3), np.uint8))[:-13], "cut off"),
         (save_with_pillow(np.zeros((4, 4, 3), np.uint8))[:20], "cut off"),
-        (None, "there are no image bytes"),
+        (None, "the image has no bytes"),
     ],
 )
 def test_undecodable_bytes_name_the_row_and_the_reason(payload: bytes | None, reason: str) -> None:
@@ -185,7 +185,7 @@ def test_the_pixel_limit() -> None:
         decode_png(files, max_pixels=99)
 
 
-def test_a_header_that_announces_a_giant_allocates_nothing() -> None:
+def test_a_header_with_a_giant_size_allocates_nothing() -> None:
     sound = bytearray(bytes(encode_png(np.zeros((1, 4, 4, 1), np.uint8))[0]))
     sound[16:24] = struct.pack(">II", 60_000, 60_000)
     sound[29:33] = struct.pack(">I", zlib.crc32(sound[12:29]))

@@ -1,4 +1,4 @@
-"""Rounds: what each asks for, that quotas are met, and that every way to stop is told apart."""
+"""Rounds: how much each draws, that quotas are met, and that every reason to stop is distinguished."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.generators.units import Unit, list_classes
 from ops.planning.plan import ClassPlan, ExpansionPlan
 from ops.planning.quota import (
     GROWTH,
-    HOPELESS,
+    STALL_DRAWS,
     Quota,
     Round,
     bound_rate,
@@ -46,13 +46,13 @@ def test_the_first_round_is_the_plans() -> None:
     assert plan_round(make_quotas((100, 130, 400), (0, 0, 0)), [], 5) == (130, 0)
 
 
-def test_a_later_round_draws_only_what_is_short_and_a_little_more_than_the_rate_asks_for() -> None:
+def test_a_later_round_draws_only_for_short_units_and_a_little_more_than_their_rate_needs() -> None:
     quotas = make_quotas((100, 200, 800), (100, 200, 800), (100, 200, 800))
     rounds = [Round((200, 200, 200), (100, 50, 99))]
     none, many, one = plan_round(quotas, rounds, 5)
     assert none == 0
-    assert 200 < many < 260  # 50 missing at a rate of a quarter
-    assert one == 3  # 1 missing at a rate of a half, planned for a little less
+    assert 200 < many < 260  # 50 missing at a rate of 1/4
+    assert one == 3  # 1 missing at a rate of 1/2, planned with a little less
 
 
 def test_the_bound_lies_about_a_standard_error_below_the_rate() -> None:
@@ -63,16 +63,16 @@ def test_the_bound_lies_about_a_standard_error_below_the_rate() -> None:
     assert (0.3 - low) ** 2 == pytest.approx(low * (1 - low) / 100, rel=0.02)  # Wilson's equation at one error
 
 
-def test_each_way_to_stop_has_its_word() -> None:
+def test_each_reason_to_stop_has_its_word() -> None:
     quotas = make_quotas((100, 130, 400), (100, 130, 150), (100, 130, 400), (100, 130, 400))
     rounds = [Round((130, 130, 130, 130), (100, 20, 0, 60)), Round((0, 20, 0, 90), (0, 4, 0, 30))]
     assert plan_round(quotas, rounds, 2) == (0, 0, 0, 0)
     assert explain_stops(quotas, rounds) == ["quota", "budget", "stall", "rounds"]
 
 
-def test_a_class_that_brings_nothing_is_not_drawn_again_but_a_small_round_says_little() -> None:
-    quotas = make_quotas((100, HOPELESS, 400), (100, HOPELESS - 1, 400))
-    assert plan_round(quotas, [Round((HOPELESS, HOPELESS - 1), (0, 0))], 5) == (0, GROWTH * (HOPELESS - 1))
+def test_a_class_without_accepted_images_is_drawn_again_only_after_a_small_round() -> None:
+    quotas = make_quotas((100, STALL_DRAWS, 400), (100, STALL_DRAWS - 1, 400))
+    assert plan_round(quotas, [Round((STALL_DRAWS, STALL_DRAWS - 1), (0, 0))], 5) == (0, GROWTH * (STALL_DRAWS - 1))
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.3, 0.9])
@@ -87,7 +87,7 @@ def test_quotas_are_met_in_a_few_rounds_with_few_images_too_many(rate: float) ->
         needed.append(len(rounds))
         extra.append(accepted - 500)
     assert np.mean(needed) <= 3.5
-    if rate < 0.7:  # else the first round alone brings more than is wanted
+    if rate < 0.7:  # at a higher rate the first round alone exceeds the quota
         assert np.mean(extra) <= 100
 
 
@@ -136,12 +136,12 @@ def test_shares_add_up_and_no_unit_may_draw_less_than_it_wants(
             assert abs(found - total * quota.wanted / max(1, wanted)) < 2
 
 
-def test_nothing_is_drawn_of_seed_images_that_want_nothing() -> None:
+def test_seed_images_that_want_no_variant_are_not_drawn() -> None:
     units = [Unit(str(i), 0, str(i)) for i in range(5)]
     assert share_plan(make_plan((2, 7, 9)), units) == (Quota(1, 4, 5), Quota(1, 3, 4), *[Quota(0, 0, 0)] * 3)
 
 
-def test_a_class_stopped_for_the_commonest_reason_of_its_units_that_are_short() -> None:
+def test_a_class_stops_for_the_commonest_reason_of_its_short_units() -> None:
     units = [Unit(str(i), label, str(i)) for i, label in enumerate((0, 0, 0, 0, 1, 1))]
     stops = ["quota", "budget", "rounds", "budget", "quota", "quota"]
     assert join_stops(stops, units, 3) == ["budget", "quota", "quota"]  # type: ignore[arg-type]

@@ -20,10 +20,10 @@ import pytest
 import torch
 
 from ops.chain.parts.external_networks import (
-    call_extractor,
     check_external_networks,
     describe_external_networks,
     open_external_networks,
+    open_measuring_network,
 )
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
@@ -583,8 +583,8 @@ def test_a_recipe_must_state_the_content_of_its_networks(clip_folder: Path, vit_
     images = draw(40, channels=1, height=12, width=12)
     labels = np.arange(40) % 3
     scorer = Scorer(tuple(small_resnet(1, 3, 8).eval() for _ in range(2)), 1.0, "fp32")
-    networks = open_external_networks(settings, root, NAMES)
-    computer = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], networks)
+    witnesses = open_external_networks(settings, root, NAMES)
+    computer = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], witnesses)
     scores = computer.compute_real(images[30:], labels[30:])
     expected = open_clip(clip_folder).agreement(images[30:], NAMES)
     np.testing.assert_allclose(scores["clip_agreement"], expected[np.arange(10), labels[30:]], rtol=1e-5)
@@ -593,9 +593,9 @@ def test_a_recipe_must_state_the_content_of_its_networks(clip_folder: Path, vit_
     )
     limits = set_limits(scores, labels[30:], 3, settings)
     assert {"unsafe", "clip_disagrees"} < {limit.rule.reason for limit in limits}
-    extractor = call_extractor(settings, root)
+    extractor = open_measuring_network(settings, root)
     assert extractor is not None
     assert extractor.name.startswith("vit-")
-    assert call_extractor(FilterSettings(), root) is None
+    assert open_measuring_network(FilterSettings(), root) is None
     unknown = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], ExternalNetworks())
     assert np.isnan(unknown.compute_real(images[30:], labels[30:])["unsafe_probability"]).all()

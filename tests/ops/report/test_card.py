@@ -38,8 +38,8 @@ RULES = [
 
 
 def make_filtered(kept: int = 250, rules: list[dict[str, Any]] = RULES) -> Results:
-    """400 drawn, 90 first rejected for their label, one of them a repeat too, 13 for what they resemble, the rest kept
-    or surplus; the closest of the kept lies at 0.51234."""
+    """400 images drawn: 90 rejected first for their label, one of which is also a repeat, 13 for resemblance, the rest
+    accepted or surplus. The closest accepted image is at distance 0.51234."""
     reasons = [[]] * kept + [["surplus"]] * (297 - kept) + [["wrong_label"]] * 89 + [["wrong_label", "near_repeat"]]
     reasons += [["copy_of_train"]] + [["near_copy_of_train"]] * 7 + [["repeat"]] * 2 + [["near_repeat"]] * 3
     index = make_index(reasons, [row % 2 for row in range(400)]).with_columns(
@@ -121,7 +121,7 @@ def test_funnel_adds_up() -> None:
     assert "400 images were drawn" in text and "250 of 255 wanted were kept, 5 are missing." in text
 
 
-def test_a_set_of_several_is_said_to_be_the_first() -> None:
+def test_the_card_states_that_the_set_is_the_first_of_several() -> None:
     sentence = (
         "The verdict was measured over 3 generators of this recipe, each with a set of its own; this is the set of the"
         " first."
@@ -130,7 +130,7 @@ def test_a_set_of_several_is_said_to_be_the_first() -> None:
     assert "The verdict was measured" not in make_card()
 
 
-def test_safety_is_said_to_be_checked_only_where_it_was() -> None:
+def test_safety_is_reported_as_checked_only_if_it_was() -> None:
     assert "\nSafety: not checked.\n" in make_card()
     results = make_filtered()
     checked = results.index.with_columns(unsafe_probability=pl.lit(0.0))
@@ -138,7 +138,7 @@ def test_safety_is_said_to_be_checked_only_where_it_was() -> None:
     assert "Safety: a safety classifier looked at the generated images." in card and "not checked" not in card
 
 
-def test_table_of_ways_says_what_the_same_compute_buys() -> None:
+def test_table_of_ways_shows_what_the_same_compute_buys() -> None:
     card = make_card()
     assert table(card, "| way | test balanced accuracy | 95 % interval | points over real |") == [
         ["real, ensemble of 3", "82.5 %", "81.5 % to 83.5 %", "+0.5 (−0.5 to +1.5)"],
@@ -155,7 +155,7 @@ def test_table_of_arms_gives_each_its_interval() -> None:
     assert "| 90 % interval |" in make_card(verdict={**VERDICT, "confidence": 0.9})
 
 
-def test_audit_says_the_test_the_limits_what_was_found_and_the_closest_image() -> None:
+def test_audit_shows_the_test_its_limits_the_counts_and_the_closest_image() -> None:
     results = make_filtered()
     assert table(make_card(), "| found | limit | images |") == [
         ["pixel by pixel a training image", "", "1"],
@@ -181,7 +181,7 @@ def test_class_name_with_a_bar_stays_in_its_cell() -> None:
     assert table(card, "| class | real | generated |") == [["cat dog", "1", "2"]]
 
 
-def test_card_says_sizes_verdict_weight_and_how_to_make_it_again() -> None:
+def test_card_states_sizes_verdict_weight_and_how_to_reproduce_it() -> None:
     card = make_card(real_weight=2.5)
     assert card.endswith("\n")
     card = " ".join(card.split())  # lines may break anywhere
@@ -198,7 +198,7 @@ def test_missing_figure_is_an_error_rather_than_a_gap() -> None:
         make_card(split_counts={"train": 3})
 
 
-def test_names_and_licences_mean_nothing_in_markdown_and_html() -> None:
+def test_names_and_licences_are_escaped_in_markdown_and_html() -> None:
     names = ["<script>alert(1)</script>", "![x](http://evil.example/x.png)", "a|b\n# c", "`code` *b* _i_ ~s~", "a & b"]
     licence = "<img src=x onerror=alert(1)> [free](javascript:x)"
     card = make_card(class_counts=[(name, 1, 2) for name in names], licence=licence)
@@ -208,7 +208,7 @@ def test_names_and_licences_mean_nothing_in_markdown_and_html() -> None:
     assert front_matter(card)["license"] == licence.lower()
 
 
-def test_a_generator_that_was_brought_in_is_not_said_to_be_trained_here() -> None:
+def test_an_imported_generator_is_not_reported_as_trained_here() -> None:
     ours, foreign = make_card(), make_card(trained_here=False)
     assert "a model that was trained on the real training images alone;" in ours
     assert "that was trained on nothing but these." in ours

@@ -1,4 +1,4 @@
-"""Charts: well-formed, themed by the page, told in words, and the same bytes every time."""
+"""Charts: well-formed, themed by the page, described in words, and the same bytes every time."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_loss_curve_ends_at_its_last_value() -> None:
     assert "From 1 at step 20 to 0.35 at step 80." in svg and "0.35" in read_texts(svg)
 
 
-def test_a_curve_marks_what_was_kept_and_says_what_real_images_have() -> None:
+def test_a_curve_marks_the_kept_step_and_the_level_of_real_images() -> None:
     level = ("real training images", 0.1)
     svg = draw_curve("quality", "Distance", [5, 10, 15, 20], LOSSES, width=WIDE, marked=10, level=level)
     assert {"0.6", "real training images"} <= set(read_texts(svg))

@@ -1,4 +1,4 @@
-"""What the report says of the filters: steps that add up in the page as in the facts, rules, decisions, shortfall."""
+"""The report on the filters: steps that add up in facts and page, rules, decisions, shortfall."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def page() -> str:
     return render_page(make_facts())
 
 
-def test_steps_take_away_until_what_is_accepted_is_left() -> None:
+def test_steps_subtract_down_to_the_accepted_images() -> None:
     funnel = make_filters()["funnel"]
     left = funnel["drawn"]
     for step in funnel["steps"]:
@@ -54,7 +54,7 @@ def test_the_table_of_the_page_adds_up(page: str) -> None:
     assert ends[1:] == pytest.approx([float(start) for start, _ in bars][:-1])
 
 
-def test_rules_say_their_thresholds_and_what_they_cost_real_images(page: str) -> None:
+def test_rules_show_their_thresholds_and_the_real_images_they_reject(page: str) -> None:
     rows = read_rows(page, "rules-caption")
     assert ["wrong label", "label probability below 0.5", "real images", "1.3"] in rows
     assert ["near copy of train", "train distance below 0.4", "real images 1 class pooled", "1.0"] in rows
@@ -63,7 +63,7 @@ def test_rules_say_their_thresholds_and_what_they_cost_real_images(page: str) ->
     assert read_rows(page, "thresholds-caption")[2][1:] == ["0.5 (1.3)", "0.4† (1.0)", "–"]
 
 
-def test_each_class_says_what_it_lacks_and_why_it_stopped(page: str) -> None:
+def test_each_class_shows_its_shortfall_and_why_it_stopped(page: str) -> None:
     _, boot, coat, whole = read_rows(page, "plan-caption")
     assert boot[1:4] + boot[5:] == ["25", "50", "100", "50", "0", "full"]
     assert coat[1:4] + coat[5:] == ["25", "50", "100", "47", "3", "the budget of draws is spent"]
@@ -75,12 +75,12 @@ def test_each_class_says_what_it_lacks_and_why_it_stopped(page: str) -> None:
     rounds = read_rows(page, "rounds-caption")
     assert rounds[0] == ["Class", "Round 1", "Round 2"] and rounds[1][1:] == ["50 of 60", "0 of 40"]
     assert (
-        "too few drawn images passed the filters. Classes that were not full were drawn for again, in 2 rounds"
+        "too few drawn images passed the filters. More images were drawn for classes that were not full, in 2 rounds"
         in " ".join(page.split())
     )
 
 
-def test_copying_is_a_word_and_a_sentence_and_unchecked_safety_is_told(page: str) -> None:
+def test_copying_has_a_word_and_a_sentence_and_unchecked_safety_is_reported(page: str) -> None:
     assert re.search(r'<span class="tag unclear">too few images to tell</span> Too few images to tell whether', page)
     facts = make_facts()
     facts["filters"]["copying"]["whole"]["decision"] = "copies"
@@ -102,7 +102,7 @@ def describe(**changes: Any) -> dict[str, Any]:
                                          given.pop("wanted"), **given))  # fmt: skip
 
 
-def test_a_set_of_nothing_can_be_told() -> None:
+def test_an_empty_set_can_be_rendered() -> None:
     filters = describe()
     json.dumps(filters, allow_nan=False)
     page = render_page(

@@ -1,4 +1,4 @@
-"""Galleries: who is shown beside whom, chosen fairly and always alike, small, and never a test image."""
+"""Galleries: which images are shown side by side, a fair and repeatable choice, small pages, and no test image."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def read(folder: Path, prefix: str, row: int) -> np.ndarray:
     return read_images(find_shards(folder, prefix), [row])[0]
 
 
-def test_rejected_images_stand_beside_twins_and_accepted_ones(folders: dict[str, Path]) -> None:
+def test_rejected_images_are_beside_resembled_and_accepted_ones(folders: dict[str, Path]) -> None:
     results = read_results(folders["accepted_images"], folders["expansion_plan"])
     galleries = {row["reason"]: row for row in collect_galleries(results, folders)}
     assert list(galleries) == ["wrong_label", "near_copy_of_train", "copy_of_held_out", "near_repeat"]
     near = galleries["near_copy_of_train"]
-    assert (near["count"], near["score"], near["has_twins"]) == (1, "train distance", True)
+    assert (near["count"], near["score"], near["shows_resembled"]) == (1, "train distance", True)
     (item,) = near["items"]
     assert item["alt"] == "rejected Boot, the training image that it resembles, an accepted one of its class"
     assert (item["score"], item["name"]) == (pytest.approx(0.1), "Boot")
@@ -70,7 +70,7 @@ def test_rejected_images_stand_beside_twins_and_accepted_ones(folders: dict[str,
     np.testing.assert_array_equal(cut(repeat["picture"])[1], read(folders["generated_images"], "generated", 4))
 
 
-def test_of_held_out_images_only_validation_is_shown(folders: dict[str, Path]) -> None:
+def test_of_held_out_images_only_validation_images_are_shown(folders: dict[str, Path]) -> None:
     results = read_results(folders["accepted_images"], folders["expansion_plan"])
     galleries = {row["reason"]: row for row in collect_galleries(results, folders)}
     of_validation, of_test = galleries["copy_of_held_out"]["items"]
@@ -78,7 +78,7 @@ def test_of_held_out_images_only_validation_is_shown(folders: dict[str, Path]) -
     assert "validation" in of_validation["alt"] and of_test["alt"] == f"rejected {CLASSES[1]}"
 
 
-def test_of_two_rules_the_score_is_that_of_the_one_that_is_broken() -> None:
+def test_the_score_shown_is_that_of_the_broken_rule() -> None:
     rules = [make_rule("atypical", -1.0, 2), make_rule("atypical", -1.0, 2, score="naturalness")]
     index = make_index([["atypical"]] * 3, [0, 0, 1]).with_columns(
         typicality=pl.Series([-3.0, -0.5, -2.0]), naturalness=pl.Series([-0.1, -4.0, -4.0])
@@ -88,7 +88,7 @@ def test_of_two_rules_the_score_is_that_of_the_one_that_is_broken() -> None:
     assert _name_scores(results, REASONS["repeat"], index) == ["generated_distance"] * 3
 
 
-def test_the_nearest_stand_beside_their_training_images(folders: dict[str, Path]) -> None:
+def test_the_nearest_images_are_beside_their_training_images(folders: dict[str, Path]) -> None:
     results = read_results(folders["accepted_images"], folders["expansion_plan"])
     nearest = collect_nearest(results, folders)
     assert [(round(pair["distance"], 3), pair["train_name"]) for pair in nearest["generated"]] == [
@@ -112,7 +112,7 @@ def test_the_choice_spreads_over_classes_and_repeats() -> None:
     assert choose_rejected(index, "unsafe", 8).is_empty()
 
 
-def test_many_reasons_of_large_images_stay_a_small_page(tmp_path: Path) -> None:
+def test_many_reasons_with_large_images_keep_the_page_small(tmp_path: Path) -> None:
     found = {stage: tmp_path / stage for stage in FILTERED}
     fill_filters(found, np.random.default_rng(0), side=64)  # noise, the worst that PNG can be given
     filters = collect_filters(found)
@@ -140,7 +140,7 @@ def test_without_rejected_images_there_is_neither_gallery_nor_sheet(folders: dic
     assert not (tmp_path / "none.png").exists()
 
 
-def test_places_are_read_in_order_and_missing_ones_are_told(folders: dict[str, Path]) -> None:
+def test_places_are_read_in_order_and_missing_ones_are_errors(folders: dict[str, Path]) -> None:
     results = read_results(folders["accepted_images"], folders["expansion_plan"])
     places = find_places(pl.Series(["g5", "g0", "g5"]), results.index.select("image_id", "shard", "row"))
     images = read_places(folders["generated_images"], places)

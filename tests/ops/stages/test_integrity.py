@@ -1,4 +1,4 @@
-"""The bytes of an output against its manifest, with the cache of hashes and without."""
+"""An output's bytes compared with its manifest, with and without the cache of hashes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def output(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settled(output: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(hash_cache, "SETTLED", 20_000_000)
+    monkeypatch.setattr(hash_cache, "SETTLE_NANOSECONDS", 20_000_000)
     time.sleep(0.05)
     return output
 
@@ -82,13 +82,13 @@ def test_the_cache_spares_reading_what_has_not_changed(
     assert find_damage(settled, cache) is None
 
 
-def test_a_file_that_has_just_changed_is_not_remembered(output: Path, tmp_path: Path) -> None:
+def test_a_file_that_has_just_changed_is_not_cached(output: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache.json"
     assert find_damage(output, cache) is None
     assert not cache.exists()
 
 
-def test_a_torn_cache_is_no_cache(settled: Path, tmp_path: Path) -> None:
+def test_a_truncated_cache_is_ignored(settled: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache.json"
     cache.write_text('{"b.json": [1')
     assert find_damage(settled, cache) is None
@@ -111,7 +111,7 @@ def test_missing_truncated_and_added_files_are_damage(
     assert not is_intact(output)
 
 
-def test_what_operating_systems_leave_is_no_damage(output: Path) -> None:
+def test_files_of_the_operating_system_are_not_damage(output: Path) -> None:
     (output / ".DS_Store").write_text("x")
     assert find_damage(output) is None
 
@@ -135,7 +135,7 @@ def test_an_edited_manifest_is_damage(output: Path, old: str, new: str) -> None:
     assert str(path) in str(find_damage(output)) and not is_intact(output)
 
 
-def test_every_flipped_bit_of_a_manifest_is_noticed_or_says_the_same(output: Path) -> None:
+def test_every_flipped_bit_of_a_manifest_is_found_or_leaves_its_content_equal(output: Path) -> None:
     path, whole = output / MANIFEST, (output / MANIFEST).read_bytes()
     meant = read_manifest(output)
     for place in range(0, len(whole), 7):
@@ -154,7 +154,7 @@ def test_a_file_and_its_entry_edited_together_break_the_seal(output: Path) -> No
     assert not is_intact(output)
 
 
-def test_a_manifest_without_a_seal_is_read_and_not_taken_for_intact(output: Path) -> None:
+def test_a_manifest_without_a_seal_is_read_but_does_not_count_as_intact(output: Path) -> None:
     manifest = read_json(output / MANIFEST)
     del manifest["seal"]
     write_json(output / MANIFEST, manifest)
@@ -163,13 +163,13 @@ def test_a_manifest_without_a_seal_is_read_and_not_taken_for_intact(output: Path
     assert not is_intact(output)
 
 
-def test_a_seal_is_of_what_json_gives_back() -> None:
+def test_a_seal_still_fits_after_a_round_trip_through_json() -> None:
     assert seal({"a": (1, 2), "b": {3: 0.1}}) == seal({"b": {"3": 0.1}, "a": [1, 2]})
     assert seal(seal({"a": 1})) == seal({"a": 1})
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '"x"', "\xff", '{"stage": 1', "[" * 100_000])
-def test_what_is_no_manifest_is_damaged_data(output: Path, text: str) -> None:
+def test_a_file_that_is_not_a_manifest_is_damaged_data(output: Path, text: str) -> None:
     (output / MANIFEST).write_bytes(text.encode("latin-1"))
     with pytest.raises(DamagedData, match=r"manifest\.json"):
         read_manifest(output)

@@ -1,7 +1,7 @@
 """One stage exactly once: what `materialize` computes, keeps, copies, resumes and refuses.
 
-Real stage names with fake builders; what is on disk and how often a builder ran is compared with what the settings,
-versions, inputs and breaks before it demand.
+Real stage names with fake builders. The tests compare the files on disk and the number of builds with those expected
+from the settings, versions, inputs and earlier interruptions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FIRST = "real_images"
 
 
 class Builder:
-    """Writes two files that tell the seed, and counts its calls."""
+    """Writes two files that contain the seed, and counts its calls."""
 
     def __init__(self, text: str = "pixels") -> None:
         self.text, self.runs = text, list[StageRun]()
@@ -150,7 +150,7 @@ def test_truncated_output_file_rebuilds(workspace: Workspace) -> None:
     assert (outcome.folder / "shards" / "a.bin").read_text() == "pixels"
 
 
-def test_output_with_other_bytes_of_the_same_size_is_nobodys_twin_and_made_anew(workspace: Workspace) -> None:
+def test_output_with_other_bytes_of_the_same_size_is_not_shared_and_is_rebuilt(workspace: Workspace) -> None:
     builder = Builder()
     file = build_first(workspace, builder).folder / "shards" / "a.bin"
     file.write_text("pixelz")
@@ -239,7 +239,7 @@ def test_manifest_lists_every_file_with_its_size_and_sha256(workspace: Workspace
     assert read_manifest(outcome.folder) == outcome.manifest
 
 
-def test_content_hash_tells_bytes_and_names_and_nothing_else(workspace: Workspace) -> None:
+def test_content_hash_depends_on_bytes_and_names_alone(workspace: Workspace) -> None:
     contents = [
         build_first(workspace, Builder(text), source=source).manifest["content"]
         for text, source in (("one", "a"), ("two", "b"), ("one", "c"))
@@ -247,7 +247,7 @@ def test_content_hash_tells_bytes_and_names_and_nothing_else(workspace: Workspac
     assert contents[0] == contents[2] != contents[1]
 
 
-def test_manifest_says_what_the_fingerprint_follows_from(workspace: Workspace) -> None:
+def test_manifest_lists_everything_that_determines_the_fingerprint(workspace: Workspace) -> None:
     first = build_first(workspace, Builder()).manifest
     plan = build_plan(workspace, Builder()).manifest
     assert first["inputs"] == {"source": "abc"}
@@ -275,7 +275,7 @@ def test_builder_gets_its_inputs_and_only_its_keys(workspace: Workspace) -> None
         _ = run.recipe.seed
 
 
-def test_missing_input_is_told_with_the_way_out(workspace: Workspace) -> None:
+def test_missing_input_is_an_error_that_names_the_remedy(workspace: Workspace) -> None:
     builder = Builder()
     with pytest.raises(UserError, match=r"real_images has no manifest\.json: run the stage that makes it"):
         build_plan(workspace, builder)
@@ -326,7 +326,7 @@ def test_operating_system_error_is_an_environment_fault_that_can_be_resumed(work
     assert caught.value.exit_code == 3
     assert str(caught.value) == (
         "stage real_images of 'base' stopped: [Errno 28] No space left on device;"
-        " mend that and run it again, what is done is kept"
+        " fix this and run it again; finished work is kept"
     )
     builder = Builder()
     assert not build_first(workspace, builder).reused
@@ -371,7 +371,9 @@ def test_file_that_a_killed_process_was_writing_does_not_get_into_the_output(wor
     assert files(build_first(workspace, Builder()).folder) == {"manifest.json", "b.json", "shards/a.bin"}
 
 
-def test_break_while_the_output_was_swapped_is_repaired(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_while_the_output_was_replaced_is_repaired(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before, rename, calls = build_first(workspace, Builder("one")), os.rename, list[Any]()
 
     def stop_second(source: Path, target: Path) -> None:
@@ -457,7 +459,7 @@ def interrupt(*arguments: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_time_taken_is_kept_outside_of_the_output(workspace: Workspace) -> None:
+def test_time_taken_is_stored_outside_of_the_output(workspace: Workspace) -> None:
     outcome = build_first(workspace, Builder())
     build_plan(workspace, Builder())
     timings = ops.files.storage.read_json(workspace.timings("base"))
@@ -465,7 +467,7 @@ def test_time_taken_is_kept_outside_of_the_output(workspace: Workspace) -> None:
     assert "seconds" not in outcome.manifest
 
 
-def test_manifest_that_is_no_json_is_damaged_data(workspace: Workspace) -> None:
+def test_manifest_that_is_not_json_is_damaged_data(workspace: Workspace) -> None:
     outcome = build_first(workspace, Builder())
     (outcome.folder / "manifest.json").write_text('{"stage": ')
     with pytest.raises(DamagedData, match=r"manifest\.json is not JSON") as caught:
@@ -483,7 +485,7 @@ def test_expansion_that_is_not_active_is_not_built(workspace: Workspace) -> None
     assert not (workspace.root / "data").exists()
 
 
-def test_recipe_that_is_edited_while_its_stage_runs_gets_nothing_recorded(workspace: Workspace) -> None:
+def test_nothing_is_recorded_if_the_recipe_is_edited_while_its_stage_runs(workspace: Workspace) -> None:
     build_first(workspace, Builder())
     before = build_plan(workspace, Builder())
 
@@ -513,7 +515,7 @@ def test_key_that_the_stage_does_not_read_may_change_while_it_runs(workspace: Wo
     assert not build_plan(workspace, build).reused
 
 
-def test_input_that_is_replaced_while_a_stage_runs_gets_nothing_recorded(workspace: Workspace) -> None:
+def test_nothing_is_recorded_if_an_input_is_replaced_while_its_stage_runs(workspace: Workspace) -> None:
     build_first(workspace, Builder("one"))
 
     def build(run: StageRun) -> dict[str, Any]:
@@ -523,11 +525,11 @@ def test_input_that_is_replaced_while_a_stage_runs_gets_nothing_recorded(workspa
     with pytest.raises(EnvironmentFault, match="the inputs of stage expansion_plan of 'base' changed while it ran"):
         build_plan(workspace, build)
     assert not workspace.output("base", "expansion_plan").exists()
-    assert staged(workspace) == []  # what was begun on the former images must not end on them
+    assert staged(workspace) == []  # work on the former images must not be resumed with the new ones
 
 
 def test_work_of_a_killed_stage_is_not_resumed_if_an_input_was_written_meanwhile(workspace: Workspace) -> None:
-    """Damaged and repaired again: the bytes are right at both ends, and what was made between is not."""
+    """The input is damaged and repaired: its bytes are right before and after, but work done in between is not."""
     file = build_first(workspace, Builder()).folder / "shards" / "a.bin"
     found: list[set[str]] = []
 
@@ -547,7 +549,7 @@ def test_work_of_a_killed_stage_is_not_resumed_if_an_input_was_written_meanwhile
     assert found == [set(), {"piece.bin"}, set()]
 
 
-def test_a_stage_that_waited_for_its_lock_is_made_from_the_inputs_that_are_there_then(
+def test_a_stage_that_waited_for_its_lock_uses_the_inputs_that_exist_afterwards(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build_first(workspace, Builder("one"))
@@ -564,13 +566,13 @@ def test_a_stage_that_waited_for_its_lock_is_made_from_the_inputs_that_are_there
     assert outcome.manifest["inputs"] == {FIRST: read_manifest(workspace.output("base", FIRST))["content"]}
 
 
-def test_source_that_changes_while_it_is_read_gets_nothing_recorded(workspace: Workspace) -> None:
+def test_nothing_is_recorded_if_the_source_changes_while_it_is_read(workspace: Workspace) -> None:
     with pytest.raises(EnvironmentFault, match="the inputs of stage real_images of 'base' changed while it ran"):
         materialize(workspace, "base", FIRST, Builder(), RUNTIME, source="abc", read_source=lambda: "abd")
     assert not workspace.output("base", FIRST).exists()
 
 
-def test_work_on_an_input_that_was_damaged_meanwhile_is_thrown_away(workspace: Workspace) -> None:
+def test_work_on_an_input_that_was_damaged_meanwhile_is_deleted(workspace: Workspace) -> None:
     file = build_first(workspace, Builder()).folder / "shards" / "a.bin"
 
     def build(run: StageRun) -> dict[str, Any]:
@@ -584,7 +586,7 @@ def test_work_on_an_input_that_was_damaged_meanwhile_is_thrown_away(workspace: W
     assert not workspace.output("base", "expansion_plan").exists()
 
 
-def test_staleness_names_what_an_output_was_made_from(workspace: Workspace) -> None:
+def test_staleness_names_the_difference_in_origin(workspace: Workspace) -> None:
     recipe = workspace.load_recipe("base")
 
     def why(stage: str, source: str | None = None) -> str | None:

@@ -1,4 +1,4 @@
-"""Places, seeds and totals of several generators, on a folder that is written by hand."""
+"""Folders, seeds and totals of several generators, on a folder written by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fill(folder: Path, contents: list[str]) -> Path:
     return folder
 
 
-def test_a_part_is_described_as_an_only_generator_would_be(tmp_path: Path) -> None:
+def test_a_part_is_described_as_a_single_generator_would_be(tmp_path: Path) -> None:
     contents = ["a", "bcd", "ef"]
     several = fill(tmp_path / "several", contents)
     assert count_generators(several) == 3
@@ -50,15 +50,15 @@ def test_a_part_is_described_as_an_only_generator_would_be(tmp_path: Path) -> No
         }
 
 
-def test_a_folder_that_only_looks_like_a_place_is_its_own_root(tmp_path: Path) -> None:
+def test_a_folder_that_only_looks_like_a_generators_is_its_own_root(tmp_path: Path) -> None:
     stage = fill(tmp_path / "stage", ["a", "b"])
     assert find_root(place(stage, 1)) == (stage, 1)
-    for name in ("generators/1", "generators/mine"):  # a user's, with no manifest above
+    for name in ("generators/1", "generators/mine"):  # a user's folders, without a manifest above them
         assert find_root(tmp_path / name) == (tmp_path / name, 0)
     assert find_root(stage / "generators" / "mine") == (stage / "generators" / "mine", 0)
 
 
-def test_inputs_that_are_made_once_are_the_same_for_all() -> None:
+def test_stages_that_run_once_have_one_folder_for_all_generators() -> None:
     folders = {stage: Path(stage) for stage in STAGES}
     assert place_inputs(folders, 0) == folders
     second = place_inputs(folders, 2)
@@ -67,7 +67,7 @@ def test_inputs_that_are_made_once_are_the_same_for_all() -> None:
 
 
 @given(st.integers(0, 2**31 - 1))
-def test_seeds_are_the_recipes_and_others_that_fit_where_it_does(seed: int) -> None:
+def test_generator_0_has_the_recipes_seed_and_others_have_distinct_valid_seeds(seed: int) -> None:
     seeds = [derive_seed(seed, generator) for generator in range(4)]
     assert seeds[0] == seed and len(set(seeds)) == 4
     assert all(0 <= other < 2**31 for other in seeds)
@@ -75,7 +75,7 @@ def test_seeds_are_the_recipes_and_others_that_fit_where_it_does(seed: int) -> N
     assert len(keys) == 4
 
 
-def test_seeds_take_generators_in_turn() -> None:
+def test_classifier_seeds_take_the_generators_in_turn() -> None:
     assert assign_generators(5, 3) == [0, 1, 2, 0, 1]
     assert assign_generators(2, 1) == [0, 0]
 

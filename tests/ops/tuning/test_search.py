@@ -12,7 +12,10 @@ from ops.tuning.search import Answers, Found, Trial, confirm, lengthen, search
 
 FACTORS = [
     Factor("flip", (Level("off", {}), Level("on", {}))),
-    *(Factor(name, (Level("none", {}), Level("some", {}), Level("much", {}))) for name in ("geometry", "colour", "blur")),
+    *(
+        Factor(name, (Level("none", {}), Level("some", {}), Level("much", {})))
+        for name in ("geometry", "colour", "blur")
+    ),
 ]
 MILD = Choice(tuple((factor.name, 0) for factor in FACTORS))
 IMAGES, FOLDS = 3000, 3

@@ -1,4 +1,4 @@
-"""A faster variant is kept if its images are as good as fp32's, is not drawn with if they are not, and it is told."""
+"""A faster variant is used only if its images are as good as fp32's, and the decision is reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.perturb import build_perturb, draw_seeds
 
 
 class Distances:
-    """Answers with one distance after the other: fp32 is asked first."""
+    """A judge that returns the given distances in order; fp32 comes first."""
 
     def __init__(self, *answers: float) -> None:
         self.answers = list(answers)
@@ -55,7 +55,7 @@ def add(folder: Path, precision: str, *answers: float) -> tuple[bool, list[str]]
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
-def test_a_variant_as_good_as_fp32_draws_in_its_place(precision: str, folder: Path) -> None:
+def test_a_variant_as_good_as_fp32_replaces_it(precision: str, folder: Path) -> None:
     accepted, lines = add(folder, precision, 2.0, 2.08)
     assert accepted
     fastest = find_fastest(folder)
@@ -79,7 +79,7 @@ def test_a_worse_variant_is_not_kept_and_its_check_fails(folder: Path) -> None:
 
 
 def test_variants_of_seed_images_are_judged_with_their_parents(tmp_path: Path) -> None:
-    """Of the same label as what is drawn of them; each seed image has its turn."""
+    """Parents have the label of their variants, and each seed image takes its turn."""
     onnx.save(build_perturb((1, 16, 16), ("a", "b")), tmp_path / "sampler.onnx")
     (tmp_path / "scratch").mkdir()
     judge, seeds = Distances(2.0, 2.0), draw_seeds((1, 16, 16), [0, 1, 1])
@@ -103,7 +103,7 @@ def test_fp32_is_not_compared_with_anything(folder: Path) -> None:
     assert precision_was_accepted(lambda stage: folder).passed
 
 
-def test_the_chain_draws_with_what_was_accepted_and_says_so(finished_workspace: Path) -> None:
+def test_the_chain_draws_with_the_accepted_variant_and_reports_it(finished_workspace: Path) -> None:
     recipe = finished_workspace / "recipes" / "digits.yaml"
     recipe.write_text(recipe.read_text().replace("solver: euler}", "solver: euler, precision: int8}"))
     workspace = Workspace(finished_workspace)

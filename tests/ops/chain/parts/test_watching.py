@@ -1,4 +1,4 @@
-"""Watching a generator learn: what is written, what scores best, and that learning by heart ends it."""
+"""Monitoring a generator's training: written files, the best score, and that memorisation ends training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.chain.parts.watching import WATCHED, Watch, build_watch
+from ops.chain.parts.watching import OBSERVED, Watch, build_watch
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.files.outputs import LEARNING_CURVE
@@ -69,7 +69,7 @@ def draw_from(dataset: PixelDataset) -> Sample:
     return sample
 
 
-def test_fresh_images_of_the_same_kind_score_better_than_noise_and_all_of_it_is_noted(
+def test_new_images_of_the_same_kind_score_better_than_noise_and_each_score_is_recorded(
     scorer: Path, tmp_path: Path
 ) -> None:
     lines: list[str] = []
@@ -82,28 +82,28 @@ def test_fresh_images_of_the_same_kind_score_better_than_noise_and_all_of_it_is_
     assert [row["step"] for row in rows] == [10, 20]
     assert rows[1]["frechet"] == pytest.approx(good.score, abs=1e-6)
     assert rows[1]["frechet"] < 5 * rows[1]["floor"]
-    assert rows[1]["images"] == WATCHED
+    assert rows[1]["images"] == OBSERVED
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["samples-000010.png", "samples-000020.png"]
     assert "step 20: Fréchet distance" in lines[-1]
 
 
-def test_a_look_that_is_repeated_after_a_kill_is_noted_once(scorer: Path, tmp_path: Path) -> None:
+def test_an_observation_repeated_after_a_kill_is_recorded_once(scorer: Path, tmp_path: Path) -> None:
     observer = watch(scorer, tmp_path, [])
     first = observer.observe(10, draw_from(make_images(500, 3)))
     assert observer.observe(10, draw_from(make_images(500, 3))) == first
     assert len(read_json(tmp_path / LEARNING_CURVE)) == 1
 
 
-def test_learning_by_heart_ends_training_and_is_never_the_best(scorer: Path, tmp_path: Path) -> None:
+def test_memorisation_ends_training_and_is_never_the_best(scorer: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     observation = watch(scorer, tmp_path, lines).observe(30, draw_from(make_images(80, 1)))
     assert observation.stop
     assert observation.score == math.inf
-    assert "it begins to copy training images" in lines[-1]
+    assert "it begins to memorise training images" in lines[-1]
     assert read_json(tmp_path / LEARNING_CURVE)[0]["copies"] == 1.0
 
 
-def test_without_validation_images_the_last_step_is_kept_and_that_is_said(scorer: Path, tmp_path: Path) -> None:
+def test_without_validation_images_the_last_step_is_kept_and_reported(scorer: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     observer = watch(scorer, tmp_path, lines, held_out=1)
     scores = [observer.observe(step, draw_from(make_images(90, 3))).score for step in (10, 20)]
