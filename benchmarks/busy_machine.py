@@ -1,13 +1,13 @@
-"""What is left of Growset's speed beside other programs: steps a second alone, and beside one, two and four processes.
+"""Growset's speed on a busy machine: steps per second alone, and beside one, two and four other processes.
 
-Each of those burns a core for itself. Growset computes on all cores, with as many single-threaded workers, and is
-measured against its fair share: with w workers and b burners on c cores, c / (w + b) of a core for each worker, where
-it had c / w alone, or a whole one. Generator training is measured in the way it was before as well, one batch at a
-time on torch's own threads, which wait for each other in loops. Users wait for classifiers and for generated images
-too; they are computed by one process per core.
+Each other process ("burner") keeps one core busy. Growset computes on all cores, with as many single-threaded workers,
+and is measured against its fair share: with w workers and b burners on c cores each worker gets c / (w + b) of a core,
+compared with c / w when it runs alone (at most 1 in both cases). Generator training is also measured in the old way,
+one batch at a time on torch's own threads, which wait for each other in busy loops. Classifier training and generation
+are measured too; they use one process per core.
 
-Every round takes each side beside each number of burners, for a fixed time and not for a fixed number of steps, since
-the old way may take half a minute for one.
+Every round measures each side beside each number of burners, for a fixed time rather than a fixed number of steps,
+because one step of the old way may take half a minute.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ops.recipe.schema import ScorerSettings
 
 BURNERS = {0: "alone", 1: "one", 2: "two", 4: "four"}
 SECONDS, ROUNDS = 6.0, 3
-DRAWN = 64  # images of a call of the sampler
+DRAWN = 64  # images per call of the sampler
 NEW, OLD = "generator training", "generator training on torch's own threads"
 CLASSIFIERS, GENERATION = "classifier training", "generation"
 UNITS = {NEW: "steps/s", OLD: "steps/s", CLASSIFIERS: "steps/s", GENERATION: "images/s"}
@@ -104,13 +104,14 @@ def run(seconds: float = SECONDS, rounds: int = ROUNDS) -> Path:
 
 
 def fair_share(cores: int, workers: int, burners: int) -> float:
-    """Of its speed alone, what each worker gets if every running thread gets the same time."""
+    """The share of its speed alone that each worker keeps if every running thread gets the same time."""
     return min(1.0, cores / (workers + burners)) / min(1.0, cores / workers)
 
 
 @contextmanager
 def burn(count: int, *, limit: float) -> Iterator[None]:
-    """So many processes that take a core each; they end with this context, with this process, or after `limit` s."""
+    """Run `count` processes that keep a core each busy; they end with this context, with this process, or after `limit`
+    seconds."""
     command = [sys.executable, "-c", BURN, str(os.getpid()), str(limit)]
     burners = [subprocess.Popen(command) for _ in range(count)]
     try:
@@ -128,7 +129,7 @@ class _Enough(Exception):
 
 
 class Clock:
-    """Counts steps for a time that begins with the first; called after each."""
+    """Counts steps for a time that begins with the first step; called after each step."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.stamps = seconds, list[float]()
@@ -141,19 +142,19 @@ class Clock:
 
     @property
     def rate(self) -> float:
-        """Steps a second."""
+        """Steps per second."""
         return (len(self.stamps) - 1) / (self.stamps[-1] - self.stamps[0])
 
 
 def train_in_parts(threads: int, seconds: float) -> float:
-    """Steps a second of the demo's flow, as the stage trains it."""
+    """Steps per second of the demo's flow, as the stage trains it."""
     network = build_untrained().network
     with use_threads(threads), start_threads() as pool:
         return _train(InParts(network, pool), network, seconds, pool)
 
 
 def train_on_own_threads(threads: int, seconds: float) -> float:
-    """The same network and loop on whole batches, on threads of torch's."""
+    """The same network and loop on whole batches, on torch's own threads."""
     network = build_untrained().network
     torch.set_num_threads(threads)
     try:
@@ -185,43 +186,43 @@ def _train(
             )
         except _Enough:
             return clock.rate
-    raise AssertionError("a million steps are over")
+    raise AssertionError("training ended after a million steps")
 
 
 def measure_processes(work: Callable[[float], float], count: int, seconds: float, sampler: Path) -> float:
-    """The sum of what so many processes achieve, which begin together."""
-    with tempfile.TemporaryDirectory() as meeting:
-        share = {"sampler": sampler, "meeting": Path(meeting), "count": count}
+    """The summed rate of `count` processes that begin together."""
+    with tempfile.TemporaryDirectory() as barrier:
+        share = {"sampler": sampler, "barrier": Path(barrier), "count": count}
         return sum(map_processes(work, [seconds] * count, workers=count, share=share))
 
 
-def _meet() -> None:
-    """Wait until every process is here: those that start late would otherwise measure when others have ended."""
-    folder: Path = shared("meeting")
+def _wait_for_all() -> None:
+    """Wait until every process has started; a late one would otherwise measure after others have ended."""
+    folder: Path = shared("barrier")
     (folder / str(os.getpid())).touch()
     while shared("count") > 1 and len(list(folder.iterdir())) < shared("count"):
         time.sleep(0.01)
 
 
 def train_classifier(seconds: float) -> float:
-    """Steps a second of one classifier of the demo's size, on this process's thread."""
+    """Steps per second of one classifier of the demo's size, on this process's thread."""
     images, labels = make_images()
     data = TrainingSet(images, labels, np.ones(len(images)), len(CLASSES))
     settings, clock = ScorerSettings(steps=1_000_000, batch_size=64), Clock(seconds)
-    _meet()
+    _wait_for_all()
     try:
         classifiers.train(data, Arm(), settings, learning_rate=0.01, weight_decay=0.0, seed=0, on_step=clock)
     except _Enough:
         return clock.rate
-    raise AssertionError("a million steps are over")
+    raise AssertionError("training ended after a million steps")
 
 
 def draw_images(seconds: float) -> float:
-    """Images a second of the exported sampler, on this process's thread."""
+    """Images per second of the exported sampler, on this process's thread."""
     sampler, clock = Sampler(shared("sampler"), batch_size=DRAWN), Clock(seconds)
     noise = draw_noise(SHAPE, seed=0, round_=0, unit="busy", start=0, count=DRAWN)
     label = np.arange(DRAWN) % len(CLASSES)
-    _meet()
+    _wait_for_all()
     try:
         while True:
             sampler.draw({"noise": noise, "label": label})

@@ -1,4 +1,4 @@
-"""Seconds until the Dagster code location is loaded, and of `growset check`; a fresh process each time."""
+"""Seconds to load the Dagster code location, and seconds of `growset check`; a fresh process each time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run() -> Path:
 
 
 def time_check(root: Path) -> float:
-    """Seconds of `growset check` of the demo: its source's images are read, for nothing says that they were before."""
+    """Seconds of `growset check` of the demo; without an earlier record it reads the images of the source."""
     with tempfile.TemporaryDirectory() as name:
         for folder in ("recipes", "sources", "examples"):
             (Path(name) / folder).symlink_to(root / folder)

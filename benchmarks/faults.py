@@ -1,17 +1,16 @@
-"""Do the filters find planted faults, and what do they take of what is real?
+"""Recall of the filters on planted faults, and their false alarms on real images.
 
-Shares of faults are planted in Fashion-MNIST. Beside that copies in disguise and images of nothing are tried one kind
-at a time, by the stage's own computer and rules at their defaults, on Fashion-MNIST with 1,000 training images, with
-200 and a scorer that learnt next to nothing, and on patches of photographs.
+Shares of faults are planted in Fashion-MNIST. In addition, disguised copies and contentless images are tried one kind
+at a time, by the stage's own code and rules at their defaults: on Fashion-MNIST with 1,000 training images, with 200
+and a hardly trained scorer, and on patches of photographs.
 
-The carrier is real images that nothing here was fitted on: what a perfect generator would draw, so that every alarm
-on an image that no fault was planted in is a false one. No generator is trained. Thresholds come from held-out real
-images, measured and calibrated as the chain does it (`ops.filters.calibration`). `benchmarks.parts.planting`
-makes the faults.
+The carrier images are real and used for no fitting. They stand for the images of a perfect generator, so every alarm on
+an image without a planted fault is a false alarm. No generator is trained. Thresholds come from held-out real images,
+measured and calibrated as in the chain (`ops.filters.calibration`). `benchmarks.parts.planting` makes the faults.
 
-Training, "test", held-out and carrying images all come from the file of training images and share none; that of the
-test images is not opened. The scorer is trained on the training images, as a run of the chain does. Wrong labels are
-also looked for by cleanlab, on the same probabilities, if it is installed (`pip install -e .[bench]`).
+Training, "test", held-out and carrier images are disjoint and all come from the file of training images; the file of
+test images is not opened. The scorer is trained on the training images, as in a run of the chain. If cleanlab is
+installed (`pip install -e .[bench]`), it looks for wrong labels too, on the same probabilities.
 """
 
 from __future__ import annotations
@@ -32,13 +31,14 @@ from benchmarks.parts.fashion import Division, LabelledImages, divide, read_fash
 from benchmarks.parts.harness import Row, use_cores, write_result
 from benchmarks.parts.photographs import read_patches
 from benchmarks.parts.planting import SHARES, Planted, plant
+from ops.datasets.folds import assign_folds
 from ops.filters.calibration import Thresholds, calibrate
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
 from ops.filters.rules import Limit, find_reasons, set_limits
 from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
-from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.likeness.copies import References, fit_references, measure_copies, measure_nearness
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
@@ -50,7 +50,7 @@ ALARM = 0.01
 SCORER_STEPS = 1_000
 TRIED = 100  # real images of each class that disguises and nothings are tried beside
 COPIED = 500  # images in each disguise
-# Which score is to find which fault; low scores are suspicious.
+# The score that should find each fault; low scores are suspicious.
 FINDS = {
     "exact_copy": "train_distance", "changed_copy": "train_distance", "test_image": "test_distance",
     "repeat": "repeat_distance", "blank": "structure", "wrong_label": "margin",
@@ -59,7 +59,7 @@ FINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Filters:
-    """What was fitted on the training images, and the test images that leaks are looked for among."""
+    """The filters fitted on the training images, and the test images in which leaks are searched."""
 
     scorer: Scorer
     typical: list[ClassGaussians]
@@ -71,7 +71,7 @@ def run(
     train: int = TRAIN, test: int = TEST, held_out: int = HELD_OUT, carrier: int = CARRIER, *,
     scorer_steps: int = SCORER_STEPS, seed: int = 0, whole: LabelledImages | None = None, small: bool = False,
 ) -> Path:  # fmt: skip
-    """Plant, score, count; write results/faults.json. Sizes are images of each class; `small` leaves disguises out."""
+    """Plant, score, count; write results/faults.json. Sizes are images per class; `small` leaves disguises out."""
     whole = read_fashion() if whole is None else whole
     division = divide(whole, small=train, scored=test, held_out=held_out, seed=seed)
     carrying = take_first(division.unseen, carrier)
@@ -108,7 +108,7 @@ def run(
 
 
 def try_sources(division: Division, seed: int) -> tuple[list[Row], dict[str, float]]:
-    """Disguises and nothings on three sources; ratios are of the first."""
+    """Disguised copies and contentless images ("nothings") on three sources; ratios are those of the first source."""
     fresh = take_first(division.unseen, TRIED)
     few, few_held_out = take_first(division.small, 20), take_first(division.held_out, 20)
     photographs = read_patches((60, 100, 150), seed)
@@ -134,7 +134,7 @@ def try_sources(division: Division, seed: int) -> tuple[list[Row], dict[str, flo
 def try_everything(
     train: LabelledImages, held_out: LabelledImages, fresh: LabelledImages, *, steps: int, seed: int
 ) -> tuple[dict[str, float], float]:
-    """Shares that the default rules find, by kind; the scorer's accuracy. `fresh` are real images like the others."""
+    """Shares that the default rules find, by kind, and the scorer's accuracy; `fresh` are unseen real images."""
     scorer, accuracy = fit_scorer(train, steps=steps, seed=seed)
     folds, classes = assign_folds(train.labels, len(scorer.models), seed), int(train.labels.max()) + 1
     computer = ScoreComputer(scorer, train.images, train.labels, folds, held_out.images, ExternalNetworks())
@@ -171,24 +171,24 @@ def try_everything(
 
 
 def find_limits(limits: list[Limit]) -> Thresholds:
-    """Where near copies of training images are cut."""
+    """The thresholds of the rule about near copies of training images."""
     return next(limit.thresholds for limit in limits if limit.rule.reason == "near_copy_of_train")
 
 
 def take_first(images: LabelledImages, count: int) -> LabelledImages:
-    """So many of each class."""
+    """The first `count` images of each class."""
     rows = np.concatenate([np.flatnonzero(images.labels == label)[:count] for label in np.unique(images.labels)])
     return LabelledImages(images.images[torch.from_numpy(rows)], images.labels[rows])
 
 
 def shuffle(images: LabelledImages, seed: int) -> LabelledImages:
-    """In an order drawn with the seed: repeats depend on it."""
+    """The images in an order drawn with the seed; repeats depend on the order."""
     rows = np.random.default_rng([seed, 78]).permutation(len(images))
     return LabelledImages(images.images[torch.from_numpy(rows)], images.labels[rows])
 
 
 def fit_filters(train: LabelledImages, test: LabelledImages, *, steps: int, seed: int) -> tuple[Filters, float]:
-    """And the scorer's accuracy on images that it has not seen."""
+    """The fitted filters, and the scorer's accuracy on unseen images."""
     scorer, accuracy = fit_scorer(train, steps=steps, seed=seed)
     folds = assign_folds(train.labels, len(scorer.models), seed)
     typical = fit_typicality(scorer, train.images, train.labels, folds)
@@ -259,9 +259,9 @@ def count_alarms(planted: Planted, alarms: dict[str, np.ndarray]) -> list[Row]:
 
 
 def compare_labels(planted: Planted, probabilities: np.ndarray, margin: np.ndarray, ours: np.ndarray) -> list[Row]:
-    """Wrong labels by cleanlab beside ours: at its own number of flags, and what ours finds with as many.
+    """Wrong labels found by cleanlab and by ours: ours at its threshold, and with as many flags as cleanlab.
 
-    Blank images have no label to be right or wrong: they are left out.
+    Blank images are left out because no label of theirs is right or wrong.
     """
     rows = np.flatnonzero(planted.fault != "blank")
     wrong = planted.fault[rows] == "wrong_label"
@@ -289,5 +289,5 @@ def compare_labels(planted: Planted, probabilities: np.ndarray, margin: np.ndarr
 
 
 def share(flags: np.ndarray) -> float:
-    """Of a set; 0 of none."""
+    """The share of true flags; 0 for an empty array."""
     return round(float(flags.mean()), 4) if len(flags) else 0.0

@@ -1,9 +1,9 @@
-"""What filtering costs beside drawing: scores, rules and metrics of as many images as the demo draws.
+"""The cost of filtering beside that of drawing: scores, rules and metrics for as many images as the demo draws.
 
-Drawn and written by the demo's network, untrained, with two evaluations an image, by the code of the stage; then scored
-by the stage's computer against 1,000 training images and 2,000 held-out ones on the same cores. The images that are
-scored are real ones that it has not met, in the place of generated ones: an untrained network's would all look alike.
-The first extractor of the metrics is the scorer, the second the random network.
+The code of the stage draws and writes images with the demo's network, untrained, at two evaluations per image. The
+stage's code then scores images against 1,000 training and 2,000 held-out images on the same cores. The scored images
+are unseen real ones instead of generated ones, because all images of an untrained network look alike. The first
+extractor of the metrics is the scorer, the second the random network.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from benchmarks.million_generated import generate
 from benchmarks.parts.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, write_result
 from benchmarks.parts.untrained import export_untrained
+from ops.datasets.folds import assign_folds
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.generators.folder import variant_name
 from ops.generators.onnx.variants import quantise_sampler
-from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.machine.parallel import available_cores
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import Labels, NetworkFeatures, measure_set
@@ -66,13 +67,13 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
 
     def measure(extractor: str) -> object:
         if extractor == "random":
-            seen, learnt, made = (embed_images(part) for part in parts)
-            views = [NetworkFeatures(seen, learnt, made, np.ones(len(train), bool))]
+            held_out, trained, made = (embed_images(part) for part in parts)
+            views = [NetworkFeatures(held_out, trained, made, np.ones(len(train), bool))]
         else:
             by_network = zip(*(scorer.features(part) for part in parts), strict=True)
             views = [
-                NetworkFeatures(seen, learnt, made, folds == fold)
-                for fold, (seen, learnt, made) in enumerate(by_network)
+                NetworkFeatures(held_out, trained, made, folds == fold)
+                for fold, (held_out, trained, made) in enumerate(by_network)
             ]
         return measure_set(views, labels, extractor=extractor, classes=range(classes))
 
@@ -94,13 +95,13 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
 
 
 class Clock:
-    """Seconds of what was done, by name."""
+    """Seconds of each piece of work, by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     def time(self, name: str, work: Callable[[], Result]) -> Result:
-        """Do it, and note how long it took."""
+        """Do the work and note its seconds."""
         started = time.perf_counter()
         result = work()
         self.seconds[name] = time.perf_counter() - started
@@ -108,7 +109,7 @@ class Clock:
 
 
 def measure_generation(count: int) -> dict[str, float]:
-    """Seconds to draw, encode and write so many images, by number format."""
+    """Seconds to draw, encode and write `count` images, by number format."""
     seconds = {}
     with tempfile.TemporaryDirectory() as name:
         fp32 = export_untrained(Path(name) / "generator", solver=SOLVER, steps=STEPS)
@@ -131,12 +132,12 @@ def train_scorer(train: LabelledImages, *, steps: int, seed: int) -> Scorer:
 
 
 def join(one: LabelledImages, other: LabelledImages) -> LabelledImages:
-    """One after the other."""
+    """Both sets, one after the other."""
     return LabelledImages(torch.cat([one.images, other.images]), np.concatenate([one.labels, other.labels]))
 
 
 def take_in_order(images: LabelledImages, count: int) -> LabelledImages:
-    """As many of each class, class by class, as the stage draws them."""
+    """Equally many images of each class, in the order of the classes, as the stage draws them."""
     each = count // len(CLASS_NAMES)
     rows = np.concatenate([np.flatnonzero(images.labels == label)[:each] for label in range(len(CLASS_NAMES))])
     return LabelledImages(images.images[torch.from_numpy(rows)], images.labels[rows])

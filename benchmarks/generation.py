@@ -1,9 +1,8 @@
-"""Images per second of one core: the exported sampler and its int8 variant against what a user would run otherwise.
+"""Images per second of one core: the exported sampler and its int8 variant against the usual alternatives.
 
-All engines run the same network. Two evaluations are what a distilled flow costs, five (Heun, 3 steps) what one
-costs that was not. The networks are untrained, and what int8 costs in quality is measured elsewhere. The plain
-pipeline is what diffusers' own training example leads to, a full-resolution UNet2DModel of the same widths
-sampled with 50 DDIM steps.
+All engines run the same network. A distilled flow costs two evaluations, an undistilled one five (Heun, 3 steps). The
+networks are untrained; the loss of quality by int8 is measured elsewhere. The plain pipeline follows diffusers' own
+training example: a full-resolution UNet2DModel of the same widths, sampled with 50 DDIM steps.
 """
 
 from __future__ import annotations
@@ -55,7 +54,9 @@ def run() -> Path:
     model = build_untrained().network
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.ndim == 1:  # an untrained norm multiplies by one and adds zero, which OpenVINO would leave out
+            if (
+                parameter.ndim == 1
+            ):  # an untrained norm multiplies by one and adds zero; OpenVINO would optimise it away
                 parameter.add_(0.1 * torch.randn_like(parameter))
     noise = np.random.default_rng(0).standard_normal((IMAGES, *SHAPE)).astype(np.float32)
     label = np.arange(IMAGES) % len(CLASSES)
@@ -91,7 +92,7 @@ def run() -> Path:
         "simplified_vs_unrolled": rates[FP32] / rates[UNROLLED],
         "onnx_fp32_share_of_matrix_product": rates[FP32] * 2 * flops / peak,
     }
-    # The two that may be faster, where they run; both need bf16 hardware, and one a compiler and a minute.
+    # Two rivals that may be faster where they run: both need bf16 hardware, and torch.compile a compiler and a minute.
     for rival in ("torch.compile", "openvino"):
         if rival not in absent:
             ratios[f"onnx_best_vs_{rival.replace('.', '_')}_bf16"] = best / rates[f"{rival} bf16, {TWO}"]
@@ -119,7 +120,7 @@ def run() -> Path:
 
 
 def _load_files(model: ConditionalUNet, folder: Path, *, openvino: bool) -> dict[str, Engine]:
-    """The samplers of two and of five evaluations, exported, in the engines that read files."""
+    """The exported samplers of two and of five evaluations, in the engines that read files."""
     engines: dict[str, Engine] = {}
     export_net(model, SHAPE, folder / "net.onnx")
     for evaluations, solver, steps in ((TWO, "euler", 2), (FIVE, "heun", 3)):

@@ -1,6 +1,6 @@
-"""The long campaign of kills, tests/pipelines/test_kills.py: how many real runs were killed or stopped, and completed.
+"""The long run of tests/pipelines/test_kills.py: how many real runs were killed or stopped and then completed.
 
-It takes half an hour and more; GROWSET_KILLS=4 tries a tenth of it.
+It takes half an hour or more; GROWSET_KILLS=4 runs a tenth of it.
 """
 
 from __future__ import annotations

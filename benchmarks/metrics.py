@@ -1,9 +1,10 @@
-"""Seconds for the metrics of 10,000 generated against 10,000 held-out images in 128 features, beside what people use.
+"""Seconds for the metrics of 10,000 generated against 10,000 held-out images in 128 features, beside common packages.
 
-Made-up features of 24 hidden dimensions, not negative, as a pooled layer's are; training images are as many. The whole
-table is FD, KID, precision, recall, density, coverage, authenticity and Vendi score with their intervals, once with and
-once without the same of real images beside them. `prdc` is its authors' package as it is; the distance by `sqrtm` is
-the textbook's, numpy's covariances and scipy's root of their product. Both sides must agree before anything is timed.
+The features are made up: 24 hidden dimensions, not negative, like those of a pooled layer. There are as many training
+images. The whole table is FD, KID, precision, recall, density, coverage, authenticity and Vendi score with their
+intervals, once with and once without the same figures of real images. `prdc` is its authors' unchanged package; the
+distance by `sqrtm` is the textbook formula, with numpy's covariances and scipy's root of their product. Both sides must
+agree before anything is timed.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def run(count: int = COUNT, *, repeats: int = REPEATS) -> Path:
         np.testing.assert_allclose(distance(), measure_by_sqrtm(held_out, generated), rtol=1e-6)
         ours, theirs = overlap(), compute_prdc(held_out, generated)
         for name, value in theirs.items():
-            # It compares float32 distances: a few of many pairs come out otherwise.
+            # prdc compares float32 distances, so a few of many pairs differ.
             np.testing.assert_allclose(ours[name], value, rtol=1e-3)
         seconds = interleave(sides, repeats=repeats)
     network = seconds.pop("random network")
@@ -77,7 +78,7 @@ def run(count: int = COUNT, *, repeats: int = REPEATS) -> Path:
 
 
 def make_features(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Held-out, training and generated features float32 [count, FEATURES]; the generator varies a little less."""
+    """Held-out, training and generated features float32 [count, FEATURES]; generated ones vary a little less."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(HIDDEN, FEATURES))
     held_out, train, generated = (

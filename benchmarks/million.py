@@ -1,7 +1,7 @@
 """A million images of 28 x 28 through import, split, storage, reading, comparing and exporting: seconds and memory.
 
-Each step runs in a process of its own, whose peak memory is the operating system's figure; a tenth of the images
-goes first, so that the ratio of the two tells whether time is linear.
+Each step runs in a process of its own, whose peak memory the operating system reports. A tenth of the images goes
+first, so that the ratio of the two times shows whether time is linear.
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ def run() -> Path:
 
 
 def write_source(path: Path, count: int) -> None:
-    """Random images: no two alike, and nothing compresses."""
+    """Random images, all different and incompressible."""
     images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8)
     np.savez(path, image=images, label=np.arange(count, dtype=np.int64) % 10)
 
 
 def describe(folder: Path) -> None:
-    """What makes the written shards a published dataset: card, verdict and manifest."""
+    """Add card, verdict and manifest, which make the written shards a published dataset."""
     from ops.files.manifests import MANIFEST, describe_output
     from ops.files.storage import write_json
 

@@ -1,7 +1,8 @@
 """A million images of 28 x 28 from noise to synced Parquet on two cores: minutes, rate, memory of all processes.
 
-The demo's network, untrained, in int8 with two evaluations an image, through the code that the stage and `growset
-generate` run. A smaller count first, in fp32 too, tells what int8 gains and whether memory and rate depend on it.
+The demo's network, untrained, in int8 with two evaluations per image, runs through the code of the stage and of
+`growset generate`. A smaller count goes first, in fp32 too: it shows the gain of int8, and whether memory and rate
+depend on the count.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ops.machine.parallel import available_cores
 COUNTS = (50_000, 1_000_000)  # the first in fp32 as well
 MILLION = 1_000_000
 SOLVER, STEPS = "euler", 2
-PAUSE = 0.05  # seconds between two looks at the memory
+PAUSE = 0.05  # seconds between two measurements of memory
 CODE = """
 import json, sys
 from pathlib import Path
@@ -66,7 +67,7 @@ def run(counts: Sequence[int] = COUNTS) -> Path:
             matmuls.append(measure_matmul())
             started = time.monotonic()
             seconds, peak, files = generate(sampler, Path(name) / label, count, workers)
-            whole = time.monotonic() - started  # start of the interpreter, inspection and card included
+            whole = time.monotonic() - started  # includes start of the interpreter, inspection and card
             matmuls.append(measure_matmul())
             used = describe_utilisation(flops, count, seconds, processes=workers, matmul=sum(matmuls[-2:]) / 2)
             rows += [
@@ -90,7 +91,7 @@ def run(counts: Sequence[int] = COUNTS) -> Path:
 
 
 def generate(sampler: Path, target: Path, count: int, workers: int) -> tuple[float, int, int]:
-    """Seconds of drawing and writing, peak bytes of all processes, and files, of a process of its own."""
+    """Draw in a process of its own: seconds of drawing and writing, peak bytes of all processes, and files."""
     script = sampler.parent / "generate.py"
     script.write_text(CODE, encoding="utf-8")
     root = Path(__file__).parents[1]
@@ -111,7 +112,7 @@ def generate(sampler: Path, target: Path, count: int, workers: int) -> tuple[flo
 
 @contextmanager
 def watch_memory(pid: int, *, pause: float = PAUSE) -> Iterator[Peak]:
-    """The peak, while the block runs; pages that processes share count once for each of them."""
+    """The peak while the block runs; pages shared by several processes count once for each."""
     peak, ended = Peak(), threading.Event()
     process = psutil.Process(pid)
 
@@ -121,7 +122,7 @@ def watch_memory(pid: int, *, pause: float = PAUSE) -> Iterator[Peak]:
             try:
                 for one in (process, *process.children(recursive=True)):
                     held += one.memory_info().rss
-            except psutil.NoSuchProcess:  # it ended between the two questions
+            except psutil.NoSuchProcess:  # it ended between listing and measuring
                 continue
             peak.bytes = max(peak.bytes, held)
 

@@ -1,15 +1,15 @@
-"""How good the images of each kind of generator are, after equal minutes of training on one core, on Fashion-MNIST.
+"""Quality of the images of each kind of generator, after equal minutes of training on one core, on Fashion-MNIST.
 
-Every kind that is trained, and the flow distilled to two evaluations, with the default settings of a recipe and the
-default sampler of the kind. The steps are chosen before training, from the measured time of a step, because the
-learning rate's schedule needs their number; the distilled row's minutes include the teacher's trajectories and the
-student. What each took in the end is a row of its own. All train to their last step, unwatched: a run of the stage
-would keep its best moment and stop at copies.
+All kinds that are trained, and the flow distilled to two evaluations, are measured with a recipe's default settings and
+the kind's default sampler. The steps are chosen before training, from the measured time of a step, because the learning
+rate's schedule needs their number; the distilled row's minutes include the teacher's trajectories and the student. A
+further row holds the minutes that each really took. All train to their last step without checkpoints: a run of the
+stage would keep its best checkpoint and stop at copies.
 
-Images are judged by `ops.judging.judge` against held-out images that neither the scorer nor a generator has seen; the
-scorer saw none that a generator has. Near copies are of the generator's own training images. The row of real images,
-which the small generators have not seen, says what a perfect generator would get. One seed; the test images are not
-opened.
+`ops.judging.judge` compares images with held-out images that neither the scorer nor a generator has seen; the scorer
+and the generators share no images. Near copies are those of the generator's own training images. The row of real
+images, which the small generators have not seen, shows the figures of a perfect generator. One seed; the test images
+are not opened.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from benchmarks.parts.engines import ONNX_BATCH
 from benchmarks.parts.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, use_cores, write_result
 from ops.datasets.axes import to_nchw
+from ops.datasets.folds import assign_folds
 from ops.drawing.pieces import Draws, draw_rows
 from ops.generators.onnx.engine import Sampler
 from ops.generators.protocol import Cost, Fitting, Kind
 from ops.generators.registry import KINDS
 from ops.generators.units import list_classes
 from ops.judging.judge import Judge
-from ops.judging.scorer import assign_folds, load_scorer, save_scorer, train_folds
+from ops.judging.scorer import load_scorer, save_scorer, train_folds
 from ops.likeness.copies import fit_references, measure_copies
 from ops.recipe.generator import KINDS as SECTIONS
 from ops.recipe.generator import DenoiserSettings, DistillationSettings, FlowSettings, SamplerSettings
@@ -45,10 +46,10 @@ from ops.recipe.schema import ScorerSettings
 
 MINUTES = 4.0  # of one core for each row
 IMAGES = 5_000  # generated for each row
-ESTIMATES = 5  # of a step's seconds, of which the median counts
+ESTIMATES = 5  # of the seconds of a step; their median counts
 SCORER_STEPS = 1_000
-COPY_LIMIT = 0.5  # of the relative distance, as the judge has it: recipes calibrate theirs on real images
-REFINING = 0.5  # of the minutes may go into what follows training; more, and its own budget shrinks
+COPY_LIMIT = 0.5  # of the relative distance, as in the judge; recipes calibrate theirs on real images
+REFINING = 0.5  # largest share of the minutes for distillation; above that its steps and pairs are reduced
 PIECE = 500  # images whose drawing is timed at once
 MEASURES = {
     "frechet": "FD_scorer", "floor": "FD_scorer of real images", "precision": "share", "recall": "share",
@@ -73,7 +74,7 @@ class Entry:
 def run(
     minutes: float = MINUTES, images: int = IMAGES, *, scorer_steps: int = SCORER_STEPS, seed: int = 0, **sizes: int
 ) -> Path:
-    """Measure, print each row when it is ready, write results/quality.json; `sizes` are those of `divide`."""
+    """Measure, print each row when it is ready, write results/quality.json; `sizes` are passed to `divide`."""
     division = divide(read_fashion(), seed=seed, **sizes)
     with use_cores(1), tempfile.TemporaryDirectory() as name:
         judge, accuracy = train_judge(division, Path(name), steps=scorer_steps, seed=seed)
@@ -100,7 +101,7 @@ def run(
 
 
 def list_entries() -> Iterator[Entry]:
-    """Every kind that is trained, with its default settings, and each that can be distilled so too."""
+    """Every kind that is trained, with its default settings, and the distilled form of each that has one."""
     for name, kind in KINDS.items():
         section = SECTIONS[name]
         if not issubclass(section, DenoiserSettings):
@@ -114,9 +115,9 @@ def list_entries() -> Iterator[Entry]:
 
 
 def budget(entries: Sequence[Entry], seconds: float, shape: tuple[int, int, int]) -> list[Entry]:
-    """The entries with the steps that take `seconds` here, of which what follows training takes at most REFINING.
+    """The entries with the steps that take `seconds` here; distillation takes a share of at most REFINING.
 
-    Estimates take turns, so that a busy moment of the machine does not favour one entry.
+    Estimates of the entries take turns, so that a busy moment of the machine does not favour one of them.
     """
     costs: list[list[Cost]] = [[] for _ in entries]
     for _ in range(ESTIMATES):
@@ -141,13 +142,13 @@ def spend(entry: Entry, costs: Sequence[Cost], seconds: float) -> Entry:
 
 
 def plan_steps(seconds: float, step: float, after: float) -> tuple[int, float]:
-    """Training steps, and the share of what follows (`after` seconds in full) that there is time for."""
+    """Training steps, and the share of the work after training (`after` seconds in full) that fits into the time."""
     share = min(1.0, REFINING * seconds / after) if after > 0 else 1.0
     return max(1, int((seconds - share * after) / step)), share
 
 
 def train_judge(division: Division, folder: Path, *, steps: int, seed: int) -> tuple[Judge, float]:
-    """The judge of the scorer's part and the held-out images, and the scorer's accuracy on images it has not seen."""
+    """The judge, from the scorer's part and the held-out images, and the scorer's accuracy on unseen images."""
     scored, classes = division.scored, len(CLASS_NAMES)
     settings = ScorerSettings(steps=steps)
     results = train_folds(scored.images.numpy(), scored.labels, classes, settings, seed=seed, workers=1)
@@ -191,7 +192,7 @@ def measure(
 
 
 def judge_real(judge: Judge, division: Division, count: int) -> list[Row]:
-    """Real images in the place of generated ones, as many of each class: what the small generators aim at."""
+    """Real images in place of generated ones, as many of each class: the target of the small generators."""
     real = division.unseen
     rows = np.concatenate([np.flatnonzero(real.labels == c)[:n] for c, n in enumerate(share_out(count).counts)])
     images, labels = real.images[torch.from_numpy(rows)], real.labels[rows]
@@ -201,14 +202,14 @@ def judge_real(judge: Judge, division: Division, count: int) -> list[Row]:
 
 
 def describe(judge: Judge, copies: Copies, drawn: LabelledImages, held_out: LabelledImages) -> list[Row]:
-    """What the judge finds. Its shares of copies are of the scorer's images: those of a training set replace them."""
+    """The judge's figures, but with shares of copies of the training set: the judge counts those of the scorer's."""
     found = judge.measure(drawn.images, drawn.labels).to_dict()
     found |= {"copies": copies.share(drawn.images), "copies_held_out": copies.share(held_out.images)}
     return [Row(name, round(found[name], 4), unit) for name, unit in MEASURES.items()]
 
 
 def draw_images(sampler: Sampler, count: int, seed: int) -> tuple[LabelledImages, float]:
-    """So many images, classes in equal numbers, and the median rate of drawing, in images a second."""
+    """`count` images, classes in equal numbers, and the median rate of drawing, in images per second."""
     draws, parts, rates = share_out(count), [], []
     for begin in range(0, count, PIECE):
         end = min(begin + PIECE, count)

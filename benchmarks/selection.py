@@ -1,10 +1,10 @@
-"""What filtering is worth to a classifier: all generated images, as many at random as were accepted, the accepted.
+"""The benefit of filtering for a classifier: trained on all generated images, on a random choice, and on the accepted.
 
-The demo's recipe up to its accepted images; then the same classifier, steps, paired seeds and weight of a real image
-for each choice, and real images alone beside them. The random choice draws from all generated images, class by class
-as many as were accepted of it, so that only what is chosen differs. Settings of the grid are chosen at the first seed
-as the chain does. Judged on validation images, which also chose the generator's best moment, for all alike; test
-images are not touched.
+The demo's recipe runs up to its accepted images. Each choice then gets the same classifier, steps, paired seeds and
+weight of a real image; real images alone are measured too. The random choice takes as many images of each class, from
+all generated ones, as were accepted, so that only the selection differs. Settings of the grid are chosen at the first
+seed, as in the chain. Scores are those on validation images, which also chose the generator's best checkpoint, for all
+choices alike; test images are not touched.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from ops.workspaces.workspace import Workspace
 EXPANSION = "fashion-flow"
 LAST = "accepted_images"
 ARM = Arm(augmentation=FlipCrop())
-REFERENCE = "random"  # the choice that the others are compared with
+REFERENCE = "random"  # the others are compared with this choice
 METRIC: Metric = "accuracy"
 
 
@@ -92,7 +92,7 @@ def compare(workspace: Workspace, expansion: str, recipe: Recipe, scratch: Path)
 
 
 def draw_alike(labels: np.ndarray, keep: np.ndarray, *, seed: int) -> np.ndarray:
-    """Rows of as many images of each class as `keep` bool [n] holds, at random among all of it, in order."""
+    """Rows of a random choice with as many images of each class as `keep` bool [n] marks, in order."""
     rng = np.random.default_rng(seed)
     rows = [
         rng.choice(np.flatnonzero(labels == label), int(keep[labels == label].sum()), replace=False)
@@ -110,7 +110,7 @@ def train_on(
     recipe: Recipe,
     scratch: Path,
 ) -> np.ndarray:
-    """Whether the classifier of each seed is right about each validation image, bool [seeds, n]."""
+    """Whether the classifier of each seed is right on each validation image, bool [seeds, n]."""
     chosen = drawn.select(rows)
     images = to_nchw(np.concatenate([train.images, chosen.images]))
     labels = np.concatenate([train.labels, chosen.labels])

@@ -1,8 +1,8 @@
-"""Which stem the small network should have at 64 pixels a side: equal steps, three seeds, judged on validation alone.
+"""Stems of the small network compared at 64 pixels a side: equal steps, three seeds, judged on validation only.
 
-Letters in matplotlib's own fonts, rendered in random size, place, slant and colours, are training and validation
-images. A stem is what stands before the network's second stage. Smaller images take the one that halves the side once;
-the one with two layers is what larger ones take since this was measured.
+Training and validation images are letters in matplotlib's own fonts, rendered in random size, place, slant and colours.
+The stem is the part before the network's second stage. Smaller images use the stem that halves the side once; because
+of this measurement larger ones use the stem with two layers.
 """
 
 from __future__ import annotations

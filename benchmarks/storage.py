@@ -1,9 +1,9 @@
-"""Images per second written and read back as a uint8 tensor: pixel datasets beside what people use otherwise.
+"""Images per second written and read back as a uint8 tensor: pixel datasets beside common alternatives.
 
-One core, page cache warm, 32 x 32 RGB. The image folder is read as torchvision's ImageFolder with PILToTensor does
-it (torchvision has no build beside this torch): Pillow opens each file, a DataLoader collates. A pixel dataset
-waits until the disk has it, which none of the others does, so it is written in both ways: `write_vs_pil` compares
-what both leave in the page cache, `synced_write_vs_pil` what Growset does.
+One core, page cache warm, 32 x 32 RGB. The image folder is read like torchvision's ImageFolder with PILToTensor
+(torchvision has no build for this torch): Pillow opens each file, a DataLoader collates. Only a pixel dataset waits
+until the data is on the disk, so it is written in two ways: `write_vs_pil` compares writing to the page cache for both,
+`synced_write_vs_pil` compares Growset's real way of writing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REPEATS = 5
 
 
 class ImageFiles(Dataset[tuple[torch.Tensor, int]]):
-    """What torchvision's ImageFolder with PILToTensor gives."""
+    """Equal to torchvision's ImageFolder with PILToTensor."""
 
     def __init__(self, root: Path) -> None:
         self.files = sorted((path, int(path.parent.name)) for path in root.glob("*/*.png"))
@@ -60,7 +60,7 @@ def run() -> Path:
         root = Path(name)
 
         def fresh(way: str) -> Path:
-            """A new folder each time, under the name that is read: taking the old one away is not timed."""
+            """A new folder each time, linked under the name that is read, so that removing the old one is not timed."""
             folder = Path(tempfile.mkdtemp(prefix=f"{way}-", dir=root))
             (root / way).unlink(missing_ok=True)
             (root / way).symlink_to(folder)
@@ -151,7 +151,7 @@ def run() -> Path:
 
 
 def make_images() -> np.ndarray:
-    """uint8 [n, SIDE, SIDE, 3]: smooth noise, which compresses about as well as photographs do."""
+    """uint8 [n, SIDE, SIDE, 3]: smooth noise, which compresses about as well as photographs."""
     noise = np.random.default_rng(0).normal(size=(IMAGES, SIDE, SIDE, 3))
     smooth = ndimage.gaussian_filter(noise, (0, 2, 2, 0))
     return np.clip(128 + 300 * smooth, 0, 255).astype(np.uint8)

@@ -1,10 +1,10 @@
 """Training images per second: the stage's own training loop against the one a user would otherwise write.
 
-Ours is the demo's flow through `train` and `denoise_steps`, as the stage runs it: classes balanced, averaged weights,
+Ours is the demo's flow through `train` and `DenoisingSteps`, as the stage runs it: classes balanced, averaged weights,
 checkpoints written. The plain side is `benchmarks.parts.plain`. The two differ in resolution (14 x 14 after the
 unshuffle against 28 x 28), depth (one layer per block and no attention against diffusers' defaults), number format and
-loop; the rows at full resolution and in fp32 say how much each of the first ones gives. What an image trained on is
-worth is not known here: the quality at equal minutes is another benchmark's.
+loop; the rows at full resolution and in fp32 show the gain of resolution and number format. The benchmark does not know
+the value of a training image: `growset bench quality` compares quality at equal minutes.
 
 torch.compile is tried in the same loop on one core; its first call is a row of its own.
 """
@@ -117,13 +117,13 @@ def train_ours(precision: str, steps: int, *, unshuffle: int = 2, compile_networ
 
 
 def train_plain(steps: int, loaders: int) -> Side:
-    """The plain loop, which goes on where it stopped."""
+    """The plain loop, which continues where it stopped."""
     go_on = train_plainly(build_plain_unet(), make_images()[0], batch_size=BATCH, loaders=loaders)
     return lambda: go_on(steps), steps
 
 
 def make_images() -> tuple[torch.Tensor, torch.Tensor]:
-    """Random pixels and labels in equal numbers: speed does not depend on what they show."""
+    """Random pixels and labels in equal numbers, because speed does not depend on the content."""
     images = torch.randint(0, 256, (IMAGES, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return images, torch.arange(IMAGES) % len(CLASSES)
 
@@ -138,7 +138,7 @@ def time_first_call(side: Side) -> float:
     """Seconds of the first piece, with nothing compiled before, on one compiling process."""
     import torch._inductor.config as inductor
 
-    inductor.force_disable_caches = True  # what a new process on a new machine pays
+    inductor.force_disable_caches = True  # the cost in a new process on a new machine
     inductor.compile_threads = 1
     started = time.perf_counter()
     with warnings.catch_warnings():
@@ -148,5 +148,5 @@ def time_first_call(side: Side) -> float:
 
 
 def count_parameters(model: torch.nn.Module) -> int:
-    """Numbers that are learnt."""
+    """The number of trained parameters."""
     return sum(parameter.numel() for parameter in model.parameters())

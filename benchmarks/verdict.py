@@ -1,13 +1,14 @@
 """False alarm rate, coverage and power of the verdict, measured on simulated experiments whose truth is known.
 
-`simulation` draws experiments as the demo's networks answer; each is judged by the verdict's own picks, intervals and
-rule. Where the best expanded arm is exactly as good as the best baseline, every `helps` and every `hurts` is false. An
-interval covers if the decisive difference's true value lies in it. In one experiment the first seeds and the first
-images make the smaller designs, so designs of one group are not independent; each is right by itself.
+`simulation` draws experiments modelled on the answers of the demo's networks. Each is judged by the verdict's own
+picks, intervals and rule. Where the best expanded arm is exactly as good as the best baseline, every `helps` and every
+`hurts` is false. An interval covers if the decisive difference's true value lies in it. In one experiment the first
+seeds and the first images make the smaller designs, so designs of one group are not independent; each is valid by
+itself.
 
-Also: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
-generators, beside what an interval would cover that knows of one generator only, and beside two of them, which a recipe
-may not ask for; and networks on digits, of which no model was made (`digit_networks`).
+Also measured: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
+generators. The latter are compared with an interval that assumes a single generator, and with two generators, which a
+recipe may not have. Networks trained on digits need no model (`digit_networks`).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from ops.stages.several import assign_generators
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.decision import apply_rule
 from ops.verdict.looks import find_tail
-from ops.verdict.meeting import arrange_meeting
 from ops.verdict.metric import score_answers, score_classes
+from ops.verdict.picks import set_up_comparison
 from ops.verdict.records import Kind, Outcome
 
 REPEATS, POWER_REPEATS = 1000, 400
@@ -46,9 +47,10 @@ DEMO: tuple[tuple[str, Kind, int], ...] = (
     ("expanded+augmented", "expanded", 1),
     ("expanded+mixup", "expanded", 1),
 )
-# Gaps of the arms to the best one, in accuracy. In the first three the best expanded arm equals the best baseline.
+# Gaps of the arms to the best one, in accuracy. In NEAR and CLOSE_RIVALS the best expanded arm equals the best baseline
+# exactly.
 NEAR = (-0.03, -0.003, 0.0, -0.03, -0.02, -0.003, 0.0)
-PICKS_BY_LUCK = {
+CLOSE_RIVALS = {
     "one expanded arm near four baselines": (0.0, 0.0, 0.0, 0.0, -0.03, -0.03, 0.0),
     "three expanded arms near one baseline": (-0.03, -0.03, 0.0, -0.03, 0.0, 0.0, 0.0),
 }
@@ -56,10 +58,10 @@ EFFECTS = {
     "1 point better": (-0.03, -0.003, 0.0, -0.03, -0.01, 0.005, 0.01),
     "1 point worse": (-0.03, -0.003, 0.0, -0.03, -0.03, -0.013, -0.01),
 }
-# Seeds of unlike arms vary unlike; as a share of the largest.
-UNLIKE = (0.6, 0.9, 1.0, 0.8, 0.6, 0.8, 0.5)
+# The arms' seeds vary by different amounts: shares of the largest.
+SD_SHARES = (0.6, 0.9, 1.0, 0.8, 0.6, 0.8, 0.5)
 LONG_TAIL = tuple(20.0 ** (-c / 9) for c in range(10))
-# Number of generators, how they vary, and the arms.
+# Number of generators, their standard deviation, and the arms.
 GENERATORS = (
     (2, 0.003, "unequal arms"),
     (2, 0.008, "unequal arms"),
@@ -75,7 +77,7 @@ MISTAKEN = ", as if of one generator"
 class Design:
     """One group of designs. is_null: nothing helps and nothing hurts. looks: seeds at each of two looks, if any.
 
-    is_refused: no recipe may be so; it is measured to show why.
+    is_refused: recipes may not have this design; it is measured to show why.
     """
 
     name: str
@@ -92,7 +94,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Judged:
-    """What one simulated verdict says, whether its decisive interval covers the truth, and how wide that is."""
+    """The outcome of one simulated verdict, whether its decisive interval covers the truth, and its width."""
 
     outcome: Outcome
     covers: bool
@@ -101,7 +103,7 @@ class Judged:
 
 @dataclass
 class Tally:
-    """What the verdicts of one design add up to. is_measure: it is about verdicts that are given as they are judged."""
+    """Counts over the verdicts of one design. is_measure: real verdicts are judged so, and the summary counts them."""
 
     is_null: bool
     is_measure: bool
@@ -139,19 +141,19 @@ def run(repeats: int = REPEATS, power_repeats: int = POWER_REPEATS) -> Path:
 
 
 def list_designs(repeats: int, power_repeats: int) -> list[Design]:
-    """All groups of designs, with seeds that vary little and much."""
+    """All groups of designs, with small and large variation between seeds."""
     some, large = (5, 10), (2000, 10_000)
     by_class: tuple[Metric, ...] = ("balanced_accuracy", "worst_class")
     designs: list[Design] = []
     for sd in SEED_SDS:
-        unlike, end = [sd * share for share in UNLIKE], f"seed sd {100 * sd:.1f}"
+        unlike, end = [sd * share for share in SD_SHARES], f"seed sd {100 * sd:.1f}"
 
         def add(name: str, simulation: Simulation, repeats: int, *, end: str = end, **options: Any) -> None:
             designs.append(Design(f"{name}, {end}", simulation, repeats=repeats, **options))
 
         add("equal arms", simulate_demo((0.0,) * 7, [sd] * 7), repeats, looks=some)
         add("unequal arms", simulate_demo(NEAR, unlike), repeats, looks=some)
-        for name, gaps in PICKS_BY_LUCK.items():
+        for name, gaps in CLOSE_RIVALS.items():
             add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=large, looks=some)
             add(name, simulate_demo(gaps, unlike), repeats, seeds=some, images=(10_000,), metrics=by_class)
         for name, gaps in EFFECTS.items():
@@ -160,9 +162,9 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         add("long tail 20:1", tailed, repeats, seeds=some, images=(2000,), metrics=by_class)
         add("equal classes", simulate_demo(NEAR, unlike), repeats, seeds=some, images=(2000,), metrics=("worst_class",))
     for count, generator_sd, arms in GENERATORS:
-        gaps = PICKS_BY_LUCK.get(arms, NEAR)
+        gaps = CLOSE_RIVALS.get(arms, NEAR)
         name = f"{count} generators of sd {100 * generator_sd:.1f}, {arms}, seed sd 0.4"
-        simulation = simulate_demo(gaps, [0.004 * share for share in UNLIKE], generator_sd=generator_sd)
+        simulation = simulate_demo(gaps, [0.004 * share for share in SD_SHARES], generator_sd=generator_sd)
         refused = refuse_generators(count, min(some)) is not None
         designs.append(Design(name, simulation, True, repeats, some, (10_000,), generators=count, is_refused=refused))
     return designs
@@ -231,14 +233,14 @@ def judge(
     picked_on: int | None = None,
     know_generators: bool = True,
 ) -> Judged:
-    """The verdict on the first seeds and images of an experiment, without what `decide` adds to it.
+    """The verdict on the first seeds and images of an experiment, without the other contents of `decide`.
 
-    picked_on: how many of the first seeds validation saw when it picked; None for all that are judged.
+    picked_on: how many of the first seeds validation used for the pick; None for all judged seeds.
     """
     arms, held_out = design.simulation.arms, drawn.validation_labels
     answers = {arm.name: drawn.test[a, :seeds, :images] for a, arm in enumerate(arms)}
     validated = {arm.name: drawn.validation[a, : picked_on or seeds] for a, arm in enumerate(arms)}
-    meeting = arrange_meeting(
+    setup = set_up_comparison(
         answers,
         {arm.name: arm.kind for arm in arms},
         {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()},
@@ -248,7 +250,7 @@ def judge(
         validation_images=len(held_out),
         validation_per_class={a: score_classes(right, held_out).mean(axis=0) for a, right in validated.items()},
     )
-    contrasts, picks = contrast_arms(meeting, metric, tail=tail), meeting.picks
+    contrasts, picks = contrast_arms(setup, metric, tail=tail), setup.picks
     truth = dict(zip(answers, design.simulation.score(metric), strict=True))
     gap = contrasts[0].difference
     covers = bool(gap.low <= truth[picks.challenger] - truth[picks.baseline] <= gap.high)

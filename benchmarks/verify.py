@@ -1,9 +1,9 @@
-"""`growset verify` on a million images: seconds and memory until every byte, row and link was looked at.
+"""`growset verify` on a million images: seconds and memory to check every byte, row and link.
 
-An expansion of 200,000 real and 800,000 generated images of 28 x 28 is made without training anything: its real,
-generated, accepted, mixed and published datasets, the latter in DVC's cache and in a remote that is a folder. Verifying
-reads each image twice, where it was made and where it is published, and each published byte in cache and remote too. A
-tenth of the images goes first, so that the ratio of the two tells whether time is linear.
+An expansion of 200,000 real and 800,000 generated images of 28 x 28 is made without any training: its real, generated,
+accepted, mixed and published datasets, the last one in DVC's cache and in a remote that is a folder. Verifying reads
+each image twice, in its stage's output and in the published dataset, and each published byte in cache and remote too. A
+tenth of the images goes first, so that the ratio of the two times shows whether time is linear.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _make_workspace(root: Path) -> Path:
 
 
 def _draw(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random images: no two alike, and nothing compresses."""
+    """Random images, all different and incompressible."""
     return rng.integers(0, 256, (count, SIDE, SIDE, 1), np.uint8), np.arange(count, dtype=np.int64) % CLASSES
 
 
@@ -136,7 +136,7 @@ def _write_indices(workspace: Workspace) -> None:
 
 
 def _describe(workspace: Workspace, stage: str, metrics: dict[str, Any]) -> None:
-    """A manifest that follows from the inputs that are there; of stages that are not it names a content of its own."""
+    """Write a manifest from the existing inputs; a missing stage gets a content of zeros."""
     inputs = {}
     for name in STAGES[stage].inputs:
         folder = workspace.output(NAME, name)

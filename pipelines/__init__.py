@@ -1,6 +1,6 @@
 """Composition: definitions, jobs, resources, and the `growset` command line.
 
-Every door leads through here, so libraries are told to compute on one thread before any of them is loaded.
+Command line, Dagster and DVC all import this package, so it limits numeric libraries to one thread before they load.
 """
 
 from ops.machine.parallel import limit_libraries

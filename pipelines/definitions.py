@@ -44,5 +44,5 @@ def build_definitions(workspace: Workspace, chain: Chain | None = None) -> dg.De
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What workspace.yaml loads; the workspace is $GROWSET_HOME or found from the current folder."""
+    """Loaded by workspace.yaml; the workspace is $GROWSET_HOME or found from the current folder."""
     return build_definitions(find_workspace(Path.cwd()))

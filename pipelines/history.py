@@ -1,6 +1,6 @@
-"""Dagster's history of a workspace, kept from growing for ever: a run takes about a quarter of a megabyte.
+"""Prune Dagster's history of a workspace, because each run takes about a quarter of a megabyte.
 
-The newest runs stay, and every run that some asset was last made in, so that the UI goes on knowing what is there.
+Kept are the newest runs and every run in which an asset was last made, so that the UI still shows all outputs.
 """
 
 import shutil
@@ -15,14 +15,14 @@ from ops.workspaces.workspace import Workspace
 from pipelines.lost_runs import UNFINISHED
 
 KEPT = 100  # runs
-SLACK = 10  # runs more before anything is deleted, so that not every run does it
+SLACK = 10  # further runs before anything is deleted, so that not every run prunes
 FINISHED = [status for status in dg.DagsterRunStatus if status not in (*UNFINISHED, dg.DagsterRunStatus.QUEUED)]
 
 
 def prune_history(workspace: Workspace, instance: dg.DagsterInstance, kept: int = KEPT, slack: int = SLACK) -> int:
-    """Delete finished runs but the newest `kept` and those that assets were last made in; returns how many.
+    """Delete finished runs except the newest `kept` and those in which assets were last made; returns how many.
 
-    Nothing is deleted from a history that lies elsewhere: other workspaces may have theirs in it.
+    Nothing is deleted from a history outside the workspace: it may hold that of other workspaces too.
     """
     home = Path(instance.root_directory)
     if not home.is_relative_to(workspace.root) or instance.get_runs_count(_finished()) <= kept + slack:

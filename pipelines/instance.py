@@ -10,8 +10,8 @@ from ops.workspaces.workspace import Workspace
 
 IN_PROCESS = "in_process.yaml"
 
-# Dagster mirrors a step's output through two helper processes. In our own terminal nothing needs mirroring,
-# and starting them costs about a second a step.
+# Dagster mirrors a step's output through two helper processes. A run in our own terminal needs no mirroring,
+# and starting them costs about a second per step.
 NO_MIRRORING = """
 compute_logs:
   module: dagster._core.storage.noop_compute_log_manager

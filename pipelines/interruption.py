@@ -1,10 +1,10 @@
-"""How `growset` ends when it is stopped: Ctrl-C, SIGTERM or a closed terminal give one sentence and 128 + the signal.
+"""End `growset` cleanly: after Ctrl-C, SIGTERM or a closed terminal with one sentence and exit code 128 + the signal.
 
-A signal raises `Interrupted` in the main thread, so that everything is put in order on the way out. That alone is not
-enough: a library may replace the handler (Dagster does) or swallow the exception, and a kernel may keep the main
-thread busy. So a second thread hears of every signal from the operating system itself, and ends the process when the
-main thread has not done so within GRACE seconds, or when a second signal comes. It is then as if it had been killed,
-which every stage survives.
+A signal raises `Interrupted` in the main thread, so that cleanup code runs on the way out. That alone is not enough: a
+library may replace the handler (Dagster does) or swallow the exception, and a compute kernel may keep the main thread
+busy. So a second thread receives every signal directly from the operating system. It ends the process if the main
+thread has not done so within GRACE seconds, or when a second signal comes. That equals a kill, which every stage
+survives.
 
 `pipelines.cli.main` imports this first, and importing it is enough: a signal may come while the rest is being loaded.
 So it needs the standard library and `ops.machine.interruption` only (psutil at the end).
@@ -28,25 +28,25 @@ from ops.machine.interruption import STOPS, Interrupted, at, is_shielded, notice
 if TYPE_CHECKING:  # at run time `sys` has no such name
     from sys import UnraisableHookArgs
 
-GRACE = 4.0  # seconds to put things in order, and once more as long for a step that must not be cut in two
-DOUBLE = 0.5  # seconds within which two signals are one: a terminal and a supervisor may both pass it on
-SOON = 0.05  # seconds from a lost exception to the next attempt
-LOOK = 0.5  # seconds between two looks whether the process that started this one is there
+GRACE = 4.0  # seconds to clean up, and as many again for a step that must not be cut in two
+DOUBLE = 0.5  # seconds within which two signals count as one: a terminal and a supervisor may both pass it on
+RETRY = 0.05  # seconds from a lost exception to the next attempt
+CHECK_PARENT = 0.5  # seconds between two checks whether the parent process is still alive
 PROGRAM = "growset"
 
 
 class Listener:
-    """The signals of this process, from `start` to its end."""
+    """Handles the signals of this process, from `start` to its end."""
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
         self.place = ""
         self.raised = False
-        self.ending = threading.Lock()  # never given back
+        self.ending = threading.Lock()  # never released: only one thread ends the process
         self.parent = os.getppid()
 
     def start(self) -> None:
-        """Listen. A signal that is ignored stays so: `nohup` and `&` ask for that."""
+        """Listen. An ignored signal stays ignored, as `nohup` and `&` need."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -73,7 +73,7 @@ class Listener:
         """Wait for signals; each arrives as a byte that is its number."""
         first = 0.0
         while True:
-            timeout = LOOK if not first else max(0.0, first + GRACE - time.monotonic())
+            timeout = CHECK_PARENT if not first else max(0.0, first + GRACE - time.monotonic())
             if select.select([reader], [], [], timeout)[0]:
                 stops = [number for number in os.read(reader, 64) if number in STOPS]
                 if not stops:
@@ -86,7 +86,7 @@ class Listener:
             elif first:
                 self._end_whole_step()
             elif "DVC_STAGE" in os.environ and os.getppid() != self.parent:
-                wake_main(signal.SIGTERM)  # DVC was killed and nobody waits for this stage
+                wake_main(signal.SIGTERM)  # DVC was killed, so no process waits for this stage
 
     def _end_whole_step(self) -> None:
         deadline = time.monotonic() + GRACE
@@ -100,35 +100,35 @@ class Listener:
         sys.__excepthook__(kind, error, traceback)
 
     def _raise_again(self, lost: "UnraisableHookArgs") -> None:
-        """An exception that a signal raised where none can be (a destructor, a callback) is lost: once more."""
+        """Raise again an exception of a signal that was lost in a destructor or a callback."""
         if issubclass(lost.exc_type, Exception) and noticed() is None:
             sys.__unraisablehook__(lost)
         elif not issubclass(lost.exc_type, Exception):
             self.raised = False
-            threading.Timer(SOON, lambda: wake_main(noticed() or signal.SIGINT)).start()
+            threading.Timer(RETRY, lambda: wake_main(noticed() or signal.SIGINT)).start()
 
     def _stop(self) -> None:
-        """The last thing that runs: what was asked for is done, and Python would give the handlers back."""
+        """Runs last: ignore signals now that the command has finished; Python would restore the default handlers."""
         if noticed() is not None:
             self.end()
         for number in STOPS:
             signal.signal(number, signal.SIG_IGN)
 
     def end(self) -> None:
-        """Say the sentence, end the processes that were started here, and this one. Does not return."""
+        """Print the sentence, end all child processes, then this process. Does not return."""
         self.ending.acquire()
         number = noticed()
         assert number is not None
         with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
             if sys.stdout.isatty():
-                os.write(sys.stdout.fileno(), b"\x1b[?25h")  # the cursor, which a progress line hides
+                os.write(sys.stdout.fileno(), b"\x1b[?25h")  # show the cursor, which a progress line hides
             os.write(2, f"growset: {self.sentence()}\n".encode())
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nothing that is torn down now has anything to add
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # silence messages of everything that is torn down now
         end_children()
         os._exit(128 + number)
 
     def sentence(self) -> str:
-        """Where it stopped, and the command that goes on."""
+        """Where it stopped, and the command that continues."""
         command = "dvc repro" if "DVC_STAGE" in os.environ else shlex.join([PROGRAM, *self.arguments])
         return f"stopped {self.place or 'before it began'}; go on with: {command}"
 
@@ -144,7 +144,7 @@ _listener: Listener | None = None
 
 
 def listen() -> None:
-    """Listen to signals if this process is the program `growset`, not one that imports it, nor a worker of its own."""
+    """Listen to signals if this process is the program `growset`, not one that imports it, nor a worker process."""
     global _listener
     processes = sys.modules.get("multiprocessing.process")
     is_worker = processes is not None and processes.parent_process() is not None
@@ -156,7 +156,7 @@ def listen() -> None:
 
 @contextlib.contextmanager
 def stoppable(command: str) -> Iterator[None]:
-    """The whole of a command: when a signal was noticed within, it ends here, however it came out."""
+    """Wrap a whole command: if a signal was noticed during it, the process ends here, whatever the outcome."""
     try:
         with at(f"in the command {command}"):
             yield
@@ -166,9 +166,9 @@ def stoppable(command: str) -> Iterator[None]:
 
 
 def end_children() -> None:
-    """End all processes that descend from this one, and give back what `multiprocessing` holds in the system's name.
+    """End all descendants of this process, and release the system resources that `multiprocessing` holds.
 
-    Its own cleaner, which ends by itself when it has nothing to do, would otherwise complain of what is left.
+    Its own resource tracker ends by itself when nothing is left; otherwise it would warn of leaked resources.
     """
     import psutil
 

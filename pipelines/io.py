@@ -1,4 +1,4 @@
-"""Small values between the ops of one graph, as JSON files: no pickle is ever loaded."""
+"""Small values between the ops of one graph, stored as JSON files, so that no pickle is ever loaded."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from upath import UPath
 
 
 class JsonIOManager(dg.UPathIOManager):
-    """Stores what JSON can hold; lives in the instance's storage, so a re-execution finds earlier results."""
+    """Stores values that JSON can hold in the instance's storage, where a re-execution finds earlier results."""
 
     extension = ".json"
 

@@ -1,7 +1,7 @@
-"""Runs whose process was killed: say so in Dagster's history, and give back the pool slots they still hold.
+"""Runs whose process was killed: mark them as failed in Dagster's history, and free the pool slots they still hold.
 
-Dagster keeps slots in its database. One that a dead run claimed would block every later run for ever, so each door
-looks for lost runs before it claims any, and the UI does so every few seconds.
+Dagster keeps slots in its database. A slot claimed by a killed run would block every later run for ever. So each
+command looks for lost runs before it claims a slot, and the UI does so every few seconds.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import dagster as dg
 from ops.workspaces.locks import is_alive, mark_alive
 from ops.workspaces.workspace import Workspace
 
-IN_PROCESS = "growset/in_process"  # tag of a run outside of the UI; its value is the workspace
+IN_PROCESS = "growset/in_process"  # tag of a run outside the UI; its value is the workspace
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -23,15 +23,15 @@ UNFINISHED = [
 
 @contextmanager
 def announce_run(workspace: Workspace, run_id: str) -> Iterator[dict[str, str]]:
-    """The tags of a run in this process, which counts as lost when the process is no more."""
+    """The tags of a run in this process, which counts as lost once the process has ended."""
     with mark_alive(workspace, run_id):
         yield {IN_PROCESS: str(workspace.root)}
 
 
 def free_lost_runs(workspace: Workspace, instance: dg.DagsterInstance, *, no_ui_lives: bool = False) -> list[str]:
-    """Report lost runs as failed and free the slots of all that have ended; returns the lost runs' ids.
+    """Report lost runs as failed and free the slots of all ended runs; returns the lost runs' ids.
 
-    Whether a run of the UI is lost is its code server's business; only when no UI lives they all are.
+    A running UI watches its own runs; with `no_ui_lives` all its unfinished runs count as lost.
     """
     lost = [
         run
@@ -39,7 +39,9 @@ def free_lost_runs(workspace: Workspace, instance: dg.DagsterInstance, *, no_ui_
         if (_is_lost(workspace, run) if IN_PROCESS in run.tags else no_ui_lives)
     ]
     for run in lost:
-        instance.report_run_failed(run, "The process of this run was killed. Run it again: it goes on where it was.")
+        instance.report_run_failed(
+            run, "The process of this run was killed. Run it again: it continues where it stopped."
+        )
     for run_id in instance.event_log_storage.get_concurrency_run_ids():
         holder = instance.get_run_by_id(run_id)
         if holder is None or holder.is_finished:
@@ -52,7 +54,7 @@ def _is_lost(workspace: Workspace, run: dg.DagsterRun) -> bool:
 
 
 def build_lost_runs_sensor(workspace: Workspace) -> dg.SensorDefinition:
-    """The UI's watch: without it a run that was killed would hold up the next one in the UI."""
+    """A sensor for the UI: without it a killed run would block the next one in the UI."""
 
     @dg.sensor(
         name="free_lost_runs",

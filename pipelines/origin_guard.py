@@ -1,9 +1,9 @@
 """A layer in front of the Dagster UI that answers only the UI's own pages, and programs on this machine.
 
-The UI has no login: it trusts whoever reaches it. Two kinds of strangers reach a server on the loopback address
-through the user's browser: a page of another site that sends requests there (cross-site request forgery), and one
-whose name is made to point there (DNS rebinding). Such requests carry a foreign Origin or a foreign Host, which no
-page can change. It knows HTTP and the kinds of GraphQL operations, and nothing of Dagster.
+The UI has no login and trusts every request. Two attacks reach a server on the loopback address through the user's
+browser: a page of another site that sends requests there (cross-site request forgery), and a page whose name is made
+to point there (DNS rebinding). Such requests carry a foreign Origin or a foreign Host, which no page can change. The
+module knows HTTP and the kinds of GraphQL operations, but not Dagster.
 """
 
 import logging
@@ -33,7 +33,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is refused: an HTTP status, one sentence, and headers that the status asks for."""
+    """Why a request is refused: an HTTP status, one sentence, and headers that the status needs."""
 
     status: int
     sentence: str
@@ -41,9 +41,9 @@ class Refusal:
 
 
 class OriginGuard:
-    """An ASGI application that passes on to `application` what `examine` does not refuse.
+    """An ASGI application that passes requests on to `application` unless `examine` refuses them.
 
-    hosts: names in lower case, beside those of this machine, by which a reverse proxy in front of it is reached.
+    hosts: further names, in lower case, that are allowed besides this machine's: those of a reverse proxy in front.
     """
 
     def __init__(self, application: Application, hosts: Iterable[str] = ()) -> None:
@@ -57,7 +57,7 @@ class OriginGuard:
             return
         logging.getLogger("growset.ui").warning("refused a request: %s", refusal.sentence)
         if scope["type"] == "websocket":
-            await receive()  # the wish to connect
+            await receive()  # the request to connect
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
@@ -66,7 +66,7 @@ class OriginGuard:
 
 
 def check_host_name(name: str) -> str:
-    """The name in lower case; UserError unless it is one host's, without scheme, port or wildcard."""
+    """The name in lower case; UserError unless it is the name of one host, without scheme, port or wildcard."""
     lower = name.lower()
     if not _NAME.fullmatch(lower):
         raise UserError(f"--allow-host is {name!r}; allowed: the name of one host, such as ui.example.org")
@@ -91,13 +91,13 @@ def examine(scope: Scope, hosts: Iterable[str] = ()) -> Refusal | None:
     sites = _values(scope, b"sec-fetch-site")
     if not reading and not origins and any(site not in ("same-origin", "none") for site in sites):
         return Refusal(403, "the request was sent by another site; this UI answers its own pages")
-    if "graphql" in scope["path"].lower():  # whatever its router makes of slashes and line ends
+    if "graphql" in scope["path"].lower():  # anywhere in the path: routers differ in slashes and line ends
         return _examine_reading(scope) if reading else _examine_writing(scope)
     return None
 
 
 def _examine_reading(scope: Scope) -> Refusal | None:
-    """A GET needs nobody's consent, a picture's address is one; so it may ask and must not change anything."""
+    """Any page can send a GET, for instance as an image's address, so a GET may query but not change anything."""
     for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         if key == "query" and not _only_asks(value):
             sentence = "only queries are answered by GET; send other operations by POST"
@@ -106,7 +106,7 @@ def _examine_reading(scope: Scope) -> Refusal | None:
 
 
 def _examine_writing(scope: Scope) -> Refusal | None:
-    """A form of any site may send text or form fields without asking; JSON it may not."""
+    """A form of any site may send text or form fields without permission, but not JSON."""
     if scope["method"] != "POST":
         return None
     types = _values(scope, b"content-type")
@@ -117,7 +117,7 @@ def _examine_writing(scope: Scope) -> Refusal | None:
 
 
 def _only_asks(document: str) -> bool:
-    """Whether every operation of a GraphQL document is a query; one that is no document does nothing either."""
+    """Whether every operation of a GraphQL document is a query; text that is not a document changes nothing either."""
     try:
         parsed = parse(document)
     except GraphQLError:
@@ -129,7 +129,7 @@ def _only_asks(document: str) -> bool:
 
 
 def _is_own(origin: str, host: re.Match[str], hosts: set[str]) -> bool:
-    """Whether a page of this origin is the UI's: the very host and port, or any of a name that the user allowed."""
+    """Whether a page of this origin belongs to the UI: the same host and port, or any port of an allowed name."""
     found = _ORIGIN.fullmatch(origin)
     if found is None:
         return False

@@ -12,9 +12,11 @@ from ops.workspaces.workspace import find_workspace
 
 
 class ChainResource(dg.ConfigurableResource):
-    """Builds the `Chain` that assets get. Another device or provider may give other bits, no other knob does."""
+    """Builds the `Chain` of the assets. Another device or provider may change bits of outputs; other options do not."""
 
-    workspace: str = Field(default="", description="workspace folder; empty: $GROWSET_HOME, or upwards from here")
+    workspace: str = Field(
+        default="", description="workspace folder; empty: $GROWSET_HOME, or the nearest one above this folder"
+    )
     device: str = Field(
         default="cpu", description="torch device that generators and classifiers are trained on: cpu, cuda, cuda:1"
     )
@@ -22,12 +24,12 @@ class ChainResource(dg.ConfigurableResource):
     allow_cpu_fallback: bool = Field(
         default=False, description="generate on the CPU when CUDA was wanted and is missing"
     )
-    workers: int = Field(default=0, ge=0, description="cores to compute on, at most those there are; 0: all")
-    batch_size: int = Field(default=0, ge=0, description="images per call of the sampler; 0: what is fastest here")
+    workers: int = Field(default=0, ge=0, description="cores to compute on, at most the available ones; 0: all")
+    batch_size: int = Field(default=0, ge=0, description="images per call of the sampler; 0: the fastest number here")
     slices: int = Field(default=1, ge=1, description="mapped generation steps: nodes or GPUs")
 
     def create_resource(self, context: dg.InitResourceContext) -> Chain:
-        follow_parent()  # a step's process would outlive a run worker that was killed, and keep its stage locked
+        follow_parent()  # else a step's process would outlive its killed run worker and keep the stage locked
         runtime = Runtime(
             device=self.device,
             provider=self.provider,

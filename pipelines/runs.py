@@ -25,12 +25,12 @@ from pipelines.history import prune_history
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run, free_lost_runs
 
-BLOCKED = re.compile(r"Step (?:still )?blocked by limit for pool (\S+)")  # Dagster's words
+BLOCKED = re.compile(r"Step (?:still )?blocked by limit for pool (\S+)")  # Dagster's message
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class ChainFailed(GrowsetError):
-    """A step failed for a reason that is none of the user's, the machine's or the data's: a bug."""
+    """A step failed, and neither the user, the machine nor the data is the cause: a bug."""
 
     def __init__(self, told: str) -> None:
         Exception.__init__(self, hide_credentials(told))  # with its stack, of many lines
@@ -44,8 +44,8 @@ def materialize_assets(
 ) -> None:
     """Materialize the named assets, or all, with their checks, in process.
 
-    Raises the GrowsetError that stopped a step; UserError-like sentences survive Dagster. A failed blocking
-    check raises too, with its sentence, also one of an output that is current and was not made now.
+    Raises the GrowsetError that stopped a step, with its sentence as it was before Dagster wrapped it. A failed
+    blocking check raises too, with its sentence, even for an output that is current and was not made now.
     """
     _require_checks(chain.workspace, expansion, assets or [])
     definitions = build_definitions(chain.workspace, chain)
@@ -69,7 +69,7 @@ def materialize_assets(
             run_config=QUIET,
             raise_on_error=False,
         )
-    check()  # Dagster takes an interrupted step for one that failed
+    check()  # Dagster treats an interrupted step as a failed one
     failed_checks = []
     for evaluation in result.get_asset_check_evaluations():
         on_check(
@@ -84,20 +84,20 @@ def materialize_assets(
 
 
 def _tell_when_blocked() -> Callable[[dg.EventLogEntry], None]:
-    """A listener to a run's events that says when a step waits for another run: a pool has one place."""
+    """A listener to a run's events that reports when a step waits for another run: a pool has one slot."""
     waiting = Waiting()
 
     def listen(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
         message = event.message if event is not None else None
         if event is not None and message is not None and (match := BLOCKED.match(message)):
-            waiting.say(f"a place in the pool {match[1]} for {event.step_key}: another run has it")
+            waiting.say(f"a slot in the pool {match[1]} for {event.step_key}: another run has it")
 
     return listen
 
 
 def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str]) -> None:
-    """ChainFailed if a blocking check fails of what the assets build on: it kept them from being made before."""
+    """ChainFailed if a blocking check fails on an output that the assets depend on, so that they cannot be made."""
     needed: set[str] = set()
     for asset in assets:
         inputs = PUBLISHED_INPUTS if asset == PUBLISHED else STAGES[asset].inputs
@@ -116,7 +116,7 @@ def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str])
 
 @contextmanager
 def _history_faults(chain: Chain) -> Iterator[None]:
-    """Dagster's databases lie on the same disk as the data, and say in their own way that it is full."""
+    """Turn errors of Dagster's databases into EnvironmentFault: they lie on the data's disk, which may be full."""
     try:
         yield
     except OperationalError as error:
@@ -128,14 +128,14 @@ def _history_faults(chain: Chain) -> Iterator[None]:
 
 
 def _links(error: Any) -> Iterator[Any]:
-    """Dagster's record of an exception, and of those that caused it."""
+    """Dagster's record of an exception, then those of its causes."""
     while error:
         yield error
         error = error.cause or error.context
 
 
 def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> GrowsetError:
-    """The GrowsetError behind the first failed step, or a ChainFailed with what Dagster knows."""
+    """The GrowsetError behind the first failed step, or a ChainFailed with Dagster's message."""
     if failed_checks:
         return ChainFailed(f"a blocking check failed, nothing after it ran: {'; '.join(failed_checks)}")
     for event in result.all_events:
@@ -149,10 +149,10 @@ def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> Gro
             kinds = {kind.__name__: kind for kind in (*GrowsetError.__subclasses__(), Busy)}
             if name in kinds:
                 return kinds[name](message or (cause.message if cause else ""))
-            for link in _links(error):  # Dagster's own writes between the steps fail in its own words
+            for link in _links(error):  # Dagster's own writes between steps fail with its own exceptions
                 if fault := find_fault(Exception(link.message)):
                     return EnvironmentFault(f"step {event.step_key} stopped: {fault}")
             return ChainFailed(
                 f"step {event.step_key} failed: {message or (error.to_string() if error else 'unknown')}"
             )
-    return ChainFailed("the run failed outside of any step; see the Dagster UI")
+    return ChainFailed("the run failed outside any step; see the Dagster UI")

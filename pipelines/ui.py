@@ -1,7 +1,7 @@
 """The Dagster UI of a workspace: its web server behind the guard, the daemon and the code server.
 
-It starts what `dagster dev` starts and stops it again: one code server, which reloads when the UI asks for it, the
-daemon as a process of its own, and the web server here, because Dagster's command has no place for a layer in front.
+It starts and stops the same parts as `dagster dev`: one code server, which reloads on request of the UI, the daemon in
+a process of its own, and the web server in this process, because Dagster's command allows no layer in front.
 """
 
 import logging
@@ -33,18 +33,18 @@ from pipelines.origin_guard import OriginGuard, check_host_name
 
 ADDRESS = "127.0.0.1"
 STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW = 15_000, 3_600, 20  # dagster-webserver's own: ms, s, connections
-POLL = 2_000  # ms between two looks of a page at live data
-PAGES, PATIENCE = 2, 10  # seconds that open pages, and the daemon, get to end
+POLL = 2_000  # ms between two updates of live data on a page
+CLOSE_PAGES, STOP_DAEMON = 2, 10  # seconds that open pages and the daemon get to end
 
 
 def serve(workspace_file: Path, port: int, hosts: Sequence[str]) -> None:
     """Serve the UI of the code location in `workspace_file` on the loopback address until Ctrl-C or SIGTERM.
 
-    `hosts` are names beside this machine's that the guard lets in. UserError for one that is no name, EnvironmentFault
-    if the port is taken, or if the daemon ends by itself.
+    `hosts` are further host names that the guard allows. UserError for an invalid name, EnvironmentFault if the port is
+    taken or the daemon ends by itself.
     """
     hosts = [check_host_name(name) for name in hosts]
-    os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as `dagster dev`: pages say so, and errors hold their stack
+    os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as `dagster dev`: pages show it, and errors include their stack
     configure_loggers(formatter="colored", log_level="INFO")
     listener = _listen(port)
     setup_interrupt_handlers()
@@ -58,7 +58,7 @@ def serve(workspace_file: Path, port: int, hosts: Sequence[str]) -> None:
             instance.optimize_for_webserver(STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW)
             pages = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL)
             guard = OriginGuard(pages, hosts)
-            server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=PAGES))
+            server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=CLOSE_PAGES))
             threading.Thread(target=_stop_after, args=(daemon, server), daemon=True).start()
             click.echo(f"Dagster UI: http://{ADDRESS}:{port}")
             server.run(sockets=[listener])
@@ -106,7 +106,7 @@ def _daemon(instance: DagsterInstance, location: Path) -> Iterator[subprocess.Po
     finally:
         daemon.terminate()
         try:
-            daemon.wait(PATIENCE)
+            daemon.wait(STOP_DAEMON)
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()

@@ -215,7 +215,7 @@ FLOORS = (
     {"datasets", "pretrained", "workspaces"},
     {"generators", "history", "pictures", "sources", "stages", "verdict"},
     {"classifiers", "documents", "exports", "remotes", "scaffold"},
-    {"drawing", "judging", "planning", "verification"},
+    {"drawing", "judging", "planning", "tuning", "verification"},
     {"filters"},
     {"report"},
     {"chain"},

@@ -1,1 +1,1 @@
-"""What several benchmarks share: data, networks, and the harness that times and writes results."""
+"""Shared parts of benchmarks: data, networks, and the harness that times and writes results."""

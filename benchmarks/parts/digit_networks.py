@@ -1,8 +1,8 @@
 """Coverage of the intervals for real networks on other data, where no simulation model is assumed.
 
 Two hundred small networks with and two hundred without noise on their inputs learn 120 of scikit-learn's 8 x 8 digits
-and answer the other 1,677. All of them on all images are taken for the truth; a few seeds and a few images, drawn
-without repeats, are an experiment. Each is part of what it is judged by, so coverage comes out a little high.
+and answer the other 1,677. The scores of all networks on all images count as the truth; a few seeds and a few images,
+drawn without repeats, are an experiment. Each experiment is part of that truth, so coverage comes out a little high.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METRICS: tuple[Metric, ...] = ("accuracy", "balanced_accuracy")
 
 
 def train_networks(networks: int = NETWORKS) -> tuple[dict[str, npt.NDArray[np.bool_]], npt.NDArray[np.int64]]:
-    """Per arm the answers bool [networks, n] to the images that no network learnt from, and their labels int [n]."""
+    """Per arm the answers bool [networks, n] to the images outside the training set, and their labels int [n]."""
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
     known, held_out = order[:TRAINED_ON], order[TRAINED_ON:]
@@ -45,7 +45,7 @@ def measure_coverage(
     images: int,
     repeats: int,
 ) -> dict[Metric, float]:
-    """The share of 95 % intervals of the arms' difference that hold the difference of all networks on all images."""
+    """The share of 95 % intervals of the arms' difference that contain the difference of all networks on all images."""
     rng = np.random.default_rng([seeds, images])
     one, other = answers
     truth = {

@@ -1,6 +1,6 @@
-"""Hard cases for the filters: disguised copies, and images that show nothing. Made from uint8 images with a seed.
+"""Hard cases for the filters: disguised copies, and contentless images. Made from uint8 images with a seed.
 
-As in `benchmarks.parts.planting` the strengths stand here and nowhere in `ops.filters`.
+As in `benchmarks.parts.planting`, the strengths are defined here only; `ops.filters` does not know them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TURNED = ("turned 5", "turned 10", "scaled 0.9", "scaled 1.1", "mirrored, turned
 def turn(
     images: Tensor, rng: np.random.Generator, degrees: float = 0.0, scale: float = 1.0, move: float = 0.0
 ) -> Tensor:
-    """Turned left or right, scaled, and moved by up to `move` pixels each way; the border goes on outside; bicubic."""
+    """Turn left or right, scale, and move by up to `move` pixels each way; border pixels are repeated; bicubic."""
     count, _, height, width = images.shape
     angle = np.deg2rad(degrees) * rng.choice([-1, 1], count)
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
@@ -36,7 +36,7 @@ def turn(
 
 
 def bend(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Every place moved by a smooth random field, of a standard deviation of a fortieth of the side."""
+    """Move every place by a smooth random field with a standard deviation of a fortieth of the side."""
     height, width = images.shape[2:]
     places = np.mgrid[:height, :width]
     drawn = np.empty(images.shape, np.float32)
@@ -48,7 +48,7 @@ def bend(images: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def occlude(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """A square of one grey level over a tenth of the picture."""
+    """Cover a tenth of the image by a square of one grey level."""
     side = round((0.1 * images.shape[2] * images.shape[3]) ** 0.5)
     covered = images.clone()
     for image in covered:
@@ -87,9 +87,9 @@ DISGUISES: dict[str, Disguise] = {
 
 
 def make_nothings(train: LabelledImages, real: LabelledImages, rng: np.random.Generator) -> dict[str, LabelledImages]:
-    """Images of nothing by name, as many each as `real` has, which some of them are made from.
+    """Contentless images by name, each kind as many as `real` has; some kinds are made from `real`.
 
-    Those that show no class have any label; means are those of the training images.
+    Images that show no class get random labels; means are those of the training images.
     """
     shape, any_label = tuple(real.images.shape), rng.choice(np.unique(train.labels), len(real))
     count, height, width = shape[0], shape[2], shape[3]

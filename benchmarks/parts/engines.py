@@ -1,6 +1,6 @@
 """The engines that the generation benchmark compares: each turns noise and labels into uint8 images on one core.
 
-An engine that this machine lacks is named in `absent` with the reason, never skipped in silence.
+An engine that this machine lacks is named in `absent` with the reason, never skipped silently.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ops.recipe.generator import SamplerSettings
 Engine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Noise float32 [n, C, H, W] and labels int64 [n] to images uint8 [n, H, W, C]."""
 
-ONNX_BATCH, TORCH_BATCH = 16, 64  # where each is fastest: ONNX Runtime does not care, torch's calls cost more
+ONNX_BATCH, TORCH_BATCH = 16, 64  # the fastest for each; a call of torch costs more
 
 
 def load_onnx(path: Path) -> Engine:
@@ -57,7 +57,7 @@ def compile_torch(
     """The whole sampler through torch.compile for one batch shape, and the seconds that the first call took."""
     import torch._inductor.config as inductor
 
-    inductor.force_disable_caches = True  # what a new process on a new machine pays
+    inductor.force_disable_caches = True  # the cost in a new process on a new machine
     inductor.compile_threads = 1
 
     def sample(noise: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -84,7 +84,7 @@ def load_openvino(path: Path, precision: str, shape: tuple[int, int, int]) -> En
     assert openvino is not None
     core = openvino.Core()
     model = core.read_model(str(path))
-    # A batch size that is left open costs OpenVINO half of its speed, ONNX Runtime nothing.
+    # A variable batch size costs OpenVINO half of its speed, but does not slow ONNX Runtime.
     model.reshape({"noise": [TORCH_BATCH, *shape], "label": [TORCH_BATCH]})
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     request = core.compile_model(model, "CPU", settings).create_infer_request()
@@ -97,7 +97,7 @@ def load_openvino(path: Path, precision: str, shape: tuple[int, int, int]) -> En
 
 
 def import_openvino() -> ModuleType | None:
-    """The module, which is no dependency of Growset, or None."""
+    """The module, which is not a dependency of Growset, or None."""
     try:
         return importlib.import_module("openvino")
     except ImportError:
@@ -115,7 +115,7 @@ def find_absent() -> dict[str, str]:
 
 
 def multiply_matrices(size: int = 512) -> Callable[[], object]:
-    """ONNX Runtime's fp32 matrix product of `size`^3 multiply-adds: what its convolutions are measured against."""
+    """ONNX Runtime's fp32 matrix product of `size`^3 multiply-adds, the yardstick of its convolutions."""
     a, b = (np.random.default_rng(seed).standard_normal((size, size)).astype(np.float32) for seed in (0, 1))
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["a", "b"], ["c"])],

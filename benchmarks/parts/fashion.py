@@ -1,8 +1,8 @@
 """Fashion-MNIST's 60,000 training images, divided among a scorer, a held-out set and generators.
 
-Three parts that share no image: the scorer's, the held-out ones, which measure, and the generators', of which the
-small training set is a part. The file of the 10,000 test images is not opened. The files come with Debian's package
-dataset-fashion-mnist, or lie in the folder that GROWSET_FASHION_MNIST names. It knows nothing of what is measured.
+Three parts share no image: the scorer's images, the held-out images for measuring, and the generators' images, which
+include the small training set. The file of the 10,000 test images is not opened. The files come with Debian's package
+dataset-fashion-mnist, or lie in the folder that GROWSET_FASHION_MNIST names. The module does not know the measurements.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Division:
-    """What each may see. `small` is part of `large`; `large`, `scored` and `held_out` share no image.
+    """The images of each part. `small` is part of `large`; `large`, `scored` and `held_out` share no image.
 
-    unseen: the images of `large` that are not in `small`, what a perfect generator would draw after it.
+    unseen: the images of `large` that are not in `small`; they stand for a perfect generator trained on `small`.
     """
 
     small: LabelledImages
@@ -55,7 +55,7 @@ class Division:
 
 
 def read_fashion() -> LabelledImages:
-    """The training images, equal ones but once; UserError if they are not there."""
+    """The training images without duplicates; UserError if the files are missing."""
     folder = Path(os.environ.get(VARIABLE) or FOLDER)
     files = []
     for stem in (IMAGES, LABELS):
@@ -68,7 +68,7 @@ def read_fashion() -> LabelledImages:
         files.append(ArrayFile(found[0]))
     images, labels = (read_array(file) for file in files)
     images = images[:, np.newaxis]
-    # An image that is there twice could lie on both sides of a division.
+    # Duplicates could lie on both sides of a division.
     _, first = np.unique(content_ids(images), return_index=True)
     rows = np.sort(first)
     return LabelledImages(torch.from_numpy(images[rows]), labels[rows].astype(np.int64))
@@ -77,7 +77,7 @@ def read_fashion() -> LabelledImages:
 def divide(
     whole: LabelledImages, *, small: int = SMALL, scored: int = SCORED, held_out: int = HELD_OUT, seed: int = 0
 ) -> Division:
-    """So many of each class to each, drawn with `seed`; `large` gets all that the scorer and the held-out set leave."""
+    """Divide with `seed`, by numbers of images per class; `large` gets all images outside `scored` and `held_out`."""
     parts: dict[str, list[np.ndarray]] = {"held_out": [], "scored": [], "small": [], "unseen": []}
     ends = np.cumsum([held_out, scored, small])
     for label in np.unique(whole.labels):

@@ -1,4 +1,4 @@
-"""Floating-point operations of one image, counted from an ONNX graph's shapes: its products, and nothing that is cheap.
+"""Floating-point operations of one image, counted from an ONNX graph's shapes: products only, no cheap operations.
 
 A multiply-add of a convolution or matrix product counts as two, as torch's FlopCounterMode counts it; biases, norms,
 activations and memory traffic count nothing. A graph with control flow cannot be counted.
@@ -37,7 +37,7 @@ def count_flops(path: Path) -> int | None:
 
 
 def _count(node: onnx.NodeProto, shapes: dict[str, Shape]) -> int | None:
-    """Operations of one node; 0 for what is no product, None where its shapes are unknown."""
+    """Operations of one node; 0 for a node that is not a product, None where its shapes are unknown."""
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return 0
     names = (node.input[0], node.input[1], node.output[0])

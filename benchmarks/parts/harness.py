@@ -1,4 +1,4 @@
-"""How a benchmark measures and what it writes: sides interleaved in one process, medians, one JSON file."""
+"""The harness of benchmarks: sides interleaved in one process, medians, results in one JSON file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One measured value; None where there is none, and the unit says why."""
+    """One measured value; None if it could not be measured, with the reason as unit."""
 
     name: str
     value: float | None
@@ -43,7 +43,7 @@ def interleave(sides: Mapping[str, Callable[[], object]], *, repeats: int) -> di
 
 @contextmanager
 def use_cores(count: int) -> Iterator[None]:
-    """This process, and those that it starts, on the last `count` of the cores that it may use, a thread on each."""
+    """Limit this process and its children to the last `count` of its allowed cores, with one thread on each."""
     import torch
 
     threads = torch.get_num_threads()

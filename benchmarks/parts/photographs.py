@@ -1,7 +1,7 @@
-"""A second source for what is tuned on Fashion-MNIST: patches of scikit-learn's two sample photographs, in colour.
+"""A second source to confirm tuning on Fashion-MNIST: patches of scikit-learn's two sample photographs, in colour.
 
-A class is the upper or the lower half of a photograph. Training, held-out and fresh patches come from strips of their
-own, so that no pixel is in two of them.
+A class is the upper or the lower half of a photograph. Training, held-out and fresh patches come from separate strips,
+so that no pixel is in two of them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from benchmarks.parts.fashion import LabelledImages
 from ops.datasets.axes import to_nchw
 
 SIDE = 32
-LEAST = 12.0  # grey levels of contrast: plain sky shows nothing that could be copied
+MIN_CONTRAST = 12.0  # grey levels: plain sky has no content that could be copied
 
 
 def read_patches(counts: tuple[int, ...], seed: int = 0) -> list[LabelledImages]:
-    """So many patches of each class for each of the counts, uint8 [n, 3, 32, 32]."""
+    """One set for each of the counts, with that many patches of each class, uint8 [n, 3, 32, 32]."""
     from sklearn.datasets import load_sample_images
 
     rng = np.random.default_rng(seed)
@@ -32,7 +32,7 @@ def read_patches(counts: tuple[int, ...], seed: int = 0) -> list[LabelledImages]
             while found < count:
                 top, left = rng.integers(strip.shape[0] - SIDE + 1), rng.integers(strip.shape[1] - SIDE + 1)
                 patch = strip[top : top + SIDE, left : left + SIDE]
-                if patch.std() >= LEAST:
+                if patch.std() >= MIN_CONTRAST:
                     patches.append(patch)
                     found += 1
         images = torch.from_numpy(to_nchw(np.stack(patches)))

@@ -1,10 +1,10 @@
-"""What a user would otherwise run: diffusers' UNet2DModel as it comes, and the training loop that its example leads to.
+"""The usual alternative: diffusers' UNet2DModel with its defaults, and the training loop of diffusers' example.
 
 The model works at full resolution in fp32, with the default two layers per block and the default attention in the
-middle, scaled to small images by its widths alone, which are those of our network. The loop is PyTorch's usual one: a
+middle. Only its widths are adapted to small images; they are those of our network. The loop is PyTorch's usual one: a
 Dataset that normalises one image at a time, a DataLoader, AdamW, clipped gradients and the mean squared error of DDPM's
-noise. The example's decoding of PNG files and its moving average are left out, in favour of the rival. It knows nothing
-of Growset's training.
+noise. The example's decoding of PNG files and its moving average are left out, in favour of this side. The module does
+not know Growset's training.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 
 def build_plain_unet() -> UNet2DModel:
-    """For grey images of 28 x 28."""
+    """The model for grey images of 28 x 28."""
     return UNet2DModel(
         sample_size=28,
         in_channels=1,
@@ -33,7 +33,7 @@ def build_plain_unet() -> UNet2DModel:
 
 
 class NormalisedImages(Dataset[Tensor]):
-    """uint8 images [n, C, H, W], each brought to -1..1 when it is asked for."""
+    """uint8 images [n, C, H, W], each scaled to -1..1 on access."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
@@ -46,7 +46,7 @@ class NormalisedImages(Dataset[Tensor]):
 
 
 def train_plainly(model: nn.Module, images: Tensor, *, batch_size: int, loaders: int) -> Callable[[int], None]:
-    """A function that goes on training for a number of steps; `loaders` are the DataLoader's worker processes."""
+    """A function that trains for a further number of steps; `loaders`: worker processes of the DataLoader."""
     model.train()
     loader = DataLoader(
         NormalisedImages(images),

@@ -1,7 +1,7 @@
-"""Plants faults into a set of labelled images, by a seed, and says where: what filters are tried on.
+"""Plants faults into a set of labelled images with a seed, and records their places, to test filters.
 
-The strengths of the changes are here and nowhere in `ops.filters`, which knows no fault by name. Whoever sets
-constants or thresholds of filters does so without this file.
+The strengths of the changes are defined here only; `ops.filters` does not know them. This file must not be used to set
+constants or thresholds of filters.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ SHARES = {
 }  # fmt: skip
 CHANGES = ("noise", "shift", "mirror", "brightness")
 NOISE = 5.0, 15.0  # standard deviation, in grey levels
-SHIFT = 2  # pixels, at most, down and to the right; black comes in
-FACTOR, OFFSET = (0.75, 1.25), 20  # of levels, and grey levels added or taken, at most
-CHANGED_REPEATS = 0.5  # of the repeats are changed, as copies are
+SHIFT = 2  # most pixels, vertically and horizontally; black comes in
+FACTOR, OFFSET = (0.75, 1.25), 20  # range of factors of levels, and most grey levels added or subtracted
+CHANGED_REPEATS = 0.5  # share of the repeats that are changed like copies
 BLANK_NOISE = 4.0  # standard deviation at most, in grey levels
 
 
 @dataclass(frozen=True, eq=False)
 class Planted:
-    """images: uint8 [n, C, H, W]; labels: int64 [n], as the filters are told. fault: str [n], a key of SHARES or "".
+    """images: uint8 [n, C, H, W]; labels: int64 [n], as given to filters. fault: str [n], a key of SHARES or "".
 
-    change: str [n], one of CHANGES for copies and repeats that were changed, else "". source: int64 [n], the row of the
-    training image, test image or earlier row of these that is shown, else -1.
+    change: str [n], one of CHANGES for changed copies and repeats, else "". source: int64 [n], the row of the copied
+    training image or test image, or the earlier row that is repeated, else -1.
     """
 
     images: Tensor
@@ -49,10 +49,10 @@ def plant(
     classes: int,
     seed: int,
 ) -> Planted:
-    """Faults in the place of some of the carrier's images, which are put into an order drawn with the seed.
+    """Replace some of the carrier's images by faults; the order of images is drawn with the seed.
 
-    Copies, test images and repeats take the label of what they show. ValueError if there are fewer training or test
-    images than are to be shown, each at most once as one fault.
+    Copies, test images and repeats take the label of their source. ValueError if there are too few training or test
+    images, as each is used at most once per fault.
     """
     rng = np.random.default_rng([seed, 77])
     order = rng.permutation(len(carrier))
@@ -75,7 +75,7 @@ def plant(
             source[rows] = rng.permutation(len(shown))[:count]
             images[torch.from_numpy(rows)] = shown.images[torch.from_numpy(source[rows])]
             labels[rows] = shown.labels[source[rows]]
-    # Repeats last: what they repeat must be an image that is there, whole and rightly labelled.
+    # Repeats last: they must repeat an image without a fault.
     for row in np.flatnonzero(fault == "repeat"):
         earlier = np.flatnonzero(fault[:row] == "")
         if len(earlier):
@@ -92,7 +92,7 @@ def plant(
 
 
 def alter(image: Tensor, change: str, rng: np.random.Generator) -> Tensor:
-    """One uint8 image [C, H, W], changed in one of the CHANGES."""
+    """One uint8 image [C, H, W], altered by one of the CHANGES."""
     levels = image.numpy().astype(np.float64)
     if change == "noise":
         levels += rng.normal(0, rng.uniform(*NOISE), levels.shape)
@@ -107,12 +107,12 @@ def alter(image: Tensor, change: str, rng: np.random.Generator) -> Tensor:
         wide = F.pad(image, (SHIFT,) * 4)
         return wide[:, SHIFT - down : SHIFT - down + height, SHIFT - right : SHIFT - right + width]
     else:
-        raise ValueError(f"'{change}' is none of {', '.join(CHANGES)}")
+        raise ValueError(f"change must be one of {', '.join(CHANGES)}, not '{change}'")
     return torch.from_numpy(levels.round().clip(0, 255).astype(np.uint8))
 
 
 def draw_blanks(count: int, shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
-    """uint8 [count, C, H, W] of one colour: a third black, a third white, a third any; half with slight noise."""
+    """uint8 [count, C, H, W] of one colour: a third black, a third white, a third random; half with slight noise."""
     channels = shape[0]
     colours = rng.integers(0, 256, (count, channels)).astype(np.float64)
     kinds = rng.integers(0, 3, count)

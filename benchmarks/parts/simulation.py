@@ -1,15 +1,15 @@
-"""Arms whose true scores are known, answering made-up test images as the demo's networks answer real ones.
+"""Simulated arms with known true scores; their answers to made-up test images are modelled on the demo's networks.
 
 Whether network s of arm a is right on image i of class c is a threshold on a sum of normal variables (a probit model):
 
     mean of (a, c)  +  seed effect of (a, s, c)  +  generator effect of (g, c)  +  difficulty of i for all arms
     + for arms that learn alike  + for arm a  + chance of (a, s, i)  >  0
 
-Shares of the image's variance, accuracies of the classes and the way seeds vary were read off the demo's 35 networks (7
-arms, 5 seeds, 10,000 images): two networks of one arm agree with a tetrachoric correlation of .94, of arms that learn
-alike .93, of others .80 to .86, and seeds differ mostly class by class (1.2 to 3.2 points a class, beyond chance). The
-same networks answer validation images, so what a seed has learnt by luck shows in both. Means are set so that an arm's
-expected accuracy is exact whatever its seeds vary by.
+Shares of the image's variance, accuracies of the classes and the variation of seeds were estimated from the demo's 35
+networks (7 arms, 5 seeds, 10,000 images). Two networks of one arm agree with a tetrachoric correlation of .94, of arms
+that learn alike .93, of others .80 to .86; seeds differ mostly class by class (1.2 to 3.2 points per class, beyond
+chance). The same networks answer validation images, so a lucky seed is lucky in both. Means are set so that an arm's
+expected accuracy is exact, however much its seeds vary.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from ops.verdict.records import Kind
 
 FloatArray = npt.NDArray[np.float64]
 
-# Accuracy of each class, of the demo's best arm.
+# Accuracy of each class for the demo's best arm.
 CLASS_ACCURACIES = (0.84, 0.96, 0.78, 0.84, 0.76, 0.93, 0.50, 0.93, 0.955, 0.94)
-# Variance that all networks share on an image, that those of arms which learn alike do, that those of one arm do.
+# Variance on an image that is shared by all networks, by networks of arms that learn alike, by networks of one arm.
 ALL_ARMS, ALIKE, SAME_ARM = 0.78, 0.9025, 0.922
 
 
 @dataclass(frozen=True)
 class SimulatedArm:
-    """gap: accuracy beside the best arm's. seed_sd: of whole seeds, in accuracy. family: arms of one learn alike."""
+    """gap: accuracy minus the best arm's. seed_sd: of seeds, in accuracy. family: arms of one family learn alike."""
 
     name: str
     kind: Kind
@@ -96,7 +96,7 @@ class Simulation:
         )
 
     def _label(self, rng: np.random.Generator, images: int) -> npt.NDArray[np.int64]:
-        """Labels int [images]; the first few hold classes in the same shares."""
+        """Labels int [images]; any first part of them has about the same shares of classes."""
         counts = np.maximum(np.round(self.class_shares * images), 1).astype(int)
         counts[counts.argmax()] += images - counts.sum()
         places = np.concatenate([(np.arange(count) + rng.random()) / count for count in counts])
@@ -147,5 +147,5 @@ class Simulation:
 
     @cached_property
     def _widths(self) -> FloatArray:
-        """What means must be multiplied by, float64 [arms, 1]: networks that vary are right less often else."""
+        """Factors of the means, float64 [arms, 1]: without them, varying networks would be right less often."""
         return np.sqrt(1.0 + self._seed_sd**2 + self._expanded * self._generator_sd**2)[:, None]

@@ -26,7 +26,7 @@ def build_untrained(*, unshuffle: int = 2) -> DenoiserGenerator:
 
 
 def export_untrained(folder: Path, *, solver: str, steps: int) -> Path:
-    """Make `folder` such a generator's directory; returns the sampler's path."""
+    """Make `folder` the directory of an untrained generator; returns the sampler's path."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         return build_untrained().export(folder, SamplerSettings(solver=solver, steps=steps), Path(scratch))

@@ -1,8 +1,8 @@
-"""How well generation uses the machine: achieved operations against two things it could do at best.
+"""Utilisation of the machine by generation: achieved operations against two upper bounds.
 
-One is a matrix product measured in the same process and minute, which knows of sharing, throttling and the
-instructions that are there; the other is what the maker says of the device. A small network stays far below both: it
-moves bytes and starts kernels, and the figure says so rather than a fault.
+One bound is a matrix product measured in the same process and minute, which reflects sharing, throttling and the
+available instructions; the other is the maker's nominal peak of the device. A small network stays far below both
+because it mostly moves bytes and starts kernels; a low figure is not a fault.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from benchmarks.parts.flops import count_flops
 from ops.generators.onnx.engine import PROVIDERS, session_options
 
-SIDE = 512  # of the matrices: as large as a core's caches hold, far beyond what a small network multiplies
+SIDE = 512  # of the matrices: they just fit a core's caches, and are far larger than those of a small network
 REPEATS = 8
 # fp32 without tensor cores, in GFLOP/s, by a part of the device's name: the first that fits.
 NOMINAL = {
@@ -53,7 +53,7 @@ class Utilisation:
 
 
 def measure_matmul(*, provider: str = "CPUExecutionProvider", clock: Callable[[], float] = time.perf_counter) -> float:
-    """GFLOP/s of ONNX Runtime's fp32 matrix product: the best of a few, since others only ever take time away."""
+    """GFLOP/s of ONNX Runtime's fp32 matrix product: the best of a few, since other processes only slow it down."""
     square = [SIDE, SIDE]
     names = [helper.make_tensor_value_info(name, TensorProto.FLOAT, square) for name in "abc"]
     graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "product", names[:2], names[2:])
@@ -69,12 +69,12 @@ def measure_matmul(*, provider: str = "CPUExecutionProvider", clock: Callable[[]
 
 
 def nominal_peak(device: str | None) -> float | None:
-    """fp32 GFLOP/s that the maker states for a device of this name; None for a CPU or one that is not listed."""
+    """fp32 GFLOP/s that the maker states for a device of this name; None for a CPU or an unlisted device."""
     return next((float(peak) for name, peak in NOMINAL.items() if name in (device or "")), None)
 
 
 def gpu_name(drivers: Path = Path("/proc/driver/nvidia/gpus")) -> str | None:
-    """The first NVIDIA device's name as its driver tells it, or None."""
+    """The first NVIDIA device's name from its driver, or None."""
     for path in sorted(drivers.glob("*/information")):
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.startswith("Model:"):
@@ -83,7 +83,7 @@ def gpu_name(drivers: Path = Path("/proc/driver/nvidia/gpus")) -> str | None:
 
 
 def measure_utilisation(sampler: Path, *, images: int, seconds: float, provider: str, processes: int) -> str | None:
-    """A sentence on a generation that has ended; None where the sampler's operations cannot be counted."""
+    """A sentence on a finished generation; None if the sampler's operations cannot be counted."""
     flops = count_flops(sampler)
     if flops is None:
         return None
@@ -96,5 +96,5 @@ def measure_utilisation(sampler: Path, *, images: int, seconds: float, provider:
 def describe_utilisation(
     flops: int, images: int, seconds: float, *, processes: int, matmul: float, device: str | None = None
 ) -> Utilisation:
-    """Of `images` images at `flops` operations each in `seconds`, by so many processes of `matmul` GFLOP/s each."""
+    """Utilisation by `images` of `flops` operations each in `seconds`, with `processes` of `matmul` GFLOP/s each."""
     return Utilisation(flops * images / max(seconds, 1e-9) / 1e9, matmul * processes, nominal_peak(device))

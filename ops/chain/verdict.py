@@ -32,7 +32,7 @@ from ops.stages.several import assign_generators
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_count import find_looks, read_evaluations
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.meeting import pick_best
+from ops.verdict.picks import pick_best
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
 

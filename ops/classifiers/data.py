@@ -1,4 +1,4 @@
-"""What a classifier learns from, and how it sees it: a training set, and views of its images."""
+"""The training set of a classifier, and the augmented views of its images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Views:
-    """A training set as a network sees it: normalised, augmented anew at every look, on the network's device."""
+    """A training set as a network sees it: normalised, augmented again at every look, on the network's device."""
 
     data: TrainingSet
     augment: Callable[[Tensor], Tensor]

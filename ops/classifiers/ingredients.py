@@ -1,7 +1,7 @@
-"""What every kind of ingredient of an arm can do. A new one is one file that inherits from here, and one line in the
+"""The interface of every ingredient of an arm. A new kind is one file that inherits from here, and one line in the
 registry of its package; its settings are a section and a line in `ops.recipe.arms`.
 
-All are built for one training. They know its settings, its training set and its budget of steps, and no other arm.
+All are built for one training. They know its settings, its training set and its budget of steps, but no other arm.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ops.recipe.arms import Arm, Network
 
 
 class Budget(Protocol):
-    """What one training takes; a section of a recipe."""
+    """The budget of one training; a section of a recipe."""
 
     @property
     def steps(self) -> int: ...
@@ -36,11 +36,11 @@ class Budget(Protocol):
 
 
 class Augmentation(ABC):
-    """A label-preserving change of images, drawn anew for each.
+    """A label-preserving change of images, drawn again for each image.
 
     It maps float images [n, C, H, W] in -1..1 to the same shape and range, and draws from torch's and Python's global
-    generators, which the trainer seeds. `mirrors` says whether it shows mirrored images: to a network trained with it
-    an image and its mirror image are alike.
+    generators, which the trainer seeds. `mirrors`: whether it shows mirrored images, so that a network trained with it
+    treats an image and its mirror image alike.
     """
 
     mirrors: ClassVar[bool] = False
@@ -63,11 +63,11 @@ class Pairing(ABC):
     def pair(
         self, images: Tensor, targets: Tensor, views: Views, step: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Images [m, C, H, W] and targets [m, K] to learn from in place of these; `views` shows the whole set."""
+        """Images [m, C, H, W] and targets [m, K] that replace these; `views` gives access to the whole set."""
 
 
 class Sampler(ABC):
-    """Says how often each image of the training set is shown."""
+    """Decides how often each image of the training set is shown."""
 
     @abstractmethod
     def __init__(self, settings: Any, data: TrainingSet, budget: Budget) -> None: ...
@@ -78,12 +78,12 @@ class Sampler(ABC):
 
     @classmethod
     def equals_uniform(cls, settings: Any, counts: np.ndarray) -> bool:
-        """Whether it shows images as the uniform one does where classes weigh `counts` [K]."""
+        """Whether it equals the uniform sampler if the classes weigh `counts` [K]."""
         return False
 
 
 class Loss(ABC):
-    """What a batch's answers cost. `head` names the head that it needs, one of `networks.HEADS`."""
+    """The loss of a batch's predictions. `head` names the head that it needs, one of `networks.HEADS`."""
 
     head: ClassVar[str] = "linear"
 
@@ -92,20 +92,20 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
-        """A scalar, of float32 logits and targets [m, K]."""
+        """A scalar, from float32 logits and targets [m, K]."""
 
     @classmethod
     def equals_plain(cls, settings: Any, counts: np.ndarray) -> bool:
-        """Whether it is the plain one where classes weigh `counts` [K]."""
+        """Whether it equals the plain loss if the classes weigh `counts` [K]."""
         return False
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training: what a trainer gets.
+    """One training: the input of a trainer.
 
     `seed` fixes initialisation, batch order, augmentation and pairing; trainings that share it start from the same
-    weights. `on_step` hears of each step and its loss.
+    weights. `on_step` is called with each step and its loss.
     """
 
     data: TrainingSet

@@ -1,7 +1,7 @@
-"""In which order a classifier sees its images: passes over the set in proportion to weights.
+"""The order in which a classifier sees its images: passes over the set in proportion to weights.
 
 AdaInf's reweighting is replication: real images N times, generated ones once, shuffled (Wang et al.
-2024, §3.1). `weighted_pass` is that rule for any weights: whole parts are copies, fractions are drawn.
+2024, §3.1). `weighted_pass` extends that rule to any weights: whole parts are copies, fractions are drawn.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def iterate_batches(
 ) -> Iterator[np.ndarray]:
     """Exactly `steps` batches of exactly `batch_size` indices, passes joined end to end.
 
-    `weights` gives float [n] for a step; where they change, the pass that was begun is dropped. ValueError for weights
-    that are negative or sum to less than 1.
+    `weights` returns float [n] for a step; if they change, the current pass is dropped. ValueError for weights that are
+    negative or sum to less than 1.
     """
     rng = np.random.default_rng(seed)
     current = np.empty(0)

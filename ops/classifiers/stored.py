@@ -1,7 +1,7 @@
 """Trained classifiers on disk: weights in one safetensors file, and in its metadata the description of the network.
 
-A file holds one network for each seed of an arm, keyed `<seed>/<parameter>`. Whoever loads one builds it from its
-description, and no shape is read off a weight.
+A file holds one network for each seed of an arm, keyed `<seed>/<parameter>`. A network is built from its description
+when it is loaded, never from the shapes of its weights.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch import Tensor
 from ops.classifiers.networks.classifier import Classifier, build_classifier
 from ops.files.storage import replace_file
 
-DESCRIPTION = "network"  # the only metadata: with more, the order of their bytes would be chance
+DESCRIPTION = "network"  # the only metadata entry: with several, their order in the file would be random
 
 
 def save_classifiers(path: Path, states: Mapping[int, Mapping[str, Tensor]], description: Mapping[str, Any]) -> None:
-    """Write the weights of networks of one description, by seed. Atomic."""
+    """Write the weights of networks with the same description, by seed. Atomic."""
     tensors = {f"{seed}/{key}": value.contiguous() for seed, state in states.items() for key, value in state.items()}
     with replace_file(path) as temporary:
         save_file(tensors, temporary, metadata={DESCRIPTION: json.dumps(description, sort_keys=True)})

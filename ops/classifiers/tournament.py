@@ -1,7 +1,7 @@
-"""Train every arm fairly: its settings at one seed, chosen on validation, then the same paired seeds for all.
+"""Train every arm fairly: choose its settings on validation at one seed, then train the same paired seeds for all.
 
-Each finished run is a file in the scratch folder, so a run that was killed is resumed run by run. The
-tournament sees training and validation images; test images are the verdict's.
+Each finished run is a file in the scratch folder, so a tournament that was killed repeats no finished run. It sees
+training and validation images only; test images are for the verdict.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.schema import ClassifierSettings
 from ops.verdict.metric import score_answers, score_classes
 
-TRYING = 999  # after the first seed: recipe seeds are 1,000 apart, and at most 200 are judged
+TRYING_OFFSET = 999  # from the first seed to the extra one: recipe seeds are 1,000 apart, and at most 200 are judged
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Run:
 class Result:
     """A finished run.
 
-    validation : its score on validation, 0..1, and its accuracy there on each class, None for a class without images.
+    validation : its score on validation, 0..1.
+    validation_per_class : its accuracy on each class of validation, None for a class without images.
     losses : mean loss per twentieth of the training.
     description : of its network.
     path : of the file with its weights.
@@ -70,7 +71,8 @@ class Result:
 class Examples:
     """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n].
 
-    `is_generated` bool [n] says which images the weight of a real image is relative to; None where all are real.
+    `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where all
+    are real.
     """
 
     images: np.ndarray
@@ -79,7 +81,7 @@ class Examples:
     is_generated: np.ndarray | None = None
 
     def weigh(self, arm: Arm) -> np.ndarray:
-        """The weights of the images for an arm, float64 [n]: with its own real_weight, where it has one."""
+        """The weights of the images for an arm, float64 [n], with the arm's own real_weight if it has one."""
         if arm.real_weight is None or self.is_generated is None:
             return self.weights
         return np.where(self.is_generated, self.weights, arm.real_weight)
@@ -87,10 +89,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class Tournament:
-    """How a tournament ended, by arm.
+    """The result of a tournament, by arm.
 
     chosen : the setting that is best on validation at the seed at which settings are tried.
-    tried : the runs of that seed, one for each setting of the grid that the arm has, in the grid's order.
+    tried : the runs of that seed, one for each of the arm's settings, in the grid's order.
     final : the runs of the chosen setting, one for each seed.
     """
 
@@ -100,10 +102,10 @@ class Tournament:
 
 
 def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings) -> dict[str, str]:
-    """Arms that equal an earlier arm, since on this set their sampler or loss does nothing, e.g. oversampled = real.
+    """Arms that equal an earlier arm because their sampler or loss has no effect on this set, e.g. oversampled = real.
 
-    It must do nothing at every setting that the grid tries. Arms that differ only in numbers of which the grid tries
-    the same values for both are equal too.
+    It must have no effect at any setting that the grid tries. Arms are equal too if they differ only in numbers for
+    which the grid tries the same values.
     """
     seen: dict[object, str] = {}
     aliases = {}
@@ -116,7 +118,7 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
 
 
 def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
-    """The arm without a sampler and a loss that say themselves that they do nothing in any of its variants."""
+    """The arm without its sampler or loss where that declares to have no effect in any of the variants."""
     totals = [np.bincount(examples.labels, weights=examples.weigh(variant)) for variant in variants]
     tried = list(zip(variants, totals, strict=True))
     changes: dict[str, Any] = {}
@@ -135,16 +137,16 @@ def find_common_aliases(arms: Mapping[str, Arm], training: Sequence[Examples], g
 
 @dataclass(frozen=True)
 class Contest:
-    """What all runs of a tournament share.
+    """The inputs that all runs of a tournament share.
 
-    training : the training sets; the seed that comes s after `first_seed` learns from set s mod their number.
+    training : the training sets; seed `first_seed` + s learns from set s mod their number.
     validation : images and labels, uint8 [n, C, H, W] and int64 [n].
-    metric : what is best on validation.
+    metric : the figure by which settings are chosen on validation.
     scratch : folder of the finished runs.
     device : torch device that every run is trained on.
 
-    Settings are tried at the first seed. An arm that tries more of them than another would have the luckier network
-    there, so where the grid is unequal they are tried at a seed of its own.
+    Settings are tried at the first seed. If some arms have more settings than others, they would have the luckier
+    networks there, so settings are then tried at an extra seed.
     """
 
     arms: Mapping[str, Arm]
@@ -159,8 +161,8 @@ class Contest:
 
     @property
     def trying_seed(self) -> int:
-        """The seed at which settings are tried; none of those that are judged, unless all arms try equally many."""
-        return self.first_seed if self.settings.grid.is_equal else self.first_seed + TRYING
+        """The seed at which settings are tried; it is judged only where all arms try equally many."""
+        return self.first_seed if self.settings.grid.is_equal else self.first_seed + TRYING_OFFSET
 
     @property
     def seeds(self) -> range:
@@ -182,7 +184,7 @@ class Contest:
         return self.settings.steps if steps is None else int(steps)
 
     def find_examples(self, seed: int) -> Examples:
-        """What the runs of a seed learn from."""
+        """The training set of a seed's runs."""
         return self.training[(seed - self.first_seed) % len(self.training)]
 
 
@@ -192,7 +194,7 @@ def choose_setting(results: Sequence[Result]) -> Setting:
 
 
 def hold_tournament(contest: Contest, *, workers: int, progress: Progress) -> Tournament:
-    """First the grid at one seed, then the seeds that are left at each arm's chosen setting."""
+    """Train the grid at one seed, then the remaining seeds at each arm's chosen setting."""
     trying = contest.trying_seed
     grid = {name: [Run(name, setting, trying) for setting in contest.list_settings(name)] for name in contest.arms}
     done = _train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress)
@@ -225,14 +227,14 @@ def train_seeds(
 def _train_runs(
     contest: Contest, runs: Sequence[Run], workers: int, progress: Progress, before: int = 0
 ) -> dict[Run, Result]:
-    """Train what is not in the scratch folder yet."""
+    """Train the runs that are not in the scratch folder yet."""
     contest.scratch.mkdir(parents=True, exist_ok=True)
     finished = {run: read_result(run, contest.scratch) for run in runs if (contest.scratch / run.file_name).exists()}
     if progress.first is None:
         progress.begin(before + len(finished))
     missing = [run for run in runs if run not in finished]
     work = sum(contest.find_steps(run) for run in missing) * contest.settings.batch_size
-    # Several processes on one GPU would each hold a context of it; whether they gain anything was not measured.
+    # Several processes on one GPU would each hold their own CUDA context; a gain was not measured.
     worth = worth_workers(workers, work, WORKER_SHARE) if contest.device == "cpu" else 1
     for run in map_processes(_train_run, missing, workers=worth, share={"contest": contest}):
         finished[run] = read_result(run, contest.scratch)
@@ -241,7 +243,7 @@ def _train_runs(
 
 
 def count_runs(contest: Contest) -> int:
-    """Trainings that a tournament takes."""
+    """The number of trainings of a tournament."""
     judged = len(contest.seeds) - (contest.trying_seed in contest.seeds)
     return sum(len(contest.list_settings(name)) + judged for name in contest.arms)
 
@@ -302,5 +304,5 @@ def _train_run(run: Run) -> Run:
 
 
 def read_weights(model: torch.nn.Module) -> dict[str, Tensor]:
-    """The weights as they are stored, wherever the network is."""
+    """The weights as they are stored, on the CPU whatever the network's device."""
     return {name: value.cpu().contiguous() for name, value in model.state_dict().items()}

@@ -22,6 +22,7 @@ from torch import Tensor
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.training import WORKER_SHARE, predict, train
+from ops.datasets.folds import assign_folds
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.recipe.arms import Arm, SmallResNet
@@ -38,16 +39,6 @@ class FoldResult:
     state: dict[str, Tensor]
     held_out: np.ndarray
     logits: np.ndarray
-
-
-def assign_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold of each image, int64 [n]; within each class the folds' sizes differ by at most one."""
-    rng = np.random.default_rng([seed, 2])
-    assigned = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        assigned[members] = np.arange(len(members)) % folds
-    return assigned
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

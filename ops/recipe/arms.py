@@ -1,7 +1,7 @@
-"""What an arm is made of: the keys of every kind of ingredient, and the arm that puts one of each together.
+"""The ingredients of an arm: the keys of every kind, and the arm that combines one kind of each.
 
-It loads nothing that computes. What a kind does with its keys is the business of `ops.classifiers`. An ingredient of
-a new kind is a section here with its line in the registry, and a file there with its line.
+It loads nothing that computes; `ops.classifiers` implements the kinds. A new kind needs a section and a registry line
+here, and a file and a registry line there.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class NoAugmentation(Kind):
 
 
 class FlipCrop(Kind):
-    """Mirrored at random and moved."""
+    """Random mirroring and shifts."""
 
-    kind: Literal["flip_crop"] = Field("flip_crop", description="mirrored at random and moved")
+    kind: Literal["flip_crop"] = Field("flip_crop", description="random mirroring and shifts")
     strength: float = Field(
-        1 / 14, ge=0, le=0.5, description="share of the shorter side by which images move at most; 0 only mirrors"
+        1 / 14, ge=0, le=0.5, description="largest shift as a share of the shorter side; 0 only mirrors"
     )
 
 
 class RandAugment(Kind):
-    """Two random operations on place or colour, after flip and crop."""
+    """Two random operations on geometry or colour, after flip and crop."""
 
     kind: Literal["randaugment"] = Field("randaugment", description="two random operations after flip_crop")
     strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m; its n is 2")
@@ -87,9 +87,9 @@ class ClassWeightedLoss(Kind):
 
 
 class UniformSampler(Kind):
-    """Images as often as their weights say."""
+    """Images in proportion to their weights."""
 
-    kind: Literal["uniform"] = Field("uniform", description="images as often as their weights say")
+    kind: Literal["uniform"] = Field("uniform", description="images in proportion to their weights")
 
 
 class ClassBalancedSampler(Kind):
@@ -99,7 +99,7 @@ class ClassBalancedSampler(Kind):
 
 
 class SupervisedTrainer(Kind):
-    """Images and labels, from random weights."""
+    """Training on images and labels, from random weights."""
 
     kind: Literal["supervised"] = Field("supervised", description="on images and labels, from random weights")
 
@@ -127,7 +127,7 @@ class SmallResNet(Network):
 
 
 class ResNet18(Network):
-    """ResNet-18 as it is built for CIFAR: no pooling, full resolution in its first stage."""
+    """ResNet-18 as used on CIFAR: no pooling in the stem, full resolution in the first stage."""
 
     kind: Literal["resnet18"] = Field("resnet18", description="ResNet-18 with a stem for small images")
     width: Count = Field(64, description="channels of the first of its four stages; each later one has twice as many")
@@ -165,26 +165,24 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
 
 
 class Arm(Section):
-    """One training regime: the ingredients in which it differs from plain training."""
+    """One way of training: the ingredients in which it differs from plain training."""
 
     augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
-        NoAugmentation(), description="label-preserving changes, drawn anew each time an image is shown"
+        NoAugmentation(), description="label-preserving changes, drawn again each time an image is shown"
     )
     pairing: Annotated[Kind, OneOf(PAIRINGS)] = Field(NoPairing(), description="images and labels that are blended")
     sampler: Annotated[Kind, OneOf(SAMPLERS)] = Field(UniformSampler(), description="how often images are shown")
-    loss: Annotated[Kind, OneOf(LOSSES)] = Field(PlainLoss(), description="what a batch's answers cost")
-    trainer: Annotated[Kind, OneOf(TRAINERS)] = Field(
-        SupervisedTrainer(), description="how the network gets its weights"
-    )
+    loss: Annotated[Kind, OneOf(LOSSES)] = Field(PlainLoss(), description="loss of a batch's predictions")
+    trainer: Annotated[Kind, OneOf(TRAINERS)] = Field(SupervisedTrainer(), description="how the network is trained")
     real_weight: Positive | None = Field(
-        None, description="of an arm under `expanded`: its own N; null is mix.real_weight"
+        None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _name_new_spelling(cls, keys: Any) -> Any:
         if isinstance(keys, dict) and "mixup_alpha" in keys:
-            raise ValueError("mixup_alpha is written pairing: {kind: mixup, alpha: ...} now")
+            raise ValueError("mixup_alpha is now written pairing: {kind: mixup, alpha: ...}")
         return keys
 
     def ingredient(self, name: str) -> Kind:

@@ -1,4 +1,4 @@
-"""How a comparison must be laid out so that it can decide. It loads no statistics: recipes are checked with it."""
+"""How many seeds and generators a verdict needs. It loads no statistics, because recipes are checked with it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Literal
 
 Metric = Literal["accuracy", "balanced_accuracy", "worst_class"]  # the figure that a verdict is about
 
-# With fewer seeds the interval is honest and says almost nothing, and its shape rests on two or three numbers.
+# With fewer seeds the interval is valid but too wide to be of use, and its shape rests on two or three numbers.
 LEAST_SEEDS = 5
-# Two generators have one degree of freedom: of simulated intervals as few as 90 % covered the truth, and up to 5 % of
-# verdicts were false. Three have enough (docs/figures.md).
+# Two generators leave one degree of freedom. In simulations as few as 90 % of their intervals covered the truth, and up
+# to 5 % of verdicts were false. Three are enough (docs/figures.md).
 TOO_FEW_GENERATORS = 2
 
 
 def warn_of_seeds(seeds: int) -> str | None:
-    """What to know before anything is computed where `seeds` are too few to decide; None where they are enough."""
+    """A warning, before anything is computed, that `seeds` are too few to decide; None where they are enough."""
     if seeds >= LEAST_SEEDS:
         return None
     return f"no verdict can be reached with classifier.seeds {seeds}: fewer than {LEAST_SEEDS} seeds decide nothing"
 
 
 def refuse_generators(generators: int, seeds: int) -> str | None:
-    """Why this many generators cannot carry a verdict that `seeds` classifiers of each arm can reach, else None."""
+    """Why this many generators are too few for a verdict with `seeds` classifiers of each arm, else None."""
     if generators != TOO_FEW_GENERATORS or seeds < LEAST_SEEDS:
         return None
-    return "two generators say too little about a third to decide by; take 1, or 3 and more"
+    return "two generators are too few for a verdict about another one; use 1, or at least 3"

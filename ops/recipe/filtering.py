@@ -1,4 +1,4 @@
-"""The section `filter` of a recipe: which rules reject generated images, and where each of them cuts."""
+"""The section `filter` of a recipe: the rules that reject generated images, and the cutoff of each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ops.settings.section import Section
 
 
 class FilterSettings(Section):
-    """Which generated images are rejected, beside exact copies and repeats, which always are.
+    """Which generated images are rejected. Exact copies and exact repeats are always rejected.
 
-    A number is the share of held-out real images that the rule may reject: its thresholds follow from that, class by
-    class, from the classes together where a class has too few.
+    A number is the share of held-out real images that the rule may reject. It sets a threshold for each class; classes
+    with too few held-out images take theirs from all classes together.
     """
 
     wrong_label: Cut | None = Field(
@@ -21,31 +21,34 @@ class FilterSettings(Section):
     )
     atypical: Cut | None = Field(
         Cut(real_rejected=0.01),
-        description="it lies far from the images of its class in the scorer's features, or its texture is that of no"
-        " real image; each may reject half of the share; `threshold` is one of the features, and texture is not asked",
+        description="it is far from the images of its class in the scorer's features, or its texture is unlike that of"
+        " any real image; each check may reject half of the share; with `threshold` only the features are checked",
     )
     near_copy: Cut | None = Field(
         Cut(real_rejected=0.01),
-        description="it lies nearer to a real image than held-out real images do, compared with how near to another"
-        " one that image lies itself",
+        description="it is nearer to a real image than held-out real images are, relative to how near that real image"
+        " is to another one",
     )
     near_parent: Cut | None = Field(
         None,
-        description="of variants of real images: it lies nearer to its own parent than held-out real images do to any"
-        " training image; null: no nearness to the parent is too near",
+        description="for variants of real images: it is nearer to its own parent than held-out real images are to any"
+        " training image; null: variants may be as near to their parent as they are",
     )
     near_repeat: Cut | None = Field(
-        Cut(real_rejected=0.01), description="so near to an earlier generated image of its class"
+        Cut(real_rejected=0.01), description="it is too near to an earlier generated image of its class"
     )
     blank: Cut | None = Field(
-        Cut(real_rejected=0.001), description="it shows less than half as much as the emptiest real images do"
+        Cut(real_rejected=0.001), description="its contrast is below half of that of the faintest real images"
     )
     saturated: Cut | None = Field(
         Cut(real_rejected=0.001),
-        description="its share of black and white pixels is nearer to all than to any real image's",
+        description="its share of black and white pixels is more than halfway from the highest share in real images to"
+        " 100 %",
     )
-    clip: ClipSettings | None = Field(None, description="a CLIP that is asked whether an image fits its class's name")
+    clip: ClipSettings | None = Field(
+        None, description="a CLIP that checks whether an image fits the name of its class; null: not checked"
+    )
     safety: SafetySettings | None = Field(None, description="a classifier of unsafe images; null: not checked")
     extractor: ExtractorSettings | None = Field(
-        None, description="a network in whose features the accepted set is measured too; it rejects nothing"
+        None, description="a further network whose features the metrics of the accepted set use; it rejects nothing"
     )

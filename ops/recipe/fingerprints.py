@@ -18,7 +18,7 @@ def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
 
 
 def stage_fingerprint(stage: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Equal for equal settings, version and input contents; nothing of later stages enters.
+    """Equal for equal settings, version and input contents; later stages have no influence.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
-"""The sections `generator` and `sampler` of a recipe: the keys of every kind of generator, and how it draws by default.
+"""The sections `generator` and `sampler` of a recipe: the keys of every kind of generator, and its default sampler.
 
-It loads nothing that computes, so that a recipe is read in milliseconds. What a kind does with its keys is the
-business of `ops.generators`.
+It loads nothing that computes, so that a recipe is read in milliseconds. `ops.generators` implements the kinds.
 """
 
 from __future__ import annotations
@@ -15,68 +14,74 @@ from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
 
 class SamplerSettings(Section):
-    """How the exported sampler draws; what is null is the kind's default."""
+    """How the exported sampler draws; null means the kind's default."""
 
     solver: str | None = Field(
         None,
-        description="flow and edm: heun, euler; ddpm: dpmpp, ddim; heun costs 2·steps - 1 evaluations, others steps",
+        description="flow and edm: heun, euler; ddpm: dpmpp, ddim; heun costs 2·steps - 1 network evaluations, the"
+        " others cost steps",
     )
-    steps: int | None = Field(None, ge=1, le=64, description="of the solver")
+    steps: int | None = Field(None, ge=1, le=64, description="steps of the solver")
     guidance: float = Field(
-        1.0, ge=0, le=20, description="classifier-free guidance, away from what is drawn without label; 1 is none"
+        1.0, ge=0, le=20, description="scale of classifier-free guidance, away from unlabelled drawing; 1: no guidance"
     )
     precision: Literal["fp32", "int8", "fp16"] = Field(
-        "fp32", description="int8 is faster on processors, fp16 on GPUs; taken only if as good as fp32 within 5 %"
+        "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
     )
 
 
 class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
-    inputs: ClassVar[tuple[str, ...]] = ("noise", "label")  # of its sampler; `image` makes it one of variants
+    inputs: ClassVar[tuple[str, ...]] = ("noise", "label")  # of its sampler; with `image` it draws variants
 
     kind: str
     seeds: int = Field(
         1,
         ge=1,
         le=100,
-        description="generators that are trained, each with images of its own; classifier seed s takes number s mod"
-        " seeds, so that the verdict holds for another generator of this recipe; 2 are too few where a verdict decides",
+        description="number of generators to train, each with its own generated images; classifier seed s uses"
+        " generator s mod seeds, so that the verdict holds for another generator of this recipe; 2 are too few to"
+        " decide with",
     )
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
-        """The sampler with this kind's defaults in place of None; ValueError for what this generator cannot do."""
+        """The sampler with this kind's defaults in place of None; ValueError for a value this generator cannot use."""
         return sampler
 
 
 class DenoiserSettings(KindSettings):
     """The network and its training; the same for every kind that denoises."""
 
-    solvers: ClassVar[Mapping[str, int]]  # and their default steps; the first is the default
+    solvers: ClassVar[Mapping[str, int]]  # with their default steps; the first solver is the default
 
     widths: tuple[int, ...] = Field(
         (32, 64), strict=False, min_length=1, max_length=5, description="channels per level"
     )
     layers_per_block: int = Field(1, ge=1, le=4, description="residual blocks per level")
     unshuffle: Literal[1, 2, 4] = Field(2, description="work at 1/unshuffle of the resolution")
-    dropout: float = Field(0.0, ge=0, lt=1, description="in the residual blocks while training")
+    dropout: float = Field(0.0, ge=0, lt=1, description="in the residual blocks, during training")
     steps: Count = Field(1000, description="optimizer steps")
     batch_size: Count = Field(128, description="images per optimizer step")
-    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon learns in about half of adamw's steps")
-    learning_rate: Positive = Field(0.01, description="decays linearly over the last 30 %; adamw wants 0.002")
+    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
+    learning_rate: Positive = Field(0.01, description="decays linearly over the last 30 %; adamw needs about 0.002")
     weight_decay: float = Field(0.01, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(100, ge=0, description="over which the rate rises")
+    warmup_steps: int = Field(100, ge=0, description="steps over which the learning rate rises")
     ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
-    class_balanced: bool = Field(True, description="draw all classes equally often, however uneven they are")
+    class_balanced: bool = Field(True, description="draw all classes equally often, whatever their sizes")
     augment: Fraction = Field(
-        0.0, description="share of images flipped, shifted, scaled, rotated; the network is told, so that none leaks"
+        0.0,
+        description="share of images flipped, shifted, scaled, rotated; the network is conditioned on it, so drawn"
+        " images are not augmented",
     )
     label_dropout: Fraction = Field(0.0, lt=1, description="share of images trained without label; guidance needs it")
-    checkpoints: int = Field(4, ge=1, le=100, description="moments at which quality is measured; the best is kept")
-    max_copies: Fraction = Field(
-        0.05, description="training ends when the share of near copies is this far above that of unseen real images"
+    checkpoints: int = Field(
+        4, ge=1, le=100, description="how often quality is measured during training; the best checkpoint is kept"
     )
-    precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
+    max_copies: Fraction = Field(
+        0.05, description="training stops when the share of near copies exceeds that of unseen real images by this much"
+    )
+    precision: Precision = Field("auto", description="auto: bf16 where the hardware supports it, else fp32")
 
     @model_validator(mode="after")
     def _check_network(self) -> Self:
@@ -94,23 +99,25 @@ class DenoiserSettings(KindSettings):
         if solver not in self.solvers:
             raise ValueError(f"solver must be {' or '.join(self.solvers)} with kind: {self.kind}; got {solver!r}")
         if sampler.guidance != 1.0 and not self.label_dropout:
-            raise ValueError("guidance needs a generator that was trained with label_dropout: above 0")
+            raise ValueError("guidance needs a generator trained with label_dropout above 0")
         steps = self.solvers[solver] if sampler.steps is None else sampler.steps
         return sampler.model_copy(update={"solver": solver, "steps": steps})
 
 
 class DistillationSettings(Section):
-    """Training a student that draws in one to four evaluations what the flow draws in many."""
+    """Training of a student that needs one to four evaluations where the flow needs many."""
 
-    evaluations: Literal[1, 2, 4] = Field(2, description="of the student, each an Euler step over its part of time")
-    pairs: Count = Field(12_000, description="trajectories of the teacher that it learns from")
-    teacher_steps: Count = Field(4, description="Heun steps of a trajectory, a multiple of evaluations")
+    evaluations: Literal[1, 2, 4] = Field(
+        2, description="network evaluations of the student, each an Euler step over its part of the time"
+    )
+    pairs: Count = Field(12_000, description="trajectories of the teacher that the student learns from")
+    teacher_steps: Count = Field(4, description="Heun steps of each trajectory, a multiple of evaluations")
     steps: Count = Field(300, description="optimizer steps")
     batch_size: Count = Field(128, description="images per optimizer step")
-    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon learns in about half of adamw's steps")
-    learning_rate: Positive = Field(0.003, description="decays linearly over the last 30 %; adamw wants 0.001")
+    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
+    learning_rate: Positive = Field(0.003, description="decays linearly over the last 30 %; adamw needs about 0.001")
     weight_decay: float = Field(0.0, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(20, ge=0, description="over which the rate rises")
+    warmup_steps: int = Field(20, ge=0, description="steps over which the learning rate rises")
     ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
 
     @model_validator(mode="after")
@@ -126,13 +133,13 @@ class FlowSettings(DenoiserSettings):
     solvers: ClassVar[Mapping[str, int]] = {"heun": 3, "euler": 16}
 
     kind: Literal["flow"] = Field("flow", description="rectified flow")
-    couple_noise: bool = Field(True, description="within a class, pair a batch's noise with the images it is near to")
+    couple_noise: bool = Field(True, description="within a class, pair each image of a batch with noise near to it")
     distillation: DistillationSettings | None = Field(
-        None, description="null: none; {} : a student that needs two evaluations takes the flow's place"
+        None, description="null: none; {}: a student with two evaluations replaces the flow"
     )
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
-        """With distillation the student's own steps: it has learnt no others."""
+        """With distillation, the steps that the student was trained for: it cannot use others."""
         if self.distillation is None:
             return super().resolve_sampler(sampler)
         fixed = {"solver": "euler", "steps": self.distillation.evaluations, "guidance": 1.0}
@@ -164,23 +171,23 @@ class OnnxSettings(KindSettings):
     """A sampler that was exported elsewhere."""
 
     kind: Literal["onnx"] = Field("onnx", description="a sampler that was exported elsewhere")
-    path: str = Field(description="of the .onnx file, from the workspace's root")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of that file's content, so that no other slips in")
+    path: str = Field(description="the .onnx file, relative to the workspace's root")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="hash of that file's content, which must match")
     class_names: tuple[str, ...] | None = Field(
-        None, strict=False, description="what its labels 0, 1, ... mean; null: its metadata `labels` say so"
+        None, strict=False, description="classes of its labels 0, 1, ...; null: as `labels` in its metadata names them"
     )
 
     @field_validator("seeds")
     @classmethod
     def _check_seeds(cls, seeds: int) -> int:
         if seeds != 1:
-            raise ValueError("a generator of kind: onnx was trained elsewhere, so there is one of it; take this away")
+            raise ValueError("a generator of kind: onnx was trained elsewhere, so there is only one; remove this key")
         return seeds
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         for key, field in SamplerSettings.model_fields.items():
             if getattr(sampler, key) != field.default:
-                raise ValueError(f"{key} has no effect with kind: onnx, which is a whole sampler; take it away")
+                raise ValueError(f"{key} has no effect with kind: onnx, which is a whole sampler; remove it")
         return sampler
 
 
@@ -190,4 +197,4 @@ KINDS: dict[str, type[KindSettings]] = {
     "ddpm": DdpmSettings,
     "onnx": OnnxSettings,
 }
-DEFAULT_KIND = "flow"  # of a section that names none
+DEFAULT_KIND = "flow"  # of a section without `kind`

@@ -1,7 +1,8 @@
 """The grid of a tournament: numbers of the training and of its ingredients, tried by every arm that has them.
 
-A key is `learning_rate`, `weight_decay`, `steps` or `real_weight`, or a number of an ingredient: `pairing.alpha` of
-whatever pairing an arm has, `augmentation.randaugment.strength` of that kind alone. An arm tries the keys that it has.
+A key is `learning_rate`, `weight_decay`, `steps` or `real_weight`, or a number of an ingredient: `pairing.alpha` for
+every pairing that has an alpha, `augmentation.randaugment.strength` for that kind only. An arm tries the keys that it
+has.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from ops.settings.kinds import Kind, report_unknown
 from ops.settings.section import Count, Positive, Section
 
 Values = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
-LARGEST = 6  # settings that the grid has
-ALL_HAVE = ("learning_rate", "weight_decay", "steps")  # keys of a grid that belong to every arm
+MAX_SETTINGS = 6  # of a grid
+COMMON_KEYS = ("learning_rate", "weight_decay", "steps")  # every arm has these
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Number:
-    """What a key of a grid names: a number of an ingredient, of any of its kinds or of one."""
+    """A number of an ingredient that a key of the grid names; `kind` is None where the key is for all its kinds."""
 
     ingredient: str
     kind: str | None
@@ -67,7 +68,7 @@ class Number:
         return float(getattr(arm.ingredient(self.ingredient), self.name))
 
     def set(self, section: Kind, value: float) -> Kind:
-        """The ingredient with another value; ValueError for one that is not allowed."""
+        """The ingredient with another value; ValueError for a value that is not allowed."""
         exact = int(value) if section.numbers()[self.name] is int and value.is_integer() else value
         try:
             return type(section).model_validate({**section.model_dump(), self.name: exact})
@@ -78,7 +79,7 @@ class Number:
 
 
 def list_numbers() -> dict[str, Number]:
-    """Every key of a grid that names a number of an ingredient."""
+    """The number that each key names, for all keys of ingredients that a grid may have."""
     found = {}
     for ingredient, kinds in INGREDIENTS.items():
         for kind, section in kinds.items():
@@ -91,8 +92,8 @@ def list_numbers() -> dict[str, Number]:
 class GridSettings(Section):
     """Settings that arms try, chosen per arm on validation at the first seed.
 
-    Where some arms have more to try than others, that is a seed of its own, which is not judged. Besides these keys,
-    any number of an ingredient: `pairing.alpha`, `augmentation.randaugment.strength`.
+    Where some arms have more settings than others, they are tried at an extra seed, which is not judged. Besides these
+    keys, any number of an ingredient may be a key: `pairing.alpha`, `augmentation.randaugment.strength`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -103,10 +104,10 @@ class GridSettings(Section):
         (0.1,), strict=False, min_length=1, description="decays to try"
     )
     steps: tuple[Count, ...] | None = Field(
-        None, strict=False, min_length=1, description="optimizer steps to try, `steps` among them; null: that alone"
+        None, strict=False, min_length=1, description="optimizer steps to try, including `steps`; null: `steps` only"
     )
     real_weight: tuple[Positive, ...] | None = Field(
-        None, strict=False, min_length=1, description="N to try in arms under `expanded`, their own among them"
+        None, strict=False, min_length=1, description="values of N to try in arms under `expanded`, including their own"
     )
 
     @model_validator(mode="before")
@@ -124,25 +125,25 @@ class GridSettings(Section):
         numbers = list_numbers()
         for key in self.axes:
             if (number := numbers.get(key)) and number.kind and f"{number.ingredient}.{number.name}" in self.axes:
-                raise ValueError(f"{key} and {number.ingredient}.{number.name} are the same number; give one of them")
-        if prod(len(values) for values in self.axes.values()) > LARGEST:
-            raise ValueError(f"the grid may have at most {LARGEST} settings")
+                raise ValueError(f"{key} and {number.ingredient}.{number.name} are the same number; keep one of them")
+        if prod(len(values) for values in self.axes.values()) > MAX_SETTINGS:
+            raise ValueError(f"the grid may have at most {MAX_SETTINGS} settings")
         return self
 
     @property
     def is_equal(self) -> bool:
-        """Whether every arm tries equally many settings: none of the keys that only some arms have has two values."""
-        return all(len(values) == 1 for key, values in self.axes.items() if key not in ALL_HAVE)
+        """Whether every arm tries equally many settings: keys that only some arms have must have one value each."""
+        return all(len(values) == 1 for key, values in self.axes.items() if key not in COMMON_KEYS)
 
     @property
     def axes(self) -> dict[str, Sequence[float]]:
         """The values to try, by key."""
         written = {key: getattr(self, key) for key in type(self).model_fields}
-        extra = dict(sorted((self.__pydantic_extra__ or {}).items()))  # a fingerprint does not know a mapping's order
+        extra = dict(sorted((self.__pydantic_extra__ or {}).items()))  # a fingerprint ignores a mapping's order
         return {key: values for key, values in {**written, **extra}.items() if values is not None}
 
     def list_settings(self, arm: Arm, *, is_expanded: bool) -> list[Setting]:
-        """All settings that `arm` tries, in the grid's order; an arm under `expanded` has a weight of real images."""
+        """All settings that `arm` tries, in the grid's order; only an arm under `expanded` tries `real_weight`."""
         numbers = list_numbers()
         axes = {
             key: values
@@ -153,7 +154,7 @@ class GridSettings(Section):
 
 
 def read_numbers(arm: Arm, setting: Setting, real_weight: float) -> dict[str, float]:
-    """The arm's own values of the setting's numbers; `real_weight` is what an arm has that names none."""
+    """The arm's own values of the setting's numbers; `real_weight` is the value of an arm that sets none itself."""
     numbers = list_numbers()
     found = {key: numbers[key].read(arm) for key in setting.keys if key in numbers}
     if setting.get("real_weight") is not None:

@@ -38,10 +38,10 @@ def explain(error: ValidationError, path: Path, model: type[BaseModel] = Recipe)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     place = [part for part in problem["loc"] if isinstance(part, str)]
     tagged = model is Recipe and len(place) > 1 and place[0] == "generator" and place[1] in KINDS
-    kind = place.pop(1) if tagged else None  # pydantic names the member of the union, which is no key
+    kind = place.pop(1) if tagged else None  # pydantic adds the tag of the union's member, which is not a key
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        valid = problem.get("ctx", {}).get("valid")  # said by a section whose keys depend on its values
+        valid = problem.get("ctx", {}).get("valid")  # given by a section whose keys depend on its values
         valid = valid or sorted(_fields_at(place[:-1], model) if kind is None else KINDS[kind].model_fields)
         near = difflib.get_close_matches(place[-1], valid, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"

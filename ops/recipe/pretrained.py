@@ -14,34 +14,38 @@ Content = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class PretrainedSettings(Section):
-    """Which network."""
+    """A network trained elsewhere."""
 
-    model: str = Field(min_length=1, description="its folder, from the workspace's root, or a name in the Hub's cache")
+    model: str = Field(
+        min_length=1, description="its folder, relative to the workspace's root, or a name in the Hub's cache"
+    )
     sha256: Content | None = Field(
-        None, description="of that folder's content, so that no other slips in; needed: `growset check` tells it"
+        None, description="hash of that folder's content, which must match; required: `growset check` prints it"
     )
 
 
 class ClipSettings(PretrainedSettings):
-    """A CLIP that says how well an image fits the name of its class."""
+    """A CLIP that scores how well an image fits the name of its class."""
 
     prompts: tuple[str, ...] = Field(
         PROMPTS, strict=False, min_length=1, description="sentences with {} for the class; averaged"
     )
     class_names: tuple[str, ...] | None = Field(
-        None, strict=False, description="what the classes are called in prompts, in order; null: their own names"
+        None, strict=False, description="names of the classes in prompts, in order; null: the names in the source"
     )
     cut: Cut = Field(
-        Cut(real_rejected=0.05), description="where the probability of the image's own class among all is too low"
+        Cut(real_rejected=0.05), description="cutoff below which the probability of the image's own class is too low"
     )
 
 
 class SafetySettings(PretrainedSettings):
-    """A classifier that says whether an image is unsafe."""
+    """A classifier of unsafe images."""
 
-    unsafe: tuple[str, ...] = Field(strict=False, min_length=1, description="its labels that are not wanted")
-    cut: Cut = Field(Cut(threshold=0.5), description="where the probability of all unsafe labels together is too high")
+    unsafe: tuple[str, ...] = Field(strict=False, min_length=1, description="its labels that count as unsafe")
+    cut: Cut = Field(
+        Cut(threshold=0.5), description="cutoff above which the summed probability of the unsafe labels is too high"
+    )
 
 
 class ExtractorSettings(PretrainedSettings):
-    """A vision network in whose features images are compared."""
+    """A vision network whose features are used to compare images."""

@@ -1,7 +1,7 @@
 """The keys of a recipe: type, range, default and meaning. Larger sections have files of their own beside this one.
 
 The models are strict (pydantic): an unknown key, a wrong type or a value out of range is an error.
-Only settings that change data are here; how fast and where things run is not a recipe's business.
+Only settings that change data are here; device, workers and other settings of speed are options of the command line.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ else:
         Discriminator(
             lambda keys: find_kind(keys),
             custom_error_type="kind",
-            custom_error_message=f"its kind must be one of {', '.join(KINDS)}",
+            custom_error_message=f"the kind must be one of {', '.join(KINDS)}",
         ),
     ]
 
-LAWS: dict[str, dict[str, float]] = {  # of long tails, with the keys that each reads and their defaults
+LONG_TAIL_LAWS: dict[str, dict[str, float]] = {  # with the keys that each reads and their defaults
     "exponential": {"ratio": 100.0},
     "zipf": {"exponent": 2.0, "floor": 5},
     "step": {"ratio": 100.0, "minority": 0.5},
@@ -41,7 +41,7 @@ LAWS: dict[str, dict[str, float]] = {  # of long tails, with the keys that each 
 
 
 class LongTailSettings(Section):
-    """How many training images each class keeps: few classes many, many classes few."""
+    """How many training images each class keeps: a few classes keep many, many classes keep few."""
 
     law: Literal["exponential", "zipf", "step"] = Field(
         "exponential",
@@ -49,12 +49,12 @@ class LongTailSettings(Section):
     )
     head: Count | None = Field(None, description="images of the largest class; null: as many as it has")
     ratio: Annotated[float, Field(ge=1)] | None = Field(
-        None, description="of exponential and step: largest over smallest class; null is 100 there"
+        None, description="for exponential and step: size of the largest class over the smallest; null: 100"
     )
-    exponent: Positive | None = Field(None, description="of zipf; null is 2 there")
-    floor: Count | None = Field(None, description="of zipf: the smallest class; null is 5 there")
+    exponent: Positive | None = Field(None, description="for zipf; null: 2")
+    floor: Count | None = Field(None, description="for zipf: images of the smallest class; null: 5")
     minority: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="of step: share of the classes that are small; null is 0.5 there"
+        None, description="for step: share of the classes that are small; null: 0.5"
     )
     order: Literal["label", "random", "available"] = Field(
         "label", description="which class is largest: the first, one drawn with the seed, or the one with most images"
@@ -65,15 +65,15 @@ class LongTailSettings(Section):
     def _fill_law(cls, keys: Any) -> Any:
         if not isinstance(keys, dict):
             return keys
-        defaults = LAWS.get(keys.get("law", "exponential"), {})
+        defaults = LONG_TAIL_LAWS.get(keys.get("law", "exponential"), {})
         return {**keys, **{key: value for key, value in defaults.items() if keys.get(key) is None}}
 
     @model_validator(mode="after")
     def _check_law(self) -> LongTailSettings:
         for key in ("ratio", "exponent", "floor", "minority"):
-            if getattr(self, key) is not None and key not in LAWS[self.law]:
-                laws = " and ".join(law for law, keys in LAWS.items() if key in keys)
-                raise ValueError(f"{key} has no effect with law: {self.law}; it is of {laws}")
+            if getattr(self, key) is not None and key not in LONG_TAIL_LAWS[self.law]:
+                laws = " and ".join(law for law, keys in LONG_TAIL_LAWS.items() if key in keys)
+                raise ValueError(f"{key} has no effect with law: {self.law}; it belongs to {laws}")
         return self
 
 
@@ -83,15 +83,15 @@ def find_kind(keys: Any) -> Any:
 
 
 class DataSettings(Section):
-    """Which part of the source is used, and what is done to it on purpose."""
+    """Which part of the source is used, and how it is thinned out or disturbed on purpose."""
 
     classes: tuple[str, ...] | None = Field(None, strict=False, description="class names to keep; null keeps all")
     images_per_class: Count | None = Field(None, description="cap per class on train and validation; null keeps all")
-    long_tail: LongTailSettings | None = Field(None, description="thin the training images out; null keeps all")
+    long_tail: LongTailSettings | None = Field(None, description="thins the training images out; null keeps all")
     nuisance: Literal["rotation", "background", "strokes"] | None = Field(
         None, description="one frozen draw for each stored image of all splits: ROT, BG and DIL of Kuzushiji-49-LT"
     )
-    label_noise: Fraction = Field(0.0, description="share of training labels that become another class")
+    label_noise: Fraction = Field(0.0, description="share of training labels that are changed to another class")
 
 
 class PlanSettings(Section):
@@ -101,8 +101,8 @@ class PlanSettings(Section):
     overdraw: float = Field(
         1.3, ge=1, le=100, description="images that the first round draws per image wanted, to allow for rejections"
     )
-    rounds: Count = Field(5, description="of generation, at most: each draws what its classes still lack")
-    budget: float = Field(4.0, ge=1, le=1000, description="images drawn per image wanted, at most, in all rounds")
+    rounds: Count = Field(5, description="most rounds of generation; each draws the images that classes still lack")
+    budget: float = Field(4.0, ge=1, le=1000, description="most images drawn per image wanted, over all rounds")
     balance: Literal["keep", "equalise"] = Field(
         "keep", description="keep: every class grows by the ratio; equalise: all classes end equally large"
     )
@@ -110,18 +110,18 @@ class PlanSettings(Section):
     @model_validator(mode="after")
     def _check_budget(self) -> PlanSettings:
         if self.budget < self.overdraw:
-            raise ValueError(f"its budget {self.budget:g} is below its overdraw {self.overdraw:g}; raise it")
+            raise ValueError(f"budget {self.budget:g} is below overdraw {self.overdraw:g}; raise it")
         return self
 
 
 class NetworkBudget(Section):
-    """What training one classifier takes."""
+    """The budget of training one classifier."""
 
     steps: Count = Field(500, description="optimizer steps")
     batch_size: Count = Field(64, description="images per optimizer step")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
-    optimizer: Literal["muon", "sgd"] = Field("muon", description="muon learns in about half of sgd's steps")
-    precision: Precision = Field("auto", description="auto is bf16 where the hardware multiplies it")
+    optimizer: Literal["muon", "sgd"] = Field("muon", description="muon needs about half of sgd's steps")
+    precision: Precision = Field("auto", description="auto: bf16 where the hardware supports it, else fp32")
 
 
 class ScorerSettings(NetworkBudget):
@@ -162,13 +162,13 @@ class ClassifierSettings(NetworkBudget):
     @classmethod
     def _name_new_spelling(cls, keys: Any) -> Any:
         if isinstance(keys, dict) and "width" in keys:
-            raise ValueError("width is written network: {kind: small_resnet, width: ...} now")
+            raise ValueError("width is now written network: {kind: small_resnet, width: ...}")
         return keys
 
     @model_validator(mode="after")
     def _check_steps(self) -> ClassifierSettings:
         if self.grid.steps is not None and self.steps not in self.grid.steps:
-            raise ValueError(f"its grid must try steps {self.steps} too, its own steps")
+            raise ValueError(f"grid.steps must include {self.steps}, the value of steps")
         return self
 
 
@@ -198,16 +198,16 @@ class TuningSettings(Section):
 
 
 class VerdictSettings(Section):
-    """What is compared, and when it is decided."""
+    """What is compared, and how it is decided."""
 
     metric: Metric | None = Field(
         None,
-        description="what picks settings and arms and what decides; null: balanced_accuracy where the largest training"
-        " class has more than three times the images of the smallest, else accuracy",
+        description="the figure that picks settings and arms and that decides; null: balanced_accuracy where the"
+        " largest training class has more than three times the images of the smallest, else accuracy",
     )
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the two-sided intervals")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the two-sided intervals")
     looks: Literal[1, 2] = Field(
-        1, description="2: where the first seeds leave it undecided, as many more are trained and looked at once more"
+        1, description="2: if the first seeds leave it undecided, as many more are trained and all are judged again"
     )
 
 
@@ -218,7 +218,7 @@ class ReportSettings(Section):
 
 
 class PublishSettings(Section):
-    """What happens after the dataset was built and pushed."""
+    """What happens after the dataset has been built and pushed."""
 
     commit: bool = Field(False, description="make one git commit and a tag <expansion>/vN")
 
@@ -229,9 +229,10 @@ class Recipe(Section):
     source: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of a file in sources/, without .yaml"
     )
-    seed: int = Field(ge=0, le=2**31 - 1, description="of every random choice in the chain")
+    seed: int = Field(ge=0, le=2**31 - 1, description="seed of every random choice in the chain")
     on_new_images: Literal["retrain", "keep_generator"] = Field(
-        description="keep_generator draws more from the generator that is there and filters it all again"
+        description="if the source gains images: keep_generator draws more from the existing generator and filters all"
+        " generated images again"
     )
     data: DataSettings
     plan: PlanSettings
@@ -251,8 +252,8 @@ class Recipe(Section):
     @field_validator("sampler")
     @classmethod
     def _resolve_sampler(cls, sampler: SamplerSettings, info: ValidationInfo) -> SamplerSettings:
-        """What the sampler's keys may be, and are by default, is for the generator's kind to say."""
-        generator = info.data.get("generator")  # not there if it is wrong itself
+        """The generator's kind decides which values the sampler's keys may have, and their defaults."""
+        generator = info.data.get("generator")  # absent if it is invalid itself
         return sampler if generator is None else generator.resolve_sampler(sampler)
 
     @model_validator(mode="after")
@@ -269,7 +270,7 @@ class Recipe(Section):
         if self.filter.near_parent is not None and "image" not in self.generator.inputs:
             raise ValueError(
                 f"filter.near_parent has no effect with generator.kind: {self.generator.kind}, whose images have no"
-                " parent; take it away"
+                " parent; remove it"
             )
         return self
 
@@ -320,7 +321,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_grid(self) -> Recipe:
-        """Every key of the grid belongs to some arm, every value is allowed there, and each arm's own is tried."""
+        """Each key of the grid belongs to some arm, each value is allowed there, and each arm's own value is tried."""
         grid = self.classifier.grid
         arms = [(name, arm, False) for name, arm in self.baselines.items()]
         arms += [(name, arm, True) for name, arm in self.expanded.items()]
@@ -331,10 +332,10 @@ class Recipe(Section):
             settings = grid.list_settings(arm, is_expanded=expanded)
             for key, value in read_numbers(arm, settings[0], self.mix.real_weight).items():
                 if value not in grid.axes[key]:
-                    raise ValueError(f"classifier.grid must try {key} {value!r} too: the arm {name!r} has it")
+                    raise ValueError(f"classifier.grid must include {key} {value!r}, the value of the arm {name!r}")
             for setting in settings:
                 try:
                     set_numbers(arm, setting)
                 except ValueError as error:
-                    raise ValueError(f"classifier.grid tries what the arm {name!r} cannot have: {error}") from None
+                    raise ValueError(f"classifier.grid has a value that arm {name!r} cannot have: {error}") from None
         return self

@@ -1,6 +1,6 @@
-"""The stage table: which stage reads which recipe keys and which other stages. The one truth of both doors.
+"""The stage table: the recipe keys and the other stages that each stage reads.
 
-Dagster's dependencies, DVC's `deps:` and `params:` and the fingerprints are derived from it.
+Dagster's dependencies, DVC's `deps:` and `params:` and the fingerprints are all derived from it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ class Stage:
 
     `keys` are recipe keys: sections, or one key of a section (`verdict.metric`) where the others change nothing.
     `inputs` are names of stages; the output is the folder `data/<expansion>/<name>`.
-    `names_expansion` says that the output tells its expansion's name, so that no other may share it.
+    `names_expansion`: the output contains its expansion's name, so no other expansion may share it.
     """
 
     name: str
     keys: tuple[str, ...]
     inputs: tuple[str, ...]
     names_expansion: bool = False
-    choices: tuple[str, ...] = ()  # keys that decide whether it is made anew, not what it makes
+    choices: tuple[str, ...] = ()  # keys that decide whether the output is made again, not its content
 
     @property
     def sections(self) -> tuple[str, ...]:
         """The recipe's top-level keys that hold `keys` and `choices`.
 
         DVC watches these: it cannot follow a key that a recipe leaves to its default. Where another key of a section
-        changed, it calls the stage, which finds its fingerprint unchanged.
+        changed, DVC runs the stage, which finds its fingerprint unchanged.
         """
         return tuple(dict.fromkeys(key.partition(".")[0] for key in (*self.keys, *self.choices)))
 
     @property
     def reads_part(self) -> bool:
-        """Whether it reads only part of a section, so that DVC may call it changed where nothing of it is."""
+        """Whether it reads only part of a section: DVC may then report it as changed although its keys are not."""
         return any("." in key for key in self.keys)
 
 
@@ -75,7 +75,7 @@ STAGES: dict[str, Stage] = {
             ("classifier", "expanded", "verdict.metric", "seed"),
             ("real_images", "training_policy", "generated_images", "mixed_dataset"),
         ),
-        Stage(  # a second look trains more seeds itself, on what the two stages before it trained on
+        Stage(  # a second look trains more seeds itself, on the data of the two stages before it
             "verdict",
             ("verdict", "classifier", "baselines", "expanded", "seed"),
             (

@@ -1,1 +1,1 @@
-"""What all settings have in common: strict sections, cuts, and reading YAML."""
+"""Shared parts of all settings: strict sections, cutoffs of rules, kinds of sections, and reading YAML."""

@@ -1,4 +1,4 @@
-"""Where a rule cuts: the one kind of recipe value that has two ways to write it."""
+"""The cutoff of a rule: the one recipe value that can be written in two ways."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ops.settings.section import Fraction, Section
 
 
 class Cut(Section):
-    """Where a rule cuts. A number alone stands for `real_rejected`."""
+    """The cutoff of a rule. A number alone stands for `real_rejected`."""
 
     real_rejected: Fraction | None = Field(
         None,
-        description="share of held-out real images that may be rejected: thresholds follow from it, class by class",
+        description="share of held-out real images that may be rejected; it sets a threshold for each class",
     )
     threshold: float | None = Field(None, description="one threshold for all classes instead")
 
@@ -27,5 +27,5 @@ class Cut(Section):
     @model_validator(mode="after")
     def _check_one(self) -> Cut:
         if (self.real_rejected is None) == (self.threshold is None):
-            raise ValueError("a rule takes either a share of real images or {threshold: ...}")
+            raise ValueError("write either a share of real images or {threshold: ...}")
         return self

@@ -1,7 +1,7 @@
 """Keys whose value is one of several kinds of section: `{kind: mixup, alpha: 0.2}`, or a kind's bare name.
 
-Which kinds there are is said by a registry, name to section, that is read when a value is: one more kind is one more
-line there. A key of another kind is told with the kinds that have it.
+A registry maps each kind's name to its section. It is read together with the value, so a new kind is one new line
+there. A key that belongs to other kinds is refused with the names of those kinds.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ class OneOf:
     kinds: Mapping[str, type[Kind]]
 
     def read(self, value: Any) -> Kind:
-        """The section that a recipe's value stands for; ValueError or ValidationError for one that is none."""
+        """The section that a recipe's value stands for; ValueError or ValidationError for an invalid value."""
         if isinstance(value, Kind):
             if self.kinds.get(value.kind) is not type(value):
-                raise ValueError(f"it must be of one of the kinds {', '.join(self.kinds)}")
+                raise ValueError(f"the kind must be one of {', '.join(self.kinds)}")
             return value
         keys = {"kind": value} if isinstance(value, str) else value
         if not isinstance(keys, Mapping) or "kind" not in keys:
-            raise ValueError(f"it takes one of {', '.join(self.kinds)}, or {{kind: ...}} with keys of that kind")
+            raise ValueError(f"write one of {', '.join(self.kinds)}, or {{kind: ...}} with keys of that kind")
         name = keys["kind"]
         if not isinstance(name, str) or name not in self.kinds:
-            raise ValueError(f"its kind must be one of {', '.join(self.kinds)}")
+            raise ValueError(f"the kind must be one of {', '.join(self.kinds)}")
         section = self.kinds[name]
         for key in keys:
             if key not in section.model_fields:
                 if owners := [other for other, kind in self.kinds.items() if key in kind.model_fields]:
-                    raise ValueError(f"{key} has no effect with kind: {name}; it is of {' and '.join(owners)}")
+                    raise ValueError(f"{key} has no effect with kind: {name}; it belongs to {' and '.join(owners)}")
                 raise report_unknown(key, keys[key], section.model_fields)
         return section.model_validate(dict(keys))
 
@@ -60,7 +60,7 @@ class OneOf:
 
 
 def report_unknown(key: Any, value: Any, valid: Iterable[str]) -> ValidationError:
-    """The error of a section that has no `key`, with the keys that are valid there."""
+    """The error for an unknown `key` of a section, with the keys that are valid there."""
     problem = PydanticCustomError("extra_forbidden", "unknown key", {"valid": sorted(valid)})
     details = InitErrorDetails(type=problem, loc=(str(key),), input=value)
     return ValidationError.from_exception_data("section", [details])

@@ -1,4 +1,4 @@
-"""What the sections of a recipe have in common: strictness, and the types of their values."""
+"""Base of all sections of a recipe: strict models, and the types of their values."""
 
 from __future__ import annotations
 

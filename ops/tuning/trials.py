@@ -17,8 +17,8 @@ import torch
 
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.training import WORKER_SHARE, predict, train
+from ops.datasets.folds import assign_folds
 from ops.files.storage import read_json, write_json
-from ops.judging.scorer import assign_folds
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm

@@ -1,18 +1,18 @@
 """Scores of arms and their differences in a metric, with intervals.
 
-Accuracy and balanced accuracy are sums over classes and take the closed form as it is. The accuracy of the worst class
-is a minimum, whose plug-in value is too low, and the more so the more classes lie close; its interval is bounded from
-both sides instead. With c a class and theta_A = min_c p_A(c), for any class b fixed beforehand
+Accuracy and balanced accuracy are sums over classes, so the closed form applies directly. The accuracy of the worst
+class is a minimum. Its plug-in value is too low, the more so the more classes lie close, so its interval is bounded
+from both sides instead. With c a class and theta_A = min_c p_A(c), for any class b fixed beforehand
 
     theta_A - theta_B >= min_c [ p_A(c) - p_B(b) ]    and    theta_A - theta_B <= max_c [ p_A(b) - p_B(c) ],
 
 so the least of the lower limits of the differences on the right, and the greatest of their upper limits, hold with the
 confidence that each of them has, without correction (intersection-union; Berger, Technometrics 24, 1982). b is the
-class that is lowest on *validation* for B, and for A; where it was picked wrongly the interval is wider, never wrong.
-The least and the greatest p_A(c) - p_B(c) bound it as well; they are taken where both are answers of the same networks
-(`compare_paired`), so that networks which answer alike differ by 0.
+class that is lowest on *validation* for B, and for A; a wrong pick makes the interval wider, never wrong. The least and
+the greatest p_A(c) - p_B(c) are bounds as well; they are used where both are answers of the same networks
+(`compare_paired`), so that networks with the same answers differ by 0.
 
-It does not know which arms matter, what decides, or how a verdict is worded.
+The module does not know which arms matter, the rule of decision, or how a verdict is worded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ops.verdict.estimate import (
 
 
 class Comparison:
-    """Arms that answered the same n test images; every figure is a fraction.
+    """Scores and differences of arms that answered the same n test images; every figure is a fraction.
 
     replicates: per arm bool or float [K, n], the answers of its independent trainings. labels: int [n].
     lowest: per arm the label of its worst class on validation, needed for the metric worst_class only.
@@ -83,7 +83,7 @@ class Comparison:
         return self._contrast((arm, c), (other, c), tail=tail)
 
     def vary(self, arm: str, other: str, metric: Metric) -> float:
-        """A difference's variance; of the worst class the one between the classes that validation found lowest."""
+        """A difference's variance; for the worst class, between the classes that validation found lowest."""
         return self._contrast(self._fix(arm, metric), self._fix(other, metric), tail=0.25).standard_error ** 2
 
     def vary_images(self, arm: str, other: str, metric: Metric) -> float:
@@ -101,20 +101,20 @@ class Comparison:
         return np.asarray(self._reduce(arm, by_class=True).rates.mean(axis=0))
 
     def _fix(self, arm: str, metric: Metric) -> tuple[str, Metric | int]:
-        """The arm and what is scored, which for the worst class is the class that validation found lowest."""
+        """The arm and its metric; for the worst class, the class that validation found lowest instead."""
         return arm, self._lowest[arm] if metric == "worst_class" else metric
 
     def _contrast(
         self, plus: tuple[str, Metric | int], minus: tuple[str, Metric | int] | None, *, tail: float
     ) -> Interval:
-        """Score of one arm minus that of another (0 where None), each with what is scored, as in `_side`."""
+        """Score of one arm minus that of another (0 where None), each with a metric or class, as in `_side`."""
         if (plus, minus) not in self._found:
             other = None if minus is None else self._side(*minus)
             self._found[plus, minus] = estimate_contrast(self._side(*plus), other, tail=tail)
         return self._found[plus, minus].set_tails(tail, tail)
 
     def _side(self, arm: str, scored: Metric | int) -> Side:
-        """The arm's answers and how they count: in a metric that sums over classes, or on one class by its place."""
+        """The arm's answers and class weights, for a metric that sums over classes or for one class by its place."""
         if (arm, scored) not in self._sides:
             groups = self._whole if scored == "accuracy" else self._by_class
             count = len(groups.counts)
@@ -143,7 +143,7 @@ def compare_paired(
 ) -> Interval:
     """Score of `plus` minus score of `minus`, bool or float [K, n], where row k of both comes from the same networks.
 
-    They share the luck of their seeds, so the replicates are the differences, network by network.
+    Both share the same seeds, so the replicates are the differences, network by network.
     """
     groups = group_images(None if metric == "accuracy" else labels, len(labels))
     change, count = reduce_answers(np.subtract(plus, minus, dtype=np.float64), groups), len(groups.counts)
@@ -157,6 +157,6 @@ def compare_paired(
 def _bound(estimate: float, lows: Sequence[Interval], highs: Sequence[Interval]) -> Interval:
     """From the least of the lower limits to the greatest of the upper ones, around an estimate between them."""
     least, most = min(lows, key=lambda found: found.low), max(highs, key=lambda found: found.high)
-    # The side that reaches further speaks for the whole: its error and degrees of freedom.
+    # The side that reaches further gives the standard error and the degrees of freedom.
     wider = least if estimate - least.low >= most.high - estimate else most
     return Interval(estimate, least.low, most.high, wider.standard_error, wider.df)

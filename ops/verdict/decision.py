@@ -1,15 +1,15 @@
 """The decision: does training with generated images help, hurt, or is there no evidence either way?
 
-Validation scores pick two arms, the best baseline and the best expanded arm (the challenger). With every interval of
-the same confidence, over test images, seeds and, where there are several, generators:
+Validation scores pick two arms, the best baseline and the best expanded arm (the challenger). All intervals have the
+same confidence and cover test images, seeds and, where there are several, generators:
 
     helps        the challenger lies above *every* baseline
     hurts        *every* expanded arm lies below the picked baseline
-    no evidence  otherwise, or with fewer than five seeds; with the smallest effect that would have been detected
+    no evidence  otherwise, or with fewer than five seeds; given with the smallest effect that would have been detected
 
 A claim about all of several arms needs no correction for their number (intersection-union test; Berger, Technometrics
-24, 1982). That the same seeds served the pick is allowed for in the limits (`contrasts`, `luck`). All arms, contrasts
-and the decision are in one metric.
+24, 1982). The limits allow for the fact that validation picked with the same seeds (`contrasts`, `selection_bias`). All
+arms, contrasts and the decision are in one metric.
 
 It does not know how arms were trained, which images were generated, where files lie, or how a report looks.
 """
@@ -29,7 +29,7 @@ from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.estimate import BoolArray, IntArray, find_critical
 from ops.verdict.looks import find_tail
-from ops.verdict.meeting import Picks, arrange_meeting, count_generators
+from ops.verdict.picks import Picks, count_generators, set_up_comparison
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
 from ops.verdict.sentence import write_sentence
 
@@ -62,11 +62,11 @@ def decide(
     aliases: arms that were not trained because they equal a trained one (alias -> trained arm).
     look, looks: 1 of 1; or 1 of 2, and after more seeds were trained 2 of 2 with all seeds.
     generators: which generator each seed of the expanded arms used, int [S]; None for one generator.
-    validation_images: how many images `validation` comes from; None takes it for exact, which widens limits most.
+    validation_images: how many images `validation` comes from; None treats it as exact, which widens limits most.
     validation_per_class: per trained arm its validation accuracy on each class of `class_names` (nan where the class
         has no image), the mean over seeds; needed for the metric worst_class only.
 
-    UserError for a choice of arms or settings that cannot be judged, ValueError for inputs that do not fit together.
+    UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
     aliases = dict(aliases or {})
     case = _Case(dict(correct), kinds, validation, labels, class_names, metric, generators)
@@ -75,7 +75,7 @@ def decide(
         raise UserError(f"{refusal[0].upper()}{refusal[1:]}.")
     _check_arms(case, aliases)
     _check_images(case)
-    meeting = arrange_meeting(
+    setup = set_up_comparison(
         case.correct,
         kinds,
         validation,
@@ -85,9 +85,9 @@ def decide(
         validation_images=validation_images,
         validation_per_class=validation_per_class,
     )
-    comparison, picks = meeting.comparison, meeting.picks
+    comparison, picks = setup.comparison, setup.picks
     challenger, baseline = picks.challenger, picks.baseline
-    contrasts = contrast_arms(meeting, metric, tail=find_tail(look, looks, confidence))
+    contrasts = contrast_arms(setup, metric, tail=find_tail(look, looks, confidence))
     seeds = min(len(answers) for answers in case.correct.values())
     decision = apply_rule(contrasts, picks, seeds=seeds)
     single = (1.0 - confidence) / 2.0
@@ -120,7 +120,7 @@ def decide(
 
 @dataclass(frozen=True)
 class _Case:
-    """The inputs of `decide`, and what follows from them without statistics."""
+    """The inputs of `decide`, and lookups in them without statistics."""
 
     correct: dict[str, BoolArray]
     kinds: Mapping[str, Kind]
@@ -139,7 +139,7 @@ class _Case:
 
 
 def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Outcome:
-    """The decision from all differences that it needs; `seeds` are those of the arm that has fewest."""
+    """The decision from all differences that it needs; `seeds` is the number of seeds of the arm with the fewest."""
     if seeds < LEAST_SEEDS:
         return "no evidence"
     if all(c.difference.low > 0 for c in contrasts if c.arm == picks.challenger):
@@ -152,7 +152,7 @@ def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Ou
 def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> float | None:
     """How far the challenger must truly lie from the picked baseline for each condition to be met with POWER.
 
-    The other arms are taken to lie where they were measured. A condition is met with that probability from its
+    The other arms are assumed to lie where they were measured. A condition is met with probability POWER at its
     limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect. The hardest
     condition of `helps` and of `hurts` counts; None where nothing varies.
     """
@@ -209,9 +209,9 @@ def _check_arms(case: _Case, aliases: Mapping[str, str]) -> None:
         if name not in case.validation or not isfinite(case.validation[name]):
             raise ValueError(f"arm {name!r} needs a finite validation score, not {case.validation.get(name)!r}")
     if not case.list_arms("expanded"):
-        raise UserError(f"A verdict needs an arm with generated images, all arms here are without: {case.names}.")
+        raise UserError(f"A verdict needs an arm with generated images, but no arm has any: {case.names}.")
     if not case.list_arms("baseline"):
-        raise UserError(f"A verdict needs an arm without generated images, all arms here are with: {case.names}.")
+        raise UserError(f"A verdict needs an arm without generated images, but all arms have them: {case.names}.")
     for alias, arm in aliases.items():
         if alias in case.names or arm not in case.names:
             raise ValueError(f"alias {alias!r} -> {arm!r} must lead from an untrained arm to one of {case.names}")
@@ -232,5 +232,5 @@ def _check_images(case: _Case) -> None:
         used = case.generators
         if used is not None and case.kinds[name] == "expanded" and len(used) != len(answers):
             raise ValueError(
-                f"generators must name one of each of the {len(answers)} seeds of arm {name!r}, not {used}"
+                f"generators must name one generator for each of the {len(answers)} seeds of arm {name!r}, not {used}"
             )

@@ -1,4 +1,4 @@
-"""How far could a score, or the difference of two scores, have come out otherwise by chance?
+"""Intervals for a score and for the difference of two scores: how much they vary by chance.
 
 Test images and training seeds are both samples: other images and other seeds would have given other scores. An arm
 was trained K times independently (its *replicates*: seeds, or generators where several were trained) and answered the
@@ -10,18 +10,20 @@ variance of the difference is estimated in closed form,
     V = sum_c var_c(D) / n_c  +  max(0, sum over both arms of (s_a^2 - e_a^2) / K_a)
 
 var_c: variance over the n_c images of class c. s_a^2: variance of the arm's scores over replicates. e_a^2: the part of
-s_a^2 that single answers make up, sum_c w(c)^2 (mean within-image variance over replicates) / n_c; the first term
-holds it already. The interval is Student's, with degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946),
+s_a^2 that comes from single answers, sum_c w(c)^2 (mean within-image variance over replicates) / n_c; the first term
+contains it already. The interval is Student's, with degrees of freedom after Satterthwaite (Biometrics Bulletin 2,
+1946),
 
     df = V^2 / ( sum_c (var_c(D) / n_c)^2 / (n_c - 1)  +  sum_a (s_a^2 / K_a)^2 / (K_a - 1) ),
 
-and no fewer than the least of n_c - 1 and K_a - 1, which the sum of parts never has (V may, for e_a^2 is taken off).
+but at least the smallest of n_c - 1 and K_a - 1. Satterthwaite's df of a plain sum of parts never falls below that;
+here it could, because e_a^2 is subtracted from V.
 
-Images of two arms are paired, replicates are not: arms of one seed share weights at the start and nothing later, and
-measured arms show no correlation from it. Plain accuracy is the case of one class that holds all images. `growset
-bench verdict` measures coverage. An arm of one replicate adds no variance of replicates: it cannot be measured.
+Images of two arms are paired, replicates are not: arms of one seed share only their initial weights, and measured arms
+show no correlation from that. Plain accuracy is the case of one class that holds all images. `growset bench verdict`
+measures coverage. An arm of one replicate adds no variance of replicates: it cannot be measured.
 
-It does not know arms by name, metrics, what decides, or where answers came from.
+The module does not know arms by name, metrics, the rule of decision, or where answers came from.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class Interval:
     df: float | None
 
     def set_tails(self, low: float, high: float) -> Interval:
-        """The same with other tail areas beyond its limits."""
+        """The same interval with other tail areas beyond its limits."""
         if self.df is None:
             return self
         down, up = (find_critical(tail, self.df) * self.standard_error for tail in (low, high))
@@ -82,14 +84,14 @@ class Groups:
         if len(self.counts) == 1:
             return np.asarray(values.mean(axis=-1, keepdims=True))
         rows = values.reshape(-1, values.shape[-1])
-        # Summed image by image, not by a matrix product, whose order depends on the number of threads.
+        # Summed image by image: the order of summation in a matrix product depends on the number of threads.
         sums = np.stack([np.bincount(self.members, weights=row) for row in rows])
         return np.asarray((sums / self.counts).reshape(*values.shape[:-1], -1))
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What an arm's K replicates answered, reduced to what the closed form needs.
+    """The answers of an arm's K replicates, reduced to the figures that the closed form needs.
 
     means: float64 [n], mean over replicates. rates: float64 [K, C], accuracy per replicate and class. noise: float64
     [C], the mean over a class's images of the variance between replicates; 0 for one replicate.
@@ -106,7 +108,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Side:
-    """An arm's answers to the images of `groups`, and what each class counts in its score: weights float64 [C]."""
+    """An arm's answers to the images of `groups`, and the weight of each class in its score: weights float64 [C]."""
 
     groups: Groups
     answers: Answers
@@ -137,14 +139,14 @@ def group_images(labels: IntArray | None, images: int) -> Groups:
 def average_generators(correct: BoolArray, generators: IntArray) -> FloatArray:
     """Mean answers per generator, float64 [G, n], of seeds bool [S, n] that used `generators` int [S].
 
-    Seeds of one generator share its images and are no independent trial of the recipe; their means are. Generators
-    count equally, however many seeds each has, so that the variance between their means is without bias.
+    Seeds of one generator share its images, so they are not independent trials of the recipe; their means are.
+    Generators count equally, however many seeds each has, so that the variance between their means has no bias.
     """
     return np.stack([correct[generators == g].mean(axis=0) for g in np.unique(generators)])
 
 
 def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
-    """Reduce answers [K, n], bool or, as means and differences are, float. ValueError for another shape or none."""
+    """Reduce answers [K, n]: bool, or float for means and differences. ValueError for another shape or K = 0."""
     if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
         raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
     means, k = replicates.mean(axis=0), len(replicates)
@@ -160,8 +162,8 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
 def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interval:
     """The score of `plus` minus that of `minus` (0 where None), with a two-sided interval of `tail` on each side.
 
-    Both sides are of the same groups. A class of one image has no variance of its own; it takes that over all images,
-    which is too large rather than too small. ValueError for a tail outside (0, 0.5) or fewer than two images.
+    Both sides have the same groups. A class of one image has no variance of its own; it takes the variance over all
+    images, which is rather too large. ValueError for a tail outside (0, 0.5) or fewer than two images.
     """
     counts, images = plus.groups.counts, len(plus.groups.members)
     if not 0.0 < tail < 0.5:
@@ -198,7 +200,7 @@ def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
         values = plus.weights[c] * plus.answers.means[images]
         if minus is not None:
             values = values - others[c] * minus.answers.means[images]
-        # Moved so that a class of equal values gives exactly 0 and no rounding dust.
+        # Shifted so that a class of equal values gives exactly 0, without rounding errors.
         parts[c] = (values - values[0]).var(ddof=1) / groups.counts[c]
     return parts
 

@@ -1,8 +1,8 @@
-"""How often the test split of an expansion was looked at, over all recipes: the log of the workspace, read with care.
+"""How often the test split of an expansion was looked at, over all recipes: counted in the workspace's log.
 
-A split is known by its content, so that a renamed or copied recipe shows the looks of the split that it shares. A
-verdict's manifest tells the looks at its time; where one was pulled without the log that it is recorded in, its number
-counts as well.
+A split is identified by its content, so that a renamed or copied recipe shows the looks of the split that it shares. A
+verdict's manifest holds the number of looks at its time. Where a verdict was pulled without the log that records it,
+that number counts as well.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ops.workspaces.workspace import Workspace
 
 @dataclass(frozen=True)
 class Looks:
-    """`content`: the split's. `images`: how many it has. `logged`: looks that the log tells of. `elsewhere`: looks that
-    only verdicts here tell of, whose last records have the hashes `absent`. `head`: hash of the last record of this
-    content in the log, None where there is none."""
+    """Looks at a split. `content`: hash of the split. `images`: how many it has. `logged`: looks in the log.
+    `elsewhere`: looks known only from verdicts here, whose last records have the hashes `absent`. `head`: hash of the
+    last record of this content in the log, None if there is no such record."""
 
     content: str
     images: int
@@ -37,17 +37,17 @@ class Looks:
         return self.logged + self.elsewhere
 
     def to_metrics(self) -> dict[str, Any]:
-        """What a verdict's manifest says of them."""
+        """The entries of a verdict's manifest."""
         return {"test_split": self.content, "looks": self.total, "log_head": self.head}
 
 
 def read_evaluations(workspace: Workspace) -> list[dict[str, Any]]:
-    """The workspace's log, compared with the copy that is kept in .growset. DamagedData where anything is missing."""
+    """The workspace's log, compared with its copy in .growset. DamagedData if anything is missing."""
     return read_log(workspace.evaluations, workspace.known_evaluations)
 
 
 def find_looks(workspace: Workspace, expansion: str) -> Looks:
-    """The looks at the test split that the expansion has now; its ids and labels are read, no pixels."""
+    """The looks at the expansion's current test split; reads ids and labels, no pixels."""
     rows = read_rows(find_shards(workspace.output(expansion, "real_images"), "test"))
     content = split_content(rows["image_id"].to_list(), rows["label"].to_list())
     records = read_evaluations(workspace)
@@ -60,12 +60,12 @@ def find_looks(workspace: Workspace, expansion: str) -> Looks:
 
 
 def _find_absent(workspace: Workspace, content: str, known: set[str]) -> dict[str, int]:
-    """Looks by the hash of the last record, as verdicts here tell them whose records are not in the log."""
+    """Looks by the hash of the last record, from the verdicts here whose records are not in the log."""
     found: dict[str, int] = {}
     for path in (workspace.root / "data").glob("*/verdict"):
         try:
             metrics = read_manifest(path)["metrics"]
-        except (UserError, DamagedData):  # none there, or one that says nothing any more
+        except (UserError, DamagedData):  # missing or unreadable
             continue
         if metrics.get("test_split") == content and metrics["log_head"] not in known:
             found[metrics["log_head"]] = int(metrics["looks"])

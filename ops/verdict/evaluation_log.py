@@ -1,14 +1,14 @@
 """How often test images were looked at: an append-only log, one JSON line per evaluation.
 
-Every look at a test split costs a little of its honesty, so each evaluation is written here and the report prints the
-count. Each record carries its own hash and the hash of a record before it: what is edited, taken out or moved is
-noticed. What is cut off at the end is noticed by a copy of the log that is kept elsewhere. Nothing in this module
-removes or rewrites a line, and a line that cannot be read is an error, never skipped: a count that silently forgets
-evaluations would be worse than none.
+Every look at a test split makes its results a little more optimistic, so each evaluation is written here and the
+report prints the count. Each record has its own hash and the hash of an earlier record, so edited, removed and moved
+lines are noticed. A copy of the log, kept elsewhere, shows when lines are cut off at the end. Nothing in this module
+removes or rewrites a line. A line that cannot be read is an error and never skipped: a count that silently forgets
+evaluations would be worse than no count.
 
-Lines that an earlier Growset wrote have no hashes and are counted all the same. Two branches' lines may be merged: a
-record need not follow the one that it names at once. It does not know what an evaluation computes, nor the time: the
-caller says when. Lines of one file may come from several processes on one machine.
+Lines written by an earlier Growset have no hashes and are counted all the same. Lines of two branches may be merged, so
+a record need not follow directly the one that it names. The module does not know what an evaluation computes, nor the
+time, which the caller passes. Lines of one file may come from several processes on one machine.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Evaluation:
 
     time: ISO 8601, as `datetime.fromisoformat` reads it. fingerprint: of the stage that evaluates. arms and
     seeds: what was evaluated. images: how many images of the split were seen (by each arm and seed). content: hash
-    of the split's images and labels, whatever the expansion calls itself. elsewhere: looks at this content before
-    this one that other logs know and this one does not; absorbed: the hashes of those logs' last records.
+    of the split's images and labels, whatever the expansion's name. elsewhere: earlier looks at this content that are
+    in other logs but not in this one; absorbed: the hashes of those logs' last records.
     """
 
     time: str
@@ -54,8 +54,8 @@ class Evaluation:
 def append_evaluation(path: Path, record: Evaluation) -> str:
     """Append `record` as one line and return its hash once it is on disk; file and folder are made if missing.
 
-    Call it before the evaluation, so that a crash can count one too many but never one too few. After a crash
-    that tore the last line, the record starts on a line of its own and the torn line stays for `read_log` to report.
+    Call it before the evaluation, so that a crash can count one too many but never one too few. After a crash that cut
+    the last line short, the record starts on a line of its own and `read_log` reports the incomplete line.
     ValueError for a time that is not ISO 8601; OSError where the disk does not take the line.
     """
     datetime.fromisoformat(record.time)
@@ -73,7 +73,7 @@ def append_evaluation(path: Path, record: Evaluation) -> str:
         line = json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         if content and not content.endswith(b"\n"):
             line = b"\n" + line
-        # One write call: a crash leaves all of the line, or a torn one that is reported.
+        # One write call: a crash leaves the whole line, or an incomplete one that is reported.
         written = os.write(handle, line)
         if written != len(line):
             raise OSError(f"{path}: only {written} of {len(line)} bytes of an evaluation could be written")
@@ -85,8 +85,8 @@ def append_evaluation(path: Path, record: Evaluation) -> str:
 def read_log(path: Path, copy: Path | None = None) -> list[dict[str, Any]]:
     """All records in order; an empty list if the file does not exist. New records are written to `copy` too.
 
-    Raises DamagedData, with file and line, if a line is not an evaluation, was edited, or names a predecessor that
-    does not precede it. Raises it also if the log lacks a line of `copy`.
+    Raises DamagedData, with file and line, if a line is not an evaluation, was edited, or names an earlier record that
+    is not among the lines before it. Raises it also if the log lacks a line of `copy`.
     """
     known = copy.read_bytes() if copy is not None and copy.exists() else b""  # before the log, which only grows
     content = _read(path)
@@ -94,16 +94,16 @@ def read_log(path: Path, copy: Path | None = None) -> list[dict[str, Any]]:
     if copy is not None:
         if lacking := [line for line in known.splitlines() if line and line not in set(content.splitlines())]:
             count = f"{len(lacking)} evaluations that were" if len(lacking) > 1 else "an evaluation that was"
-            raise DamagedData(f"{path} lacks {count} recorded here; bring it back with git, or with: cp {copy} {path}")
+            raise DamagedData(f"{path} lacks {count} recorded here; restore it with git, or with: cp {copy} {path}")
         if known != content:
             write_bytes(copy, content)
     return records
 
 
 def count_looks(records: Collection[Mapping[str, Any]], content: str, *, expansion: str, images: int) -> int:
-    """How many looks at a test split's content the records tell of, by whatever expansion.
+    """How many looks at a test split's content the records hold, over all expansions.
 
-    A record of an earlier Growset does not name the content: it counts if it is of this expansion or saw as many
+    A record of an earlier Growset does not name the content. It counts if it belongs to this expansion or saw as many
     images, because it may have been this split.
     """
     return sum(
@@ -119,7 +119,7 @@ def count_looks(records: Collection[Mapping[str, Any]], content: str, *, expansi
 
 
 def _read(path: Path) -> bytes:
-    """The log as it is when nobody is appending; empty where there is none."""
+    """The log, read while no process is appending; empty if the file does not exist."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
@@ -139,13 +139,13 @@ def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
             record = parse_json(line)
         except ValueError as error:
             raise DamagedData(
-                f"{path}, line {number}: not JSON; get the line back with git, or remove it if an append was cut short:"
-                " then the evaluation that it announces was never made"
+                f"{path}, line {number}: not JSON; restore the line with git, or remove it if an append was cut short:"
+                " its evaluation was then never made"
             ) from error
         if not isinstance(record, dict) or not {"expansion", "split"} <= record.keys():
             raise DamagedData(f"{path}, line {number}: not an evaluation, it lacks 'expansion' and 'split'")
         if fault := _find_fault(record, identities):
-            raise DamagedData(f"{path}, line {number}: {fault}; get the log back with git")
+            raise DamagedData(f"{path}, line {number}: {fault}; restore the log with git")
         last = _identify(record, line, last)
         identities.add(last)
         records.append(record)
@@ -153,23 +153,23 @@ def _parse(path: Path, content: bytes) -> list[dict[str, Any]]:
 
 
 def _find_fault(record: Mapping[str, Any], before: Collection[str]) -> str | None:
-    """Why a record with hashes is not as it was written where it was written; None for one without."""
+    """How a record with hashes was changed or moved since it was written; None for a record without hashes."""
     if "hash" not in record:
         return "it has no hash of its own" if {"previous", "content"} & record.keys() else None
     if hash_json({key: value for key, value in record.items() if key != "hash"}) != record["hash"]:
-        return "it is not what was written, its hash does not match"
+        return "it was changed after it was written, its hash does not match"
     if record.get("previous") is not None and record["previous"] not in before:
-        return "the record that it names is not before it: lines are missing, changed or in another order"
+        return "the earlier record that it names is missing: lines were removed, changed or reordered"
     return None
 
 
 def _identify(record: Mapping[str, Any], line: bytes, before: str | None) -> str:
-    """What a later record calls this one. One without a hash is known by its bytes and by all before it."""
+    """The hash by which a later record names this one; without a hash of its own, from its bytes and all before it."""
     return str(record["hash"]) if "hash" in record else hashlib.sha256((before or "").encode() + line).hexdigest()
 
 
 def _last_identity(content: bytes) -> str | None:
-    """Of the last line that can be read; a torn one is of no evaluation."""
+    """The identity of the last line that can be read; an incomplete line is not an evaluation."""
     last = None
     for line in content.split(b"\n"):
         try:
@@ -183,7 +183,7 @@ def _last_identity(content: bytes) -> str | None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """The log, open for appending and held against other processes; git may put another file in its place meanwhile."""
+    """The log, open for appending and locked against other processes; git may replace the file meanwhile."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:

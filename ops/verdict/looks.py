@@ -1,10 +1,10 @@
 """One look at the test images or two: how much of the error each look may spend.
 
 Looking once after the first seeds, and again after more where the first look is undecided, gives chance two
-opportunities. Bounds after O'Brien and Fleming (Biometrics 35, 1979) keep the sum: the first look must be very clear,
-the second costs almost nothing. They suppose that half of the information is there at the first look; it is more where
-the same images are used again; the two looks then agree more often, and the bounds err on the safe side. It does not
-know what is tested.
+opportunities. Bounds after O'Brien and Fleming (Biometrics 35, 1979) keep the total error: the first look must be very
+clear, the second costs almost nothing. They assume that the first look has half of the information. It has more where
+the same images are used again; the two looks then agree more often, and the bounds err on the safe side. The module
+does not know what is tested.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The figure that a verdict is about: accuracy, balanced accuracy, or the accuracy of the worst class.
 
-One metric decides everything in an expansion: which settings a grid picks, which arms meet, and what the verdict
-says. The module does not know arms, seeds, statistics, or where answers came from, and it needs numpy only.
+One metric decides everything in an expansion: the settings picked from a grid, the arms that are compared, and the
+verdict. The module does not know arms, seeds, statistics, or where answers came from, and it needs numpy only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ops.recipe.design import Metric
 
-NAMES: dict[Metric, str] = {  # as sentences and tables call them
+NAMES: dict[Metric, str] = {  # in sentences and tables
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "worst_class": "accuracy of the worst class",

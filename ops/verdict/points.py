@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def choose_decimals(*differences: float) -> int:
-    """One decimal of a point, more where it would turn a difference that is not 0 into 0."""
+    """One decimal of a point, or more where rounding would turn a difference that is not 0 into 0."""
     points = [100.0 * difference for difference in differences]
     return next((d for d in (1, 2) if all(p == 0 or abs(p) > 0.5 * 10**-d for p in points)), 3)
 

@@ -1,4 +1,4 @@
-"""What a verdict is made of: its rows, and what `verdict.json` holds. It does not know how any of it is computed."""
+"""The parts of a verdict: its rows, and the content of `verdict.json`. It does not know how they are computed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Role = Literal["decisive", "condition"]
 
 @dataclass(frozen=True)
 class Budget:
-    """What every classifier was trained for; `fewest_steps` where validation chose the steps of each arm."""
+    """The training budget of every classifier; `fewest_steps` is set where validation chose the steps of each arm."""
 
     steps: int
     batch_size: int
@@ -43,8 +43,9 @@ class ArmRow:
 class Contrast:
     """Score of `arm` minus score of `against` in the verdict's metric.
 
-    Role: `decisive` is challenger against picked baseline. `condition` is what a decision needs besides: for `helps`
-    the challenger against each other baseline, for `hurts` each other expanded arm against the picked baseline.
+    Role: `decisive` is the challenger against the picked baseline. `condition` is a further contrast that a decision
+    needs: for `helps` the challenger against each other baseline, for `hurts` each other expanded arm against the
+    picked baseline.
     """
 
     arm: str
@@ -67,11 +68,11 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `verdict.json` says about the decision; effects and scores are fractions.
+    """The decision in `verdict.json` and its grounds; effects and scores are fractions.
 
     `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
     four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
-    `seeds` are those of the arm that has fewest; with fewer than `least_seeds` nothing is decided. Intervals of
+    `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
     contrasts hold for both looks together.
     """
 

@@ -1,11 +1,11 @@
-"""What the same compute buys without generated images: an ensemble, and test-time augmentation by mirror images.
+"""Other uses of the same compute, without generated images: an ensemble, and test-time augmentation by mirror images.
 
-Training an arm for several seeds leaves several networks. Averaging the probabilities of those of the picked baseline
+Training an arm for several seeds leaves several networks. Averaging the probabilities of the picked baseline's networks
 is an ensemble; averaging each network's probabilities of an image and of its mirror image is test-time augmentation.
 Both are reported beside a verdict and never decide it.
 
-An ensemble is one network, so its interval is about test images alone, and so is that of its difference to the
-networks that it is made of. Mirror images are compared with the same networks without them, seed by seed.
+An ensemble counts as one network, so its interval covers test images alone, and so does the interval of its difference
+to its own networks. Mirror images are compared with the same networks without them, seed by seed.
 
 It does not know files, networks or pictures.
 """
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison, compare_paired
 from ops.verdict.estimate import BoolArray, IntArray, Interval, average_generators
-from ops.verdict.meeting import find_lowest
+from ops.verdict.picks import find_lowest
 
 Way = Literal["ensemble", "mirrored"]
 
@@ -31,8 +31,8 @@ Way = Literal["ensemble", "mirrored"]
 class Row:
     """One way of spending the same compute, in the verdict's metric.
 
-    passes: evaluations of a network that one image costs. over_baseline and over_challenger: this
-    score minus that of the picked baseline and of the challenger, as they stand in the verdict.
+    passes: network evaluations per image. over_baseline and over_challenger: this score minus the score of the picked
+    baseline and of the challenger in the verdict.
     """
 
     way: Way
@@ -47,7 +47,7 @@ class Row:
 
 
 def name_way(row: Mapping[str, Any]) -> str:
-    """What a row of verdict.json is called: `mixup, ensemble of 5`."""
+    """The name of a row of verdict.json: `mixup, ensemble of 5`."""
     return f"{row['arm']}, " + (f"ensemble of {row['passes']}" if row["way"] == "ensemble" else "with mirror images")
 
 
@@ -73,8 +73,8 @@ def compare_same_compute(
     """The ensemble of the baseline's networks, then each arm of `mirrored` with test-time augmentation.
 
     baseline_correct, challenger_correct: bool [S, n]. ensemble: bool [n]. mirrored: bool [S, n] by arm, of these two.
-    generators and validation_per_class: as in `decide`; each way inherits its arm's. A way is compared with its own arm
-    network by network.
+    generators and validation_per_class: as in `decide`; each way takes those of its arm. A way is compared with its own
+    arm network by network.
     """
     rows: list[tuple[Way, str]] = [("ensemble", baseline), *(("mirrored", arm) for arm in mirrored)]
     names = {(way, arm): f"{way} of {arm}" for way, arm in rows}

@@ -1,7 +1,7 @@
-"""The verdict in one sentence: what was found, by how much, in what metric, on what, after what budget, and for whom.
+"""The verdict in one sentence: decision, size of the effect, metric, test images, budget and scope.
 
-It says nothing that the verdict does not hold: the baseline is the one that validation picked, better and worse are
-told by words and never by a sign, and a verdict that finds no evidence says what it would have found.
+The sentence uses only the verdict's fields. It names the baseline as the arm that validation picked, writes better and
+worse in words and never as a sign, and gives the smallest detectable effect where there is no evidence.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _name_side(verdict: Verdict, gap: Interval) -> str:
 
 
 def _explain(verdict: Verdict) -> str:
-    """Why nothing was decided, and what would have been."""
+    """Why nothing was decided, and the effect that would have been found."""
     reasons = []
     gap = next(c for c in verdict.contrasts if c.role == "decisive").difference
     if verdict.seeds < verdict.least_seeds:
@@ -70,7 +70,7 @@ def _explain(verdict: Verdict) -> str:
 
 
 def _name_open(contrasts: Iterable[Contrast]) -> str:
-    """What a decision lacks: the first contrast that it needs and that is not clear."""
+    """The first contrast that a decision needs and that is not clear."""
     found = next(iter(contrasts))
     return f"but {found.arm} {_compare(found.difference)} {found.against} ({_signed_range(found.difference)})"
 
@@ -95,7 +95,7 @@ def _name_steps(budget: Budget) -> str:
 
 
 def _count_others(verdict: Verdict, kind: str) -> str:
-    """`the other arm without` or `each of the 3 other arms without`; empty where there is none."""
+    """`the other arm without` or `each of the 3 other arms without`; empty if there are no others."""
     others = sum(row.kind == kind and row.same_as is None for row in verdict.arms) - 1
     noun = "without" if kind == "baseline" else "with generated data"
     if others == 0:

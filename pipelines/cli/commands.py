@@ -1,4 +1,4 @@
-"""What the longer commands of `growset` do: init, run, materialize, report, pull, export, ui."""
+"""The longer commands of `growset`: init, run, materialize, report, pull, export, ui."""
 
 import json
 import os
@@ -41,7 +41,7 @@ PULLS = {
 
 
 def init_workspace(folder: Path, source: Path, licence: str) -> None:
-    """A workspace for the user's images, and what to type next."""
+    """Make a workspace for the user's images, and print the next commands."""
     from ops.scaffold.workspace import create_workspace
 
     workspace, name, seen = create_workspace(folder, source, licence=licence)
@@ -51,19 +51,20 @@ def init_workspace(folder: Path, source: Path, licence: str) -> None:
     if seen.spec.split is not None:
         drawn = seen.spec.split.model_dump(exclude_none=True, include={"validation", "test"})
         shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
-        click.echo(f"there are no images of their own for it, so {shares} are drawn; sources/{name}.yaml says so")
+        click.echo(f"no images are given for it, so {shares} are drawn from the others; see sources/{name}.yaml")
     if seen.spec.size:
-        click.echo(f"images are brought to {height} x {width}; sources/{name}.yaml says so, change `size:` as you like")
+        click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in sources/{name}.yaml")
     else:
-        click.echo(f"all images are {height} x {width} x {channels} and stay so")
-    click.echo(f"recipes/{name}.yaml holds the settings\n")
+        click.echo(f"all images are {height} x {width} x {channels} and keep that size")
+    click.echo(f"the settings are in recipes/{name}.yaml\n")
     click.echo(f"  cd {folder}\n  growset plan {name}\n  growset run {name}")
 
 
 def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, quiet: bool = False) -> dict[str, Any]:
-    """Ask DVC once, and the manifests, what is not current; run that, and publish. Nothing to do costs seconds.
+    """Find the stages that are not current, from DVC and the manifests; run them, and publish.
 
-    Returns what `describe_result` says; `quiet` keeps stdout for that.
+    If everything is current, this takes seconds. Returns `describe_result` with the stages that ran and the seconds;
+    `quiet` writes messages to stderr, so that stdout is free for that result.
     """
     started = time.monotonic()
     with at(f"while '{expansion}' was validated"):
@@ -74,7 +75,7 @@ def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, qui
 
 
 def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool) -> list[str]:
-    """Run what is not current, and publish; returns the stages that were not."""
+    """Run the stages that are not current, and publish; returns those stages."""
     from ops.chain.publishing import is_published
 
     read_evaluations(workspace)
@@ -112,7 +113,7 @@ def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
 
 
 def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
-    """The verdict with its arms, and where the report is, from the outputs on disk."""
+    """The verdict with its arms, and the report's path, from the outputs on disk."""
     require_intact(workspace, expansion, ["verdict"])
     verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
     kept = ("decision", "sentence", "metric", "confidence", "challenger", "baseline", "arms", "same_compute")
@@ -121,7 +122,7 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
 
 
 def show_result(result: Mapping[str, Any]) -> None:
-    """The verdict, the table of arms, and what the same compute buys."""
+    """Print the table of arms, other uses of the same compute, and the verdict."""
     from ops.verdict.metric import NAMES
     from ops.verdict.points import format_points
     from ops.verdict.same_compute import name_way
@@ -136,7 +137,7 @@ def show_result(result: Mapping[str, Any]) -> None:
     click.echo(f"\n  {NAMES[result['metric']]} on the test images, {100 * result['confidence']:g} % interval")
     for row in result["arms"]:
         show(row["arm"], row, f"  (= {row['same_as']})" if row["same_as"] else "")
-    click.echo(f"\n  what the same compute buys; points over {result['baseline']}")
+    click.echo(f"\n  other uses of the same compute; points over {result['baseline']}")
     for name, row in ways:
         show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
@@ -155,7 +156,7 @@ def find_report(workspace: Workspace, expansion: str) -> Path:
 
 
 def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path:
-    """The report with what changed from a version to the dataset that lies published here; returns its path."""
+    """Write the report with the changes from a version to the dataset published here; returns its path."""
     from ops.history.comparison import compare
     from ops.history.versions import find_version, read_contents
     from ops.report.page import collect_facts, render_page
@@ -172,7 +173,7 @@ def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path
 
 
 def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: bool) -> None:
-    """Print what changed between two versions."""
+    """Print the changes between two versions."""
     from ops.history.comparison import compare
     from ops.history.versions import find_version, read_contents
     from pipelines.cli.terminal import print_comparison
@@ -187,7 +188,7 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 
 def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> None:
-    """Fetch the outputs of an expansion, or one dataset, compare them and check them out."""
+    """Fetch the outputs of an expansion, or one dataset, verify them and check them out."""
     from pipelines.cli.terminal import progress_sink
 
     workspace.load_recipe(expansion)
@@ -204,7 +205,7 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
 
 
 def push_expansion(workspace: Workspace, expansion: str) -> None:
-    """Send what the remote lacks or holds otherwise, every object there compared by its bytes."""
+    """Send the objects that are missing or different in the remote, where every object is compared byte by byte."""
     from ops.chain.publishing import pushed_targets
     from pipelines.cli.terminal import progress_sink
 
@@ -215,11 +216,12 @@ def push_expansion(workspace: Workspace, expansion: str) -> None:
         raise UserError(f"'{expansion}' is not published yet; run: growset run {expansion}")
     with progress_sink() as sink:
         sent = push(workspace.root, pushed_targets(workspace, expansion), every_byte=True, sink=sink)
-    click.echo(f"{expansion}: {sent:,} object{'s' * (sent != 1)} sent, the remote holds everything as it is here")
+    click.echo(f"{expansion}: {sent:,} object{'s' * (sent != 1)} sent; the remote has everything as it is here")
 
 
 def verify_expansion(workspace: Workspace, expansion: str, *, remote: bool, workers: int | None, as_json: bool) -> None:
-    """Print what is wrong with an expansion's data, or that nothing is; raises DamagedData or EnvironmentFault then."""
+    """Print the faults of an expansion's data; raises DamagedData if there are any, EnvironmentFault if the remote
+    cannot be reached."""
     from ops.verification.verification import verify
     from pipelines.cli.terminal import progress_sink
 
@@ -247,7 +249,7 @@ def verify_expansion(workspace: Workspace, expansion: str, *, remote: bool, work
 def export_expansion(
     workspace: Workspace, expansion: str, form: str, folder: Path, only: Only, *, as_json: bool = False
 ) -> None:
-    """Write the published dataset in another layout and say what was written; an inactive recipe's will do."""
+    """Write the published dataset in another layout and print what was written; the recipe may be inactive."""
     from ops.exports.exporting import export_dataset
     from pipelines.cli.terminal import progress_sink
 
@@ -266,7 +268,7 @@ def export_expansion(
 def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     """Serve the Dagster UI on the loopback address until it is stopped."""
     home = prepare_home(workspace)
-    if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
+    if home.is_relative_to(workspace.root):  # a home elsewhere may hold the runs of other workspaces too
         with open_instance(workspace) as instance:
             free_lost_runs(workspace, instance, no_ui_lives=hold_until_exit(workspace, "ui"))
             prune_history(workspace, instance)

@@ -1,4 +1,4 @@
-"""Commands about what lies there: versions and their differences, the report, the funnel, exports, pulls."""
+"""Commands about existing data: versions and their differences, the report, the funnel, exports, pulls."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from pipelines.cli.options import as_json, complete_active, complete_recipe
 @as_json
 @click.pass_obj
 def versions(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], as_json: bool) -> None:
-    """List what was published: name, date, images, verdict; newest first."""
+    """List published versions: name, date, images, verdict; newest first."""
     from ops.history.versions import describe_versions
     from pipelines.cli.terminal import print_versions
 
@@ -31,9 +31,9 @@ def versions(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...
 @as_json
 @click.pass_obj
 def diff(open_workspace: Callable[[], Workspace], before: str, after: str, as_json: bool) -> None:
-    """What changed from version BEFORE to AFTER: images by class, quality, verdict.
+    """Show the changes from version BEFORE to AFTER: images by class, quality, verdict.
 
-    A version is a tag such as smoke/v1, smoke@REVISION, or smoke for what lies published here.
+    A version is a tag such as smoke/v1, smoke@REVISION, or smoke for the dataset published here.
     """
     from pipelines.cli.commands import compare_versions
 
@@ -42,11 +42,11 @@ def diff(open_workspace: Callable[[], Workspace], before: str, after: str, as_js
 
 @click.command()
 @click.argument("expansion", shell_complete=complete_active)
-@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
-@click.option("--since", metavar="VERSION", help="A copy that tells what changed since a version, e.g. smoke/v1.")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--since", metavar="VERSION", help="Write a copy with the changes since a version, e.g. smoke/v1.")
 @click.pass_obj
 def report(open_workspace: Callable[[], Workspace], expansion: str, show: bool, since: str | None) -> None:
-    """Print where the report of an expansion lies: one HTML file that needs nothing but itself."""
+    """Print the path of an expansion's report: one self-contained HTML file."""
     from pipelines.cli.commands import find_report, write_report_since
 
     path = find_report(open_workspace(), expansion)
@@ -59,7 +59,7 @@ def report(open_workspace: Callable[[], Workspace], expansion: str, show: bool, 
 
 @click.command()
 @click.argument("expansion", shell_complete=complete_active)
-@click.option("--only", type=click.Choice(["real", "accepted", "mixed", "published"]), help="One dataset alone.")
+@click.option("--only", type=click.Choice(["real", "accepted", "mixed", "published"]), help="Fetch one dataset only.")
 @click.pass_obj
 def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | None) -> None:
     """Fetch an expansion's data from the DVC remote."""
@@ -81,7 +81,7 @@ def push(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 @click.command()
 @click.argument("expansion", shell_complete=complete_active)
 @click.option("--remote/--no-remote", default=True, show_default=True, help="Read every object in the DVC remote too.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes side by side; default: one per core.")
+@click.option("--workers", type=click.IntRange(min=1), help="Parallel processes; default: one per core.")
 @as_json
 @click.pass_obj
 def verify(
@@ -89,8 +89,8 @@ def verify(
 ) -> None:
     """Check every row, file and link of an expansion, DVC's cache and its remote; changes nothing.
 
-    Exit code 0 where all is right, 4 with a line for each finding, 3 where nothing is wrong but the remote could not
-    be asked.
+    Exit code 0 if nothing is wrong, 4 with a line for each finding, 3 if nothing is wrong but the remote could not be
+    reached.
     """
     from pipelines.cli.commands import verify_expansion
 
@@ -101,7 +101,7 @@ def verify(
 @click.argument("expansion", shell_complete=complete_recipe)
 @click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
 @click.option(
-    "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; nothing is replaced."
+    "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; no file is replaced."
 )
 @click.option(
     "--only",
@@ -126,7 +126,7 @@ def export(
 @as_json
 @click.pass_obj
 def funnel(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool) -> None:
-    """Show what became of every drawn image: rejected by which rule, surplus, accepted, and what is missing."""
+    """Count the drawn images: rejected by each rule, surplus and accepted; and the images that are missing."""
     from pipelines.cli.funnel import show_funnel
 
     show_funnel(open_workspace(), expansion, as_json=as_json)

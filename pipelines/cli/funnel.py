@@ -1,6 +1,6 @@
-"""`growset funnel`: what became of every drawn image, in a terminal or as JSON.
+"""`growset funnel`: the drawn images, counted from drawing to acceptance, in a terminal or as JSON.
 
-Classes get columns of their own where all of them fit beside the sum; what each class lacks is a table of its own.
+Classes get columns of their own if all of them fit beside the sum; a further table counts each class's missing images.
 """
 
 import json
@@ -23,7 +23,7 @@ from ops.workspaces.workspace import Workspace
 
 
 def show_funnel(workspace: Workspace, expansion: str, *, as_json: bool) -> None:
-    """Print the funnel of an expansion; UserError if nothing of it was filtered yet."""
+    """Print the funnel of an expansion; UserError if it has no filtered images yet."""
     workspace.load_recipe(expansion)
     folder = workspace.output(expansion, "accepted_images")
     if not (folder / RULES).exists():
@@ -42,7 +42,7 @@ def show_funnel(workspace: Workspace, expansion: str, *, as_json: bool) -> None:
 
 
 def print_funnel(results: Results, expansion: str, console: Console) -> None:
-    """The same for people."""
+    """Print the funnel as tables."""
     funnel = results.funnel
     head = f"{expansion}: {funnel.total.drawn:,} drawn, {funnel.total.accepted:,} accepted of {funnel.wanted:,} wanted"
     console.print(Text(head + (f", {funnel.missing:,} missing" if funnel.missing else "")), soft_wrap=True)
@@ -63,18 +63,21 @@ def print_funnel(results: Results, expansion: str, console: Console) -> None:
 
 
 def print_generators(lines: Sequence[GeneratorLine], console: Console) -> None:
-    """A line for each of several generators; what stands above them is of generator 0."""
+    """Print a line for each of several generators; the tables above are those of generator 0."""
     table = _start_table("generator", "drawn", "passed", "accepted", "missing", "Fréchet distance")
     for line in lines:
         frechet = "–" if line.accepted_frechet is None else f"{line.accepted_frechet:.3g}"
         counts = (f"{line.accepted:,}", f"{line.missing:,}", frechet)
         table.add_row(str(line.generator), f"{line.drawn:,}", f"{100 * line.acceptance:.1f} %", *counts)
-    console.print(f"\n{len(lines)} generators; all above is generator 0, whose set is published\n", soft_wrap=True)
+    console.print(
+        f"\n{len(lines)} generators; the tables above are those of generator 0, whose set is published\n",
+        soft_wrap=True,
+    )
     console.print(table)
 
 
 def list_steps(counts: Counts, reasons: Iterable[str]) -> list[tuple[str, int]]:
-    """The steps from drawn to accepted: the first is the sum of the others."""
+    """The steps from drawn to accepted; the first count is the sum of the others."""
     rejected = [(f"- {REASONS[reason].title}", counts.rejected[reason]) for reason in reasons]
     return [("drawn", counts.drawn), *rejected, (f"- {SURPLUS}", counts.surplus), ("accepted", counts.accepted)]
 
@@ -136,7 +139,7 @@ def _format_rate(counts: Counts) -> str:
 
 
 def _start_table(*columns: str) -> Table:
-    """Numbers to the right; names, and the sentence-like columns, to the left."""
+    """A table with numbers aligned right, and names and columns of text aligned left."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(columns):
         left = place == 0 or name in ("rejects if", "no more drawn because")

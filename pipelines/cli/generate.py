@@ -15,7 +15,7 @@ from pipelines.cli.options import as_json, generation_options
 
 @click.command()
 @click.argument("generator")
-@click.option("--count", required=True, type=int, help="Images in all, spread evenly over the classes.")
+@click.option("--count", required=True, type=int, help="Total number of images, spread evenly over the classes.")
 @click.option("--label", "labels", multiple=True, metavar="CLASS", help="A class by name; repeatable. Default: all.")
 @click.option("--seed", default=0, show_default=True, help="The same seed draws the same images.")
 @click.option(
@@ -23,7 +23,7 @@ from pipelines.cli.options import as_json, generation_options
     "folder",
     required=True,
     type=click.Path(path_type=Path),
-    help="A new or empty folder; nothing is replaced.",
+    help="A new or empty folder; no file is replaced.",
 )
 @click.option(
     "--format", "form", default="parquet", show_default=True, metavar="FORMAT",
@@ -45,7 +45,7 @@ def generate(
 ) -> Callable[[], None]:
     """Draw labelled images from GENERATOR: its folder, a sampler .onnx file, or an expansion that has trained one.
 
-    Nothing is filtered; `growset run` is what makes a dataset to train on.
+    The images are not filtered; to make a dataset for training, use `growset run`.
     """
     from ops.drawing.drawn_dataset import draw_dataset
 
@@ -65,7 +65,7 @@ def generate(
 
 
 def find_generator(name: str, open_workspace: Callable[[], Workspace]) -> Path:
-    """A path that exists, or what the expansion of this name has exported; UserError where it is neither."""
+    """An existing path, or the exported generator of the expansion of this name; UserError if it is neither."""
     path = Path(name)
     if path.exists():
         return path
@@ -74,7 +74,7 @@ def find_generator(name: str, open_workspace: Callable[[], Workspace]) -> Path:
     try:
         workspace = open_workspace()
     except UserError as error:
-        raise UserError(f"{name} is no file or folder, and no expansion: {error}") from None
+        raise UserError(f"{name} is neither a file or folder nor an expansion: {error}") from None
     workspace.load_recipe(name, active=False)
     folder = workspace.output(name, "generator_onnx")
     if not folder.exists():

@@ -1,4 +1,4 @@
-"""The `growset` command line; `materialize` is what dvc.yaml calls.
+"""The `growset` command line; dvc.yaml calls `materialize`.
 
 Heavy libraries load only in the commands that need them, so `growset check` answers at once.
 """
@@ -24,7 +24,7 @@ from pipelines.cli.options import as_json, complete_active, complete_recipe, run
 
 
 class GrowsetGroup(click.Group):
-    """Commands whose GrowsetErrors, and the machine's own, become one line on stderr and an exit code."""
+    """Commands whose GrowsetErrors and faults of the machine become one line on stderr and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
         with stoppable(next((word for word in sys.argv[1:] if word in self.commands), "growset")):
@@ -42,7 +42,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 class BenchmarkName(click.ParamType):
-    """A file of the folder of benchmarks; what they share lies in a folder below. It is listed when it is asked for."""
+    """A file in the folder of benchmarks, which is listed only when needed; shared parts lie in a folder below."""
 
     name = "name"
 
@@ -62,7 +62,7 @@ FIRST_STEPS = """\b
 First steps with images of your own (a folder with train, validation and test):
   growset init my-work --source path/to/images
   cd my-work
-  growset plan NAME          what it would draw and cost
+  growset plan NAME          images it would draw, and the cost
   growset run NAME           the whole chain, and the verdict
   growset report NAME --open
 """
@@ -72,7 +72,7 @@ First steps with images of your own (a folder with train, validation and test):
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Workspace folder; default: $GROWSET_HOME, or upwards from here.",
+    help="Workspace folder; default: $GROWSET_HOME, or the nearest one above the current folder.",
 )
 @click.version_option(package_name="growset")
 @click.pass_context
@@ -89,9 +89,11 @@ def main(context: click.Context, workspace: Path | None) -> None:
     type=click.Path(path_type=Path),
     help="Your images: folders of class folders, a table with files, Parquet, tar, npz, IDX, CIFAR, …",
 )
-@click.option("--licence", default="unknown", show_default=True, help="Of the images; it goes into dataset cards.")
+@click.option(
+    "--licence", default="unknown", show_default=True, help="Licence of the images; it goes into dataset cards."
+)
 def init(folder: Path, source: Path, licence: str) -> None:
-    """Make FOLDER a workspace for your images: git, DVC, and a recipe that suits their number and size."""
+    """Make FOLDER a workspace for your images: git, DVC, and a recipe for their number and size."""
     from pipelines.cli.commands import init_workspace
 
     init_workspace(folder, source, licence)
@@ -100,7 +102,7 @@ def init(folder: Path, source: Path, licence: str) -> None:
 @main.command()
 @click.argument("name")
 @click.option("--from", "template", required=True, shell_complete=complete_recipe, help="The recipe to copy.")
-@click.option("--source", help="A source described in sources/; default: the one of the copied recipe.")
+@click.option("--source", help="A source described in sources/; default: that of the copied recipe.")
 @click.pass_obj
 def new(open_workspace: Callable[[], Workspace], name: str, template: str, source: str | None) -> None:
     """Write recipes/NAME.yaml as a copy of another recipe, comments and all."""
@@ -114,7 +116,7 @@ def new(open_workspace: Callable[[], Workspace], name: str, template: str, sourc
 @click.argument("expansions", nargs=-1, shell_complete=complete_active)
 @click.pass_obj
 def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) -> None:
-    """Validate recipes (default: all active ones) before anything is computed."""
+    """Validate recipes (default: all active ones) without computing anything."""
     from ops.chain.driver import validate
 
     workspace = open_workspace()
@@ -130,12 +132,12 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) 
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Write into the recipe how many steps the generator can learn for in so many minutes here.",
+    help="Set generator.steps in the recipe so that training takes this many minutes on this machine.",
 )
 @as_json
 @click.pass_obj
 def plan(open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, as_json: bool) -> None:
-    """Dry run: images per class, estimated seconds and bytes. Writes nothing but what --minutes says."""
+    """Dry run: images per class, estimated seconds and bytes. Writes nothing, except with --minutes."""
     from pipelines.cli.plan import collect_plan, fit_minutes, format_plan
 
     workspace = open_workspace()
@@ -151,9 +153,9 @@ def plan(open_workspace: Callable[[], Workspace], expansion: str, minutes: float
 @runtime_options
 @click.pass_obj
 def run(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool, runtime: Any) -> Callable[[], None]:
-    """Run the whole chain of an expansion; what is current is skipped.
+    """Run the whole chain of an expansion; current stages are skipped.
 
-    Killed or interrupted, it goes on where it stopped when it is run again.
+    If it is killed or interrupted, run it again: it continues where it stopped.
     """
     from pipelines.cli.commands import run_expansion, show_result
 
@@ -166,7 +168,7 @@ def run(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool, 
 @as_json
 @click.pass_obj
 def status(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], as_json: bool) -> None:
-    """What is current, stale, missing, running and published (default: of all active expansions)."""
+    """Show the state of stages, and published versions (default: of all active expansions)."""
     from ops.chain.status import describe_status
 
     workspace = open_workspace()
@@ -185,7 +187,7 @@ def status(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...],
 @runtime_options
 @click.pass_obj
 def materialize(open_workspace: Callable[[], Workspace], stage: str, expansion: str, runtime: Any) -> None:
-    """Materialize one asset with its checks; this is what dvc.yaml's stages call."""
+    """Materialize one asset with its checks; the stages of dvc.yaml call this."""
     from pipelines.cli.commands import materialize_stage
 
     materialize_stage(open_workspace(), stage, expansion, runtime)
@@ -202,7 +204,7 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     recipe = workspace.load_recipe(expansion, active=False)
     content = source_content(workspace, recipe)
     if expansion in workspace.expansions:
-        click.echo(f"{expansion} is active already")
+        click.echo(f"{expansion} is already active")
         return
     workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
     click.echo(f"{expansion} is active; run it with: growset run {expansion}")
@@ -212,7 +214,7 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 @click.argument("expansion", shell_complete=complete_active)
 @click.pass_obj
 def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
-    """Remove a recipe from the active expansions; its recipe and its data stay."""
+    """Remove an expansion from the active ones; its recipe and its data stay."""
     from ops.errors import UserError
 
     workspace = open_workspace()
@@ -220,7 +222,7 @@ def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     if expansion not in active:
         raise UserError(f"expansion '{expansion}' is not active; {suggest(expansion, active)}")
     workspace.edit_params(expansions=[name for name in active if name != expansion])
-    click.echo(f"{expansion} is not active any more; its recipe and data stay")
+    click.echo(f"{expansion} is no longer active; its recipe and data stay")
 
 
 @main.command()

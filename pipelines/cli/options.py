@@ -13,12 +13,12 @@ from ops.workspaces.workspace import find_workspace
 
 
 def complete_active(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Names of active expansions that begin as typed."""
+    """Names of active expansions that start with the typed text."""
     return [name for name in _complete_from(context, active=True) if name.startswith(typed)]
 
 
 def complete_recipe(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Names of recipes that begin as typed."""
+    """Names of recipes that start with the typed text."""
     return [name for name in _complete_from(context, active=False) if name.startswith(typed)]
 
 
@@ -27,11 +27,11 @@ def _complete_from(context: click.Context, *, active: bool) -> list[str]:
         workspace = find_workspace(Path.cwd(), explicit=context.find_root().params.get("workspace"))
         return workspace.expansions if active else workspace.available_recipes()
     except GrowsetError:
-        return []  # outside a workspace there is nothing to offer, and Tab is no place for a message
+        return []  # outside a workspace there is nothing to complete, and a completion cannot show a message
 
 
 class BatchSize(click.ParamType):
-    """A whole number from 1, or `auto`, which is None."""
+    """A whole number of at least 1, or `auto`, which becomes None."""
 
     name = "auto or integer"
 
@@ -43,7 +43,7 @@ class BatchSize(click.ParamType):
         except ValueError:
             size = 0
         if size < 1:
-            self.fail(f"{value!r} is not a whole number from 1, nor 'auto'", parameter, context)
+            self.fail(f"{value!r} is neither a whole number of at least 1 nor 'auto'", parameter, context)
         return size
 
 
@@ -65,25 +65,25 @@ GENERATION = (
     click.option(
         "--workers",
         type=click.IntRange(min=1),
-        help="Cores to compute on; default, and the most: what affinity, cgroup and OMP_NUM_THREADS allow.",
+        help="Cores to compute on; default and maximum: as many as affinity, cgroup and OMP_NUM_THREADS allow.",
     ),
     click.option(
         "--batch-size",
         type=BatchSize(),
         default="auto",
         show_default=True,
-        help="Images per call of the sampler; auto: what is fastest here.",
+        help="Images per call of the sampler; auto: the fastest number on this machine.",
     ),
 )
 
 
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of where and how fast things run. Another device or provider may give other bits; no other does."""
+    """Options of hardware and speed. Another device or provider may change bits of outputs; other options do not."""
     return DEVICE(generation_options(command))
 
 
 def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Those of them that matter where nothing is trained."""
+    """Those of these options that also matter where nothing is trained."""
 
     @wraps(command)
     def with_runtime(
@@ -110,7 +110,7 @@ def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 report_every=1.0 if sys.stdout.isatty() else 30.0,
             )
             finish = command(*args, runtime=runtime, **kwargs)
-        if finish:  # what is printed when the progress line is gone
+        if finish:  # prints the result after the progress line is gone
             finish()
 
     for option in reversed(GENERATION):

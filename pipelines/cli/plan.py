@@ -1,4 +1,4 @@
-"""`growset plan`: what an expansion would do and cost, before anything is spent."""
+"""`growset plan`: the images that an expansion would draw, and its cost, before it runs."""
 
 import math
 from collections.abc import Mapping
@@ -60,16 +60,16 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
 
 
 def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
-    """Write the steps that fitting the generators takes `minutes` with, in all, into the recipe; returns what was done.
+    """Set generator.steps in the recipe so that fitting all generators takes `minutes`; returns a sentence about it.
 
-    UserError where the kind is not trained, or the minutes are too few for what follows training.
+    UserError if the kind is not trained, or if the minutes are too few for the work after training.
     """
     from ops.generators.registry import KINDS
 
     recipe = validate(workspace, expansion)
     settings = recipe.generator
     if not hasattr(settings, "steps"):
-        raise UserError(f"'{expansion}': a generator of kind {settings.kind} is not trained, so --minutes says nothing")
+        raise UserError(f"'{expansion}': a generator of kind {settings.kind} is not trained; --minutes has no effect")
     train = read_real(workspace, recipe).subset.splits["train"]
     height, width, channels = train.images.shape[1:]
     shape, classes = (channels, height, width), len(train.class_names)
@@ -78,21 +78,21 @@ def fit_minutes(workspace: Workspace, expansion: str, minutes: float) -> str:
     steps = round_steps((60 * minutes / settings.seeds - fixed) / cost.step_seconds)
     if steps < 1:
         raise UserError(
-            f"'{expansion}': {minutes:g} minutes are too few: what follows training takes"
+            f"'{expansion}': {minutes:g} minutes are too few: the work after training takes"
             f" {fixed * settings.seeds:.0f} seconds"
         )
     path = workspace.recipe_path(expansion)
     try:
         text = edit_recipe(path.read_text(encoding="utf-8"), {"generator.steps": steps})
     except KeyError:
-        raise UserError(f"{path} does not write generator.steps out; add the line `steps: {steps}` to it") from None
+        raise UserError(f"{path} has no generator.steps; add the line `steps: {steps}` under generator:") from None
     write_text(path, text)
     each = f"{cost.step_seconds * 1000:.0f} ms each" + (f", {settings.seeds} generators" if settings.seeds > 1 else "")
     return f"{path}: generator.steps {settings.steps} -> {steps}, {each}"
 
 
 def round_steps(steps: float) -> int:
-    """Down to two digits: a measurement says no more."""
+    """Round down to two digits, the precision of the measurement."""
     if steps < 1:
         return 0
     digit = 10 ** max(0, math.floor(math.log10(steps)) - 1)
@@ -100,7 +100,7 @@ def round_steps(steps: float) -> int:
 
 
 def format_plan(found: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """The plan as text."""
     classes, images, seconds, stale = (found[key] for key in ("classes", "images", "seconds", "stale"))
     several = f", {found['generators']} generators, each with a set as above" if found["generators"] > 1 else ""
     width = max(len("total"), *(len(entry["name"]) for entry in classes))
@@ -114,7 +114,7 @@ def format_plan(found: Mapping[str, Any]) -> str:
         "",
         f"  generated images: {found['bytes'] / 1e6:.1f} MB{several}",
         "",
-        f"  seconds on this machine as busy as it is now, {found['cores']} cores:",
+        f"  seconds on this machine at its present load, {found['cores']} cores:",
         *(
             f"  {stage:<22} {value:>7.0f}{'' if stage in stale else '   (current, will be skipped)'}"
             f"{'   (at most: with a second look)' if stage == 'verdict' and found['looks'] == 2 else ''}"

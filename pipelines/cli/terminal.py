@@ -1,4 +1,4 @@
-"""What people see in a terminal: progress that stays on one line, and tables of states.
+"""Output in a terminal: progress that stays on one line, and tables of states.
 
 In a terminal the newest progress line replaces the one before; in a log or a pipe every line is kept. Colour
 follows the terminal and NO_COLOR. Nothing here computes.
@@ -47,7 +47,7 @@ def progress_sink(*, to_stderr: bool = False) -> Iterator[Sink]:
 
 
 def print_status(statuses: Mapping[str, Mapping[str, Any]]) -> None:
-    """Stages down, expansions across; what is wrong or out of date is said below the table."""
+    """A table of stages by expansions, with errors and reasons for stale stages below."""
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -102,7 +102,7 @@ def print_versions(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
 
 
 def print_comparison(found: Comparison) -> None:
-    """Images by class, then what else differs."""
+    """Images by class, then the other differences."""
     console = Console(highlight=False)
     totals = found.totals
     console.print(

@@ -42,7 +42,7 @@ def test_burners_burn_and_end_with_the_context() -> None:
     assert not any(burner.is_running() for burner in burners)
 
 
-def test_burners_end_with_whoever_started_them_and_after_their_time() -> None:
+def test_burners_end_with_their_parent_and_after_their_time() -> None:
     end_at_once = subprocess.Popen([sys.executable, "-c", BURN, str(os.getpid()), "0.01"])
     orphan = subprocess.Popen([sys.executable, "-c", BURN, str(os.getppid()), "60"])  # another's child
     assert (end_at_once.wait(20), orphan.wait(20)) == (0, 0)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST's division: nobody sees what another may not, classes stay even, and a missing file is said plainly."""
+"""Fashion-MNIST's division: parts share no images, classes stay even, and a missing file gives a clear error."""
 
 from __future__ import annotations
 

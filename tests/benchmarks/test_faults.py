@@ -1,4 +1,4 @@
-"""Planted faults are where they are said to be; the benchmark's arithmetic; once through on small made-up images."""
+"""Planted faults are where they are reported; the benchmark's arithmetic; one whole run on small made-up images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw(count: int, seed: int, classes: int = 2) -> LabelledImages:
     return LabelledImages(torch.from_numpy(levels.astype(np.uint8))[:, None], labels.astype(np.int64))
 
 
-def test_faults_are_planted_in_the_shares_asked_for_and_where_they_are_said_to_be() -> None:
+def test_faults_are_planted_in_the_given_shares_and_at_the_reported_places() -> None:
     carrier, train, test = draw(1_000, 0), draw(60, 1), draw(40, 2)
     planted = plant(carrier, train, test, classes=2, seed=3)
     for fault, share in SHARES.items():
@@ -58,12 +58,12 @@ def test_faults_are_planted_in_the_shares_asked_for_and_where_they_are_said_to_b
         plant(carrier, train, draw(5, 2), classes=2, seed=3)
 
 
-def test_changes_change_what_they_say() -> None:
+def test_each_change_alters_the_property_in_its_name() -> None:
     rng, image = np.random.default_rng(0), draw(1, 5).images[0]
     assert torch.equal(alter(image, "mirror", rng), image.flip(-1))
     assert alter(image, "shift", rng).sum() <= image.sum()
     assert all(alter(image, change, rng).shape == image.shape for change in CHANGES)
-    with pytest.raises(ValueError, match="'melt' is none of noise"):
+    with pytest.raises(ValueError, match="one of noise, .*not 'melt'"):
         alter(image, "melt", rng)
     assert draw_blanks(50, (3, 8, 8), rng).float().std(dim=(2, 3)).max() < 8
 

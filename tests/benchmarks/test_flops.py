@@ -50,11 +50,11 @@ def test_products_have_their_closed_forms(tmp_path: Path) -> None:
     assert count_flops(save(tmp_path, "Gemm", ["n", 4], (5, 4), 2, transB=1)) == 2 * 4 * 5
 
 
-def test_what_is_no_product_counts_nothing(tmp_path: Path) -> None:
+def test_operations_other_than_products_count_nothing(tmp_path: Path) -> None:
     assert count_flops(save(tmp_path, "Add", ["n", 3], (3,), 2)) == 0
 
 
-def test_a_shape_that_is_not_known_gives_no_figure(tmp_path: Path) -> None:
+def test_an_unknown_shape_gives_no_figure(tmp_path: Path) -> None:
     assert count_flops(save(tmp_path, "Conv", ["n", 6, "h", "w"], (8, 6, 3, 3), 4)) is None
 
 

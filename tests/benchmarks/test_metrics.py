@@ -1,4 +1,4 @@
-"""The benchmark of the metrics: made-up features are what it says, and the textbook's distance is ours."""
+"""The benchmark of the metrics: made-up features have the stated shape, and the textbook's distance equals ours."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_all_rows_take_the_same_minutes(after: float) -> None:
     assert share == min(1.0, 120 / max(after, 120))
 
 
-def test_there_is_a_step_where_there_is_no_time() -> None:
+def test_at_least_one_step_is_planned_without_time() -> None:
     assert plan_steps(0.01, 1.0, 10.0)[0] == 1
 
 
@@ -34,7 +34,7 @@ def test_classes_are_drawn_in_equal_numbers() -> None:
     assert len(share_out(5_000)) == 5_000
 
 
-def test_copies_of_training_images_are_counted_and_strangers_are_not() -> None:
+def test_copies_of_training_images_are_counted_and_other_images_are_not() -> None:
     train, strangers = (
         torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (20, 1, 8, 8), dtype=np.uint8)) for seed in (0, 1)
     )

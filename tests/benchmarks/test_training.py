@@ -1,4 +1,4 @@
-"""The training benchmark's two sides: both train what they say they train, and one process stays on its cores."""
+"""The training benchmark's two sides: both train the stated network, and one process stays on its cores."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_the_plain_side_learns_from_normalised_images() -> None:
     assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
-def test_our_side_says_its_steps() -> None:
+def test_our_side_reports_its_steps() -> None:
     go, steps = train_ours("fp32", 1)
     go()
     assert steps == 1
 
 
-def test_one_core_is_one_core_and_comes_back() -> None:
+def test_one_core_limits_processes_and_is_undone() -> None:
     cores, threads = os.sched_getaffinity(0), torch.get_num_threads()
     with use_cores(1):
         assert os.sched_getaffinity(0) == {max(cores)}

@@ -33,7 +33,7 @@ def test_shares_follow_from_operations_images_and_seconds() -> None:
     assert used.sentence() == "25 GFLOP/s, 25% of a matrix product here"
 
 
-def test_the_nominal_peak_is_told_where_it_is_known() -> None:
+def test_the_nominal_peak_is_reported_where_it_is_known() -> None:
     assert nominal_peak("NVIDIA H100 80GB HBM3") == 67_000
     assert nominal_peak("NVIDIA H100 PCIe") == 51_000
     assert nominal_peak("Some Accelerator") is None
@@ -49,7 +49,7 @@ def test_the_name_of_a_gpu_is_its_drivers(tmp_path: Path) -> None:
     assert gpu_name(tmp_path) == "NVIDIA L4"
 
 
-def test_a_real_sampler_is_told_about(generator_folder: Path) -> None:
+def test_a_real_sampler_is_reported(generator_folder: Path) -> None:
     sampler = find_sampler(generator_folder)
     told = measure_utilisation(sampler, images=1000, seconds=2.0, provider="cpu", processes=2)
     assert told is not None and "GFLOP/s, " in told and told.endswith(" of a matrix product here")

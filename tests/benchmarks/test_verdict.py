@@ -1,6 +1,6 @@
-"""The verdict on simulated experiments, small: it is right as often as it says, and the check notices planted faults.
+"""The verdict on a few simulated experiments: it is right as often as stated, and the check notices planted faults.
 
-`growset bench verdict` is the large one. The simulation itself is held to what it claims, too.
+`growset bench verdict` is the large version. The simulation itself is tested too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.parts.digit_networks import measure_coverage, train_networks
 from benchmarks.parts.simulation import Simulation
 from benchmarks.verdict import (
     NEAR,
-    UNLIKE,
+    SD_SHARES,
     Design,
     Tally,
     describe,
@@ -34,7 +34,7 @@ from ops.verdict.looks import find_tail
 from ops.verdict.metric import score_answers, score_classes
 from ops.verdict.records import Budget
 
-NULL = Design("null", simulate_demo(NEAR, [0.007 * s for s in UNLIKE]), repeats=250, seeds=(5,), images=(1000,))
+NULL = Design("null", simulate_demo(NEAR, [0.007 * s for s in SD_SHARES]), repeats=250, seeds=(5,), images=(1000,))
 # 250 verdicts: chance moves a coverage of 95 % by 2.7 points, a false alarm of 2.5 % by 2 points (95 %).
 LEAST_COVERAGE, MOST_ALARMS = 0.92, 0.045
 
@@ -45,7 +45,7 @@ def run(design: Design) -> Tally:
     return tally
 
 
-def test_a_null_is_seldom_called_and_mostly_covered() -> None:
+def test_under_the_null_false_alarms_are_rare_and_intervals_mostly_cover() -> None:
     found = summarise([run(NULL)])
     assert found["verdict_false_alarm_max"] <= MOST_ALARMS
     assert found["verdict_coverage_min"] >= LEAST_COVERAGE
@@ -61,7 +61,7 @@ def test_an_interval_without_the_image_term_is_noticed(monkeypatch: pytest.Monke
     assert summarise([run(NULL)])["verdict_coverage_min"] < LEAST_COVERAGE
 
 
-def test_a_rule_that_asks_the_picked_baseline_only_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_compares_with_the_picked_baseline_only_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     few = simulate_demo((-0.03, 0, 0, 0, -0.03, -0.03, 0), [0.002] * 7)
     design = Design("null", few, repeats=250, seeds=(5,), images=(1000,))
     rule = bench.apply_rule
@@ -74,7 +74,7 @@ def test_a_rule_that_asks_the_picked_baseline_only_is_noticed(monkeypatch: pytes
 
 
 def test_another_generator_is_covered_only_where_generators_are_known() -> None:
-    simulation = simulate_demo(NEAR, [0.002 * s for s in UNLIKE], generator_sd=0.01)
+    simulation = simulate_demo(NEAR, [0.002 * s for s in SD_SHARES], generator_sd=0.01)
     design = Design("null", simulation, repeats=100, seeds=(9,), images=(2000,), generators=3)
     _, tallies = judge_group((0, design))
     known, mistaken = tallies.values()
@@ -82,7 +82,7 @@ def test_another_generator_is_covered_only_where_generators_are_known() -> None:
     assert known.covered >= 90 > 87 >= mistaken.covered
 
 
-def test_two_generators_which_no_recipe_may_have_are_judged_and_not_counted() -> None:
+def test_two_generators_are_judged_but_not_counted_because_recipes_may_not_have_them() -> None:
     designs = list_designs(1, 1)
     assert len({(d.name, d.metrics) for d in designs}) == len(designs)
     assert {d.generators for d in designs if d.is_refused} == {2}
@@ -92,7 +92,7 @@ def test_two_generators_which_no_recipe_may_have_are_judged_and_not_counted() ->
 
 
 @pytest.mark.slow
-def test_intervals_cover_what_real_networks_answer_on_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_cover_the_answers_of_real_networks_on_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     answers, labels = train_networks(100)
     assert all(0.8 < right.mean() < 0.95 for right in answers.values())
     covered = measure_coverage(answers, labels, seeds=5, images=300, repeats=150)
@@ -114,7 +114,7 @@ def test_a_gain_and_a_loss_are_found() -> None:
 @pytest.mark.parametrize("metric", get_args(Metric))
 @pytest.mark.parametrize(("seeds", "generators"), [(5, 1), (5, 3)])
 @pytest.mark.parametrize("looks", [1, 2])
-def test_what_is_judged_here_is_what_decide_decides(metric: Metric, seeds: int, generators: int, looks: int) -> None:
+def test_the_benchmark_judges_exactly_as_decide_does(metric: Metric, seeds: int, generators: int, looks: int) -> None:
     rng = np.random.default_rng(3)
     outcomes = set()
     for gaps in (NEAR, (-0.05, -0.05, 0, -0.05, -0.05, -0.05, 0.15), (-0.15, -0.15, 0, -0.15, -0.15, -0.15, -0.15)):
@@ -154,7 +154,7 @@ def test_both_looks_judge_the_arms_that_the_first_seeds_picked() -> None:
     for _ in range(10):
         drawn = simulation.draw(rng, seeds=10, images=1000)
         validation = drawn.validation.copy()
-        validation[1, 5:] = True  # whatever later seeds do on validation, nobody asks
+        validation[1, 5:] = True  # later seeds have no influence on the pick
         by_name = dict(judge_all(design, drawn)), dict(judge_all(design, replace(drawn, validation=validation)))
         name = "null, accuracy, 5 then 10 seeds, 1000 images"
         assert by_name[0][name] == by_name[1][name]
@@ -162,7 +162,7 @@ def test_both_looks_judge_the_arms_that_the_first_seeds_picked() -> None:
     assert False in picked  # with all ten seeds to pick, they are asked
 
 
-def test_the_simulation_scores_and_varies_as_it_says() -> None:
+def test_the_simulation_has_its_stated_scores_and_variances() -> None:
     simulation: Simulation = simulate_demo((0, -0.02, -0.05, 0, 0, 0, 0), [0.01] * 7, generator_sd=0.01)
     rng = np.random.default_rng(0)
     drawn = [simulation.draw(rng, seeds=4, images=3000, generators=4) for _ in range(60)]

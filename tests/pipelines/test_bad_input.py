@@ -1,7 +1,7 @@
-"""What a user can get wrong in a source: one sentence and one exit code in every door, before anything is computed.
+"""Mistakes in a source: one sentence and one exit code in every front end, before anything is computed.
 
-Mistakes in a recipe are in test_cli.py. Each fault is planted in a sound source and mended afterwards: then the check
-passes, so the sentence was about that fault.
+cli/test_main.py has mistakes in a recipe. Each fault is planted in a sound source and undone afterwards; the check
+then passes, so the sentence was about that fault.
 """
 
 import shutil

@@ -1,6 +1,6 @@
-"""Damaged files in a finished workspace: no later stage, report or publication takes anything from them.
+"""Damaged files in a finished workspace: no later stage, report or publication uses them.
 
-Every file of every output is changed in every way before each stage that reads it; then each door is tried.
+Every file of every output is changed in every way before each stage that reads it; then each front end is tried.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def read_result(root: Path) -> tuple[Any, Any]:
     )
 
 
-def test_damaged_weights_never_reach_a_verdict_and_a_run_makes_them_anew(finished_workspace: Path) -> None:
+def test_damaged_weights_never_reach_a_verdict_and_a_run_makes_them_again(finished_workspace: Path) -> None:
     workspace, before = Workspace(finished_workspace), read_result(finished_workspace)
     weights = workspace.output(NAME, "baseline_classifiers") / "real.safetensors"
     damage(weights, flip, keep_time=True)
@@ -125,7 +125,7 @@ def test_damaged_weights_never_reach_a_verdict_and_a_run_makes_them_anew(finishe
     assert f"{NAME}: unchanged" in growset(finished_workspace, "run", NAME).output
 
 
-def test_an_edited_verdict_is_shown_by_no_command_and_made_anew_by_dvc(finished_workspace: Path) -> None:
+def test_an_edited_verdict_is_not_shown_by_any_command_and_is_made_again_by_dvc(finished_workspace: Path) -> None:
     workspace, before = Workspace(finished_workspace), read_result(finished_workspace)
     path = workspace.output(NAME, "verdict") / "verdict.json"
     path.write_text(path.read_text().replace(before[0]["decision"], "helps"))
@@ -148,7 +148,7 @@ def test_a_damaged_report_and_funnel_are_not_shown(finished_workspace: Path) -> 
         assert file in stopped.output
 
 
-def test_a_damaged_published_dataset_is_published_anew(finished_workspace: Path) -> None:
+def test_a_damaged_published_dataset_is_published_again(finished_workspace: Path) -> None:
     workspace = Workspace(finished_workspace)
     shard = next(workspace.published(NAME).rglob("train-*.parquet"))
     whole = shard.read_bytes()

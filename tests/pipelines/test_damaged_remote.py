@@ -1,4 +1,4 @@
-"""Objects that somebody changed in remote, cache or workspace: pull, run and push find them, nothing false spreads."""
+"""Objects that were changed in remote, cache or workspace: pull, run and push find them and do not pass them on."""
 
 import shutil
 from pathlib import Path
@@ -77,14 +77,14 @@ def test_a_pull_refuses_an_object_that_was_changed_in_the_remote(
     result = growset(root, "push", "digits")
     assert (result.exit_code, result.output.splitlines()[-1]) == (
         0,
-        "digits: 1 object sent, the remote holds everything as it is here",
+        "digits: 1 object sent; the remote has everything as it is here",
     )
     pull(clone)
     assert digest(clone / "data") == digest(root / "data")
     assert digest(clone / "published") == digest(root / "published")
 
 
-def test_an_unchanged_run_asks_for_every_object_and_sends_a_damaged_one_again(root: Path, storage: Path) -> None:
+def test_an_unchanged_run_checks_every_object_and_sends_a_damaged_one_again(root: Path, storage: Path) -> None:
     assert "digits: unchanged" in growset(root, "run", "digits").output
     before = digest(storage)
     pointer = (root / "published" / "digits.dvc").read_bytes()
@@ -98,7 +98,7 @@ def test_an_unchanged_run_asks_for_every_object_and_sends_a_damaged_one_again(ro
     assert "digits: unchanged" in growset(root, "run", "digits").output
 
 
-def test_what_a_plain_dvc_brought_in_unverified_is_not_passed_on(root: Path, storage: Path, clone: Path) -> None:
+def test_objects_pulled_unverified_by_plain_dvc_are_not_passed_on(root: Path, storage: Path, clone: Path) -> None:
     """DVC takes the object for what its name says; Growset puts the right bytes back, or stops."""
     sent = find_sent(storage, root, SHARD)
     flip(sent)
@@ -142,7 +142,7 @@ def test_a_pull_replaces_damaged_objects_of_the_cache(root: Path, damage: str, s
     assert digest(root / "data") == before
 
 
-def test_a_push_mends_the_cache_before_it_sends(root: Path, storage: Path) -> None:
+def test_a_push_repairs_the_cache_before_it_sends(root: Path, storage: Path) -> None:
     sent, cached = find_sent(storage, root, SHARD), find_cached(root, SHARD)
     whole = sent.read_bytes()
     sent.unlink()
@@ -151,7 +151,7 @@ def test_a_push_mends_the_cache_before_it_sends(root: Path, storage: Path) -> No
     assert sent.read_bytes() == cached.read_bytes() == whole
 
 
-def test_what_is_whole_nowhere_is_not_sent(root: Path, storage: Path) -> None:
+def test_an_object_without_an_intact_copy_is_not_sent(root: Path, storage: Path) -> None:
     for path in (find_sent(storage, root, SHARD), find_cached(root, SHARD), root / SHARD):
         flip(path)
     result = growset(root, "push", "digits")
@@ -159,7 +159,7 @@ def test_what_is_whole_nowhere_is_not_sent(root: Path, storage: Path) -> None:
     assert "1 object in the remote changed since the push" in pull(root, 4)
 
 
-def test_what_is_whole_nowhere_and_has_no_remote_is_made_anew(root: Path) -> None:
+def test_an_output_without_an_intact_copy_or_a_remote_is_made_again(root: Path) -> None:
     run(root, "dvc", "remote", "remove", "storage")
     flip(find_cached(root, SHARD))
     flip(root / SHARD)
@@ -175,7 +175,7 @@ def test_sizes_are_compared_where_the_mark_is_the_same(root: Path, storage: Path
     assert fault[0] == root / SHARD and "bytes and should have" in fault[1]
 
 
-def test_another_output_that_is_whole_is_not_damage(root: Path) -> None:
+def test_a_different_but_intact_output_is_not_damage(root: Path) -> None:
     """A pull takes back what dvc.lock names, as DVC does: what is in the cache may go, and comes back with the lock."""
     newer = digest(root / "data" / "digits" / "mixed_dataset")
     run(root, "git", "checkout", "--quiet", "digits/v1", "--", "dvc.lock", "published")
@@ -187,7 +187,7 @@ def test_another_output_that_is_whole_is_not_damage(root: Path) -> None:
     assert digest(root / "data" / "digits" / "mixed_dataset") == newer
 
 
-def test_an_output_that_is_nowhere_saved_is_not_removed(root: Path) -> None:
+def test_an_output_without_a_saved_copy_is_not_removed(root: Path) -> None:
     from ops.files.manifests import MANIFEST, describe_output
     from ops.files.storage import write_json
 

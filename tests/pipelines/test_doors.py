@@ -1,4 +1,4 @@
-"""Two doors, one data: what Dagster and `growset run` make DVC finds current, and the other way round."""
+"""Dagster and DVC share their data: outputs of `growset run` are current for DVC, and the other way round."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +42,9 @@ def count_runs(root: Path) -> int:
         return len(instance.get_runs())
 
 
-def test_dvc_repro_runs_exactly_what_a_changed_key_reaches(finished_workspace: Path, edit_recipe: Edit) -> None:
+def test_dvc_repro_runs_exactly_the_stages_that_a_changed_key_affects(
+    finished_workspace: Path, edit_recipe: Edit
+) -> None:
     before = contents(finished_workspace)
     edit_recipe(finished_workspace, "real_weight: 4.0", "real_weight: 7.0")
     assert set(changed_stages(finished_workspace, stage_addresses("digits"))) == {"mixed_dataset@digits"}

@@ -1,4 +1,4 @@
-"""`growset export`: the published dataset of a real chain in every format, and one sentence for what cannot be."""
+"""`growset export`: the published dataset of a real chain in every format, and one sentence for impossible ones."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset
 
 
-def test_every_format_says_what_it_wrote_and_npz_is_the_dataset(finished_workspace: Path, tmp_path: Path) -> None:
+def test_every_format_reports_what_it_wrote_and_npz_is_the_dataset(finished_workspace: Path, tmp_path: Path) -> None:
     published = finished_workspace / "published" / "digits"
     train, test = (read_split(published / "data", split) for split in ("train", "test"))
     for name in FORMATS:
@@ -63,7 +63,7 @@ def test_help_names_every_format(tmp_path: Path) -> None:
         (["digit", "--format", "npz"], 2, "did you mean 'digits'?"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_writes_nothing(
+def test_an_impossible_export_is_one_sentence_and_writes_nothing(
     fresh_workspace: Path, tmp_path: Path, arguments: list[str], code: int, sentence: str
 ) -> None:
     result = growset(fresh_workspace, "export", *arguments, "--to", str(tmp_path / "out"))

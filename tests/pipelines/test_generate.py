@@ -1,4 +1,4 @@
-"""`growset generate`: exact counts, the same pixels however they are computed, every format, a sentence for a fault."""
+"""`growset generate`: exact counts, the same pixels for any workers and batches, every format, plain errors."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def read_split_of(folder: Path) -> PixelDataset:
     return read_shards(find_shards(folder, "generated"))
 
 
-def test_numbers_labels_formats_and_folders_that_cannot_be(sampler: Path, tmp_path: Path) -> None:
+def test_invalid_numbers_labels_formats_and_folders_are_refused(sampler: Path, tmp_path: Path) -> None:
     for count in (0, -3):
         assert refuse(sampler, "--count", count) == f"--count must be at least 1; got {count}"
     assert refuse(sampler, "--label", "dogg") == "'dogg' is not a class of this generator; did you mean 'dog'?"
@@ -213,7 +213,7 @@ def test_numbers_labels_formats_and_folders_that_cannot_be(sampler: Path, tmp_pa
     assert "does not exist; name a generator's folder" in refuse(tmp_path / "nowhere.onnx")
 
 
-def test_a_provider_that_is_not_there_is_exit_code_3(sampler: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_provider_is_exit_code_3(sampler: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.generators.onnx.engine.has_gpu", lambda: False)
     assert "provider 'cuda' cannot be used" in refuse(sampler, "--provider", "cuda", code=3)
 
@@ -321,7 +321,7 @@ def test_a_sampler_of_variants_is_refused_because_the_command_has_no_seed_images
     assert "makes variants of seed images, and this command takes no seed images" in refuse(path)
 
 
-def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no model")
     assert "notes.txt is not a sampler; allowed: " in refuse(tmp_path / "notes.txt")
     (tmp_path / "sampler_1.onnx").write_bytes(b"no model")

@@ -1,4 +1,4 @@
-"""Dagster's history stays bounded, and forgets no run that an asset was last made in."""
+"""Dagster's history stays bounded, and keeps every run in which an asset was last made."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def run_once(instance: dg.DagsterInstance, asset: str, expansion: str) -> str:
     return result.run_id
 
 
-def test_old_runs_go_and_the_last_of_each_asset_stays(fresh_workspace: Path) -> None:
+def test_old_runs_are_deleted_but_the_last_of_each_asset_is_kept(fresh_workspace: Path) -> None:
     workspace = Workspace(fresh_workspace)
     home = fresh_workspace / ".growset" / "dagster"
     with open_instance(workspace) as instance:

@@ -1,4 +1,4 @@
-"""`growset init` and `growset new`: a workspace from a folder of images, in which every door works."""
+"""`growset init` and `growset new`: a workspace from a folder of images that works in every front end."""
 
 import json
 import subprocess
@@ -101,7 +101,8 @@ def test_splits_are_drawn_where_there_are_none_and_transparency_gets_a_backgroun
             Image.fromarray(pixels).save(source / name / f"{i}.png")
     result = growset(tmp_path, "init", str(tmp_path / "work"), "--source", str(source))
     assert result.exit_code == 0, result.output
-    assert "15 % for validation and 25 % for test are drawn; sources/pressed-leaves.yaml says so" in result.output
+    told = "15 % for validation and 25 % for test are drawn from the others; see sources/pressed-leaves.yaml"
+    assert told in result.output
     spec = load_source_spec(tmp_path / "work" / "sources" / "pressed-leaves.yaml")
     assert (spec.kind, spec.size, spec.background) == ("folder", 20, "white")
     assert spec.split is not None and (spec.split.validation, spec.split.test) == (0.15, 0.25)
@@ -139,7 +140,7 @@ def test_new_copies_a_recipe_with_its_comments(fresh_workspace: Path) -> None:
         (["second", "--from", "digits", "--source", "digit"], "did you mean 'digits'?"),
     ],
 )
-def test_new_refuses_what_it_cannot_do(fresh_workspace: Path, arguments: list[str], sentence: str) -> None:
+def test_new_refuses_invalid_arguments(fresh_workspace: Path, arguments: list[str], sentence: str) -> None:
     before = sorted(fresh_workspace.rglob("*.yaml"))
     result = growset(fresh_workspace, "new", *arguments)
     assert result.exit_code == 2

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM in real commands: one sentence, the exit code, nothing left running, and everything whole.
 
-That what was stopped goes on and equals an unkilled run is test_kills.py's business.
+test_kills.py tests that a stopped run continues and equals an unkilled one.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Real runs that are killed, or stopped by Ctrl-C and SIGTERM, at random times; what they leave is completed and
-equals a run that nobody killed.
+equals a run that was not killed.
 
 $GROWSET_KILL_SEED chooses the times again; it is printed with every kill. $GROWSET_KILLS is the least number of kills
 of the whole campaign, 40 if it is not set; a tenth of it is enough to try a change. Everything runs on one core, so
@@ -77,7 +77,7 @@ def test_kills_of_a_run_lose_nothing_and_double_nothing(
 
 @dataclass
 class Campaign:
-    """What the long tests share: a template, a run of it that nobody killed, times, and the kills of all tests."""
+    """Shared by the long tests: a template, a run of it that was not killed, times, and the kills of all tests."""
 
     template: Path
     finished: Path
@@ -185,7 +185,7 @@ def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None
                 daemon.send_signal(number)
                 wait_for(lambda daemon=daemon: not lives(daemon), seconds=PATIENCE)
             phase = find_phase(root)
-            kill(psutil.Process(client.process), alone=False)  # without its daemon the UI is none
+            kill(psutil.Process(client.process), alone=False)  # without its daemon the UI does not work
         campaign.record.kills.append(f"{number.name} to the {whom}, and the UI with all that it started: {phase}")
         kills += 1
     with serve(root) as client:

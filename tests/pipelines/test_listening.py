@@ -1,4 +1,4 @@
-"""Small programs named `growset` that are stopped in the ways that lose a signal; none takes Growset's real work."""
+"""Small programs named `growset` that are stopped in the ways that could lose a signal; they do no real work."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_command_that_ends_in_another_error_or_well_after_the_signal(tmp_path:
         assert seconds < LIMIT
 
 
-def test_a_signal_that_meets_a_destructor_is_not_lost(tmp_path: Path) -> None:
+def test_a_signal_during_a_destructor_is_not_lost(tmp_path: Path) -> None:
     program = start(
         tmp_path,
         """
@@ -145,7 +145,7 @@ def test_another_handler_in_the_way_does_not_lose_the_signal(tmp_path: Path) -> 
     assert seconds < LIMIT
 
 
-def test_a_main_thread_that_is_deep_in_a_kernel_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_main_thread_in_a_long_kernel_is_not_waited_for(tmp_path: Path) -> None:
     program = start(
         tmp_path,
         """
@@ -160,7 +160,7 @@ def test_a_main_thread_that_is_deep_in_a_kernel_is_not_waited_for(tmp_path: Path
     assert seconds < LIMIT
 
 
-def test_a_second_signal_ends_what_takes_its_time(tmp_path: Path) -> None:
+def test_a_second_signal_ends_a_slow_cleanup(tmp_path: Path) -> None:
     program = start(
         tmp_path,
         """
@@ -210,7 +210,7 @@ def test_threads_and_children_do_not_keep_it(tmp_path: Path) -> None:
     assert seconds < LIMIT
 
 
-def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     program = start(
         tmp_path,
         "with stoppable('run'):\n    ready()\n    time.sleep(1)\n",

@@ -1,4 +1,4 @@
-"""Runs whose process is gone, in a real instance: what is reported, whose pool slots are freed, and whose are not."""
+"""Runs whose process has ended, in a real instance: which are reported, and whose pool slots are freed."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
     return run.status.value
 
 
-def test_the_slot_of_a_run_whose_process_is_gone_is_free_again(
-    workspace: Workspace, instance: dg.DagsterInstance
-) -> None:
+def test_the_slot_of_a_run_whose_process_has_ended_is_freed(workspace: Workspace, instance: dg.DagsterInstance) -> None:
     lost = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000001", {IN_PROCESS: str(workspace.root)})
     assert free_lost_runs(workspace, instance) == [lost]
     assert status(instance, lost) == "FAILURE"
@@ -72,7 +70,7 @@ def test_a_run_of_another_workspace_is_not_judged(workspace: Workspace, instance
     assert not is_free(instance)
 
 
-def test_a_run_of_the_ui_is_lost_when_no_ui_lives(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+def test_a_run_of_the_ui_is_lost_when_no_ui_is_running(workspace: Workspace, instance: dg.DagsterInstance) -> None:
     run_id = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000004", {})
     assert free_lost_runs(workspace, instance) == []
     assert free_lost_runs(workspace, instance, no_ui_lives=True) == [run_id]
@@ -85,7 +83,7 @@ def test_the_slot_of_a_run_that_has_ended_is_free_again(workspace: Workspace, in
     assert is_free(instance)
 
 
-def test_the_ui_watches_by_itself(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+def test_the_ui_looks_for_lost_runs_by_itself(workspace: Workspace, instance: dg.DagsterInstance) -> None:
     lost = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000006", {IN_PROCESS: str(workspace.root)})
     (sensor,) = build_definitions(workspace).sensors or []
     assert isinstance(sensor, dg.SensorDefinition)

@@ -82,9 +82,7 @@ def leave_free(disk: Path, size: int) -> Path:
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_twice_costs_nothing_but_the_waiting(
-    _fresh: Path, finished_workspace: Path, small_disk: Path
-) -> None:
+def test_a_disk_that_fills_up_twice_loses_no_work(_fresh: Path, finished_workspace: Path, small_disk: Path) -> None:
     root = shutil.copytree(_fresh, small_disk / "workspace", symlinks=True)
     leave_free(small_disk, 100_000)
     assert "Dagster's history" in stop(root)

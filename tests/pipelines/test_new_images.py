@@ -1,4 +1,4 @@
-"""New images arrive: the generator is trained anew, or kept, and what follows is brought up to date."""
+"""New images arrive: the generator is trained again, or kept, and all later stages are brought up to date."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_nothing_is_left_to_do_after_it_in_either_door(_kept: Path, tmp_path: Pa
     assert all(Chain(workspace).run("digits", stage).reused for stage in STAGES)
 
 
-def test_asked_to_retrain_it_is_trained_on_all_images(_kept: Path, tmp_path: Path) -> None:
+def test_with_retrain_the_generator_is_trained_on_all_images(_kept: Path, tmp_path: Path) -> None:
     root = shutil.copytree(_kept, tmp_path / "workspace", symlinks=True)
     set_choice(root, "retrain")
     before = read_manifest(root / "data" / "digits" / "generator")
@@ -105,7 +105,7 @@ def test_asked_to_retrain_it_is_trained_on_all_images(_kept: Path, tmp_path: Pat
     assert len(pl.read_parquet(root / "data" / "digits" / "generator" / "trained_on.parquet")) == 80
 
 
-def test_other_settings_train_it_whatever_was_asked(_kept: Path, tmp_path: Path) -> None:
+def test_changed_settings_train_the_generator_even_with_keep_generator(_kept: Path, tmp_path: Path) -> None:
     root = shutil.copytree(_kept, tmp_path / "workspace", symlinks=True)
     recipe = root / "recipes" / "digits.yaml"
     recipe.write_text(recipe.read_text().replace("steps: 60", "steps: 50"))
@@ -142,7 +142,7 @@ def test_a_generator_that_has_seen_what_is_test_now_is_not_kept(_many: Path, tmp
         chain.run("digits", "generator")
 
 
-def test_drawn_splits_must_be_stable_for_that(fresh_workspace: Path) -> None:
+def test_keeping_a_generator_needs_stable_splits(fresh_workspace: Path) -> None:
     for split in ("validation", "test"):
         for path in find_shards(fresh_workspace / "images", split):
             path.unlink()

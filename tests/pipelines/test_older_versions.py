@@ -1,4 +1,4 @@
-"""An older tag gives back the older bytes, in the workspace itself and in a clone."""
+"""An older tag restores the older bytes, in the workspace itself and in a clone."""
 
 import shutil
 from pathlib import Path

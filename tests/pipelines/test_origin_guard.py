@@ -1,4 +1,4 @@
-"""The layer in front of the UI, called as an ASGI application: what it lets through and what it refuses."""
+"""The layer in front of the UI, called as an ASGI application: the requests that it passes on and those it refuses."""
 
 import asyncio
 from typing import Any
@@ -135,7 +135,7 @@ def test_a_name_that_the_user_allows_is_let_in_as_host_and_as_origin_of_a_proxy_
 
 
 @pytest.mark.parametrize("name", ["*", "*.example.org", "http://ui.example.org", "ui.example.org:80", "", "a b", "-x"])
-def test_what_is_no_host_name_cannot_be_allowed(name: str) -> None:
+def test_an_invalid_host_name_cannot_be_allowed(name: str) -> None:
     with pytest.raises(UserError, match="allowed: the name of one host"):
         check_host_name(name)
 
@@ -152,7 +152,7 @@ def test_what_is_no_host_name_cannot_be_allowed(name: str) -> None:
         "subscription { locationStateChangeEvents { event { message } } }",
     ],
 )
-def test_what_changes_something_is_refused_by_get(document: str) -> None:
+def test_operations_that_change_something_are_refused_by_get(document: str) -> None:
     queries = [
         urlencode({"query": document}),
         "query=" + quote(document, safe=""),
@@ -168,14 +168,14 @@ def test_what_changes_something_is_refused_by_get(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", ["{" * 60_000, "{a" * 20_000 + "}" * 20_000, "query($a:" + "[" * 60_000])
-def test_a_document_that_is_too_deep_to_be_read_is_no_crash(document: str) -> None:
+def test_a_document_that_is_too_deep_to_parse_does_not_crash(document: str) -> None:
     assert send("GET", f"/graphql?{urlencode({'query': document})}")[0] in (200, 405)
 
 
 @pytest.mark.parametrize(
     "query", ["", "?query={version}", "?query=query%20Q%7Bversion%7D", "?query=mutation", "?x=mutation"]
 )
-def test_questions_are_answered_by_get(query: str) -> None:
+def test_queries_are_answered_by_get(query: str) -> None:
     assert send("GET", f"/graphql{query}") == (200, "")
 
 
@@ -209,7 +209,7 @@ def test_a_post_that_the_browser_calls_foreign_is_refused_without_an_origin_too(
     assert send("GET", "/", ("Sec-Fetch-Site", site))[0] == 200, "a link to the UI from somewhere else works"
 
 
-def test_the_beginning_and_end_of_the_server_pass() -> None:
+def test_startup_and_shutdown_events_of_the_server_pass() -> None:
     seen: list[str] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Another repository uses what is published, with DVC's own commands and API and without Growset."""
+"""Another repository uses a published dataset, with DVC's own commands and API and without Growset."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Publish, clone, pull: a colleague gets the same bytes; git is touched only when asked and never by surprise."""
+"""Publish, clone, pull: a colleague gets the same bytes; git is changed only on request."""
 
 import hashlib
 from collections.abc import Callable
@@ -146,7 +146,7 @@ def test_an_unreachable_remote_is_an_environment_fault(finished_workspace: Path,
     assert "DVC remote failed" in result.output
 
 
-def test_pulling_what_cannot_be_there_is_a_mistake_and_says_whose(fresh_workspace: Path, tmp_path: Path) -> None:
+def test_pulling_a_dataset_that_cannot_exist_names_the_mistake(fresh_workspace: Path, tmp_path: Path) -> None:
     result = growset(fresh_workspace, "pull", "digits")
     assert (result.exit_code, result.stderr) == (
         2,

@@ -1,5 +1,5 @@
-"""An S3 remote, of moto's server on the loopback address: published object by object, pulled byte for byte, and
-refused in one sentence as long as it is not there."""
+"""An S3 remote, on moto's server at the loopback address: published object by object, pulled byte for byte, and
+refused in one sentence while it cannot be reached."""
 
 import hashlib
 import logging
@@ -98,7 +98,7 @@ def assert_refused(result: Result, words: str) -> None:
     assert sentences[0].endswith("; run it again to resume")
 
 
-def test_what_is_published_to_s3_is_pulled_byte_for_byte(
+def test_a_dataset_published_to_s3_is_pulled_byte_for_byte(
     finished_workspace: Path, server: Server, tmp_path: Path
 ) -> None:
     root = with_s3(finished_workspace, server)
@@ -166,7 +166,7 @@ def test_an_object_that_somebody_changed_is_found_and_sent_again(
 
 
 @pytest.mark.slow
-def test_the_same_command_succeeds_as_soon_as_the_storage_does(
+def test_the_same_command_succeeds_as_soon_as_the_storage_is_reachable(
     finished_workspace: Path, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """No server, no bucket, a connection that breaks off after five uploads; then all is well."""

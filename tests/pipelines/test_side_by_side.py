@@ -1,4 +1,4 @@
-"""Two processes in one workspace: who comes second is told so, and nobody spoils what the other does."""
+"""Two processes in one workspace: the second gets a message, and neither spoils the work of the other."""
 
 import subprocess
 import time
@@ -67,7 +67,7 @@ def test_the_second_run_of_an_expansion_is_refused_and_the_first_completes(stale
     assert "digits: unchanged" in growset(stale_workspace, "run", "digits").output
 
 
-def test_a_run_that_waits_for_a_place_in_a_pool_says_so(
+def test_a_run_that_waits_for_a_slot_in_a_pool_reports_it(
     finished_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another run has it, of the UI or of another expansion; its process lives."""
@@ -85,7 +85,7 @@ def test_a_run_that_waits_for_a_place_in_a_pool_says_so(
         monkeypatch.setattr(Waiting, "say", let_go)
         result = growset(finished_workspace, "materialize", "expansion_plan", "digits")
     assert result.exit_code == 0, result.output
-    assert said == ["a place in the pool compute for expansion_plan: another run has it"]
+    assert said == ["a slot in the pool compute for expansion_plan: another run has it"]
 
 
 def test_beside_dvc_repro_a_run_waits_and_then_finds_the_work_done(stale_workspace: Path) -> None:

@@ -44,7 +44,7 @@ def port() -> Iterator[int]:
     loop.close()
 
 
-def test_what_is_published_over_ssh_is_pulled_byte_for_byte(
+def test_a_dataset_published_over_ssh_is_pulled_byte_for_byte(
     finished_workspace: Path, port: int, tmp_path: Path
 ) -> None:
     url = f"ssh://tester@127.0.0.1:{port}{tmp_path}/storage"

@@ -1,4 +1,4 @@
-"""`growset status`, `growset report`, `--json` and completion: what scripts and people read."""
+"""`growset status`, `growset report`, `--json` and completion: output for scripts and people."""
 
 import json
 import threading

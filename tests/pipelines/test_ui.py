@@ -1,5 +1,5 @@
 """The Dagster UI as `growset ui` starts it: the location loads, a run launched there goes through the multiprocess
-executor, and DVC finds its outputs current afterwards; strangers are refused, pages and live data are served."""
+executor, and DVC finds its outputs current afterwards; foreign requests are refused, pages and live data are served."""
 
 import json
 import socket
@@ -86,7 +86,7 @@ def check_reload(client: Client, root: Path) -> None:
     assert growset(root, "deactivate", "second").exit_code == 0
 
 
-def test_a_port_that_is_taken_and_a_name_that_is_none_are_told(fresh_workspace: Path) -> None:
+def test_a_taken_port_and_an_invalid_name_are_reported(fresh_workspace: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""`growset versions`, `growset diff`, `growset report --since`: what was published when, and what changed."""
+"""`growset versions`, `growset diff`, `growset report --since`: published versions, and the changes between them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def test_versions_are_listed_newest_first_with_counts_and_verdict(workspace: Pat
     assert "digits/v2" in growset(workspace, "versions").output
 
 
-def test_what_is_not_committed_is_a_version_too_and_one_without_a_tag_is_called_by_its_commit(workspace: Path) -> None:
+def test_an_uncommitted_dataset_is_a_version_and_a_version_without_a_tag_is_named_by_its_commit(
+    workspace: Path,
+) -> None:
     run(workspace, "git", "tag", "--delete", "digits/v1")
     commit = run(workspace, "git", "rev-parse", "HEAD^").stdout[:10]
     run(workspace, "git", "reset", "--quiet", "HEAD^")
@@ -63,7 +65,7 @@ def test_a_diff_counts_what_changed(workspace: Path) -> None:
     assert f"0 added, 0 removed, {len(heavier)} changed of {len(rows)} images" in text and "verdict" in text
 
 
-def test_the_report_can_tell_what_changed_since(workspace: Path) -> None:
+def test_the_report_can_show_the_changes_since_a_version(workspace: Path) -> None:
     result = growset(workspace, "report", "digits", "--since", "digits/v1")
     path = Path(result.output.strip())
     assert path.is_file() and path.is_relative_to(workspace / ".growset")
@@ -71,7 +73,7 @@ def test_the_report_can_tell_what_changed_since(workspace: Path) -> None:
     assert "What changed since" not in (workspace / "data" / "digits" / "report" / "report.html").read_text()
 
 
-def test_an_older_version_needs_no_checkout_and_one_that_is_gone_is_told(workspace: Path) -> None:
+def test_an_older_version_needs_no_checkout_and_a_lost_version_is_reported(workspace: Path) -> None:
     shutil.rmtree(workspace / "published" / "digits")
     assert growset(workspace, "diff", "digits/v1", "digits").exit_code == 0, "from the cache"
     shutil.rmtree(workspace / ".dvc" / "cache")
@@ -94,7 +96,7 @@ def test_an_older_version_needs_no_checkout_and_one_that_is_gone_is_told(workspa
         ("digits@--all", "there is no version 'digits@--all' of 'digits'"),
     ],
 )
-def test_a_version_that_is_not_there_is_told(workspace: Path, version: str, sentence: str) -> None:
+def test_a_missing_version_is_reported(workspace: Path, version: str, sentence: str) -> None:
     result = growset(workspace, "diff", version, "digits")
     assert result.exit_code == 2 and sentence in result.output
 

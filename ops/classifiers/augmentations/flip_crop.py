@@ -28,8 +28,8 @@ class FlipAndCrop(Augmentation):
 def flip_and_shift(images: Tensor, shift: int, flip: float = 0.5) -> Tensor:
     """Each image mirrored with probability `flip` and moved by up to `shift` pixels each way, edges repeated.
 
-    The same as padding by repetition and cropping, done as one gather for the whole batch: kornia,
-    which crops image by image, takes a fifth of a training step for it.
+    Equal to padding by repetition and cropping, but one gather for the whole batch: kornia crops image by image, which
+    takes a fifth of a training step.
     """
     count, _, height, width = images.shape
     rows = _move(torch.arange(height), count, shift).to(images.device)

@@ -9,7 +9,7 @@ from ops.recipe.arms import NoAugmentation
 
 
 class Unchanged(Augmentation):
-    """Gives back the images themselves."""
+    """Returns the images unchanged."""
 
     def __init__(self, settings: NoAugmentation, side: tuple[int, int]) -> None:
         pass

@@ -10,7 +10,7 @@ from ops.recipe.arms import FlipCrop, RandAugment
 
 
 class RandomOperations(Augmentation):
-    """Two of kornia's operations on place or colour, with magnitude m = `strength` of 30."""
+    """Two of kornia's operations on geometry or colour, with magnitude m = `strength` of 30."""
 
     mirrors = True
 

@@ -1,4 +1,4 @@
-"""Cross-entropy in which each class weighs as much as every other, however few its images are."""
+"""Cross-entropy in which all classes weigh the same, whatever their number of images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ClassWeighted(Loss):
 
     @classmethod
     def equals_plain(cls, settings: Any, counts: np.ndarray) -> bool:
-        """Where the classes weigh the same, and all weights are 1."""
+        """True if all classes weigh the same, which makes all class weights 1."""
         return bool(np.allclose(counts, counts[0]))
 
 

@@ -14,7 +14,7 @@ from ops.recipe.arms import PlainLoss
 
 
 class CrossEntropy(Loss):
-    """All classes count alike; the budget says how far targets are smoothed."""
+    """All images count alike; the budget sets the label smoothing."""
 
     def __init__(self, settings: PlainLoss, data: TrainingSet, budget: Budget, device: str) -> None:
         self.smoothing = budget.label_smoothing

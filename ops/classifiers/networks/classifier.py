@@ -1,7 +1,7 @@
-"""A classifier: a body that makes features of images, and a head that makes logits of features.
+"""A classifier: a body that turns images into features, and a head that turns features into logits.
 
-It carries the description it was built from, which is stored beside its weights: whoever loads them builds the same
-network without looking at a weight.
+It carries the description it was built from. The description is stored beside the weights, so that the same network can
+be built again without looking at a weight.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Classifier(nn.Module):
         self.head = HEADS[head](self.feature_size, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the head reads, [n, feature_size]."""
+        """The input of the head, [n, feature_size]."""
         found: Tensor = self.body(standardise(x, self.standardise))
         return found
 

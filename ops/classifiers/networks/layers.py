@@ -1,4 +1,4 @@
-"""Convolutions as classifiers use them: a kernel kept as a matrix, and what is built from it."""
+"""Convolutions of classifiers: a kernel kept as a matrix, and the blocks that are built from it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class Conv(nn.Module):
-    """Square convolution without bias, as large outside as inside, whose weight is a matrix [outputs, size² * inputs].
+    """Square convolution without bias, padded to keep the size, whose weight is a matrix [outputs, size² * inputs].
 
-    The matrix is what Muon orthogonalises, and its order is channels-last, in which the bf16
-    kernels compute: 1.5x faster at batch 64 than the default order. Initialised as `nn.Conv2d`.
+    Muon orthogonalises this matrix. Its order is channels-last, in which the bf16 kernels compute: 1.5x faster at batch
+    64 than the default order. Initialised as `nn.Conv2d`.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, size: int = 3) -> None:
@@ -33,7 +33,7 @@ def conv_norm(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.S
 
 
 class Residual(nn.Module):
-    """x + f(x), ReLU after the sum (He et al. 2016, fig. 2); with other sizes outside, x by a 1x1 convolution."""
+    """x + f(x), ReLU after the sum (He et al. 2016, fig. 2); where f changes sizes, x passes a 1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -43,11 +43,11 @@ class Residual(nn.Module):
         self.shortcut = conv_norm(inputs, outputs, stride, size=1) if changes else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        # In place: nothing looks at the sums again, and at 28x28 passes through memory are a third of the time.
+        # In place: the sums are not needed again, and at 28x28 passes through memory are a third of the time.
         return F.relu(self.shortcut(x) + self.second(F.relu(self.first(x), inplace=True)), inplace=True)
 
 
 def average_places(maps: Tensor) -> Tensor:
     """The mean over places, [n, C], of maps [n, C, H, W]."""
-    # Summed as channels-last: the gradient of `mean(dim=(2, 3))` comes in the other order, and costs 6 % of a step.
+    # Summed as channels-last: the gradient of `mean(dim=(2, 3))` comes in the other order, which costs 6 % of a step.
     return maps.permute(0, 2, 3, 1).flatten(1, 2).mean(dim=1)

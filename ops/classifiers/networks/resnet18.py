@@ -1,6 +1,6 @@
 """ResNet-18 as it is trained on CIFAR (He et al. 2016): a 3x3 stem without pooling, four stages of two blocks each.
 
-At full resolution it costs some fifty times the small network; it is meant for GPUs.
+At full resolution it costs some fifty times as much as the small network; it is meant for GPUs.
 """
 
 from __future__ import annotations

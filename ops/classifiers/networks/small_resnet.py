@@ -1,8 +1,8 @@
 """A small residual network for images of 16 to 64 pixels a side.
 
 It halves the resolution in its first layer, which costs a little accuracy and makes it several times
-cheaper than a full-resolution stem on a CPU. On larger images a second layer before the first block pays: `growset
-bench stems`.
+cheaper than a full-resolution stem on a CPU. On larger images a second layer before the first block is worth its cost:
+`growset bench stems`.
 """
 
 from __future__ import annotations

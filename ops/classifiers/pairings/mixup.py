@@ -12,7 +12,7 @@ from ops.recipe.arms import Mixup
 
 
 class MixedPairs(Pairing):
-    """One λ ~ Beta(α, α) and one permutation for each batch, of images and labels alike."""
+    """One λ ~ Beta(α, α) and one permutation for each batch, the same for images and labels."""
 
     def __init__(self, settings: Mixup, data: TrainingSet, budget: Budget) -> None:
         self.alpha = settings.alpha

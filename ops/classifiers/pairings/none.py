@@ -11,7 +11,7 @@ from ops.recipe.arms import NoPairing
 
 
 class Unpaired(Pairing):
-    """Gives back the batch itself."""
+    """Returns the batch unchanged."""
 
     def __init__(self, settings: NoPairing, data: TrainingSet, budget: Budget) -> None:
         pass

@@ -22,7 +22,7 @@ class ClassBalanced(Sampler):
 
     @classmethod
     def equals_uniform(cls, settings: Any, counts: np.ndarray) -> bool:
-        """Where the classes already weigh the same."""
+        """True if the classes already weigh the same."""
         return bool(np.allclose(counts, counts[0]))
 
 

@@ -1,4 +1,4 @@
-"""Images as often as their weights say, whatever their class."""
+"""Images in proportion to their weights, whatever their class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trainers that an arm may name: each is one line here. A trainer makes a network of a training."""
+"""The trainers that an arm may name: each is one line here. A trainer turns a training into a network."""
 
 from collections.abc import Callable
 

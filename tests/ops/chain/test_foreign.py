@@ -64,4 +64,4 @@ def test_another_file_in_its_place_is_refused_before_anything_runs(workspace: Wo
 def test_minutes_do_not_apply_to_a_generator_that_is_not_trained(workspace: Workspace) -> None:
     result = growset(workspace.root, "plan", "digits", "--minutes", "2")
     assert result.exit_code == 2
-    assert "a generator of kind onnx is not trained, so --minutes says nothing" in result.output
+    assert "a generator of kind onnx is not trained; --minutes has no effect" in result.output

@@ -124,7 +124,7 @@ def test_randaugment_changes_colours_as_well_as_places() -> None:
     assert shares["randaugment"] < 0.6
 
 
-def test_mirror_images_are_alike_to_those_that_show_them() -> None:
+def test_augmentations_that_show_mirror_images_declare_it() -> None:
     slope = torch.linspace(-0.9, 0.9, 16).expand(64, 1, 16, 16)
     for name in ("none", "flip_crop"):
         seed(0)
@@ -139,7 +139,7 @@ def test_a_recipe_may_name_exactly_these_kinds() -> None:
 
 
 @pytest.mark.parametrize(("strength", "shift"), [(0.0, 0), (0.01, 1), (1 / 14, 2), (0.25, 7), (0.45, 13)])
-def test_strength_is_how_far_images_are_moved(strength: float, shift: int) -> None:
+def test_strength_sets_the_largest_shift(strength: float, shift: int) -> None:
     images = torch.linspace(-1, 1, 28).expand(200, 1, 40, 28)  # the shorter side is 28
     seed(0)
     moved = build_augmentation("flip_crop", (40, 28), strength=strength)(images.clone())

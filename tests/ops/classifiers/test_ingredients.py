@@ -1,5 +1,5 @@
-"""Ingredients that nobody has yet, one of each protocol: a class and a line in each of two registries, and a recipe
-may name them. Their settings are validated, their numbers stand in a grid, and the trainer uses them."""
+"""New ingredients, one for each interface: with a class and a line in each of two registries a recipe may name them.
+Their settings are validated, a grid may try their numbers, and the trainer uses them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUDGET = ClassifierSettings(steps=6, batch_size=8, network=SmallResNet(width=4),
 
 
 class Late(Kind):
-    """Settings of a toy: it begins at a share of the steps."""
+    """Settings of an example kind that begins at a share of the steps."""
 
     kind: Literal["late"] = "late"
     start: float = Field(0.5, ge=0, le=1)
@@ -69,7 +69,7 @@ class LateBalance(Sampler):
 
 
 class OtherHalf(Pairing):
-    """Half of each image is another one's of the whole set; labels stay, as in SamplePairing."""
+    """Each image is averaged with another one of the whole set; labels stay, as in SamplePairing."""
 
     def __init__(self, settings: Late, data: TrainingSet, budget: Budget) -> None:
         self.start = settings.start * budget.steps
@@ -93,7 +93,7 @@ class Negative(Augmentation):
 
 
 class Means(nn.Module):
-    """A network that sees channel means alone."""
+    """A network that sees only channel means."""
 
     def __init__(self, settings: Plain, shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ def test_a_grid_may_name_their_numbers() -> None:
         set_numbers(arm, Setting((("loss.start", 7.0),)))
 
 
-def test_a_loss_knows_counts_and_step_and_shapes_the_head_that_is_stored(tmp_path: Path) -> None:
+def test_a_loss_knows_counts_and_step_and_chooses_the_stored_head(tmp_path: Path) -> None:
     late, loss = train_toys(Arm.model_validate({"loss": "late"}))
     _, never = train_toys(Arm.model_validate({"loss": {"kind": "late", "start": 1.0}}))
     assert loss[:3] == never[:3] and loss[3] > never[3]  # margins come with step 3 of 6, and cost something
@@ -181,7 +181,7 @@ def test_a_pairing_sees_the_whole_set_and_the_step() -> None:
     assert plain[:3] == paired[:3] and plain[3] != paired[3]
 
 
-def test_an_augmentation_a_network_and_a_trainer_take_part() -> None:
+def test_a_new_augmentation_network_and_trainer_are_used() -> None:
     network = ClassifierSettings.model_validate({"network": "toy"}).network
     model, first = train_toys(Arm.model_validate({"trainer": "toy", "augmentation": "toy"}), network=network)
     assert isinstance(model.body, Means) and model.description["network"] == {"kind": "toy"}

@@ -53,13 +53,13 @@ def test_resnet18_is_torchvisions_with_a_stem_for_small_images() -> None:
     assert maps.shape == (1, 512, 4, 4) and model.feature_size == 512
 
 
-def test_an_mlp_is_its_matrices() -> None:
+def test_an_mlp_equals_products_with_its_matrices() -> None:
     model = Classifier(Mlp(widths=(5, 4)), (1, 2, 3), 3)
     matrices = [parameter.shape for parameter in model.parameters() if parameter.ndim == 2]
     assert matrices == [(5, 6), (4, 5), (3, 4)]
 
 
-def test_a_recipe_may_name_exactly_the_networks_there_are() -> None:
+def test_a_recipe_may_name_exactly_the_existing_networks() -> None:
     assert set(BODIES) == set(NETWORKS)
 
 

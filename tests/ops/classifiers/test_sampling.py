@@ -105,7 +105,7 @@ def test_beta_has_its_closed_form() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.floats(0.1, 10)), min_size=1, max_size=40),
 )
-def test_balanced_classes_weigh_what_the_heaviest_did_and_keep_their_inner_proportions(
+def test_balanced_classes_weigh_as_much_as_the_heaviest_and_keep_their_inner_proportions(
     rows: list[tuple[int, float]],
 ) -> None:
     labels, weights = np.array([label for label, _ in rows]), np.array([weight for _, weight in rows])

@@ -22,7 +22,7 @@ from ops.classifiers.networks.classifier import Classifier, build_classifier
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.tournament import (
-    TRYING,
+    TRYING_OFFSET,
     Contest,
     Examples,
     Result,
@@ -117,14 +117,14 @@ def test_weights_that_even_the_classes_out_make_oversampling_an_alias() -> None:
     assert aliases_of({"real": Arm(), "oversampled": OVERSAMPLED}, weigh(labels, weights)) == {"oversampled": "real"}
 
 
-def test_a_class_weighted_loss_that_is_not_flat_is_no_alias() -> None:
+def test_a_class_weighted_loss_with_unequal_weights_is_not_an_alias() -> None:
     labels, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
     loss_weights = class_weights(np.bincount(labels, weights=weights))
     is_alias = aliases_of({"real": Arm(), "weighted": WEIGHTED}, weigh(labels, weights)) == {"weighted": "real"}
     assert is_alias == bool(loss_weights[0] == loss_weights[1])
 
 
-def test_a_loss_or_sampler_that_does_not_say_so_is_never_an_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_or_sampler_that_does_not_declare_it_is_never_an_alias(monkeypatch: pytest.MonkeyPatch) -> None:
     """As LDAM, which changes margins and not only weights: even classes do not make it plain."""
 
     class Silent(Kind):
@@ -192,7 +192,7 @@ def test_the_setting_that_is_best_on_validation_is_chosen_and_gets_all_seeds(tmp
 def test_an_arm_tries_the_numbers_that_it_has_and_is_trained_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """steps for every arm, alpha where there is a pairing that has one, real_weight where images were generated."""
+    """steps for every arm, alpha for a pairing that has one, real_weight for arms with generated images."""
     seen = []
 
     def record(data: TrainingSet, arm: Arm, settings: ClassifierSettings, **named: Any) -> Classifier:
@@ -215,7 +215,7 @@ def test_an_arm_tries_the_numbers_that_it_has_and_is_trained_with_them(
     assert contest.is_expanded and not enter(tmp_path).is_expanded
 
 
-def test_every_run_is_trained_and_asked_on_the_device_of_the_contest(
+def test_every_run_is_trained_and_evaluated_on_the_device_of_the_contest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = []
@@ -232,7 +232,7 @@ def test_every_run_is_trained_and_asked_on_the_device_of_the_contest(
     assert devices == ["cuda:1"] * 12
 
 
-def test_a_learning_rate_that_diverges_loses_and_stops_nothing(tmp_path: Path) -> None:
+def test_a_learning_rate_that_diverges_is_not_chosen_and_does_not_stop_the_tournament(tmp_path: Path) -> None:
     grid = GridSettings(learning_rate=(1e12, 0.05), weight_decay=(0.0,))
     results = hold(tmp_path, settings=SETTINGS.model_copy(update={"grid": grid, "seeds": 1}))
     assert {setting["learning_rate"] for setting in results.chosen.values()} == {0.05}
@@ -333,13 +333,13 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypa
             assert all(np.array_equal(first[key], second[key]) for key in first)
 
 
-def test_where_some_arms_try_more_the_seed_of_trying_is_not_judged(tmp_path: Path) -> None:
+def test_settings_are_tried_at_an_extra_seed_where_some_arms_have_more(tmp_path: Path) -> None:
     grid = GridSettings.model_validate({"learning_rate": [0.05], "weight_decay": [0.0], "pairing.alpha": [0.5, 1.0]})
     assert not grid.is_equal and SETTINGS.grid.is_equal
     contest = enter(tmp_path, settings=SETTINGS.model_copy(update={"grid": grid, "seeds": 2, "steps": 2}))
     held = hold_tournament(contest, workers=1, progress=Progress(lambda line: None, "toys", 7, "trainings"))
     assert {name: [r.run.seed for r in results] for name, results in held.tried.items()} == {
-        "real": [7 + TRYING], "mixed": [7 + TRYING] * 2,
+        "real": [7 + TRYING_OFFSET], "mixed": [7 + TRYING_OFFSET] * 2,
     }  # fmt: skip
     assert all([r.run.seed for r in results] == [7, 8] for results in held.final.values())
     assert count_runs(contest) == len(list(tmp_path.iterdir())) == 3 + 4
@@ -352,7 +352,7 @@ def test_the_order_of_a_grids_keys_changes_nothing() -> None:
     assert one.list_settings(arm, is_expanded=False) == other.list_settings(arm, is_expanded=False)
 
 
-def test_arms_whose_numbers_the_grid_tries_alike_are_aliases() -> None:
+def test_arms_that_differ_only_in_numbers_that_the_grid_tries_are_aliases() -> None:
     given = {name: Arm(pairing={"kind": "mixup", "alpha": alpha}) for name, alpha in (("weak", 0.2), ("strong", 1.0))}
     examples = weigh(np.array([0, 1]), np.ones(2))
     assert aliases_of(given, examples, **{"pairing.alpha": [0.2, 1.0]}) == {"strong": "weak"}

@@ -190,7 +190,7 @@ def test_an_arm_learns_a_separable_set(name: str) -> None:
     assert float(accuracy) > 0.95
 
 
-def test_weights_decide_what_is_learnt() -> None:
+def test_the_heavier_of_two_contradicting_labels_wins() -> None:
     # The same pictures with two contradicting labels: the ten times heavier one wins.
     toys = make_toys((20, 20, 20))
     images, labels = torch.cat([toys.images] * 2), torch.cat([toys.labels, (toys.labels + 1) % 3])

@@ -114,9 +114,9 @@ def test_wrong_labels_are_in_train_alone_and_the_right_ones_are_kept(digits: dic
 
 
 def test_a_key_of_another_law_is_refused() -> None:
-    with pytest.raises(ValueError, match="exponent has no effect with law: exponential; it is of zipf"):
+    with pytest.raises(ValueError, match="exponent has no effect with law: exponential; it belongs to zipf"):
         LongTailSettings(exponent=1.5)
-    with pytest.raises(ValueError, match="ratio has no effect with law: zipf; it is of exponential and step"):
+    with pytest.raises(ValueError, match="ratio has no effect with law: zipf; it belongs to exponential and step"):
         LongTailSettings(law="zipf", ratio=10)
     for law in ("exponential", "zipf", "step"):
         resolved = LongTailSettings(law=law)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ from ops.settings.reading import read_yaml
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 RESOLVED: dict[str, Any] = load_recipe(DEMO).model_dump(mode="json")
-# Only null and lists need a hand: there is no rule for what else they may be.
+# Only null and lists are given here: no rule could find another valid value for them.
 OTHER_VALUES: dict[str, Any] = {
     "source": "another",
     "data.classes": ["Bag", "Sandal"],
@@ -51,7 +51,15 @@ OTHER_VALUES: dict[str, Any] = {
     "classifier.network.stem": 2,
 }
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
-FIXED = {"generator.kind", "generator.distillation", "sampler.guidance", "filter.near_parent"}
+FIXED = {
+    "tuning.policy",
+    "tuning.steps",
+    "tuning.most_steps",  # these need arms that say `auto`
+    "generator.kind",
+    "generator.distillation",
+    "sampler.guidance",
+    "filter.near_parent",
+}
 
 Place = tuple[str, ...]
 
@@ -131,8 +139,9 @@ def fingerprints(content: dict[str, Any]) -> dict[str, str]:
 
 
 def readers(*place: str) -> set[str]:
-    """Stages that declare the key at `place`, or the section that it is in."""
-    return {name for name, stage in STAGES.items() if {place[0], ".".join(place)} & set(stage.keys)}
+    """Stages that declare the key at `place`, or a section that it is in."""
+    sections = {".".join(place[:depth]) for depth in range(1, len(place) + 1)}
+    return {name for name, stage in STAGES.items() if sections & set(stage.keys)}
 
 
 BEFORE = fingerprints(RESOLVED)
@@ -144,14 +153,23 @@ def test_changing_a_key_changes_exactly_the_stages_that_declare_it(place: Place)
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
 
 
-def test_guidance_changes_what_is_exported() -> None:
+def test_tuning_changes_the_stage_that_chooses() -> None:
+    auto = write_place(("baselines", "augmented", "augmentation"), {"kind": "auto"})
+    chosen = {**auto, "tuning": {"policy": True}}
+    before = fingerprints(chosen)
+    for key, value in (("steps", 100), ("most_steps", 1600), ("folds", 5)):
+        after = fingerprints({**chosen, "tuning": {"policy": True, key: value}})
+        assert [stage for stage in STAGES if after[stage] != before[stage]] == ["training_policy"]
+
+
+def test_guidance_changes_the_exported_sampler_only() -> None:
     trained = write_place(("generator", "label_dropout"), 0.1)
     guided = {**trained, "sampler": {**trained["sampler"], "guidance": 2.0}}
     before, after = fingerprints(trained), fingerprints(guided)
     assert {stage for stage in STAGES if after[stage] != before[stage]} == {"generator_onnx"}
 
 
-def test_distillation_changes_the_generator_and_what_is_exported() -> None:
+def test_distillation_changes_the_generator_and_the_exported_sampler() -> None:
     distilled = {**RESOLVED, "generator": {**RESOLVED["generator"], "distillation": {}}, "sampler": {}}
     after = fingerprints(distilled)
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == {"generator", "generator_onnx"}
@@ -258,7 +276,7 @@ def test_fingerprint_depends_on_stage_version_settings_and_inputs_alone(
     assert len(fingerprint) == 64
 
 
-def test_input_and_setting_of_the_same_name_are_told_apart() -> None:
+def test_input_and_setting_of_the_same_name_give_different_fingerprints() -> None:
     assert stage_fingerprint("scorer", 1, {"a": "b"}, {}) != stage_fingerprint("scorer", 1, {}, {"a": "b"})
 
 

@@ -1,7 +1,6 @@
 """Recipes as files: both shipped ones load, and every kind of mistake gives one sentence.
 
-A mistake is planted in a shipped recipe; the sentence is compared with what it must name: the key, the file, what is
-allowed there.
+A mistake is planted in a shipped recipe; the sentence must name the key, the file and the allowed values.
 """
 
 from __future__ import annotations
@@ -158,9 +157,9 @@ def test_dropping_any_one_section_gives_a_missing_sentence_naming_it(name: str, 
 
 @given(name=st.sampled_from(SHIPPED), section=st.sampled_from(sorted(Recipe.model_fields)))
 @settings(deadline=None, max_examples=60)
-def test_section_without_a_value_is_told_by_its_name(name: str, section: str) -> None:
+def test_section_without_a_value_is_named_in_the_error(name: str, section: str) -> None:
     content = {**CONTENT[name], section: None}
-    allowed = r"(input should be (a valid |'retrain' or)|its kind must be one of flow,).*"
+    allowed = r"(input should be (a valid |'retrain' or)|the kind must be one of flow,).*"
     with pytest.raises(UserError, match=rf"^'{section}' in {re.escape(str(PATH))}: {allowed}"):
         parse_recipe(content, PATH)
 
@@ -225,8 +224,7 @@ def test_arm_name_that_could_not_be_a_file_name_is_refused(side: str, name: str)
 @pytest.mark.parametrize("kind", ["flow", "edm", "ddpm"])
 def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: str, cut: object) -> None:
     assert complain(put({"kind": kind}, "generator"), put({}, "sampler"), put(cut, "filter", "near_parent")) == (
-        f"{PATH}: filter.near_parent has no effect with generator.kind: {kind}, whose images have no parent;"
-        " take it away"
+        f"{PATH}: filter.near_parent has no effect with generator.kind: {kind}, whose images have no parent; remove it"
     )
 
 
@@ -235,20 +233,20 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
     [
         (
             put({"augmentation": "flip_crop", "mixup_alpha": 0.5}, "baselines", "augmented"),
-            f"'baselines.augmented' in {PATH}: mixup_alpha is written pairing: {{kind: mixup, alpha: ...}} now",
+            f"'baselines.augmented' in {PATH}: mixup_alpha is now written pairing: {{kind: mixup, alpha: ...}}",
         ),
         (
             put(32, "classifier", "width"),
-            f"'classifier' in {PATH}: width is written network: {{kind: small_resnet, width: ...}} now",
+            f"'classifier' in {PATH}: width is now written network: {{kind: small_resnet, width: ...}}",
         ),
         (
             put({"augmentation": {"kind": "none", "strength": 1}}, "baselines", "augmented"),
-            f"'baselines.augmented.augmentation' in {PATH}: strength has no effect with kind: none; it is of flip_crop"
-            " and randaugment",
+            f"'baselines.augmented.augmentation' in {PATH}: strength has no effect with kind: none; it belongs to"
+            " flip_crop and randaugment",
         ),
         (
             put({"pairing": "mixip"}, "baselines", "augmented"),
-            f"'baselines.augmented.pairing' in {PATH}: its kind must be one of none, mixup; got 'mixip'",
+            f"'baselines.augmented.pairing' in {PATH}: the kind must be one of none, mixup; got 'mixip'",
         ),
         (
             put({"pairing": {"kind": "mixup", "alpa": 1}}, "baselines", "augmented"),
@@ -256,12 +254,13 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
         ),
         (
             put({"pairing": {"alpha": 1}}, "baselines", "augmented"),
-            f"'baselines.augmented.pairing' in {PATH}: it takes one of none, mixup, or {{kind: ...}} with keys of that"
+            f"'baselines.augmented.pairing' in {PATH}: write one of none, mixup, or {{kind: ...}} with keys of that"
             " kind",
         ),
         (
             put({"kind": "mlp", "width": 3}, "classifier", "network"),
-            f"'classifier.network' in {PATH}: width has no effect with kind: mlp; it is of small_resnet and resnet18",
+            f"'classifier.network' in {PATH}: width has no effect with kind: mlp; it belongs to small_resnet and"
+            " resnet18",
         ),
         (
             put(2.0, "baselines", "augmented", "real_weight"),
@@ -269,7 +268,7 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
         ),
     ],
 )  # fmt: skip
-def test_an_ingredient_that_is_none_or_written_as_before_is_told_in_one_sentence(change: Change, sentence: str) -> None:
+def test_an_invalid_or_old_spelling_of_an_ingredient_is_refused_in_one_sentence(change: Change, sentence: str) -> None:
     assert complain(change) == sentence
 
 
@@ -278,20 +277,20 @@ def test_an_ingredient_that_is_none_or_written_as_before_is_told_in_one_sentence
     [
         (
             put([1, 2], "classifier", "grid", "pairing.alpha"),
-            "classifier.grid must try pairing.alpha 0.2 too: the arm 'mixup' has it",
+            "classifier.grid must include pairing.alpha 0.2, the value of the arm 'mixup'",
         ),
         (
             put([10, 40], "classifier", "grid", "augmentation.randaugment.strength"),
-            "classifier.grid tries what the arm 'randaugment' cannot have: augmentation.strength: input should be less"
-            " than 30; got 40.0",
+            "classifier.grid has a value that arm 'randaugment' cannot have: augmentation.strength: input should be"
+            " less than 30; got 40.0",
         ),
-        (put([5.0], "classifier", "grid", "real_weight"), "classifier.grid must try real_weight 20.0 too: the arm"),
-        (put([200], "classifier", "grid", "steps"), "its grid must try steps 400 too, its own steps"),
+        (put([5.0], "classifier", "grid", "real_weight"), "classifier.grid must include real_weight 20.0, the"),
+        (put([200], "classifier", "grid", "steps"), "grid.steps must include 400, the value of steps"),
         (put([], "classifier", "grid", "pairing.alpha"), "'classifier.grid.pairing.alpha' in"),
         (put([0.2, 1, 2, 3], "classifier", "grid", "pairing.alpha"), "the grid may have at most 6 settings"),
     ],
 )
-def test_a_grid_that_tries_what_arms_do_not_have_is_refused(change: Change, sentence: str) -> None:
+def test_a_grid_whose_values_do_not_fit_the_arms_is_refused(change: Change, sentence: str) -> None:
     assert sentence in complain(change)
 
 
@@ -303,7 +302,7 @@ def test_a_grid_key_that_no_arm_has_is_refused() -> None:
     assert sentence == f"{PATH}: classifier.grid tries pairing.alpha, which no arm has"
 
 
-def test_a_grid_may_try_what_arms_have() -> None:
+def test_a_grid_may_try_numbers_of_the_arms() -> None:
     content = copy.deepcopy(CONTENT["fashion-flow"])
     content["classifier"]["grid"] |= {"pairing.alpha": [0.2, 1], "weight_decay": [0.1], "real_weight": [5, 20]}
     recipe = parse_recipe(content, PATH)
@@ -333,9 +332,9 @@ def test_a_generator_that_no_classifier_would_learn_from_is_refused() -> None:
     )
 
 
-def test_two_generators_are_refused_where_the_verdict_would_decide_by_them() -> None:
+def test_two_generators_are_refused_where_a_verdict_could_be_reached() -> None:
     assert complain(put(2, "generator", "seeds")) == (
-        f"{PATH}: generator.seeds 2: two generators say too little about a third to decide by; take 1, or 3 and more"
+        f"{PATH}: generator.seeds 2: two generators are too few for a verdict about another one; use 1, or at least 3"
     )
     content = copy.deepcopy(CONTENT["fashion-flow"])
     content["generator"]["seeds"], content["classifier"]["seeds"] = 2, 4
@@ -348,8 +347,8 @@ def test_a_generator_from_elsewhere_is_not_trained_several_times() -> None:
     with pytest.raises(UserError) as error:
         parse_recipe(content, PATH)
     assert str(error.value) == (
-        f"'generator.seeds' in {PATH}: a generator of kind: onnx was trained elsewhere, so there is one of it; take"
-        " this away; got 3"
+        f"'generator.seeds' in {PATH}: a generator of kind: onnx was trained elsewhere, so there is only one;"
+        " remove this key; got 3"
     )
 
 
@@ -405,7 +404,7 @@ def test_file_that_is_not_utf8_names_the_byte(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "kind"), [(b"", "NoneType"), (b"# nothing\n", "NoneType"), (b"- a\n", "list"), (b"hello", "str")]
 )
-def test_file_without_keys_says_what_it_holds(tmp_path: Path, raw: bytes, kind: str) -> None:
+def test_error_for_a_file_without_keys_names_its_type(tmp_path: Path, raw: bytes, kind: str) -> None:
     path = tmp_path / "odd.yaml"
     assert write_and_complain(path, raw) == f"{path} must hold recipe keys such as 'source:'; it holds {kind}"
 
@@ -425,14 +424,14 @@ def test_mistake_in_a_file_names_that_file(tmp_path: Path) -> None:
     assert str(caught.value) == f"unknown key 'sead' in {path}; did you mean 'seed'?"
 
 
-def test_yaml_that_is_too_deep_too_large_or_no_file_is_told(tmp_path: Path) -> None:
+def test_yaml_that_is_too_deep_too_large_or_not_a_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     for content, words in (
         ("[" * 1_000, "is nested too deeply"),
         ("{a: " * 1_000, "is nested too deeply"),
         ("a: " + "x" * 300_000, "has 300,003 bytes; allowed: 262,144"),
-        ('a: "\\0"', "a text holds '\\x00', which cannot be written"),
-        ('a: ["\\ud800"]', "a text holds '\\ud800', which cannot be written"),
+        ('a: "\\0"', "a text contains '\\x00', which cannot be written"),
+        ('a: ["\\ud800"]', "a text contains '\\ud800', which cannot be written"),
         ("a: !!int x", "is not valid YAML"),
         ("a: !!bool x", "is not valid YAML"),
         ("a: !!timestamp x", "is not valid YAML"),
@@ -447,7 +446,7 @@ def test_yaml_that_is_too_deep_too_large_or_no_file_is_told(tmp_path: Path) -> N
         read_yaml(path)
 
 
-def test_aliases_that_unfold_to_gigabytes_are_shown_short(tmp_path: Path) -> None:
+def test_aliases_that_expand_to_gigabytes_are_shortened(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
     path = tmp_path / "x.yaml"

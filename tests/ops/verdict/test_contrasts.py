@@ -1,4 +1,4 @@
-"""Which limits give way to the luck of a picked arm, and how far; and the bounds of the worst class, by loops."""
+"""Which limits are widened for the luck of a picked arm, and how far; and the bounds of the worst class, by loops."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from scipy import stats
 
 from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
-from ops.verdict.contrasts import CLEARLY, contrast_arms
+from ops.verdict.contrasts import CLEARLY_WORSE, contrast_arms
 from ops.verdict.estimate import BoolArray, Interval, find_critical
-from ops.verdict.luck import adjust_tail, measure_leak
-from ops.verdict.meeting import Meeting, Picks
+from ops.verdict.picks import ComparisonSetup, Picks
 from ops.verdict.records import Contrast
+from ops.verdict.selection_bias import adjust_tail, measure_leak
 
 IMAGES, TAIL = 400, 0.025
 LABELS = np.arange(IMAGES) % 4
@@ -39,7 +39,7 @@ def contrast(
 ) -> list[Contrast]:
     comparison = Comparison({name: CORRECT[name] for name in baselines + expanded}, LABELS)
     picks = Picks(baselines, expanded, baselines[0], expanded[0], validation_images)
-    return contrast_arms(Meeting(comparison, comparison, picks), metric, tail=TAIL)
+    return contrast_arms(ComparisonSetup(comparison, comparison, picks), metric, tail=TAIL)
 
 
 def measure_tails(gap: Interval) -> tuple[float, float]:
@@ -54,7 +54,7 @@ def test_an_arm_without_rivals_moves_no_limit() -> None:
     assert contrast(["mixup", "real"], ["expanded", "weak"])[0].difference == plain
 
 
-def test_the_limit_that_profits_from_the_pick_is_set_farther_off() -> None:
+def test_the_limit_that_luck_of_the_pick_would_shift_is_set_farther_off() -> None:
     [decisive, other] = contrast(["mixup", "cutmix"], ["expanded"])
     low, high = measure_tails(decisive.difference)
     assert low == pytest.approx(TAIL)
@@ -64,7 +64,7 @@ def test_the_limit_that_profits_from_the_pick_is_set_farther_off() -> None:
     total = decisive.difference.standard_error**2
     leak = measure_leak(max(luck[0], sum(luck) / 2), images, total, IMAGES / 1000)
     assert high == pytest.approx(adjust_tail(TAIL, 1, round(leak, 3))) and high < 0.024
-    # cutmix was not picked, so its luck is nobody's choice.
+    # cutmix was not picked, so its luck is not a selection effect.
     assert measure_tails(other.difference) == pytest.approx((TAIL, TAIL))
     [turned, *_] = contrast(["mixup"], ["expanded", "cutmix"])
     low, high = measure_tails(turned.difference)
@@ -76,20 +76,20 @@ def test_an_arm_that_looks_worse_beside_a_lucky_one_is_still_its_rival() -> None
         arms = {"mixup": CORRECT["mixup"], "near": make_arm(accuracy, 5), "expanded": CORRECT["expanded"]}
         comparison = Comparison(arms, LABELS)
         picks = Picks(["mixup", "near"], ["expanded"], "mixup", "expanded", 1000)
-        [decisive, _] = contrast_arms(Meeting(comparison, comparison, picks), "accuracy", tail=TAIL)
+        [decisive, _] = contrast_arms(ComparisonSetup(comparison, comparison, picks), "accuracy", tail=TAIL)
         return comparison.differ("near", "mixup", "accuracy", tail=TAIL), measure_tails(decisive.difference)[1]
 
     behind, high = find(0.72)
-    assert behind.high < 0 and high < 0.024  # worse at 95 %, and not beyond doubt
+    assert behind.high < 0 and high < 0.024  # worse at 95 %, but not clearly worse
     behind, high = find(0.50)
-    assert behind.set_tails(TAIL, CLEARLY).high < 0 and high == pytest.approx(TAIL)
+    assert behind.set_tails(TAIL, CLEARLY_WORSE).high < 0 and high == pytest.approx(TAIL)
 
 
-def test_the_worst_class_has_the_same_allowance_from_the_classes_that_validation_named() -> None:
+def test_the_worst_class_has_the_same_allowance_from_the_classes_lowest_on_validation() -> None:
     lowest = {"mixup": 2, "cutmix": 1, "expanded": 0}
     comparison = Comparison({arm: CORRECT[arm] for arm in lowest}, LABELS, lowest=lowest)
     picks = Picks(["mixup", "cutmix"], ["expanded"], "mixup", "expanded", 1000)
-    decisive = contrast_arms(Meeting(comparison, comparison, picks), "worst_class", tail=TAIL)[0].difference
+    decisive = contrast_arms(ComparisonSetup(comparison, comparison, picks), "worst_class", tail=TAIL)[0].difference
     plain = comparison.differ("expanded", "mixup", "worst_class", tail=TAIL)
     assert decisive.low == plain.low and decisive.high > plain.high
     alone = Comparison({arm: CORRECT[arm][:, c == LABELS] for arm, c in lowest.items()}, LABELS[::4])
@@ -107,11 +107,11 @@ def test_more_validation_images_show_more_of_the_luck(metric: Metric) -> None:
     assert highs == sorted(highs) and highs[0] < highs[2]
 
 
-def test_several_generators_widen_but_their_difference_is_no_luck_of_the_pick() -> None:
+def test_differences_between_generators_widen_limits_but_do_not_count_as_luck_of_the_pick() -> None:
     alone = Comparison(CORRECT, LABELS)
     averaged = {**CORRECT, "expanded": np.stack([CORRECT["expanded"][:3].mean(0), CORRECT["expanded"][3:].mean(0)])}
     picks = Picks(["mixup"], ["expanded"], "mixup", "expanded", 1000)
-    [found] = contrast_arms(Meeting(Comparison(averaged, LABELS), alone, picks), "accuracy", tail=TAIL)
+    [found] = contrast_arms(ComparisonSetup(Comparison(averaged, LABELS), alone, picks), "accuracy", tail=TAIL)
     assert measure_tails(found.difference) == pytest.approx((TAIL, TAIL))
 
 

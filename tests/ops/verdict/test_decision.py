@@ -1,4 +1,4 @@
-"""The rule on constructed data, who meets whom, in what metric, and what the verdict holds."""
+"""The rule on constructed data, the arms that are compared, the metric, and the content of the verdict."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def judge_accuracies(accuracies: dict[str, float], **options: Any) -> Verdict:
 def test_helps_needs_the_challenger_above_every_baseline() -> None:
     clear = judge_accuracies({"real": 0.78, "mixup": 0.80, "expanded": 0.82, "both": 0.86})
     assert (clear.decision, clear.challenger, clear.baseline) == ("helps", "both", "mixup")
-    # Validation picked mixup, yet real is the better one on the test images: nothing may be called best then.
+    # Validation picked mixup, yet real is better on the test images, so the verdict must not be `helps`.
     missed = judge_accuracies({"real": 0.86, "mixup": 0.80, "expanded": 0.82, "both": 0.86})
     assert missed.decision == "no evidence"
     lows = {c.against: c.difference.low for c in missed.contrasts if c.arm == "both"}
@@ -72,7 +72,7 @@ def test_fewer_than_five_seeds_decide_nothing_in_any_arm(accuracy: float) -> Non
         assert "4 seeds cannot decide, at least 5 do" in verdict.sentence
 
 
-def test_validation_chooses_who_meets_and_test_accuracy_does_not() -> None:
+def test_validation_picks_the_arms_to_compare_and_test_accuracy_does_not() -> None:
     accuracies = {"real": 0.90, "mixup": 0.70, "expanded": 0.95, "both": 0.75}
     verdict = judge_accuracies(accuracies)
     assert (verdict.baseline, verdict.challenger, verdict.chosen_on) == ("mixup", "both", "validation")
@@ -113,7 +113,7 @@ def test_the_metric_decides_everything() -> None:
         judge(correct, metric="worst_class", **options)
 
 
-def test_worst_class_is_bounded_from_both_sides_by_classes_that_validation_named() -> None:
+def test_worst_class_is_bounded_from_both_sides_by_classes_lowest_on_validation() -> None:
     correct = {"real": make_arm(0.75), "both": make_arm(0.8, seed=1)}
     found = Comparison(correct, LABELS, lowest={"real": 2, "both": 1})
     interval = found.differ("both", "real", "worst_class", tail=0.025)
@@ -158,14 +158,14 @@ def test_looks_share_the_error_in_contrasts_alone() -> None:
     assert widths == sorted(widths) and widths[0] < widths[1] < widths[2]
 
 
-def test_arms_may_have_unlike_numbers_of_seeds() -> None:
+def test_arms_may_have_different_numbers_of_seeds() -> None:
     verdict = judge({"real": make_arm(0.78, seeds=7), "both": make_arm(0.86)})
     assert (verdict.decision, verdict.seeds) == ("helps", 5)
     assert [len(row.per_seed) for row in verdict.arms] == [7, 5]
 
 
 def test_the_smallest_detectable_effect_is_detected_four_times_in_five() -> None:
-    # Images of unlike difficulty and seeds of like strength: then the standard error is nearly constant.
+    # Images of different difficulty and seeds of equal strength: then the standard error is nearly constant.
     def simulate(s: int, effect: float) -> Verdict:
         rng = np.random.default_rng(s)
         chance = rng.choice([0.02, 0.6, 0.98], 600)
@@ -234,7 +234,7 @@ def test_classes_are_compared_and_the_one_that_lost_most_is_named() -> None:
     assert (unseen.images, unseen.baseline, unseen.difference) == (0, None, None)
 
 
-def test_answers_that_are_all_alike_leave_nothing_to_detect() -> None:
+def test_identical_answers_have_no_smallest_detectable_effect() -> None:
     right = np.ones((SEEDS, IMAGES), dtype=bool)
     verdict = judge({"real": right, "both": right})
     gap = verdict.contrasts[0].difference
@@ -242,7 +242,7 @@ def test_answers_that_are_all_alike_leave_nothing_to_detect() -> None:
     assert verdict.smallest_detectable_effect is None
 
 
-def test_a_design_that_could_find_nothing_says_so_instead_of_more_than_a_hundred_points() -> None:
+def test_a_design_too_small_to_find_anything_gives_no_effect_above_a_hundred_points() -> None:
     unsteady = np.stack([make_arm(accuracy)[0] for accuracy in (0.1, 0.9)])
     verdict = judge({"real": unsteady, "both": make_arm(0.8, seeds=2)})
     assert verdict.smallest_detectable_effect is not None and verdict.smallest_detectable_effect > 1
@@ -268,10 +268,10 @@ def test_the_verdict_is_strict_json_and_repeats() -> None:
         (["real", "mixup"], {}, "with generated images"),
         (["expanded", "both"], {}, "without generated images"),
         (["real", "both"], {"confidence": 1.0}, "confidence"),
-        (["real", "both"], {"generators": [0, 1, 0, 1, 0]}, "Two generators say too little about a third"),
+        (["real", "both"], {"generators": [0, 1, 0, 1, 0]}, "Two generators are too few for a verdict about another"),
     ],
 )
-def test_what_a_user_can_get_wrong_is_a_user_error(arms: list[str], options: dict[str, Any], message: str) -> None:
+def test_mistakes_of_a_user_are_user_errors(arms: list[str], options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         judge_accuracies(dict.fromkeys(arms, 0.8), **options)
 

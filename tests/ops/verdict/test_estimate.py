@@ -27,7 +27,7 @@ TAIL = 0.025
 
 
 def draw(seeds: int, chance: float, seed: int, images: int = 60) -> BoolArray:
-    """Answers to images of unlike difficulty by seeds of unlike strength."""
+    """Answers to images of different difficulty by seeds of different strength."""
     rng = np.random.default_rng(seed)
     logit = rng.normal(np.log(chance / (1 - chance)), 1.0, images) + rng.normal(0, 0.4, (seeds, 1))
     return rng.random((seeds, images)) < 1 / (1 + np.exp(-logit))
@@ -80,7 +80,7 @@ def loop(plus: Any, minus: Any, labels: IntArray, u: list[float], w: list[float]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_it_is_what_plain_loops_say(seed: int) -> None:
+def test_it_equals_plain_loops(seed: int) -> None:
     a, b = draw(5, 0.8, seed), draw(3, 0.7, 100 + seed)
     for labels, u, w in (
         (np.zeros(60, int), [1.0], [1.0]),
@@ -109,7 +109,7 @@ def test_where_seeds_alone_vary_it_is_welchs_t_test() -> None:
         np.repeat(scores[:, None], 10, axis=1) for scores in (np.array([1.0, 0, 1, 1, 1]), np.array([0.0, 1, 0, 0]))
     )
     found = contrast(a, b)
-    # All images answer alike, so what varies between seeds is whole seeds, less a tenth taken for single answers.
+    # A seed answers all images alike, so only whole seeds vary, less a tenth that counts as single answers.
     variance = 0.9 * (a[:, 0].var(ddof=1) / 5 + b[:, 0].var(ddof=1) / 4)
     assert found.standard_error == pytest.approx(variance**0.5)
     welch = stats.ttest_ind(a[:, 0], b[:, 0], equal_var=False)
@@ -146,7 +146,7 @@ def test_balanced_accuracy_of_equal_classes_has_the_estimate_of_accuracy_and_no_
     a, b = draw(5, 0.8, 4), draw(5, 0.7, 5)
     plain, balanced = contrast(a, b), contrast(a, b, labels)
     assert balanced.estimate == pytest.approx(plain.estimate)
-    # What differs between classes is no chance: classes are fixed, so only n_c - 1 against n - 1 could make it more.
+    # Differences between classes are not chance: classes are fixed, so only n_c - 1 against n - 1 could add variance.
     assert balanced.standard_error <= plain.standard_error * (59 / 57) ** 0.5
 
 
@@ -160,7 +160,7 @@ def test_order_of_images_and_replicates_does_not_matter_and_sides_swap() -> None
     assert (swapped.low, swapped.high) == pytest.approx((-first.high, -first.low))
 
 
-def test_nothing_that_varies_gives_exactly_the_estimate() -> None:
+def test_without_variation_the_interval_is_exactly_the_estimate() -> None:
     right, wrong = np.ones((5, 60), bool), np.zeros((3, 60), bool)
     assert contrast(right, wrong) == Interval(1.0, 1.0, 1.0, 0.0, None)
     assert contrast(right, right) == Interval(0.0, 0.0, 0.0, 0.0, None)
@@ -211,7 +211,7 @@ def test_quantiles_are_students(df: float) -> None:
     assert find_critical(0.025, df) == pytest.approx(stats.t.ppf(0.975, df))
 
 
-def test_what_cannot_be_estimated_is_refused() -> None:
+def test_inputs_without_an_estimate_are_refused() -> None:
     a = draw(3, 0.8, 0)
     groups = Groups(np.zeros(60, int))
     for replicates in (a[0], a[:, :10], a[:0]):

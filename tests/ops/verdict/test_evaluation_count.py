@@ -1,4 +1,4 @@
-"""Looks at the test split of a whole workspace: over twins and clones, with a log that was cut or deleted."""
+"""Looks at the test split of a whole workspace: over copied recipes and clones, with a log that was cut or deleted."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ def look(root: Path, content: str, expansion: str = "renamed") -> None:
     append_evaluation(root / "evaluations.jsonl", record)
 
 
-def test_a_verdict_tells_the_looks_at_its_split_and_where_they_are_recorded(finished_workspace: Path) -> None:
+def test_a_verdict_holds_the_looks_at_its_split_and_where_they_are_recorded(finished_workspace: Path) -> None:
     looks = find_looks(Workspace(finished_workspace), "digits")
     metrics = read_manifest(finished_workspace / "data" / "digits" / "verdict")["metrics"]
     assert (metrics["looks"], metrics["test_split"], metrics["log_head"]) == (1, looks.content, looks.head)
@@ -28,7 +28,7 @@ def test_a_verdict_tells_the_looks_at_its_split_and_where_they_are_recorded(fini
     assert find_looks(Workspace(finished_workspace), "digits").total == 2
 
 
-def test_a_twin_shows_the_looks_of_the_split_that_it_shares(finished_workspace: Path) -> None:
+def test_a_copied_recipe_shows_the_looks_of_the_split_that_it_shares(finished_workspace: Path) -> None:
     root = finished_workspace
     shutil.copyfile(root / "recipes" / "digits.yaml", root / "recipes" / "twin.yaml")
     assert growset(root, "activate", "twin").exit_code == 0

@@ -1,4 +1,4 @@
-"""The log of test evaluations: what was appended is counted, and nothing is skipped in silence."""
+"""The log of test evaluations: every appended line is counted, and no line is skipped silently."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_appending_keeps_every_earlier_byte(log: Path) -> None:
     assert log.read_bytes().startswith(before) and count_evaluations(log, expansion="größer") == 1
 
 
-def test_a_torn_last_line_is_reported_and_does_not_swallow_the_next_record(log: Path) -> None:
+def test_an_incomplete_last_line_is_reported_and_does_not_spoil_the_next_record(log: Path) -> None:
     append_many(log, 2)
     tear_last_line(log, 20)
     append_evaluation(log, RECORD)
@@ -104,7 +104,7 @@ def test_a_record_that_lost_only_its_newline_still_counts(log: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [b"<<<<<<< HEAD\n", b"[1, 2]\n", b'{"expansion": "smoke"}\n', b'"\xff"\n'])
-def test_any_unreadable_line_is_damage_whatever_is_counted(log: Path, line: bytes) -> None:
+def test_any_unreadable_line_is_damage_whichever_expansion_is_counted(log: Path, line: bytes) -> None:
     append_evaluation(log, RECORD)
     with log.open("ab") as handle:
         handle.write(line)
@@ -162,7 +162,7 @@ def test_records_of_an_earlier_growset_are_kept_and_counted_wherever_they_may_be
     assert count_looks(records, "c0ffee", expansion="far", images=400) == 4
     content = log.read_bytes()
     log.write_bytes(content[content.index(b"\n") + 1 :])
-    with pytest.raises(DamagedData, match="line 3: the record that it names is not before it"):
+    with pytest.raises(DamagedData, match="line 3: the earlier record that it names is missing"):
         read_log(log)
 
 
@@ -219,8 +219,8 @@ def is_noticed(log: Path, copy: Path | None = None) -> bool:
 @settings(max_examples=80, deadline=None)
 @given(damaged_logs())
 def test_any_damage_is_noticed(damage: tuple[list[bytes], list[bytes]]) -> None:
-    """With the copy always, unless every line is there still; without it, unless what is left of the records with
-    hashes is the log as it was at some time before, which a verdict's record tells."""
+    """With the copy: always, unless every line is still there. Without it: unless the remaining records with hashes are
+    an earlier state of the log, which only a verdict's record can show."""
     lines, changed = damage
     with tempfile.TemporaryDirectory() as folder:
         log, copy = Path(folder) / "log.jsonl", Path(folder) / "copy.jsonl"
@@ -234,7 +234,7 @@ def test_any_damage_is_noticed(damage: tuple[list[bytes], list[bytes]]) -> None:
             assert hashes[1] == hashes[0][: len(hashes[1])] and len(hashes[1]) < len(hashes[0])
 
 
-def test_a_shortened_or_deleted_log_is_noticed_by_the_copy_which_then_brings_it_back(log: Path, tmp_path: Path) -> None:
+def test_a_shortened_or_deleted_log_is_noticed_by_the_copy_and_restored_from_it(log: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.jsonl"
     append_many(log, 3)
     assert len(read_log(log, copy)) == 3

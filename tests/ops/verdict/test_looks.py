@@ -19,7 +19,7 @@ def test_published_constants(confidence: float, first: float, second: float) -> 
 
 
 @pytest.mark.parametrize("confidence", [0.6, 0.9, 0.95, 0.999])
-def test_both_looks_together_spend_what_one_may(confidence: float) -> None:
+def test_both_looks_together_have_the_error_of_one(confidence: float) -> None:
     first, second = find_bounds(2, confidence)
     pair = stats.multivariate_normal(cov=[[1, 0.5**0.5], [0.5**0.5, 1]])
     inside = pair.cdf([first, second], lower_limit=[-first, -second])
@@ -33,7 +33,7 @@ def test_one_look_is_the_usual_bound_and_a_tail_is_the_bounds() -> None:
     assert find_tail(2, 2, 0.95) == pytest.approx(0.02400, abs=1e-4)
 
 
-def test_a_simulated_process_crosses_as_often_as_it_says() -> None:
+def test_a_simulated_process_crosses_as_often_as_computed() -> None:
     halves = np.random.default_rng(0).standard_normal((2, 400_000))
     first, second = find_bounds(2, 0.9)
     crossed = (np.abs(halves[0]) > first) | (np.abs(halves.sum(axis=0) / 2**0.5) > second)

@@ -45,7 +45,7 @@ def test_the_default_is_balanced_where_the_largest_class_has_more_than_three_tim
     assert choose_metric(counts) == metric
 
 
-def test_what_cannot_be_scored_is_refused() -> None:
+def test_inputs_without_a_score_are_refused() -> None:
     with pytest.raises(ValueError, match="labels"):
         score_answers(RIGHT, LABELS[:3], "accuracy")
     with pytest.raises(ValueError, match="labels"):

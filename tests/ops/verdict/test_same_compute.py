@@ -1,4 +1,4 @@
-"""What the same compute buys, against closed forms and by hand."""
+"""Other uses of the same compute, against closed forms and by hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_ensemble_is_one_network_whose_interval_is_about_images_alone() -> No
     assert (row.score.low, row.score.high) == pytest.approx((share - reach, share + reach))
 
 
-def test_differences_are_from_the_two_arms_that_met() -> None:
+def test_differences_are_from_the_two_compared_arms() -> None:
     ensemble, mirrored = compare()
     for row, answers in ((ensemble, ENSEMBLE), (mirrored, MIRRORED)):
         assert row.over_baseline.estimate == pytest.approx(answers.mean() - BASELINE.mean())
@@ -73,7 +73,7 @@ METRICS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_networks_that_answer_alike_differ_by_exactly_nothing(metric: str) -> None:
+def test_networks_with_equal_answers_differ_by_exactly_zero(metric: str) -> None:
     def find(answers: np.ndarray, **options: object) -> list[Row]:
         alike = BASELINE[:1].repeat(5, axis=0)
         return compare_same_compute(
@@ -91,7 +91,7 @@ def test_networks_that_answer_alike_differ_by_exactly_nothing(metric: str) -> No
 
 
 def test_mirror_images_are_compared_with_the_same_networks_without_them() -> None:
-    """Seeds vary by 10 points and mirror images add 2 to each: the first is no part of the second's error."""
+    """Seeds vary by 10 points and mirror images add 2 to each: the first does not enter the second's error."""
     rng = np.random.default_rng(0)
     plain = rng.random((5, 4000)) < np.array([0.6, 0.65, 0.7, 0.75, 0.8])[:, None]
     mirrored = plain | (rng.random((5, 4000)) < 0.07)

@@ -1,4 +1,4 @@
-"""What a reader is told, word by word, and that no sentence says what is not so."""
+"""The sentence, word by word, for every kind of verdict."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_helps() -> None:
     )
 
 
-def test_hurts_is_told_as_a_positive_loss() -> None:
+def test_hurts_is_written_as_a_positive_loss() -> None:
     verdict = judge({"real": 0.78, "mixup": 0.90, "both": 0.80}, generators=[0, 1, 2, 3, 4], metric="balanced_accuracy")
     gap = verdict.contrasts[0].difference
     assert verdict.sentence == (
@@ -54,7 +54,7 @@ def test_hurts_is_told_as_a_positive_loss() -> None:
     assert "), and so is the other arm with generated data, in accuracy on" in both.sentence
 
 
-def test_no_evidence_says_the_difference_and_what_would_have_been_found() -> None:
+def test_no_evidence_gives_the_difference_and_the_detectable_effect() -> None:
     verdict = judge({"real": 0.78, "mixup": 0.80, "both": 0.795})
     gap, least = verdict.contrasts[0].difference, verdict.smallest_detectable_effect
     assert least is not None
@@ -86,14 +86,14 @@ def test_too_few_seeds_are_the_reason() -> None:
     assert "; what another seed would give is not measured; " in one
 
 
-def test_looks_are_told() -> None:
+def test_looks_are_named() -> None:
     first = judge({"real": 0.795, "both": 0.80}, looks=2).sentence
     assert "(95 % interval over both looks " in first
     assert "; this is the first of two looks, the second has more seeds; " in first
     assert "first of two looks" not in judge({"real": 0.795, "both": 0.80}, look=2, looks=2).sentence
 
 
-def test_the_worst_class_is_told() -> None:
+def test_the_worst_class_is_named() -> None:
     correct = {"real": make_arm(0.7), "both": make_arm(0.9)}
     options: dict[str, Any] = {"metric": "worst_class", "validation_per_class": {a: [0.1, 1, 1, 1] for a in correct}}
     verdict = decide(correct, KINDS, VALIDATION, LABELS, list("abcd"), budget=Budget(1, 8), **options)

@@ -1,4 +1,4 @@
-"""`growset funnel`: tables that add up and fit, JSON for scripts, one sentence where there is nothing."""
+"""`growset funnel`: tables that add up and fit, JSON for scripts, one sentence if there are no filtered images."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def test_the_steps_add_up_and_classes_stand_beside_the_sum(fresh_workspace: Path
     assert ["passed the rules", "22", "73.3 %", "100.0 %", "55.6 %"] in lines
 
 
-def test_rules_rounds_and_shortfall_are_told(fresh_workspace: Path) -> None:
+def test_rules_rounds_and_shortfall_are_shown(fresh_workspace: Path) -> None:
     lines = show(fill(fresh_workspace), 120)
     assert ["wrong label", "label probability below 0.5", "1.0 %"] in lines
     assert ["near copy of train", "train distance below 0.4 to 0.5", "1.0 % (as given)"] in lines
@@ -73,7 +73,7 @@ def test_rules_rounds_and_shortfall_are_told(fresh_workspace: Path) -> None:
     assert lines[-1][0].startswith("Too few images to tell")
 
 
-def test_many_classes_are_rows_and_no_columns(fresh_workspace: Path) -> None:
+def test_many_classes_are_rows_and_not_columns(fresh_workspace: Path) -> None:
     names = [f"class {number}" for number in range(10)]
     lines = show(fill(fresh_workspace, names), 80)
     assert ["all", "share"] in lines
@@ -94,7 +94,7 @@ def test_the_command_and_its_json(fresh_workspace: Path) -> None:
     assert found["copying"]["whole"]["decision"] == "too few"
 
 
-def test_without_filtered_images_it_says_what_to_run(fresh_workspace: Path) -> None:
+def test_without_filtered_images_the_error_names_the_command_to_run(fresh_workspace: Path) -> None:
     result = growset(fresh_workspace, "funnel", "digits")
     assert result.exit_code == 2
     assert "'digits' has no filtered images yet; run: growset run digits" in result.output

@@ -26,7 +26,7 @@ Edit = Callable[[Path, str, str], None]
         (
             "expanded: {}",
             "expanded: {mixup_alpha: 0.5}",
-            "mixup_alpha is written pairing: {kind: mixup, alpha: ...} now",
+            "mixup_alpha is now written pairing: {kind: mixup, alpha: ...}",
         ),
         ("source: digits", "source: digitz", "there is no source 'digitz'"),
         ("mix: {", "mix: {{", "not valid YAML"),
@@ -75,7 +75,7 @@ def test_plan_writes_the_steps_that_fit_the_minutes_and_leaves_comments_alone(fr
     path.write_text(before.replace(f"steps: {steps}, ", "", 1))
     lacking = growset(fresh_workspace, "plan", "digits", "--minutes", "1")
     assert lacking.exit_code == 2
-    assert "does not write generator.steps out; add the line" in lacking.output
+    assert "has no generator.steps; add the line" in lacking.output
 
 
 def test_plan_shows_images_bytes_and_seconds_and_writes_nothing(fresh_workspace: Path) -> None:
@@ -87,13 +87,13 @@ def test_plan_shows_images_bytes_and_seconds_and_writes_nothing(fresh_workspace:
     assert not (fresh_workspace / "data").exists()
 
 
-def test_outside_a_workspace_it_says_what_a_workspace_is(tmp_path: Path) -> None:
+def test_outside_a_workspace_the_error_explains_what_a_workspace_is(tmp_path: Path) -> None:
     result = growset(tmp_path, "check")
     assert result.exit_code == 2
     assert "is not a Growset workspace" in result.output
 
 
-def test_a_device_that_is_not_there_is_exit_code_3_before_any_compute(fresh_workspace: Path) -> None:
+def test_a_missing_device_is_exit_code_3_before_any_compute(fresh_workspace: Path) -> None:
     result = growset(fresh_workspace, "run", "digits", "--device", "cuda:99")
     assert result.exit_code == 3, result.output
     assert "device 'cuda:99' cannot be used" in result.output

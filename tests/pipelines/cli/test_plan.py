@@ -1,4 +1,4 @@
-"""What several generators and a second look cost, for a kind of known cost."""
+"""The cost of several generators and of a second look, for a kind of known cost."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_minutes_are_those_of_all_generators(root: Path, edit_recipe: Edit) -> N
     assert load_recipe(root / "recipes" / "digits.yaml").generator.steps == 200  # type: ignore[attr-defined]
 
 
-def test_a_second_look_counts_with_the_most_that_it_can_take(
+def test_a_second_look_counts_with_its_longest_time(
     root: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimate, "_seconds_per_step", lambda run: 0.5)

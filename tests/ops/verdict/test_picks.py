@@ -1,11 +1,11 @@
-"""Who meets, and which class is taken for an arm's worst."""
+"""The arm that is picked, and the class that counts as an arm's worst."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ops.verdict.meeting import find_lowest, pick_best
+from ops.verdict.picks import find_lowest, pick_best
 
 
 def test_the_first_of_equals_is_picked() -> None:

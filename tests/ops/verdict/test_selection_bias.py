@@ -1,4 +1,4 @@
-"""The adjusted tail beside a simulation of the pick, at its ends, and how it moves."""
+"""The adjusted tail against a simulation of the pick, at the ends of its range, and its direction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from ops.verdict.luck import adjust_tail, measure_leak
+from ops.verdict.selection_bias import adjust_tail, measure_leak
 
 
 @pytest.mark.parametrize(("rivals", "leak"), [(1, 0.1), (3, 0.3), (2, 0.9)])
@@ -38,7 +38,7 @@ def test_leak_by_hand() -> None:
     assert measure_leak(9.0, 1.0, 4.0, images_ratio=0.0) == 1.0
 
 
-def test_what_has_no_tail_is_refused() -> None:
+def test_values_out_of_range_are_refused() -> None:
     for tail, rivals, leak in ((0.5, 1, 0.1), (0.025, -1, 0.1), (0.025, 1, 1.1)):
-        with pytest.raises(ValueError, match="no tail"):
+        with pytest.raises(ValueError, match="are not all in range"):
             adjust_tail(tail, rivals, leak)

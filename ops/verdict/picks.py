@@ -1,7 +1,7 @@
-"""Who meets, and what is compared: the two arms that validation picks, and every arm's independent trainings.
+"""Set up a comparison: the two arms that validation picks, and every arm's independent trainings.
 
-The verdict and the benchmark that says how often it is wrong both begin here, so that what is measured is what decides.
-It does not know what follows from a comparison, what is wrong with inputs, or how a verdict is worded.
+The verdict and the benchmark of its error rates both begin here, so that the benchmark measures the real procedure. The
+module does not know what follows from a comparison, how inputs are checked, or how a verdict is worded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ops.verdict.records import Kind
 class Picks:
     """The arms of each kind, and the two that validation picked.
 
-    validation_images: the number of validation images that picked them; None stands for infinitely many.
+    validation_images: the number of validation images they were picked on; None stands for infinitely many.
     """
 
     baselines: Sequence[str]
@@ -34,16 +34,16 @@ class Picks:
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """comparison: of the arms' independent replicates. seeds: of the same arms, a row per seed; validation saw their
-    luck. The two are one where there is one generator."""
+class ComparisonSetup:
+    """comparison: of the arms' independent replicates. seeds: of the same arms, with a row per seed, because validation
+    picked by seeds. With one generator the two are the same object."""
 
     comparison: Comparison
     seeds: Comparison
     picks: Picks
 
 
-def arrange_meeting(
+def set_up_comparison(
     correct: Mapping[str, BoolArray],
     kinds: Mapping[str, Kind],
     validation: Mapping[str, float],
@@ -53,7 +53,7 @@ def arrange_meeting(
     generators: Sequence[int] | None = None,
     validation_images: int | None = None,
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
-) -> Meeting:
+) -> ComparisonSetup:
     """Pick both arms and set up their comparison; inputs as in `decide`, each arm in `correct` with a kind.
 
     ValueError for the metric worst_class without the accuracies per class that it needs.
@@ -78,11 +78,11 @@ def arrange_meeting(
         challenger=pick_best({arm: validation[arm] for arm in arms["expanded"]}),
         validation_images=validation_images,
     )
-    return Meeting(comparison, seeds, picks)
+    return ComparisonSetup(comparison, seeds, picks)
 
 
 def pick_best(validation: Mapping[str, float]) -> str:
-    """The arm with the highest score; the first of equals."""
+    """The arm with the highest score; the first one wins a tie."""
     return max(validation, key=lambda arm: validation[arm])
 
 
@@ -92,9 +92,9 @@ def count_generators(generators: Sequence[int] | None) -> int:
 
 
 def find_lowest(rates: Sequence[float] | npt.NDArray[Any], labels: IntArray) -> int:
-    """The class with the lowest of `rates` [C] (nan: not known) among those that have labels.
+    """The class with the lowest of `rates` [C] (nan: not known) among the classes in `labels`.
 
-    ValueError where no rate of such a class is known.
+    ValueError if no rate of such a class is known.
     """
     present, known = np.unique(labels), np.asarray(rates, dtype=np.float64)
     if len(known) <= present[-1] or np.isnan(known[present]).all():
