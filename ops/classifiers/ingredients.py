@@ -39,11 +39,9 @@ class Augmentation(ABC):
     """A label-preserving change of images, drawn again for each image.
 
     It maps float images [n, C, H, W] in -1..1 to the same shape and range, and draws from torch's and Python's global
-    generators, which the trainer seeds. `mirrors`: whether it shows mirrored images, so that a network trained with it
-    treats an image and its mirror image alike.
+    generators, which the trainer seeds. A network that was shown mirrored images (`mirrors`) treats an image and its
+    mirror image alike.
     """
-
-    mirrors: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, settings: Any, side: tuple[int, int]) -> None:
@@ -51,6 +49,11 @@ class Augmentation(ABC):
 
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor: ...
+
+    @classmethod
+    def mirrors(cls, settings: Any) -> bool:
+        """Whether it shows mirrored images."""
+        return False
 
 
 class Pairing(ABC):

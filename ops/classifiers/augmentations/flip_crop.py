@@ -16,13 +16,15 @@ class FlipAndCrop(Augmentation):
     A strength above 0 moves by one pixel at least.
     """
 
-    mirrors = True
-
     def __init__(self, settings: FlipCrop, side: tuple[int, int]) -> None:
         self.shift = max(1, round(min(side) * settings.strength)) if settings.strength else 0
 
     def __call__(self, images: Tensor) -> Tensor:
         return flip_and_shift(images, self.shift)
+
+    @classmethod
+    def mirrors(cls, settings: FlipCrop) -> bool:
+        return True
 
 
 def flip_and_shift(images: Tensor, shift: int, flip: float = 0.5) -> Tensor:

@@ -47,6 +47,10 @@ class ComposedPolicy(Augmentation):
             images = _erase(images, s.erasing)
         return images.clamp(-1, 1)
 
+    @classmethod
+    def mirrors(cls, settings: Policy) -> bool:
+        return settings.flip > 0
+
     def _resample(self, images: Tensor) -> Tensor:
         """Turned, scaled, mirrored and moved in one bilinear resampling; edges are repeated."""
         s, (count, _, height, width) = self.settings, images.shape
