@@ -94,6 +94,12 @@ def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first
     return Found(choice, best.steps, best.score, gains, tuple(lengths))
 
 
+def count_steps(factors: Sequence[Factor], *, folds: int, steps: int, first_length: int, most_steps: int) -> int:
+    """Optimizer steps of all trainings of a search that tries every length."""
+    lengths = [first_length * 2**power for power in range(1 + int(np.log2(most_steps / first_length)))]
+    return steps * (18 + folds * (1 + len(factors))) + folds * sum(lengths)
+
+
 def screen(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int) -> tuple[Choice, dict[str, int]]:
     """The best level of each factor, and the best of the others, by the means of the design's runs."""
     counts = [len(factor.levels) for factor in factors]
