@@ -61,6 +61,7 @@ def describe_search(factors: list[Factor], found: Found, folds: int) -> dict[str
     names = {factor.name: [level.name for level in factor.levels] for factor in factors}
     return {
         "folds": folds,
+        "steps": found.steps,
         "levels": name_levels(factors, found.choice),
         "gains": [
             {
