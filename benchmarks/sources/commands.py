@@ -40,7 +40,7 @@ def call_growset(arguments: list[str], *, folder: Path, log: Path, seconds: floa
     with log.open("a", encoding="utf-8") as kept:
         kept.write(f"$ growset {' '.join(arguments)}\n")
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli.main", *arguments],
+            [str(Path(sys.executable).parent / "growset"), *arguments],  # by its name, else it hears no signal
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,

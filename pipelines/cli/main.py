@@ -42,7 +42,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 class BenchmarkName(click.ParamType):
-    """A file in the folder of benchmarks, or a folder there that has a `bench.py`. It is listed when it is asked for."""
+    """A file in the folder of benchmarks, or a folder there with a `bench.py`. It is listed when it is asked for."""
 
     name = "name"
 
