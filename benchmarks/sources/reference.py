@@ -19,7 +19,7 @@ from ops.verdict.metric import score_answers
 ORIENTATIONS = 9
 CELLS = 8  # along a side; fewer where a cell would have less than two pixels
 CLIPPED = 0.2
-STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)  # of C
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0, 1_000.0, 10_000.0)  # of C
 COARSE = 4  # the grid of mean colours is 4 x 4
 
 

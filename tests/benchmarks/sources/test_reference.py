@@ -60,7 +60,6 @@ def test_features_are_of_a_size_that_depends_on_the_side_alone(side: int) -> Non
 def test_validation_chooses_the_features_that_tell_the_classes_apart() -> None:
     bars = measure_reference({split: draw_bars(60, seed) for seed, split in enumerate(("train", "validation", "test"))})
     assert bars.accuracy == bars.balanced == bars.validation == 1
-    assert bars.features == "gradients"
     plain = measure_reference(
         {split: draw_colours(60, seed) for seed, split in enumerate(("train", "validation", "test"))}
     )
