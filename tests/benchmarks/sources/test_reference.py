@@ -63,7 +63,7 @@ def test_validation_chooses_the_features_that_tell_the_classes_apart() -> None:
     plain = measure_reference(
         {split: draw_colours(60, seed) for seed, split in enumerate(("train", "validation", "test"))}
     )
-    assert plain.accuracy == 1
+    assert plain.accuracy >= 0.95
     assert plain.features == "gradients and colours"
 
 
