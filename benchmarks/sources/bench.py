@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts.harness import Row, write_result
+from benchmarks.parts.harness import Row, describe_commit, write_result
 from benchmarks.sources.commands import Ended, call_growset
 from benchmarks.sources.measuring import measure, measure_stages
 from benchmarks.sources.registry import SOURCES, Source
@@ -30,7 +30,7 @@ from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml
 from ops.workspaces.workspace import PARAMS, Workspace, suggest
 
-RESULT = "result.json"
+RESULT, MINUTES = "result.json", "minutes.json"
 LEAST = 5.0  # seconds in which nothing can be begun any more
 
 
@@ -81,7 +81,6 @@ def find_cache() -> Path:
 def run_source(source: Source, folder: Path, clock: Clock, *, baselines: bool) -> dict[str, Any]:
     """Build, init, check and run one source; what was found, also where a command failed or time ran out."""
     folder.mkdir(parents=True, exist_ok=True)
-    kept = read_json(folder / RESULT) if (folder / RESULT).exists() else {}
     log = folder / "log.txt"
     result = {
         "source": source.name,
@@ -89,6 +88,7 @@ def run_source(source: Source, folder: Path, clock: Clock, *, baselines: bool) -
         "layout": source.layout,
         "digest": lay_source(source, folder),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": describe_commit(),
         "cores": available_cores(),
         "asked": "baselines" if baselines else "chain",
     }
@@ -96,17 +96,20 @@ def run_source(source: Source, folder: Path, clock: Clock, *, baselines: bool) -
     if initialised.code:
         return {**result, **_describe_end("init", initialised), "minutes": round(initialised.seconds / 60, 2)}
     messages = list(initialised.messages)
-    spent = kept.get("minutes", 0.0) if goes_on else 0.0
+    spent: float = read_json(folder / MINUTES) if goes_on and (folder / MINUTES).exists() else 0.0
     end: dict[str, Any] = {"state": "done"}
     for command in _list_commands(source.name, baselines=baselines):
         if clock.is_out():
             end = {"state": f"stopped before {' '.join(command)}"}
             break
-        before = measure_stages(workspace, source.name)
-        ended = call_growset(command, folder=workspace.root, log=log, seconds=clock.left())
+        before, began, ended = measure_stages(workspace, source.name), time.monotonic(), None
+        try:
+            ended = call_growset(command, folder=workspace.root, log=log, seconds=clock.left())
+        finally:  # also where this process is stopped
+            if ended is None or ended.code or measure_stages(workspace, source.name) != before:
+                spent += (ended.seconds if ended else time.monotonic() - began) / 60
+                write_json(folder / MINUTES, spent)
         messages += ended.messages
-        if ended.code or measure_stages(workspace, source.name) != before:
-            spent += ended.seconds / 60
         if ended.code:
             end = _describe_end(" ".join(command), ended)
             break

@@ -173,3 +173,19 @@ def test_an_option_that_a_benchmark_has_not_is_refused(arguments: list[str], tol
 def test_the_folder_of_workspaces_is_in_the_user_s_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert bench.find_cache() == tmp_path / "growset" / "sources"
+
+
+def test_minutes_of_a_call_that_was_interrupted_count(
+    tmp_path: Path, growset: FakeGrowset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(arguments: list[str], **where: Any) -> Ended:
+        if arguments[0] == "run":
+            raise KeyboardInterrupt
+        return growset(arguments, **where)
+
+    monkeypatch.setattr(bench, "call_growset", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, "ants")
+    assert 0 < read_json(tmp_path / "work" / "ants" / bench.MINUTES) < 0.5
+    monkeypatch.setattr(bench, "call_growset", growset)
+    assert run(tmp_path, "ants")["ants"]["minutes"] == pytest.approx(1, abs=0.5)
