@@ -26,9 +26,9 @@ from benchmarks.sources.writing import digest_files
 from ops.errors import UserError
 from ops.files.storage import read_json, write_json
 from ops.machine.parallel import available_cores
-from ops.recipe.stages import STAGES
+from ops.recipe.stages import STAGES, upstream
 from ops.settings.reading import read_yaml
-from ops.workspaces.workspace import PARAMS, Workspace, suggest
+from ops.workspaces.workspace import PARAMS, Workspace, check_stage_name, suggest
 
 RESULT, MINUTES = "result.json", "minutes.json"
 LEAST = 5.0  # seconds in which nothing can be begun any more
@@ -49,17 +49,20 @@ class Clock:
 
 
 def run(
-    only: Sequence[str] = (), *, baselines: bool = False, stop_after: float | None = None, folder: Path | None = None
+    only: Sequence[str] = (), *, until: str | None = None, stop_after: float | None = None, folder: Path | None = None
 ) -> Path:
     """Run the sources named, or all; write results/sources.json with every source that the folder has a result of.
 
-    `baselines`: stop where the baselines are trained. `stop_after`: minutes for all together; what is unfinished then
+    `until`: the last stage that is made; `real_images` is enough for the reference model, `baseline_classifiers` trains
+    no generator. By default the whole chain is run. `stop_after`: minutes for all together; what is unfinished then
     goes on with the next call. `folder`: of the workspaces, by default growset/sources in the user's cache.
-    UserError for an unknown source or a missing package.
+    A source whose package is missing says so in its place. UserError for an unknown source or stage.
     """
     for name in only:
         if name not in SOURCES:
             raise UserError(f"there is no source '{name}'; {suggest(name, sorted(SOURCES))}")
+    if until is not None:
+        check_stage_name(until)
     root = (folder or find_cache()).resolve()
     clock = Clock(None if stop_after is None else time.monotonic() + 60 * stop_after)
     for name in only or SOURCES:
@@ -67,7 +70,7 @@ def run(
             print(f"{name}: no time is left; the same command goes on", file=sys.stderr)
             continue
         print(f"{name}: {SOURCES[name].says}", file=sys.stderr, flush=True)
-        write_json(root / name / RESULT, run_source(SOURCES[name], root / name, clock, baselines=baselines))
+        write_json(root / name / RESULT, run_source(SOURCES[name], root / name, clock, until=until))
         found = _collect(root)
         print(format_table(found), file=sys.stderr, flush=True)
     return _write(root)
@@ -78,27 +81,30 @@ def find_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "growset" / "sources"
 
 
-def run_source(source: Source, folder: Path, clock: Clock, *, baselines: bool) -> dict[str, Any]:
+def run_source(source: Source, folder: Path, clock: Clock, *, until: str | None) -> dict[str, Any]:
     """Build, init, check and run one source; what was found, also where a command failed or time ran out."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
-    result = {
+    result: dict[str, Any] = {
         "source": source.name,
         "says": source.says,
         "layout": source.layout,
-        "digest": lay_source(source, folder),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": describe_commit(),
         "cores": available_cores(),
-        "asked": "baselines" if baselines else "chain",
+        "until": until,
     }
+    try:
+        result["digest"] = lay_source(source, folder)
+    except UserError as missing:
+        return {**result, "state": "not built", "minutes": 0.0, "messages": [str(missing)]}
     workspace, initialised, goes_on = _prepare(source.name, folder, log)
     if initialised.code:
         return {**result, **_describe_end("init", initialised), "minutes": round(initialised.seconds / 60, 2)}
     messages = list(initialised.messages)
     spent: float = read_json(folder / MINUTES) if goes_on and (folder / MINUTES).exists() else 0.0
     end: dict[str, Any] = {"state": "done"}
-    for command in _list_commands(source.name, baselines=baselines):
+    for command in _list_commands(source.name, until):
         if clock.is_out():
             end = {"state": f"stopped before {' '.join(command)}"}
             break
@@ -155,10 +161,9 @@ def _read_settings(root: Path, name: str) -> tuple[str, str, Any]:
     return texts[0], texts[1], read_yaml(root / PARAMS)["stage_versions"]
 
 
-def _list_commands(name: str, *, baselines: bool) -> list[list[str]]:
-    if baselines:
-        return [["check", name], ["materialize", "real_images", name], ["materialize", "baseline_classifiers", name]]
-    return [["check", name], ["run", name]]
+def _list_commands(name: str, until: str | None) -> list[list[str]]:
+    made = [["run", name]] if until is None else [["materialize", stage, name] for stage in (*upstream(until), until)]
+    return [["check", name], *made]
 
 
 def _describe_end(command: str, ended: Ended) -> dict[str, Any]:

@@ -256,7 +256,7 @@ def completion(shell: str) -> None:
 @main.command()
 @click.argument("name", type=BenchmarkName())
 @click.option("--only", multiple=True, metavar="PART", help="This part alone; may be repeated.")
-@click.option("--baselines", is_flag=True, help="Train classifiers on real images only, no generator.")
+@click.option("--until", metavar="STAGE", help="Run no stage of the chain after this one.")
 @click.option(
     "--stop-after",
     type=click.FloatRange(min=0, min_open=True),

@@ -119,12 +119,28 @@ def test_a_failure_is_kept_with_its_sentence_and_the_others_run(tmp_path: Path, 
     assert run(tmp_path, "ants")["ants"]["state"] == "failed in init"
 
 
-def test_without_time_nothing_is_begun_and_baselines_train_no_generator(tmp_path: Path, growset: FakeGrowset) -> None:
+def test_without_time_nothing_is_begun_and_no_stage_after_the_last_one_wanted(
+    tmp_path: Path, growset: FakeGrowset
+) -> None:
     assert run(tmp_path, stop_after=0.01) == {}
     assert growset.calls == []
-    found = run(tmp_path, "ants", baselines=True)["ants"]
+    found = run(tmp_path, "ants", until="baseline_classifiers")["ants"]
     assert growset.calls == ["init", "check", "materialize", "materialize"]
     assert set(found["stages"]) == {"real_images", "baseline_classifiers"}
+    with pytest.raises(UserError, match="verdikt"):
+        run(tmp_path, "ants", until="verdikt")
+
+
+def test_a_missing_package_leaves_out_its_source_alone(
+    tmp_path: Path, growset: FakeGrowset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(seed: int) -> Drawn:
+        raise UserError("x is not there: install Debian's package ants")
+
+    monkeypatch.setitem(SOURCES, "ants", Source("ants", "noise", "folder", fail))
+    found = run(tmp_path)
+    assert {name: each["state"] for name, each in found.items()} == {"ants": "not built", "bees": "done"}
+    assert found["ants"]["messages"] == ["x is not there: install Debian's package ants"]
 
 
 def test_an_unknown_source_is_refused_before_anything_is_built(tmp_path: Path, growset: FakeGrowset) -> None:
