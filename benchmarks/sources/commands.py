@@ -14,7 +14,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MESSAGE = re.compile(r"^\s*(growset: |warning: |check failed: )|\bwarning\b", re.IGNORECASE)
-GRACE = 60.0  # seconds to end in after SIGTERM
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,12 @@ def call_growset(arguments: list[str], *, folder: Path, log: Path, seconds: floa
                 kept.write(line)
                 kept.flush()
                 print(f"  {line.rstrip()}", file=sys.stderr, flush=True)
+        except BaseException:
+            process.terminate()  # it ends by itself within ten seconds; whoever stops this process has no time to wait
+            raise
         finally:
             if timer:
                 timer.cancel()
-            if process.poll() is None:
-                process.terminate()
-            code = process.wait(timeout=GRACE)
+        code = process.wait()
     messages = dict.fromkeys(line.strip() for line in lines if MESSAGE.search(line))
     return Ended(code, time.monotonic() - started, tuple(messages), out_of_time.is_set())
