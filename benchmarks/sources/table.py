@@ -28,7 +28,7 @@ def _format_row(each: dict[str, Any]) -> tuple[str, ...]:
         each["verdict"]["decision"] if "verdict" in each else "-",
         f"{100 * each['accepted']['accept_rate']:.0f} %" if "accepted" in each else "-",
         f"{each['minutes']:.1f}",
-        each["state"],
+        each["state"] + (f", until {each['until']}" if each.get("until") else ""),
     )
 
 
