@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets.outcome import data_version, describe_outcome, growset_errors
 from ops.chain.driver import Chain
+from ops.files.outputs import CONTACT_SHEET, REJECTED_SHEET, REPORT, SAMPLES
 from ops.recipe.stages import STAGES
 
 COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses all cores by itself
@@ -28,7 +29,7 @@ LOOKS: dict[str, Look] = {
         "The source's labelled images: train, validation and test as Parquet.",
         "data",
         frozenset({"parquet"}),
-        ("contact_sheet.png",),
+        (CONTACT_SHEET,),
     ),
     "expansion_plan": Look("How many images each class gets.", "data", frozenset({"json"})),
     "scorer": Look(
@@ -40,7 +41,7 @@ LOOKS: dict[str, Look] = {
         "The generator: trained on the real training images, or brought in from elsewhere.",
         "generator",
         frozenset({"pytorch"}),
-        ("samples-*.png",),
+        (SAMPLES.format(step="*"),),
     ),
     "generator_onnx": Look(
         "The generator as a directory that plain ONNX Runtime runs; parity with the eager sampler is checked.",
@@ -51,13 +52,13 @@ LOOKS: dict[str, Look] = {
         "All planned draws, byte for byte the same however the work was split.",
         "dataset",
         frozenset({"onnx", "parquet"}),
-        ("contact_sheet.png",),
+        (CONTACT_SHEET,),
     ),
     "accepted_images": Look(
         "Which generated images are kept, and for each rejected one why.",
         "dataset",
         frozenset({"polars", "parquet"}),
-        ("contact_sheet.png", "rejected_sheet.png"),
+        (CONTACT_SHEET, REJECTED_SHEET),
     ),
     "mixed_dataset": Look(
         "Real and accepted images with their weights (AdaInf's N and β).",
@@ -79,7 +80,7 @@ LOOKS: dict[str, Look] = {
         "evidence",
         frozenset({"numpy"}),
     ),
-    "report": Look("One HTML page, verdict first.", "evidence", frozenset({"html"}), pages=("report.html",)),
+    "report": Look("One HTML page, verdict first.", "evidence", frozenset({"html"}), pages=(REPORT,)),
 }
 
 

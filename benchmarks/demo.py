@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from benchmarks.parts.harness import Row, write_result
+from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json
 
 EXPANSION = "fashion-flow"
@@ -33,9 +34,9 @@ def run() -> Path:
             return time.perf_counter() - started
 
         first, second = timed(), timed()
-        report = (clone / "data" / EXPANSION / "report" / "report.html").stat().st_size
+        report = (clone / "data" / EXPANSION / "report" / REPORT).stat().st_size
         stages = read_json(clone / ".growset" / "timings" / f"{EXPANSION}.json")
-        verdict = read_json(clone / "data" / EXPANSION / "verdict" / "verdict.json")
+        verdict = read_json(clone / "data" / EXPANSION / "verdict" / VERDICT)
     rows = [
         Row("demo_seconds", round(first, 1), "s"),
         Row("unchanged_run_seconds", round(second, 2), "s"),

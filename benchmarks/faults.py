@@ -1,7 +1,7 @@
 """Do the filters find planted faults, and what do they take of what is real?
 
 Shares of faults are planted in Fashion-MNIST. Beside that copies in disguise and images of nothing are tried one kind
-at a time, by the stage's own examiner and rules at their defaults, on Fashion-MNIST with 1,000 training images, with
+at a time, by the stage's own computer and rules at their defaults, on Fashion-MNIST with 1,000 training images, with
 200 and a scorer that learnt next to nothing, and on patches of photographs.
 
 The carrier is real images that nothing here was fitted on: what a perfect generator would draw, so that every alarm
@@ -33,10 +33,10 @@ from benchmarks.parts.harness import Row, use_cores, write_result
 from benchmarks.parts.photographs import read_patches
 from benchmarks.parts.planting import SHARES, Planted, plant
 from ops.filters.calibration import Thresholds, calibrate
-from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
 from ops.filters.rules import Limit, find_reasons, set_limits
+from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
 from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
 from ops.likeness.copies import References, fit_references, measure_copies, measure_nearness
@@ -137,13 +137,13 @@ def try_everything(
     """Shares that the default rules find, by kind; the scorer's accuracy. `fresh` are real images like the others."""
     scorer, accuracy = fit_scorer(train, steps=steps, seed=seed)
     folds, classes = assign_folds(train.labels, len(scorer.models), seed), int(train.labels.max()) + 1
-    examiner = Examiner(scorer, train.images, train.labels, folds, held_out.images, Witnesses())
-    real = examiner.examine_real(held_out.images, held_out.labels)
+    computer = ScoreComputer(scorer, train.images, train.labels, folds, held_out.images, ExternalNetworks())
+    real = computer.compute_real(held_out.images, held_out.labels)
     limits = set_limits(real, held_out.labels, classes, FilterSettings())
     near = find_limits(limits)
 
     def judge(images: LabelledImages) -> dict[str, np.ndarray]:
-        return find_reasons(examiner.examine(images.images, images.labels, Met()), images.labels, limits)
+        return find_reasons(computer.compute(images.images, images.labels, SeenImages()), images.labels, limits)
 
     def is_odd(found: dict[str, np.ndarray]) -> np.ndarray:
         return found["atypical"] | found["wrong_label"]

@@ -1,7 +1,7 @@
 """What filtering costs beside drawing: scores, rules and metrics of as many images as the demo draws.
 
 Drawn and written by the demo's network, untrained, with two evaluations an image, by the code of the stage; then scored
-by the stage's examiner against 1,000 training images and 2,000 held-out ones on the same cores. The images that are
+by the stage's computer against 1,000 training images and 2,000 held-out ones on the same cores. The images that are
 scored are real ones that it has not met, in the place of generated ones: an untrained network's would all look alike.
 The first extractor of the metrics is the scorer, the second the random network.
 """
@@ -22,14 +22,14 @@ from benchmarks.million_generated import generate
 from benchmarks.parts.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, write_result
 from benchmarks.parts.untrained import export_untrained
-from ops.filters.examination import Examiner, Met, Witnesses
 from ops.filters.rules import decide, find_reasons, set_limits
+from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.generators.folder import variant_name
 from ops.generators.onnx.variants import quantise_sampler
 from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
 from ops.machine.parallel import available_cores
 from ops.metrics.random_network import embed_images
-from ops.metrics.set_quality import Labels, View, measure_set
+from ops.metrics.set_quality import Labels, NetworkFeatures, measure_set
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings
 
@@ -49,12 +49,12 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
     scorer = train_scorer(train, steps=scorer_steps, seed=seed)
     folds = assign_folds(train.labels, len(scorer.models), seed)
     clock = Clock()
-    examiner = clock.time(
+    computer = clock.time(
         "opening: how far real images lie apart",
-        lambda: Examiner(scorer, train.images, train.labels, folds, audited.images, Witnesses()),
+        lambda: ScoreComputer(scorer, train.images, train.labels, folds, audited.images, ExternalNetworks()),
     )
-    known = clock.time("scores of held-out real images", lambda: examiner.examine_real(real.images, real.labels))
-    scores = clock.time("scores", lambda: examiner.examine(drawn.images, drawn.labels, Met()))
+    known = clock.time("scores of held-out real images", lambda: computer.compute_real(real.images, real.labels))
+    scores = clock.time("scores", lambda: computer.compute(drawn.images, drawn.labels, SeenImages()))
 
     def apply_rules() -> list[list[str]]:
         limits = set_limits(known, real.labels, classes, FilterSettings())
@@ -67,10 +67,13 @@ def run(count: int = COUNT, *, scorer_steps: int = 300, seed: int = 0) -> Path:
     def measure(extractor: str) -> object:
         if extractor == "random":
             seen, learnt, made = (embed_images(part) for part in parts)
-            views = [View(seen, learnt, made, np.ones(len(train), bool))]
+            views = [NetworkFeatures(seen, learnt, made, np.ones(len(train), bool))]
         else:
             by_network = zip(*(scorer.features(part) for part in parts), strict=True)
-            views = [View(seen, learnt, made, folds == fold) for fold, (seen, learnt, made) in enumerate(by_network)]
+            views = [
+                NetworkFeatures(seen, learnt, made, folds == fold)
+                for fold, (seen, learnt, made) in enumerate(by_network)
+            ]
         return measure_set(views, labels, extractor=extractor, classes=range(classes))
 
     for extractor in ("scorer", "random"):

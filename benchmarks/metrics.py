@@ -22,7 +22,7 @@ from ops.metrics.frechet import estimate_frechet, fit_gaussian, frechet_distance
 from ops.metrics.kernel import estimate_kernel_distance, fit_kernel
 from ops.metrics.manifold import NEIGHBOURS, compare_manifolds, fit_manifold
 from ops.metrics.random_network import embed_images
-from ops.metrics.set_quality import Labels, View, measure_set
+from ops.metrics.set_quality import Labels, NetworkFeatures, measure_set
 
 COUNT, FEATURES, HIDDEN, CLASSES = 10_000, 128, 24, 10
 SIDE = 28
@@ -37,7 +37,7 @@ def run(count: int = COUNT, *, repeats: int = REPEATS) -> Path:
     images = torch.randint(0, 256, (count, 1, SIDE, SIDE), dtype=torch.uint8)
 
     def measure_table(unseen: np.ndarray | None) -> None:
-        view = View(held_out, train, generated, unseen)
+        view = NetworkFeatures(held_out, train, generated, unseen)
         measure_set([view], Labels(labels, labels, labels), extractor="made_up", limit=count)
 
     def overlap() -> dict[str, float]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.parts.harness import Row, write_result
+from ops.files.outputs import CARD, VERDICT
 from ops.machine.parallel import available_cores
 
 COUNTS = (100_000, 1_000_000)
@@ -97,8 +98,8 @@ def describe(folder: Path) -> None:
     from ops.files.manifests import MANIFEST, describe_output
     from ops.files.storage import write_json
 
-    (folder / "README.md").write_text("---\nlicense: mit\n---\n\n# million\n", encoding="utf-8")
-    write_json(folder / "verdict.json", {"decision": "no evidence"})
+    (folder / CARD).write_text("---\nlicense: mit\n---\n\n# million\n", encoding="utf-8")
+    write_json(folder / VERDICT, {"decision": "no evidence"})
     identity = {"stage": "published_dataset", "fingerprint": "0" * 64, "inputs": {}}
     write_json(folder / MANIFEST, describe_output(folder, identity, {}))
 

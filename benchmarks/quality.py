@@ -30,6 +30,7 @@ from torch import Tensor
 from benchmarks.parts.engines import ONNX_BATCH
 from benchmarks.parts.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, use_cores, write_result
+from ops.datasets.axes import to_nchw
 from ops.drawing.pieces import Draws, draw_rows
 from ops.generators.onnx.engine import Sampler
 from ops.generators.protocol import Cost, Fitting, Kind
@@ -46,7 +47,7 @@ MINUTES = 4.0  # of one core for each row
 IMAGES = 5_000  # generated for each row
 ESTIMATES = 5  # of a step's seconds, of which the median counts
 SCORER_STEPS = 1_000
-COPY_LIMIT = 0.5  # as recipes have it by default
+COPY_LIMIT = 0.5  # of the relative distance, as the judge has it: recipes calibrate theirs on real images
 REFINING = 0.5  # of the minutes may go into what follows training; more, and its own budget shrinks
 PIECE = 500  # images whose drawing is timed at once
 MEASURES = {
@@ -214,7 +215,7 @@ def draw_images(sampler: Sampler, count: int, seed: int) -> tuple[LabelledImages
         started = time.perf_counter()
         parts.append(draw_rows(begin, end, draws, sampler, seed))
         rates.append((end - begin) / (time.perf_counter() - started))
-    images = torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2).contiguous()
+    images = torch.from_numpy(to_nchw(np.concatenate(parts)))
     return LabelledImages(images, draws.labels[draws.rows(0, count)[0]]), statistics.median(rates)
 
 

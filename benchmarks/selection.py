@@ -19,13 +19,14 @@ from safetensors.torch import load_file
 
 from benchmarks.parts.harness import Row, write_result
 from ops.chain.driver import Chain
-from ops.chain.parts.classifiers import to_nchw
 from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.tournament import Contest, Examples, count_runs, hold_tournament
 from ops.classifiers.training import predict
+from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.datasets.shards import find_shards
+from ops.files.outputs import GENERATED
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm, FlipCrop
 from ops.recipe.design import Metric
@@ -61,7 +62,7 @@ def compare(workspace: Workspace, expansion: str, recipe: Recipe, scratch: Path)
     """Train on each choice and write the result."""
     real, generated, accepted = (workspace.output(expansion, s) for s in ("real_images", "generated_images", LAST))
     train, validation = read_split(real, "train"), read_split(real, "validation")
-    drawn = read_shards(find_shards(generated, "generated"))
+    drawn = read_shards(find_shards(generated, GENERATED))
     index = read_index(accepted)
     keep = index["keep"].to_numpy()
     choices = {

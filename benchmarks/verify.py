@@ -26,6 +26,7 @@ from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
+from ops.files.outputs import DATA, GENERATED, INDEX
 from ops.files.storage import write_json
 from ops.history.dvc_repository import track
 from ops.machine.parallel import available_cores
@@ -75,7 +76,7 @@ def make_expansion(folder: Path, count: int) -> Path:
     images, labels = _draw(rng, count - sum(sizes.values()))
     ids = [f"g0000000-{k:07d}" for k in range(len(images))]
     rows = build_rows(labels, ids, split="train", is_generated=True, rounds=[0] * len(ids), ks=range(len(ids)))
-    write_shards(workspace.output(NAME, "generated_images"), PixelDataset(images, rows, names), prefix="generated")
+    write_shards(workspace.output(NAME, "generated_images"), PixelDataset(images, rows, names), prefix=GENERATED)
     _describe(workspace, "generated_images", {"images": len(images)})
     del images
 
@@ -84,9 +85,9 @@ def make_expansion(folder: Path, count: int) -> Path:
     mixed = read_mixed(index, workspace.output(NAME, "real_images"), workspace.output(NAME, "generated_images"))
     published = workspace.published(NAME)
     weighted = PixelDataset(mixed.images, mixed.rows.with_columns(weight=index["weight"]), names)
-    write_shards(published / "data", weighted, prefix="train")
+    write_shards(published / DATA, weighted, prefix="train")
     for split in ("validation", "test"):
-        write_shards(published / "data", read_split(out, split), prefix=split)
+        write_shards(published / DATA, read_split(out, split), prefix=split)
     identity = {"stage": PUBLISHED, "fingerprint": "0" * 64, "inputs": {}}
     write_json(published / MANIFEST, describe_output(published, identity, {**sizes, "train": len(mixed)}))
     push(root, [str(track(root, published))])
@@ -121,16 +122,16 @@ def _draw(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]
 
 def _write_indices(workspace: Workspace) -> None:
     columns = ["image_id", "shard", "row", "label"]
-    drawn = locate_rows(find_shards(workspace.output(NAME, "generated_images"), "generated")).select(columns)
+    drawn = locate_rows(find_shards(workspace.output(NAME, "generated_images"), GENERATED)).select(columns)
     accepted = workspace.output(NAME, "accepted_images")
-    write_index(accepted / "index.parquet", drawn.with_columns(keep=pl.lit(True)))
+    write_index(accepted / INDEX, drawn.with_columns(keep=pl.lit(True)))
     _describe(workspace, "accepted_images", {})
     train = locate_rows(find_shards(workspace.output(NAME, "real_images"), "train")).select(columns)
     index = pl.concat([
         train.with_columns(is_generated=pl.lit(False), weight=pl.lit(10.0)),
         drawn.with_columns(is_generated=pl.lit(True), weight=pl.lit(1.0)),
     ])  # fmt: skip
-    write_index(workspace.output(NAME, "mixed_dataset") / "index.parquet", index)
+    write_index(workspace.output(NAME, "mixed_dataset") / INDEX, index)
     _describe(workspace, "mixed_dataset", {})
 
 

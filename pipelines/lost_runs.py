@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from ops.workspaces.locks import is_alive, sign_of_life
+from ops.workspaces.locks import is_alive, mark_alive
 from ops.workspaces.workspace import Workspace
 
 IN_PROCESS = "growset/in_process"  # tag of a run outside of the UI; its value is the workspace
@@ -24,7 +24,7 @@ UNFINISHED = [
 @contextmanager
 def announce_run(workspace: Workspace, run_id: str) -> Iterator[dict[str, str]]:
     """The tags of a run in this process, which counts as lost when the process is no more."""
-    with sign_of_life(workspace, run_id):
+    with mark_alive(workspace, run_id):
         yield {IN_PROCESS: str(workspace.root)}
 
 

@@ -11,12 +11,12 @@ import polars as pl
 
 from ops.datasets.index import locate_rows, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from ops.files.outputs import HELD_OUT_SCORES, QUALITY, ROUNDS, RULES
 from ops.files.storage import write_json
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.filters.results import HELD_OUT, ROUNDS, RULES, AppliedRule, Results
+from ops.filters.results import AppliedRule, Results
 from ops.metrics.set_quality import METRICS, Measure
 from ops.planning.plan import ClassPlan
-from ops.report.measures import QUALITY
 
 SCORES = ("label_probability", "label_margin", "clip_agreement", "typicality", "naturalness", "train_distance",
           "generated_distance", "structure", "saturation", "unsafe_probability", "held_out_distance")  # fmt: skip
@@ -114,7 +114,7 @@ def write_results(
     """The folders of the two stages, without manifests."""
     accepted.mkdir(parents=True, exist_ok=True)
     write_index(accepted / "index.parquet", index)
-    held_out.write_parquet(accepted / HELD_OUT)
+    held_out.write_parquet(accepted / HELD_OUT_SCORES)
     write_json(accepted / RULES, {"rules": list(rules)})
     drawn, kept = (
         [[len(rows.filter(label=label, round=number)) for label in range(len(names))] for number in range(rounds)]

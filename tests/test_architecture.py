@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ops.files import outputs
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("ops", "assets", "pipelines")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -272,6 +274,18 @@ def test_every_package_of_ops_has_its_floor_and_imports_lower_ones_only() -> Non
 def test_ops_opens_on_one_screen() -> None:
     assert {path.name for path in (ROOT / "ops").glob("*.py")} == {"__init__.py", "errors.py"}
     assert len(set.union(*FLOORS)) <= 30
+
+
+def test_file_names_of_outputs_that_packages_share_are_written_once() -> None:
+    shared = {value for name, value in vars(outputs).items() if name.isupper() and Path(value).suffix} - {outputs.CARD}
+    assert {"verdict.json", "index.parquet"} <= shared
+    repeated = [
+        f"{path.relative_to(ROOT).as_posix()} line {node.lineno}: {node.value}"
+        for path in MODULES
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Constant) and node.value in shared and name_of(path) != "ops.files.outputs"
+    ]
+    assert repeated == []
 
 
 def test_nothing_that_users_run_imports_benchmarks() -> None:

@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 
 MODULES = (
-    "ops.datasets.identity", "ops.datasets.longtail", "ops.generators.noise", "ops.metrics.frechet",
+    "ops.datasets.identity", "ops.datasets.longtail", "ops.generators.noise", "ops.likeness", "ops.metrics.frechet",
     "ops.statistics.proportions",
 )  # fmt: skip
 

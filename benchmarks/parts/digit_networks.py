@@ -7,7 +7,7 @@ without repeats, are an experiment. Each is part of what it is judged by, so cov
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from ops.verdict.metric import score_answers
 
 NETWORKS, TRAINED_ON, WIDTH, STEPS, BATCH = 200, 120, 32, 120, 32
 NOISES = {"plain": 0.0, "noisy": 0.25}
+METRICS: tuple[Metric, ...] = ("accuracy", "balanced_accuracy")
 
 
 def train_networks(networks: int = NETWORKS) -> tuple[dict[str, npt.NDArray[np.bool_]], npt.NDArray[np.int64]]:
@@ -43,20 +44,19 @@ def measure_coverage(
     seeds: int,
     images: int,
     repeats: int,
-    metrics: Sequence[Metric] = ("accuracy", "balanced_accuracy"),
 ) -> dict[Metric, float]:
     """The share of 95 % intervals of the arms' difference that hold the difference of all networks on all images."""
     rng = np.random.default_rng([seeds, images])
     one, other = answers
     truth = {
-        m: float(np.subtract(*(score_answers(answers[a], labels, m).mean() for a in (one, other)))) for m in metrics
+        m: float(np.subtract(*(score_answers(answers[a], labels, m).mean() for a in (one, other)))) for m in METRICS
     }
-    covered = dict.fromkeys(metrics, 0)
+    covered = dict.fromkeys(METRICS, 0)
     for _ in range(repeats):
         shown = rng.choice(len(labels), images, replace=False)
         drawn = {arm: all_[rng.choice(len(all_), seeds, replace=False)][:, shown] for arm, all_ in answers.items()}
         comparison = Comparison(drawn, labels[shown])
-        for metric in metrics:
+        for metric in METRICS:
             gap = comparison.differ(one, other, metric, tail=0.025)
             covered[metric] += gap.low <= truth[metric] <= gap.high
     return {metric: count / repeats for metric, count in covered.items()}

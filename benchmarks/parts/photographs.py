@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.parts.fashion import LabelledImages
+from ops.datasets.axes import to_nchw
 
 SIDE = 32
 LEAST = 12.0  # grey levels of contrast: plain sky shows nothing that could be copied
@@ -34,6 +35,6 @@ def read_patches(counts: tuple[int, ...], seed: int = 0) -> list[LabelledImages]
                 if patch.std() >= LEAST:
                     patches.append(patch)
                     found += 1
-        images = torch.from_numpy(np.stack(patches).transpose(0, 3, 1, 2).copy())
+        images = torch.from_numpy(to_nchw(np.stack(patches)))
         parts.append(LabelledImages(images, np.repeat(np.arange(len(halves)), count)))
     return parts

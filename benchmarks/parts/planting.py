@@ -6,7 +6,6 @@ constants or thresholds of filters does so without this file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +48,6 @@ def plant(
     *,
     classes: int,
     seed: int,
-    shares: Mapping[str, float] = SHARES,
 ) -> Planted:
     """Faults in the place of some of the carrier's images, which are put into an order drawn with the seed.
 
@@ -62,7 +60,7 @@ def plant(
     fault, change = np.full(len(order), "", dtype="<U12"), np.full(len(order), "", dtype="<U12")
     source = np.full(len(order), -1, np.int64)
     places = rng.permutation(len(order))
-    for name, share in shares.items():
+    for name, share in SHARES.items():
         count = round(share * len(order))
         rows, places = places[:count], places[count:]
         fault[rows] = name

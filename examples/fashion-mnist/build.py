@@ -83,7 +83,7 @@ def build(source: Path, target: Path) -> list[Path]:
     for split, (pixels, classes) in splits.items():
         rows = build_rows(classes, number_repeats(content_ids(pixels)), split=split)
         paths.append(target / f"{split}-00000-of-00001.parquet")
-        write_shard(paths[-1], PixelDataset(pixels, rows, CLASS_NAMES), compression="zstd")
+        write_shard(paths[-1], PixelDataset(pixels, rows, CLASS_NAMES))
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(paths)]
     (target / "SHA256SUMS").write_text("".join(sums), encoding="ascii")
     return [*paths, target / "SHA256SUMS"]

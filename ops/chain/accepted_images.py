@@ -13,14 +13,15 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.each import build_each
-from ops.chain.parts.earlier import REAL_SCORES, ROUNDS, SCORES
+from ops.chain.parts.earlier import SCORES
+from ops.chain.parts.external_networks import call_extractor
 from ops.chain.parts.measured import measure_accepted
 from ops.chain.parts.scoring import list_scores
 from ops.chain.parts.units import list_units
-from ops.chain.parts.witnesses import call_extractor
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
+from ops.files.outputs import CONTACT_SHEET, GENERATED, HELD_OUT_SCORES, INDEX, QUALITY, REJECTED_SHEET, ROUNDS, RULES
 from ops.files.storage import read_json, write_json
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import read_skill
@@ -30,7 +31,6 @@ from ops.pictures.sheets import write_sheet
 from ops.planning.plan import read_plan
 from ops.planning.quota import Round, explain_stops, join_stops, share_plan
 from ops.report.galleries import write_rejected_sheet
-from ops.report.measures import QUALITY
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators
 
@@ -48,8 +48,8 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     """Write rules.json, index.parquet, the rounds and a sheet; a shortfall is counted, its check fails."""
     generated = run.inputs["generated_images"]
     plan = read_plan(run.inputs["expansion_plan"])
-    real, scores = (pl.read_parquet(generated / name, glob=False) for name in (REAL_SCORES, SCORES))
-    shards = find_shards(generated, "generated")
+    real, scores = (pl.read_parquet(generated / name, glob=False) for name in (HELD_OUT_SCORES, SCORES))
+    shards = find_shards(generated, GENERATED)
     index = locate_rows(shards).join(scores.drop("label"), on="image_id", how="left", maintain_order="left")
     labels, classes = index["label"].to_numpy(), len(plan.classes)
 
@@ -65,9 +65,9 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     keep = np.array([not why for why in reasons])
 
     columns = [pl.Series("keep", keep), pl.Series("reasons", reasons, dtype=pl.List(pl.String))]
-    write_index(run.out / "index.parquet", index.insert_column(4, columns[0]).insert_column(5, columns[1]))
-    write_index(run.out / REAL_SCORES, real)
-    write_json(run.out / "rules.json", {"rules": [limit.to_dict() for limit in limits]})
+    write_index(run.out / INDEX, index.insert_column(4, columns[0]).insert_column(5, columns[1]))
+    write_index(run.out / HELD_OUT_SCORES, real)
+    write_json(run.out / RULES, {"rules": [limit.to_dict() for limit in limits]})
     passing, numbers = ~np.any(list(found.values()), axis=0), index["round"].to_numpy()
     rounds = [
         Round(
@@ -92,14 +92,14 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     )
     write_json(run.out / QUALITY, [measure.to_dict() for measure in measures])
     shown = [read_images(shards, rows[:PER_CLASS].tolist()) for rows in kept]
-    write_sheet(run.out / "contact_sheet.png", _fill(shown))
-    write_rejected_sheet(run.out / "rejected_sheet.png", read_index(run.out), generated)
+    write_sheet(run.out / CONTACT_SHEET, _fill(shown))
+    write_rejected_sheet(run.out / REJECTED_SHEET, read_index(run.out), generated)
     shortfall = {
         entry.name: entry.wanted - len(rows)
         for entry, rows in zip(plan.classes, kept, strict=True)
         if len(rows) < entry.wanted
     }
-    names = [name for name, reason in REASONS.items() if have_parents(units) or reason.twin != "parent"]
+    names = [name for name, reason in REASONS.items() if have_parents(units) or reason.original != "parent"]
     counted = Counter(reason for why in reasons for reason in why)
     passed = sum(1 for why in reasons if not why or why == [SURPLUS])
     return {

@@ -16,6 +16,7 @@ from ops.chain.parts.units import list_units
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
+from ops.files.outputs import GENERATED, PARITY, PRECISION, ROUNDS, VERDICT
 from ops.files.storage import read_json
 from ops.generators.units import have_parents
 from ops.planning.plan import read_plan
@@ -98,7 +99,7 @@ def scorer_beats_chance(folders: Folders) -> Finding:
 
 def sampler_matches_network(folders: Folders) -> Finding:
     """The exported sampler draws what the eager fp32 one draws (contract 6)."""
-    parity = read_json(folders("generator_onnx") / "parity.json")
+    parity = read_json(folders("generator_onnx") / PARITY)
     return Finding(
         parity["passed"],
         f"{parity['share_beyond_one']:.4%} of pixels differ by more than one grey level, at most"
@@ -109,7 +110,7 @@ def sampler_matches_network(folders: Folders) -> Finding:
 
 def precision_was_accepted(folders: Folders) -> Finding:
     """The variant that the recipe asks for draws as good images as fp32; where it does not, fp32 draws."""
-    path = folders("generator_onnx") / "precision.json"
+    path = folders("generator_onnx") / PRECISION
     if not path.exists():
         return Finding(True, "the recipe asks for fp32")
     gate = read_json(path)
@@ -118,9 +119,9 @@ def precision_was_accepted(folders: Folders) -> Finding:
 
 def generation_is_complete(folders: Folders) -> Finding:
     """As many images of each unit as its rounds drew, every id once, no unit beyond its budget."""
-    rows = read_rows(find_shards(folders("generated_images"), "generated"))
+    rows = read_rows(find_shards(folders("generated_images"), GENERATED))
     plan = read_plan(folders("expansion_plan"))
-    record = read_json(folders("generated_images") / "rounds.json")
+    record = read_json(folders("generated_images") / ROUNDS)
     units, rounds = list_units(record, [entry.name for entry in plan.classes], folders("real_images")), record["rounds"]
     found = Counter(zip(rows["parent_id"], rows["label"], strict=True))
     counts = np.array([found[unit.parent, unit.label] for unit in units])
@@ -154,11 +155,20 @@ def something_was_accepted(folders: Folders) -> Finding:
     """A class of which every image was rejected cannot be expanded."""
     index = read_index(folders("accepted_images"))
     kept = set(index.filter("keep")["label"])
-    plan = read_json(folders("expansion_plan") / "plan.json")
-    empty = [entry["name"] for i, entry in enumerate(plan["classes"]) if entry["wanted"] and i not in kept]
+    plan = read_plan(folders("expansion_plan"))
+    empty = {i: entry.name for i, entry in enumerate(plan.classes) if entry.wanted and i not in kept}
+    if not empty:
+        return Finding(True, "every class has an accepted image", {"empty_classes": 0})
+    rejected = index.filter(pl.col("label").is_in(list(empty)))
+    counted = Counter(rejected["reasons"].explode().drop_nulls())
+    why = [
+        f"; {n} of the {len(rejected)} images drawn for them are {reason.replace('_', ' ')}"
+        for reason, n in counted.most_common(1)
+    ]
     return Finding(
-        not empty,
-        f"{len(empty)} classes have no accepted image{': ' + ', '.join(empty) if empty else ''}",
+        False,
+        f"{'1 class has' if len(empty) == 1 else f'{len(empty)} classes have'} no accepted image:"
+        f" {', '.join(empty.values())}{''.join(why)} (`growset funnel` shows all reasons)",
         {"empty_classes": len(empty)},
     )
 
@@ -180,7 +190,7 @@ def mixture_holds_no_evaluation_images(folders: Folders) -> Finding:
 
 def expansion_does_not_hurt(folders: Folders) -> Finding:
     """The verdict is not `hurts`."""
-    verdict = read_json(folders("verdict") / "verdict.json")
+    verdict = read_json(folders("verdict") / VERDICT)
     return Finding(verdict["decision"] != "hurts", verdict["sentence"])
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from ops.chain import find_builder
 from ops.chain.checks import pictures_have_one_label
+from ops.chain.parts.external_networks import check_external_networks
 from ops.chain.parts.keeping import STAGE, is_keepable, keep_generator, require_stable_splits, require_unseen
-from ops.chain.parts.witnesses import check_witnesses
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
@@ -146,6 +146,6 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
     height, width, channels = shape
-    check_witnesses(recipe.filter, workspace.root, class_names)
+    check_external_networks(recipe.filter, workspace.root, class_names)
     KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
     return recipe

@@ -10,6 +10,7 @@ from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import UserError
 from ops.files.manifests import read_manifest
+from ops.files.outputs import PLAN
 from ops.files.storage import write_json
 from ops.planning.plan import plan_expansion
 from ops.stages.materialization import StageRun
@@ -23,5 +24,5 @@ def build_expansion_plan(run: StageRun) -> dict[str, Any]:
     plan = plan_expansion(np.bincount(labels, minlength=len(names)), names, run.recipe.plan)
     if not plan.drawn:
         raise UserError(f"plan.ratio {run.recipe.plan.ratio:g} adds no image to {len(labels)} real ones; raise it")
-    write_json(run.out / "plan.json", plan.to_dict())
+    write_json(run.out / PLAN, plan.to_dict())
     return {"images_wanted": plan.wanted, "images_drawn": plan.drawn}

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.each import build_each
-from ops.chain.parts.earlier import REAL_SCORES, ROUNDS, SCORES, STAGE, find_earlier
+from ops.chain.parts.earlier import SCORES, STAGE, find_earlier
 from ops.chain.parts.rounds import Part, Rounds, describe_origin, open_round
 from ops.chain.parts.units import Source, find_source
 from ops.datasets.index import write_index
@@ -29,6 +29,7 @@ from ops.datasets.pixels import read_images
 from ops.drawing.assembly import Assembly
 from ops.drawing.drawing import Drawing, follow
 from ops.drawing.pieces import Piece, cut_slices
+from ops.files.outputs import CONTACT_SHEET, HELD_OUT_SCORES, ROUNDS
 from ops.files.storage import link_file, write_json
 from ops.pictures.sheets import write_sheet
 from ops.planning.plan import read_plan
@@ -106,8 +107,8 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
     record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, **parents, "rounds": entries}
     write_json(run.out / ROUNDS, record)
     write_index(run.out / SCORES, pl.concat([part.scores for part in rounds.parts]))
-    write_index(run.out / REAL_SCORES, rounds.real_scores)
-    _write_contact_sheet(run.out / "contact_sheet.png", rounds.parts[0])
+    write_index(run.out / HELD_OUT_SCORES, rounds.real_scores)
+    _write_contact_sheet(run.out / CONTACT_SHEET, rounds.parts[0])
     return {
         "images": sum(len(part.assembly) for part in rounds.parts),
         "rounds": len(rounds.parts),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.keeping import TRAINED_ON
 from ops.chain.parts.units import take_seeds
-from ops.chain.parts.watching import QUALITY, build_watch
+from ops.chain.parts.watching import build_watch
+from ops.datasets.axes import to_nchw
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
+from ops.files.outputs import LEARNING_CURVE
 from ops.files.storage import read_json
 from ops.generators.feeds import IMAGE
 from ops.generators.protocol import Fitting
@@ -32,7 +33,7 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
     train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
     write_index(run.out / TRAINED_ON, train.rows.select("image_id"))
     fitting = Fitting(
-        images=torch.from_numpy(np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))),
+        images=torch.from_numpy(to_nchw(train.images)),
         labels=torch.from_numpy(train.labels.copy()),
         class_names=train.class_names,
         seed=derive_seed(run.recipe.seed, run.generator),
@@ -55,6 +56,6 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
         progress=run.runtime.progress,
     )
     metrics = KINDS[settings.kind].fit(settings, fitting)
-    curve = read_json(run.out / QUALITY) if (run.out / QUALITY).exists() else []
+    curve = read_json(run.out / LEARNING_CURVE) if (run.out / LEARNING_CURVE).exists() else []
     best: dict[str, Any] = next((row for row in curve if row["step"] == metrics["best_step"]), {})
     return {**metrics, **{f"quality_{name}": value for name, value in best.items() if name not in ("step", "images")}}

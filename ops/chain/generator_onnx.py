@@ -8,6 +8,7 @@ from ops.chain.parts.each import build_each
 from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
 from ops.datasets.pixels import read_split
+from ops.files.outputs import PARITY
 from ops.files.storage import write_json
 from ops.generators.feeds import IMAGE, LABEL, NOISE
 from ops.generators.folder import read_config, write_card
@@ -40,7 +41,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     real = run.inputs["real_images"]
     seeds = take_seeds(read_split(real, "train")) if IMAGE in sampler.info.inputs else None
     parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
-    write_json(run.out / "parity.json", parity.to_dict())
+    write_json(run.out / PARITY, parity.to_dict())
     decision = None
     if settings.precision != "fp32":
         train, held_out = (read_split(real, split) for split in ("train", "validation"))

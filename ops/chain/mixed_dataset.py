@@ -10,6 +10,7 @@ from ops.chain.parts.each import build_each
 from ops.classifiers.sampling import real_share
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.shards import find_shards
+from ops.files.outputs import INDEX
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators
 
@@ -31,7 +32,7 @@ def _mix_one(run: StageRun) -> dict[str, Any]:
             accepted.select(columns).with_columns(is_generated=pl.lit(True), weight=pl.lit(1.0)),
         ]
     )
-    write_index(run.out / "index.parquet", index)
+    write_index(run.out / INDEX, index)
     return {
         "real": len(real),
         "generated": len(accepted),

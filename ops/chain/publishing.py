@@ -18,6 +18,7 @@ from ops.datasets.pixels import PixelDataset, read_split, write_shards
 from ops.errors import EnvironmentFault
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
+from ops.files.outputs import CARD, DATA, VERDICT
 from ops.files.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.filters.results import read_results
 from ops.history.committing import commit_publication, is_committed
@@ -29,14 +30,14 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
-from ops.report.card import CARD, find_origin, render_card
+from ops.report.card import TEMPLATE, find_origin, render_card
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.several import count_generators, read_part
 from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace
 
-QUALITY = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
+COMPARED = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
     origin = find_origin(_is_trained_here(recipe))
-    facts = [CARD, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
+    facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
 
@@ -167,13 +168,13 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
     mixed = read_mixed(index, real, generated)
     train = PixelDataset(mixed.images, mixed.rows.with_columns(weight=index["weight"]), mixed.class_names)
     counts = {"train": len(train)}
-    write_shards(folder / "data", train, prefix="train")
+    write_shards(folder / DATA, train, prefix="train")
     for split in ("validation", "test"):
         dataset = read_split(real, split)
         counts[split] = len(dataset)
-        write_shards(folder / "data", dataset, prefix=split)
-    verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
-    write_json(folder / "verdict.json", verdict)
+        write_shards(folder / DATA, dataset, prefix=split)
+    verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
+    write_json(folder / VERDICT, verdict)
     table = (
         train.rows.group_by("label")
         .agg(real=(~pl.col("is_generated")).sum(), generated=pl.col("is_generated").sum())
@@ -193,11 +194,11 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         own_weights=_has_own_weights(recipe),
         trained_here=_is_trained_here(recipe),
     )
-    write_text(folder / "README.md", card)
+    write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]
     return {
         **counts,
         "generated": int(train.rows["is_generated"].sum()),
         "decision": verdict["decision"],
-        "quality": {key: filtered[key] for key in QUALITY},
+        "quality": {key: filtered[key] for key in COMPARED},
     }

@@ -8,8 +8,9 @@ from typing import Any
 
 from ops.datasets.index import write_index
 from ops.datasets.pixels import write_shards
-from ops.datasets.subset import DRAWS, Subset, change_splits
+from ops.datasets.subset import Subset, change_splits
 from ops.errors import UserError
+from ops.files.outputs import CONTACT_SHEET, DRAWS
 from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.schema import DataSettings, Recipe
 from ops.sources.reading import Dispute, hash_source, read_source
@@ -89,7 +90,7 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
     for name, dataset in splits.items():
         write_shards(run.out, dataset, prefix=name)
     train = splits["train"]
-    write_sheet(run.out / "contact_sheet.png", rows_by_class(train.images, train.labels, len(train.class_names), 12))
+    write_sheet(run.out / CONTACT_SHEET, rows_by_class(train.images, train.labels, len(train.class_names), 12))
     counts = {name: len(dataset) for name, dataset in splits.items()}
     return {
         **counts,

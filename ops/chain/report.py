@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops.files.outputs import REPORT
 from ops.files.storage import write_text
 from ops.report.page import collect_facts, render_page
 from ops.stages.materialization import StageRun
@@ -13,5 +14,5 @@ def build_report(run: StageRun) -> dict[str, Any]:
     """Gather what the stages wrote and render it."""
     facts = collect_facts(run.workspace, run.expansion, run.inputs, run.recipe.report)
     page = render_page(facts)
-    write_text(run.out / "report.html", page)
+    write_text(run.out / REPORT, page)
     return {"report_bytes": len(page.encode()), "evaluations": facts["evaluations"]}

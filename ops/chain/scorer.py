@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
 from ops.judging.scorer import save_scorer, train_folds
 from ops.stages.materialization import StageRun
@@ -14,7 +13,7 @@ from ops.stages.materialization import StageRun
 def build_scorer(run: StageRun) -> dict[str, Any]:
     """Folds in parallel, one process each."""
     train = read_split(run.inputs["real_images"], "train")
-    images = np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))
+    images = to_nchw(train.images)
     classes, settings = len(train.class_names), run.recipe.scorer
     results = train_folds(
         images, train.labels.copy(), classes, settings, seed=run.recipe.seed, workers=run.runtime.workers

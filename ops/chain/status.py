@@ -13,6 +13,7 @@ from ops.chain.publishing import is_published
 from ops.chain.real_images import source_content
 from ops.errors import GrowsetError
 from ops.files.manifests import MANIFEST, PUBLISHED
+from ops.files.outputs import VERDICT
 from ops.files.storage import read_json
 from ops.history.dvc_repository import Busy, address, find_changes, stage_addresses
 from ops.recipe.schema import Recipe
@@ -85,5 +86,5 @@ def _describe_published(workspace: Workspace, expansion: str) -> tuple[str, list
 
 
 def _read_verdict(workspace: Workspace, expansion: str) -> dict[str, str]:
-    verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
+    verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
     return {"decision": verdict["decision"], "sentence": verdict["sentence"]}

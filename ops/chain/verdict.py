@@ -17,19 +17,21 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.answers import Answers, Network, ask, find_correct, find_unasked, read_answers
-from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, to_nchw, weights_file
+from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.classifiers.augmentations import AUGMENTATIONS
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest
+from ops.files.outputs import RESULTS, RUNS, VERDICT
 from ops.files.storage import read_json, replace_file, write_json
 from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
 from ops.verdict.decision import decide
+from ops.verdict.evaluation_count import find_looks, read_evaluations
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.looks_at_test import find_looks, read_evaluations
 from ops.verdict.meeting import pick_best
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
@@ -103,8 +105,8 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         "earlier_looks": earlier,
         "same_compute": [row.to_dict() for row in same_compute],
     }
-    write_json(run.out / "verdict.json", found)
-    _write_runs(run.out / "runs.parquet", answers, test.rows["image_id"])
+    write_json(run.out / VERDICT, found)
+    _write_runs(run.out / RUNS, answers, test.rows["image_id"])
     run.runtime.sink(verdict.sentence)
     decisive = next(c for c in found["contrasts"] if c["role"] == "decisive")["difference"]
     return {

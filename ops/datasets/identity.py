@@ -1,4 +1,4 @@
-"""Ids of images that follow from their pixels, so that the same image has the same id wherever it comes from."""
+"""Ids of images, derived from their pixels: the same image has the same id wherever it comes from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.files.hashing import hash_json
 
 
 def content_ids(images: np.ndarray) -> list[str]:
-    """16 hex digits for each image of a uint8 array [n, H, W, C], which depend on its shape and pixels only."""
+    """16 hex digits for each image of a uint8 array [n, H, W, C]; they depend on its shape and pixels only."""
     header = hashlib.sha256("{}x{}x{}:".format(*images.shape[1:]).encode())
     ids = []
     for image in np.ascontiguousarray(images):
@@ -23,12 +23,12 @@ def content_ids(images: np.ndarray) -> list[str]:
 
 
 def split_content(ids: Sequence[str], labels: Sequence[int]) -> str:
-    """sha256 hex of a split: of its images, known by their content ids, and their labels, in whatever order."""
+    """sha256 hex of a split, from the content ids and labels of its images; their order does not matter."""
     return hash_json(sorted(zip(ids, labels, strict=True)))
 
 
 def number_repeats(ids: Sequence[str]) -> list[str]:
-    """The ids with `-1`, `-2`, ... added to the second, third, ... of equal ones, so that all differ.
+    """Make ids unique: add `-1`, `-2`, ... to the second, third, ... of equal ones.
 
     >>> number_repeats(["ab", "cd", "ab", "ab"])
     ['ab', 'cd', 'ab-1', 'ab-2']
@@ -42,7 +42,7 @@ def number_repeats(ids: Sequence[str]) -> list[str]:
 
 
 def number_uses(keys: Sequence[str]) -> np.ndarray:
-    """int64 [n]: 0 for the first use of a key, 1 for the next one, and so on, so that no two get the same draw."""
+    """int64 [n]: 0 for the first use of a key, 1 for the next, and so on, so that each use gets its own draw."""
     seen: defaultdict[str, int] = defaultdict(int)
     uses = np.empty(len(keys), np.int64)
     for i, key in enumerate(keys):

@@ -1,6 +1,6 @@
-"""One image file of whatever kind, decoded with Pillow under limits, with the reason where that fails.
+"""Decode one image file of any format with Pillow, under limits, and give the reason if that fails.
 
-It knows nothing of where the bytes come from, nor what should become of the image.
+It knows neither the origin of the bytes nor the use of the image.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _BROKEN = (
 
 
 def open_image(payload: bytes, *, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None) -> Image.Image:
-    """Decode one image file with Pillow, loaded, in its own mode. Raises ValueError with the reason."""
+    """Decode one image file, pixels loaded, in the file's own mode. Raises ValueError with the reason."""
     try:
         if payload.startswith(SIGNATURE):
-            _verify_chunks(payload)  # Pillow does not compare the checksum of the pixels
+            _verify_chunks(payload)  # Pillow does not check the checksum of the pixels
         image = Image.open(io.BytesIO(payload), formats=formats)
         if image.width * image.height > max_pixels:
             raise ValueError(f"{image.width} x {image.height} pixels, more than the limit of {max_pixels}")
@@ -48,7 +48,7 @@ def _verify_chunks(payload: bytes) -> None:
     while kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", payload, at) if at + 8 <= len(payload) else (0, b"")
         if at + 12 + length > len(payload):
-            raise ValueError("it is cut off")
+            raise ValueError("the file is cut off")
         (expected,) = struct.unpack_from(">I", payload, at + 8 + length)
         if zlib.crc32(view[at + 4 : at + 8 + length]) != expected:
             raise ValueError(f"the checksum of chunk {kind.decode('latin-1')} does not match")

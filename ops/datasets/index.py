@@ -1,4 +1,4 @@
-"""Index datasets: which rows of which shards are used, with scores and weights, and no pixels (contract 4)."""
+"""Index datasets: the rows of shards that are used, with scores and weights but without pixels (contract 4)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from ops.datasets.pixels import read_rows
+from ops.files.outputs import INDEX
 from ops.files.storage import replace_file
 
 
 def locate_rows(shards: Sequence[Path]) -> pl.DataFrame:
-    """image_id, shard (file name), row (within the shard) and label of every image of the shards, in order."""
+    """The columns image_id, shard (file name), row (in the shard) and label, for all images of the shards in order."""
     parts = []
     for shard in shards:
         rows = read_rows([shard]).select("image_id", "label")
@@ -30,4 +31,4 @@ def write_index(path: Path, index: pl.DataFrame) -> None:
 
 def read_index(folder: Path) -> pl.DataFrame:
     """The index of an index dataset."""
-    return pl.read_parquet(folder / "index.parquet")
+    return pl.read_parquet(folder / INDEX)

@@ -1,10 +1,11 @@
-"""Keyed draws: random words of an image that are a function of (purpose, seed, key, k) and of nothing else.
+"""Keyed draws: random words per image that depend on (purpose, seed, key, k) only.
 
-The key is the image's content id, so neither its place in a file nor its neighbours matter, and any chunk of
-a dataset gives what the whole gives (design, contract 2). `ops.generators.noise` serves long streams per unit;
-here there are many units with a few words each, and for them one BLAKE2b digest costs far less than a stream.
+The key is the image's content id. An image's words therefore do not depend on its place in a file or on its
+neighbours, and a chunk of a dataset gets the same words as the whole (design, contract 2). `ops.generators.noise`
+serves long streams per unit; here many units need a few words each, and one BLAKE2b digest costs far less than a
+stream.
 
-It knows nothing of what is drawn: a purpose is a name that keeps the draws of two uses apart.
+It does not know what is drawn: a purpose is a name that keeps the draws of two uses apart.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ def draw_words(
 ) -> np.ndarray:
     """Uniform 64-bit words, uint64 [n, words]: row i depends on purpose, seed, keys[i] and ks[i] only.
 
-    ks: the number of the draw of each key, from 0; None is 0 everywhere. words: 1 to MAX_WORDS; more of them
-    are other words, not an extension. Two keys share a word with probability 2**-64. ValueError where `ks` has
-    another length than `keys`, where `words` is out of range or where the purpose contains a slash.
+    ks: the draw number of each key, from 0; None means 0 everywhere. words: 1 to MAX_WORDS; another count gives
+    other words, not more of the same. Two keys share a word with probability 2**-64. ValueError if the lengths of
+    `ks` and `keys` differ, if `words` is out of range or if the purpose contains a slash.
     """
     if not 1 <= words <= MAX_WORDS:
         raise ValueError(f"words is {words}; allowed: 1 to {MAX_WORDS}")
-    if "/" in purpose:  # the header could be read in two ways
+    if "/" in purpose:  # a slash would make the header ambiguous
         raise ValueError(f"the purpose is {purpose}; allowed: no slash")
     if ks is not None and len(ks) != len(keys):
         raise ValueError(f"there are {len(keys)} keys and {len(ks)} draw numbers")
@@ -51,14 +52,14 @@ def draw_words(
 
 
 def to_fractions(words: np.ndarray) -> np.ndarray:
-    """Words as uniform numbers in [0, 1), multiples of 2**-53: float64 of the same shape."""
+    """Uniform numbers in [0, 1) from words, multiples of 2**-53: float64 of the same shape."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def to_integers(words: np.ndarray, size: int) -> np.ndarray:
-    """Words as uniform whole numbers 0 .. size - 1, int64 of the same shape.
+    """Uniform integers in 0 .. size - 1 from words: int64 of the same shape.
 
-    A number's probability is off by at most 2**-32. ValueError for a size outside of 1 .. 2**31.
+    The probability of each number is off by at most 2**-32. ValueError for a size outside 1 .. 2**31.
     """
     if not 1 <= size <= 2**31:
         raise ValueError(f"size is {size}; allowed: 1 to 2147483648")

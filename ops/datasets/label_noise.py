@@ -1,10 +1,10 @@
-"""Symmetric label noise: each label becomes another class with a fixed probability, whatever the image shows.
+"""Symmetric label noise: each label changes to another class with a fixed probability that ignores the image.
 
 "Symmetric" as in van Rooyen, Menon & Williamson, "Learning with Symmetric Label Noise" (NeurIPS 2015), in the
-form that never draws the true class: the rate is the expected share of wrong labels. A rate of r that may draw
-the true class too is r · (C - 1) / C here.
+form that never draws the true class: the rate is the expected share of wrong labels. Papers that may also draw
+the true class at a rate of r have a rate of r · (C - 1) / C here, for C classes.
 
-It knows nothing of splits; that validation and test keep their labels is the caller's business.
+It does not know splits; the caller keeps the labels of validation and test as they are.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ops.errors import UserError
 def flip_labels(
     labels: np.ndarray, keys: Sequence[str], *, rate: float, classes: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """New labels, int64 [n], and which of them differ, bool [n].
+    """The new labels, int64 [n], and a mask of the changed ones, bool [n].
 
-    labels: int64 [n] in 0 .. classes - 1. keys: content ids, so equal images share their fate. A label changes
-    with probability `rate` to one of the other classes, all equally likely. What changes at a rate changes in
-    the same way at every higher one. UserError for a rate outside of 0 .. 1 and where there is no other class;
-    ValueError where labels and keys do not match or a label is no class.
+    labels: int64 [n] in 0 .. classes - 1. keys: content ids, so equal images change alike. A label changes with
+    probability `rate` to one of the other classes, all equally likely. A label that changes at one rate changes in
+    the same way at every higher rate. UserError for a rate outside 0 .. 1 and for fewer than two classes; ValueError
+    if labels and keys differ in number or a label is outside the classes.
     """
     if not 0 <= rate <= 1:
         raise UserError(f"the rate of label noise is {rate}; allowed: 0 to 1")
     if classes < 2:
-        raise UserError(f"label noise needs another class to go to; there are {classes} classes, at least 2 are needed")
+        raise UserError(f"label noise needs at least 2 classes; there are {classes}")
     if len(labels) != len(keys):
         raise ValueError(f"there are {len(labels)} labels and {len(keys)} keys")
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:

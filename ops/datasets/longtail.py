@@ -1,10 +1,10 @@
-"""Long-tailed and small subsets: how large the classes are, and which images are taken.
+"""Long-tailed and small subsets: the size of each class, and the images that it keeps.
 
-The laws of the class sizes are those of the papers; rank 1 is the largest class. Which class has which rank,
-and which images of a class come first, is decided by hashes of the seed, so that a larger class contains a
-smaller one, and neither file order nor other classes matter.
+The laws of the class sizes are those of the papers; rank 1 is the largest class. Hashes of the seed decide the rank
+of each class and the order of its images. A larger size therefore contains every smaller one, and neither file order
+nor the other classes matter.
 
-It knows nothing of pixels and splits: rows are given by label and key, and what is returned are row numbers.
+It knows neither pixels nor splits: it takes labels and keys, and returns row numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def zipf_sizes(classes: int = 49, exponent: float = 2.0, head: int = 4828, floor
     """max(floor(head / rank^exponent), floor) for ranks 1 .. classes: int64 [classes], falling.
 
     The defaults are Kuzushiji-49-LT of Zhou et al. (ICLR 2022): 7,864 images; their released code has head 4800
-    and 7,822 images. UserError for fewer than two classes, a negative exponent, a floor outside of 1 .. head.
+    and 7,822 images. UserError for fewer than two classes, a negative exponent, a floor outside 1 .. head.
     """
     _require_classes(classes)
     if not (exponent >= 0 and math.isfinite(exponent)):
@@ -42,7 +42,7 @@ def exponential_sizes(classes: int, head: int, ratio: float) -> np.ndarray:
 
     The law of CIFAR-LT, Cui et al., "Class-Balanced Loss" (CVPR 2019), as in Cao et al. (LDAM, 2019): 12,406
     images for (10, 5000, 100), 10,847 for (100, 500, 100). UserError for fewer than two classes, a ratio below
-    1 or not finite, and where the smallest class would be empty.
+    1 or not finite, and a smallest class that would be empty.
 
     >>> exponential_sizes(10, 5000, 100).tolist()
     [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
@@ -53,11 +53,11 @@ def exponential_sizes(classes: int, head: int, ratio: float) -> np.ndarray:
 
 
 def step_sizes(classes: int, head: int, ratio: float, minority_fraction: float = 0.5) -> np.ndarray:
-    """The first classes have `head` images, the last, minority ones floor(head / ratio): int64 [classes].
+    """`head` images in each majority class, floor(head / ratio) in each minority class: int64 [classes], falling.
 
-    Step imbalance of Buda, Maki & Mazurowski (Neural Networks 2018). minority_fraction: share of the minority
-    classes, their number rounded half down (24 of 49 at 0.5). UserError for fewer than two classes, a ratio
-    below 1 or not finite, a share outside of 0 .. 1, and where a minority class would be empty.
+    Step imbalance of Buda, Maki & Mazurowski (Neural Networks 2018). minority_fraction: share of minority classes;
+    their number is rounded half down (24 of 49 at 0.5). UserError for fewer than two classes, a ratio below 1 or not
+    finite, a share outside 0 .. 1, and a minority class that would be empty.
     """
     _require_classes(classes)
     _require_ratio(head, ratio)
@@ -70,9 +70,9 @@ def step_sizes(classes: int, head: int, ratio: float, minority_fraction: float =
 def order_classes(labels: np.ndarray, classes: int, *, class_order: ClassOrder, seed: int) -> np.ndarray:
     """The label of each rank, largest class first: int64 [classes].
 
-    label: 0, 1, 2, ... random: a permutation by the seed; the seed is the "version" of the GIT paper, which
-    made 30. available: falling by number of images, equal ones by label; the seed has no effect on these two.
-    UserError for another order.
+    label: 0, 1, 2, ... random: a permutation drawn with the seed, which is the "version" of the GIT paper (it has
+    30). available: most images first, ties by label. The seed has no effect on `label` and `available`. UserError
+    for another order.
     """
     if class_order == "label":
         return np.arange(classes)
@@ -94,15 +94,15 @@ def choose_long_tail(
     allow_repeats: bool,
     class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers, int64 [sum of sizes], and the number k of the use of each one's key, int64 of the same length.
+    """Row numbers, int64 [sum of sizes], and for each the use number k of its key, int64 of the same length.
 
-    labels: int64 [n]. keys: content ids. sizes: int64 [classes] by rank, as above. The rows come by label, in a
-    class in the order of their hashes. With `allow_repeats`, which only makes sense where a nuisance follows,
-    use number i of a class takes its image i modulo available; k tells the uses of one key in a class apart:
-    0 for the first, then 1, 2, ..., so equal images of a class never get one draw twice. class_names: for errors.
+    labels: int64 [n]. keys: content ids. sizes: int64 [classes] by rank, as above. The rows are sorted by label, and
+    within a class by hash. With `allow_repeats`, which only makes sense if a nuisance follows, row number i of a class
+    is its image i modulo the images available. k counts the uses of one key in a class from 0, so that equal images
+    of a class never get the same draw. class_names: for errors.
 
-    UserError where a class has no image, or fewer than its size without `allow_repeats`. ValueError where
-    labels, keys and sizes do not match."""
+    UserError for a class without images, and for a class with fewer images than its size without `allow_repeats`.
+    ValueError if labels, keys and sizes do not match."""
     _require_labels(labels, keys, len(sizes))
     wanted = np.empty(len(sizes), np.int64)
     wanted[order_classes(labels, len(sizes), class_order=class_order, seed=seed)] = sizes
@@ -112,13 +112,13 @@ def choose_long_tail(
         if size > len(members) and not (allow_repeats and len(members)):
             name = class_names[label] if class_names is not None else label
             remedy = "smaller sizes, another class order" + (", or a nuisance" if len(members) else "")
-            raise UserError(f"class {name} has {len(members)} images, its size is to be {size}; allowed: {remedy}")
+            raise UserError(f"class {name} has {len(members)} images but its size is to be {size}; allowed: {remedy}")
         rows.append(np.resize(members, size))
         ks.append(number_uses([keys[row] for row in rows[-1].tolist()]))
     return np.concatenate(rows), np.concatenate(ks)
 
 
-_SLACK = 1e-9  # 500 · 100^-1 must be 5, though the power is a rounded number
+_SLACK = 1e-9  # 500 · 100^-1 must give 5, although the power is rounded
 
 
 def _floor(sizes: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ def _floor(sizes: np.ndarray) -> np.ndarray:
 
 def _require_classes(classes: int) -> None:
     if classes < 2:
-        raise UserError(f"a long tail of {classes} classes is none; at least 2 are needed")
+        raise UserError(f"a long tail needs at least 2 classes; there are {classes}")
 
 
 def _require_ratio(head: int, ratio: float) -> None:
@@ -145,7 +145,7 @@ def _require_labels(labels: np.ndarray, keys: Sequence[str], classes: int) -> No
 
 
 def _rank_members(labels: np.ndarray, keys: Sequence[str], classes: int, seed: int) -> list[np.ndarray]:
-    """The rows of each class in the order of their hashes; equal keys in stored order, their images are equal."""
+    """The rows of each class in the order of their hashes; equal keys, so equal images, keep their stored order."""
     words = draw_words(keys, purpose="subset", seed=seed)[:, 0]
     order = np.lexsort((words, labels))
     return np.split(order, np.cumsum(np.bincount(labels, minlength=classes))[:-1])

@@ -1,4 +1,4 @@
-"""The images that a mixed dataset's index names: real ones from one folder, generated ones from another."""
+"""Read the images of a mixed dataset's index: real ones from one folder, generated ones from another."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import polars as pl
 
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.datasets.shards import find_shards
+from ops.files.outputs import GENERATED
 
 
 def read_mixed(index: pl.DataFrame, real: Path, generated: Path) -> PixelDataset:
     """The images of a mixed index, in its order: real training images first, then the accepted ones."""
     train = read_split(real, "train")
-    drawn = read_shards(find_shards(generated, "generated"))
+    drawn = read_shards(find_shards(generated, GENERATED))
     chosen = index.filter("is_generated")["image_id"]
     order = {image_id: row for row, image_id in enumerate(drawn.rows["image_id"])}
     kept = drawn.select([order[image_id] for image_id in chosen])

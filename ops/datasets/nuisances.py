@@ -1,12 +1,12 @@
 """The nuisances of Kuzushiji-49-LT: rotation, background and stroke width, one frozen draw per image.
 
 From Zhou et al., "Do Deep Networks Transfer Invariances Across Classes?" (ICLR 2022), as their code runs them
-(sets ROT, BG and DIL). A nuisance changes an image and never its label. The draw is a function of (seed, key
-of the source image, k) alone, so an image that is used several times (k = 0, 1, 2, ...) gets several draws, and
-neither chunks nor order change a byte. For fresh draws on every epoch give fresh k.
+(sets ROT, BG and DIL). A nuisance changes an image and never its label. The draw depends on (seed, key of the
+source image, k) only. An image that is used several times (k = 0, 1, 2, ...) therefore gets several draws, and
+neither chunks nor order change a byte. For fresh draws in every epoch pass fresh k.
 
-Drawing and applying are apart: `draw_*` says what is done, the other functions do it. It knows nothing of
-splits, labels or class sizes. Pixels are those of one Pillow and SciPy version.
+`draw_*` draws the parameters; the other functions apply them. The module knows neither splits nor labels nor class
+sizes. Its pixels are those of one Pillow and SciPy version.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from ops.datasets.keyed import draw_words, to_fractions, to_integers
 
-BACKGROUNDS = 100  # levels 0 .. 99
+BACKGROUNDS = 100  # grey levels 0 .. 99
 DILATED_SHARE = 0.6
 _DILATION_SIDES = 3  # 2, 3, 4
 _EROSION_SIDES = 2  # 1, 2
@@ -74,8 +74,8 @@ def draw_backgrounds(keys: Sequence[str], *, seed: int, ks: Numbers = None) -> p
 def draw_strokes(keys: Sequence[str], *, seed: int, ks: Numbers = None) -> pl.DataFrame:
     """`operation`, String, and `side` of the kernel in pixels, UInt8.
 
-    dilate has probability 0.6 and a side of 2, 3 or 4; erode has 0.4 and a side of 1 or 2; sides are equally
-    likely. Side 1 changes nothing, so 20 % of the images stay as they are.
+    dilate has probability 0.6 and a side of 2, 3 or 4; erode has probability 0.4 and a side of 1 or 2; sides are
+    equally likely. Side 1 changes nothing, so 20 % of the images stay as they are.
     """
     words = draw_words(keys, purpose="strokes", seed=seed, ks=ks, words=2)
     dilated = to_fractions(words[:, 0]) < DILATED_SHARE
@@ -88,8 +88,8 @@ def draw_strokes(keys: Sequence[str], *, seed: int, ks: Numbers = None) -> pl.Da
 def rotate_images(images: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """Each image turned anticlockwise by its angle in degrees about its centre: uint8 [n, H, W, C], C in {1, 3}.
 
-    Bicubic as Pillow's transforms are (a = -1; taps beyond the edge repeat it), 0 where the image has no pixel.
-    ValueError for other shapes or types.
+    Bicubic as in Pillow's transforms (a = -1; taps beyond the edge repeat it); uncovered pixels are 0. ValueError for
+    other shapes or types.
     """
     _require_images(images, len(angles))
     result = np.empty_like(images)
@@ -101,7 +101,7 @@ def rotate_images(images: np.ndarray, angles: np.ndarray) -> np.ndarray:
 
 
 def fill_background(images: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Every pixel that is exactly 0, in colour 0 in all channels, becomes the image's level: uint8 [n, H, W, C].
+    """Set every pixel that is exactly 0 in all channels to the image's level: uint8 [n, H, W, C].
 
     levels: uint8 [n]. ValueError for other shapes or types.
     """
@@ -113,9 +113,9 @@ def fill_background(images: np.ndarray, levels: np.ndarray) -> np.ndarray:
 def filter_strokes(images: np.ndarray, operations: Sequence[str], sides: np.ndarray) -> np.ndarray:
     """Each image dilated (maximum) or eroded (minimum) once over a square of its side: uint8 [n, H, W, C].
 
-    As OpenCV's `dilate` and `erode` of light strokes on a dark ground: the anchor of a square of side s is
-    s // 2, for both, so the square of side 2 looks up and left, and strokes grow down and right; what lies outside
-    of the image never wins.
+    The same as OpenCV's `dilate` and `erode` of light strokes on a dark ground. The anchor of a square of side s is
+    s // 2 in both, so a square of side 2 covers the pixels above and to the left, and strokes grow down and right.
+    Pixels outside the image never win.
     operations: "dilate" or "erode". ValueError for others, a side below 1, other shapes or types.
     """
     _require_images(images, len(sides))
@@ -130,8 +130,8 @@ def filter_strokes(images: np.ndarray, operations: Sequence[str], sides: np.ndar
     for side in np.unique(sides).tolist():
         if side == 1:
             continue
-        # SciPy's window of size s starts s // 2 before the pixel, as OpenCV's; what lies outside is the
-        # weakest value, so it never wins.
+        # SciPy's window of size s starts s // 2 before the pixel, as OpenCV's does. Outside pixels have the weakest
+        # value, so they never win.
         for rows, choose, outside in (
             (np.flatnonzero(dilated & (sides == side)), ndimage.maximum_filter1d, 0),
             (np.flatnonzero(~dilated & (sides == side)), ndimage.minimum_filter1d, 255),

@@ -1,10 +1,10 @@
-"""Pixel datasets: images with labels and provenance, as Parquet shards that other tools read as they are.
+"""Pixel datasets: images with labels and provenance, in Parquet shards that other tools can read.
 
-A shard is one Parquet file with the Hugging Face image schema and one column for each thing that says where
-an image came from. Row groups of at most 4,096 images; the image column has no dictionary and no statistics,
-the others are zstd with statistics, so that a filter on them skips row groups and reads no pixels.
+A shard is one Parquet file with the Hugging Face image schema and a column for each fact about the origin of an
+image. A row group has at most 4,096 images. The image column has no dictionary and no statistics; the other columns
+are zstd with statistics, so that a filter on them skips row groups and reads no pixels.
 
-It knows nothing of recipes, sources or the use of a split; the folders above the shards are the caller's.
+It knows neither recipes nor sources nor the use of a split; the caller chooses the folders of the shards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -63,7 +63,7 @@ _GROUP_BYTES = 2**29  # far below the 2 GiB that the 32-bit offsets of one Arrow
 
 
 class PixelSource(Protocol):
-    """Images with their rows that can be had a part at a time, from memory or from wherever they lie."""
+    """Images with their rows that are read a part at a time, from memory or from elsewhere."""
 
     @property
     def class_names(self) -> tuple[str, ...]: ...
@@ -85,8 +85,8 @@ class PixelDataset:
     """Images in memory with one row of facts each; row i of `rows` describes `images[i]`.
 
     images: uint8 [n, H, W, C], C in {1, 3}. rows: the columns of ROW_SCHEMA; `parent_id`, `round`, `k` and
-    `weight` may be null. class_names: one name per label, so labels lie in 0..len(class_names)-1. Raises
-    ValueError where that does not hold.
+    `weight` may be null. class_names: one name per label, so labels lie in 0..len(class_names)-1. ValueError
+    if any of this does not hold.
     """
 
     images: np.ndarray
@@ -143,7 +143,10 @@ def build_rows(
     ks: Sequence[int] | None = None,
     weights: Sequence[float] | None = None,
 ) -> pl.DataFrame:
-    """The `rows` of a PixelDataset of one split and one kind of image; what is not given is null."""
+    """The `rows` of a PixelDataset whose images are of one split, and all real or all generated.
+
+    Columns that are not given are null.
+    """
     count = len(labels)
     unknown = [None] * count
     columns = {
@@ -161,7 +164,7 @@ def build_rows(
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a planned set: the rows `begin` .. `end - 1` of the whole."""
+    """One file of a planned set: rows `begin` .. `end - 1` of the dataset."""
 
     path: Path
     begin: int
@@ -171,22 +174,22 @@ class Shard:
 def plan_shards(
     folder: Path, rows: int, image_bytes: int, *, prefix: str, shard_bytes: int = 128 * 2**20
 ) -> list[Shard]:
-    """The files `{prefix}-00000-of-00001.parquet` and on of `rows` images of `image_bytes` pixels each.
+    """The files `{prefix}-00000-of-00001.parquet` and on, for `rows` images of `image_bytes` bytes of pixels each.
 
-    Each holds at most `shard_bytes` of pixels, and all are evenly full. Raises UserError where the folder holds
-    files of this prefix from a set of another size, because a reader could not tell old from new.
+    Each holds at most `shard_bytes` of pixels, and all are evenly full. UserError if the folder holds files of this
+    prefix from a set of another size, because a reader could not distinguish old files from new ones.
     """
     count = max(1, -(-rows // max(1, shard_bytes // max(1, image_bytes))))
     names = [f"{prefix}-{index:05d}-of-{count:05d}.parquet" for index in range(count)]
     for path in list_shards(folder, prefix):
         if path.name not in names:
-            raise UserError(f"{path} is of another set; {count} files of {prefix} need a folder without it")
+            raise UserError(f"{path} belongs to another set; {count} files of {prefix} need a folder without it")
     bounds = [rows * index // count for index in range(count + 1)]
     return [Shard(folder / name, begin, end) for name, (begin, end) in zip(names, pairwise(bounds), strict=True)]
 
 
 def write_shards(folder: Path, dataset: PixelDataset, *, prefix: str, shard_bytes: int = 128 * 2**20) -> list[Path]:
-    """Write the files of `plan_shards`, which raises; rows keep their order, the same dataset gives the same bytes."""
+    """Write the files of `plan_shards` and raise as it does. Rows keep their order; equal datasets give equal bytes."""
     shards = plan_shards(folder, len(dataset), dataset.image_bytes, prefix=prefix, shard_bytes=shard_bytes)
     folder.mkdir(parents=True, exist_ok=True)
     for shard in shards:
@@ -194,29 +197,21 @@ def write_shards(folder: Path, dataset: PixelDataset, *, prefix: str, shard_byte
     return [shard.path for shard in shards]
 
 
-def write_shard(
-    path: Path,
-    images: PixelSource,
-    *,
-    begin: int = 0,
-    end: int | None = None,
-    compression: Literal["none", "zstd"] = "none",
-) -> None:
+def write_shard(path: Path, images: PixelSource, *, begin: int = 0, end: int | None = None) -> None:
     """Write rows `begin` .. `end - 1` (default: all) as one Parquet file, which appears whole and synced or not at all.
 
-    Rows are asked for one row group at a time, so memory holds no more than that of a source that is not in it.
-    `compression` is the image column's: none for what is read often, zstd (level 19, slow) for an archive.
+    Rows are read one row group at a time, so a source outside memory needs memory for one row group only.
     """
     schema = build_schema(images.class_names, _ARROW_TYPES)
     end = len(images) if end is None else end
-    write_tables(path, schema, _build_tables(images, begin, end, schema), compression=compression)
+    write_tables(path, schema, _build_tables(images, begin, end, schema))
 
 
 def read_shards(paths: Sequence[Path]) -> PixelDataset:
     """All rows of one or more files, in the order given, as one dataset.
 
-    Raises UserError for a file that is not there; DamagedData, naming file and row, for one that is no shard
-    of this schema, for images that cannot be decoded, for files that differ in image shape or class names.
+    UserError for a missing file. DamagedData, naming file and row, for a file that is not a shard of this schema, for
+    images that cannot be decoded, and for files that differ in image shape or class names.
     """
     if not paths:
         raise ValueError("no path is given")
@@ -248,7 +243,7 @@ def read_shards(paths: Sequence[Path]) -> PixelDataset:
 def read_split(folder: Path, split: str) -> PixelDataset:
     """The dataset in `{split}-*-of-*.parquet` of the folder; no other file is opened.
 
-    Raises UserError where there is none, DamagedData where one of them is missing or holds rows of another.
+    UserError if there is no such file, DamagedData if one of the set is missing or holds rows of another split.
     """
     paths = find_shards(folder, split)
     if not paths:
@@ -261,7 +256,7 @@ def read_split(folder: Path, split: str) -> PixelDataset:
 
 
 def read_rows(paths: Sequence[Path]) -> pl.DataFrame:
-    """Everything but the images, in the order given, without reading them. Raises as `read_shards`."""
+    """All columns but the images, in the order of the files; image bytes are not read. Raises as `read_shards`."""
     frames = [pl.DataFrame(schema=ROW_SCHEMA)]
     for path in paths:
         frame = pl.DataFrame(read_columns(path, list(ROW_SCHEMA)))
@@ -272,9 +267,9 @@ def read_rows(paths: Sequence[Path]) -> pl.DataFrame:
 
 
 def read_images(paths: Sequence[Path], rows: Sequence[int]) -> np.ndarray:
-    """The images at these places of the files' joint order, uint8 [m, H, W, C]; other row groups are not read.
+    """The images at these row numbers, uint8 [m, H, W, C]; other row groups are not read.
 
-    Raises as `read_shards`; IndexError for a row that is not there.
+    Row numbers count through all files in order. Raises as `read_shards`; IndexError for a row beyond the last.
     """
     found: dict[int, np.ndarray] = {}
     first = 0
@@ -287,7 +282,7 @@ def read_images(paths: Sequence[Path], rows: Sequence[int]) -> np.ndarray:
                 found[first + row] = decode_png(payloads[row - begin : row - begin + 1], where=str(path), first_row=row)
         first += groups[-1][1] if groups else 0
     if missing := set(rows) - set(found):
-        raise IndexError(f"there is no row {min(missing)} among {first}")
+        raise IndexError(f"row {min(missing)} does not exist; there are {first} rows")
     return np.concatenate([found[row] for row in rows]) if len(rows) else np.empty((0, 0, 0, 1), np.uint8)
 
 
@@ -332,5 +327,5 @@ def _describe_schema(rows: pl.DataFrame) -> str:
 def _read_class_names(path: Path) -> tuple[str, ...]:
     names = read_class_names(path)
     if names is None:
-        raise DamagedData(f"{path}: no class names in the metadata; it is no pixel dataset")
+        raise DamagedData(f"{path}: no class names in the metadata; it is not a pixel dataset")
     return names

@@ -1,11 +1,18 @@
-"""Units of several images, such as patients, are shared out so that every split gets its counts per class.
+"""Assign units of several images, such as patients, to splits so that every split gets its counts per class.
 
-A greedy pass places the units that weigh most in their classes first, each where the classes lack most: the idea
-of scikit-learn's StratifiedGroupKFold, with parts of unequal size. Then units are moved, and pairs of them
-exchanged, as long as that brings the counts nearer. Where units are few, that is done from several orders and the
-best is kept; to find the best of all assignments is NP-hard.
+Symbols: n[u, c] images of unit u in class c; t[s, c] target of split s; h[s, c] images held by it; spare[c] single
+images that are placed later. The cost of an assignment is
 
-It knows nothing of images, keys and groups. The orders are fixed permutations of a rank that is given.
+    J = sum over s, c of (h[s, c] - t[s, c])^2 / max(t[s, c], 1)  +  A * sum over c of max(0, absent[c] - spare[c])
+
+where absent[c] counts the splits that want class c and hold none of it, and A exceeds every value of the first sum.
+
+1. Place: heavy units first, each in the split where J's first sum grows least. This is the idea of scikit-learn's
+   StratifiedGroupKFold, with parts of unequal size.
+2. Move single units, then exchange pairs, as long as J falls.
+3. Few units: repeat from other orders and keep the best. Finding the optimum is NP-hard.
+
+It does not know images, keys and groups. The orders are fixed permutations of a given rank.
 """
 
 from __future__ import annotations
@@ -13,13 +20,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-# Bounds of the search are counts and not seconds, so that the result is the same on every machine.
-_MOVES = 50_000
-_EXCHANGED = 400  # units; each pair of them is tried
-_ROUNDS = 20
+# The search is bounded by counts and not by seconds, so that every machine finds the same result.
+_MAX_MOVES = 50_000
+_MAX_UNITS = 400  # more units are neither exchanged (every pair is tried) nor placed in other orders
+_MAX_ROUNDS = 20
 _STARTS = 8  # orders in which the units are placed
-_WORK = 200_000_000  # counts that exchanges look at before no other start is made, about a second
-_EPSILON = 1e-9
+_MAX_WORK = 200_000_000  # values of h that exchanges compute before the last start, about a second
+_EPSILON = 1e-9  # a smaller fall of J is rounding
 
 
 def place_units(
@@ -27,47 +34,51 @@ def place_units(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The split of each unit, int64 [units], and the images that each split then holds, float64 [splits, classes].
 
-    counts: images of each unit and class, CSR [units, classes], no unit empty. targets: float64 [splits, classes],
-    at least 1 for a class that has images. spare: single images of each class, int64 [classes], that the caller
-    places later, so a split may lack as many. rank: [units], all different, orders units that weigh the same.
+    counts: n, CSR [units, classes], no unit empty. targets: t, float64 [splits, classes], at least 1 for a class that
+    has images. spare: int64 [classes], single images that the caller places later, so that a split may lack as many.
+    rank: [units], all different; it orders units of equal weight.
 
-    What is made small is the sum of (held - target)² / target; a class that is absent from a split, and that no
-    spare image can bring there, costs more than all of that.
+    The assignment makes J small (see the module).
     """
     totals = np.maximum(targets.sum(axis=0), 1.0)
     by_rank = np.argsort(rank)
+
+    # First start: heavy units first; the weight of u is the sum over c of (n[u, c] / total[c])^2.
     best = _Search(counts, targets, spare)
-    weight = np.array([((images / totals[kinds]) ** 2).sum() for kinds, images in best.units])
-    _run(best, np.lexsort((rank, -weight)).tolist())
+    weight = np.array([((n / totals[classes]) ** 2).sum() for classes, n in best.units])
+    _search(best, np.lexsort((rank, -weight)).tolist())
+
+    # Other starts, for few units: fixed permutations of the rank.
     work = best.work
     for start in range(1, _STARTS):
-        if best.is_perfect() or len(by_rank) > _EXCHANGED or work > _WORK:
+        if best.is_perfect() or len(by_rank) > _MAX_UNITS or work > _MAX_WORK:
             break
         other = _Search(counts, targets, spare)
-        _run(other, np.random.Generator(np.random.Philox(start)).permutation(by_rank).tolist())
+        _search(other, np.random.Generator(np.random.Philox(start)).permutation(by_rank).tolist())
         work += other.work
         if other.cost() < best.cost() - _EPSILON:
             best = other
     return best.split, best.held
 
 
-def _run(search: _Search, order: list[int]) -> None:
+def _search(state: _Search, order: list[int]) -> None:
+    """Place all units in this order, then improve until nothing helps or a bound is reached."""
     for unit in order:
-        search.add(unit)
+        state.add(unit)
     moves = 0
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         moves += len(order)
-        if search.is_perfect() or moves > _MOVES:
+        if state.is_perfect() or moves > _MAX_MOVES:
             return
-        improved = sum(search.move(unit) for unit in order)
-        if not improved and len(order) <= _EXCHANGED:
-            improved = sum(search.exchange(unit) for unit in order)
+        improved = sum(state.move(unit) for unit in order)
+        if not improved and len(order) <= _MAX_UNITS:  # exchanges cost more, so they wait until moves fail
+            improved = sum(state.exchange(unit) for unit in order)
         if not improved:
             return
 
 
 class _Search:
-    """An assignment under way. `units`: the classes of each unit and its images of them."""
+    """An assignment in progress. units: for each unit its classes, and its n in these classes. held: h."""
 
     def __init__(self, counts: sparse.csr_array, targets: np.ndarray, spare: np.ndarray) -> None:
         bounds = zip(counts.indptr[:-1], counts.indptr[1:], strict=True)
@@ -76,44 +87,49 @@ class _Search:
         self.targets = targets
         self.spare = spare
         self.scale = 1.0 / np.maximum(targets, 1.0)
-        self.absence = 1.0 + ((targets.sum(axis=0) ** 2) * self.scale).sum()
+        self.absence = 1.0 + ((targets.sum(axis=0) ** 2) * self.scale).sum()  # A
         self.held: np.ndarray = np.zeros(targets.shape)
         self.split: np.ndarray = np.full(len(self.units), -1, np.int64)
         self.work = 0
 
     def is_perfect(self) -> bool:
-        """Nothing is above its target, so the spare images make all of it exact."""
+        """Whether h is nowhere above t: the spare images then make all counts exact."""
         return bool((self.held <= self.targets).all())
 
     def cost(self) -> float:
+        """J of this assignment."""
         return float(self._cost(self.held[None], np.arange(self.held.shape[1]))[0])
 
     def add(self, unit: int) -> None:
-        """Places a unit where the sum of squares grows least."""
-        kinds, images = self.units[unit]
-        lack = self.targets[:, kinds] - self.held[:, kinds]
-        self._put(unit, int(np.argmin((images * (images - 2.0 * lack) * self.scale[:, kinds]).sum(axis=1))))
+        """Place a unit in the split where the first sum of J grows least."""
+        classes, n = self.units[unit]
+        lack = self.targets[:, classes] - self.held[:, classes]
+        # (h + n - t)^2 - (h - t)^2 = n (n - 2 lack)
+        growth = (n * (n - 2.0 * lack) * self.scale[:, classes]).sum(axis=1)
+        self._put(unit, int(np.argmin(growth)))
 
     def move(self, unit: int) -> bool:
-        """Whether another split was cheaper; the unit is then there."""
-        kinds, images = self.units[unit]
-        without = self.held[:, kinds]
-        without[self.split[unit]] -= images
-        options = without + np.eye(len(without))[:, :, None] * images
-        costs = self._cost(options, kinds)
+        """Move a unit to the split with the lowest J; whether that lowers J."""
+        classes, n = self.units[unit]
+        # J with the unit in each split; other classes do not change.
+        without = self.held[:, classes]
+        without[self.split[unit]] -= n
+        options = without + np.eye(len(without))[:, :, None] * n
+        costs = self._cost(options, classes)
         best, now = int(np.argmin(costs)), int(self.split[unit])
         if costs[best] >= costs[now] - _EPSILON * (1.0 + costs[now]):
             return False
-        self.held[now, kinds] -= images
+        self.held[now, classes] -= n
         self._put(unit, best)
         return True
 
     def exchange(self, unit: int) -> bool:
-        """Whether a unit of another split was worth changing places with; the best of them then has done so."""
+        """Swap the splits of a unit and the best partner in another split; whether that lowers J."""
         here = int(self.split[unit])
         others = np.flatnonzero(self.split != here)
         if len(others) == 0:
             return False
+        # h after a swap with each partner v: this split gains n[v] - n[u], the partner's split loses it.
         change = self.counts[others].toarray() - self.counts[[unit]].toarray()
         options = np.repeat(self.held[None], len(others), axis=0)
         options[:, here] += change
@@ -131,12 +147,12 @@ class _Search:
         return True
 
     def _put(self, unit: int, split: int) -> None:
-        kinds, images = self.units[unit]
-        self.held[split, kinds] += images
+        classes, n = self.units[unit]
+        self.held[split, classes] += n
         self.split[unit] = split
 
-    def _cost(self, held: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-        """Of states [options, splits, kinds]: float64 [options]."""
-        off = (held - self.targets[:, kinds]) ** 2 * self.scale[:, kinds]
-        absent = ((held == 0) & (self.targets[:, kinds] > 0)).sum(axis=1) - self.spare[kinds]
+    def _cost(self, held: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """J of states [options, splits, classes], counting these classes only: float64 [options]."""
+        off = (held - self.targets[:, classes]) ** 2 * self.scale[:, classes]
+        absent = ((held == 0) & (self.targets[:, classes] > 0)).sum(axis=1) - self.spare[classes]
         return off.sum(axis=(1, 2)) + self.absence * np.maximum(absent, 0).sum(axis=1)

@@ -1,10 +1,10 @@
 """Images to PNG bytes and back, at memory speed for small images.
 
-Small images become *stored* PNG: zlib level 0 and filter 0, so that the files of all images of one shape
-have one length and one layout, and a whole batch is written and read as a numpy array; only the checksums
-cost work per image. Any PNG reader opens them. Large images are deflated, where the size matters more.
+Small images become *stored* PNG, with zlib level 0 and filter 0. All files of one image shape then have the same
+length and layout, so a whole batch is written and read as a numpy array, and only the checksums cost work per image.
+Any PNG reader opens them. Large images are deflated, because their size matters more.
 
-It knows nothing of labels, columns or files; `where` is only the name that an error carries.
+It knows neither labels nor columns nor files; `where` is only the name that an error carries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from zlib_ng import zlib_ng  # the same checksums ten times as fast, which are most of the work here
+from zlib_ng import zlib_ng  # ten times as fast for the same checksums, which are most of the work here
 
 from ops.datasets.imagefile import MAX_PIXELS, SIGNATURE, open_image
 from ops.errors import DamagedData
@@ -29,8 +29,8 @@ Payloads: TypeAlias = Sequence[bytes] | np.ndarray | pa.BinaryArray | pa.LargeBi
 
 STORED_SIDE = 128
 
-_TYPE_AT = 37  # where "IDAT" begins; its checksum covers everything from here to the checksum itself
-_BLOCK_BYTES = 65_535  # the most that one stored deflate block can hold
+_TYPE_AT = 37  # offset of "IDAT"; its checksum covers the bytes from here to the checksum itself
+_BLOCK_BYTES = 65_535  # the largest stored deflate block
 _CACHE_BYTES = 2**18
 _COLOUR_TYPES = {1: 0, 3: 2}
 _CHANNELS = {"L": 1, "RGB": 3}
@@ -38,12 +38,12 @@ _CHANNELS = {"L": 1, "RGB": 3}
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where everything lies in the stored PNG of one shape; equal for every image of that shape."""
+    """The offsets in the stored PNG of one image shape; the same for every image of that shape."""
 
     height: int
     width: int
     channels: int
-    template: bytes  # the whole file of a black image, its two checksums zero
+    template: bytes  # the whole file of a black image, with zeros for its two checksums
     blocks: tuple[tuple[int, int, int], ...]  # (offset in the file, offset in the scanlines, size)
 
     @property
@@ -59,17 +59,17 @@ class _Layout:
         return len(self.template) - 16
 
 
-def encode_png(images: np.ndarray, *, stored_side: int = STORED_SIDE) -> list[bytes] | np.ndarray:
+def encode_png(images: np.ndarray) -> list[bytes] | np.ndarray:
     """Encode uint8 images [n, H, W, C], C in {1, 3}, as PNG, bit for bit.
 
-    With H and W at most `stored_side` the answer is a uint8 array [n, length] of stored PNG, else a list of n
-    deflated files. Either way `bytes(answer[i])` is image i. Raises ValueError for another dtype or shape.
+    If H and W are at most STORED_SIDE, the result is a uint8 array [n, length] of stored PNG, else a list of n
+    deflated files. Either way `bytes(result[i])` is image i. ValueError for another dtype or shape.
     """
     allowed = images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in _COLOUR_TYPES
     if not allowed or 0 in images.shape[1:]:
         raise ValueError(f"images are {images.dtype} {list(images.shape)}; allowed: uint8 [n, H, W, 1 or 3]")
     count, height, width, channels = images.shape
-    if max(height, width) > stored_side:
+    if max(height, width) > STORED_SIDE:
         return [_deflate(image) for image in images]
     layout = _plan_layout(height, width, channels)
     files = np.empty((count, len(layout.template)), np.uint8)
@@ -89,11 +89,11 @@ def decode_png(
 ) -> np.ndarray:
     """Decode n PNG files of one shape, grey or RGB of 8 bits, to a uint8 array [n, H, W, C], C in {1, 3}.
 
-    The array is `out` where that has the right shape and the files are stored PNG, else a new one.
+    The result is `out` if that has the right shape and the files are stored PNG, else a new array.
 
-    Raises DamagedData, naming `where` and the row (counted from `first_row`), for bytes that are no sound
-    PNG, an image of more than `max_pixels` (Pillow's own limit of 179 million holds as well), another mode,
-    or another shape than the first image's. No payload gives shape [0, 0, 0, 1].
+    DamagedData, naming `where` and the row (counted from `first_row`), for bytes that are not a sound PNG, an image
+    of more than `max_pixels` (Pillow's own limit of 179 million applies as well), another mode, or another shape
+    than the first image's. An empty list gives shape [0, 0, 0, 1].
     """
     if len(payloads) == 0:
         return np.empty((0, 0, 0, 1), np.uint8)
@@ -103,7 +103,7 @@ def decode_png(
     images: list[np.ndarray] = []
     for row, payload in enumerate(_list_payloads(payloads), first_row):
         if payload is None:
-            raise DamagedData(f"{where}, row {row}: there are no image bytes")
+            raise DamagedData(f"{where}, row {row}: the image has no bytes")
         try:
             image = open_image(payload, max_pixels=max_pixels, formats=("PNG",))
         except ValueError as error:
@@ -126,7 +126,7 @@ def decode_stored(
     first_row: int = 0,
     out: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """As `decode_png`, which calls this first, for stored PNG of one shape; None where any is something else."""
+    """`decode_png` for stored PNG of one shape, which it tries first; None if any payload is something else."""
     files = _as_matrix(payloads)
     if files is None or len(files) == 0:
         return None
@@ -149,7 +149,7 @@ def decode_stored(
 
 
 def name_shape(shape: Sequence[int]) -> str:
-    """A shape (H, W, C) as a reader of an error knows it: `28x28 grey`, `32x32 RGB`."""
+    """A shape (H, W, C) as errors name it: `28x28 grey`, `32x32 RGB`."""
     return f"{shape[0]}x{shape[1]} {'grey' if shape[2] == 1 else 'RGB'}"
 
 
@@ -171,7 +171,7 @@ def _plan_layout(height: int, width: int, channels: int) -> _Layout:
 
 
 def _split(count: int, size: int) -> list[slice]:
-    """Slices of `count` files of `size` bytes that stay in the cache while they are worked on."""
+    """Slices of `count` files of `size` bytes, each small enough for the processor's cache."""
     step = max(1, _CACHE_BYTES // size)
     return [slice(begin, min(begin + step, count)) for begin in range(0, count, step)]
 
@@ -179,7 +179,7 @@ def _split(count: int, size: int) -> list[slice]:
 def _fill(files: np.ndarray, rows: np.ndarray, layout: _Layout) -> None:
     """Write the PNG of each image's pixel rows [n, H, W * C] into uint8 [n, length]."""
     count, frame = len(files), np.frombuffer(layout.template, np.uint8)
-    if len(layout.blocks) == 1:  # the usual case: scanlines are written where they belong, and nothing twice
+    if len(layout.blocks) == 1:  # the usual case: scanlines are written in place, and no byte twice
         ((at, _, size),) = layout.blocks
         files[:, :at], files[:, at + size :] = frame[:at], frame[at + size :]
         scanlines = files[:, at : at + size].reshape(count, layout.height, layout.stride)
@@ -200,7 +200,7 @@ def _fill(files: np.ndarray, rows: np.ndarray, layout: _Layout) -> None:
 
 
 def _view_scanlines(files: np.ndarray, layout: _Layout) -> np.ndarray | None:
-    """Scanlines [n, H, stride] of files that agree with the layout in every byte it fixes, else None."""
+    """Scanlines [n, H, stride], or None if a file differs from the layout in a byte that the layout fixes."""
     frame = np.frombuffer(layout.template, np.uint8)
     end = 0
     for at, _, size in layout.blocks:
@@ -208,7 +208,7 @@ def _view_scanlines(files: np.ndarray, layout: _Layout) -> np.ndarray | None:
             return None
         end = at + size
     parts = [files[:, at : at + size] for at, _, size in layout.blocks]
-    lines = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)  # one block, the usual case, is no copy
+    lines = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)  # one block, the usual case: no copy
     scanlines = lines.reshape(len(files), layout.height, layout.stride)
     if (files[:, -12:] != frame[-12:]).any() or scanlines[:, :, 0].any():
         return None
@@ -216,7 +216,7 @@ def _view_scanlines(files: np.ndarray, layout: _Layout) -> np.ndarray | None:
 
 
 def _recognise(file: bytes, max_pixels: int) -> _Layout | None:
-    """The layout that this file's own header announces, if its length fits it."""
+    """The layout for the shape in this file's header; None if the file's length does not fit it."""
     if len(file) < 57 or not file.startswith(SIGNATURE):
         return None
     width, height, depth, colour = struct.unpack(">IIBB", file[16:26])
@@ -224,7 +224,7 @@ def _recognise(file: bytes, max_pixels: int) -> _Layout | None:
     if channels is None or depth != 8 or not 0 < width * height <= max_pixels:
         return None
     if not height * (1 + width * channels) < len(file) < 2 * height * (1 + width * channels) + 100:
-        return None  # asked before a template of the announced size is built: a header can announce anything
+        return None  # checked before a template of the announced size is built: a header can announce any size
     layout = _plan_layout(height, width, channels)
     return layout if len(layout.template) == len(file) else None
 
@@ -236,7 +236,7 @@ def _list_payloads(payloads: Payloads) -> list[bytes | None]:
 
 
 def _as_matrix(payloads: Payloads) -> np.ndarray | None:
-    """Payloads of equal length as uint8 [n, length], without a copy where they already lie in one buffer."""
+    """Payloads of equal length as uint8 [n, length], without a copy if they already lie in one buffer; else None."""
     if isinstance(payloads, np.ndarray):
         ours = payloads.dtype == np.uint8 and payloads.ndim == 2 and payloads.flags.c_contiguous
         return payloads if ours else None

@@ -1,8 +1,8 @@
-"""Parquet files with a Hugging Face image column: finding, opening and writing them.
+"""Parquet files with a Hugging Face image column: find, open and write them.
 
-This is the part of the format that a user's own files and Growset's pixel datasets share: names like
+A user's own files and Growset's pixel datasets share this part of the format: names like
 `train-00000-of-00002.parquet`, an `image` column that is struct{bytes, path}, and class names in the schema
-metadata. It knows neither the other columns nor how the bytes of an image are encoded.
+metadata. The module knows neither the other columns nor the encoding of the image bytes.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 IMAGE_COLUMNS = ("image.bytes", "image.path")
 _HF_KEY = b"huggingface"
 _BATCH_ROWS = 4_096
-_ARCHIVE_LEVEL = 19
 
 
 def list_shards(folder: Path, split: str) -> list[Path]:
-    """All files of a folder that are called like `{split}-00000-of-00002.parquet`, by name."""
+    """All files of a folder with names like `{split}-00000-of-00002.parquet`, sorted by name."""
     pattern = re.compile(rf"{re.escape(split)}-\d{{5}}-of-\d{{5}}\.parquet")
     return sorted(path for path in folder.glob("*.parquet") if pattern.fullmatch(path.name))
 
 
 def find_shards(folder: Path, split: str) -> list[Path]:
-    """The files of `list_shards`, which must be one complete set; empty where there is none.
+    """The files of `list_shards`, which must be one complete set; an empty list if there are no files.
 
-    Raises DamagedData where one of a set is missing or two sets are mixed.
+    DamagedData if a file of the set is missing or two sets are mixed.
     """
     found = list_shards(folder, split)
     if not found:
@@ -47,15 +46,15 @@ def find_shards(folder: Path, split: str) -> list[Path]:
     names = [path.name for path in found]
     if names != expected:
         odd = sorted(set(expected) ^ set(names))[0]
-        fault = "is missing" if odd in expected else "is of another set"
-        raise DamagedData(f"{folder}: {odd} {fault} among the {len(found)} files of split {split}")
+        fault = "is missing among" if odd in expected else "belongs to another set than the rest of"
+        raise DamagedData(f"{folder}: {odd} {fault} the {len(found)} files of split {split}")
     return found
 
 
 def open_shard(path: Path) -> pq.ParquetFile:
     """Open a Parquet file; the caller closes it (`with`).
 
-    Raises UserError where there is no such file, DamagedData where it is no Parquet.
+    UserError for a missing file, DamagedData for a file that is not Parquet.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist; expected a Parquet file")
@@ -66,7 +65,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
 
 def list_columns(path: Path) -> list[str]:
-    """The columns of one file; the fields of a struct as `image.bytes`. Raises as `open_shard`."""
+    """The columns of one file; fields of a struct are named like `image.bytes`. Raises as `open_shard`."""
     with open_shard(path) as file:
         return [file.schema.column(index).path for index in range(len(file.schema))]
 
@@ -74,7 +73,7 @@ def list_columns(path: Path) -> list[str]:
 def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     """The named columns of one file, in that order; no other column is read.
 
-    Raises as `open_shard`, and DamagedData for a column that is not there or bytes that cannot be read.
+    Raises as `open_shard`, and DamagedData for a missing column or bytes that cannot be read.
     """
     _require_columns(path, names)
     with open_shard(path) as file:
@@ -140,7 +139,7 @@ def iterate_batches(
 
 
 def read_class_names(path: Path, label: str = "label") -> tuple[str, ...] | None:
-    """The class names of the column `label` in the Hugging Face metadata; None where there are none."""
+    """The class names of the column `label` in the Hugging Face metadata; None if there are none."""
     with open_shard(path) as file:
         metadata = file.metadata.metadata or {}
     if _HF_KEY not in metadata:
@@ -153,7 +152,7 @@ def read_class_names(path: Path, label: str = "label") -> tuple[str, ...] | None
 
 
 def build_schema(class_names: Sequence[str], columns: Mapping[str, pa.DataType]) -> pa.Schema:
-    """Arrow schema of an image column and `columns`, with the features that `load_dataset` reads."""
+    """Arrow schema of the image column and `columns`, with the metadata that `load_dataset` reads."""
     features: dict[str, Any] = {"image": {"_type": "Image"}}
     for name, kind in columns.items():
         features[name] = {
@@ -165,23 +164,20 @@ def build_schema(class_names: Sequence[str], columns: Mapping[str, pa.DataType])
     return pa.schema([("image", IMAGE_TYPE), *columns.items()], metadata=metadata)
 
 
-def write_tables(path: Path, schema: pa.Schema, groups: Iterable[pa.Table], *, compression: str) -> None:
+def write_tables(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
     """Write a Parquet file with a row group for each table; it appears complete and synced, or not at all.
 
-    `compression` is the image column's: `none`, or `zstd` at level 19. The same tables give the same bytes.
+    The image column is not compressed, the others are zstd. Equal tables give equal bytes.
     """
     facts = [name for name in schema.names if name != "image"]
-    codecs = dict.fromkeys(IMAGE_COLUMNS, compression) | dict.fromkeys(facts, "zstd")
-    levels = dict.fromkeys(facts, 3)
-    if compression == "zstd":
-        levels |= dict.fromkeys(IMAGE_COLUMNS, _ARCHIVE_LEVEL)
-    temporary = path.with_name(f".{path.name}.tmp")  # always the same, so that a re-run leaves no litter
+    codecs = dict.fromkeys(IMAGE_COLUMNS, "none") | dict.fromkeys(facts, "zstd")
+    temporary = path.with_name(f".{path.name}.tmp")  # a fixed name: a re-run overwrites what a crash left behind
     with temporary.open("wb") as stream:
         with pq.ParquetWriter(
             stream,
             schema,
             compression=codecs,
-            compression_level=levels,
+            compression_level=dict.fromkeys(facts, 3),
             use_dictionary=facts,
             write_statistics=facts,
         ) as writer:
@@ -198,10 +194,10 @@ def write_tables(path: Path, schema: pa.Schema, groups: Iterable[pa.Table], *, c
 
 
 def _require_columns(path: Path, names: Sequence[str]) -> None:
-    there = list_columns(path)
+    found = list_columns(path)
     for name in names:
-        if name not in there:
-            raise DamagedData(f"{path}: no column {name}; the columns are {', '.join(there)}")
+        if name not in found:
+            raise DamagedData(f"{path}: no column {name}; the columns are {', '.join(found)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,10 +1,10 @@
-"""Train, validation and test by hash: for sources that bring no splits, with patients and serial numbers kept whole.
+"""Train, validation and test by hash, for sources without splits; groups, such as patients, are kept whole.
 
-What moves as one is a unit: all images of one key (identical images), and with groups all groups that are linked
-by identical images. Units of one image are taken in the order of their hashes until each class has its count,
-which makes the counts exact; larger units are placed before them, which is the business of `placement`.
+A unit is a set of images that stay together: all images of one key (identical images), or, with groups, all groups
+that are linked by identical images. `placement` places units of several images first. Then units of one image are
+taken in the order of their hashes until each class has its count, which makes the counts exact.
 
-It knows nothing of files and pixels; the order in which the images come has no effect.
+The module knows neither files nor pixels; the order of the images has no effect.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ def assign_splits(
 ) -> np.ndarray:
     """The split of each image, TRAIN, VALIDATION or TEST: int8 [n], a function of the seed and the set of images.
 
-    labels: int64 [n] from 0. keys: content ids; equal ones are one image. validation, test: shares of each class;
-    0 makes no such split. groups: of each image, never in two splits. class_names: for errors.
+    labels: int64 [n] from 0. keys: content ids; equal keys are one image. validation, test: shares of each class;
+    0 makes no such split. groups: the group of each image; no group is in two splits. class_names: for errors.
 
-    `count_targets` says how many images of a class each split gets. Without groups and with keys that differ
-    this is exact; larger units come as near as the search gets, and at least one image of each class is in
-    each split. UserError for shares that leave no train, for a class without enough different images, or
-    groups, for that, and where no way to share out the groups is found. ValueError where labels, keys and
-    groups do not match.
+    `count_targets` gives the images of a class that each split should have. Without groups and with keys that differ
+    the counts are exact; larger units come as near as the search gets. Each split has at least one image of each
+    class. UserError for shares that leave no train, for a class with fewer different images (or unrelated groups)
+    than splits, and if the search finds no way to share out the groups. ValueError if labels, keys and groups do not
+    match.
     """
     _require_shares(validation, test)
     if len(labels) != len(keys) or (groups is not None and len(groups) != len(keys)):
-        told = "" if groups is None else f" and {len(groups)} groups"
-        raise ValueError(f"there are {len(labels)} labels, {len(keys)} keys{told}")
+        more = "" if groups is None else f" and {len(groups)} groups"
+        raise ValueError(f"there are {len(labels)} labels, {len(keys)} keys{more}")
     if len(labels) and labels.min() < 0:
         raise ValueError(f"a label is {labels.min()}; allowed: 0 and more")
     if len(labels) == 0:
@@ -65,10 +65,10 @@ def assign_splits(
 def assign_stable(
     keys: Sequence[str], *, validation: float, test: float, seed: int, groups: Sequence[str] | None = None
 ) -> np.ndarray:
-    """The split of each image by its own hash, or its group's: int8 [n]. It never moves, whatever images arrive.
+    """The split of each image by its own hash, or its group's: int8 [n]. It never changes when other images arrive.
 
-    Counts are near the shares, as independent draws are, and a small class may have none in a split. Identical
-    images in two groups may come apart. UserError for shares that leave no train.
+    Counts are close to the shares, as for independent draws, and a small class may have no image in a split.
+    Identical images in two groups may end up in two splits. UserError for shares that leave no train.
     """
     _require_shares(validation, test)
     place = to_fractions(draw_words(keys if groups is None else groups, purpose="stable split", seed=seed)[:, 0])
@@ -78,10 +78,10 @@ def assign_stable(
 def count_targets(counts: np.ndarray, *, validation: float, test: float) -> np.ndarray:
     """Images of each class in train, validation and test: int64 [3, classes] for int64 counts [classes].
 
-    Validation and test get their share of the class, as it is written in decimals, rounded half up, and at least
-    1 where the share is not 0 and the class has images. Train gets the rest; where that is none, the larger of
-    the two, validation if they are equal, gives up images until train has 1. A class with fewer images than
-    splits cannot have that, and gets as many as it can in the order train, test, validation.
+    Validation and test get their share of the class, computed on the decimal as written and rounded half up, and at
+    least 1 if the share is not 0 and the class has images. Train gets the rest. If nothing is left, the larger of the
+    two (validation if they are equal) gives up images until train has 1. In a class with fewer images than splits
+    one image each goes to train, then test, then validation.
     """
     result = np.zeros((3, len(counts)), np.int64)
     shares = ((VALIDATION, Fraction(repr(float(validation)))), (TEST, Fraction(repr(float(test)))))
@@ -121,7 +121,7 @@ def _require_shares(validation: float, test: float) -> None:
 
 def _find_units(labels: np.ndarray, keys: Sequence[str], *, seed: int, groups: Sequence[str] | None) -> _Units:
     words = draw_words(keys, purpose="split", seed=seed)[:, 0]
-    # A hash stands for its key: should two of a million keys collide (1 in 37 million), they share a split.
+    # A hash stands for its key: if two of a million keys collide (1 in 37 million), they share a split.
     distinct, of_image = np.unique(words, return_inverse=True)
     rank = distinct
     if groups is not None:
@@ -131,7 +131,7 @@ def _find_units(labels: np.ndarray, keys: Sequence[str], *, seed: int, groups: S
         _, component = sparse.csgraph.connected_components(
             sparse.coo_array(links, shape=(total, total)), directed=False
         )
-        # Components are numbered by their smallest hash, so the order of the images has no effect on them either.
+        # Components are numbered by their smallest hash, so the order of the images does not affect them either.
         _, of_image = np.unique(component[of_image], return_inverse=True)
         rank = np.full(of_image.max() + 1, np.iinfo(np.uint64).max)
         np.minimum.at(rank, of_image, words)
@@ -163,20 +163,20 @@ def _place(units: _Units, targets: np.ndarray, names: Sequence[str], splits: Seq
     order = order[np.lexsort((units.rank[order], label_of[order]))]
     for label, members in enumerate(np.split(order, np.cumsum(spare)[:-1])):
         shares = _share_out(targets[:, label] - held[:, label], len(members))
-        # The last split first: what is in test stays there when only the share of validation changes.
+        # The last split is filled first: images in test stay there when only the share of validation changes.
         placed[members] = np.repeat(np.arange(len(targets))[::-1], shares[::-1])
         held[:, label] += shares
     if len(empty := np.argwhere((held == 0) & (targets > 0))):
         split, label = empty[0].tolist()
         raise UserError(
-            f"no way was found to keep groups and equal images whole and give {splits[split]} an image of class"
+            f"the search found no way to keep groups and equal images whole and give {splits[split]} an image of class"
             f" {names[label]}; allowed: more or smaller groups, or fewer splits"
         )
     return placed
 
 
 def _share_out(lack: np.ndarray, available: int) -> np.ndarray:
-    """How many of the available images each split gets, int64: what it lacks, the largest ones giving up first."""
+    """How many of the available images each split gets, int64: its lack, cut from the largest lack if too few."""
     shares = np.maximum(lack, 0).astype(np.int64)
     while shares.sum() > available:
         shares[shares.argmax()] -= 1

@@ -1,7 +1,7 @@
-"""What a recipe's `data:` makes of a source: a long tail, a nuisance, wrong labels, and a record of every draw.
+"""Apply a recipe's `data:` to a source: a long tail, a nuisance, wrong labels, and a record of every draw.
 
-Order: train is thinned out, then every stored image of all splits gets its draw of the nuisance, then training
-labels are changed. Validation and test keep their number and their labels. It reads and writes nothing.
+The order is fixed: train is thinned out, then the nuisance is drawn for every remaining image of all splits, then
+training labels are changed. Validation and test keep their images and labels. The module reads and writes no files.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from ops.datasets.longtail import choose_long_tail, exponential_sizes, order_cla
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.recipe.schema import DataSettings, LongTailSettings
 
-DRAWS = "draws.parquet"
-
 
 @dataclass(frozen=True)
 class Subset:
-    """The splits as the recipe wants them, and `draws`: one row for each image that was changed, empty without any.
+    """The splits as the recipe wants them, with `draws`: one row for each changed image, empty if there are none.
 
-    `draws` has split, image_id, source_id (content of the image in the source), k (which use of it), source_label,
-    and what was drawn. `counts` says how many images each change happened to.
+    `draws` has split, image_id, source_id (content id of the image in the source), k (which use of it), source_label,
+    and the drawn parameters. `counts` is the number of images by kind of change.
     """
 
     splits: dict[str, PixelDataset]
@@ -55,7 +53,7 @@ def change_splits(splits: Mapping[str, PixelDataset], settings: DataSettings, se
             continue
         images, drawn = dataset.images, pl.DataFrame()
         if settings.nuisance is not None:
-            from ops.datasets.nuisances import NUISANCES  # scipy takes a tenth of a second: for those who draw
+            from ops.datasets.nuisances import NUISANCES  # imports scipy, which takes a tenth of a second
 
             images, drawn = NUISANCES[settings.nuisance](images, keys, seed=seed, ks=ks)
             counts[f"{settings.nuisance} drawn"] += len(dataset)

@@ -1,1 +1,1 @@
-"""Draw images with a generator: who draws which image, in pieces that a crash cannot lose."""
+"""Draw images with a generator, in pieces that survive a crash."""

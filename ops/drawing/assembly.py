@@ -1,8 +1,8 @@
-"""From pieces to a finished dataset while they are still being drawn: a shard is written once its rows are all there.
+"""Turn pieces into a finished dataset while drawing goes on: a shard is written as soon as all its rows are drawn.
 
 Memory holds one row group and the disk little more than the dataset, however many images there are. A piece is
-deleted when all its rows lie in synced shards, so that a crash at any moment loses nothing, and a re-run needs only
-the pieces of the shards that are missing. How pieces are drawn is `generation`'s business.
+deleted when all its rows lie in synced shards, so a crash at any moment loses nothing, and a re-run needs only the
+pieces of the missing shards. This module does not know how pieces are drawn; `pieces` does.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ops.datasets.pixels import PixelDataset, Shard, build_rows, plan_shards, wr
 from ops.datasets.shards import list_groups
 from ops.drawing.pieces import Draws, Piece, cut_pieces, missing_pieces, piece_size
 from ops.errors import DamagedData
+from ops.files.outputs import GENERATED
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class Assembly:
     Parameters
     ----------
     shape : (H, W, C) of an image.
-    pieces_folder, out : where pieces and finished shards lie; unfinished work is found there again.
+    pieces_folder, out : where pieces and finished shards lie; a re-run resumes from them.
     id_prefix : image ids are `<id_prefix>-<label>-<draw>`, those of variants `<id_prefix>-<parent>-<draw>`.
     file_prefix : shards are `<file_prefix>-00000-of-00001.parquet` and on.
-    round_ : stands in every row.
+    round_ : the column `round` of every row.
     """
 
     draws: Draws
@@ -41,7 +42,7 @@ class Assembly:
     pieces_folder: Path
     out: Path
     id_prefix: str
-    file_prefix: str = "generated"
+    file_prefix: str = GENERATED
     round_: int = 0
 
     def __len__(self) -> int:
@@ -91,16 +92,16 @@ class Assembly:
         return plan_shards(self.out, len(self), self.image_bytes, prefix=self.file_prefix)
 
     def missing(self) -> list[Piece]:
-        """The pieces still to be drawn: those that a shard which is not written needs and that are not there."""
+        """The pieces still to be drawn: those of unwritten shards that are not in `pieces_folder`."""
         unwritten = [shard for shard in self.shards() if not _is_written(shard)]
         pieces = self.pieces
         needed = {piece for shard in unwritten for piece in _overlapping(pieces, shard.begin, shard.end)}
         return missing_pieces(self.pieces_folder, sorted(needed))
 
     def write(self, draw: Callable[[Sequence[Piece]], Iterable[Piece]]) -> Iterator[Piece]:
-        """Have the missing pieces drawn, pass each on as it comes, and write every shard as soon as it can be.
+        """Draw the missing pieces, yield each as it is drawn, and write every shard once its pieces are complete.
 
-        Shards are written by a thread of their own, so that a GPU or the worker processes go on meanwhile.
+        A separate thread writes the shards, so a GPU or the worker processes are not held up.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         pieces, missing = self.pieces, self.missing()
@@ -139,7 +140,7 @@ class Assembly:
         return stored
 
     def _delete_finished(self, pieces: Sequence[Piece], waiting: Sequence[Shard]) -> None:
-        """Delete the pieces that no shard which is still to be written needs."""
+        """Delete the pieces that none of the `waiting` shards needs."""
         needed = {piece for shard in waiting for piece in _overlapping(pieces, shard.begin, shard.end)}
         for piece in pieces:
             if piece not in needed:
@@ -147,13 +148,13 @@ class Assembly:
 
 
 def _overlapping(pieces: Sequence[Piece], begin: int, end: int) -> Sequence[Piece]:
-    """Of pieces in order, without gaps, those that hold any of the rows `begin` .. `end - 1`."""
+    """The pieces that hold any of the rows `begin` .. `end - 1`; `pieces` are in order and without gaps."""
     first = bisect_right(pieces, begin, key=lambda piece: piece.begin) - 1
     last = bisect_right(pieces, end - 1, key=lambda piece: piece.begin)
     return pieces[max(0, first) : last] if begin < end else ()
 
 
 def _is_written(shard: Shard) -> bool:
-    """Whether its file is there with all its rows; it appeared by a rename, so it is whole."""
+    """Whether the shard's file exists with all its rows; it appears by a rename, so it is never partial."""
     groups = list_groups(shard.path) if shard.path.exists() else None
     return groups is not None and (groups[-1][1] if groups else 0) == shard.end - shard.begin

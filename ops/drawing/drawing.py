@@ -1,7 +1,7 @@
-"""Draw a set of images with the means of this machine: provider, workers, batch size, progress.
+"""Draw a set of images on this machine: choose provider, workers and batch size, and report progress.
 
-Where the set lies and what becomes of it is the caller's business, be it a stage or a command; which rows there are
-and how they become files is the assembly's.
+This module does not know what the set is for: its caller, a stage or a command, does. The assembly knows the rows and
+how they become files.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import SeedImages
 from ops.stages.materialization import Runtime
 
-FEW = 16  # seed images that a batch size is tried with
+TRIAL_SEEDS = 16  # seed images for the trials of a batch size
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A set, what draws it, and how to compute; pixels follow from the first, second, the seed and the seed images."""
+    """A set, its drawer and how to compute. Pixels follow from `assembly`, `drawer`, `seed` and `seeds`."""
 
     assembly: Assembly
     drawer: DrawerSpec
     seed: int
     runtime: Runtime
-    seeds: StoredSeeds | None = None  # of a set of variants
+    seeds: StoredSeeds | None = None  # for a set of variants
 
     @cached_property
     def provider(self) -> str:
-        """`cpu` or `cuda`; EnvironmentFault where the one that was asked for is not there."""
+        """`cpu` or `cuda`; EnvironmentFault if the requested provider is not available."""
         return self.drawer.choose_provider(self.runtime.provider, allow_fallback=self.runtime.allow_cpu_fallback)
 
     def draw(self, pieces: Sequence[Piece]) -> Iterable[Piece]:
-        """Draw those of the pieces that are missing; each comes when it is written."""
+        """Draw the missing ones of `pieces`; each is yielded once it is written."""
         if not pieces:
             return ()
         batch_size = resolve_batch_size(
@@ -62,17 +62,17 @@ class Drawing:
         )
 
     def _load_few(self, seeds: StoredSeeds, piece: Piece) -> SeedImages:
-        """The first seed images of a piece, for trials."""
-        return seeds.load([run.unit for run in self.assembly.draws.runs(piece.begin, piece.end)][:FEW])
+        """The first seed images of a piece, for the trials of a batch size."""
+        return seeds.load([run.unit for run in self.assembly.draws.runs(piece.begin, piece.end)][:TRIAL_SEEDS])
 
     def run(self) -> float:
-        """Draw everything that is missing and write the shards meanwhile; returns the seconds that it took."""
+        """Draw all missing pieces and write the shards meanwhile; returns the seconds taken."""
         missing = self.assembly.missing()
         return follow(self.assembly.write(self.draw), missing, self.runtime)
 
 
 def follow(drawn: Iterable[Piece], missing: Sequence[Piece], runtime: Runtime) -> float:
-    """Go through the pieces as they come and show how far they are; returns the seconds it took."""
+    """Iterate over the drawn pieces and report progress; returns the seconds taken."""
     progress = runtime.progress("generation", sum(map(len, missing)), "images")
     progress.begin(0)
     done = 0

@@ -1,7 +1,7 @@
 """Draw images from a generator into a new folder, in any export format: no recipe, no stage, no filter.
 
-The folder appears complete by one rename, or not at all; what a crash leaves is no one's. The same generator, seed
-and classes give the same images, whatever their number: image k of a class is always the same one.
+The folder appears complete by one rename, or not at all; the next run to the same target deletes what a crash left.
+The same generator and seed give the same image k of a class, however many images are drawn.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DRAWN_FORMATS = (PARQUET, *(name for name, form in FORMATS.items() if not form.i
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was written: images by class, files and bytes, and how long drawing took, in seconds."""
+    """The written dataset: images by class, number of files, their bytes, and the seconds that drawing took."""
 
     folder: Path
     format: str
@@ -50,10 +50,10 @@ class Drawn:
 def draw_dataset(
     generator: Path, target: Path, *, count: int, labels: Sequence[str], seed: int, form: str, runtime: Runtime
 ) -> Drawn:
-    """Write `count` images of the classes `labels` (none: all) to the new or empty folder `target`.
+    """Write `count` images of the classes `labels` (empty: all) to the new or empty folder `target`.
 
-    `generator` is its folder or a sampler file. Raises UserError before anything is drawn for a count, class, format,
-    target or generator that cannot be, EnvironmentFault for a provider that is not there.
+    `generator` is a generator's folder or a sampler file. Raises, before anything is drawn, UserError for an invalid
+    count, class, format, target or generator, and EnvironmentFault for a provider that is not available.
     """
     if form not in DRAWN_FORMATS:
         raise UserError(f"there is no format '{form}'; there are: {', '.join(DRAWN_FORMATS)}")
@@ -66,7 +66,9 @@ def draw_dataset(
     sampler = inspect_folder(generator) if generator.is_dir() else generator
     info = inspect_sampler(sampler)
     if IMAGE in info.inputs:
-        raise UserError(f"{sampler} makes variants of seed images, and this command has none; use it in a recipe")
+        raise UserError(
+            f"{sampler} makes variants of seed images, and this command takes no seed images; use it in a recipe"
+        )
     draws = Draws(list_classes(info.class_names), share_out(count, labels, info.class_names))
     channels, height, width = info.shape
     if channels not in (1, 3):
@@ -92,13 +94,13 @@ def draw_dataset(
 
 
 def share_out(count: int, labels: Sequence[str], class_names: Sequence[str]) -> tuple[int, ...]:
-    """Images for each class, as even as can be: the first of those that are wanted get one more.
+    """Images for each class, equal to within one; the first of the wanted classes get one more.
 
-    `labels` are class names, each once; none means all. UserError for a name that is not a class.
+    `labels` are class names, each once; empty means all. UserError for a name that is not a class, or is given twice.
     """
     for name in labels:
         if name not in class_names:
-            raise UserError(f"'{name}' is no class of this generator; {suggest(name, list(class_names))}")
+            raise UserError(f"'{name}' is not a class of this generator; {suggest(name, list(class_names))}")
         if list(labels).count(name) > 1:
             raise UserError(f"--label {name} is given more than once; name each class once")
     wanted = [name for name in class_names if not labels or name in labels]
@@ -107,10 +109,10 @@ def share_out(count: int, labels: Sequence[str], class_names: Sequence[str]) -> 
 
 
 def write_card(info: SamplerInfo, classes: dict[str, int], seed: int, drawn_by: str, provider: str, form: str) -> str:
-    """README.md: what the images are and where they come from; equal draws give equal cards."""
+    """The text of README.md: what the images are and how they were drawn; equal draws give equal cards."""
     channels, height, width = info.shape
     head = ""
-    if form == PARQUET:  # tells `datasets.load_dataset` where the images are
+    if form == PARQUET:  # `datasets.load_dataset` reads it to find the images
         head = "---\nconfigs:\n- config_name: default\n  data_files:\n  - {split: train, path: data/train-*}\n---\n\n"
     how = f", {info.solver}, {info.steps} steps" if info.solver else ""
     return (

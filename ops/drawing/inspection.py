@@ -1,7 +1,7 @@
-"""Is this a generator that can draw? Everything that can be known of a folder or file before it computes.
+"""Check, before anything is computed, that a folder or file is a generator that can draw.
 
-A fault is the user's: they named the file. Each is one sentence with what is allowed. What a generator is made of is
-`folder`'s knowledge, and what a sampler is that of the kind `onnx` and of the engine.
+Every fault is a UserError, because the user named the file: one sentence that states what is allowed. `folder` knows
+the parts of a generator; `foreign` and the engine know what a sampler is.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from ops.generators.foreign import load_model
 from ops.generators.onnx.engine import OnnxFile
 from ops.stages.several import find_root, read_part
 
-LEARNT = (WEIGHTS, NET)  # what a generator that was trained here holds beside its sampler and its config
-MODELS = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}
+TRAINED_FILES = (WEIGHTS, NET)  # of a generator that was trained here, beside its sampler and its config
+MODEL_SUFFIXES = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}
 
 
 def inspect_sampler(path: Path) -> SamplerInfo:
-    """What a sampler file says of itself; UserError where it cannot be used, alone, by ONNX Runtime."""
+    """A sampler file's metadata; UserError if ONNX Runtime cannot use the file, or not without other files."""
     if path.suffix != ".onnx" or not path.is_file():
-        raise UserError(f"{path} is no sampler; allowed: a file sampler_<steps>.onnx, or a generator's folder")
+        raise UserError(f"{path} is not a sampler; allowed: a file sampler_<steps>.onnx, or a generator's folder")
     try:
         load_model(path)
         return OnnxFile(path).read_info()
-    except (DamagedData, *_REFUSALS) as error:
+    except (DamagedData, *_LOAD_ERRORS) as error:
         line = str(error).splitlines()[0]
         raise UserError(line if isinstance(error, DamagedData) else f"{path} cannot be loaded: {line}") from None
 
 
-_REFUSALS = (
+_LOAD_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -48,10 +48,10 @@ _REFUSALS = (
 
 
 def inspect_folder(folder: Path) -> Path:
-    """The fastest sampler of a generator's folder; UserError for a file that is missing, not whole, or not part of it.
+    """The fastest sampler of a generator's folder; UserError for a file that is missing, damaged or unexpected.
 
-    A folder that a stage made has a manifest, and every byte is compared with it; of another one the parts must be
-    there and agree with each other.
+    A folder that a stage made has a manifest, and every byte is compared with it. In any other folder all parts must
+    exist and agree with each other.
     """
     try:
         files = {path.name for path in folder.iterdir() if path.is_file()}
@@ -63,11 +63,11 @@ def inspect_folder(folder: Path) -> Path:
         raise UserError(str(error)) from None
     if not made_here:
         _require_parts(folder, files - {fastest.name} | {sampler.name}, config, sampler)
-    said = (tuple(config["class_names"]), tuple(config.get(key) for key in ("channels", "height", "width")))
+    expected = (tuple(config["class_names"]), tuple(config.get(key) for key in ("channels", "height", "width")))
     for path in {sampler, fastest}:
         info = inspect_sampler(path)
-        if said != (info.class_names, info.shape):
-            raise UserError(f"{path} is of another generator: its classes or its shape are not those of {CONFIG}")
+        if expected != (info.class_names, info.shape):
+            raise UserError(f"{path} belongs to another generator: its classes or its image shape differ from {CONFIG}")
     return fastest
 
 
@@ -80,16 +80,16 @@ def _compare_with_manifest(folder: Path, files: set[str]) -> None:
         if path.stat().st_size != entry["bytes"] or hash_file(path) != entry["sha256"]:
             raise UserError(f"{path} is not what was exported; fetch or export the generator again")
     for name in sorted(files - set(recorded) - {MANIFEST}):
-        if Path(name).suffix in MODELS:
-            raise UserError(f"{folder / name} is no part of this generator; {MANIFEST} does not list it")
+        if Path(name).suffix in MODEL_SUFFIXES:
+            raise UserError(f"{folder / name} is not part of this generator; {MANIFEST} does not list it")
 
 
 def _require_parts(folder: Path, files: set[str], config: Mapping[str, Any], sampler: Path) -> None:
-    parts = {CONFIG, sampler.name, *(() if config["kind"] == "onnx" else LEARNT)}
+    parts = {CONFIG, sampler.name, *(() if config["kind"] == "onnx" else TRAINED_FILES)}
     if missing := sorted(parts - files):
         raise UserError(f"{folder} holds no {missing[0]}; a generator of kind {config['kind']} has {_list(parts)}")
-    if strange := sorted(name for name in files - parts if Path(name).suffix in MODELS):
-        raise UserError(f"{folder / strange[0]} is no part of a generator, which has {_list(parts)}")
+    if strange := sorted(name for name in files - parts if Path(name).suffix in MODEL_SUFFIXES):
+        raise UserError(f"{folder / strange[0]} is not part of a generator, which has {_list(parts)}")
     if WEIGHTS in parts:
         _require_whole_weights(folder / WEIGHTS)
     if NET in parts:
@@ -103,7 +103,7 @@ def _require_whole_weights(path: Path) -> None:
         with safe_open(path, framework="np"):
             pass
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not whole: {error}") from None
+        raise UserError(f"{path} is incomplete: {error}") from None
 
 
 def _require_whole_network(path: Path) -> None:
@@ -113,7 +113,7 @@ def _require_whole_network(path: Path) -> None:
     try:
         onnx.checker.check_model(onnx.load(path, load_external_data=False))
     except (DecodeError, onnx.checker.ValidationError) as error:
-        raise UserError(f"{path} is no sound ONNX file: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path} is not a valid ONNX file: {str(error).splitlines()[0]}") from None
 
 
 def _list(names: set[str]) -> str:

@@ -1,8 +1,8 @@
-"""Fill the pieces of a generated set: who draws which image, in pieces that a crash cannot lose or repeat.
+"""Draw a generated set piece by piece, so that a crash neither loses nor repeats a finished piece.
 
-A piece is a run of consecutive rows of the finished dataset. It is written whole under a name that says which rows
-it holds, so a re-run sees which pieces are missing and draws only those, whoever drew the others. What becomes of
-the pieces is `assembly`'s business.
+A piece is a range of consecutive rows of the finished dataset. It is written whole, under a name made of its rows, so
+a re-run sees which pieces are missing and draws only those. This module does not know what the pieces are for;
+`assembly` does.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from ops.machine.parallel import available_cores, map_processes, shared, worth_w
 
 T = TypeVar("T")
 
-WORKER_SHARE = 500  # images that make a process worth starting
-SMALLEST_PIECE, LARGEST_PIECE = 256, 4_096  # rows; a piece is redone when a crash interrupts it
-PIECES = 256  # of a large set: few enough to be cheap to write, small enough to lose little
-PIECE_BYTES = 2**25  # of pixels, at most
+WORKER_SHARE = 500  # images from which on one more worker process pays off
+SMALLEST_PIECE, LARGEST_PIECE = 256, 4_096  # rows; a crash costs at most the pieces being drawn
+PIECES = 256  # pieces of a large set: few enough to be cheap to write, small enough to lose little
+PIECE_BYTES = 2**25  # largest size of a piece's pixels
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The rows of a generated set: unit by unit, `counts[i]` draws of `units[i]`, numbered from `firsts[i]`."""
+    """The rows of a generated set, unit by unit: `counts[i]` draws of `units[i]`, numbered from `firsts[i]`."""
 
     units: tuple[Unit, ...]
     counts: tuple[int, ...]
-    firsts: tuple[int, ...] | None = None  # 0 for every unit
+    firsts: tuple[int, ...] | None = None  # None: 0 for every unit
 
     def __len__(self) -> int:
         return sum(self.counts)
@@ -60,7 +60,7 @@ class Draws:
         return [Run(self.units[place], first, count) for place, first, count in self._cut(begin, end)]
 
     def rows(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the rows `begin` .. `end - 1` the unit's place in `units` and the draw: two int64 [end - begin]."""
+        """For rows `begin` .. `end - 1`: the unit's place in `units` and the draw's number; two int64 [end - begin]."""
         cut = list(self._cut(begin, end))
         places = [np.full(count, place, np.int64) for place, _, count in cut]
         ks = [np.arange(first, first + count) for _, first, count in cut]
@@ -94,7 +94,7 @@ class Piece:
 
 
 def piece_size(rows: int, image_bytes: int) -> int:
-    """Rows of a piece: a function of the set alone, because pieces of two sizes do not fit together."""
+    """Rows of a piece. It depends on the set alone, because a re-run can only reuse pieces of the same size."""
     size = min(max(rows // PIECES, SMALLEST_PIECE), LARGEST_PIECE)
     return max(1, min(size - size % SMALLEST_PIECE, PIECE_BYTES // image_bytes))
 
@@ -105,12 +105,12 @@ def cut_pieces(rows: int, size: int) -> list[Piece]:
 
 
 def cut_slices(pieces: Sequence[T], slices: int) -> list[list[T]]:
-    """Pieces dealt out in turn, so that slices cost the same; empty slices are left out."""
+    """Deal the pieces out in turn, so that slices cost about the same; empty slices are left out."""
     return [list(pieces[i::slices]) for i in range(slices) if pieces[i::slices]]
 
 
 def missing_pieces(folder: Path, pieces: Sequence[Piece]) -> list[Piece]:
-    """Those that are not written yet."""
+    """The pieces that are not written yet."""
     return [piece for piece in pieces if not (folder / piece.file_name).exists()]
 
 
@@ -128,7 +128,7 @@ def fill_pieces(
 ) -> Iterator[Piece]:
     """Draw the missing pieces with one single-threaded process per worker; yields each as it is written.
 
-    On a GPU one process drives the device. `seeds` are the seed images of draws with parents.
+    On a GPU one process drives the device. `seeds` holds the parents of variants.
     """
     folder.mkdir(parents=True, exist_ok=True)
     share = {
@@ -157,7 +157,7 @@ def draw_rows(
 ) -> np.ndarray:
     """The images of rows `begin` .. `end - 1`, uint8 [n, H, W, C].
 
-    Feeds are made batch by batch; with `feed_threads` they are made ahead, which a GPU would otherwise wait for.
+    Feeds are made batch by batch; `feed_threads` threads make them ahead, so that a GPU does not wait for them.
     """
     info = drawer.info
     channels, height, width = info.shape
@@ -176,7 +176,7 @@ def draw_rows(
 
 @cache
 def _open_drawer(spec: DrawerSpec, written: int, provider: str, batch_size: int) -> Drawer:
-    """One drawer per file and worker; `written` is the file's time, so that a new export is opened anew."""
+    """One drawer per file and worker; `written`, the file's time, makes a new export of the same name a new entry."""
     return spec.open(provider, batch_size)
 
 

@@ -1,4 +1,4 @@
-"""Seed images where they lie: a worker loads those that its piece needs, and no others."""
+"""Seed images on disk: a worker loads only those that its piece needs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ops.generators.units import Unit
 
 @dataclass(frozen=True)
 class StoredSeeds:
-    """The files of a split of real images, in order; variants name their parents in it by id."""
+    """The files of a split of real images, in order; a variant refers to its parent by id."""
 
     shards: tuple[Path, ...]
 
     def load(self, units: Sequence[Unit]) -> SeedImages:
-        """The parents of `units`, each once. KeyError for one that is not there; raises as `read_images` does."""
+        """The parents of `units`, each once. KeyError for an unknown parent; otherwise raises as `read_images` does."""
         parents = {unit.parent: unit.label for unit in units if unit.parent is not None}
         images = read_images(self.shards, [self._rows[name] for name in parents])
         return SeedImages(images, list(parents), np.array(list(parents.values()), np.int64))

@@ -1,4 +1,4 @@
-"""Exports: a published dataset turned into the layout that another tool reads.
+"""Exports: write a published dataset in the layout of another tool.
 
-`running` does an export, `formats` is the registry, `published` reads what is exported, and every format has a module.
+`exporting` runs an export, `formats` is the registry, `published` reads the dataset, and every format has a module.
 """

@@ -1,6 +1,6 @@
-"""Archives whose bytes follow from their contents alone: no times, no owners, members in the order given.
+"""Archives whose bytes follow from their contents alone: no times, no owners, members in the given order.
 
-It knows nothing of images.
+This module knows nothing of images.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a ZIP can name
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP can store
 _MODE = 0o644
 _BLOCK = 512
 
 
 class TarWriter:
-    """A tar file that grows member by member; `count` and `size` (bytes, the closing blocks not counted) so far."""
+    """A tar file, written member by member. `count` and `size` (bytes, without the closing blocks) are those so far."""
 
     def __init__(self, path: Path) -> None:
         self._tar = tarfile.open(path, "x", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 (close() closes it)
@@ -37,13 +37,13 @@ class TarWriter:
 
 
 def member_size(content: bytes) -> int:
-    """How many bytes a tar needs for a member: its header and its content in whole blocks."""
+    """Bytes of a member in a tar: its header, and its content in whole blocks."""
     return _BLOCK + -(-len(content) // _BLOCK) * _BLOCK
 
 
 @contextmanager
 def create_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A new ZIP that stores its members as they are."""
+    """A new ZIP that stores its members uncompressed."""
     with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED, allowZip64=True) as archive:
         yield archive
 
@@ -58,6 +58,6 @@ def zip_member(name: str) -> zipfile.ZipInfo:
 
 @contextmanager
 def stream_member(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
-    """Write a member piece by piece; it may become larger than 4 GiB."""
+    """Write a member piece by piece; it may exceed 4 GiB."""
     with archive.open(zip_member(name), "w", force_zip64=True) as stream:
         yield stream

@@ -1,8 +1,8 @@
-"""Croissant 1.0: what an export in Parquet holds, as JSON-LD that machines read.
+"""Croissant 1.0: a machine-readable description (JSON-LD) of an export in Parquet.
 
-One record set for each split over its Parquet files, one that lists the classes, and every file with its size and
-SHA-256. It names no time and no place, so that equal datasets are described in equal bytes: `datePublished`, `version`
-and `citeAs`, which validators recommend, are for whoever uploads it.
+It holds a record set for the Parquet files of each split, a record set of the classes, and every file with its size and
+SHA-256. It holds no time and no place, so that equal datasets have equal descriptions. The uploader adds
+`datePublished`, `version` and `citeAs`, which validators recommend.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _CONTEXT: dict[str, Any] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-# Column, type, what it says.
+# Column, type, description.
 _FIELDS = (
     ("image", "sc:ImageObject", "The image, as PNG."),
     ("label", "sc:Integer", "The class, a row of the record set classes."),
@@ -124,19 +124,19 @@ def _describe_classes(dataset: Published) -> dict[str, Any]:
 
 def _describe_records(split: str) -> dict[str, Any]:
     fields = []
-    for column, kind, says in _FIELDS:
+    for column, kind, description in _FIELDS:
         source: dict[str, Any] = {"fileSet": {"@id": f"{split}-files"}, "extract": {"column": column}}
         if column == "image":
             source["transform"] = {"jsonPath": "bytes"}
-        fields.append({**_describe_field(split, column, kind, says), "source": source})
+        fields.append({**_describe_field(split, column, kind, description), "source": source})
     return {"@type": "cr:RecordSet", "@id": split, "name": split, "field": fields}
 
 
-def _describe_field(record_set: str, column: str, kind: str, says: str) -> dict[str, Any]:
+def _describe_field(record_set: str, column: str, kind: str, description: str) -> dict[str, Any]:
     return {
         "@type": "cr:Field",
         "@id": f"{record_set}/{column}",
         "name": f"{record_set}/{column}",
-        "description": says,
+        "description": description,
         "dataType": kind,
     }

@@ -1,7 +1,7 @@
-"""What lies beside the images in every export: the card, the verdict and the list of classes.
+"""The documents beside the images in every export: the card, the verdict and the list of classes.
 
-The card is the published one. Its front matter keeps the entries that hold for the export, and a note says what was
-left out.
+The card is the published one. Its front matter keeps the entries that are true of the export, and a note names the
+part of the images that the export holds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import yaml
 
 from ops.errors import DamagedData
 from ops.exports.published import Published
+from ops.files.outputs import CARD, VERDICT
 from ops.files.storage import write_json, write_text
 
-CARD, VERDICT, CLASSES = "README.md", "verdict.json", "classes.json"
+CLASSES = "classes.json"
 _FILES = re.compile(r"  - \{split: (\w+), path: .*\}\n")
 _NOTES = {
     "real": "This export holds the real images alone: the {train} real training images{others}.",
@@ -33,7 +34,7 @@ def write_documents(dataset: Published, folder: Path, *, as_published: bool) -> 
 
 
 def write_classes(dataset: Published, path: Path, folders: list[str] | None = None) -> None:
-    """classes.json: label, name and, where there is one, folder of each class."""
+    """classes.json: label, name and, if there are folders, folder of each class."""
     write_json(path, list_classes(dataset, folders))
 
 
@@ -50,7 +51,7 @@ def adapt_card(card: str, dataset: Published, *, as_published: bool) -> str:
     head, body = _split_card(card, dataset)
     if as_published:
         head = _FILES.sub(lambda line: line[0] if line[1] in dataset.splits else "", head)
-    else:  # the file patterns would lead a reader of the front matter to Parquet files that are not there
+    else:  # the file patterns would point readers of the front matter to missing Parquet files
         head = re.sub(r"configs:\n(?:[ -].*\n)+", "", head)
     note = _NOTES.get(dataset.only, "")
     if note:

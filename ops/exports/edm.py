@@ -1,7 +1,7 @@
 """Format `zip`: the layout that EDM and StyleGAN train from, one ZIP for each split.
 
-`00000/img00000000.png` and on, 1,000 to a folder, and `dataset.json` with the label of each. Those readers look at
-nothing else, so `classes.json` and `provenance.csv` can lie beside it in the ZIP.
+Images are `00000/img00000000.png` and on, 1,000 in each folder; `dataset.json` holds their labels. EDM and StyleGAN
+ignore other files, so the ZIP also holds `classes.json` and `provenance.csv`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from ops.exports.published import Published
 
 
 def check_zip(dataset: Published) -> None:
-    """UserError where the images are not square: the readers of this layout refuse them."""
+    """UserError if the images are not square, because the readers of this layout refuse them."""
     if dataset.shape[0] != dataset.shape[1]:
         shape = name_shape(dataset.shape)
-        raise UserError(f"{dataset.folder}: its images are {shape}; format zip allows only square ones, the others all")
+        raise UserError(
+            f"{dataset.folder}: its images are {shape}; format zip allows only square images, the other formats any"
+        )
 
 
 def write_zip(dataset: Published, folder: Path) -> None:
@@ -52,5 +54,5 @@ def write_zip(dataset: Published, folder: Path) -> None:
 
 
 def name_image(index: int) -> str:
-    """The member of the image at this place in its split."""
+    """Member name of the image at place `index` of its split."""
     return f"{index // 1000:05d}/img{index:08d}.png"

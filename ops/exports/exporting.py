@@ -1,6 +1,6 @@
-"""Do one export: check everything first, write beside the target, put it in place by one rename.
+"""Run one export: check everything, write beside the target, and put it in place by one rename.
 
-Nothing that is there is ever overwritten or deleted, except what an earlier export to the same target left unfinished.
+Existing files are never overwritten or deleted, except the unfinished files of an earlier export to the same target.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ops.machine.progress import Progress, Sink, ignore
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: images by split, number of files, bytes of all of them."""
+    """The written export: images by split, number of files, and their bytes."""
 
     folder: Path
     format: str
@@ -41,16 +41,16 @@ def export_dataset(
     sink: Sink = ignore,
     report_every: float = 2.0,
 ) -> Export:
-    """Write the published dataset in `source` to the new or empty folder `target` in the format of this name.
+    """Write the published dataset in `source` to the new or empty folder `target` in the format `name`.
 
-    `only` restricts the training images: `real`, or `generated`, which writes no other split. The same dataset gives
-    the same bytes. Raises UserError for an unknown format or choice, a target that cannot be, a dataset that the
-    format cannot hold; otherwise as `open_published`. `target` is then as it was.
+    `only` restricts the training images to `real`, or to `generated`, which also leaves out the other splits. The same
+    dataset gives the same bytes. Raises UserError for an unknown format or choice, an invalid target, or a dataset
+    that the format cannot hold; otherwise as `open_published`. After an error `target` is unchanged.
     """
     if name not in FORMATS:
         raise UserError(f"there is no export format '{name}'; there are: {', '.join(FORMATS)}")
     if only not in ONLY:
-        raise UserError(f"'{only}' is no part of a dataset; there are: {', '.join(ONLY)}")
+        raise UserError(f"'{only}' is not a part of a dataset; there are: {', '.join(ONLY)}")
     form = FORMATS[name]
     target = target.resolve()
     check_target(target, source.resolve())
@@ -73,7 +73,7 @@ def export_dataset(
 
 
 def check_target(target: Path, source: Path) -> None:
-    """UserError unless `target` (both absolute) is a new or an empty folder outside of the dataset."""
+    """UserError unless `target` is a new or empty folder outside of `source`; both are absolute."""
     if target.is_relative_to(source):
         raise UserError(f"{target} lies in the dataset itself; name a folder outside of {source}")
     if target.exists() and not target.is_dir():
@@ -81,7 +81,7 @@ def check_target(target: Path, source: Path) -> None:
     if target.is_dir() and any(target.iterdir()):
         raise UserError(f"{target} is not empty; name a new or an empty folder")
     if os.path.ismount(target):
-        raise UserError(f"{target} is where a disk is mounted; name a folder in it")
+        raise UserError(f"{target} is a mount point; name a folder in it")
     above = next(parent for parent in target.parents if parent.exists())
     if not above.is_dir():
         raise UserError(f"{above} is a file, so {target} cannot be a folder in it; name another")
@@ -89,10 +89,10 @@ def check_target(target: Path, source: Path) -> None:
 
 @contextmanager
 def staged(target: Path, source: Path) -> Iterator[Path]:
-    """An empty folder that becomes `target` at the end of the block, or is gone if the block fails. Both absolute.
+    """An empty folder that becomes `target` at the end of the block, or is deleted if the block fails. Both absolute.
 
-    The folder lies in one that is locked as long as this process lives, so that a second export to the same target
-    is refused, and what a killed one left there is known to be nobody's.
+    The folder lies in a holder that this process keeps locked until it ends. So a second export to the same target is
+    refused, and files in an unlocked holder are known to be those of a killed export.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     holder = target.with_name(f".{target.name}.growset-export")
@@ -104,14 +104,14 @@ def staged(target: Path, source: Path) -> Iterator[Path]:
         except BlockingIOError:
             raise UserError(f"{target} is being written by another export; wait for it or name another") from None
         try:
-            check_target(target, source)  # another export may have finished since
+            check_target(target, source)  # another export may have finished meanwhile
             folder = holder / "dataset"
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir()
             yield folder
             os.sync()  # all at once: syncing a million small files one by one takes hours
-            os.rename(folder, target)  # takes the place of an empty folder, and of nothing else
+            os.rename(folder, target)  # replaces an empty folder, and nothing else
         finally:
             shutil.rmtree(holder)
     finally:

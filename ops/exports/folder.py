@@ -1,7 +1,7 @@
-"""Format `folder`: `<split>/<class>/<image_id>.png`, and what is known of each image in `<split>/metadata.csv`.
+"""Format `folder`: `<split>/<class>/<image_id>.png`, and each image's metadata in `<split>/metadata.csv`.
 
-`datasets.load_dataset("imagefolder")` reads it with all columns. How class names become folders is `names`, how cells
-are written `table`; classes.json maps one to the other.
+`datasets.load_dataset("imagefolder")` reads it with all columns. `names` makes folders of class names, `table` writes
+the cells, and classes.json maps labels and names to folders.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ops.exports.published import Published
 
 
 def write_folder(dataset: Published, folder: Path) -> None:
-    """Fill `folder`. Raises DamagedData where two images of one class and split have one id."""
+    """Fill `folder`. Raises DamagedData if two images of one class and split have the same id."""
     classes = name_folders(dataset.class_names)
     write_classes(dataset, folder / CLASSES, classes)
     for split in dataset.splits:

@@ -1,4 +1,4 @@
-"""The registry of export formats. A new one is a module with a writer, and one line here."""
+"""The registry of export formats. A new format is a module with a writer, and one line here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ops.exports.webdataset import write_webdataset
 
 
 def accept(dataset: Published) -> None:
-    """The check of formats that hold every dataset."""
+    """The check of a format that can hold every dataset."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """`write` fills an empty folder; `check` raises UserError, before anything is written, for what cannot be held."""
+    """`write` fills an empty folder. `check` runs before it: UserError for a dataset that the format cannot hold."""
 
     write: Callable[[Published, Path], None]
     summary: str

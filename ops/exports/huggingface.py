@@ -1,7 +1,7 @@
 """Format `huggingface`: the published Parquet files, card and verdict, and croissant.json.
 
-Everything is copied byte by byte; where only a part of the training images is wanted, their files are written anew
-with the rows that stay.
+Everything is copied byte by byte, except for the training files of a partial export: they are rewritten with the rows
+that stay.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def write_huggingface(dataset: Published, folder: Path) -> None:
 
 
 def _write_part(dataset: Published, folder: Path) -> None:
-    """The training files with the rows that stay; a file without any is left out and the rest are numbered anew."""
+    """Write the training files with the rows that stay; files without any are left out, and the rest renumbered."""
     shards = [shard for shard in dataset.shards["train"] if next(dataset.shard_batches(shard), None)]
     for index, shard in enumerate(shards):
         path = folder / f"train-{index:05d}-of-{len(shards):05d}.parquet"
         schema = pq.read_schema(shard)
-        write_tables(path, schema, _tables(dataset, shard, schema), compression="none")
+        write_tables(path, schema, _tables(dataset, shard, schema))
 
 
 def _tables(dataset: Published, shard: Path, schema: pa.Schema) -> Iterator[pa.Table]:

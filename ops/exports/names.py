@@ -1,17 +1,17 @@
-"""Class names as names of folders, on every file system.
+"""Make folder names of class names, for every file system.
 
-Names that differ stay different where a file system ignores case or the way an accent is composed (macOS, Windows),
-and none is hidden, reserved or a path. The rules:
+Different names stay different on file systems that ignore case or the way an accent is composed (macOS, Windows), and
+no name is hidden, reserved or a path. The rules:
 
 - Letters, marks and numbers of any script, `-`, `_` and inner spaces stay. Every other character becomes `%` and two
   upper-case hex digits for each byte of its UTF-8; so do a first or last space, the first letter of a name that Windows
   reserves (`con`, `nul`, `com1`, ...), and the first letter of a word that names a split (`test`, `dev`, ...), because
   `datasets` looks for splits in the names of all folders. The empty name becomes `%`.
-- Names that would be equal without regard to case and composition are written with nothing but `a-z 0-9 - _` and
-  `%XX`: of `Bag` and `bag` one becomes `%42ag`.
-- What is longer than 160 bytes is cut, and ends in `%-` and 16 digits of the name's SHA-256.
+- Names that are equal without regard to case and composition are written with `a-z 0-9 - _` and `%XX` alone: of `Bag`
+  and `bag`, the first becomes `%42ag`.
+- A name longer than 160 bytes is cut, and ends in `%-` and 16 hex digits of the name's SHA-256.
 
-It knows nothing of datasets.
+This module knows nothing of datasets.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LONGEST = 160
 def name_folders(class_names: Sequence[str]) -> list[str]:
     """One folder name for each class name, by the rules of this module. ValueError where two names are equal."""
     if len(set(class_names)) != len(class_names):
-        raise ValueError("two classes have one name")
-    easy = [_escape(name) for name in class_names]
-    times = Counter(map(_fold, easy))
+        raise ValueError("two classes have the same name")
+    readable = [_escape(name) for name in class_names]
+    counts = Counter(map(_fold, readable))
     return [
-        _shorten(_escape(name, strict=True) if times[_fold(folder)] > 1 else folder, name)
-        for name, folder in zip(class_names, easy, strict=True)
+        _shorten(_escape(name, strict=True) if counts[_fold(folder)] > 1 else folder, name)
+        for name, folder in zip(class_names, readable, strict=True)
     ]
 
 
@@ -63,7 +63,7 @@ def _encode(letter: str) -> str:
 
 
 def _fold(folder: str) -> str:
-    """Equal for names that some file system takes for one."""
+    """A key that is equal for names that some file system treats as the same."""
     folded = unicodedata.normalize("NFKC", folder).casefold()
     return unicodedata.normalize("NFKC", folded).casefold()
 

@@ -1,8 +1,8 @@
 """Format `npz`: one `dataset.npz` with the keys of MedMNIST, which `np.load` opens without pickle.
 
 `train_images` uint8 [n, H, W] (grey) or [n, H, W, 3], `train_labels` [n, 1] in the smallest unsigned type, the same for
-`val_` and `test_`; besides `train_is_generated` bool [n], `train_weight` float64 [n] (NaN: none) and `class_names`.
-Arrays are written batch by batch, so that none is ever whole in memory.
+`val_` and `test_`; also `train_is_generated` bool [n], `train_weight` float64 [n] (NaN: no weight) and `class_names`.
+Arrays are written batch by batch, so that none is held in memory as a whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KEYS = {"train": "train", "validation": "val", "test": "test"}
 
 
 def check_npz(dataset: Published) -> None:
-    """UserError where a class name ends in a zero character, which numpy's text drops."""
+    """UserError if a class name ends in a zero character, which numpy's strings drop."""
     for name in dataset.class_names:
         if name.endswith("\0"):
             raise UserError(f"{dataset.folder}: class {name!r} ends in a zero character; format npz cannot hold it")
@@ -52,7 +52,7 @@ def write_npz(dataset: Published, folder: Path) -> None:
 def _write_array(
     archive: zipfile.ZipFile, key: str, kind: np.dtype, shape: tuple[int, ...], parts: Iterable[np.ndarray]
 ) -> None:
-    """One array as the pieces of it come, in C order and little-endian."""
+    """Write one array part by part, in C order and little-endian."""
     stored = kind.newbyteorder("<")
     with stream_member(archive, f"{key}.npy") as stream:
         description = {"descr": np.lib.format.dtype_to_descr(stored), "fortran_order": False, "shape": shape}

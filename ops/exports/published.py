@@ -1,7 +1,7 @@
-"""A published dataset as exports read it: checked once, then streamed a batch at a time.
+"""Read a published dataset for an export: check it once, then stream it batch by batch.
 
-Memory stays at one batch, whatever the size of the dataset. It knows the folder that publishing writes, and nothing
-of the layout that the images go to.
+Memory holds one batch, for a dataset of any size. This module knows the folder that publishing writes, but not the
+layout of the export.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, read_class_names, read_columns
 from ops.errors import DamagedData, UserError
 from ops.files.manifests import MANIFEST
+from ops.files.outputs import DATA
 from ops.sources.listing import SPLITS
 from ops.stages.integrity import find_damage
 
@@ -39,16 +40,16 @@ class Batch:
     first_row: int
 
     def decode(self) -> np.ndarray:
-        """uint8 [n, H, W, C]. Raises DamagedData that names the file and counts rows among those that are exported."""
+        """uint8 [n, H, W, C]. Raises DamagedData with the file and the row, counted among the exported rows."""
         return decode_png(self.payloads, where=self.where, first_row=self.first_row)
 
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """What of a published dataset is exported.
+    """The exported part of a published dataset.
 
-    shape: (H, W, C) of every image. shards and counts: by split, only of the splits that are written, and counts of
-    the rows that are. `advance` hears of every row that has been read with its pixels.
+    shape: (H, W, C) of every image. shards and counts: by exported split, its files and its number of exported rows.
+    advance: called with the number of rows after each batch that was read with its pixels.
     """
 
     folder: Path
@@ -86,7 +87,7 @@ class Published:
             self.advance(table.num_rows)
 
     def rows(self, split: str) -> Iterator[pl.DataFrame]:
-        """What `batches` says of each image, a file at a time, without reading a pixel."""
+        """The rows of `batches`, file by file, without reading pixels."""
         for shard in self.shards[split]:
             table = _keep(read_columns(shard, list(ROW_SCHEMA)), self.only)
             if table.num_rows:
@@ -94,11 +95,10 @@ class Published:
 
 
 def open_published(folder: Path, only: Only = "all") -> Published:
-    """Check a published folder byte by byte against its manifest and find what there is to export.
+    """Check a published folder byte by byte against its manifest and find the images to export.
 
-    `real` and `generated` choose among the training images; with `generated` no other split is exported. Raises
-    UserError where there is no published dataset or no such image, DamagedData for a file that is not what was
-    published.
+    `real` and `generated` restrict the training images; with `generated` no other split is exported. Raises UserError
+    if there is no published dataset or no such image, DamagedData for a file that differs from its manifest.
     """
     if not (folder / MANIFEST).is_file():
         raise UserError(
@@ -107,7 +107,7 @@ def open_published(folder: Path, only: Only = "all") -> Published:
         )
     if damage := find_damage(folder):
         raise DamagedData(f"{damage}; `growset pull {folder.name} --only published` brings it back")
-    shards = {split: find_shards(folder / "data", split) for split in SPLITS}
+    shards = {split: find_shards(folder / DATA, split) for split in SPLITS}
     if only == "generated":
         shards = {"train": shards["train"]}
     counts = {split: sum(_count(path, only) for path in paths) for split, paths in shards.items()}
@@ -118,7 +118,7 @@ def open_published(folder: Path, only: Only = "all") -> Published:
     first = shards["train"][0]
     class_names = read_class_names(first)
     if class_names is None:
-        raise DamagedData(f"{first}: no class names in the metadata; it is no pixel dataset")
+        raise DamagedData(f"{first}: no class names in the metadata; it is not a pixel dataset")
     dataset = Published(folder, class_names, (0, 0, 0), shards, {split: counts[split] for split in shards}, only)
     batch = next(dataset.batches("train"))
     height, width, channels = decode_png(batch.payloads.slice(0, 1), where=batch.where).shape[1:]

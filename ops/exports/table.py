@@ -1,10 +1,10 @@
-"""What is known of each image as CSV, so that readers which guess the type of a column guess the same everywhere.
+"""Each image's metadata as CSV, written so that a reader infers the same column types for every file and every part.
 
-pandas, and `datasets` with it, guesses anew for every split and every few thousand rows, takes an empty cell or `None`
-for a missing number and `007` for 7; a spreadsheet runs what begins like a formula. So no column of numbers or text
-has a gap: a real image has parent `-`, round -1 and k -1. Only `weight` may be empty, and is a decimal everywhere. A
-class name stands as it is where that is safe for all of them (or where all are whole numbers), else every name stands
-as a JSON string, in quotes, which `json.loads` undoes.
+pandas, and `datasets` through it, infers types separately for every split and every few thousand rows, reads an empty
+cell or `None` as a missing number and `007` as 7; a spreadsheet runs cells that begin like a formula. So columns of
+numbers and text have no gaps: a real image has parent `-`, round -1 and k -1. Only `weight` may be empty, and it is a
+decimal everywhere. Class names are written unchanged if that is safe for all of them or if all are whole numbers.
+Otherwise every name is written as a JSON string in quotes, which `json.loads` reads.
 """
 
 from __future__ import annotations
@@ -19,20 +19,18 @@ import polars as pl
 
 COLUMNS = ("label", "label_name", "is_generated", "image_id", "parent_id", "round", "k", "weight")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
-# What pandas takes for a gap or for true and false, in any case; numbers are tried.
-_WORDS = {"", "#n/a", "#n/a n/a", "#na", "-nan", "<na>", "n/a", "na", "nan", "none", "null", "true", "false"}
-
-
+# pandas reads these as missing or as true and false, in upper or lower case. Numbers are found by trying float().
+_AMBIGUOUS_WORDS = {"", "#n/a", "#n/a n/a", "#na", "-nan", "<na>", "n/a", "na", "nan", "none", "null", "true", "false"}
 _FORMULA = ("=", "+", "-", "@", "\t")
 
 
 def header(first: str) -> bytes:
-    """The line of names; `first` names the column with the file."""
+    """The line of column names; `first` is the name of the file column."""
     return _line([first, *COLUMNS])
 
 
 def lines(files: Sequence[str], rows: pl.DataFrame, class_names: Sequence[str]) -> bytes:
-    """A line for each row of `rows` (columns of ROW_SCHEMA), with its file in front."""
+    """A line for each row of `rows` (columns of ROW_SCHEMA), with its file first."""
     spelled = spell_names(class_names)
     return b"".join(
         _line(
@@ -53,7 +51,7 @@ def lines(files: Sequence[str], rows: pl.DataFrame, class_names: Sequence[str]) 
 
 
 def spell_names(class_names: Sequence[str]) -> list[str]:
-    """The class names as the column `label_name` has them."""
+    """The class names as written in the column `label_name`."""
     if all(_WHOLE.fullmatch(name) for name in class_names) or not any(map(_is_ambiguous, class_names)):
         return list(class_names)
     return [json.dumps(name, ensure_ascii=False) for name in class_names]
@@ -61,7 +59,7 @@ def spell_names(class_names: Sequence[str]) -> list[str]:
 
 def _is_ambiguous(name: str) -> bool:
     bare = name.strip().lower()
-    if bare in _WORDS or bare != name.lower() or "\r" in name or "\0" in name or name.startswith(_FORMULA):
+    if bare in _AMBIGUOUS_WORDS or bare != name.lower() or "\r" in name or "\0" in name or name.startswith(_FORMULA):
         return True
     try:
         float(bare)

@@ -1,7 +1,7 @@
 """Format `webdataset`: `<split>-000000.tar` and on, of at most 5,000 images and about 1 GB each.
 
-An image is three members of one key, which counts from 0 in each split: `.png`, `.cls` (the label in digits) and
-`.json` (what is known of it). classes.json names the labels.
+An image is three members with the same key, which counts from 0 in each split: `.png`, `.cls` (the label in digits) and
+`.json` (its metadata). classes.json names the labels.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ SHARD_IMAGES = 5_000
 SHARD_BYTES = 10**9
 
 
-def write_webdataset(
-    dataset: Published, folder: Path, *, shard_images: int = SHARD_IMAGES, shard_bytes: int = SHARD_BYTES
-) -> None:
-    """Fill `folder`; a single image larger than `shard_bytes` gets a shard of its own."""
+def write_webdataset(dataset: Published, folder: Path) -> None:
+    """Fill `folder`; a single image larger than SHARD_BYTES gets a shard of its own."""
     write_classes(dataset, folder / CLASSES)
     for split in dataset.splits:
-        _write_split(dataset, split, folder, shard_images, shard_bytes)
+        _write_split(dataset, split, folder)
 
 
-def _write_split(dataset: Published, split: str, folder: Path, shard_images: int, shard_bytes: int) -> None:
+def _write_split(dataset: Published, split: str, folder: Path) -> None:
     tar: TarWriter | None = None
     shards = key = 0
     try:
@@ -39,7 +37,7 @@ def _write_split(dataset: Published, split: str, folder: Path, shard_images: int
                     "json": json.dumps(facts, ensure_ascii=False, sort_keys=True, allow_nan=False).encode(),
                 }
                 size = sum(map(member_size, members.values()))
-                if tar is None or tar.count == len(members) * shard_images or tar.size + size > shard_bytes:
+                if tar is None or tar.count == len(members) * SHARD_IMAGES or tar.size + size > SHARD_BYTES:
                     if tar is not None:
                         tar.close()
                     tar = TarWriter(folder / f"{split}-{shards:06d}.tar")

@@ -1,10 +1,9 @@
-"""Hashes of files that are looked at again and again, remembered while the files stay what they are.
+"""A cache of file hashes, valid while the files do not change.
 
-Reading every byte on every call would make an unchanged run slow, so a cache remembers which hash a file had, by
-size, inode and the times of its last change. Writing to a file sets its change time (ctime), and no program can set it
-back as it can the modification time. A file that changed less than two seconds before it was hashed is not
-remembered, because file systems count time in steps. Corruption by the disk itself, without a write, is found by
-reading everything again: `growset verify`.
+Reading every byte on every call would make an unchanged run slow. The cache stores a file's hash with its size, inode
+and times. Writing to a file sets its change time (ctime), and no program can set that back as it can the modification
+time. A file that changed less than two seconds before it was hashed is not cached, because file systems count time in
+steps. Corruption by the disk itself, without a write, is found by reading everything again: `growset verify`.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from ops.errors import DamagedData
 from ops.files.hashing import hash_file
 from ops.files.storage import read_json, write_json
 
-SETTLED = 2_000_000_000  # nanoseconds since a file's last change, after which its times tell every later change
+SETTLE_NANOSECONDS = 2_000_000_000  # after a file's last change; from then on its times show every later change
 
 
 class HashCache:
-    """Hashes of one folder's files, kept in a JSON file between processes. A lost cache costs time and nothing else."""
+    """Hashes of one folder's files, kept in a JSON file between processes. Losing the cache costs only time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,7 +29,7 @@ class HashCache:
         self._known = dict(self._entries)
 
     def hash_file(self, folder: Path, name: str) -> str:
-        """sha256 hex of the file's bytes, remembered where its times say that it has not changed since."""
+        """sha256 hex of the file's bytes, from the cache if size, inode and times are unchanged."""
         before = describe_file(folder / name)
         entry = self._entries.get(name)
         if entry is not None and entry[:-1] == before:
@@ -38,21 +37,21 @@ class HashCache:
         now = time.time_ns()
         found = hash_file(folder / name)
         *_, modified, changed = before
-        if describe_file(folder / name) == before and now - max(modified, changed) > SETTLED:
+        if describe_file(folder / name) == before and now - max(modified, changed) > SETTLE_NANOSECONDS:
             self._entries[name] = [*before, found]
         else:
             self._entries.pop(name, None)
         return found
 
     def save(self) -> None:
-        """Write what was learnt, if anything was."""
+        """Write the cache if it has changed."""
         if self._entries != self._known:
             write_json(self.path, self._entries)
 
     def _read(self) -> dict[str, list[Any]]:
         try:
             entries = read_json(self.path)
-        except (FileNotFoundError, DamagedData):  # none yet, or torn
+        except (FileNotFoundError, DamagedData):  # no cache yet, or a damaged one
             return {}
         return entries if isinstance(entries, dict) else {}
 

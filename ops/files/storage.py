@@ -33,7 +33,7 @@ def replace_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         sync(path.parent)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a failing write does not say which file it was for
+        error.filename = error.filename or str(path)  # a failing write does not name its file
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -57,20 +57,20 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def link_file(source: Path, target: Path) -> None:
-    """Put the content of `source` under the name `target` as well, atomically; a copy where no link can be made.
+    """Make `target` a hard link to `source`, or a copy if links are impossible; atomically.
 
-    Neither may be written in place afterwards.
+    Do not write to either in place afterwards.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(target) as temporary:
         try:
             os.link(source, temporary)
-        except OSError:  # another filesystem, one without links, or too many of them
+        except OSError:  # another filesystem, a filesystem without links, or too many links
             shutil.copyfile(source, temporary)
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file of ours; DamagedData if it is none."""
+    """The value of a JSON file that Growset wrote; DamagedData if it is not JSON."""
     try:
         return parse_json(path.read_bytes())
     except ValueError as error:
@@ -78,9 +78,9 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError if it is none, nested deeper than Python reads, or holds half a character.
+    """The value of a JSON text. ValueError if it is not JSON, is nested too deeply or has half of a surrogate pair.
 
-    An escape such as \\ud800 alone stands for no character, so that no file of ours could hold it.
+    A lone escape such as \\ud800 is not a character, and no UTF-8 file can hold it.
     """
     try:
         value = json.loads(text)
@@ -92,10 +92,10 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def replace_folder(staged: Path, target: Path) -> None:
-    """Put a finished folder in the place of `target` (same filesystem); `staged` is gone afterwards.
+    """Rename the finished folder `staged` to `target` (same filesystem), replacing an old one.
 
-    Between the two renames a crash leaves the old version under `.<name>.old`, which the next call or
-    `recover_folder` puts right; a half-written folder is never visible under `target`.
+    A crash between the two renames leaves the old version under `.<name>.old`; the next call or `recover_folder`
+    restores it. A half-written folder is never visible under `target`.
     """
     for file in staged.rglob("*"):
         sync(file)

@@ -1,7 +1,7 @@
-"""The leak audit's reading: the images that no generated image may repeat, because classifiers are judged by them.
+"""The held-out images of the leak audit: classifiers are evaluated on them, so generated images must not repeat them.
 
-Beside the verdict's evaluation this is the only place where test pixels are read. What is found may drop a generated
-image or fail a run; no threshold, model or choice follows from it.
+Apart from the verdict's evaluation this is the only place where test pixels are read. The audit may reject a generated
+image or fail a run; no threshold, model or choice depends on it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SPLITS = ("validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Held-out real images: uint8 [n, H, W, C], with the id and the split of each."""
+    """Held-out real images uint8 [n, H, W, C], with the id and the split of each."""
 
     images: np.ndarray
     ids: list[str]

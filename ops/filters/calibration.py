@@ -1,9 +1,9 @@
-"""Thresholds from real images: how many of them a rule may reject, of those that nothing has learnt from, sets them.
+"""Thresholds from held-out real images: a rule may reject at most a given share of them.
 
-A score's threshold is a conformal quantile (Vovk et al. 2005; one for each class is their Mondrian kind): of n held-out
-real images' scores, the k-th from the suspicious end with k = floor(share · (n + 1)). A further real image falls
+A score's threshold is a conformal quantile (Vovk et al. 2005; one for each class is their Mondrian kind). Of n scores
+of held-out real images it is the k-th from the suspicious end, k = floor(share · (n + 1)). A further real image falls
 beyond it with a probability of at most `share`, whatever the scores' distribution. Classes with too few held-out images
-(k < FIRM) take the threshold of all classes together. It knows scores and labels, no images.
+(k < MIN_RANK) take the threshold of all classes together. It knows scores and labels, no images.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 
 Side = Literal["below", "above"]
 
-FIRM = 5  # from this rank on a class's threshold is its own: one odd image should not set it
+MIN_RANK = 5  # of a class's own threshold: a single odd image should not set it
 
 
 @dataclass(frozen=True, eq=False)
 class Thresholds:
-    """Where a rule cuts, for each of K classes; an image strictly beyond its class's value is rejected.
+    """A rule's threshold for each of K classes; an image strictly beyond its class's threshold is rejected.
 
-    values: float64 [K], NaN where there is nothing to calibrate with, and then nothing is rejected. pooled: bool [K],
-    whether the value is that of all classes together. counts: int [K], held-out real images of the class.
-    real_rejected: float64 [K], the share of them beyond the value, NaN for a class without any.
+    values: float64 [K]; NaN, which rejects nothing, where there are no images to calibrate with. pooled: bool [K],
+    whether the threshold is that of all classes together. counts: int [K], held-out real images of the class.
+    real_rejected: float64 [K], the share of them beyond the threshold, NaN for a class without any.
     """
 
     side: Side
@@ -34,7 +34,7 @@ class Thresholds:
     real_rejected: np.ndarray
 
     def find_beyond(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """bool [n] for scores float [n] of images with labels int [n]; a score that is NaN is beyond nothing."""
+        """bool [n] for scores float [n] of images with labels int [n]; False where the score is NaN."""
         return _find_beyond(scores, self.values[labels], self.side)
 
 
@@ -50,19 +50,19 @@ def calibrate(
 ) -> Thresholds:
     """The thresholds at which at most `share` of real images are rejected.
 
-    With `extreme`, the worst value that there can be, they lie half-way from there to it: of a score that says how much
-    is left of a picture, images somewhat below all real ones are no fault yet. No threshold is below `least`, whatever
-    that does to real images.
+    With `extreme`, the worst possible value, thresholds are set halfway between the quantile and it, because images
+    slightly fainter than all real ones are still acceptable. No threshold is below `least`, however many real images
+    that rejects.
 
-    scores: float [n] of held-out real images, NaN where unknown; labels: int [n] in 0 .. classes - 1. All classes
-    together being too few for `share`, the most suspicious of them is the threshold, and a further real image falls
-    beyond it with a probability of up to 1 / (n + 1). With share 0 nothing is rejected.
+    scores: float [n] of held-out real images, NaN where unknown; labels: int [n] in 0 .. classes - 1. If even all
+    classes together are too few for `share`, the most suspicious score is the threshold, and a further real image
+    falls beyond it with a probability of up to 1 / (n + 1). With share 0 nothing is rejected.
     """
     known = ~np.isnan(scores)
     scores, labels = scores[known], labels[known]
     counts = np.bincount(labels, minlength=classes)
     ranks = np.floor(share * (counts + 1) + 1e-9).astype(int)
-    pooled = (ranks < FIRM) | (counts < FIRM)
+    pooled = (ranks < MIN_RANK) | (counts < MIN_RANK)
     overall = _cut(scores, max(1, int(share * (len(scores) + 1) + 1e-9)), side) if share > 0 else np.nan
     values = np.array(
         [
@@ -78,7 +78,7 @@ def calibrate(
 
 
 def fix(scores: np.ndarray, labels: np.ndarray, classes: int, threshold: float, side: Side) -> Thresholds:
-    """One threshold for all classes, with what it does to the held-out real images; arguments as `calibrate`."""
+    """One threshold for all classes, with the share of held-out images that it rejects; arguments as `calibrate`."""
     known = ~np.isnan(scores)
     counts = np.bincount(labels[known], minlength=classes)
     values, pooled = np.full(classes, float(threshold)), np.zeros(classes, bool)
@@ -86,7 +86,7 @@ def fix(scores: np.ndarray, labels: np.ndarray, classes: int, threshold: float, 
 
 
 def _cut(scores: np.ndarray, rank: int, side: Side) -> float:
-    """The rank-th score from the suspicious end; NaN where there is none."""
+    """The score of this rank from the suspicious end, at most the last; NaN without scores."""
     if not len(scores):
         return float("nan")
     ordered, rank = np.sort(scores), min(rank, len(scores))

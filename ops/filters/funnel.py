@@ -1,7 +1,7 @@
-"""From drawn to accepted images: how many fell where, per class, per round and in all.
+"""From drawn to accepted images: how many are rejected for which reason, per class, per round and in all.
 
 Each rejected image is counted once, at its first reason, so the steps add up exactly:
-drawn = rejected + surplus + accepted. How often each reason was found at all, overlapping, stands beside it.
+drawn = rejected + surplus + accepted. Beside that, each reason is counted wherever it was found; these counts overlap.
 It reads the reasons that the rules wrote and knows nothing of scores, thresholds or files.
 """
 
@@ -18,11 +18,11 @@ from ops.statistics.proportions import Estimate, estimate_share
 
 
 @dataclass(frozen=True)
-class Flow:
-    """What became of some drawn images.
+class Counts:
+    """Counts of drawn images by outcome.
 
-    rejected: by first reason, in the order of the rules; these add up. flagged: by any reason; an image may be in
-    several, and in none of `rejected` more often than once. surplus: passed every rule, but its class was full.
+    rejected: by first reason, in the order of the rules; each rejected image once. flagged: by any reason; an image may
+    be counted for several. surplus: images that break no rule, but whose class was full.
     """
 
     drawn: int
@@ -38,7 +38,7 @@ class Flow:
 
     @property
     def acceptance(self) -> Estimate | None:
-        """Share of the drawn images that no rule rejects, with Wilson's 95 % interval; None where none was drawn."""
+        """Share of the drawn images that no rule rejects, with Wilson's 95 % interval; None if none was drawn."""
         return estimate_share(self.passed, self.drawn) if self.drawn else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -48,32 +48,32 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class ClassFlow:
-    """One class: what was wanted, what became of its draws, and its draws and accepted images round by round."""
+class ClassCounts:
+    """One class: the number wanted, the counts of its draws, and (drawn, accepted) of every round."""
 
     name: str
     wanted: int
-    flow: Flow
+    counts: Counts
     rounds: tuple[tuple[int, int], ...]
 
     @property
     def missing(self) -> int:
-        return max(0, self.wanted - self.flow.accepted)
+        return max(0, self.wanted - self.counts.accepted)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers by name, for JSON; `rounds` are {drawn, accepted}."""
         rounds = [{"drawn": drawn, "accepted": accepted} for drawn, accepted in self.rounds]
         head = {"name": self.name, "wanted": self.wanted, "missing": self.missing}
-        return {**head, **self.flow.to_dict(), "rounds": rounds}
+        return {**head, **self.counts.to_dict(), "rounds": rounds}
 
 
 @dataclass(frozen=True)
 class Funnel:
     """The whole set, its classes in label order, and its rounds of generation in order; each of the three adds up."""
 
-    total: Flow
-    classes: tuple[ClassFlow, ...]
-    rounds: tuple[Flow, ...]
+    total: Counts
+    classes: tuple[ClassCounts, ...]
+    rounds: tuple[Counts, ...]
 
     @property
     def wanted(self) -> int:
@@ -81,7 +81,7 @@ class Funnel:
 
     @property
     def missing(self) -> int:
-        """Images that the classes lack, one class's surplus not set against another's lack."""
+        """Images that classes lack, added up; one class's surplus does not make up for another's lack."""
         return sum(entry.missing for entry in self.classes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,15 +91,15 @@ class Funnel:
             "missing": self.missing,
             **self.total.to_dict(),
             "classes": [entry.to_dict() for entry in self.classes],
-            "rounds": [flow.to_dict() for flow in self.rounds],
+            "rounds": [counts.to_dict() for counts in self.rounds],
         }
 
 
 def count_funnel(index: pl.DataFrame, class_names: Sequence[str], wanted: Sequence[int]) -> Funnel:
     """The funnel of an index with the columns label, round, keep and reasons; only these are read.
 
-    ValueError where an image is kept with reasons, rejected without any, or for one that is not known; where
-    `surplus` stands beside another; where a label has no name; or where `wanted` has another length than the names.
+    ValueError if an image is kept with reasons, rejected without any, or rejected for an unknown one; if `surplus`
+    stands beside another reason; if a label has no name; or if `wanted` and the names differ in length.
     """
     if len(wanted) != len(class_names):
         raise ValueError(f"{len(class_names)} classes have {len(wanted)} numbers of wanted images")
@@ -111,11 +111,11 @@ def count_funnel(index: pl.DataFrame, class_names: Sequence[str], wanted: Sequen
     drawn = _count(rows.with_columns(reason=pl.lit("drawn")))
     accepted = _count(rows.filter("keep").with_columns(reason=pl.lit("accepted")))
 
-    def build(labels: Sequence[int], of_rounds: Sequence[int]) -> Flow:
+    def build(labels: Sequence[int], of_rounds: Sequence[int]) -> Counts:
         def total(counts: Mapping[tuple[int, int, str], int], reason: str) -> int:
             return sum(counts.get((label, number, reason), 0) for label in labels for number in of_rounds)
 
-        return Flow(
+        return Counts(
             drawn=total(drawn, "drawn"),
             rejected={reason: total(first, reason) for reason in REASONS},
             flagged={reason: total(flagged, reason) for reason in REASONS},
@@ -130,7 +130,7 @@ def count_funnel(index: pl.DataFrame, class_names: Sequence[str], wanted: Sequen
             (drawn.get((label, number, "drawn"), 0), accepted.get((label, number, "accepted"), 0))
             for number in every_round
         ]
-        classes.append(ClassFlow(name, int(want), build([label], every_round), tuple(steps)))
+        classes.append(ClassCounts(name, int(want), build([label], every_round), tuple(steps)))
     return Funnel(
         total=build(every_label, every_round),
         classes=tuple(classes),
@@ -139,7 +139,7 @@ def count_funnel(index: pl.DataFrame, class_names: Sequence[str], wanted: Sequen
 
 
 def _check(rows: pl.DataFrame, classes: int) -> None:
-    """That the reasons can be added up; ValueError as `count_funnel` has it."""
+    """Check that the reasons add up; ValueError as in `count_funnel`."""
     if wrong := len(rows.filter(pl.col("keep") == (pl.col("reasons").list.len() > 0))):
         raise ValueError(f"{wrong} images are kept with reasons against them, or rejected without any")
     known = {*REASONS, SURPLUS}
@@ -147,7 +147,7 @@ def _check(rows: pl.DataFrame, classes: int) -> None:
     if unknown := sorted(found - known):
         raise ValueError(f"reason {unknown[0]!r} is not known; allowed: {', '.join(sorted(known))}")
     if len(rows.filter(pl.col("reasons").list.contains(SURPLUS) & (pl.col("reasons").list.len() > 1))):
-        raise ValueError(f"{SURPLUS!r} stands beside other reasons, but says that there are none")
+        raise ValueError(f"{SURPLUS!r} stands beside other reasons, but an image with other reasons is not surplus")
     if len(rows.filter((pl.col("label") < 0) | (pl.col("label") >= classes))):
         raise ValueError(f"labels must lie in 0..{classes - 1}")
 

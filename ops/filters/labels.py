@@ -1,4 +1,4 @@
-"""How well the scorer's probabilities agree with the label that an image has, and how much the scorer knows at all."""
+"""How well the scorer's probabilities agree with an image's label, and how accurate the scorer is."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SKILLED = 0.25  # of what there is to know beyond chance: a scorer that knows less is near chance
+MIN_SKILL = 0.25  # of the way from chance to perfect accuracy; a scorer below it is near chance
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """One value per image. probability: float32 [n] in 0..1, the label's. margin: float32 [n] in -1..1, by how much
-    it exceeds the best other label's. predicted: int64 [n], the likeliest label."""
+    """One value per image. probability: float32 [n] in 0..1, of the image's label. margin: float32 [n] in -1..1, that
+    probability minus the highest one of another label. predicted: int64 [n], the likeliest label."""
 
     probability: np.ndarray
     margin: np.ndarray
@@ -21,7 +21,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Skill:
-    """What the scorer knows of real images that it has not seen: its accuracy, classes weighted alike, and chance."""
+    """The scorer's balanced accuracy on real images that it has not seen, and that of chance."""
 
     accuracy: float
     chance: float
@@ -32,23 +32,23 @@ class Skill:
 
     @property
     def is_near_chance(self) -> bool:
-        """Less than SKILLED of the way from chance to knowing every label."""
-        return self.accuracy - self.chance < SKILLED * (1 - self.chance)
+        """Whether accuracy is less than MIN_SKILL of the way from chance to 1."""
+        return self.accuracy - self.chance < MIN_SKILL * (1 - self.chance)
 
     @property
     def doubt(self) -> str | None:
-        """What must be said of a scorer near chance; None of any other."""
+        """A warning for users if the scorer is near chance, else None."""
         if not self.is_near_chance:
             return None
         return (
-            f"The scorer knows little: it gives {100 * self.accuracy:.0f} % of held-out real images their label,"
-            f" classes weighted alike, where chance gives {100 * self.chance:.0f} %. So its rules say little of whether"
-            " a label is right, and figures in its features say little of quality."
+            f"The scorer is weak: it labels {100 * self.accuracy:.0f} % of held-out real images correctly, classes"
+            f" weighted equally, where chance gives {100 * self.chance:.0f} %. Its rules are therefore unreliable about"
+            " labels, and figures in its features are unreliable about quality."
         )
 
 
 def measure_skill(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Skill | None:
-    """From the likeliest label int [n] and the true one int [n] of held-out real images; None without any."""
+    """The skill from predicted and true labels, both int [n], of held-out real images; None without images."""
     if not len(labels):
         return None
     counts = np.bincount(labels, minlength=classes)
@@ -57,7 +57,7 @@ def measure_skill(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Sk
 
 
 def score_labels(probabilities: np.ndarray, labels: np.ndarray) -> Agreement:
-    """Of probabilities [n, K], K at least 2, and labels int [n]."""
+    """The agreement of probabilities [n, K], K at least 2, with labels int [n]."""
     rows = np.arange(len(labels))
     own = probabilities[rows, labels]
     others = probabilities.copy()

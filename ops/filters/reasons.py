@@ -1,4 +1,4 @@
-"""Why a generated image is rejected: the names, their order, and what people are told.
+"""The reasons to reject a generated image: their names, their order, and a phrase for each.
 
 One list for the rules, the index, the funnel, the report and the card. It knows no thresholds and loads nothing.
 """
@@ -8,31 +8,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Twin = Literal["train", "generated", "held_out", "parent"]
+Original = Literal["train", "generated", "held_out", "parent"]
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason: its name in the index, a phrase for people, and the column of the index that tells how strongly.
+    """One reason: its name in the index, a phrase for people, and the index's column with the score behind it.
 
-    `twin` says which image a rejected one resembles too much; its id is in the column `twin_column`.
+    `original` is the kind of image that a rejected one resembles too much; its id is in the column `original_column`.
     """
 
     name: str
     meaning: str
     score: str
-    twin: Twin | None = None
+    original: Original | None = None
 
     @property
-    def twin_column(self) -> str:
-        return "parent_id" if self.twin == "parent" else f"nearest_{self.twin}_id"
+    def original_column(self) -> str:
+        return "parent_id" if self.original == "parent" else f"nearest_{self.original}_id"
 
     @property
     def title(self) -> str:
         return self.name.replace("_", " ")
 
 
-SURPLUS = "surplus"  # passed every rule, but its class was full: no fault of the image
+SURPLUS = "surplus"  # the image breaks no rule, but its class was full
 REASONS: dict[str, Reason] = {
     reason.name: reason
     for reason in (
@@ -41,7 +41,9 @@ REASONS: dict[str, Reason] = {
         Reason("saturated", "too many pixels are at their darkest or brightest", "saturation"),
         Reason("wrong_label", "the scorer doubts its label", "label_probability"),
         Reason("clip_disagrees", "CLIP sees something else than its label", "clip_agreement"),
-        Reason("atypical", "far from real images of its class, or made of something else", "typicality"),
+        Reason(
+            "atypical", "far from real images of its class, or its texture is unlike that of real images", "typicality"
+        ),
         Reason("copy_of_train", "pixel by pixel a training image", "train_distance", "train"),
         Reason("near_copy_of_train", "almost a training image", "train_distance", "train"),
         Reason("near_copy_of_parent", "almost the image that it is a variant of", "parent_distance", "parent"),
@@ -51,4 +53,4 @@ REASONS: dict[str, Reason] = {
         Reason("near_repeat", "almost an earlier generated image of its class", "generated_distance", "generated"),
     )
 }
-COPYING = frozenset(name for name, reason in REASONS.items() if reason.twin)  # what tells nothing of quality
+DUPLICATION = frozenset(name for name, reason in REASONS.items() if reason.original)  # not about quality

@@ -1,7 +1,7 @@
-"""What the stage `accepted_images` left in its folder, as the funnel, the report and the card read it.
+"""The outputs of the stage `accepted_images`, as the funnel, the report and the card read them.
 
 It reads index.parquet, rules.json, rounds.json and held_out_scores.parquet, and the plan; no pixels. How scores and
-thresholds came about is the rules' business.
+thresholds were computed is not known here.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import polars as pl
 
 from ops.datasets.index import read_index
 from ops.errors import DamagedData
+from ops.files.outputs import HELD_OUT_SCORES, PLAN, ROUNDS, RULES
 from ops.files.storage import read_json
-from ops.filters.copying_test import CopyingFindings, examine_copying
+from ops.filters.copying import CopyingFindings, examine_copying
 from ops.filters.funnel import Funnel, count_funnel
 from ops.filters.labels import Skill, measure_skill
-from ops.filters.reasons import COPYING, REASONS, SURPLUS
+from ops.filters.reasons import DUPLICATION, REASONS, SURPLUS
 from ops.planning.plan import ClassPlan, ExpansionPlan
 
-RULES, ROUNDS, HELD_OUT = "rules.json", "rounds.json", "held_out_scores.parquet"
-STOPPED = {  # why no more was drawn for a class
+STOPPED = {  # why drawing stopped for a class
     "quota": "full",
     "budget": "the budget of draws is spent",
     "stall": "too few draws passed to go on",
@@ -37,10 +37,10 @@ STOPPED = {  # why no more was drawn for a class
 class AppliedRule:
     """A rule as it was applied; lists have one entry per class, in label order.
 
-    An image breaks it where its `score` lies on that `side` of its class's threshold; None: the class has none.
-    calibrated: whether real images gave the thresholds, `calibration_images` of them; `pooled` tells the classes that
-    had too few of their own and took those of all. real_rejected: share of held-out real images that break it, None
-    where that is not known.
+    An image breaks the rule if its `score` lies on that `side` of its class's threshold; None: the class has none.
+    calibrated: whether held-out real images set the thresholds, `calibration_images` of them. pooled: whether the class
+    had too few and took the threshold of all classes. real_rejected: share of held-out real images that break the
+    rule, None where unknown.
     """
 
     reason: str
@@ -54,13 +54,13 @@ class AppliedRule:
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """The lowest and the highest threshold; None where no class has one."""
+        """The lowest and the highest threshold; None if no class has one."""
         limits = [limit for limit in self.thresholds if limit is not None]
         return (min(limits), max(limits)) if limits else None
 
     @staticmethod
     def from_dict(entry: dict[str, Any]) -> AppliedRule:
-        """What rules.json says of a rule; KeyError where something is not said."""
+        """The rule of an entry of rules.json; KeyError where a field is missing."""
         known: dict[str, Any] = {
             field.name: tuple(value) if isinstance(value := entry[field.name], list) else value
             for field in fields(AppliedRule)
@@ -68,7 +68,7 @@ class AppliedRule:
         return AppliedRule(**known)
 
     def find_broken(self, scores: pl.DataFrame) -> np.ndarray:
-        """Which rows break it, bool [n]; a score that is null, or is no column of `scores`, breaks nothing."""
+        """Which rows break the rule, bool [n]; none where the score is null or `scores` has no such column."""
         if self.score not in scores.columns:
             return np.zeros(len(scores), bool)
         values = scores[self.score].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -76,7 +76,7 @@ class AppliedRule:
         return values < limits if self.side == "below" else values > limits
 
     def reject_real(self, counts: Sequence[int]) -> float | None:
-        """Share of all held-out real images, `counts` per class, that break it; None where it is not known."""
+        """Share of all held-out real images, `counts` per class, that break the rule; None where unknown."""
         known = [(share, count) for share, count in zip(self.real_rejected, counts, strict=True) if share is not None]
         total = sum(count for _, count in known)
         return sum(share * count for share, count in known) / total if total else None
@@ -86,7 +86,7 @@ class AppliedRule:
 class Results:
     """index: every generated image with its round, reasons and scores. held_out: the scores of real validation images.
 
-    stopped: for each class a key of STOPPED. plan: name, real, wanted and first draws of each class, in label order.
+    stopped: a key of STOPPED for each class. plan: each class's name and counts, in label order.
     """
 
     index: pl.DataFrame
@@ -101,7 +101,7 @@ class Results:
 
     @property
     def is_safety_checked(self) -> bool:
-        """Whether a safety classifier looked at any image."""
+        """Whether a safety classifier scored any image."""
         return self.index["unsafe_probability"].null_count() < len(self.index)
 
     @property
@@ -110,7 +110,7 @@ class Results:
 
     @property
     def doubt(self) -> str | None:
-        """What must be said of a scorer that knows little; None where it knows enough."""
+        """A warning if the scorer is near chance, else None."""
         skill = read_skill(self.held_out, len(self.plan))
         return None if skill is None else skill.doubt
 
@@ -120,19 +120,19 @@ class Results:
 
     @property
     def shown_reasons(self) -> list[str]:
-        """What a funnel should name, in order: reasons that have a rule, and those that were found."""
+        """The reasons that a funnel shows, in order: those with a rule, and those that were found."""
         applied = {rule.reason for rule in self.rules}
         return [reason for reason in REASONS if reason in applied or self.funnel.total.flagged[reason]]
 
     @cached_property
     def copying(self) -> CopyingFindings:
-        """Generated against held-out images, of both those that break no rule but the ones about resemblance.
+        """The test for copying, on generated and held-out images that break no rule of quality.
 
-        What looks like nothing would hide copies: it lies far from every training image. And rules that prefer typical
-        images bring both sides nearer to the training images.
+        Blank images would hide copies, because they lie far from every training image. Rules that prefer typical images
+        bring images nearer to the training images, so they are applied to both sides.
         """
-        quality = [rule for rule in self.rules if rule.reason not in COPYING]
-        allowed = pl.lit([*COPYING, SURPLUS])
+        quality = [rule for rule in self.rules if rule.reason not in DUPLICATION]
+        allowed = pl.lit([*DUPLICATION, SURPLUS])
         judged = self.index.filter(pl.col("reasons").list.set_difference(allowed).list.len() == 0)
         broken = np.zeros(len(self.held_out), bool)
         for rule in quality:
@@ -154,29 +154,30 @@ class Results:
         }
 
     def find_limits(self, reason: str) -> tuple[float | None, ...]:
-        """The thresholds of the rule for this reason; None for every class where there is no such rule."""
+        """The thresholds of the rule with this reason; None for every class if there is no such rule."""
         found = [rule.thresholds for rule in self.rules if rule.reason == reason]
         return found[0] if found else (None,) * len(self.plan)
 
 
 def read_results(accepted: Path, plan: Path) -> Results:
     """The outputs of the stages `accepted_images` and `expansion_plan`; DamagedData where they do not fit."""
-    classes = ExpansionPlan.from_dict(read_json(plan / "plan.json")).classes
+    classes = ExpansionPlan.from_dict(read_json(plan / PLAN)).classes
     rules = tuple(AppliedRule.from_dict(entry) for entry in read_json(accepted / RULES)["rules"])
     stopped = tuple(read_json(accepted / ROUNDS)["stopped"])
     for name, length in ((ROUNDS, len(stopped)), *((RULES, len(rule.thresholds)) for rule in rules)):
         if length != len(classes):
             raise DamagedData(f"{accepted / name} is of {length} classes, the plan of {len(classes)}")
-    return Results(read_index(accepted), pl.read_parquet(accepted / HELD_OUT, glob=False), rules, stopped, classes)
+    held_out = pl.read_parquet(accepted / HELD_OUT_SCORES, glob=False)
+    return Results(read_index(accepted), held_out, rules, stopped, classes)
 
 
 def read_skill(held_out: pl.DataFrame, classes: int) -> Skill | None:
-    """How much the scorer knows, by the scores of held-out real images; None where they do not tell."""
+    """The scorer's accuracy, from the scores of held-out real images; None where predictions are missing."""
     if "predicted" not in held_out.columns:
         return None
     return measure_skill(held_out["predicted"].to_numpy(), held_out["label"].to_numpy(), classes)
 
 
 def _read_distances(scores: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Distances to the training images, NaN where not measured, and labels."""
+    """Distances to the training images, NaN where they were not measured, and labels."""
     return scores["train_distance"].cast(pl.Float64).fill_null(np.nan).to_numpy(), scores["label"].to_numpy()

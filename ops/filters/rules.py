@@ -1,7 +1,8 @@
 """Which generated images are rejected, and why. Rejected rows are kept with their reasons and scores.
 
-A rule compares one score with a threshold for each class, or takes a plain yes. Scores do not know thresholds, so
-thresholds can be changed without drawing or scoring an image again. How scores come about is not known here.
+A rule compares one score with a threshold for each class, or reads a score that is yes or no. Scores do not depend on
+thresholds, so a threshold can change without drawing or scoring an image again. How scores are computed is not known
+here.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ if TYPE_CHECKING:
     from ops.recipe.filtering import FilterSettings
     from ops.settings.cut import Cut
 
-Columns = Mapping[str, np.ndarray]  # scores by name, one value an image
+Columns = Mapping[str, np.ndarray]  # scores by name, one value per image
 
 
 @dataclass(frozen=True)
 class Rule:
     """A reason to reject an image.
 
-    score: the column that decides. side: where the suspicious end is; None for a column of yes and no. key: the
-    recipe key of section `filter` that sets the threshold; None: always on. A rule with `unless` skips images that
-    have that reason. real_score: the held-out real images' column that calibrates the rule, if it is not `score`.
-    extreme: the worst value of a score that measures how much is left of a picture. parts: of a reason that several
-    rules find, how many; each may reject its part of the share. calibrated_only: a threshold that the recipe gives is
-    meant for another rule of this reason, and this one is then off. above_chance: the score is a probability of the
-    label, so the threshold is at least 1/K (chance), however many real images that rejects.
+    score: the column that decides. side: the suspicious end; None for a column of yes and no. key: the recipe key of
+    section `filter` that sets the threshold; None: the rule is always on. unless: a reason; images that have it are
+    skipped. real_score: the held-out real images' column that calibrates the rule, if it is not `score`. extreme: the
+    worst possible value, where the threshold is set halfway to it (`calibrate`). parts: how many rules share this
+    reason; each may reject that part of the reason's share of real images. calibrated_only: the rule is off where the
+    recipe gives a threshold, which is then that of another rule of this reason. above_chance: the score is a
+    probability of the label, so the threshold is at least 1/K (chance), however many real images that rejects.
     """
 
     reason: str
@@ -57,7 +58,7 @@ RULES = (
     Rule("atypical", "naturalness", "below", "atypical", parts=2, calibrated_only=True),
     Rule("copy_of_train", "copy_of_train"),
     Rule("near_copy_of_train", "train_distance", "below", "near_copy", unless="copy_of_train"),
-    # A variant's own parent counts here alone. The limit is that of held-out images' distances to training images.
+    # Only this rule measures to a variant's own parent. Held-out images' distances to training images calibrate it.
     Rule(
         "near_copy_of_parent",
         "parent_distance",
@@ -67,7 +68,7 @@ RULES = (
         real_score="train_distance",
     ),
     Rule("copy_of_held_out", "copy_of_held_out"),
-    # The audit tunes nothing: it cuts where copies of training images are cut.
+    # The audit tunes nothing: its threshold is the one calibrated for copies of training images.
     Rule(
         "near_copy_of_held_out",
         "held_out_distance",
@@ -90,7 +91,7 @@ class Limit:
     calibrated: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, a list entry a class, null where there is none."""
+        """Plain values; lists have one entry per class, None where unknown."""
         found = self.thresholds
         return {
             "reason": self.rule.reason,
@@ -105,7 +106,7 @@ class Limit:
 
 
 def set_limits(real: Columns, labels: np.ndarray, classes: int, settings: FilterSettings) -> list[Limit]:
-    """The limits of the rules that are on, from the scores of held-out real images with labels int [n]."""
+    """The rules that are on with their thresholds, from scores of held-out real images with labels int [n]."""
     limits = []
     for rule in RULES:
         cut = _find_cut(settings, rule.key) if rule.key else None
@@ -123,7 +124,7 @@ def set_limits(real: Columns, labels: np.ndarray, classes: int, settings: Filter
 
 
 def find_reasons(scores: Columns, labels: np.ndarray, limits: Sequence[Limit]) -> dict[str, np.ndarray]:
-    """bool [n] for each rule that is on, by reason, in the order of RULES."""
+    """bool [n] by reason, in the order of RULES: whether a rule that is on rejects the image for it."""
     on = {limit.rule: limit for limit in limits}
     found: dict[str, np.ndarray] = {}
     for rule in RULES:
@@ -138,14 +139,14 @@ def find_reasons(scores: Columns, labels: np.ndarray, limits: Sequence[Limit]) -
 
 
 def count_passing(found: Mapping[str, np.ndarray], units: np.ndarray, count: int) -> np.ndarray:
-    """Images of each of `count` units that no rule rejects, int [count]; `units` int [n] says whose each image is."""
+    """How many images of each of `count` units no rule rejects, int [count]; units: int [n], of the images."""
     return np.bincount(units[~np.any(list(found.values()), axis=0)], minlength=count)
 
 
 def decide(found: Mapping[str, np.ndarray], units: np.ndarray, wanted: Sequence[int]) -> list[list[str]]:
-    """Reasons to reject each image, empty for those that are kept.
+    """The reasons to reject each image; an image without any is kept.
 
-    Images that pass every rule are kept in order until their unit, int [n], has what is `wanted` of it; the rest are
+    Images that break no rule are kept in order until their unit, int [n], has as many as `wanted`; the others are
     surplus.
     """
     reasons: list[list[str]] = [[] for _ in units]

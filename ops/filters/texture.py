@@ -1,9 +1,9 @@
 """Texture features of a picture: sharpness, edges and agreement of colours, as a few numbers that need no training.
 
-Noise, blobs, blurred pictures and pictures with scrambled phases differ from real ones in these numbers, however
-little a classifier knows. They follow from contrasts alone: brightness and contrast of the whole picture are taken
-out first. Natural pictures' gradients are sparse and agree over scales (Simoncelli and Olshausen 2001, "Natural image
-statistics and neural representation"), which a spectrum alone does not see. It knows nothing of classes or thresholds.
+Noise, blobs, blurred pictures and pictures with scrambled phases differ from real ones in these numbers, even where a
+classifier is weak. Brightness and contrast of the whole picture are removed first. Gradients of natural pictures are
+sparse and agree over scales (Simoncelli and Olshausen 2001, "Natural image statistics and neural representation"),
+which a spectrum alone does not show. It knows nothing of classes or thresholds.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FLAT = 1.0  # grey levels, added to the contrast (as squares), so that flat pictures are not amplified
-LEAST = 1e-3  # added to powers (the picture's is 1), so that an empty band has a finite logarithm
+CONTRAST_FLOOR = 1.0  # grey levels, added to the contrast as squares, so that flat pictures are not amplified
+EPSILON = 1e-3  # added to powers (the picture's is 1), so that an empty band has a finite logarithm
 BATCH = 256
 
 
 def describe_texture(images: Tensor) -> np.ndarray:
     """Features float32 [n, t] of uint8 images [n, C, H, W]; each row depends on its own image only.
 
-    For every octave down to 4 pixels a side (of smaller pictures for the finest, if they have 4 pixels a side): its
-    power, how rarely it is strong (kurtosis), how far its strength follows the next octave's, how far its gradients
-    agree in direction; beside these the share of places where hardly anything changes. Of several colours: how much one
-    mixture of them explains of the picture and of its finest detail, and how much only all of them together explain.
+    For every octave down to 4 pixels a side (of small pictures the finest one, from 4 pixels a side): its power, its
+    kurtosis (how rarely it is strong), the agreement of its gradients' directions, the share of places without
+    gradients, and the correlation of its strength with the next octave's. With several channels also: the share of the
+    picture's power, and of its finest octave's, along the first principal colour, and the picture's along the last one.
     """
     if not len(images):
         return _describe(images.new_zeros(1, *images.shape[1:]))[:0].numpy()
@@ -36,7 +36,8 @@ def describe_texture(images: Tensor) -> np.ndarray:
 def _describe(images: Tensor) -> Tensor:
     levels = images.float()
     levels = levels - levels.mean(dim=(2, 3), keepdim=True)
-    levels = levels / (levels.square().mean(dim=(1, 2, 3), keepdim=True) + FLAT**2).sqrt()
+    levels = levels / (levels.square().mean(dim=(1, 2, 3), keepdim=True) + CONTRAST_FLOOR**2).sqrt()
+    # Split into octaves (a Laplacian pyramid).
     bands: list[Tensor] = []
     slopes: list[Tensor] = []
     rest = levels
@@ -46,13 +47,15 @@ def _describe(images: Tensor) -> Tensor:
         bands.append(rest - drawn)
         slopes.append(rest)
         rest = coarse
+    # Power, kurtosis and gradients of each octave.
     numbers = [_log(rest.square().mean(dim=(1, 2, 3)))]
     strengths = []
     for band, level in zip(bands, slopes, strict=True):
         power = band.square().mean(dim=(1, 2, 3))
-        strengths.append(band.square().mean(dim=1, keepdim=True).add(LEAST).sqrt())
+        strengths.append(band.square().mean(dim=1, keepdim=True).add(EPSILON).sqrt())
         fourth = band.pow(4).mean(dim=(1, 2, 3))
-        numbers += [_log(power), _log(fourth / (power + LEAST).square()), *_agree(level)]
+        numbers += [_log(power), _log(fourth / (power + EPSILON).square()), *_measure_coherence(level)]
+    # Correlation of neighbouring octaves, then colours.
     for fine, coarse in pairwise(strengths):
         numbers.append(_correlate(F.adaptive_avg_pool2d(fine, (coarse.shape[2], coarse.shape[3])), coarse))
     if images.shape[1] > 1:
@@ -63,30 +66,33 @@ def _describe(images: Tensor) -> Tensor:
     return torch.stack(numbers, dim=1)
 
 
-def _agree(level: Tensor) -> list[Tensor]:
-    """How far gradients agree in direction within 4 x 4 places, [n] in 0..1, and the share of places without any."""
+def _measure_coherence(level: Tensor) -> list[Tensor]:
+    """The coherence of gradients within 4 x 4 places, [n] in 0..1, and the share of places without gradients.
+
+    Coherence is (l1 - l2) / (l1 + l2) of the eigenvalues of the structure tensor [[a, c], [c, b]], summed over places.
+    """
     down = (level[:, :, 1:, :-1] - level[:, :, :-1, :-1]) + (level[:, :, 1:, 1:] - level[:, :, :-1, 1:])
     right = (level[:, :, :-1, 1:] - level[:, :, :-1, :-1]) + (level[:, :, 1:, 1:] - level[:, :, 1:, :-1])
     tensor = torch.stack([(down * down).mean(1), (right * right).mean(1), (down * right).mean(1)], dim=1)
     quiet = ((tensor[:, 0] + tensor[:, 1]).sqrt() < 0.1).float().mean(dim=(1, 2))
     a, b, c = F.avg_pool2d(tensor, 4, stride=2, ceil_mode=True, padding=1).unbind(1)
     apart = ((a - b).square() + 4 * c * c).sqrt().sum(dim=(1, 2))
-    return [apart / ((a + b).sum(dim=(1, 2)) + LEAST), quiet]
+    return [apart / ((a + b).sum(dim=(1, 2)) + EPSILON), quiet]
 
 
 def _correlate(one: Tensor, other: Tensor) -> Tensor:
     one, other = (part - part.mean(dim=(1, 2, 3), keepdim=True) for part in (one, other))
     scale = one.square().sum(dim=(1, 2, 3)) * other.square().sum(dim=(1, 2, 3))
-    return (one * other).sum(dim=(1, 2, 3)) / (scale + LEAST**2).sqrt()
+    return (one * other).sum(dim=(1, 2, 3)) / (scale + EPSILON**2).sqrt()
 
 
 def _mix_colours(part: Tensor) -> tuple[Tensor, Tensor]:
-    """Shares [n] of the power of [n, C, h, w] along the first and along the last principal colour, of C."""
+    """Shares [n] of the power of [n, C, h, w] along the first and along the last principal colour."""
     flat = part.flatten(2)
     power = flat @ flat.transpose(1, 2) / flat.shape[2]
-    along = torch.linalg.eigvalsh(power) / (power.diagonal(dim1=1, dim2=2).sum(1) + LEAST)[:, None]
+    along = torch.linalg.eigvalsh(power) / (power.diagonal(dim1=1, dim2=2).sum(1) + EPSILON)[:, None]
     return along[:, -1], along[:, 0]
 
 
 def _log(values: Tensor) -> Tensor:
-    return (values + LEAST).log()
+    return (values + EPSILON).log()

@@ -1,8 +1,8 @@
 """How typical an image is of its label, in the features of the cross-fitted scorer.
 
-Each of the scorer's networks has a Gaussian per class there, with one covariance for all (Lee et al. 2018, section
-2.1), fitted on the real training images that this network did not see: on those that it has learned its features lie
-closer together than on any others. It knows nothing of thresholds.
+Each of the scorer's networks has a Gaussian per class in its features, with one covariance for all classes (Lee et al.
+2018, section 2.1). It is fitted on the real training images that this network did not see, because features of images
+seen in training lie closer together. It knows nothing of thresholds.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ClassGaussians:
-    """Of one network. means: float32 [K, d], nan for a class that it has no image of. whitening: float32 [d, d]; the
-    square of a difference times it is the squared Mahalanobis distance."""
+    """The Gaussians of one network. means: float32 [K, d], nan for a class without images. whitening: float32 [d, d];
+    the squared norm of a difference times it is the squared Mahalanobis distance."""
 
     means: np.ndarray
     whitening: np.ndarray
 
 
 def fit_classes(features: np.ndarray, labels: np.ndarray, classes: int) -> ClassGaussians:
-    """Of features [n, d] with labels int [n], n at least 2; the covariance is shrunk (`shrink_covariance`)."""
+    """The Gaussians of features [n, d] with labels int [n], n at least 2; the covariance is shrunk."""
     features = features.astype(np.float64)
     means = np.full((classes, features.shape[1]), np.nan)
     for label in np.unique(labels):
@@ -41,7 +41,7 @@ def fit_classes(features: np.ndarray, labels: np.ndarray, classes: int) -> Class
 def whiten(covariance: np.ndarray) -> np.ndarray:
     """[d, d]: differences [n, d] times this have unit covariance."""
     values, vectors = np.linalg.eigh(covariance)
-    # Features that never vary, such as a dead unit's, say nothing of how typical an image is.
+    # Features that never vary, such as a dead unit's, are left out.
     least = max(values[-1], 0.0) * 1e-6
     scales = np.where(values > least, 1 / np.sqrt(np.maximum(values, max(least, 1e-30))), 0.0)
     whitening: np.ndarray = vectors * scales
@@ -49,7 +49,7 @@ def whiten(covariance: np.ndarray) -> np.ndarray:
 
 
 def shrink_covariance(centred: np.ndarray) -> np.ndarray:
-    """The covariance [d, d] of rows [n, d] of mean 0, moved towards a multiple of the identity as far as is best.
+    """The covariance [d, d] of rows [n, d] of mean 0, shrunk towards a multiple of the identity by the best share.
 
     Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", lemma 3.1 to 3.5.
     """
@@ -57,16 +57,16 @@ def shrink_covariance(centred: np.ndarray) -> np.ndarray:
     sample = centred.T @ centred / count
     level = np.trace(sample) / size
     spread = np.square(sample - level * np.eye(size)).sum() / size
-    # The mean of ||x x' - S||^2 is that of |x|^4, less ||S||^2.
+    # mean ||x x' - S||^2 = mean |x|^4 - ||S||^2.
     error = (np.square(np.square(centred).sum(axis=1)).mean() - np.square(sample).sum()) / (count * size)
     share = min(1.0, error / spread) if spread > 0 else 1.0
     return (1 - share) * sample + share * level * np.eye(size)
 
 
 def fit_typicality(scorer: Scorer, images: Tensor, labels: np.ndarray, folds: np.ndarray) -> list[ClassGaussians]:
-    """For each of the scorer's networks, of the training images uint8 [n, C, H, W] with labels and folds int [n].
+    """The Gaussians of each of the scorer's networks, on training images uint8 [n, C, H, W] with labels int [n].
 
-    `folds` is how the scorer was trained. ValueError for a fold of fewer than 2 images.
+    folds: int [n], the network that each image was held out from. ValueError for a fold of fewer than 2 images.
     """
     fitted = []
     classes = int(labels.max()) + 1
@@ -82,10 +82,10 @@ def fit_typicality(scorer: Scorer, images: Tensor, labels: np.ndarray, folds: np
 def measure_typicality(
     fitted: Sequence[ClassGaussians], features: Sequence[np.ndarray], labels: np.ndarray
 ) -> np.ndarray:
-    """How typical images are of their labels int [n], float32 [n], 0 or less; 0 is the middle of the class.
+    """How typical images are of their labels int [n], float32 [n], 0 or less; 0 is the mean of the class.
 
-    Minus the squared Mahalanobis distance to the class's mean, divided by the number of features: the mean over the
-    networks, `features` being float32 [n, d] of each. ValueError for a label that no network has a class for.
+    Minus the squared Mahalanobis distance to the class's mean divided by the number of features, averaged over the
+    networks; `features` are float32 [n, d] of each network. ValueError for a label that no network has a class for.
     """
     total, counted = np.zeros(len(labels)), np.zeros(len(labels))
     for gaussians, found in zip(fitted, features, strict=True):

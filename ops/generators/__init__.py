@@ -1,1 +1,1 @@
-"""Generators: the kinds that there are, their directories, and the noise that they draw from."""
+"""Generators: their kinds, their directories, and the noise that they draw from."""

@@ -1,6 +1,6 @@
-"""A kind that learns to denoise, whole: its mathematics with the network, its training, its directory and its export.
+"""A complete kind of generator that learns to denoise: mathematics, network, training, directory and export.
 
-Whatever computes is imported where it is called, so that kinds can be named without loading torch.
+Modules that compute are imported inside functions, so that kinds can be named without loading torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DenoiserKind:
-    """`maths` and what every kind that denoises does with it."""
+    """The operations that all denoising kinds share, for the mathematics in `maths`."""
 
     maths: Denoiser
 
@@ -37,7 +37,7 @@ class DenoiserKind:
     def check(
         self, settings: DenoiserSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
     ) -> None:
-        """Nothing beyond what the schema has checked."""
+        """Does nothing: the schema has checked everything."""
 
     def fit(self, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
         from ops.generators.denoising.fitting import fit_denoiser
@@ -45,7 +45,7 @@ class DenoiserKind:
         return fit_denoiser(self.maths, settings, fitting, self.refine)
 
     def refine(self, settings: DenoiserSettings, session: Session) -> dict[str, Any]:
-        """What follows training, on its network in place; returns metrics. Nothing, unless a kind has more to do."""
+        """Refine the trained network in place; returns metrics. The base class does nothing."""
         return {}
 
     def load(self, folder: Path) -> Generator:
@@ -72,18 +72,18 @@ class DenoiserKind:
         return estimate_denoiser(self.maths, settings, sampler, shape, classes, self.estimate_refining)
 
     def estimate_refining(self, settings: DenoiserSettings, step_seconds: float, evaluation_seconds: float) -> float:
-        """Seconds of `refine`, from those of a training step and of one image's evaluation."""
+        """Seconds that `refine` takes, from the seconds of a training step and of an evaluation for one image."""
         return 0.0
 
 
 @dataclass(frozen=True)
 class FlowKind(DenoiserKind):
-    """The flow, which may be distilled after its training."""
+    """The flow, which may be distilled after training."""
 
     maths: Flow = field(default_factory=Flow)
 
     def refine(self, settings: DenoiserSettings, session: Session) -> dict[str, Any]:
-        """Distil, if the settings say so."""
+        """Distil if the settings ask for it."""
         assert isinstance(settings, FlowSettings)
         if settings.distillation is None:
             return {}
@@ -103,7 +103,7 @@ class FlowKind(DenoiserKind):
 
 @dataclass(frozen=True)
 class DenoiserGenerator:
-    """A trained network and how its kind draws with it."""
+    """A trained network and the mathematics that draws with it."""
 
     maths: Denoiser
     network: ConditionalUNet

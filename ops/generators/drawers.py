@@ -1,7 +1,7 @@
-"""What draws images for a set: a drawer, and the spec from which each worker process opens one of its own.
+"""Drawers, which draw the images of a set, and the specs from which each worker process opens its own drawer.
 
-A drawer turns feeds into pixels and knows nothing of units, seeds or files of a set. An exported sampler in ONNX
-Runtime is one; a generator that computes in torch is another.
+A drawer turns feeds into pixels. It knows nothing of units, seeds or files. One drawer runs an exported sampler in
+ONNX Runtime, another a generator in torch.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ops.generators.feeds import LABEL, NOISE, Feeds, count_rows, cut_feeds
 
 @dataclass(frozen=True)
 class SamplerInfo:
-    """What a drawer says of itself: class names, image shape (C, H, W), the inputs that it takes, the numbers that it
-    computes in, how it integrates.
+    """Description of a drawer: class names, image shape (C, H, W), inputs, number format, and how it integrates.
 
-    solver, steps and evaluations (of the network, for one image) are None for a generator that was made elsewhere.
+    evaluations: of the network, for one image. solver, steps and evaluations are None where they are not known, as for
+    a generator that was made elsewhere.
     """
 
     class_names: tuple[str, ...]
@@ -35,7 +35,7 @@ class SamplerInfo:
 
 
 class Drawer(Protocol):
-    """Draws batch by batch, on one thread. An image depends on its own feeds alone, not on its neighbours."""
+    """Draws batch by batch on one thread. An image depends only on its own feeds, not on the rest of the batch."""
 
     batch_size: int
 
@@ -52,7 +52,7 @@ class Drawer(Protocol):
 
 
 class DrawerSpec(Hashable, Protocol):
-    """Says how a drawer is opened; it can be pickled and hashed, so that every worker process opens its own once."""
+    """How to open a drawer. It can be pickled and hashed, so that every worker process opens its own drawer once."""
 
     @property
     def uses_torch(self) -> bool:
@@ -61,26 +61,26 @@ class DrawerSpec(Hashable, Protocol):
 
     @property
     def path(self) -> Path:
-        """The file that the pixels follow from: written anew, it is opened anew."""
+        """The file that determines the pixels; a worker opens it again when it is rewritten."""
         ...
 
     def read_info(self) -> SamplerInfo:
-        """What an opened drawer would say of itself, without making it ready to draw."""
+        """The `info` of the drawer, without making it ready to draw."""
         ...
 
     def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
-        """`auto`, `cpu` or `cuda` to what will run; EnvironmentFault for what is not there, unless `allow_fallback`."""
+        """Resolve `auto`, `cpu` or `cuda`; EnvironmentFault if it is not available, unless `allow_fallback`."""
         ...
 
     def open(self, provider: str, batch_size: int) -> Drawer:
-        """A drawer on that provider that draws so many images at a time."""
+        """A drawer on `provider` that draws `batch_size` images at a time."""
         ...
 
 
 def draw_in_parts(info: SamplerInfo, feeds: Feeds, size: int, draw_part: Callable[[Feeds], np.ndarray]) -> np.ndarray:
     """Images uint8 [n, H, W, C] from n rows of each input, at most `size` at a time.
 
-    ValueError for other inputs than those of `info`, UserError for a label without a class.
+    ValueError for inputs other than those of `info`, UserError for a label without a class.
     """
     if set(feeds) != set(info.inputs):
         raise ValueError(f"the sampler takes {', '.join(info.inputs)}; it is fed {', '.join(feeds)}")

@@ -1,7 +1,7 @@
-"""What a generator is fed: an array for each input that its graph declares, made from the draws that are wanted.
+"""The inputs of a generator for given draws: one array for each input that its graph declares.
 
 Noise, label and seed image of a draw follow from its unit, its number and the seed (design, contract 2), so any part
-of a set can be fed alone. It knows no graph and no engine, only the names of inputs.
+of a set can be drawn alone. This module knows the names of inputs, but no graph and no engine.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ops.generators.units import Run, Unit
 NOISE, LABEL, IMAGE = "noise", "label", "image"
 
 Feeds = Mapping[str, np.ndarray]
-"""Arrays of n rows by input: noise float32 [n, C, H, W], label int64 [n], image (a seed image) uint8 [n, H, W, C]."""
+"""An array of n rows by input: noise float32 [n, C, H, W], label int64 [n], image (a seed image) uint8 [n, H, W, C]."""
 
 
 @dataclass(frozen=True, eq=False)
 class SeedImages:
-    """Real images that variants are made of: uint8 [n, H, W, C], with ids that differ and labels int [n]."""
+    """Real images that variants are made of: uint8 [n, H, W, C], unique ids and labels int [n]."""
 
     images: np.ndarray
     ids: Sequence[str]
@@ -38,7 +38,7 @@ class SeedImages:
         return {name: row for row, name in enumerate(self.ids)}
 
     def find_parents(self, runs: Sequence[Run]) -> np.ndarray:
-        """The row of each draw's parent, int64 [n]; KeyError for a parent that is none of them."""
+        """The row of each draw's parent, int64 [n]; KeyError for an unknown parent."""
         rows = [self.places[run.unit.parent or ""] for run in runs]
         return np.repeat(_as_int64(rows), _as_int64([run.count for run in runs]))
 
@@ -51,18 +51,18 @@ def make_feeds(
     seed: int,
     seeds: SeedImages | None = None,
 ) -> dict[str, np.ndarray]:
-    """The arrays of `inputs`, a row for each draw of the runs in order.
+    """The arrays of `inputs`, one row for each draw, in the order of the runs.
 
     Parameters
     ----------
-    inputs : names out of noise, label and image, as a graph declares them.
+    inputs : some of noise, label and image, as a graph declares them.
     shape : (C, H, W) of an image.
-    seeds : holds the parents of the runs' units; needed for the input image alone.
+    seeds : the parents of the runs' units; needed only for the input image.
 
     Raises
     ------
     ValueError : for another input, or for the input image without seed images.
-    KeyError : for a parent that is none of the seed images.
+    KeyError : for a parent that is not among the seed images.
     """
     feeds = {}
     for name in inputs:
@@ -78,10 +78,10 @@ def make_feeds(
 
 
 def spread_draws(key: str, labels: np.ndarray, seeds: SeedImages | None = None) -> list[Run]:
-    """A draw for each of `labels` int [n], all with the noise of one `key`: row i has its i-th noise.
+    """A draw for each of `labels` int [n]; draw i has the i-th noise of `key`.
 
-    Its units are nobody's: such draws measure a generator and are kept nowhere. With seed images row i is a variant
-    of one of label labels[i], each in turn. ValueError for a label that has none.
+    Such draws measure a generator and are not kept, so `key` need not name a class or an image. With seed images, draw
+    i is a variant of a seed image of label labels[i]; those of a label take turns. ValueError for a label without one.
     """
     if seeds is None:
         return [Run(Unit(key, int(label)), i) for i, label in enumerate(labels)]
@@ -98,12 +98,12 @@ def spread_draws(key: str, labels: np.ndarray, seeds: SeedImages | None = None) 
 
 
 def cut_feeds(feeds: Feeds, rows: slice) -> dict[str, np.ndarray]:
-    """Those rows of every input."""
+    """The given rows of every input."""
     return {name: array[rows] for name, array in feeds.items()}
 
 
 def count_rows(feeds: Feeds) -> int:
-    """How many draws are fed; ValueError where the inputs differ in it."""
+    """The number of rows, which is the same for all inputs; ValueError if not."""
     counts = {name: len(array) for name, array in feeds.items()}
     if len(set(counts.values())) != 1:
         raise ValueError(f"inputs must have equally many rows; they have {counts}")
@@ -111,7 +111,7 @@ def count_rows(feeds: Feeds) -> int:
 
 
 def _draw_noise(shape: tuple[int, int, int], runs: Sequence[Run], seed: int) -> np.ndarray:
-    """The runs' noise; runs that continue each other under one key are drawn by one call."""
+    """The noise of the runs; consecutive runs of one key are drawn by one call."""
     joined: list[tuple[str, int, int]] = []  # key, first, count
     for run in runs:
         key, first, count = joined[-1] if joined else ("", 0, 0)

@@ -18,12 +18,12 @@ def sampler_name(steps: int) -> str:
 
 
 def variant_name(sampler: Path, precision: str) -> str:
-    """File name of a sampler's variant of another precision."""
+    """File name of a sampler's variant in another precision."""
     return f"{sampler.stem}.{precision}.onnx"
 
 
 def find_fastest(folder: Path) -> Path:
-    """The variant of the sampler that was accepted, or the sampler itself; DamagedData as `find_sampler`."""
+    """The accepted variant of the sampler, or the sampler itself; DamagedData as `find_sampler`."""
     sampler = find_sampler(folder)
     return next((path for path in sorted(folder.glob(variant_name(sampler, "*")))), sampler)
 
@@ -37,15 +37,15 @@ def find_sampler(folder: Path) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json; DamagedData if it is missing, no JSON or says no kind and no classes."""
+    """config.json; DamagedData if it is missing, is not JSON, or lacks the kind or the class names."""
     path = folder / CONFIG
     try:
         config = read_json(path)
     except FileNotFoundError:
-        raise DamagedData(f"{folder} is no generator: it holds no {CONFIG}") from None
+        raise DamagedData(f"{folder} is not a generator: it holds no {CONFIG}") from None
     lacking = [] if not isinstance(config, dict) else [key for key in ("kind", "class_names") if key not in config]
     if not isinstance(config, dict) or lacking:
-        raise DamagedData(f"{path} describes no generator: {lacking[0] if lacking else 'an object'} is missing")
+        raise DamagedData(f"{path} does not describe a generator: {lacking[0] if lacking else 'an object'} is missing")
     return config
 
 

@@ -1,8 +1,8 @@
-"""Kind `onnx`: a sampler that someone else exported, checked, pinned and brought into the contract.
+"""Kind `onnx`: a sampler that was exported elsewhere, checked, pinned by hash and adapted to the dataset's labels.
 
-It takes noise and a label and gives uint8 images, as every exported sampler does (design, contract 6). Its content is
-pinned by hash in the recipe: a model file is code, and another one under the same name must not slip in. Its classes
-may be more than the dataset's and in another order; the copy that is kept speaks the dataset's labels.
+It takes noise and a label and gives uint8 images, as every exported sampler does (design, contract 6). The recipe pins
+its sha256, because a model file is code and must not be replaced unnoticed. It may have more classes than the dataset,
+in another order; the stored copy takes the dataset's labels.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.storage import parse_json, replace_file, write_json
+from ops.generators.folder import CONFIG, find_fastest, read_config
 from ops.generators.protocol import Cost, Fitting, Generator
 from ops.recipe.generator import OnnxSettings, SamplerSettings
 
@@ -30,14 +31,14 @@ FOREIGN, SAMPLER = "foreign.onnx", "sampler.onnx"
 
 
 class Onnx:
-    """Nothing is learnt and nothing is exported: the file is checked and copied."""
+    """Nothing is trained and nothing is exported: the file is checked and copied."""
 
     name: ClassVar[str] = "onnx"
 
     def check(
         self, settings: OnnxSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
     ) -> None:
-        """UserError for a file that is not there, is another one, is no sampler or draws other images."""
+        """UserError if the file is missing, has another hash, is not a sampler, or draws other shapes or classes."""
         path = find_file(settings, root)
         require_fit(settings, load_model(path), path, class_names, shape)
 
@@ -66,16 +67,13 @@ class Onnx:
             onnx.save(model, str(temporary))
         with replace_file(fitting.out / FOREIGN) as temporary:
             temporary.write_bytes(path.read_bytes())
-        write_json(fitting.out / "config.json", config)
+        write_json(fitting.out / CONFIG, config)
         return {"sha256": settings.sha256, "training_images": None, "precision": None}
 
     def load(self, folder: Path) -> Generator:
-        from ops.generators.folder import read_config
-
         return OnnxGenerator(folder, read_config(folder))
 
     def find_drawer(self, folder: Path) -> DrawerSpec:
-        from ops.generators.folder import find_fastest
         from ops.generators.onnx.engine import OnnxFile
 
         return OnnxFile(find_fastest(folder))
@@ -97,7 +95,7 @@ class Onnx:
 
 @dataclass(frozen=True)
 class OnnxGenerator:
-    """The foreign file as it came, one image at a time: what its copy in large batches is compared with."""
+    """The original file, run one image at a time: the reference for its copy, which runs in batches."""
 
     folder: Path
     config: dict[str, Any]
@@ -114,14 +112,14 @@ class OnnxGenerator:
         return torch.from_numpy(np.concatenate(images))
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
-        for name in (SAMPLER, "config.json"):
+        for name in (SAMPLER, CONFIG):
             with replace_file(folder / name) as temporary:
                 temporary.write_bytes((self.folder / name).read_bytes())
         return folder / SAMPLER
 
 
 def find_file(settings: OnnxSettings, root: Path) -> Path:
-    """The file that the settings name and pin; UserError if it is not there or another one."""
+    """The file that the settings name; UserError if it is missing or its sha256 differs."""
     path = root / settings.path
     if not path.is_file():
         raise UserError(f"generator.path: {path} does not exist")
@@ -131,7 +129,7 @@ def find_file(settings: OnnxSettings, root: Path) -> Path:
 
 
 def load_model(path: Path) -> onnx.ModelProto:
-    """The model; DamagedData if it is no ONNX, UserError if it needs more than this one file and ONNX Runtime."""
+    """The model; DamagedData if it is not ONNX, UserError if it needs more than this file and ONNX Runtime."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -141,7 +139,7 @@ def load_model(path: Path) -> onnx.ModelProto:
             raise UserError(f"{path} keeps weights in other files; export it with all of them inside")
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError) as error:
-        raise DamagedData(f"{path} is no sound ONNX file: {str(error).splitlines()[0]}") from None
+        raise DamagedData(f"{path} is not a valid ONNX file: {str(error).splitlines()[0]}") from None
     domains = {node.domain for part in (model.graph, *model.functions) for node in part.node}
     own = {function.domain for function in model.functions}
     if foreign := sorted(domains - own - {"", "ai.onnx", "com.microsoft"}):
@@ -157,50 +155,54 @@ def require_sampler(model: onnx.ModelProto, path: Path) -> None:
     wanted = {"noise": onnx.TensorProto.FLOAT, "label": onnx.TensorProto.INT64, "image": onnx.TensorProto.UINT8}
     if kinds != wanted:
         raise UserError(
-            f"{path} is no sampler: it has {', '.join(kinds) or 'nothing'}; it must take noise (float32 [n, C, H, W])"
-            " and label (int64 [n]) and give image (uint8 [n, H, W, C])"
+            f"{path} is not a sampler: it has {', '.join(kinds) or 'nothing'}; it must take noise"
+            " (float32 [n, C, H, W]) and label (int64 [n]) and give image (uint8 [n, H, W, C])"
         )
 
 
 def require_fit(
     settings: OnnxSettings, model: onnx.ModelProto, path: Path, class_names: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[str, ...]:
-    """What its labels mean.
+    """The class names of its labels, in label order.
 
     UserError for a graph that is not a sampler, draws images of another shape (channels, H, W), or lacks a class.
     """
     require_sampler(model, path)
     names, drawn = read_classes(settings, model, path), read_shape(model, path)
     if drawn != shape:
-        raise UserError(f"{path} draws images of {_say(drawn)}, while the real images are {_say(shape)}")
+        raise UserError(
+            f"{path} draws images of {_format_shape(drawn)}, while the real images are {_format_shape(shape)}"
+        )
     if missing := [name for name in class_names if name not in names]:
         raise UserError(f"{path} cannot draw class '{missing[0]}'; its classes are {', '.join(names)}")
     return names
 
 
 def read_classes(settings: OnnxSettings, model: onnx.ModelProto, path: Path) -> tuple[str, ...]:
-    """What its labels mean, from the settings or its metadata; UserError if neither says so."""
+    """The class names of its labels, from the settings or else its metadata; UserError if neither has them."""
     if settings.class_names is not None:
         return settings.class_names
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     try:
         names = parse_json(metadata["labels"])
     except (KeyError, ValueError):
-        raise UserError(f"{path} does not say what its labels mean; add generator.class_names to the recipe") from None
+        raise UserError(
+            f"{path} does not name the classes of its labels; add generator.class_names to the recipe"
+        ) from None
     return tuple(map(str, names))
 
 
 def read_shape(model: onnx.ModelProto, path: Path) -> tuple[int, int, int]:
-    """(channels, height, width) of its noise; UserError if the file leaves them open."""
+    """(channels, height, width) of its noise; UserError if the file does not fix them."""
     (noise,) = [value for value in model.graph.input if value.name == "noise"]
     sides = [side.dim_value for side in noise.type.tensor_type.shape.dim][1:]
     if len(sides) != 3 or 0 in sides:
-        raise UserError(f"{path} does not say how large its images are: noise must be [n, C, H, W] with three numbers")
+        raise UserError(f"{path} does not fix the size of its images: noise must be [n, C, H, W] with three numbers")
     return sides[0], sides[1], sides[2]
 
 
 def translate_labels(model: onnx.ModelProto, labels: list[int]) -> None:
-    """Make label i of the graph mean what `labels[i]` meant."""
+    """Give label i of the graph the meaning that `labels[i]` had."""
     import numpy as np
     from onnx import helper, numpy_helper
 
@@ -220,5 +222,5 @@ def _open_session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, session_options(), providers=["CPUExecutionProvider"])
 
 
-def _say(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, (*shape[1:], shape[0])))

@@ -1,8 +1,8 @@
-"""Counter-based noise: image k of a unit is a function of (seed, round, unit, k) and of nothing else.
+"""Counter-based noise: image k of a unit is a function of (seed, round, unit, k) alone.
 
-Each unit (a class, or a seed image's content hash) has its own Philox key; image k owns a fixed range of
-that stream's counter, so any image can be drawn alone, in any order, by any worker (design, contract 2).
-Normals come from Box-Muller, which spends a fixed number of uniforms, unlike the ziggurat.
+Each unit (a class, or a seed image's content hash) has its own Philox key. Image k owns a fixed range of that key's
+counters, so any image can be drawn alone, in any order, by any worker (design, contract 2). Normals come from
+Box-Muller, which uses a fixed number of uniforms; the ziggurat does not.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def draw_noise(shape: tuple[int, ...], *, seed: int, round_: int, unit: str, sta
     size = int(np.prod(shape))
     words = -(-size // 2)  # one 64-bit word gives two 32-bit uniforms, and two uniforms give two normals
     counters = -(-words // WORDS_PER_COUNT)
-    # Philox steps its counter before it produces, hence images start at start * counters exactly.
+    # Philox steps its counter before it produces, so the images begin exactly at start * counters.
     stream = np.random.Philox(key=derive_key(seed, round_, unit), counter=[start * counters, 0, 0, 0])
     raw = stream.random_raw(count * counters * WORDS_PER_COUNT).reshape(count, counters * WORDS_PER_COUNT)[:, :words]
-    # Uniforms in (0, 1): the half keeps the logarithm finite.
+    # Uniforms in (0, 1): adding 0.5 keeps the logarithm finite.
     first = ((raw >> np.uint64(32)).astype(np.float64) + 0.5) * 2.0**-32
     second = ((raw & np.uint64(0xFFFFFFFF)).astype(np.float64) + 0.5) * 2.0**-32
     radius, angle = np.sqrt(-2.0 * np.log(first)), 2.0 * np.pi * second

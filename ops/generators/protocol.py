@@ -1,7 +1,7 @@
-"""What every kind of generator can do: learn or be brought in, draw, be exported.
+"""The interface of every kind of generator: be trained or imported, draw, be exported.
 
-A kind is stateless; what it has learnt lies in a generator directory (design, contract 6). Nothing here imports
-torch, so that the kinds can be named where nothing is computed.
+A kind is stateless; a trained generator lies in a generator directory (design, contract 6). This module does not
+import torch, so that kinds can be named where nothing is computed.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class Generator(Protocol):
-    """A generator that is ready: a directory, loaded."""
+    """A generator loaded from its directory."""
 
     @property
     def config(self) -> dict[str, Any]:
-        """config.json: kind, class_names, channels, height, width, and what the kind needs."""
+        """config.json: kind, class_names, channels, height, width, and the kind's own keys."""
         ...
 
     def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
-        """The reference for what is exported: n rows of its inputs (`ops.generators.feeds`) to uint8 [n, H, W, C]."""
+        """The exported sampler's reference: n rows of its inputs (`ops.generators.feeds`) to uint8 [n, H, W, C]."""
         ...
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
@@ -42,7 +42,7 @@ Sample = Callable[[Mapping[str, "Tensor"]], "Tensor"]
 
 
 class Observer(Protocol):
-    """Looks at a generator while it learns."""
+    """Evaluates a generator during training."""
 
     def observe(self, step: int, sample: Sample) -> Observation:
         """`sample` draws with the averaged weights."""
@@ -51,27 +51,27 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Observation:
-    """What an observer says: the lower the score, the better; `stop` ends training."""
+    """An observer's result: a lower `score` is better, and `stop` ends training."""
 
     score: float
     stop: bool = False
 
 
-class LastIsBest:
-    """The observer that sees nothing: later weights are better."""
+class KeepLast:
+    """An observer that draws nothing and always prefers the latest weights."""
 
     def observe(self, step: int, sample: Sample) -> Observation:
-        """The later the better."""
+        """A score that falls with every step."""
         return Observation(-step)
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a kind gets to learn from, and where to.
+    """Training data and folders for a kind.
 
     `images` are uint8 [n, C, H, W] and `labels` int64 [n], every class present. Paths in the settings are relative to
-    `root`. What is finished goes to `out`; `scratch` holds what a run that was killed finds again. `watch` makes the
-    observer of a kind that learns, from the share of near copies that it allows.
+    `root`. Finished files go to `out`; a killed run resumes from `scratch`. `watch` makes the observer of a kind that
+    is trained, given the share of near copies that it allows.
     """
 
     images: Tensor
@@ -82,7 +82,7 @@ class Fitting:
     out: Path
     scratch: Path
     device: str = "cpu"
-    watch: Callable[[float], Observer] = lambda max_copies: LastIsBest()
+    watch: Callable[[float], Observer] = lambda max_copies: KeepLast()
     sink: Sink = ignore
     progress: Callable[[str, int, str], Progress] = lambda label, total, unit: Progress(ignore, label, total, unit)
 
@@ -96,7 +96,7 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a generator costs here: to fit it, of that for each step, and for each image on one core."""
+    """Seconds on this machine: for the whole fit, for each of its steps, and for each image on one core."""
 
     fit_seconds: float
     step_seconds: float
@@ -108,11 +108,11 @@ class Kind(Protocol):
 
     @property
     def name(self) -> str:
-        """What a recipe calls it."""
+        """The value of `kind` in a recipe."""
         ...
 
     def check(self, settings: Any, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]) -> None:
-        """UserError or DamagedData for what can be known before anything is computed of images (channels, H, W)."""
+        """UserError or DamagedData for faults that need no compute to find; `shape` is (channels, H, W)."""
         ...
 
     def fit(self, settings: Any, fitting: Fitting) -> dict[str, Any]:
@@ -124,11 +124,11 @@ class Kind(Protocol):
         ...
 
     def find_drawer(self, folder: Path) -> DrawerSpec:
-        """What draws with the generator that was exported to `folder`."""
+        """The drawer of the generator that was exported to `folder`."""
         ...
 
     def estimate(
         self, settings: Any, sampler: SamplerSettings, shape: tuple[int, int, int], classes: int, root: Path
     ) -> Cost:
-        """What it takes for images of `shape` (channels, height, width), from a few real steps."""
+        """The cost for images of `shape` (channels, height, width), timed on a few real steps."""
         ...

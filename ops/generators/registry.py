@@ -1,4 +1,4 @@
-"""The kinds of generators, by name: each is one line here, and its keys are in `ops.recipe.generator`."""
+"""The kinds of generators by name. Each is one line here; its recipe keys are in `ops.recipe.generator`."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (FlowKind(), DenoiserKind(
 
 
 def find_drawer(folder: Path) -> DrawerSpec:
-    """What draws with the generator that was exported to `folder`; DamagedData where that holds none."""
+    """The drawer of the generator that was exported to `folder`; DamagedData if there is none."""
     return KINDS[read_config(folder)["kind"]].find_drawer(folder)

@@ -1,7 +1,7 @@
-"""A drawer that computes in torch, for generators that draw better there than as the graph that they are exported to.
+"""A drawer that computes in torch, for generators that draw better there than as their exported graph.
 
-It draws PART images at a time, the last part padded, so that torch's kernels see one shape: an image's bits depend
-neither on the batch nor on the number of workers. What it draws with is the kind's business (`Generator.sample`).
+It draws PART_IMAGES images at a time and pads the last part, so torch's kernels always see one shape, and an image's
+bits depend neither on the batch nor on the number of workers. How an image is drawn is up to `Generator.sample`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ops.generators.feeds import Feeds, count_rows
 from ops.generators.protocol import Generator
 from ops.recipe.generator import SamplerSettings
 
-PART = 16  # images of one call of the generator
+PART_IMAGES = 16  # images of one call of the generator
 
 
 class TorchDrawer:
-    """A `Drawer` around a generator on the CPU; `batch_size` says how many feeds are made at a time, no more."""
+    """A `Drawer` around a generator on the CPU; `batch_size` only sets how many feeds are made at a time."""
 
     def __init__(self, generator: Generator, info: SamplerInfo, sampler: SamplerSettings, batch_size: int) -> None:
         self.info, self.batch_size = info, batch_size
@@ -37,14 +37,14 @@ class TorchDrawer:
         return other
 
     def draw(self, feeds: Feeds) -> np.ndarray:
-        """Images uint8 [n, H, W, C]; ValueError for other inputs, UserError for a label that it has no class for."""
-        return draw_in_parts(self.info, feeds, PART, self._draw_part)
+        """Images uint8 [n, H, W, C]; ValueError for other inputs, UserError for a label without a class."""
+        return draw_in_parts(self.info, feeds, PART_IMAGES, self._draw_part)
 
     def _draw_part(self, feeds: Feeds) -> np.ndarray:
-        """Up to PART images."""
+        """Up to PART_IMAGES images."""
         padded = {}
         for name, array in feeds.items():
-            rows = np.zeros((PART, *array.shape[1:]), array.dtype)
+            rows = np.zeros((PART_IMAGES, *array.shape[1:]), array.dtype)
             rows[: len(array)] = array
             padded[name] = torch.from_numpy(rows)
         drawn = self._generator.sample(padded, self._sampler)
@@ -54,7 +54,7 @@ class TorchDrawer:
 
 @dataclass(frozen=True)
 class TorchFile:
-    """A `DrawerSpec`: `load` (importable) makes the generator of the folder that `path` lies in."""
+    """A `DrawerSpec`: `load`, an importable function, makes the generator from the folder of `path`."""
 
     path: Path
     load: Callable[[Path], Generator]
@@ -66,7 +66,7 @@ class TorchFile:
         return self._describe(self.load(self.path.parent))
 
     def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
-        """`cpu`; EnvironmentFault where CUDA is wanted, unless `allow_fallback`."""
+        """`cpu`; EnvironmentFault if CUDA is wanted, unless `allow_fallback`."""
         if wanted == "cuda" and not allow_fallback:
             raise EnvironmentFault(
                 "provider 'cuda' cannot be used: this generator draws on the CPU; use --provider cpu or"

@@ -1,6 +1,6 @@
-"""What draws are counted by: a class, or a seed image of which variants are made.
+"""Units, by which draws are numbered: a class, or a seed image of which variants are made.
 
-The k-th draw of a unit is a function of the seed, the unit's key and k (design, contract 2). Nothing is drawn here.
+The k-th draw of a unit is a function of the seed, the unit's key and k (design, contract 2). This module draws nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Unit:
-    """A class is a unit without a parent, a seed image one with.
+    """A class (without a parent) or a seed image (with one).
 
     Parameters
     ----------
-    key : names the unit's noise: the class's name, or the seed image's id, which follows from its content.
-    label : of what is drawn, 0 or more.
+    key : selects the unit's noise: the class's name, or the seed image's id, which follows from its content.
+    label : of the drawn images, 0 or more.
     parent : id of the seed image.
     """
 
@@ -40,14 +40,14 @@ def list_classes(class_names: Sequence[str]) -> tuple[Unit, ...]:
 
 
 def list_parents(ids: Sequence[str], labels: Sequence[int]) -> tuple[Unit, ...]:
-    """The units of a generator that makes variants of seed images, label by label, each label's in the images' order.
+    """The units of a generator that makes variants of seed images, sorted by label, then in the order of the images.
 
-    Pictures that are there twice have different ids (`ops.datasets.identity`), so each has variants of its own.
+    Equal images have different ids (`ops.datasets.identity`), so each has its own variants.
     """
     units = [Unit(name, label, name) for name, label in zip(ids, labels, strict=True)]
     return tuple(sorted(units, key=lambda unit: unit.label))
 
 
 def have_parents(units: Sequence[Unit]) -> bool:
-    """Whether what is drawn are variants of seed images."""
+    """Whether the draws are variants of seed images."""
     return any(unit.parent is not None for unit in units)

@@ -1,1 +1,1 @@
-"""What git and DVC remember of a workspace: commits, published versions, and their differences."""
+"""A workspace's history in git and DVC: commits, published versions, and their differences."""

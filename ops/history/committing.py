@@ -1,7 +1,7 @@
-"""The git commit of a publication: exactly its pointer, its recipe and its own entries of dvc.lock and params.yaml.
+"""Commit a publication to git: exactly its pointer, its recipe and its own entries of dvc.lock and params.yaml.
 
-It is put together outside of the user's index and becomes visible at once: one git process moves tag and branch,
-if both are still as they were read, and brings the index along. Who loses a race has changed nothing.
+The commit is built outside the user's index and becomes visible at once: one git process moves tag and branch, if both
+are still as they were read, and updates the index. The loser of a race leaves no changes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ops.workspaces.workspace import PARAMS, Workspace
 
 
 def commit_publication(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
-    """Commit and tag as <expansion>/vN; the tag, or None when nothing changed since the last commit and that is tagged.
+    """Commit and tag as <expansion>/vN; returns the tag, or None if HEAD and a tag already hold this publication.
 
-    N is the first number that no tag here has, those fetched from others included. Entries of other expansions stay
-    uncommitted, because what they point to may not be pushed. UserError when the user has staged changes,
-    EnvironmentFault when somebody else is committing or has committed meanwhile.
+    N is one more than the largest of all tags here, fetched tags included. Entries of other expansions stay
+    uncommitted, because their data may not be pushed. UserError if the user has staged changes, EnvironmentFault if
+    another process is committing or has committed meanwhile.
     """
     with one_committer(workspace):
         return _commit(workspace, expansion, pointer)
@@ -47,11 +47,11 @@ def _commit(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
     if wanted == tree:
         if _is_tagged(workspace, expansion, pointer):
             return None
-        tag = f"{expansion}/v{version + 1}"  # the user has committed it by hand: the tag is all that it lacks
+        tag = f"{expansion}/v{version + 1}"  # the user has committed it by hand: only the tag is missing
         run_git(root, "update-ref", "--stdin", text=f"create refs/tags/{tag} {head}\n", shielded=True)
         return tag
     if version and run_git(root, "log", "-1", "--format=%T %P", tag).split() == [wanted, head]:
-        # The very next commit, and it has the tag: a colleague made it here and nobody merged it yet.
+        # The tagged next commit already exists: a colleague made it from this HEAD, and it is not merged yet.
         _advance(root, head, run_git(root, "rev-parse", f"{tag}^{{commit}}").strip(), tag, tagged=True)
         return tag
     tag = f"{expansion}/v{version + 1}"
@@ -66,51 +66,53 @@ def _commit(workspace: Workspace, expansion: str, pointer: Path) -> str | None:
 def _advance(root: Path, old: str, new: str, tag: str, *, tagged: bool = False) -> None:
     """Move HEAD's branch and the index from commit `old` to `new`, and create the tag unless it is there.
 
-    Branch and tag are one transaction, which git refuses when either is not what it was; one shielded process adds
-    the index, so that no kill of ours falls between.
+    Branch and tag are one transaction, which git refuses if either has changed. The index follows in the same shielded
+    process, so that killing Growset cannot stop between the two steps.
     """
     reference = f"refs/tags/{tag}"
     changes = [f"verify {reference} {new}" if tagged else f"create {reference} {new}", f"update HEAD {new} {old}"]
+    # git runs an alias that starts with `!` as a shell command. So one git process does both steps, in a session of its
+    # own (`shielded`). Two calls from here could be killed in between.
     both = 'alias.advance=!git update-ref -m "publish $GROWSET_TAG" --stdin && git reset --quiet'
     try:
         text, environment = "\n".join([*changes, ""]), {"GROWSET_TAG": tag}
         run_git(root, "-c", both, "advance", text=text, environment=environment, shielded=True)
     except EnvironmentFault as error:
         now = run_git(root, "rev-parse", "HEAD").strip()
-        if now == new:  # somebody took the index in this instant
+        if now == new:  # the branch has moved, but another process holds the index: undo the move
             back = [*([] if tagged else [f"delete {reference} {new}"]), f"update HEAD {old} {new}"]
             run_git(root, "update-ref", "--stdin", text="\n".join([*back, ""]), shielded=True)
         elif now != old:
             raise EnvironmentFault(
-                f"somebody else committed in {root} while '{tag}' was put together; run it again to publish after that"
+                f"another commit was made in {root} while '{tag}' was prepared; run it again to publish on top of it"
             ) from error
         raise
 
 
 def is_committed(workspace: Workspace, expansion: str, pointer: Path) -> bool:
-    """Whether the last commit holds all that `commit_publication` would put into one, and a tag does too."""
+    """Whether the last commit already holds everything that `commit_publication` would commit, and a tag does too."""
     return _holds(workspace, "HEAD", expansion, pointer) and _is_tagged(workspace, expansion, pointer)
 
 
 def _is_tagged(workspace: Workspace, expansion: str, pointer: Path) -> bool:
-    """Whether a version holds this publication, be it the newest or one that the user went back to."""
+    """Whether any tagged version holds this publication; the user may have gone back to an old one."""
     return any(_holds(workspace, tag, expansion, pointer) for tag in _list_tags(workspace.root, expansion))
 
 
 def _holds(workspace: Workspace, commit: str, expansion: str, pointer: Path) -> bool:
-    """Whether this publication changes nothing in the commit's tree."""
+    """Whether this publication would change nothing in the commit's tree."""
     tree = run_git(workspace.root, "rev-parse", f"{commit}^{{tree}}").strip()
     return _write_tree(workspace, expansion, pointer, commit) == tree
 
 
 def _write_tree(workspace: Workspace, expansion: str, pointer: Path, base: str = "HEAD") -> str:
-    """The tree of a commit with this publication in it."""
+    """The tree of commit `base` with this publication added."""
     root = workspace.root
     with tempfile.TemporaryDirectory(prefix="growset-") as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         run_git(root, "read-tree", base, environment=index)
-        # DVC writes the .gitignore beside the pointer. (A rule for published/ in the root's .gitignore would make
-        # DVC skip the whole folder, pointers and all.)
+        # DVC writes the .gitignore beside the pointer. (A rule for published/ in the root's .gitignore would make DVC
+        # skip the whole folder, pointers included.)
         paths = (pointer, pointer.with_name(".gitignore"), workspace.recipe_path(expansion))
         run_git(root, "add", "--", *map(str, paths), environment=index)
         _add_entries(root, base, LOCK, "stages", set(stage_addresses(expansion)), index)
@@ -127,7 +129,7 @@ def _add_entries(root: Path, base: str, name: str, section: str, keys: set[str],
     entries = {key: value for key, value in current[section].items() if key in keys}
     section_committed = committed.setdefault(section, {})
     if known and all(key in section_committed and section_committed[key] == entries[key] for key in entries):
-        return  # writing it anew would change its layout
+        return  # rewriting the file would change its layout
     section_committed.update(entries)
     buffer = io.StringIO()
     yaml.dump(committed, buffer)
@@ -137,12 +139,12 @@ def _add_entries(root: Path, base: str, name: str, section: str, keys: set[str],
 
 
 def _last_version(root: Path, expansion: str) -> int:
-    """N of the newest tag <expansion>/vN, 0 if there is none."""
+    """N of the newest tag <expansion>/vN, or 0 without one."""
     return next((int(tag.rpartition("/v")[2]) for tag in _list_tags(root, expansion)), 0)
 
 
 def _list_tags(root: Path, expansion: str) -> list[str]:
-    """The tags <expansion>/vN, the newest first."""
+    """The tags <expansion>/vN, newest first."""
     tags = run_git(root, "tag", "--list", f"{expansion}/v*").split()
     found = (re.fullmatch(rf"{re.escape(expansion)}/v(\d+)", tag) for tag in tags)
     return sorted((match[0] for match in found if match), key=lambda tag: -int(tag.rpartition("/v")[2]))

@@ -1,6 +1,7 @@
-"""What changed from one version of a dataset to another: images by class, counts, quality and verdict.
+"""Compare two versions of a dataset: images by class, counts, quality and verdict.
 
-Images are known by their id: content for real ones, generator and draw for generated ones. It reads nothing.
+Images are matched by id, which stands for the content of a real image and for generator and draw of a generated one.
+This module reads no files.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import polars as pl
 
 from ops.history.versions import Contents
 
-FACTS = ("class", "split", "is_generated", "weight")  # an image with the same id that differs in one has changed
+COMPARED = ("class", "split", "is_generated", "weight")  # an image has changed if one of these columns differs
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`classes`: class, split, kind (real or generated), before, after, added, removed, changed; one row for each that
-    has any. `totals` sums it up. `summary` rows are (what, before, after), None where a version does not know it.
+    """Differences between two versions.
+
+    `classes`: columns class, split, kind (real or generated), before, after, added, removed, changed; one row for each
+    combination that has images. `totals` are the sums. `summary` rows are (name, before, after), with None for a value
+    that a version does not have.
     """
 
     before: str
@@ -33,13 +37,13 @@ class Comparison:
 
 
 def compare_rows(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Counts by class, split and kind of two tables of rows (image_id and FACTS).
+    """Counts by class, split and kind of two tables with the columns image_id and COMPARED.
 
     An image that moved to another class or split is changed, and counted where it is now.
     """
     both = before.join(after, on="image_id", how="full", suffix="_after", coalesce=True)
     there, here = pl.col("class").is_not_null(), pl.col("class_after").is_not_null()
-    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_after")) for name in FACTS)
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_after")) for name in COMPARED)
     marked = both.select(
         *(pl.coalesce(f"{name}_after", name).alias(name) for name in ("class", "split", "is_generated")),
         before=there,
@@ -61,14 +65,14 @@ def compare_rows(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
 
 
 def compare(before: Contents, after: Contents) -> Comparison:
-    """Two versions, of one expansion or of two."""
+    """Compare two versions, of the same expansion or of two."""
     classes = compare_rows(before.rows, after.rows)
     totals = {name: int(classes[name].sum()) for name in ("before", "after", "added", "removed", "changed")}
     return Comparison(before.version.name, after.version.name, classes, totals, _summarise(before, after))
 
 
 def format_value(name: str, value: Any) -> str:
-    """A value of a summary as people read it; `–` where a version does not know it."""
+    """A value of a summary as text; `–` for a value that a version does not have."""
     if value is None:
         return "–"
     if isinstance(value, float):

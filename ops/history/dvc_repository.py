@@ -1,6 +1,6 @@
-"""The DVC repository of a workspace: state, commit, add. Only this and the package `ops.remotes` know DVC.
+"""The DVC repository of a workspace: state, commit, add. Only this module and the package `ops.remotes` know DVC.
 
-One writer at a time: every call waits for the repository's lock, and for a DVC command that is at work on the same
+There is one writer at a time: every call waits for the repository's lock, and for a DVC command that works on the same
 outputs. Paths given to DVC are absolute, because it resolves relative ones against the process's folder.
 """
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 LOCK = "dvc.lock"
-CLOCKS_DIFFER = 2.0  # seconds by which a process's start and a file's time may be off
+CLOCK_TOLERANCE = 2.0  # seconds by which a process's start and a file's time may disagree
 PAUSE = 0.3  # seconds between two attempts to get DVC's locks
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
 
 class Busy(EnvironmentFault):
-    """Another process holds a lock of DVC's."""
+    """Another process holds one of DVC's locks."""
 
 
 def address(stage: str, expansion: str) -> str:
@@ -52,18 +52,21 @@ def stage_addresses(expansion: str) -> list[str]:
 
 
 def absolute(root: Path, targets: Iterable[str]) -> list[str]:
-    """Targets as DVC finds them from any folder: it takes a bare stage name to be of ./dvc.yaml."""
+    """Targets that DVC finds from any folder; it looks up a bare stage name in ./dvc.yaml."""
     return [f"{root / 'dvc.yaml'}:{target}" if "@" in target else target for target in targets]
 
 
 def running_under_dvc() -> bool:
-    """Whether this process is a DVC stage's command: DVC commits the stage then, and we must not."""
+    """Whether this process is a DVC stage's command; DVC itself then commits the stage, so we must not."""
     return "DVC_STAGE" in os.environ
 
 
-def patiently(call: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """Call again, from its beginning, what finds DVC busy. DVC itself waits three seconds for its lock, and not at all
-    for a command that is at work on an output (a stage of `dvc repro`, which may take hours)."""
+def retry_while_busy(call: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Call the function again, from its beginning, as long as it raises Busy.
+
+    DVC itself waits three seconds for its lock. It does not wait at all for a command that works on an output, such as
+    a stage of `dvc repro`, which may take hours.
+    """
 
     @functools.wraps(call)
     def wait_and_call(*arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
@@ -80,7 +83,7 @@ def patiently(call: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
 
 @contextlib.contextmanager
 def open_repo(root: Path) -> Iterator[Repo]:
-    """The workspace's DVC repository; UserError if it is none, Busy if another process keeps us from it.
+    """The workspace's DVC repository; UserError if there is none, Busy if another process holds one of its locks.
 
     DVC's hints about git are not printed. If a signal stops the block, DVC's own files are repaired before it ends.
     """
@@ -107,18 +110,18 @@ def open_repo(root: Path) -> Iterator[Repo]:
             raise
 
 
-def _describe_busy(root: Path, told: str) -> str:
-    """DVC's many lines as one sentence."""
-    path = re.match(r"'(.*)' is busy", told)
-    blocker = re.search(r"\(PID (\d+)\): (.*)", told)
+def _describe_busy(root: Path, message: str) -> str:
+    """One sentence for DVC's error of several lines."""
+    path = re.match(r"'(.*)' is busy", message)
+    blocker = re.search(r"\(PID (\d+)\): (.*)", message)
     if path is None or blocker is None:
-        return f"the DVC repository {root}: another process is at it"
+        return f"the DVC repository {root}: another process is using it"
     number, command = blocker.groups()
-    return f"{path[1]}: another process is at it ({number}: {command})"
+    return f"{path[1]}: another process is using it ({number}: {command})"
 
 
 def remember_lock(root: Path) -> None:
-    """Copy dvc.lock aside, unless it is torn; `mend` puts the copy back when a later one is."""
+    """Keep a copy of dvc.lock, unless it is torn; `mend` restores the copy if a later dvc.lock is torn."""
     lock, copy = root / LOCK, root / ".growset" / LOCK
     content = _read(lock)
     if content and content.endswith(b"\n") and content != _read(copy):
@@ -126,10 +129,10 @@ def remember_lock(root: Path) -> None:
 
 
 def mend(root: Path) -> None:
-    """Put right what a DVC process left torn when it was killed: it writes dvc.lock and its rwlock in place.
+    """Repair dvc.lock and DVC's rwlock after a DVC process was killed: DVC writes both in place, which can tear them.
 
-    Torn is a dvc.lock whose last line has no end. What was lost with it is at most the entry of one stage, whose
-    output is there. DVC's lock must be held, so that nobody is writing now.
+    A dvc.lock is torn if its last line has no end. At most the entry of one stage is lost, and its output exists. The
+    caller must hold DVC's lock, so that no process is writing.
     """
     lock, rwlock = root / LOCK, root / ".dvc" / "tmp" / "rwlock"
     remember_lock(root)
@@ -138,26 +141,28 @@ def mend(root: Path) -> None:
         if kept is not None:
             write_bytes(lock, kept)
         elif not content:
-            lock.unlink()  # DVC had opened its first one and not yet written it
+            lock.unlink()  # DVC had created its first dvc.lock but not written it yet
         else:
-            raise DamagedData(f"{lock} is torn, its end is missing; get the committed one with: git checkout {LOCK}")
+            raise DamagedData(
+                f"{lock} is torn, its end is missing; restore the committed one with: git checkout {LOCK}"
+            )
     if rwlock.exists():
-        _forget_the_dead(rwlock)
+        _drop_stale_lock_entries(rwlock)
 
 
-def _forget_the_dead(rwlock: Path) -> None:
-    """Drop entries of processes that are gone, or the file if it is torn.
+def _drop_stale_lock_entries(rwlock: Path) -> None:
+    """Drop the entries of processes that have ended, or the whole file if it is torn.
 
-    DVC does the first itself, but takes any process that has got the number since for the one that died: in a
-    container that is always the same one.
+    DVC drops such entries too, but mistakes a new process with the same number for the one that has ended. In a
+    container the new process always has the same number.
     """
     import psutil
 
     written = rwlock.stat().st_mtime
 
-    def lives(entry: dict[str, Any]) -> bool:
+    def is_running(entry: dict[str, Any]) -> bool:
         try:
-            return bool(psutil.Process(entry["pid"]).create_time() <= written + CLOCKS_DIFFER)
+            return bool(psutil.Process(entry["pid"]).create_time() <= written + CLOCK_TOLERANCE)
         except psutil.NoSuchProcess:
             return False
 
@@ -166,13 +171,13 @@ def _forget_the_dead(rwlock: Path) -> None:
     except DamagedData:
         rwlock.unlink()
         return
-    readers = {path: [e for e in entries if lives(e)] for path, entries in locks.get("read", {}).items()}
-    alive = {
-        "write": {path: entry for path, entry in locks.get("write", {}).items() if lives(entry)},
+    readers = {path: [e for e in entries if is_running(e)] for path, entries in locks.get("read", {}).items()}
+    current = {
+        "write": {path: entry for path, entry in locks.get("write", {}).items() if is_running(entry)},
         "read": {path: entries for path, entries in readers.items() if entries},
     }
-    if alive != {"write": {}, "read": {}} | locks:
-        write_json(rwlock, alive)
+    if current != {"write": {}, "read": {}} | locks:
+        write_json(rwlock, current)
 
 
 def _read(path: Path) -> bytes | None:
@@ -180,16 +185,16 @@ def _read(path: Path) -> bytes | None:
 
 
 def initialise(root: Path) -> None:
-    """Make a git repository a DVC repository too; DVC stages its own files in git."""
+    """Initialise DVC in a git repository; DVC stages its own files in git."""
     from dvc.repo import Repo
 
     with contextlib.redirect_stdout(io.StringIO()):
         Repo.init(str(root)).close()
 
 
-@patiently
+@retry_while_busy
 def object_folders(root: Path) -> list[Path]:
-    """Where objects lie as files here: DVC's cache, and the default remote if it is a folder."""
+    """Folders on this machine that hold DVC's objects: the cache, and the default remote if it is a folder."""
     with open_repo(root) as repo:
         stores = [repo.cache.local.path]
         if repo.config["core"].get("remote") and (remote := repo.cloud.get_remote_odb()).fs.protocol == "local":
@@ -198,26 +203,26 @@ def object_folders(root: Path) -> list[Path]:
 
 
 def find_changes(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
-    """What DVC thinks is not current, by stage, with its reasons; empty when all is current. Busy if it cannot say."""
+    """DVC's reasons by stage that is not current; empty if all are. Busy if another process holds a lock."""
     with open_repo(root) as repo:
         status = repo.status(targets=absolute(root, addresses))
     # A status is keyed by the address as seen from the current folder: "../dvc.yaml:stage@expansion".
     return {name.rsplit(":", 1)[-1]: [_describe(change) for change in changes] for name, changes in status.items()}
 
 
-changed_stages = patiently(find_changes)
+changed_stages = retry_while_busy(find_changes)
 
 
-@patiently
+@retry_while_busy
 def commit_stage(root: Path, name: str) -> None:
-    """Record the stage's present outputs, inputs and parameters in dvc.lock and the cache."""
+    """Record the stage's current outputs, inputs and parameters in dvc.lock and the cache."""
     with open_repo(root) as repo, shielded():  # DVC writes dvc.lock in place
         repo.commit(*absolute(root, [name]), force=True)
 
 
-@patiently
+@retry_while_busy
 def forget_stage(root: Path, name: str) -> None:
-    """Take a stage's entry out of dvc.lock, so that DVC finds it stale."""
+    """Remove a stage's entry from dvc.lock, so that DVC treats the stage as stale."""
     with open_repo(root) as repo, repo.lock:
         yaml, path = YAML(), root / LOCK
         content = yaml.load(path.read_text(encoding="utf-8"))
@@ -227,7 +232,7 @@ def forget_stage(root: Path, name: str) -> None:
             yaml.dump(content, file)
 
 
-@patiently
+@retry_while_busy
 def track(root: Path, path: Path) -> Path:
     """`dvc add` a file or folder; returns the pointer's path."""
     with open_repo(root) as repo, shielded():
@@ -237,9 +242,9 @@ def track(root: Path, path: Path) -> Path:
 
 @contextlib.contextmanager
 def open_revision(root: Path, revision: str | None) -> Iterator[AbstractFileSystem]:
-    """The workspace's files, tracked by git or by DVC, as they were at a git revision; None is as they are now.
+    """The workspace's files, tracked by git or DVC, at a git revision; None means the current state.
 
-    Paths are relative to the workspace. What is in DVC's cache is read there, the rest from the remote.
+    Paths are relative to the workspace. Files are read from DVC's cache, or from the remote if they are not cached.
     """
     from dvc.api import DVCFileSystem
 

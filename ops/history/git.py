@@ -1,4 +1,4 @@
-"""git's command line, run in one workspace. What is committed and when is the callers' business."""
+"""Run git's command line in a workspace. This module does not know what is committed, or when."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def run_git(
     environment: Mapping[str, str] | None = None,
     shielded: bool = False,
 ) -> str:
-    """What `git ARGUMENTS` prints in `root`, given `text` as input; EnvironmentFault with git's words if it fails.
+    """The output of `git ARGUMENTS` in `root` with `text` as input; EnvironmentFault with git's message if it fails.
 
-    `shielded` gives git a session of its own: killing our process group lets it finish its milliseconds, where a
-    git that is killed itself would leave a lock file that stops every later one.
+    `shielded` starts git in a session of its own, so that it finishes even if our process group is killed. A killed git
+    would leave a lock file that blocks every later git.
     """
     done = subprocess.run(
         ["git", "-C", str(root), *arguments],
@@ -33,11 +33,11 @@ def run_git(
     )
     if done.returncode:
         command = arguments[2] if arguments[0] == "-c" else arguments[0]
-        raise EnvironmentFault(f"git {command} failed in {root}: {_reason(done.stderr)}; run it again")
+        raise EnvironmentFault(f"git {command} failed in {root}: {_find_reason(done.stderr)}; run it again")
     return done.stdout
 
 
-def _reason(told: str) -> str:
-    """The line on which git says why; hints and warnings stand around it."""
-    lines = told.strip().splitlines() or ["it said nothing"]
+def _find_reason(message: str) -> str:
+    """The line of git's message with the reason, without the hints and warnings around it."""
+    lines = message.strip().splitlines() or ["it printed no message"]
     return next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0]).rstrip(".")

@@ -1,8 +1,8 @@
-"""The published versions of an expansion: where each stands in git's history, and what was in it.
+"""The published versions of an expansion: their commits in git's history, and their contents.
 
-A version is a commit that changed the pointer `published/<expansion>.dvc`; its name is its tag, `<expansion>/vN`,
-or its short hash. What lies published but uncommitted is a version too, called by the expansion's own name. Files
-come from DVC's cache or the remote, whatever is checked out.
+A version is a commit that changed the pointer `published/<expansion>.dvc`. Its name is its tag, `<expansion>/vN`, or
+its short hash. A publication that is not committed is a version too, named like the expansion. Files come from DVC's
+cache or the remote, whatever is checked out.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from ops.datasets.pixels import ROW_SCHEMA
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import MANIFEST, is_sealed, seal
+from ops.files.outputs import VERDICT
 from ops.history.dvc_repository import open_revision
 from ops.history.git import run_git
 from ops.workspaces.workspace import Workspace, suggest
@@ -32,7 +33,7 @@ COLUMNS = ("image_id", "label", "split", "is_generated", "weight")
 
 @dataclass(frozen=True)
 class Version:
-    """`commit` is None for what is not committed; `date` is ISO 8601."""
+    """`commit` is None for a publication that is not committed; `date` is ISO 8601."""
 
     name: str
     expansion: str
@@ -42,7 +43,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a version holds: its manifest's metrics, its verdict, and rows with `class` instead of a number."""
+    """A version's contents: its manifest's metrics, its verdict, and rows with the class name instead of the label."""
 
     version: Version
     metrics: dict[str, Any]
@@ -51,7 +52,7 @@ class Contents:
 
 
 def list_versions(workspace: Workspace, expansion: str) -> list[Version]:
-    """Newest first; what is published but not committed comes before them all."""
+    """Versions, newest first; a publication that is not committed comes before all others."""
     pointer = _pointer(expansion)
     log = run_git(workspace.root, "log", "--format=%H%x09%cI%x09%D", "--decorate-refs=refs/tags/*", "--", pointer)
     versions = []
@@ -68,7 +69,7 @@ def list_versions(workspace: Workspace, expansion: str) -> list[Version]:
 
 
 def find_version(workspace: Workspace, text: str) -> Version:
-    """`smoke/v2` by its tag, `smoke@<revision>` by any git revision, `smoke` as it lies published here.
+    """`smoke/v2` is a tag, `smoke@<revision>` any git revision, `smoke` the current publication here.
 
     UserError if there is no such expansion, revision or version.
     """
@@ -91,13 +92,13 @@ def find_version(workspace: Workspace, text: str) -> Version:
         there = ""
     if not there:
         known = [version.name for version in list_versions(workspace, expansion)]
-        hint = f"its versions: {', '.join(known)}" if known else "it has none yet"
+        hint = f"its versions: {', '.join(known)}" if known else "it has no versions yet"
         raise UserError(f"there is no version '{text}' of '{expansion}'; {hint}")
     return Version(text, expansion, commit, date)
 
 
 def read_metrics(workspace: Workspace, version: Version) -> dict[str, Any] | None:
-    """Counts, verdict and quality of a version; None where neither the cache nor the remote has it any more."""
+    """Counts, verdict and quality of a version; None if neither the cache nor the remote has it any more."""
     try:
         with _open_files(workspace, version) as open_file:
             metrics: dict[str, Any] = _read_sealed(open_file, version)["metrics"]
@@ -107,10 +108,10 @@ def read_metrics(workspace: Workspace, version: Version) -> dict[str, Any] | Non
 
 
 def read_contents(workspace: Workspace, version: Version) -> Contents:
-    """Everything but the pixels. EnvironmentFault where neither the cache nor the remote has the version."""
+    """Everything but the pixels. EnvironmentFault if neither the cache nor the remote has the version."""
     with _open_files(workspace, version) as open_file:
         manifest = _read_sealed(open_file, version)
-        verdict = json.loads(_read_whole(open_file, version, manifest, "verdict.json"))
+        verdict = json.loads(_read_whole(open_file, version, manifest, VERDICT))
         frames = []
         for name in sorted(name for name in manifest["files"] if name.endswith(".parquet")):
             content = _read_whole(open_file, version, manifest, name)
@@ -132,7 +133,7 @@ def describe_versions(workspace: Workspace, expansion: str) -> list[dict[str, An
 
 
 def _read_sealed(open_file: Any, version: Version) -> dict[str, Any]:
-    """The manifest of a version. DamagedData where it is not what was published."""
+    """The manifest of a version. DamagedData if it is not the published one."""
     with open_file(MANIFEST) as stream:
         content = stream.read()
     try:
@@ -145,7 +146,7 @@ def _read_sealed(open_file: Any, version: Version) -> dict[str, Any]:
 
 
 def _read_whole(open_file: Any, version: Version, manifest: dict[str, Any], name: str) -> bytes:
-    """A file of a version. DamagedData where its bytes are not those of the manifest."""
+    """A file of a version. DamagedData if its bytes do not match the manifest."""
     with open_file(name) as stream:
         content: bytes = stream.read()
     if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:
@@ -162,7 +163,7 @@ def _describe_damage(version: Version, name: str) -> DamagedData:
 
 @contextmanager
 def _open_files(workspace: Workspace, version: Version) -> Iterator[Any]:
-    """A function that opens a file of the published dataset for reading, by its name."""
+    """A function that opens a file of the published dataset, given its name, for reading."""
     folder = PurePosixPath("published") / version.expansion
     fault = f"version '{version.name}' is neither in DVC's cache nor in the remote"
     try:

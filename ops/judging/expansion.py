@@ -1,4 +1,4 @@
-"""The judge of an expansion: its scorer, its training images, and its validation images to be measured against."""
+"""The judge of an expansion, from its scorer, its training images and its validation images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ops.judging.judge import Judge, load_judge
 
 
 def find_judge(scorer: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Judge | None:
-    """None where there are too few real images to measure anything against; `seed` is the recipe's."""
+    """The judge; None if there are too few real images to measure against. `seed` is the recipe's."""
     if len(held_out) < 2 or np.bincount(train.labels).min() < 2:
         return None
     return load_judge(scorer, train, held_out, seed)

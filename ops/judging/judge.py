@@ -1,10 +1,9 @@
-"""The judge: how good a set of generated labelled images is, in the features of the cross-fitted scorer.
+"""The judge: the quality of a set of generated labelled images, in the features of the cross-fitted scorer.
 
-Real images of the validation split are the measure; no test image comes near. Each of the scorer's networks
-has features of its own, so every number is computed per network and averaged. Because these networks also
-choose which images are accepted, what passed that filter looks better here than it is: the judge serves to
-compare generators, steps and number formats, not to prove that images help. That is the verdict's task.
-It knows nothing of generators or recipes.
+Images are compared with real images of the validation split; no test image is used. Each of the scorer's networks has
+its own features, so every number is computed per network and averaged. These networks also choose which images are
+accepted, so accepted images score better here than they are. The judge therefore compares generators, steps and number
+formats; whether images help is the verdict's question. It knows nothing of generators or recipes.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.datasets.axes import to_nchw
 from ops.likeness.copies import References, find_distinct, fit_references, measure_copies
 from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the judge found; `Judge` says how. Shares lie in 0..1.
+    """The judge's metrics; `Judge` explains them. Shares lie in 0..1.
 
-    images: how many were generated. frechet: FD_scorer to the held-out real images, 0 or more, low is good.
-    floor: the same of real training images, what a perfect generator gets. consistency: share of images whose
+    images: the number of generated images. frechet: FD_scorer to the held-out real images, 0 or more, lower is better.
+    floor: the same of real training images, which a perfect generator would reach. consistency: share of images whose
     label is the scorer's first choice. precision, recall, density, coverage: see `ops.metrics.manifold`.
-    copies: share of near copies of training images. copies_held_out: that share of the held-out real images,
-    which none memorised.
+    copies: share of near copies of training images. copies_held_out: that share among the held-out real images, which
+    are not memorised by any generator.
     """
 
     images: int
@@ -55,8 +55,8 @@ class Quality:
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
-    """The real images as one network sees them: the held-out ones, and those training images it did not see.
+class _RealFeatures:
+    """The features of real images by one network: the held-out ones, and the training images that it did not see.
 
     unseen: float32 [m, d]; unseen_labels: int [m].
     """
@@ -70,30 +70,29 @@ class _View:
 class Judge:
     """Measures generated images against held-out real ones; the same images give the same numbers.
 
-    Fréchet distances are biased upward, more for fewer images: a few hundred real images measured against
-    each other are far from 0. Hence `floor`, and equal counts on both sides: all distances are means over
-    groups of m images, m being the size of the smallest fold or the number of generated images, whichever is
-    less. A fold is all the real images that a network can judge without having learned them; without groups,
-    many generated images would look better than real ones for being many. A group holds the classes in the
-    shares of its set, by label if real, by the scorer's first choice if generated. The held-out set is the same
-    throughout, and is never divided.
+    Fréchet distances are biased upward, more for fewer images: between a few hundred real images and as many others
+    they are far from 0. Hence `floor`, and equal counts on both sides. All distances are means over groups of m images;
+    m is the size of the smallest fold or the number of generated images, whichever is less. A fold is all the real
+    images that a network can judge without having been trained on them. Without groups, generated images would score
+    better only because there are more of them. A group has the class shares of its set, by label if real, by the
+    scorer's first choice if generated. The held-out set is the same throughout and is never divided.
 
-    The distance sees class shares first: give generated images those of the held-out ones, or compare only sets
-    of the same shares with each other and none with the floor.
+    The distance depends strongly on class shares: give generated images those of the held-out ones, or compare only
+    sets of the same shares with each other and none with the floor.
 
-    A variant of a training image is judged by the network that did not see its parent, alone; distances and overlaps
-    are those of each network's own variants. Nearness of a variant to its own parent does not count as copying.
+    A variant of a training image is judged only by the network that did not see its parent; distances and overlaps are
+    those of each network's own variants. Nearness of a variant to its own parent does not count as copying.
 
-    With fewer than 6 images on either side their balls reach to the farthest neighbour there is, not the 5th.
+    With fewer than 6 images on a side, balls reach to the farthest neighbour instead of the 5th.
 
     Parameters
     ----------
     scorer : the cross-fitted networks.
     train : real training images, uint8 [n, C, H, W].
-    train_labels : int [n]; they keep the floor's groups like the whole.
+    train_labels : int [n]; they give the floor's groups the class shares of the whole.
     held_out : real images that no network saw, uint8 [m, C, H, W], m at least 2.
     folds : int [n], the fold of each training image, as the scorer was trained.
-    copy_limit : below this relative distance (`ops.likeness.copies`) an image is a near copy.
+    copy_limit : an image below this relative distance (`ops.likeness.copies`) is a near copy.
 
     Raises ValueError where shapes do not fit, or where the held-out set or a fold has fewer than 2 images.
     """
@@ -121,12 +120,12 @@ class Judge:
             )
         self._scorer = scorer
         self._fold_size = int(sizes.min())
-        self._views = []
+        self._real = []
         for fold, features in enumerate(scorer.features(held_out)):
             manifold = fit_manifold(features, min(NEIGHBOURS, len(held_out) - 1))
             rows = np.flatnonzero(folds == fold)
             unseen = scorer.fold_features(fold, train[torch.from_numpy(rows)])
-            self._views.append(_View(fit_gaussian(features), manifold, unseen, np.asarray(train_labels)[rows]))
+            self._real.append(_RealFeatures(fit_gaussian(features), manifold, unseen, np.asarray(train_labels)[rows]))
         self._floors: dict[int, float] = {}
         self._train, self._folds = train, folds
         self._references = fit_references(train)
@@ -134,10 +133,10 @@ class Judge:
         self._copies_held_out = self._share_copies(held_out)
 
     def measure(self, images: Tensor, labels: np.ndarray, parents: np.ndarray | None = None) -> Quality:
-        """Everything about generated images uint8 [n, C, H, W] with labels int [n].
+        """All metrics of generated images uint8 [n, C, H, W] with labels int [n].
 
-        `parents` int [n] are the training images that variants are made of. ValueError for fewer than 2 images, another
-        shape than the real ones have, another number of labels, or where no network has 2 variants to judge.
+        `parents` int [n] are the variants' parents, by training row. ValueError for fewer than 2 images, another shape
+        than that of the real ones, another number of labels, or if no network has 2 variants to judge.
         """
         self._check_generated(images)
         if len(labels) != len(images):
@@ -147,8 +146,8 @@ class Judge:
         choices = probabilities.argmax(axis=1)
         seen = self._divide(features, choices, networks)
         overlaps = [
-            compare_manifolds(view.manifold, fit_manifold(found, min(NEIGHBOURS, len(found) - 1)))
-            for view, found, _ in seen
+            compare_manifolds(real.manifold, fit_manifold(found, min(NEIGHBOURS, len(found) - 1)))
+            for real, found, _ in seen
         ]
         return Quality(
             images=len(images),
@@ -164,9 +163,9 @@ class Judge:
         )
 
     def frechet(self, images: Tensor, parents: np.ndarray | None = None) -> float:
-        """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as `measure` has it.
+        """`Quality.frechet` alone, of uint8 images [n, C, H, W], n at least 2; ValueError as in `measure`.
 
-        `parents` int [n] are the training images that variants are made of.
+        `parents` int [n] are the variants' parents, by training row.
         """
         self._check_generated(images)
         networks = None if parents is None else self._folds[parents]
@@ -180,26 +179,29 @@ class Judge:
 
     def _divide(
         self, features: list[np.ndarray], choices: np.ndarray, networks: np.ndarray | None
-    ) -> list[tuple[_View, np.ndarray, np.ndarray]]:
-        """Each view with the features and first choices of the images that its network judges, all or its own."""
+    ) -> list[tuple[_RealFeatures, np.ndarray, np.ndarray]]:
+        """Per network: its real features, and the features and first choices of the images that it judges.
+
+        These are all images, or the variants whose parents it did not see.
+        """
         divided = []
-        for fold, (view, found) in enumerate(zip(self._views, features, strict=True)):
+        for fold, (real, found) in enumerate(zip(self._real, features, strict=True)):
             own = slice(None) if networks is None else networks == fold
             if len(found[own]) >= 2:
-                divided.append((view, found[own], choices[own]))
+                divided.append((real, found[own], choices[own]))
         if not divided:
             raise ValueError("no network has 2 variants to judge whose parents it did not see")
         return divided
 
-    def _find_frechet(self, seen: list[tuple[_View, np.ndarray, np.ndarray]]) -> float:
+    def _find_frechet(self, seen: list[tuple[_RealFeatures, np.ndarray, np.ndarray]]) -> float:
         size = min(self._fold_size, *(len(found) for _, found, _ in seen))
-        return float(np.mean([_mean_distance(found, chosen, size, view.held_out) for view, found, chosen in seen]))
+        return float(np.mean([_mean_distance(found, chosen, size, real.held_out) for real, found, chosen in seen]))
 
     def _find_floor(self, count: int) -> float:
         size = min(count, self._fold_size)
         if size not in self._floors:
             self._floors[size] = float(
-                np.mean([_mean_distance(v.unseen, v.unseen_labels, size, v.held_out) for v in self._views])
+                np.mean([_mean_distance(r.unseen, r.unseen_labels, size, r.held_out) for r in self._real])
             )
         return self._floors[size]
 
@@ -207,36 +209,34 @@ class Judge:
         return float((measure_copies(self._references, images).distance < self._copy_limit).mean())
 
     def _share_copies_of_others(self, images: Tensor, parents: np.ndarray) -> float:
-        """Near copies of another training image than the parent; pictures that are there twice count once."""
-        references, places = self._pictures
+        """The share of near copies of a training image other than the parent; duplicates count as one image."""
+        references, places = self._distinct
         found = measure_copies(references, images, other_than=places[parents])
         return float((found.distance < self._copy_limit).mean())
 
     @cached_property
-    def _pictures(self) -> tuple[References, np.ndarray]:
-        """The training images, each picture once, and int64 [n] which of these each training image is."""
+    def _distinct(self) -> tuple[References, np.ndarray]:
+        """The distinct training images, and for each training image its place among these, int64 [n]."""
         rows, places = find_distinct(self._train)
         distinct = rows.size == len(self._train)
         return self._references if distinct else fit_references(self._train[torch.from_numpy(rows)]), places
 
 
-def load_judge(
-    scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int, *, copy_limit: float = 0.5
-) -> Judge:
-    """The judge of a stored scorer and the real images that it was trained and is held to.
+def load_judge(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Judge:
+    """The judge with a stored scorer, its training images and held-out images to compare with.
 
-    `train` must be the dataset and `seed` the recipe's with which the scorer was trained: the folds follow from
-    them. Raises as `Judge` does.
+    `train` and `seed` must be those that the scorer was trained with, because the folds follow from them. Raises as
+    `Judge` does.
     """
     from ops.judging.scorer import assign_folds, load_scorer
 
     scorer = load_scorer(scorer_folder)
     folds = assign_folds(train.labels, len(scorer.models), seed)
-    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds, copy_limit=copy_limit)
+    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds)
 
 
 def _to_tensor(dataset: PixelDataset) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(dataset.images.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(to_nchw(dataset.images))
 
 
 def _check_images(images: Tensor, kind: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -254,9 +254,9 @@ def _mean_distance(features: np.ndarray, classes: np.ndarray, size: int, referen
 def _split(classes: np.ndarray, size: int) -> np.ndarray:
     """Groups of `size` rows, int [g, size], that cover all rows of `classes` [n], n at least `size`.
 
-    A systematic sample: every g-th row in the order of the classes, so that each group has the classes' shares
-    to within one row. Groups drawn at random do not, and lie several times further from the held-out images for
-    that alone. Where `size` does not divide n some rows are in two groups.
+    Systematic sampling: every g-th row in the order of the classes, so that each group has the classes' shares to
+    within one row. Random groups do not, and are several times farther from the held-out images for that reason alone.
+    Where `size` does not divide n, some rows are in two groups.
     """
     order = np.argsort(classes, kind="stable")
     groups = -(-len(order) // size)

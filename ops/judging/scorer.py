@@ -1,9 +1,9 @@
-"""The scorer: cross-fitted classifiers on real training images that judge what a generator made.
+"""The scorer: cross-fitted classifiers, trained on real images, that score generated images.
 
-Fold f's network never sees the images of fold f, so its accuracy on them is honest; a temperature fitted
-on those held-out answers makes probabilities mean what they say (Guo et al. 2017). A generated image is
-scored by all networks together, a variant of a training image by the one that did not see that image. The
-scorer never sees a generated image in training, nor a test image.
+Fold f's network never sees the images of fold f, so its accuracy on them is unbiased. A temperature fitted on those
+held-out predictions calibrates the probabilities (Guo et al. 2017). A generated image is scored by all networks
+together, a variant of a training image by the one network that did not see that image. The scorer is trained neither
+on generated images nor on test images.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FoldResult:
 
 
 def assign_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Fold of each image, int64 [n]: within each class the folds' sizes differ by at most one."""
+    """The fold of each image, int64 [n]; within each class the folds' sizes differ by at most one."""
     rng = np.random.default_rng([seed, 2])
     assigned = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
@@ -66,12 +66,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of -log p(label); probabilities below 1e-12 count as that."""
+    """Mean of -log p(label); probabilities below 1e-12 count as 1e-12."""
     return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean())
 
 
 def train_fold(fold: int) -> FoldResult:
-    """Train one fold (in a worker; the data come from the pool)."""
+    """Train one fold, in a worker whose pool shares the data."""
     images, labels, folds = shared("images"), shared("labels"), shared("folds")
     settings, classes, seed = shared("settings"), shared("classes"), shared("seed")
     inside = folds != fold
@@ -93,14 +93,14 @@ def train_fold(fold: int) -> FoldResult:
 def train_folds(
     images: np.ndarray, labels: np.ndarray, classes: int, settings: ScorerSettings, *, seed: int, workers: int
 ) -> list[FoldResult]:
-    """All folds, ordered; images uint8 [n, C, H, W], labels int64 [n]."""
+    """All folds in order; images uint8 [n, C, H, W], labels int64 [n]."""
     share = {
         "images": images,
         "labels": labels,
         "classes": classes,
         "seed": seed,
         "folds": assign_folds(labels, settings.folds, seed),
-        "arm": Arm(augmentation=FlipCrop()),  # trained as the arm `augmented` is
+        "arm": Arm(augmentation=FlipCrop()),  # as the arm `augmented`
         "settings": settings,
     }
     workers = worth_workers(workers, settings.folds * settings.steps * settings.batch_size, WORKER_SHARE)
@@ -157,47 +157,47 @@ class Scorer:
         return [self.fold_features(fold, images) for fold in range(len(self.models))]
 
     def fold_features(self, fold: int, images: Tensor) -> np.ndarray:
-        """The features of one fold's network alone: honest on that fold's images, which it did not see."""
+        """The features of one fold's network alone; unbiased on that fold's images, which it did not see."""
         return predict(self.models[fold].features, images, precision=self.precision).numpy()
 
     def examine(self, images: Tensor, networks: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
-        """`probabilities` and `features` by one pass through the networks, which is what both cost.
+        """`probabilities` and `features` in one pass through the networks.
 
-        `networks` int [n] names the one network that judges each image; the others' features of it are NaN.
+        `networks` int [n] names the one network that judges each image; its features by the others are NaN.
         """
         parts, features = [], []
         for number, model in enumerate(self.models):
             asked = images if networks is None else images[torch.from_numpy(np.flatnonzero(networks == number))]
-            # The network's last step is taken here, in the same number format, to keep what went into it.
-            both = predict(partial(_stack_answers, model), asked, precision=self.precision).numpy()
+            # Features and logits together, so that the head runs in the same number format.
+            both = predict(partial(_stack_outputs, model), asked, precision=self.precision).numpy()
             features.append(both[:, : model.feature_size])
             parts.append(softmax(both[:, model.feature_size :] / self.temperature))
         if networks is None:
             return np.mean(parts, axis=0), features
-        return sum(_spread(part, networks == f, 0.0) for f, part in enumerate(parts)), [  # type: ignore[return-value]
-            _spread(found, networks == f, np.nan) for f, found in enumerate(features)
+        return sum(_scatter_rows(part, networks == f, 0.0) for f, part in enumerate(parts)), [  # type: ignore[return-value]
+            _scatter_rows(found, networks == f, np.nan) for f, found in enumerate(features)
         ]
 
 
-def _spread(values: np.ndarray, chosen: np.ndarray, rest: float) -> np.ndarray:
-    """Rows `values` [m, d] where `chosen` bool [n] is true, in order, and `rest` elsewhere: [n, d]."""
+def _scatter_rows(values: np.ndarray, chosen: np.ndarray, rest: float) -> np.ndarray:
+    """[n, d]: the rows `values` [m, d], in order, where `chosen` bool [n] is true, and `rest` elsewhere."""
     spread = np.full((len(chosen), values.shape[1]), rest, values.dtype)
     spread[chosen] = values
     return spread
 
 
-def _stack_answers(model: Classifier, x: Tensor) -> Tensor:
+def _stack_outputs(model: Classifier, x: Tensor) -> Tensor:
     """Features and logits side by side, [n, d + K]."""
     features = model.features(x)
     return torch.cat([features, model.head(features)], dim=1)
 
 
 def load_scorer(folder: Path) -> Scorer:
-    """What `save_scorer` wrote."""
+    """The scorer that `save_scorer` wrote."""
     config, tensors = read_json(folder / "config.json"), load_file(folder / "scorer.safetensors")
     models = []
     for fold in range(config["folds"]):
-        # As `ScorerSettings.network`; it is the same for images of any size, so that theirs is not stored.
+        # As `ScorerSettings.network`, which does not depend on the images' size; so the size is not stored.
         network = SmallResNet(width=config["width"], stem=1)
         model = Classifier(network, (config["channels"], 0, 0), config["classes"])
         prefix = f"{fold}/"

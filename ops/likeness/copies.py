@@ -1,10 +1,12 @@
 """Is an image a copy of a real one, or does it repeat an earlier one of its label? Distances, no thresholds.
 
 A distance is relative: the likeness distance to the nearest image (`ops.likeness.likeness`), divided by the spacing of
-the real images there. 0 is the same picture, perhaps shifted, mirrored or brightened: a mirrored copy is a copy. About
-1 is as far as real images lie apart. Every image has its value whatever the others of its batch are, so that held-out
-real images can be measured in the same way and say which values are usual. It knows nothing of files or of what is
-kept.
+the real images there. At 0 both are the same picture, perhaps shifted, mirrored or brightened: a mirrored copy is a
+copy. At about 1 they are as far apart as real images are. An image's value does not depend on the rest of its batch,
+so held-out real images are measured in the same way and show which values are usual. It knows nothing of files or of
+which images are kept.
+
+Symbols: d the likeness distance to the nearest image, sigma the spacing; the relative distance is d / sigma.
 """
 
 from __future__ import annotations
@@ -17,24 +19,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.likeness.descriptors import Likenesses, Queries, describe, prepare
-from ops.likeness.likeness import Alike, find_alike, measure_pairs
+from ops.likeness.descriptors import ImageDescriptors, Queries, describe, prepare
+from ops.likeness.likeness import Matches, find_matches, measure_pairs
 from ops.likeness.registration import UNRELATED
 from ops.machine.parallel import start_threads
 
-SPACED = 3  # the spacing of a real image is its mean distance to so many nearest others
-SAME = 1e-3  # images nearer than that are one picture twice, which says nothing of how pictures are spaced
-THOROUGH = 32  # candidates when spacings are measured, which is done once
-WORTH = 0.9  # spacings: a pair that lies farther apart after the first step is no copy after the last either
-CROWDED = 0.5  # of the real images' spacing is the least that many generated images between them leave
+SPACING_NEIGHBOURS = 3  # a real image's spacing is its mean distance to so many nearest others
+DUPLICATE = 1e-3  # images nearer than this show one picture twice; spacings leave them out
+SPACING_CANDIDATES = 32  # spacings are measured once, so with more candidates
+EARLY_LIMIT = 0.9  # in spacings: a pair farther apart after the early steps is not a copy after the last one either
+MIN_SPACING = 0.5  # in real spacings: the least spacing among generated images, however many there are
 BATCH = 512
 
 
 @dataclass(frozen=True, eq=False)
 class References:
-    """Real images to compare with. spacing: float32 [n], above 0. rows: the first row with these pixels, by digest."""
+    """Real images to compare with. spacing: float32 [n], above 0. rows: by digest, the first row with these pixels."""
 
-    likenesses: Likenesses
+    descriptors: ImageDescriptors
     spacing: np.ndarray
     rows: dict[bytes, int]
     shape: tuple[int, ...]
@@ -43,21 +45,25 @@ class References:
         return len(self.spacing)
 
     def spacing_of(self, nearest: np.ndarray) -> np.ndarray:
-        """float32 [n], of the images `nearest`, int64 [n]; where that is -1, the spacing of unrelated images."""
+        """sigma float32 [n] at the images `nearest`, int64 [n]; -1 (no neighbour) gives UNRELATED."""
         return np.append(self.spacing, np.float32(UNRELATED))[nearest]
 
-    def find_alike(self, queries: Queries, other_than: np.ndarray | None = None) -> Alike:
-        """The nearest of them to each query, but for the one that `other_than` int64 [n] names (-1: none)."""
-        limits = WORTH * torch.from_numpy(self.spacing)
-        return find_alike(queries, self.likenesses, other_than=other_than, within=lambda _, index: limits[index])
+    def find_matches(self, queries: Queries, other_than: np.ndarray | None = None) -> Matches:
+        """The nearest real image of each query, apart from the one that `other_than` int64 [n] names (-1: none)."""
+        limits = EARLY_LIMIT * torch.from_numpy(self.spacing)
+
+        def find_limits(_: Tensor, index: Tensor) -> Tensor:
+            return limits[index]
+
+        return find_matches(queries, self.descriptors, other_than=other_than, find_limits=find_limits)
 
 
 @dataclass(frozen=True, eq=False)
 class Nearness:
     """One value per image.
 
-    distance: float32 [n], 0 or more, relative; inf where there is nothing to compare with. nearest: int64 [n], whom it
-    is measured to, -1 for nobody. exact: bool [n], every pixel is that one's.
+    distance: float32 [n], relative, 0 or more; inf where there is nothing to compare with. nearest: int64 [n], the
+    image at that distance, -1 for none. exact: bool [n], whether all pixels equal that image's.
     """
 
     distance: np.ndarray
@@ -66,31 +72,32 @@ class Nearness:
 
 
 def fit_references(images: Tensor) -> References:
-    """Real images uint8 [n, C, H, W], made ready to be compared with.
+    """Descriptors and spacings of real images uint8 [n, C, H, W].
 
-    An image alone in the world is as far from others as unrelated ones are. ValueError for other images.
+    With a single image the spacing is UNRELATED. ValueError for another type or shape.
     """
     _check(images, tuple(images.shape[1:]))
-    likenesses = describe(images)
+    descriptors = describe(images)
     rows: dict[bytes, int] = {}
     for row, digest in enumerate(_digest(images)):
         rows.setdefault(digest, row)
-    # Twice as many as are needed, for some may be the same picture again.
-    distances = np.empty((len(images), 2 * SPACED), np.float32)
+    # Twice as many neighbours as needed, because some may show the same picture.
+    distances = np.empty((len(images), 2 * SPACING_NEIGHBOURS), np.float32)
 
-    def look_around(batch: slice) -> None:
+    def search_batch(batch: slice) -> None:
         own = np.arange(len(images))[batch]
-        found = find_alike(prepare(likenesses[batch]), likenesses, 2 * SPACED, other_than=own, candidates=THOROUGH)
+        queries, k = prepare(descriptors[batch]), distances.shape[1]
+        found = find_matches(queries, descriptors, k, other_than=own, candidates=SPACING_CANDIDATES)
         distances[batch] = found.distances
 
     with start_threads() as pool:
-        list(pool.map(look_around, _batches(len(images))))
-    return References(likenesses, _space(distances), rows, tuple(images.shape[1:]))
+        list(pool.map(search_batch, _batches(len(images))))
+    return References(descriptors, _average_spacing(distances), rows, tuple(images.shape[1:]))
 
 
 def find_distinct(images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The rows int64 [m] of uint8 images [n, C, H, W] that show another picture than all before them, and for each
-    image the place int64 [n] of its picture among these."""
+    """The rows int64 [m] of the distinct images among uint8 images [n, C, H, W], each at its first occurrence, and for
+    every image the place int64 [n] of its pixels among these."""
     first: dict[bytes, int] = {}
     rows: list[int] = []
     places = np.empty(len(images), np.int64)
@@ -102,22 +109,22 @@ def find_distinct(images: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure_copies(references: References, images: Tensor, *, other_than: np.ndarray | None = None) -> Nearness:
-    """How near images uint8 [n, C, H, W] come to real ones of the same shape; ValueError for another.
+    """How near images uint8 [n, C, H, W] come to real ones of the same shape; ValueError for another shape.
 
-    `other_than` int64 [n] names the real image that each is a variant of, which does not count (-1: none), unless
-    the image has its very pixels.
+    `other_than` int64 [n] names the real image that each is a variant of (-1: none). It does not count, unless all
+    pixels are equal.
     """
     _check(images, references.shape)
     result = _empty(len(images))
     for batch in _batches(len(images)):
         hidden = None if other_than is None else other_than[batch]
-        found = references.find_alike(prepare(describe(images[batch])), hidden)
-        _note_copies(result, batch, references, found, _digest(images[batch]))
+        found = references.find_matches(prepare(describe(images[batch])), hidden)
+        _write_copies(result, batch, references, found, _digest(images[batch]))
     return result
 
 
 def measure_parents(references: References, images: Tensor, parents: np.ndarray) -> np.ndarray:
-    """How near images uint8 [n, C, H, W] come to the one real image that each is a variant of, `parents` int64 [n].
+    """How near images uint8 [n, C, H, W] come to their parents, the real images `parents` int64 [n].
 
     float32 [n], relative to the spacing of the real images around the parent; 0 is the parent itself.
     """
@@ -126,7 +133,7 @@ def measure_parents(references: References, images: Tensor, parents: np.ndarray)
     for batch in _batches(len(images)):
         queries, own = prepare(describe(images[batch])), parents[batch]
         same = np.array([references.rows.get(digest, -1) for digest in _digest(images[batch])], np.int64) == own
-        apart = measure_pairs(queries, references.likenesses, own) / references.spacing_of(own)
+        apart = measure_pairs(queries, references.descriptors, own) / references.spacing_of(own)
         distance[batch] = np.where(same, 0, apart)
     return distance
 
@@ -141,15 +148,17 @@ def measure_nearness(
     earlier_labels: np.ndarray | None = None,
     other_than: np.ndarray | None = None,
 ) -> tuple[Nearness, list[Nearness], Nearness]:
-    """How near images uint8 [n, C, H, W] with labels int [n] come to those of `train`, of each of `others`, and to an
-    earlier one of these and of the same label: the first two as `measure_copies`, in less time than one by one.
+    """How near images uint8 [n, C, H, W] with labels int [n] come to `train`, to each of `others`, and to the images of
+    their label that come before them. The first two are as `measure_copies` finds them, in less time.
 
-    `other_than` int64 [n] are the images of `train` that do not count, as `measure_copies` has it.
-    `earlier` images, if any, come before all of these; `nearest` counts them first. What comes later changes nothing.
-    A repeat's distance is relative to how closely images lie there: the rough distance to the fifth nearest of the
-    earlier ones or of `train`, whichever is less, so that a value means the same among few images and among many; but
-    at least CROWDED times the spacing of the nearest of `train`, so that a crowd of one picture is not taken for the
-    usual. Labels are done side by side, a thread each; memory holds 2.3 KB (28x28x1) for each image of those labels.
+    `other_than` int64 [n] names images of `train` that do not count, as in `measure_copies`. `earlier` images, if any,
+    come before all of these and are numbered first in `nearest`. Later images change no value.
+
+    The sigma of a repeat is the rough distance to the fifth nearest image, among the earlier ones or in `train`,
+    whichever is less, so that a value means the same among few images and among many. It is at least MIN_SPACING times
+    the spacing of the nearest image in `train`, so that many copies of one picture do not pass for the usual spacing.
+
+    Each label runs in a thread of its own; memory holds 2.3 KB (28x28x1) for each image of the labels at work.
     """
     for references in (train, *others):
         _check(images, references.shape)
@@ -161,25 +170,27 @@ def measure_nearness(
     copies, leaks, repeats = _empty(len(images)), [_empty(len(images)) for _ in others], _empty(len(images))
 
     def follow_label(label: int) -> None:
-        """All images of a label, in order; each writes its own rows of the results."""
+        """All images of a label, in order; a label writes only its own rows of the results."""
         old, new = np.flatnonzero(known == label), np.flatnonzero(labels == label)
         members = np.concatenate([old, len(before) + new])
-        seen = _Earlier(before[torch.from_numpy(old)], len(members))
+        seen = _EarlierImages(before[torch.from_numpy(old)], len(members))
         for batch in _batches(len(new)):
             rows = new[batch]
             part = images[torch.from_numpy(rows)]
-            likenesses, digests = describe(part), _digest(part)
-            queries = prepare(likenesses)
+            descriptors, digests = describe(part), _digest(part)
+            queries = prepare(descriptors)
             hidden = None if other_than is None else other_than[rows]
-            real = train.find_alike(queries, hidden)
-            _note_copies(copies, rows, train, real, digests)
+            # Copies: the nearest real image, in `train` and in each of `others`.
+            real = train.find_matches(queries, hidden)
+            _write_copies(copies, rows, train, real, digests)
             for result, references in zip(leaks, others, strict=True):
-                _note_copies(result, rows, references, references.find_alike(queries), digests)
-            least, most = CROWDED * train.spacing_of(real.indices[:, 0]), real.around
-            found, same = seen.follow(queries, likenesses, digests, least, most)
-            spacing = np.maximum(np.minimum(found.around, most), least)
+                _write_copies(result, rows, references, references.find_matches(queries), digests)
+            # Repeats: the nearest earlier image, with sigma = max(min(rough spacings), least).
+            least, most = MIN_SPACING * train.spacing_of(real.indices[:, 0]), real.rough_spacing
+            found, same = seen.search_and_add(queries, descriptors, digests, least, most)
+            spacing = np.maximum(np.minimum(found.rough_spacing, most), least)
             nearest = found.indices[:, 0]
-            _note(
+            _write(
                 repeats,
                 rows,
                 found.distances[:, 0] / spacing,
@@ -192,65 +203,68 @@ def measure_nearness(
     return copies, leaks, repeats
 
 
-class _Earlier:
-    """The images of one label, as they come."""
+class _EarlierImages:
+    """The images of one label so far; each new one is compared with those before it."""
 
     def __init__(self, before: Tensor, count: int) -> None:
         blank = describe(before[:0])
         shapes = [getattr(blank, field.name) for field in fields(blank)]
-        self._held = Likenesses(*(torch.empty(count, *part.shape[1:], dtype=part.dtype) for part in shapes))
+        self._held = ImageDescriptors(*(torch.empty(count, *part.shape[1:], dtype=part.dtype) for part in shapes))
         self._count = 0
         self._rows: dict[bytes, int] = {}
         for batch in _batches(len(before)):
             self._add(describe(before[batch]), _digest(before[batch]))
 
-    def follow(
-        self, queries: Queries, likenesses: Likenesses, digests: list[bytes], least: np.ndarray, most: np.ndarray
-    ) -> tuple[Alike, np.ndarray]:
-        """What is like each of the next images among those before it, and which of these has its pixels, or -1.
+    def search_and_add(
+        self, queries: Queries, descriptors: ImageDescriptors, digests: list[bytes], least: np.ndarray, most: np.ndarray
+    ) -> tuple[Matches, np.ndarray]:
+        """The nearest earlier image of each of the next images, and the one with equal pixels, or -1.
 
-        Their spacing, which says what is worth all steps of registration, lies between `least` and `most`, float [n].
+        The spacing, which limits early registration steps, is kept between `least` and `most`, float [n].
         """
 
-        def set_limits(around: Tensor, _: Tensor) -> Tensor:
-            spacing = torch.minimum(around, torch.from_numpy(most)).maximum(torch.from_numpy(least))
-            return WORTH * spacing[:, None]
+        def find_limits(rough_spacing: Tensor, _: Tensor) -> Tensor:
+            spacing = torch.minimum(rough_spacing, torch.from_numpy(most)).maximum(torch.from_numpy(least))
+            return EARLY_LIMIT * spacing[:, None]
 
         own = self._count + np.arange(len(queries))
-        first = self._add(likenesses, digests)
-        found = find_alike(queries, self._held[: self._count], below=own, within=set_limits)
+        first = self._add(descriptors, digests)
+        found = find_matches(queries, self._held[: self._count], below=own, find_limits=find_limits)
         return found, np.where(first < own, first, -1)
 
-    def _add(self, likenesses: Likenesses, digests: list[bytes]) -> np.ndarray:
-        end = self._count + len(likenesses)
-        for field in fields(likenesses):
-            getattr(self._held, field.name)[self._count : end] = getattr(likenesses, field.name)
+    def _add(self, descriptors: ImageDescriptors, digests: list[bytes]) -> np.ndarray:
+        end = self._count + len(descriptors)
+        for field in fields(descriptors):
+            getattr(self._held, field.name)[self._count : end] = getattr(descriptors, field.name)
         first = [self._rows.setdefault(digest, self._count + i) for i, digest in enumerate(digests)]
         self._count = end
         return np.array(first, dtype=np.int64)
 
 
-def _note_copies(
-    result: Nearness, rows: slice | np.ndarray, references: References, found: Alike, digests: list[bytes]
+def _write_copies(
+    result: Nearness, rows: slice | np.ndarray, references: References, found: Matches, digests: list[bytes]
 ) -> None:
     nearest = found.indices[:, 0]
     same = np.array([references.rows.get(digest, -1) for digest in digests], dtype=np.int64)
-    _note(result, rows, found.distances[:, 0] / references.spacing_of(nearest), nearest, same)
+    _write(result, rows, found.distances[:, 0] / references.spacing_of(nearest), nearest, same)
 
 
-def _note(
+def _write(
     result: Nearness, rows: slice | np.ndarray, distance: np.ndarray, nearest: np.ndarray, same: np.ndarray
 ) -> None:
-    """Into `rows` of the result; where an image has the same pixels as another, which `same` names, that is nearest."""
+    """Write `rows` of the result; `same` names an image with equal pixels (-1: none), which is then the nearest."""
     result.exact[rows] = same >= 0
     result.distance[rows] = np.where(same >= 0, 0, distance)
     result.nearest[rows] = np.where(same >= 0, same, nearest)
 
 
-def _space(distances: np.ndarray) -> np.ndarray:
-    """The spacing float32 [n] from distances [n, k] to the nearest others, ascending."""
-    apart = (distances > SAME) & np.isfinite(distances)
-    counted = apart & (apart.cumsum(1) <= SPACED)
+def _average_spacing(distances: np.ndarray) -> np.ndarray:
+    """The spacing float32 [n]: the mean over distances [n, k] to the nearest others, ascending, without duplicates.
+
+    An image without others has the median spacing, and UNRELATED where no image has others.
+    """
+    apart = (distances > DUPLICATE) & np.isfinite(distances)
+    counted = apart & (apart.cumsum(1) <= SPACING_NEIGHBOURS)
     count = counted.sum(1)
     total = np.where(counted, distances, 0).sum(1)
     usual = np.median(total[count > 0] / count[count > 0]) if (count > 0).any() else UNRELATED

@@ -1,8 +1,8 @@
 """Constant matrices for comparing pictures of one size: waves, windows, poses, shifts and blur.
 
-Made once for a size and kept. Frequencies are counted in cycles a picture, shifts in pixels; f is the number of
-frequencies. A picture is compared in several poses, turned and scaled about its centre. No picture is turned for that:
-a turned picture's spectrum is that of the picture itself against waves turned the other way. It knows no image.
+Each is computed once for a size and cached. Frequencies are in cycles per picture, shifts in pixels; f is the number of
+frequencies. A picture is compared in several poses, turned and scaled about its centre, without turning its pixels: the
+spectrum of a turned picture is the picture's own spectrum against waves turned the other way. It knows no image.
 """
 
 from __future__ import annotations
@@ -14,42 +14,43 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-SHIFTED = 8  # shifts of up to an eighth of the shorter side are undone: 3 pixels of 28
-BLURRED = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps at 28
-CYCLES = 8  # the highest frequency of signatures, in cycles a picture, if the sides hold as many
+SHIFT_DIVISOR = 8  # shifts of up to an eighth of the shorter side are searched: 3 pixels of 28
+BLUR_DIVISOR = 14  # a binomial blur reaches a fourteenth of the shorter side: 5 taps at 28
+MAX_CYCLES = 8  # the highest frequency, in cycles per picture; lower where a side is too short for it
 
 
 @dataclass(frozen=True)
 class Pose:
-    """A picture turned by `angle` degrees and drawn `scale` times as large, about its centre."""
+    """A picture turned by `angle` degrees and enlarged `scale` times, about its centre."""
 
     angle: float = 0.0
     scale: float = 1.0
 
     @property
     def mirrored(self) -> Pose:
-        """The pose in which the mirror image shows what the picture shows in this one, mirrored."""
+        """The pose in which the mirror image is the mirror image of the picture in this pose."""
         return Pose(-self.angle, self.scale)
 
     def to_matrix(self) -> Tensor:
-        """[2, 2] of (down, right): where in the picture, from its centre, a point of the posed picture lies."""
+        """[2, 2] of (down, right): maps a point of the posed picture to a point of the picture, from the centre."""
         turn = math.radians(self.angle)
         rows = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
         return torch.tensor(rows) / self.scale
 
 
-# What lies between two of them is undone when pairs are registered.
+# Registration corrects what lies between two poses.
 POSES = (Pose(), *(Pose(angle) for angle in (-12.0, -6.0, 6.0, 12.0)), Pose(scale=0.9), Pose(scale=1.1))
 MIRRORED = tuple(POSES.index(pose.mirrored) for pose in POSES)
 
 
-def find_reach(height: int, width: int) -> int:
-    return min(height, width) // BLURRED
+def find_blur_reach(height: int, width: int) -> int:
+    """Pixels that the blur reaches to each side."""
+    return min(height, width) // BLUR_DIVISOR
 
 
 @lru_cache(maxsize=16)
 def make_blur(size: int, reach: int) -> Tensor:
-    """The matrix [size, size] that blurs a line; the ends repeat."""
+    """The matrix [size, size] that blurs a line; the end pixels are repeated beyond the ends."""
     places = (torch.arange(size)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, size - 1)
     return torch.zeros(size, size).scatter_add_(1, places, make_taps(reach).expand(size, -1))
 
@@ -62,25 +63,25 @@ def make_taps(reach: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def list_frequencies(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """(down, right) in cycles a picture, one of each pair of opposite ones, (0, 0) among them: colours differ in it."""
-    most = min(CYCLES, (height - 1) // 2), min(CYCLES, (width - 1) // 2)
+    """(down, right) in cycles per picture, one of each opposite pair; also (0, 0), in which colours differ."""
+    most = min(MAX_CYCLES, (height - 1) // 2), min(MAX_CYCLES, (width - 1) // 2)
     return tuple(
         (u, v)
         for u in range(-most[0], most[0] + 1)
         for v in range(most[1] + 1)
-        if (v or u >= 0) and u * u + v * v <= CYCLES**2
+        if (v or u >= 0) and u * u + v * v <= MAX_CYCLES**2
     )
 
 
 @lru_cache(maxsize=16)
 def make_waves(height: int, width: int) -> Tensor:
-    """[h * w, 2 f]: pixels times this are their spectrum. Angles are measured from the picture's centre."""
+    """[h * w, 2 f]: pixels times this give their spectrum. Phases are measured from the picture's centre."""
     return _wave(*_pose_grid(height, width, Pose()), height, width)
 
 
 @lru_cache(maxsize=16)
 def find_partners(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Which frequency stands in each one's place in the mirror image, int64 [f], and whether conjugated, bool [f]."""
+    """The mirror image's spectrum as a permutation of the picture's, int64 [f], and which are conjugated, bool [f]."""
     frequencies = list_frequencies(height, width)
     place = {frequency: i for i, frequency in enumerate(frequencies)}
     moved = [place[(-u, v) if v else (u, v)] for u, v in frequencies]
@@ -89,9 +90,10 @@ def find_partners(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=16)
 def make_fold(height: int, width: int) -> tuple[Tensor, int]:
-    """An orthogonal matrix [f, f] for magnitudes, and e: the mirror image's are these with all but the first e negated.
+    """An orthogonal matrix [f, f] for magnitudes and e, the number of even coordinates, which come first.
 
-    Of two frequencies that the mirror image swaps these are the sum and the difference.
+    Magnitudes times the matrix are equal for picture and mirror image in the first e coordinates and opposite in the
+    others: mirroring swaps pairs of frequencies, and the coordinates are each pair's sum and difference.
     """
     partner, unit = find_partners(height, width)[0], torch.eye(len(list_frequencies(height, width)))
     place = torch.arange(len(partner))
@@ -104,20 +106,20 @@ def make_fold(height: int, width: int) -> tuple[Tensor, int]:
 @lru_cache(maxsize=16)
 def list_offsets(height: int, width: int) -> tuple[tuple[int, int], ...]:
     """Every shift (down, right) in pixels, in the order of their numbers."""
-    most = min(height, width) // SHIFTED
+    most = min(height, width) // SHIFT_DIVISOR
     return tuple((down, right) for down in range(-most, most + 1) for right in range(-most, most + 1))
 
 
 @lru_cache(maxsize=16)
 def measure_offsets(height: int, width: int) -> Tensor:
-    """[shifts]: the square of each shift's length; 1 is the farthest down or right alone."""
-    most = max(1, min(height, width) // SHIFTED)
+    """[shifts]: the squared length of each shift, in units of the farthest shift straight down or right."""
+    most = max(1, min(height, width) // SHIFT_DIVISOR)
     return (torch.tensor(list_offsets(height, width), dtype=torch.float32) / most).square().sum(1)
 
 
 @lru_cache(maxsize=16)
-def make_turns(height: int, width: int) -> Tensor:
-    """[2 f, shifts]: a query's spectrum times a reference's conjugate and this is their correlation at each shift."""
+def make_shift_phases(height: int, width: int) -> Tensor:
+    """[2 f, shifts]: a query's spectrum times a reference's conjugate times this is their correlation at each shift."""
     shifts = torch.tensor(list_offsets(height, width), dtype=torch.float32)
     cycles = torch.tensor(list_frequencies(height, width)) / torch.tensor([height, width])
     angles = 2 * math.pi * cycles @ shifts.T
@@ -126,15 +128,15 @@ def make_turns(height: int, width: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def make_weights(height: int, width: int) -> Tensor:
-    """[2 f]: weight of each product of spectra; 2 for all but (0, 0), because each also stands for its opposite."""
+    """[2 f]: weight of each product of spectra. Each frequency counts twice (conjugate pair), except (0, 0)."""
     counts = [1 + (frequency != (0, 0)) for frequency in list_frequencies(height, width)]
     return torch.tensor(counts).repeat_interleave(2) / (height * width)
 
 
 @lru_cache(maxsize=16)
 def mark_centre(height: int, width: int) -> Tensor:
-    """1 in the pixels [h, w] that stay in the picture at every shift, 0 elsewhere."""
-    most = min(height, width) // SHIFTED
+    """1 for the pixels [h, w] that stay in the picture at every shift, 0 elsewhere."""
+    most = min(height, width) // SHIFT_DIVISOR
     inside = torch.zeros(height, width)
     inside[most : height - most, most : width - most] = 1
     return inside
@@ -142,7 +144,7 @@ def mark_centre(height: int, width: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def make_centres(height: int, width: int) -> Tensor:
-    """[h * w, shifts]: pixels times this are the means over the centre of the picture moved by each shift."""
+    """[h * w, shifts]: pixels times this give the mean over the centre after each shift."""
     inside = mark_centre(height, width)
     moved = [torch.roll(inside, (-down, -right), (0, 1)).flatten() for down, right in list_offsets(height, width)]
     return torch.stack(moved, dim=1) / inside.sum()
@@ -150,28 +152,30 @@ def make_centres(height: int, width: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def measure_radii(height: int, width: int) -> Tensor:
+    """[f]: the length of each frequency, in cycles per picture."""
     return torch.tensor(list_frequencies(height, width), dtype=torch.float32).norm(dim=1)
 
 
 @lru_cache(maxsize=16)
-def list_views(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
-    """(pose, down, right): the looks that a picture's signature is taken at; first the picture as it is.
+def list_windows(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
+    """(pose, down, right) of every window in which a query's signature is computed; first the picture as it is.
 
-    A window moved four ways stands for shifts, the poses are seen in the middle. No view's mirror image is missing.
+    Four moved windows stand for shifts; poses have a window in the middle. With each window the list holds its mirror
+    image.
     """
-    step = math.ceil(min(height, width) // SHIFTED / 2)
+    step = math.ceil(min(height, width) // SHIFT_DIVISOR / 2)
     moves = [(down, right) for down in (-step, step) for right in (-step, step) if step]
     return (0, 0, 0), *((0, *move) for move in moves), *((number, 0, 0) for number in range(1, len(POSES)))
 
 
 @lru_cache(maxsize=16)
 def make_windows(height: int, width: int) -> Tensor:
-    """[h * w, views * 2 f]: pixels times this are their spectra in each view, the view's mean taken out.
+    """[h * w, windows * 2 f]: pixels times this give their spectra in each window, with the window's mean taken out.
 
     A window is half a sine wave across the centre.
     """
-    most, made = min(height, width) // SHIFTED, []
-    for number, down, right in list_views(height, width):
+    most, made = min(height, width) // SHIFT_DIVISOR, []
+    for number, down, right in list_windows(height, width):
         rows, columns = _pose_grid(height, width, POSES[number])
         window = _half_wave(rows - down, height - 2 * most) * _half_wave(columns - right, width - 2 * most)
         waves = _wave(rows, columns, height, width)
@@ -181,8 +185,8 @@ def make_windows(height: int, width: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def make_posed_centres(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Of the centre in every pose: [h * w, poses], 1 within it, and [h * w, poses * 2 f], its waves, 0 outside."""
-    most, inside, waves = min(height, width) // SHIFTED, [], []
+    """The centre in every pose: a mask [h * w, poses] of 1 and 0, and its waves [h * w, poses * 2 f], 0 outside."""
+    most, inside, waves = min(height, width) // SHIFT_DIVISOR, [], []
     for pose in POSES:
         rows, columns = _pose_grid(height, width, pose)
         within = (rows.abs() <= height / 2 - most) & (columns.abs() <= width / 2 - most)
@@ -192,7 +196,7 @@ def make_posed_centres(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def _pose_grid(height: int, width: int, pose: Pose) -> tuple[Tensor, Tensor]:
-    """Where each pixel [h, w] of a picture lies in the posed picture: pixels down and right of its centre."""
+    """Places of the picture's pixels [h, w] in the posed picture, in pixels down and right of its centre."""
     down = torch.arange(height, dtype=torch.float32) - (height - 1) / 2
     right = torch.arange(width, dtype=torch.float32) - (width - 1) / 2
     places = torch.stack(torch.meshgrid(down, right, indexing="ij"))
@@ -201,13 +205,10 @@ def _pose_grid(height: int, width: int, pose: Pose) -> tuple[Tensor, Tensor]:
 
 
 def _wave(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:
-    """[h * w, 2 f]: the waves at places [h, w] around the centre."""
+    """[h * w, 2 f]: cosines and minus sines of every frequency at places [h, w] around the centre."""
     cycles = torch.tensor(list_frequencies(height, width), dtype=torch.float32)
-    angles = (
-        2
-        * math.pi
-        * (rows.flatten()[:, None] / height * cycles[:, 0] + columns.flatten()[:, None] / width * cycles[:, 1])
-    )
+    down, right = rows.flatten()[:, None] / height, columns.flatten()[:, None] / width
+    angles = 2 * math.pi * (down * cycles[:, 0] + right * cycles[:, 1])
     return torch.stack([angles.cos(), -angles.sin()], dim=2).flatten(1)
 
 

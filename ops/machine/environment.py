@@ -1,6 +1,7 @@
-"""What a result's bits may depend on besides its recipe: processor, instruction set and library versions.
+"""The environment that a result's bits may depend on besides its recipe: processor, instructions, library versions.
 
-It is recorded in every manifest. Cores, threads and load are not: nothing depends on them (`ops.machine.parallel`).
+Every manifest records it. Cores, threads and load are not recorded, because no result depends on them
+(`ops.machine.parallel`).
 """
 
 from __future__ import annotations
@@ -23,28 +24,28 @@ LIBRARIES = (
     "onnxruntime-gpu",
     "onnxruntime",
 )
-# Vector and matrix instructions that kernels are chosen by, as Linux names them on x86 and ARM.
+# Vector and matrix instructions that decide the choice of kernels, as Linux names them on x86 and ARM.
 INSTRUCTIONS = (
     "sse4_2", "avx", "avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16",
     "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "amx_fp16", "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2",
 )  # fmt: skip
-# By which a user may forbid some of them to torch, oneDNN, MKL, OpenBLAS, NumPy and Arrow.
-LIMITS = (
+# Variables that forbid some of them to torch, oneDNN, MKL, OpenBLAS, NumPy and Arrow.
+LIMIT_VARIABLES = (
     "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR",
     "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "ARROW_USER_SIMD_LEVEL",
 )  # fmt: skip
 
 
 def describe_environment() -> dict[str, object]:
-    """What there is; the kernels that libraries choose, and what `precision: auto` is, follow from it.
+    """This machine's environment. It decides which kernels libraries choose and what `precision: auto` means.
 
-    cpu : the processor's model. instructions : those of INSTRUCTIONS that it has; limits : variables that forbid some.
-    libraries : versions.
+    cpu: the processor's model. instructions: those of INSTRUCTIONS that it has. limits: the variables that forbid
+    some. python, libraries: versions.
     """
     return {
         "cpu": processor_name(),
         "instructions": list(processor_instructions()),
-        "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
+        "limits": {name: os.environ[name] for name in LIMIT_VARIABLES if name in os.environ},
         "python": platform.python_version(),
         "libraries": installed_versions(),
     }
@@ -52,7 +53,7 @@ def describe_environment() -> dict[str, object]:
 
 @cache
 def installed_versions() -> dict[str, str]:
-    """Version by distribution name, for those of LIBRARIES that are installed."""
+    """Versions by distribution name, for the installed ones of LIBRARIES."""
     found = {}
     for name in LIBRARIES:
         try:
@@ -63,19 +64,19 @@ def installed_versions() -> dict[str, str]:
 
 
 def processor_name() -> str:
-    """The processor's model name as the operating system tells it."""
+    """The processor's model name, from the operating system."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def processor_instructions() -> tuple[str, ...]:
-    """Those of INSTRUCTIONS that the processor has, in their order; none where the system does not tell."""
+    """Those of INSTRUCTIONS that the processor has, in their order; empty if the system does not list them."""
     found = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
     return tuple(name for name in INSTRUCTIONS if name in found)
 
 
 @cache
 def _cpuinfo(key: str) -> str:
-    """What Linux says of the first processor under `key`."""
+    """The value of `key` for the first processor in Linux's /proc/cpuinfo; empty if there is none."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

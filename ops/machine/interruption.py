@@ -1,8 +1,8 @@
-"""Being stopped by a signal (Ctrl-C, SIGTERM, a closed terminal): what the computations need to know of it.
+"""Stopping by a signal (Ctrl-C, SIGTERM, a closed terminal), as far as computations are concerned.
 
-They say where they are (`at`), they put a signal off where half a step would do harm (`shielded`), and they ask after
-code that may have swallowed an exception whether a signal came (`check`). Who listens to signals, what is printed and
-how the process ends is `pipelines.interruption`'s business; where nobody listens, `check` never raises.
+They name their place (`at`), postpone a signal while half a step would do harm (`shielded`), and check for a signal
+after code that may have swallowed an exception (`check`). `pipelines.interruption` handles the signals, prints the
+message and ends the process; without its handlers `check` never raises.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ from contextlib import contextmanager
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _places: list[str] = []
-_left: list[str] = []  # places that an interrupt went out of, the innermost first
+_interrupted: list[str] = []  # places that an interrupt passed on its way out, the innermost first
 _noticed: list[int] = []
 _shields: list[None] = []
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks this process to stop. Libraries that know Ctrl-C treat it as that."""
+    """A signal asked this process to stop. Libraries treat it like Ctrl-C."""
 
 
 @contextmanager
 def at(place: str) -> Iterator[None]:
-    """Within the block the work is `place`, such as "in stage scorer of 'smoke'"; the innermost block counts."""
+    """Name the place of the work in the block, such as "in stage scorer of 'smoke'"; the innermost block counts."""
     _places.append(place)
     try:
         yield
     except BaseException as error:
         if not isinstance(error, Exception | GeneratorExit | SystemExit):
-            _left.append(place)
+            _interrupted.append(place)
         raise
     finally:
         _places.pop()
 
 
 def where() -> str:
-    """The place of the innermost `at`, or the one that an interrupt came out of; empty outside of any."""
-    return (*_left[:1], *_places[-1:], "")[0]
+    """The place where an interrupt occurred, else the place of the innermost `at`; empty outside every `at`."""
+    return (*_interrupted[:1], *_places[-1:], "")[0]
 
 
 def notice(number: int) -> None:
-    """Note that a signal asks this process to stop; from now on `check` raises."""
+    """Record that a signal asked this process to stop; from now on `check` raises."""
     _noticed.append(number)
 
 
 def noticed() -> int | None:
-    """The first signal that was noticed."""
+    """The number of the first recorded signal, or None."""
     return _noticed[0] if _noticed else None
 
 
 def check() -> None:
-    """Raise Interrupted if a signal was noticed, also where a library has swallowed the exception it raised."""
+    """Raise Interrupted if a signal was recorded, even if a library has swallowed the exception that it raised."""
     if _noticed:
         raise Interrupted(_noticed[0])
 
 
 def is_shielded() -> bool:
-    """Whether the main thread is within `shielded`."""
+    """Whether the main thread is inside `shielded`."""
     return bool(_shields)
 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Put off the effect of a signal to the end of the block. For steps of well below a second, or safe to be killed.
+    """Postpone the effect of signals to the end of the block. Use it for steps well below a second, or safe to kill.
 
-    Only the main thread can do that; elsewhere Python raises nothing anyway.
+    It has no effect in other threads, where Python delivers no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,9 +1,9 @@
-"""Every kernel computes on one thread; several cores are several single-threaded threads or processes.
+"""Use several cores with single-threaded kernels, each in its own thread or process.
 
-A kernel that spreads over threads of its own waits for them in spin loops: as soon as other programs need the cores it
-falls to a twentieth of its share, and its sums depend on how many threads there were. So this module tells the
-libraries to use one thread each, says how many cores may be used, and starts what computes side by side. What is
-computed must not depend on how many do it. Nothing is known here of images or networks.
+A kernel with its own threads waits for them in spin loops. As soon as other programs need the cores, it falls to a
+twentieth of its share, and its sums depend on the number of threads. So this module sets the libraries to one thread
+each, counts the cores that may be used, and starts threads and processes. Results must not depend on their number.
+The module does not know images or networks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 OMP, CORES = "OMP_NUM_THREADS", "GROWSET_CORES"
-# What the libraries read when they are loaded: OpenMP (torch, oneDNN, Arrow), BLAS, Polars, Rust's tokenizers.
+# Variables that libraries read when they are loaded: OpenMP (torch, oneDNN, Arrow), BLAS, Polars, Rust's tokenizers.
 THREAD_COUNTS = (
     OMP,
     "OPENBLAS_NUM_THREADS",
@@ -36,14 +36,14 @@ THREAD_COUNTS = (
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 _shared: dict[str, Any] = {}
-_threads: int | None = None  # on which this process computes side by side; None: one per core
+_threads: int | None = None  # the number of threads that this process computes on; None: one per core
 
 
 def limit_libraries() -> None:
-    """Let every library compute on one thread, here and in the processes that are started from here.
+    """Set every library to one thread, in this process and in the processes that it starts.
 
-    To be called before they are loaded. Of those that are, torch, BLAS and Arrow are told; Polars cannot be. What
-    OMP_NUM_THREADS said before is kept in GROWSET_CORES: it is how many cores the user allows.
+    Call it before the libraries are loaded. If they are loaded already, torch, BLAS and Arrow can still be set; Polars
+    cannot. The old value of OMP_NUM_THREADS, the number of cores that the user allows, is kept in GROWSET_CORES.
     """
     os.environ[CORES] = _allowed() or ""
     os.environ.update(dict.fromkeys(THREAD_COUNTS, "1"))
@@ -60,30 +60,30 @@ def limit_libraries() -> None:
 
 
 def available_cores() -> int:
-    """Cores this process may use: the least of its affinity, its control group's quota and OMP_NUM_THREADS."""
+    """Cores that this process may use: the minimum of its affinity, its control group's quota and OMP_NUM_THREADS."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = (_allowed() or "").split(",")[0].strip()
-    limits = [int(allowed)] if allowed.isdigit() and int(allowed) else []  # libraries ignore what is no number too
+    limits = [int(allowed)] if allowed.isdigit() and int(allowed) else []  # like libraries, ignore other values
     if (quota := cgroup_quota(CGROUPS, OWN_CGROUP)) is not None:
         limits.append(math.ceil(quota))
     return min([cores, *limits])
 
 
 def share_cores(wanted: int | None) -> int:
-    """`wanted` cores, if there are so many; all that there are for None or 0."""
+    """`wanted` cores, at most the available ones; None and 0 mean all."""
     return min(wanted or available_cores(), available_cores())
 
 
 def _allowed() -> str | None:
-    """OMP_NUM_THREADS as the user set it, for this process or an ancestor of it."""
+    """OMP_NUM_THREADS as the user set it, for this process or an ancestor."""
     value = os.environ.get(OMP)
     return os.environ[CORES] if value == "1" and CORES in os.environ else value
 
 
 def cgroup_quota(root: Path, own: Path) -> float | None:
-    """Cores that the control groups (version 2) of this process may use at most; None where nothing is limited.
+    """The maximum of cores for the control groups (version 2) of this process; None if there is no limit.
 
-    root: where they are mounted. own: the file that names this process's group.
+    root: the mount point of the control groups. own: the file that names this process's group.
     """
     try:
         lines = own.read_text().splitlines()
@@ -104,7 +104,7 @@ def cgroup_quota(root: Path, own: Path) -> float | None:
 
 @contextmanager
 def use_threads(count: int) -> Iterator[None]:
-    """Inside, this process computes on `count` threads side by side, each of them alone; libraries use one."""
+    """Inside the block this process computes on `count` threads, each with single-threaded libraries."""
     global _threads
     limit_libraries()
     before, _threads = _threads, max(1, count)
@@ -115,15 +115,15 @@ def use_threads(count: int) -> Iterator[None]:
 
 
 def count_threads() -> int:
-    """Threads that `start_threads` would start."""
+    """The number of threads that `start_threads` would start."""
     return _threads or available_cores()
 
 
 @contextmanager
 def start_threads() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as this process computes on, each computing alone, and so does this one.
+    """A pool of `count_threads()` threads; these and the calling one use single-threaded kernels.
 
-    What they compute must not depend on which of them does it.
+    Results must not depend on which thread computes them.
     """
     before = _set_torch_threads(1)
     try:
@@ -134,12 +134,12 @@ def start_threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def shared(name: str) -> Any:
-    """What the parent handed to every worker under `name` (inside a worker only)."""
+    """The object that the parent gave to every worker under `name` (inside a worker only)."""
     return _shared[name]
 
 
 def worth_workers(workers: int, work: float, worker_share: float) -> int:
-    """Of `workers` processes only as many as have `worker_share` of the work each: starting one takes seconds."""
+    """At most `workers`, and so few that each has `worker_share` of the work: starting a process takes seconds."""
     return max(1, min(workers, int(work // worker_share)))
 
 
@@ -153,9 +153,9 @@ def map_processes(
 ) -> Iterator[Result]:
     """`work(task)` for each task in up to `workers` processes; results come as they finish, in any order.
 
-    `work` must be importable; `share` is sent once to each worker. A task computes on one thread, also when
-    there is one worker and it runs here: results must not depend on how many ran side by side. An exception in
-    a task is raised here, after the pool has been shut down. `uses_torch=False` spares the workers torch's import.
+    `work` must be importable; `share` is sent once to each worker. A task computes on one thread, even if there is
+    only one worker and tasks run in this process: results must not depend on the number of workers. An exception in
+    a task is raised here, after the pool has shut down. With `uses_torch=False` workers do not import torch.
     """
     pending = list(tasks)
     workers = max(1, min(workers, len(pending)))
@@ -165,27 +165,29 @@ def map_processes(
     # Forked workers inherit locks and thread pools of the libraries loaded here; spawned ones do not.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with _deaf_children():  # multiprocessing starts a process of its own here, which outlives the pool
+    with _block_terminal_signals():  # multiprocessing starts a helper process here, which outlives the pool
         started = ProcessPoolExecutor(workers, context, _start_worker, (share, uses_torch))
     with started as pool:
         try:
-            with _deaf_children():
+            with _block_terminal_signals():
                 futures = [pool.submit(work, task) for task in pending]
             for future in as_completed(futures):
                 yield future.result()
         except Exception:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-        except BaseException:  # stopped by a signal, or nobody wants the results any more
+        except BaseException:  # stopped by a signal, or the caller has closed this generator
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()
             raise
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes started within never hear Ctrl-C or that the terminal was closed: the one that starts them does, and
-    ends them. A signal that comes meanwhile waits until the block ends."""
+def _block_terminal_signals() -> Iterator[None]:
+    """Processes started in the block never receive SIGINT and SIGHUP; the parent receives them and ends its children.
+
+    A signal to the parent during the block is delivered when the block ends.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
@@ -212,7 +214,7 @@ def _map_here(
 
 
 def _set_torch_threads(threads: int) -> int:
-    """Set torch's thread count; returns the one before."""
+    """Set torch's thread count; returns the old one."""
     import torch
 
     before = torch.get_num_threads()
@@ -221,17 +223,17 @@ def _set_torch_threads(threads: int) -> int:
 
 
 def follow_parent() -> None:
-    """End this process when the one that started it has died, whatever killed it.
+    """End this process when its parent has died, by any cause.
 
-    A worker would otherwise wait for tasks for ever, and one that is still busy would write into the staging folder
-    of whoever resumes the work. Nothing happens in a process that `multiprocessing` did not start.
+    Otherwise an idle worker would wait for tasks forever, and a busy one would write into the staging folder of a
+    process that resumes the work. It has no effect in a process that `multiprocessing` did not start.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def wait_and_end() -> None:
-        parent.join()  # a pipe that the kernel closes with the parent: no polling, no race with its death
+        parent.join()  # waits on a pipe that the kernel closes with the parent: no polling, no race
         os._exit(1)
 
     threading.Thread(target=wait_and_end, name="follow-parent", daemon=True).start()

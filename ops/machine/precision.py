@@ -1,4 +1,4 @@
-"""Which number format a device computes fast in: bf16 only where the hardware multiplies it."""
+"""The number format that a device computes fast in: bf16 only if the hardware can multiply it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _has_cuda(device: str) -> bool:
 
 
 def check_device(device: str) -> None:
-    """EnvironmentFault if torch cannot compute on `device` here."""
+    """EnvironmentFault if torch cannot compute on `device` on this machine."""
     if device.startswith("cuda") and not _has_cuda(device):
         raise EnvironmentFault(
             f"device '{device}' cannot be used: torch finds {torch.cuda.device_count()} CUDA devices; use --device cpu"
@@ -21,7 +21,7 @@ def check_device(device: str) -> None:
 
 
 def resolve_precision(wanted: str, device: str = "cpu") -> str:
-    """`auto`, `fp32` or `bf16` to what is used: `auto` is bf16 with AMX, AVX512-BF16 or a CUDA device that has it."""
+    """The format for `auto`, `fp32` or `bf16`: `auto` is bf16 with AMX, AVX512-BF16 or a CUDA device that has it."""
     if wanted != "auto":
         return wanted
     if device.startswith("cuda"):

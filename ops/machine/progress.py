@@ -1,4 +1,4 @@
-"""Long work made visible: how much is done, how fast, how long it still takes."""
+"""Progress lines for long work: how much is done, how fast, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ Sink = Callable[[str], None]
 
 
 def ignore(line: str) -> None:
-    """The sink of those who do not want to know."""
+    """Discards every line."""
 
 
 class Progress:
     """Reports at most one line every `interval` seconds to `sink`.
 
-    The caller sets `done`; `counts` (accepted=…, rejected=…) are shown as they are.
+    The caller passes `done`; `counts` (accepted=…, rejected=…) are shown as they are.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class Progress:
         self.first: int | None = None
 
     def begin(self, done: int) -> None:
-        """Say that `done` was done before, by an earlier run: it must not count towards the rate."""
+        """Record that an earlier run finished `done`, which does not count towards the rate."""
         self.first = done
 
     def update(self, done: int, **counts: float) -> None:
-        """Say that `done` of the total is done."""
+        """Record that `done` of the total is finished."""
         now = self.clock()
         if self.first is None:
             self.first = done

@@ -1,1 +1,1 @@
-"""How near generated images are to real ones: distances between sets of features."""
+"""Metrics of sets of generated images: distances between sets of features, and exact neighbours."""

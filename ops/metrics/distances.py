@@ -1,8 +1,8 @@
-"""Exact comparisons of squared distances between features, at the price of float32 matrix products.
+"""Exact comparisons of squared distances between features, at the cost of float32 matrix products.
 
-A product in float32 gives every squared distance with a known error bound; whatever the bound cannot decide is
-measured again by differences in float64. So the answers are those of the definition, ties included, while the
-work is that of a fast product. It knows nothing of what is compared or why.
+A float32 product gives every squared distance with a known error bound. Pairs that the bound cannot decide are measured
+again by differences in float64. The answers follow the definition exactly, ties included. It knows nothing of what is
+compared or why.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ENTRIES = 2**20  # of a block of the distance matrix: 4 MB of float32
-PAIRS = 2**13  # measured again at a time
-GROUP = 16  # columns whose smallest entry stands for them while the k-th smallest is looked for
-CROWD = 64  # candidates of a row beyond which it is looked up in float64 instead
-LARGEST = 1e150  # features, whose squares float64 still holds
+BLOCK_ENTRIES = 2**20  # of one block of the distance matrix: 4 MB of float32
+PAIRS_AT_ONCE = 2**13  # measured again at once, in float64
+GROUP = 16  # columns that are reduced to their smallest entry before the search for the k-th smallest
+MAX_CANDIDATES = 64  # of a row beyond its neighbours; with more the whole row is searched in float64
+MAX_FEATURE = 1e150  # beyond this a feature's square overflows float64
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """All pairs of queries [q, d] and references [n, d], both float64.
 
-    `blocks` bounds their squared distances, `measure` has them exactly: differences, squared and summed in float64,
-    so 0 for equal rows and the same both ways round.
+    `blocks` bounds their squared distances. `measure` computes them exactly, from differences squared and summed in
+    float64, so they are 0 for equal rows and symmetric.
     """
 
     queries: Tensor
@@ -35,12 +35,12 @@ class Comparison:
 
     @cached_property
     def _sides(self) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor], float]:
-        """Per side: centred, scaled points float32 and what to add for a lower bound and for the width; the scale.
+        """Per side: centred, scaled points float32, their part of the lower bound and of its width; then the scale².
 
         Let u = 2^-24 and N = |x|² + |y|². Rounding x and y changes |x - y|² by at most 4uN, the product of d terms
-        is wrong by at most duN, rounding the norms and the sums by 6uN: so (d + 16)uN bounds it all. Scaling keeps
-        squares from overflowing; what underflows is covered by the constant. It holds as long as nobody lets torch
-        multiply float32 matrices in fewer digits (`torch.set_float32_matmul_precision`).
+        is wrong by at most duN, rounding the norms and the sums by 6uN: so (d + 16)uN bounds the whole error. Scaling
+        prevents overflow of squares; the constant covers underflow. The bound holds as long as torch multiplies float32
+        matrices in full precision (`torch.set_float32_matmul_precision`).
         """
         centre = self.references.mean(dim=0)
         sides = [self.queries - centre, self.references - centre]
@@ -57,9 +57,9 @@ class Comparison:
         return found[0], found[1], scale * scale
 
     def blocks(self) -> Iterator[Block]:
-        """Consecutive rows of the matrix of squared distances, bounded from below and from above."""
+        """The matrix of squared distances in blocks of consecutive rows, bounded from below and from above."""
         (points, lower, width), (others, other_lower, other_width), square = self._sides
-        rows = max(1, ENTRIES // max(1, len(others)))
+        rows = max(1, BLOCK_ENTRIES // max(1, len(others)))
         for start in range(0, len(points), rows):
             end = min(start + rows, len(points))
             bounds = torch.addmm(other_lower[None], points[start:end], others.T, alpha=-2)
@@ -67,28 +67,30 @@ class Comparison:
             yield Block(self, start, bounds.numpy(), width[start:end].numpy(), other_width.numpy(), square)
 
     def measure(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Squared distances float64 [m] of m pairs."""
-        pairs = zip(torch.from_numpy(rows).split(PAIRS), torch.from_numpy(columns).split(PAIRS), strict=True)
+        """Squared distances float64 [m] of the pairs (rows[i], columns[i]), each int64 [m]."""
+        pairs = zip(
+            torch.from_numpy(rows).split(PAIRS_AT_ONCE), torch.from_numpy(columns).split(PAIRS_AT_ONCE), strict=True
+        )
         parts = [(self.queries[row] - self.references[column]).square().sum(dim=1) for row, column in pairs]
         return torch.cat(parts).numpy() if parts else np.empty(0)
 
     def find_nearest(self, neighbours: int, own: np.ndarray | None = None) -> Iterator[Pairs]:
-        """In order of the queries, each one's nearest references and perhaps some more, measured.
+        """The nearest references of each query, in order of the queries, with exact distances.
 
-        At least `neighbours` of each query, and all that lie as far as the last of those, save in a crowd: of more
-        than CROWD references that float32 cannot tell apart, only the nearest `neighbours` + 8 by float64.
-        `own` [q] is the reference that each query itself is and that is no neighbour of it. `neighbours` must not
-        exceed the references that are left.
+        These are at least `neighbours` of each query, with all ties of the last one, and perhaps some more. One
+        exception: among more than MAX_CANDIDATES references that float32 cannot tell apart only the nearest
+        `neighbours` + 8 by float64 are returned. `own` [q] is the reference that is the query itself and does not
+        count. `neighbours` must not exceed the number of references without it.
         """
         for block in self.blocks():
             if own is not None:
                 block.bounds[np.arange(len(block.bounds)), own[block.start : block.start + len(block.bounds)]] = np.inf
             group = max(1, min(GROUP, block.bounds.shape[1] // (2 * neighbours)))
             kth = torch.from_numpy(_shrink(block.bounds, group)).kthvalue(neighbours, dim=1).values.numpy()
-            # `neighbours` entries are at most kth, so as many distances are at most kth plus the widest gap.
+            # `neighbours` lower bounds are at most kth, so as many distances are at most kth plus the largest width.
             limits = _round_up(kth + block.row_widths + block.column_widths.max(initial=0))
             rows, columns = _where(block.bounds <= limits[:, None])
-            crowded = np.bincount(rows, minlength=len(limits)) > neighbours + CROWD
+            crowded = np.bincount(rows, minlength=len(limits)) > neighbours + MAX_CANDIDATES
             if crowded.any():
                 keep = ~crowded[rows]
                 more = self._search(np.flatnonzero(crowded) + block.start, neighbours, own)
@@ -104,7 +106,7 @@ class Comparison:
         centre = self.references.mean(dim=0)
         others = self.references - centre
         found = []
-        for part in torch.from_numpy(rows).split(max(1, ENTRIES // len(others))):
+        for part in torch.from_numpy(rows).split(max(1, BLOCK_ENTRIES // len(others))):
             products = (self.queries[part] - centre) @ others.T
             squared = others.square().sum(dim=1) - 2 * products
             if own is not None:
@@ -128,7 +130,7 @@ class Block:
     square: float
 
     def find_closer(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns int64 [m] of the pairs whose squared distance is below limits [b or 1, n or 1]."""
+        """Rows and columns int64 [m] of the pairs with a squared distance below limits [b or 1, n or 1]."""
         scaled = limits * self.square
         rows, columns = _where(self.bounds < _round_up(scaled))
         limits, scaled = (np.broadcast_to(x, self.bounds.shape)[rows, columns] for x in (limits, scaled))
@@ -142,7 +144,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of queries `start` to `start` + `count`, in order of query and then of squared distance, each [m]."""
+    """Pairs of the queries `start` to `start` + `count`, sorted by query, then by squared distance; each field [m]."""
 
     start: int
     count: int
@@ -152,7 +154,7 @@ class Pairs:
 
     @property
     def firsts(self) -> np.ndarray:
-        """Where each query's pairs begin, int64 [count]."""
+        """The first place of each query's pairs, int64 [count]."""
         return np.searchsorted(self.rows, np.arange(self.start, self.start + self.count))
 
 
@@ -165,17 +167,17 @@ def find_nearest_distances(queries: np.ndarray, references: np.ndarray) -> np.nd
 
 
 def to_points(features: np.ndarray) -> Tensor:
-    """Features [n, d] of any float type as float64; ValueError for another shape or a value beyond LARGEST."""
+    """Features [n, d] of any float type as float64; ValueError for another shape or a value beyond MAX_FEATURE."""
     if features.ndim != 2:
         raise ValueError(f"features have shape {list(features.shape)}; allowed: [n, d]")
     points = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float64))
-    if not (points.abs() < LARGEST).all():
+    if not (points.abs() < MAX_FEATURE).all():
         raise ValueError("features hold values that are not finite, or too large to square")
     return points
 
 
 def _shrink(bounds: np.ndarray, group: int) -> np.ndarray:
-    """The least of each `group` entries of a row: enough for an upper bound of the k-th smallest, and far fewer."""
+    """The smallest of each `group` entries of a row: far fewer entries, whose k-th smallest is an upper bound."""
     width = bounds.shape[1] // group
     if group == 1:
         return bounds
@@ -190,6 +192,6 @@ def _round_up(values: np.ndarray) -> np.ndarray:
 
 
 def _where(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """np.nonzero of a matrix, several times faster where little is chosen."""
+    """np.nonzero of a matrix, several times faster where few entries are chosen."""
     rows, columns = np.divmod(np.flatnonzero(chosen), chosen.shape[1])
     return rows, columns

@@ -1,9 +1,8 @@
-"""The Fréchet distance between two sets of features, each taken for a Gaussian.
+"""The Fréchet distance between two sets of features, each modelled as a Gaussian.
 
-It is the formula behind FID (Heusel et al. 2017) without FID's network: the number means nothing until one
-says whose features they are, so results carry the extractor's name (FD_scorer) and are never called FID.
-It is biased upward, the more so the fewer the features: compare values of equal counts only. This module
-knows nothing of images, networks or labels.
+It is the formula behind FID (Heusel et al. 2017) without FID's network. The number depends on the extractor of the
+features, so results carry its name (FD_scorer) and are never called FID. It is biased upward, more for fewer features:
+compare values of equal counts only. This module knows nothing of images, networks or labels.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ops.statistics.intervals import Estimate
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """What is kept of a set of features.
+    """The Gaussian of a set of features.
 
     mean: float64 [d]. covariance: float64 [d, d], the unbiased estimate (divisor n - 1), which is singular
     when n <= d. count: n.
@@ -32,9 +31,9 @@ class Gaussian:
 
     @cached_property
     def spectrum(self) -> tuple[Tensor, Tensor]:
-        """Roots of the covariance's eigenvalues that are not 0, float64 [r], and their vectors [d, r]."""
+        """Square roots of the covariance's nonzero eigenvalues, float64 [r], and their eigenvectors [d, r]."""
         values, vectors = torch.linalg.eigh(torch.from_numpy(self.covariance))
-        # An eigenvalue that should be zero comes out as ±1e-17, and its root as 3e-9: no longer small.
+        # An eigenvalue of 0 is computed as about ±1e-17; its square root, 3e-9, would not be small.
         used = values > len(values) * torch.finfo(torch.float64).eps * values[-1].clamp(min=0)
         return values[used].sqrt(), vectors[:, used]
 
@@ -61,13 +60,13 @@ def fit_gaussian(features: np.ndarray) -> Gaussian:
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """|μa - μb|² + Tr(A + B - 2 (A^½ B A^½)^½), at least 0, in squared units of the features.
 
-    Dowson & Landau 1982. The last trace is the sum of the singular values of A^½ B^½: the same number as by
-    eigenvalues of A^½ B A^½, but nothing is squared first, so singular covariances (n <= d) lose no digits, and
-    no general matrix root is needed, which would return complex numbers there. Raises ValueError for a count
-    below 2 or Gaussians of different sizes d.
+    Dowson & Landau 1982. The last trace is the sum of the singular values of A^½ B^½. It equals the one by eigenvalues
+    of A^½ B A^½, but nothing is squared first, so singular covariances (n <= d) lose no digits. A general matrix root,
+    which would return complex numbers there, is not needed. Raises ValueError for a count below 2 or Gaussians of
+    different sizes d.
 
     >>> features = np.random.default_rng(0).standard_normal((500, 4))
-    >>> here, moved = fit_gaussian(features), fit_gaussian(features + 3)  # each of 4 means by 3, no covariance
+    >>> here, moved = fit_gaussian(features), fit_gaussian(features + 3)  # 4 means move by 3, no covariance
     >>> round(frechet_distance(here, moved), 6)
     36.0
     """
@@ -76,26 +75,26 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 
 def estimate_frechet(real: np.ndarray, generated: np.ndarray) -> Estimate:
-    """`frechet_distance` of two sets of features [n, d] and [q, d], with each image's pull.
+    """`frechet_distance` of two sets of features [n, d] and [q, d], with each image's influence.
 
-    The derivative in A is I - T, T = A^-½ (A^½ B A^½)^½ A^-½ being the map that carries one Gaussian to the other; so
-    a centred image x pulls by 2 (μa - μb)·x + xᵀ(I - T)x. Where a covariance is singular (n <= d) the inverse is of
-    its own range, which holds all of its images. Raises as `fit_gaussian` and `frechet_distance` do.
+    The derivative with respect to A is I - T, where T = A^-½ (A^½ B A^½)^½ A^-½ maps one Gaussian to the other. So the
+    influence of a centred image x is 2 (μa - μb)·x + xᵀ(I - T)x. Where a covariance is singular (n <= d) the inverse is
+    that on its range, which contains all of its images. Raises as `fit_gaussian` and `frechet_distance` do.
     """
     a, b = fit_gaussian(real), fit_gaussian(generated)
     _check(a, b)
     left, shared, right = torch.linalg.svd(torch.from_numpy(a.root @ b.root))
-    pulls = []
+    influences = []
     for features, own, other, vectors in ((real, a, b, left), (generated, b, a, right.T)):
         roots, own_vectors = own.spectrum
-        # A^-½ (A^½ B A^½)^¼, whose product with its transpose is T.
+        # half = A^-½ (A^½ B A^½)^¼, so that half halfᵀ = T.
         half = (own_vectors / roots) @ (own_vectors.T @ (vectors * shared.sqrt()))
         rows = torch.from_numpy(np.asarray(features, dtype=np.float64) - own.mean)
         shift = torch.from_numpy(own.mean - other.mean)
         stretch = rows.square().sum(dim=1) - (rows @ half).square().sum(dim=1)
-        pull = 2 * rows @ shift + len(rows) / (len(rows) - 1) * stretch
-        pulls.append((pull - pull.mean()).numpy())
-    return Estimate(_sum_up(a, b, shared), tuple(pulls))
+        influence = 2 * rows @ shift + len(rows) / (len(rows) - 1) * stretch
+        influences.append((influence - influence.mean()).numpy())
+    return Estimate(_sum_up(a, b, shared), tuple(influences))
 
 
 def _check(a: Gaussian, b: Gaussian) -> None:

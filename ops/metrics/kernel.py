@@ -1,9 +1,9 @@
 """The kernel distance: the unbiased squared maximum mean discrepancy with a cubic kernel.
 
-It is the formula behind KID (Bińkowski et al. 2018) over all pairs instead of random subsets, so the same features
-give the same number. Unlike a Fréchet distance it has no bias from the number of images, its expectation for
-equal distributions being 0, so it can come out below 0. The number depends on the features' scale and means nothing
-until one says whose they are (KID_scorer). This module knows nothing of images, networks or labels.
+It is the formula behind KID (Bińkowski et al. 2018), over all pairs instead of random subsets, so the same features
+give the same number. Unlike the Fréchet distance it has no bias from the number of images. Its expectation for equal
+distributions is 0, so it can be below 0. The number depends on the extractor and on the features' scale, so results
+carry the extractor's name (KID_scorer). This module knows nothing of images, networks or labels.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from torch import Tensor
 from ops.metrics.distances import to_points
 from ops.statistics.intervals import Estimate
 
-BLOCK = 512  # rows: with as many columns the kernel's block stays in the cache
+BLOCK = 512  # rows and columns of a block of the kernel matrix, which stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
 class KernelSet:
-    """Points float64 [n, d], and how similar each is to the others: sums of the kernel without itself, float64 [n]."""
+    """Points float64 [n, d] and, for each, the sum of its kernel values with all others, float64 [n]."""
 
     points: Tensor
     sums: Tensor
 
 
 def fit_kernel(features: np.ndarray) -> KernelSet:
-    """What is kept of finite features [n, d] of any float type; ValueError for fewer than 3."""
+    """The set of finite features [n, d] of any float type; ValueError for fewer than 3."""
     points = to_points(features)
     if len(points) < 3:
         raise ValueError(f"there are {len(points)} features; a kernel distance needs at least 3")
@@ -37,24 +37,25 @@ def fit_kernel(features: np.ndarray) -> KernelSet:
 
 
 def estimate_kernel_distance(a: KernelSet, b: KernelSet) -> Estimate:
-    """MMD² of two sets of features [n, d] and [q, d] with k(x, y) = (x·y / d + 1)³, with each image's pull.
+    """MMD² of two sets of features [n, d] and [q, d] with k(x, y) = (x·y / d + 1)³, with each image's influence.
 
     Σ k(x, x') / n(n - 1) + Σ k(y, y') / q(q - 1) - 2 Σ k(x, y) / nq, without the pairs of an image with itself
-    (Gretton et al. 2012, eq. 3). Pulls are the exact jackknife's: what the number is without each image. As the number
-    is not biased, its interval is of the distance between the sources. ValueError for features of different sizes.
+    (Gretton et al. 2012, eq. 3). Influences are those of the exact jackknife, from the number without each image. The
+    number is unbiased, so its interval covers the distance between the sources. ValueError for features of different
+    sizes.
     """
     if a.points.shape[1] != b.points.shape[1]:
         raise ValueError(f"features have {a.points.shape[1]} and {b.points.shape[1]} dimensions; they must be equal")
     across = _sum_between(a.points, b.points)
     value = sum(float(side.sums.mean()) / (len(side.sums) - 1) for side in (a, b))
     value -= 2 * float(across[0].mean()) / len(b.sums)
-    pulls = []
+    influences = []
     for side, sums, others in ((a, across[0], len(b.sums)), (b, across[1], len(a.sums))):
         count = len(side.sums)
         within = (side.sums.sum() - 2 * side.sums) / ((count - 1) * (count - 2))
         without = (within - 2 * (sums.sum() - sums) / ((count - 1) * others)).numpy()
-        pulls.append((count - 1) * (without.mean() - without))
-    return Estimate(value, tuple(pulls))
+        influences.append((count - 1) * (without.mean() - without))
+    return Estimate(value, tuple(influences))
 
 
 def _sum_within(points: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """Precision, recall, density and coverage: do two sets of features fill the same region?
 
 A set's region is the union of balls around its points, each as large as the distance to the k-th nearest
-other point. Precision asks whether generated points lie in the real region (are they plausible?), recall
-whether real points lie in the generated one (is nothing missing?): Kynkäänniemi et al. 2019. Density and
-coverage (Naeem et al. 2020) use the real balls only, which an outlier among the generated cannot inflate.
+other point. Precision is the share of generated points in the real region (are they plausible?), recall the
+share of real points in the generated one (is nothing missing?): Kynkäänniemi et al. 2019. Density and
+coverage (Naeem et al. 2020) use the real balls only, which outliers among generated points cannot enlarge.
 All four depend on both counts: compare values of equal counts. It knows nothing of images or networks.
 """
 
@@ -35,7 +35,7 @@ class Manifold:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How two regions agree; precision, recall and coverage in 0..1, density at least 0 and possibly above 1.
+    """How much two regions overlap; precision, recall and coverage in 0..1, density at least 0 and possibly above 1.
 
     precision: share of generated points in at least one real ball. recall: share of real points in at least
     one generated ball. density: real balls around a generated point, mean, divided by k; about 1 if both sets
@@ -50,7 +50,7 @@ class Overlap:
 
 @dataclass(frozen=True, eq=False)
 class Membership:
-    """What each point contributes to an `Overlap`.
+    """Each point's contribution to an `Overlap`.
 
     balls: int64 [q], real balls around each generated point. neighbours: k of the real region.
     recalled: bool [n], real points in a generated ball. covered: bool [n], real balls that hold a generated point.
@@ -90,9 +90,9 @@ def fit_manifold(features: np.ndarray, neighbours: int = NEIGHBOURS) -> Manifold
 
 
 def find_members(real: Manifold, generated: Manifold) -> Membership:
-    """Who lies in whose balls; a point on a ball's surface is outside. ValueError for features of different sizes.
+    """Which points lie in which balls; a point on the surface is outside. ValueError for features of different sizes.
 
-    Ties are common and not an accident: a copy of a real image lies exactly on the surface of another's ball.
+    Ties are common: a copy of a real image lies exactly on the surface of another real image's ball.
     """
     if real.points.shape[1] != generated.points.shape[1]:
         raise ValueError(
@@ -111,5 +111,5 @@ def find_members(real: Manifold, generated: Manifold) -> Membership:
 
 
 def compare_manifolds(real: Manifold, generated: Manifold) -> Overlap:
-    """The four numbers; ties and errors as `find_members` has them."""
+    """The four numbers; ties and errors as in `find_members`."""
     return find_members(real, generated).summarise()

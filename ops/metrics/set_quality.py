@@ -1,9 +1,9 @@
-"""The metrics of a set of generated images, overall and per class, as one extractor's features show them.
+"""The metrics of a set of generated images, overall and per class, in the features of one extractor.
 
-Every number comes with its interval, with how many images it is of, and with the same number for real training images
-in place of the generated ones: what a perfect generator would get. Metrics are named with their extractor (FD_scorer),
-for without it they mean nothing. This module knows nothing of images or networks; who extracts features sees to it
-that no test image is among them.
+Every number comes with its interval, the number of images, and a reference: the same number for real training images in
+place of the generated ones, which a perfect generator would reach. Metrics are named with their extractor (FD_scorer),
+because they depend on it. This module knows nothing of images or networks; the caller ensures that features of test
+images are not among them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ops.statistics.intervals import Estimate, average, find_interval, find_shar
 
 METRICS = ("FD", "KID", "precision", "recall", "density", "coverage", "authenticity", "vendi")
 LIMIT = 10_000
-LEAST = 20  # images on each side; with fewer, intervals were not tried
+MIN_IMAGES = 20  # on each side; intervals were not tested with fewer
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """All images as one network sees them: features of any float type, of one size d.
+class NetworkFeatures:
+    """The features of all images by one network: any float type, all of size d.
 
     held_out: real images [n, d] that neither the network nor a generator has seen. train: the generator's training
-    images [m, d]. generated: [q, d]. unseen: bool [m], the training images that the network has not learned, whose
-    features are honest: all for a random or foreign network, its own fold for one that was cross-fitted. None does
-    without: there are no numbers of real images then, save for authenticity.
+    images [m, d]. generated: [q, d]. unseen: bool [m], the training images that the network was not trained on: all for
+    a random or external network, its own fold for a cross-fitted one. None: no references are computed, except for
+    authenticity.
     """
 
     held_out: np.ndarray
@@ -55,10 +55,10 @@ class Labels:
 class Measure:
     """One number.
 
-    metric: of METRICS. extractor: whose features. label: the class, None for all images. value, low, high: the number
-    and its 95 % interval (`ops.statistics.intervals` and `measure_set` say of what), None if there is none, and then
-    `reason` says why. reference: the same number for real images, None where it cannot be had. real, generated: how
-    many images of each went in; for authenticity `real` counts training images.
+    metric: one of METRICS. extractor: the name of the features' extractor. label: the class, None for all images.
+    value, low, high: the number and its 95 % interval (`measure_set` explains what it covers), None if there is none;
+    `reason` then explains why. reference: the same number for real images, None if unknown. real, generated: the number
+    of images used; for authenticity `real` counts training images.
     """
 
     metric: str
@@ -84,7 +84,7 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """Features [c, d] of one side, and what is computed of them once."""
+    """Features [c, d] of one side, with results that several metrics share."""
 
     features: np.ndarray
 
@@ -101,7 +101,7 @@ Found = tuple[float, tuple[float, float]]
 
 
 def measure_set(
-    views: Sequence[View],
+    networks: Sequence[NetworkFeatures],
     labels: Labels,
     *,
     extractor: str,
@@ -111,38 +111,38 @@ def measure_set(
 ) -> list[Measure]:
     """All METRICS of all images, then of each of `classes`, in the features of one extractor.
 
-    Several views, of cross-fitted networks, are averaged: every number is computed per network.
+    With several networks, which are cross-fitted, every number is computed per network and averaged.
 
-    All metrics but KID and authenticity change with the number of images, so both sides get the same: the smallest of
-    held-out, generated and, where real images are measured too, unseen training images, at most `limit` of each, drawn
-    with `seed` in the shares of the classes. A class with fewer than LEAST on a side has no value. The numbers overall
-    see the shares of the classes too: give generated images those of the held-out ones.
+    All metrics but KID and authenticity change with the number of images, so both sides get equally many: the smallest
+    number of held-out, generated and, for references, unseen training images, at most `limit`. They are drawn with
+    `seed` in the classes' shares. A class with fewer than MIN_IMAGES on a side has no value. The overall numbers depend
+    on the classes' shares: give the generated images those of the held-out ones.
 
-    Authenticity asks each generated image (up to `limit`) against all training images of all classes; its reference
-    is that of the held-out images.
+    Authenticity compares each generated image (up to `limit`) with all training images of all classes; its reference is
+    that of the held-out images.
 
-    Intervals: those of FD, KID and Vendi score cover other images on both sides. Those of precision, density and
-    authenticity cover other generated images, the real ones staying as they are; that of recall other real images, the
-    generated ones staying; that of coverage other real balls, as if each had its radius by itself. Of made-up
-    features and of Fashion-MNIST's they held what they cover in 85 to 99 of 100 draws of 30 to 600 images: FD rather
-    too often, Vendi score in 89 to 96. With both sides drawn anew, density and authenticity lay inside in 75 to 83, the
-    other shares in 84 to 95.
+    Intervals of FD, KID and Vendi score cover other images on both sides. Those of precision, density and authenticity
+    cover other generated images with the same real ones; that of recall covers other real images with the same
+    generated ones; that of coverage covers other real balls, as if their radii were independent. In synthetic
+    features and those of Fashion-MNIST they covered the truth in 85 to 99 of 100 draws of 30 to 600 images: FD somewhat
+    too often, Vendi score in 89 to 96. With both sides drawn anew, density and authenticity were covered in 75 to 83,
+    the other shares in 84 to 95.
 
-    ValueError for no views, or for labels and features that do not fit.
+    ValueError without networks, or for labels and features that do not fit.
     """
-    _check(views, labels, limit)
-    authentic = _ask_authenticity(views, labels, limit, seed)
+    _check(networks, labels, limit)
+    authentic = _vote_on_authenticity(networks, labels, limit, seed)
     measures = []
     for label in (None, *classes):
-        measures += _measure_part(views, labels, label, extractor, limit, seed)
+        measures += _measure_part(networks, labels, label, extractor, limit, seed)
         measures.append(_measure_authenticity(*authentic, labels, label, extractor))
     return measures
 
 
 def draw_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """`count` rows of labels [n], int64, without repeats, that hold the classes in the shares of the whole.
+    """`count` rows of labels [n], int64, without repeats, in the classes' shares of the whole.
 
-    Drawn with `seed`; all rows, in order, if there are no more.
+    They are drawn with `seed`, and sorted; all rows if there are not more than `count`.
     """
     if count >= len(labels):
         return np.arange(len(labels))
@@ -152,19 +152,19 @@ def draw_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def _measure_part(
-    views: Sequence[View], labels: Labels, label: int | None, extractor: str, limit: int, seed: int
+    networks: Sequence[NetworkFeatures], labels: Labels, label: int | None, extractor: str, limit: int, seed: int
 ) -> list[Measure]:
     real_rows, generated_rows = _choose(labels.held_out, label), _choose(labels.generated, label)
     unseen_rows = []
-    if all(view.unseen is not None for view in views):
-        unseen_rows = [_choose(labels.train, label, view.unseen) for view in views]
+    if all(network.unseen is not None for network in networks):
+        unseen_rows = [_choose(labels.train, label, network.unseen) for network in networks]
     count = min(limit, len(real_rows), len(generated_rows), *map(len, unseen_rows))
     names = [metric for metric in METRICS if metric != "authenticity"]
-    if count < LEAST:
+    if count < MIN_IMAGES:
         reason = (
             f"{len(real_rows)} held-out and {len(generated_rows)} generated images"
             + (f", {min(map(len, unseen_rows))} unseen training images" if unseen_rows else "")
-            + f"; at least {LEAST} of each are needed"
+            + f"; at least {MIN_IMAGES} of each are needed"
         )
         return [
             Measure(name, extractor, label, None, None, None, None, len(real_rows), len(generated_rows), reason)
@@ -174,12 +174,14 @@ def _measure_part(
         rows[draw_rows(of_side[rows], count, seed)]
         for rows, of_side in ((real_rows, labels.held_out), (generated_rows, labels.generated))
     )
-    real = [_Sample(view.held_out[real_rows]) for view in views]
-    found = _compare(real, [_Sample(view.generated[generated_rows]) for view in views])
+    real = [_Sample(network.held_out[real_rows]) for network in networks]
+    found = _compare(real, [_Sample(network.generated[generated_rows]) for network in networks])
     reference: dict[str, Found] = {}
     if unseen_rows:
         drawn = [rows[draw_rows(labels.train[rows], count, seed)] for rows in unseen_rows]
-        reference = _compare(real, [_Sample(view.train[rows]) for view, rows in zip(views, drawn, strict=True)])
+        reference = _compare(
+            real, [_Sample(network.train[rows]) for network, rows in zip(networks, drawn, strict=True)]
+        )
     return [
         Measure(
             metric=name,
@@ -197,7 +199,7 @@ def _measure_part(
 
 
 def _compare(real: Sequence[_Sample], other: Sequence[_Sample]) -> dict[str, Found]:
-    """All but authenticity, of equally many real and other images as each network sees them."""
+    """All metrics but authenticity, of equally many real and other images, averaged over networks."""
     pairs = list(zip(real, other, strict=True))
     count = len(other[0].features)
     members = [find_members(a.manifold, b.manifold) for a, b in pairs]
@@ -224,18 +226,18 @@ def _compare(real: Sequence[_Sample], other: Sequence[_Sample]) -> dict[str, Fou
     }
 
 
-def _ask_authenticity(
-    views: Sequence[View], labels: Labels, limit: int, seed: int
+def _vote_on_authenticity(
+    networks: Sequence[NetworkFeatures], labels: Labels, limit: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of generated images and the share of networks that find each authentic; the same of held-out ones."""
+    """Rows of generated images and the share of networks by which each is authentic; the same of held-out ones."""
     rows = draw_rows(labels.generated, limit, seed)
     held_out_rows = draw_rows(labels.held_out, limit, seed)
     if len(labels.train) < 2:
         return rows, np.empty(0), held_out_rows, np.empty(0)
     votes = np.mean(
         [
-            find_authentic(np.concatenate([view.generated[rows], view.held_out[held_out_rows]]), view.train)
-            for view in views
+            find_authentic(np.concatenate([network.generated[rows], network.held_out[held_out_rows]]), network.train)
+            for network in networks
         ],
         axis=0,
     )
@@ -255,8 +257,8 @@ def _measure_authenticity(
         _choose(of_side[part], label) for of_side, part in ((labels.generated, rows), (labels.held_out, held_out_rows))
     )
     counts = (len(labels.train), len(chosen))
-    if len(chosen) < LEAST or not len(votes):
-        reason = f"{counts[1]} generated and {counts[0]} training images; at least {LEAST} and 2 are needed"
+    if len(chosen) < MIN_IMAGES or not len(votes):
+        reason = f"{counts[1]} generated and {counts[0]} training images; at least {MIN_IMAGES} and 2 are needed"
         return Measure("authenticity", extractor, label, None, None, None, None, *counts, reason)
     value = float(votes[chosen].mean())
     reference = float(held_out_votes[compared].mean()) if len(compared) else None
@@ -268,20 +270,19 @@ def _choose(labels: np.ndarray, label: int | None, allowed: np.ndarray | None = 
     return np.flatnonzero(chosen if label is None else chosen & (labels == label))
 
 
-def _check(views: Sequence[View], labels: Labels, limit: int) -> None:
-    if not views:
-        raise ValueError("there are no views; a set is measured in at least 1")
-    if limit < LEAST:
-        raise ValueError(f"limit is {limit}; allowed: at least {LEAST}")
-    for view in views:
-        sides = [("held-out", view.held_out, labels.held_out), ("training", view.train, labels.train)]
-        for kind, features, of_side in (*sides, ("generated", view.generated, labels.generated)):
-            if features.ndim != 2 or len(features) != len(of_side) or features.shape[1] != view.held_out.shape[1]:
+def _check(networks: Sequence[NetworkFeatures], labels: Labels, limit: int) -> None:
+    if not networks:
+        raise ValueError("there are no networks; at least 1 is needed to measure a set")
+    if limit < MIN_IMAGES:
+        raise ValueError(f"limit is {limit}; allowed: at least {MIN_IMAGES}")
+    for network in networks:
+        sides = [("held-out", network.held_out, labels.held_out), ("training", network.train, labels.train)]
+        for kind, features, of_side in (*sides, ("generated", network.generated, labels.generated)):
+            if features.ndim != 2 or len(features) != len(of_side) or features.shape[1] != network.held_out.shape[1]:
                 raise ValueError(
-                    f"{kind} features have shape {list(features.shape)}; allowed: [{len(of_side)}, d], d being that of"
-                    " the held-out ones"
+                    f"{kind} features have shape {list(features.shape)}; allowed: [{len(of_side)}, d] with the d of the"
+                    " held-out ones"
                 )
-        if view.unseen is not None and (view.unseen.dtype != bool or view.unseen.shape != labels.train.shape):
-            raise ValueError(
-                f"unseen is {view.unseen.dtype} {list(view.unseen.shape)}; allowed: bool {list(labels.train.shape)}"
-            )
+        unseen = network.unseen
+        if unseen is not None and (unseen.dtype != bool or unseen.shape != labels.train.shape):
+            raise ValueError(f"unseen is {unseen.dtype} {list(unseen.shape)}; allowed: bool {list(labels.train.shape)}")

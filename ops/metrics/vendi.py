@@ -1,9 +1,9 @@
-"""The Vendi score: how many different images a set is worth.
+"""The Vendi score: the diversity of a set, as an effective number of different images.
 
-Between 1 (all alike) and the number of images (none has anything in common with another): the exponential of the
-entropy of the similarity matrix's eigenvalues (Friedman & Dieng 2023, eq. 3). It looks at one set alone: noise scores
-high, so read it beside the real images' score. It grows with the number of images until all kinds are there:
-compare values of equal counts. This module knows nothing of images, networks or labels.
+It lies between 1 (all equal) and the number of images (all completely different): the exponential of the entropy of
+the similarity matrix's eigenvalues (Friedman & Dieng 2023, eq. 3). It measures one set alone, and noise scores high, so
+read it beside the real images' score. It grows with the number of images until all kinds are present: compare values of
+equal counts. This module knows nothing of images, networks or labels.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ops.statistics.intervals import Estimate
 
 
 def estimate_vendi(features: np.ndarray) -> Estimate:
-    """The score of features [n, d] by their cosines, with each image's pull.
+    """The score of features [n, d] by their cosine similarity, with each image's influence.
 
-    The eigenvalues are those of K / n, K being the cosines [n, n]; the d x d matrix of the normalised features has the
-    same ones and serves where it is smaller. Features that are all 0 have no direction: they count as
-    like each other and unlike the rest. ValueError for no features, another shape or values that are not finite.
+    The eigenvalues are those of K / n, where K are the cosines [n, n]. The d x d matrix of the normalised features has
+    the same nonzero ones and is used where it is smaller. Rows that are all 0 have no direction: they count as equal to
+    each other and different from the rest. ValueError for no features, another shape or values that are not finite.
     """
     points = to_points(features)
     if not len(points):
         raise ValueError("there are no features; a Vendi score needs at least 1")
-    # The largest value first, so that squares neither overflow nor vanish.
+    # Divide by the largest value first, so that squares neither overflow nor underflow.
     largest = points.abs().amax(dim=1, keepdim=True) if points.shape[1] else torch.zeros(len(points), 1).double()
     blank = largest[:, 0] == 0
     scaled = points / torch.where(blank[:, None], 1, largest)
@@ -37,7 +37,7 @@ def estimate_vendi(features: np.ndarray) -> Estimate:
     noise = count * torch.finfo(torch.float64).eps
     used = values > noise
     values, vectors = values[used], vectors[:, used]
-    # Squared projections of each row on the eigenvectors of the d x d matrix.
+    # Squared projections of each row on the eigenvectors of the d x d matrix; they weight -log(eigenvalue).
     shares = count * values * vectors.square() if wide else (rows @ vectors).square()
     surprise = -(shares @ values.log())
     if blank.any():

@@ -1,4 +1,4 @@
-"""Contact sheets: many small images as one PNG, for people who would rather look than read."""
+"""Contact sheets: many small images as one PNG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GAP = 2  # pixels between pictures
 
 
 def tile(rows: Sequence[np.ndarray], *, background: int = 255) -> np.ndarray:
-    """Rows of images uint8 [m, H, W, C] (m may differ, or be 0 throughout) to one picture uint8 [h, w, C]."""
+    """One picture uint8 [h, w, C] of rows of images uint8 [m, H, W, C]; m may differ between rows, or be 0 in all."""
     longest = max(1, *(len(row) for row in rows))
     _, height, width, channels = rows[0].shape
     sheet = np.full((len(rows) * (height + GAP) - GAP, longest * (width + GAP) - GAP, channels), background, np.uint8)
@@ -28,7 +28,7 @@ def tile(rows: Sequence[np.ndarray], *, background: int = 255) -> np.ndarray:
 
 
 def rows_by_class(images: np.ndarray, labels: np.ndarray, classes: int, per_class: int) -> list[np.ndarray]:
-    """The first `per_class` images of each class, one row a class."""
+    """The first `per_class` images of each class, one row per class."""
     return [images[np.flatnonzero(labels == c)[:per_class]] for c in range(classes)]
 
 
@@ -43,12 +43,12 @@ def encode_sheet(sheet: np.ndarray, *, scale: int = 1) -> bytes:
 
 
 def write_sheet(path: Path, rows: Sequence[np.ndarray]) -> None:
-    """Tile and write one contact sheet; images under 48 pixels are doubled."""
+    """Tile and write one contact sheet; images under 48 pixels high are doubled in size."""
     scale = 2 if rows[0].shape[1] < 48 else 1
     with replace_file(path) as temporary:
         temporary.write_bytes(encode_sheet(tile(rows), scale=scale))
 
 
 def to_data_uri(png: bytes) -> str:
-    """A PNG as a data: URI, for Markdown and HTML that must stand alone."""
+    """A PNG as a data: URI, for Markdown and HTML without further files."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ops.files.outputs import PLAN
 from ops.files.storage import read_json
 from ops.recipe.schema import PlanSettings
 
@@ -61,7 +62,7 @@ class ExpansionPlan:
 
 def read_plan(folder: Path) -> ExpansionPlan:
     """The plan that lies in the stage's folder."""
-    return ExpansionPlan.from_dict(read_json(folder / "plan.json"))
+    return ExpansionPlan.from_dict(read_json(folder / PLAN))
 
 
 def plan_expansion(counts: np.ndarray, class_names: tuple[str, ...], settings: PlanSettings) -> ExpansionPlan:

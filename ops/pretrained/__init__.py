@@ -1,1 +1,1 @@
-"""Networks that were trained elsewhere and lie in a folder on this machine: CLIP, safety classifiers, extractors."""
+"""Pretrained networks in folders on this machine: CLIP, safety classifiers, extractors."""

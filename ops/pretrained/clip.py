@@ -1,14 +1,14 @@
-"""CLIP, zero-shot: how likely a network that read captions finds each class name for an image.
+"""Zero-shot CLIP: the probability of each class name for an image, by a network that was trained on captions.
 
-Radford et al. 2021, §3.1.4: a class is the mean of its prompts' embeddings, each of length 1, brought to length 1
-again; the probabilities are the softmax over classes of its cosine with the image's embedding times the model's own
-temperature. Nothing is learnt from the dataset. It knows little of small grey images: what it makes of the real ones is
-the measure for what it makes of generated ones.
+Radford et al. 2021, §3.1.4: a class embedding is the mean of its prompts' normalised embeddings, normalised again. The
+probabilities are the softmax, over classes, of the model's own temperature times the cosine with the image's embedding.
+Nothing is trained on the dataset. CLIP is weak on small grey images, so its results for generated images must be
+compared with those for real ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,16 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """An opened CLIP: both towers, what cuts texts into tokens, how many it reads, what it wants done to images.
+    """An opened CLIP: network with both towers, tokenizer, and preprocessing.
 
-    key: the recipe's section, for messages.
+    limit: how many tokens it reads. key: the recipe's section, for messages.
     """
 
     network: Any
     tokenizer: Tokenizer
     limit: int
     preprocessing: Preprocessing
-    device: str
     key: str
 
     def agreement(
@@ -47,21 +46,19 @@ class Clip:
         images: Tensor,
         class_names: Sequence[str],
         prompts: Sequence[str] = PROMPTS,
-        *,
-        on_batch: Callable[[int], None] = lambda done: None,
     ) -> np.ndarray:
         """Probabilities float32 [n, K] of the K classes for uint8 images [n, C, H, W], C of 1 or 3; rows sum to 1.
 
-        `prompts` hold `{}` where the class name goes. UserError for names that read alike or a prompt that is too long.
+        `prompts` hold `{}` in place of the class name. UserError for names with equal words or a too long prompt.
         """
         classes = self.embed_classes(class_names, prompts)
-        seen = run_batches(self._embed_images, images, self.preprocessing, device=self.device, on_batch=on_batch)
+        seen = run_batches(self._embed_images, images, self.preprocessing)
         temperature = float(self.network.logit_scale.detach().exp())
         return (temperature * seen @ classes.T).softmax(dim=1).numpy()
 
     @torch.inference_mode()
     def embed_classes(self, class_names: Sequence[str], prompts: Sequence[str] = PROMPTS) -> Tensor:
-        """One embedding of length 1 per class, float32 [K, d]."""
+        """One normalised embedding per class, float32 [K, d]."""
         texts = write_prompts(class_names, prompts, self.key)
         embedded = torch.cat([self._embed_texts(row) for row in texts])
         return F.normalize(embedded.view(len(class_names), len(prompts), -1).mean(dim=1), dim=1)
@@ -69,8 +66,8 @@ class Clip:
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
         rows = encode_prompts(self.tokenizer, texts, self.limit, self.key)
         longest = max(map(len, rows))
-        tokens = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=self.device)
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
+        tokens = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
         found = self.network.get_text_features(input_ids=tokens, attention_mask=mask)
         return F.normalize(found.pooler_output.float(), dim=1).cpu()
 
@@ -78,12 +75,13 @@ class Clip:
         return F.normalize(self.network.get_image_features(pixel_values=x).pooler_output, dim=1)
 
 
-def open_clip(path: Path, *, key: str = "clip", device: str = "cpu") -> Clip:
+def open_clip(path: Path, *, key: str = "clip") -> Clip:
     """The CLIP in the folder `path`.
 
-    Raises as `ops.pretrained.validation.check_clip` does; UserError too if a weight is missing or of another size.
+    Raises as `ops.pretrained.validation.check_clip` does, and UserError for a weight that is missing or of
+    another size.
     """
     folder, preprocessing = check_clip(path, key)
     tokenizer = open_tokenizer(folder, key)
-    network = load_network(folder, "CLIPModel", key, device=device)
-    return Clip(network, tokenizer, find_limit(folder), preprocessing, device, key)
+    network = load_network(folder, "CLIPModel", key)
+    return Clip(network, tokenizer, find_limit(folder), preprocessing, key)

@@ -1,8 +1,8 @@
-"""Features of images from a vision network that was trained elsewhere, for distances such as Fréchet's.
+"""Features of images from a pretrained vision network, for distances such as Fréchet's.
 
-A distance means nothing until one says whose features it is taken in: an extractor has a name that says so. What is
-taken is the pooled output that each architecture is made for: CLIP's and SigLIP's image embedding, the class token of
-DINOv2, ViT and DeiT, the mean over places of ConvNeXT, ResNet and Swin.
+A distance is only meaningful together with its features, so an extractor has a name that identifies its network. The
+features are the architecture's pooled output: the image embedding of CLIP and SigLIP, the class token of DINOv2, ViT
+and DeiT, the mean over positions of ConvNeXT, ResNet and Swin.
 """
 
 from __future__ import annotations
@@ -27,27 +27,26 @@ class Extractor:
 
     name: str
     preprocessing: Preprocessing
-    device: str
     network: Callable[[Tensor], Tensor]
 
-    def features(self, images: Tensor, *, on_batch: Callable[[int], None] = lambda done: None) -> np.ndarray:
+    def features(self, images: Tensor) -> np.ndarray:
         """Features float32 [n, d] of uint8 images [n, C, H, W], C of 1 or 3."""
-        return run_batches(self.network, images, self.preprocessing, device=self.device, on_batch=on_batch).numpy()
+        return run_batches(self.network, images, self.preprocessing).numpy()
 
 
-def open_extractor(path: Path, *, key: str = "extractor", device: str = "cpu") -> Extractor:
+def open_extractor(path: Path, *, key: str = "extractor") -> Extractor:
     """The network in the folder `path`.
 
-    Raises as `ops.pretrained.validation.check_extractor` does; UserError too if a weight is missing or of another size.
+    Raises as `ops.pretrained.validation.check_extractor` does, and UserError for a weight that is missing or of
+    another size.
     """
     folder, preprocessing = check_extractor(path, key)
     kind = KINDS[folder.kind]
     options = {"add_pooling_layer": False} if kind.pooling == "class_token" else {}
-    network, pool = load_network(folder, kind.network, key, device=device, **options), POOLINGS[kind.pooling]
+    network, pool = load_network(folder, kind.network, key, **options), POOLINGS[kind.pooling]
     return Extractor(
         name=f"{folder.kind}-{folder.hash_weights()[:8]}",
         preprocessing=preprocessing,
-        device=device,
         network=lambda x: pool(network, x),
     )
 

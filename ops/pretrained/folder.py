@@ -1,7 +1,7 @@
-"""A folder with a pretrained network, in the layout of the Hugging Face Hub: found, checked and identified.
+"""Find, check and identify a folder with a pretrained network, in the layout of the Hugging Face Hub.
 
-Nothing is downloaded, and nothing but JSON and safetensors is opened: a pickle may run code. No tensor is read here,
-so that a folder is checked in milliseconds. This module does not know what the networks are for.
+Nothing is downloaded, and only JSON and safetensors are opened, because a pickle may run code. No tensor is read, so a
+check takes milliseconds. This module does not know what the networks are for.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from ops.files.storage import parse_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"
-PREPROCESSORS = ("processor_config.json", "preprocessor_config.json")  # the first may hold the second, and then wins
+PREPROCESSORS = (
+    "processor_config.json",
+    "preprocessor_config.json",
+)  # the first is used if it holds the second's content
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_POINTER = b"version https://git-lfs"
-# What a config may say about how and from where to run a network: some of it would fetch code. Nothing here obeys it.
-_ORDERS = re.compile(r"auto_map|_?(attn|experts)_implementation(_internal)?|fusion_config|transformers_weights")
+_LFS_POINTER = b"version https://git-lfs"
+# Config keys that choose the code or the files to run a network with; some would fetch code. They are removed.
+_LOADING_KEYS = re.compile(r"auto_map|_?(attn|experts)_implementation(_internal)?|fusion_config|transformers_weights")
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What a folder holds, as far as it is used.
+    """The used contents of a folder.
 
-    config: the content of config.json. preprocessor: what is done to images before the network sees them.
-    weights: names of the safetensors files. files: names of all files that are used, weights too, in order.
+    config: the content of config.json without loading keys. preprocessor: how images are prepared for the network.
+    weights: names of the safetensors files. files: names of all used files in order, weights included.
     """
 
     path: Path
@@ -41,15 +44,15 @@ class ModelFolder:
 
     @property
     def kind(self) -> str:
-        """The architecture, as config.json has it in `model_type`."""
+        """The architecture: `model_type` of config.json."""
         return str(self.config.get("model_type"))
 
     def hash_files(self) -> str:
-        """sha256 hex over the names and contents of all files that are used: the folder's identity."""
+        """sha256 hex over the names and contents of all used files: the folder's identity."""
         return self._hash(self.files)
 
     def hash_weights(self) -> str:
-        """sha256 hex of the weights alone: of the file if it is one, else over the names and contents of its parts."""
+        """sha256 hex of the weights: of the single file, or else over the names and contents of the parts."""
         return hash_file(self.path / WEIGHTS) if self.weights == (WEIGHTS,) else self._hash(self.weights)
 
     def _hash(self, names: Sequence[str]) -> str:
@@ -59,8 +62,8 @@ class ModelFolder:
 def find_folder(model: str, root: Path, key: str) -> Path:
     """The folder that `model` names in a recipe's section `key`.
 
-    It is a path, seen from `root`, or a name on the Hub of what this machine's cache holds: the network is never
-    asked. UserError if there is neither.
+    `model` is a path relative to `root`, or a name on the Hub that this machine's cache holds; the Hub itself is never
+    asked. UserError if neither exists.
     """
     path = root / model
     if path.is_dir():
@@ -82,10 +85,10 @@ def find_folder(model: str, root: Path, key: str) -> Path:
 
 
 def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool = False) -> ModelFolder:
-    """What lies in the folder `path`; weights are looked at, not read.
+    """The contents of the folder `path`; of the weights only the headers are read.
 
-    UserError, with the recipe's section `key`, if a file is missing, only a pickle is there, or its kind is none of
-    `kinds`; DamagedData if a file is not what its name says.
+    UserError, with the recipe's section `key`, if a file is missing, the weights are a pickle, or the network's kind is
+    not one of `kinds`; DamagedData if a file is damaged.
     """
     config = _read_object(_require(path, key, CONFIG))
     if config.get("model_type") not in kinds:
@@ -93,17 +96,19 @@ def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool =
             f"{key}.model: {path} holds a network of type {config.get('model_type')!r}; allowed: {_list(kinds)}"
         )
     if "quantization_config" in config:
-        raise UserError(f"{key}.model: {path} holds quantised weights; take the network with its plain ones")
+        raise UserError(f"{key}.model: {path} holds quantised weights; use the network with unquantised ones")
     name, preprocessor = _read_preprocessor(path, key)
     weights, index = _find_weights(path, key)
     words = [_require(path, key, TOKENIZER).name] if tokenizer else []
-    return ModelFolder(path, _drop_orders(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights))
+    return ModelFolder(
+        path, _drop_loading_keys(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights)
+    )
 
 
 def identify(folder: ModelFolder, sha256: str | None, key: str) -> str:
     """The folder's identity, which a recipe states as `sha256`; reads all weights.
 
-    UserError, with the recipe's section `key` and the right value, if that is missing or another.
+    UserError, with the recipe's section `key` and the right value, if `sha256` is missing or different.
     """
     found = folder.hash_files()
     if sha256 is None:
@@ -117,9 +122,9 @@ def _require(path: Path, key: str, name: str) -> Path:
     if not (path / name).is_file():
         raise UserError(f"{key}.model: the folder {path} has no {name}")
     with (path / name).open("rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
             raise UserError(
-                f"{key}.model: {path / name} is only Git LFS's pointer to the file; run `git lfs pull` there"
+                f"{key}.model: {path / name} is only a Git LFS pointer to the file; run `git lfs pull` there"
             )
     return path / name
 
@@ -128,9 +133,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         value = parse_json(path.read_bytes())
     except ValueError as error:
-        raise DamagedData(f"{path} is no sound JSON: {error}") from None
+        raise DamagedData(f"{path} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise DamagedData(f"{path} holds no JSON object")
+        raise DamagedData(f"{path} does not hold a JSON object")
     return value
 
 
@@ -142,7 +147,7 @@ def _read_preprocessor(path: Path, key: str) -> tuple[str, dict[str, Any]]:
 
 
 def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the weights' files, and of the index that lists them if they are several."""
+    """Names of the weights' files, and of their index if there are several."""
     names, index = [WEIGHTS], tuple[str, ...]()
     if (path / WEIGHTS).is_file() or not (path / INDEX).is_file():
         if not (path / WEIGHTS).is_file() and (pickles := sorted(path.glob("*.bin")) + sorted(path.glob("*.pt*"))):
@@ -157,7 +162,7 @@ def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...
         names, index = sorted(set(map(str, listed.values()))), (INDEX,)
         if strange := [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]:
             raise UserError(
-                f"{key}.model: {path / INDEX} names {strange[0]!r}; allowed are safetensors files of that folder"
+                f"{key}.model: {path / INDEX} names {strange[0]!r}; allowed: safetensors files of that folder"
             )
     for name in names:
         _check_weights(_require(path, key, name))
@@ -165,19 +170,19 @@ def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def _check_weights(path: Path) -> None:
-    """Its header, and that all that it announces is there."""
+    """DamagedData unless the header is valid and the file holds all tensors of the header."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy"):
             pass
     except SafetensorError as error:
-        raise DamagedData(f"{path} is no sound safetensors file: {error}") from None
+        raise DamagedData(f"{path} is not a valid safetensors file: {error}") from None
 
 
-def _drop_orders(config: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in config.items() if not _ORDERS.fullmatch(key)}
-    return {key: _drop_orders(value) if isinstance(value, dict) else value for key, value in kept.items()}
+def _drop_loading_keys(config: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in config.items() if not _LOADING_KEYS.fullmatch(key)}
+    return {key: _drop_loading_keys(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _list(names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
-"""The architectures that can be opened, by `model_type` of config.json: their classes in `transformers`, and how.
+"""The supported architectures by `model_type` of config.json: their classes in `transformers` and their settings.
 
-A new one is a line here and a tiny network of it in the tests.
+A new one needs a line here and a tiny network of its kind in the tests.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Kind:
-    """network: the class whose features are taken. pooling: which of its outputs they are: the embedding that it shares
-    with texts, its pooled output, or its class token. processor: what prepares its images where the folder does not
-    say. classifier: the class with a head, if there is one. one_size: it takes images of one size alone.
+    """network: the class that computes the features. pooling: the output that is used: the embedding shared with texts
+    (`projected`), the pooled output, or the class token. processor: prepares images if the folder names none.
+    classifier: the class with a head, if there is one. one_size: whether images must have one fixed size.
     """
 
     network: str
@@ -23,7 +23,7 @@ class Kind:
     one_size: bool = False
 
 
-# ViT's and DeiT's own pooler is for a task, and most folders do not hold it: hence their class tokens.
+# ViT and DeiT use the class token, because their pooler is trained for one task and most folders do not hold it.
 KINDS = {
     "clip": Kind("CLIPModel", "projected", "CLIPImageProcessor", "CLIPForImageClassification", one_size=True),
     "clip_vision_model": Kind("CLIPVisionModel", "pooled", "CLIPImageProcessor", one_size=True),

@@ -1,8 +1,8 @@
 """Build a pretrained network of `transformers` from a checked folder, and run images through it.
 
-Only the files that `ops.pretrained.folder` checked and hashes are read: config and tensors are handed over, so that the
-library finds no other file, fetches nothing and has no code of the folder to run. A weight that the network needs and
-the folder lacks is an error: the library would draw it at random and go on.
+Only the files that `ops.pretrained.folder` checks and hashes are read. The library gets config and tensors, not the
+folder, so it opens no other file, fetches nothing and runs no code from the folder. A missing weight is an error,
+because the library would initialise it at random and go on.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu", **options: Any) -> nn.Module:
-    """The network of class `name` of `transformers`, float32, in evaluation mode; `options` go to its constructor.
+def load_network(folder: ModelFolder, name: str, key: str, **options: Any) -> nn.Module:
+    """The network of class `name` of `transformers`, in float32 and evaluation mode; `options` go to its constructor.
 
-    UserError, with the recipe's section `key`, if the config cannot be followed or the weights do not fit it.
+    UserError, with the recipe's section `key`, if the config is not valid or the weights do not fit it.
     """
     import transformers
 
@@ -43,52 +43,38 @@ def load_network(folder: ModelFolder, name: str, key: str, *, device: str = "cpu
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
-                ignore_mismatched_sizes=True,  # they are told instead of raised, and refused below
+                ignore_mismatched_sizes=True,  # they are reported instead of raised, and refused below
                 output_loading_info=True,
                 **options,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{key}.model: {folder.path}/config.json cannot be followed: {_first_line(error)}"
-            ) from error
+            raise UserError(f"{key}.model: {folder.path}/config.json cannot be used: {_first_line(error)}") from error
     if missing := sorted(found["missing_keys"]):
         raise UserError(f"{key}.model: the weights in {folder.path} lack {missing[0]}" + _more(missing))
     if others := sorted(found["mismatched_keys"]):
         place, stored, wanted = others[0]
         raise UserError(
-            f"{key}.model: in {folder.path} the weights {place} are {list(stored)}, and its config.json wants"
+            f"{key}.model: in {folder.path} the weights {place} are {list(stored)}, and its config.json needs"
             f" {list(wanted)}" + _more(others)
         )
-    return model.to(device).eval()
+    return model.eval()
 
 
 @torch.inference_mode()
-def run_batches(
-    network: Callable[[Tensor], Tensor],
-    images: Tensor,
-    preprocessing: Preprocessing,
-    *,
-    device: str = "cpu",
-    on_batch: Callable[[int], None] = lambda done: None,
-) -> Tensor:
-    """What `network` gives for uint8 images [n, C, H, W], prepared in batches: float32 [n, ...] on the CPU.
+def run_batches(network: Callable[[Tensor], Tensor], images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """The output of `network` for uint8 images [n, C, H, W], prepared in batches: float32 [n, ...].
 
-    `on_batch` is told how many are done. ValueError as `Preprocessing.apply` has it.
+    ValueError as `Preprocessing.apply`.
     """
     if len(images) == 0:
-        shape = network(preprocessing.apply(images.new_zeros(1, *images.shape[1:]).to(device))).shape
+        shape = network(preprocessing.apply(images.new_zeros(1, *images.shape[1:]))).shape
         return torch.empty(0, *shape[1:])
-    outputs = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].to(device)
-        outputs.append(network(preprocessing.apply(batch)).float().cpu())
-        on_batch(start + len(batch))
-    return torch.cat(outputs)
+    return torch.cat([network(preprocessing.apply(batch)).float() for batch in images.split(BATCH)])
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars and no table of weights: what it would say of them is checked."""
+    """Silence progress bars and the table of weights; `load_network` checks the weights itself."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,7 +1,7 @@
-"""What a pretrained network wants done to images: resize, crop, rescale, normalise, as its folder says.
+"""Prepare images for a pretrained network as its folder prescribes: resize, crop, rescale, normalise.
 
-The folder's own preprocessor config is read, with the defaults of the processor that it names in `transformers`, and
-applied to whole batches. A test holds it to that library's own processors. A step that is not known here is an error.
+The steps come from the folder's preprocessor config, with the defaults of its processor in `transformers`, and are
+applied to whole batches. A test compares them with that library's processors. An unknown step is an error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CLIP: dict[str, Any] = {
     "image_mean": _CLIP_MEAN,
     "image_std": _CLIP_STD,
 }
-# What each processor does where its config is silent. `square`: what a size of one number means.
+# The defaults of each processor. `square`: whether a size of one number is both sides, or the shorter one.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "BitImageProcessor": {**_CLIP, "square": False},
     "CLIPImageProcessor": {**_CLIP, "square": False},
@@ -45,16 +45,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 _MODES = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
-_WARPED_FROM = 384  # ConvNeXT's processor crops below this side and squeezes from it on
+_SQUEEZED_FROM = 384  # ConvNeXT's processor crops below this side, and from it on resizes both sides without a crop
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The steps, in order; None leaves one out.
+    """The steps in order; None leaves a step out.
 
-    resize: (height, width), or one number: the shorter side's length, the other in proportion. mode: `bilinear` or
-    `bicubic`, both with anti-aliasing. crop: (height, width) from the middle, filled up with black where the image is
-    smaller. scale: grey levels are multiplied by it. mean, std: per channel, of what that gives.
+    resize: (height, width), or the length of the shorter side, with the other in proportion. mode: `bilinear` or
+    `bicubic`, both with anti-aliasing. crop: (height, width) from the middle, padded with black where the image is
+    smaller. scale: factor of the grey levels. mean, std: per channel, after scaling.
     """
 
     resize: tuple[int, int] | int | None
@@ -65,7 +65,7 @@ class Preprocessing:
     std: tuple[float, float, float]
 
     def find_size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of what the network sees of an image of `height` x `width`."""
+        """(height, width) of the network's input for an image of `height` x `width`."""
         return self.crop or self._find_resized(height, width)
 
     def _find_resized(self, height: int, width: int) -> tuple[int, int]:
@@ -80,8 +80,8 @@ class Preprocessing:
     def apply(self, images: Tensor) -> Tensor:
         """float32 [n, 3, h, w] of uint8 images [n, C, H, W], C of 1 (grey becomes RGB) or 3; on their device.
 
-        Resized values are those of Pillow, to within one grey level. From Pillow 13 on that holds where it too does
-        columns before rows, as for square images. ValueError for images of another type or number of channels.
+        Resized values equal Pillow's to within one grey level; from Pillow 13 on only where Pillow too resizes columns
+        before rows, as for square images. ValueError for images of another type or number of channels.
         """
         import torch
 
@@ -90,58 +90,58 @@ class Preprocessing:
         size = self._find_resized(*images.shape[2:])
         x = images.float()
         if size != tuple(images.shape[2:]):
-            # Grey levels between the passes, as in Pillow: sharp edges overshoot less than in one pass of floats.
+            # Rounded to grey levels between the passes, as in Pillow: sharp edges overshoot less than in a float pass.
             for target in ((x.shape[2], size[1]), size):
                 x = _resize(x, target, self.mode)
         if self.crop is not None:
             x = _crop_middle(x, self.crop)
-        # Only now: a grey image takes a third of the work up to here.
+        # Grey becomes RGB only here, so that the steps above need a third of the work.
         mean, std = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
         return (x * self.scale).expand(-1, 3, -1, -1).sub(mean).div_(std)
 
 
 def read_preprocessing(folder: ModelFolder, key: str) -> Preprocessing:
-    """The steps that the folder asks for.
+    """The steps that the folder prescribes.
 
-    UserError, with the recipe's section `key`, for a processor or step that is not known here.
+    UserError, with the recipe's section `key`, for an unknown processor or step.
     """
     config, where = folder.preprocessor, folder.path
     name = _find_name(config) or KINDS[folder.kind].processor
     if name not in DEFAULTS:
         raise UserError(f"{key}.model: {where} prepares images with {name}; allowed: {', '.join(DEFAULTS)}")
-    told = {**DEFAULTS[name], **{entry: value for entry, value in config.items() if value is not None}}
-    unknown = [entry for entry in told if entry.startswith("do_") and entry not in _STEPS and told[entry] is True]
-    unknown += [entry for entry in ("use_square_size",) if told.get(entry)]
+    options = {**DEFAULTS[name], **{entry: value for entry, value in config.items() if value is not None}}
+    unknown = [entry for entry in options if entry.startswith("do_") and entry not in _STEPS and options[entry] is True]
+    unknown += [entry for entry in ("use_square_size",) if options.get(entry)]
     if unknown:
-        raise UserError(f"{key}.model: {where} prepares images with the step {unknown[0]}, which is not known here")
+        raise UserError(f"{key}.model: {where} prepares images with the step {unknown[0]}, which Growset does not know")
     try:
-        return _build(told)
+        return _build(options)
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{key}.model: the preprocessor config in {where} cannot be followed: {error}") from None
+        raise UserError(f"{key}.model: the preprocessor config in {where} cannot be used: {error}") from None
 
 
-def _build(told: dict[str, Any]) -> Preprocessing:
-    resize = _read_size(told["size"], bool(told.get("square", True))) if told.get("do_resize", True) else None
-    crop = _read_size(told["crop_size"], True) if told.get("do_center_crop", False) else None
-    if resize is not None and "crop_pct" in told:
+def _build(options: dict[str, Any]) -> Preprocessing:
+    resize = _read_size(options["size"], bool(options.get("square", True))) if options.get("do_resize", True) else None
+    crop = _read_size(options["crop_size"], True) if options.get("do_center_crop", False) else None
+    if resize is not None and "crop_pct" in options:
         if not isinstance(resize, int):
             raise ValueError("its size must be {shortest_edge: ...}")
-        if resize < _WARPED_FROM:
-            resize, crop = int(resize / told["crop_pct"]), (resize, resize)
+        if resize < _SQUEEZED_FROM:
+            resize, crop = int(resize / options["crop_pct"]), (resize, resize)
         else:
             resize = (resize, resize)
     if isinstance(crop, int):
         raise ValueError("its crop_size must have a height and a width")
-    if resize is not None and told["resample"] not in _MODES:
-        raise ValueError(f"resample {told['resample']} is not known; allowed: 2 (bilinear), 3 (bicubic)")
-    normalise = told.get("do_normalize", True)
+    if resize is not None and options["resample"] not in _MODES:
+        raise ValueError(f"resample {options['resample']} is not known; allowed: 2 (bilinear), 3 (bicubic)")
+    normalise = options.get("do_normalize", True)
     return Preprocessing(
         resize=resize,
-        mode=_MODES.get(told["resample"], "bicubic"),
+        mode=_MODES.get(options["resample"], "bicubic"),
         crop=crop,
-        scale=float(told.get("rescale_factor", 1 / 255)) if told.get("do_rescale", True) else 1.0,
-        mean=_read_channels(told["image_mean"]) if normalise else (0.0, 0.0, 0.0),
-        std=_read_channels(told["image_std"]) if normalise else (1.0, 1.0, 1.0),
+        scale=float(options.get("rescale_factor", 1 / 255)) if options.get("do_rescale", True) else 1.0,
+        mean=_read_channels(options["image_mean"]) if normalise else (0.0, 0.0, 0.0),
+        std=_read_channels(options["image_std"]) if normalise else (1.0, 1.0, 1.0),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether `transformers` is there to build networks with, said before anything is computed."""
+"""Require `transformers`, before anything is computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OLDEST, TOO_NEW = (5, 23), (6,)
 
 
 def require_transformers(key: str) -> None:
-    """UserError, with the recipe's section `key`, if `transformers` is missing or of a version that was not tried."""
+    """UserError, with the recipe's section `key`, if `transformers` is missing or of an untested version."""
     try:
         found = version("transformers")
     except PackageNotFoundError:

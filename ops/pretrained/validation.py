@@ -1,6 +1,6 @@
-"""What is checked of a recipe's pretrained networks before any compute: folders, files, kinds, labels, prompts.
+"""Check a recipe's pretrained networks before any compute: folders, files, kinds, labels, prompts.
 
-It takes milliseconds: neither torch nor `transformers` is imported and no weight is read.
+The checks take milliseconds: they import neither torch nor `transformers` and read no weights.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from ops.errors import DamagedData, UserError
 from ops.pretrained.folder import CONFIG, ModelFolder, find_folder, read_folder
 from ops.pretrained.kinds import CLASSIFIERS, EXTRACTORS, KINDS
 from ops.pretrained.preprocessing import Preprocessing, read_preprocessing
-from ops.pretrained.prompts import FRAME, encode_prompts, find_limit, open_tokenizer, write_prompts
+from ops.pretrained.prompts import FRAME_TOKENS, encode_prompts, find_limit, open_tokenizer, write_prompts
 from ops.pretrained.requirements import require_transformers
 
 if TYPE_CHECKING:
     from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
 
-USUAL_SIDE = 224  # where a config does not say it
+DEFAULT_SIDE = 224  # pixels, if the config has no image size
 
 
 def validate_clip(settings: ClipSettings, root: Path, class_names: Sequence[str], key: str = "clip") -> ModelFolder:
-    """The folder that `settings` name, seen from `root`, checked.
+    """The checked folder that `settings` name, relative to `root`.
 
-    UserError if `transformers` is missing, the folder or a file in it is missing or of another kind, it prepares images
-    in a way that is not known, or the names and prompts do not fit; DamagedData for a file that is not sound.
+    UserError if `transformers` is missing, if the folder or a file in it is missing or of another kind, if a step of
+    its preprocessing is unknown, or if names and prompts do not fit; DamagedData for a damaged file.
     """
     names = settings.class_names or tuple(class_names)
     if len(names) != len(class_names):
         raise UserError(f"{key}.class_names has {len(names)} names; the dataset has {len(class_names)} classes")
     texts = write_prompts(names, settings.prompts, key)
     folder, _ = check_clip(find_folder(settings.model, root, key), key)
-    # A token is at least one byte; only where that does not settle it is the vocabulary loaded, which takes longer.
-    if max(len(text.encode()) for row in texts for text in row) + FRAME > find_limit(folder):
+    # A token is at least one byte. Only if that bound exceeds the limit is the vocabulary loaded, which takes longer.
+    if max(len(text.encode()) for row in texts for text in row) + FRAME_TOKENS > find_limit(folder):
         tokenizer = open_tokenizer(folder, key)
         for row in texts:
             encode_prompts(tokenizer, row, find_limit(folder), key)
@@ -42,7 +42,7 @@ def validate_clip(settings: ClipSettings, root: Path, class_names: Sequence[str]
 
 
 def validate_safety(settings: SafetySettings, root: Path, key: str = "safety") -> ModelFolder:
-    """As `validate_clip`; UserError also for an unsafe label that the network does not know, naming those it does."""
+    """As `validate_clip`; also UserError, with the network's labels, for an unsafe label that it does not have."""
     path = find_folder(settings.model, root, key)
     folder, _, _ = check_safety(path, settings.unsafe, key)
     return folder
@@ -80,7 +80,7 @@ def check_safety(path: Path, unsafe: Sequence[str], key: str) -> tuple[ModelFold
         raise DamagedData(f"the labels (id2label) in {path / CONFIG} are not numbered 0 to {len(labels) - 1}")
     if unknown := [name for name in unsafe if name not in labels.values()]:
         known = ", ".join(map(str, labels.values()))
-        raise UserError(f"{key}.model: {path} has no label {unknown[0]!r} to call unsafe; its labels are {known}")
+        raise UserError(f"{key}.model: {path} has no label {unknown[0]!r} for {key}.unsafe; its labels are {known}")
     numbers = tuple(sorted(int(number) for number, name in labels.items() if name in unsafe))
     if not 0 < len(numbers) < len(labels):
         raise UserError(
@@ -98,12 +98,12 @@ def _check(path: Path, key: str, kinds: Sequence[str], *, tokenizer: bool = Fals
 
 
 def _require_size(folder: ModelFolder, preprocessing: Preprocessing, key: str) -> None:
-    """That images of every shape reach the network at the one size that it was made for."""
+    """UserError unless the preprocessing gives images of any shape the one size that the network was made for."""
     vision = folder.config.get("vision_config", folder.config)
-    side = vision.get("image_size", USUAL_SIDE) if isinstance(vision, dict) else USUAL_SIDE
+    side = vision.get("image_size", DEFAULT_SIDE) if isinstance(vision, dict) else DEFAULT_SIDE
     fixed = preprocessing.crop or preprocessing.resize
     if KINDS[folder.kind].one_size and fixed != (side, side):
         raise UserError(
-            f"{key}.model: {folder.path} prepares images to {fixed}, while its config.json has a network for"
-            f" {side} x {side}"
+            f"{key}.model: {folder.path} prepares images to {fixed}, while its config.json describes a network"
+            f" for {side} x {side}"
         )

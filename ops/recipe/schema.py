@@ -1,4 +1,4 @@
-"""Every key of a recipe: its type, range, default and meaning. This file is the recipe reference.
+"""The keys of a recipe: type, range, default and meaning. Larger sections have files of their own beside this one.
 
 The models are strict (pydantic): an unknown key, a wrong type or a value out of range is an error.
 Only settings that change data are here; how fast and where things run is not a recipe's business.

@@ -1,1 +1,1 @@
-"""DVC's objects in cache and remote, compared by their bytes."""
+"""DVC's objects in cache and remote, checked byte by byte."""

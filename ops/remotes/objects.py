@@ -1,7 +1,7 @@
-"""The objects of DVC's outputs: which there are, and whether cache and workspace hold the bytes of their names.
+"""The objects of DVC's outputs, and whether their bytes in cache and workspace match their names.
 
-DVC calls an object by the md5 of its bytes and takes one that is write-protected to be whole. Here every byte is read.
-It knows the cache's layout and nothing of remotes.
+DVC names an object by the md5 of its bytes and assumes that a write-protected one is intact. This module reads every
+byte. It knows the cache's layout but not remotes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.repo import Repo
 
-PROTECTED = 0o444  # the mode that DVC gives to objects in its cache
-LIST = ".dir"  # the suffix of an object that lists a folder's files
+PROTECTED = 0o444  # the file mode of objects in DVC's cache
+LIST_SUFFIX = ".dir"  # of an object that lists a folder's files
 _CHUNK = 2**20
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -37,23 +37,23 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class StoredObject:
-    """`oid`: what DVC calls it, the md5 in hex, with `.dir` after it for a list of files. `file`: where its content
-    stands in the workspace (absolute; the folder itself for a list)."""
+    """`oid`: DVC's name for it, the md5 in hex, followed by `.dir` for a list of files. `file`: the workspace path of
+    its content (absolute; the folder itself for a list)."""
 
     oid: str
     file: Path
 
     @property
     def md5(self) -> str:
-        return self.oid.removesuffix(LIST)
+        return self.oid.removesuffix(LIST_SUFFIX)
 
     @property
     def is_list(self) -> bool:
-        return self.oid.endswith(LIST)
+        return self.oid.endswith(LIST_SUFFIX)
 
 
 def hash_stream(stream: BinaryIO) -> str:
-    """md5 in hex of all that is left of a stream."""
+    """md5 in hex of the rest of a stream."""
     digest = hashlib.md5(usedforsecurity=False)
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)
@@ -61,7 +61,7 @@ def hash_stream(stream: BinaryIO) -> str:
 
 
 def hash_bytes_of(path: Path) -> str | None:
-    """md5 in hex of a file; None where there is none."""
+    """md5 in hex of a file; None if it does not exist."""
     try:
         with path.open("rb") as stream:
             return hash_stream(stream)
@@ -72,25 +72,25 @@ def hash_bytes_of(path: Path) -> str | None:
 def map_threads(
     work: Callable[[Item], Answer], items: Collection[Item], threads: int | None = None
 ) -> Iterator[Answer]:
-    """`work(item)` of each, in order, several at a time: hashing and waiting both let other threads run."""
+    """`work(item)` for each item, in order, on several threads: hashing and waiting both release the GIL."""
     with ThreadPoolExecutor(min(threads or available_cores(), len(items)) or 1) as pool:
         yield from pool.map(work, items)
 
 
 def cache_path(repo: Repo, oid: str) -> Path:
-    """Where the cache keeps an object."""
+    """The path of an object in the cache."""
     return Path(repo.cache.local.oid_to_path(oid))
 
 
 def head_object(out: Output) -> StoredObject:
-    """The object that dvc.lock or the pointer names: a file's content, or the list of a folder's files."""
+    """The object named in dvc.lock or in the pointer: a file's content, or the list of a folder's files."""
     return StoredObject(str(out.hash_info.value), Path(out.fs_path))
 
 
 def list_files(repo: Repo, out: Output) -> list[StoredObject]:
-    """The objects of an output's files, from the list in the cache; none for a single file.
+    """The objects of an output's files, from the list in the cache; empty for a single file.
 
-    Raises FileNotFoundError where the cache does not hold the list, DamagedData where it is not what its name says.
+    FileNotFoundError if the list is not in the cache, DamagedData if its bytes do not match its name.
     """
     head = head_object(out)
     if not head.is_list:
@@ -98,7 +98,7 @@ def list_files(repo: Repo, out: Output) -> list[StoredObject]:
     path = cache_path(repo, head.oid)
     content = path.read_bytes()
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != head.md5:
-        raise DamagedData(f"{path}, the list of files of {head.file}, is not what was stored")
+        raise DamagedData(f"{path}, the list of files of {head.file}, is damaged")
     return [StoredObject(entry["md5"], head.file / entry["relpath"]) for entry in json.loads(content)]
 
 
@@ -116,22 +116,22 @@ def find_damaged(
 
 
 def find_missing(repo: Repo, objects: Iterable[StoredObject]) -> list[StoredObject]:
-    """Those that the cache does not hold."""
+    """The objects that are not in the cache."""
     return [each for each in objects if not cache_path(repo, each.oid).is_file()]
 
 
 def restore_cache(
     repo: Repo, outs: Collection[Output], fetch: Callable[[list[StoredObject]], object], sink: Sink = ignore
 ) -> list[StoredObject]:
-    """Bring every object of the outputs into the cache, whole; returns those that still are not there.
+    """Make the cache hold every object of the outputs intact; returns the objects that are still missing.
 
-    A damaged object is removed, because its bytes do not match its name. Then `fetch` is asked
-    for what is missing, and the workspace's files give what they can.
+    Damaged objects are removed. Then `fetch` is called with the missing ones, and the rest is copied from intact files
+    of the workspace.
     """
     heads = [head_object(out) for out in outs]
     missing = _complete(repo, heads, fetch, ignore)
     if any(each.is_list for each in missing):
-        return missing  # what they list is not known
+        return missing  # without a list its files are unknown
     files = [each for out in outs for each in list_files(repo, out)]
     return _complete(repo, list(dict.fromkeys(files)), fetch, sink)
 
@@ -139,8 +139,8 @@ def restore_cache(
 def check_out(repo: Repo, targets: Collection[str], outs: Collection[Output]) -> None:
     """Restore workspace files from the cache. DVC compares times and sizes only, so differing files are deleted first.
 
-    A folder that agrees with its own manifest is another output, not a damaged one, unless the manifest alone differs:
-    what becomes of it is DVC's rule, which removes nothing that is not in the cache.
+    A folder that agrees with its own manifest is another version of the output and not damaged, unless the manifest
+    alone differs. It is left to DVC, which removes only files that are in the cache.
     """
     objects = [each for out in outs for each in (list_files(repo, out) or [head_object(out)])]
     differing = _find_differing(objects)
@@ -155,8 +155,8 @@ def check_out(repo: Repo, targets: Collection[str], outs: Collection[Output]) ->
         repo.checkout(targets=absolute(Path(repo.root_dir), targets))
         if not (differing := _find_differing(objects)):
             return
-        _unlink(differing)  # changed in a way that left its time as it was
-    raise DamagedData(f"{differing[0].file} is not what DVC checked out; look at the disk, then pull it again")
+        _unlink(differing)  # changed without a change of its time
+    raise DamagedData(f"{differing[0].file} differs from the file that DVC checked out; check the disk and pull again")
 
 
 def _find_differing(objects: list[StoredObject]) -> list[StoredObject]:
@@ -189,7 +189,7 @@ def _remove(repo: Repo, objects: Iterable[StoredObject]) -> None:
 
 
 def _take_from_workspace(repo: Repo, wanted: StoredObject) -> None:
-    """Copy an object's content from the workspace into the cache, if it is there unchanged."""
+    """Copy an object's content from the workspace into the cache, if the workspace has it unchanged."""
     content = _read_list(wanted.file, wanted.md5) if wanted.is_list else None
     if content is None and hash_bytes_of(wanted.file) != wanted.md5:
         return
@@ -204,7 +204,7 @@ def _take_from_workspace(repo: Repo, wanted: StoredObject) -> None:
 
 
 def _read_list(folder: Path, md5: str) -> bytes | None:
-    """The list of files that DVC would write of a folder as it is now, if it is the wanted one."""
+    """The list of files that DVC would write for a folder now, if its md5 is the wanted one; else None."""
     if not folder.is_dir():
         return None
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}

@@ -1,7 +1,7 @@
-"""Whether a DVC remote holds each object as it was sent: existence, size, and the bytes where they are worth reading.
+"""Whether a DVC remote holds each object as it was sent: existence, size and, if needed, the bytes.
 
-Bytes are read where the storage is a folder, where an object was written anew since it was last found right, and where
-the caller asks for them. It knows fsspec's answers and neither outputs nor expansions.
+Bytes are read if the storage is a folder, if an object was rewritten since the last check, or if the caller asks for
+it. The module knows fsspec's answers but neither outputs nor expansions.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ops.remotes.objects import StoredObject, hash_stream, map_threads
 if TYPE_CHECKING:
     from dvc_data.hashfile.db import HashFileDB
 
-MISSING = "is not there"
+MISSING = "is missing"
 OTHER_CONTENT = "has other content"
-THREADS = 8  # transfers side by side; most of the time each of them waits
-_TIMES = ("ETag", "etag", "LastModified", "last_modified", "mtime", "created", "ino")  # change when a file is written
+THREADS = 8  # parallel transfers; each of them waits most of the time
+_WRITE_MARKS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "created", "ino")  # change with every write
 
 
 @dataclass(frozen=True)
 class Survey:
-    """`faults`: what is wrong, by object. `marks`: of each right one, what the storage says of its last writing."""
+    """`faults`: the fault of each faulty object. `marks`: the storage's data on each intact object's last write."""
 
     faults: dict[StoredObject, str]
     marks: dict[str, str]
@@ -40,13 +40,13 @@ def survey(
     every_byte: bool = False,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Survey:
-    """Ask the storage for each object.
+    """Check each object in the storage.
 
-    sizes: bytes by oid, as far as known. marks: of an earlier survey; an object whose mark is the same is not read
-    unless `every_byte` is asked for. `advance` hears how many are done. Raises what the storage's driver raises.
+    sizes: known bytes by oid. marks: those of an earlier survey; an object with an equal mark is not read unless
+    `every_byte` is set. `advance` is called with the number done. Raises the exceptions of the storage's driver.
     """
     odb.fs.fs.invalidate_cache()
-    wanted = list({each.oid: each for each in reversed(objects)}.values())  # several files may have one content
+    wanted = list({each.oid: each for each in reversed(objects)}.values())  # several files may share an object
     answers: list[Any] = odb.fs.info([odb.oid_to_path(each.oid) for each in wanted], return_exceptions=True)
     faults: dict[StoredObject, str] = {}
     unread: list[StoredObject] = []
@@ -59,7 +59,7 @@ def survey(
             raise answer
         size, mark = answer.get("size"), _mark(answer)
         if None not in (size, sizes.get(each.oid)) and size != sizes[each.oid]:
-            faults[each] = f"is {size:,} bytes long and should be {sizes[each.oid]:,}"
+            faults[each] = f"has {size:,} bytes and should have {sizes[each.oid]:,}"
             continue
         found[each.oid] = mark
         if every_byte or not _is_trusted(odb, each, answer, marks.get(each.oid), mark):
@@ -73,7 +73,7 @@ def survey(
 
 
 def _is_trusted(odb: HashFileDB, each: StoredObject, answer: Mapping[str, Any], before: str | None, mark: str) -> bool:
-    """Whether the storage's word is enough that these bytes are right."""
+    """Whether the storage's own data shows that the object's bytes are intact, so that they need not be read."""
     if before is not None:
         return before == mark
     tag = str(answer.get("ETag", "")).strip('"')
@@ -83,7 +83,7 @@ def _is_trusted(odb: HashFileDB, each: StoredObject, answer: Mapping[str, Any], 
 
 
 def _mark(answer: Mapping[str, Any]) -> str:
-    return json.dumps([str(answer[name]) for name in _TIMES if name in answer])
+    return json.dumps([str(answer[name]) for name in _WRITE_MARKS if name in answer])
 
 
 def _reader(odb: HashFileDB) -> Callable[[StoredObject], str | None]:

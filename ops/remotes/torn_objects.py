@@ -1,6 +1,6 @@
-"""What DVC leaves in its cache and in a remote that is a folder when it is killed: files `.<22 signs>.tmp`.
+"""Unfinished objects of a killed DVC, in its cache and in a folder remote: files `.<22 characters>.tmp`.
 
-It writes each object under such a name first and renames it. Nobody comes back to one: the next push begins anew.
+DVC writes each object under such a name first and then renames it. It never reuses one: the next push starts again.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-OLD = 24 * 3600.0  # seconds; one that is being written is never that old, whoever shares the remote
+MIN_AGE = 24 * 3600.0  # seconds; an object that somebody still writes is younger
 _TORN = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
 _SHARD = re.compile(r"[0-9a-f]{2}")
 
 
-def remove_torn(folders: Iterable[Path], now: float | None = None) -> list[Path]:
-    """Delete torn objects that are older than OLD in object folders (`files/md5` of a cache or remote); which ones."""
-    limit = (time.time() if now is None else now) - OLD
+def remove_torn(folders: Iterable[Path]) -> list[Path]:
+    """Delete unfinished objects older than MIN_AGE in object folders (`files/md5` of a cache or remote).
+
+    Returns the deleted files.
+    """
+    limit = time.time() - MIN_AGE
     removed = []
     for path in (path for folder in folders for path in _find_torn(folder)):
         if path.lstat().st_mtime < limit:

@@ -16,7 +16,7 @@ from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
 
-CARD = """\
+TEMPLATE = """\
 ---
 license: {{ licence | lower | tojson }}
 task_categories: [image-classification]
@@ -160,7 +160,7 @@ def render_card(
     environment.filters["way"] = name_way
     environment.filters["points"] = format_points
     distances = results.index.filter("keep")["train_distance"].drop_nulls().to_list()
-    return environment.from_string(CARD).render(
+    return environment.from_string(TEMPLATE).render(
         expansion=expansion,
         licence=licence,
         class_counts=class_counts,
@@ -201,8 +201,8 @@ def _audit(results: Results) -> list[dict[str, Any]]:
     ranges = {rule.reason: rule.range for rule in results.rules}
     rows = []
     for reason in REASONS.values():
-        if reason.twin is None or (
-            reason.twin in ("held_out", "parent") and reason.name not in ranges and not flagged[reason.name]
+        if reason.original is None or (
+            reason.original in ("held_out", "parent") and reason.name not in ranges and not flagged[reason.name]
         ):
             continue  # not looked for
         ends = ranges.get(reason.name)

@@ -54,7 +54,7 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
     if not found:
         return []
     pixels = shrink(read_places(inputs["generated_images"], results.index.head(1)), SIDE)[0].nbytes
-    each = max(FEWEST, min(MOST, BYTES // (sum(3 if reason.twin else 2 for reason in found) * pixels)))
+    each = max(FEWEST, min(MOST, BYTES // (sum(3 if reason.original else 2 for reason in found) * pixels)))
     frames = {reason.name: choose_rejected(results.index, reason.name, each) for reason in found}
     chosen = {name: frame.to_dicts() for name, frame in frames.items()}
     company = _Company(_choose_accepted(results.index), results.class_names)
@@ -68,7 +68,7 @@ def collect_galleries(results: Results, inputs: Mapping[str, Path]) -> list[dict
             "meaning": reason.meaning,
             "score": " or ".join(dict.fromkeys(scores[reason.name])).replace("_", " "),
             "count": rejected[reason.name],
-            "has_twins": reason.twin is not None,
+            "has_twins": reason.original is not None,
             "items": [
                 {
                     "picture": draw_strip(np.stack([pictures[who] for who, _ in shown]), side=SIDE),
@@ -179,8 +179,8 @@ class _Company:
         are left out."""
         label = row["label"]
         shown = [(row["image_id"], f"rejected {self._names[label]}")]
-        if reason.twin is not None and (twin := row[reason.twin_column]) is not None:
-            split = row["held_out_split"] if reason.twin == "held_out" else reason.twin
+        if reason.original is not None and (twin := row[reason.original_column]) is not None:
+            split = row["held_out_split"] if reason.original == "held_out" else reason.original
             if split in _TWINS:
                 shown.append((twin, f"the {_TWINS[split]} image that it resembles"))
         if accepted := self._accepted.get(label):

@@ -7,9 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ops.files.outputs import QUALITY
 from ops.files.storage import read_json
 
-QUALITY = "quality.json"
 MEANINGS = {
     "FD": ("Fréchet distance", "low is good"),
     "KID": ("KID", "near 0 is good"),

@@ -22,6 +22,7 @@ from markupsafe import Markup
 from ops.datasets.index import locate_rows, read_index
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
+from ops.files.outputs import LEARNING_CURVE, LOSSES, PARITY, RESULTS, VERDICT
 from ops.files.storage import read_json
 from ops.history.comparison import Comparison, format_value
 from ops.pictures.strips import draw_strip, read_places
@@ -32,7 +33,7 @@ from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.stages.several import read_part
-from ops.verdict.looks_at_test import find_looks
+from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
@@ -61,7 +62,7 @@ def collect_facts(
     return {
         "expansion": expansion,
         "evaluations": find_looks(workspace, expansion).total,
-        "verdict": read_json(inputs["verdict"] / "verdict.json"),
+        "verdict": read_json(inputs["verdict"] / VERDICT),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
         "conversions": metrics["real_images"]["conversions"],
         "mix": metrics["mixed_dataset"],
@@ -70,11 +71,11 @@ def collect_facts(
         "measures": collect_measures(inputs["accepted_images"], names),
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
         "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])],
-        "losses": _read_curve(inputs["generator"] / "losses.json"),
-        "quality": _read_curve(inputs["generator"] / "quality.json"),
+        "losses": _read_curve(inputs["generator"] / LOSSES),
+        "quality": _read_curve(inputs["generator"] / LEARNING_CURVE),
         "precision": metrics["generator_onnx"]["precision"],
         "sampler": manifests["generator_onnx"]["settings"]["sampler"],
-        "parity": read_json(inputs["generator_onnx"] / "parity.json"),
+        "parity": read_json(inputs["generator_onnx"] / PARITY),
         "scorer": metrics["scorer"],
         "trainings": [
             {
@@ -84,7 +85,7 @@ def collect_facts(
                 "steps": int(entry["setting"].get("steps", results["steps"])),
             }
             for kind in ("baseline", "expanded")
-            for results in [read_json(inputs[f"{kind}_classifiers"] / "results.json")]
+            for results in [read_json(inputs[f"{kind}_classifiers"] / RESULTS)]
             for arm, entry in results["arms"].items()
         ],
         "seconds": {stage: seconds[stage] for stage in STAGES if stage in seconds and stage in inputs},

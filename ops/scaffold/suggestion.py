@@ -1,7 +1,7 @@
-"""A recipe for a source nobody has tried yet: the demo's recipe with what the source's size calls for.
+"""A recipe for a new source: the demo's recipe with settings that suit the source's size.
 
-The rules extrapolate from the settings measured on 1,000 images of 28 x 28; they are a start that a user edits, and
-each is a line below. Comments of the template stay. The module reads no image.
+The rules extrapolate from settings measured on 1,000 images of 28 x 28. They are a starting point for the user, and
+each is one line below. Comments of the template are kept. The module reads no images.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-MEASURED = 1000  # training images that the demo's steps were chosen for
+MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
-UNEVEN = 3.0  # largest class / smallest class, from which small classes are grown more
+UNEVEN_RATIO = 3.0  # largest class / smallest class; from here on small classes get more generated images
 
 
 def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]:
     """Dotted recipe keys and values for training counts int [K] and images of `shape` (height, width, channels)."""
     images, side, channels = int(counts.sum()), max(shape[:2]), shape[2]
-    # More images need more steps, but each image fewer visits: the square root sits between the two.
-    growth = math.sqrt(images / MEASURED)
+    # More images need more steps in total but fewer per image; the square root is between the two.
+    growth = math.sqrt(images / MEASURED_IMAGES)
     classifier_steps = _round_steps(400 * growth, 200, 5000)
     small = channels == 1 and side <= 32
     return {
         "plan.ratio": round(min(10.0, max(1.0, GENERATED_LIMIT / images)), 1),
-        "plan.balance": "equalise" if counts.max() >= UNEVEN * counts.min() else "keep",
+        "plan.balance": "equalise" if counts.max() >= UNEVEN_RATIO * counts.min() else "keep",
         "scorer.folds": int(min(3, max(2, counts.min()))),
         "scorer.steps": _round_steps(0.75 * classifier_steps, 200, 3000),
         "generator.widths": [32, 64] if small else [64, 128] if side <= 32 else [64, 128, 128],
@@ -41,16 +41,16 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
 
 
 def adapt_recipe(template: str, changes: Mapping[str, Any], header: str) -> str:
-    """The recipe text `template` with other values at dotted keys and `header` for its opening comment.
+    """The recipe text `template` with new values at dotted keys, and `header` as its opening comment.
 
-    KeyError for a key that the template does not write out.
+    KeyError for a key that is not in the template.
     """
     text = edit_recipe(_drop_header(template), changes)
     return "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines()) + "\n" + text
 
 
 def edit_recipe(text: str, changes: Mapping[str, Any]) -> str:
-    """The recipe with other values at dotted keys; comments stay. KeyError for a key that it does not write out."""
+    """The recipe with new values at dotted keys; comments are kept. KeyError for a key that is not in the text."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
@@ -69,14 +69,14 @@ def edit_recipe(text: str, changes: Mapping[str, Any]) -> str:
 
 
 def _drop_header(text: str) -> str:
-    """Without the comment and blank lines before the first key."""
+    """The text without the comments and blank lines before the first key."""
     lines = text.splitlines(keepends=True)
     start = next(i for i, line in enumerate(lines) if line.strip() and not line.startswith("#"))
     return "".join(lines[start:])
 
 
 def _flow(values: list[Any]) -> CommentedSeq:
-    """A list written as [a, b] on its key's line, where the comment stands."""
+    """A list written as [a, b] on the line of its key and comment."""
     sequence = CommentedSeq(values)
     sequence.fa.set_flow_style()
     return sequence

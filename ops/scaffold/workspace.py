@@ -1,7 +1,7 @@
-"""A workspace of one's own: files, git and DVC repositories, a source's description and a recipe that suits it.
+"""Create a workspace: files, git and DVC repositories, a source's description and a recipe that suits it.
 
-`create_workspace` looks at the images' sizes and counts, and nowhere else; `create_recipe` copies a recipe for
-another source. Nothing that exists is ever overwritten. What the settings mean is the recipe's business.
+`create_workspace` looks only at the images' sizes and counts; `create_recipe` copies a recipe for another source.
+Existing files are never overwritten. The module does not know what the settings mean.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ops.workspaces.workspace import PARAMS, Workspace, suggest
 
 INSTALLATION = Path(__file__).parents[2]
 TEMPLATE = "fashion-flow"
-COPIED = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
+COPIED_FILES = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 IGNORED = "/data/\n.growset/\n__pycache__/\n"
@@ -35,7 +35,7 @@ PARAMETERS = """\
 expansions:
   - {name}
 
-# The version of each stage's code that made the data here; a newer Growset says when to raise one.
+# The version of each stage's code that made the data here; a newer Growset reports if one must be raised.
 stage_versions:
 {versions}
 # Content hash of each expansion's source when it was last read; `growset run` records it.
@@ -43,59 +43,59 @@ source_versions: {{}}
 """
 SOURCE = """\
 # The description of a source. Its name is the name of this file; recipes name it with `source: {name}`.
-# Every key is explained in Growset's docs/sources.md.
+# Growset's docs/sources.md explains every key.
 
-# How the files lie: {kinds}.
+# The layout of the files: {kinds}.
 kind: {kind}
 
-# Where they lie, absolute or relative to this file; or a URI such as s3://bucket/images.
+# The folder or file, absolute or relative to this file; or a URI such as s3://bucket/images.
 path: {path}
 
-# The licence of the images as their owner states it; it goes into the card of every dataset made from them.
+# The licence of the images as their owner states it; the card of every dataset made from them repeats it.
 licence: {licence}
 """
 SIZE = """
-# Every image is brought to this side in pixels, the middle cut out; `fit: pad` or `fit: stretch` are other ways.
+# Every image is resized to this side in pixels and its middle cropped; `fit: pad` and `fit: stretch` are alternatives.
 size: {size}
 """
 BACKGROUND = """
-# What transparent pixels show.
+# The colour of transparent pixels.
 background: {background}
 """
 SPLIT = """
-# These splits are drawn from the training images, class by class; always the same ones for the same images.
+# These splits are drawn from the training images, class by class; the same images give the same splits.
 split: {split}
 """
 README = """\
 # {name}
 
-A Growset workspace: `sources/{name}.yaml` says where the images are,
+A Growset workspace. `sources/{name}.yaml` describes the images,
 `recipes/{name}.yaml` how the dataset is grown.
 
 ```sh
-growset check           # every mistake is one sentence, before anything is computed
+growset check           # report every mistake in one sentence, before any computation
 growset plan {name}     # dry run: images per class, seconds, bytes
-growset run {name}      # the whole chain; what is current is skipped
-growset report {name}   # where the report is; --open shows it
+growset run {name}      # the whole chain; current stages are skipped
+growset report {name}   # the path of the report; --open shows it
 growset ui              # the Dagster UI on http://127.0.0.1:3000
 ```
 """
 
 
 def create_workspace(root: Path, source: Path, *, licence: str = "unknown") -> tuple[Workspace, str, SourceSketch]:
-    """Make `root` a workspace for the images in `source`; returns it, its expansion's name and what was seen.
+    """Make `root` a workspace for the images in `source`; returns it, its expansion's name and the source's sketch.
 
-    UserError if `root` holds anything, if `source` has no layout that is read; EnvironmentFault if git fails.
+    UserError if `root` is not empty or if `source` has no known layout; EnvironmentFault if git fails.
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise UserError(f"{root} is not empty; give a folder that is, or that does not exist yet")
+        raise UserError(f"{root} is not empty; name an empty folder, or one that does not exist yet")
     name = name_source(source)
     sketch = sketch_source(source, name, licence)
     root.mkdir(parents=True, exist_ok=True)
     try:
         workspace = _lay_out(root.resolve(), name, sketch)
     except BaseException:
-        for child in root.iterdir():  # the folder was empty: what is in it is ours
+        for child in root.iterdir():  # the folder was empty before, so Growset made all of it
             shutil.rmtree(child) if child.is_dir() else child.unlink()
         raise
     return workspace, name, sketch
@@ -104,10 +104,12 @@ def create_workspace(root: Path, source: Path, *, licence: str = "unknown") -> t
 def create_recipe(workspace: Workspace, name: str, *, template: str, source: str | None) -> Path:
     """Write recipes/<name>.yaml as a copy of `template`, a recipe of the workspace or a shipped one.
 
-    `source` replaces the recipe's source. UserError for a name that is taken or none, an unknown recipe or source.
+    `source` replaces the recipe's source. UserError for a name that exists or is invalid, an unknown recipe or source.
     """
     if not NAME.fullmatch(name):
-        raise UserError(f"'{name}' cannot name a recipe; allowed: letters, digits, - and _, beginning with no sign")
+        raise UserError(
+            f"'{name}' cannot name a recipe; allowed: letters, digits, - and _, starting with a letter or digit"
+        )
     path = workspace.recipe_path(name)
     if path.exists():
         raise UserError(f"{path} exists already; choose another name")
@@ -128,7 +130,7 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
 
 
 def name_source(source: Path) -> str:
-    """A recipe's and source's name from a folder's or file's: `My Leaves` becomes `my-leaves`, `a.npz` `a`."""
+    """The name of a source and its recipe, from a folder or file: `My Leaves` becomes `my-leaves`, `a.npz` `a`."""
     place = source.resolve()
     name = re.sub(r"[^a-z0-9_]+", "-", (place.stem if place.is_file() else place.name).lower()).strip("-_")
     return name or "images"
@@ -136,7 +138,7 @@ def name_source(source: Path) -> str:
 
 def _lay_out(root: Path, name: str, sketch: SourceSketch) -> Workspace:
     workspace = Workspace(root)
-    for file in COPIED:
+    for file in COPIED_FILES:
         shutil.copyfile(INSTALLATION / file, root / file)
     for file, text in _texts(name, sketch).items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +148,7 @@ def _lay_out(root: Path, name: str, sketch: SourceSketch) -> Workspace:
     initialise(root)
     shutil.copyfile(INSTALLATION / ".dvc" / "config", root / ".dvc" / "config")
     run_git(root, "add", "--all")
-    # A first commit, so that publishing finds nothing staged. Whoever has no name in git yet is not asked for one.
+    # A first commit, so that publishing finds nothing staged. Users without a name in git are not asked for one.
     anonymous = (
         ()
         if run_git(root, "config", "--default", "", "user.email").strip()
@@ -157,15 +159,15 @@ def _lay_out(root: Path, name: str, sketch: SourceSketch) -> Workspace:
 
 
 def _texts(name: str, sketch: SourceSketch) -> Mapping[str, str]:
-    """Every file that is written rather than copied, by its path in the workspace."""
+    """The text of every file that is written and not copied, by its path in the workspace."""
     versions = "".join(f"  {stage}: {_shipped_version(stage)}\n" for stage in STAGES)
     template = (INSTALLATION / "recipes" / f"{TEMPLATE}.yaml").read_text(encoding="utf-8")
     height, width, channels = sketch.shape
     header = (
         f"How {name} is grown: {sketch.counts.sum()} training images of {len(sketch.counts)} classes,"
         f" {height} x {width} x {channels}.\n"
-        "Strict: an unknown key is an error. The steps are a start chosen from the number of images; see\n"
-        f"what they cost here with `growset plan {name}`."
+        "Strict: an unknown key is an error. The steps are a starting point chosen from the number of images;\n"
+        f"`growset plan {name}` shows their cost on this machine."
     )
     changes = {"source": name, **suggest_settings(sketch.counts, sketch.shape)}
     return {
@@ -198,5 +200,5 @@ def _shipped_version(stage: str) -> int:
 
 
 def _quote(text: str) -> str:
-    """As a YAML string, whatever signs it holds."""
+    """The text as a YAML string, for any characters."""
     return "'" + text.replace("'", "''") + "'"

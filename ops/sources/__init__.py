@@ -1,1 +1,1 @@
-"""Labelled images as users have them: descriptions, layouts, conversion, splits."""
+"""A user's labelled images: descriptions, layouts, conversion, splits."""

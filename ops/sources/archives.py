@@ -1,7 +1,7 @@
-"""Archives that somebody else made, read where they lie: nothing is ever unpacked to the disk.
+"""Read archives from untrusted sources in place, without unpacking them to the disk.
 
-A member whose name leads out of the archive, a link, a device or an encrypted member is refused, and so is one
-that would unpack to more than an image file ever holds. It does not know what the members mean.
+A member is refused if its name leads out of the archive, if it is a link, a device or encrypted, or if it would
+unpack to more than any image file holds. The module does not know what the members mean.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 
 from ops.errors import DamagedData, UserError
 
-LARGEST = 256 * 2**20  # bytes of one image file
+MAX_MEMBER_BYTES = 256 * 2**20  # more than any image file
 _BROKEN_TAR = (tarfile.TarError, ArithmeticError, EOFError, LookupError, ValueError, struct.error)
-# What Python's unpackers have to say. OSError is bz2's word, and that of a place before the beginning.
+# The errors that Python's decompressors raise. OSError comes from bz2 and from a negative offset.
 BROKEN_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -38,7 +38,7 @@ BROKEN_ZIP = (
 
 @dataclass(frozen=True)
 class Member:
-    """A file in a tar archive: its name, and where its bytes lie."""
+    """A file in a tar archive: its name, and the offset and number of its bytes."""
 
     name: str
     offset: int
@@ -46,16 +46,16 @@ class Member:
 
 
 def check_name(name: str, archive: Path) -> None:
-    """UserError if a member's name is absolute, contains `..` between slashes of any kind, or is not text."""
+    """UserError if a member's name is absolute, has `..` as a part (slash or backslash), or is not UTF-8 text."""
     if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
-        raise UserError(f"{archive}: the member {name!a} has a name that is not UTF-8; allowed: names that are")
+        raise UserError(f"{archive}: the member {name!a} has a name that is not UTF-8; allowed: UTF-8 names")
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
         raise UserError(f"{archive}: the member {name!r} leads out of the archive; allowed: names below its top")
 
 
 def list_tar(path: Path) -> list[Member]:
-    """The files in an uncompressed tar archive, in its order."""
+    """The files in an uncompressed tar archive, in its order. UserError and DamagedData for unsafe and broken ones."""
     members = []
     try:
         with tarfile.open(path, "r:") as archive:
@@ -87,7 +87,7 @@ def read_members(path: Path, members: Sequence[Member]) -> list[bytes]:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip archive whose members are all harmless; the caller closes it."""
+    """Open a zip archive after checking that every member is harmless; the caller closes it."""
     try:
         archive = zipfile.ZipFile(path)
     except BROKEN_ZIP as error:
@@ -106,11 +106,11 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
-    """One member of a zip archive, of at most LARGEST bytes; DamagedData if it is not there or not sound."""
+    """One member of a zip archive, of at most MAX_MEMBER_BYTES; DamagedData if it is missing or not sound."""
     try:
         entry = archive.getinfo(name)
     except KeyError:
-        raise DamagedData(f"{where}: there is no such member") from None
+        raise DamagedData(f"{where}: the archive has no such member") from None
     _check_size(name, entry.file_size, Path(str(archive.filename)))
     try:
         return archive.read(entry)
@@ -121,11 +121,11 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
 def _check_size(name: str, size: int, archive: Path) -> None:
     if size < 0:
         raise DamagedData(f"{archive}: the member {name!r} has {size} bytes")
-    if size > LARGEST:
-        raise UserError(f"{archive}: the member {name!r} unpacks to {size:,} bytes; allowed: {LARGEST:,}")
+    if size > MAX_MEMBER_BYTES:
+        raise UserError(f"{archive}: the member {name!r} unpacks to {size:,} bytes; allowed: {MAX_MEMBER_BYTES:,}")
 
 
 def _check_end(path: Path, members: Sequence[Member]) -> None:
-    """tarfile takes an archive that was cut off in its last member for a whole one."""
+    """DamagedData for an archive that is cut off in its last member, which tarfile does not notice."""
     if members and members[-1].offset + members[-1].size > path.stat().st_size:
         raise DamagedData(f"{path}: the archive is cut off in its member {members[-1].name!r}")

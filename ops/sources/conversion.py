@@ -1,7 +1,7 @@
-"""What becomes of a user's image: mode, depth, orientation, background and size, each change counted.
+"""Convert a user's images: mode, depth, orientation, background and size, with a count for each change.
 
-The one place where pixels of a source change. Nothing is lost or made up without a word: what has no good answer
-(an animation, transparent pixels without a background, 32-bit pixels) is refused.
+This is the only place where pixels of a source change. No change is silent: images without a sound conversion
+(animations, transparent pixels without a background, 32-bit pixels) are refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORMATS = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "MPO": (".jpg", ".jpeg", ".mpo"),
 }
-OPENED = tuple(kind for kind in FORMATS if kind != "MPO")  # Pillow opens that as JPEG and finds out
+PILLOW_FORMATS = tuple(kind for kind in FORMATS if kind != "MPO")  # Pillow opens MPO as JPEG, then recognises it
 SUFFIXES = tuple(dict.fromkeys(suffix for suffixes in FORMATS.values() for suffix in suffixes))
 BACKGROUNDS = {"black": (0, 0, 0), "white": (255, 255, 255)}
 TURNED = "turned upright by their EXIF tag"
@@ -38,7 +38,7 @@ _NETPBM = re.compile(rb"P[2356]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)")
 
 
 class Converter:
-    """Turns pieces of a source into uint8 images; `counts` says how many images each change happened to."""
+    """Converts pieces of a source to uint8 images; `counts` has the number of images by kind of change."""
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
@@ -47,10 +47,10 @@ class Converter:
         self.background = BACKGROUNDS[colour] if isinstance(colour, str) else colour
 
     def convert(self, piece: Piece) -> tuple[np.ndarray | list[np.ndarray], np.ndarray]:
-        """The images of a piece, as one array [n, H, W, C] or a list of [H, W, C], and their positions in it.
+        """The images of a piece, as one array [n, H, W, C] or a list of [H, W, C], and their positions in the piece.
 
-        All positions, unless damaged images are skipped. Raises DamagedData, naming the place, for an image that
-        cannot be decoded, and UserError for one that is sound but refused.
+        Positions are missing only where damaged images are skipped. DamagedData, naming the place, for an image that
+        cannot be decoded; UserError for one that is sound but refused.
         """
         every = np.arange(len(piece))
         stored = self._take_pixels(piece)
@@ -73,35 +73,35 @@ class Converter:
         return images, np.array(kept, np.int64)
 
     def convert_file(self, payload: bytes | None, where: str) -> np.ndarray:
-        """One image file as uint8 [H, W, C], grey as C = 1, every other mode as RGB. Raises as `convert`."""
+        """One image file as uint8 [H, W, C]: grey has C = 1, every other mode becomes RGB. Raises as `convert`."""
         if not payload:
-            raise DamagedData(f"{where}: there are no image bytes")
+            raise DamagedData(f"{where}: the image has no bytes")
         try:
-            image = open_image(payload, formats=OPENED)
+            image = open_image(payload, formats=PILLOW_FORMATS)
         except ValueError as error:
             raise DamagedData(f"{where}: {error}") from error
         suffix = re.search(r"\.[a-z]{3,4}$", where.lower())
         if suffix and suffix[0] in SUFFIXES and suffix[0] not in FORMATS[str(image.format)]:
             self.counts[f"named {suffix[0]}, but {image.format}"] += 1
         try:
-            if image.format == "TIFF" and _is_turned(Image.open(io.BytesIO(payload))):  # Pillow has turned it already
+            if image.format == "TIFF" and _is_turned(Image.open(io.BytesIO(payload))):  # Pillow turns TIFF on loading
                 self.counts[TURNED] += 1
             return self._convert_image(image, is_deep(payload))
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
 
     def _take_pixels(self, piece: Piece) -> np.ndarray | None:
-        """The piece as pixels without Pillow: they are that already, or they are all our own stored PNG."""
+        """The pixels of a piece without Pillow, if it is pixels already or all stored PNG; else None."""
         if isinstance(piece.content, np.ndarray):
             return piece.content
         try:
             return decode_stored(piece.content)
         except DamagedData:
-            return None  # one by one below, where the fault gets its name and may be skipped
+            return None  # `convert` then decodes one by one, names the damaged image and may skip it
 
     def _convert_image(self, image: Image.Image, deep: bool) -> np.ndarray:
-        if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's: one picture and its previews
-            raise ValueError("it is an animation; allowed: one image in a file")
+        if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a camera's picture with previews
+            raise ValueError("the file is an animation; allowed: one image in a file")
         upright = ImageOps.exif_transpose(image)
         if _is_turned(image):
             self.counts[TURNED] += 1
@@ -128,7 +128,7 @@ class Converter:
             self.counts["opaque alpha dropped"] += 1
         elif self.background is None:
             raise ValueError(
-                "it has transparent pixels; allowed: opaque ones, or a background: in the source's description"
+                "the image has transparent pixels; allowed: opaque ones, or a background: in the source's description"
             )
         else:
             self.counts["put on the background"] += 1
@@ -165,7 +165,7 @@ def _is_turned(image: Image.Image) -> bool:
 
 
 def is_deep(payload: bytes) -> bool:
-    """Whether a file holds 16 bits per sample where Pillow keeps 8 of them or calls them 32."""
+    """Whether a file has 16 bits per sample although Pillow reports 8 or 32."""
     if payload.startswith(b"\x89PNG\r\n\x1a\n"):
         return payload[24:25] == b"\x10"
     netpbm = _NETPBM.match(payload[:512])

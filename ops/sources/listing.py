@@ -1,7 +1,7 @@
-"""What every layout answers with: the labels of each split at once, and its images in pieces when asked.
+"""The common result of all layouts: the labels of each split at once, and its images in pieces on demand.
 
-A listing knows every label before one image is decoded, so that a small choice from a large source decodes only
-what it needs; images come in pieces, so that a large source never lies in memory twice.
+A listing has all labels before any image is decoded, so that a small choice from a large source decodes only the
+chosen images. Images come in pieces, so that a large source is never in memory twice.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ops.sources.spec import SourceSpec
 
 SPLITS = ("train", "validation", "test")
 ALIASES = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
-PIECE = 4_096  # images
-MOST = 2**63 - 1  # the largest label
-LONGEST = 1_000  # characters of a label; the longest label sets the memory that every label takes
-_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what Python puts in the place of other bytes
+PIECE_IMAGES = 4_096
+MAX_LABEL = 2**63 - 1
+MAX_TEXT = 1_000  # characters of a label; numpy gives every label the memory of the longest
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # Python's replacement for bytes that are not UTF-8
 
 Payloads: TypeAlias = "Sequence[bytes | None] | pa.BinaryArray | pa.LargeBinaryArray"
 
@@ -37,7 +37,7 @@ Payloads: TypeAlias = "Sequence[bytes | None] | pa.BinaryArray | pa.LargeBinaryA
 class Piece:
     """Some images of a split, in order: pixels uint8 [n, H, W, 1 or 3], or n image files as bytes (None: missing).
 
-    `name` says where image i of the piece lies, for an error.
+    `name(i)` is the place of image i of the piece, for errors.
     """
 
     content: np.ndarray | Payloads
@@ -49,9 +49,9 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """One split: `labels` int64 [n] into `class_names`, `load` for the images at ascending indices int64 [m].
+    """One split: `labels` int64 [n] into `class_names`; `load` reads the images at ascending indices int64 [m].
 
-    `groups` [n] holds one text for each image where the source knows what belongs together.
+    `groups` has one text for each image, [n], if the source has groups.
     """
 
     class_names: tuple[str, ...]
@@ -62,11 +62,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class Layout:
-    """One kind of source. `recognise` looks at a path and opens nothing large.
+    """One kind of source. `recognise` checks whether a path has this layout, without opening large files.
 
-    `list_files` names all files that hold images or labels, unopened; `list_splits` lists the splits that are there,
-    a source without splits as `train`. Both raise UserError for a layout that the kind does not have and DamagedData
-    for files that are broken.
+    `list_files` names all files that hold images or labels, without opening the images. `list_splits` lists the
+    splits of the source; a source without splits is all `train`. Both raise UserError if the source does not have
+    this layout and DamagedData for broken files.
     """
 
     recognise: Callable[[Path], bool]
@@ -83,31 +83,31 @@ def require_path(spec: SourceSpec, expected: str) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a name leads to a file with contents: not to a folder, a pipe or a device, and not nowhere."""
+    """Whether a path is a regular file: it exists and is not a folder, a pipe or a device."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except ValueError:  # a zero character
         return False
     except OSError as error:
-        if error.errno in _NOWHERE:
+        if error.errno in _MISSING:
             return False
         raise
 
 
 def require_files(paths: Iterable[Path]) -> list[Path]:
-    """The paths. UserError if one is a pipe or another special file, or if its name is not valid UTF-8."""
+    """The paths, checked. UserError if one is a pipe or another special file, or if its name is not valid UTF-8."""
     checked = []
     for path in paths:
         if not (name := str(path)).isascii() and _NOT_UTF8.search(name):
             raise UserError(f"{escape(path)} has a name that is not UTF-8; rename it")
         if not is_file(path):
-            raise UserError(f"{path} is not a file, or leads to none; take it away")
+            raise UserError(f"{path} is not a file, or is a link to a missing one; remove it")
         checked.append(path)
     return checked
 
 
 def read_text(path: Path) -> str:
-    """A text that belongs to a source; DamagedData if it is none."""
+    """The content of a text file of a source; DamagedData if it is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -115,19 +115,19 @@ def read_text(path: Path) -> str:
 
 
 def escape(path: Path) -> str:
-    """A path as text that every terminal and file holds."""
+    """A path as UTF-8 text; other bytes are escaped."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def check_names(spec: SourceSpec, names: Iterable[str]) -> None:
-    """UserError for a class name that no file could hold."""
+    """UserError for a class name that is not UTF-8 text or has a zero character."""
     for name in names:
         if "\0" in name or (not name.isascii() and _NOT_UTF8.search(name)):
             raise UserError(f"source {spec.name}: the class name {name!a} is not UTF-8 text; rename it")
 
 
 def find_split(name: str) -> str | None:
-    """`validation` for `val`, `valid` and `dev`, and so on; None for a name of no split."""
+    """The split that a name stands for, such as `validation` for `val`, `valid` and `dev`; None if it is none."""
     return next((split for split, names in ALIASES.items() if name.lower() in names), None)
 
 
@@ -139,9 +139,9 @@ def name_labels(
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Class names and int64 labels of all splits from their stored labels: texts, or whole numbers.
 
-    Texts are sorted. Numbers index `names` (those in the files) or `class_names:` of the description, and are their
-    own names without either. Raises UserError for labels of another type, DamagedData for one that has no name;
-    `name(split, row)` says where.
+    Texts are sorted. Numbers index `class_names:` of the description or `names` (from the files); without either they
+    are their own names. UserError for labels of another type, DamagedData for a label without a name; `name(split,
+    row)` is the place for errors.
     """
     known = spec.class_names or names
     if "train" not in values:
@@ -157,7 +157,7 @@ def name_labels(
     if known is None or texts:
         found = np.unique(np.concatenate(list(values.values())))
         if texts and spec.class_names is not None:
-            raise UserError(f"source {spec.name}: its labels are texts already; take class_names away")
+            raise UserError(f"source {spec.name}: its labels are texts already; remove class_names")
         labels = {split: np.searchsorted(found, column).astype(np.int64) for split, column in values.items()}
         return tuple(map(str, found)), labels
     for split, column in values.items():
@@ -169,25 +169,28 @@ def name_labels(
 
 
 def to_texts(values: Iterable[object], where: Path) -> np.ndarray:
-    """Labels or groups as an array of texts; UserError for one that is longer than LONGEST."""
+    """Labels or groups as an array of texts; UserError for one that is longer than MAX_TEXT."""
     texts = [str(value) for value in values]
-    if long := next((text for text in texts if len(text) > LONGEST), None):
-        raise UserError(f"{where}: the text {shorten(long)} has {len(long):,} characters; allowed: {LONGEST:,}")
+    if long := next((text for text in texts if len(text) > MAX_TEXT), None):
+        raise UserError(f"{where}: the text {shorten(long)} has {len(long):,} characters; allowed: {MAX_TEXT:,}")
     return np.array(texts, str)
 
 
 def _to_signed(column: np.ndarray, split: str, name: Callable[[str, int], str]) -> np.ndarray:
-    """Whole numbers of any type as int64, since uint64 and int64 together are floats to numpy; texts as they are."""
+    """Whole numbers of any type as int64, because numpy joins uint64 and int64 to floats; texts stay as they are."""
     if column.dtype.kind == "U":
         return column
-    if column.dtype.kind == "u" and (beyond := column > MOST).any():
+    if column.dtype.kind == "u" and (beyond := column > MAX_LABEL).any():
         row = int(beyond.argmax())
-        raise UserError(f"{name(split, row)}: the label {column[row]} is too large; allowed: up to {MOST}")
+        raise UserError(f"{name(split, row)}: the label {column[row]} is too large; allowed: up to {MAX_LABEL}")
     return column.astype(np.int64)
 
 
 def pick(chunks: Iterable[np.ndarray], indices: np.ndarray, name: Callable[[int], str]) -> Iterator[Piece]:
-    """Pieces of pixels at ascending `indices` from consecutive chunks uint8 [n, H, W, C]; `name` takes an index."""
+    """The pixels at ascending `indices`, in pieces, from consecutive chunks uint8 [n, H, W, C].
+
+    `name(index)` is the place of an image, for errors.
+    """
     begin = 0
     for chunk in chunks:
         inside = indices[np.searchsorted(indices, begin) : np.searchsorted(indices, begin + len(chunk))]
@@ -200,7 +203,7 @@ def pick(chunks: Iterable[np.ndarray], indices: np.ndarray, name: Callable[[int]
 
 
 def read_files(files: Sequence[Path], indices: np.ndarray) -> Iterator[Piece]:
-    """Pieces of image files at ascending `indices` into `files`."""
+    """The image files at ascending `indices` into `files`, in pieces."""
     for start in range(0, len(indices), 256):
         paths = require_files(files[index] for index in indices[start : start + 256])
         yield Piece([path.read_bytes() for path in paths], lambda i, paths=paths: str(paths[i]))  # type: ignore[misc]

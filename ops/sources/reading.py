@@ -1,8 +1,7 @@
-"""A described source read as three pixel datasets: classes and images chosen, splits drawn, leaks refused.
+"""Read a described source as three pixel datasets: choose classes and images, draw splits, refuse leaks.
 
-Which images a class gives depends on the seed, the split and the name of that class only, never on the other
-classes. It knows nothing of recipes; where images lie is the business of `layouts`, what becomes of one that of
-`conversion`.
+The images chosen from a class depend on the seed, the split and the name of that class only, never on the other
+classes. The module does not know recipes; `layouts` finds the images and `conversion` converts them.
 """
 
 from __future__ import annotations
@@ -31,12 +30,13 @@ from ops.sources.listing import SPLITS, Listing, check_names
 from ops.sources.spec import SourceSpec
 from ops.sources.stacking import ImageStack
 
-UNHASHED = {"name", "kind", "path", "licence", "size"}  # of a description: they change no pixel, or stand by themselves
+# Keys of a description that are not hashed with the others: they change no pixel, or (size) are hashed apart.
+UNHASHED_KEYS = {"name", "kind", "path", "licence", "size"}
 
 
 @dataclass(frozen=True)
 class Dispute:
-    """How many pictures of a split stand under more than one label, and a sentence with an example."""
+    """The number of pictures of a split that have more than one label, and a sentence with an example."""
 
     split: str
     pictures: int
@@ -45,9 +45,9 @@ class Dispute:
 
 @dataclass(frozen=True)
 class SourceImages:
-    """The splits train, validation and test, all of one image shape, and how many images each change happened to.
+    """The splits train, validation and test, all of one image shape, and the number of images by kind of conversion.
 
-    `disputed` tells of each split in which one picture stands under several labels.
+    `disputed` has an entry for each split in which a picture has several labels.
     """
 
     splits: dict[str, PixelDataset]
@@ -57,7 +57,7 @@ class SourceImages:
 
 @dataclass(frozen=True, eq=False)
 class _Split:
-    """Decoded images of one split with their labels, perhaps groups, and content ids."""
+    """Decoded images of one split with their labels, groups (if any) and content ids."""
 
     stack: ImageStack
     labels: np.ndarray
@@ -74,14 +74,14 @@ def read_source(
 ) -> SourceImages:
     """All images of a source, with ids from their content.
 
-    classes: the names to keep, relabelled 0, 1, ... in this order; None keeps all in stored order. per_class:
-    at most so many images of each class in train and as many in validation, drawn with `seed`; a smaller one
-    draws a part of what a larger one draws. Test is never capped. Images keep their stored order. Where the
-    source has a `size` and mixes grey and RGB, all become RGB. Equal images of a split get suffixes -1, -2.
+    classes: the names to keep, relabelled 0, 1, ... in this order; None keeps all in stored order. per_class: the
+    maximum of images of each class in train, and the same in validation, drawn with `seed`; a smaller maximum draws a
+    subset of a larger one's images. Test is never capped. Images keep their stored order. If the source has a `size`
+    and mixes grey and RGB, all become RGB. Equal images of a split get ids with suffixes -1, -2.
 
-    Raises UserError for a missing split, fewer than two classes, an unknown class, a class without images in
-    train, images that differ without a `size`, an image in two splits, or one that `Converter` refuses;
-    DamagedData for files and images that are broken.
+    UserError for a missing split, fewer than two classes, an unknown class, a class without images in train, images
+    of different shapes without a `size`, an image in two splits, and an image that `Converter` refuses; DamagedData
+    for broken files and images.
     """
     if per_class is not None and per_class < 1:
         raise UserError(f"source {spec.name}: per_class is {per_class}; allowed: whole numbers from 1")
@@ -104,7 +104,7 @@ def read_source(
         _require_images(spec, split, loaded[split].labels, names)
     channels = max(part.stack.images.shape[3] for part in loaded.values())
     for split, part in loaded.items():
-        if part.stack.images.shape[3] != channels:  # grey among colour; ids are of the pixels as they are stored
+        if part.stack.images.shape[3] != channels:  # grey beside colour; ids are computed from the widened pixels
             part.stack.widen(channels)
             loaded[split] = replace(part, ids=np.array(content_ids(part.stack.images), str))
     _require_disjoint(spec, loaded)
@@ -118,9 +118,9 @@ def read_source(
 
 
 def hash_source(spec: SourceSpec, cache: Path | None = None) -> str:
-    """SHA-256 (64 hex digits) over all that `read_source` makes images from: the files, and what is done to them.
+    """SHA-256 (64 hex digits) of everything that decides `read_source`'s images: the files and the conversion options.
 
-    cache: the file of a `HashCache`; with None, every byte is read. Raises as `Layout.list_files`.
+    cache: the file of a `HashCache`; with None every byte is read. Raises as `Layout.list_files`.
     """
     hashes = HashCache(cache) if cache else None
     base = spec.root if spec.root.is_dir() else spec.root.parent
@@ -134,7 +134,7 @@ def hash_source(spec: SourceSpec, cache: Path | None = None) -> str:
         hashes.save()
     if spec.size is not None:
         total.update(f"size {spec.size}\n".encode())
-    options = spec.model_dump(mode="json", exclude=UNHASHED, exclude_defaults=True)
+    options = spec.model_dump(mode="json", exclude=UNHASHED_KEYS, exclude_defaults=True)
     if options:
         total.update(json.dumps(options, sort_keys=True).encode())
     return total.hexdigest()
@@ -171,7 +171,7 @@ def _choose_classes(
 
 
 def _require_splits(spec: SourceSpec, listings: Mapping[str, Listing]) -> None:
-    """Every split is there or drawn, and none is both."""
+    """UserError unless each split is either in the source or drawn, and not both."""
     drawn = set() if spec.split is None else {s for s in ("validation", "test") if getattr(spec.split, s) is not None}
     for split in ("validation", "test"):
         if split in drawn and split in listings:
@@ -182,7 +182,7 @@ def _require_splits(spec: SourceSpec, listings: Mapping[str, Listing]) -> None:
                 " in its description"
             )
     if spec.group is not None and spec.split is None:
-        raise UserError(f"source {spec.name}: group has no effect, for nothing is drawn without split:; take it away")
+        raise UserError(f"source {spec.name}: group has no effect without split:; remove it")
 
 
 def _choose_images(
@@ -197,7 +197,7 @@ def _choose_images(
 
 
 def _cap_classes(labels: np.ndarray, names: tuple[str, ...], cap: int | None, *, seed: int, split: str) -> np.ndarray:
-    """Ascending indices of at most `cap` images of each class; labels below 0 are of no chosen class."""
+    """Ascending indices of at most `cap` images of each class; negative labels mark classes that are not chosen."""
     keep = labels >= 0
     for label, name in enumerate(names):
         members = np.flatnonzero(labels == label)
@@ -231,8 +231,8 @@ def _load(
 def _draw_splits(
     spec: SourceSpec, loaded: dict[str, _Split], names: tuple[str, ...], per_class: int | None, seed: int
 ) -> dict[str, _Split]:
-    """Train divided by the description's rule; `per_class` is applied afterwards, so that it moves no image."""
-    from ops.datasets.splits import assign_splits, assign_stable  # scipy takes a tenth of a second: for those who draw
+    """Divide train by the description's rule. `per_class` is applied afterwards, so that it moves no image."""
+    from ops.datasets.splits import assign_splits, assign_stable  # imports scipy, which takes a tenth of a second
 
     rule = spec.split
     assert rule is not None
@@ -262,20 +262,20 @@ def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tup
 
 
 def _require_disjoint(spec: SourceSpec, loaded: Mapping[str, _Split]) -> None:
-    """An image that was learnt from, or chosen on, measures nothing when it is asked for."""
+    """UserError for an image in two splits: an image seen in training or selection cannot serve as evidence."""
     for one, other in combinations(SPLITS, 2):
         here, there = loaded[one], loaded[other]
         shared = np.flatnonzero(np.isin(here.ids, there.ids))
         if len(shared):
-            twin = int(np.flatnonzero(there.ids == here.ids[shared[0]])[0])
+            copy = int(np.flatnonzero(there.ids == here.ids[shared[0]])[0])
             raise UserError(
                 f"source {spec.name}: {len(shared)} of {len(here.ids)} images of {one} are in {other} too,"
-                f" e.g. {here.stack.name(int(shared[0]))} and {there.stack.name(twin)}; remove them from {one}"
+                f" e.g. {here.stack.name(int(shared[0]))} and {there.stack.name(copy)}; remove them from {one}"
             )
 
 
 def _find_dispute(spec: SourceSpec, split: str, part: _Split, names: tuple[str, ...]) -> Dispute | None:
-    """Equal images of different labels. Published sources have some, so they are told and not refused."""
+    """Equal images with different labels. Published sources have some, so they are reported and not refused."""
     order = np.lexsort((part.labels, part.ids))
     ids, labels = part.ids[order], part.labels[order]
     beside = np.flatnonzero((ids[1:] == ids[:-1]) & (labels[1:] != labels[:-1]))
@@ -284,6 +284,6 @@ def _find_dispute(spec: SourceSpec, split: str, part: _Split, names: tuple[str, 
     pictures = len(np.unique(ids[beside]))
     one, other = int(order[beside[0]]), int(order[beside[0] + 1])
     places = " and ".join(f"{part.stack.name(i)} as {names[part.labels[i]]}" for i in (one, other))
-    many = f"{pictures} pictures of {split} stand" if pictures > 1 else f"1 picture of {split} stands"
-    sentence = f"source {spec.name}: {many} under more than one label, e.g. {places}; no classifier is right on both"
+    many = f"{pictures} pictures of {split} have" if pictures > 1 else f"1 picture of {split} has"
+    sentence = f"source {spec.name}: {many} more than one label, e.g. {places}; no classifier is right on both"
     return Dispute(split, pictures, sentence)

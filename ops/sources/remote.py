@@ -1,7 +1,7 @@
-"""Sources that lie elsewhere (`s3://`, `https://`, `hf://`, whatever fsspec opens), mirrored into the workspace.
+"""Mirror remote sources (`s3://`, `https://`, `hf://`, anything that fsspec opens) into the workspace.
 
-Only files that are new or changed there are fetched, each whole or not at all; files that are gone there go here
-too. What the files mean is the layouts' business.
+Only new or changed files are fetched, each whole or not at all. Files that were deleted at the remote are deleted
+from the mirror too. The module does not know what the files mean; the layouts do.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ops.files.storage import read_json, replace_file, write_json
 from ops.sources.spec import SourceSpec, is_remote
 
 INDEX = ".index.json"
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+LOCAL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def fetch_source(spec: SourceSpec, mirrors: Path) -> SourceSpec:
-    """The source with a local path; a remote one is brought up to date in `mirrors/<name>` first.
+    """The source with a local path; a remote one is first mirrored to `mirrors/<name>`.
 
-    UserError for a URI that fsspec has no driver for or that names nothing, EnvironmentFault if it cannot be reached.
+    UserError for a URI without a driver in fsspec or without files, EnvironmentFault if it cannot be reached.
     """
     if not is_remote(spec.path):
         return spec
@@ -31,7 +31,7 @@ def fetch_source(spec: SourceSpec, mirrors: Path) -> SourceSpec:
 
 
 def update_mirror(uri: str, mirror: Path) -> Path:
-    """Make `mirror` a copy of the folder or file at `uri`; returns its folder, or the file in it."""
+    """Make `mirror` a copy of the folder or file at `uri`; returns the folder, or the file in it if `uri` is a file."""
     from fsspec.core import url_to_fs
 
     try:
@@ -41,9 +41,9 @@ def update_mirror(uri: str, mirror: Path) -> Path:
         raise UserError(f"{uri} cannot be opened: {_first_line(error, uri)}") from None
     except FileNotFoundError:
         listed = {}
-    except Exception as error:  # drivers raise whatever their client library has
-        told = _first_line(error, uri)
-        raise EnvironmentFault(f"{uri} cannot be reached ({told}); run it again when it can") from None
+    except Exception as error:  # drivers raise any exception of their client library
+        reason = _first_line(error, uri)
+        raise EnvironmentFault(f"{uri} cannot be reached ({reason}); run it again when it can") from None
     if not listed:
         _require_answer(system, root, uri)
         raise UserError(f"{uri} names no file; expected a folder or a file of images")
@@ -63,13 +63,13 @@ def update_mirror(uri: str, mirror: Path) -> Path:
 
 
 def _list(system: Any, root: str) -> dict[str, tuple[str, str]]:
-    """By name below the root: the driver's own path, and a token that changes when the file does."""
+    """By name below the root: the driver's own path, and a token that changes with the file."""
     found = {}
     details: dict[str, Any] = system.find(root, detail=True)
     for place, info in details.items():
         below = PurePosixPath(place.removeprefix(root).lstrip("/") or PurePosixPath(place).name)
         if ".." in below.parts or below.is_absolute():
-            raise ValueError(f"the name {place!r} leads out of it")
+            raise ValueError(f"the name {place!r} leads out of the folder")
         if not any(part.startswith(".") for part in below.parts):
             facts = sorted((key, str(value)) for key, value in info.items() if not callable(value))
             found[str(below)] = place, hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
@@ -77,15 +77,15 @@ def _list(system: Any, root: str) -> dict[str, tuple[str, str]]:
 
 
 def _require_answer(system: Any, root: str, uri: str) -> None:
-    """EnvironmentFault where nothing was found because nobody answered: some drivers take that for an empty folder."""
+    """EnvironmentFault if the server did not answer, which some drivers report as an empty folder."""
     try:
         system.info(root)
     except Exception as error:  # as above
         cause = error.__cause__ if isinstance(error, FileNotFoundError) else error
         if cause is None or isinstance(cause, FileNotFoundError) or not isinstance(cause, OSError):
             return
-        told = _first_line(error, uri)
-        raise EnvironmentFault(f"{uri} cannot be reached ({told}); run it again when it can") from None
+        reason = _first_line(error, uri)
+        raise EnvironmentFault(f"{uri} cannot be reached ({reason}); run it again when it can") from None
 
 
 def _download(system: Any, place: str, target: Path, uri: str) -> None:
@@ -93,16 +93,19 @@ def _download(system: Any, place: str, target: Path, uri: str) -> None:
         with replace_file(target) as temporary:
             system.get_file(place, str(temporary))
     except Exception as error:  # as above
-        if isinstance(error, OSError) and error.errno in DISK:
-            raise  # the disk here, not the place there
-        told = _first_line(error, uri)
-        raise EnvironmentFault(f"{place} of {uri} cannot be fetched ({told}); run it again") from None
+        if isinstance(error, OSError) and error.errno in LOCAL_DISK_ERRORS:
+            raise  # a fault of the local disk, not of the remote
+        reason = _first_line(error, uri)
+        raise EnvironmentFault(f"{place} of {uri} cannot be fetched ({reason}); run it again") from None
 
 
 def _first_line(error: Exception, uri: str) -> str:
-    """What the driver says, without what it repeats of the URI's credentials; its own exception is not chained."""
-    told = error.strerror or error.args if isinstance(error, OSError) else str(error)
-    text = str(told[0]) if isinstance(told, tuple) and told else str(told or "")
+    """The first line of the driver's message, with the URI's credentials hidden.
+
+    The driver's exception is not chained, because it may contain them.
+    """
+    message = error.strerror or error.args if isinstance(error, OSError) else str(error)
+    text = str(message[0]) if isinstance(message, tuple) and message else str(message or "")
     line = (text.splitlines() or [type(error).__name__])[0]
     for secret in sorted(find_credentials(uri), key=len, reverse=True):
         line = line.replace(secret, HIDDEN)

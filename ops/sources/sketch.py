@@ -1,6 +1,6 @@
-"""A first look at somebody's images: their layout, counts and sizes, and a description that fits them.
+"""A first look at a user's images: their layout, counts and sizes, and a description that fits them.
 
-It decodes a sample of each split only. What is not sure to work is found when the description is first checked.
+It decodes a sample of each split only. Faults in the other images are found when the description is first checked.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ops.sources.layouts import LAYOUTS
 from ops.sources.listing import Listing, check_names
 from ops.sources.spec import SourceSpec, SplitRule
 
-PROBED = 1000  # images per split that are looked at
-LARGEST = 128  # side in pixels up to which images of one size are used as they are
-WORKING = 64  # the side that larger or mixed images are brought to
-DRAWN = {"validation": 0.15, "test": 0.25}  # shares of train, where the source has no such split
+SAMPLE = 1000  # images per split that are decoded
+MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
+WORKING_SIDE = 64  # pixels; larger or mixed images are resized to at most this
+DRAWN_SHARES = {"validation": 0.15, "test": 0.25}  # of train, for splits that the source does not have
 
 
 @dataclass(frozen=True)
 class SourceSketch:
-    """What a source looks like: its description, training `counts` per class, the `shape` they are worked on in."""
+    """A source's description, its training `counts` per class, and the `shape` (H, W, C) of its converted images."""
 
     spec: SourceSpec
     class_names: tuple[str, ...]
@@ -33,7 +33,7 @@ class SourceSketch:
 
 
 def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
-    """Look at labels and at up to PROBED images of each split. UserError where the layout is none that is read."""
+    """Read the labels and up to SAMPLE images of each split. UserError if no layout fits."""
     if not source.exists():
         raise UserError(f"{source} does not exist; --source names your images, a folder or a file")
     for text, what in ((str(source.resolve()), "the path"), (licence, "the licence")):
@@ -48,7 +48,7 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
         empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
         fault = f"class {empty[0]} has no images in train" if empty else f"train has {len(counts)} class"
         raise UserError(f"{source}: {fault}; at least two classes with images are needed")
-    missing = {split: share for split, share in DRAWN.items() if split not in listings}
+    missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
         counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
@@ -58,19 +58,19 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
         spec = spec.model_copy(update={"background": "white"})
     channels = max(shape[2] for shape in shapes)
     sides = {side for shape in shapes for side in shape[:2]}
-    if len(shapes) == 1 and max(sides) <= LARGEST:
+    if len(shapes) == 1 and max(sides) <= MAX_SIDE:
         return SourceSketch(spec, train.class_names, counts, next(iter(shapes)))
-    size = min(WORKING, min(sides))
+    size = min(WORKING_SIDE, min(sides))
     return SourceSketch(spec.model_copy(update={"size": size}), train.class_names, counts, (size, size, channels))
 
 
 def find_kind(source: Path) -> str:
-    """The first layout that recognises the path; UserError, with all of them, if none does."""
+    """The first layout that recognises the path; UserError, listing all layouts, if none does."""
     for kind, layout in LAYOUTS.items():
         if layout.recognise(source):
             return kind
     raise UserError(
-        f"{source} has no layout that is read; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))},"
+        f"{source} has no known layout; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))},"
         " as docs/bring-your-own-data.md shows them"
     )
 
@@ -78,7 +78,7 @@ def find_kind(source: Path) -> str:
 def _probe(listing: Listing, converter: Converter) -> set[tuple[int, int, int]]:
     count = len(listing.labels)
     shapes = set()
-    for piece in listing.load(np.unique(np.linspace(0, count - 1, min(PROBED, count)).astype(int))):
+    for piece in listing.load(np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(int))):
         images, _ = converter.convert(piece)
         shapes |= {images.shape[1:]} if isinstance(images, np.ndarray) else {image.shape for image in images}
     return {(shape[0], shape[1], shape[2]) for shape in shapes}

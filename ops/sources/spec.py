@@ -1,7 +1,7 @@
-"""The description of a source, `sources/<name>.yaml`: every key, its type and meaning, and how it is read.
+"""The description of a source, `sources/<name>.yaml`: the type and meaning of every key, and how it is read.
 
-Strict like a recipe: an unknown key or a wrong type is one sentence. What the keys do is the business of the
-layouts (where images and labels lie), of `conversion` (what becomes of an image) and of `reading` (splits).
+Strict like a recipe: an unknown key or a wrong type gives one sentence. The module does not act on the keys: the
+layouts find images and labels, `conversion` converts images, and `reading` makes the splits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Colour = Annotated[tuple[Level, Level, Level], Field(strict=False)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
 
 
-READERS = {  # the kinds that read a key; with another one it would have no effect, which is an error
+KINDS_BY_KEY = {  # the kinds that read a key; with any other kind the key has no effect, which is an error
     "image": ("parquet",),
     "label": ("parquet", "metadata", "webdataset", "cifar"),
     "group": ("parquet", "metadata", "webdataset"),
@@ -33,72 +33,76 @@ READERS = {  # the kinds that read a key; with another one it would have no effe
 
 
 class SplitRule(Section):
-    """Splits that are drawn from the images of `train`, because the source does not come with them."""
+    """Splits that are drawn from the images of `train`, because the source does not have them."""
 
-    validation: Share | None = Field(None, description="share that becomes validation, of each class")
-    test: Share | None = Field(None, description="share that becomes test, of each class")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="of the draw; a source's, so that all recipes share the split")
+    validation: Share | None = Field(None, description="share of each class that becomes validation")
+    test: Share | None = Field(None, description="share of each class that becomes test")
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="seed of the draw; it belongs to the source, so all recipes share the split"
+    )
 
     stable: bool = Field(
-        False, description="by each image's own hash: it never moves as others arrive, and shares are met nearly"
+        False, description="draw by each image's own hash: new images move no other, and shares are approximate"
     )
 
     @model_validator(mode="after")
     def _check_shares(self) -> SplitRule:
         if self.validation is None and self.test is None:
-            raise ValueError("split draws nothing; give it validation or test, a share between 0 and 1")
+            raise ValueError("split draws nothing; add validation or test, a share between 0 and 1")
         if (self.validation or 0) + (self.test or 0) >= 1:
-            raise ValueError("validation and test leave nothing to train on; together they must be below 1")
+            raise ValueError("validation and test leave nothing for train; together they must be below 1")
         return self
 
 
 class SourceSpec(Section):
-    """Where a source lies and what it is; `name` is that of its file and `path` absolute or a URI."""
+    """The keys of a source's description; `name` is the name of its file, and `path` is absolute or a URI."""
 
     name: str
     kind: Kind = Field(description="the layout of the files; docs/bring-your-own-data.md shows each")
     path: str = Field(min_length=1, description="a folder or file, absolute or relative to the description; or a URI")
-    licence: str = Field(min_length=1, description="of the images, as their owner states it; every card repeats it")
-    size: int | None = Field(None, ge=1, le=4096, description="side in pixels that every image is brought to")
+    licence: str = Field(min_length=1, description="licence of the images, as their owner states it; cards repeat it")
+    size: int | None = Field(None, ge=1, le=4096, description="side in pixels to which every image is resized")
     fit: Literal["crop", "pad", "stretch"] = Field(
-        "crop", description="how: the middle cut out, bars on two sides, or the aspect given up; bicubic"
+        "crop",
+        description="how to make images square: crop the middle, pad two sides with bars, or stretch; bicubic",
     )
     background: Literal["black", "white"] | Colour | None = Field(
-        None, description="what transparent pixels and bars show; without it transparency is refused"
+        None, description="colour of transparent pixels and bars; without it transparent images are refused"
     )
-    split: SplitRule | None = Field(None, description="draw the splits that are missing from train")
+    split: SplitRule | None = Field(None, description="draw the missing splits from train")
     group: str | None = Field(
-        None, description="column whose equal values (a patient, a serial number) never straddle drawn splits"
+        None,
+        description="column of groups (patients, serial numbers); all images of a group get the same drawn split",
     )
     image: str = Field("image", description="column of the images (parquet)")
     label: str = Field("label", description="column or key of the labels (parquet, metadata, webdataset, cifar)")
-    class_names: Names | None = Field(None, description="names of the labels 0, 1, … where the files hold none")
+    class_names: Names | None = Field(None, description="names of the labels 0, 1, … if the files have none")
     skip_damaged: bool = Field(False, description="leave out images that cannot be decoded, and count them")
 
     @model_validator(mode="after")
     def _check_keys(self) -> SourceSpec:
         if self.fit != "crop" and self.size is None:
-            raise ValueError(f"fit: {self.fit} has no effect without size; add that or take fit away")
-        for key, kinds in READERS.items():
+            raise ValueError(f"fit: {self.fit} has no effect without size; add size or remove fit")
+        for key, kinds in KINDS_BY_KEY.items():
             if key in self.model_fields_set and self.kind not in kinds:
                 raise ValueError(f"{key} has no effect with kind: {self.kind}; allowed with {', '.join(kinds)}")
         return self
 
     @property
     def root(self) -> Path:
-        """The local folder or file; of a remote source, see `remote.fetch_source`."""
+        """The local folder or file; for a remote source see `remote.fetch_source`."""
         return Path(self.path)
 
 
 def load_source_spec(path: Path) -> SourceSpec:
-    """Read a source's description; a relative `path` is seen from the file. UserError for any mistake in it."""
+    """Read a source's description; a relative `path` starts at the file's folder. UserError for any mistake in it."""
     if not path.is_file():
         raise UserError(f"{path} does not exist; expected the description of a source")
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold keys such as 'kind:' and 'path:'; it holds {type(content).__name__}")
     if "name" in content:
-        raise UserError(f"unknown key 'name' in {path}; a source's name is that of its file")
+        raise UserError(f"unknown key 'name' in {path}; a source has the name of its file")
     place: Any = content.get("path")
     if isinstance(place, str) and place and not is_remote(place):
         place = os.path.normpath(path.parent / place)

@@ -1,6 +1,6 @@
-"""One array for the images of a split, filled piece by piece: allocated once, widened when colour turns up.
+"""One array for the images of a split, filled piece by piece: allocated once, widened at the first colour image.
 
-It remembers where each image came from without keeping a text for each. It knows nothing of labels and splits.
+It records the place of each image without a text for each. It knows neither labels nor splits.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ops.errors import UserError
 class ImageStack:
     """Images uint8 [n, H, W, C] of one shape; `images` once it is closed.
 
-    capacity: the most images that will come. same_depth: whether grey and colour may not mix (they come together
-    as colour otherwise). first: place and shape of an image of another split that these must agree with.
+    capacity: the maximum of images that will be added. same_depth: refuse a mix of grey and colour (otherwise a mix
+    becomes colour). first: place and shape of an image of another split, whose shape these images must have.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ImageStack:
         self._order: np.ndarray | None = None
 
     def add(self, images: np.ndarray | Sequence[np.ndarray], positions: np.ndarray, name: Callable[[int], str]) -> None:
-        """Append images; the i-th came from `name(positions[i])`. UserError if one does not fit the others."""
+        """Append images; image i comes from `name(positions[i])`. UserError if its shape differs from the others."""
         if len(images) == 0:
             return
         self._origins.append((self._count, positions, name))
@@ -46,17 +46,17 @@ class ImageStack:
             self._put(image[np.newaxis])
 
     def close(self) -> None:
-        """No more images will come."""
+        """Cut `images` to the images added; call it after the last `add`."""
         self.images = self.images[: self._count]
 
     def name(self, index: int) -> str:
-        """Where image `index` came from."""
+        """The place that image `index` came from."""
         index = index if self._order is None else int(self._order[index])
         begin, positions, name = next(origin for origin in reversed(self._origins) if origin[0] <= index)
         return name(int(positions[index - begin]))
 
     def select(self, indices: np.ndarray) -> ImageStack:
-        """A stack of its own of the images at ascending indices."""
+        """A new stack of the images at ascending indices."""
         part = ImageStack(len(indices), self.source, same_depth=self.same_depth, first=self.first)
         part.images = self.images if len(indices) == len(self.images) else self.images[indices]
         part._count = len(indices)
@@ -65,7 +65,7 @@ class ImageStack:
         return part
 
     def widen(self, channels: int) -> None:
-        """Grey images become colour: the same value in all channels."""
+        """Turn grey images into colour ones with the same value in all channels."""
         self.images = np.repeat(self.images, channels, axis=3)
 
     def _require_fit(self, shape: tuple[int, ...], where: Callable[[], str]) -> None:

@@ -1,4 +1,4 @@
-"""Shares of counted things with their intervals; those of small counts, and of 0 and 1, are honest too.
+"""Shares of counted things with intervals that also hold for small counts and for shares of 0 and 1.
 
 Wilson's score interval for one share (Wilson 1927), Newcombe's for the difference of two (Newcombe 1998, method 10,
 "square and add"). It knows nothing of images.
@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its two-sided interval; of the value's own unit."""
+    """A value with its two-sided interval, in the value's unit."""
 
     estimate: float
     low: float
@@ -28,11 +28,11 @@ def find_quantile(confidence: float) -> float:
 
 
 def estimate_share(hits: float, count: float, confidence: float = 0.95) -> Estimate:
-    """hits / count in 0..1 with Wilson's interval; both may be effective sizes, which need not be whole.
+    """hits / count in 0..1 with Wilson's interval; both may be effective sizes, which need not be integers.
 
     ValueError unless 0 <= hits <= count and count > 0.
 
-    >>> none = estimate_share(0, 100)  # "rule of three": nothing among 100 does not mean nothing
+    >>> none = estimate_share(0, 100)  # "rule of three": 0 of 100 does not prove 0
     >>> none.estimate, none.low, round(none.high, 3)
     (0.0, 0.0, 0.037)
     """
@@ -41,14 +41,14 @@ def estimate_share(hits: float, count: float, confidence: float = 0.95) -> Estim
     z, share = find_quantile(confidence), hits / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     reach = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    # At 0 and 1 the bound is exactly that; rounding would leave dust.
+    # At 0 and 1 the bound is exactly 0 or 1; the formula would round.
     low = 0.0 if hits == 0 else max(0.0, centre - reach)
     high = 1.0 if hits == count else min(1.0, centre + reach)
     return Estimate(share, low, high)
 
 
 def subtract_shares(one: Estimate, other: Estimate) -> Estimate:
-    """`one` minus `other`, of independent samples, both with intervals of one confidence; in -1..1."""
+    """`one` minus `other` in -1..1, for independent samples whose intervals have the same confidence."""
     difference = one.estimate - other.estimate
     below = math.hypot(one.estimate - one.low, other.high - other.estimate)
     above = math.hypot(one.high - one.estimate, other.estimate - other.low)

@@ -100,10 +100,8 @@ def read_log(path: Path, copy: Path | None = None) -> list[dict[str, Any]]:
     return records
 
 
-def count_looks(
-    records: Collection[Mapping[str, Any]], content: str, *, expansion: str, images: int, split: str = "test"
-) -> int:
-    """How many looks at a split's content the records tell of, by whatever expansion.
+def count_looks(records: Collection[Mapping[str, Any]], content: str, *, expansion: str, images: int) -> int:
+    """How many looks at a test split's content the records tell of, by whatever expansion.
 
     A record of an earlier Growset does not name the content: it counts if it is of this expansion or saw as many
     images, because it may have been this split.
@@ -111,7 +109,7 @@ def count_looks(
     return sum(
         1 + record.get("elsewhere", 0)
         for record in records
-        if record["split"] == split
+        if record["split"] == "test"
         and (
             record["content"] == content
             if "content" in record

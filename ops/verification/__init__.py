@@ -1,1 +1,1 @@
-"""Whether everything of an expansion is what was made: each check is a function that returns findings."""
+"""Checks that all data of an expansion is intact and consistent; each check is a function that returns findings."""

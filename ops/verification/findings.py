@@ -1,4 +1,4 @@
-"""What a check returns, and what it is given: an expansion's folders and the commands that mend them."""
+"""The input and output of a check: an expansion's folders with the commands that repair them, and findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ops.workspaces.workspace import Workspace
 
 @dataclass(frozen=True)
 class Finding:
-    """`where` is a file or a folder, `what` completes a sentence that begins with it, `repair` is what mends it."""
+    """`where`: a file or folder. `what`: the fault, as the rest of a sentence that begins with `where`. `repair`: how
+    to repair it, usually a command."""
 
     where: Path
     what: str
@@ -24,36 +25,36 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """The expansion that is verified. `damaged`: outputs with other bytes than were written, as far as is known; what
-    they say is not compared with anything."""
+    """The expansion to verify. `damaged`: outputs whose bytes are known to have changed; their content is not compared
+    with other outputs."""
 
     workspace: Workspace
     name: str
     damaged: frozenset[str] = frozenset()
 
     def folder(self, stage: str) -> Path:
-        """Of a stage's output or of the published dataset."""
+        """The folder of a stage's output or of the published dataset."""
         return self.workspace.published(self.name) if stage == PUBLISHED else self.workspace.output(self.name, stage)
 
     def has(self, *stages: str) -> bool:
-        """Whether all these outputs are there, undamaged."""
+        """Whether all these outputs are present and undamaged."""
         return all(stage in self.present and stage not in self.damaged for stage in stages)
 
     @property
     def present(self) -> list[str]:
-        """The outputs that are there, in the order of the chain."""
+        """The outputs that have a manifest, in the order of the chain."""
         return [stage for stage in (*STAGES, PUBLISHED) if (self.folder(stage) / MANIFEST).is_file()]
 
     @property
     def restore(self) -> str:
-        """What brings back the bytes that DVC knows."""
+        """The command that restores the bytes that DVC recorded."""
         return f"growset pull {self.name}"
 
     @property
     def remake(self) -> str:
-        """What makes anew what is not current."""
+        """The command that makes outdated outputs again."""
         return f"growset run {self.name}"
 
     def rebuild(self, stage: str) -> str:
-        """The command that rebuilds an output that is wrong although its bytes match DVC's record."""
+        """How to rebuild an output that is wrong although its bytes match DVC's record."""
         return f"remove {self.folder(stage)} and run: growset run {self.name}"

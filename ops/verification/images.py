@@ -1,7 +1,7 @@
-"""Every row of every pixel dataset: its PNG decodes, its id is its content's, its label has a class.
+"""Check every row of every pixel dataset: its PNG decodes, its id matches its content, its label has a class.
 
-A part of a shard is examined by one process; what comes back of it are its rows with a hash of each image's pixels, so
-that other checks compare images without opening them again.
+One process examines a part of a shard. It returns the rows with a hash of each image's pixels, so that other checks
+compare images without opening them again.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, iterate_images, list_groups, read_class_names
 from ops.errors import DamagedData, UserError
 from ops.files.manifests import PUBLISHED
+from ops.files.outputs import DATA, GENERATED
 from ops.machine.parallel import map_processes, worth_workers
 from ops.sources.listing import SPLITS
 from ops.verification.findings import Finding, Subject
 
-PLACES = {"real_images": ("", SPLITS), "generated_images": ("", ("generated",)), PUBLISHED: ("data", SPLITS)}
+PLACES = {"real_images": ("", SPLITS), "generated_images": ("", (GENERATED,)), PUBLISHED: (DATA, SPLITS)}
 SCHEMA = pl.Schema([*ROW_SCHEMA.items(), ("row", pl.Int64()), ("shard", pl.String()), ("digest", pl.String())])
 _BATCH_BYTES = 2**24
-_WORKER_SHARE = 50_000  # images that are worth the start of a process
+_WORKER_SHARE = 50_000  # images per process; for fewer, starting it takes longer than it saves
 _PIECE_GROUPS = 8  # row groups of at most 4,096 images each
 
 
 @dataclass(frozen=True)
 class Examined:
-    """Rows of one output in stored order, as far as they can be read.
+    """The readable rows of one output in stored order.
 
     rows: the columns of ROW_SCHEMA, `row` within `shard` (a file name), and `digest`, the content id of the pixels.
-    class_names: None where there is no shard.
+    class_names: None if there is no shard.
     """
 
     rows: pl.DataFrame
@@ -44,8 +45,8 @@ class Examined:
 def examine_images(
     subject: Subject, *, workers: int, advance: Callable[[int], None] = lambda images: None
 ) -> tuple[dict[str, Examined], list[Finding]]:
-    """The rows of each undamaged pixel dataset, by output, and what is wrong with rows of any. `advance` hears how many
-    images are done."""
+    """The rows of each undamaged pixel dataset, by output, and the faults in rows of all. `advance` is called with the
+    number of images done."""
     findings: list[Finding] = []
     shards: dict[str, list[Path]] = {}
     for stage, (folder, prefixes) in PLACES.items():
@@ -85,7 +86,7 @@ def examine_images(
 
 @dataclass(frozen=True)
 class Piece:
-    """Row groups of one shard, of which the first row is `begin`; None: of a damaged shard, only the images of all."""
+    """Row groups of one shard; `begin` is their first row. None: a damaged shard, of which only images are decoded."""
 
     path: Path
     groups: tuple[int, ...] | None
@@ -93,7 +94,7 @@ class Piece:
 
 
 def _cut(path: Path) -> list[Piece]:
-    """A shard in pieces that are examined in about a second. One that has no footer is a piece, and told then."""
+    """A shard in pieces of about a second's work. A shard with a broken footer is one piece; `_examine` reports it."""
     try:
         groups = list_groups(path)
     except (DamagedData, UserError):
@@ -112,7 +113,7 @@ def _find_names(shards: list[Path]) -> tuple[str, ...] | None:
 
 
 def _examine(piece: Piece) -> tuple[Piece, pl.DataFrame, str | None]:
-    """Rows up to the first that is wrong, and what is wrong with it; of a damaged shard no rows."""
+    """The rows up to the first faulty batch, and its fault or None; no rows for a damaged shard."""
     frames: list[pl.DataFrame] = [pl.DataFrame(schema=SCHEMA)]
     fault = None
     try:
@@ -146,7 +147,7 @@ def _read_rows(path: Path, groups: tuple[int, ...], begin: int) -> Iterator[pl.D
 
 
 def _find_fault(rows: pl.DataFrame, classes: int) -> str | None:
-    """The first row that cannot be right, whatever else there is."""
+    """The first fault that a row shows by itself, without comparison with other data."""
     content = pl.col("image_id").str.split("-").list.first()
     wrong = rows.select(
         "row",
@@ -157,8 +158,8 @@ def _find_fault(rows: pl.DataFrame, classes: int) -> str | None:
     )
     for column, what in (
         ("lost", "has no image_id, split or kind"),
-        ("label", f"has a label that is none of the {classes} classes"),
-        ("content", "has an image whose content is not that of its image_id"),
+        ("label", f"has a label outside the {classes} classes"),
+        ("content", "has an image whose content does not match its image_id"),
         ("weight", "has a weight that is not finite and positive"),
     ):
         found = wrong.filter(pl.col(column).fill_null(True))

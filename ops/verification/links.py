@@ -1,6 +1,6 @@
-"""What one dataset says of another: index rows and the images they name, parents, the mixture, what is published.
+"""Check references between datasets: index rows and their images, parents, the mixture, the published dataset.
 
-It is given rows that were read with their pixels' hashes (`ops.verification.images`) and opens index files only.
+The functions get rows with hashes of their pixels (`ops.verification.images`) and open index files only.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import polars as pl
 
 from ops.datasets.shards import read_columns
 from ops.files.manifests import PUBLISHED, read_manifest
+from ops.files.outputs import DATA, DRAWS, INDEX, RUNS, VERDICT
 from ops.files.storage import read_json
 from ops.sources.listing import SPLITS
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import Examined
 
-INDEX, RUNS, VERDICT, DRAWS = "index.parquet", "runs.parquet", "verdict.json", "draws.parquet"
-_SHARD, _GENERATED = "generated_images", "is_generated"
+_DRAWN, _GENERATED = "generated_images", "is_generated"  # a stage and a column
 _PLACE = ["shard", "row", "image_id", "label"]
 _ACCEPTED, _MIXED = [*_PLACE, "keep"], [*_PLACE, "is_generated", "weight"]
 
 
 def check_ids(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
-    """Ids are unique in each dataset, rows stand in the files of their split, and parents are training images."""
+    """Ids are unique in each dataset, rows are in the files of their split, and parents are training images."""
     findings = []
     for stage, found in examined.items():
         folder, rows = subject.folder(stage), found.rows
         if repeated := rows.filter(pl.col("image_id").is_duplicated())["image_id"].sort().to_list():
             what = f"holds {len(set(repeated))} ids more than once, the first is {repeated[0]}"
             findings.append(Finding(folder, what, subject.restore))
-        if stage != _SHARD:
+        if stage != _DRAWN:
             strange = rows.filter(~pl.col("shard").str.starts_with(pl.col("split") + "-"))
             if len(strange):
                 what = f"holds rows of another split, the first is row {strange['row'][0]}"
@@ -42,7 +42,7 @@ def check_ids(subject: Subject, examined: Mapping[str, Examined]) -> list[Findin
 
 
 def check_drawn(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
-    """A real image with a parent was drawn from it, as the record of draws says."""
+    """Each real image with a parent is recorded in the table of draws with that parent."""
     if "real_images" not in examined:
         return []
     folder = subject.folder("real_images")
@@ -53,33 +53,33 @@ def check_drawn(subject: Subject, examined: Mapping[str, Examined]) -> list[Find
     strange = rows.join(drawn, on=["split", "image_id", "parent_id"], how="anti")
     if strange.is_empty():
         return []
-    what = f"does not say that image {strange['image_id'][0]} was drawn from {strange['parent_id'][0]}"
+    what = f"does not record that image {strange['image_id'][0]} was drawn from {strange['parent_id'][0]}"
     return [Finding(folder / DRAWS, what, subject.restore)]
 
 
 def check_accepted(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
-    """The index of accepted images names every generated image once, where it lies, with its label."""
+    """The index of accepted images names every generated image once, with its place and label."""
     path = subject.folder("accepted_images") / INDEX
-    if not subject.has("accepted_images") or _SHARD not in examined:
+    if not subject.has("accepted_images") or _DRAWN not in examined:
         return []
     index = _read(path, _ACCEPTED)
-    findings = _compare_places(subject, path, index, examined[_SHARD].rows)
-    if unnamed := len(examined[_SHARD].rows.join(index, on="image_id", how="anti")):
+    findings = _compare_places(subject, path, index, examined[_DRAWN].rows)
+    if unnamed := len(examined[_DRAWN].rows.join(index, on="image_id", how="anti")):
         findings.append(Finding(path, f"lacks {unnamed} generated images", subject.restore))
     return findings
 
 
 def check_mixed(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
-    """The mixture names every real training image and every accepted one, where it lies, with its label and a weight
-    that is finite and positive."""
+    """The mixture names every real training image and every accepted one, with its place, label and a weight that is
+    finite and positive."""
     path = subject.folder("mixed_dataset") / INDEX
-    if not subject.has("mixed_dataset", "accepted_images") or not {_SHARD, "real_images"} <= examined.keys():
+    if not subject.has("mixed_dataset", "accepted_images") or not {_DRAWN, "real_images"} <= examined.keys():
         return []
     index = _read(path, _MIXED)
     train = examined["real_images"].rows.filter(pl.col("split") == "train")
     findings = [
         *_compare_places(subject, path, index.filter(~pl.col(_GENERATED)), train),
-        *_compare_places(subject, path, index.filter(_GENERATED), examined[_SHARD].rows),
+        *_compare_places(subject, path, index.filter(_GENERATED), examined[_DRAWN].rows),
     ]
     bad = index.with_row_index().filter(~(pl.col("weight").is_finite() & (pl.col("weight") > 0)).fill_null(False))
     if len(bad):
@@ -98,36 +98,36 @@ def check_mixed(subject: Subject, examined: Mapping[str, Examined]) -> list[Find
 
 
 def check_published(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
-    """The published rows are those of the mixture and of the real splits, pixel for pixel, and so is the verdict."""
+    """The published rows equal those of the mixture and of the real splits, pixel for pixel; so does the verdict."""
     folder = subject.folder(PUBLISHED)
     path = subject.folder("mixed_dataset") / INDEX
-    if PUBLISHED not in examined or not {_SHARD, "real_images"} <= examined.keys():
+    if PUBLISHED not in examined or not {_DRAWN, "real_images"} <= examined.keys():
         return []
     findings = []
     facts = ["image_id", "label", "split", _GENERATED, "parent_id", "digest", "weight"]
     real, published = examined["real_images"], examined[PUBLISHED]
     if published.class_names != real.class_names:
         findings.append(Finding(folder, "has other class names than the real images", subject.remake))
-    both = pl.concat([real.rows.filter(pl.col("split") == "train"), examined[_SHARD].rows]).drop("weight")
+    both = pl.concat([real.rows.filter(pl.col("split") == "train"), examined[_DRAWN].rows]).drop("weight")
     expected = [real.rows.filter(pl.col("split") == split).select(facts) for split in SPLITS if split != "train"]
     if subject.has("mixed_dataset"):
         weights = _read(path, _MIXED).select("image_id", "weight")
         mixed = weights.join(both, on="image_id", how="left", maintain_order="left")
-        # Generated images carry no split before they are published.
+        # Generated images have no split before they are published.
         expected.insert(0, mixed.with_columns(split=pl.lit("train")).select(facts))
     for wanted in expected:
         split = wanted["split"][0] if len(wanted) else "train"
         here = published.rows.filter(pl.col("split") == split).select(facts)
         if differing := _find_differing(wanted, here):
-            findings.append(Finding(folder / "data", f"has other {split} images: {differing}", subject.remake))
+            findings.append(Finding(folder / DATA, f"has other {split} images: {differing}", subject.remake))
     verdict, shown = subject.folder("verdict") / VERDICT, folder / VERDICT
     if subject.has("verdict") and verdict.read_bytes() != shown.read_bytes():
-        findings.append(Finding(shown, f"is not the verdict in {verdict.parent}", subject.remake))
+        findings.append(Finding(shown, f"differs from the verdict in {verdict.parent}", subject.remake))
     return findings
 
 
 def check_verdict(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
-    """The verdict's runs are of the test images that are there, and its manifest tells the verdict's decision."""
+    """The verdict's runs are of the present test images, and its decision equals the one in its manifest."""
     if not subject.has("verdict") or "real_images" not in examined:
         return []
     folder, findings = subject.folder("verdict"), []
@@ -140,7 +140,7 @@ def check_verdict(subject: Subject, examined: Mapping[str, Examined]) -> list[Fi
             break
     verdict, metrics = read_json(folder / VERDICT), read_manifest(folder)["metrics"]
     if any(verdict.get(key) != metrics.get(key) for key in ("decision", "sentence")):
-        findings.append(Finding(folder / VERDICT, "says something else than its manifest", subject.restore))
+        findings.append(Finding(folder / VERDICT, "differs from its manifest", subject.restore))
     return findings
 
 
@@ -152,38 +152,38 @@ def _check_parents(subject: Subject, folder: Path, rows: pl.DataFrame, real: pl.
     orphans = orphans.filter(~pl.col("parent_id").is_in(names.implode()))
     if orphans.is_empty():
         return []
-    what = f"row {orphans['row'][0]} has the parent {orphans['parent_id'][0]}, which is no training image"
+    what = f"row {orphans['row'][0]} has the parent {orphans['parent_id'][0]}, which is not a training image"
     return [Finding(folder / orphans["shard"][0], what, subject.restore)]
 
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:
-    """Columns of a table. DamagedData, naming the file, where they cannot be read."""
+    """Columns of a table. DamagedData, naming the file, if they cannot be read."""
     return pl.DataFrame(read_columns(path, columns))
 
 
 def _compare_places(subject: Subject, path: Path, index: pl.DataFrame, rows: pl.DataFrame) -> list[Finding]:
-    """Each index row names an image that is in its shard at that row, with that label."""
+    """Each index row names an image that its shard has at that row, with that label."""
     place = {"shard": pl.String, "row": pl.Int64, "image_id": pl.String, "label": pl.Int64}
     named = index.select(pl.col(name).cast(kind) for name, kind in place.items()).with_row_index("index")
     strange = named.join(rows.select(_PLACE), on=_PLACE, how="anti")
     if strange.is_empty():
         return []
     first = strange.sort("index").row(0, named=True)
-    there = rows.filter(pl.col("image_id") == first["image_id"])
-    if there.is_empty():
-        what = f"row {first['index']} names image {first['image_id']}, which is nowhere"
-    elif there["label"][0] != first["label"]:
+    actual = rows.filter(pl.col("image_id") == first["image_id"])
+    if actual.is_empty():
+        what = f"row {first['index']} names image {first['image_id']}, which does not exist"
+    elif actual["label"][0] != first["label"]:
         what = (
-            f"row {first['index']} gives image {first['image_id']} label {first['label']}; it has {there['label'][0]}"
+            f"row {first['index']} gives image {first['image_id']} label {first['label']}; it has {actual['label'][0]}"
         )
     else:
-        at, found = f"row {first['row']} of {first['shard']}", f"row {there['row'][0]} of {there['shard'][0]}"
-        what = f"row {first['index']} looks for image {first['image_id']} in {at}; it is {found}"
+        at, found = f"row {first['row']} of {first['shard']}", f"row {actual['row'][0]} of {actual['shard'][0]}"
+        what = f"row {first['index']} places image {first['image_id']} in {at}; it is {found}"
     return [Finding(path, what + (f" ({len(strange)} such rows)" if len(strange) > 1 else ""), subject.restore)]
 
 
 def _find_differing(wanted: pl.DataFrame, here: pl.DataFrame) -> str | None:
-    """How two tables of the same columns differ; None where they do not."""
+    """The first difference of two tables with the same columns, or None."""
     if len(wanted) != len(here):
         return f"{len(here)} instead of {len(wanted)}"
     for name in wanted.columns:

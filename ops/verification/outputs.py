@@ -1,6 +1,6 @@
-"""The bytes of every output: those of its manifest, and those that DVC's list of files names; and what links outputs.
+"""Check the bytes of every output against its manifest and DVC's list of files, and the links between outputs.
 
-Every file is read, once for both hashes. It opens no image and no table.
+Every file is read once for both hashes. Images and tables are not opened.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ops.recipe.stages import STAGES
 from ops.remotes.objects import map_threads
 from ops.verification.findings import Finding, Subject
 
-UNRECORDED = "is not the file that DVC has recorded"
+UNRECORDED = "differs from the file that DVC recorded"
 _CHUNK = 2**20
-Listed = Mapping[Path, str]  # md5 in hex by file, as DVC lists them
+Listed = Mapping[Path, str]  # md5 in hex by file, from DVC's lists
 
 
 def check_bytes(subject: Subject, listed: Listed, advance: Callable[[int], None] = lambda files: None) -> list[Finding]:
-    """Size and sha256 of each file are the manifest's, its md5 is DVC's, and nothing else lies there.
+    """The size and sha256 of each file match the manifest, its md5 matches DVC's list, and there are no other files.
 
-    listed: files that DVC knows; an output of which it knows none is compared with its manifest alone.
+    listed: the files that DVC lists; an output without listed files is compared with its manifest only.
     """
     findings: list[Finding] = []
     entries: dict[Path, dict[str, Any]] = {}
@@ -56,38 +56,38 @@ def check_bytes(subject: Subject, listed: Listed, advance: Callable[[int], None]
 
 
 def count_files(subject: Subject) -> int:
-    """Files that are there, manifests included."""
+    """The number of files of all present outputs, manifests included."""
     return sum(1 + sum(1 for _ in list_files(subject.folder(stage))) for stage in subject.present)
 
 
 def check_links(subject: Subject) -> list[Finding]:
-    """Each output was made from the inputs that are there, and its fingerprint follows from what its manifest says."""
+    """Each output was made from the present inputs, and its fingerprint follows from its manifest."""
     manifests = {}
     for stage in subject.present:
         try:
             manifests[stage] = read_manifest(subject.folder(stage))
         except DamagedData:
-            continue  # `check_bytes` tells
+            continue  # `check_bytes` reports it
     findings = []
     for stage, manifest in manifests.items():
         path = subject.folder(stage) / MANIFEST
         for name, content in manifest["inputs"].items():
             if name in manifests and manifests[name]["content"] != content:
-                what = f"says that {stage} was made from another {name} than the one that is here"
+                what = f"records that {stage} was made from another {name} than the present one"
                 findings.append(Finding(path, what, subject.remake))
         if stage == PUBLISHED:
             continue
-        said: list[Any] = [manifest.get(key) for key in ("version", "settings", "inputs")]
-        if manifest["stage"] != stage or manifest["fingerprint"] != stage_fingerprint(stage, *said):
+        recorded: list[Any] = [manifest.get(key) for key in ("version", "settings", "inputs")]
+        if manifest["stage"] != stage or manifest["fingerprint"] != stage_fingerprint(stage, *recorded):
             what = "has a fingerprint that does not follow from its settings, version and inputs"
             findings.append(Finding(path, what, subject.restore))
         if lacking := [name for name in STAGES[stage].inputs if name not in manifest["inputs"]]:
-            findings.append(Finding(path, f"does not say which {lacking[0]} it was made from", subject.remake))
+            findings.append(Finding(path, f"does not record which {lacking[0]} it was made from", subject.remake))
     return findings
 
 
 def _hash_both(path: Path) -> tuple[int, str, str] | None:
-    """Bytes, sha256 and md5 of a file; None where there is none."""
+    """Size in bytes, sha256 and md5 of a file; None if it does not exist."""
     sha, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     if not path.is_file():
         return None

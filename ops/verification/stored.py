@@ -1,4 +1,4 @@
-"""What DVC stores of an expansion: the objects of its cache and of its remote, each hashed anew."""
+"""Check DVC's storage of an expansion: the objects in its cache and in its remote, each hashed again."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ops.verification.findings import Finding, Subject
 
 
 def list_targets(subject: Subject) -> list[str]:
-    """What DVC knows of the expansion: its stages and the pointer of its published dataset."""
+    """The expansion's targets in DVC: its stages and the pointer of its published dataset."""
     pointer = subject.folder(PUBLISHED).with_suffix(".dvc")
     return [address(stage, subject.name) for stage in STAGES] + ([str(pointer)] if pointer.exists() else [])
 
 
 def read_listed(subject: Subject) -> dict[Path, str]:
-    """md5 of each file that DVC lists for the expansion; what it cannot list is left out, `check_cache` tells."""
+    """md5 of each file that DVC lists for the expansion; `check_cache` reports missing and damaged lists."""
     listed: dict[Path, str] = {}
     with open_repo(subject.workspace.root) as repo:
         for out in list_outs(repo, list_targets(subject)):
@@ -33,7 +33,7 @@ def read_listed(subject: Subject) -> dict[Path, str]:
 
 
 def check_cache(subject: Subject, sink: Sink = ignore) -> list[Finding]:
-    """Every object of the expansion's outputs is in the cache and holds the bytes of its name."""
+    """Every object of the expansion's outputs is in the cache, with bytes that match its name."""
     findings = []
     with open_repo(subject.workspace.root) as repo:
         objects: list[StoredObject] = []
@@ -41,14 +41,14 @@ def check_cache(subject: Subject, sink: Sink = ignore) -> list[Finding]:
         recorded = {Path(out.fs_path) for out in outs}
         for stage in subject.present:
             if (folder := subject.folder(stage)) not in recorded:
-                what = "is not recorded by DVC, so neither cache nor remote can hold it"
+                what = "is not recorded by DVC, so it is neither in the cache nor in the remote"
                 findings.append(Finding(folder, what, subject.remake))
         for out in outs:
             objects.append(head_object(out))
             try:
                 objects += list_files(repo, out)
             except (FileNotFoundError, DamagedData):
-                continue  # its own head is told below
+                continue  # the list itself is reported below
         for each in find_missing(repo, objects):
             what = f"is missing; it is the cached content of {each.file}"
             findings.append(Finding(cache_path(repo, each.oid), what, subject.restore))
@@ -60,8 +60,10 @@ def check_cache(subject: Subject, sink: Sink = ignore) -> list[Finding]:
 
 
 def check_remote(subject: Subject, sink: Sink = ignore) -> list[Finding]:
-    """Every object is in the default remote with the bytes of its name; nothing where there is no remote or nothing was
-    pushed. EnvironmentFault where the remote cannot be reached."""
+    """Every object is in the default remote, with bytes that match its name; no findings without a remote or a push.
+
+    EnvironmentFault if the remote cannot be reached.
+    """
     root = subject.workspace.root
     remote = default_remote(root)
     if remote is None or not subject.folder(PUBLISHED).with_suffix(".dvc").exists():

@@ -1,4 +1,4 @@
-"""Verify an expansion: every check in turn, and all that they find."""
+"""Verify an expansion: run every check in turn and collect the findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.files.manifests import PUBLISHED, read_manifest
 from ops.machine.parallel import available_cores
 from ops.machine.progress import Progress, Sink, ignore
 from ops.sources.listing import SPLITS
-from ops.verdict.looks_at_test import read_evaluations
+from ops.verdict.evaluation_count import read_evaluations
 from ops.verification import links, stored
 from ops.verification.findings import Finding, Subject
 from ops.verification.images import PLACES, examine_images
@@ -32,7 +32,7 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Verification:
-    """`counts`: how many outputs, files and images were looked at. `unreachable`: why the remote was not."""
+    """`counts`: the numbers of outputs, files and images checked. `unreachable`: why the remote was not checked."""
 
     findings: list[Finding]
     counts: dict[str, int]
@@ -50,12 +50,12 @@ def verify(
 ) -> Verification:
     """Check every file, row, link, cached object and, with `remote`, every object in the DVC remote.
 
-    Nothing is changed. Raises UserError where nothing of the expansion is there.
+    Nothing is changed. UserError if no output of the expansion is present.
     """
     subject = Subject(workspace, name)
     if not subject.present:
         raise UserError(
-            f"nothing of '{name}' is here to verify; `growset run {name}` makes it, `growset pull {name}` fetches it"
+            f"'{name}' has no outputs to verify; `growset run {name}` makes them, `growset pull {name}` fetches them"
         )
 
     def report(label: str, total: int, unit: str) -> Callable[[int], None]:
@@ -91,7 +91,7 @@ def verify(
 def check_meaning(
     subject: Subject, *, workers: int, advance: Callable[[int], None] = lambda images: None
 ) -> tuple[list[Finding], int]:
-    """What outputs say of themselves and of each other, and how many images were decoded for it."""
+    """Findings on the content of the outputs and the links between them, and the number of images decoded."""
     examined, findings = examine_images(subject, workers=workers, advance=advance)
     findings += check_links(subject)
     for check, stage in CHECKS.items():
@@ -103,7 +103,7 @@ def check_meaning(
 
 
 def check_looks(subject: Subject) -> list[Finding]:
-    """The log of looks at test images is whole."""
+    """The log of looks at test images is intact."""
     try:
         read_evaluations(subject.workspace)
     except DamagedData as error:
@@ -114,7 +114,7 @@ def check_looks(subject: Subject) -> list[Finding]:
 
 
 def _find_damaged(subject: Subject, findings: list[Finding]) -> frozenset[str]:
-    """Outputs with files that are not those of their manifests; those that DVC alone does not know can be read."""
+    """Outputs whose files differ from their manifests; those that only differ from DVC's record can still be read."""
     places = [each.where for each in findings if each.what != UNRECORDED]
     return frozenset(
         stage for stage in subject.present for place in places if place.is_relative_to(subject.folder(stage))
@@ -122,8 +122,7 @@ def _find_damaged(subject: Subject, findings: list[Finding]) -> frozenset[str]:
 
 
 def _choose_repair(subject: Subject, finding: Finding, unrecorded: Collection[Path]) -> Finding:
-    """An output that is wrong although its bytes are those that DVC has recorded must be rebuilt: a pull brings them
-    back."""
+    """If a wrong output's bytes match DVC's record, a pull would restore the same bytes: it must be rebuilt."""
     if finding.repair != subject.restore:
         return finding
     for stage in subject.present:
@@ -135,6 +134,6 @@ def _choose_repair(subject: Subject, finding: Finding, unrecorded: Collection[Pa
 
 
 def _count_images(subject: Subject) -> int:
-    """As the manifests tell, for the sake of progress."""
+    """The number of images in the manifests, for progress lines."""
     counts = {stage: read_manifest(subject.folder(stage))["metrics"] for stage in PLACES if subject.has(stage)}
     return sum(metrics.get(name, 0) for metrics in counts.values() for name in (*SPLITS, "images"))

@@ -1,1 +1,1 @@
-"""A workspace: where things are in it, and the locks between its processes."""
+"""A workspace: its paths, and the locks between its processes."""

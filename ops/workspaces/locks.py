@@ -1,6 +1,6 @@
-"""Locks between processes, which the kernel frees with their holder: a `kill -9` leaves none behind.
+"""Locks between processes. The kernel frees them when their holder ends, so a `kill -9` leaves none behind.
 
-A lock is an flock on a file under .growset/locks. The files stay; whether one is there means nothing.
+A lock is an flock on a file under .growset/locks. The files stay; their existence means nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from ops.errors import EnvironmentFault
 from ops.machine.waiting import Waiting
 from ops.workspaces.workspace import Workspace
 
-RUN = "run"  # in the place of a stage's name: the whole expansion
+ATTEMPTS = 5  # tries to get a lock before it counts as held
+RUN = "run"  # used like a stage's name: the whole expansion
 
 
 @contextmanager
 def exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None]:
-    """Wait for another process that runs the same stage: when it has, there may be nothing left to do."""
+    """Wait for another process that runs the same stage; afterwards there may be nothing left to do."""
     with _open(workspace, f"{expansion}.{stage}") as file:
         _lock(file, f"stage {stage} of '{expansion}'")
         yield
@@ -30,7 +31,7 @@ def exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None
 
 @contextmanager
 def exclusive_run(workspace: Workspace, expansion: str) -> Iterator[None]:
-    """Refuse a second run of a whole expansion: side by side each could hold the stage that the other needs next."""
+    """Refuse a second run of a whole expansion: each run could hold the stage that the other needs next."""
     with _open(workspace, f"{expansion}.{RUN}") as file:
         if not _try_lock(file):
             raise EnvironmentFault(f"'{expansion}' is being run by another process; wait for it or stop it")
@@ -44,15 +45,15 @@ def is_running(workspace: Workspace, expansion: str, stage: str) -> bool:
 
 @contextmanager
 def one_builder(workspace: Workspace, fingerprint: str) -> Iterator[None]:
-    """Wait for another expansion that builds the same thing: its result will be ours."""
+    """Wait for another expansion that builds the same output: its result will be used."""
     with _open(workspace, fingerprint) as file:
-        _lock(file, "what another expansion makes too")
+        _lock(file, "an output that another expansion needs too")
         yield
 
 
 @contextmanager
 def one_pruner(workspace: Workspace) -> Iterator[None]:
-    """Wait for another expansion that deletes old runs from the history they share."""
+    """Wait for another expansion that deletes old runs from the shared history."""
     with _open(workspace, "history") as file:
         _lock(file, "Dagster's history")
         yield
@@ -67,8 +68,8 @@ def one_committer(workspace: Workspace) -> Iterator[None]:
 
 
 @contextmanager
-def sign_of_life(workspace: Workspace, name: str) -> Iterator[None]:
-    """As long as the block runs, and no longer than this process lives, `is_alive(name)` is true."""
+def mark_alive(workspace: Workspace, name: str) -> Iterator[None]:
+    """Make `is_alive(name)` true until the block or this process ends."""
     with _open(workspace, name) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
@@ -78,12 +79,12 @@ def sign_of_life(workspace: Workspace, name: str) -> Iterator[None]:
 
 
 def is_alive(workspace: Workspace, name: str) -> bool:
-    """Whether a process is within `sign_of_life` of this name."""
+    """Whether a process is inside `mark_alive` of this name."""
     return _path(workspace, name).exists() and _is_held(workspace, name)
 
 
-def hold_for_life(workspace: Workspace, name: str) -> bool:
-    """Hold a lock until this process ends, also as the program it may turn into; False if another process does."""
+def hold_until_exit(workspace: Workspace, name: str) -> bool:
+    """Hold a lock until this process ends, even after an exec; False if another process holds it."""
     path = _path(workspace, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -96,7 +97,7 @@ def hold_for_life(workspace: Workspace, name: str) -> bool:
 
 
 def _lock(file: IO[str], what: str) -> None:
-    """Wait as long as another process holds the lock, and say so."""
+    """Wait while another process holds the lock, and print that."""
     waiting = Waiting()
     while not _try_lock(file):
         waiting.say(f"{what}: another process is at it")
@@ -107,14 +108,14 @@ def _is_held(workspace: Workspace, name: str) -> bool:
         return not _try_lock(file)
 
 
-def _try_lock(file: IO[str], attempts: int = 5) -> bool:
-    """Several attempts, because `is_running` holds a lock for an instant to find out whether it is free."""
-    for attempt in range(attempts):
+def _try_lock(file: IO[str]) -> bool:
+    """Try several times, because `is_running` holds a lock for an instant to find out whether it is free."""
+    for attempt in range(ATTEMPTS):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            time.sleep(0.05 * (attempt + 1 < attempts))
+            time.sleep(0.05 * (attempt + 1 < ATTEMPTS))
     return False
 
 

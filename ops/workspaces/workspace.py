@@ -1,6 +1,6 @@
-"""A workspace: the folder with params.yaml, recipes/, sources/, data/ and .growset/, and where things are in it.
+"""A workspace: the folder with params.yaml, recipes/, sources/, data/ and .growset/, and the paths in it.
 
-It knows paths and params.yaml, and nothing of what the stages compute.
+It knows paths and params.yaml, but not what the stages compute.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ENVIRONMENT = "GROWSET_HOME"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder `root` (absolute) and the places in it."""
+    """The folder `root` (absolute) and the paths in it."""
 
     root: Path
 
@@ -41,7 +41,7 @@ class Workspace:
         return self.root / "sources" / f"{source}.yaml"
 
     def output(self, expansion: str, stage: str) -> Path:
-        """The folder that a stage's output appears in."""
+        """The folder of a stage's output."""
         return self.root / "data" / expansion / stage
 
     def published(self, expansion: str) -> Path:
@@ -58,24 +58,24 @@ class Workspace:
 
     @property
     def known_evaluations(self) -> Path:
-        """A copy of that log as it was last read here, against which a shortened one is noticed."""
+        """A copy of that log from the last reading here, to notice a shortened log."""
         return self.root / ".growset" / "evaluations.jsonl"
 
     def timings(self, expansion: str) -> Path:
-        """Seconds each stage took when it last ran here; not part of any output, so outputs stay repeatable."""
+        """Seconds of each stage's last run here; not part of any output, so outputs stay repeatable."""
         return self.root / ".growset" / "timings" / f"{expansion}.json"
 
     def hash_cache(self, expansion: str, stage: str) -> Path:
-        """Hashes of the files of an output as they were last read; see `ops.files.hash_cache`."""
+        """Hashes of an output's files from their last reading; see `ops.files.hash_cache`."""
         return self.root / ".growset" / "hashes" / f"{expansion}.{stage}.json"
 
     def source_hash_cache(self, source: str) -> Path:
-        """The same of a source's files."""
+        """The same for a source's files."""
         return self.root / ".growset" / "hashes" / "sources" / f"{source}.json"
 
     @property
     def params(self) -> dict[str, Any]:
-        """The content of params.yaml, which is read again when the file has changed; not to be written into."""
+        """The content of params.yaml, read again if the file has changed; do not modify it."""
         path = self.root / PARAMS
         try:
             facts = path.stat()
@@ -105,7 +105,7 @@ class Workspace:
         return version
 
     def source_version(self, expansion: str) -> str | None:
-        """Content hash of the source that the expansion was last made from; None before the first run."""
+        """Content hash of the source in the expansion's last run; None before the first run."""
         return self._section("source_versions").get(expansion)
 
     def _section(self, key: str) -> dict[str, Any]:
@@ -115,9 +115,12 @@ class Workspace:
         return content
 
     def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
-        """The validated recipe; UserError if there is none of this name or, with `active`, if it is not active."""
-        if not NAME.fullmatch(expansion):  # it is part of addresses, paths and tags
-            raise UserError(f"{expansion!r} cannot name a recipe; allowed: letters, digits and _ . -, no sign first")
+        """The validated recipe; UserError if no recipe has this name or, with `active`, if it is not active."""
+        if not NAME.fullmatch(expansion):  # the name is part of addresses, paths and tags
+            raise UserError(
+                f"{expansion!r} cannot name a recipe; allowed: letters, digits and _ . -,"
+                " starting with a letter or digit"
+            )
         available = self.available_recipes()
         if expansion not in available:
             raise UserError(
@@ -131,7 +134,7 @@ class Workspace:
         return sorted(path.stem for path in (self.root / "recipes").glob("*.yaml"))
 
     def edit_params(self, **changes: Any) -> None:
-        """Set top-level keys of params.yaml; a mapping is merged key by key. Comments survive."""
+        """Set top-level keys of params.yaml; a mapping is merged key by key. Comments are kept."""
         yaml = YAML()
         yaml.preserve_quotes = True
         path = self.root / PARAMS
@@ -148,7 +151,7 @@ class Workspace:
 
 
 def _like(old: Any, value: Any) -> Any:
-    """`value` written as `old` was: ruamel ties the comment after a list to the list's last item."""
+    """`value` in the style of `old`: ruamel attaches the comment after a list to the list's last item."""
     if not isinstance(old, CommentedSeq):
         return value
     new = CommentedSeq(value)
@@ -161,7 +164,7 @@ def _like(old: Any, value: Any) -> Any:
 
 @lru_cache(maxsize=16)
 def _read_params(path: Path, *version: int) -> dict[str, Any]:
-    """As `version` of the file holds it: a check asks a dozen times, and YAML takes ten milliseconds."""
+    """The content of this `version` of the file, cached: a check reads it a dozen times, at ten milliseconds each."""
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold 'expansions:' and 'stage_versions:'")

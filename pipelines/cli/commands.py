@@ -16,6 +16,7 @@ from ops.chain.updating import find_pending
 from ops.errors import DamagedData, UserError
 from ops.exports.published import Only
 from ops.files.manifests import PUBLISHED
+from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json, write_text
 from ops.history.dvc_repository import address, stage_addresses
 from ops.machine.interruption import at
@@ -25,8 +26,8 @@ from ops.recipe.stages import STAGES
 from ops.remotes.transfer import default_remote, pull, push
 from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime
-from ops.verdict.looks_at_test import read_evaluations
-from ops.workspaces.locks import exclusive_run, hold_for_life
+from ops.verdict.evaluation_count import read_evaluations
+from ops.workspaces.locks import exclusive_run, hold_until_exit
 from ops.workspaces.workspace import Workspace, check_stage_name
 from pipelines.history import prune_history
 from pipelines.instance import open_instance, prepare_home
@@ -113,7 +114,7 @@ def _materialize(chain: Chain, expansion: str, assets: list[str]) -> None:
 def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """The verdict with its arms, and where the report is, from the outputs on disk."""
     require_intact(workspace, expansion, ["verdict"])
-    verdict = read_json(workspace.output(expansion, "verdict") / "verdict.json")
+    verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
     kept = ("decision", "sentence", "metric", "confidence", "challenger", "baseline", "arms", "same_compute")
     report = find_report(workspace, expansion)
     return {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
@@ -146,7 +147,7 @@ def show_result(result: Mapping[str, Any]) -> None:
 def find_report(workspace: Workspace, expansion: str) -> Path:
     """The report's file; UserError if the expansion has none yet."""
     workspace.load_recipe(expansion)
-    path = workspace.output(expansion, "report") / "report.html"
+    path = workspace.output(expansion, "report") / REPORT
     if not path.parent.exists():
         raise UserError(f"'{expansion}' has no report yet; run: growset run {expansion}")
     require_intact(workspace, expansion, ["report"])
@@ -267,7 +268,7 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # another home holds the runs of other workspaces too
         with open_instance(workspace) as instance:
-            free_lost_runs(workspace, instance, no_ui_lives=hold_for_life(workspace, "ui"))
+            free_lost_runs(workspace, instance, no_ui_lives=hold_until_exit(workspace, "ui"))
             prune_history(workspace, instance)
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(workspace.root)

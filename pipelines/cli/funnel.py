@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.errors import UserError
-from ops.filters.funnel import Flow
+from ops.files.outputs import RULES
+from ops.filters.funnel import Counts
 from ops.filters.reasons import REASONS, SURPLUS
-from ops.filters.results import RULES, STOPPED, AppliedRule, Results, read_results
+from ops.filters.results import STOPPED, AppliedRule, Results, read_results
 from ops.report.generators import GeneratorLine, collect_generators
 from ops.stages.integrity import require_intact
 from ops.workspaces.workspace import Workspace
@@ -72,18 +73,18 @@ def print_generators(lines: Sequence[GeneratorLine], console: Console) -> None:
     console.print(table)
 
 
-def list_steps(flow: Flow, reasons: Iterable[str]) -> list[tuple[str, int]]:
+def list_steps(counts: Counts, reasons: Iterable[str]) -> list[tuple[str, int]]:
     """The steps from drawn to accepted: the first is the sum of the others."""
-    rejected = [(f"- {REASONS[reason].title}", flow.rejected[reason]) for reason in reasons]
-    return [("drawn", flow.drawn), *rejected, (f"- {SURPLUS}", flow.surplus), ("accepted", flow.accepted)]
+    rejected = [(f"- {REASONS[reason].title}", counts.rejected[reason]) for reason in reasons]
+    return [("drawn", counts.drawn), *rejected, (f"- {SURPLUS}", counts.surplus), ("accepted", counts.accepted)]
 
 
 def _tabulate_steps(results: Results, width: int) -> Table:
     funnel = results.funnel
     shown = results.shown_reasons
     whole = list_steps(funnel.total, shown)
-    columns = [list_steps(entry.flow, shown) for entry in funnel.classes]
-    widths = [max(len(entry.name), len(f"{entry.flow.drawn:,}")) + 2 for entry in funnel.classes]
+    columns = [list_steps(entry.counts, shown) for entry in funnel.classes]
+    widths = [max(len(entry.name), len(f"{entry.counts.drawn:,}")) + 2 for entry in funnel.classes]
     names = max(len(name) for name, _ in whole)
     fits = names + 2 * 11 + sum(widths) <= width
     table = _start_table("", "all", "share", *([entry.name for entry in funnel.classes] if fits else []))
@@ -91,7 +92,7 @@ def _tabulate_steps(results: Results, width: int) -> Table:
         share = f"{100 * count / max(1, funnel.total.drawn):.1f} %"
         cells = [f"{column[step][1]:,}" for column in columns] if fits else []
         table.add_row(name, f"{count:,}", share, *cells, style="bold" if step in (0, len(whole) - 1) else "")
-    rates = [_format_rate(entry.flow) for entry in funnel.classes] if fits else []
+    rates = [_format_rate(entry.counts) for entry in funnel.classes] if fits else []
     table.add_row("passed the rules", f"{funnel.total.passed:,}", _format_rate(funnel.total), *rates)
     return table
 
@@ -113,25 +114,25 @@ def describe_rule(rule: AppliedRule) -> str:
     return f"{rule.score.replace('_', ' ')} {rule.side} {' to '.join(dict.fromkeys(ends))}"
 
 
-def _tabulate_rounds(rounds: Sequence[Flow]) -> Table:
+def _tabulate_rounds(rounds: Sequence[Counts]) -> Table:
     table = _start_table("round", "drawn", "rejected", "surplus", "accepted", "passed")
-    for number, flow in enumerate(rounds, 1):
-        counts = (flow.drawn, sum(flow.rejected.values()), flow.surplus, flow.accepted)
-        table.add_row(str(number), *(f"{count:,}" for count in counts), _format_rate(flow))
+    for number, counts in enumerate(rounds, 1):
+        cells = (counts.drawn, sum(counts.rejected.values()), counts.surplus, counts.accepted)
+        table.add_row(str(number), *(f"{count:,}" for count in cells), _format_rate(counts))
     return table
 
 
 def _tabulate_classes(results: Results) -> Table:
     table = _start_table("class", "wanted", "accepted", "missing", "drawn", "passed", "no more drawn because")
     for entry, stopped in zip(results.funnel.classes, results.stopped, strict=True):
-        counts = (entry.wanted, entry.flow.accepted, entry.missing, entry.flow.drawn)
-        cells = (*(f"{count:,}" for count in counts), _format_rate(entry.flow), STOPPED[stopped])
+        counts = (entry.wanted, entry.counts.accepted, entry.missing, entry.counts.drawn)
+        cells = (*(f"{count:,}" for count in counts), _format_rate(entry.counts), STOPPED[stopped])
         table.add_row(Text(entry.name), *cells, style="red" if entry.missing else "")
     return table
 
 
-def _format_rate(flow: Flow) -> str:
-    return "–" if flow.acceptance is None else f"{100 * flow.acceptance.estimate:.1f} %"
+def _format_rate(counts: Counts) -> str:
+    return "–" if counts.acceptance is None else f"{100 * counts.acceptance.estimate:.1f} %"
 
 
 def _start_table(*columns: str) -> Table:

@@ -172,7 +172,7 @@ def test_transparent_pixels(in_folders: Path) -> None:
     image.putpixel((3, 3), (255, 0))
     image.save(path)
     assert refuse(in_folders, 2) == (
-        f"growset: {path}: it has transparent pixels; allowed: opaque ones, or a background: in the source's"
+        f"growset: {path}: the image has transparent pixels; allowed: opaque ones, or a background: in the source's"
         " description\n"
     )
     path.write_bytes(before)
@@ -186,21 +186,22 @@ def test_an_animation(in_folders: Path, suffix: str) -> None:
     path.unlink()
     path = path.with_suffix(suffix)
     first.save(path, save_all=True, append_images=[second])
-    assert refuse(in_folders, 2) == f"growset: {path}: it is an animation; allowed: one image in a file\n"
+    assert refuse(in_folders, 2) == f"growset: {path}: the file is an animation; allowed: one image in a file\n"
 
 
 def test_a_gif(in_folders: Path) -> None:
     path = some_image(in_folders, "train", "zero")
     Image.open(path).save(path.with_suffix(".gif"))
     sentence = refuse(in_folders, 2)
-    assert f"{path.with_suffix('.gif')} has a format that is not read; allowed: .png, .jpg, .jpeg, .webp" in sentence
+    fault = "has a format that is not supported; allowed: .png, .jpg, .jpeg, .webp"
+    assert f"{path.with_suffix('.gif')} {fault}" in sentence
 
 
 def test_a_file_that_was_cut_off(in_folders: Path) -> None:
     path = some_image(in_folders, "train", "zero")
     before = path.read_bytes()
     path.write_bytes(before[:90])
-    assert f"{path}: not a readable image (it is cut off)" in refuse(in_folders, 4)
+    assert f"{path}: not a readable image (the file is cut off)" in refuse(in_folders, 4)
     stopped = refuse_in_dagster(in_folders)
     assert (type(stopped).__name__, stopped.exit_code) == ("DamagedData", 4)
     path.write_bytes(before)
@@ -284,7 +285,7 @@ def test_a_picture_under_two_labels_is_a_warning_that_names_both(in_folders: Pat
     assert result.exit_code == 0
     warning, ok = result.output.splitlines()[:2]
     assert warning == (
-        "warning: source digits: 1 picture of train stands under more than one label, e.g."
+        "warning: source digits: 1 picture of train has more than one label, e.g."
         f" {here} as one and {there} as zero; no classifier is right on both"
     )
     assert ok == "digits: ok"

@@ -71,8 +71,8 @@ def test_a_pull_refuses_an_object_that_was_changed_in_the_remote(
     sent = find_sent(storage, root, file)
     DAMAGES[damage](sent)
     told = pull(clone, 4)
-    assert "1 object is in the remote not as pushed" in told and str(sent) in told and str(clone / file) in told
-    assert "`growset push digits` in a workspace that has it whole sends it again" in told
+    assert "1 object in the remote changed since the push" in told and str(sent) in told and str(clone / file) in told
+    assert "`growset push digits` in a workspace with an intact copy sends it again" in told
     assert not (clone / "data").exists() and not (clone / "published" / "digits").exists()
     result = growset(root, "push", "digits")
     assert (result.exit_code, result.output.splitlines()[-1]) == (
@@ -106,7 +106,7 @@ def test_what_a_plain_dvc_brought_in_unverified_is_not_passed_on(root: Path, sto
     pointer = (clone / "published" / "digits.dvc").read_bytes()
     told = pull(clone, 4)
     assert str(sent) in told
-    with pytest.raises(DamagedData, match="is whole neither in DVC's cache nor in the workspace"):
+    with pytest.raises(DamagedData, match="is intact neither in DVC's cache nor in the workspace"):
         push(clone, targets(clone), every_byte=True)
     assert (clone / "published" / "digits.dvc").read_bytes() == pointer
     assert growset(root, "push", "digits").exit_code == 0
@@ -155,8 +155,8 @@ def test_what_is_whole_nowhere_is_not_sent(root: Path, storage: Path) -> None:
     for path in (find_sent(storage, root, SHARD), find_cached(root, SHARD), root / SHARD):
         flip(path)
     result = growset(root, "push", "digits")
-    assert result.exit_code == 4 and f"{root / SHARD} is whole neither" in result.output
-    assert "1 object is in the remote not as pushed" in pull(root, 4)
+    assert result.exit_code == 4 and f"{root / SHARD} is intact neither" in result.output
+    assert "1 object in the remote changed since the push" in pull(root, 4)
 
 
 def test_what_is_whole_nowhere_and_has_no_remote_is_made_anew(root: Path) -> None:
@@ -164,15 +164,15 @@ def test_what_is_whole_nowhere_and_has_no_remote_is_made_anew(root: Path) -> Non
     flip(find_cached(root, SHARD))
     flip(root / SHARD)
     told = pull(root, 4)
-    assert f"{root / SHARD} is whole neither in DVC's cache nor in the workspace, and there is no remote" in told
-    assert "make it anew: growset run digits" in told
+    assert f"{root / SHARD} is intact neither in DVC's cache nor in the workspace, and there is no remote" in told
+    assert "make it again with: growset run digits" in told
 
 
 def test_sizes_are_compared_where_the_mark_is_the_same(root: Path, storage: Path) -> None:
     assert find_faults(root, targets(root)) == {}
     truncate(find_sent(storage, root, SHARD))
     (fault,) = find_faults(root, targets(root)).items()
-    assert fault[0] == root / SHARD and "bytes long and should be" in fault[1]
+    assert fault[0] == root / SHARD and "bytes and should have" in fault[1]
 
 
 def test_another_output_that_is_whole_is_not_damage(root: Path) -> None:

@@ -197,13 +197,13 @@ def read_split_of(folder: Path) -> PixelDataset:
 def test_numbers_labels_formats_and_folders_that_cannot_be(sampler: Path, tmp_path: Path) -> None:
     for count in (0, -3):
         assert refuse(sampler, "--count", count) == f"--count must be at least 1; got {count}"
-    assert refuse(sampler, "--label", "dogg") == "'dogg' is no class of this generator; did you mean 'dog'?"
+    assert refuse(sampler, "--label", "dogg") == "'dogg' is not a class of this generator; did you mean 'dog'?"
     assert (
         refuse(sampler, "--label", "cat", "--label", "cat")
         == "--label cat is given more than once; name each class once"
     )
     assert refuse(sampler, "--format", "tfrecord").startswith("there is no format 'tfrecord'; there are: parquet, ")
-    assert "format zip allows only square ones" in refuse(sampler, "--format", "zip")
+    assert "format zip allows only square images" in refuse(sampler, "--format", "zip")
     assert refuse(sampler, "--seed", -1) == "--seed must be at least 0; got -1"
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
@@ -223,14 +223,14 @@ FOLDER_FAULTS: dict[str, tuple[Fault, str]] = {
     "no sampler": (lambda folder: (folder / "sampler.onnx").unlink(), "it holds 0"),
     "renamed sampler": (lambda folder: (folder / "sampler.onnx").rename(folder / "model.onnx"), "it holds 0"),
     "two samplers": (lambda folder: shutil.copy(folder / "sampler.onnx", folder / "sampler_2.onnx"), "it holds 2"),
-    "truncated sampler": (lambda folder: truncate(folder / "sampler.onnx"), "is no sound ONNX file"),
+    "truncated sampler": (lambda folder: truncate(folder / "sampler.onnx"), "is not a valid ONNX file"),
     "no config": (lambda folder: (folder / "config.json").unlink(), "it holds no config.json"),
     "truncated config": (lambda folder: truncate(folder / "config.json"), "config.json is not JSON"),
-    "other classes": (lambda folder: edit_config(folder, class_names=["a", "b", "c"]), "is of another generator"),
-    "other shape": (lambda folder: edit_config(folder, width=6), "is of another generator"),
+    "other classes": (lambda folder: edit_config(folder, class_names=["a", "b", "c"]), "belongs to another generator"),
+    "other shape": (lambda folder: edit_config(folder, width=6), "belongs to another generator"),
     "strange file": (
         lambda folder: (folder / "weights.pkl").write_bytes(b"x"),
-        "weights.pkl is no part of a generator",
+        "weights.pkl is not part of a generator",
     ),
     "no weights": (
         lambda folder: edit_config(folder, kind="flow"),
@@ -259,7 +259,7 @@ def test_a_folder_with_a_manifest_is_compared_with_it(finished_workspace: Path, 
     faults: dict[str, Fault] = {
         "holds no model.safetensors, which manifest.json lists": lambda folder: (folder / "model.safetensors").unlink(),
         "net.onnx is not what was exported": lambda folder: truncate(folder / "net.onnx"),
-        "extra.safetensors is no part of this generator": lambda folder: (folder / "extra.safetensors").write_bytes(
+        "extra.safetensors is not part of this generator": lambda folder: (folder / "extra.safetensors").write_bytes(
             b""
         ),
     }
@@ -318,11 +318,11 @@ def test_a_file_that_cannot_draw_alone_is_refused(
 def test_a_sampler_of_variants_is_refused_because_the_command_has_no_seed_images(tmp_path: Path) -> None:
     path = tmp_path / "sampler_1.onnx"
     onnx.save(build_perturb((1, 4, 5), ("a", "b")), path)
-    assert "makes variants of seed images, and this command has none" in refuse(path)
+    assert "makes variants of seed images, and this command takes no seed images" in refuse(path)
 
 
 def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no model")
-    assert "notes.txt is no sampler; allowed: " in refuse(tmp_path / "notes.txt")
+    assert "notes.txt is not a sampler; allowed: " in refuse(tmp_path / "notes.txt")
     (tmp_path / "sampler_1.onnx").write_bytes(b"no model")
-    assert "sampler_1.onnx is no sound ONNX file" in refuse(tmp_path / "sampler_1.onnx")
+    assert "sampler_1.onnx is not a valid ONNX file" in refuse(tmp_path / "sampler_1.onnx")

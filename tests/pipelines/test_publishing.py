@@ -163,5 +163,5 @@ def test_pulling_what_cannot_be_there_is_a_mistake_and_says_whose(fresh_workspac
         result = growset(fresh_workspace, "pull", "digits", *options)
         assert (result.exit_code, result.stderr) == (
             2,
-            f"growset: this commit knows no data of {first}; check out one in which it was published\n",
+            f"growset: this commit has no data for {first}; check out one in which it was published\n",
         )

@@ -20,11 +20,13 @@ from ops.classifiers.tournament import (
     find_common_aliases,
     hold_tournament,
 )
+from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
+from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
 from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
@@ -33,7 +35,6 @@ from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, place_inputs
 from ops.verdict.metric import choose_metric
 
-RESULTS = "results.json"
 BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
 
 
@@ -61,11 +62,6 @@ def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metr
 def _name_runs(device: str) -> str:
     """The folder of finished runs: another device gives other weights, so a killed tournament does not mix them."""
     return "runs" if device == "cpu" else f"runs-{device.replace(':', '-')}"
-
-
-def to_nchw(images: np.ndarray) -> np.ndarray:
-    """uint8 [n, H, W, C] to a contiguous [n, C, H, W]."""
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def keep_networks(folder: Path, arm: str, results: Sequence[Result]) -> None:

@@ -16,13 +16,14 @@ import polars as pl
 
 from ops.datasets.pixels import Shard
 from ops.files.manifests import read_manifest
+from ops.files.outputs import HELD_OUT_SCORES, ROUNDS
 from ops.files.storage import link_file, read_json
 from ops.stages.integrity import is_intact
 from ops.stages.several import place
 from ops.workspaces.workspace import Workspace
 
 STAGE = "generated_images"
-ROUNDS, SCORES, REAL_SCORES = "rounds.json", "scores.parquet", "held_out_scores.parquet"
+SCORES = "scores.parquet"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Earlier:
         """The scores of held-out real images; None as above."""
         if self.record is None or self.record["scored_by"] != scored_by:
             return None
-        return pl.read_parquet(self.folder / REAL_SCORES, glob=False)
+        return pl.read_parquet(self.folder / HELD_OUT_SCORES, glob=False)
 
     def _holds(self, drawn: Sequence[tuple[int, ...]]) -> bool:
         assert self.record is not None

@@ -18,6 +18,7 @@ from ops.datasets.shards import find_shards
 from ops.errors import UserError
 from ops.files.manifests import MANIFEST, read_manifest, seal
 from ops.files.storage import read_json, recover_folder, write_json
+from ops.generators.folder import CONFIG
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -102,7 +103,7 @@ def list_contents(real_images: Path) -> dict[str, set[str]]:
 
 def read_shape(generator: Path) -> tuple[list[str], list[int]]:
     """Class names, and height, width and channels of what a generator draws."""
-    config = read_json(generator / "config.json")
+    config = read_json(generator / CONFIG)
     return config["class_names"], [config[key] for key in ("height", "width", "channels")]
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ops.chain.parts.classifiers import BASELINES, EXPANDED, RESULTS, keep_networks, open_contest
+from ops.chain.parts.classifiers import BASELINES, EXPANDED, keep_networks, open_contest
 from ops.classifiers.tournament import Result, train_seeds
+from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
 from ops.recipe.grid import Setting
 from ops.stages.materialization import StageRun

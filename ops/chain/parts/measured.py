@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_images, read_split
 from ops.judging.scorer import assign_folds, load_scorer
 from ops.metrics.random_network import embed_images
-from ops.metrics.set_quality import LIMIT, Labels, Measure, View, draw_rows, measure_set
+from ops.metrics.set_quality import LIMIT, Labels, Measure, NetworkFeatures, draw_rows, measure_set
 
 if TYPE_CHECKING:
     from ops.pretrained.extractor import Extractor
@@ -43,30 +44,26 @@ def measure_accepted(
     chosen = kept[draw_rows(labels[kept], LIMIT, seed)]
     train, held_out = (read_split(inputs["real_images"], split) for split in ("train", "validation"))
     shown = read_images(shards, chosen.tolist()).reshape(-1, *train.images.shape[1:])  # of none it tells no shape
-    images = [_to_tensor(part) for part in (held_out.images, train.images, shown)]
+    images = [torch.from_numpy(to_nchw(part)) for part in (held_out.images, train.images, shown)]
     known = Labels(held_out.labels, train.labels, labels[chosen])
     classes = range(len(train.class_names))
 
-    seen_by: dict[str, list[View]] = {}
+    seen_by: dict[str, list[NetworkFeatures]] = {}
     if not varied:
         scorer = load_scorer(inputs["scorer"])
         folds = assign_folds(train.labels, len(scorer.models), seed)
         by_network = zip(*(scorer.features(part) for part in images), strict=True)
         seen_by["scorer"] = [
-            View(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)
+            NetworkFeatures(real, learnt, drawn, folds == fold) for fold, (real, learnt, drawn) in enumerate(by_network)
         ]
     foreign: dict[str, Callable[[Tensor], np.ndarray]] = {"random": embed_images}
     if extractor is not None:
         foreign[extractor.name] = extractor.features
     for name, extract in foreign.items():
         real, learnt, drawn = map(extract, images)
-        seen_by[name] = [View(real, learnt, drawn, np.ones(len(train), bool))]
+        seen_by[name] = [NetworkFeatures(real, learnt, drawn, np.ones(len(train), bool))]
     return [
         measure
         for name, views in seen_by.items()
         for measure in measure_set(views, known, extractor=name, classes=classes, seed=seed)
     ]
-
-
-def _to_tensor(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ops.datasets.axes import to_nchw
+from ops.files.outputs import PRECISION
 from ops.files.storage import write_json
 from ops.generators.feeds import SeedImages
 from ops.generators.folder import variant_name
@@ -15,8 +17,6 @@ from ops.generators.onnx.gate import TOLERANCE, accept_variant, draw_pairs
 from ops.generators.onnx.variants import halve_sampler, quantise_sampler
 from ops.judging.judge import Judge
 from ops.machine.progress import Sink
-
-GATE = "precision.json"
 
 
 def add_variant(
@@ -37,7 +37,7 @@ def add_variant(
     sink(f"generator_onnx: making the {precision} sampler and comparing it with fp32")
     if judge is None:
         decision = {"precision": precision, "accepted": False, "reason": "there are too few validation images to judge"}
-        write_json(folder / GATE, decision)
+        write_json(folder / PRECISION, decision)
         return decision
     variant = scratch / variant_name(sampler, precision)
     if precision == "int8":
@@ -47,7 +47,7 @@ def add_variant(
     one, other, labels, parents = draw_pairs(sampler, variant, seeds=seeds)
 
     def frechet(images: np.ndarray, labels: np.ndarray) -> float:
-        return judge.frechet(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), parents)
+        return judge.frechet(torch.from_numpy(to_nchw(images)), parents)
 
     gate = accept_variant(one, other, labels, frechet, precision=precision)
     reason = f"its Fréchet distance is {gate.ratio:.3f} times that of fp32, at most {1 + TOLERANCE:.2f} is allowed"
@@ -56,6 +56,6 @@ def add_variant(
         variant.replace(folder / variant.name)
     else:
         variant.unlink()
-    write_json(folder / GATE, decision)
+    write_json(folder / PRECISION, decision)
     sink(f"generator_onnx: {precision} is {'accepted' if gate.accepted else 'rejected'}: {reason}")
     return decision

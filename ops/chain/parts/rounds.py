@@ -14,18 +14,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.earlier import REAL_SCORES, SCORES, find_earlier
+from ops.chain.parts.earlier import SCORES, find_earlier
+from ops.chain.parts.external_networks import describe_external_networks
 from ops.chain.parts.scoring import Scoring, list_scores
 from ops.chain.parts.units import Source, find_source
-from ops.chain.parts.witnesses import describe_witnesses
 from ops.datasets.index import write_index
 from ops.drawing.assembly import Assembly
 from ops.drawing.drawing import Drawing
 from ops.drawing.pieces import Draws
 from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
+from ops.files.outputs import HELD_OUT_SCORES
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
+from ops.generators.folder import CONFIG
 from ops.generators.units import Unit
 from ops.planning.quota import Round
 from ops.stages.materialization import StageRun
@@ -60,7 +62,7 @@ class Rounds:
         self.drawn_by = describe_origin(run.inputs, self._seed, self.source)
         real, scorer = (read_manifest(run.inputs[name])["content"] for name in ("real_images", "scorer"))
         settings = run.recipe.filter
-        self.scored_by = hash_json([self.drawn_by, real, scorer, describe_witnesses(settings)])
+        self.scored_by = hash_json([self.drawn_by, real, scorer, describe_external_networks(settings)])
         self._run = run
         self._classes = classes
         self._scoring = Scoring(
@@ -76,7 +78,7 @@ class Rounds:
     @cached_property
     def real_scores(self) -> pl.DataFrame:
         """The scores of held-out real images, which the rules' thresholds follow from."""
-        path = self._run.scratch / REAL_SCORES
+        path = self._run.scratch / HELD_OUT_SCORES
         if not path.exists():
             table = self._earlier.take_real_scores(self.scored_by)
             write_index(path, self._scoring.score_real() if table is None else table)
@@ -136,7 +138,7 @@ def open_round(
     drawn: tuple[int, ...],
 ) -> Assembly:
     """The images of the round after those that drew `before`, with what of them lies in the scratch folder."""
-    config = read_json(inputs["generator_onnx"] / "config.json")
+    config = read_json(inputs["generator_onnx"] / CONFIG)
     number = len(before)
     return Assembly(
         draws=Draws(units, drawn, tuple(np.sum(before, axis=0).tolist()) if before else None),

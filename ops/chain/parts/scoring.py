@@ -15,10 +15,11 @@ import polars.selectors as cs
 import torch
 from torch import Tensor
 
-from ops.chain.parts.witnesses import call_witnesses
+from ops.chain.parts.external_networks import open_external_networks
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.filters.audit import HeldOut, read_held_out
-from ops.filters.examination import Examiner, Met, Scores
+from ops.filters.scores import ScoreComputer, Scores, SeenImages
 from ops.judging.scorer import assign_folds, load_scorer
 from ops.recipe.filtering import FilterSettings
 
@@ -35,7 +36,7 @@ class Scoring:
     def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, seed: int, *, varied: bool) -> None:
         self._varied = varied
         self._inputs, self._settings, self._root, self._seed = inputs, settings, root, seed
-        self._met = Met()
+        self._seen = SeenImages()
         self._ids: list[str] = []
         self._passed: list[Path] = []
 
@@ -43,7 +44,7 @@ class Scoring:
         """One row an image, in the order of the files of round `number`, which must follow the rounds before it."""
         for shard in self._passed:
             images = read_shards([shard])
-            self._met.add(_to_tensor(images), images.labels)
+            self._seen.add(_to_tensor(images), images.labels)
             self._ids += images.rows["image_id"].to_list()
         self._passed.clear()
         return pl.concat([self._score(read_shards([shard]), number) for shard in shards])
@@ -55,12 +56,12 @@ class Scoring:
     def score_real(self) -> pl.DataFrame:
         """The scores of the validation images, for the rules' thresholds."""
         real = read_split(self._inputs["real_images"], "validation")
-        scores = self._examiner.examine_real(_to_tensor(real), real.labels)
+        scores = self._computer.compute_real(_to_tensor(real), real.labels)
         ids = real.rows["image_id"].to_list()
         return _build_table(real, scores, {"train": self._train_ids, "generated": ids})
 
     def _score(self, images: PixelDataset, number: int) -> pl.DataFrame:
-        scores = self._examiner.examine(_to_tensor(images), images.labels, self._met, self._find_parents(images))
+        scores = self._computer.compute(_to_tensor(images), images.labels, self._seen, self._find_parents(images))
         self._ids += images.rows["image_id"].to_list()
         held_out = np.array(self._held_out.splits)[scores["nearest_held_out"]]
         known = {"train": self._train_ids, "generated": self._ids, "held_out": self._held_out.ids}
@@ -91,12 +92,12 @@ class Scoring:
         return self._train.rows["image_id"].to_list()
 
     @cached_property
-    def _examiner(self) -> Examiner:
+    def _computer(self) -> ScoreComputer:
         scorer, train = load_scorer(self._inputs["scorer"]), self._train
         folds = assign_folds(train.labels, len(scorer.models), self._seed)
-        held_out = torch.from_numpy(np.ascontiguousarray(self._held_out.images.transpose(0, 3, 1, 2)))
-        witnesses = call_witnesses(self._settings, self._root, train.class_names)
-        return Examiner(scorer, _to_tensor(train), train.labels, folds, held_out, witnesses, varied=self._varied)
+        held_out = torch.from_numpy(to_nchw(self._held_out.images))
+        networks = open_external_networks(self._settings, self._root, train.class_names)
+        return ScoreComputer(scorer, _to_tensor(train), train.labels, folds, held_out, networks, varied=self._varied)
 
 
 def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -106,7 +107,7 @@ def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _to_tensor(images: PixelDataset) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.images.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(to_nchw(images.images))
 
 
 def _build_table(images: PixelDataset, scores: Scores, ids: Mapping[str, Sequence[str]]) -> pl.DataFrame:

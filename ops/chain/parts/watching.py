@@ -1,9 +1,9 @@
 """How a generator is watched while it learns: a sheet, its quality beside real images', and when to stop.
 
-Quality is measured against validation images in the scorer's features; the curve lies in quality.json. A small set is
-learnt by heart sooner or later, which the Fréchet distance does not mind: copies of training images are near real
-ones. So a moment at which more images are near copies than of unseen real ones, by more than `max_copies`, is never
-the best, and ends training. A variant is no copy for being near to the image that it is made of.
+Quality is measured against validation images in the scorer's features; the curve lies in learning_curve.json. A small
+set is learnt by heart sooner or later, which the Fréchet distance does not mind: copies of training images are near
+real ones. So a moment at which more images are near copies than of unseen real ones, by more than `max_copies`, is
+never the best, and ends training. A variant is no copy for being near to the image that it is made of.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
+from ops.files.outputs import LEARNING_CURVE, SAMPLES
 from ops.files.storage import read_json, write_json
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.protocol import Observation, Sample
@@ -27,7 +28,6 @@ from ops.judging.judge import Judge
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
 
-QUALITY = "quality.json"
 SHEET_COLUMNS = 12
 WATCHED = 500  # images of a look
 BATCH = 100
@@ -52,12 +52,12 @@ class Watch:
     seeds: SeedImages | None
 
     def observe(self, step: int, sample: Sample) -> Observation:
-        """Write samples-<step>.png and the step's row of quality.json; the score is the Fréchet distance."""
+        """Write samples-<step>.png and the step's row of learning_curve.json; the score is the Fréchet distance."""
         rows = [self._sample(sample, "samples", np.full(SHEET_COLUMNS, label)) for label in range(self.classes)]
-        write_sheet(self.folder / f"samples-{step:06d}.png", [row.numpy() for row in rows])
+        write_sheet(self.folder / SAMPLES.format(step=f"{step:06d}"), rows)
         if self.judge is None:
             return Observation(-step)
-        images = self._sample(sample, "watched", self.labels).permute(0, 3, 1, 2).contiguous()
+        images = torch.from_numpy(to_nchw(self._sample(sample, "watched", self.labels)))
         quality = self.judge.measure(images, self.labels, self._find_parents("watched", self.labels))
         excess = quality.copies - quality.copies_held_out
         self._note({"step": step, **{key: _round(value) for key, value in quality.to_dict().items()}})
@@ -70,19 +70,19 @@ class Watch:
             return Observation(math.inf, stop=True)
         return Observation(quality.frechet)
 
-    def _sample(self, sample: Sample, key: str, labels: np.ndarray) -> Tensor:
+    def _sample(self, sample: Sample, key: str, labels: np.ndarray) -> np.ndarray:
         """uint8 [n, H, W, C] of `labels` int [n] from the noise of `key`, BATCH at a time."""
         runs = spread_draws(key, labels, self.seeds)
         feeds = make_feeds(self.inputs, self.shape, runs, seed=0, seeds=self.seeds)
         parts = [cut_feeds(feeds, slice(begin, begin + BATCH)) for begin in range(0, len(runs), BATCH)]
-        return torch.cat([sample({name: torch.from_numpy(x) for name, x in part.items()}) for part in parts])
+        return torch.cat([sample({name: torch.from_numpy(x) for name, x in part.items()}) for part in parts]).numpy()
 
     def _find_parents(self, key: str, labels: np.ndarray) -> np.ndarray | None:
         """The training images that `_sample` makes variants of, int64 [n]; None where it makes none."""
         return None if self.seeds is None else self.seeds.find_parents(spread_draws(key, labels, self.seeds))
 
     def _note(self, row: dict[str, Any]) -> None:
-        path = self.folder / QUALITY
+        path = self.folder / LEARNING_CURVE
         rows = read_json(path) if path.exists() else []
         write_json(path, [*(other for other in rows if other["step"] != row["step"]), row])
 

@@ -1,1 +1,1 @@
-"""The network that learns to denoise, and its training."""
+"""The network that denoises, and its training."""

@@ -1,4 +1,4 @@
-"""What a generator that denoises would cost here: a few real steps, and a few real draws, timed."""
+"""Estimate the cost of a denoising generator on this machine by timing a few real steps and draws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ops.generators.denoising.network import ConditionalUNet, build_network, describe_network
-from ops.generators.denoising.sampling import DRAWN, sample_in_threads
+from ops.generators.denoising.sampling import PART_IMAGES, sample_in_threads
 from ops.generators.denoising.session import in_parts
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.denoising.training import train
@@ -22,7 +22,7 @@ from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import DenoiserSettings, SamplerSettings
 
-WARMING_STEPS, STEPS = 4, 16  # of an estimate; only the latter count
+WARM_UP_STEPS, TIMED_STEPS = 4, 16  # training steps of an estimate; only the timed ones count
 
 
 def estimate_denoiser(
@@ -33,7 +33,7 @@ def estimate_denoiser(
     classes: int,
     estimate_refining: Callable[[DenoiserSettings, float, float], float],
 ) -> Cost:
-    """Time a few real steps on noise; drawing is timed on one thread in fp32, which ONNX Runtime does about as fast."""
+    """Time a few training steps on noise. Drawing is timed on one thread in fp32; ONNX Runtime is about as fast."""
     channels, height, width = shape
     names = tuple(map(str, range(classes)))
     images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
@@ -42,7 +42,7 @@ def estimate_denoiser(
     with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
         network = build_network({**fitting.describe(maths.name), **describe_network(settings)})
-        short = settings.model_copy(update={"steps": WARMING_STEPS + STEPS})
+        short = settings.model_copy(update={"steps": WARM_UP_STEPS + TIMED_STEPS})
         steps = DenoisingSteps(
             in_parts(network, pool),
             maths.loss,
@@ -63,15 +63,15 @@ def estimate_denoiser(
             prepare=steps.prepare,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
         )
-        per_step = float(np.median(np.diff(stamps[WARMING_STEPS - 1 :])))
+        per_step = float(np.median(np.diff(stamps[WARM_UP_STEPS - 1 :])))
         assert sampler.solver is not None and sampler.steps is not None
         once = SamplerSettings(solver=sampler.solver, steps=2, guidance=sampler.guidance)
         evaluations = maths.count_evaluations(sampler.solver, 2)
-        many = 2 * DRAWN * count_threads()
+        many = 2 * PART_IMAGES * count_threads()
         in_training = _time_drawing(maths, network, many, classes, shape, once, precision, pool) / evaluations
         after = estimate_refining(settings, per_step, in_training)
-        with ThreadPoolExecutor(1) as alone:
-            one = _time_drawing(maths, network, DRAWN, classes, shape, once, "fp32", alone) / evaluations
+        with ThreadPoolExecutor(1) as single_thread:
+            one = _time_drawing(maths, network, PART_IMAGES, classes, shape, once, "fp32", single_thread) / evaluations
     per_image = one * maths.count_evaluations(sampler.solver, sampler.steps)
     return Cost(per_step * settings.steps + after, per_step, per_image)
 
@@ -86,7 +86,7 @@ def _time_drawing(
     precision: str,
     pool: ThreadPoolExecutor,
 ) -> float:
-    """Seconds an image, the median of three after one that is not counted."""
+    """Seconds per image: the median of three runs, after one that is not counted."""
     noise, label, seconds = torch.randn(images, *shape), torch.arange(images) % classes, []
     for _ in range(4):
         started = time.perf_counter()

@@ -1,9 +1,10 @@
 """Distil a flow into the same network with one to four evaluations: segment distillation.
 
-The teacher follows its own trajectories from noise to image; the student learns the average velocity over each of a
-few equal segments, so that one Euler step crosses a segment. It is regression on pairs with a known answer, which is
-robust in minutes where consistency training wants hours (cf. Luhman and Luhman 2021; Liu et al. 2023, §2.2, reflow
-with given ends). Where the student is kept and how it is judged is not known here.
+The teacher follows its own trajectories x_t from noise (t = 0) to image (t = 1). Time is cut into K equal segments
+t_0 = 0, ..., t_K = 1, and the student learns the average velocity over each segment, so that one Euler step crosses a
+segment. This is regression with known targets: it is robust within minutes where consistency training takes hours (cf.
+Luhman and Luhman 2021; Liu et al. 2023, §2.2, reflow with given ends). This module does not know where the student is
+stored or how it is judged.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from ops.generators.kinds.flow import Flow
 from ops.recipe.generator import DistillationSettings, SamplerSettings
 
 PAIRS, TEACHER = "pairs.safetensors", "teacher.safetensors"
-PART = 64  # trajectories that a thread follows at a time, however many threads there are
-HUBER = 0.03  # width of the quadratic part, per pixel: errors beyond it count linearly
+PART_TRAJECTORIES = 64  # that a thread follows at a time, for any number of threads
+HUBER_WIDTH = 0.03  # of the quadratic part, per pixel: larger errors count linearly
 
 
 def distil(kind: Flow, settings: DistillationSettings, session: Session) -> dict[str, Any]:
@@ -86,10 +87,10 @@ def draw_trajectories(
 
     Returns
     -------
-    states : float16 [evaluations + 1, pairs, C, H, W], from noise to image.
+    states : float16 [K + 1, pairs, C, H, W] for K = `settings.evaluations`: x at t_0, ..., t_K, from noise to image.
     labels : int64 [pairs], classes in equal numbers to within one.
 
-    They are kept in `path`, and read from it if they are there. `pool` starts threads that compute alone.
+    They are saved to `path`; if it exists, they are read from it instead. `pool` has single-threaded workers.
     """
     if path.exists():
         tensors = load_file(path)
@@ -99,24 +100,26 @@ def draw_trajectories(
     noise = torch.randn((settings.pairs, *shape), generator=torch.Generator().manual_seed(seed * 1_000_003 - 1))
     states = torch.empty((settings.evaluations + 1, *noise.shape), dtype=torch.float16)
     per_segment = settings.teacher_steps // settings.evaluations
-    autocast: dict[str, Any] = {"enabled": precision == "bf16", "cache_enabled": False}  # threads would share it
+    autocast: dict[str, Any] = {"enabled": precision == "bf16", "cache_enabled": False}  # threads would share a cache
 
     @torch.inference_mode()
     def follow(begin: int) -> int:
-        rows = slice(begin, begin + PART)
+        rows = slice(begin, begin + PART_TRAJECTORIES)
         x, label = noise[rows].to(device), labels[rows].to(device)
 
+        # The teacher's velocity v_θ(x, t).
         def evaluate(x: Tensor, time: float) -> Tensor:
             with torch.autocast(torch.device(device).type, torch.bfloat16, **autocast):
                 return teacher(x, x.new_full((len(x),), time), label).float()
 
+        # x_0 is the noise itself; then follow v_θ from t_k to t_(k+1), segment by segment.
         states[0, rows] = x.cpu().half()
-        for segment, (start, end) in enumerate(pairwise(_bounds(settings.evaluations)), 1):
+        for segment, (start, end) in enumerate(pairwise(_list_bounds(settings.evaluations)), 1):
             x = kind.integrate(evaluate, x, solver="heun", steps=per_segment, start=start, end=end)
             states[segment, rows] = x.cpu().half()
-        return min(begin + PART, settings.pairs)
+        return min(begin + PART_TRAJECTORIES, settings.pairs)
 
-    for done in pool.map(follow, range(0, settings.pairs, PART)):
+    for done in pool.map(follow, range(0, settings.pairs, PART_TRAJECTORIES)):
         on_batch(done)
     with replace_file(path) as temporary:
         save_file({"states": states, "labels": labels}, temporary)
@@ -134,24 +137,29 @@ def distil_steps(
 ) -> Callable[[int], Tensor]:
     """The loss of each step: pseudo-Huber between the predicted and the teacher's average velocity over a segment.
 
-    Every batch holds all segments in equal numbers to within one.
+    For an image of d numbers it is (sqrt(||u_θ - u||² + c²) - c) / sqrt(d) with c = HUBER_WIDTH·sqrt(d). Every batch
+    holds all segments in equal numbers to within one.
     """
-    bounds = _bounds(settings.evaluations)
+    bounds = _list_bounds(settings.evaluations)
 
     def find_loss(step: int) -> Tensor:
         rng = np.random.default_rng([seed, step, 1])
+        # Trajectories at random; segments k in turn.
         rows = torch.from_numpy(rng.choice(len(labels), settings.batch_size))
-        segment = torch.from_numpy((step + np.arange(settings.batch_size)) % settings.evaluations)
-        start, end = (states[segment + i, rows].float().to(device) for i in (0, 1))
-        times = torch.tensor(bounds)[segment].to(device)
-        target = (end - start) * settings.evaluations
+        k = torch.from_numpy((step + np.arange(settings.batch_size)) % settings.evaluations)
+        # The segment's ends x_k and x_(k+1), and its first time t_k.
+        x_k, x_next = (states[k + i, rows].float().to(device) for i in (0, 1))
+        t_k = torch.tensor(bounds)[k].to(device)
+        # Average velocity over a segment of length 1 / K: u = (x_(k+1) - x_k)·K.
+        u = (x_next - x_k) * settings.evaluations
         with drop_by(seed, step):
-            error = student(start, times, labels[rows].to(device)).float() - target
-        width = HUBER * error[0].numel() ** 0.5
-        return ((error.flatten(1).square().sum(1) + width**2).sqrt() - width).mean() / error[0].numel() ** 0.5
+            error = student(x_k, t_k, labels[rows].to(device)).float() - u
+        c = HUBER_WIDTH * error[0].numel() ** 0.5
+        return ((error.flatten(1).square().sum(1) + c**2).sqrt() - c).mean() / error[0].numel() ** 0.5
 
     return find_loss
 
 
-def _bounds(evaluations: int) -> list[float]:
+def _list_bounds(evaluations: int) -> list[float]:
+    """The times t_0, ..., t_K that bound the segments."""
     return [segment / evaluations for segment in range(evaluations + 1)]

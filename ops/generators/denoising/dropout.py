@@ -1,7 +1,7 @@
 """Dropout whose masks are a function of a key, not of torch's global generator.
 
-That one is shared by all threads: what each of them drew would depend on who came first. The key says of which
-training, step and part of the batch the mask is, so that neither threads nor a resumed run change it.
+All threads share the global generator, so a thread's masks would depend on the order in which threads run. The key
+names training, step and part of the batch, so neither threads nor a resumed run change a mask.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-STREAM = 2  # keeps the masks apart from the batches that the same seed and step draw
+MASK_STREAM = 2  # separates the masks from the batches, which are drawn from the same seed and step
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Where the masks inside `drop_by` come from."""
+    """The source of the masks inside `drop_by`."""
 
     key: tuple[int, ...]
     generator: torch.Generator
@@ -31,8 +31,8 @@ _masks: ContextVar[Masks] = ContextVar("masks")
 
 @contextmanager
 def drop_by(*key: int) -> Iterator[None]:
-    """Inside, in this thread, dropout follows the key: whole numbers, 0 or more."""
-    seed = int(np.random.SeedSequence([STREAM, *key]).generate_state(1, np.uint64)[0])
+    """Inside the block, in this thread, dropout masks follow from the key: whole numbers, 0 or more."""
+    seed = int(np.random.SeedSequence([MASK_STREAM, *key]).generate_state(1, np.uint64)[0])
     token = _masks.set(Masks(key, torch.Generator().manual_seed(seed)))
     try:
         yield
@@ -41,20 +41,20 @@ def drop_by(*key: int) -> Iterator[None]:
 
 
 def dropout_key() -> tuple[int, ...]:
-    """The key of the `drop_by` around this, or none."""
+    """The key of the enclosing `drop_by`; empty outside of one."""
     masks = _masks.get(None)
     return () if masks is None else masks.key
 
 
 class KeyedDropout(nn.Module):
-    """As nn.Dropout; in training it must be called inside `drop_by` (LookupError)."""
+    """Like nn.Dropout, with masks from `drop_by`; LookupError in training outside of one."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` with each number dropped with probability `share`, and the others scaled up to make good for it."""
+        """Set each number of `x` to 0 with probability `share`, and divide the others by 1 - `share`."""
         if not self.training or not self.share:
             return x
         kept = torch.rand(x.shape, generator=_masks.get().generator) >= self.share  # on the CPU, whatever the device
@@ -62,7 +62,7 @@ class KeyedDropout(nn.Module):
 
 
 def replace_dropout(network: nn.Module) -> None:
-    """Put a KeyedDropout in the place of each nn.Dropout inside `network`."""
+    """Replace each nn.Dropout inside `network` by a KeyedDropout."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Dropout):

@@ -1,4 +1,4 @@
-"""Fit a kind that denoises: from labelled images to a generator directory."""
+"""Fit a denoising kind: from labelled images to a generator directory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
 from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.denoising.sampling import sample_in_threads
@@ -42,7 +43,7 @@ def _fit(
     network = build_network(config)
     progress = fitting.progress("generator", settings.steps, "steps")
     observer = fitting.watch(settings.max_copies)
-    looking = 0.0
+    watching_seconds = 0.0
 
     def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
         def sample(feeds: Mapping[str, Tensor]) -> Tensor:
@@ -50,10 +51,10 @@ def _fit(
             return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool)
 
         def observe(step: int) -> Observation:
-            nonlocal looking
+            nonlocal watching_seconds
             begun = time.monotonic()
             observation = observer.observe(before + step, sample)
-            looking += time.monotonic() - begun
+            watching_seconds += time.monotonic() - begun
             return observation
 
         return observe
@@ -82,11 +83,11 @@ def _fit(
         observe=watch(0, settings.default_sampler()),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    rate = ended.step * settings.batch_size / (time.monotonic() - started - looking)
+    rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
     refined = refine(settings, Session(network, config, fitting, precision, ended.step, pool, watch))
     save_network(fitting.out, network, config)
-    write_json(fitting.out / "losses.json", {"every": LOSS_WINDOW, "loss": ended.losses})
+    write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {
         "parameters": sum(p.numel() for p in network.parameters()),
         "steps": ended.step,

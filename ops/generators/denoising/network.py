@@ -1,7 +1,7 @@
-"""The network of every kind that learns to denoise: diffusers' U-Net, conditioned on a time and a label.
+"""The network of every denoising kind: diffusers' U-Net, conditioned on a time and a label.
 
-What its output means (a velocity, noise, a denoised image) is the kind's business, and how it is trained is
-`training`'s. Images are float in -1..1 here, [n, C, H, W].
+This module does not know what the output means (a velocity, noise, a denoised image; the kind does) or how the network
+is trained (`training` does). Images are float [n, C, H, W] in -1..1 here.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from ops.generators.denoising.augmentation import CONDITIONS
 from ops.generators.denoising.dropout import replace_dropout
 from ops.recipe.generator import DenoiserSettings
 
-TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this order
+TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this magnitude
 
 
 class ConditionalUNet(nn.Module):
     """diffusers' U-Net behind a pixel-unshuffle, for any height, width and number of channels.
 
-    Working at 1/`unshuffle` of the resolution is 2-4x cheaper and, at equal minutes, better on small
-    images. Sides that do not divide are padded by replication and cropped back.
+    Working at 1/`unshuffle` of the resolution is 2-4x cheaper and, at equal training time, better on small images.
+    Sides that are not a multiple are padded by replication and cropped back.
 
     Parameters
     ----------
     channels, height, width : of the images.
-    labels : number of embeddings: one per class, and one more where training drops labels.
+    labels : number of label embeddings: one per class, and one more where training drops labels.
     widths : channels per resolution level, all divisible by 8 (GroupNorm).
-    dropout : inside the residual blocks, while training.
-    conditions : numbers per image that say how it was augmented; 0 for none.
+    dropout : probability inside the residual blocks, in training only.
+    conditions : numbers per image that describe its augmentation; 0 for none.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class ConditionalUNet(nn.Module):
             class_embed_type="identity",
         )
         replace_dropout(self.unet)
-        size = 4 * widths[0]  # of UNet2DModel's time embedding, which the label's is added to
+        size = 4 * widths[0]  # of UNet2DModel's time embedding, to which the label's embedding is added
         self.label = nn.Embedding(labels, size)
-        # Without a bias, so that an image that was not augmented adds nothing and the exported graph needs no input.
+        # No bias: an image that is not augmented then adds nothing, so the exported graph needs no such input.
         self.condition = nn.Linear(conditions, size, bias=False) if conditions else None
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -86,7 +86,7 @@ class ConditionalUNet(nn.Module):
 
 
 def build_network(config: dict[str, Any]) -> ConditionalUNet:
-    """The network that a generator's config.json describes, freshly initialised."""
+    """The network that a generator's config.json describes, newly initialised."""
     return ConditionalUNet(
         channels=config["channels"],
         height=config["height"],
@@ -106,7 +106,7 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 def describe_network(settings: DenoiserSettings) -> dict[str, Any]:
-    """What config.json says of the network that the settings ask for."""
+    """The entries of config.json that describe the network of these settings."""
     return {
         "widths": list(settings.widths), "layers_per_block": settings.layers_per_block,
         "unshuffle": settings.unshuffle, "dropout": settings.dropout, "drops_labels": settings.label_dropout > 0,

@@ -1,4 +1,4 @@
-"""Draw with a network in torch: the reference for the exported sampler, and what a generator is watched by."""
+"""Draw with a network in torch: the reference for the exported sampler, and the draws during training."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from ops.generators.denoising.network import ConditionalUNet, to_pixels
 from ops.generators.kinds.denoiser import Denoiser, guide
 from ops.recipe.generator import SamplerSettings
 
-DRAWN = 50  # images that a thread draws at a time while a generator is watched
+PART_IMAGES = 50  # images that a thread draws at a time during training
 
 
 def draw(maths: Denoiser, network: ConditionalUNet, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
-    """Images in -1..1 [n, C, H, W]; guidance evaluates the network with the last label, which means none, as well."""
-    nothing = torch.full_like(label, network.label.num_embeddings - 1)
+    """Images in -1..1 [n, C, H, W]; guidance also evaluates the network with its last label, which means no label."""
+    no_label = torch.full_like(label, network.label.num_embeddings - 1)
 
+    # The network's prediction at x_t, guided where the sampler asks for it.
     def evaluate(x: Tensor, time: float) -> Tensor:
         t = x.new_full((len(x),), time)
         output: Tensor = network(x, t, label)
-        return output if sampler.guidance == 1.0 else guide(output, network(x, t, nothing), sampler.guidance)
+        return output if sampler.guidance == 1.0 else guide(output, network(x, t, no_label), sampler.guidance)
 
     assert sampler.solver is not None and sampler.steps is not None
     return maths.integrate(evaluate, noise, solver=sampler.solver, steps=sampler.steps)
@@ -30,7 +31,7 @@ def draw(maths: Denoiser, network: ConditionalUNet, noise: Tensor, label: Tensor
 def sample_pixels(
     maths: Denoiser, network: ConditionalUNet, noise: Tensor, label: Tensor, sampler: SamplerSettings
 ) -> Tensor:
-    """uint8 [n, H, W, C], all at once in fp32: the reference for what is exported."""
+    """uint8 [n, H, W, C], all at once in fp32: the reference for the exported sampler."""
     with torch.inference_mode():
         return to_pixels(draw(maths, network, noise, label, sampler).float())
 
@@ -45,7 +46,7 @@ def sample_in_threads(
     precision: str,
     pool: ThreadPoolExecutor,
 ) -> Tensor:
-    """uint8 [n, H, W, C], DRAWN at a time whatever the number of threads: no bit depends on it."""
+    """uint8 [n, H, W, C], PART_IMAGES at a time, so that no bit depends on the number of threads."""
 
     def draw_some(part: tuple[Tensor, Tensor]) -> Tensor:
         kind_of_device = torch.device(device).type
@@ -56,4 +57,4 @@ def sample_in_threads(
             x, y = (tensor.to(device) for tensor in part)
             return to_pixels(draw(maths, network, x, y, sampler).float()).cpu()
 
-    return torch.cat(list(pool.map(draw_some, zip(noise.split(DRAWN), label.split(DRAWN), strict=True))))
+    return torch.cat(list(pool.map(draw_some, zip(noise.split(PART_IMAGES), label.split(PART_IMAGES), strict=True))))

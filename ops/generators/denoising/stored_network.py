@@ -22,7 +22,7 @@ def save_network(folder: Path, network: ConditionalUNet, config: dict[str, Any])
 
 
 def load_network(folder: Path) -> tuple[ConditionalUNet, dict[str, Any]]:
-    """The network in evaluation mode and its config; DamagedData if the weights are not there or do not fit."""
+    """The network in evaluation mode and its config; DamagedData if the weights are missing or do not fit."""
     config, path = read_config(folder), folder / WEIGHTS
     try:
         network = build_network(config)

@@ -1,1 +1,1 @@
-"""The mathematics of the kinds that learn to denoise: a kind is one file."""
+"""The mathematics of the kinds that learn to denoise, one file for each kind."""

@@ -1,7 +1,7 @@
-"""The mathematics that a kind of generator consists of: what its network predicts, and how noise becomes an image.
+"""The mathematics of a kind of generator: what its network predicts, and how noise becomes an image.
 
-`integrate` is arithmetic on whatever stands for an image: on tensors it draws, on symbols it writes the exported
-graph, so that both are one text. No network, training or file is known here.
+`integrate` is arithmetic on a tensor or on a symbol: tensors give images, symbols give the exported graph, so the
+solver is written once for both. This module knows no network, no training and no file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Value(Protocol):
-    """An image, or what stands for one: a tensor, or a symbol of an exported graph."""
+    """A batch of images: a tensor, or a symbol of an exported graph."""
 
     def __add__(self, other: Any, /) -> Self: ...
     def __sub__(self, other: Any, /) -> Self: ...
@@ -35,7 +35,7 @@ class Evaluate(Protocol[X]):
 
 
 class Predict(Protocol):
-    """The network in training: states [n, C, H, W], times [n], labels [n] to its output."""
+    """The network in training: output [n, C, H, W] at states [n, C, H, W], times [n] and labels [n]."""
 
     def __call__(self, x: Tensor, t: Tensor, label: Tensor, /) -> Tensor: ...
 
@@ -47,21 +47,21 @@ class Denoiser(ABC):
 
     @abstractmethod
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """A scalar; images in -1..1 and noise [n, C, H, W], `level` [n] standard normal: how much of the noise."""
+        """A scalar; images in -1..1 and noise [n, C, H, W]; `level` [n], standard normal, sets the noise level."""
 
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-        """The noise, in whatever order, that images are paired with; from them, their labels and the noise as drawn."""
+        """A function of images, labels and noise; it returns the noise reordered to match the images."""
         return lambda images, labels, noise: noise
 
     @abstractmethod
     def integrate(self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int) -> X:
-        """The image in -1..1 that standard normal noise becomes."""
+        """Turn standard normal noise into an image in -1..1."""
 
     @abstractmethod
     def count_evaluations(self, solver: str, steps: int) -> int:
-        """How often `integrate` evaluates the network."""
+        """How many times `integrate` evaluates the network."""
 
 
 def guide(labelled: X, unlabelled: X, guidance: float) -> X:
-    """Classifier-free guidance (Ho and Salimans 2022, eq. 6), as the weight of the labelled prediction."""
+    """Classifier-free guidance (Ho and Salimans 2022, eq. 6); `guidance` is 1 + w, the labelled prediction's weight."""
     return labelled * guidance + unlabelled * (1 - guidance)

@@ -1,7 +1,7 @@
 """Kind `flow`: a class-conditional rectified flow (Liu et al. 2023).
 
-Time runs from noise (t = 0) to data (t = 1): x_t = (1 - t)·z + t·x, and the network predicts the velocity
-v = x - z (eq. 1). Paths are nearly straight, so that few steps are enough.
+Time runs from noise z (t = 0) to the image x (t = 1): x_t = (1 - t)·z + t·x, and the network predicts the velocity
+v = x - z (eq. 1). Paths are nearly straight, so few steps are enough.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
 
 class Flow(Denoiser):
-    """The velocity, and two ways to follow it."""
+    """Prediction of the velocity, and two solvers that follow it."""
 
     name: ClassVar[str] = "flow"
 
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """Mean squared velocity error at logit-normal times (Esser et al. 2024, §3.1)."""
         t = level.sigmoid()
-        x = noise.lerp(images, t[:, None, None, None])
-        return (predict(x, t, labels).float() - (images - noise)).square().mean()
+        x_t = noise.lerp(images, t[:, None, None, None])
+        v = images - noise
+        return (predict(x_t, t, labels).float() - v).square().mean()
 
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-        """Noise that is near to its image, if the settings say so."""
+        """Noise near to its image (`coupling`) if the settings ask for it."""
         assert isinstance(settings, FlowSettings)
         if not settings.couple_noise:
             return super().choose_pairing(settings)
@@ -40,15 +41,17 @@ class Flow(Denoiser):
     def integrate(
         self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int, start: float = 0.0, end: float = 1.0
     ) -> X:
-        """In equal steps, from noise to image unless told otherwise."""
+        """Solve dx/dt = v_θ(x, t) from t = `start` to `end` in equal steps."""
         x = noise
-        for now, then in pairwise(start + (end - start) * step / steps for step in range(steps + 1)):
-            velocity = evaluate(x, now)
-            if solver == "heun" and then < 1:  # the last step stays Euler's: the velocity at t = 1 is not trained
-                ahead = evaluate(x + velocity * (then - now), then)
-                x = x + (velocity + ahead) * ((then - now) / 2)
+        for t, t_next in pairwise(start + (end - start) * step / steps for step in range(steps + 1)):
+            v = evaluate(x, t)
+            # Heun's step. The last step stays Euler's, because the velocity at t = 1 is not trained.
+            if solver == "heun" and t_next < 1:
+                v_next = evaluate(x + v * (t_next - t), t_next)
+                x = x + (v + v_next) * ((t_next - t) / 2)
+            # Euler's step.
             else:
-                x = x + velocity * (then - now)
+                x = x + v * (t_next - t)
         return x
 
     def count_evaluations(self, solver: str, steps: int) -> int:

@@ -1,1 +1,1 @@
-"""ONNX graphs of generators: written, simplified, made faster, run, and compared with torch."""
+"""ONNX graphs of generators: export, simplification, faster variants, execution, comparison with torch."""

@@ -1,10 +1,9 @@
-"""Run an exported sampler with ONNX Runtime and nothing else: no torch, no diffusers.
+"""Run an exported sampler with ONNX Runtime alone: no torch, no diffusers.
 
-Which inputs a sampler has is read from its graph: noise, label, a seed image, or some of these.
+A sampler's inputs are read from its graph: some of noise, label and a seed image.
 
-A session that silently falls back to the CPU on a GPU machine is a standing complaint about ONNX
-Runtime; here the provider that was asked for is asserted. Batches are padded to one fixed size, so that
-a kernel never sees another shape and an image does not depend on its neighbours.
+ONNX Runtime is known to fall back to the CPU silently on a GPU machine, so the requested provider is asserted. Batches
+are padded to one fixed size, so that a kernel never sees another shape and an image does not depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from ops.generators.feeds import IMAGE, LABEL, NOISE, Feeds, count_rows
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # Type and rank of each input that a graph may declare: float32 [n, C, H, W], int64 [n], uint8 [n, H, W, C].
 INPUTS = {NOISE: ("tensor(float)", 4), LABEL: ("tensor(int64)", 1), IMAGE: ("tensor(uint8)", 4)}
-OUTPUTS = ("image", "variant")  # uint8 [n, H, W, C]; the second where the graph takes an image: a name has one meaning
+OUTPUTS = ("image", "variant")  # uint8 [n, H, W, C]; `variant` where `image` is the name of an input
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """The drawer of an exported sampler: a `DrawerSpec`."""
+    """An exported sampler as a `DrawerSpec`."""
 
     path: Path
     uses_torch: ClassVar[bool] = False
 
     def read_info(self) -> SamplerInfo:
-        """The sampler's metadata; UserError for a graph without ours, DamagedData for a file that is not a graph."""
+        """The sampler's metadata; UserError for a graph without them, DamagedData for a file that is not a graph."""
         options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
@@ -56,10 +55,10 @@ class OnnxFile:
 
 
 def choose_provider(wanted: str, *, allow_fallback: bool = False) -> str:
-    """`auto`, `cpu` or `cuda` to what will run.
+    """Resolve `auto`, `cpu` or `cuda` to the provider that will run.
 
-    `auto` takes CUDA where this machine has a GPU driver. Raises EnvironmentFault when CUDA is wanted, or
-    the machine has a GPU, and ONNX Runtime has no CUDA provider, unless `allow_fallback`.
+    `auto` means CUDA where this machine has a GPU driver. Raises EnvironmentFault if CUDA is chosen, by name or by
+    `auto`, and the driver or ONNX Runtime's CUDA provider is missing, unless `allow_fallback`.
     """
     has_provider = PROVIDERS["cuda"] in ort.get_available_providers()
     if wanted == "auto":
@@ -67,8 +66,8 @@ def choose_provider(wanted: str, *, allow_fallback: bool = False) -> str:
     if wanted == "cuda" and not (has_provider and has_gpu()):
         if allow_fallback:
             return "cpu"
-        lack = "ONNX Runtime has no CUDA provider" if has_gpu() else "this machine has no NVIDIA GPU driver"
-        raise EnvironmentFault(f"provider 'cuda' cannot be used: {lack}; use --provider cpu or --allow-cpu-fallback")
+        reason = "ONNX Runtime has no CUDA provider" if has_gpu() else "this machine has no NVIDIA GPU driver"
+        raise EnvironmentFault(f"provider 'cuda' cannot be used: {reason}; use --provider cpu or --allow-cpu-fallback")
     return wanted
 
 
@@ -78,13 +77,13 @@ def has_gpu() -> bool:
 
 
 class Sampler:
-    """An exported sampler, a `Drawer`: loaded, with buffers for one batch that every call reuses.
+    """A loaded sampler, a `Drawer`, with buffers for one batch that every call reuses.
 
-    On CUDA the buffers lie on the device, the batch is fixed in the graph, and its kernels are recorded once and
-    replayed as one CUDA graph. Where that cannot be (`is_captured` is False), they are launched one by one.
+    On CUDA the buffers lie on the device, the batch size is fixed in the graph, and the kernels are recorded once and
+    replayed as one CUDA graph. Where that is not possible (`is_captured` is False), they are launched one by one.
 
-    A session computes in the thread that calls it and starts none. Several threads may share one, each with a sampler
-    of its own (`with_batch_size`).
+    A session computes in the calling thread and starts no others. Several threads may share a session if each has its
+    own sampler (`with_batch_size`).
 
     Parameters
     ----------
@@ -113,9 +112,9 @@ class Sampler:
         self._bind()
 
     def with_batch_size(self, batch_size: int) -> Sampler:
-        """The same session on the CPU with buffers of another size; on CUDA the size is part of the session."""
+        """The same session with buffers of another size; ValueError on CUDA, where the size is part of the session."""
         if self.provider != "cpu":
-            raise ValueError("a CUDA session has its batch size for life")
+            raise ValueError("the batch size of a CUDA session is fixed when it is opened")
         other = copy.copy(self)
         other.batch_size = batch_size
         other._bind()
@@ -124,12 +123,12 @@ class Sampler:
     def draw(self, feeds: Feeds) -> np.ndarray:
         """Images uint8 [n, H, W, C] from n rows of each input that the sampler has.
 
-        ValueError for other inputs, UserError for a label that it has no class for.
+        ValueError for other inputs, UserError for a label without a class.
         """
         return draw_in_parts(self.info, feeds, self.batch_size, self._run)
 
     def _bind(self) -> None:
-        """Allocate and bind the batch: host arrays, and their counterparts where the session computes."""
+        """Allocate and bind the batch: host arrays, and their counterparts on the session's device."""
         channels, height, width = self.info.shape
         empty: dict[str, np.ndarray] = {
             NOISE: np.zeros((self.batch_size, channels, height, width), np.float32),
@@ -145,11 +144,11 @@ class Sampler:
         self._binding.bind_ortvalue_output(self.session.get_outputs()[0].name, self._output)
 
     def _run(self, feeds: Feeds) -> np.ndarray:
-        """Up to one batch; the answer is overwritten by the next call."""
+        """Up to one batch; the next call overwrites the result."""
         count = count_rows(feeds)
         for name, buffer in self._buffers.items():
             buffer[:count], buffer[count:] = feeds[name], 0
-            if self.provider != "cpu":  # there the session reads the arrays themselves
+            if self.provider != "cpu":  # on the CPU the session reads the arrays directly
                 self._inputs[name].update_inplace(buffer)
         self.session.run_with_iobinding(self._binding)
         images: np.ndarray = self._output.numpy()
@@ -157,32 +156,32 @@ class Sampler:
 
 
 def session_options(batch_size: int | None = None) -> ort.SessionOptions:
-    """Options of a session without threads of its own; `batch_size`, if any, takes the free dimension n's place."""
+    """Options of a session without threads of its own; `batch_size`, if any, replaces the free dimension n."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     for pool in ("intra_op", "inter_op"):
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     options.log_severity_level = 3
-    if batch_size is not None:  # shapes become constants, so that no node is left to compute them on the CPU
+    if batch_size is not None:  # shapes become constants, so that no node computes them on the CPU
         options.add_free_dimension_override_by_name("n", batch_size)
     return options
 
 
 def provider_options(provider: str, *, capture: bool = False) -> dict[str, str]:
-    """What ONNX Runtime is told about a provider; `capture` asks for a CUDA graph."""
+    """ONNX Runtime's options of a provider; `capture` asks for a CUDA graph."""
     if provider == "cpu":
         return {}
     return {
         "enable_cuda_graph": str(int(capture)),
         "prefer_nhwc": "1",
-        # EXHAUSTIVE takes the kernel that won a race, which another run may not repeat: then pixels could differ.
+        # EXHAUSTIVE picks the kernel that won a timed trial. Another run may pick another one, and pixels could differ.
         "cudnn_conv_algo_search": "HEURISTIC",
-        "use_tf32": "0",  # ten bits of mantissa are more than a grey level away from what the CPU draws
+        "use_tf32": "0",  # with ten bits of mantissa, pixels differ from the CPU's by more than a grey level
     }
 
 
 def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
-    """What the sampler says of itself; UserError, with what is allowed, where it is not one of ours."""
+    """The sampler's metadata; UserError, with the allowed signature, for a graph that is not a Growset sampler."""
     nodes = {node.name: node for node in session.get_inputs()}
     inputs, outputs = (
         {node.name: (node.type, len(node.shape)) for node in side}
@@ -199,11 +198,11 @@ def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
         numbers = {key: int(metadata[key]) if key in metadata else None for key in ("steps", "evaluations")}
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} is not a Growset sampler: its metadata cannot be read ({error})") from None
-    said = {NOISE: [channels, height, width], IMAGE: [height, width, channels]}
-    for name, shape in said.items():
+    expected = {NOISE: [channels, height, width], IMAGE: [height, width, channels]}
+    for name, shape in expected.items():
         declared = nodes[name].shape[1:] if name in nodes else shape
         if any(isinstance(size, int) and size != other for size, other in zip(declared, shape, strict=True)):
-            raise UserError(f"{path} contradicts itself: {name} is {declared}, its metadata say {shape}")
+            raise UserError(f"{path} contradicts itself: {name} is {declared}, but its metadata have {shape}")
     return SamplerInfo(
         class_names=class_names,
         shape=(channels, height, width),
@@ -219,7 +218,7 @@ Signature = Mapping[str, tuple[str, int]]
 
 
 def find_fault(inputs: Signature, outputs: Signature) -> str | None:
-    """What is wrong with a graph's inputs or outputs, with what is allowed; None for a sampler's."""
+    """The fault in a graph's inputs or outputs, with the allowed signature; None for a sampler."""
     expected = {OUTPUTS[IMAGE in inputs]: ("tensor(uint8)", 4)}
     known = all(INPUTS.get(name) == kind for name, kind in inputs.items())
     if known and {NOISE, IMAGE} & set(inputs) and outputs == expected:
@@ -237,7 +236,7 @@ def _open_session(path: Path, options: ort.SessionOptions, provider: str, *, cap
 
 
 def _place(array: np.ndarray, provider: str) -> ort.OrtValue:
-    """The array itself on the CPU, memory of its size on the device."""
+    """The array itself on the CPU; on CUDA, device memory of its size."""
     if provider == "cpu":
         return ort.OrtValue.ortvalue_from_numpy(array)
     return ort.OrtValue.ortvalue_from_shape_and_type(array.shape, array.dtype.type, provider, 0)

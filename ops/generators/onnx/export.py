@@ -1,8 +1,8 @@
 """Export a network to ONNX: `net.onnx`, and `sampler_k.onnx` (noise and label in, uint8 images out).
 
-The sampler is unrolled: the kind's own solver, run on symbols, composes copies of the exported network's nodes around
-shared weights. Tracing the loop gives the same graph, but takes minutes where this takes milliseconds. Whether the
-result is right is `parity`'s question, not this module's.
+The sampler is unrolled: the kind's own solver, run on symbols, composes copies of the exported network's nodes with
+shared weights. Tracing the loop gives the same graph in minutes instead of milliseconds. This module does not check the
+result; `parity` does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ops.generators.onnx.graph import GraphBuilder, Symbol
 from ops.generators.onnx.simplify import simplify
 from ops.recipe.generator import SamplerSettings
 
-OPSET = 20  # from 21 on GroupNorm becomes an op that ONNX Runtime's CPU provider has no kernel for
+OPSET = 20  # from 21 on, GroupNorm becomes an operator without a kernel in ONNX Runtime's CPU provider
 
 
 def export_denoiser(
@@ -42,7 +42,7 @@ def export_denoiser(
 ) -> Path:
     """Write the whole generator directory: config, weights, network and sampler; returns the sampler's path.
 
-    The network's graph, which takes the exporter many seconds, is looked for in `scratch` first.
+    The network's graph takes the exporter many seconds; it is reused if `scratch` holds it.
     """
     shape = (config["channels"], config["height"], config["width"])
     net = scratch / NET
@@ -62,7 +62,7 @@ def export_net(network: ConditionalUNet, shape: tuple[int, int, int], path: Path
     """Write the network: `x` [n, C, H, W], `t` [n], `label` [n] to `output` [n, C, H, W]."""
     batch = torch.export.Dim("n", min=1, max=1 << 20)
     example = (torch.zeros(3, *shape), torch.zeros(3), torch.zeros(3, dtype=torch.int64))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is not installed
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would report that torchvision is not installed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -82,7 +82,7 @@ def export_net(network: ConditionalUNet, shape: tuple[int, int, int], path: Path
 
 
 def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the exporter's stack traces: they name this machine's paths and are larger than the network."""
+    """Remove the exporter's stack traces, which name this machine's paths and are larger than the network."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         del part.metadata_props[:]
@@ -100,17 +100,18 @@ def unroll_sampler(
 ) -> onnx.ModelProto:
     """The sampler as one graph: `noise` [n, C, H, W] and `label` int64 [n] to `image` uint8 [n, H, W, C].
 
-    The same arithmetic as the kind's `integrate` on tensors, followed by `network.to_pixels`.
+    The arithmetic is that of the kind's `integrate` on tensors, followed by `network.to_pixels`.
     """
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None
     builder = GraphBuilder()
     builder.initializers.extend(net.graph.initializer)
     batch = builder.add("Shape", ["label"])
-    nothing = None
+    # The last label, which means no label, for every row.
+    no_label = None
     if sampler.guidance != 1.0:
-        unlabelled = numpy_helper.from_array(np.array([len(class_names)], np.int64))
-        nothing = builder.add("ConstantOfShape", [batch], value=unlabelled)
+        last = numpy_helper.from_array(np.array([len(class_names)], np.int64))
+        no_label = builder.add("ConstantOfShape", [batch], value=last)
     copies = 0
 
     def run_net(x: Symbol, t: str, label: str) -> Symbol:
@@ -120,11 +121,12 @@ def unroll_sampler(
         return Symbol(builder, outputs["output"])
 
     def evaluate(x: Symbol, time: float) -> Symbol:
-        # The time of every row, as a float tensor of the label's length.
+        # The time t for every row, as a float tensor of the label's length.
         t = builder.add("ConstantOfShape", [batch], value=numpy_helper.from_array(np.array([time], np.float32)))
         output = run_net(x, t, "label")
-        return output if nothing is None else guide(output, run_net(x, t, nothing), sampler.guidance)
+        return output if no_label is None else guide(output, run_net(x, t, no_label), sampler.guidance)
 
+    # Integrate on symbols, then turn -1..1 into grey levels 0..255, channels last.
     image = maths.integrate(evaluate, Symbol(builder, "noise"), solver=solver, steps=steps).clamp(-1.0, 1.0)
     scaled = (image + Symbol(builder, builder.constant(1.0))) * 127.5
     grey = builder.add("Cast", [builder.add("Round", [scaled.name])], to=TensorProto.UINT8)
@@ -148,7 +150,7 @@ def unroll_sampler(
         producer_name="growset",
         ir_version=net.ir_version,
     )
-    assert copies == maths.count_evaluations(solver, steps) * (1 if nothing is None else 2)
+    assert copies == maths.count_evaluations(solver, steps) * (1 if no_label is None else 2)
     helper.set_model_props(
         model,
         {

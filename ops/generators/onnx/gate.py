@@ -1,8 +1,7 @@
-"""May a faster variant of a sampler stand in for the fp32 one? Decided by a Fréchet distance on equal draws.
+"""Decide whether a faster variant may replace the fp32 sampler, by a Fréchet distance on equal draws.
 
-The distance itself, and the features it is taken in, come from the caller. Both samplers draw from the same
-noise and labels and are compared on as many images, so that the distance's bias and most of its sampling error
-are common to both sides and cancel in the ratio.
+The caller supplies the distance and its features. Both samplers draw equally many images from the same noise and
+labels, so that the distance's bias and most of its sampling error are common to both and cancel in the ratio.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ TOLERANCE = 0.05
 MIN_IMAGES = 2000
 
 Frechet = Callable[[np.ndarray, np.ndarray], float]
-"""uint8 images [n, H, W, C] and int64 labels [n] to their distance from the real ones, 0 or more."""
+"""Distance from the real images, 0 or more, of uint8 images [n, H, W, C] with int64 labels [n]."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What was compared and what was decided.
+    """The comparison and the decision.
 
     Attributes
     ----------
     frechet, reference : distance of the variant's and of the fp32 sampler's images from the real ones.
     ratio : frechet / reference.
-    share_equal : share of grey levels that are the same in both.
+    share_equal : share of grey levels that are equal in both.
     mean_difference : mean absolute difference in grey levels, 0..255.
-    images : per side.
+    images : drawn by each sampler.
     """
 
     precision: str
@@ -49,7 +48,7 @@ class Gate:
     images: int
 
     def to_dict(self) -> dict[str, Any]:
-        """For metadata and JSON; a ratio that is no number becomes None."""
+        """For metadata and JSON; a number that is not finite becomes None."""
         return {name: _as_json(value) for name, value in asdict(self).items()}
 
 
@@ -62,10 +61,10 @@ def accept_variant(
     precision: str,
     tolerance: float = TOLERANCE,
 ) -> Gate:
-    """Decide from the images that both samplers drew of the same noise.
+    """Decide from the images that both samplers drew from the same noise.
 
-    Accepted is a variant whose distance exceeds the reference's by at most `tolerance`, a share of it; a smaller
-    distance always is. A distance that is not a finite number never is.
+    A variant is accepted if its distance is at most (1 + `tolerance`) times the reference's. It is never accepted if a
+    distance is not finite.
 
     Parameters
     ----------
@@ -74,11 +73,11 @@ def accept_variant(
 
     Raises
     ------
-    ValueError : if the shapes differ, the images are not uint8, or n < 2,000: below it the difference between two
-        distances says more about the draw than about the variant.
+    ValueError : if the shapes differ, the images are not uint8, or n < 2,000: with fewer images the difference of the
+        distances depends more on the draw than on the variant.
     """
     if reference.shape != variant.shape or len(labels) != len(variant):
-        raise ValueError(f"images {reference.shape} and {variant.shape} and {len(labels)} labels are no pairs")
+        raise ValueError(f"images {reference.shape} and {variant.shape} and {len(labels)} labels cannot be paired")
     if reference.dtype != np.uint8 or variant.dtype != np.uint8:
         raise ValueError(f"images must be uint8; they are {reference.dtype} and {variant.dtype}")
     if len(variant) < MIN_IMAGES:
@@ -102,21 +101,21 @@ def accept_variant(
 def draw_pairs(
     reference: Path, variant: Path, *, images: int = 2048, seed: int = 0, seeds: SeedImages | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Images of both samplers from the same feeds, uint8 [n, H, W, C] twice, their labels, evenly spread, and parents.
+    """Images of both samplers from the same feeds, twice uint8 [n, H, W, C], their evenly spread labels, and parents.
 
-    `seeds` are the seed images of samplers that take them; the parents are their rows, int64 [n]. None without them.
+    `seeds` are the seed images of samplers that take them; parents are rows of `seeds`, int64 [n], or None.
     """
     samplers = [Sampler(path, batch_size=16) for path in (reference, variant)]
     info = samplers[0].info
     labels = np.arange(images) % len(info.class_names)
     runs = spread_draws("gate", labels, seeds)
     feeds = make_feeds(info.inputs, info.shape, runs, seed=seed, seeds=seeds)
-    one, other = (_draw_side_by_side(sampler, feeds) for sampler in samplers)
+    one, other = (_draw_in_threads(sampler, feeds) for sampler in samplers)
     return one, other, labels, None if seeds is None else seeds.find_parents(runs)
 
 
-def _draw_side_by_side(sampler: Sampler, feeds: Feeds) -> np.ndarray:
-    """What `sampler` draws on the CPU, batch by batch on all threads that this process computes on."""
+def _draw_in_threads(sampler: Sampler, feeds: Feeds) -> np.ndarray:
+    """Draw on the CPU, batch by batch, on all threads that this process may use."""
     size = sampler.batch_size
 
     def draw(begin: int) -> np.ndarray:

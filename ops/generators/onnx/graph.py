@@ -1,7 +1,7 @@
-"""Writing ONNX graphs: nodes under unique names, copies of a network that share its weights, arithmetic on symbols.
+"""Write ONNX graphs: nodes with unique names, copies of a network that share its weights, arithmetic on symbols.
 
-A `Symbol` stands for a tensor of the graph. The solvers' own text, which draws when it is given tensors, writes the
-nodes of the same arithmetic when it is given symbols.
+A `Symbol` represents a tensor of the graph. Given tensors, a solver's code draws images; given symbols, the same code
+writes the nodes of the same arithmetic.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 
 
 class GraphBuilder:
-    """Collects nodes and constants of one ONNX graph under unique names."""
+    """Collects the nodes and constants of one ONNX graph, each with a unique name."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -26,9 +26,9 @@ class GraphBuilder:
         self._count += 1
         return f"{hint}_{self._count}"
 
-    def constant(self, value: np.ndarray | float, dtype: type = np.float32) -> str:
+    def constant(self, value: float) -> str:
         name = self.name("constant")
-        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
         return name
 
     def add(self, operator: str, inputs: Sequence[str], output: str | None = None, **attributes: object) -> str:

@@ -1,7 +1,7 @@
-"""Faster variants of an exported fp32 sampler: int8 for processors, fp16 for GPUs. Same inputs, same output.
+"""Faster variants of an exported fp32 sampler, with the same inputs and output: int8 for CPUs, fp16 for GPUs.
 
-What a variant may cost in quality is the gate's question (`gate`), not this module's. There is no bf16 variant:
-ONNX Runtime's CPU provider has no bf16 arithmetic at all (onnxruntime#28768), a graph with it does not load.
+This module does not judge the quality of a variant; `gate` does. There is no bf16 variant, because ONNX Runtime's CPU
+provider has no bf16 arithmetic (onnxruntime#28768) and does not load such a graph.
 """
 
 from __future__ import annotations
@@ -28,29 +28,27 @@ from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.onnx.engine import INPUTS, session_options
 from ops.generators.onnx.simplify import simplify
 
-# diffusers' names of the convolutions that stay fp32: the first and the last touch the image itself, and the
-# shortcuts carry it past the blocks. Together 5 % of the arithmetic, and 40 % of the error if quantised.
+# Spread evenly over the classes; 32 to 256 give the same error. The activation ranges are those of the sampler's own
+# trajectories.
+CALIBRATION_DRAWS = 64
+# diffusers' names of the convolutions that stay fp32: the first and the last, which touch the image itself, and the
+# shortcuts around the blocks. Together they are 5 % of the arithmetic, and would be 40 % of the error if quantised.
 SENSITIVE = ("conv_in.", "conv_out.", "conv_shortcut.")
-# Nodes between the last velocity and the image: the solver's steps, and scaling and rounding to grey levels.
+# Operators of the solver's steps and of scaling and rounding to grey levels.
 ELEMENTWISE = frozenset({"Add", "Mul", "Clip", "Round", "Cast", "Transpose"})
-# With the reshapes between them, so that a GroupNorm is one stretch of fp32 and not three.
+# Reshape is included so that a GroupNorm stays one block of fp32 instead of three.
 NORMS = ("InstanceNormalization", "BatchNormalization", "LayerNormalization", "Reshape")
 
 
-def quantise_sampler(
-    source: Path, target: Path, *, images: int = 64, seed: int = 0, seeds: SeedImages | None = None
-) -> None:
+def quantise_sampler(source: Path, target: Path, *, seeds: SeedImages | None = None) -> None:
     """Write the int8 variant of the fp32 sampler at `source`.
 
-    Static QDQ: unsigned 8-bit activations and signed 8-bit weights per channel, the only pair that x86 multiplies
-    fast (signed activations are six times slower than fp32). Each evaluation has activation ranges of its own, the
-    weights are quantised once. Equal files in give equal files out.
+    Static QDQ with unsigned 8-bit activations and signed 8-bit weights per channel, the only pair that x86 multiplies
+    fast (signed activations are six times slower than fp32). Each evaluation has its own activation ranges; the weights
+    are quantised once. Equal input files give equal output files.
 
     Parameters
     ----------
-    images : calibration draws, spread evenly over the classes. The ranges are those of the sampler's own
-        trajectories; 32 to 256 give the same error.
-    seed : of the calibration noise.
     seeds : the seed images of a sampler that takes them.
 
     Raises
@@ -68,7 +66,7 @@ def quantise_sampler(
         quantize_static(
             plain,
             quantised,
-            Trajectories(model, images=images, seed=seed, seeds=seeds),
+            Trajectories(model, images=CALIBRATION_DRAWS, seed=0, seeds=seeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=chosen,
@@ -84,8 +82,8 @@ def quantise_sampler(
 def halve_sampler(source: Path, target: Path) -> None:
     """Write the fp16 variant of the fp32 sampler at `source`.
 
-    Weights and convolutions are fp16. The noise, the solver's state, the norms, what depends on the label alone
-    and the rounding to grey levels stay fp32. Meant for GPUs; a CPU loads it and draws the same images, slowly.
+    Weights and convolutions are fp16. The noise, the solver's state, the norms, nodes that depend on the label alone
+    and the rounding to grey levels stay fp32. It is meant for GPUs; a CPU draws the same images with it, slowly.
 
     Raises
     ------
@@ -112,7 +110,7 @@ class Trajectories(CalibrationDataReader):
         metadata = read_metadata(model)
         shape, classes = tuple(json.loads(metadata["shape"])), len(json.loads(metadata["labels"]))
         label = np.arange(images) * classes // images
-        # Every batch sees all classes.
+        # Shuffled, so that every batch has all classes.
         order = np.random.default_rng(seed).permutation(images)
         inputs = [value.name for value in model.graph.input]
         feeds = make_feeds(inputs, shape, spread_draws("calibration", label[order], seeds), seed=seed, seeds=seeds)
@@ -135,11 +133,11 @@ def _load_sampler(path: Path) -> onnx.ModelProto:
     model = onnx.load(path)
     precision = read_metadata(model).get("precision", "fp32")
     if precision != "fp32":
-        raise UserError(f"{path} is {precision} already: variants are made from the fp32 sampler")
+        raise UserError(f"{path} is already {precision}; variants are made from the fp32 sampler")
     inputs, metadata = {value.name for value in model.graph.input}, read_metadata(model)
     if not inputs <= set(INPUTS) or not {"labels", "shape"} <= set(metadata):
         raise UserError(
-            f"{path} is not a sampler: it must take some of {', '.join(INPUTS)} and say 'labels' and 'shape' in its"
+            f"{path} is not a sampler: it must take some of {', '.join(INPUTS)} and have 'labels' and 'shape' in its"
             " metadata"
         )
     model = simplify(model)
@@ -149,7 +147,7 @@ def _load_sampler(path: Path) -> onnx.ModelProto:
 
 
 def _find_solver(graph: onnx.GraphProto) -> set[str]:
-    """Names of the nodes that step the state and turn it into grey levels: elementwise all the way to the image."""
+    """Names of the nodes of the solver and of the grey levels: those with only elementwise nodes up to the output."""
     makers = {output: node for node in graph.node for output in node.output}
     found: set[str] = set()
     todo = [output.name for output in graph.output]
@@ -162,22 +160,23 @@ def _find_solver(graph: onnx.GraphProto) -> set[str]:
 
 
 def _find_label_branch(graph: onnx.GraphProto) -> set[str]:
-    """Names of the nodes that no noise and no seed image reaches, such as a time embedding that was too large to become
+    """Names of the nodes that depend on neither noise nor seed image, such as a time embedding that was too large for
     a table."""
     reached = {"noise", "image"}
     found = set()
     for node in graph.node:
         if reached.intersection(node.input):
             reached.update(node.output)
-        elif node.op_type != "Gather":  # a look-up is as good in fp16, and its table half as large
+        elif node.op_type != "Gather":  # a look-up is as accurate in fp16, and its table is half as large
             found.add(node.name)
     return found
 
 
 def _drop_detours(graph: onnx.GraphProto) -> None:
-    """Let fp32 nodes read fp32 tensors, the noise among them, directly: the converter goes by way of fp16 and back.
+    """Let fp32 nodes read fp32 tensors, such as the noise, directly. The converter casts them to fp16 and back.
 
-    It also repeats a cast where a node has two such inputs, and appends casts behind the nodes that need them.
+    It also repeats a cast for a node with two such inputs, and appends casts after the nodes that need them; this
+    removes the repeats and sorts the nodes.
     """
     casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
     width = {name: node.attribute[0].i for name, node in casts.items()}
@@ -200,7 +199,7 @@ def _drop_detours(graph: onnx.GraphProto) -> None:
 
 
 def _write_variant(model: onnx.ModelProto, source: onnx.ModelProto, precision: str, target: Path) -> None:
-    """Write with the source's signature and metadata, and without the tools' own notes."""
+    """Write the model with the source's signature and metadata, without the tools' annotations."""
     del model.metadata_props[:], model.graph.value_info[:]
     for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
         del part.metadata_props[:]
@@ -216,7 +215,7 @@ def _write_variant(model: onnx.ModelProto, source: onnx.ModelProto, precision: s
 
 @contextmanager
 def _calibrate_on_one_thread() -> Iterator[None]:
-    """Calibration opens a session with a thread a core, and has no option for another."""
+    """Make calibration single-threaded: by default it opens a session with one thread per core, without an option."""
 
     def open_session(calibrator: CalibraterBase) -> None:
         options = session_options()
@@ -233,7 +232,7 @@ def _calibrate_on_one_thread() -> Iterator[None]:
 
 
 class _quiet:
-    """Context without the root logger's advice on preprocessing, which has been done here by other means."""
+    """Silence the root logger's advice on preprocessing, which `simplify` has done."""
 
     def __enter__(self) -> None:
         self._level = logging.getLogger().level

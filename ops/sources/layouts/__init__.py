@@ -1,4 +1,4 @@
-"""The layouts of sources, by the `kind:` of the description. A new one is one file and one line here."""
+"""The layouts of sources, by the `kind:` of the description. To add a layout, add one file and one line here."""
 
 from ops.sources.layouts import (
     cifar,
@@ -14,7 +14,7 @@ from ops.sources.layouts import (
 )
 from ops.sources.listing import Layout
 
-# In the order in which `growset init` tries them: the special before the general.
+# In the order in which `growset init` tries them: special layouts before general ones.
 LAYOUTS: dict[str, Layout] = {
     "tiny-imagenet": tiny_imagenet.LAYOUT,
     "gtsrb": gtsrb.LAYOUT,

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100, the *binary* version: records of label bytes and 3 x 32 x 32 pixels, channel after channel.
 
-CIFAR-100 has a coarse and a fine label; the fine one is taken unless the description says `label: coarse`. The
-version for Python is pickled, and unpickling runs whatever code it names: it is refused.
+CIFAR-100 has a coarse and a fine label; the fine one is used unless the description has `label: coarse`. The Python
+version is refused, because it is pickled and unpickling can run any code.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ops.datasets.axes import to_nhwc
 from ops.errors import DamagedData, UserError
-from ops.sources.listing import PIECE, Layout, Listing, name_labels, pick, read_text, require_path
+from ops.sources.listing import PIECE_IMAGES, Layout, Listing, name_labels, pick, read_text, require_path
 from ops.sources.spec import SourceSpec
 
 PIXELS = 3 * 32 * 32
@@ -22,8 +23,8 @@ PICKLED = ("data_batch_1", "train", "meta", "batches.meta")
 
 
 def recognise(root: Path) -> bool:
-    there = root.is_dir() and any((root / name).is_file() for name in ("data_batch_1.bin", "train.bin"))
-    return there or _is_pickled(root)
+    binary = root.is_dir() and any((root / name).is_file() for name in ("data_batch_1.bin", "train.bin"))
+    return binary or _is_pickled(root)
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
@@ -56,7 +57,7 @@ def _find_files(spec: SourceSpec) -> dict[str, list[Path]]:
     root = require_path(spec, "the folder of the binary version, with data_batch_1.bin or train.bin in it")
     if _is_pickled(root):
         raise UserError(
-            f"{root} holds the version for Python, whose pickles can run code; download the binary version, "
+            f"{root} holds the Python version, whose pickles can run code; download the binary version, "
             "cifar-10-binary.tar.gz or cifar-100-binary.tar.gz"
         )
     names = HUNDRED if _is_hundred(root) else TEN
@@ -88,19 +89,19 @@ def _find_names(spec: SourceSpec) -> Path | None:
 
 
 def _open_records(path: Path, extra: int) -> np.ndarray:
-    """uint8 [n, extra + PIXELS], mapped from the file rather than read."""
+    """uint8 [n, extra + PIXELS], memory-mapped."""
     size = extra + PIXELS
     if path.stat().st_size % size or not path.stat().st_size:
-        raise DamagedData(f"{path}: {path.stat().st_size} bytes are no whole number of records of {size}")
+        raise DamagedData(f"{path}: {path.stat().st_size} bytes are not a whole number of records of {size}")
     records: np.ndarray = np.memmap(path, np.uint8, "r").reshape(-1, size)
     return records
 
 
 def _decode(parts: list[np.ndarray], extra: int) -> Iterator[np.ndarray]:
     for records in parts:
-        for begin in range(0, len(records), PIECE):
-            pixels = np.asarray(records[begin : begin + PIECE, extra:]).reshape(-1, 3, 32, 32)
-            yield np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+        for begin in range(0, len(records), PIECE_IMAGES):
+            pixels = np.asarray(records[begin : begin + PIECE_IMAGES, extra:]).reshape(-1, 3, 32, 32)
+            yield to_nhwc(pixels)
 
 
 LAYOUT = Layout(recognise, list_files, list_splits)

@@ -1,7 +1,7 @@
-"""ZIP archives with `dataset.json`, as EDM and StyleGAN take them: one archive, or `train.zip`, `val.zip`, `test.zip`.
+"""ZIP archives with `dataset.json`, as EDM and StyleGAN use them: one archive, or `train.zip`, `val.zip`, `test.zip`.
 
 `dataset.json` holds `{"labels": [["00000/img00000000.png", 6], …]}`; the numbers are their own names unless the
-description gives `class_names:`.
+description has `class_names:`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ops.errors import DamagedData, UserError
 from ops.files.storage import parse_json
 from ops.settings.reading import shorten
 from ops.sources.archives import open_zip, read_member
-from ops.sources.listing import ALIASES, MOST, SPLITS, Layout, Listing, Piece, name_labels, require_path
+from ops.sources.listing import ALIASES, MAX_LABEL, SPLITS, Layout, Listing, Piece, name_labels, require_path
 from ops.sources.spec import SourceSpec
 
 INDEX = "dataset.json"
@@ -28,7 +28,7 @@ def recognise(root: Path) -> bool:
 def list_files(spec: SourceSpec) -> list[Path]:
     archives = _find_archives(require_path(spec, "a .zip archive, or a folder with train.zip in it"))
     if "train" not in archives:
-        raise UserError(f"{spec.root} has no train.zip; expected one, and perhaps val.zip and test.zip")
+        raise UserError(f"{spec.root} has no train.zip; expected train.zip, and optionally val.zip and test.zip")
     return list(archives.values())
 
 
@@ -71,12 +71,12 @@ def _read_index(path: Path) -> list[tuple[str, int]]:
             raise DamagedData(f"{path}, {INDEX}: not valid JSON ({error})") from error
     labels = index.get("labels") if isinstance(index, dict) else None
     if not isinstance(labels, list) or not labels:
-        raise UserError(f"{path}, {INDEX}: it has no labels; expected [[file, whole number], …]")
+        raise UserError(f"{path}, {INDEX}: the file has no labels; expected [[file, whole number], …]")
     for entry in labels:
         sound = isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
-        if not sound or type(entry[1]) is not int or not -MOST <= entry[1] <= MOST:
-            told = f"the label {shorten(entry)} is none; allowed: [file, whole number]"
-            raise UserError(f"{path}, {INDEX}: {told}")
+        if not sound or type(entry[1]) is not int or not -MAX_LABEL <= entry[1] <= MAX_LABEL:
+            fault = f"the entry {shorten(entry)} is not a label; allowed: [file, whole number]"
+            raise UserError(f"{path}, {INDEX}: {fault}")
     return [(name, label) for name, label in labels]
 
 

@@ -26,7 +26,7 @@ from ops.sources.spec import SourceSpec
 
 
 def recognise(root: Path) -> bool:
-    """Whether there are folders with images two levels below a folder, or three where these are splits."""
+    """Whether the folder has class folders that are not empty, directly or in split folders."""
     return root.is_dir() and any(_list_visible(folder) for _, folder in _find_class_folders(root))
 
 
@@ -39,7 +39,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
 
 
 def find_split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split that is there; UserError where two are of one split."""
+    """The folder of each split that exists; UserError if two folders are of one split."""
     found: dict[str, Path] = {}
     for folder in _list_visible(root):
         split = find_split(folder.name) if folder.is_dir() else None
@@ -56,7 +56,7 @@ def _find_class_folders(root: Path) -> list[tuple[str, Path]]:
 
 
 def _find_images(spec: SourceSpec) -> dict[str, dict[str, list[Path]]]:
-    """By split and class name, in the canonical Unicode form, the image files; all sorted by name."""
+    """The image files by split and class name (in canonical Unicode form), all sorted by name."""
     root = require_path(spec, "a folder of class folders, or train, val and test with class folders in each")
     if not root.is_dir():
         raise UserError(f"{root} is a file; expected a folder of class folders")
@@ -86,12 +86,12 @@ def _list_visible(folder: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    """False for what is no image; UserError for what seems to be one and would be lost without a word."""
+    """Whether a path is an image by its suffix; UserError for a folder or another image format, which would be lost."""
     suffix = path.suffix.lower()
     if path.is_dir():
         raise UserError(f"{escape(path)} is a folder in a class folder; images lie directly in their class folder")
     if suffix not in SUFFIXES and suffix in Image.registered_extensions():
-        raise UserError(f"{path} has a format that is not read; allowed: {', '.join(SUFFIXES)}")
+        raise UserError(f"{path} has a format that is not supported; allowed: {', '.join(SUFFIXES)}")
     return suffix in SUFFIXES
 
 

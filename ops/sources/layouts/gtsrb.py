@@ -1,7 +1,7 @@
 """GTSRB, the German traffic signs: `Final_Training/Images/<class>/*.ppm` with a table in each, and `Final_Test/Images`.
 
-Thirty frames of one drive past one sign make a track; frames of a track are nearly equal, so a track is a group and
-never straddles drawn splits. The test labels are a download of their own, `GT-final_test.csv`.
+A track is thirty frames of one drive past one sign. Its frames are near duplicates, so a track is a group, and drawn
+splits keep it whole. The test labels are a separate download, `GT-final_test.csv`.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ def _read_table(table: Path) -> tuple[list[Path], np.ndarray]:
     names, labels = frame["Filename"], frame["ClassId"]
     whole = labels.dtype.is_integer() and labels.dtype not in (pl.Int128, pl.UInt128)
     if not len(names) or names.dtype != pl.String or not whole:
-        told = f"Filename and ClassId are {names.dtype} and {labels.dtype} in {len(names)} rows"
-        raise UserError(f"{table}: {told}; allowed: texts and whole numbers in one row or more")
+        found = f"Filename and ClassId are {names.dtype} and {labels.dtype} in {len(names)} rows"
+        raise UserError(f"{table}: {found}; allowed: texts and whole numbers in one row or more")
     for facts in (names, labels):
         if facts.null_count():
-            raise DamagedData(f"{table}, row {facts.is_null().arg_max()}: there is no {facts.name}")
+            raise DamagedData(f"{table}, row {facts.is_null().arg_max()}: {facts.name} is missing")
     folder = table.parent if is_file(table.parent / names[0]) else table.parent / TEST
     if not folder.is_dir():
         folder = table.parent / "GTSRB" / TEST

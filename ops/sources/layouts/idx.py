@@ -1,4 +1,4 @@
-"""IDX, MNIST's own format: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, packed (`.gz`) or not."""
+"""IDX, MNIST's format: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, compressed (`.gz`) or not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def _find_pairs(spec: SourceSpec) -> dict[str, Pair]:
     root = require_path(spec, "a folder with train-images-idx3-ubyte in it")
     found = {split: pair for split in STEMS if (pair := _find_pair(root, split))}
     if "train" not in found:
-        raise UserError(f"{root} has no train-images-idx3-ubyte with its train-labels-idx1-ubyte, packed (.gz) or not")
+        raise UserError(
+            f"{root} has no train-images-idx3-ubyte with its train-labels-idx1-ubyte, compressed (.gz) or not"
+        )
     require_files(file.path for pair in found.values() for file in pair)
     return found
 

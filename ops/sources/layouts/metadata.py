@@ -1,7 +1,7 @@
-"""Images with a table beside them: `metadata.csv`, `.jsonl` or `.parquet` with `file_name` and a label.
+"""Images with a table: `metadata.csv`, `.jsonl` or `.parquet` with `file_name` and a label.
 
-One table at the top, perhaps with a column `split`, or one in each of the folders train, val and test, as Hugging
-Face's image folders have it.
+Either one table at the top, optionally with a column `split`, or one in each of the folders train, val and test, as
+in Hugging Face's image folders.
 """
 
 from __future__ import annotations
@@ -85,24 +85,24 @@ def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray,
 
 
 def _find_tables(spec: SourceSpec) -> dict[str, Path]:
-    """The table of each split; one at the top counts as train's."""
+    """The table of each split; a table at the top counts as train's."""
     root = require_path(spec, "a folder with metadata.csv, .jsonl or .parquet in it")
     folders = {"train": root} if any((root / name).is_file() for name in TABLES) else find_split_folders(root)
     found = {}
     for split, folder in folders.items():
-        there = [folder / name for name in TABLES if (folder / name).is_file()]
-        if len(there) != 1:
-            fault = f"both {there[0].name} and {there[1].name}" if there else f"none of {', '.join(TABLES)}"
+        present = [folder / name for name in TABLES if (folder / name).is_file()]
+        if len(present) != 1:
+            fault = f"both {present[0].name} and {present[1].name}" if present else f"none of {', '.join(TABLES)}"
             raise UserError(f"{folder} has {fault}; expected one")
-        found[split] = there[0]
+        found[split] = present[0]
     if not found:
-        raise UserError(f"{root} has none of {', '.join(TABLES)}, nor folders train, val and test that do")
+        raise UserError(f"{root} has none of {', '.join(TABLES)}, nor folders train, val and test with one")
     return found
 
 
 def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
     try:
-        content = io.BytesIO(table.read_bytes())  # a path would be taken for a pattern
+        content = io.BytesIO(table.read_bytes())  # Polars would read a path as a pattern
         if table.suffix == ".csv":
             frame = pl.read_csv(content, infer_schema_length=None)
         elif table.suffix == ".jsonl":
@@ -115,7 +115,7 @@ def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
         if column not in frame.columns:
             raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
         if column != spec.group and frame[column].null_count():
-            raise DamagedData(f"{table}, row {frame[column].is_null().arg_max()}: there is no {column}")
+            raise DamagedData(f"{table}, row {frame[column].is_null().arg_max()}: {column} is missing")
     if frame[FILE].dtype != pl.String:
         raise UserError(f"{table}: {FILE} is {frame[FILE].dtype.base_type()}; allowed: names of files, as texts")
     for row, name in enumerate(frame[FILE]):
@@ -127,7 +127,7 @@ def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
 
 
 def _divide(frame: pl.DataFrame, table: Path) -> dict[str, pl.DataFrame]:
-    """By the column `split`."""
+    """The rows of each split, by the column `split`."""
     wanted = {value: find_split(str(value)) for value in frame["split"].unique().to_list()}
     for value, split in wanted.items():
         if split is None:

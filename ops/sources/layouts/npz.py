@@ -1,4 +1,4 @@
-"""npz: MedMNIST's and Keras's one file for all splits, Kuzushiji's one file per split and part, plain image and label.
+"""npz: one file for all splits (MedMNIST, Keras), a file per split and part (Kuzushiji), or plain image and label.
 
 Known names: `train_images` + `train_labels` (val, test likewise), `x_train` + `y_train`, `image(s)` + `label(s)`,
 `x` + `y`; and a folder of `<name>-train-imgs.npz` + `<name>-train-labels.npz` with `arr_0`.
@@ -51,10 +51,10 @@ def _read_labels(images: ArrayFile, labels: ArrayFile) -> np.ndarray:
     shape, dtype = read_shape(images)
     check_images(images, shape, dtype)
     column = read_array(labels)
-    if column.ndim == 2 and column.shape[1] == 1:  # as MedMNIST has them
+    if column.ndim == 2 and column.shape[1] == 1:  # as in MedMNIST
         column = column[:, 0]
     if column.ndim != 1:
-        raise UserError(f"{labels}: the labels are {list(column.shape)}; allowed: one for each image, [n] or [n, 1]")
+        raise UserError(f"{labels}: the labels have shape {list(column.shape)}; allowed: [n] or [n, 1], one per image")
     if len(column) != shape[0]:
         raise DamagedData(f"{labels}: there are {len(column)} labels for the {shape[0]} images of {images}")
     return column

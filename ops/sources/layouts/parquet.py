@@ -1,4 +1,4 @@
-"""Parquet files with a Hugging Face image column: `train-*.parquet` and on, in the folder, `data/` or `<config>/`."""
+"""Parquet files with a Hugging Face image column: `train-*.parquet` etc., in the folder, `data/` or `<config>/`."""
 
 from __future__ import annotations
 
@@ -60,16 +60,18 @@ def _find_splits(spec: SourceSpec) -> dict[str, list[Path]]:
     root = require_path(spec, "a folder with files such as train-00000-of-00001.parquet")
     found = {split: paths for split in SPLITS if (paths := _find_shards(root, split))}
     if "train" not in found:
-        raise UserError(f"{root} has no file train-*.parquet; expected one or more, there, in data/ or in one folder")
+        raise UserError(
+            f"{root} has no file train-*.parquet; expected one or more in it, in its data/ or in one of its folders"
+        )
     for paths in found.values():
         require_files(paths)
         for folder in {path.parent for path in paths}:
-            find_shards(folder, paths[0].name.split("-")[0])  # raises where a numbered set is not complete
+            find_shards(folder, paths[0].name.split("-")[0])  # raises if a numbered set is not complete
     return found
 
 
 def _find_shards(root: Path, split: str) -> list[Path]:
-    """`train-*.parquet` or `train/*.parquet`, as the hub converts them; the first folder that has some."""
+    """`train-*.parquet`, or `train/*.parquet` as in the hub's conversions, of the first folder that has some."""
     if not root.is_dir():
         return []
     folders = [root, root / "data", *sorted(path for path in root.iterdir() if path.is_dir())]
@@ -82,11 +84,11 @@ def _find_shards(root: Path, split: str) -> list[Path]:
 
 
 def _read_labels(path: Path, spec: SourceSpec, stored: tuple[str, ...] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Stored labels, and groups (empty where the source has none)."""
-    there = list_columns(path)
+    """Stored labels, and groups (empty if the source has none)."""
+    found = list_columns(path)
     for column in filter(None, (f"{spec.image}.bytes", spec.label, spec.group)):
-        if column not in there:
-            raise UserError(f"{path} has no column {column}; it has {', '.join(there)}")
+        if column not in found:
+            raise UserError(f"{path} has no column {column}; it has {', '.join(found)}")
     if stored and read_class_names(path, spec.label) != stored:
         raise UserError(f"{path} has other class names than the first file of the source")
     table = read_columns(path, [spec.label, *filter(None, [spec.group])])
@@ -96,7 +98,7 @@ def _read_labels(path: Path, spec: SourceSpec, stored: tuple[str, ...] | None) -
         raise UserError(f"{path}: {spec.label} is of type {column.type}; allowed: whole numbers or texts")
     if column.null_count:
         row = column.to_pylist().index(None)
-        raise DamagedData(f"{path}, row {row}: there is no {spec.label}")
+        raise DamagedData(f"{path}, row {row}: {spec.label} is missing")
     labels = to_texts(column.to_pylist(), path) if text else pl.Series(column).to_numpy()  # see `_to_arrow`
     groups = to_texts(table.column(spec.group).to_pylist() if spec.group else [], path)
     return labels, groups
@@ -115,7 +117,7 @@ def _load(files: list[Path], starts: np.ndarray, indices: np.ndarray, image: str
 
 
 def _to_arrow(numbers: np.ndarray) -> pa.Int64Array:
-    """As `pa.array`, which imports pandas where that is installed: half of what `growset check` takes."""
+    """Like `pa.array`, which would import pandas if that is installed: half of the time of `growset check`."""
     return pa.Int64Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 

@@ -1,8 +1,8 @@
 """Tiny ImageNet: `train/<wnid>/images/*.JPEG`, `val/val_annotations.txt` and `words.txt`.
 
-Its own test images have no labels, so that what it calls val serves as test, as in the literature; draw validation
-from train with `split: {validation: 0.1}`. Classes are named by the first word of `words.txt`, with the wnid where
-two classes share it.
+Its test images have no labels, so its val split serves as test, as in the literature; draw validation from train with
+`split: {validation: 0.1}`. The name of a class is its first word in `words.txt`, with the wnid if two classes share
+the word.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _find_images(spec: SourceSpec) -> dict[str, list[tuple[Path, str]]]:
         name, _, rest = line.partition("\t")
         path = root / "val" / "images" / Path(name).name
         if not rest or not is_file(path):
-            raise DamagedData(f"{annotations}, line {row + 1}: it names {name!r}, which is not in val/images")
+            raise DamagedData(f"{annotations}, line {row + 1}: the image {name!r} is not in val/images")
         test.append((path, rest.partition("\t")[0]))
     return {"train": train, "test": test}
 

@@ -1,7 +1,8 @@
 """WebDataset: tar archives whose members `<key>.png` and `<key>.cls` (or `<key>.json`) belong together.
 
-`train-000000.tar` and so on, or `train/*.tar`; archives of no split are all train. A label in `.cls` is a number
-or a text, in `.json` the value of the key `label:`. Names come from `classnames.txt` beside the archives.
+`train-000000.tar` and so on, or `train/*.tar`; archives without a split in their name are all train. A label is a
+number or a text in `.cls`, or the value of the key `label:` in `.json`. `classnames.txt` beside the archives names
+the classes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from ops.sources.archives import Member, list_tar, read_members
 from ops.sources.conversion import SUFFIXES
 from ops.sources.listing import (
     ALIASES,
-    LONGEST,
-    MOST,
+    MAX_LABEL,
+    MAX_TEXT,
     SPLITS,
     Layout,
     Listing,
@@ -34,14 +35,14 @@ from ops.sources.listing import (
 )
 from ops.sources.spec import SourceSpec
 
-_WHOLE = re.compile(r"-?\d+")
-_LONGEST = 21  # signs that are enough to see that a number has more than 64 bits
+_INTEGER = re.compile(r"-?\d+")
+_MAX_DIGITS = 21  # with the sign; enough to see that a number has more than 64 bits
 NAMES = ("classnames.txt", "classes.txt")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One key of an archive: where its image lies, and what its other members say."""
+    """One key of an archive: its image, and its label and group from the other members."""
 
     archive: Path
     image: Member
@@ -115,18 +116,18 @@ def _read_samples(path: Path, spec: SourceSpec) -> Iterator[Sample]:
         stem, _, extension = place.name.partition(".")
         parts = keys.setdefault(str(place.parent / stem), {})
         if extension in parts:
-            raise DamagedData(f"{path}: the member {member.name!r} is there twice")
+            raise DamagedData(f"{path}: the archive has the member {member.name!r} twice")
         parts[extension] = member
     for key, parts in keys.items():
         images = [parts[suffix[1:]] for suffix in SUFFIXES if suffix[1:] in parts]
         if not images:
-            continue  # a sample of other things, text perhaps
+            continue  # not an image sample, perhaps text
         if len(images) > 1:
-            raise UserError(f"{path}, key {key}: it has {len(images)} images; allowed: one")
+            raise UserError(f"{path}, key {key}: the key has {len(images)} images; allowed: one")
         facts = _read_json(path, parts["json"]) if "json" in parts else {}
         label = _read_label(path, key, parts, facts, spec)
         if spec.group is not None and spec.group not in facts:
-            raise UserError(f"{path}, key {key}: there is no {spec.group} in its .json; take group away or add it")
+            raise UserError(f"{path}, key {key}: its .json has no {spec.group}; add it, or remove group")
         yield Sample(path, images[0], label, str(facts[spec.group]) if spec.group else "")
 
 
@@ -136,10 +137,10 @@ def _read_label(
     label: object = facts.get(spec.label)
     if "cls" in parts:
         text = read_members(path, [parts["cls"]])[0].decode("utf-8", "replace").strip()
-        label = int(text[:_LONGEST]) if _WHOLE.fullmatch(text) else text
-    if type(label) is int and -MOST <= label <= MOST:
+        label = int(text[:_MAX_DIGITS]) if _INTEGER.fullmatch(text) else text
+    if type(label) is int and -MAX_LABEL <= label <= MAX_LABEL:
         return label
-    if isinstance(label, str) and 0 < len(label) <= LONGEST:
+    if isinstance(label, str) and 0 < len(label) <= MAX_TEXT:
         return label
     allowed = "a text or whole number of 64 bits in .cls or .json"
     raise UserError(f"{path}, key {key}: label is {shorten(label)}; allowed: {allowed}")

@@ -91,13 +91,14 @@ def tree(workspace: Workspace) -> Workspace:
     describe(workspace, "generated_images", images=8)
     generated = locate_rows(find_shards(out(workspace, "generated_images"), "generated"))
     describe(workspace, "accepted_images", accepted=4, shortfall=0, shortfall_by_class={})
-    accepted = generated.with_columns(keep=pl.Series([True, True, False, False] * 2))
+    keep, reasons = [True, True, False, False] * 2, [[], [], ["blank"], ["atypical", "repeat"]] * 2
+    accepted = generated.with_columns(keep=pl.Series(keep), reasons=pl.Series(reasons, dtype=pl.List(pl.String)))
     write_index(out(workspace, "accepted_images") / "index.parquet", accepted)
     describe(workspace, "mixed_dataset")
     real = locate_rows(find_shards(out(workspace, "real_images"), "train"))
     mixed = [
         real.with_columns(weight=pl.lit(10.0)),
-        accepted.filter("keep").drop("keep").with_columns(weight=pl.lit(1.0)),
+        accepted.filter("keep").drop("keep", "reasons").with_columns(weight=pl.lit(1.0)),
     ]
     write_index(out(workspace, "mixed_dataset") / "index.parquet", pl.concat(mixed))
     describe(workspace, "verdict")
@@ -203,10 +204,12 @@ def test_shortfall_is_found_and_names_the_class(tree: Workspace) -> None:
 
 
 def test_class_without_an_accepted_image_is_found(tree: Workspace) -> None:
-    change_index(tree, "accepted_images", keep=pl.col("keep") & (pl.col("label") != 1))
+    reasons = pl.when(pl.col("label") == 1).then(pl.lit(["atypical"])).otherwise(pl.col("reasons"))
+    change_index(tree, "accepted_images", keep=pl.col("keep") & (pl.col("label") != 1), reasons=reasons)
     finding = examine(tree, "something_was_accepted")
     assert not finding.passed
-    assert finding.sentence == "1 classes have no accepted image: Sandal"
+    assert finding.sentence.startswith("1 class has no accepted image: Sandal; ")
+    assert finding.sentence.endswith(" are atypical (`growset funnel` shows all reasons)")
 
 
 def test_class_that_wants_no_images_may_have_none(tree: Workspace) -> None:

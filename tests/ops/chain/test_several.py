@@ -22,10 +22,10 @@ from ops.chain import mixed_dataset as mixed
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
-from ops.chain.parts.classifiers import to_nchw
 from ops.chain.publishing import build_dataset
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.training import train
+from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import read_shards

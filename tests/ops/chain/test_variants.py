@@ -24,13 +24,14 @@ from ops.datasets.shards import find_shards
 from ops.drawing import assembly, pieces
 from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
+from ops.files.outputs import QUALITY
 from ops.files.storage import read_json
 from ops.filters.results import read_results
 from ops.generators import registry
 from ops.recipe import generator as settings
 from ops.recipe.stages import STAGES
 from ops.report.galleries import collect_galleries
-from ops.report.measures import QUALITY, collect_measures
+from ops.report.measures import collect_measures
 from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace

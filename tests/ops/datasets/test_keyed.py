@@ -32,7 +32,7 @@ def test_order_and_chunks_do_not_matter(rows: list[tuple[str, int]], random: obj
     np.testing.assert_array_equal(one_by_one, whole[order])
 
 
-def test_no_draw_number_is_draw_number_zero() -> None:
+def test_a_missing_draw_number_means_zero() -> None:
     plain = draw_words(KEYS[:5], purpose="noise", seed=1)
     np.testing.assert_array_equal(plain, draw_words(KEYS[:5], purpose="noise", seed=1, ks=np.zeros(5, np.int64)))
 

@@ -1,4 +1,4 @@
-"""Label noise: the rate, the other class, and nothing but the image's key decides."""
+"""Label noise: the rate, the other classes, and draws that depend on the image's key only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_rate_zero_changes_nothing_and_rate_one_everything() -> None:
 
 
 @given(st.floats(0, 1), st.integers(2, 50), st.integers(0, 2**31 - 1))
-def test_what_is_flipped_is_another_class_and_the_rest_is_kept(rate: float, classes: int, seed: int) -> None:
+def test_flipped_labels_are_other_classes_and_the_rest_is_kept(rate: float, classes: int, seed: int) -> None:
     before = LABELS[:300] % classes
     after, mask = flip_labels(before, KEYS[:300], rate=rate, classes=classes, seed=seed)
     np.testing.assert_array_equal(mask, after != before)
@@ -76,7 +76,7 @@ def test_a_higher_rate_keeps_the_flips_of_a_lower_one() -> None:
         ({"rate": -0.1}, "the rate of label noise is -0.1; allowed: 0 to 1"),
         ({"rate": 1.5}, "the rate of label noise is 1.5; allowed: 0 to 1"),
         ({"rate": float("nan")}, "the rate of label noise is nan; allowed: 0 to 1"),
-        ({"classes": 1}, "there are 1 classes, at least 2 are needed"),
+        ({"classes": 1}, "label noise needs at least 2 classes; there are 1"),
     ],
 )
 def test_mistakes_of_the_user(options: dict[str, float], message: str) -> None:

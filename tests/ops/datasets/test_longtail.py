@@ -1,4 +1,4 @@
-"""Long tails: the papers' counts to the image, nested and order-free choices, repeats with new draw numbers."""
+"""Long tails: the papers' counts to the image, nested choices that ignore the order, repeats with new draw numbers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_sizes_fall_from_the_head_and_no_class_is_empty(classes: int, head: int,
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: zipf_sizes(classes=1), "a long tail of 1 classes is none; at least 2 are needed"),
+        (lambda: zipf_sizes(classes=1), "a long tail needs at least 2 classes; there are 1"),
         (lambda: zipf_sizes(exponent=-1), "the exponent of the class sizes is -1; allowed: 0 or more"),
         (lambda: zipf_sizes(floor=0), "the smallest class size is 0; allowed: 1 to the largest, 4828"),
         (lambda: exponential_sizes(10, 500, 0.5), "largest to the smallest class is 0.5; allowed: 1 or more"),
@@ -171,11 +171,13 @@ def test_mistakes_about_the_images() -> None:
             labels, keys, np.array(sizes), class_order="label", seed=0, allow_repeats=repeats, class_names=names
         )
 
-    with pytest.raises(UserError, match="class bee has 1 images, its size is to be 2; allowed: .* or a nuisance"):
+    with pytest.raises(UserError, match="class bee has 1 images but its size is to be 2; allowed: .* or a nuisance"):
         choose([2, 2])
     with pytest.raises(UserError, match="class 1 has 1 images"):
         choose([2, 2], names=None)
-    with pytest.raises(UserError, match="class cat has 0 images, its size is to be 1; allowed: .*another class order$"):
+    with pytest.raises(
+        UserError, match="class cat has 0 images but its size is to be 1; allowed: .*another class order$"
+    ):
         choose([2, 1, 1], repeats=True, names=("ant", "bee", "cat"))
     with pytest.raises(ValueError, match="labels lie in 0 to 1; allowed: 0 to 0"):
         choose([2])

@@ -1,4 +1,4 @@
-"""Nuisances: each operation against a slow independent one, each draw against its law, bytes against any order."""
+"""Nuisances: each operation against a slow independent one, each draw against its law, equal bytes for any order."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_strokes_of_each_image_follow_its_own_draw() -> None:
         np.testing.assert_array_equal(result[..., 0], filter_slowly(image[..., 0], operation, side))
 
 
-def test_dilation_grows_and_erosion_shrinks_and_side_one_is_nothing() -> None:
+def test_dilation_grows_erosion_shrinks_and_side_one_changes_nothing() -> None:
     count = len(DIGITS)
     assert (filter_strokes(DIGITS, ["dilate"] * count, np.full(count, 3)) >= DIGITS).all()
     assert (filter_strokes(DIGITS, ["erode"] * count, np.full(count, 2)) <= DIGITS).all()
@@ -140,7 +140,7 @@ def test_the_background_changes_pixels_that_are_exactly_zero() -> None:
     np.testing.assert_array_equal(changed[empty], levels[empty])
 
 
-def test_a_coloured_pixel_with_a_zero_channel_is_no_background() -> None:
+def test_a_coloured_pixel_with_a_zero_channel_is_not_background() -> None:
     image = np.array([[[[0, 0, 0], [0, 0, 1], [0, 9, 0]]]], np.uint8)
     assert fill_background(image, np.array([7])).tolist() == [[[[7, 7, 7], [0, 0, 1], [0, 9, 0]]]]
 
@@ -198,7 +198,7 @@ def test_k_and_seed_give_other_draws_and_nothing_is_written_in_place(apply: Nuis
 
 
 @pytest.mark.parametrize("apply", NUISANCES.values(), ids=NUISANCES.keys())
-def test_colour_keeps_its_shape_and_no_image_is_no_error(apply: Nuisance) -> None:
+def test_colour_keeps_its_shape_and_empty_input_is_allowed(apply: Nuisance) -> None:
     colour = np.repeat(DIGITS[:20], 3, axis=3)
     changed, _ = apply(colour, KEYS[:20], seed=0)
     grey, _ = apply(DIGITS[:20], KEYS[:20], seed=0)

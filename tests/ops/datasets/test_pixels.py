@@ -1,4 +1,4 @@
-"""Pixel datasets: round trips, the format as pyarrow and Polars see it, leak discipline, damage."""
+"""Pixel datasets: round trips, the format as pyarrow and Polars see it, one split at a time, damage."""
 
 from __future__ import annotations
 
@@ -49,10 +49,9 @@ def assert_equal(one: PixelDataset, other: PixelDataset) -> None:
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 6, 3), (130, 2, 3)])
-@pytest.mark.parametrize("compression", ["none", "zstd"])
-def test_a_shard_comes_back_as_it_was(tmp_path: Path, shape: tuple[int, int, int], compression: str) -> None:
+def test_a_shard_comes_back_as_it_was(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     dataset = make_dataset(7, shape)
-    write_shard(tmp_path / "a.parquet", dataset, compression=compression)  # type: ignore[arg-type]
+    write_shard(tmp_path / "a.parquet", dataset)
     assert_equal(read_shards([tmp_path / "a.parquet"]), dataset)
 
 
@@ -184,7 +183,7 @@ def test_select_takes_masks_and_indices() -> None:
         dataset.select(np.ones(3, bool))
 
 
-def test_a_dataset_that_does_not_hold_together_is_refused() -> None:
+def test_a_dataset_with_wrong_shapes_or_rows_is_refused() -> None:
     sound = make_dataset(3)
     cases = [
         (sound.images / 255, sound.rows, r"allowed: uint8 \[n, H, W, 1 or 3\]"),
@@ -210,7 +209,7 @@ def test_repeats_are_numbered_in_order() -> None:
     assert number_repeats(["a", "b", "a", "a"]) == ["a", "b", "a-1", "a-2"]
 
 
-def test_missing_files_are_a_mistake_of_the_user(tmp_path: Path) -> None:
+def test_missing_files_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no split test; expected test-00000-of-00001.parquet and on"):
         read_split(tmp_path, "test")
     with pytest.raises(UserError, match="nowhere.parquet does not exist; expected a Parquet file"):
@@ -221,10 +220,12 @@ def test_missing_files_are_a_mistake_of_the_user(tmp_path: Path) -> None:
 
 def test_sets_of_another_size_are_never_mixed(tmp_path: Path) -> None:
     paths = write_shards(tmp_path, make_dataset(10), prefix="train", shard_bytes=5 * 8 * 6 * 3)
-    with pytest.raises(UserError, match="train-00000-of-00002.parquet is of another set; 1 files of train"):
+    with pytest.raises(UserError, match="train-00000-of-00002.parquet belongs to another set; 1 files of train"):
         write_shards(tmp_path, make_dataset(10), prefix="train")
     write_shard(tmp_path / "train-00000-of-00001.parquet", make_dataset(3))
-    with pytest.raises(DamagedData, match="train-00000-of-00001.parquet is of another set among the 3 files"):
+    with pytest.raises(
+        DamagedData, match="train-00000-of-00001.parquet belongs to another set than the rest of the 3 files"
+    ):
         read_split(tmp_path, "train")
     (tmp_path / "train-00000-of-00001.parquet").unlink()
     paths[0].unlink()
@@ -265,7 +266,7 @@ def test_shards_that_disagree_are_damaged(tmp_path: Path) -> None:
         "shape": "shape.parquet, row 0: the image is 6x6 RGB, the first one 8x6 RGB",
         "names": "names.parquet: the class names differ from those of .*a.parquet",
         "column": "column.parquet: no column k; the columns are image.bytes, image.path, label",
-        "bare": "bare.parquet: no class names in the metadata; it is no pixel dataset",
+        "bare": "bare.parquet: no class names in the metadata; it is not a pixel dataset",
         "type": "type.parquet: the columns are .*Int8.*; allowed: ",
     }
     for name, message in cases.items():
@@ -290,7 +291,7 @@ def test_chosen_images_are_read_from_their_row_groups_alone(tmp_path: Path, monk
     chosen = [19, 0, 7, 10, 7]
     np.testing.assert_array_equal(read_images(paths, chosen), dataset.images[chosen])
     assert len(read_images(paths, [])) == 0
-    with pytest.raises(IndexError, match="there is no row 20 among 20"):
+    with pytest.raises(IndexError, match="row 20 does not exist; there are 20 rows"):
         read_images(paths, [3, 20])
     damaged = bytearray(paths[0].read_bytes())
     damaged[pq.read_metadata(paths[0]).row_group(1).column(0).data_page_offset + 300] ^= 1

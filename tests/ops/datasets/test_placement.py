@@ -1,4 +1,4 @@
-"""Placing units: against all assignments where those can be tried, and classes that only just fit."""
+"""Placing units: compared with all assignments of small cases, and classes that barely fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def place(counts: np.ndarray, targets: np.ndarray, spare: np.ndarray | None = No
     return place_units(sparse.csr_array(counts), targets, spare=spare, rank=np.arange(len(counts)))
 
 
-def test_what_is_held_is_what_was_placed() -> None:
+def test_held_counts_match_the_placed_units() -> None:
     counts = np.random.default_rng(0).integers(0, 9, (30, 4)) + np.eye(30, 4, dtype=np.int64)
     counts[:, 0] += 1
     split, held = place(counts, counts.sum(axis=0) * np.array([[0.6], [0.2], [0.2]]))
@@ -27,8 +27,8 @@ def test_what_is_held_is_what_was_placed() -> None:
         np.testing.assert_array_equal(held[code], counts[split == code].sum(axis=0))
 
 
-def test_six_to_eight_units_come_near_to_the_best_of_all_assignments() -> None:
-    """Measured on 40 cases: the best itself in 97.5 %, and its cost 1.0004 times the best one's."""
+def test_six_to_eight_units_come_close_to_the_best_assignment() -> None:
+    """Measured on 40 cases: the best assignment in 97.5 % of them, and a cost of 1.0004 times the best."""
     rng = np.random.default_rng(0)
     found, best = [], []
     for _ in range(25):
@@ -48,7 +48,7 @@ def test_six_to_eight_units_come_near_to_the_best_of_all_assignments() -> None:
 
 
 def fits(triples: list[list[int]]) -> bool:
-    """Whether the units of every triple can lie in three different splits, by trying all ways."""
+    """Whether the units of every triple fit into three different splits, by trying all ways."""
     for ways in product(permutations(range(3)), repeat=len(triples)):
         pairs = {pair for triple, way in zip(triples, ways, strict=True) for pair in zip(triple, way, strict=True)}
         if len(pairs) == len({unit for unit, _ in pairs}):
@@ -56,7 +56,7 @@ def fits(triples: list[list[int]]) -> bool:
     return False
 
 
-def test_rare_classes_of_three_units_reach_all_three_splits_where_that_can_be() -> None:
+def test_rare_classes_of_three_units_reach_all_three_splits_if_possible() -> None:
     found = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
@@ -73,7 +73,7 @@ def test_rare_classes_of_three_units_reach_all_three_splits_where_that_can_be() 
     assert sum(found) > 30
 
 
-def test_spare_images_leave_room_and_no_more_than_that() -> None:
+def test_spare_images_leave_exactly_their_room() -> None:
     counts = np.full((6, 1), 2)
     targets = np.array([[60.0], [20.0], [20.0]])
     _, held = place(counts, targets, spare=np.array([88]))

@@ -1,4 +1,4 @@
-"""Stored PNG against Pillow as an independent implementation, both ways, and every way to be damaged."""
+"""Stored PNG against Pillow as an independent implementation, both ways, and every kind of damage."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from ops.datasets.png import decode_png, decode_stored, encode_png
 from ops.errors import DamagedData
 
 SHAPES = [(1, 1, 1), (1, 1, 3), (28, 28, 1), (32, 32, 3), (17, 5, 3), (128, 128, 3), (128, 1, 1)]
+
+
+@pytest.fixture(params=[0, 128], ids=["deflated", "stored"])
+def stored_side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images up to this side are stored, larger ones deflated."""
+    monkeypatch.setattr("ops.datasets.png.STORED_SIDE", request.param)
 
 
 def draw_images(count: int, shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
@@ -73,9 +79,10 @@ def test_views_that_are_not_contiguous_are_encoded() -> None:
 
 
 @pytest.mark.parametrize("shape", [(200, 180, 3), (256, 255, 1), (257, 255, 1), (400, 200, 3)])
-def test_streams_of_several_stored_blocks(shape: tuple[int, int, int]) -> None:
+def test_streams_of_several_stored_blocks(shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.datasets.png.STORED_SIDE", 400)
     images = draw_images(2, shape)
-    files = encode_png(images, stored_side=400)
+    files = encode_png(images)
     assert isinstance(files, np.ndarray)
     np.testing.assert_array_equal(open_with_pillow(files[1].tobytes()), images[1])
     decoded = decode_stored(files)
@@ -92,10 +99,10 @@ def test_large_images_are_deflated() -> None:
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
-@pytest.mark.parametrize("stored_side", [0, 128])
-def test_arrow_arrays_and_slices_of_them(kind: pa.DataType, stored_side: int) -> None:
+@pytest.mark.usefixtures("stored_side")
+def test_arrow_arrays_and_slices_of_them(kind: pa.DataType) -> None:
     images = draw_images(9, (6, 7, 3))
-    files = encode_png(images, stored_side=stored_side)
+    files = encode_png(images)
     array = pa.array([bytes(file) for file in files], kind)
     np.testing.assert_array_equal(decode_png(array), images)
     np.testing.assert_array_equal(decode_png(array.slice(3, 4)), images[3:7])
@@ -107,7 +114,7 @@ def test_the_answer_is_writable_and_contiguous() -> None:
     assert decoded.flags.c_contiguous
 
 
-def test_nothing_gives_nothing() -> None:
+def test_empty_input_gives_empty_output() -> None:
     assert decode_png([]).shape == (0, 0, 0, 1)
     assert decode_png(pa.array([], pa.binary())).shape == (0, 0, 0, 1)
     assert len(encode_png(np.empty((0, 28, 28, 1), np.uint8))) == 0
@@ -123,11 +130,11 @@ def test_other_arrays_are_refused(images: np.ndarray) -> None:
         encode_png(images)
 
 
-@pytest.mark.parametrize("stored_side", [0, 128])
-def test_any_flipped_byte_of_any_row_is_found(stored_side: int) -> None:
-    """Not one byte of a PNG is free: each lies under a checksum, is one, or is a signature or length."""
+@pytest.mark.usefixtures("stored_side")
+def test_any_flipped_byte_of_any_row_is_found() -> None:
+    """Every byte of a PNG is checked: it lies under a checksum or belongs to one, or is a signature or a length."""
     images = draw_images(3, (5, 4, 1))
-    sound = [bytes(file) for file in encode_png(images, stored_side=stored_side)]
+    sound = [bytes(file) for file in encode_png(images)]
     for at in range(len(sound[1])):
         broken = bytearray(sound[1])
         broken[at] ^= 0x41
@@ -151,7 +158,7 @@ def test_a_wrong_checksum_names_the_row_after_many() -> None:
         (save_with_pillow(np.zeros((4, 4, 3), np.uint8), "JPEG"), "no PNG"),
         (save_with_pillow(np.zeros((4, 4, 3), np.uint8))[:-13], "cut off"),
         (save_with_pillow(np.zeros((4, 4, 3), np.uint8))[:20], "cut off"),
-        (None, "there are no image bytes"),
+        (None, "the image has no bytes"),
     ],
 )
 def test_undecodable_bytes_name_the_row_and_the_reason(payload: bytes | None, reason: str) -> None:
@@ -170,15 +177,15 @@ def test_another_shape_and_another_mode_name_the_row() -> None:
         decode_png([grey, stream.getvalue()])
 
 
-@pytest.mark.parametrize("stored_side", [0, 128])
-def test_the_pixel_limit(stored_side: int) -> None:
-    files = encode_png(np.zeros((2, 10, 10, 1), np.uint8), stored_side=stored_side)
+@pytest.mark.usefixtures("stored_side")
+def test_the_pixel_limit() -> None:
+    files = encode_png(np.zeros((2, 10, 10, 1), np.uint8))
     assert decode_png(files, max_pixels=100).shape == (2, 10, 10, 1)
     with pytest.raises(DamagedData, match="row 0: .*10 x 10 pixels, more than the limit of 99"):
         decode_png(files, max_pixels=99)
 
 
-def test_a_header_that_announces_a_giant_allocates_nothing() -> None:
+def test_a_header_with_a_giant_size_allocates_nothing() -> None:
     sound = bytearray(bytes(encode_png(np.zeros((1, 4, 4, 1), np.uint8))[0]))
     sound[16:24] = struct.pack(">II", 60_000, 60_000)
     sound[29:33] = struct.pack(">I", zlib.crc32(sound[12:29]))

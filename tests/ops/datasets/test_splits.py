@@ -1,4 +1,4 @@
-"""Splits: exact counts, one split per image and per group, and neither order nor names decide."""
+"""Splits: exact counts, one split per image and per group, and order and names do not matter."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_identical_images_join_their_groups() -> None:
 @pytest.mark.parametrize(
     ("patients", "classes", "off", "peer"), [(12, 2, 2.23, 10.43), (60, 5, 0.27, 3.56), (400, 10, 0.0, 0.35)]
 )
-def test_groups_come_nearer_to_the_counts_than_scikit_learn(
+def test_groups_come_closer_to_the_counts_than_scikit_learn(
     patients: int, classes: int, off: float, peer: float
 ) -> None:
     """`off` and `peer` are the mean deviation in images per class and split as measured over seeds 0 to 19."""
@@ -168,13 +168,13 @@ def test_groups_come_nearer_to_the_counts_than_scikit_learn(
     assert np.mean(ours) <= 2 * off + 0.05 < peer
 
 
-def test_groups_of_one_image_are_as_good_as_none() -> None:
+def test_groups_of_one_image_equal_no_groups() -> None:
     names = [f"serial {i}" for i in range(len(LABELS))]
     grouped = assign_splits(LABELS, KEYS, validation=0.1, test=0.2, seed=0, groups=names)
     np.testing.assert_array_equal(grouped, assign_splits(LABELS, KEYS, validation=0.1, test=0.2, seed=0))
 
 
-def test_no_image_is_no_error() -> None:
+def test_an_empty_source_gives_an_empty_split() -> None:
     assert assign_splits(np.empty(0, np.int64), [], validation=0.1, test=0.1, seed=0).tolist() == []
 
 
@@ -210,13 +210,14 @@ def test_a_class_that_is_too_small_is_named() -> None:
         split("aacdef", groups=list("123456"))
 
 
-def test_what_cannot_be_shared_out_is_said() -> None:
+def test_groups_that_cannot_be_shared_out_are_refused() -> None:
     """Every class lies in three groups, but three splits would need all of the seven lines of the Fano plane."""
     lines = ["124", "235", "346", "457", "156", "267", "137"]
     labels = np.array([label for label, line in enumerate(lines) for _ in line])
     groups = [point for line in lines for point in line]
     with pytest.raises(
-        UserError, match="no way was found to keep groups and equal images whole and give .* an image of class line"
+        UserError,
+        match="the search found no way to keep groups and equal images whole and give .* an image of class line",
     ):
         assign_splits(
             labels,

@@ -1,4 +1,4 @@
-"""What `data:` makes of a source: exact counts, frozen draws that are recorded, wrong labels that are known."""
+"""`data:` applied to a source: exact counts, frozen and recorded draws, wrong labels that are recorded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def digits() -> dict[str, PixelDataset]:
     return splits
 
 
-def test_nothing_asked_for_changes_nothing(digits: dict[str, PixelDataset]) -> None:
+def test_empty_settings_change_nothing(digits: dict[str, PixelDataset]) -> None:
     subset = change_splits(digits, settings(), 0)
     assert all(subset.splits[split] is digits[split] for split in digits)
     assert subset.draws.is_empty() and subset.counts == {}
@@ -63,7 +63,7 @@ def test_a_long_tail_has_exactly_its_sizes_and_leaves_the_other_splits(
     assert places == sorted(places), "in the stored order"
 
 
-def test_the_head_is_as_large_as_its_class_unless_told() -> None:
+def test_the_head_defaults_to_the_size_of_its_class() -> None:
     labels = np.repeat([0, 1, 2], [40, 90, 60])
     sizes = [
         find_sizes(LongTailSettings(ratio=4, order=order), labels, 3, 0).tolist() for order in ("label", "available")
@@ -71,9 +71,9 @@ def test_the_head_is_as_large_as_its_class_unless_told() -> None:
     assert sizes == [[40, 20, 10], [90, 45, 22]]
 
 
-def test_a_class_with_too_few_images_is_told_and_a_nuisance_repeats_it(digits: dict[str, PixelDataset]) -> None:
+def test_a_class_with_too_few_images_is_refused_or_repeated_under_a_nuisance(digits: dict[str, PixelDataset]) -> None:
     tail = {"law": "zipf", "head": 150, "floor": 5}
-    with pytest.raises(UserError, match=r"^class 0 has \d+ images, its size is to be 150; allowed: smaller sizes"):
+    with pytest.raises(UserError, match=r"^class 0 has \d+ images but its size is to be 150; allowed: smaller sizes"):
         change_splits(digits, settings(long_tail=tail), 0)
     subset = change_splits(digits, settings(long_tail=tail, nuisance="rotation"), 0)
     train = subset.splits["train"]
@@ -113,7 +113,7 @@ def test_wrong_labels_are_in_train_alone_and_the_right_ones_are_kept(digits: dic
     assert subset.splits["test"] is digits["test"]
 
 
-def test_a_key_that_another_law_reads_is_refused() -> None:
+def test_a_key_of_another_law_is_refused() -> None:
     with pytest.raises(ValueError, match="exponent has no effect with law: exponential; it is of zipf"):
         LongTailSettings(exponent=1.5)
     with pytest.raises(ValueError, match="ratio has no effect with law: zipf; it is of exponential and step"):

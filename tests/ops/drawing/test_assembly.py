@@ -1,4 +1,4 @@
-"""Assembly while drawing: the bytes of a set written at once, pieces that go, and nothing lost wherever it stops."""
+"""Assembly while drawing: the same bytes as a set written at once, pieces deleted in time, nothing lost by a crash."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ops.generators.units import Unit, list_classes
 SHAPE = (4, 3, 1)
 COUNTS = (70, 0, 33, 97)
 NAMES = ("a", "b", "c", "d")
-SHARD_BYTES = 12 * 45  # five files of 40 rows, whose bounds are not those of the pieces
+SHARD_BYTES = 12 * 45  # five files of 40 rows, which do not align with the pieces
 
 
 def picture(row: int) -> np.ndarray:
@@ -44,11 +44,11 @@ def assembly(tmp_path: Path) -> Assembly:
 
 
 class Stop(Exception):
-    """Something that ends the drawing."""
+    """Ends the drawing as a crash would."""
 
 
 def draw(assembly: Assembly, order: str, stop_after: int, pieces: Sequence[Piece]) -> Iterator[Piece]:
-    """What workers do: write each piece and say so; after some, die."""
+    """Act as the workers: write and yield each piece; stop after `stop_after` of them."""
     shuffled = {"forwards": list(pieces), "backwards": list(pieces)[::-1]}.get(order)
     if shuffled is None:
         shuffled = [pieces[i] for i in np.random.default_rng(int(order)).permutation(len(pieces))]
@@ -76,7 +76,7 @@ def whole(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("order", ["forwards", "backwards", "1", "2"])
-def test_the_files_are_those_of_a_set_written_at_once(assembly: Assembly, order: str, tmp_path: Path) -> None:
+def test_the_files_equal_those_of_a_set_written_at_once(assembly: Assembly, order: str, tmp_path: Path) -> None:
     done = list(assembly.write(partial(draw, assembly, order, -1)))
     assert sorted(done) == assembly.pieces
     assert contents(assembly.out) == whole(tmp_path / "whole")
@@ -85,7 +85,7 @@ def test_the_files_are_those_of_a_set_written_at_once(assembly: Assembly, order:
 
 @pytest.mark.parametrize("order", ["forwards", "3"])
 @pytest.mark.parametrize("stop_after", [0, 1, 4, 9, 12])
-def test_after_an_end_anywhere_only_what_is_missing_is_drawn(
+def test_after_a_crash_only_the_missing_pieces_are_drawn(
     assembly: Assembly, order: str, stop_after: int, tmp_path: Path
 ) -> None:
     with pytest.raises(Stop):
@@ -102,7 +102,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.001)
 
 
-def test_shards_appear_and_pieces_go_while_the_rest_is_drawn(assembly: Assembly) -> None:
+def test_shards_are_written_and_pieces_deleted_while_the_rest_is_drawn(assembly: Assembly) -> None:
     most_pieces = 0
     for piece in assembly.write(partial(draw, assembly, "forwards", -1)):
         most_pieces = max(most_pieces, len(contents(assembly.pieces_folder)))
@@ -115,7 +115,7 @@ def test_shards_appear_and_pieces_go_while_the_rest_is_drawn(assembly: Assembly)
 def test_a_piece_stays_until_every_shard_that_needs_it_is_written(
     assembly: Assembly, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The third file cannot be written: its pieces, one of which the second file shares, are there afterwards."""
+    """The third file cannot be written: its pieces, one shared with the second file, still exist afterwards."""
     write = pixels.write_shard
 
     def fail(path: Path, source: Assembly, *, begin: int, end: int) -> None:
@@ -126,15 +126,15 @@ def test_a_piece_stays_until_every_shard_that_needs_it_is_written(
     monkeypatch.setattr(module, "write_shard", fail)
     with pytest.raises(OSError, match="disk full"):
         list(assembly.write(partial(draw, assembly, "forwards", -1)))
-    there = contents(assembly.pieces_folder)
-    assert {Piece(80, 96).file_name, Piece(96, 112).file_name, Piece(112, 128).file_name} <= set(there)
+    kept = contents(assembly.pieces_folder)
+    assert {Piece(80, 96).file_name, Piece(96, 112).file_name, Piece(112, 128).file_name} <= set(kept)
     monkeypatch.undo()
     small_parts.__wrapped__(monkeypatch)  # type: ignore[attr-defined]
     list(assembly.write(partial(draw, assembly, "forwards", -1)))
     assert contents(assembly.out) == whole(tmp_path / "whole")
 
 
-def test_pieces_that_a_killed_run_did_not_come_to_delete_are_deleted(assembly: Assembly) -> None:
+def test_pieces_that_a_killed_run_left_undeleted_are_deleted(assembly: Assembly) -> None:
     list(assembly.write(partial(draw, assembly, "forwards", -1)))
     list(draw(assembly, "forwards", -1, assembly.pieces[:3]))
     assert assembly.missing() == []
@@ -142,7 +142,7 @@ def test_pieces_that_a_killed_run_did_not_come_to_delete_are_deleted(assembly: A
     assert contents(assembly.pieces_folder) == {}
 
 
-def test_a_shard_with_other_rows_is_written_anew(assembly: Assembly, tmp_path: Path) -> None:
+def test_a_shard_with_other_rows_is_rewritten(assembly: Assembly, tmp_path: Path) -> None:
     list(assembly.write(partial(draw, assembly, "forwards", -1)))
     shards = assembly.shards()
     shards[1].path.write_bytes(replace_with_fewer(assembly, tmp_path))
@@ -157,14 +157,14 @@ def replace_with_fewer(assembly: Assembly, folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (np.zeros((16, 4, 4, 1), np.uint8), r"holds uint8 \[16, 4, 4, 1\]; delete it"),
         (None, "cannot be read .*delete it"),
     ],
 )
-def test_a_piece_that_is_torn_or_of_another_shape_is_named(
-    assembly: Assembly, content: np.ndarray | None, said: str
+def test_a_torn_piece_and_one_of_another_shape_are_named(
+    assembly: Assembly, content: np.ndarray | None, message: str
 ) -> None:
     def draw_badly(pieces: Sequence[Piece]) -> Iterable[Piece]:
         list(draw(assembly, "forwards", -1, pieces))
@@ -172,7 +172,7 @@ def test_a_piece_that_is_torn_or_of_another_shape_is_named(
         path.write_bytes(b"") if content is None else np.save(path, content)
         return pieces
 
-    with pytest.raises(DamagedData, match=f"0000000000-0000000016.npy {said}"):
+    with pytest.raises(DamagedData, match=f"0000000000-0000000016.npy {message}"):
         list(assembly.write(draw_badly))
 
 
@@ -182,7 +182,7 @@ def test_no_draws_give_one_empty_file(assembly: Assembly) -> None:
     assert len(read_shards([shard.path for shard in empty.shards()])) == 0
 
 
-def test_variants_are_named_after_their_parent_and_say_whose_they_are(assembly: Assembly) -> None:
+def test_variants_carry_the_parent_in_their_id_and_in_parent_id(assembly: Assembly) -> None:
     units = (Unit("b7", 0, "b7"), Unit("a1", 3, "a1"), Unit("a1-1", 3, "a1-1"))
     varied = replace(assembly, draws=Draws(units, (2, 0, 3), (4, 0, 0)))
     list(varied.write(partial(draw, varied, "forwards", -1)))

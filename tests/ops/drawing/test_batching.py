@@ -1,4 +1,4 @@
-"""The batch size: pixels never depend on it, a choice by the clock is bounded, and given up where bits would differ."""
+"""The batch size: pixels never depend on it, trials are bounded, and the default is kept where bits would differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = 1_000_000
 
 
 class FakeSampler:
-    """Takes `seconds[batch_size]` for an image on a clock of its own, and draws zeros, or its batch size."""
+    """Takes `seconds[batch_size]` for an image on its own clock. Draws zeros, or other bits at `differs_at`."""
 
     info = SimpleNamespace(shape=(1, 2, 2), class_names=("a", "b"), inputs=("noise", "label"))
 
@@ -46,21 +46,21 @@ class FakeSampler:
 SECONDS = {16: 0.0002, 32: 0.0003, 64: 0.0004, 128: 0.00039, 256: 0.001}
 
 
-def test_the_fastest_is_chosen() -> None:
+def test_the_fastest_size_is_chosen() -> None:
     assert FakeSampler(SECONDS).measure() == 16
     assert FakeSampler({**SECONDS, 128: 0.0001}).measure() == 128
 
 
-def test_a_gain_within_the_noise_changes_nothing() -> None:
+def test_a_gain_within_the_noise_is_ignored() -> None:
     assert FakeSampler({**SECONDS, 16: 0.00039, 32: 0.00041}).measure() == CPU_BATCH
 
 
-def test_where_bits_differ_the_clock_decides_nothing() -> None:
+def test_the_default_is_kept_where_another_size_draws_other_bits() -> None:
     for size in (16, 128):
         assert FakeSampler(SECONDS, differs_at=size).measure() == CPU_BATCH
 
 
-def test_trying_costs_a_small_part_of_the_job_and_about_a_second() -> None:
+def test_trials_cost_a_small_part_of_the_job_and_about_a_second() -> None:
     sampler = FakeSampler(SECONDS)
     sampler.measure(images=10_000)
     assert sampler.tried == [32]
@@ -72,7 +72,7 @@ def test_trying_costs_a_small_part_of_the_job_and_about_a_second() -> None:
     assert small_pieces.tried == [16]
 
 
-def test_a_wish_is_granted_and_small_jobs_measure_nothing(
+def test_a_given_size_is_used_and_small_jobs_measure_nothing(
     generator_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = OnnxFile(find_sampler(generator_folder))
@@ -93,7 +93,7 @@ def test_a_wish_is_granted_and_small_jobs_measure_nothing(
     ("side", "channels", "expected"),
     [(28, 1, 2048), (32, 3, 512), (128, 3, 32), (512, 3, 2), (9999, 3, 1), (1, 1, 4096)],
 )
-def test_on_cuda_the_image_alone_decides(side: int, channels: int, expected: int) -> None:
+def test_on_cuda_the_size_depends_on_the_image_alone(side: int, channels: int, expected: int) -> None:
     assert cuda_batch(side * side * channels) == expected
 
 
@@ -118,4 +118,4 @@ def test_the_bits_of_an_image_do_not_depend_on_the_batch_size(trial: Path) -> No
         np.testing.assert_array_equal(sampler.with_batch_size(size).draw({"noise": noise, "label": label}), expected)
     np.testing.assert_array_equal(
         sampler.draw({"noise": noise, "label": label}), expected
-    )  # its own buffers are still its own
+    )  # the other sampler has not overwritten its buffers

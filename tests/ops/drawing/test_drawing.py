@@ -1,4 +1,4 @@
-"""Drawing asks for no more than it needs: nothing where nothing is missing, seed images for trials only."""
+"""Drawing opens and loads only what it needs: no drawer for a complete set, few seed images for trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from ops.datasets.pixels import PixelDataset, build_rows, read_shards, write_shards
 from ops.drawing import batching
 from ops.drawing.assembly import Assembly
-from ops.drawing.drawing import FEW, Drawing
+from ops.drawing.drawing import TRIAL_SEEDS, Drawing
 from ops.drawing.pieces import Draws
 from ops.drawing.stored_seeds import StoredSeeds
 from ops.generators.feeds import SeedImages
@@ -51,7 +51,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def test_where_nothing_is_missing_nothing_is_opened(
+def test_a_complete_set_opens_no_drawer_and_loads_no_seed_images(
     drawing: Drawing, loaded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: Any, **options: Any) -> None:
@@ -66,7 +66,7 @@ def test_where_nothing_is_missing_nothing_is_opened(
 
 
 def test_a_small_job_loads_the_seed_images_of_its_pieces_alone(drawing: Drawing, loaded: list[int]) -> None:
-    """No batch size is measured, so the one piece asks for its twenty."""
+    """No batch size is measured, so its one piece loads its own twenty seed images and no others."""
     drawing.run()
     assert loaded == [20]
 
@@ -80,8 +80,8 @@ def test_a_batch_size_is_measured_with_a_few_seed_images(
         seen.append(seeds)
         return 8
 
-    monkeypatch.setattr(batching, "BUDGET", 100.0)
+    monkeypatch.setattr(batching, "TRIAL_SHARE", 100.0)
     monkeypatch.setattr(batching, "measure_batch_size", measure)
     drawing.run()
-    assert loaded == [FEW, 20]
-    np.testing.assert_array_equal([len(found) for found in seen], [FEW])
+    assert loaded == [TRIAL_SEEDS, 20]
+    np.testing.assert_array_equal([len(found) for found in seen], [TRIAL_SEEDS])

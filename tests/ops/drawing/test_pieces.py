@@ -1,4 +1,4 @@
-"""Generation in pieces: every draw once, and the same bytes however the work is cut, spread, batched or interrupted."""
+"""Drawing in pieces: every draw once, and equal bytes for any piece size, number of workers, batch or interruption."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_pieces_and_slices_hold_every_draw_exactly_once(counts: list[int], size:
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_runs_are_the_rows_of_each_unit() -> None:
+def test_runs_cover_the_rows_of_each_unit() -> None:
     draws = Draws(UNITS, (3, 0, 2), (0, 9, 4))
     assert draws.runs(1, 4) == [Run(UNITS[0], 1, 2), Run(UNITS[2], 4, 1)]
     assert draws.runs(3, 3) == [] and draws.runs(4, 9) == [Run(UNITS[2], 5, 1)]
@@ -118,7 +118,7 @@ def test_pixels_do_not_depend_on_the_number_of_workers(
     np.testing.assert_array_equal(fill(tmp_path, sampler_path, size=3, workers=2), expected)
 
 
-def test_a_deleted_piece_comes_back_and_the_others_are_not_touched(tmp_path: Path, sampler_path: Path) -> None:
+def test_a_deleted_piece_is_drawn_again_and_the_others_stay(tmp_path: Path, sampler_path: Path) -> None:
     fill(tmp_path, sampler_path)
     pieces = cut_pieces(len(DRAWS), 4)
     before = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir()}
@@ -150,7 +150,7 @@ def test_slices_filled_apart_give_the_same_dataset(tmp_path: Path, sampler_path:
     np.testing.assert_array_equal(read(tmp_path, pieces), expected)
 
 
-def test_a_sampler_that_was_exported_anew_under_the_same_name_is_opened_anew(
+def test_a_new_export_under_the_same_name_is_opened_again(
     tmp_path: Path, generator_folder: Path, make_sampler: Callable[[str, int], Path]
 ) -> None:
     path, pieces = tmp_path / "sampler_3.onnx", [Piece(0, 4)]
@@ -189,7 +189,7 @@ def perturber(tmp_path: Path) -> OnnxFile:
 
 
 def expect_variants(draws: Draws, seeds: SeedImages) -> np.ndarray:
-    """Each variant drawn alone: what its own parent, noise and label give."""
+    """Each variant drawn alone, from its own parent, noise and label."""
     images = []
     for unit, count, first in zip(draws.units, draws.counts, draws.firsts or [0] * len(draws.units), strict=True):
         for k in range(first, first + count):
@@ -200,7 +200,7 @@ def expect_variants(draws: Draws, seeds: SeedImages) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("size", "batch_size", "workers"), [(100, 8, 1), (4, 3, 1), (7, 64, 2), (1, 1, 1)])
-def test_variants_follow_from_their_parents_whoever_draws_them(
+def test_variants_do_not_depend_on_pieces_or_workers(
     size: int,
     batch_size: int,
     workers: int,
@@ -220,12 +220,12 @@ def test_variants_follow_from_their_parents_whoever_draws_them(
     np.testing.assert_array_equal(read(tmp_path / "pieces", pieces), expect_variants(draws, seeds))
 
 
-def test_units_of_seed_images_stand_label_by_label() -> None:
+def test_units_of_seed_images_are_ordered_by_label() -> None:
     units = list_parents(["x", "y", "z"], [1, 0, 1])
     assert units == (Unit("y", 0, "y"), Unit("x", 1, "x"), Unit("z", 1, "z"))
 
 
-def test_only_the_parents_that_are_asked_for_are_loaded(stored: tuple[StoredSeeds, SeedImages]) -> None:
+def test_only_the_requested_parents_are_loaded(stored: tuple[StoredSeeds, SeedImages]) -> None:
     store, seeds = stored
     loaded = store.load([Unit("s5", 2, "s5"), Unit("s1", 1, "s1"), Unit("s5", 2, "s5")])
     assert (list(loaded.ids), loaded.labels.tolist()) == (["s5", "s1"], [2, 1])

@@ -1,4 +1,4 @@
-"""The card of an export: what holds stays, what does not goes, and a part says that it is one."""
+"""The card of an export keeps the true entries, drops the others, and marks a partial export."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_other_formats_lose_only_the_list_of_files(grey: Case) -> None:
     ("real", "holds the real images alone: the 40 real training images, and validation and test whole."),
     ("generated", "holds generated images alone: the 30 generated training images, no other split."),
 ])  # fmt: skip
-def test_a_part_says_so(grey: Case, only: str, note: str) -> None:
+def test_the_card_of_a_partial_export_names_the_part(grey: Case, only: str, note: str) -> None:
     card = (grey.folder / "README.md").read_text()
     dataset = open_published(grey.folder, only)  # type: ignore[arg-type]
     adapted = adapt_card(card, dataset, as_published=True)
@@ -44,10 +44,10 @@ def test_a_part_says_so(grey: Case, only: str, note: str) -> None:
     assert [entry["split"] for entry in files] == dataset.splits
 
 
-def test_licence_is_that_of_the_card(grey: Case) -> None:
+def test_the_licence_is_read_from_the_card(grey: Case) -> None:
     assert read_licence(open_published(grey.folder)) == "bsd-3-clause"
 
 
-def test_a_card_of_another_kind_is_damage(grey: Case, tmp_path: Path) -> None:
+def test_a_card_without_front_matter_is_damage(grey: Case, tmp_path: Path) -> None:
     with pytest.raises(DamagedData, match="README.md has no front matter"):
         adapt_card("# hello\n", open_published(grey.folder), as_published=False)

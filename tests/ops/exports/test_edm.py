@@ -77,6 +77,6 @@ def test_provenance_lies_beside_the_labels(odd: Case, tmp_path: Path) -> None:
 def test_images_that_are_not_square_are_refused_before_any_work(tmp_path: Path) -> None:
     images = np.zeros((4, 4, 6, 3), np.uint8)
     case = publish(tmp_path / "wide", images, np.zeros(4, int), ("a", "b"), real=2, generated=0)
-    with pytest.raises(UserError, match="its images are 4x6 RGB; format zip allows only square ones"):
+    with pytest.raises(UserError, match="its images are 4x6 RGB; format zip allows only square images"):
         export_dataset(case.folder, tmp_path / "out", "zip")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""One export as a whole: refused before it starts, equal bytes every time, whole or not there at all."""
+"""An export as a whole: refused before it starts, equal bytes every time, complete or absent."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_dataset_itself_is_not_touched(grey: Case, tmp_path: Path) -> None:
         ("published/tiny", "tiny lies in the dataset itself"),
     ],
 )
-def test_a_target_that_cannot_be_is_refused_before_any_work(
+def test_an_invalid_target_is_refused_before_any_work(
     grey: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, sentence: str
 ) -> None:
     def never(*_: Any) -> None:
@@ -70,15 +70,15 @@ def test_a_target_that_cannot_be_is_refused_before_any_work(
     assert digest(tmp_path / "full") == {"file": b"mine"}
 
 
-def test_unknown_formats_and_parts_are_refused_with_what_there_is(grey: Case, tmp_path: Path) -> None:
+def test_unknown_formats_and_parts_are_refused_with_the_known_ones(grey: Case, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no export format 'tfrecord'; there are: huggingface, folder, webdataset, zip"):
         export_dataset(grey.folder, tmp_path / "a", "tfrecord")
-    with pytest.raises(UserError, match="'fake' is no part of a dataset; there are: all, real, generated"):
+    with pytest.raises(UserError, match="'fake' is not a part of a dataset; there are: all, real, generated"):
         export_dataset(grey.folder, tmp_path / "a", "npz", only="fake")  # type: ignore[arg-type]
     assert not (tmp_path / "a").exists()
 
 
-def test_a_failing_export_leaves_nothing_and_one_that_was_killed_is_in_nobodys_way(
+def test_a_failed_export_leaves_nothing_and_a_killed_one_does_not_block_the_next(
     grey: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(dataset: Any, folder: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_failing_export_leaves_nothing_and_one_that_was_killed_is_in_nobodys_w
     assert not left.parent.exists()
 
 
-def test_two_exports_to_one_target_do_not_meet(grey: Case, tmp_path: Path) -> None:
+def test_a_second_export_to_the_same_target_is_refused(grey: Case, tmp_path: Path) -> None:
     holder = tmp_path / ".out.growset-export"
     holder.mkdir()
     descriptor = os.open(holder, os.O_RDONLY)
@@ -111,7 +111,7 @@ def test_two_exports_to_one_target_do_not_meet(grey: Case, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["npz", "zip", "webdataset", "huggingface"])
 def test_memory_holds_a_part_of_the_images_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """10 MB of pixels pass through a quarter of that in Python and numpy, and Arrow keeps nothing."""
+    """10 MB of pixels are exported with a quarter of that in Python and numpy, and Arrow keeps no memory."""
     images = np.random.default_rng(5).integers(0, 256, (200, 128, 128, 3), dtype=np.uint8)
     case = publish(tmp_path / "large", images, np.arange(200) % 2, ("a", "b"), real=100, generated=96)
     monkeypatch.setattr(published, "_BATCH_BYTES", 2**18)

@@ -20,7 +20,7 @@ from tests.publications import Case, publish
 
 @pytest.mark.parametrize("name", ["grey", "odd"])
 @pytest.mark.parametrize("only", ["all", "generated"])
-def test_imagefolder_reads_every_image_with_what_is_known_of_it(
+def test_imagefolder_reads_every_image_with_its_metadata(
     name: str, only: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     case: Case = request.getfixturevalue(name)
@@ -44,12 +44,12 @@ def test_imagefolder_reads_every_image_with_what_is_known_of_it(
         assert list(found["k"]) == rows["k"].fill_null(-1).to_list()
         np.testing.assert_array_equal(np.array(found["weight"], float), rows["weight"].fill_null(np.nan).to_numpy())
         spelled = [case.class_names[label] for label in rows["label"]]
-        if name == "odd":  # its names hold a `None` and a `007`, so all stand as JSON strings
+        if name == "odd":  # its names include `None` and `007`, so all are JSON strings
             spelled = [json.dumps(text, ensure_ascii=False) for text in spelled]
         assert list(found["label_name"]) == spelled
 
 
-def test_folders_table_and_list_of_classes_agree(odd: Case, tmp_path: Path) -> None:
+def test_folders_table_and_classes_json_agree(odd: Case, tmp_path: Path) -> None:
     export_dataset(odd.folder, tmp_path / "out", "folder")
     classes = json.loads((tmp_path / "out" / "classes.json").read_text(encoding="utf-8"))
     assert [entry["name"] for entry in classes] == list(odd.class_names)
@@ -65,8 +65,8 @@ def test_folders_table_and_list_of_classes_agree(odd: Case, tmp_path: Path) -> N
             np.testing.assert_array_equal(np.asarray(Image.open(folder / row["file_name"])), pixels)
 
 
-def test_the_card_leads_no_reader_to_parquet(grey: Case, tmp_path: Path) -> None:
-    """A folder that is opened by its path, as on the Hub, is read as images too."""
+def test_the_card_does_not_point_to_parquet_files(grey: Case, tmp_path: Path) -> None:
+    """The folder, opened by its path as on the Hub, is read as images too."""
     export_dataset(grey.folder, tmp_path / "out", "folder")
     head = (tmp_path / "out" / "README.md").read_text().split("---\n")[1]
     assert "parquet" not in head and "license:" in head
@@ -74,7 +74,7 @@ def test_the_card_leads_no_reader_to_parquet(grey: Case, tmp_path: Path) -> None
     assert {split: len(rows) for split, rows in loaded.items()} == {"train": 70, "validation": 15, "test": 15}
 
 
-def test_two_images_of_one_class_with_one_id_are_damage(tmp_path: Path) -> None:
+def test_two_images_of_one_class_with_the_same_id_are_damage(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), dtype=np.uint8)
     images[1] = images[0]
     case = publish(tmp_path / "twice", images, np.zeros(6, int), ("a", "b"), real=2, generated=0)

@@ -31,7 +31,7 @@ def assert_equal(loaded: Dataset, expected: PixelDataset) -> None:
 
 
 @pytest.mark.parametrize("name", ["grey", "odd"])
-def test_datasets_reads_every_split_as_it_was(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_datasets_reads_every_split_unchanged(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     case: Case = request.getfixturevalue(name)
     export_dataset(case.folder, tmp_path / "out", "huggingface")
     loaded = load(tmp_path / "out", tmp_path / "cache")
@@ -68,7 +68,7 @@ def test_generated_images_alone_load_without_the_other_splits(grey: Case, tmp_pa
 
 
 @pytest.mark.parametrize("only", ["all", "real", "generated"])
-def test_croissant_is_valid_and_its_records_are_the_images(odd: Case, tmp_path: Path, only: str) -> None:
+def test_croissant_is_valid_and_describes_the_images(odd: Case, tmp_path: Path, only: str) -> None:
     export_dataset(odd.folder, tmp_path / "out", "huggingface", only=only)  # type: ignore[arg-type]
     described = read_croissant(tmp_path / "out" / "croissant.json")
     assert described.errors == []

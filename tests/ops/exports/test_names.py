@@ -44,11 +44,11 @@ def test_plain_names_stay_as_they_are() -> None:
         ("test", "%74est"), ("crash test-dev", "crash %74est-%64ev"), ("Test", "Test"), ("latest", "latest"),
     ],
 )  # fmt: skip
-def test_what_a_file_system_cannot_hold_is_escaped(name: str, folder: str) -> None:
+def test_names_that_a_file_system_cannot_hold_are_escaped(name: str, folder: str) -> None:
     assert name_folders([name]) == [folder]
 
 
-def test_only_names_that_meet_without_case_are_escaped_further() -> None:
+def test_only_names_that_are_equal_without_case_are_escaped_further() -> None:
     assert name_folders(["Bag", "bag", "Boot"]) == ["%42ag", "bag", "Boot"]
     assert name_folders(["é", "e\u0301"]) == ["%C3%A9", "e%CC%81"]
 
@@ -59,5 +59,5 @@ def test_long_names_are_cut_and_still_differ() -> None:
 
 
 def test_equal_names_are_a_callers_mistake() -> None:
-    with pytest.raises(ValueError, match="one name"):
+    with pytest.raises(ValueError, match="two classes have the same name"):
         name_folders(["a", "a"])

@@ -1,4 +1,4 @@
-"""Reading a published dataset: checked to the byte, streamed in several batches, restricted to a part."""
+"""Reading a published dataset: checked byte by byte, streamed in batches, restricted to a part."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_file_of_several_row_groups_comes_in_several_batches(tmp_path: Path, m
 
 
 @pytest.mark.parametrize(("only", "counts"), [("real", (40, 15, 15)), ("generated", (30,))])
-def test_only_a_part_restricts_the_training_rows(grey: Case, only: Only, counts: tuple[int, ...]) -> None:
+def test_only_restricts_the_training_rows(grey: Case, only: Only, counts: tuple[int, ...]) -> None:
     dataset = open_published(grey.folder, only)
     assert tuple(dataset.counts.values()) == counts
     train = grey.splits["train"]
@@ -51,7 +51,7 @@ def test_only_a_part_restricts_the_training_rows(grey: Case, only: Only, counts:
     assert pl.concat(list(dataset.rows("train"))).equals(train.rows.filter(mask))
 
 
-def test_a_folder_that_is_no_published_dataset_names_the_commands(tmp_path: Path) -> None:
+def test_without_a_published_dataset_the_error_names_the_commands(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="`growset run smoke` makes it, and `growset pull smoke --only published`"):
         open_published(tmp_path / "smoke")
 

@@ -1,4 +1,4 @@
-"""Cells as readers that guess types take them: pandas a few rows at a time, Python's csv."""
+"""Cells as read by pandas, which infers types a few rows at a time, and by Python's csv."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(st.one_of(LETTERS, WORDS), min_size=1, max_size=6, unique=True))
-def test_pandas_takes_names_for_the_same_type_whatever_rows_it_sees(names: list[str]) -> None:
+def test_pandas_infers_the_same_type_of_names_for_any_rows(names: list[str]) -> None:
     kinds = set()
     for label, name in enumerate(names):
         found, kind = read_with_pandas(names, [label])
@@ -32,7 +32,7 @@ def test_pandas_takes_names_for_the_same_type_whatever_rows_it_sees(names: list[
     assert len(kinds) == 1
 
 
-def test_names_stay_plain_where_that_is_safe() -> None:
+def test_names_are_unchanged_where_that_is_safe() -> None:
     assert spell_names(["Bag", "T-shirt", 'a "b", c', "日本"]) == ["Bag", "T-shirt", 'a "b", c', "日本"]
     assert spell_names(["0", "10", "-3"]) == ["0", "10", "-3"]
     assert spell_names(["0", "ten"]) == ['"0"', '"ten"']
@@ -49,7 +49,7 @@ def test_names_stay_plain_where_that_is_safe() -> None:
         ),
     ],
 )
-def test_cells_have_no_gap_but_the_weight(given_: dict[str, list[object]], cells: list[str]) -> None:
+def test_only_the_weight_may_be_empty(given_: dict[str, list[object]], cells: list[str]) -> None:
     rows = build_rows([0], ["i"], split="train", **given_)  # type: ignore[arg-type]
     read = list(csv.reader(io.StringIO((header("file") + lines(["f.png"], rows, ["Bag"])).decode())))
     assert read == [["file", *COLUMNS], ["f.png", *cells]]

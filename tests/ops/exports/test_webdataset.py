@@ -56,16 +56,18 @@ def test_grey_images_stay_grey(grey: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "images"),
     [
-        ({"shard_images": 30}, [30, 30, 10]),
-        ({"shard_bytes": 10 * (3 * 512 + 3 * 512)}, [10] * 7),
-        ({"shard_bytes": 1}, [1] * 70),  # an image larger than that still gets a shard
+        ({"SHARD_IMAGES": 30}, [30, 30, 10]),
+        ({"SHARD_BYTES": 10 * (3 * 512 + 3 * 512)}, [10] * 7),
+        ({"SHARD_BYTES": 1}, [1] * 70),  # an image larger than that still gets a shard
     ],
 )
 def test_shards_are_full_and_hold_no_more_than_allowed(
-    grey: Case, tmp_path: Path, limits: dict[str, int], images: list[int]
+    grey: Case, tmp_path: Path, limits: dict[str, int], images: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, limit in limits.items():
+        monkeypatch.setattr(f"ops.exports.webdataset.{name}", limit)
     (tmp_path / "out").mkdir()
-    write_webdataset(open_published(grey.folder), tmp_path / "out", **limits)
+    write_webdataset(open_published(grey.folder), tmp_path / "out")
     shards = sorted((tmp_path / "out").glob("train-*.tar"))
     assert [path.name for path in shards] == [f"train-{index:06d}.tar" for index in range(len(images))]
     found = []

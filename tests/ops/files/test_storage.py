@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: what is on disk after a break at each step, against old and new.
+"""Files and folders appear whole or not at all: the disk after a break at each step, compared with old and new.
 
 A break is an exception from the rename or removal at which a killed process would have stopped.
 """
@@ -130,7 +130,7 @@ def test_value_that_json_cannot_hold_keeps_the_old_file(tmp_path: Path) -> None:
     assert read_json(path) == 1
 
 
-def test_folder_appears_where_there_was_none(tmp_path: Path) -> None:
+def test_a_new_folder_appears(tmp_path: Path) -> None:
     target = tmp_path / "data" / "target"
     replace_folder(fill(tmp_path / "staged", "new"), target)
     assert tree(tmp_path) == {f"data/target/{name}": text for name, text in filled("new").items()}
@@ -190,7 +190,7 @@ def test_next_replacement_repairs_a_break_by_itself(
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
-def test_next_replacement_removes_what_a_broken_removal_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_replacement_finishes_a_broken_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = fill(tmp_path / "target", "old")
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at_removal(patch)
@@ -211,7 +211,7 @@ def test_removal_that_broke_off_half_way_is_finished(tmp_path: Path, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
-def test_recovering_what_was_never_broken_changes_nothing(tmp_path: Path) -> None:
+def test_recovering_an_intact_folder_changes_nothing(tmp_path: Path) -> None:
     recover_folder(tmp_path / "target")
     assert list(tmp_path.iterdir()) == []
     target = fill(tmp_path / "target", "new")
@@ -229,7 +229,7 @@ def test_neighbours_of_a_replaced_folder_are_not_touched(tmp_path: Path) -> None
     assert tree(tmp_path / "target2") == filled("target2")
 
 
-def test_a_linked_file_shares_its_content_and_replaces_what_was_there(tmp_path: Path) -> None:
+def test_a_linked_file_shares_its_content_and_replaces_the_old_file(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "folder" / "target"
     source.write_text("new")
     link_file(source, target)
@@ -241,7 +241,7 @@ def test_a_linked_file_shares_its_content_and_replaces_what_was_there(tmp_path: 
     assert [path.name for path in target.parent.iterdir()] == ["target"]
 
 
-def test_where_no_link_can_be_made_the_file_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_copied_if_links_are_impossible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
@@ -255,7 +255,7 @@ def test_where_no_link_can_be_made_the_file_is_copied(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     "content", [b"[" * 100_000, b'{"a": "\\ud800"}', b'{"\\udfff": 1}', b"\xff", b"", b"{", b"[1, 2"]
 )
-def test_a_json_file_that_is_none_is_damage(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_json_is_damaged_data(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(DamagedData, match="a.json is not JSON: "):
         read_json(tmp_path / "a.json")

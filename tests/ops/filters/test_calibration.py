@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ops.filters.calibration import Side, calibrate, fix
 
 
-def test_the_threshold_is_the_score_that_counting_finds() -> None:
+def test_the_threshold_is_the_score_of_the_counted_rank() -> None:
     scores, labels = np.arange(1.0, 200.0), np.zeros(199, int)
     found = calibrate(scores, labels, 1, 0.05, "below")
     assert found.values.tolist() == [10.0]  # k = floor(0.05 * 200)
@@ -20,7 +20,7 @@ def test_the_threshold_is_the_score_that_counting_finds() -> None:
 
 
 @pytest.mark.parametrize("side", ["below", "above"])
-def test_a_further_real_image_is_rejected_as_seldom_as_promised(side: Side) -> None:
+def test_a_further_real_image_is_rejected_with_the_promised_probability(side: Side) -> None:
     rng = np.random.default_rng(0)
     rejected = []
     for _ in range(2_000):
@@ -44,7 +44,7 @@ def test_small_classes_take_the_threshold_of_all_classes_and_tiny_sets_the_most_
     assert calibrate(np.array([3.0, 7.0]), np.array([0, 1]), 2, 0.01, "below").values.tolist() == [3.0, 3.0]
 
 
-def test_nothing_to_calibrate_with_rejects_nothing() -> None:
+def test_without_scores_or_with_share_0_nothing_is_rejected() -> None:
     for found in (
         calibrate(np.empty(0), np.empty(0, int), 2, 0.1, "below"),
         calibrate(np.full(5, np.nan), np.zeros(5, int), 2, 0.1, "below"),
@@ -61,14 +61,14 @@ def test_with_an_extreme_value_the_threshold_lies_half_way_to_it() -> None:
     assert calibrate(scores, labels, 1, 0.05, "below", extreme=0.0).real_rejected.tolist() == [4 / 199]
 
 
-def test_unknown_scores_count_neither_here_nor_there() -> None:
+def test_unknown_scores_are_neither_counted_nor_rejected() -> None:
     scores, labels = np.array([np.nan, 1.0, 2.0, np.nan]), np.array([0, 0, 0, 1])
     found = calibrate(scores, labels, 2, 0.5, "below")
     assert found.counts.tolist() == [2, 0]
     assert found.find_beyond(np.array([np.nan, 0.5]), np.array([0, 0])).tolist() == [False, True]
 
 
-def test_a_fixed_threshold_is_that_of_every_class_and_says_what_it_costs() -> None:
+def test_a_fixed_threshold_holds_for_every_class_and_reports_rejected_real_images() -> None:
     found = fix(np.array([0.1, 0.4, 0.9, np.nan]), np.array([0, 0, 1, 1]), 2, 0.3, "below")
     assert found.values.tolist() == [0.3, 0.3]
     assert found.real_rejected.tolist() == [0.5, 0.0]

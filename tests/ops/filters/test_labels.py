@@ -17,11 +17,11 @@ def test_margins_are_to_the_best_other_label() -> None:
     assert len(score_labels(np.empty((0, 4)), np.empty(0, np.int64)).margin) == 0
 
 
-def test_a_scorer_near_chance_is_said_so() -> None:
+def test_a_scorer_near_chance_gives_a_warning() -> None:
     labels = np.repeat([0, 1, 2, 3], [70, 10, 10, 10])
     known = measure_skill(labels, labels, 4)
     assert known is not None and known.accuracy == 1 and known.doubt is None
-    # Always the largest class: 70 % of images, a quarter of the classes.
+    # It always predicts the largest class: 70 % of images, a quarter of the classes.
     largest = measure_skill(np.zeros(100, int), labels, 4)
     assert largest is not None and largest.accuracy == largest.chance == 0.25
     assert largest.doubt is not None and "25 % of held-out real images" in largest.doubt

@@ -9,7 +9,7 @@ import torch
 from ops.filters.looks import measure_looks
 
 
-def test_contrast_and_saturation_are_what_they_are_defined_as() -> None:
+def test_contrast_and_saturation_follow_their_definitions() -> None:
     image = torch.zeros(1, 1, 16, 16, dtype=torch.uint8)
     image[..., 8:] = 200
     found = measure_looks(image)
@@ -32,7 +32,7 @@ def test_noise_on_a_blank_image_has_contrast_and_next_to_no_structure(shape: tup
     assert measure_looks(coloured).contrast[0] == 0
 
 
-def test_small_images_and_none_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_images_no_images_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.randint(0, 256, (9, 1, 8, 5), dtype=torch.uint8)
     whole = measure_looks(images)
     np.testing.assert_allclose(whole.structure, whole.contrast, rtol=1e-6)  # nothing is averaged

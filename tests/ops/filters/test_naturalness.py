@@ -40,10 +40,14 @@ def test_what_is_no_picture_lies_beyond_all_real_images(channels: int, side: int
     blurred = torch.nn.functional.avg_pool2d(draw(50, channels, side, seed=2).float(), 7, 1, 3)
     for nothing in (
         128 + 60 * torch.randn(shape, generator=random), 255 * torch.rand(shape, generator=random),
-        means + 40 * torch.randn(shape, generator=random), blobs, blurred, means.expand(shape),
+        means + 40 * torch.randn(shape, generator=random), blobs, means.expand(shape),
     ):  # fmt: skip
         found = measure_naturalness(real, nothing.round().clamp(0, 255).to(torch.uint8))
         assert (found < edge).mean() >= 0.95
+    distances = [
+        real.measure(describe_texture(part.to(torch.uint8))) for part in (draw(100, channels, side, 1), blurred)
+    ]
+    assert (distances[1] > np.quantile(distances[0], 0.98)).mean() >= 0.95
 
 
 def test_a_real_image_lies_at_0_and_a_batch_changes_nothing() -> None:
@@ -54,6 +58,26 @@ def test_a_real_image_lies_at_0_and_a_batch_changes_nothing() -> None:
     alone = np.concatenate([measure_naturalness(real, part) for part in others.split(2)])
     np.testing.assert_allclose(alone, measure_naturalness(real, others), atol=1e-4)
     assert len(measure_naturalness(real, images[:0])) == 0
+
+
+def test_flat_graphics_with_a_little_noise_are_usual_and_noise_is_not() -> None:
+    def print_letters(seed: int) -> Tensor:
+        """Bars in exactly two colours: no anti-aliasing, no gradient, no noise."""
+        rng = np.random.default_rng(seed)
+        images = np.empty((150, 3, 32, 32), np.uint8)
+        for image in images:
+            background, ink = rng.integers(0, 256, (2, 3, 1, 1))
+            x, y = rng.integers(4, 14, 2)
+            image[:] = background
+            image[:, y : y + 12, x : x + 4] = image[:, y : y + 3, x : x + 12] = ink
+        return torch.from_numpy(images)
+
+    real, further = fit_naturalness(print_letters(0)), print_letters(1)
+    random = torch.Generator().manual_seed(0)
+    noisy = [(further + sd * torch.randn(further.shape, generator=random)).clamp(0, 255) for sd in (3, 60)]
+    drawn, noise = (measure_naturalness(real, levels.round().to(torch.uint8)) for levels in noisy)
+    assert (drawn == 0).mean() > 0.95
+    assert (noise < 0).mean() > 0.95
 
 
 def test_brightness_and_contrast_are_no_texture() -> None:
@@ -70,7 +94,7 @@ def test_odd_shapes_blank_and_few_images(shape: tuple[int, ...]) -> None:
     assert np.isfinite(measure_naturalness(fit_naturalness(images[:2]), images)).all()
     with pytest.raises(ValueError, match="1 training images"):
         fit_naturalness(images[:1])
-    assert len(hold_out(np.zeros((3, 2)))) == 0
+    assert len(hold_out(np.zeros((3, 2)), np.zeros(2))) == 0
 
 
 def test_colours_that_agree_in_nothing_are_no_picture_however_smooth() -> None:

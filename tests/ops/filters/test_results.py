@@ -1,4 +1,4 @@
-"""What the stage wrote comes back, and generated and held-out images meet under the same rules."""
+"""The stage's outputs are read back, and the same rules apply to generated and held-out images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from ops.errors import DamagedData
+from ops.files.outputs import ROUNDS
 from ops.files.storage import write_json
-from ops.filters.results import ROUNDS, AppliedRule, Results, read_results
+from ops.filters.results import AppliedRule, Results, read_results
 from tests.filtering import make_held_out, make_index, make_rule, write_results
 
 NAMES = ("cat", "dog")
@@ -27,7 +28,7 @@ def results(tmp_path: Path) -> Results:
     return read_results(tmp_path / "accepted", tmp_path / "plan")
 
 
-def test_the_funnel_and_the_rules_are_those_that_were_written(results: Results) -> None:
+def test_the_funnel_and_the_rules_are_read_back(results: Results) -> None:
     assert (results.funnel.total.drawn, results.funnel.total.accepted, results.funnel.missing) == (50, 30, 1)
     assert results.stopped == ("quota", "rounds") and results.held_out_counts == [30, 10]
     near = results.rules[1]
@@ -55,7 +56,7 @@ def test_a_rule_is_broken_on_its_side_of_its_classes_threshold() -> None:
     assert AppliedRule.from_dict(make_rule("blank", 0.1, 2, real_rejected=[None, None])).reject_real([3, 4]) is None
 
 
-def test_of_rules_json_what_is_needed_must_be_there_and_more_may_be() -> None:
+def test_a_rule_in_rules_json_needs_all_fields_and_may_have_more() -> None:
     entry = make_rule("blank", 0.2, 2)
     assert AppliedRule.from_dict(entry | {"since": 3}) == AppliedRule.from_dict(entry)
     del entry["side"]
@@ -63,7 +64,7 @@ def test_of_rules_json_what_is_needed_must_be_there_and_more_may_be() -> None:
         AppliedRule.from_dict(entry)
 
 
-def test_a_checked_safety_is_told(results: Results) -> None:
+def test_results_tell_whether_safety_was_checked(results: Results) -> None:
     index = results.index.with_columns(unsafe_probability=pl.lit(0.1))
     assert Results(index, results.held_out, results.rules, results.stopped, results.plan).is_safety_checked
 

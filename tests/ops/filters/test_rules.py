@@ -16,7 +16,7 @@ OFF = FilterSettings(**{key: None for key in FilterSettings.model_fields})
 
 
 def make_scores(count: int, **changes: object) -> dict[str, np.ndarray]:
-    """Scores that no rule minds, [count] each, but for the rows of `changes` (column: {row: value})."""
+    """Scores that break no rule, [count] each, except in the rows of `changes` (column: {row: value})."""
     scores = {
         rule.score: np.zeros(count, bool) if rule.side is None else np.full(count, 5.0 if rule.side == "below" else 0.0)
         for rule in RULES
@@ -43,7 +43,7 @@ def test_every_fault_gets_its_own_reason_and_clean_images_are_kept() -> None:
         "near_repeat": ("generated_distance", 0.1),
     }  # fmt: skip
     assert list(dict.fromkeys(rule.reason for rule in RULES)) == list(REASONS)
-    assert set(faults) == set(REASONS) - {"unsafe", "clip_disagrees"}  # which ask networks from elsewhere
+    assert set(faults) == set(REASONS) - {"unsafe", "clip_disagrees"}  # these need external networks
     scores = make_scores(len(faults) + 2)
     for row, (column, value) in enumerate(faults.values()):
         scores[column][row] = value
@@ -51,7 +51,7 @@ def test_every_fault_gets_its_own_reason_and_clean_images_are_kept() -> None:
     assert reasons == [*([reason] for reason in faults), [], [SURPLUS]]
 
 
-def test_what_is_exactly_a_copy_is_not_also_nearly_one() -> None:
+def test_an_exact_copy_is_not_also_a_near_copy() -> None:
     scores = make_scores(
         3,
         copy_of_train={0: True}, train_distance={0: 0.0},
@@ -62,7 +62,7 @@ def test_what_is_exactly_a_copy_is_not_also_nearly_one() -> None:
     assert reasons == [["copy_of_train"], ["copy_of_held_out"], ["wrong_label", "repeat"]]
 
 
-def test_two_rules_of_one_reason_share_what_real_images_it_may_reject() -> None:
+def test_two_rules_of_one_reason_split_its_share_of_real_images() -> None:
     scores = {"typicality": -np.arange(999.0), "naturalness": -np.arange(999.0)[::-1]}
     chosen = OFF.model_copy(update={"atypical": Cut(real_rejected=0.1)})
     limits = set_limits(scores, np.zeros(999, int), 1, chosen)
@@ -75,13 +75,13 @@ def test_two_rules_of_one_reason_share_what_real_images_it_may_reject() -> None:
     assert [limit.rule.score for limit in fixed] == ["typicality"]
 
 
-def test_a_label_is_never_judged_below_chance() -> None:
+def test_the_threshold_of_wrong_label_is_never_below_chance() -> None:
     # A scorer that gives real images less than chance for their own label: four classes, a tenth each.
     scores, labels = np.full(400, 0.1), np.arange(400) % 4
     chosen = OFF.model_copy(update={"wrong_label": Cut(real_rejected=0.05)})
     (limit,) = set_limits({"label_probability": scores}, labels, 4, chosen)
     assert limit.thresholds.values.tolist() == [0.25] * 4
-    assert limit.thresholds.real_rejected.tolist() == [1.0] * 4  # and that is said
+    assert limit.thresholds.real_rejected.tolist() == [1.0] * 4  # and it is reported
     (off,) = set_limits(
         {"label_probability": scores}, labels, 4, OFF.model_copy(update={"wrong_label": Cut(real_rejected=0)})
     )
@@ -93,12 +93,12 @@ def test_rules_that_are_off_reject_nothing_but_exact_copies_always_count() -> No
     assert judge(scores, np.zeros(3, int), [3], OFF) == [[], [], ["repeat"]]
 
 
-def test_a_scores_absence_rejects_nothing() -> None:
+def test_a_missing_score_rejects_nothing() -> None:
     scores = make_scores(1, typicality={0: np.nan})
     assert judge(scores, np.zeros(1, int), [1], FilterSettings()) == [[]]
 
 
-def test_thresholds_are_those_of_the_class_and_written_down() -> None:
+def test_each_class_has_its_own_threshold_also_in_to_dict() -> None:
     labels = np.repeat([0, 1], 99)
     real = {"label_probability": np.concatenate([np.arange(99), 100 + np.arange(99)]).astype(float)}
     settings_ = OFF.model_copy(update={"wrong_label": Cut(real_rejected=0.1)})
@@ -148,17 +148,17 @@ def test_kept_images_are_the_first_passing_ones_up_to_the_quota(
         assert good == [[]] * len(kept) + [[SURPLUS]] * (len(good) - len(kept))
 
 
-def test_nothing_to_decide() -> None:
+def test_without_images_there_are_no_reasons() -> None:
     assert judge(make_scores(0), np.empty(0, int), [0, 0], FilterSettings()) == []
 
 
 @pytest.mark.parametrize("value", [{}, {"real_rejected": 0.1, "threshold": 0.5}, 1.5, -0.1, True, "much"])
-def test_a_cut_is_a_share_or_a_threshold(value: object) -> None:
+def test_a_recipe_gives_a_share_or_a_threshold(value: object) -> None:
     with pytest.raises(ValueError, match="real_rejected|share of real images|dictionary"):
         FilterSettings.model_validate({"wrong_label": value})
 
 
-def test_nearness_to_the_parent_cuts_only_where_the_recipe_says_so() -> None:
+def test_nearness_to_the_parent_is_rejected_only_if_the_recipe_has_the_rule() -> None:
     real = {"train_distance": np.arange(99.0)}
     assert not set_limits(real, np.zeros(99, int), 1, OFF.model_copy(update={"near_parent": None}))
     near = {**make_scores(3, parent_distance={0: 0.0, 1: 3.0})}

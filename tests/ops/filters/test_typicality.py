@@ -49,7 +49,7 @@ def test_another_label_is_less_typical() -> None:
     assert (right > wrong).all()
 
 
-def test_a_network_without_images_of_a_class_has_no_say_and_one_must_have() -> None:
+def test_a_network_without_a_class_is_left_out_and_one_network_must_have_it() -> None:
     features, known = draw(300, 0)
     whole, partial = fit_classes(features, known, 3), fit_classes(features[known < 2], known[known < 2], 3)
     asked, labels = draw(9, 1)
@@ -63,7 +63,7 @@ def test_a_network_without_images_of_a_class_has_no_say_and_one_must_have() -> N
     assert len(measure_typicality([whole], [asked[:0]], labels[:0])) == 0
 
 
-def test_features_that_never_vary_say_nothing() -> None:
+def test_features_that_never_vary_are_ignored() -> None:
     features, known = draw(300, 0)
     dead = np.concatenate([features, np.zeros((300, 2), np.float32)], axis=1)
     found = measure_typicality([fit_classes(dead, known, 3)], [dead], known)

@@ -1,4 +1,4 @@
-"""Feeds: what each input holds, that any part of a set can be fed alone, and what cannot be fed."""
+"""Feeds: the content of each input, feeds of any part of a set, and feeds that are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEEDS = draw_seeds(SHAPE, [0, 1, 1])
 VARIED = Unit("s2", 1, "s2")
 
 
-def test_each_input_is_what_the_unit_and_the_number_of_the_draw_say() -> None:
+def test_each_input_follows_from_the_unit_and_the_number_of_the_draw() -> None:
     feeds = make_feeds(("noise", "label"), SHAPE, [Run(DOG, 5, 2), Run(CAT, 0, 1)], seed=3)
     assert list(feeds) == ["noise", "label"]
     assert feeds["label"].tolist() == [1, 1, 0] and feeds["label"].dtype == np.int64
@@ -55,7 +55,7 @@ def test_draws_spread_over_labels_share_one_stream_of_noise_and_take_parents_in_
         spread_draws("parity", np.array([2]), SEEDS)
 
 
-def test_what_cannot_be_fed_is_refused() -> None:
+def test_unknown_inputs_missing_parents_and_unequal_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="input 'image' cannot be fed without seed images"):
         make_feeds(("image",), SHAPE, [Run(VARIED, 0)], seed=0)
     with pytest.raises(ValueError, match="input 'time' cannot be fed"):

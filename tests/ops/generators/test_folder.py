@@ -1,4 +1,4 @@
-"""Generator directories: what was saved comes back, and what does not fit is refused in a sentence."""
+"""Generator directories: a saved generator loads unchanged, and files that do not fit are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG = {
 }  # fmt: skip
 
 
-def test_a_generator_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_saved_generator_loads_unchanged(tmp_path: Path) -> None:
     model = build_network(CONFIG)
     save_network(tmp_path, model, CONFIG)
     loaded, config = load_network(tmp_path)
@@ -58,8 +58,8 @@ def test_weights_cut_short_are_damaged_data(tmp_path: Path) -> None:
         load_network(tmp_path)
 
 
-def test_missing_weights_and_a_config_that_describes_nothing_are_damaged_data(tmp_path: Path) -> None:
-    with pytest.raises(DamagedData, match=r"is no generator: it holds no config\.json"):
+def test_missing_weights_and_an_incomplete_config_are_damaged_data(tmp_path: Path) -> None:
+    with pytest.raises(DamagedData, match=r"is not a generator: it holds no config\.json"):
         read_config(tmp_path)
     for text, sentence in (
         ("{", "is not JSON"),
@@ -77,7 +77,7 @@ def test_missing_weights_and_a_config_that_describes_nothing_are_damaged_data(tm
         load_network(tmp_path)
 
 
-def test_the_one_sampler_is_found_and_none_or_two_are_damaged_data(tmp_path: Path) -> None:
+def test_a_single_sampler_is_found_and_none_or_two_are_damaged_data(tmp_path: Path) -> None:
     with pytest.raises(DamagedData, match=r"must hold one sampler_<steps>\.onnx; it holds 0"):
         find_sampler(tmp_path)
     (tmp_path / sampler_name(3)).touch()
@@ -89,7 +89,7 @@ def test_the_one_sampler_is_found_and_none_or_two_are_damaged_data(tmp_path: Pat
         find_sampler(tmp_path)
 
 
-def test_the_card_says_what_the_generator_draws(tmp_path: Path) -> None:
+def test_the_card_describes_the_drawn_images(tmp_path: Path) -> None:
     write_card(tmp_path, CONFIG, {"trained on": "40 images"})
     text = (tmp_path / CARD).read_text(encoding="utf-8")
     assert "9x8x1 images of 2 classes: a, Ölbaum." in text

@@ -1,4 +1,4 @@
-"""Kind `onnx`: a foreign sampler speaks the dataset's labels afterwards, and what is none is refused in a sentence."""
+"""Kind `onnx`: a foreign sampler's copy takes the dataset's labels, and other files are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMES = ("ant", "bee", "cow")
 
 
 def build_foreign(**changes: Any) -> onnx.ModelProto:
-    """Image = 40 · label + noise rounded, written by hand: inputs, outputs and metadata as the contract says."""
+    """Image = 40 · label + noise, rounded, written by hand with the inputs, outputs and metadata of the contract."""
     facts: dict[str, Any] = {"noise": "noise", "domain": "", "height": SHAPE[1], "labels": NAMES, **changes}
     noise = helper.make_tensor_value_info(facts["noise"], TensorProto.FLOAT, ["n", 1, facts["height"], SHAPE[2]])
     label = helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])
@@ -67,7 +67,7 @@ def check(settings: OnnxSettings, root: Path) -> None:
     Onnx().check(settings, root, ("ant",), SHAPE)
 
 
-def test_the_copy_speaks_the_datasets_labels_and_equals_the_original_one_by_one(tmp_path: Path) -> None:
+def test_the_copy_takes_the_datasets_labels_and_equals_the_original_one_by_one(tmp_path: Path) -> None:
     out = fit(save_foreign(tmp_path), tmp_path)
     generator = Onnx().load(out)
     (tmp_path / "onnx").mkdir()
@@ -95,7 +95,9 @@ def test_a_file_whose_images_depend_on_their_neighbours_fails_parity(tmp_path: P
 
 def test_class_names_in_the_recipe_replace_those_that_the_file_lacks(tmp_path: Path) -> None:
     settings = save_foreign(tmp_path, labels=())
-    with pytest.raises(UserError, match=r"foreign\.onnx does not say what its labels mean; add generator\.class_names"):
+    with pytest.raises(
+        UserError, match=r"foreign\.onnx does not name the classes of its labels; add generator\.class_names"
+    ):
         check(settings, tmp_path)
     fit(settings.model_copy(update={"class_names": NAMES}), tmp_path)
 
@@ -107,11 +109,11 @@ def cut_short(path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
     [
-        ({"noise": "z"}, UserError, r"is no sampler: it has z, label, image; it must take noise \(float32"),
+        ({"noise": "z"}, UserError, r"is not a sampler: it has z, label, image; it must take noise \(float32"),
         ({"domain": "evil.ops"}, UserError, "uses operators of 'evil.ops', which ONNX Runtime does not have"),
     ],
 )
-def test_a_file_that_is_no_sampler_is_refused(
+def test_a_file_that_is_not_a_sampler_is_refused(
     changes: dict[str, Any], error: type[Exception], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=sentence):
@@ -123,11 +125,11 @@ def test_a_damaged_file_is_refused(damage: Callable[[Path], object], tmp_path: P
     save_foreign(tmp_path)
     damage(tmp_path / "foreign.onnx")
     settings = OnnxSettings(path="foreign.onnx", sha256=hash_file(tmp_path / "foreign.onnx"))
-    with pytest.raises(DamagedData, match="is no sound ONNX file"):
+    with pytest.raises(DamagedData, match="is not a valid ONNX file"):
         check(settings, tmp_path)
 
 
-def test_another_file_under_the_same_name_is_refused_and_its_hash_is_told(tmp_path: Path) -> None:
+def test_another_file_under_the_same_name_is_refused_with_its_hash(tmp_path: Path) -> None:
     settings = save_foreign(tmp_path)
     save_foreign(tmp_path, labels=("x", "y", "z"))
     found = hash_file(tmp_path / "foreign.onnx")

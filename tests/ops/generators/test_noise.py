@@ -1,4 +1,4 @@
-"""Noise by counter: against Philox and Box-Muller written out from their papers, the normal law, a stored digest."""
+"""Counter-based noise against Philox and Box-Muller from their papers, the normal distribution and a stored digest."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_another_unit_seed_or_round_gives_other_noise(other: dict[str, int | str
     assert abs(np.corrcoef(one, two)[0, 1]) < 4 / math.sqrt(len(one))
 
 
-def test_keys_do_not_collide_where_seed_round_and_unit_only_differ_in_the_slash() -> None:
+def test_keys_differ_where_seed_round_and_unit_differ_only_in_the_slash() -> None:
     keys = {tuple(derive_key(seed, round_, unit)) for seed, round_, unit in [(1, 2, "3"), (1, 23, ""), (12, 3, "")]}
     assert len(keys) == 3
 

@@ -1,4 +1,4 @@
-"""The drawer in torch: the bits of an image depend on its own feeds alone, and its pieces are those of the ONNX one."""
+"""The drawer in torch: the bits of an image depend on its own feeds alone, and both drawers give the same pieces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ops.generators.feeds import make_feeds, spread_draws
 from ops.generators.folder import CONFIG, WEIGHTS, find_sampler
 from ops.generators.onnx.engine import Sampler
 from ops.generators.registry import KINDS
-from ops.generators.torch_drawer import PART, TorchFile
+from ops.generators.torch_drawer import PART_IMAGES, TorchFile
 from ops.generators.units import list_parents
 from ops.recipe.generator import SamplerSettings
 from tests.perturb import Perturb, PerturbGenerator, draw_seeds
@@ -29,13 +29,13 @@ CONTENT = {"kind": "perturb", "channels": 3, "height": 10, "width": 13, "class_n
 
 @pytest.fixture
 def flow(generator_folder: Path) -> TorchFile:
-    """A real network, drawn eagerly."""
+    """A real network that draws in torch."""
     sampler = SamplerSettings(solver="heun", steps=3)
     return TorchFile(generator_folder / WEIGHTS, KINDS["flow"].load, ("noise", "label"), sampler)
 
 
-def test_the_bits_of_an_image_do_not_depend_on_batch_size_order_or_company(flow: TorchFile) -> None:
-    feeds = make_feeds(("noise", "label"), SHAPE, spread_draws("x", np.arange(2 * PART + 7) % 3), seed=2)
+def test_the_bits_of_an_image_do_not_depend_on_batch_size_order_or_neighbours(flow: TorchFile) -> None:
+    feeds = make_feeds(("noise", "label"), SHAPE, spread_draws("x", np.arange(2 * PART_IMAGES + 7) % 3), seed=2)
     expected = flow.open("cpu", 64).draw(feeds)
     for size in (1, 5, 100):
         np.testing.assert_array_equal(flow.open("cpu", 64).with_batch_size(size).draw(feeds), expected)
@@ -56,7 +56,7 @@ def test_it_draws_what_the_exported_sampler_draws(flow: TorchFile, generator_fol
     )  # fmt: skip
 
 
-def test_what_it_cannot_draw_is_refused(flow: TorchFile) -> None:
+def test_wrong_labels_inputs_and_providers_are_refused(flow: TorchFile) -> None:
     feeds = make_feeds(("noise", "label"), SHAPE, spread_draws("x", np.array([0, 3])), seed=2)
     with pytest.raises(UserError, match=r"labels must lie in 0\.\.2; got 0\.\.3"):
         flow.open("cpu", 8).draw(feeds)
@@ -97,7 +97,7 @@ def test_both_drawers_give_the_same_bytes_for_one_and_for_two_workers(
         np.testing.assert_array_equal(drawn[0], other)
 
 
-def test_a_generator_that_was_written_anew_is_opened_anew(tmp_path: Path) -> None:
+def test_a_rewritten_generator_is_opened_again(tmp_path: Path) -> None:
     seeds, store_folder = draw_seeds(SHAPE, [0, 1]), tmp_path / "seeds"
     rows = build_rows(seeds.labels, list(seeds.ids), split="train")
     store = StoredSeeds(tuple(write_shards(store_folder, PixelDataset(seeds.images, rows, ("a", "b")), prefix="train")))

@@ -1,4 +1,4 @@
-"""The commit of a publication in a small git repository: what it holds, and where a kill may fall."""
+"""The commit of a publication in a small git repository: its contents, and kills at any step."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ops.workspaces.workspace import Workspace
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Raised in place of a kill of the process."""
 
 
 def state(root: Path) -> tuple[list[str], list[str], str]:
-    """Tags, subjects of all commits, what is staged."""
+    """Tags, subjects of all commits, and staged files."""
     subjects = run_git(root, "log", "--format=%s").splitlines()
     return run_git(root, "tag").split(), subjects, run_git(root, "diff", "--cached", "--name-only")
 
 
-def test_the_commit_holds_exactly_what_belongs_to_the_publication(workspace: Workspace, pointer: Path) -> None:
+def test_the_commit_holds_exactly_the_files_of_the_publication(workspace: Workspace, pointer: Path) -> None:
     root = workspace.root
     (root / "notes.txt").write_text("mine")
     assert not is_committed(workspace, "base", pointer)
@@ -39,7 +39,9 @@ def test_the_commit_holds_exactly_what_belongs_to_the_publication(workspace: Wor
     assert status == ["M", "dvc.lock", "M", "params.yaml", "??", "notes.txt"]
 
 
-def test_nothing_new_is_no_commit_and_a_new_pointer_the_next_version(workspace: Workspace, pointer: Path) -> None:
+def test_an_unchanged_publication_makes_no_commit_and_a_new_pointer_the_next_version(
+    workspace: Workspace, pointer: Path
+) -> None:
     assert commit_publication(workspace, "base", pointer) == "base/v1"
     assert commit_publication(workspace, "base", pointer) is None
     pointer.write_text("outs: [another]\n")
@@ -50,7 +52,7 @@ def test_nothing_new_is_no_commit_and_a_new_pointer_the_next_version(workspace: 
     )  # fmt: skip
 
 
-def test_what_the_user_has_staged_stops_it_before_anything_is_touched(workspace: Workspace, pointer: Path) -> None:
+def test_staged_changes_of_the_user_are_refused_before_anything_is_changed(workspace: Workspace, pointer: Path) -> None:
     (workspace.root / "notes.txt").write_text("half done")
     run_git(workspace.root, "add", "notes.txt")
     with pytest.raises(UserError, match=r"git has staged changes \(notes.txt\)"):
@@ -61,10 +63,10 @@ def test_what_the_user_has_staged_stops_it_before_anything_is_touched(workspace:
 @pytest.mark.parametrize("last", ["read-tree", "add", "hash-object", "update-index", "write-tree", "commit-tree",
                                   "advance"])  # fmt: skip
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_kill_at_any_step_is_made_up_for_by_the_next_call(
+def test_after_a_kill_at_any_step_the_next_call_completes_the_commit(
     workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch, last: str, moment: str
 ) -> None:
-    """Before or after git's last call; nothing of it is staged, and there is one commit with one tag in the end."""
+    """Killed before or after git's last call: nothing stays staged, and in the end there is one commit with one tag."""
 
     def run_until_killed(root: Path, *arguments: str, **options: object) -> str:
         command = arguments[2] if arguments[0] == "-c" else arguments[0]
@@ -85,8 +87,8 @@ def test_a_kill_at_any_step_is_made_up_for_by_the_next_call(
     assert state(workspace.root) == (["base/v1"], ["Publish base/v1", "Start"], "")
 
 
-def test_a_tag_of_another_commit_stays_and_the_next_is_used(workspace: Workspace, pointer: Path) -> None:
-    """The user took the publication's commit off the branch and committed something else."""
+def test_a_tag_of_another_commit_stays_and_the_next_number_is_used(workspace: Workspace, pointer: Path) -> None:
+    """The user removed the publication's commit from the branch and committed something else."""
     root = workspace.root
     assert commit_publication(workspace, "base", pointer) == "base/v1"
     run_git(root, "reset", "--quiet", "HEAD^")
@@ -97,7 +99,7 @@ def test_a_tag_of_another_commit_stays_and_the_next_is_used(workspace: Workspace
     assert state(root) == (["base/v1", "base/v2"], ["Publish base/v2", "Notes", "Start"], "")
 
 
-def test_what_the_user_has_committed_by_hand_is_tagged_where_it_lies(workspace: Workspace, pointer: Path) -> None:
+def test_a_publication_that_the_user_committed_by_hand_is_tagged_in_place(workspace: Workspace, pointer: Path) -> None:
     root = workspace.root
     run_git(root, "add", "--all", "--", ":!.growset")
     run_git(root, "commit", "--quiet", "--message", "By hand")

@@ -1,5 +1,5 @@
-"""Somebody else uses the same git repository while a publication is committed: nothing of theirs is lost, nothing of
-ours is left half done, and the same call succeeds afterwards."""
+"""Another process uses the git repository while a publication is committed: its work is not lost, ours is not left half
+done, and the same call succeeds afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.ops.history.test_committing import state
 
 
 def clone(root: Path, folder: Path) -> Path:
-    """A colleague's clone, with what the publication adds as it lies here."""
+    """A colleague's clone with the files of this publication."""
     run_git(root, "clone", "--quiet", str(root), str(folder))
     for name, value in {"user.name": "Colleague", "user.email": "colleague@growset.example"}.items():
         run_git(folder, "config", name, value)
@@ -30,7 +30,7 @@ def clone(root: Path, folder: Path) -> Path:
 
 
 def before(monkeypatch: pytest.MonkeyPatch, command: str, happen: Callable[[], object]) -> None:
-    """Let something happen once, right before our git runs this command."""
+    """Call a function once, right before our git runs this command."""
     events = [happen]
 
     def run(root: Path, *arguments: str, **options: object) -> str:
@@ -41,7 +41,7 @@ def before(monkeypatch: pytest.MonkeyPatch, command: str, happen: Callable[[], o
     monkeypatch.setattr(ops.history.committing, "run_git", run)
 
 
-def test_a_tag_that_was_fetched_is_not_given_twice(workspace: Workspace, pointer: Path, tmp_path: Path) -> None:
+def test_a_fetched_tag_is_not_used_again(workspace: Workspace, pointer: Path, tmp_path: Path) -> None:
     root, colleague = workspace.root, clone(workspace.root, tmp_path / "colleague")
     (colleague / "published" / "base.dvc").write_text("outs: [theirs]\n")
     theirs = Workspace(colleague)
@@ -53,7 +53,7 @@ def test_a_tag_that_was_fetched_is_not_given_twice(workspace: Workspace, pointer
     assert state(root) == (["base/v1", "base/v2"], ["Publish base/v2", "Start"], "")
 
 
-def test_a_colleagues_commit_of_the_very_same_publication_becomes_ours(
+def test_a_colleagues_commit_of_the_same_publication_is_adopted(
     workspace: Workspace, pointer: Path, tmp_path: Path
 ) -> None:
     root, colleague = workspace.root, clone(workspace.root, tmp_path / "colleague")
@@ -69,7 +69,7 @@ def test_a_colleagues_commit_of_the_very_same_publication_becomes_ours(
 def test_a_commit_made_meanwhile_is_kept(workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = workspace.root
     before(monkeypatch, "advance", lambda: run_git(root, "commit", "--quiet", "--allow-empty", "--message", "Theirs"))
-    with pytest.raises(EnvironmentFault, match="^somebody else committed in .*; run it again to publish after that$"):
+    with pytest.raises(EnvironmentFault, match="^another commit was made in .*; run it again to publish on top of it$"):
         commit_publication(workspace, "base", pointer)
     assert state(root) == ([], ["Theirs", "Start"], "")
     assert commit_publication(workspace, "base", pointer) == "base/v1"
@@ -88,10 +88,10 @@ def test_a_tag_made_meanwhile_is_kept(workspace: Workspace, pointer: Path, monke
 
 
 @pytest.mark.parametrize("moment", ["beginning", "last step"])
-def test_another_git_at_work_stops_it_and_nothing_has_moved(
+def test_another_running_git_is_a_fault_and_nothing_has_moved(
     workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """The second is found out after the branch has moved."""
+    """The second lock is found only after the branch has moved."""
     root, lock = workspace.root, workspace.root / ".git" / "index.lock"
     if moment == "beginning":
         lock.touch()

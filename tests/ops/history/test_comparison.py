@@ -1,4 +1,4 @@
-"""What changed between two tables of rows, counted by hand and by the laws that counts must obey."""
+"""Differences between two tables of rows, against counts by hand and identities of counts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AFTER = frame(
 )  # fmt: skip
 
 
-def test_every_kind_of_change_is_counted_where_it_is_now() -> None:
+def test_every_kind_of_change_is_counted_in_its_new_class_and_split() -> None:
     rows = {row[:3]: row[3:] for row in compare_rows(BEFORE, AFTER).iter_rows()}
     assert rows == {
         ("ant", "train", "real"): (1, 1, 0, 0, 0),
@@ -52,7 +52,7 @@ IDS = st.lists(st.integers(0, 30), unique=True, max_size=20)
 
 @settings(max_examples=50, deadline=None)
 @given(IDS, IDS)
-def test_counts_obey_their_laws(before: list[int], after: list[int]) -> None:
+def test_counts_obey_their_identities(before: list[int], after: list[int]) -> None:
     def build(ids: list[int], weight: float) -> pl.DataFrame:
         return frame(*((str(i), "train", i % 2 == 0, weight, f"c{i % 3}") for i in ids))
 
@@ -70,7 +70,7 @@ def make_contents(name: str, rows: pl.DataFrame, **metrics: Any) -> Contents:
     return Contents(Version(name, "tiny", None, "2026-01-01"), metrics, make_verdict(), rows)
 
 
-def test_a_comparison_tells_counts_quality_and_verdict() -> None:
+def test_a_comparison_holds_counts_quality_and_verdict() -> None:
     before = make_contents("tiny/v1", BEFORE, train=4, generated=2, quality={"accept_rate": 0.5})
     found = compare(before, make_contents("tiny", AFTER, train=5, generated=3))
     assert found.totals == {"before": 5, "after": 6, "added": 2, "removed": 1, "changed": 2}
@@ -88,7 +88,7 @@ def test_a_comparison_tells_counts_quality_and_verdict() -> None:
     ]
 
 
-def test_the_report_tells_what_changed() -> None:
+def test_the_report_shows_the_changes() -> None:
     before = make_contents("tiny/v1", BEFORE, train=4, generated=2)
     page = render_page(make_facts(), compare(before, make_contents("tiny", AFTER, train=5, generated=3)))
     assert "What changed since tiny/v1" in page and "2 images were added, 1 removed" in page

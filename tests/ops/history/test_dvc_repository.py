@@ -1,4 +1,4 @@
-"""What a killed DVC leaves torn, as files cut by hand: dvc.lock and the rwlock, mended with and without a copy."""
+"""Repair of files that a killed DVC tears, here cut by hand: dvc.lock and the rwlock, with and without a copy."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("size", [0, 10, WHOLE.encode().index("ö".encode()) + 1, len(WHOLE.encode()) - 1])
-def test_a_torn_lock_is_put_back(root: Path, size: int) -> None:
+def test_a_torn_lock_is_restored(root: Path, size: int) -> None:
     remember_lock(root)
     (root / "dvc.lock").write_bytes(WHOLE.encode()[:size])
-    remember_lock(root)  # a torn one is no reason to forget the whole one
+    remember_lock(root)  # a torn dvc.lock must not replace the whole copy
     mend(root)
     assert (root / "dvc.lock").read_text(encoding="utf-8") == WHOLE
 
 
-def test_the_newest_whole_lock_is_put_back(root: Path) -> None:
+def test_the_newest_whole_lock_is_restored(root: Path) -> None:
     mend(root)
     newer = WHOLE + "  verdict@base: {cmd: growset}\n"
     (root / "dvc.lock").write_text(newer, encoding="utf-8")
@@ -75,8 +75,8 @@ def test_a_torn_rwlock_is_removed(root: Path, text: str) -> None:
     assert not (root / ".dvc" / "tmp" / "rwlock").exists()
 
 
-def test_the_locks_of_the_dead_are_forgotten_and_those_of_the_living_stay(root: Path) -> None:
-    """Also of one whose number a younger process has got: this one, if the file is an hour older than it."""
+def test_locks_of_ended_processes_are_dropped_and_those_of_running_ones_stay(root: Path) -> None:
+    """A lock is also dropped if a younger process has the number: this one, if the file is an hour older than it."""
     path = root / ".dvc" / "tmp" / "rwlock"
     gone, here = {"pid": 2**22 + 1, "cmd": "dvc repro"}, {"pid": os.getpid(), "cmd": "dvc repro"}
     path.write_text(json.dumps({"write": {"a": gone, "b": here}, "read": {"c": [gone, here], "d": [gone]}}))
@@ -91,12 +91,12 @@ def test_the_locks_of_the_dead_are_forgotten_and_those_of_the_living_stay(root: 
     assert json.loads(path.read_text()) == {"write": {}, "read": {}}
 
 
-def test_every_use_of_dvc_mends_first(finished_workspace: Path) -> None:
-    """Against DVC itself: it refuses both files as they are, and knows all stages again afterwards."""
+def test_every_use_of_dvc_repairs_first(finished_workspace: Path) -> None:
+    """Against DVC itself: it refuses both torn files, and finds all stages again after the repair."""
     assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
     lock, rwlock = finished_workspace / "dvc.lock", finished_workspace / ".dvc" / "tmp" / "rwlock"
     shutil.copyfile(lock, finished_workspace.parent / "dvc.lock")
-    lock.write_bytes(lock.read_bytes()[:8192])  # how much Python has written when it writes for the first time
+    lock.write_bytes(lock.read_bytes()[:8192])  # as much as Python writes at its first flush
     rwlock.write_text("")
     assert run(finished_workspace, "dvc", "status", check=False).returncode != 0
     assert changed_stages(finished_workspace, stage_addresses("digits")) == {}

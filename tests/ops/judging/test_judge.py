@@ -1,4 +1,4 @@
-"""The judge: real images against real ones, planted faults that move their own number, and what is refused."""
+"""The judge: real images against real ones, planted faults that change their own metric, and refused input."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_memorised_images_are_copies(judge: Judge, train: tuple[Tensor, np.ndarr
         torch.cat([images[60:120], darker, new]), np.concatenate([labels[60:120], labels[:60], labels[:120]])
     )
     assert found.copies == pytest.approx(0.5 + 0.5 * judge.measure(new, labels[:120]).copies, abs=0.03)
-    # Without mirroring, shifts and light little is left of this world: bars come near each other by chance.
+    # These toy bars differ little except by mirroring, shifts and brightness, so some are near by chance.
     assert found.copies_held_out == perfect.copies_held_out < 0.4
 
 
@@ -138,7 +138,7 @@ def test_the_numbers_are_means_over_the_networks(
     for name in ("precision", "recall", "density", "coverage"):
         assert getattr(found, name) == pytest.approx(np.mean([overlap[name] for overlap in overlaps]), rel=1e-9)
     assert found.consistency == (scorer.probabilities(images).argmax(1) == labels).mean()
-    # All of a fold at once: the floor is what its own network, which did not see it, makes of it.
+    # All images of a fold at once: the floor is their distance by the network that did not see them.
     folds = assign_folds(train[1], 3, SEED)
     floor = [
         frechet_distance(
@@ -150,14 +150,14 @@ def test_the_numbers_are_means_over_the_networks(
     assert judge.measure(*draw_images(240, 2)).floor == pytest.approx(np.mean(floor), rel=0.1)
 
 
-def test_the_distance_alone_is_the_one_in_the_report_and_repeats(judge: Judge, perfect: Quality) -> None:
+def test_the_distance_alone_equals_the_one_of_measure_and_repeats(judge: Judge, perfect: Quality) -> None:
     images, labels = draw_images(240, 2)
     assert judge.frechet(images) == perfect.frechet
     assert judge.measure(images, labels) == perfect
 
 
 @pytest.mark.parametrize("sort", [False, True])
-def test_more_images_than_a_fold_holds_do_not_look_better_for_being_many(judge: Judge, sort: bool) -> None:
+def test_more_images_than_a_fold_do_not_score_better_for_their_number(judge: Judge, sort: bool) -> None:
     images, labels = draw_images(480, 5)
     if sort:
         images = images[torch.from_numpy(labels.argsort(kind="stable"))]
@@ -165,7 +165,7 @@ def test_more_images_than_a_fold_holds_do_not_look_better_for_being_many(judge: 
     assert judge.frechet(images) == pytest.approx(fold, rel=0.1)
 
 
-def test_few_images_have_a_floor_of_as_few(judge: Judge, perfect: Quality) -> None:
+def test_few_images_are_compared_with_a_floor_of_as_few(judge: Judge, perfect: Quality) -> None:
     few = judge.measure(*draw_images(12, 6))
     assert few.floor > 1.5 * perfect.floor
     assert few.frechet == pytest.approx(few.floor, rel=0.6)
@@ -248,7 +248,7 @@ def make_variants(train: tuple[Tensor, np.ndarray]) -> tuple[Tensor, np.ndarray,
     return images[parents].flip(-1), labels[parents], parents
 
 
-def test_nearness_to_the_own_parent_is_no_copying_and_to_another_image_is(
+def test_nearness_to_the_own_parent_is_not_copying_but_to_another_image_is(
     judge: Judge, train: tuple[Tensor, np.ndarray]
 ) -> None:
     variants, labels, parents = make_variants(train)
@@ -263,7 +263,7 @@ def test_nearness_to_the_own_parent_is_no_copying_and_to_another_image_is(
 def test_a_variant_is_judged_by_the_network_that_did_not_see_its_parent(
     judge: Judge, train: tuple[Tensor, np.ndarray]
 ) -> None:
-    """The parents themselves: cross-fitted answers, which the scorer's accuracy is made of."""
+    """The images are the parents themselves, so predictions are the cross-fitted ones of the scorer's accuracy."""
     images, labels = train
     everything = np.arange(len(images))
     folds = judge._folds
@@ -280,7 +280,7 @@ def test_a_variant_is_judged_by_the_network_that_did_not_see_its_parent(
         judge.measure(images[:2], labels[:2], np.array([np.flatnonzero(folds == 0)[0], np.flatnonzero(folds == 1)[0]]))
 
 
-def test_training_images_are_prepared_once_for_all_looks_at_variants(
+def test_training_images_are_prepared_once_for_all_measurements_of_variants(
     scorer: Scorer, train: tuple[Tensor, np.ndarray], held_out: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, labels = torch.cat([train[0], train[0][:3]]), np.concatenate([train[1], train[1][:3]])

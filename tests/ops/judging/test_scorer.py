@@ -1,4 +1,4 @@
-"""The scorer: folds counted, a known temperature recovered, honesty on labels that mean nothing, a round trip."""
+"""The scorer: fold sizes, recovery of a known temperature, chance accuracy on random labels, a round trip."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_known_temperature_is_recovered(temperature: float) -> None:
     assert fit_temperature(honest * temperature, labels) == pytest.approx(temperature, rel=0.05)
 
 
-def test_a_temperature_stays_in_its_bounds_when_every_answer_is_right_or_none_is() -> None:
+def test_a_temperature_stays_in_its_bounds_if_all_predictions_are_right_or_none() -> None:
     logits, labels = np.eye(3) * 5, np.arange(3)
     assert 0.05 <= fit_temperature(logits, labels) < 0.2
     assert 15 < fit_temperature(logits, (labels + 1) % 3) <= 20
@@ -97,7 +97,7 @@ def test_softmax_and_likelihood_equal_those_of_scipy() -> None:
     assert np.isfinite(negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([1])))
 
 
-def test_every_image_is_held_out_once_and_answered_by_the_network_of_its_fold(
+def test_every_image_is_held_out_once_and_predicted_by_the_network_of_its_fold(
     toys: tuple[np.ndarray, np.ndarray, list[FoldResult]],
 ) -> None:
     images, labels, results = toys
@@ -124,7 +124,7 @@ def test_a_scorer_comes_back_as_it_was_saved_and_its_probabilities_sum_to_one(
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
     before = Scorer(tuple(rebuild(result) for result in results), metrics["temperature"], SETTINGS.precision)
     np.testing.assert_array_equal(found, before.probabilities(torch.from_numpy(images)))
-    # The mean of the calibrated folds, written out.
+    # The mean over calibrated folds, by definition.
     parts = [
         softmax(predict(model, torch.from_numpy(images), precision=SETTINGS.precision).numpy() / metrics["temperature"])
         for model in scorer.models
@@ -152,7 +152,7 @@ def test_features_are_what_the_last_layer_reads_and_one_pass_gives_all(
     np.testing.assert_array_equal(again, found)
 
 
-def test_the_metrics_are_those_of_the_held_out_answers(tmp_path: Path) -> None:
+def test_the_metrics_are_those_of_the_held_out_predictions(tmp_path: Path) -> None:
     labels = np.array([0, 1, 1, 0])
     logits = np.array([[3, 0], [2, 1], [0, 1], [1, 0]], np.float32)  # one of four is wrong
     results = [
@@ -166,8 +166,8 @@ def test_the_metrics_are_those_of_the_held_out_answers(tmp_path: Path) -> None:
     assert metrics["negative_log_likelihood"] == pytest.approx(expected)
 
 
-def test_on_labels_that_mean_nothing_the_cross_fitted_accuracy_is_chance(tmp_path: Path) -> None:
-    # Random stripes, which a flip leaves alone: easy to learn by heart, impossible to guess.
+def test_with_random_labels_the_cross_fitted_accuracy_is_chance(tmp_path: Path) -> None:
+    # Random stripes, unchanged by a flip: easy to memorise, impossible to predict.
     rng, count = np.random.default_rng(1), 120
     images = np.repeat(rng.integers(0, 256, (count, 1, 12, 1)), 12, axis=3).astype(np.uint8)
     labels = rng.permutation(np.arange(count) % 2)
@@ -175,7 +175,7 @@ def test_on_labels_that_mean_nothing_the_cross_fitted_accuracy_is_chance(tmp_pat
     results = train_folds(images, labels, 2, settings, seed=0, workers=1)
     metrics = save_scorer(tmp_path, results, settings, labels, classes=2, channels=1)
     assert metrics["cross_fitted_accuracy"] == pytest.approx(0.5, abs=3 * 0.5 / np.sqrt(count))
-    # The same networks know their own images, so a leak between folds would show.
+    # The same networks fit their own training images, so a leak between folds would raise the accuracy.
     model = small_resnet(1, 2, 16)
     model.load_state_dict(results[0].state)
     seen = np.setdiff1d(np.arange(count), results[0].held_out)
@@ -183,10 +183,10 @@ def test_on_labels_that_mean_nothing_the_cross_fitted_accuracy_is_chance(tmp_pat
     assert (answers == labels[seen]).mean() > 0.9
 
 
-def test_an_image_is_judged_by_the_one_network_that_is_named_for_it(
+def test_an_image_is_judged_only_by_the_network_named_for_it(
     toys: tuple[np.ndarray, np.ndarray, list[FoldResult]],
 ) -> None:
-    """Even where a network judges none; the other networks' features of it are unknown."""
+    """Also where a network judges no image; features by other networks are NaN."""
     images, _, results = toys
     scorer = Scorer(tuple(rebuild(result) for result in results), 0.7, "fp32")
     some, networks = torch.from_numpy(images[:20]), np.arange(20) % 2

@@ -31,7 +31,7 @@ def measure_repeats(references: References, images: Tensor, labels: np.ndarray, 
     return measure_nearness(images, labels, references, **earlier)[2]  # type: ignore[arg-type]
 
 
-def test_copies_are_at_0_changed_ones_near_and_strangers_about_1() -> None:
+def test_copies_are_at_0_changed_copies_near_and_strangers_about_1() -> None:
     train = draw(200)
     references = fit_references(train)
     assert len(references) == 200
@@ -49,20 +49,20 @@ def test_copies_are_at_0_changed_ones_near_and_strangers_about_1() -> None:
     assert strangers.distance.dtype == np.float32 and strangers.nearest.dtype == np.int64
 
 
-def test_real_images_that_are_there_twice_have_the_spacing_of_their_surroundings() -> None:
+def test_duplicates_do_not_change_spacings() -> None:
     train = draw(60)
     once, twice = fit_references(train), fit_references(torch.cat([train, train[:5].flip(-1), train[:5]]))
     np.testing.assert_allclose(twice.spacing[:60], once.spacing, rtol=0.25)
     assert measure_copies(twice, train[:5]).nearest.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_one_real_image_none_and_blank_ones() -> None:
+def test_distances_to_one_real_image_to_none_and_to_blank_ones() -> None:
     one, strangers = draw(1), draw(3, seed=1)
     alone = measure_copies(fit_references(one), torch.cat([one.flip(-1), strangers]))
     assert alone.distance[0] < 1e-3
     assert (alone.distance[1:] > 0.1).all()
-    nobody = measure_copies(fit_references(one[:0]), strangers)
-    assert np.isinf(nobody.distance).all() and (nobody.nearest == -1).all() and not nobody.exact.any()
+    none = measure_copies(fit_references(one[:0]), strangers)
+    assert np.isinf(none.distance).all() and (none.nearest == -1).all() and not none.exact.any()
     blank = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
     assert (measure_copies(fit_references(blank), blank + 9).distance == 0).all()
     assert measure_copies(fit_references(blank), strangers).distance == pytest.approx(1, abs=1e-5)
@@ -75,7 +75,7 @@ def test_an_empty_set_has_no_distances() -> None:
     assert len(measure_repeats(references, empty, np.empty(0, np.int64)).distance) == 0
 
 
-def test_images_of_another_kind_are_refused() -> None:
+def test_images_of_another_type_or_shape_are_refused() -> None:
     references = fit_references(draw(5))
     for images in (draw(2, (3, 28, 28)), draw(2).float(), draw(2)[0]):
         with pytest.raises(ValueError, match="uint8"):
@@ -86,7 +86,7 @@ def test_images_of_another_kind_are_refused() -> None:
 
 @pytest.fixture(scope="module")
 def stream() -> tuple[Tensor, np.ndarray]:
-    """Two labels in turn; 50 repeats 10 as it is, 61 repeats 11 mirrored, 72 shows what 13 of the other label does."""
+    """Alternating labels; 50 repeats 10, 61 repeats 11 mirrored, and 72 repeats 13, which has the other label."""
     images, labels = draw(80, seed=2), np.arange(80) % 2
     images[50], images[61], images[72] = images[10], images[11].flip(-1), images[13]
     return images, labels
@@ -104,7 +104,7 @@ def test_a_repeat_is_of_an_earlier_image_of_its_label(stream: tuple[Tensor, np.n
     assert (labels[found.nearest[later]] == labels[later]).all()
 
 
-def test_what_comes_later_and_how_it_is_divided_changes_no_repeat(stream: tuple[Tensor, np.ndarray]) -> None:
+def test_repeats_depend_neither_on_later_images_nor_on_batches(stream: tuple[Tensor, np.ndarray]) -> None:
     images, labels = stream
     references = fit_references(draw(60))
     whole = measure_repeats(references, images, labels)
@@ -115,7 +115,7 @@ def test_what_comes_later_and_how_it_is_divided_changes_no_repeat(stream: tuple[
     np.testing.assert_array_equal(np.concatenate([first.exact, rest.exact]), whole.exact)
 
 
-def test_all_at_once_is_what_each_is_by_itself(stream: tuple[Tensor, np.ndarray]) -> None:
+def test_measuring_all_sets_at_once_equals_measuring_each_alone(stream: tuple[Tensor, np.ndarray]) -> None:
     images, labels = stream
     train, other = fit_references(torch.cat([draw(60), images[3:5]])), fit_references(draw(30, seed=5))
     copies, [leaks], _ = measure_nearness(images, labels, train, [other])
@@ -127,7 +127,7 @@ def test_all_at_once_is_what_each_is_by_itself(stream: tuple[Tensor, np.ndarray]
     assert np.flatnonzero(copies.exact).tolist() == [3, 4]
 
 
-def test_batches_change_nothing(stream: tuple[Tensor, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_size_changes_no_distance(stream: tuple[Tensor, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = stream
     references = fit_references(draw(60))
     copies, repeats = measure_copies(references, images), measure_repeats(references, images, labels)
@@ -140,15 +140,15 @@ def test_batches_change_nothing(stream: tuple[Tensor, np.ndarray], monkeypatch: 
         np.testing.assert_array_equal(again.nearest, once.nearest)
 
 
-def test_a_crowd_of_one_picture_is_all_repeats() -> None:
-    # Their own neighbours lie as near as can be: only the real images say that this is no density to measure by.
+def test_many_noisy_copies_of_one_picture_are_all_repeats() -> None:
+    # Their neighbours are so near that only the real images give a meaningful spacing.
     noise = torch.randn(30, 1, 28, 28, generator=torch.Generator().manual_seed(3))
     crowd = (draw(1, seed=9).float() + 4 * noise).clamp(0, 255).to(torch.uint8)
     found = measure_repeats(fit_references(draw(60)), crowd, np.zeros(30, np.int64))
     assert found.distance[1:].max() < 0.4
 
 
-def test_repeats_mean_the_same_among_few_and_among_many() -> None:
+def test_distances_of_repeats_mean_the_same_among_few_and_among_many() -> None:
     images = draw(1_200, seed=4)
     found = measure_repeats(fit_references(draw(50)), images, np.zeros(1_200, np.int64))
     early, late = np.median(found.distance[50:200]), np.median(found.distance[800:])
@@ -174,8 +174,8 @@ def test_a_variant_is_measured_to_its_own_parent_apart_from_all_others() -> None
     copies, _, _ = measure_nearness(variants, np.zeros(7, int), references, other_than=own)
     for name in ("distance", "nearest", "exact"):
         np.testing.assert_array_equal(getattr(copies, name), getattr(others, name))
-    nobody = measure_copies(references, variants, other_than=np.full(7, -1))
-    np.testing.assert_array_equal(nobody.distance, near.distance)
+    none = measure_copies(references, variants, other_than=np.full(7, -1))
+    np.testing.assert_array_equal(none.distance, near.distance)
     assert len(measure_parents(references, variants[:0], own[:0])) == 0
 
 
@@ -185,7 +185,7 @@ def test_mirrored_and_shifted_variants_lie_near_their_parent() -> None:
     assert measure_parents(fit_references(train), moved, np.arange(10)).max() < 0.3
 
 
-def test_pictures_that_are_there_twice_are_found() -> None:
+def test_find_distinct_finds_duplicates() -> None:
     train = draw(4)
     rows, places = find_distinct(torch.cat([train, train[[2, 0]], draw(1, seed=9), train[:1]]))
     assert rows.tolist() == [0, 1, 2, 3, 6]
@@ -193,8 +193,8 @@ def test_pictures_that_are_there_twice_are_found() -> None:
 
 
 @pytest.mark.parametrize("how", [{"scale": 1.1}, {"degrees": 10}], ids=["scaled", "turned"])
-def test_copies_of_photographs_are_found_where_the_picture_is_smooth_too(how: dict[str, float]) -> None:
-    # Sky and blurred leaves correlate at every shift: a copy must still be laid where it belongs.
+def test_copies_of_smooth_photographs_are_found_too(how: dict[str, float]) -> None:
+    # Sky and blurred leaves correlate at every shift; a copy must still be aligned correctly.
     train, held_out = read_patches((60, 60), seed=2)
     references = fit_references(train.images)
     limit = np.quantile(measure_copies(references, held_out.images).distance, 0.01)
@@ -212,7 +212,7 @@ def test_sides_of_a_pixel_or_two_are_measured() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 28), (3, 32, 32)])
-def test_noise_is_no_copy_of_anything(shape: tuple[int, ...]) -> None:
+def test_noise_is_not_a_copy(shape: tuple[int, ...]) -> None:
     train, random = draw(60, shape), torch.Generator().manual_seed(2)
     references = fit_references(train)
     limit = np.quantile(measure_copies(references, draw(100, shape, seed=1)).distance, 0.01)

@@ -1,4 +1,4 @@
-"""Likeness: the same picture, but for what it forgives, lies at 0, unrelated ones far; sizes, colours, blanks."""
+"""Likeness: copies are at 0, whatever the distance ignores, and strangers far; sizes, colours, flat pictures."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import torch.nn.functional as F
 from scipy.ndimage import affine_transform
 from torch import Tensor
 
-from ops.likeness.descriptors import SIDE, Likenesses, count_even, describe, prepare, sign
-from ops.likeness.gratings import POSES, list_views, make_windows
-from ops.likeness.likeness import Alike
-from ops.likeness.likeness import find_alike as find_among
-from ops.likeness.registration import CURVED, UNRELATED, compare
+from ops.likeness.descriptors import SIDE, ImageDescriptors, count_even, describe, prepare, sign
+from ops.likeness.gratings import POSES, list_windows, make_windows
+from ops.likeness.likeness import Matches
+from ops.likeness.likeness import find_matches as find_among
+from ops.likeness.registration import CURVE_PENALTY, UNRELATED, compare
 from ops.likeness.screening import screen
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (3, 20, 44), (1, 64, 64)]
 
 
 def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Tensor:
-    """Pictures: a few smooth blobs each, which no two have in common, and away from black and white."""
+    """Pictures of a few smooth blobs each, all different, with levels away from black and white."""
     channels, height, width = shape
     small = torch.rand(count, channels, 5, 5, generator=torch.Generator().manual_seed(seed))
     levels = F.interpolate(small, size=(height, width), mode="bicubic", align_corners=False)
     return (40 + 160 * levels).clamp(20, 235).to(torch.uint8)
 
 
-def find_alike(queries: Likenesses, references: Likenesses, k: int = 1, **how: Any) -> Alike:
+def find_matches(queries: ImageDescriptors, references: ImageDescriptors, k: int = 1, **how: Any) -> Matches:
     return find_among(prepare(queries), references, k, **how)
 
 
 def move(images: Tensor, down: int, right: int) -> Tensor:
-    """What comes in is black."""
+    """Moved pictures; uncovered pixels are black."""
     height, width = images.shape[2:]
     wide = F.pad(images, (abs(right),) * 2 + (abs(down),) * 2)
     top, left = abs(down) - down, abs(right) - right
@@ -45,21 +45,21 @@ def move(images: Tensor, down: int, right: int) -> Tensor:
 def test_an_image_and_its_mirror_image_are_at_0_and_strangers_far(shape: tuple[int, ...]) -> None:
     known = draw(30, shape)
     for images in (known, known.flip(-1)):
-        found = find_alike(describe(images), describe(known))
+        found = find_matches(describe(images), describe(known))
         assert found.distances.shape == (30, 1)
         assert found.distances.max() < 1e-3
         assert found.indices[:, 0].tolist() == list(range(30))
-    strangers = find_alike(describe(draw(30, shape, seed=1)), describe(known))
+    strangers = find_matches(describe(draw(30, shape, seed=1)), describe(known))
     assert strangers.distances.min() > 0.1
     assert strangers.distances.max() <= 2
 
 
 @pytest.mark.parametrize(("shape", "most"), [((1, 28, 28), 3), ((3, 32, 32), 4), ((1, 8, 8), 1), ((3, 20, 30), 2)])
-def test_shifts_of_up_to_an_eighth_of_a_side_are_undone_and_exactly(shape: tuple[int, ...], most: int) -> None:
+def test_shifts_of_up_to_an_eighth_of_a_side_are_undone_exactly(shape: tuple[int, ...], most: int) -> None:
     known = draw(25, shape)
     described = describe(known)
     for down, right in ((most, 0), (0, -most), (-1, 1)):
-        found = find_alike(describe(move(known, down, right).flip(-1)), described)
+        found = find_matches(describe(move(known, down, right).flip(-1)), described)
         hits = found.indices[:, 0] == np.arange(25)
         assert hits.mean() >= 0.95
         assert found.distances[hits].max() < 0.01
@@ -70,13 +70,13 @@ def test_brightness_and_contrast_change_nothing_but_rounding(shape: tuple[int, .
     known = draw(25, shape)
     for factor, offset in ((0.6, 10), (0.8, 45), (1.0, 20), (1.0, -20)):
         changed = (known.float() * factor + offset).round().to(torch.uint8)
-        found = find_alike(describe(changed), describe(known))
+        found = find_matches(describe(changed), describe(known))
         assert found.indices[:, 0].tolist() == list(range(25))
         assert found.distances.max() < 0.02
 
 
-def test_the_distance_is_that_of_a_curve_fitted_to_levels_written_out() -> None:
-    # Laid on each other as they are, after the blur, which is (1 4 6 4 1) / 16 in both directions, ends repeated.
+def test_the_distance_equals_that_of_a_tone_curve_fitted_in_plain_numpy() -> None:
+    # Without any displacement; the blur is (1 4 6 4 1) / 16 in both directions, end pixels repeated.
     one, other = draw(6, seed=3), draw(6, seed=4)
     found = compare(describe(one).pixels.float(), describe(other).pixels.float(), lay(6))
     for row in range(6):
@@ -86,11 +86,11 @@ def test_the_distance_is_that_of_a_curve_fitted_to_levels_written_out() -> None:
             taps = np.array([1, 4, 6, 4, 1]) / 16
             lines = sum(tap * levels[i : i + 28] for i, tap in enumerate(taps))
             blurred = sum(tap * lines[:, i : i + 28] for i, tap in enumerate(taps))
-            # What the blur fetched from outside counts as nothing.
+            # The edge, where the blur used repeated pixels, does not count.
             flat.append((((blurred - blurred.mean()) / blurred.std())[2:-2, 2:-2]).ravel())
         columns = np.stack([np.ones(576), flat[0], flat[0] ** 2], axis=1)
-        # The bend of the curve is drawn towards 0 as by so many further rows.
-        rows = np.vstack([columns, [0, 0, np.sqrt(CURVED * 576)]])
+        # The penalty on the quadratic term is one further row of the least squares.
+        rows = np.vstack([columns, [0, 0, np.sqrt(CURVE_PENALTY * 576)]])
         factors = np.linalg.lstsq(rows, np.append(flat[1], 0), rcond=None)[0]
         left = np.square(flat[1] - columns @ factors).sum() / np.square(flat[1] - flat[1].mean()).sum()
         rising = np.dot(flat[0], flat[1] - flat[1].mean()) >= 0
@@ -99,14 +99,14 @@ def test_the_distance_is_that_of_a_curve_fitted_to_levels_written_out() -> None:
 
 
 def lay(count: int) -> Tensor:
-    """theta of pictures laid on each other as they are."""
+    """theta of pairs without any displacement."""
     theta = torch.zeros(count, 2, 6)
     theta[:, 0, 1] = theta[:, 1, 2] = 14  # half a side
     return theta
 
 
 def warp(images: Tensor, angle: float = 0.0, scale: float = 1.0, move: float = 0.0) -> Tensor:
-    """Turned by degrees, scaled and moved to the right, by an implementation of another's; what comes in is grey."""
+    """Turned by degrees, scaled and moved to the right, by scipy; uncovered pixels are grey."""
     turn = np.deg2rad(angle)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / scale
     middle = (np.array(images.shape[2:]) - 1) / 2
@@ -120,30 +120,32 @@ def warp(images: Tensor, angle: float = 0.0, scale: float = 1.0, move: float = 0
 @pytest.mark.parametrize("how", [{"angle": 5}, {"angle": -10}, {"scale": 0.9}, {"scale": 1.1},
                                  {"angle": 8, "scale": 1.05},
                                  {"angle": -10, "move": 1}, {"scale": 1.1, "move": -1.5}])  # fmt: skip
-def test_what_is_turned_scaled_and_mirrored_lies_near(shape: tuple[int, ...], how: dict[str, float]) -> None:
+def test_turned_scaled_and_mirrored_copies_are_near(shape: tuple[int, ...], how: dict[str, float]) -> None:
     known = draw(40, shape)
     described = describe(known)
-    strangers = find_alike(describe(draw(40, shape, seed=1)), described).distances
+    strangers = find_matches(describe(draw(40, shape, seed=1)), described).distances
     for images in (warp(known, **how), warp(known.flip(-1), **how)):
-        found = find_alike(describe(images), described)
+        found = find_matches(describe(images), described)
         assert (found.indices[:, 0] == np.arange(40)).mean() >= 0.95
         assert (found.distances < np.quantile(strangers, 0.01) / 2).mean() >= 0.95
 
 
 def test_a_posed_spectrum_is_that_of_the_posed_picture() -> None:
-    # Of a picture that is smooth enough to be turned without loss.
+    # The picture is smooth enough to be turned without loss.
     y, x = torch.meshgrid(*(torch.arange(64) - 31.5,) * 2, indexing="ij")
     picture = torch.stack([torch.exp(-((y - d) ** 2 / 90 + (x - r) ** 2 / 40)) for d, r in ((5, -6), (-8, 2))])[:, None]
     signs = sign(picture, make_windows(64, 64))
     for number, pose in enumerate(POSES):
-        grid = torch.stack([y, x], 2) @ pose.to_matrix().T / 32  # where in the picture a place of the posed one lies
+        grid = (
+            torch.stack([y, x], 2) @ pose.to_matrix().T / 32
+        )  # from places of the posed picture to places of the picture
         posed = F.grid_sample(
             picture, grid.flip(-1).expand(2, -1, -1, -1).contiguous(), mode="bicubic", align_corners=False
         )
         cosines = (sign(posed, make_windows(64, 64))[:, :1] * signs).sum(2)
-        view = list_views(64, 64).index((number, 0, 0))
-        assert cosines[:, view].min() > 0.995
-        assert cosines.argmax(1).tolist() == [view] * 2
+        window = list_windows(64, 64).index((number, 0, 0))
+        assert cosines[:, window].min() > 0.995
+        assert cosines.argmax(1).tolist() == [window] * 2
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -157,94 +159,102 @@ def test_a_mirror_image_has_the_signature_with_the_odd_coordinates_negated(shape
     assert (one.signatures[:, even:].abs().amax(1) > 0.02).all()
 
 
-def test_what_lies_far_apart_after_the_first_step_is_left_at_that_and_copies_are_what_they_were() -> None:
+def test_limits_stop_distant_pairs_early_and_leave_copies_unchanged() -> None:
     known = draw(60)
     described, copies, strangers = describe(known), describe(warp(known, angle=5)), describe(draw(60, seed=1))
-    limit = find_alike(copies, described).distances.max() * 1.5
-    few = {"within": lambda around, index: torch.full(index.shape, float(limit))}
+    limit = find_matches(copies, described).distances.max() * 1.5
+    few = {"find_limits": lambda rough_spacing, index: torch.full(index.shape, float(limit))}
     np.testing.assert_array_equal(
-        find_alike(copies, described, **few).distances, find_alike(copies, described).distances
+        find_matches(copies, described, **few).distances, find_matches(copies, described).distances
     )
-    left, whole = find_alike(strangers, described, **few).distances, find_alike(strangers, described).distances
+    left, whole = find_matches(strangers, described, **few).distances, find_matches(strangers, described).distances
     assert (left[whole >= limit] >= limit).mean() > 0.95
     assert (left != whole).mean() > 0.5
 
 
-def test_pictures_without_contrast_are_alike_and_unrelated_to_all_others() -> None:
+def test_flat_pictures_are_alike_and_unrelated_to_all_others() -> None:
     blank = torch.stack([torch.full((1, 28, 28), level, dtype=torch.uint8) for level in (0, 128, 255)])
-    found = find_alike(describe(blank), describe(blank), 2, other_than=np.arange(3))
+    found = find_matches(describe(blank), describe(blank), 2, other_than=np.arange(3))
     assert (found.distances == 0).all()
     pictures = draw(20)
-    assert find_alike(describe(blank), describe(pictures)).distances == pytest.approx(UNRELATED, abs=1e-5)
-    assert find_alike(describe(pictures), describe(blank)).distances == pytest.approx(UNRELATED, abs=1e-5)
+    assert find_matches(describe(blank), describe(pictures)).distances == pytest.approx(UNRELATED, abs=1e-5)
+    assert find_matches(describe(pictures), describe(blank)).distances == pytest.approx(UNRELATED, abs=1e-5)
     both = describe(torch.cat([pictures, blank[:1]]))
-    assert find_alike(describe(blank[2:]), both).distances[0, 0] == 0
+    assert find_matches(describe(blank[2:]), both).distances[0, 0] == 0
 
 
-def test_a_query_sees_what_is_below_it_and_not_itself() -> None:
+def test_a_query_is_compared_only_with_references_below_its_limit_and_not_with_itself() -> None:
     images = draw(12)
     images[7] = images[2]
     described = describe(images)
-    found = find_alike(described, described, below=np.arange(12))
+    found = find_matches(described, described, below=np.arange(12))
     assert found.distances[0, 0] == np.inf and found.indices[0, 0] == -1
     assert (found.indices[1:, 0] < np.arange(1, 12)).all()
     assert found.distances[7, 0] == 0 and found.indices[7, 0] == 2
     assert (found.distances[[2, 3, 4]] > 0.05).all()
-    others = find_alike(described, described, other_than=np.arange(12))
+    others = find_matches(described, described, other_than=np.arange(12))
     assert (others.indices[:, 0] != np.arange(12)).all()
     assert others.indices[[2, 7], 0].tolist() == [7, 2]
 
 
-def test_neighbours_ascend_and_are_different_ones_and_inf_where_there_are_no_more() -> None:
+def test_neighbours_ascend_without_repetition_and_end_in_inf() -> None:
     images = draw(4)
-    found = find_alike(describe(images[:2]), describe(images), 6)
+    found = find_matches(describe(images[:2]), describe(images), 6)
     assert (np.diff(found.distances[:, :4], axis=1) >= 0).all()
     assert [sorted(row[:4]) for row in found.indices.tolist()] == [[0, 1, 2, 3]] * 2
     assert np.isinf(found.distances[:, 4:]).all() and (found.indices[:, 4:] == -1).all()
-    assert np.isinf(found.around).all()  # there is no fifth
+    assert np.isinf(found.rough_spacing).all()  # there is no fifth
 
 
 def test_neither_order_nor_batch_changes_a_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     known, images = describe(draw(300, seed=5)), draw(40, seed=6)
-    whole = find_alike(describe(images), known)
+    whole = find_matches(describe(images), known)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
-    shuffled = find_alike(describe(images[order]), known)
+    shuffled = find_matches(describe(images[order]), known)
     np.testing.assert_allclose(shuffled.distances, whole.distances[order], atol=1e-5)
-    for name, size in (("descriptors.BLOCK", 7), ("screening.SCREENED", 3), ("screening.REFERENCES", 64)):
+    for name, size in (
+        ("descriptors.BLOCK", 7),
+        ("screening.QUERIES_AT_ONCE", 3),
+        ("screening.REFERENCES_AT_ONCE", 64),
+    ):
         monkeypatch.setattr(f"ops.likeness.{name}", size)
-    pieces = [find_alike(describe(part), known) for part in (images[:9], images[9:])]
+    pieces = [find_matches(describe(part), known) for part in (images[:9], images[9:])]
     np.testing.assert_allclose(np.concatenate([p.distances for p in pieces]), whole.distances, atol=1e-5)
     np.testing.assert_array_equal(np.concatenate([p.indices for p in pieces]), whole.indices)
 
 
-def test_nothing_is_like_nothing() -> None:
+def test_empty_queries_and_empty_references_give_no_matches() -> None:
     empty = describe(torch.empty(0, 1, 28, 28, dtype=torch.uint8))
     pictures = describe(draw(3))
-    assert find_alike(empty, pictures).distances.shape == (0, 1)
-    found = find_alike(pictures, empty)
+    assert find_matches(empty, pictures).distances.shape == (0, 1)
+    found = find_matches(pictures, empty)
     assert np.isinf(found.distances).all() and (found.indices == -1).all()
 
 
 def test_among_many_references_a_moved_copy_is_found_and_a_batch_changes_nothing() -> None:
-    # Noise of 65,536 pictures and more, as signatures alone: the copies' own lie at the end.
+    # More than 65,536 random signatures; those of the copied pictures come last.
     known = describe(draw(20))
     crowd = F.normalize(
         torch.rand(66_000, known.signatures.shape[1], generator=torch.Generator().manual_seed(0)), dim=1
     )
     signatures = torch.cat([crowd.half(), known.signatures])
-    views = prepare(describe(move(warp(draw(20), angle=6), 2, 1))).views
-    limits = torch.tensor([len(signatures)] * 10 + [len(signatures), 40] * 5)  # what one sees tells nothing of another
-    cosines, found = screen(views, signatures, count_even(known), limits, None, 4)
+    window_signatures = prepare(describe(move(warp(draw(20), angle=6), 2, 1))).window_signatures
+    limits = torch.tensor(
+        [len(signatures)] * 10 + [len(signatures), 40] * 5
+    )  # one query's limit does not affect another
+    cosines, found = screen(window_signatures, signatures, count_even(known), limits, None, 4)
     seen = limits == len(signatures)
     at_home = 66_000 + torch.arange(20)
     assert (found[seen][:, 0] == at_home[seen][:, None]).any(1).float().mean() >= 0.9
     assert (found[~seen] < 40).all()
     for row in (0, 9, 10, 11):
-        alone = screen(views[row : row + 1], signatures, count_even(known), limits[row : row + 1], None, 4)
+        alone = screen(window_signatures[row : row + 1], signatures, count_even(known), limits[row : row + 1], None, 4)
         torch.testing.assert_close(alone[0][0], cosines[row])
         torch.testing.assert_close(alone[1][0], found[row])
-    few = screen(views[seen], known.signatures, count_even(known), torch.full((int(seen.sum()),), 20), None, 1)[0]
-    own = (views[seen] * known.signatures[at_home[seen] - 66_000].float()[:, None]).sum(2).max(1).values
+    few = screen(
+        window_signatures[seen], known.signatures, count_even(known), torch.full((int(seen.sum()),), 20), None, 1
+    )[0]
+    own = (window_signatures[seen] * known.signatures[at_home[seen] - 66_000].float()[:, None]).sum(2).max(1).values
     assert (few[:, 0, 0] >= own - 1e-4).all() and (cosines[seen][:, 0, 0] >= own - 1e-4).all()
 
 
@@ -252,9 +262,9 @@ def test_among_many_references_a_moved_copy_is_found_and_a_batch_changes_nothing
 def test_pictures_of_a_pixel_or_two_and_long_ones_are_compared_too(shape: tuple[int, ...]) -> None:
     images = torch.randint(0, 256, (12, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     described = describe(images)
-    found = find_alike(described, described, 2)
+    found = find_matches(described, described, 2)
     assert ((found.distances >= 0) & (found.distances <= 2)).all()
-    if min(shape[1:]) > 2:  # a line or two is soon bent onto another
+    if min(shape[1:]) > 2:  # registration can bend one line or two onto any other
         assert (found.distances[:, 0] < 1e-3).all()
         assert found.indices[:, 0].tolist() == list(range(12))
     height, width = described.pixels.shape[2:]

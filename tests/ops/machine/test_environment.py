@@ -1,4 +1,4 @@
-"""What a manifest says of the machine: instructions and their limits, as the system and the libraries tell them."""
+"""The environment in a manifest: instructions and their limits, compared with the system and the libraries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_instructions_are_those_that_torch_finds() -> None:
     assert list(found) == [name for name in INSTRUCTIONS if name in found]
 
 
-def test_instructions_are_read_from_what_linux_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instructions_are_read_from_cpuinfo(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = {"flags": "fpu avx2 amx_bf16 vmx avx", "Features": ""}
     monkeypatch.setattr(environment, "_cpuinfo", lambda key: texts[key])
     assert processor_instructions() == ("avx", "avx2", "amx_bf16")
@@ -38,7 +38,7 @@ def test_instructions_are_read_from_what_linux_says(monkeypatch: pytest.MonkeyPa
     assert processor_instructions() == ("asimd", "bf16")
 
 
-def test_forbidden_instructions_are_noted_and_change_what_torch_computes_with() -> None:
+def test_forbidden_instructions_are_recorded_and_change_the_kernels_of_torch() -> None:
     script = (
         "import json, torch; from ops.machine.environment import *;"
         " print(json.dumps([describe_environment(), torch.backends.cpu.get_cpu_capability()]))"
@@ -57,7 +57,7 @@ def test_forbidden_instructions_are_noted_and_change_what_torch_computes_with() 
     assert describe_environment()["limits"] != found["limits"]
 
 
-def test_a_manifest_says_what_its_bits_depend_on_and_a_stage_computes_on_its_workers(workspace: Workspace) -> None:
+def test_a_manifest_records_its_environment_and_a_stage_computes_on_its_workers(workspace: Workspace) -> None:
     threads: list[tuple[int, int]] = []
 
     def build(run: StageRun) -> dict[str, Any]:

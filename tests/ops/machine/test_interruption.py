@@ -1,4 +1,4 @@
-"""What computations know of being stopped: where they were, and that a shielded step is done before a signal acts."""
+"""Stopping by a signal: the place is reported, and a shielded step finishes before the signal acts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from ops.machine import interruption
 from ops.machine.interruption import at, check, is_shielded, notice, shielded, where
-from ops.machine.waiting import AGAIN, Waiting
+from ops.machine.waiting import INTERVAL, Waiting
 
 
 class Stop(BaseException):
@@ -21,8 +21,8 @@ class Stop(BaseException):
 
 @pytest.fixture(autouse=True)
 def _handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """SIGTERM raises Stop; nothing was noticed yet."""
-    for name in ("_places", "_left", "_noticed"):
+    """SIGTERM raises Stop; no signal is recorded yet."""
+    for name in ("_places", "_interrupted", "_noticed"):
         monkeypatch.setattr(interruption, name, [])
 
     def stop(number: int, frame: object) -> None:
@@ -41,7 +41,7 @@ def test_the_innermost_place_counts() -> None:
         assert where() == "outside"
 
 
-def test_the_place_that_an_interrupt_came_out_of_is_kept_and_that_of_an_error_is_not() -> None:
+def test_the_place_of_an_interrupt_is_kept_and_that_of_an_error_is_not() -> None:
     with pytest.raises(ValueError), at("outside"), at("wrong"):
         raise ValueError
     assert where() == ""
@@ -59,7 +59,7 @@ def test_a_noticed_signal_is_raised_by_every_check() -> None:
             check()
 
 
-def test_a_shielded_step_is_whole_before_the_signal_acts() -> None:
+def test_a_shielded_step_finishes_before_the_signal_acts() -> None:
     done = []
     with pytest.raises(Stop):
         with shielded():
@@ -91,7 +91,7 @@ def test_shields_can_be_nested_and_in_other_threads() -> None:
     assert done[-1] == "thread"
 
 
-def test_an_error_in_a_shielded_step_comes_out_of_it() -> None:
+def test_an_error_in_a_shielded_step_propagates() -> None:
     with pytest.raises(ValueError), shielded():
         raise ValueError
     with pytest.raises(Stop):
@@ -105,8 +105,8 @@ def test_an_ignored_signal_stays_ignored_in_a_shield(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
-def test_waiting_is_said_at_once_and_again_every_so_often(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 1.0, AGAIN - 0.1, AGAIN, AGAIN + 1.0, 2 * AGAIN + 0.5])
+def test_waiting_is_reported_at_once_and_again_at_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, INTERVAL - 0.1, INTERVAL, INTERVAL + 1.0, 2 * INTERVAL + 0.5])
     waiting = Waiting(clock=lambda: next(times))
     said = []
     for _ in range(6):

@@ -1,4 +1,4 @@
-"""Work in one process against the same work in two: results, errors, threads, and what is left behind.
+"""Work in one process against the same work in two: results, errors, threads and leftovers.
 
 The functions handed to workers are ones that a fresh interpreter can import: `shared` itself and `math`'s.
 """
@@ -42,7 +42,7 @@ SHARE = {"a": 1, "b": [2, 3], "c": None}
 @pytest.fixture(autouse=True)
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = torch.get_num_threads()
-    for name in (*ops.machine.parallel.THREAD_COUNTS, CORES):  # whatever a test makes of them is undone
+    for name in (*ops.machine.parallel.THREAD_COUNTS, CORES):  # restored after the test
         monkeypatch.setenv(name, os.environ[name])
     yield
     torch.set_num_threads(before)
@@ -53,7 +53,7 @@ def count_torch_threads(task: int) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_was_shared_is_there_for_every_task(workers: int) -> None:
+def test_shared_objects_reach_every_task(workers: int) -> None:
     results = list(map_processes(shared, ["a", "b", "c", "a"], workers=workers, share=SHARE, uses_torch=False))
     assert sorted(map(str, results)) == ["1", "1", "None", "[2, 3]"]
     assert ops.machine.parallel._shared == {}
@@ -116,12 +116,12 @@ def test_no_tasks_start_no_worker() -> None:
     assert ops.machine.parallel._shared == {}
 
 
-def test_one_task_runs_here_whatever_the_workers() -> None:
+def test_one_task_runs_in_this_process_for_any_number_of_workers() -> None:
     results = list(map_processes(lambda task: os.getpid(), [0], workers=8, share={}, uses_torch=False))
     assert results == [os.getpid()]
 
 
-def test_threads_are_one_per_core_or_as_many_as_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_one_per_core_or_the_wanted_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ops.machine.parallel, "available_cores", lambda: 8)
     torch.set_num_threads(3)
     with use_threads(2):
@@ -136,7 +136,7 @@ def count_side_by_side(task: int) -> int:
     return count_threads()
 
 
-def test_started_threads_compute_alone_and_so_does_the_one_that_started_them() -> None:
+def test_started_threads_and_their_caller_use_single_threaded_kernels() -> None:
     torch.set_num_threads(3)
     with use_threads(4):
         torch.set_num_threads(3)
@@ -152,7 +152,7 @@ def test_started_threads_compute_alone_and_so_does_the_one_that_started_them() -
         assert torch.get_num_threads() == 3
 
 
-def test_cores_are_the_least_of_affinity_and_of_what_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_the_minimum_of_affinity_and_the_users_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     monkeypatch.setattr(ops.machine.parallel, "cgroup_quota", lambda root, own: None)
     monkeypatch.delenv(CORES, raising=False)
@@ -165,7 +165,7 @@ def test_cores_are_the_least_of_affinity_and_of_what_the_user_allows(monkeypatch
     assert [share_cores(wanted) for wanted in (None, 0, 1, 2, 5)] == [2, 2, 1, 2, 2]
 
 
-def test_what_the_user_allows_outlives_the_limit_of_the_libraries_and_the_process(
+def test_the_users_limit_survives_limit_libraries_and_child_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
@@ -178,7 +178,7 @@ def test_what_the_user_allows_outlives_the_limit_of_the_libraries_and_the_proces
         limit_libraries()
         assert {os.environ[name] for name in ops.machine.parallel.THREAD_COUNTS} == {"1"}
         assert available_cores() == 3
-    monkeypatch.setenv(OMP, "2")  # what a user says in between holds
+    monkeypatch.setenv(OMP, "2")  # a new value from the user counts
     assert available_cores() == 2
     monkeypatch.delenv(OMP)
     limit_libraries()
@@ -239,7 +239,7 @@ os.sched_setaffinity(0, range(os.cpu_count()))
 import json, os, sys, textwrap, time
 import psutil, pipelines
 exec(textwrap.dedent({kernel!r}))
-process, end = psutil.Process(), time.process_time() + 0.5  # of all threads
+process, end = psutil.Process(), time.process_time() + 0.5  # CPU time of all threads
 before = {{thread.id: thread.user_time for thread in process.threads()}}
 while time.process_time() < end:
     work()
@@ -249,7 +249,7 @@ print(json.dumps(sorted(spent.values(), reverse=True)))
 
 
 def measure_threads(kernel: str, before: str = "") -> list[float]:
-    """Seconds that each thread of a fresh process on all cores computed for while it worked, the busiest first."""
+    """CPU seconds of each thread of a fresh process on all cores, the busiest first."""
     limits = {*ops.machine.parallel.THREAD_COUNTS, CORES}
     environment = {name: value for name, value in os.environ.items() if name not in limits}
     script = WATCH.format(kernel=KERNELS[kernel], before=before)
@@ -262,7 +262,7 @@ def measure_threads(kernel: str, before: str = "") -> list[float]:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_kernels_compute_on_one_thread(kernel: str) -> None:
-    """A second thread that computed, or waited in a loop, would have used some time.
+    """A second thread that computes, or waits in a loop, uses CPU time.
 
     Arrow's pool has one thread, for which the one that calls waits asleep.
     """
@@ -270,7 +270,7 @@ def test_kernels_compute_on_one_thread(kernel: str) -> None:
     assert sum(spent[2 if kernel == "pyarrow" else 1 :]) <= 0.1 * spent[0]
 
 
-def test_libraries_that_are_loaded_already_compute_on_one_thread_too() -> None:
+def test_loaded_libraries_compute_on_one_thread_too() -> None:
     for kernel, before in (("numpy and scipy", "import scipy.linalg"), ("torch", "import torch")):
         busiest, *others = measure_threads(kernel, before)
         assert sum(others) <= 0.1 * busiest, kernel
@@ -283,12 +283,12 @@ def test_a_second_thread_would_be_found() -> None:
 
 
 @pytest.mark.parametrize(("work", "expected"), [(0, 1), (99, 1), (100, 1), (250, 2), (10_000, 4)])
-def test_only_as_many_workers_as_have_enough_to_do(work: float, expected: int) -> None:
+def test_the_number_of_workers_follows_the_work(work: float, expected: int) -> None:
     assert worth_workers(4, work, 100) == expected
 
 
 def test_workers_end_with_a_parent_that_is_killed() -> None:
-    """They are in the middle of a task; without the watch each would go on with it and then wait for ever."""
+    """They are in the middle of a task; without `follow_parent` each would finish it and then wait forever."""
     script = """
 import time
 from ops.machine.parallel import map_processes

@@ -1,4 +1,4 @@
-"""Precision: `auto` against every combination of what the hardware can do; an explicit wish is never changed."""
+"""Precision: `auto` for every combination of hardware features; an explicit choice is never changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_auto_is_bf16_only_where_the_processor_multiplies_it(
 
 
 @pytest.mark.parametrize(("cuda", "expected"), [(False, "fp32"), (True, "bf16")])
-def test_on_cuda_auto_asks_the_device_and_not_the_processor(
+def test_on_cuda_auto_depends_on_the_device_and_not_the_processor(
     cuda: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch, amx=not cuda, cuda=cuda)
@@ -37,11 +37,11 @@ def test_on_cuda_auto_asks_the_device_and_not_the_processor(
 
 @pytest.mark.parametrize("able", [False, True])
 @pytest.mark.parametrize("wanted", ["fp32", "bf16"])
-def test_an_explicit_wish_stays(wanted: str, able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_explicit_choice_is_kept(wanted: str, able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, amx=able, avx512=able, cuda=able)
     for device in ("cpu", "cuda"):
         assert resolve_precision(wanted, device) == wanted
 
 
-def test_the_functions_that_are_asked_still_exist_in_torch() -> None:
+def test_the_torch_functions_still_exist() -> None:
     assert resolve_precision("auto") in ("fp32", "bf16")

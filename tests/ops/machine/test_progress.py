@@ -1,4 +1,4 @@
-"""Progress lines under a clock that the test moves, compared with rates and times worked out by hand."""
+"""Progress lines with a clock that the test sets, compared with rates and times computed by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_resumed_work_does_not_count_towards_the_rate(progress: Progress, clock:
     assert lines == ["generation: 90/100 images, 1/s, 10 s left"]
 
 
-def test_rate_is_that_of_the_whole_run(progress: Progress, clock: Clock, lines: list[str]) -> None:
+def test_rate_is_the_average_of_the_whole_run(progress: Progress, clock: Clock, lines: list[str]) -> None:
     progress.update(0)
     for done in (10, 40):
         clock.now += 10
@@ -63,7 +63,7 @@ def test_at_most_one_line_per_interval(clock: Clock, lines: list[str]) -> None:
     assert 4 <= len(lines) <= 5
 
 
-def test_last_line_comes_whatever_the_interval_and_has_no_time_left(
+def test_last_line_ignores_the_interval_and_has_no_time_left(
     progress: Progress, clock: Clock, lines: list[str]
 ) -> None:
     progress.update(0)
@@ -72,13 +72,13 @@ def test_last_line_comes_whatever_the_interval_and_has_no_time_left(
     assert lines == ["generation: 100/100 images, 200/s"]
 
 
-def test_no_time_left_is_told_before_anything_is_done(progress: Progress, clock: Clock, lines: list[str]) -> None:
+def test_no_time_left_is_shown_before_the_first_result(progress: Progress, clock: Clock, lines: list[str]) -> None:
     clock.now += 10
     progress.update(0)
     assert lines == ["generation: 0/100 images, 0/s"]
 
 
-def test_clock_that_stands_still_breaks_nothing(clock: Clock, lines: list[str]) -> None:
+def test_a_clock_that_stands_still_is_harmless(clock: Clock, lines: list[str]) -> None:
     progress = Progress(lines.append, "generation", 2, "images", interval=0.0, clock=clock)
     for done in (0, 1, 2):
         progress.update(done)
@@ -89,7 +89,7 @@ def test_clock_that_stands_still_breaks_nothing(clock: Clock, lines: list[str]) 
     ("seconds", "shown"),
     [(0.001, "50000/s"), (0.05, "1000/s"), (3.0, "16.7/s"), (400.0, "0.125/s"), (5_000.0, "0.01/s")],
 )
-def test_fast_and_slow_work_both_show_a_rate_that_can_be_read(
+def test_fast_and_slow_work_both_show_a_readable_rate(
     clock: Clock, lines: list[str], seconds: float, shown: str
 ) -> None:
     clock.now = 0.0
@@ -107,6 +107,6 @@ def test_counts_are_shown_as_they_are(progress: Progress, clock: Clock, lines: l
     assert lines == ["generation: 50/100 images, 5/s, 10 s left, accepted 30, rejected 20, loss 0.125"]
 
 
-def test_nobody_need_listen(clock: Clock) -> None:
+def test_the_ignore_sink_discards_lines(clock: Clock) -> None:
     progress = Progress(ignore, "generation", 1, "images", clock=clock)
     progress.update(1)

@@ -32,7 +32,7 @@ def test_points_on_a_line_done_by_hand() -> None:
     assert find_authentic(generated, train).tolist() == [False, False, True, False, True, False]
 
 
-def test_training_images_are_no_authentic_ones_also_where_they_are_there_twice() -> None:
+def test_training_images_are_not_authentic_even_if_duplicated() -> None:
     train = draw(50)
     assert not find_authentic(train, train).any()
     twice = np.concatenate([train, train])

@@ -1,4 +1,4 @@
-"""Bounds that hold, and neighbours and ball members that are those of the definition, at any scale."""
+"""Bounds hold at any scale, and neighbours and ball members equal those of the definition."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_nearest_neighbours_are_all_found_among_ties_and_crowds(
     np.fill_diagonal(squared, np.inf)
     expected = np.sort(squared, axis=1)[:, neighbours - 1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distances, "CROWD", crowd)
-        patch.setattr(distances, "ENTRIES", entries)
+        patch.setattr(distances, "MAX_CANDIDATES", crowd)
+        patch.setattr(distances, "BLOCK_ENTRIES", entries)
         blocks = list(compare(known, known).find_nearest(neighbours, own=np.arange(len(known))))
     found = np.concatenate([pairs.squared[pairs.firsts + neighbours - 1] for pairs in blocks])
     np.testing.assert_array_equal(found, expected)
@@ -70,7 +70,7 @@ def test_nearest_neighbours_are_all_found_among_ties_and_crowds(
             ].all()
 
 
-def test_the_same_image_a_thousand_times_is_no_obstacle() -> None:
+def test_a_thousand_copies_of_one_image_are_handled() -> None:
     points = np.repeat(draw(1, 16), 1000, axis=0)
     points[500:] += 1e-9 * draw(500, 16, 1)  # all within what float32 can tell apart
     found = compare(points, points).find_nearest(5, own=np.arange(1000))
@@ -79,7 +79,7 @@ def test_the_same_image_a_thousand_times_is_no_obstacle() -> None:
     assert (radii[500:] > 0).all()
 
 
-def test_many_columns_are_searched_by_groups_and_nothing_is_lost() -> None:
+def test_a_search_by_groups_of_columns_loses_no_neighbour() -> None:
     queries, references = draw(20, 4), draw(1003, 4, 1)
     (pairs,) = compare(queries, references).find_nearest(3)
     expected = np.sort(measure_squared(queries, references), axis=1)[:, 2]
@@ -87,7 +87,7 @@ def test_many_columns_are_searched_by_groups_and_nothing_is_lost() -> None:
     assert len(pairs.rows) < 20 * 8
 
 
-def test_pairs_closer_than_a_limit_are_those_by_differences() -> None:
+def test_pairs_closer_than_a_limit_equal_those_by_differences() -> None:
     queries, references = draw(30, 5).astype(np.float32), draw(40, 5, 1).astype(np.float32)
     squared = measure_squared(queries.astype(np.float64), references.astype(np.float64))
     limits = squared[np.arange(40) % 30, np.arange(40)]  # each column's limit is one of its own distances
@@ -113,7 +113,7 @@ def test_points_that_are_all_equal_have_no_scale() -> None:
     assert len(block.find_closer(np.full((1, 1), 1e-3))[0]) == 12
 
 
-def test_the_distance_to_the_nearest_is_that_of_the_definition() -> None:
+def test_the_distance_to_the_nearest_equals_the_definition() -> None:
     queries, references = draw(30, 5, 1), draw(200, 5, 2)
     queries[:3] = references[7]
     expected = np.sqrt(measure_squared(queries, references).min(axis=1))

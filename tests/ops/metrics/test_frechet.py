@@ -83,7 +83,7 @@ def test_sets_in_orthogonal_planes_share_nothing() -> None:
 
 
 @pytest.mark.parametrize("count", [5, 100])
-def test_it_is_symmetric_and_does_not_see_rotations(count: int) -> None:
+def test_it_is_symmetric_and_invariant_under_rotation(count: int) -> None:
     a, b = draw(count, 16, 1), draw(count + 3, 16, 2)
     found = frechet_distance(fit_gaussian(a), fit_gaussian(b))
     assert frechet_distance(fit_gaussian(b), fit_gaussian(a)) == pytest.approx(found, rel=1e-10)
@@ -91,14 +91,14 @@ def test_it_is_symmetric_and_does_not_see_rotations(count: int) -> None:
     assert frechet_distance(fit_gaussian(a @ turn), fit_gaussian(b @ turn)) == pytest.approx(found, rel=1e-10)
 
 
-def test_constant_features_are_no_obstacle() -> None:
+def test_constant_features_are_handled() -> None:
     still, moved = fit_gaussian(np.zeros((5, 3))), fit_gaussian(np.full((4, 3), 2.0))
     assert frechet_distance(still, still) == 0
     assert frechet_distance(still, moved) == 12
 
 
 def test_fewer_features_of_one_distribution_lie_further_from_it() -> None:
-    # The bias that makes equal counts and a floor necessary.
+    # This bias makes equal counts and a floor necessary.
     rng = np.random.default_rng(0)
     held_out = fit_gaussian(rng.normal(size=(400, 16)))
     few, some, many = (

@@ -19,7 +19,7 @@ def draw(count: int, size: int = 6, seed: int = 0) -> np.ndarray:
 
 
 def measure_by_definition(x: np.ndarray, y: np.ndarray) -> float:
-    """Bińkowski et al. 2018, eq. 4 with section 3's kernel, as torch-fidelity's mmd2 has it for equal counts."""
+    """Bińkowski et al. 2018, eq. 4 with section 3's kernel, as in torch-fidelity's mmd2 for equal counts."""
     kernel_of = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
     within = [k[~np.eye(len(k), dtype=bool)].mean() for k in (kernel_of(x, x), kernel_of(y, y))]
     return float(sum(within) - 2 * kernel_of(x, y).mean())
@@ -31,7 +31,7 @@ def test_sets_of_one_point_each_have_a_closed_form() -> None:
 
 
 def test_equal_sets_are_a_little_nearer_than_equal_sources() -> None:
-    # The diagonal is left out within and there in between: 2/n times how much more like itself an image is.
+    # The diagonal is left out within a set, but not between sets: a difference of 2/n times the excess self-similarity.
     points = draw(30)
     similar = (points @ points.T / 6 + 1) ** 3
     expected = 2 / 30 * (similar[~np.eye(30, dtype=bool)].mean() - np.diag(similar).mean())
@@ -50,13 +50,13 @@ def test_it_equals_the_definition(
     assert estimate(b, a).value == pytest.approx(estimate(a, b).value, rel=1e-10)
 
 
-def test_pulls_are_those_of_the_jackknife() -> None:
+def test_influences_equal_those_of_the_jackknife() -> None:
     a, b = draw(9, 4, 1), draw(7, 4, 2) * 1.5
     found = estimate(a, b)
     without_a = np.array([measure_by_definition(np.delete(a, i, 0), b) for i in range(9)])
     without_b = np.array([measure_by_definition(a, np.delete(b, i, 0)) for i in range(7)])
-    np.testing.assert_allclose(found.pulls[0], 8 * (without_a.mean() - without_a), rtol=1e-8)
-    np.testing.assert_allclose(found.pulls[1], 6 * (without_b.mean() - without_b), rtol=1e-8)
+    np.testing.assert_allclose(found.influences[0], 8 * (without_a.mean() - without_a), rtol=1e-8)
+    np.testing.assert_allclose(found.influences[1], 6 * (without_b.mean() - without_b), rtol=1e-8)
     jackknife = 8 / 9 * np.square(without_a - without_a.mean()).sum()
     jackknife += 6 / 7 * np.square(without_b - without_b.mean()).sum()
     assert found.error == pytest.approx(np.sqrt(jackknife), rel=1e-8)
@@ -68,7 +68,7 @@ def test_it_is_not_biased_by_the_number_of_images() -> None:
     assert abs(np.mean(few)) < 3 * np.std(few) / 20
 
 
-def test_its_interval_holds_the_true_distance() -> None:
+def test_its_interval_covers_the_true_distance() -> None:
     # N(0, 1) and N(1, 1) in one dimension: (xy + 1)³ compares the first three moments, 0, 1, 0 with 1, 2, 4.
     truth = 3 * (0 - 1) ** 2 + 3 * (1 - 2) ** 2 + (0 - 4) ** 2
     rng, held = np.random.default_rng(1), 0

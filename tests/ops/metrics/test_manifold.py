@@ -80,14 +80,14 @@ def test_density_exceeds_one_where_many_real_balls_overlap() -> None:
     assert compare(draw(200, seed=1), draw(50, seed=2, spread=0.05)).density > 2
 
 
-def test_copies_of_all_real_points_give_exactly_one_four_times() -> None:
-    # Each ball holds its own copy and k - 1 others, the k-th copy being on the surface: density 1 only if ties are.
+def test_copies_of_all_real_points_score_exactly_1_in_all_four() -> None:
+    # Each ball holds its own copy and k - 1 others; the k-th is on the surface: density 1 only if that is outside.
     real = draw(300, 64)
     assert compare(real, real.copy()) == Overlap(1.0, 1.0, 1.0, 1.0)
     assert compare(real, real[::-1]) == Overlap(1.0, 1.0, 1.0, 1.0)
 
 
-def test_repeats_have_no_radius_and_hold_nothing() -> None:
+def test_duplicates_have_radius_0_and_empty_balls() -> None:
     real = np.repeat(draw(4, 64), 7, axis=0)  # more repeats than neighbours
     assert (fit_manifold(real).squared_radii == 0).all()
     assert compare(real, real) == Overlap(0.0, 0.0, 0.0, 0.0)
@@ -98,7 +98,7 @@ def test_repeats_have_no_radius_and_hold_nothing() -> None:
 def test_it_equals_the_definition(
     real: int, generated: int, size: int, k: int, entries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distances, "ENTRIES", entries)
+    monkeypatch.setattr(distances, "BLOCK_ENTRIES", entries)
     known, asked = draw(real, size, 1), draw(generated, size, 2, spread=0.8)
     assert astuple(compare(known, asked, k)) == pytest.approx(astuple(compare_by_definition(known, asked, k)))
     known, asked = known.astype(np.float32), asked.astype(np.float32)
@@ -118,7 +118,7 @@ def test_ties_and_repeats_are_decided_as_the_definition_does(
 ) -> None:
     known, asked = np.array(real) * scale, np.array(generated) * scale  # exact in floating point, so ties are ties
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distances, "PAIRS", pairs)
+        patch.setattr(distances, "PAIRS_AT_ONCE", pairs)
         found = compare(known, asked, k)
     assert astuple(found) == pytest.approx(astuple(compare_by_definition(known, asked, k)))
 

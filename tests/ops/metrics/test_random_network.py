@@ -46,12 +46,12 @@ def test_images_of_any_size_have_as_many_features(shape: tuple[int, int, int, in
     assert np.isfinite(found).all()
 
 
-def test_features_of_an_image_are_its_own() -> None:
+def test_features_of_an_image_do_not_depend_on_the_others() -> None:
     images = draw(300, 1, 28, 28)
     np.testing.assert_allclose(embed_images(images)[290:], embed_images(images[290:]), rtol=1e-4, atol=1e-5)
 
 
-def test_an_even_image_shows_nothing_not_even_where_it_ends() -> None:
+def test_an_image_of_one_level_has_features_of_0_also_at_its_border() -> None:
     still = torch.full((1, 1, 28, 28), 200, dtype=torch.uint8)
     assert np.abs(embed_images(still)).max() < 1e-5 * np.abs(embed_images(draw(1, 1, 28, 28))).max()
 
@@ -79,7 +79,7 @@ def test_damage_of_growing_strength_is_ranked_by_strength() -> None:
 @pytest.mark.parametrize(
     "images", [torch.zeros(1, 1, 7, 28, dtype=torch.uint8), torch.zeros(2, 1, 28, 28), torch.zeros(1, 28, 28)]
 )
-def test_other_images_are_refused(images: Tensor) -> None:
+def test_images_of_another_type_or_shape_are_refused(images: Tensor) -> None:
     with pytest.raises(ValueError, match="at least 8"):
         embed_images(images)
 

@@ -1,4 +1,4 @@
-"""The metrics of a set: what perfect and faulty generators get, overall and per class, and who has no value."""
+"""The metrics of a set: values of perfect and faulty generators, overall and per class, and missing values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import prdc
 import pytest
 
 from ops.metrics.frechet import fit_gaussian, frechet_distance
-from ops.metrics.set_quality import LEAST, METRICS, Labels, Measure, View, draw_rows, measure_set
+from ops.metrics.set_quality import METRICS, MIN_IMAGES, Labels, Measure, NetworkFeatures, draw_rows, measure_set
 
 CLASSES, PER_CLASS, SIZE = 3, 120, 12
 UNBIASED = {"KID", "authenticity"}
@@ -23,9 +23,9 @@ def draw(seed: int, per_class: int = PER_CLASS) -> tuple[np.ndarray, np.ndarray]
     return centres[labels] + np.random.default_rng(seed).normal(size=(len(labels), SIZE)), labels
 
 
-def view(generated: np.ndarray, *, unseen: bool = True) -> View:
+def view(generated: np.ndarray, *, unseen: bool = True) -> NetworkFeatures:
     train, labels = draw(1)
-    return View(draw(2)[0], train, generated, np.ones(len(labels), bool) if unseen else None)
+    return NetworkFeatures(draw(2)[0], train, generated, np.ones(len(labels), bool) if unseen else None)
 
 
 def measure(generated: np.ndarray, generated_labels: np.ndarray, **options: object) -> dict[str, Measure]:
@@ -39,7 +39,7 @@ def perfect() -> dict[str, Measure]:
     return measure(*draw(3))
 
 
-def test_every_number_has_an_interval_a_count_and_that_of_real_images(perfect: dict[str, Measure]) -> None:
+def test_every_number_has_an_interval_a_count_and_a_reference(perfect: dict[str, Measure]) -> None:
     assert tuple(sorted(perfect)) == tuple(sorted(METRICS))
     for found in perfect.values():
         assert found.value is not None and found.low is not None and found.high is not None
@@ -52,7 +52,7 @@ def test_every_number_has_an_interval_a_count_and_that_of_real_images(perfect: d
         assert Measure(**stored) == found
 
 
-def test_a_perfect_generator_gets_what_real_images_get(perfect: dict[str, Measure]) -> None:
+def test_a_perfect_generator_scores_as_real_images_do(perfect: dict[str, Measure]) -> None:
     for found in perfect.values():
         assert found.low <= found.reference <= found.high, found  # type: ignore[operator]
     assert perfect["precision"].value > 0.8
@@ -62,7 +62,7 @@ def test_a_perfect_generator_gets_what_real_images_get(perfect: dict[str, Measur
     assert perfect["KID"].low < 0 < perfect["KID"].high
 
 
-def test_who_draws_one_mode_is_precise_and_recalls_little(perfect: dict[str, Measure]) -> None:
+def test_a_generator_of_one_mode_is_precise_and_recalls_little(perfect: dict[str, Measure]) -> None:
     features, labels = draw(3, 3 * PER_CLASS)
     found = measure(features[labels == 0], labels[labels == 0])
     assert found["precision"].low > 0.8  # what is drawn is plausible
@@ -73,7 +73,7 @@ def test_who_draws_one_mode_is_precise_and_recalls_little(perfect: dict[str, Mea
     assert found["vendi"].high < perfect["vendi"].low
 
 
-def test_who_also_draws_nonsense_recalls_and_is_imprecise(perfect: dict[str, Measure]) -> None:
+def test_a_generator_that_also_draws_nonsense_recalls_and_is_imprecise(perfect: dict[str, Measure]) -> None:
     features, labels = draw(3)
     features[::2] += 30
     found = measure(features, labels)
@@ -81,7 +81,7 @@ def test_who_also_draws_nonsense_recalls_and_is_imprecise(perfect: dict[str, Mea
     assert found["recall"].low > 0.8
 
 
-def test_who_memorises_is_not_authentic(perfect: dict[str, Measure]) -> None:
+def test_a_generator_that_memorises_is_not_authentic(perfect: dict[str, Measure]) -> None:
     features, labels = draw(1)
     found = measure(features + 0.01, labels)["authenticity"]
     assert found.high < 0.05
@@ -106,10 +106,10 @@ def test_a_class_is_measured_as_if_it_were_alone(perfect: dict[str, Measure]) ->
     assert np.mean(authentic) == pytest.approx(by_class["authenticity", None].value)
 
 
-def test_a_class_with_too_few_images_has_no_value_and_says_why() -> None:
+def test_a_class_with_too_few_images_has_no_value_but_a_reason() -> None:
     features, labels = draw(3)
     keep = np.ones(len(labels), bool)
-    keep[np.flatnonzero(labels == 2)[LEAST - 1 :]] = False
+    keep[np.flatnonzero(labels == 2)[MIN_IMAGES - 1 :]] = False
     of_all = Labels(draw(2)[1], draw(1)[1], labels[keep])
     found = measure_set([view(features[keep])], of_all, extractor="test", classes=(1, 2, 7))
     for measured in found:
@@ -138,23 +138,24 @@ def test_both_sides_get_as_many_images_in_the_shares_of_their_classes() -> None:
     assert capped == measure(features, labels, limit=50) != measure(features, labels, limit=50, seed=1)
 
 
-def test_networks_that_learned_some_training_images_are_asked_about_the_others() -> None:
+def test_references_use_only_training_images_that_the_network_did_not_see() -> None:
     train, train_labels = draw(1)
     features, labels = draw(3)
     folds = np.arange(len(train)) % 3
-    # Each network has learned by heart what is not in its fold: there its features are all at one point.
-    views = [
-        View(draw(2)[0], np.where((folds == fold)[:, None], train, 9.0), features, folds == fold) for fold in range(3)
+    # Each network memorised the images outside its fold: their features are all at one point.
+    networks = [
+        NetworkFeatures(draw(2)[0], np.where((folds == fold)[:, None], train, 9.0), features, folds == fold)
+        for fold in range(3)
     ]
     of_all = Labels(draw(2)[1], train_labels, labels)
-    averaged = {m.metric: m for m in measure_set(views, of_all, extractor="scorer")}
-    single = [{m.metric: m for m in measure_set([one], of_all, extractor="scorer")} for one in views]
+    averaged = {m.metric: m for m in measure_set(networks, of_all, extractor="scorer")}
+    single = [{m.metric: m for m in measure_set([one], of_all, extractor="scorer")} for one in networks]
     for metric in METRICS:
         assert averaged[metric].value == pytest.approx(np.mean([found[metric].value for found in single]))
         assert averaged[metric].reference == pytest.approx(np.mean([found[metric].reference for found in single]))
     assert averaged["FD"].generated == 120  # as many as a fold has
     assert averaged["FD"].reference == pytest.approx(averaged["FD"].value, rel=0.6)
-    without = measure_set([replace(one, unseen=None) for one in views], of_all, extractor="scorer")
+    without = measure_set([replace(one, unseen=None) for one in networks], of_all, extractor="scorer")
     assert {m.generated for m in without} == {360}
     assert [m.metric for m in without if m.reference is not None] == ["authenticity"]
 
@@ -168,7 +169,7 @@ def test_rows_are_drawn_once_each_in_the_shares_of_the_classes(count: int, total
         assert abs((labels[rows] == label).sum() - (labels == label).sum() * len(rows) / total) < 2
 
 
-def test_precision_recall_density_and_coverage_are_those_of_the_authors() -> None:
+def test_precision_recall_density_and_coverage_equal_the_authors_code() -> None:
     features, labels = draw(3)
     features *= 0.9
     found = measure(features, labels)
@@ -176,16 +177,16 @@ def test_precision_recall_density_and_coverage_are_those_of_the_authors() -> Non
     assert {name: found[name].value for name in expected} == pytest.approx(expected)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_labels_and_features_that_do_not_fit_are_refused() -> None:
     features, labels = draw(3)
     of_all = Labels(draw(2)[1], draw(1)[1], labels)
-    with pytest.raises(ValueError, match="no views"):
+    with pytest.raises(ValueError, match="no networks"):
         measure_set([], of_all, extractor="test")
     with pytest.raises(ValueError, match="limit is 5"):
         measure_set([view(features)], of_all, extractor="test", limit=5)
     with pytest.raises(ValueError, match=r"generated features have shape \[359, 12\]; allowed: \[360, d\]"):
         measure_set([view(features[1:])], of_all, extractor="test")
-    with pytest.raises(ValueError, match="d being that of the held-out"):
+    with pytest.raises(ValueError, match="with the d of the held-out"):
         measure_set([view(features[:, 1:])], of_all, extractor="test")
     with pytest.raises(ValueError, match="unseen is int64"):
         measure_set([replace(view(features), unseen=np.ones(360, int))], of_all, extractor="test")

@@ -1,4 +1,4 @@
-"""The Vendi score: sets whose number of different images is known, and the definition by the n x n matrix."""
+"""The Vendi score: sets with a known number of different images, and the definition by the n x n matrix."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def score_by_definition(features: np.ndarray, weights: np.ndarray | None = None)
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def test_images_that_have_nothing_in_common_count_one_each() -> None:
+def test_completely_different_images_count_one_each() -> None:
     assert estimate_vendi(np.eye(7) * 3).value == pytest.approx(7)
     assert estimate_vendi(np.repeat(np.eye(7), 5, axis=0)).value == pytest.approx(7)
 
 
-def test_images_that_are_all_alike_count_as_one() -> None:
+def test_equal_images_count_as_one() -> None:
     found = estimate_vendi(np.outer(np.arange(1, 6), draw(1, 9)[0]))  # brightness is no difference
     assert found.value == pytest.approx(1)
     assert found.error == pytest.approx(0, abs=1e-9)
@@ -44,23 +44,23 @@ def test_it_equals_the_definition_with_more_images_than_features_or_fewer(shape:
     features = draw(*shape) + 0.5
     found = estimate_vendi(features)
     assert found.value == pytest.approx(score_by_definition(features), rel=1e-9)
-    assert found.pulls[0].sum() == pytest.approx(0, abs=1e-8)
+    assert found.influences[0].sum() == pytest.approx(0, abs=1e-8)
     assert estimate_vendi(features * 1e140).value == pytest.approx(found.value, rel=1e-9)
     assert estimate_vendi(features * 1e-140).value == pytest.approx(found.value, rel=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (25, 4)])
-def test_pulls_are_what_the_score_gains_by_an_images_weight(shape: tuple[int, int]) -> None:
+def test_influences_equal_the_change_of_the_score_by_an_images_weight(shape: tuple[int, int]) -> None:
     features, step = draw(*shape) + 0.5, 1e-5
     found = estimate_vendi(features)
     for row in range(4):
         weights = np.ones(len(features))
         weights[row] += step
         gained = (score_by_definition(features, weights) - score_by_definition(features)) * len(features) / step
-        assert found.pulls[0][row] == pytest.approx(gained, rel=1e-2, abs=1e-3)
+        assert found.influences[0][row] == pytest.approx(gained, rel=1e-2, abs=1e-3)
 
 
-def test_features_without_a_direction_are_a_kind_of_their_own() -> None:
+def test_features_of_0_count_as_one_kind() -> None:
     features = np.concatenate([np.eye(3), np.zeros((3, 3))])
     # Eigenvalues 1/6 three times and 1/2.
     expected = np.exp(3 / 6 * np.log(6) + 0.5 * np.log(2))
@@ -68,6 +68,6 @@ def test_features_without_a_direction_are_a_kind_of_their_own() -> None:
     assert estimate_vendi(np.zeros((4, 2))).value == pytest.approx(1)
 
 
-def test_no_features_are_refused() -> None:
+def test_an_empty_set_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         estimate_vendi(np.zeros((0, 3)))

@@ -1,4 +1,4 @@
-"""Contact sheets: what is tiled and encoded comes back pixel by pixel."""
+"""Contact sheets: tiled and encoded images are recovered pixel by pixel."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_sheet_with_an_empty_class_is_written(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "sheet.png").size == (2 * (2 * 6 + GAP), 2 * (2 * 5 + GAP))
 
 
-def test_a_sheet_of_nothing_is_blank(tmp_path: Path) -> None:
+def test_a_sheet_without_images_is_blank(tmp_path: Path) -> None:
     write_sheet(tmp_path / "sheet.png", [np.zeros((0, 8, 8, 1), np.uint8)] * 2)
     assert np.asarray(Image.open(tmp_path / "sheet.png")).min() == 255
 

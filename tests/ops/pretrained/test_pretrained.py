@@ -1,6 +1,6 @@
-"""Tiny networks of the real classes with random weights: what opens, what is refused, and whose numbers come out.
+"""Tiny networks of the real classes with random weights: folders that open or are refused, and the library's results.
 
-All in one file: importing `transformers` costs seconds, once.
+All tests are in one file, because importing `transformers` takes seconds.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ import numpy as np
 import pytest
 import torch
 
-from ops.chain.parts.witnesses import call_extractor, call_witnesses, check_witnesses, describe_witnesses
+from ops.chain.parts.external_networks import (
+    call_extractor,
+    check_external_networks,
+    describe_external_networks,
+    open_external_networks,
+)
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
-from ops.filters.examination import Examiner, Witnesses
 from ops.filters.rules import set_limits
+from ops.filters.scores import ExternalNetworks, ScoreComputer
 from ops.judging.scorer import Scorer
 from ops.pretrained import requirements
 from ops.pretrained.clip import Clip, open_clip
@@ -79,20 +84,20 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def edit_json(path: Path, **changes: Any) -> None:
-    """Change keys of a JSON object; None takes one away."""
+    """Change keys of a JSON object; None removes a key."""
     content = {**json.loads(path.read_text(encoding="utf-8")), **changes}
     write_json(path, {key: value for key, value in content.items() if value is not None})
 
 
 def build(folder: Path, kind: str, name: str, **settings: Any) -> Any:
-    """A network with random weights, saved with the preprocessor that is usual for its kind."""
+    """A network with random weights, saved with its kind's usual preprocessor."""
     import transformers
 
     torch.manual_seed(0)
     config, keys = CONFIGS[kind]
     network = getattr(transformers, name)(getattr(transformers, config)(**keys, **settings)).eval()
     for tensor in network.parameters():
-        torch.nn.init.normal_(tensor, std=0.2)  # as they come, all images look alike to it
+        torch.nn.init.normal_(tensor, std=0.2)  # by default, all images would have nearly equal features
     if hasattr(network, "logit_scale"):
         network.logit_scale.data.fill_(4.0)
     network.save_pretrained(folder)
@@ -102,7 +107,7 @@ def build(folder: Path, kind: str, name: str, **settings: Any) -> Any:
 
 
 def build_tokenizer(folder: Path) -> Any:
-    """CLIP's own, of single characters."""
+    """CLIP's own tokenizer, with single characters as tokens."""
     from tokenizers import pre_tokenizers
     from transformers import CLIPTokenizer
 
@@ -154,7 +159,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-def test_agreement_is_what_the_library_says_for_one_prompt(clip: Clip, clip_folder: Path) -> None:
+def test_agreement_equals_the_librarys_for_one_prompt(clip: Clip, clip_folder: Path) -> None:
     from transformers import CLIPModel, CLIPTokenizer
 
     images, network = draw(5), CLIPModel.from_pretrained(clip_folder)
@@ -165,7 +170,7 @@ def test_agreement_is_what_the_library_says_for_one_prompt(clip: Clip, clip_fold
     found = clip.agreement(images, NAMES)
     assert found.dtype == np.float32 and found.shape == (5, 3)
     np.testing.assert_allclose(found, logits.softmax(1).numpy(), atol=1e-5)
-    assert found.std(axis=0).min() > 1e-3  # the images do not look alike to it
+    assert found.std(axis=0).min() > 1e-3  # the images differ for the network
 
 
 def test_prompts_are_averaged_as_embeddings_of_length_one(clip: Clip) -> None:
@@ -176,9 +181,8 @@ def test_prompts_are_averaged_as_embeddings_of_length_one(clip: Clip) -> None:
 
 
 def test_agreement_does_not_depend_on_the_batch_and_follows_the_order_of_the_classes(clip: Clip) -> None:
-    images, done = draw(BATCH + 3, channels=1, height=28, width=28), []
-    whole = clip.agreement(images, NAMES, on_batch=done.append)
-    assert done == [BATCH, BATCH + 3]
+    images = draw(BATCH + 3, channels=1, height=28, width=28)
+    whole = clip.agreement(images, NAMES)
     np.testing.assert_allclose(whole.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(clip.agreement(images[-2:], NAMES[::-1])[:, ::-1], whole[-2:], atol=1e-5)
     assert clip.agreement(images[:0], NAMES).shape == (0, 3)
@@ -196,7 +200,7 @@ def test_grey_is_rgb_with_equal_channels(clip: Clip) -> None:
 def test_class_names_become_words() -> None:
     assert clean_name("ankle_boot") == "ankle boot"
     assert write_prompts(["a__b ", "c"], ["x {}", "{}s"]) == [["x a b", "a bs"], ["x c", "cs"]]
-    with pytest.raises(UserError, match="'ankle_boot' and 'Ankle boot' read alike"):
+    with pytest.raises(UserError, match="'ankle_boot' and 'Ankle boot' have the same words"):
         write_prompts(["ankle_boot", "Ankle boot"], ["{}"])
     with pytest.raises(UserError, match="class '__' has no words"):
         write_prompts(["__"], ["{}"])
@@ -204,7 +208,7 @@ def test_class_names_become_words() -> None:
         write_prompts(["a"], ["a photo"])
 
 
-def test_a_prompt_that_the_network_cannot_read_whole_is_refused(clip: Clip, clip_folder: Path) -> None:
+def test_a_prompt_with_too_many_tokens_is_refused(clip: Clip, clip_folder: Path) -> None:
     with pytest.raises(UserError, match="takes 46 tokens, and this CLIP reads 40"):
         clip.agreement(draw(1), ["a" * 44], ["{}"])
     settings = ClipSettings(model=str(clip_folder), prompts=("{}" + "b" * 40,))
@@ -212,7 +216,7 @@ def test_a_prompt_that_the_network_cannot_read_whole_is_refused(clip: Clip, clip
         validate_clip(settings, clip_folder, ["a"])
 
 
-def test_unsafe_labels_count_together(vit_folder: Path) -> None:
+def test_probabilities_of_unsafe_labels_are_added(vit_folder: Path) -> None:
     from transformers import ViTForImageClassification
 
     safety, images = open_safety(vit_folder, ["nude", "gore", "nude"]), draw(6)
@@ -226,7 +230,9 @@ def test_unsafe_labels_count_together(vit_folder: Path) -> None:
 
 
 def test_labels_are_checked(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
-    with pytest.raises(UserError, match="no label 'nsfw' to call unsafe; its labels are drawing, gore, neutral, nude"):
+    with pytest.raises(
+        UserError, match="no label 'nsfw' for safety.unsafe; its labels are drawing, gore, neutral, nude"
+    ):
         validate_safety(SafetySettings(model=str(vit_folder), unsafe=["nude", "nsfw"]), vit_folder)
     with pytest.raises(UserError, match="4 of 4 labels are unsafe"):
         open_safety(vit_folder, ["drawing", "gore", "neutral", "nude"])
@@ -275,7 +281,7 @@ def test_extractors_of_every_kind_open(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
 
 
-def test_an_extractor_takes_the_network_out_of_a_classifier(vit_folder: Path) -> None:
+def test_an_extractor_uses_the_network_inside_a_classifier(vit_folder: Path) -> None:
     from transformers import ViTForImageClassification
 
     extractor, images = open_extractor(vit_folder), draw(3)
@@ -311,7 +317,7 @@ def test_preprocessing_is_that_of_the_library(
         theirs = getattr(transformers, f"{processor}Pil")(**keys)
         for channels in (1, 3):
             images = draw(2, channels, *shape)
-            if shape == (40, 33):  # Pillow 13 may do rows first: no value is then far off, if none is cut off
+            if shape == (40, 33):  # Pillow 13 may resize rows first: values are then close, unless they are clipped
                 images = 64 + images // 2
             expected = theirs(list(images.expand(-1, 3, -1, -1).numpy()), return_tensors="pt").pixel_values
             found = preprocessing.apply(images)
@@ -321,23 +327,25 @@ def test_preprocessing_is_that_of_the_library(
             assert levels.mean() < (0.1 if shape != (40, 33) else 0.4)
 
 
-def test_what_cannot_be_prepared_is_refused(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+def test_unknown_preprocessing_is_refused(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
     folder = copy_of(vit_folder)
     path = folder / "preprocessor_config.json"
     for changes, message in (
         ({"image_processor_type": "OwlImageProcessor"}, "with OwlImageProcessor; allowed: BitImageProcessor, CLIP"),
-        ({"image_processor_type": "ViTImageProcessor", "do_pad": True}, "the step do_pad, which is not known"),
+        ({"image_processor_type": "ViTImageProcessor", "do_pad": True}, "the step do_pad, which Growset does not know"),
         ({"do_pad": None, "resample": 1}, "resample 1 is not known"),
         ({"resample": 2, "size": {"longest_edge": 30}}, "size .* is not known"),
         ({"size": {"height": 31, "width": 30}}, r"prepares images to \(31, 30\), while .* 30 x 30"),
-        ({"size": {"height": 30, "width": 30}, "image_std": [1.0]}, "cannot be followed"),
+        ({"size": {"height": 30, "width": 30}, "image_std": [1.0]}, "cannot be used"),
     ):
         edit_json(path, **changes)
         with pytest.raises(UserError, match=message):
             open_extractor(folder)
 
 
-def test_the_nested_preprocessor_of_newer_folders_wins(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+def test_the_nested_preprocessor_of_newer_folders_is_used_first(
+    vit_folder: Path, copy_of: Callable[[Path], Path]
+) -> None:
     folder = copy_of(vit_folder)
     before = read_folder(folder, "", kinds=["vit"])
     inner = {**before.preprocessor, "image_mean": [0.0, 0.0, 0.0]}
@@ -375,17 +383,17 @@ def test_missing_and_foreign_files_are_named(
                 validate(folder.name)
         (tmp_path / name).rename(folder / name)
     weights.write_bytes(whole[:-1])
-    with pytest.raises(DamagedData, match=r"model\.safetensors is no sound safetensors file"):
+    with pytest.raises(DamagedData, match=r"model\.safetensors is not a valid safetensors file"):
         validate(folder.name)
     weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
-    with pytest.raises(UserError, match="only Git LFS's pointer"):
+    with pytest.raises(UserError, match="only a Git LFS pointer"):
         validate(folder.name)
     weights.write_bytes(whole)
     edit_json(folder / "config.json", quantization_config={"quant_method": "x"})
     with pytest.raises(UserError, match="holds quantised weights"):
         validate(folder.name)
     (folder / "config.json").write_text("{")
-    with pytest.raises(DamagedData, match=r"config\.json is no sound JSON"):
+    with pytest.raises(DamagedData, match=r"config\.json is not valid JSON"):
         validate(folder.name)
 
 
@@ -411,11 +419,11 @@ def test_weights_that_do_not_fit_are_an_error(vit_folder: Path, clip_folder: Pat
         open_extractor(folder)
     save_file({**tensors, lost: torch.zeros(7)}, folder / "model.safetensors")
     with pytest.raises(
-        UserError, match=r"the weights .*layernorm_after.weight are \[7\], and its config\.json wants \[32\]$"
+        UserError, match=r"the weights .*layernorm_after.weight are \[7\], and its config\.json needs \[32\]$"
     ):
         open_extractor(folder)
     edit_json(folder / "config.json", hidden_act="none of them")
-    with pytest.raises(UserError, match=r"config\.json cannot be followed: "):
+    with pytest.raises(UserError, match=r"config\.json cannot be used: "):
         open_extractor(folder)
     with pytest.raises(UserError, match="the weights in .* lack classifier"):
         headless = copy_of(clip_folder)
@@ -423,7 +431,7 @@ def test_weights_that_do_not_fit_are_an_error(vit_folder: Path, clip_folder: Pat
         open_safety(headless, ["b"])
 
 
-def test_orders_in_a_config_are_not_obeyed(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+def test_loading_keys_of_a_config_are_ignored(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
     folder = copy_of(vit_folder)
     edit_json(
         folder / "config.json",
@@ -465,11 +473,11 @@ def test_weights_in_parts(vit_folder: Path, copy_of: Callable[[Path], Path]) -> 
     np.testing.assert_array_equal(split.features(draw(2)), whole.features(draw(2)))
     assert split.name != whole.name and split.name.startswith("vit-")
     write_json(index, {"weight_map": {**places, "x": "../a.safetensors"}})
-    with pytest.raises(UserError, match=r"names '\.\./a\.safetensors'; allowed are safetensors files of that folder"):
+    with pytest.raises(UserError, match=r"names '\.\./a\.safetensors'; allowed: safetensors files of that folder"):
         open_extractor(folder)
 
 
-def test_identity_is_that_of_the_files_that_are_used(clip_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+def test_identity_is_that_of_the_used_files(clip_folder: Path, copy_of: Callable[[Path], Path]) -> None:
     def find(folder: Path) -> str:
         return read_folder(folder, "", kinds=["clip"], tokenizer=True).hash_files()
 
@@ -494,7 +502,7 @@ def test_identity_is_that_of_the_files_that_are_used(clip_folder: Path, copy_of:
         identify(changed, first, "clip")
 
 
-def test_a_name_on_the_hub_is_found_in_the_cache_alone(
+def test_a_name_on_the_hub_is_only_looked_up_in_the_cache(
     vit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = tmp_path / "models--org--net" / "snapshots" / "abc"
@@ -510,27 +518,29 @@ def test_tokenizers_of_other_networks_are_refused(clip_folder: Path, copy_of: Ca
     path = folder / "tokenizer.json"
     whole = path.read_text(encoding="utf-8")
     edit_json(path, post_processor=None)
-    with pytest.raises(UserError, match="does not mark where a text starts and ends"):
+    with pytest.raises(UserError, match="does not mark the start and end of a text"):
         open_clip(folder)
     path.write_text("{}")
-    with pytest.raises(DamagedData, match=r"tokenizer\.json is no sound tokenizer"):
+    with pytest.raises(DamagedData, match=r"tokenizer\.json is not a valid tokenizer"):
         open_clip(folder)
     path.write_text(whole)
     config = json.loads((folder / "config.json").read_text())
     edit_json(folder / "config.json", text_config={**config["text_config"], "vocab_size": 100})
-    with pytest.raises(UserError, match="knows more tokens than the network"):
+    with pytest.raises(UserError, match="has more tokens than the network"):
         open_clip(folder)
 
 
-def test_a_header_that_lies_is_damaged_data(vit_folder: Path, copy_of: Callable[[Path], Path]) -> None:
+def test_a_header_that_does_not_match_the_file_is_damaged_data(
+    vit_folder: Path, copy_of: Callable[[Path], Path]
+) -> None:
     folder = copy_of(vit_folder)
     header = json.dumps({"x": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
-    with pytest.raises(DamagedData, match="no sound safetensors file"):
+    with pytest.raises(DamagedData, match="not a valid safetensors file"):
         validate_extractor(ExtractorSettings(model=str(folder)), folder)
 
 
-def test_names_in_the_recipe_are_those_of_the_dataset_in_number(clip_folder: Path) -> None:
+def test_the_recipe_must_name_as_many_classes_as_the_dataset_has(clip_folder: Path) -> None:
     settings = ClipSettings(model=str(clip_folder), class_names=["boot", "bag"])
     assert validate_clip(settings, clip_folder, ["0", "1"]).kind == "clip"
     with pytest.raises(UserError, match=r"clip\.class_names has 2 names; the dataset has 3 classes"):
@@ -538,7 +548,7 @@ def test_names_in_the_recipe_are_those_of_the_dataset_in_number(clip_folder: Pat
 
 
 @pytest.mark.parametrize("found", [None, "4.57.1", "6.0.0"])
-def test_the_package_is_asked_for_with_the_command(
+def test_a_missing_or_untested_package_is_refused_with_the_command(
     found: str | None, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def version(_: str) -> str:
@@ -551,7 +561,7 @@ def test_the_package_is_asked_for_with_the_command(
         validate_clip(ClipSettings(model=str(clip_folder)), clip_folder, NAMES)
 
 
-def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_folder: Path) -> None:
+def test_a_recipe_must_state_the_content_of_its_networks(clip_folder: Path, vit_folder: Path) -> None:
     root, unsafe = clip_folder.parent, ("gore", "nude")
     settings = FilterSettings(
         clip=ClipSettings(model="clip"),
@@ -560,20 +570,22 @@ def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_fold
     )
     for key in ("clip", "safety", "extractor"):
         with pytest.raises(UserError, match=rf"filter\.{key}\.sha256 is missing; the content of .* has ") as caught:
-            check_witnesses(settings, root, NAMES)
+            check_external_networks(settings, root, NAMES)
         stated = getattr(settings, key).model_copy(update={"sha256": str(caught.value)[-64:]})
         settings = settings.model_copy(update={key: stated})
-    check_witnesses(settings, root, NAMES)
+    check_external_networks(settings, root, NAMES)
     moved = settings.clip.model_copy(update={"model": "elsewhere", "cut": Cut(threshold=0.5)})  # type: ignore[union-attr]
-    assert describe_witnesses(settings) == describe_witnesses(settings.model_copy(update={"clip": moved}))
-    assert describe_witnesses(settings) != describe_witnesses(FilterSettings())
+    assert describe_external_networks(settings) == describe_external_networks(
+        settings.model_copy(update={"clip": moved})
+    )
+    assert describe_external_networks(settings) != describe_external_networks(FilterSettings())
 
     images = draw(40, channels=1, height=12, width=12)
     labels = np.arange(40) % 3
     scorer = Scorer(tuple(small_resnet(1, 3, 8).eval() for _ in range(2)), 1.0, "fp32")
-    witnesses = call_witnesses(settings, root, NAMES)
-    examiner = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], witnesses)
-    scores = examiner.examine_real(images[30:], labels[30:])
+    networks = open_external_networks(settings, root, NAMES)
+    computer = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], networks)
+    scores = computer.compute_real(images[30:], labels[30:])
     expected = open_clip(clip_folder).agreement(images[30:], NAMES)
     np.testing.assert_allclose(scores["clip_agreement"], expected[np.arange(10), labels[30:]], rtol=1e-5)
     np.testing.assert_allclose(
@@ -585,5 +597,5 @@ def test_a_recipe_asks_them_and_states_their_content(clip_folder: Path, vit_fold
     assert extractor is not None
     assert extractor.name.startswith("vit-")
     assert call_extractor(FilterSettings(), root) is None
-    unknown = Examiner(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], Witnesses())
-    assert np.isnan(unknown.examine_real(images[30:], labels[30:])["unsafe_probability"]).all()
+    unknown = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], ExternalNetworks())
+    assert np.isnan(unknown.compute_real(images[30:], labels[30:])["unsafe_probability"]).all()

@@ -1,4 +1,4 @@
-"""DVC's unfinished files: what a killed push leaves, which of them go, and that nothing else does."""
+"""DVC's unfinished files: those that a killed push leaves are deleted if they are old, and nothing else is."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ops.history.dvc_repository import object_folders
-from ops.remotes.torn_objects import OLD, remove_torn
+from ops.remotes.torn_objects import MIN_AGE, remove_torn
 from tests.workspaces import user_environment
 
 TORN = ".wI9X2m0cR3aTq-b_KzvYpQ.tmp"  # as dvc_objects.fs.utils.tmp_fname makes them
@@ -20,11 +20,11 @@ def make(path: Path, age: float) -> Path:
     return path
 
 
-def test_only_old_unfinished_objects_go(tmp_path: Path) -> None:
+def test_only_old_unfinished_objects_are_deleted(tmp_path: Path) -> None:
     folder = tmp_path / "files" / "md5"
-    torn = {make(folder / name, OLD + 60) for name in (f"00/{TORN}", f"ff/{TORN}", TORN)}
-    kept = {make(folder / name, OLD - 60) for name in ("00/.aaaaaaaaaaaaaaaaaaaaaa.tmp",)} | {
-        make(folder / name, 2 * OLD)
+    torn = {make(folder / name, MIN_AGE + 60) for name in (f"00/{TORN}", f"ff/{TORN}", TORN)}
+    kept = {make(folder / name, MIN_AGE - 60) for name in ("00/.aaaaaaaaaaaaaaaaaaaaaa.tmp",)} | {
+        make(folder / name, 2 * MIN_AGE)
         for name in (
             "00/0123456789abcdef0123456789abcd", "00/notes.tmp", "00/.short.tmp", f"00/x{TORN}", f"00/deep/{TORN}",
             f"other/{TORN}", "00/.aaaaaaaaaaaaaaaaaaaaaaa.tmp",
@@ -32,13 +32,13 @@ def test_only_old_unfinished_objects_go(tmp_path: Path) -> None:
     }  # fmt: skip
     link = folder / "01" / TORN
     link.parent.mkdir()
-    link.symlink_to(make(tmp_path / "elsewhere", 2 * OLD))
+    link.symlink_to(make(tmp_path / "elsewhere", 2 * MIN_AGE))
     assert set(remove_torn([folder, tmp_path / "missing"])) == torn
     assert not any(path.exists() for path in torn) and all(path.exists() for path in kept)
     assert link.is_symlink() and (tmp_path / "elsewhere").exists()
 
 
-def test_dvc_still_names_them_so_and_we_look_where_it_writes(fresh_workspace: Path) -> None:
+def test_dvc_still_uses_these_names_and_folders(fresh_workspace: Path) -> None:
     from dvc_objects.fs.utils import tmp_fname
 
     assert len(tmp_fname()) == len(TORN)

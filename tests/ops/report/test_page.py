@@ -19,8 +19,8 @@ from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
+from ops.verdict.evaluation_count import find_looks
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.looks_at_test import find_looks
 from ops.workspaces.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
 from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_verdict, measure_contrast
@@ -218,7 +218,7 @@ def workspace(tmp_path: Path) -> Workspace:
     facts = make_facts()
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
     write_json(folder["generator"] / "losses.json", facts["losses"])
-    write_json(folder["generator"] / "quality.json", facts["quality"])
+    write_json(folder["generator"] / "learning_curve.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
     for kind in ("baseline", "expanded"):
         arms = {

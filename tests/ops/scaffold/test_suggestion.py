@@ -1,4 +1,4 @@
-"""Suggested recipes: valid for any source, growing with it, and comments of the template kept."""
+"""Suggested recipes: valid for any source, scaled to its size, with the template's comments."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ def test_comments_stay_and_the_header_is_new() -> None:
 
 
 @pytest.mark.parametrize("key", ["generator.step", "mix.weight", "nothing"])
-def test_a_key_that_is_not_there_is_no_setting(key: str) -> None:
+def test_an_unknown_key_is_refused(key: str) -> None:
     with pytest.raises(KeyError):
         adapt_recipe(DEMO, {key: 1}, "")

@@ -1,4 +1,4 @@
-"""The one place where a user's images change: mode, depth, orientation, background and size, each counted."""
+"""Conversion of a user's images: mode, depth, orientation, background and size, each change counted."""
 
 from __future__ import annotations
 
@@ -73,9 +73,11 @@ def test_transparent_pixels_need_a_background(mode: str) -> None:
         image.putpixel((0, 0), (9, 9, 9, 0) if mode == "RGBA" else (9, 0))
     else:
         image.putpixel((0, 0), 7)
-        image.info["transparency"] = 7  # as PNG and GIF name one colour that is seen through
+        image.info["transparency"] = 7  # as PNG and GIF name their transparent colour
     payload = encode(image)
-    with pytest.raises(UserError, match="^x: it has transparent pixels; allowed: opaque ones, or a background: in"):
+    with pytest.raises(
+        UserError, match="^x: the image has transparent pixels; allowed: opaque ones, or a background: in"
+    ):
         convert(payload)
     pixels, counts = convert(payload, background="white")
     assert pixels[0, 0].tolist() == [255] * pixels.shape[2] and (pixels[1:] == pixels[1, 0]).all()
@@ -93,12 +95,12 @@ def test_half_transparent_pixels_are_blended() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_an_animation_is_refused_and_a_single_frame_is_an_image(kind: str) -> None:
     frames = [Image.new("L", (5, 4), grey) for grey in (0, 100, 200)]
-    with pytest.raises(UserError, match="it is an animation; allowed: one image in a file"):
+    with pytest.raises(UserError, match="the file is an animation; allowed: one image in a file"):
         convert(encode(frames[0], kind, save_all=True, append_images=frames[1:]))
     assert (convert(encode(frames[0], kind, save_all=True))[0] == 0).all()
 
 
-def test_a_cameras_file_with_previews_gives_its_picture() -> None:
+def test_a_camera_file_with_previews_gives_its_picture() -> None:
     payload = encode(Image.new("L", (5, 4), 200), "MPO", save_all=True, append_images=[Image.new("L", (5, 4))])
     assert Image.open(io.BytesIO(payload)).is_animated
     assert convert(payload)[0].mean() > 190
@@ -114,7 +116,7 @@ def test_sixteen_bits_keep_the_upper_byte_and_float_is_refused() -> None:
         convert(encode(Image.new("F", (2, 2)), "TIFF"))
 
 
-def test_deep_colour_is_counted_although_pillow_says_nothing() -> None:
+def test_deep_colour_is_counted_although_pillow_does_not_report_it() -> None:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -135,7 +137,7 @@ def test_exif_orientation_is_applied(kind: str) -> None:
     assert counts["turned upright by their EXIF tag"] == 1
 
 
-def test_fits_are_what_they_say() -> None:
+def test_each_fit_does_what_its_name_says() -> None:
     wide = np.zeros((10, 30), np.uint8)
     wide[:, 10:20] = 200
     payload = encode(Image.fromarray(wide))
@@ -158,7 +160,7 @@ def test_the_right_size_is_left_alone() -> None:
     assert counts == {}
 
 
-def test_a_file_is_read_by_content_and_a_lying_name_is_counted() -> None:
+def test_a_file_is_read_by_content_and_a_wrong_suffix_is_counted() -> None:
     payload = encode(Image.fromarray(NOISE), "BMP")
     assert convert(payload, "a/b.jpg")[1] == {"named .jpg, but BMP": 1}
     assert convert(payload, "a/b.bmp")[1] == convert(payload, "table.parquet, row 3")[1] == {}
@@ -167,7 +169,7 @@ def test_a_file_is_read_by_content_and_a_lying_name_is_counted() -> None:
             convert(payload, "a.png")
 
 
-def test_pixels_and_stored_png_take_the_fast_way() -> None:
+def test_pixels_and_stored_png_skip_pillow() -> None:
     batch = np.stack([NOISE[:12, :12]] * 3)
     files = [bytes(file) for file in encode_png(batch)]
     for content in (batch, files):
@@ -191,7 +193,7 @@ def test_damaged_images_are_skipped_only_when_asked_and_counted() -> None:
     assert converter.counts == {"skipped, because damaged": 2}
 
 
-def test_a_bomb_of_pixels_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
     frame = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))

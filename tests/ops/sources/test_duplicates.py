@@ -1,4 +1,4 @@
-"""Equal pictures in one source: in two splits, in two depths, under two labels."""
+"""Equal pictures in one source: in two splits, in grey and colour, with two labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.sources.spec import SourceSpec
 from tests.sources import make_folder, make_truth
 
 
-def test_a_grey_image_is_found_again_as_colour_in_another_split(tmp_path: Path) -> None:
+def test_a_grey_image_matches_its_colour_copy_in_another_split(tmp_path: Path) -> None:
     truth, colour = make_truth(grey=True), make_truth()
     grey = truth["train"][0][3]
     images = colour["test"][0].copy()
@@ -26,7 +26,7 @@ def test_a_grey_image_is_found_again_as_colour_in_another_split(tmp_path: Path) 
         read_source(spec)
 
 
-def test_one_picture_under_two_labels_is_told(tmp_path: Path) -> None:
+def test_one_picture_with_two_labels_is_reported(tmp_path: Path) -> None:
     truth = make_truth()
     images, labels = truth["train"][0].copy(), truth["train"][1]
     images[4] = images[0]  # ant and bee
@@ -35,7 +35,7 @@ def test_one_picture_under_two_labels_is_told(tmp_path: Path) -> None:
     spec = SourceSpec.model_validate({"name": "x", "kind": "folder", "path": str(tmp_path), "licence": "M"})
     (dispute,) = read_source(spec).disputed
     assert (dispute.split, dispute.pictures) == ("train", 1)
-    assert "source x: 1 picture of train stands under more than one label, e.g. " in dispute.sentence
+    assert "source x: 1 picture of train has more than one label, e.g. " in dispute.sentence
     assert "000 'é'.png as ant and " in dispute.sentence and "004 'é'.png as bee; no classifier" in dispute.sentence
     make_folder(tmp_path, truth)
     assert read_source(spec).disputed == ()

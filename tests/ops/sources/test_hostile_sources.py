@@ -1,4 +1,4 @@
-"""Sources that are broken, that lie or that mean harm: one clear sentence, nothing run, nothing unpacked."""
+"""Broken, misleading and malicious sources: one clear sentence, no code run, nothing unpacked."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fail(kind: type[GrowsetError], words: str, *arguments: object, **keys: objec
 
 
 class Evil:
-    """What runs when it is unpickled is seen by a file."""
+    """Unpickling it creates a file, which shows that its code ran."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,7 +84,7 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> 
     fail(UserError, "'a.png' is a link or a device; allowed: files", "webdataset", tmp_path / "train.tar")
 
 
-def test_links_and_secrets_in_a_zip_are_refused(tmp_path: Path) -> None:
+def test_links_and_encrypted_members_in_a_zip_are_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("a.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
@@ -97,8 +97,10 @@ def test_links_and_secrets_in_a_zip_are_refused(tmp_path: Path) -> None:
     fail(UserError, "'a.png' is encrypted; allowed: plain files", "zip", tmp_path / "secret.zip")
 
 
-def test_bombs_of_bytes_are_refused_before_they_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "LARGEST", 10_000)
+def test_oversized_members_are_refused_before_they_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 10_000)
     members = {"a.png": b"\0" * 20_000, "dataset.json": json.dumps({"labels": [["a.png", 0], ["a.png", 1]]})}
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -109,21 +111,27 @@ def test_bombs_of_bytes_are_refused_before_they_are_unpacked(tmp_path: Path, mon
     fail(UserError, words, "webdataset", tmp_path / "bomb.tar")
 
 
-def test_an_array_that_promises_what_it_does_not_hold(tmp_path: Path) -> None:
+def test_an_array_with_fewer_bytes_than_its_header_is_refused(tmp_path: Path) -> None:
     keys = make_npz(tmp_path, TRUTH)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (12, 6_000, 6_000)})
     with zipfile.ZipFile(keys["path"]) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     write_zip(keys["path"], members | {"train_images.npy": header.getvalue() + bytes(100)})
-    fail(DamagedData, "pathmnist.npz, train_images: it is cut off", "npz", keys["path"])
+    fail(DamagedData, "pathmnist.npz, train_images: the file is cut off", "npz", keys["path"])
     huge = struct.pack(">HBB3I", 0, 8, 3, 2**31, 2**15, 2**15)
     make_idx(tmp_path / "idx", make_truth(grey=True))
     write(tmp_path / "idx" / "train-images-idx3-ubyte.gz", gzip.compress(huge))
-    fail(UserError, "train-images-idx3-ubyte.gz: its shape [2147483648, 32768, 32768] is", "idx", tmp_path / "idx")
+    fail(UserError, "train-images-idx3-ubyte.gz: its shape [2147483648, 32768, 32768] needs", "idx", tmp_path / "idx")
     short = struct.pack(">HBB3I", 0, 8, 3, 12, 32, 32) + bytes(100)
     write(tmp_path / "idx" / "train-images-idx3-ubyte.gz", gzip.compress(short))
-    fail(DamagedData, "train-images-idx3-ubyte.gz: it is cut off", "idx", tmp_path / "idx", split={"validation": 0.3})
+    fail(
+        DamagedData,
+        "train-images-idx3-ubyte.gz: the file is cut off",
+        "idx",
+        tmp_path / "idx",
+        split={"validation": 0.3},
+    )
     write(tmp_path / "idx" / "train-images-idx3-ubyte.gz", gzip.compress(short)[:-30])
     fail(DamagedData, "train-images-idx3-ubyte.gz: cannot be read", "idx", tmp_path / "idx", split={"validation": 0.3})
 
@@ -131,15 +139,15 @@ def test_an_array_that_promises_what_it_does_not_hold(tmp_path: Path) -> None:
 def test_pickles_are_refused_and_not_run(tmp_path: Path) -> None:
     evil = Evil(tmp_path / "ran")
     np.savez(tmp_path / "x.npz", image=TRUTH["train"][0], label=np.array([evil] * 12, object))
-    words = "x.npz, label: it holds pickled Python objects, which can run code; allowed: numbers and texts"
+    words = "x.npz, label: the array holds pickled Python objects, which can run code; allowed: numbers and texts"
     fail(UserError, words, "npz", tmp_path / "x.npz")
     write(tmp_path / "cifar" / "data_batch_1", pickle.dumps(evil))
-    words = "holds the version for Python, whose pickles can run code; download the binary version, cifar-10-binary"
+    words = "holds the Python version, whose pickles can run code; download the binary version, cifar-10-binary"
     fail(UserError, words, "cifar", tmp_path / "cifar")
     assert not (tmp_path / "ran").exists()
 
 
-def test_archives_that_are_cut_off_or_changed(tmp_path: Path) -> None:
+def test_archives_that_are_cut_off_or_changed_are_refused(tmp_path: Path) -> None:
     keys = make_webdataset(tmp_path / "web", TRUTH)
     path = min((tmp_path / "web").glob("train-*.tar"))
     content = path.read_bytes()
@@ -159,12 +167,12 @@ def test_archives_that_are_cut_off_or_changed(tmp_path: Path) -> None:
     keys = make_cifar(tmp_path / "cifar", TRUTH)
     path = tmp_path / "cifar" / "data_batch_3.bin"
     write(path, path.read_bytes()[:-1])
-    fail(DamagedData, "are no whole number of records of 3073", "cifar", keys["path"], split={"validation": 0.2})
+    fail(DamagedData, "are not a whole number of records of 3073", "cifar", keys["path"], split={"validation": 0.2})
     path.unlink()
     fail(UserError, "has no data_batch_3.bin; expected the whole binary version", "cifar", keys["path"])
 
 
-def test_a_flipped_byte_in_parquet_is_told_with_file_and_row_and_skipped_only_when_asked(tmp_path: Path) -> None:
+def test_a_flipped_byte_in_parquet_names_file_and_row_and_is_skipped_on_request(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
     keys = make_parquet(tmp_path, {**TRUTH, "train": (images, TRUTH["train"][1])}, shards=1)
     path = tmp_path / "data" / "train-00000-of-00001.parquet"
@@ -193,13 +201,13 @@ def test_a_flipped_byte_in_parquet_is_told_with_file_and_row_and_skipped_only_wh
         ("file,label\nx.png,ant\n", UserError, "metadata.csv has no column file_name; it has file, label"),
         ("file_name,lable\nx.png,ant\n", UserError, "metadata.csv has no column label; it has file_name, lable"),
         ("file_name,label\nx.png,1.5\n", UserError, "labels are float64; allowed: whole numbers or texts"),
-        ("file_name,label\nx.png,\n", DamagedData, "metadata.csv, row 0: there is no label"),
+        ("file_name,label\nx.png,\n", DamagedData, "metadata.csv, row 0: label is missing"),
         ("file_name,label\npictures/0.png,3\n", UserError, "labels are texts in one split and numbers in another"),
         ('file_name,label\n"x.png,ant\n', DamagedData, "metadata.csv: cannot be read"),
         ("file_name,label,split\nx.png,ant,trian\n", UserError, "holds 'trian'; allowed: train, validation (or val)"),
     ],
 )
-def test_mistakes_in_a_table_are_told(tmp_path: Path, change: str, kind: type[GrowsetError], words: str) -> None:
+def test_mistakes_in_a_table_are_named(tmp_path: Path, change: str, kind: type[GrowsetError], words: str) -> None:
     keys = make_metadata(tmp_path, TRUTH)
     if "split" in change:
         for split in TRUTH:
@@ -210,7 +218,7 @@ def test_mistakes_in_a_table_are_told(tmp_path: Path, change: str, kind: type[Gr
     fail(kind, words, "metadata", keys["path"])
 
 
-def test_missing_parts_of_published_layouts_are_told(tmp_path: Path) -> None:
+def test_missing_parts_of_published_layouts_are_named(tmp_path: Path) -> None:
     keys = make_metadata(tmp_path / "m", TRUTH)
     (tmp_path / "m" / "train" / "pictures" / "3.png").unlink()
     with pytest.raises(DamagedData, match=r"3.png does not exist, but the metadata names it"):
@@ -227,12 +235,12 @@ def test_missing_parts_of_published_layouts_are_told(tmp_path: Path) -> None:
     )
     make_tiny_imagenet(tmp_path / "t", TRUTH)
     write(tmp_path / "t" / "val" / "val_annotations.txt", "val_99.JPEG\tn01443537\t0\t0\t1\t1\n")
-    fail(DamagedData, "line 1: it names 'val_99.JPEG', which is not in val/images", "tiny-imagenet", tmp_path / "t")
+    fail(DamagedData, "line 1: the image 'val_99.JPEG' is not in val/images", "tiny-imagenet", tmp_path / "t")
     make_zip(tmp_path / "z", TRUTH)
     write_zip(tmp_path / "z" / "train.zip", {"a.png": IMAGE, "dataset.json": '{"labels": null}'})
-    fail(UserError, "it has no labels; expected [[file, whole number], …]", "zip", tmp_path / "z")
+    fail(UserError, "the file has no labels; expected [[file, whole number], …]", "zip", tmp_path / "z")
     write_zip(tmp_path / "z" / "train.zip", {"a.png": IMAGE, "dataset.json": '{"labels": [["a.png", 1.5]]}'})
-    fail(UserError, "the label ['a.png', 1.5] is none; allowed: [file, whole number]", "zip", tmp_path / "z")
+    fail(UserError, "the entry ['a.png', 1.5] is not a label; allowed: [file, whole number]", "zip", tmp_path / "z")
     write_tar(tmp_path / "w.tar", {"a.png": IMAGE})
     fail(
         UserError,
@@ -272,7 +280,7 @@ def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
     keys = make_folder(tmp_path, TRUTH)
     fail(UserError, "it has a test split already; take test out of split:", "folder", keys["path"], split={"test": 0.1})
     table = make_metadata(tmp_path / "table", TRUTH)
-    fail(UserError, "group has no effect, for nothing is drawn", "metadata", table["path"], group="patient")
+    fail(UserError, "group has no effect without split:; remove it", "metadata", table["path"], group="patient")
     (tmp_path / "val").mkdir()
     fail(UserError, "has both val and validation; expected one of the two", "folder", keys["path"])
 
@@ -292,7 +300,7 @@ def layout(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[dict[str, ob
 
 
 @pytest.mark.parametrize("what", ["pipe", "socket", "device", "nothing"])
-def test_what_only_looks_like_a_file_is_refused_and_not_waited_for(
+def test_pipes_and_sockets_are_refused_without_waiting(
     layout: tuple[dict[str, object], Path], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys, path = layout
@@ -311,7 +319,7 @@ def test_what_only_looks_like_a_file_is_refused_and_not_waited_for(
         assert caught.value.exit_code in (2, 4) and "\n" not in str(caught.value)
 
 
-def test_names_of_files_and_classes_that_are_no_text(tmp_path: Path) -> None:
+def test_file_and_class_names_that_are_not_text_are_refused(tmp_path: Path) -> None:
     keys = make_folder(tmp_path, TRUTH)
     image, strange = min((tmp_path / "train" / "ant").iterdir()), os.fsencode(tmp_path) + b"/train/ant/\xe9.png"
     os.rename(image, strange)
@@ -339,7 +347,7 @@ def test_names_of_files_and_classes_that_are_no_text(tmp_path: Path) -> None:
         ({"patient": "b" * 1_001}, UserError, "has 1,001 characters; allowed: 1,000"),
     ],
 )
-def test_values_of_the_wrong_type_in_a_table(
+def test_values_of_the_wrong_type_in_a_table_are_refused(
     tmp_path: Path, row: dict[str, object], kind: type[GrowsetError], words: str
 ) -> None:
     keys = make_metadata(tmp_path, TRUTH, "jsonl")
@@ -352,7 +360,7 @@ def test_values_of_the_wrong_type_in_a_table(
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_an_empty_table_of_another_type(tmp_path: Path) -> None:
+def test_an_empty_table_of_another_type_is_refused(tmp_path: Path) -> None:
     keys = make_metadata(tmp_path, TRUTH, "parquet")
     empty = pa.table({"file_name": pa.array([], pa.string()), "label": pa.array([], pa.float64())})
     pq.write_table(empty, tmp_path / "train" / "metadata.parquet")
@@ -365,15 +373,17 @@ DEEP = "[" * 100_000
 @pytest.mark.parametrize(
     ("index", "kind", "words"),
     [
-        ({"labels": 1}, UserError, "it has no labels; expected [[file, whole number], …]"),
-        ({"labels": [["a.png", 2**64]]}, UserError, "the label ['a.png', 18446744073709551616] is none; allowed"),
-        ({"labels": [["a.png", -(2**63) - 1]]}, UserError, "is none; allowed: [file, whole number]"),
-        ({"labels": [["a.png", True]]}, UserError, "is none; allowed: [file, whole number]"),
-        ({"labels": [[["x" * 10_000] * 100, 1]]}, UserError, "is none; allowed: [file, whole number]"),
+        ({"labels": 1}, UserError, "the file has no labels; expected [[file, whole number], …]"),
+        ({"labels": [["a.png", 2**64]]}, UserError, "the entry ['a.png', 18446744073709551616] is not a label"),
+        ({"labels": [["a.png", -(2**63) - 1]]}, UserError, "is not a label; allowed: [file, whole number]"),
+        ({"labels": [["a.png", True]]}, UserError, "is not a label; allowed: [file, whole number]"),
+        ({"labels": [[["x" * 10_000] * 100, 1]]}, UserError, "is not a label; allowed: [file, whole number]"),
         (None, DamagedData, "not valid JSON (it is nested too deeply)"),
     ],
 )
-def test_an_index_of_a_zip_that_is_none(tmp_path: Path, index: object, kind: type[GrowsetError], words: str) -> None:
+def test_a_broken_index_of_a_zip_is_refused(
+    tmp_path: Path, index: object, kind: type[GrowsetError], words: str
+) -> None:
     text = DEEP if index is None else json.dumps(index)
     write_zip(tmp_path / "train.zip", {"a.png": IMAGE, "dataset.json": text})
     with pytest.raises(kind) as caught:
@@ -394,7 +404,7 @@ def test_an_index_of_a_zip_that_is_none(tmp_path: Path, index: object, kind: typ
         ({"a.json": b"\xff"}, DamagedData, "a.json: not valid JSON"),
     ],
 )
-def test_labels_of_a_tar_that_are_none(
+def test_broken_labels_of_a_tar_are_refused(
     tmp_path: Path, members: dict[str, bytes], kind: type[GrowsetError], words: str
 ) -> None:
     write_tar(tmp_path / "train.tar", {"a.png": IMAGE, **members})
@@ -425,12 +435,12 @@ def test_numbers_of_different_types_keep_their_names(tmp_path: Path) -> None:
     fail(UserError, words, "npz", tmp_path / "x.npz")
 
 
-def test_an_array_that_would_fill_the_memory(tmp_path: Path) -> None:
-    """A packed file of a megabyte can unpack to a thousand times as many: what is too large is not begun."""
+def test_an_array_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    """A compressed megabyte can unpack to a gigabyte, so the size is checked before reading."""
     make_idx(tmp_path, make_truth(grey=True))
     one = struct.pack(">HBB3I", 0, 8, 3, 1, 2**15, 2**15)
     write(tmp_path / "train-images-idx3-ubyte.gz", gzip.compress(one))
-    fail(UserError, "an image of it is 1,073,741,824 bytes; allowed: 268,435,456", "idx", tmp_path)
+    fail(UserError, "one image has 1,073,741,824 bytes; allowed: 268,435,456", "idx", tmp_path)
     labels = struct.pack(">HBB1I", 0, 8, 1, 2**31)
     make_idx(tmp_path, make_truth(grey=True))
     write(tmp_path / "train-labels-idx1-ubyte.gz", gzip.compress(labels))

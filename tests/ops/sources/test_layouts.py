@@ -82,7 +82,7 @@ def test_a_published_layout_gives_its_images_labels_and_splits(tmp_path: Path, l
 
 
 @pytest.mark.parametrize("layout", TWO_SPLITS)
-def test_validation_is_drawn_where_a_layout_has_none(tmp_path: Path, layout: str) -> None:
+def test_validation_is_drawn_if_a_layout_has_none(tmp_path: Path, layout: str) -> None:
     truth = make_truth(grey=layout in GREY)
     keys = TWO_SPLITS[layout](tmp_path / "source", truth)
     names = NAMES.get(layout, CLASSES)
@@ -96,7 +96,7 @@ def test_validation_is_drawn_where_a_layout_has_none(tmp_path: Path, layout: str
 
 
 @pytest.mark.parametrize("layout", [*WHOLE, *TWO_SPLITS])
-def test_init_finds_out_what_it_is_and_the_hash_sees_every_file(tmp_path: Path, layout: str) -> None:
+def test_init_recognises_the_layout_and_the_hash_covers_every_file(tmp_path: Path, layout: str) -> None:
     maker = {**WHOLE, **TWO_SPLITS}[layout]
     truth = make_truth(grey=layout in GREY)
     keys = maker(tmp_path / "source", truth)
@@ -150,7 +150,7 @@ def test_drawn_splits_do_not_depend_on_names_and_order_of_files(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("make", [make_metadata, make_parquet, make_webdataset])
-def test_groups_never_straddle_drawn_splits(tmp_path: Path, make: Maker) -> None:
+def test_groups_stay_whole_in_drawn_splits(tmp_path: Path, make: Maker) -> None:
     images, labels = make_truth(per_class=20)["train"]
     keys = make(tmp_path, {"train": (images, labels)})
     spec = make_spec(keys, split={"validation": 0.2, "test": 0.3}, group="patient")
@@ -161,7 +161,7 @@ def test_groups_never_straddle_drawn_splits(tmp_path: Path, make: Maker) -> None
     assert abs(len(splits["test"]) - 18) <= 4
 
 
-def test_one_table_with_a_column_for_the_split(tmp_path: Path) -> None:
+def test_one_table_with_a_column_for_the_split_is_read(tmp_path: Path) -> None:
     truth = make_truth()
     make_metadata(tmp_path, truth)
     lines = ["file_name,kind of insect,split"]
@@ -176,7 +176,7 @@ def test_one_table_with_a_column_for_the_split(tmp_path: Path) -> None:
     check(truth, make_spec({"kind": "metadata", "path": tmp_path}, label="kind of insect"))
 
 
-def test_labels_as_numbers_are_their_own_names_unless_named(tmp_path: Path) -> None:
+def test_numeric_labels_are_their_own_names_unless_named(tmp_path: Path) -> None:
     truth = make_truth()
     keys = make_webdataset(tmp_path, truth)
     (tmp_path / "classnames.txt").unlink()
@@ -194,7 +194,7 @@ def test_mnist_as_keras_and_channels_first(tmp_path: Path) -> None:
     check(truth, make_spec({"kind": "npz", "path": tmp_path / "x.npz"}), ("0", "1", "2"))
 
 
-def test_a_plain_archive_of_image_and_label(tmp_path: Path) -> None:
+def test_a_plain_archive_of_image_and_label_is_read(tmp_path: Path) -> None:
     images, labels = make_truth(grey=True, per_class=20)["train"]
     np.savez(tmp_path / "x.npz", image=images[..., 0], label=labels)
     spec = make_spec({"kind": "npz", "path": tmp_path / "x.npz"}, split={"validation": 0.2, "test": 0.2})

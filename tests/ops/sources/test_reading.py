@@ -1,4 +1,4 @@
-"""Sources: folders and Parquet as users have them, steady choices, clear mistakes."""
+"""Sources: a user's folders and Parquet files, seeded choices, clear errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw_image(seed: int, mode: str = "RGB", size: tuple[int, int] = (9, 7)) -> 
 
 
 def make_folder(root: Path, per_class: int = 4) -> SourceSpec:
-    """Class folders with different PNG images; the seed of each is told by its place."""
+    """Class folders with different PNG images; the seed of each follows from its position."""
     for s, split in enumerate(("train", "val", "test")):
         for c, name in enumerate(CLASSES):
             folder = root / split / name
@@ -98,7 +98,7 @@ def test_parquet_of_several_shards_comes_in_stored_order(tmp_path: Path) -> None
     np.testing.assert_array_equal(splits["train"].images, expected)
 
 
-def test_parquet_of_other_tools_with_other_formats(tmp_path: Path) -> None:
+def test_parquet_of_other_tools_with_other_formats_is_read(tmp_path: Path) -> None:
     for s, split in enumerate(("test", "validation", "train")):
         images = [draw_image(10 * s + i) for i in range(4)]
         payloads = [encode(images[0], "PNG"), encode(images[1], "BMP"), encode(images[2], "JPEG")]
@@ -118,7 +118,7 @@ def test_classes_are_relabelled_in_the_given_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [make_folder, make_parquet])
-def test_a_cap_is_seeded_nested_and_blind_to_other_classes(tmp_path: Path, make: object) -> None:
+def test_a_cap_is_seeded_nested_and_independent_of_other_classes(tmp_path: Path, make: object) -> None:
     spec = make(tmp_path, 20)  # type: ignore[operator]
 
     def ids(split: str, **options: object) -> list[str]:
@@ -147,7 +147,7 @@ def test_equal_images_get_numbered_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [("train", "val"), ("train", "test"), ("val", "test")])
-def test_an_image_in_two_splits_is_refused_whatever_it_is_called(tmp_path: Path, one: str, other: str) -> None:
+def test_an_image_in_two_splits_is_refused_under_any_name(tmp_path: Path, one: str, other: str) -> None:
     spec = make_folder(tmp_path)
     for name in ("ant/7.png", "bee/8.png"):  # in another format and under another class it is the same image
         draw_image(77).save(tmp_path / one / name)
@@ -159,10 +159,10 @@ def test_an_image_in_two_splits_is_refused_whatever_it_is_called(tmp_path: Path,
         f"source insects: 2 of 14 images of {names[one]} are in {names[other]} too, e.g."
         f" {tmp_path / one / 'ant' / '7.png'} and {tmp_path / other / 'cat' / 'x.bmp'}; remove them from {names[one]}"
     )
-    assert len(read_source(spec, classes=["ant", "bee"])["test"]) == 8  # what is not chosen is in no split
+    assert len(read_source(spec, classes=["ant", "bee"])["test"]) == 8  # images of other classes are in no split
 
 
-def test_a_size_brings_mixed_images_together(tmp_path: Path) -> None:
+def test_a_size_makes_mixed_images_alike(tmp_path: Path) -> None:
     make_folder(tmp_path)
     grey = draw_image(5, "L", (30, 20))
     grey.save(tmp_path / "train" / "ant" / "000.png")
@@ -178,7 +178,7 @@ def test_a_size_works_on_stored_parquet(tmp_path: Path) -> None:
     np.testing.assert_array_equal(small.images, np.stack(reference))
 
 
-def test_files_that_are_no_images_are_left_alone(tmp_path: Path) -> None:
+def test_files_that_are_not_images_are_ignored(tmp_path: Path) -> None:
     spec = make_folder(tmp_path)
     before = hash_source(spec)
     for name in ("train/.DS_Store", "train/ant/Thumbs.db", "train/ant/.hidden.png", "train/notes.txt"):
@@ -188,7 +188,7 @@ def test_files_that_are_no_images_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [make_folder, make_parquet])
-def test_the_hash_follows_content_but_not_the_place(tmp_path: Path, make: object) -> None:
+def test_the_hash_depends_on_content_but_not_on_the_path(tmp_path: Path, make: object) -> None:
     one, two = make(tmp_path / "one"), make(tmp_path / "two")  # type: ignore[operator]
     assert hash_source(one) == hash_source(two)
     assert len(hash_source(one)) == 64
@@ -202,21 +202,21 @@ def test_the_hash_follows_content_but_not_the_place(tmp_path: Path, make: object
     assert hash_source(one) == hash_source(two)
 
 
-def test_the_hash_follows_the_size_that_images_are_brought_to(tmp_path: Path) -> None:
+def test_the_hash_depends_on_the_size_of_converted_images(tmp_path: Path) -> None:
     spec = make_folder(tmp_path)
     hashes = {hash_source(spec.model_copy(update={"size": size})) for size in (None, 4, 5)}
     assert len(hashes) == 3
     assert hash_source(spec.model_copy(update={"licence": "MIT"})) in hashes
 
 
-def test_the_hash_follows_names(tmp_path: Path) -> None:
+def test_the_hash_depends_on_names(tmp_path: Path) -> None:
     spec = make_folder(tmp_path)
     before = hash_source(spec)
     (tmp_path / "train" / "ant" / "000.png").rename(tmp_path / "train" / "bee" / "zz.png")
     assert hash_source(spec) != before
 
 
-def test_mistakes_in_a_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
+def test_mistakes_in_a_folder_give_one_sentence(tmp_path: Path) -> None:
     def fail(change: Mapping[str, Image.Image | None], message: str, **options: object) -> None:
         root = tmp_path / str(len(list(tmp_path.iterdir())))
         spec = make_folder(root, 2)
@@ -238,7 +238,7 @@ def test_mistakes_in_a_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
     fail({"train/dog": None}, "source insects: class dog has no images in train")
     fail({"test/dog/1.png": small}, "source insects: class dog of test is not a class of train")
     fail({"validation/ant/1.png": small}, "has both val and validation; expected one of the two")
-    fail({"train/ant/1.gif": grey}, "1.gif has a format that is not read; allowed: .png, .jpg, .jpeg, .webp")
+    fail({"train/ant/1.gif": grey}, "1.gif has a format that is not supported; allowed: .png, .jpg, .jpeg, .webp")
     fail({"train/ant/more.png": None}, "more.png is a folder in a class folder; images lie directly in their")
     fail({}, "source insects: unknown class catt; nearest: cat", classes=["ant", "catt"])
     fail({}, "source insects: class ant is given 2 times; allowed: once", classes=["ant", "ant"])
@@ -246,7 +246,7 @@ def test_mistakes_in_a_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
     fail({}, "source insects: per_class is 0; allowed: whole numbers from 1", per_class=0)
 
 
-def test_missing_folders_and_splits_are_told(tmp_path: Path) -> None:
+def test_missing_folders_and_splits_are_named(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match="nowhere does not exist; expected a folder of class folders, or train, val and test"
     ):
@@ -256,7 +256,8 @@ def test_missing_folders_and_splits_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no class folders with images; expected them directly in it or in train"):
         read_source(make_spec("folder", tmp_path, name="x"))
     with pytest.raises(
-        UserError, match=r"has no file train-\*.parquet; expected one or more, there, in data/ or in one folder"
+        UserError,
+        match=r"has no file train-\*.parquet; expected one or more in it, in its data/ or in one of its folders",
     ):
         hash_source(make_spec("parquet", tmp_path, name="x"))
     for split in ("train", "test"):
@@ -267,7 +268,7 @@ def test_missing_folders_and_splits_are_told(tmp_path: Path) -> None:
         read_source(make_spec("folder", tmp_path, name="x"))
 
 
-def test_a_split_without_images_is_told(tmp_path: Path) -> None:
+def test_a_split_without_images_is_named(tmp_path: Path) -> None:
     spec = make_folder(tmp_path)
     for path in (tmp_path / "val").rglob("*.png"):
         path.unlink()
@@ -275,7 +276,7 @@ def test_a_split_without_images_is_told(tmp_path: Path) -> None:
         read_source(spec)
 
 
-def test_mistakes_in_parquet_are_told(tmp_path: Path) -> None:
+def test_mistakes_in_parquet_are_named(tmp_path: Path) -> None:
     spec = make_parquet(tmp_path)
     path = sorted(tmp_path.glob("train-*"))[0]
     table = pq.read_table(path)
@@ -304,18 +305,18 @@ def test_damage_names_file_and_row(tmp_path: Path) -> None:
         write_foreign(tmp_path / f"{split}-a.parquet", [sound] * 3, [0, 1, 2])
     cases: list[tuple[list[bytes | None], list[int | None], str]] = [
         ([sound, b"no image", sound], [0, 1, 2], "row 1: not a readable image"),
-        ([sound, None, sound], [0, 1, 2], "row 1: there are no image bytes"),
+        ([sound, None, sound], [0, 1, 2], "row 1: the image has no bytes"),
         ([sound, sound[:-20], sound], [0, 1, 2], "row 1: not a readable image .*cut off"),
         ([sound] * 3, [0, 1, -1], "row 2: label -1 is not in 0 to 2"),
         ([sound] * 3, [0, 3, 1], "row 1: label 3 is not in 0 to 2"),
-        ([sound] * 3, [0, None, 1], "row 1: there is no label"),
+        ([sound] * 3, [0, None, 1], "row 1: label is missing"),
     ]
     for payloads, labels, message in cases:
         write_foreign(path, payloads, labels)
         with pytest.raises(DamagedData, match=f"^{path}, {message}"):
             read_source(spec)
     write_foreign(path, [sound, encode(draw_image(1, "L").convert("F"), "TIFF"), sound], [0, 1, 2])
-    with pytest.raises(UserError, match=f"^{path}, row 1: pixels of mode F"):  # sound, but nothing we can take
+    with pytest.raises(UserError, match=f"^{path}, row 1: pixels of mode F"):  # sound but refused
         read_source(spec)
     folder = make_folder(tmp_path / "folder")
     (tmp_path / "folder" / "train" / "bee" / "002.png").write_bytes(sound[:60])
@@ -326,9 +327,9 @@ def test_damage_names_file_and_row(tmp_path: Path) -> None:
 def test_a_cache_spares_reading_a_source_again_and_notices_every_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A byte is changed and the modification time put back: the file's change time tells."""
+    """A byte changes and the modification time is set back: the change time (ctime) reveals it."""
     spec, cache = make_folder(tmp_path / "images"), tmp_path / "cache.json"
-    monkeypatch.setattr(hash_cache, "SETTLED", 20_000_000)
+    monkeypatch.setattr(hash_cache, "SETTLE_NANOSECONDS", 20_000_000)
     time.sleep(0.05)
     before = hash_source(spec, cache)
     assert before == hash_source(spec)

@@ -1,4 +1,4 @@
-"""Sources that lie elsewhere: fetched whole, only what changed, and what cannot be reached is told."""
+"""Remote sources: files fetched whole, only changed ones, and a clear error if the remote cannot be reached."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_spec(kind: str, path: str, **keys: object) -> SourceSpec:
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[fsspec.AbstractFileSystem]:
-    """A file system that is not on this disk, with the images of a folder at /bucket/images."""
+    """A file system in memory, with the images of a folder at /bucket/images."""
     make_folder(tmp_path / "original", TRUTH)
     system = fsspec.filesystem("memory")
     system.put(str(tmp_path / "original"), "/bucket/images", recursive=True)
@@ -35,7 +35,7 @@ def memory(tmp_path: Path) -> Iterator[fsspec.AbstractFileSystem]:
     system.rm("/bucket", recursive=True)
 
 
-def test_a_folder_elsewhere_is_the_same_source(tmp_path: Path, memory: fsspec.AbstractFileSystem) -> None:
+def test_a_remote_folder_equals_the_local_source(tmp_path: Path, memory: fsspec.AbstractFileSystem) -> None:
     far = fetch_source(make_spec("folder", "memory://bucket/images"), tmp_path / "mirrors")
     near = make_spec("folder", str(tmp_path / "original"))
     assert far.path == str(tmp_path / "mirrors" / "far")
@@ -46,7 +46,7 @@ def test_a_folder_elsewhere_is_the_same_source(tmp_path: Path, memory: fsspec.Ab
     assert ids[0] == ids[1]
 
 
-def test_only_what_changed_is_fetched_and_what_is_gone_goes(
+def test_only_changed_files_are_fetched_and_deleted_ones_removed(
     tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
@@ -64,7 +64,7 @@ def test_only_what_changed_is_fetched_and_what_is_gone_goes(
     memory.rm(second)
     (mirror / "train" / "bee").rename(mirror / "train" / "lost")
     fetch_source(spec, tmp_path / "mirrors")
-    assert len(fetched) == 36 + 1 + 4, "what changed there, and what was lost here"
+    assert len(fetched) == 36 + 1 + 4, "changed remote files, and lost local ones"
     assert sum(path.suffix == ".png" for path in mirror.rglob("*")) == 35
     assert not (mirror / Path(second).relative_to("/bucket/images")).exists()
 
@@ -84,13 +84,13 @@ def web(tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
-def test_one_file_from_the_web(tmp_path: Path, web: str) -> None:
+def test_one_file_from_the_web_is_fetched(tmp_path: Path, web: str) -> None:
     spec = fetch_source(make_spec("npz", f"{web}/pathmnist.npz", class_names=["a", "b", "c"]), tmp_path / "mirrors")
     assert spec.path == str(tmp_path / "mirrors" / "far" / "pathmnist.npz")
     assert len(read_source(spec).splits["train"]) == 12
 
 
-def test_what_cannot_be_reached_or_opened_is_told(tmp_path: Path, web: str) -> None:
+def test_unreachable_and_unknown_uris_are_named(tmp_path: Path, web: str) -> None:
     with pytest.raises(UserError, match="^nothing://x cannot be opened: Protocol not known: nothing"):
         fetch_source(make_spec("npz", "nothing://x"), tmp_path)
     with pytest.raises(UserError, match="^memory://empty/place names no file; expected a folder or a file of images"):
@@ -101,7 +101,7 @@ def test_what_cannot_be_reached_or_opened_is_told(tmp_path: Path, web: str) -> N
         fetch_source(make_spec("npz", "http://127.0.0.1:1/x.npz"), tmp_path)
 
 
-def test_a_broken_fetch_goes_on_where_it_stopped(
+def test_a_broken_fetch_resumes_where_it_stopped(
     tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = type(memory).get_file, 0
@@ -124,7 +124,7 @@ def test_a_broken_fetch_goes_on_where_it_stopped(
     assert hash_source(far) == hash_source(make_spec("folder", str(tmp_path / "original")))
 
 
-def test_the_hub_is_asked_through_the_same_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_reached_through_fsspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
     with pytest.raises(EnvironmentFault, match="^hf://datasets/nobody/nothing cannot be reached"):
         fetch_source(make_spec("parquet", "hf://datasets/nobody/nothing"), tmp_path)

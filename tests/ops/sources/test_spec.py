@@ -1,4 +1,4 @@
-"""The description of a source, `sources/<name>.yaml`: strict, relative to itself, every mistake one sentence."""
+"""The description of a source, `sources/<name>.yaml`: strict, with relative paths, one sentence per mistake."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def make(**keys: object) -> SourceSpec:
     return SourceSpec.model_validate({"kind": "folder", "licence": "CC0", **keys})
 
 
-def test_a_description_is_read_relative_to_itself(tmp_path: Path) -> None:
+def test_paths_in_a_description_are_relative_to_its_file(tmp_path: Path) -> None:
     path = tmp_path / "sources" / "birds.yaml"
     path.parent.mkdir()
     path.write_text("kind: folder\npath: ../images\nlicence: CC0\nsize: 32\n", encoding="utf-8")
@@ -50,19 +50,19 @@ BASE = "kind: folder\npath: a\nlicence: M\n"
         (BASE + "class_names: [a, b]\n", "{}: class_names has no effect with kind: folder"),
         (BASE + "background: [1, 2]\n", "'background"),
         (BASE + "background: [1, 2, 256]\n", "'background"),
-        (BASE + "split: {}\n", "'split' in {}: split draws nothing; give it validation or test"),
+        (BASE + "split: {}\n", "'split' in {}: split draws nothing; add validation or test"),
         (
             BASE + "split: {test: 0.5, validation: 0.5}\n",
-            "'split' in {}: validation and test leave nothing to train on",
+            "'split' in {}: validation and test leave nothing for train",
         ),
         (BASE + "split: {tests: 0.5}\n", "unknown key 'split.tests' in {}; did you mean 'test'?"),
-        (BASE + "name: x\n", "unknown key 'name' in {}; a source's name is that of its file"),
+        (BASE + "name: x\n", "unknown key 'name' in {}; a source has the name of its file"),
         ("kind: folder\npath: [a\n", "{} is not valid YAML at line 3"),
         ("- kind\n", "{} must hold keys such as 'kind:' and 'path:'; it holds list"),
         ("", "{} must hold keys such as 'kind:' and 'path:'; it holds NoneType"),
     ],
 )
-def test_mistakes_in_a_description_are_told(tmp_path: Path, text: str, message: str) -> None:
+def test_mistakes_in_a_description_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "birds.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=re.escape(message.format(path))) as caught:
@@ -70,7 +70,7 @@ def test_mistakes_in_a_description_are_told(tmp_path: Path, text: str, message: 
     assert "\n" not in str(caught.value)
 
 
-def test_a_description_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+def test_a_missing_or_binary_description_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="birds.yaml does not exist; expected the description of a source$"):
         load_source_spec(tmp_path / "birds.yaml")
     (tmp_path / "birds.yaml").write_bytes(b"\xff\xfe\xfa")

@@ -32,7 +32,7 @@ def output(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settled(output: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(hash_cache, "SETTLED", 20_000_000)
+    monkeypatch.setattr(hash_cache, "SETTLE_NANOSECONDS", 20_000_000)
     time.sleep(0.05)
     return output
 

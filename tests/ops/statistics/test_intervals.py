@@ -1,4 +1,4 @@
-"""Intervals: Wilson's by scipy, errors by formula, pulls by changing weights, and how often the truth is inside."""
+"""Intervals: Wilson's by scipy, errors by formula, influences by changing weights, and coverage of the truth."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_error_is_that_of_a_mean_and_of_a_difference_of_means() -> None:
     assert find_interval(difference, lowest=low + 0.01, highest=high - 0.01) == (low + 0.01, high - 0.01)
 
 
-def test_numbers_of_the_same_images_are_averaged_with_their_pulls() -> None:
+def test_numbers_of_the_same_images_are_averaged_with_their_influences() -> None:
     first, second = Estimate(1.0, (np.array([1.0, -1.0]),)), Estimate(2.0, (np.array([-1.0, 1.0]),))
     found = average([first, second])
     assert found.value == 1.5
@@ -54,7 +54,9 @@ def fit_weighted(features: np.ndarray, weights: np.ndarray) -> Gaussian:
 
 
 @pytest.mark.parametrize(("counts", "size"), [((40, 30), 5), ((9, 7), 20), ((30, 6), 12)])
-def test_pulls_are_what_the_frechet_distance_gains_by_an_images_weight(counts: tuple[int, int], size: int) -> None:
+def test_influences_equal_the_change_of_the_frechet_distance_by_an_images_weight(
+    counts: tuple[int, int], size: int
+) -> None:
     rng, step = np.random.default_rng(1), 1e-4
     sets = [rng.normal(size=(count, size)) * (1 + side) for side, count in enumerate(counts)]
     found = estimate_frechet(sets[0], sets[1])
@@ -68,11 +70,11 @@ def test_pulls_are_what_the_frechet_distance_gains_by_an_images_weight(counts: t
                 weights[row] += change
                 moved.append(frechet_distance(fit_weighted(sets[side], weights), other))
             gained = (moved[0] - moved[1]) / (2 * step) * counts[side]
-            assert found.pulls[side][row] == pytest.approx(gained, rel=1e-3, abs=1e-3 * found.value)
+            assert found.influences[side][row] == pytest.approx(gained, rel=1e-3, abs=1e-3 * found.value)
 
 
 @pytest.mark.parametrize("count", [20, 120])
-def test_95_of_100_intervals_hold_what_is_expected_of_as_many_images(count: int) -> None:
+def test_95_of_100_intervals_cover_the_expected_value_for_as_many_images(count: int) -> None:
     rng = np.random.default_rng(2)
     spread = np.linspace(0.5, 2, 6)
     found = []

@@ -10,7 +10,7 @@ from ops.statistics.proportions import estimate_share, find_quantile, subtract_s
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (0, 40), (3, 40), (40, 40), (81, 263), (15, 148)])
-def test_wilson_is_scipys(hits: int, count: int) -> None:
+def test_wilsons_interval_equals_scipys(hits: int, count: int) -> None:
     theirs = binomtest(hits, count).proportion_ci(0.95, method="wilson")
     ours = estimate_share(hits, count)
     assert (ours.estimate, ours.low, ours.high) == pytest.approx((hits / count, theirs.low, theirs.high), abs=1e-12)
@@ -29,7 +29,7 @@ def test_wilson_is_scipys(hits: int, count: int) -> None:
         ((10, 10), (0, 10), 0.6075, 1.0),
     ],
 )
-def test_differences_are_those_of_newcombes_table(
+def test_differences_equal_newcombes_table(
     one: tuple[int, int], other: tuple[int, int], low: float, high: float
 ) -> None:
     found = subtract_shares(estimate_share(*one), estimate_share(*other))
@@ -45,7 +45,7 @@ def test_the_difference_of_rare_things_is_covered() -> None:
     assert 0.92 < np.mean(covered) <= 1.0
 
 
-def test_what_is_no_share_is_refused() -> None:
+def test_impossible_shares_are_refused() -> None:
     for hits, count in ((0, 0), (-1, 3), (4, 3)):
         with pytest.raises(ValueError, match="a share needs"):
             estimate_share(hits, count)

@@ -1,4 +1,4 @@
-"""Planted damage of every kind in a whole workspace: `verify` finds each, names the file, and says what mends it."""
+"""Planted damage of every kind in a whole workspace: `verify` finds each, names the file and the repair."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ PULL, RUN, PUSH = "growset pull digits", "growset run digits", "growset push dig
 
 @pytest.fixture(scope="session")
 def _stored(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished workspace with a remote beside it that holds everything."""
+    """The finished workspace, with everything in a remote."""
     from ops.chain.publishing import publish
 
     folder = tmp_path_factory.mktemp("stored")
@@ -55,7 +55,7 @@ def data(root: Path, name: str) -> Path:
 
 
 def reseal(folder: Path) -> None:
-    """Make the manifest agree with the files that are there: what only their meaning gives away is left."""
+    """Make the manifest match the present files, so that only the content of the files is wrong."""
     manifest = read_manifest(folder)
     said = {key: value for key, value in manifest.items() if key not in ("content", "files", "seal")}
     new = describe_output(folder, {}, manifest["metrics"])
@@ -77,14 +77,14 @@ def edit_images(path: Path, change: Callable[[PixelDataset], PixelDataset]) -> N
 
 
 def meanings(root: Path, where: Path) -> list[str]:
-    """What is said of a file by all checks that look at more than bytes."""
+    """The findings on a file of all checks that look at more than bytes."""
     findings, _ = check_meaning(Subject(Workspace(root), "digits"), workers=1)
     return [each.what for each in findings if each.where == where]
 
 
 @pytest.fixture
 def outputs(_finished: Path, tmp_path: Path) -> Path:
-    """The outputs and the published dataset alone."""
+    """The outputs and the published dataset only."""
     for name in ("data", "published"):
         shutil.copytree(_finished / name, tmp_path / name)
     return tmp_path
@@ -111,7 +111,7 @@ SLOW = [name if name == "flip" else pytest.param(name, marks=pytest.mark.slow) f
 
 @pytest.mark.parametrize("damage", SLOW)
 def test_every_damaged_file_is_named(root: Path, damage: str) -> None:
-    """All at once, in every stage and in the published dataset; each is told once, and nothing else is."""
+    """All at once, in every stage and in the published dataset; each is reported once, and nothing else is."""
     published = root / "published" / "digits"
     paths = [*(data(root, name) for name in FILES), published / "verdict.json", published / "README.md"]
     paths = [path for path in paths if path.exists()]
@@ -137,7 +137,7 @@ def test_a_damaged_pixel_is_found_in_its_row(root: Path) -> None:
     assert any(what.startswith("row ") and "checksum" in what for what in whats)
 
 
-def test_a_file_too_many_is_found(root: Path) -> None:
+def test_an_extra_file_is_found(root: Path) -> None:
     (data(root, "scorer") / "extra.bin").write_bytes(b"what is this")
     assert the_one(root).where == data(root, "scorer/extra.bin")
 
@@ -159,7 +159,7 @@ def swap(rows: int = 2) -> Callable[[pl.DataFrame], pl.DataFrame]:
 
 
 def shuffle(dataset: PixelDataset) -> PixelDataset:
-    """The first two rows change places, pixels, label and all."""
+    """Swap the first two rows, with pixels and labels."""
     order = [1, 0, *range(2, len(dataset))]
     return dataset.select(order)
 
@@ -178,23 +178,23 @@ def relabel(dataset: PixelDataset) -> PixelDataset:
     return PixelDataset(dataset.images, rows, dataset.class_names)
 
 
-def test_outputs_as_they_were_made_say_nothing_wrong(outputs: Path) -> None:
+def test_untouched_outputs_have_no_findings(outputs: Path) -> None:
     assert check_meaning(Subject(Workspace(outputs), "digits"), workers=1)[0] == []
 
 
 def test_swapped_rows_of_a_shard_are_found_by_the_index(outputs: Path) -> None:
     edit_images(data(outputs, GENERATED), shuffle)
     (what, *_) = meanings(outputs, data(outputs, "accepted_images/index.parquet"))
-    assert "looks for image" in what and "in row 0 of generated-00000-of-00001.parquet; it is row 1" in what
+    assert "places image" in what and "in row 0 of generated-00000-of-00001.parquet; it is row 1" in what
 
 
 def test_exchanged_pixels_are_found_in_real_and_in_published_images(outputs: Path) -> None:
     edit_images(data(outputs, REAL), exchange_pixels)
     (what,) = meanings(outputs, data(outputs, REAL))
-    assert what == "has an image whose content is not that of its image_id, in row 0"
+    assert what == "has an image whose content does not match its image_id, in row 0"
 
 
-def test_exchanged_generated_pixels_are_found_in_what_is_published(outputs: Path) -> None:
+def test_exchanged_generated_pixels_are_found_in_the_published_dataset(outputs: Path) -> None:
     kept = pl.read_parquet(data(outputs, "accepted_images/index.parquet")).filter("keep")["row"][:2].to_list()
 
     def exchange(dataset: PixelDataset) -> PixelDataset:
@@ -211,15 +211,15 @@ def give_parent(dataset: PixelDataset) -> PixelDataset:
     return PixelDataset(dataset.images, set_row(0, "parent_id", "f00d")(dataset.rows), dataset.class_names)
 
 
-def test_a_parent_that_is_nowhere_is_found(outputs: Path) -> None:
+def test_an_unknown_parent_is_found(outputs: Path) -> None:
     edit_images(data(outputs, GENERATED), give_parent)
-    assert meanings(outputs, data(outputs, GENERATED)) == ["row 0 has the parent f00d, which is no training image"]
+    assert meanings(outputs, data(outputs, GENERATED)) == ["row 0 has the parent f00d, which is not a training image"]
     edit_images(data(outputs, REAL), give_parent)
     (what,) = meanings(outputs, data(outputs, "real_images"))
     assert what.startswith("cannot be read: ") and "draws.parquet does not exist" in what
 
 
-def test_images_that_were_changed_by_the_recipe_know_what_they_were_drawn_from(tmp_path: Path) -> None:
+def test_changed_images_match_the_record_of_draws(tmp_path: Path) -> None:
     from ops.datasets.subset import change_splits
     from ops.recipe.schema import DataSettings
     from tests.workspaces import digit_splits
@@ -240,7 +240,7 @@ def test_images_that_were_changed_by_the_recipe_know_what_they_were_drawn_from(t
 
     assert describe(subset.draws) == []
     (what,) = describe(set_row(5, "source_id", "f00d")(subset.draws))
-    assert what.startswith("does not say that image ")
+    assert what.startswith("does not record that image ")
 
 
 def test_a_wrong_label_is_found(outputs: Path) -> None:
@@ -252,8 +252,8 @@ def test_a_wrong_label_is_found(outputs: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("mixed_dataset", set_row(3, "image_id", "g9-0000000"), "which is nowhere"),
-        ("mixed_dataset", lambda f: f.with_columns(row=pl.col("row") + 1000), "looks for image"),
+        ("mixed_dataset", set_row(3, "image_id", "g9-0000000"), "which does not exist"),
+        ("mixed_dataset", lambda f: f.with_columns(row=pl.col("row") + 1000), "places image"),
         ("mixed_dataset", lambda f: f.with_columns(label=1 - pl.col("label")), "such rows)"),
         ("mixed_dataset", set_row(2, "weight", float("nan")), "row 2 has the weight nan"),
         ("mixed_dataset", lambda f: f.with_columns(weight=-pl.col("weight")), "finite and positive"),
@@ -261,11 +261,11 @@ def test_a_wrong_label_is_found(outputs: Path) -> None:
         ("mixed_dataset", lambda f: f[1:], "does not name the real training images"),
         ("mixed_dataset", swap(), "does not name the real training images in their order"),
         ("accepted_images", lambda f: f[1:], "lacks 1 generated images"),
-        ("accepted_images", lambda f: f.with_columns(shard=pl.lit("nowhere.parquet")), "looks for image"),
+        ("accepted_images", lambda f: f.with_columns(shard=pl.lit("nowhere.parquet")), "places image"),
         ("accepted_images", lambda f: f.drop("keep"), "cannot be read"),
     ],
 )  # fmt: skip
-def test_an_index_that_dangles_or_lies_is_found(
+def test_wrong_references_of_an_index_are_found(
     outputs: Path, name: str, change: Callable[[pl.DataFrame], pl.DataFrame], words: str
 ) -> None:
     path = data(outputs, f"{name}/index.parquet")
@@ -274,20 +274,19 @@ def test_an_index_that_dangles_or_lies_is_found(
     assert any(words in each for each in found), found
 
 
-def test_an_edited_verdict_is_found_also_behind_a_new_seal(outputs: Path) -> None:
+def test_an_edited_verdict_is_found_even_with_a_new_seal(outputs: Path) -> None:
     path = data(outputs, "verdict/verdict.json")
     edited = read_json(path) | {"decision": "helps", "sentence": "Expansion helps by 66.3 points."}
     write_json(path, edited)
     reseal(path.parent)
-    assert "says something else than its manifest" in meanings(outputs, path)
-    assert any(
-        "is not the verdict in" in each for each in meanings(outputs, outputs / "published" / "digits" / "verdict.json")
-    )
+    assert "differs from its manifest" in meanings(outputs, path)
+    published = outputs / "published" / "digits" / "verdict.json"
+    assert any("differs from the verdict in" in each for each in meanings(outputs, published))
     report = data(outputs, "report") / MANIFEST
-    assert "says that report was made from another verdict than the one that is here" in meanings(outputs, report)
+    assert "records that report was made from another verdict than the present one" in meanings(outputs, report)
 
 
-def test_a_manifest_whose_fingerprint_does_not_follow_is_found(outputs: Path) -> None:
+def test_a_manifest_with_a_wrong_fingerprint_is_found(outputs: Path) -> None:
     path = data(outputs, "scorer") / MANIFEST
     manifest = read_json(path)
     manifest["settings"]["scorer"]["steps"] += 1
@@ -315,7 +314,7 @@ def test_a_damaged_object_of_the_remote_is_found(root: Path, tmp_path: Path, dam
     assert finding.what.startswith("in the remote 'storage': ")
 
 
-def test_nothing_is_changed_by_looking(root: Path, tmp_path: Path) -> None:
+def test_verifying_changes_nothing(root: Path, tmp_path: Path) -> None:
     flip(find_cached(root, f"data/digits/{REAL}"))
     oid = find_object(root, "data/digits/scorer")
     flip(root / ".dvc" / "cache" / "files" / "md5" / oid[:2] / oid[2:])
@@ -333,6 +332,6 @@ def test_nothing_is_changed_by_looking(root: Path, tmp_path: Path) -> None:
     assert state() == before
 
 
-def test_an_expansion_of_which_nothing_is_here_cannot_be_verified(fresh_workspace: Path) -> None:
-    with pytest.raises(UserError, match="nothing of 'digits' is here to verify; `growset run digits` makes it"):
+def test_an_expansion_without_outputs_cannot_be_verified(fresh_workspace: Path) -> None:
+    with pytest.raises(UserError, match="'digits' has no outputs to verify; `growset run digits` makes them"):
         verify(Workspace(fresh_workspace), "digits")

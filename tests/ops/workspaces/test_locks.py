@@ -1,4 +1,4 @@
-"""Locks against the death of their holder: what another process sees while it lives and after `kill -9`."""
+"""Locks as another process sees them, while their holder lives and after `kill -9`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ops.errors import EnvironmentFault
 from ops.workspaces.locks import (
     exclusive,
     exclusive_run,
-    hold_for_life,
+    hold_until_exit,
     is_alive,
     is_running,
+    mark_alive,
     one_builder,
     one_committer,
-    sign_of_life,
 )
 from ops.workspaces.workspace import Workspace
 
@@ -39,15 +39,15 @@ with {lock}:
 TURN_INTO_ANOTHER = """
 import os, sys
 from pathlib import Path
-from ops.workspaces.locks import hold_for_life
+from ops.workspaces.locks import hold_until_exit
 from ops.workspaces.workspace import Workspace
-assert hold_for_life(Workspace(Path(sys.argv[1])), "ui")
+assert hold_until_exit(Workspace(Path(sys.argv[1])), "ui")
 os.execv(sys.executable, [sys.executable, "-c", "import time; print('held', flush=True); time.sleep(600)"])
 """
 
 
 def start(script: str, workspace: Workspace) -> subprocess.Popen[str]:
-    """A process that has got its lock."""
+    """A process that holds its lock."""
     command = [sys.executable, "-c", script, str(workspace.root)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "held\n"
@@ -64,7 +64,7 @@ def end(process: subprocess.Popen[str]) -> None:
     [
         ('exclusive(workspace, "base", "scorer")', lambda workspace: is_running(workspace, "base", "scorer")),
         ('exclusive_run(workspace, "base")', lambda workspace: is_running(workspace, "base", "run")),
-        ('sign_of_life(workspace, "a run")', lambda workspace: is_alive(workspace, "a run")),
+        ('mark_alive(workspace, "a run")', lambda workspace: is_alive(workspace, "a run")),
     ],
 )
 def test_a_lock_ends_with_its_holder(workspace: Workspace, lock: str, ask: Callable[[Workspace], bool]) -> None:
@@ -75,8 +75,8 @@ def test_a_lock_ends_with_its_holder(workspace: Workspace, lock: str, ask: Calla
     assert not ask(workspace)
 
 
-def test_a_sign_of_life_ends_with_its_block_and_leaves_no_file(workspace: Workspace) -> None:
-    with pytest.raises(RuntimeError), sign_of_life(workspace, "a run"):
+def test_mark_alive_ends_with_its_block_and_leaves_no_file(workspace: Workspace) -> None:
+    with pytest.raises(RuntimeError), mark_alive(workspace, "a run"):
         raise RuntimeError
     assert not is_alive(workspace, "a run")
     assert list((workspace.root / ".growset" / "locks").iterdir()) == []
@@ -101,12 +101,12 @@ def test_a_second_run_of_an_expansion_is_refused(workspace: Workspace) -> None:
         (
             'one_builder(workspace, "f")',
             lambda workspace: one_builder(workspace, "f"),
-            "what another expansion makes too",
+            "an output that another expansion needs too",
         ),
         ("one_committer(workspace)", one_committer, "the git repository"),
     ],
 )
-def test_who_waits_says_so_at_once_and_goes_on_when_the_lock_is_free(
+def test_a_waiting_process_reports_at_once_and_continues_when_the_lock_is_free(
     workspace: Workspace,
     lock: str,
     take: Callable[[Workspace], AbstractContextManager[None]],
@@ -121,11 +121,11 @@ def test_who_waits_says_so_at_once_and_goes_on_when_the_lock_is_free(
     assert capfd.readouterr().err == f"growset: waiting for {what}: another process is at it\n"
 
 
-def test_a_lock_for_life_outlives_the_program_but_not_the_process(workspace: Workspace) -> None:
+def test_hold_until_exit_survives_an_exec_but_not_the_process(workspace: Workspace) -> None:
     process = start(TURN_INTO_ANOTHER, workspace)
-    assert not hold_for_life(workspace, "ui")
+    assert not hold_until_exit(workspace, "ui")
     end(process)
     pid = os.fork()  # in a process of its own, because the lock is never given back
     if not pid:
-        os._exit(0 if hold_for_life(workspace, "ui") else 1)
+        os._exit(0 if hold_until_exit(workspace, "ui") else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

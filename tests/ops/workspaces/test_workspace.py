@@ -1,4 +1,4 @@
-"""The workspace: where it is found, what params.yaml says and keeps when edited, what a wrong name is answered."""
+"""The workspace: how it is found, reading and editing params.yaml, errors for wrong names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.workspaces.workspace import Workspace, check_stage_name, find_workspace
 
 @pytest.fixture
 def outside(workspace: Workspace) -> Path:
-    """A folder that is in no workspace."""
+    """A folder outside every workspace."""
     folder = workspace.root.parent / "elsewhere"
     folder.mkdir()
     return folder
@@ -77,7 +77,7 @@ def test_relative_folder_becomes_absolute(workspace: Workspace, monkeypatch: pyt
     assert find_workspace(Path.cwd(), explicit=Path("workspace")) == workspace
 
 
-def test_folder_in_no_workspace_says_what_is_missing(outside: Path) -> None:
+def test_a_folder_outside_every_workspace_is_refused(outside: Path) -> None:
     with pytest.raises(UserError) as caught:
         find_workspace(outside)
     assert str(caught.value) == (
@@ -85,7 +85,7 @@ def test_folder_in_no_workspace_says_what_is_missing(outside: Path) -> None:
     )
 
 
-def test_places_are_the_agreed_ones(workspace: Workspace) -> None:
+def test_paths_are_the_agreed_ones(workspace: Workspace) -> None:
     root = workspace.root
     assert workspace.output("base", "scorer") == root / "data" / "base" / "scorer"
     assert workspace.recipe_path("base") == root / "recipes" / "base.yaml"
@@ -108,14 +108,14 @@ def test_no_expansions_are_an_empty_list(workspace: Workspace) -> None:
     assert workspace.expansions == []
 
 
-def test_missing_stage_version_is_told_with_file_and_key(workspace: Workspace) -> None:
+def test_missing_stage_version_names_file_and_key(workspace: Workspace) -> None:
     rewrite(workspace, "  scorer: 1\n", "")
     with pytest.raises(UserError, match=r"^stage_versions\.scorer is missing in .*params\.yaml$"):
         workspace.stage_version("scorer")
     assert workspace.stage_version("generator") == 1
 
 
-def test_params_that_are_no_mapping_are_refused(workspace: Workspace) -> None:
+def test_params_that_are_not_a_mapping_are_refused(workspace: Workspace) -> None:
     (workspace.root / "params.yaml").write_text("- base\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"params\.yaml must hold 'expansions:' and 'stage_versions:'$"):
         _ = workspace.expansions
@@ -157,7 +157,7 @@ def test_edit_of_a_mapping_keeps_its_other_entries(workspace: Workspace) -> None
 
 
 @pytest.mark.parametrize("text", ["expansions: [base]\n", "expansions: [base]\nsource_versions:\n"])
-def test_edit_makes_a_mapping_where_there_is_none(workspace: Workspace, text: str) -> None:
+def test_edit_adds_a_missing_mapping(workspace: Workspace, text: str) -> None:
     (workspace.root / "params.yaml").write_text(text, encoding="utf-8")
     workspace.edit_params(source_versions={"base": "abc"})
     assert workspace.source_version("base") == "abc"
@@ -203,7 +203,7 @@ def test_inactive_expansion_is_told_how_to_activate_it(workspace: Workspace) -> 
     assert workspace.load_recipe("idle", active=False).source == "insects"
 
 
-def test_suggestion_among_nothing_says_none() -> None:
+def test_suggestion_without_names_is_none() -> None:
     assert suggest("a", []) == "there are: none"
 
 
@@ -214,14 +214,14 @@ def test_unknown_stage_is_answered_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("value", ["x", "1.5", "null", "true", "0", "-1", "[1]", "'2'"])
-def test_a_stage_version_that_is_no_whole_number_is_told(workspace: Workspace, value: str) -> None:
+def test_a_stage_version_that_is_not_a_whole_number_is_refused(workspace: Workspace, value: str) -> None:
     (workspace.root / "params.yaml").write_text(f"expansions: []\nstage_versions: {{scorer: {value}}}\n")
     with pytest.raises(UserError, match="stage_versions.scorer in .* allowed: whole numbers from 1"):
         workspace.stage_version("scorer")
 
 
 @pytest.mark.parametrize("key", ["stage_versions", "source_versions"])
-def test_versions_that_are_no_mapping_are_told(workspace: Workspace, key: str) -> None:
+def test_versions_that_are_not_a_mapping_are_refused(workspace: Workspace, key: str) -> None:
     (workspace.root / "params.yaml").write_text(f"expansions: []\n{key}: [1]\n")
     ask = workspace.stage_version if key == "stage_versions" else workspace.source_version
     with pytest.raises(UserError, match=f"'{key}' in .* must hold keys and values; got \\[1\\]"):

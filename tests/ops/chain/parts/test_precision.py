@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ops.chain.checks import precision_was_accepted
 from ops.chain.driver import Chain
-from ops.chain.parts.precision import GATE, add_variant
+from ops.chain.parts.precision import add_variant
 from ops.files.manifests import read_manifest
+from ops.files.outputs import PRECISION
 from ops.files.storage import read_json
 from ops.generators.folder import find_fastest, find_sampler
 from ops.generators.onnx.engine import Sampler
@@ -49,7 +50,7 @@ def add(folder: Path, precision: str, *answers: float) -> tuple[bool, list[str]]
     judge = cast(Judge, Distances(*answers)) if answers else None
     sampler, scratch = find_sampler(folder), folder.parent
     decision = add_variant(folder, sampler, precision, judge, scratch, sink=lines.append)
-    assert read_json(folder / GATE) == decision
+    assert read_json(folder / PRECISION) == decision
     return decision["accepted"], lines
 
 
@@ -98,7 +99,7 @@ def test_without_a_judge_nothing_is_accepted(folder: Path) -> None:
 
 
 def test_fp32_is_not_compared_with_anything(folder: Path) -> None:
-    assert not (folder / GATE).exists()
+    assert not (folder / PRECISION).exists()
     assert precision_was_accepted(lambda stage: folder).passed
 
 
@@ -110,7 +111,7 @@ def test_the_chain_draws_with_what_was_accepted_and_says_so(finished_workspace: 
     for stage in ("generator_onnx", "generated_images"):
         chain.run("digits", stage)
     folder = workspace.output("digits", "generator_onnx")
-    accepted = read_json(folder / GATE)["accepted"]
+    accepted = read_json(folder / PRECISION)["accepted"]
     used = "int8" if accepted else "fp32"
     assert Sampler(find_fastest(folder)).info.precision == used
     assert read_manifest(folder)["metrics"]["precision"] == used

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.chain.parts.watching import QUALITY, WATCHED, Watch, build_watch
+from ops.chain.parts.watching import WATCHED, Watch, build_watch
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows
+from ops.files.outputs import LEARNING_CURVE
 from ops.files.storage import read_json
 from ops.generators.protocol import Sample
 from ops.judging.scorer import save_scorer, train_folds
@@ -77,7 +78,7 @@ def test_fresh_images_of_the_same_kind_score_better_than_noise_and_all_of_it_is_
     good = observer.observe(20, draw_from(make_images(2000, 3)))
     assert good.score < noisy.score
     assert not good.stop
-    rows = read_json(tmp_path / QUALITY)
+    rows = read_json(tmp_path / LEARNING_CURVE)
     assert [row["step"] for row in rows] == [10, 20]
     assert rows[1]["frechet"] == pytest.approx(good.score, abs=1e-6)
     assert rows[1]["frechet"] < 5 * rows[1]["floor"]
@@ -90,7 +91,7 @@ def test_a_look_that_is_repeated_after_a_kill_is_noted_once(scorer: Path, tmp_pa
     observer = watch(scorer, tmp_path, [])
     first = observer.observe(10, draw_from(make_images(500, 3)))
     assert observer.observe(10, draw_from(make_images(500, 3))) == first
-    assert len(read_json(tmp_path / QUALITY)) == 1
+    assert len(read_json(tmp_path / LEARNING_CURVE)) == 1
 
 
 def test_learning_by_heart_ends_training_and_is_never_the_best(scorer: Path, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_learning_by_heart_ends_training_and_is_never_the_best(scorer: Path, tmp
     assert observation.stop
     assert observation.score == math.inf
     assert "it begins to copy training images" in lines[-1]
-    assert read_json(tmp_path / QUALITY)[0]["copies"] == 1.0
+    assert read_json(tmp_path / LEARNING_CURVE)[0]["copies"] == 1.0
 
 
 def test_without_validation_images_the_last_step_is_kept_and_that_is_said(scorer: Path, tmp_path: Path) -> None:
@@ -108,4 +109,4 @@ def test_without_validation_images_the_last_step_is_kept_and_that_is_said(scorer
     scores = [observer.observe(step, draw_from(make_images(90, 3))).score for step in (10, 20)]
     assert scores[1] < scores[0]
     assert lines == ["generator: 1 validation images are too few to watch its quality; the last step is kept"]
-    assert not (tmp_path / QUALITY).exists()
+    assert not (tmp_path / LEARNING_CURVE).exists()

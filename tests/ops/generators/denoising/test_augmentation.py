@@ -1,4 +1,4 @@
-"""Augmentation: nothing is done to what is not chosen, conditions say what was done, and it can be undone."""
+"""Augmentation: images that are not chosen stay unchanged, and conditions describe the transformation of the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def apply(share: float, seed: int = 0, count: int = 200) -> tuple[Tensor, Tensor
     return images, *augment(images, share, torch.Generator().manual_seed(seed))
 
 
-def test_with_share_0_every_image_comes_back_as_it_was() -> None:
+def test_with_share_0_every_image_is_returned_unchanged() -> None:
     images, moved, conditions = apply(0.0)
     assert torch.equal(moved, images)
     assert torch.equal(conditions, torch.zeros(200, CONDITIONS))
@@ -37,15 +37,15 @@ def test_an_image_is_unchanged_exactly_where_its_conditions_are_0() -> None:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.7])
-def test_each_thing_is_done_as_often_as_the_share_says(share: float) -> None:
+def test_each_transformation_is_as_frequent_as_its_share(share: float) -> None:
     _, _, conditions = apply(share, count=2000)
     for column in range(CONDITIONS):
         assert float((conditions[:, column] != 0).float().mean()) == pytest.approx(share, abs=0.05)
 
 
 def test_a_flip_alone_is_the_mirrored_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augmentation, "SCALE_SPREAD", 0.0)
-    monkeypatch.setattr(augmentation, "SHIFT_SPREAD", 0.0)
+    monkeypatch.setattr(augmentation, "SCALE_STD", 0.0)
+    monkeypatch.setattr(augmentation, "SHIFT_STD", 0.0)
     images = make_images(400)
     moved, conditions = augment(images, 0.3, torch.Generator().manual_seed(1))
     flipped = (conditions[:, 0] == 1) & (conditions[:, 1:] == 0).all(dim=1)
@@ -53,8 +53,8 @@ def test_a_flip_alone_is_the_mirrored_image(monkeypatch: pytest.MonkeyPatch) -> 
     torch.testing.assert_close(moved[flipped], images[flipped].flip(3), atol=1e-5, rtol=0)
 
 
-def test_the_conditions_tell_angle_and_shift(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augmentation, "SCALE_SPREAD", 0.0)
+def test_the_conditions_hold_angle_and_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "SCALE_STD", 0.0)
     side, images = 32, torch.full((300, 1, 32, 32), -1.0)
     images[:, :, 14:18, 20:24] = 1.0  # a blob to the right of the middle
     moved, conditions = augment(images, 0.5, torch.Generator().manual_seed(2))
@@ -65,11 +65,11 @@ def test_the_conditions_tell_angle_and_shift(monkeypatch: pytest.MonkeyPatch) ->
     flip, shift_x, shift_y, _, turned, sine = conditions.unbind(1)
     start = 2 * 22 / side - 1
     cosine = 1 - turned
-    # What was done in order: mirrored, moved, rotated about the middle; the blob's centre must be where that puts it.
+    # In order: mirrored, shifted, rotated about the middle. The blob's centre must be where that puts it.
     mirrored = torch.where(flip == 1, -start, start)
     at_x, at_y = mirrored + shift_x, shift_y
     expected = torch.stack([cosine * at_x - sine * at_y, sine * at_x + cosine * at_y], 1)
     inside = expected.abs().amax(1) < 0.6
     assert inside.sum() > 50
     error = (torch.stack([x, y], 1) - expected).norm(dim=1)[inside]
-    assert error.quantile(0.8) < 0.02  # of the others the mirrored surroundings show a second blob
+    assert error.quantile(0.8) < 0.02  # in the others, reflection shows a second blob

@@ -1,4 +1,4 @@
-"""Distillation: trajectories against closed forms, the loss's minimum, resume, a student that draws as well."""
+"""Distillation: trajectories against closed forms, the loss's minimum, resuming, a student as good as its teacher."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_trajectories_run_from_noise_through_the_middle_to_the_image(tmp_path: P
     torch.testing.assert_close(middle, (noise + point) / 2, atol=2e-3, rtol=0)
 
 
-def test_what_was_drawn_before_a_kill_is_not_drawn_again(tmp_path: Path) -> None:
+def test_trajectories_saved_before_a_kill_are_not_drawn_again(tmp_path: Path) -> None:
     first = draw(tmp_path)
 
     class Refusing(Pull):
@@ -74,7 +74,7 @@ def test_what_was_drawn_before_a_kill_is_not_drawn_again(tmp_path: Path) -> None
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
 
 
-def test_the_straight_flow_is_its_own_student_and_a_shifted_one_is_not(tmp_path: Path) -> None:
+def test_a_straight_flow_has_no_loss_as_its_own_student_and_a_shifted_one_has(tmp_path: Path) -> None:
     student = Pull()
     find_loss = distil_steps(student, *draw(tmp_path), SETTINGS, seed=0)
     assert float(find_loss(0).detach()) < 1e-3
@@ -114,7 +114,7 @@ def test_every_batch_holds_all_segments_equally_often(tmp_path: Path) -> None:
 
 
 def fit(folder: Path, distillation: DistillationSettings | None, scratch: str = "scratch") -> dict[str, object]:
-    """Dark and bright images of 8 x 8, learnt in a few steps."""
+    """A flow trained for a few steps on dark and bright images of 8 x 8."""
     labels = torch.arange(2).repeat_interleave(10)
     noise = torch.randint(0, 40, (20, 1, 8, 8), generator=torch.Generator().manual_seed(1))
     images = (noise + 200 * labels[:, None, None, None]).to(torch.uint8)
@@ -170,7 +170,7 @@ def test_teacher_steps_must_fill_the_segments() -> None:
         DistillationSettings(evaluations=4, teacher_steps=6)
 
 
-def test_the_student_knows_its_own_steps_only() -> None:
+def test_a_student_accepts_only_its_own_sampler() -> None:
     distilled = FlowSettings(distillation=DistillationSettings(evaluations=1))
     assert distilled.resolve_sampler(SamplerSettings()) == SamplerSettings(solver="euler", steps=1, guidance=1.0)
     for key, value in (("solver", "heun"), ("steps", 2), ("guidance", 2.0)):

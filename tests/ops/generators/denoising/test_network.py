@@ -1,4 +1,4 @@
-"""The network: shapes, conditioning, and pixels there and back."""
+"""The network: shapes, conditioning, and conversion between pixels and floats."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_output_depends_on_label_and_time_and_not_on_its_neighbours_in_the_ba
         assert (model(x, t.roll(1), label) - together).abs().max() > 1e-3
 
 
-def test_every_grey_level_survives_the_way_to_floats_and_back() -> None:
+def test_every_grey_level_survives_conversion_to_floats_and_back() -> None:
     levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     assert torch.equal(to_pixels(levels.float() / 127.5 - 1), levels.permute(0, 2, 3, 1))
 
@@ -50,12 +50,12 @@ def test_pixels_are_clamped_rounded_and_channels_last() -> None:
     pixels = to_pixels(images)
     assert pixels.dtype == torch.uint8
     assert pixels.shape == (1, 1, 4, 2)
-    # 0 lies half-way between 127 and 128 and goes to the even one.
+    # 0 lies halfway between 127 and 128 and is rounded to the even one.
     assert pixels[..., 0].ravel().tolist() == [0, 0, 0, 128]
     assert pixels[..., 1].ravel().tolist() == [255, 255, 255, 0]
 
 
-def test_an_image_that_was_not_augmented_is_conditioned_on_nothing() -> None:
+def test_conditions_of_zero_do_not_change_the_output() -> None:
     model, x = build_unet(1, 8, 8, conditions=3), torch.randn(2, 1, 8, 8)
     t, label = torch.tensor([0.2, 0.7]), torch.tensor([0, 1])
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Noise coupled to images: the same noise, within classes, at the least cost."""
+"""Noise coupled to images: a permutation within classes, at the least cost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_no_order_within_the_classes_is_cheaper() -> None:
     assert least < cost(images, noise)
 
 
-def test_a_flow_learns_along_coupled_paths_unless_its_recipe_says_otherwise() -> None:
+def test_a_flow_couples_noise_unless_its_recipe_turns_it_off() -> None:
     images, noise = draw()
     pairs: list[Tensor] = []
 

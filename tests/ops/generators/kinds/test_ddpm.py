@@ -11,7 +11,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from scipy import stats
 from torch import Tensor
 
-from ops.generators.kinds.ddpm import TIMESTEPS, Ddpm, signal_levels
+from ops.generators.kinds.ddpm import TIMESTEPS, Ddpm, alpha_bars
 from ops.recipe.generator import DdpmSettings
 
 SPREAD = 0.2  # so that no predicted image leaves -1..1, where ours are clamped and the exact solution is not
@@ -20,12 +20,12 @@ NOISE = torch.randn(5, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtyp
 
 def true_noise(x: Tensor, time: float) -> Tensor:
     """The expected noise if the data are N(0, SPREAD²)."""
-    signal = signal_levels()[round(time * TIMESTEPS)]
+    signal = alpha_bars()[round(time * TIMESTEPS)]
     return x * math.sqrt(1 - signal) / (signal * SPREAD**2 + 1 - signal)
 
 
 def test_the_schedule_is_that_of_diffusers() -> None:
-    np.testing.assert_allclose(signal_levels(), DDPMScheduler().alphas_cumprod.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(alpha_bars(), DDPMScheduler().alphas_cumprod.numpy(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 4, 10, 50])
@@ -57,7 +57,7 @@ def test_dpmpp_takes_the_steps_that_diffusers_takes(steps: int) -> None:
 
 def test_dpmpp_is_nearer_to_the_exact_solution_than_ddim_in_the_same_steps() -> None:
     # The probability flow of Gaussian data scales every state by the ratio of its standard deviations.
-    last = signal_levels()[-1]
+    last = alpha_bars()[-1]
     truth = NOISE * SPREAD / math.sqrt(last * SPREAD**2 + 1 - last)
     errors = {
         solver: float((Ddpm().integrate(true_noise, NOISE, solver=solver, steps=40) - truth).norm())
@@ -67,7 +67,7 @@ def test_dpmpp_is_nearer_to_the_exact_solution_than_ddim_in_the_same_steps() -> 
     assert errors["dpmpp"] < 0.1 * float(truth.norm())
 
 
-def test_timesteps_are_uniform_and_predicting_nothing_costs_the_power_of_the_noise() -> None:
+def test_timesteps_are_uniform_and_predicting_zero_costs_the_power_of_the_noise() -> None:
     generator = torch.Generator().manual_seed(3)
     images, noise = torch.full((20_000, 1, 1, 2), 0.5), torch.randn(20_000, 1, 1, 2, generator=generator)
     asked: list[Tensor] = []
@@ -81,5 +81,5 @@ def test_timesteps_are_uniform_and_predicting_nothing_costs_the_power_of_the_noi
     assert float(loss) == pytest.approx(1.0, abs=0.03)
     x, t = asked
     assert stats.kstest(t.numpy(), "uniform").pvalue > 0.01
-    signal = torch.tensor(signal_levels())[(t * TIMESTEPS).round().long()][:, None, None, None]
+    signal = torch.tensor(alpha_bars())[(t * TIMESTEPS).round().long()][:, None, None, None]
     assert torch.allclose(x, signal.sqrt() * images + (1 - signal).sqrt() * noise, atol=1e-4)

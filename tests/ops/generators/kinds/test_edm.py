@@ -87,7 +87,7 @@ def test_the_levels_of_training_are_log_normal_and_the_true_denoiser_has_the_lea
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_the_counted_evaluations_are_those_that_are_made(steps: int) -> None:
+def test_the_network_is_evaluated_as_often_as_count_evaluations_returns(steps: int) -> None:
     for solver in EdmSettings.solvers:
         asked: list[float] = []
 

@@ -66,7 +66,7 @@ def test_halving_the_step_halves_eulers_error_and_quarters_heuns() -> None:
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_the_counted_evaluations_are_those_that_count_evaluations_promises(solver: str, steps: int) -> None:
+def test_the_network_is_evaluated_as_often_as_count_evaluations_returns(solver: str, steps: int) -> None:
     times: list[float] = []
 
     def velocity(x: Tensor, t: float) -> Tensor:
@@ -105,7 +105,7 @@ def test_the_true_velocity_of_a_single_point_leads_to_it_in_one_step_or_many(sol
         assert torch.allclose(solved, point.expand_as(NOISE), rtol=0, atol=1e-12)
 
 
-def test_the_loss_of_predicting_nothing_is_the_power_of_image_minus_noise() -> None:
+def test_the_loss_of_predicting_zero_is_the_power_of_image_minus_noise() -> None:
     images = torch.full((20_000, 1, 2, 2), 0.5)
     labels, (noise, level) = torch.arange(len(images)) % 3, draw_levels(len(images), 4)
     asked: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""The engine on the CPU and what can be told of CUDA without one: options, padding, buffers, files that are refused."""
+"""The engine on the CPU, and CUDA's options without a GPU: padding, buffers, files that are refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_batch_that_is_not_full_is_padded_and_the_padding_is_not_returned(samp
         np.testing.assert_array_equal(part, full[:count])
 
 
-def test_what_is_returned_is_not_a_buffer_that_the_next_call_overwrites(sampler: Sampler) -> None:
+def test_the_next_call_does_not_overwrite_returned_images(sampler: Sampler) -> None:
     noise, label = draw(16)
     first = sampler.draw({"noise": noise[:8], "label": label[:8]})
     before = first.copy()
@@ -67,13 +67,13 @@ def test_the_cpu_has_no_options_and_cuda_has_those_of_fixed_batches() -> None:
     assert provider_options("cpu") == {}
     options = provider_options("cuda", capture=True)
     assert options["enable_cuda_graph"] == "1" and options["prefer_nhwc"] == "1"
-    assert options["use_tf32"] == "0"  # the numbers are fp32, as the manifest says
-    assert options["cudnn_conv_algo_search"] != "EXHAUSTIVE"  # a race between kernels ends differently each time
+    assert options["use_tf32"] == "0"  # fp32, as the manifest records
+    assert options["cudnn_conv_algo_search"] != "EXHAUSTIVE"  # the fastest kernel may differ from run to run
     assert provider_options("cuda")["enable_cuda_graph"] == "0"
 
 
 def test_a_fixed_batch_leaves_no_free_dimension(generator_folder: Path) -> None:
-    """What a CUDA session is given, tried on the CPU: the same pixels, and other sizes are refused."""
+    """A CUDA session's options, tried on the CPU: the same pixels, and other sizes are refused."""
     import onnxruntime as ort
 
     path, (noise, label) = find_sampler(generator_folder), draw(8)
@@ -85,9 +85,9 @@ def test_a_fixed_batch_leaves_no_free_dimension(generator_folder: Path) -> None:
         fixed.run(["image"], {"noise": noise[:3], "label": label[:3]})
 
 
-def test_the_batch_size_of_a_cuda_session_is_for_life(sampler: Sampler) -> None:
+def test_the_batch_size_of_a_cuda_session_is_fixed(sampler: Sampler) -> None:
     sampler.provider = "cuda"
-    with pytest.raises(ValueError, match="for life"):
+    with pytest.raises(ValueError, match="fixed when it is opened"):
         sampler.with_batch_size(4)
 
 
@@ -126,10 +126,10 @@ def return_floats(model: onnx.ModelProto) -> None:
         (drop_metadata("shape"), "its metadata lack 'shape'"),
         (set_metadata(labels="cat, dog"), "its metadata cannot be read"),
         (set_metadata(shape="[3, 10]"), "its metadata cannot be read"),
-        (set_metadata(shape="[3, 10, 12]"), r"noise is \[3, 10, 13\], its metadata say \[3, 10, 12\]"),
+        (set_metadata(shape="[3, 10, 12]"), r"noise is \[3, 10, 13\], but its metadata have \[3, 10, 12\]"),
     ],
 )  # fmt: skip
-def test_what_is_no_sampler_is_refused_in_one_sentence(
+def test_a_graph_that_is_not_a_sampler_is_refused_in_one_sentence(
     edit: Edit, said: str, generator_folder: Path, tmp_path: Path
 ) -> None:
     model = onnx.load(find_sampler(generator_folder))
@@ -153,7 +153,7 @@ def test_solver_steps_and_evaluations_may_be_unknown(generator_folder: Path, tmp
 
 
 @pytest.mark.parametrize("inputs", [("image", "noise", "label"), ("noise", "image"), ("noise", "label"), ("noise",)])
-def test_the_graph_says_which_inputs_there_are(inputs: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_inputs_are_read_from_the_graph(inputs: tuple[str, ...], tmp_path: Path) -> None:
     onnx.save(build_perturb(SHAPE, ("a", "b"), inputs=inputs), tmp_path / "sampler.onnx")
     sampler = Sampler(tmp_path / "sampler.onnx", batch_size=4)
     assert set(sampler.info.inputs) == set(inputs)
@@ -170,8 +170,8 @@ def test_the_graph_says_which_inputs_there_are(inputs: tuple[str, ...], tmp_path
 def test_a_graph_of_labels_alone_and_one_whose_images_contradict_it_are_refused(tmp_path: Path) -> None:
     for inputs, shape, said in (
         (("label",), SHAPE, "it takes label int64 .1-d. and gives image .*; allowed: some of .*, noise or image among"),
-        (("image", "noise"), (3, 10, 12), r"noise is \[3, 10, 12\], its metadata say \[3, 10, 13\]"),
-        (("image",), (3, 10, 12), r"image is \[10, 12, 3\], its metadata say \[10, 13, 3\]"),
+        (("image", "noise"), (3, 10, 12), r"noise is \[3, 10, 12\], but its metadata have \[3, 10, 13\]"),
+        (("image",), (3, 10, 12), r"image is \[10, 12, 3\], but its metadata have \[10, 13, 3\]"),
     ):
         model = build_perturb(shape, ("a", "b"), inputs=inputs)
         set_metadata(shape=json.dumps(SHAPE))(model)
@@ -180,7 +180,7 @@ def test_a_graph_of_labels_alone_and_one_whose_images_contradict_it_are_refused(
             Sampler(tmp_path / "sampler.onnx")
 
 
-def test_a_file_that_is_no_onnx_is_damaged(tmp_path: Path) -> None:
+def test_a_file_that_is_not_onnx_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "sampler_1.onnx").write_bytes(b"not a model")
     with pytest.raises(DamagedData, match="sampler_1.onnx cannot be loaded"):
         Sampler(tmp_path / "sampler_1.onnx")

@@ -1,4 +1,4 @@
-"""Exported networks and samplers: against torch and a closed-form velocity, and refused where they are not ours."""
+"""Exported networks and samplers against torch and a closed-form velocity; files that are not samplers are refused."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_all_evaluations_share_one_copy_of_the_weights(generator_folder: Path, m
         tensors = [tensor.name for tensor in sampler.graph.initializer]
         assert len(tensors) == len(set(tensors))
         assert kernels <= set(tensors)
-        # What is left beside them are small tables per class that stand for the embeddings.
+        # Besides the weights there are small tables per class, which replace the embeddings.
         assert sum(len(t.raw_data) for t in sampler.graph.initializer) < 1.6 * weights
         evaluations = int({prop.key: prop.value for prop in sampler.metadata_props}["evaluations"])
         convolutions = sum(node.op_type == "Conv" for node in sampler.graph.node)
@@ -191,7 +191,7 @@ def test_no_exported_file_names_a_folder_of_the_machine_that_exported_it(generat
         assert b"site-packages" not in content, path.name
 
 
-def test_the_metadata_say_what_a_caller_needs(generator_folder: Path) -> None:
+def test_the_metadata_hold_what_a_caller_needs(generator_folder: Path) -> None:
     path = find_sampler(generator_folder)
     properties = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
     assert json.loads(properties["labels"]) == ["cat", "dog", "Ölbaum"]
@@ -203,7 +203,7 @@ def test_the_metadata_say_what_a_caller_needs(generator_folder: Path) -> None:
     assert info.evaluations == Flow().count_evaluations("heun", 3) == 5
 
 
-def test_the_graph_uses_only_what_the_cpu_provider_has_kernels_for(generator_folder: Path) -> None:
+def test_the_cpu_provider_has_a_kernel_for_every_node(generator_folder: Path) -> None:
     for path in (generator_folder / NET, find_sampler(generator_folder)):
         model = onnx.load(path)
         versions = {entry.domain: entry.version for entry in model.opset_import}
@@ -221,7 +221,7 @@ def test_a_network_with_control_flow_is_refused() -> None:
         build_linear_sampler(net, "euler", 1)
 
 
-def test_an_image_does_not_depend_on_batch_size_order_or_company(generator_folder: Path) -> None:
+def test_an_image_does_not_depend_on_batch_size_order_or_neighbours(generator_folder: Path) -> None:
     path, (noise, labels) = find_sampler(generator_folder), draw(70)
     expected = Sampler(path, batch_size=64).draw({"noise": noise, "label": labels})
     assert expected.shape == (70, 10, 13, 3)
@@ -255,7 +255,7 @@ def test_a_label_out_of_range_is_a_users_mistake(labels: list[int], generator_fo
         Sampler(find_sampler(generator_folder)).draw({"noise": noise, "label": np.array(labels)})
 
 
-def test_an_onnx_file_that_is_no_sampler_is_a_users_mistake(generator_folder: Path, tmp_path: Path) -> None:
+def test_an_onnx_file_that_is_not_a_sampler_is_a_users_mistake(generator_folder: Path, tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.onnx"
     model = onnx.load(find_sampler(generator_folder))
     del model.metadata_props[:]
@@ -274,7 +274,7 @@ def test_cuda_without_a_gpu_is_a_fault_of_the_environment(monkeypatch: pytest.Mo
     assert choose_provider("cpu") == "cpu"
 
 
-def test_a_gpu_that_onnx_runtime_cannot_use_is_not_passed_over_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_onnx_runtime_cannot_use_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "has_gpu", lambda: True)
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     for wanted in ("auto", "cuda"):

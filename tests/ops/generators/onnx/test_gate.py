@@ -1,4 +1,4 @@
-"""The gate's decision at and beyond its tolerance, with distances that are known beforehand."""
+"""The gate's decision at and beyond its tolerance, with given distances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGES = np.random.default_rng(0).integers(0, 250, (MIN_IMAGES, 4, 5, 3)).astype
 
 
 def decide(before: float, after: float, **changes: object):  # type: ignore[no-untyped-def]
-    """A gate whose distances are these two, the variant's images being one grey level brighter."""
+    """A gate with these two distances; the variant's images are one grey level brighter."""
     distances = iter([before, after])
     arguments: dict[str, object] = {"reference": IMAGES, "variant": IMAGES + 1, "labels": LABELS, **changes}
     return accept_variant(frechet=lambda images, labels: next(distances), precision="int8", **arguments)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_differences_are_counted_in_grey_levels() -> None:
     assert decide(1.0, 1.0, reference=half, variant=IMAGES).mean_difference == 2.0
 
 
-def test_the_distance_is_asked_about_each_sides_images_with_their_labels() -> None:
+def test_the_distance_is_computed_from_each_samplers_images_and_labels() -> None:
     asked = []
 
     def frechet(images: np.ndarray, labels: np.ndarray) -> float:
@@ -79,13 +79,13 @@ def test_the_distance_is_asked_about_each_sides_images_with_their_labels() -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"variant": IMAGES[:, :, :, :1]}, "no pairs"),
-        ({"labels": LABELS[:-1]}, "no pairs"),
+        ({"variant": IMAGES[:, :, :, :1]}, "cannot be paired"),
+        ({"labels": LABELS[:-1]}, "cannot be paired"),
         ({"reference": IMAGES[1:], "variant": IMAGES[1:], "labels": LABELS[1:]}, "1999 images are too few"),
         ({"variant": IMAGES.astype(np.float32)}, "must be uint8"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(changes: dict[str, np.ndarray], message: str) -> None:
+def test_images_that_cannot_be_compared_are_refused(changes: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         decide(1.0, 1.0, **changes)
 

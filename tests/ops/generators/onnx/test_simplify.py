@@ -1,4 +1,4 @@
-"""A simplified sampler against the one it came from: the same images, fewer operators, nothing it must not touch."""
+"""A simplified sampler against its original: the same images, fewer operators, and nodes that must stay."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_contract_and_argument_survive(pair: tuple[onnx.ModelProto, onnx.ModelPr
     assert after.ByteSize() < before.ByteSize() * 1.05
 
 
-def test_simplifying_twice_changes_nothing_more(pair: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
+def test_simplifying_twice_equals_simplifying_once(pair: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
     twice = simplify(pair[1])
     assert twice.SerializeToString(deterministic=True) == pair[1].SerializeToString(deterministic=True)
 
 
 def build_labelled(mixer: str, *, classes: int = 3, width: int = 4) -> onnx.ModelProto:
-    """image = noise + something of the label, written by hand: by row, or mixing the rows of a batch."""
+    """image = noise + a function of the label, written by hand: row by row, or mixing the rows of a batch."""
     table = numpy_helper.from_array(np.arange(classes * width, dtype=np.float32).reshape(classes, width), "table")
     nodes = [helper.make_node("Gather", ["table", "label"], ["row"])]
     constants = [table]
@@ -109,7 +109,7 @@ def build_labelled(mixer: str, *, classes: int = 3, width: int = 4) -> onnx.Mode
 
 
 @pytest.mark.parametrize(("mixer", "folded"), [("row", True), ("cumulative", False), ("whole", False)])
-def test_only_what_is_a_function_of_each_rows_label_is_folded(mixer: str, folded: bool) -> None:
+def test_only_functions_of_each_rows_own_label_are_folded(mixer: str, folded: bool) -> None:
     model = build_labelled(mixer)
     after = fold_labels(model)
     assert ("bias/table" in {tensor.name for tensor in after.graph.initializer}) == folded
@@ -124,11 +124,11 @@ def test_only_what_is_a_function_of_each_rows_label_is_folded(mixer: str, folded
         np.testing.assert_allclose(results[0], results[1], atol=1e-6)
 
 
-def test_tables_heavier_than_the_weights_are_not_made() -> None:
+def test_tables_larger_than_the_weights_are_not_made() -> None:
     model = build_labelled("row")
     wide = helper.make_node("Concat", ["bias"] * 3, ["wide"], axis=1)
     del model.graph.node[-1:]
-    # The noise meets the wide tensor, three times the size of the only weight.
+    # The noise is added to the wide tensor, which is three times as large as the only weight.
     model.graph.node.extend(
         [
             wide,
@@ -155,7 +155,7 @@ def test_a_norm_whose_result_has_another_reader_is_left_alone(
     assert count_operators(after)["BatchNormalization"] == norms - 1
 
 
-def test_a_graph_that_knows_no_labels_keeps_its_nodes() -> None:
+def test_a_graph_without_labels_keeps_its_nodes() -> None:
     silent = build_labelled("row")
     del silent.metadata_props[:]
     unlabelled = build_perturb(SHAPE, ("a", "b"), inputs=("image", "noise"))

@@ -1,4 +1,4 @@
-"""int8 and fp16 samplers: the fp32 one's contract and nearly its images, and what the graph must look like."""
+"""int8 and fp16 samplers: the contract and nearly the images of the fp32 sampler, and the structure of their graphs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_variant_draws_nearly_the_same_images(precision: str, bound: float, va
     difference = np.abs(one.astype(np.int16) - other.astype(np.int16))
     assert 0 < difference.mean() < bound
     assert difference.max() <= 20 * bound
-    assert one.std() > 30  # images that fill the range, or the bound would say nothing
+    assert one.std() > 30  # images fill the range; otherwise the bound would test nothing
 
 
 def test_activations_are_unsigned_and_weights_signed_per_channel(variants: dict[str, Path]) -> None:
@@ -127,7 +127,7 @@ def test_a_time_embedding_that_was_not_folded_stays_fp32_in_fp16(
 
 
 @pytest.mark.parametrize("make", [quantise_sampler, halve_sampler])
-def test_equal_files_in_give_equal_files_out_in_another_process_too(
+def test_equal_inputs_give_equal_files_in_another_process_too(
     make: Callable[[Path, Path], None], variants: dict[str, Path], tmp_path: Path
 ) -> None:
     precision = {quantise_sampler: "int8", halve_sampler: "fp16"}[make]
@@ -159,7 +159,7 @@ def test_calibration_sees_every_class_equally_often(variants: dict[str, Path]) -
 def test_a_variant_of_a_variant_and_a_bare_network_are_refused(
     make: Callable[[Path, Path], None], variants: dict[str, Path], generator_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="is int8 already"):
+    with pytest.raises(UserError, match="is already int8"):
         make(variants["int8"], tmp_path / "x.onnx")
     with pytest.raises(UserError, match="is not a sampler"):
         make(generator_folder / "net.onnx", tmp_path / "x.onnx")
@@ -170,7 +170,7 @@ def test_a_variant_of_a_variant_and_a_bare_network_are_refused(
 def test_a_sampler_of_variants_without_convolutions_is_halved_and_has_nothing_to_quantise(
     inputs: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Its feeds are those that the graph declares, seed images and all."""
+    """It is fed all inputs that its graph declares, seed images included."""
     shape, source, target = (3, 10, 13), tmp_path / "fp32.onnx", tmp_path / "fp16.onnx"
     onnx.save(build_perturb(shape, ("a", "b"), inputs=inputs), source)
     seeds = draw_seeds(shape, [0, 1, 1])

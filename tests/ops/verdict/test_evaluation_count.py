@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from ops.files.manifests import read_manifest
+from ops.verdict.evaluation_count import find_looks
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
-from ops.verdict.looks_at_test import find_looks
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset, one_core
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.filters.copying_test import CopyingFindings, Decision, examine_copying
+from ops.filters.copying import CopyingFindings, Decision, examine_copying
 from ops.statistics.proportions import estimate_share, subtract_shares
 
 NO_LIMITS = [None]
@@ -64,14 +64,14 @@ def test_complete_separation_has_a_width_that_shrinks_with_the_counts() -> None:
     assert 0.05 < widths[0] < 0.2 and widths[1] < 0.02
 
 
-def test_near_copies_of_one_class_are_two_plain_shares() -> None:
+def test_near_copies_of_one_class_are_two_simple_shares() -> None:
     found = examine(np.array([0.1] * 6 + [1.0] * 194), np.array([0.2] + [1.0] * 99), 0.5).whole
     shares = estimate_share(6, 200), estimate_share(1, 100)
     assert (found.near_generated, found.near_held_out) == shares
     assert found.excess == subtract_shares(*shares)
 
 
-def test_classes_are_compared_with_themselves() -> None:
+def test_images_are_compared_within_their_class() -> None:
     """Class 1 lies far nearer to training images, for both sides; generated images have more of it."""
     random = np.random.default_rng(0)
     labels, held_labels = np.repeat([0, 1], [100, 900]), np.repeat([0, 1], [300, 100])
@@ -88,7 +88,7 @@ def test_classes_are_compared_with_themselves() -> None:
 
 
 def draw(random: np.random.Generator, count: int, copied: float = 0.0, nearness: float = 1.0) -> np.ndarray:
-    """Distances of a generator of which the share `copied` are copies and the rest lie nearer by a factor."""
+    """Distances of a generator: the share `copied` are copies, the others are nearer by the factor `nearness`."""
     values = 0.5 + random.exponential(1.0 / nearness, count)
     values[: round(copied * count)] = 0.01
     return values
@@ -99,11 +99,11 @@ def draw(random: np.random.Generator, count: int, copied: float = 0.0, nearness:
     [
         (0.0, 1.0, 2000, 400, "no sign"),
         (0.0, 1.6, 2000, 400, "copies"),  # all a little nearer
-        (0.06, 0.9, 2000, 400, "copies"),  # few copies among many originals: only their share tells
+        (0.06, 0.9, 2000, 400, "copies"),  # few copies among many originals: only the excess shows them
         (0.0, 0.4, 2000, 400, "no sign"),  # farther away than real ones
         (0.0, 1.0, 2000, 12, "too few"),
         (0.0, 1.0, 12, 400, "too few"),
-        (0.0, 1.0, 40, 25, "too few"),  # an interval that leaves room for much copying
+        (0.0, 1.0, 40, 25, "too few"),  # the interval does not rule out much copying
     ],
 )
 def test_known_truths(copied: float, nearness: float, generated: int, held_out: int, decision: Decision) -> None:
@@ -149,7 +149,7 @@ def test_a_mixture_of_copies_and_distant_images_is_covered_too() -> None:
     assert 0.91 < np.mean(hits) < 0.985
 
 
-def test_what_was_not_measured_or_has_no_partner_is_left_out() -> None:
+def test_nan_distances_and_classes_without_both_sides_are_left_out() -> None:
     generated = np.array([1.0, np.nan, 2.0, 0.1, 0.2])
     found = examine_copying(
         generated, np.array([0, 0, 0, 1, 2]), np.array([1.5, 3.0, 4.0]), np.array([0, 0, 2]), [None, 0.5, 0.5]
@@ -161,12 +161,12 @@ def test_what_was_not_measured_or_has_no_partner_is_left_out() -> None:
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-def test_nothing_at_all_is_too_few() -> None:
+def test_without_images_the_decision_is_too_few() -> None:
     found = examine(np.empty(0), np.empty(0), 0.5)
     assert found.whole.decision == "too few" and "no class can be compared" in found.sentence
 
 
-def test_intervals_of_classes_hold_together() -> None:
+def test_intervals_of_classes_hold_jointly() -> None:
     random = np.random.default_rng(3)
     generated, held_out = random.random(400), random.random(200)
     together = examine_copying(generated, np.arange(400) % 4, held_out, np.arange(200) % 4, [None] * 4)

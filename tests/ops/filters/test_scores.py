@@ -1,4 +1,4 @@
-"""Scores of variants: the own parent apart from all other pictures, and one network that did not see it."""
+"""Scores of variants: distance to the own parent is separate, and a network that did not see the parent judges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ops.classifiers.networks.classifier import Classifier
-from ops.filters.examination import Examiner, Met, Witnesses
+from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.judging.scorer import Scorer
 from ops.recipe.arms import SmallResNet
 
@@ -35,26 +35,26 @@ def scorer() -> Scorer:
 
 @pytest.fixture(scope="module")
 def train() -> Tensor:
-    """Sixty pictures, the first three of which are there twice."""
+    """Sixty pictures; the first three occur twice."""
     pictures = draw(60, 0)
     return torch.cat([pictures, pictures[:3]])
 
 
-def make(scorer: Scorer, train: Tensor, *, varied: bool) -> Examiner:
+def make(scorer: Scorer, train: Tensor, *, varied: bool) -> ScoreComputer:
     rows = np.arange(len(train))
-    return Examiner(scorer, train, rows % 2, rows // 2 % FOLDS, draw(9, 1), Witnesses(), varied=varied)
+    return ScoreComputer(scorer, train, rows % 2, rows // 2 % FOLDS, draw(9, 1), ExternalNetworks(), varied=varied)
 
 
 def test_a_second_copy_of_the_parent_is_the_parent_too(scorer: Scorer, train: Tensor) -> None:
-    """Rows 0 to 5 and, of the pictures that are there twice, their second rows 60 to 62."""
+    """The parents are rows 0 to 5 and 60 to 62, the second copies of rows 0 to 2."""
     parents = np.array([0, 1, 2, 3, 4, 5, 60, 61, 62])
-    scores = make(scorer, train, varied=True).examine(change(train[parents]), parents % 2, Met(), parents)
+    scores = make(scorer, train, varied=True).compute(change(train[parents]), parents % 2, SeenImages(), parents)
     assert scores["parent_distance"].max() < 0.3 < scores["train_distance"].min()
     pictures = {0: 60, 1: 61, 2: 62, 60: 0, 61: 1, 62: 2}
     for parent, nearest in zip(parents.tolist(), scores["nearest_train"].tolist(), strict=True):
         assert nearest not in (parent, pictures.get(parent)) and 0 <= nearest < 60
     assert not scores["copy_of_train"].any()
-    copied = make(scorer, train, varied=True).examine(train[parents], parents % 2, Met(), parents)
+    copied = make(scorer, train, varied=True).compute(train[parents], parents % 2, SeenImages(), parents)
     assert copied["copy_of_train"].all() and (copied["parent_distance"] == 0).all()
 
 
@@ -62,17 +62,17 @@ def test_variants_are_judged_by_their_parents_fold_and_real_images_by_one_networ
     scorer: Scorer, train: Tensor
 ) -> None:
     parents, labels = np.arange(10, 22), np.arange(10, 22) % 2
-    variants, examiner = change(train[parents]), make(scorer, train, varied=True)
+    variants, computer = change(train[parents]), make(scorer, train, varied=True)
     alone = np.stack([Scorer((model,), 1.0, "fp32").probabilities(variants) for model in scorer.models])
     expected = alone[parents // 2 % FOLDS, np.arange(12), labels]
-    found = examiner.examine(variants, labels, Met(), parents)
+    found = computer.compute(variants, labels, SeenImages(), parents)
     np.testing.assert_allclose(found["label_probability"], expected, atol=1e-5)
     assert np.isfinite(found["typicality"]).all()
-    real = examiner.examine_real(variants, labels)
+    real = computer.compute_real(variants, labels)
     np.testing.assert_allclose(
         real["label_probability"], alone[np.arange(12) % FOLDS, np.arange(12), labels], atol=1e-5
     )
-    plain = make(scorer, train, varied=False).examine(variants, labels, Met())
+    plain = make(scorer, train, varied=False).compute(variants, labels, SeenImages())
     np.testing.assert_allclose(plain["label_probability"], alone.mean(0)[np.arange(12), labels], atol=1e-5)
     assert "parent_distance" not in plain and plain["train_distance"].max() < 0.3
 
@@ -80,7 +80,7 @@ def test_variants_are_judged_by_their_parents_fold_and_real_images_by_one_networ
 def test_parents_that_are_missing_or_not_wanted_are_an_error(scorer: Scorer, train: Tensor) -> None:
     for varied, parents in ((True, None), (False, np.zeros(2, np.int64))):
         with pytest.raises(ValueError, match="variants need their parents"):
-            make(scorer, train, varied=varied).examine(train[:2], np.array([0, 1]), Met(), parents)
+            make(scorer, train, varied=varied).compute(train[:2], np.array([0, 1]), SeenImages(), parents)
 
 
 def test_real_images_of_a_class_that_a_fold_lacks_are_judged_by_a_network_that_knows_it(
@@ -89,11 +89,11 @@ def test_real_images_of_a_class_that_a_fold_lacks_are_judged_by_a_network_that_k
     """All training images of label 1 lie in fold 0, so that network 1 cannot say how typical an image of it is."""
     rows, images, labels = np.arange(len(train)), change(train[:12]), np.arange(12) // 2 % 2
     folds = np.where(rows % 2 == 1, 0, rows // 2 % FOLDS)
-    examiner = Examiner(scorer, train, rows % 2, folds, draw(9, 1), Witnesses(), varied=True)
-    found = examiner.examine_real(images, labels)
+    computer = ScoreComputer(scorer, train, rows % 2, folds, draw(9, 1), ExternalNetworks(), varied=True)
+    found = computer.compute_real(images, labels)
     assert np.isfinite(found["typicality"]).all()
     alone = np.stack([Scorer((model,), 1.0, "fp32").probabilities(images) for model in scorer.models])
     networks = np.where(labels == 1, 0, np.arange(12) % FOLDS)
     np.testing.assert_allclose(found["label_probability"], alone[networks, np.arange(12), labels], atol=1e-5)
     with pytest.raises(ValueError, match="label 2 has no training images"):
-        examiner.examine_real(images, np.full(12, 2))
+        computer.compute_real(images, np.full(12, 2))

@@ -1,10 +1,9 @@
-"""The scores of generated images: everything that a rule may ask of an image, before any threshold.
+"""The scores of generated images: all the numbers that rules compare with thresholds.
 
-A score belongs to its image, its label and the images of its class drawn before it; it does not change when more are
-drawn, nor with the batch it is examined in. Held-out real images are scored in the same way, for rules to be
-calibrated with. A variant's nearness to its own parent is a score apart from its nearness to all other training
-images, and it is judged by the one network that did not see its parent. What a score means is its own module's
-business.
+A score depends on its image, its label and the images of its class drawn before it. It does not change when more images
+are drawn, nor with the batch. Held-out real images are scored in the same way, to calibrate the rules. A variant's
+distance to its own parent is a score apart from its distance to all other training images, and the variant is judged
+by the one network that did not see its parent. Each score is defined in its own module; thresholds are not known here.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from ops.filters.typicality import fit_typicality, measure_typicality
 from ops.judging.scorer import Scorer
 from ops.likeness.copies import Nearness, References, find_distinct, fit_references, measure_nearness, measure_parents
 
-Scores = dict[str, np.ndarray]  # by name, one value an image; NaN where it is not known
+Scores = dict[str, np.ndarray]  # by name, one value per image; NaN where unknown
 
 
 @dataclass(frozen=True)
-class Witnesses:
-    """Networks trained elsewhere that are asked about uint8 images [n, C, H, W]; None is not asked.
+class ExternalNetworks:
+    """Functions of uint8 images [n, C, H, W] by networks trained elsewhere; None: the recipe names none.
 
-    clip: probabilities [n, K] of the classes. safety: probability [n] of being unsafe.
+    clip: probabilities [n, K] of the classes. safety: probability [n] that the image is unsafe.
     """
 
     clip: Callable[[Tensor], np.ndarray] | None = None
@@ -38,8 +37,8 @@ class Witnesses:
 
 
 @dataclass(eq=False)
-class Met:
-    """The images met so far, in the order in which they were drawn: uint8 [n, C, H, W] with labels int [n]."""
+class SeenImages:
+    """The images scored so far, in the order in which they were drawn: uint8 [n, C, H, W] with labels int [n]."""
 
     images: Tensor | None = None
     labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
@@ -49,17 +48,17 @@ class Met:
         self.labels = np.concatenate([self.labels, labels])
 
 
-class Examiner:
-    """Compares images with the real ones and with those that were met before.
+class ScoreComputer:
+    """Computes scores from the scorer, the real images and the images seen before.
 
     Parameters
     ----------
-    scorer : the cross-fitted networks; `folds` int [n] says which training image was held out from which.
+    scorer : the cross-fitted networks; `folds` int [n] is the network that each training image was held out from.
     train : real training images, uint8 [n, C, H, W], with `labels` int [n].
-    held_out : the real images that classifiers are judged by, of the same shape.
-    varied : whether the generated images are variants of training images. Of these each picture then counts once: a
-        second copy of the parent is the parent too. Held-out real images are judged by one network each, as variants:
-        the networks whose folds have images of the label take turns.
+    held_out : the real images that classifiers are evaluated on, of the same shape.
+    varied : whether the generated images are variants of training images. If so, duplicates among the training images
+        count as one: a second copy of the parent is the parent too. Held-out real images are then judged by one
+        network each, as variants are; the networks whose folds contain the label take turns.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Examiner:
         labels: np.ndarray,
         folds: np.ndarray,
         held_out: Tensor,
-        witnesses: Witnesses,
+        networks: ExternalNetworks,
         *,
         varied: bool = False,
     ) -> None:
@@ -77,25 +76,27 @@ class Examiner:
         self._typical = fit_typicality(scorer, train, labels, folds)
         self._natural = fit_naturalness(train)
         self._labels, self._folds, self._varied = labels, folds, varied
-        # The rows of the references in `train`, and the reference that each row of `train` is.
+        # The rows of `train` that are references, and for each row of `train` its reference.
         self._rows = self._places = np.arange(len(train))
         if varied:
             self._rows, self._places = find_distinct(train)
         self._train = fit_references(train[torch.from_numpy(self._rows)] if varied else train)
         self._held_out = fit_references(held_out)
-        self._witnesses = witnesses
+        self._networks = networks
 
-    def examine(self, images: Tensor, labels: np.ndarray, met: Met, parents: np.ndarray | None = None) -> Scores:
-        """All scores of uint8 images [n, C, H, W] with labels int [n], which `met` holds afterwards.
+    def compute(
+        self, images: Tensor, labels: np.ndarray, seen: SeenImages, parents: np.ndarray | None = None
+    ) -> Scores:
+        """All scores of uint8 images [n, C, H, W] with labels int [n]; the images are then added to `seen`.
 
-        `parents` int64 [n] are the rows of the training images that variants are made of; ValueError where they are
-        missing, or not wanted.
+        `parents` int64 [n] are the training rows of the variants' parents. ValueError where they are missing, or given
+        for images that are not variants.
         """
         if (parents is not None) != self._varied:
             raise ValueError("variants need their parents, and other images have none")
         networks = None if parents is None else self._folds[parents]
         own = None if parents is None else self._places[parents]
-        scores, (leaks,) = self._examine(images, labels, met, [self._held_out], networks, own)
+        scores, (leaks,) = self._compute(images, labels, seen, [self._held_out], networks, own)
         if own is not None:
             scores["parent_distance"] = measure_parents(self._train, images, own)
         return scores | {
@@ -104,36 +105,37 @@ class Examiner:
             "copy_of_held_out": leaks.exact,
         }
 
-    def examine_real(self, images: Tensor, labels: np.ndarray) -> Scores:
-        """The scores that rules are calibrated with, of real images that neither scorer nor generator has seen.
+    def compute_real(self, images: Tensor, labels: np.ndarray) -> Scores:
+        """The scores that calibrate the rules, of real images that neither scorer nor generator has seen.
 
         ValueError for a label without training images.
         """
         networks = _take_turns(labels, self._labels, self._folds) if self._varied else None
-        return self._examine(images, labels, Met(), [], networks, None)[0]
+        return self._compute(images, labels, SeenImages(), [], networks, None)[0]
 
-    def _examine(
+    def _compute(
         self,
         images: Tensor,
         labels: np.ndarray,
-        met: Met,
+        seen: SeenImages,
         others: list[References],
         networks: np.ndarray | None,
         own: np.ndarray | None,
     ) -> tuple[Scores, list[Nearness]]:
-        """All but the nearness to `others`, and that.
+        """The scores, and apart from them the nearness to each of `others`.
 
-        networks: int [n], which network judges each; None: all. own: int64 [n], each one's parent among the references.
+        networks: int [n], the network that judges each image; None: all. own: int64 [n], each image's parent, by its
+        place among the references.
         """
         probabilities, features = self._scorer.examine(images, networks)
         agreement = score_labels(probabilities, labels)
         looks = measure_looks(images)
         copies, leaks, repeats = measure_nearness(
-            images, labels, self._train, others, earlier=met.images, earlier_labels=met.labels, other_than=own
+            images, labels, self._train, others, earlier=seen.images, earlier_labels=seen.labels, other_than=own
         )
-        met.add(images, labels)
+        seen.add(images, labels)
         scores = {
-            **self._ask(images, labels),
+            **self._score_externally(images, labels),
             "contrast": looks.contrast,
             "structure": looks.structure,
             "saturation": looks.saturated,
@@ -151,10 +153,10 @@ class Examiner:
         }
         return scores, leaks
 
-    def _ask(self, images: Tensor, labels: np.ndarray) -> Scores:
-        """What the witnesses say."""
+    def _score_externally(self, images: Tensor, labels: np.ndarray) -> Scores:
+        """The scores of the external networks."""
         unknown = np.full(len(labels), np.nan, np.float32)
-        clip, safety = self._witnesses.clip, self._witnesses.safety
+        clip, safety = self._networks.clip, self._networks.safety
         return {
             "clip_agreement": unknown if clip is None else clip(images)[np.arange(len(labels)), labels],
             "unsafe_probability": unknown if safety is None else safety(images).astype(np.float32),
@@ -162,7 +164,7 @@ class Examiner:
 
 
 def _take_turns(labels: np.ndarray, train_labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """The network that judges each real image, int64 [n]: row i has the i-th, in turn, of those that know its label.
+    """The network that judges each real image, int64 [n]: a label's images go in turn to the networks that know it.
 
     A network knows the labels of the training images in its fold. A class may have fewer images than there are folds.
     """

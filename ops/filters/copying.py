@@ -1,17 +1,18 @@
-"""Does a generator copy? A test of the whole set, beside the rule that rejects single near copies.
+"""Does a generator copy its training images? A test of the whole set, beside the rule that rejects single near copies.
 
-Unseen real images say how near to the training images one comes by chance: a generator that copies comes nearer. Two
-figures of relative distances to the nearest training image (`ops.filters.rules`), both between images of one class and
-weighted by the generated images' class shares, so that neither side looks nearer for having other classes:
+Held-out real images show how near images come to the training images by chance; a generator that copies comes nearer.
+The test compares relative distances to the nearest training image (`ops.likeness.copies`) by two figures. Both compare
+images within a class and weight classes by the generated images' class shares, so that a different mix of classes
+makes neither side look nearer:
 
-- nearer: the chance that a generated image lies nearer to a training image than a held-out real one does, ties half.
-  0.5 without copying. It is the Mann-Whitney statistic behind C_T (Meehan, Chaudhuri & Dasgupta 2020, "A
-  non-parametric test to detect data-copying in generative models"; their cells are our classes), on a scale that does
-  not grow with the counts, with the interval of DeLong, DeLong & Clarke-Pearson 1988 on the logit scale.
+- nearer: the probability that a generated image lies nearer to a training image than a held-out real one does; ties
+  count half. It is 0.5 without copying. It is the Mann-Whitney statistic behind C_T (Meehan, Chaudhuri & Dasgupta 2020,
+  "A non-parametric test to detect data-copying in generative models"; their cells are our classes), on a scale that
+  does not grow with the counts, with the interval of DeLong, DeLong & Clarke-Pearson 1988 on the logit scale.
 - excess: the share of near copies among generated images minus that among held-out ones, with Newcombe's interval.
-  A few copies among many originals hardly move `nearer`; they move this.
+  It detects a few copies among many originals, which hardly change `nearer`.
 
-It knows distances, labels and limits; it knows no images. The intervals hold for this training set and generator.
+It knows distances, labels and limits, no images. The intervals hold for this training set and generator.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ import numpy as np
 from ops.statistics.proportions import Estimate, estimate_share, find_quantile, subtract_shares
 
 Decision = Literal["copies", "no sign", "too few"]
-FEWEST = 20  # images on either side without which nothing is decided
-# What must be ruled out before "no sign" is said: without enough images an interval reaches beyond.
+MIN_IMAGES = 20  # images on each side; with fewer the decision is "too few"
+# The decision "no sign" needs intervals that end below these; with few images they reach higher.
 TOLERATED_NEARER = 0.6
 TOLERATED_EXCESS = 0.05
 
 
 @dataclass(frozen=True)
 class Copying:
-    """What the distances say; `examine_copying` has the meaning of the two estimates.
+    """The decision and its figures; the module's docstring defines `nearer` and `excess`.
 
     generated, held_out: how many images were compared. near_generated, near_held_out: shares of near copies, the latter
-    in the generated images' class shares. The estimates are None where nothing could be compared, those of near copies
-    also where no class has a limit.
+    weighted by the generated images' class shares. Estimates are None where nothing could be compared, those of near
+    copies also where no class has a limit.
     """
 
     decision: Decision
@@ -56,9 +57,9 @@ class Copying:
 
 @dataclass(frozen=True)
 class CopyingFindings:
-    """The whole set at `confidence`; classes by label, whose intervals hold that confidence all together (Bonferroni).
+    """The whole set at `confidence`, and every class by label; the classes' intervals hold jointly (Bonferroni).
 
-    `sentence` says the decision on the whole set. Classes that could not be compared are `too few`.
+    `sentence` states the decision on the whole set. Classes that could not be compared are `too few`.
     """
 
     confidence: float
@@ -73,7 +74,7 @@ class CopyingFindings:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Distances of one class, sorted, and its limit for near copies, NaN for none."""
+    """Sorted distances of one class, and its limit for near copies, NaN for none."""
 
     generated: np.ndarray
     held_out: np.ndarray
@@ -81,7 +82,7 @@ class _Side:
 
     @property
     def is_comparable(self) -> bool:
-        return min(len(self.generated), len(self.held_out)) >= 2  # a variance on either side
+        return min(len(self.generated), len(self.held_out)) >= 2  # each side needs a variance
 
 
 def examine_copying(
@@ -94,13 +95,13 @@ def examine_copying(
 ) -> CopyingFindings:
     """Compare relative distances of generated images float [n] with those of held-out real images float [m].
 
-    labels int [n] and held_out_labels int [m] lie in 0..K-1; `limits`, one per class, say below which distance an image
-    is a near copy, None where there is no such limit. NaN distances were not measured and are left out. A class needs
-    two images on either side to be compared.
+    labels int [n] and held_out_labels int [m] lie in 0..K-1. An image nearer than its class's entry in `limits` is a
+    near copy; None: no limit. NaN distances were not measured and are left out. A class needs two images on each side
+    to be compared.
 
-    Decisions: `copies` if an interval lies above what no copying gives (0.5, or 0 more near copies); `no sign` if not,
-    and both intervals end below 0.6 and 5 points; else, or with fewer than 20 images on a side, `too few`. Where the
-    limits are quantiles of these very held-out distances the second interval still holds without copying.
+    Decisions: `copies` if `nearer` is above 0.5 or `excess` above 0, with its whole interval. Otherwise `no sign` if
+    the intervals end below 0.6 and 5 points. Otherwise, or with fewer than 20 images on a side, `too few`. Where the
+    limits are quantiles of these very held-out distances, the interval of `excess` still holds without copying.
 
     ValueError where lengths or labels do not fit.
     """
@@ -113,7 +114,7 @@ def examine_copying(
 
 
 def describe_copying(found: Copying, confidence: float) -> str:
-    """The decision with its figures as one sentence."""
+    """The decision with its figures, as one sentence."""
     if found.nearer is None:
         return "Too few images to tell whether generated images copy training images: no class can be compared."
     level = f"{100 * confidence:g} %"
@@ -125,8 +126,8 @@ def describe_copying(found: Copying, confidence: float) -> str:
     near = ""
     if found.near_generated is not None and found.near_held_out is not None and found.excess is not None:
         near = (
-            f", and {100 * found.near_generated.estimate:.1f} % are near copies, where"
-            f" {100 * found.near_held_out.estimate:.1f} % of held-out real images are (difference"
+            f", and {100 * found.near_generated.estimate:.1f} % are near copies, against"
+            f" {100 * found.near_held_out.estimate:.1f} % of held-out real images (difference"
             f" {100 * found.excess.low:+z.1f} to {100 * found.excess.high:+z.1f} points)"
         )
     begins = {
@@ -165,7 +166,7 @@ def _split(
 
 
 def _compare(sides: Sequence[_Side], confidence: float) -> Copying:
-    """All figures of these classes taken together."""
+    """All figures of these classes together."""
     drawn = sum(len(side.generated) for side in sides)
     held = sum(len(side.held_out) for side in sides)
     if not sides:
@@ -185,7 +186,7 @@ def _compare(sides: Sequence[_Side], confidence: float) -> Copying:
 
 
 def _decide(nearer: Estimate, excess: Estimate | None, fewest: int) -> Decision:
-    if fewest < FEWEST:
+    if fewest < MIN_IMAGES:
         return "too few"
     if nearer.low > 0.5 or (excess is not None and excess.low > 0):
         return "copies"
@@ -194,17 +195,18 @@ def _decide(nearer: Estimate, excess: Estimate | None, fewest: int) -> Decision:
 
 
 def _estimate_nearer(sides: Sequence[_Side], confidence: float) -> Estimate:
-    """The weighted mean of the classes' areas under the curve, with DeLong's variances added up.
+    """The weighted mean A = sum_c w_c A_c of the classes' areas under the curve; its variance is sum_c w_c^2 V_c, V_c
+    DeLong's.
 
-    Where one side lies wholly below the other there is no spread to estimate one from; the interval is then Newcombe's
-    score interval for an area (2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
-    statistic", method 5), which has a width there too.
+    Where one side lies wholly below the other, DeLong's variance is 0. The interval is then Newcombe's score interval
+    for an area (2006, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic", method 5),
+    which has a width there too.
     """
     whole = sum(len(side.generated) for side in sides)
     area, variance = 0.0, 0.0
     for side in sides:
         weight = len(side.generated) / whole
-        of_generated = 1.0 - _place(side.generated, side.held_out)  # for each the share of held-out ones beyond it
+        of_generated = 1.0 - _place(side.generated, side.held_out)  # for each, the share of held-out ones farther away
         of_held_out = _place(side.held_out, side.generated)
         area += weight * float(of_generated.mean())
         spread = of_generated.var(ddof=1) / len(of_generated) + of_held_out.var(ddof=1) / len(of_held_out)
@@ -218,12 +220,12 @@ def _estimate_nearer(sides: Sequence[_Side], confidence: float) -> Estimate:
 
 
 def _place(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """For each of `values` the share of the sorted `among` that lies below it, ties half; float64 [n]."""
+    """For each of `values`, the share of the sorted `among` below it, ties half; float64 [n]."""
     return (np.searchsorted(among, values, "left") + np.searchsorted(among, values, "right")) / (2.0 * len(among))
 
 
 def _score_area(area: float, one: int, other: int, z: float) -> Estimate:
-    """All areas t that |area - t| <= z * sqrt(V(t)) leaves, V Hanley and McNeil's variance; by bisection."""
+    """The interval of all areas t with |area - t| <= z sqrt(V(t)), V Hanley and McNeil's variance; by bisection."""
     larger = (one + other) / 2 - 1
 
     def lies_within(t: float) -> bool:
@@ -245,10 +247,11 @@ def _expit(logit: float) -> float:
 
 
 def _estimate_near_copies(sides: Sequence[_Side], confidence: float) -> tuple[Estimate, Estimate] | None:
-    """Shares of near copies, of generated images and of held-out ones in the same class shares; None without classes.
+    """Shares of near copies among generated and among held-out images, the latter weighted by the former's class
+    shares; None without classes.
 
-    The latter's interval is Wilson's at the effective count, that of a plain sample with the same variance: with
-    weights w_c and counts m_c it is 1 / sum(w_c^2 / m_c).
+    The interval of the held-out share is Wilson's at the effective count 1 / sum(w_c^2 / m_c), with weights w_c and
+    counts m_c: an unweighted sample of that size has the same variance.
     """
     if not sides:
         return None

@@ -1,7 +1,7 @@
-"""The networks from elsewhere that a recipe's filters ask: checked before any compute, opened when they are needed.
+"""The external networks that a recipe's filters use: checked before any compute, opened when they are needed.
 
-Their folders lie outside Growset's versions, so a recipe names their content: it is part of the stage's fingerprint,
-and compared each time.
+Their folders are not versioned by Growset, so a recipe names the hash of their content. The hash is part of the stage's
+fingerprint and is compared each time.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ops.filters.examination import Witnesses
+    from ops.filters.scores import ExternalNetworks
     from ops.pretrained.extractor import Extractor
     from ops.recipe.filtering import FilterSettings
 
 CLIP, SAFETY, EXTRACTOR = "filter.clip", "filter.safety", "filter.extractor"
 
 
-def check_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> None:
-    """UserError or DamagedData for a folder that is not what the recipe says, or names and prompts that do not fit."""
+def check_external_networks(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> None:
+    """UserError or DamagedData for a folder with other content than the recipe's, or unfit names or prompts."""
     if settings.clip is None and settings.safety is None and settings.extractor is None:
         return
     from ops.pretrained.folder import identify
@@ -34,9 +34,9 @@ def check_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[
         identify(validate_extractor(settings.extractor, root, EXTRACTOR), settings.extractor.sha256, EXTRACTOR)
 
 
-def call_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> Witnesses:
+def open_external_networks(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> ExternalNetworks:
     """The networks, opened."""
-    from ops.filters.examination import Witnesses
+    from ops.filters.scores import ExternalNetworks
     from ops.pretrained.clip import open_clip
     from ops.pretrained.folder import find_folder
     from ops.pretrained.safety import open_safety
@@ -49,11 +49,11 @@ def call_witnesses(settings: FilterSettings, root: Path, class_names: Sequence[s
     if settings.safety is not None:
         folder = find_folder(settings.safety.model, root, SAFETY)
         safety = open_safety(folder, settings.safety.unsafe, key=SAFETY).probability
-    return Witnesses(clip, safety)
+    return ExternalNetworks(clip, safety)
 
 
 def call_extractor(settings: FilterSettings, root: Path) -> Extractor | None:
-    """The network in whose features the accepted images are measured, opened; None if there is none."""
+    """The opened network whose features measure the accepted images; None if the recipe names none."""
     if settings.extractor is None:
         return None
     from ops.pretrained.extractor import open_extractor
@@ -62,8 +62,8 @@ def call_extractor(settings: FilterSettings, root: Path) -> Extractor | None:
     return open_extractor(find_folder(settings.extractor.model, root, EXTRACTOR), key=EXTRACTOR)
 
 
-def describe_witnesses(settings: FilterSettings) -> list[dict[str, Any] | None]:
-    """What scores follow from, of all that the recipe says of these networks: thresholds are no part of it."""
+def describe_external_networks(settings: FilterSettings) -> list[dict[str, Any] | None]:
+    """The settings of these networks that scores depend on: all but thresholds and paths."""
     return [
         None if one is None else one.model_dump(mode="json", exclude={"model", "cut"})
         for one in (settings.clip, settings.safety)

@@ -1,0 +1,34 @@
+"""Names of the files in the stages' output folders that one package writes and another one reads.
+
+Names that stay within a package are its own: a generator's directory (`ops.generators.folder`), a scorer's, the arms'
+networks. It knows nothing of what is in the files.
+"""
+
+from __future__ import annotations
+
+CONTACT_SHEET = "contact_sheet.png"  # of real_images, generated_images and accepted_images
+INDEX = "index.parquet"  # of accepted_images and mixed_dataset: one row an image, no pixels
+
+DRAWS = "draws.parquet"  # of real_images: what long tail, nuisance and label noise drew for each image
+PLAN = "plan.json"  # of expansion_plan
+
+LOSSES = "losses.json"  # of generator, as the next two
+LEARNING_CURVE = "learning_curve.json"  # quality at each checkpoint
+SAMPLES = "samples-{step}.png"  # a sheet for each checkpoint; `*` for the step matches all
+PARITY = "parity.json"  # of generator_onnx, as the next: the exported sampler beside the eager one
+PRECISION = "precision.json"  # a faster variant beside fp32
+
+GENERATED = "generated"  # of generated_images: what the names of its shards begin with
+ROUNDS = "rounds.json"  # of generated_images and accepted_images
+HELD_OUT_SCORES = "held_out_scores.parquet"  # of both, too
+RULES = "rules.json"  # of accepted_images, as the next two
+REJECTED_SHEET = "rejected_sheet.png"
+QUALITY = "quality.json"  # metrics of the accepted images as a set
+
+RESULTS = "results.json"  # of baseline_classifiers and expanded_classifiers
+VERDICT = "verdict.json"  # of verdict, and in a published dataset
+RUNS = "runs.parquet"  # of verdict: each network's answers about the test images
+REPORT = "report.html"  # of report
+
+DATA = "data"  # of a published dataset: the folder of its shards
+CARD = "README.md"  # of a published dataset
