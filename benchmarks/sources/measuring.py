@@ -9,15 +9,17 @@ import numpy as np
 import torch
 
 from benchmarks.sources.reference import measure_reference
-from ops.chain.parts.classifiers import BASELINES, RESULTS, to_nchw, weights_file
+from ops.chain.parts.classifiers import BASELINES, weights_file
 from ops.classifiers.stored import load_classifier
 from ops.classifiers.training import predict
+from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest
+from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.recipe.stages import STAGES
-from ops.verdict.meeting import pick_best
 from ops.verdict.metric import score_answers
+from ops.verdict.picks import pick_best
 from ops.workspaces.workspace import Workspace
 
 SPLITS = ("train", "validation", "test")
