@@ -37,7 +37,7 @@ from ops.workspaces.workspace import Workspace
 from tests.networks import small_resnet
 from tests.workspaces import NAMES, digit_splits
 
-SECTIONS = ("data", "plan", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
+SECTIONS = ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
 BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
 NETWORK = {"kind": "small_resnet", "width": 8, "stem": None}
 CLASSIFIER = {"steps": 12, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
