@@ -125,7 +125,7 @@ def confirm(
     trials = [Trial(choice, fold, steps) for choice in (proposed, *changed.values()) for fold in range(folds)]
     found = ask(trials)
     credits = {choice: _gather(found, choice, folds, steps) for choice in (proposed, *changed.values())}
-    choice, gains = proposed, []
+    choice, gains, single = proposed, [], [proposed]
     for name, rival in rivals.items():
         milder, bolder = sorted((levels[name], rival))
         of = {levels[name]: credits[proposed], rival: credits[changed[name]]}
@@ -133,8 +133,14 @@ def confirm(
         gain = Gain(name, bolder, milder, float(difference.sum()), _find_error(difference))
         gains.append(gain)
         leaves = gain.points > (gain.error if levels[name] == milder else 0)
-        choice = choice.replace(name, bolder if leaves else milder)
-    return _keep_better(ask, proposed, choice, folds=folds, steps=steps), tuple(gains)
+        kept = bolder if leaves else milder
+        choice = choice.replace(name, kept)
+        if kept == rival:
+            single.append(changed[name])
+    # Changes that are good one by one may be bad together: then only the best one is made.
+    found = ask([Trial(each, fold, steps) for each in (choice, *single) for fold in range(folds)])
+    best = max((choice, *single), key=lambda each: float(_gather(found, each, folds, steps).sum()))
+    return best, tuple(gains)
 
 
 def lengthen(ask: Ask, choice: Choice, *, folds: int, steps: int, most_steps: int) -> list[Length]:
@@ -148,15 +154,6 @@ def lengthen(ask: Ask, choice: Choice, *, folds: int, steps: int, most_steps: in
             break
         before, steps = credits, 2 * steps
     return lengths
-
-
-def _keep_better(ask: Ask, proposed: Choice, changed: Choice, *, folds: int, steps: int) -> Choice:
-    """Changes that are good one by one may be bad together."""
-    if changed == proposed:
-        return proposed
-    found = ask([Trial(choice, fold, steps) for choice in (proposed, changed) for fold in range(folds)])
-    scores = [float(_gather(found, choice, folds, steps).sum()) for choice in (proposed, changed)]
-    return changed if scores[1] >= scores[0] else proposed
 
 
 def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: int) -> np.ndarray:

@@ -61,14 +61,14 @@ def test_what_changes_nothing_stays_mild() -> None:
     assert Truth(lambda levels, steps: 0.7).search().choice == MILD
 
 
-def test_good_changes_that_are_bad_together_are_not_made_together() -> None:
+def test_of_changes_that_are_bad_together_the_best_is_made() -> None:
     def rate(levels: Mapping[str, int], steps: int) -> float:
         both = levels["geometry"] > 0 and levels["colour"] > 0
-        return 0.5 if both else 0.7 + 0.1 * (levels["geometry"] > 0) + 0.1 * (levels["colour"] > 0)
+        return 0.5 if both else 0.7 + 0.1 * (levels["geometry"] > 0) + 0.2 * (levels["colour"] > 0)
 
     truth = Truth(rate)
     choice, _ = confirm(truth.ask, FACTORS, MILD, dict.fromkeys(dict(MILD.levels), 1), folds=FOLDS, steps=100)
-    assert choice == MILD
+    assert choice == MILD.replace("colour", 1)
 
 
 @pytest.mark.parametrize(("plateau", "most", "chosen"), [(100, 6400, 100), (400, 6400, 400), (6400, 1600, 1600)])
