@@ -120,11 +120,8 @@ def precision_was_accepted(folders: Folders) -> Finding:
 def generator_is_usable(folders: Folders) -> Finding:
     """The generator's images are nearer to real ones than to noise, blurred images and class means."""
     found = read_json(folders("generator_onnx") / USABILITY)
-    return Finding(
-        found["usable"],
-        found["sentence"],
-        {"needed": found["needed"], "position": found["position"], **found["spaces"]},
-    )
+    figures = {key: found[key] for key in ("needed", "position", "spaces")}
+    return Finding(found["usable"], found["sentence"], figures)
 
 
 def generation_is_complete(folders: Folders) -> Finding:

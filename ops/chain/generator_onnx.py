@@ -89,7 +89,6 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         "precision_ratio": decision.get("ratio") if decision else None,
         "usable": usability["usable"],
         "position": usability["position"],
-        **{f"position_{name.replace(' ', '_')}": place["position"] for name, place in usability["spaces"].items()},
     }
 
 

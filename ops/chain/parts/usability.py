@@ -63,7 +63,7 @@ def examine_usability(
         "needed": needed,
         "position": None if mean is None else round(mean, 6),
         "images": IMAGES,
-        "spaces": {name: _round(asdict(position)) for name, position in positions.items()},
+        "spaces": [{"space": name, **_round(asdict(position))} for name, position in positions.items()],
         "sentence": _describe(usable, needed, positions, steps, per_class),
     }
     write_json(folder / USABILITY, found)

@@ -70,10 +70,10 @@ class Watch:
                 "step": step,
                 **{key: _round(value) for key, value in quality.to_dict().items()},
                 "position": _round(mean),
-                "spaces": {
-                    name: {key: _round(value) for key, value in asdict(position).items()}
+                "spaces": [
+                    {"space": name, **{key: _round(value) for key, value in asdict(position).items()}}
                     for name, position in positions.items()
-                },
+                ],
             }
         )
         way = "" if mean is None else f", {mean:.0%} of the way from empty to real images"

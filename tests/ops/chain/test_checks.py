@@ -82,7 +82,7 @@ def tree(workspace: Workspace) -> Workspace:
         out(workspace, "generator_onnx") / "parity.json",
         {"passed": True, "share_beyond_one": 0.0001, "max_difference": 2, "images": 64},
     )
-    usable = {"usable": True, "needed": 0.5, "position": 0.9, "spaces": {}, "sentence": "its images lie near real ones"}
+    usable = {"usable": True, "needed": 0.5, "position": 0.9, "spaces": [], "sentence": "its images lie near real ones"}
     write_json(out(workspace, "generator_onnx") / "usability.json", usable)
     describe(workspace, "expansion_plan")
     classes = [{"name": name, "real": 6, "wanted": 2, "drawn": 3, "limit": 4} for name in NAMES]
@@ -164,6 +164,15 @@ def test_sampler_that_differs_from_its_network_is_found(tree: Workspace) -> None
     finding = examine(tree, "sampler_matches_network")
     assert not finding.passed
     assert finding.sentence.startswith("25.0000% of pixels differ")
+
+
+def test_a_generator_that_has_not_learnt_is_refused(tree: Workspace) -> None:
+    path = out(tree, "generator_onnx") / "usability.json"
+    write_json(path, {**read_json(path), "usable": False, "position": 0.1, "sentence": "generator not used: why"})
+    finding = examine(tree, "generator_is_usable")
+    assert not finding.passed
+    assert finding.sentence == "generator not used: why"
+    assert finding.figures == {"needed": 0.5, "position": 0.1, "spaces": []}
 
 
 @pytest.mark.parametrize(

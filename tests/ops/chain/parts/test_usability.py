@@ -85,7 +85,7 @@ def examine(scorer: Path, folder: Path, pool: Tensor, **settings: Any) -> dict[s
 def test_a_generator_that_draws_new_images_of_the_kind_is_used(scorer: Path, tmp_path: Path) -> None:
     found = examine(scorer, tmp_path, POOL)
     assert found["usable"]
-    assert min(place["position"] for place in found["spaces"].values()) > 0.8
+    assert min(place["position"] for place in found["spaces"]) > 0.8
     assert found["sentence"].endswith("; 55% are needed")
 
 

@@ -82,9 +82,10 @@ def test_new_images_of_the_same_kind_score_better_than_noise_and_each_score_is_r
     assert not good.stop
     rows = read_json(tmp_path / LEARNING_CURVE)
     assert [row["step"] for row in rows] == [10, 20]
-    for space, (distance, error) in good.distances.items():
-        found = rows[1]["spaces"][space]
-        assert (found["distance"], found["distance_error"]) == pytest.approx((distance, error), abs=1e-6)
+    for found in rows[1]["spaces"]:
+        expected = pytest.approx(good.distances[found["space"]], abs=1e-6)
+        assert (found["distance"], found["distance_error"]) == expected
+    assert len(rows[1]["spaces"]) == len(good.distances)
     assert rows[0]["position"] < 0.2 < 0.7 < rows[1]["position"]
     assert rows[1]["frechet"] < 5 * rows[1]["floor"]
     assert rows[1]["images"] == OBSERVED
