@@ -31,9 +31,8 @@ from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained, export_u
 from benchmarks.training import BATCH, make_images
 from ops.classifiers import training as classifiers
 from ops.classifiers.data import TrainingSet
-from ops.generators.denoising.microbatches import InParts
+from ops.generators.denoising.learning import learn
 from ops.generators.denoising.steps import DenoisingSteps
-from ops.generators.denoising.training import train
 from ops.generators.kinds.flow import Flow
 from ops.generators.noise import draw_noise
 from ops.generators.onnx.engine import Sampler
@@ -42,6 +41,8 @@ from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
 from ops.recipe.generator import FlowSettings
 from ops.recipe.schema import ScorerSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.microbatches import InParts
 
 BURNERS = {0: "alone", 1: "one", 2: "two", 4: "four"}
 SECONDS, ROUNDS = 6.0, 3
@@ -169,17 +170,21 @@ def _train(
     settings, clock = FlowSettings(steps=1_000_000, batch_size=BATCH), Clock(seconds)
     flow = Flow()
     steps = DenoisingSteps(
-        called, flow.loss, *make_images(), settings, seed=0, pair_noise=flow.choose_pairing(settings)
+        called,
+        flow.loss,
+        *make_images(),
+        settings,
+        seed=0,
+        precision=resolve_precision("auto"),
+        pair_noise=flow.choose_pairing(settings),
     )
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            train(
+            learn(
                 network,
                 steps,
                 settings,
-                precision=resolve_precision("auto"),
-                scratch=Path(scratch),
-                checkpoints=1,
+                Checkpoints(Path(scratch), 1),
                 pool=pool,
                 prepare=steps.prepare,
                 on_step=clock,

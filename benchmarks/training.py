@@ -1,6 +1,6 @@
 """Training images per second: the stage's own training loop against the one a user would otherwise write.
 
-Ours is the demo's flow through `train` and `DenoisingSteps`, as the stage runs it: classes balanced, averaged weights,
+Ours is the demo's flow through `learn` and `DenoisingSteps`, as the stage runs it: classes balanced, averaged weights,
 checkpoints written. The plain side is `benchmarks.parts.plain`. The two differ in resolution (14 x 14 after the
 unshuffle against 28 x 28), depth (one layer per block and no attention against diffusers' defaults), number format and
 loop; the rows at full resolution and in fp32 show the gain of resolution and number format. The benchmark does not know
@@ -23,13 +23,14 @@ from benchmarks.parts.engines import find_absent
 from benchmarks.parts.harness import Row, interleave, use_cores, write_result
 from benchmarks.parts.plain import build_plain_unet, train_plainly
 from benchmarks.parts.untrained import CLASSES, SHAPE, build_untrained
-from ops.generators.denoising.microbatches import InParts
+from ops.generators.denoising.learning import learn
 from ops.generators.denoising.steps import DenoisingSteps
-from ops.generators.denoising.training import train
 from ops.generators.kinds.flow import Flow
 from ops.machine.parallel import available_cores, start_threads, use_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import FlowSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.microbatches import InParts
 
 IMAGES, BATCH = 1_000, 128
 STEPS, PLAIN_STEPS, ROUNDS = 10, 2, 5
@@ -101,17 +102,8 @@ def train_ours(precision: str, steps: int, *, unshuffle: int = 2, compile_networ
             start_threads() as pool,
         ):
             called = compiled or InParts(network, pool)
-            steps = DenoisingSteps(called, Flow().loss, images, labels, settings, seed=0)
-            train(
-                network,
-                steps,
-                settings,
-                precision=precision,
-                scratch=Path(scratch),
-                checkpoints=1,
-                pool=pool,
-                prepare=steps.prepare,
-            )
+            steps = DenoisingSteps(called, Flow().loss, images, labels, settings, seed=0, precision=precision)
+            learn(network, steps, settings, Checkpoints(Path(scratch), 1), pool=pool, prepare=steps.prepare)
 
     return go, steps
 

@@ -211,7 +211,7 @@ FLOORS = (
     {"errors", "statistics"},
     {"machine", "metrics", "settings"},
     {"files"},
-    {"likeness", "recipe"},
+    {"likeness", "recipe", "training"},
     {"datasets", "pretrained", "workspaces"},
     {"generators", "history", "pictures", "sources", "stages", "verdict"},
     {"classifiers", "documents", "exports", "remotes", "scaffold"},

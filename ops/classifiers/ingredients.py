@@ -106,7 +106,7 @@ class Training:
     """One training: the input of a trainer.
 
     `seed` fixes initialisation, batch order, augmentation and pairing; trainings that share it start from the same
-    weights. `on_step` is called with each step and its loss.
+    weights. `on_step` is called with the number of steps taken and the loss of the last.
     """
 
     data: TrainingSet

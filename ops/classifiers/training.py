@@ -16,7 +16,7 @@ from ops.classifiers.ingredients import Budget, Training
 from ops.classifiers.networks.classifier import Classifier, normalise
 from ops.classifiers.trainers import TRAINERS
 from ops.machine.parallel import count_threads, start_threads
-from ops.machine.precision import resolve_precision
+from ops.machine.precision import compute_in, resolve_precision
 from ops.recipe.arms import Arm
 
 WORKER_SHARE = 20_000  # training images (about ten seconds of one core) that make a process worth starting
@@ -54,11 +54,10 @@ def predict(
 
     Any other function of normalised images, such as a network's features, is computed in the same way.
     """
-    use_bf16 = resolve_precision(precision, device) == "bf16"
+    resolved = resolve_precision(precision, device)
 
     def answer(batch: Tensor) -> Tensor:
-        kind = torch.device(device).type
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=use_bf16):
+        with torch.inference_mode(), compute_in(resolved, device):
             return model(normalise(batch.to(device))).float().cpu()
 
     # What more than some 128 small images become in the network leaves a core's cache: 1.3x to 1.6x slower with 500.

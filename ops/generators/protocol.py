@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ops.machine.progress import Progress, Sink, ignore
 from ops.recipe.generator import SamplerSettings
+from ops.training.state import Observation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,14 +48,6 @@ class Observer(Protocol):
     def observe(self, step: int, sample: Sample) -> Observation:
         """`sample` draws with the averaged weights."""
         ...
-
-
-@dataclass(frozen=True)
-class Observation:
-    """An observer's result: a lower `score` is better, and `stop` ends training."""
-
-    score: float
-    stop: bool = False
 
 
 class KeepLast:

@@ -29,3 +29,11 @@ def resolve_precision(wanted: str, device: str = "cpu") -> str:
     # Without these instructions torch emulates bf16 and is slower than fp32.
     fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return "bf16" if fast else "fp32"
+
+
+def compute_in(precision: str, device: str = "cpu") -> torch.autocast:
+    """A context in which networks multiply in bf16 where `precision` is "bf16"; their weights stay float32.
+
+    Casts of weights are not cached, since threads would share the cache.
+    """
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)

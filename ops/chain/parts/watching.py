@@ -23,11 +23,12 @@ from ops.datasets.pixels import PixelDataset
 from ops.files.outputs import LEARNING_CURVE, SAMPLES
 from ops.files.storage import read_json, write_json
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
-from ops.generators.protocol import Observation, Sample
+from ops.generators.protocol import Sample
 from ops.judging.expansion import find_judge
 from ops.judging.judge import Judge
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
+from ops.training.state import Observation
 
 SHEET_COLUMNS = 12
 OBSERVED = 500  # images per observation

@@ -6,17 +6,18 @@ import random
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.classifiers.data import Views
 from ops.classifiers.ingredients import Training
+from ops.classifiers.learning import learn
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.networks.classifier import Classifier
-from ops.classifiers.optimization import build_optimizers, build_schedules
 from ops.classifiers.pairings import PAIRINGS
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.sampling import iterate_batches
-from ops.machine.precision import resolve_precision
+from ops.machine.precision import compute_in, resolve_precision
 
 
 def fit_supervised(training: Training) -> Classifier:
@@ -32,22 +33,15 @@ def fit_supervised(training: Training) -> Classifier:
     views = Views(data, AUGMENTATIONS[arm.augmentation.kind](arm.augmentation, data.shape[1:]), device)
     pairing = PAIRINGS[arm.pairing.kind](arm.pairing, data, budget)
     sampler = SAMPLERS[arm.sampler.kind](arm.sampler, data, budget)
-    optimizers = build_optimizers(budget.optimizer, model, training.learning_rate, training.weight_decay)
-    schedules = build_schedules(optimizers, training.learning_rate, budget.steps)
-    use_bf16 = resolve_precision(budget.precision, device) == "bf16"
-
-    model.train()
     batches = iterate_batches(sampler.weights, budget.batch_size, budget.steps, training.seed)
-    for step, index in enumerate(batches):
-        images, targets = views.look(index)
+    precision = resolve_precision(budget.precision, device)
+
+    def find_loss(step: int) -> Tensor:
+        images, targets = views.look(next(batches))
         images, targets = pairing.pair(images, targets, views, step, rng)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=use_bf16):
+        with compute_in(precision, device):
             logits = model(images)
-        loss = loss_of(logits.float(), targets, step)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        for optimizer, schedule in zip(optimizers, schedules, strict=True):
-            optimizer.step()
-            schedule.step()
-        training.on_step(step, float(loss.detach()))
-    return model.eval()
+        return loss_of(logits.float(), targets, step)
+
+    learn(model, find_loss, training)
+    return model

@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ops.generators.denoising.learning import learn
 from ops.generators.denoising.network import ConditionalUNet, build_network, describe_network
 from ops.generators.denoising.sampling import PART_IMAGES, sample_in_threads
-from ops.generators.denoising.session import in_parts
 from ops.generators.denoising.steps import DenoisingSteps
-from ops.generators.denoising.training import train
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Cost, Fitting
 from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.microbatches import in_parts
 
 WARM_UP_STEPS, TIMED_STEPS = 4, 16  # training steps of an estimate; only the timed ones count
 
@@ -50,15 +51,14 @@ def estimate_denoiser(
             labels,
             short,
             seed=0,
+            precision=precision,
             pair_noise=maths.choose_pairing(short),
         )
-        train(
+        learn(
             network,
             steps,
             short,
-            precision=precision,
-            scratch=Path(folder),
-            checkpoints=1,
+            Checkpoints(Path(folder), 1),
             pool=pool,
             prepare=steps.prepare,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),

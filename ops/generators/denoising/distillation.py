@@ -21,12 +21,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ops.files.storage import replace_file
-from ops.generators.denoising.dropout import drop_by
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.session import Session
-from ops.generators.denoising.training import save_weights, train
 from ops.generators.kinds.flow import Flow
+from ops.machine.precision import compute_in
 from ops.recipe.generator import DistillationSettings, SamplerSettings
+from ops.training.checkpoint import Checkpoints, save_weights
+from ops.training.dropout import drop_by
 
 PAIRS, TEACHER = "pairs.safetensors", "teacher.safetensors"
 PART_TRAJECTORIES = 64  # that a thread follows at a time, for any number of threads
@@ -54,18 +55,17 @@ def distil(kind: Flow, settings: DistillationSettings, session: Session) -> dict
     )
     save_weights(fitting.out / TEACHER, network.state_dict())
     progress = fitting.progress("student", settings.steps, "steps")
-    ended = train(
-        network,
-        distil_steps(session.called, states, labels, settings, seed=fitting.seed, device=fitting.device),
+    find_loss = distil_steps(
+        session.called,
+        states,
+        labels,
         settings,
+        seed=fitting.seed,
         precision=session.precision,
-        scratch=scratch,
         device=fitting.device,
-        checkpoints=2,
-        pool=session.pool if fitting.device == "cpu" else None,
-        observe=session.watch(session.steps, sampler),
-        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
+    checkpoints = Checkpoints(scratch, 2, session.watch(session.steps, sampler))
+    ended = session.learn(find_loss, settings, checkpoints, progress)
     return {"best_step": session.steps + ended.best_step, "student_steps": ended.step, "student_pairs": settings.pairs}
 
 
@@ -100,7 +100,6 @@ def draw_trajectories(
     noise = torch.randn((settings.pairs, *shape), generator=torch.Generator().manual_seed(seed * 1_000_003 - 1))
     states = torch.empty((settings.evaluations + 1, *noise.shape), dtype=torch.float16)
     per_segment = settings.teacher_steps // settings.evaluations
-    autocast: dict[str, Any] = {"enabled": precision == "bf16", "cache_enabled": False}  # threads would share a cache
 
     @torch.inference_mode()
     def follow(begin: int) -> int:
@@ -109,7 +108,7 @@ def draw_trajectories(
 
         # The teacher's velocity v_θ(x, t).
         def evaluate(x: Tensor, time: float) -> Tensor:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, **autocast):
+            with compute_in(precision, device):
                 return teacher(x, x.new_full((len(x),), time), label).float()
 
         # x_0 is the noise itself; then follow v_θ from t_k to t_(k+1), segment by segment.
@@ -133,6 +132,7 @@ def distil_steps(
     settings: DistillationSettings,
     *,
     seed: int,
+    precision: str,
     device: str = "cpu",
 ) -> Callable[[int], Tensor]:
     """The loss of each step: pseudo-Huber between the predicted and the teacher's average velocity over a segment.
@@ -152,8 +152,9 @@ def distil_steps(
         t_k = torch.tensor(bounds)[k].to(device)
         # Average velocity over a segment of length 1 / K: u = (x_(k+1) - x_k)·K.
         u = (x_next - x_k) * settings.evaluations
-        with drop_by(seed, step):
-            error = student(x_k, t_k, labels[rows].to(device)).float() - u
+        with compute_in(precision, device), drop_by(seed, step):
+            output = student(x_k, t_k, labels[rows].to(device))
+        error = output.float() - u
         c = HUBER_WIDTH * error[0].numel() ** 0.5
         return ((error.flatten(1).square().sum(1) + c**2).sqrt() - c).mean() / error[0].numel() ** 0.5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,16 @@ from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
 from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.denoising.sampling import sample_in_threads
-from ops.generators.denoising.session import Session, in_parts
+from ops.generators.denoising.session import Session
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.denoising.stored_network import save_network
-from ops.generators.denoising.training import LOSS_WINDOW, train
 from ops.generators.kinds.denoiser import Denoiser
-from ops.generators.protocol import Fitting, Observation
+from ops.generators.protocol import Fitting
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.state import LOSS_WINDOW, Observation
 
 Refine = Callable[[DenoiserSettings, Session], dict[str, Any]]
 
@@ -59,33 +61,24 @@ def _fit(
 
         return observe
 
+    session = Session(network, config, fitting, precision, pool, watch)
     steps = DenoisingSteps(
-        in_parts(network, pool, fitting.device),
+        session.called,
         maths.loss,
         fitting.images,
         fitting.labels,
         settings,
         seed=fitting.seed,
+        precision=precision,
         device=fitting.device,
         pair_noise=maths.choose_pairing(settings),
     )
     started = time.monotonic()
-    ended = train(
-        network,
-        steps,
-        settings,
-        precision=precision,
-        scratch=fitting.scratch,
-        device=fitting.device,
-        checkpoints=settings.checkpoints,
-        pool=pool if fitting.device == "cpu" else None,
-        prepare=steps.prepare,
-        observe=watch(0, settings.default_sampler()),
-        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
-    )
+    checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, watch(0, settings.default_sampler()))
+    ended = session.learn(steps, settings, checkpoints, progress, prepare=steps.prepare)
     rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
-    refined = refine(settings, Session(network, config, fitting, precision, ended.step, pool, watch))
+    refined = refine(settings, replace(session, steps=ended.step))
     save_network(fitting.out, network, config)
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {

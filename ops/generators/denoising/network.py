@@ -1,7 +1,7 @@
 """The network of every denoising kind: diffusers' U-Net, conditioned on a time and a label.
 
 This module does not know what the output means (a velocity, noise, a denoised image; the kind does) or how the network
-is trained (`training` does). Images are float [n, C, H, W] in -1..1 here.
+is trained (`learning` does). Images are float [n, C, H, W] in -1..1 here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from diffusers import UNet2DModel
 from torch import Tensor, nn
 
 from ops.generators.denoising.augmentation import CONDITIONS
-from ops.generators.denoising.dropout import replace_dropout
 from ops.recipe.generator import DenoiserSettings
+from ops.training.dropout import replace_dropout
 
 TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this magnitude
 

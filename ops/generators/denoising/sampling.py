@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ops.generators.denoising.network import ConditionalUNet, to_pixels
 from ops.generators.kinds.denoiser import Denoiser, guide
+from ops.machine.precision import compute_in
 from ops.recipe.generator import SamplerSettings
 
 PART_IMAGES = 50  # images that a thread draws at a time during training
@@ -49,11 +50,7 @@ def sample_in_threads(
     """uint8 [n, H, W, C], PART_IMAGES at a time, so that no bit depends on the number of threads."""
 
     def draw_some(part: tuple[Tensor, Tensor]) -> Tensor:
-        kind_of_device = torch.device(device).type
-        with (
-            torch.inference_mode(),
-            torch.autocast(kind_of_device, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
-        ):
+        with torch.inference_mode(), compute_in(precision, device):
             x, y = (tensor.to(device) for tensor in part)
             return to_pixels(draw(maths, network, x, y, sampler).float()).cpu()
 

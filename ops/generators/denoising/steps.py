@@ -1,7 +1,7 @@
 """The loss of each step of learning to denoise real images: which images, with which noise, at which times.
 
-Every random choice of step s comes from (seed, s), so that a batch may be drawn ahead of its step, by any thread. What
-the network predicts is the kind's business, and how it learns from the loss is `training`'s.
+Every random choice of step s comes from (seed, s), so any thread can draw a batch ahead of its step. The module knows
+neither what the network predicts, which its kind decides, nor how it learns from the loss (`learning`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ops.generators.denoising.augmentation import augment
-from ops.generators.denoising.dropout import drop_by
+from ops.machine.precision import compute_in
+from ops.training.dropout import drop_by
 
 if TYPE_CHECKING:
     from ops.recipe.generator import DenoiserSettings
@@ -37,7 +38,7 @@ def draw_batch(by_class: list[np.ndarray], balanced: bool, size: int, seed: int,
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step learns from; `conditions` say how the images were augmented, None if none is."""
+    """What a step learns from. `conditions` describe each image's augmentation; None where images are not augmented."""
 
     step: int
     images: Tensor
@@ -48,13 +49,14 @@ class Batch:
 
 
 class DenoisingSteps:
-    """Called with a step, the loss of that step; `prepare` draws its batch ahead.
+    """The loss of a step, as a function of the step; `prepare` draws its batch ahead.
 
     Parameters
     ----------
-    network : or the function that computes it in parts.
+    network : the network, or the function that computes it in parts.
     loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
     images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
+    precision : "fp32" or "bf16", in which the network computes.
     pair_noise : of (images, labels, noise): the noise in the order in which the images are paired with it.
     """
 
@@ -67,24 +69,25 @@ class DenoisingSteps:
         settings: DenoiserSettings,
         *,
         seed: int,
+        precision: str,
         device: str = "cpu",
         pair_noise: PairNoise = lambda images, labels, noise: noise,
     ) -> None:
         self.network, self.loss, self.pair_noise = network, loss, pair_noise
-        self.settings, self.seed, self.device = settings, seed, device
+        self.settings, self.seed, self.precision, self.device = settings, seed, precision, device
         self.images, self.labels = (images.float() / 127.5 - 1).to(device), labels.to(device)
-        self.nothing = int(labels.max()) + 1  # the label of an image that is trained without
+        self.nothing = int(labels.max()) + 1  # the label that stands for no label
         self.by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(self.nothing)]
         self.ahead: Batch | None = None
 
     def __call__(self, step: int) -> Tensor:
         batch = self.ahead if self.ahead is not None and self.ahead.step == step else self._draw(step)
         predict = self.network if batch.conditions is None else partial(self.network, condition=batch.conditions)
-        with drop_by(self.seed, step):
+        with compute_in(self.precision, self.device), drop_by(self.seed, step):
             return self.loss(predict, batch.images, batch.labels, batch.noise, batch.level)
 
     def prepare(self, step: int) -> None:
-        """Draw the batch of a step that is to come next."""
+        """Draw the batch of the next step."""
         self.ahead = self._draw(step)
 
     def _draw(self, step: int) -> Batch:
@@ -99,6 +102,8 @@ class DenoisingSteps:
         dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(self.device)
         images, conditions = self.images[index], None
         if settings.augment:
-            images, conditions = augment(images, settings.augment, generator)
+            # bf16 rounds the grid of places too. Without it every bf16 generator would get other bits.
+            with compute_in(self.precision, self.device):
+                images, conditions = augment(images, settings.augment, generator)
         labels = self.labels[index].masked_fill(dropped, self.nothing)
         return Batch(step, images, labels, self.pair_noise(images, labels, noise), level, conditions)

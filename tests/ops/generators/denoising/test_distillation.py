@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from ops.files.storage import read_json
 from ops.generators.denoiser_kind import FlowKind
 from ops.generators.denoising.distillation import PAIRS, TEACHER, distil_steps, draw_trajectories
-from ops.generators.denoising.training import train
+from ops.generators.denoising.learning import learn
 from ops.generators.kinds.flow import Flow
 from ops.generators.protocol import Fitting
 from ops.machine.parallel import start_threads
 from ops.recipe.generator import DistillationSettings, FlowSettings, SamplerSettings
+from ops.training.checkpoint import Checkpoints
 
 SHAPE = (1, 4, 4)
 SETTINGS = DistillationSettings(evaluations=2, pairs=30, teacher_steps=4, steps=30, batch_size=16, warmup_steps=2)
@@ -76,7 +77,7 @@ def test_trajectories_saved_before_a_kill_are_not_drawn_again(tmp_path: Path) ->
 
 def test_a_straight_flow_has_no_loss_as_its_own_student_and_a_shifted_one_has(tmp_path: Path) -> None:
     student = Pull()
-    find_loss = distil_steps(student, *draw(tmp_path), SETTINGS, seed=0)
+    find_loss = distil_steps(student, *draw(tmp_path), SETTINGS, seed=0, precision="fp32")
     assert float(find_loss(0).detach()) < 1e-3
     with torch.no_grad():
         student.shift += 0.2
@@ -89,9 +90,8 @@ def test_training_recovers_the_average_velocity(tmp_path: Path) -> None:
     with torch.no_grad():
         student.shift += 0.3
     settings = SETTINGS.model_copy(update={"steps": 150, "learning_rate": 0.02, "ema_decay": 0.8})
-    train(
-        student, distil_steps(student, states, labels, settings, seed=0), settings, precision="fp32", scratch=tmp_path
-    )
+    find_loss = distil_steps(student, states, labels, settings, seed=0, precision="fp32")
+    learn(student, find_loss, settings, Checkpoints(tmp_path))
     assert float(student.shift.detach()) == pytest.approx(0, abs=0.01)
 
 
@@ -105,7 +105,8 @@ def test_every_batch_holds_all_segments_equally_often(tmp_path: Path) -> None:
 
     for evaluations in (1, 2, 4):
         settings = SETTINGS.model_copy(update={"evaluations": evaluations})
-        find_loss = distil_steps(Listener(), *draw(tmp_path / str(evaluations), settings=settings), settings, seed=0)
+        states = draw(tmp_path / str(evaluations), settings=settings)
+        find_loss = distil_steps(Listener(), *states, settings, seed=0, precision="fp32")
         for step in range(3):
             find_loss(step)
             shares = torch.unique(times.pop(), return_counts=True)

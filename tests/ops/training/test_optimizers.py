@@ -6,20 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ops.generators.denoising.learning import OPTIMIZERS
 from ops.generators.denoising.network import ConditionalUNet
-from ops.generators.denoising.optimization import (
-    OPTIMIZERS,
-    ORTHOGONALISATION_STEPS,
-    TOGETHER,
-    A,
-    B,
-    C,
-    KernelMuon,
-    build_optimizers,
-    held_by,
-    orthogonalise,
-    set_rate,
-)
+from ops.training.muon import ORTHOGONALISATION_STEPS, A, B, C, KernelMuon, orthogonalise
+from ops.training.optimizers import PER_MUON, held_by
 
 
 def build_network() -> nn.Module:
@@ -37,10 +27,8 @@ def give_gradients(network: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_one_step_moves_every_parameter_by_about_the_rate(name: str) -> None:
     network = build_network()
-    optimizers = build_optimizers(name, network, 1.0, 0.0)
-    set_rate(optimizers, 1e-3)
     before = give_gradients(network)
-    for optimizer in optimizers:
+    for optimizer in OPTIMIZERS[name](network, 1e-3, 0.0):
         optimizer.step()
     for key, parameter in network.named_parameters():
         moved = float((parameter.detach() - before[key]).square().mean().sqrt())
@@ -49,11 +37,11 @@ def test_one_step_moves_every_parameter_by_about_the_rate(name: str) -> None:
 
 def test_every_parameter_is_held_once_and_only_kernels_and_matrices_by_muon() -> None:
     network = build_network()
-    *muons, adamw = build_optimizers("muon", network, 0.01, 0.0)
+    *muons, adamw = OPTIMIZERS["muon"](network, 0.01, 0.0)
     held = [id(parameter) for optimizer in (*muons, adamw) for parameter in held_by(optimizer)]
     assert sorted(held) == sorted(id(parameter) for parameter in network.parameters())
     kernels = [kernel for muon in muons for kernel in held_by(muon)]
-    assert all(isinstance(muon, KernelMuon) and len(held_by(muon)) <= TOGETHER for muon in muons)
+    assert all(isinstance(muon, KernelMuon) and len(held_by(muon)) <= PER_MUON for muon in muons)
     assert all(kernel.ndim in (2, 4) for kernel in kernels)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     assert "label.weight" not in {names[id(kernel)] for kernel in kernels}
@@ -96,5 +84,5 @@ def test_orthogonalised_matrices_keep_their_singular_vectors_and_lose_their_sing
 
 
 def test_a_network_without_kernels_learns_with_adamw_alone() -> None:
-    (only,) = build_optimizers("muon", nn.LayerNorm(4), 0.01, 0.0)
+    (only,) = OPTIMIZERS["muon"](nn.LayerNorm(4), 0.01, 0.0)
     assert isinstance(only, torch.optim.AdamW)

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import ops.machine.parallel
-from ops.generators.denoising import microbatches
-from ops.generators.denoising.dropout import KeyedDropout, drop_by
-from ops.generators.denoising.microbatches import FEWEST, MOST, InParts, add_in_order, cut_batch
 from ops.generators.denoising.network import ConditionalUNet
-from ops.generators.denoising.training import CHECKPOINT
 from ops.generators.protocol import Fitting
 from ops.generators.registry import KINDS
 from ops.machine.parallel import start_threads, use_threads
 from ops.recipe.generator import KINDS as SECTIONS
+from ops.training import microbatches
+from ops.training.checkpoint import CHECKPOINT
+from ops.training.dropout import KeyedDropout, drop_by
+from ops.training.microbatches import FEWEST, MOST, InParts, add_in_order, cut_batch
 
 STEPS = 4
 SMALL = {"widths": (8, 16), "steps": STEPS, "batch_size": 12, "warmup_steps": 2, "checkpoints": 2}

@@ -57,7 +57,7 @@ class KeyedDropout(nn.Module):
         """Set each number of `x` to 0 with probability `share`, and divide the others by 1 - `share`."""
         if not self.training or not self.share:
             return x
-        kept = torch.rand(x.shape, generator=_masks.get().generator) >= self.share  # on the CPU, whatever the device
+        kept = torch.rand(x.shape, generator=_masks.get().generator) >= self.share  # on the CPU, on any device too
         return x * kept.to(x.device, x.dtype) / (1 - self.share)
 
 

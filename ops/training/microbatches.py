@@ -1,13 +1,12 @@
-"""A batch through a network in micro-batches: cut the same way everywhere, each computed by one thread, added in order.
+"""A network evaluated in micro-batches on several threads, with the same bits for any number of threads.
 
-Which thread computes a part, and how many there are, changes no bit of the outputs and gradients: how a batch is cut
-depends on its size alone, a part sees nothing of the others, and the gradients are added in the order of the batch.
-Nothing is known here of losses, optimizers or images.
+The cut of a batch depends on its size alone, one thread computes each part without seeing the others, and the
+gradients are added in the order of the batch. The module knows nothing of losses, optimizers or images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, cast
@@ -15,16 +14,16 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ops.generators.denoising.dropout import drop_by, dropout_key
+from ops.training.dropout import drop_by, dropout_key
 
-NUMBERS = 32 * 28 * 28  # of the input that are worth a part: below it a part costs more to start than to compute
+NUMBERS = 32 * 28 * 28  # of the input in a part; a smaller part would cost more to start than to compute
 FEWEST, MOST = 2, 8
 
 
 def cut_batch(images: int, numbers: int) -> list[slice]:
     """Parts of a batch of `images` rows of `numbers` numbers each, in order and of equal size to within one.
 
-    A function of the batch alone; a core more than there are parts does not help.
+    The number of parts depends on the batch alone. More cores than parts do not help.
     """
     parts = min(images, max(FEWEST, min(MOST, images * numbers // NUMBERS)))
     ends = [images * part // parts for part in range(parts + 1)]
@@ -32,9 +31,9 @@ def cut_batch(images: int, numbers: int) -> list[slice]:
 
 
 class InParts:
-    """The network as a function that is computed part by part in `pool`.
+    """A function that computes the network part by part in `pool`, and can replace it in any loss.
 
-    It is called as the network is, with tensors [n, ...] that need no gradient, and may stand for it in any loss.
+    It is called with the network's arguments: tensors [n, ...] that need no gradient.
     `pool` must start threads on which torch computes alone (`ops.machine.parallel.start_threads`).
     """
 
@@ -79,12 +78,17 @@ class InParts:
         return add_in_order(list(self.pool.map(find_part, zip(outputs, parts, strict=True))))
 
 
+def in_parts(network: nn.Module, pool: ThreadPoolExecutor, device: str = "cpu") -> Callable[..., Tensor]:
+    """The function that a loss calls: the network in parts on the CPU, the network itself on a GPU."""
+    return InParts(network, pool) if device == "cpu" else network
+
+
 def add_in_order(parts: Sequence[Sequence[Tensor | None]]) -> list[Tensor | None]:
     """Sums over the parts, first to last, of the tensors at each place; None where the first has none."""
     places = [place for place, tensor in enumerate(parts[0]) if tensor is not None]
     total = [cast(Tensor, parts[0][place]) for place in places]
     for part in parts[1:]:
-        # Not in place: the first part's may be views of something else.
+        # Not in place: gradients of the first part may be views of other tensors.
         total = list(torch._foreach_add(total, [cast(Tensor, part[place]) for place in places]))
     sums: list[Tensor | None] = [None] * len(parts[0])
     for place, tensor in zip(places, total, strict=True):
@@ -93,7 +97,7 @@ def add_in_order(parts: Sequence[Sequence[Tensor | None]]) -> list[Tensor | None
 
 
 class _Parts(torch.autograd.Function):
-    """What ties the parts' graphs, each computed by a thread, to the graph of the loss."""
+    """Connects the parts' graphs, each computed by a thread, to the graph of the loss."""
 
     @staticmethod
     def forward(

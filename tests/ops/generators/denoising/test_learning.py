@@ -1,8 +1,10 @@
-"""Flow training: batches counted, an interrupted run against an unbroken one, averages against their closed form."""
+"""Flow training: batches counted, an interrupted run against an unbroken one, the best moment, divergence."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,26 +16,19 @@ from torch import Tensor, nn
 
 from ops.errors import GrowsetError
 from ops.generators.denoising import steps as denoising
-from ops.generators.denoising import training
 from ops.generators.denoising.augmentation import CONDITIONS
+from ops.generators.denoising.learning import learn
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.steps import DenoisingSteps, draw_batch
-from ops.generators.denoising.training import (
-    BEST,
-    CHECKPOINT,
-    Progress,
-    TrainingDiverged,
-    averaged,
-    decay_schedule,
-    train,
-    update_average,
-)
 from ops.generators.kinds.flow import Flow
-from ops.generators.protocol import Observation
 from ops.machine.parallel import start_threads
 from ops.recipe.generator import FlowSettings
+from ops.training import state
+from ops.training.checkpoint import BEST, CHECKPOINT, Checkpoints
+from ops.training.loop import TrainingDiverged
+from ops.training.state import LOSS_WINDOW, Observation, TrainingState
 
-STEPS = 12
+STEPS, LOSS = 12, Flow().loss
 SETTINGS = FlowSettings(
     widths=(8, 16), steps=STEPS, batch_size=8, learning_rate=1e-2, warmup_steps=3, ema_decay=0.9, precision="fp32"
 )
@@ -55,10 +50,19 @@ def make_toys(per_class: int = 10) -> tuple[Tensor, Tensor]:
     return (noise + 200 * labels[:, None, None, None]).to(torch.uint8), labels
 
 
-def train_toys(model: ConditionalUNet, scratch: Path, settings: FlowSettings = SETTINGS, **options: object) -> Progress:
-    loss, seed = options.pop("loss", Flow().loss), options.pop("seed", 7)
-    steps = DenoisingSteps(model, loss, *make_toys(), settings, seed=seed)  # type: ignore[arg-type]
-    return train(model, steps, settings, precision="fp32", scratch=scratch, **options)  # type: ignore[arg-type]
+def train_toys(
+    model: ConditionalUNet,
+    scratch: Path,
+    settings: FlowSettings = SETTINGS,
+    *,
+    loss: Callable[..., Tensor] = LOSS,
+    seed: int = 7,
+    checkpoints: int = 4,
+    observe: Callable[[int], Observation] = lambda step: Observation(-step),
+    **options: Any,
+) -> TrainingState:
+    steps = DenoisingSteps(model, loss, *make_toys(), settings, seed=seed, precision="fp32")
+    return learn(model, steps, settings, Checkpoints(scratch, checkpoints, observe), **options)
 
 
 def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
@@ -109,11 +113,11 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
 
 
 def test_a_resumed_run_ends_with_the_same_weights_and_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "LOSS_WINDOW", 3)
+    monkeypatch.setattr(state, "LOSS_WINDOW", 3)
     whole = build_unet()
     losses = train_toys(whole, tmp_path / "whole").losses
 
-    def run(model: ConditionalUNet, stop: int) -> Progress:
+    def run(model: ConditionalUNet, stop: int) -> TrainingState:
         def on_step(step: int, loss: float) -> None:
             seen.append(step)
             if step == stop:
@@ -236,10 +240,10 @@ def test_batches_drawn_ahead_by_other_threads_are_those_of_their_steps(
     monkeypatch.setattr(denoising, "draw_batch", draw_and_note)
     models = [build_unet(), build_unet()]
     for number, model in enumerate(models):
-        steps = DenoisingSteps(model, Flow().loss, *make_toys(), settings, seed=7)
+        steps = DenoisingSteps(model, Flow().loss, *make_toys(), settings, seed=7, precision="fp32")
         with start_threads() as pool:
-            ahead = {"pool": pool, "prepare": steps.prepare} if number else {}
-            train(model, steps, settings, precision="fp32", scratch=tmp_path / str(number), **ahead)  # type: ignore[arg-type]
+            ahead: dict[str, Any] = {"pool": pool, "prepare": steps.prepare} if number else {}
+            learn(model, steps, settings, Checkpoints(tmp_path / str(number)), **ahead)
     assert_same_weights(*models)
     assert drawn == [*range(STEPS), *range(STEPS)]  # each once: what was drawn ahead is used
 
@@ -268,7 +272,7 @@ def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do(tmp_path
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
     with pytest.raises(
         TrainingDiverged,
-        match=r"loss became (nan|inf), its gradient (nan|inf), at step \d+; lower its learning_rate",
+        match=r"loss became (nan|inf), the norm of its gradient (nan|inf), at step \d+; lower the generator's",
     ):
         train_toys(build_unet(), tmp_path, settings)
     assert issubclass(TrainingDiverged, GrowsetError)
@@ -283,7 +287,9 @@ def test_a_nan_loss_stops_before_it_reaches_the_weights_and_the_checkpoint_stays
         return loss * torch.nan if len(calls) == 7 else loss
 
     model = build_unet()
-    with pytest.raises(TrainingDiverged, match="nan, its gradient nan, at step 6;.*checkpoint of step 4 is kept"):
+    with pytest.raises(
+        TrainingDiverged, match="nan, the norm of its gradient nan, at step 6;.*checkpoint of step 4 is kept"
+    ):
         train_toys(model, tmp_path / "spoilt", checkpoints=3, loss=spoil)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     # The checkpoint before it is intact: with a sound loss the run goes on to the same end.
@@ -293,38 +299,11 @@ def test_a_nan_loss_stops_before_it_reaches_the_weights_and_the_checkpoint_stays
     assert_same_weights(resumed, whole)
 
 
-def test_the_average_equals_its_closed_form() -> None:
-    model = nn.Linear(1, 1, bias=False).double()
-    values, decay = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0], 0.4
-    average = torch.tensor([[10.0]], dtype=torch.float64)
-    for step, value in enumerate(values):
-        nn.init.constant_(model.weight, value)
-        update_average([average], [model.weight], decay, step)
-    decays = [min(decay, (1 + step) / (10 + step)) for step in range(len(values))]
-    assert decays[0] == 0.1
-    assert decays[-1] == 0.4
-    expected = 10.0 * np.prod(decays) + sum(
-        (1 - decays[i]) * np.prod(decays[i + 1 :]) * value for i, value in enumerate(values)
-    )
-    assert float(average) == pytest.approx(expected)
-    assert model.weight.item() == 2.0
-
-
-def test_the_averaged_weights_are_visible_only_inside_their_context() -> None:
-    model = nn.Linear(2, 1).train()
-    live = {name: value.detach().clone() for name, value in model.named_parameters()}
-    with averaged(model, {name: value + 1 for name, value in live.items()}):
-        assert not model.training
-        assert all(torch.equal(value, live[name] + 1) for name, value in model.named_parameters())
-    assert model.training
-    assert all(torch.equal(value, live[name]) for name, value in model.named_parameters())
-
-
 def test_training_lowers_the_loss_and_learns_which_class_is_bright(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"steps": 160, "batch_size": 16})
     model = build_unet()
     losses = train_toys(model, tmp_path, settings).losses
-    assert len(losses) == 160 // training.LOSS_WINDOW
+    assert len(losses) == 160 // LOSS_WINDOW
     assert losses[-1] < 0.5 * losses[0]
     noise = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(2).repeat_interleave(20)
@@ -338,20 +317,3 @@ def test_training_lowers_the_loss_and_learns_which_class_is_bright(tmp_path: Pat
     truth = (images.float() / 127.5 - 1).mean(dim=(1, 2, 3))
     assert float(drawn[:20].mean()) == pytest.approx(float(truth[:10].mean()), abs=0.25)
     assert float(drawn[20:].mean()) == pytest.approx(float(truth[10:].mean()), abs=0.25)
-
-
-def test_the_learning_rate_rises_stays_and_falls_to_almost_nothing() -> None:
-    factors = [decay_schedule(step, 100, 10) for step in range(100)]
-    assert factors[0] == pytest.approx(1 / 10)
-    assert factors[9] == 1
-    assert factors[70] == 1
-    assert factors[85] == pytest.approx(0.5)
-    assert factors[99] == pytest.approx(1 / 30)
-    assert factors[:10] == sorted(factors[:10])
-    assert factors[70:] == sorted(factors[70:], reverse=True)
-
-
-@given(steps=st.integers(1, 500), warmup=st.integers(0, 600), data=st.data())
-def test_the_learning_rate_factor_lies_between_0_and_1(steps: int, warmup: int, data: st.DataObject) -> None:
-    step = data.draw(st.integers(0, steps - 1))
-    assert 0 < decay_schedule(step, steps, warmup) <= 1

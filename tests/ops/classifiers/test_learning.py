@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from ops.classifiers.learning import OPTIMIZERS
 from ops.classifiers.networks.layers import Conv
-from ops.classifiers.optimization import OPTIMIZERS, RISE, build_optimizers, build_schedules
 from ops.recipe.schema import ClassifierSettings
 from tests.networks import small_resnet
 
@@ -25,7 +25,7 @@ def test_every_parameter_is_held_once(name: str) -> None:
     model = small_resnet(3, 4, 8)
     held = [
         parameter
-        for optimizer in build_optimizers(name, model, 0.1, 0.0)
+        for optimizer in OPTIMIZERS[name](model, 0.1, 0.0)
         for group in optimizer.param_groups
         for parameter in group["params"]
     ]
@@ -34,7 +34,7 @@ def test_every_parameter_is_held_once(name: str) -> None:
 
 def test_muon_takes_the_convolutions_and_nothing_else() -> None:
     model = small_resnet(1, 3, 8)
-    muon, _ = build_optimizers("muon", model, 0.1, 0.0)
+    muon, _ = OPTIMIZERS["muon"](model, 0.1, 0.0)
     taken = {id(parameter) for group in muon.param_groups for parameter in group["params"]}
     assert taken == {id(module.weight) for module in model.modules() if isinstance(module, Conv)}
     assert id(model.head.weight) not in taken
@@ -48,29 +48,9 @@ def test_muon_moves_along_all_singular_directions_alike() -> None:
     left, _ = torch.linalg.qr(torch.randn(8, 8))
     right, _ = torch.linalg.qr(torch.randn(36, 8))
     model[0].weight.grad = left @ torch.diag(torch.linspace(1, 8, 8)) @ right.T
-    build_optimizers("muon", model, 0.02, 0.0)[0].step()
+    OPTIMIZERS["muon"](model, 0.02, 0.0)[0].step()
     change = (before - model[0].weight.detach()) / (0.02 * 0.2 * math.sqrt(36))
     values = torch.linalg.svdvals(change)
     assert float(values.max() / values.min()) < 3
     assert float(values.mean()) == pytest.approx(1, abs=0.3)
     assert float((left.T @ change @ right).diagonal().min()) > 0  # downhill in each of them
-
-
-@pytest.mark.parametrize("name", list(OPTIMIZERS))
-def test_all_parts_follow_one_cycle_to_the_peak_and_down(name: str) -> None:
-    steps, peak = 100, 0.3
-    optimizers = build_optimizers(name, small_resnet(1, 2, 8), peak, 0.0)
-    schedules = build_schedules(optimizers, peak, steps)
-    rates = []
-    for _ in range(steps):
-        now = {group["lr"] for optimizer in optimizers for group in optimizer.param_groups}
-        assert len(now) == 1
-        rates.append(now.pop())
-        for optimizer, schedule in zip(optimizers, schedules, strict=True):
-            optimizer.step()
-            schedule.step()
-    top = max(range(steps), key=rates.__getitem__)
-    assert rates[top] == pytest.approx(peak)
-    assert top == pytest.approx(RISE * steps, abs=1)
-    assert rates == sorted(rates[: top + 1]) + sorted(rates[top + 1 :], reverse=True)
-    assert rates[-1] < 1e-4 * peak
