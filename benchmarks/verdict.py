@@ -178,11 +178,13 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         designs.append(Design(name, simulation, True, repeats, some, (10_000,), generators=count, is_refused=refused))
     for (place, gap), sd in product(REFERENCES.items(), SEED_SDS):
         unlike = [sd * share for share in SD_SHARES]
-        for effect, gaps in {"no effect": NEAR, **EFFECTS}.items():
-            name = f"{effect}, reference model {place} the best baseline, seed sd {100 * sd:.1f}"
-            simulation, is_null = simulate_demo(gaps, unlike, reference=gap), effect == "no effect"
-            counts = repeats if is_null else power_repeats
-            designs.append(Design(name, simulation, is_null, counts, some, large))
+        end = f"reference model {place} the best baseline, seed sd {100 * sd:.1f}"
+        if gap == 0:
+            simulation = simulate_demo(NEAR, unlike, reference=gap)
+            designs.append(Design(f"no effect, {end}", simulation, True, repeats, some, large))
+        for effect, gaps in EFFECTS.items():
+            simulation = simulate_demo(gaps, unlike, reference=gap)
+            designs.append(Design(f"{effect}, {end}", simulation, False, power_repeats, some, large))
     return designs
 
 
