@@ -14,7 +14,7 @@ Networks trained on digits need no model (`digit_networks`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -176,16 +176,29 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         simulation = simulate_demo(gaps, [0.004 * share for share in SD_SHARES], generator_sd=generator_sd)
         refused = refuse_generators(count, min(some)) is not None
         designs.append(Design(name, simulation, True, repeats, some, (10_000,), generators=count, is_refused=refused))
-    for (place, gap), sd in product(REFERENCES.items(), SEED_SDS):
-        unlike = [sd * share for share in SD_SHARES]
-        end = f"reference model {place} the best baseline, seed sd {100 * sd:.1f}"
-        if gap == 0:
-            simulation = simulate_demo(NEAR, unlike, reference=gap)
-            designs.append(Design(f"no effect, {end}", simulation, True, repeats, some, large))
-        for effect, gaps in EFFECTS.items():
-            simulation = simulate_demo(gaps, unlike, reference=gap)
-            designs.append(Design(f"{effect}, {end}", simulation, False, power_repeats, some, large))
+    for sd in SEED_SDS:
+        add_reference(designs, "as good as", sd, {"no effect": NEAR, **EFFECTS}, repeats, power_repeats)
+    for place in ("2 points below", "5 points above"):
+        better = {name: gaps for name, gaps in EFFECTS.items() if name == "1 point better"}
+        add_reference(designs, place, min(SEED_SDS), better, repeats, power_repeats)
     return designs
+
+
+def add_reference(
+    designs: list[Design],
+    place: str,
+    seed_sd: float,
+    effects: Mapping[str, Sequence[float]],
+    repeats: int,
+    power_repeats: int,
+) -> None:
+    """Designs with a reference model at a `place` of REFERENCES, one for each of the effects."""
+    for effect, gaps in effects.items():
+        simulation = simulate_demo(gaps, [seed_sd * share for share in SD_SHARES], reference=REFERENCES[place])
+        name = f"{effect}, reference model {place} the best baseline, seed sd {100 * seed_sd:.1f}"
+        is_null = effect == "no effect"
+        count = repeats if is_null else power_repeats
+        designs.append(Design(name, simulation, is_null, count, (5, 10), (2000, 10_000)))
 
 
 def simulate_demo(
