@@ -52,8 +52,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
         sink = run.runtime.sink
         decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
-    learnt = read_part(source)["metrics"]
-    draws = learnt["training_images"]
+    draws = read_part(source)["metrics"]["training_images"]
     usability = examine_usability(
         run.out,
         KINDS[config["kind"]].find_drawer(run.out),
@@ -62,7 +61,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         held_out,
         seed=run.recipe.seed,
         needed=settings.usable_from,
-        steps=learnt.get("best_step") if draws is not None else None,
+        steps=None if draws is None else getattr(run.recipe.generator, "steps", None),
         seeds=seeds,
         sink=run.runtime.sink,
     )
