@@ -52,7 +52,8 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
         sink = run.runtime.sink
         decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
-    draws = read_part(source)["metrics"]["training_images"]
+    learnt = read_part(source)["metrics"]
+    draws = learnt["training_images"]
     usability = examine_usability(
         run.out,
         KINDS[config["kind"]].find_drawer(run.out),
@@ -61,7 +62,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         held_out,
         seed=run.recipe.seed,
         needed=settings.usable_from,
-        steps=None if draws is None else getattr(run.recipe.generator, "steps", None),
+        steps=None if draws is None else learnt.get("steps"),
         seeds=seeds,
         sink=run.runtime.sink,
     )

@@ -23,7 +23,7 @@ def test_nothing_is_generated_and_the_baselines_are_trained(
             result = growset(fresh_workspace, "run", "digits")
         assert result.exit_code == 1
         assert "generator_is_usable: generator not used: its images lie " in result.output
-        assert "what would help: more steps (generator.steps is 60)" in result.output
+        assert "what would help: more steps (it took 60)" in result.output
         assert not workspace.output("digits", "generated_images").exists()
         assert (workspace.output("digits", "baseline_classifiers") / "results.json").exists()
     usability = read_json(workspace.output("digits", "generator_onnx") / "usability.json")

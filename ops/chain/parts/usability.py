@@ -42,7 +42,7 @@ def examine_usability(
 ) -> dict[str, Any]:
     """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
 
-    `needed` is the lowest mean position that is allowed, None: any. `steps` are those of the generator's training,
+    `needed` is the lowest mean position that is allowed, None: any. `steps` are those that it was trained for,
     None if they are not known. `seed` is the recipe's. Without a space that tells real images from empty ones nothing
     can be said, and the generator is used.
     """
@@ -88,7 +88,7 @@ def _advise(steps: int | None, per_class: float) -> str:
     """What would help, the most likely first."""
     if steps is None:
         return "it was trained elsewhere: use another one, or one that was trained on such images"
-    more = f"more steps (generator.steps is {steps})"
+    more = f"more steps (it took {steps})"
     images = f"more real images (a class has {per_class:g})"
     prior = "a generator that was trained on similar images (kind: onnx)"
     first, second = (more, images) if steps < MIN_STEPS or per_class >= MIN_PER_CLASS else (images, more)

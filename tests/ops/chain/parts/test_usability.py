@@ -109,7 +109,7 @@ def test_a_planted_bad_generator_is_refused(plant: Callable[[], Tensor], scorer:
     found = examine(scorer, tmp_path, plant())
     assert not found["usable"]
     assert found["sentence"].startswith("generator not used: its images lie ")
-    assert "55% are needed; what would help: more steps (generator.steps is 700), more real images" in found["sentence"]
+    assert "55% are needed; what would help: more steps (it took 700), more real images" in found["sentence"]
     assert "\n" not in found["sentence"]
 
 
