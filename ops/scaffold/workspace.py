@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ops.errors import UserError
+from ops.files.shipped import shipped
 from ops.files.storage import write_text
 from ops.history.dvc_repository import initialise
 from ops.history.git import run_git
@@ -24,7 +25,6 @@ from ops.sources.sketch import SourceSketch, sketch_source
 from ops.sources.spec import SourceSpec
 from ops.workspaces.workspace import PARAMS, Workspace, suggest
 
-INSTALLATION = Path(__file__).parents[2]
 TEMPLATE = "fashion-flow"
 COPIED_FILES = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -43,7 +43,7 @@ source_versions: {{}}
 """
 SOURCE = """\
 # The description of a source. Its name is the name of this file; recipes name it with `source: {name}`.
-# Growset's docs/sources.md explains every key.
+# `growset docs sources` explains every key.
 
 # The layout of the files: {kinds}.
 kind: {kind}
@@ -70,7 +70,7 @@ README = """\
 # {name}
 
 A Growset workspace. `sources/{name}.yaml` describes the images,
-`recipes/{name}.yaml` how the dataset is grown.
+`recipes/{name}.yaml` how the dataset is grown. `growset docs` lists the pages that explain them.
 
 ```sh
 growset check           # report every mistake in one sentence, before any computation
@@ -113,9 +113,9 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
     path = workspace.recipe_path(name)
     if path.exists():
         raise UserError(f"{path} exists already; choose another name")
-    shipped = {file.stem: file for file in (INSTALLATION / "recipes").glob("*.yaml")}
+    templates = {file.stem: file for file in (shipped() / "recipes").glob("*.yaml")}
     here = {known: workspace.recipe_path(known) for known in workspace.available_recipes()}
-    known = shipped | here
+    known = templates | here
     if template not in known:
         raise UserError(f"there is no recipe '{template}'; {suggest(template, sorted(known))}")
     original = load_recipe(known[template])
@@ -123,7 +123,7 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
     if not workspace.source_path(wanted).is_file():
         described = sorted(file.stem for file in (workspace.root / "sources").glob("*.yaml"))
         raise UserError(f"there is no source '{wanted}' in {workspace.root / 'sources'}; {suggest(wanted, described)}")
-    text = known[template].read_text(encoding="utf-8")
+    text = _read_template(known[template])
     write_text(path, adapt_recipe(text, {"source": wanted}, f"{name}: made from the recipe {template}."))
     load_recipe(path)
     return path
@@ -139,14 +139,14 @@ def name_source(source: Path) -> str:
 def _lay_out(root: Path, name: str, sketch: SourceSketch) -> Workspace:
     workspace = Workspace(root)
     for file in COPIED_FILES:
-        shutil.copyfile(INSTALLATION / file, root / file)
+        shutil.copyfile(shipped() / file, root / file)
     for file, text in _texts(name, sketch).items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         write_text(root / file, text)
     load_recipe(workspace.recipe_path(name))
     run_git(root, "init", "--quiet", "--initial-branch", "main")
     initialise(root)
-    shutil.copyfile(INSTALLATION / ".dvc" / "config", root / ".dvc" / "config")
+    shutil.copyfile(shipped() / ".dvc" / "config", root / ".dvc" / "config")
     run_git(root, "add", "--all")
     # A first commit, so that publishing finds nothing staged. Users without a name in git are not asked for one.
     anonymous = (
@@ -161,13 +161,13 @@ def _lay_out(root: Path, name: str, sketch: SourceSketch) -> Workspace:
 def _texts(name: str, sketch: SourceSketch) -> Mapping[str, str]:
     """The text of every file that is written and not copied, by its path in the workspace."""
     versions = "".join(f"  {stage}: {_shipped_version(stage)}\n" for stage in STAGES)
-    template = (INSTALLATION / "recipes" / f"{TEMPLATE}.yaml").read_text(encoding="utf-8")
+    template = _read_template(shipped() / "recipes" / f"{TEMPLATE}.yaml")
     height, width, channels = sketch.shape
     header = (
         f"How {name} is grown: {sketch.counts.sum()} training images of {len(sketch.counts)} classes,"
         f" {height} x {width} x {channels}.\n"
         "Strict: an unknown key is an error. The steps are a starting point chosen from the number of images;\n"
-        f"`growset plan {name}` shows their cost on this machine."
+        f"`growset plan {name}` shows their cost on this machine, `growset docs recipes` explains every key."
     )
     changes = {"source": name, **suggest_settings(sketch.counts, sketch.shape)}
     return {
@@ -195,8 +195,13 @@ def render_description(spec: SourceSpec) -> str:
     return text
 
 
+def _read_template(path: Path) -> str:
+    """The text of a recipe; a comment that names a page of the docs names the command that shows it instead."""
+    return re.sub(r"docs/([a-z-]+)\.md", r"`growset docs \1`", path.read_text(encoding="utf-8"))
+
+
 def _shipped_version(stage: str) -> int:
-    return Workspace(INSTALLATION).stage_version(stage)
+    return Workspace(shipped()).stage_version(stage)
 
 
 def _quote(text: str) -> str:

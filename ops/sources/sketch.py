@@ -70,8 +70,8 @@ def find_kind(source: Path) -> str:
         if layout.recognise(source):
             return kind
     raise UserError(
-        f"{source} has no known layout; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))},"
-        " as docs/bring-your-own-data.md shows them"
+        f"{source} has no known layout; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))};"
+        " `growset docs bring-your-own-data` shows them"
     )
 
 

@@ -14,11 +14,13 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from ops.errors import GrowsetError, find_fault
+from ops.errors import GrowsetError, UserError, find_fault
+from ops.files.shipped import CODE, is_clone
 from ops.machine.interruption import noticed
 from ops.recipe.design import warn_of_seeds
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.dataset import COMMANDS
+from pipelines.cli.documents import docs
 from pipelines.cli.generate import generate
 from pipelines.cli.options import as_json, complete_active, complete_recipe, runtime_options
 
@@ -38,7 +40,7 @@ class GrowsetGroup(click.Group):
             context.exit(stopped.exit_code)
 
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = CODE / "benchmarks"
 
 
 class BenchmarkName(click.ParamType):
@@ -65,6 +67,7 @@ First steps with images of your own (a folder with train, validation and test):
   growset plan NAME          images it would draw, and the cost
   growset run NAME           the whole chain, and the verdict
   growset report NAME --open
+  growset docs               the pages that explain all of it
 """
 
 
@@ -215,8 +218,6 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 @click.pass_obj
 def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Remove an expansion from the active ones; its recipe and its data stay."""
-    from ops.errors import UserError
-
     workspace = open_workspace()
     active = workspace.expansions
     if expansion not in active:
@@ -257,14 +258,16 @@ def completion(shell: str) -> None:
 @main.command()
 @click.argument("name", type=BenchmarkName())
 def bench(name: str) -> None:
-    """Run a benchmark and write benchmarks/results/NAME.json."""
+    """Run a benchmark of a clone of Growset's repository and write benchmarks/results/NAME.json there."""
     from importlib import import_module
 
+    if not is_clone():
+        raise UserError("benchmarks measure a clone of Growset's repository; this Growset is installed without one")
     path = import_module(f"{BENCHMARKS.name}.{name}").run()
     click.echo(path.read_text(encoding="utf-8"))
 
 
-for command in (*COMMANDS, generate):
+for command in (*COMMANDS, generate, docs):
     main.add_command(command)
 
 
