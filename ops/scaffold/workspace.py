@@ -17,6 +17,7 @@ from ops.files.shipped import shipped
 from ops.files.storage import write_text
 from ops.history.dvc_repository import initialise
 from ops.history.git import run_git
+from ops.recipe.changes import Changes, write_changes
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.scaffold.suggestion import adapt_recipe, suggest_settings
@@ -101,10 +102,11 @@ def create_workspace(root: Path, source: Path, *, licence: str = "unknown") -> t
     return workspace, name, sketch
 
 
-def create_recipe(workspace: Workspace, name: str, *, template: str, source: str | None) -> Path:
+def create_recipe(workspace: Workspace, name: str, *, template: str, source: str | None, changes: Changes) -> Path:
     """Write recipes/<name>.yaml as a copy of `template`, a recipe of the workspace or a shipped one.
 
-    `source` replaces the recipe's source. UserError for a name that exists or is invalid, an unknown recipe or source.
+    `source` replaces the recipe's source; `changes` are applied to the copy. UserError for a name that exists or is
+    invalid, an unknown recipe or source.
     """
     if not NAME.fullmatch(name):
         raise UserError(
@@ -125,7 +127,11 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
         raise UserError(f"there is no source '{wanted}' in {workspace.root / 'sources'}; {suggest(wanted, described)}")
     text = _read_template(known[template])
     write_text(path, adapt_recipe(text, {"source": wanted}, f"{name}: made from the recipe {template}."))
-    load_recipe(path)
+    try:
+        write_changes(path, changes)
+    except BaseException:
+        path.unlink()
+        raise
     return path
 
 

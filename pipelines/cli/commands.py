@@ -4,8 +4,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from ops.exports.published import Only
 from ops.files.manifests import PUBLISHED
 from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json, write_text
-from ops.history.dvc_repository import address, stage_addresses
+from ops.history.dvc_repository import address, running_under_dvc, stage_addresses
 from ops.machine.interruption import at
+from ops.recipe.changes import Changes, change_recipe, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -60,16 +61,41 @@ def init_workspace(folder: Path, source: Path, licence: str) -> None:
     click.echo(f"  cd {folder}\n  growset plan {name}\n  growset run {name}")
 
 
-def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, quiet: bool = False) -> dict[str, Any]:
+def look_with(workspace: Workspace, expansions: Iterable[str], changes: Changes, *, err: bool = False) -> Workspace:
+    """The workspace with `changes` to its recipes in memory; prints what changes, to stderr with `err`."""
+    if not changes:
+        return workspace
+    for expansion in expansions:
+        workspace.load_recipe(expansion)
+        path = workspace.recipe_path(expansion)
+        for line in change_recipe(path, changes)[1]:
+            click.echo(f"{path}: {line} (for this command only; the file stays as it is)", err=err)
+    return replace(workspace, changes=changes)
+
+
+def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:
+    """Write `changes` into the recipe, because an output must follow from files that git and DVC track; says so."""
+    if not changes:
+        return
+    path = workspace.recipe_path(expansion)
+    for line in write_changes(path, changes):
+        click.echo(f"{path}: {line}", err=err)
+
+
+def run_expansion(
+    workspace: Workspace, expansion: str, runtime: Runtime, *, changes: Changes, quiet: bool = False
+) -> dict[str, Any]:
     """Find the stages that are not current, from DVC and the manifests; run them, and publish.
 
-    If everything is current, this takes seconds. Returns `describe_result` with the stages that ran and the seconds;
-    `quiet` writes messages to stderr, so that stdout is free for that result.
+    If everything is current, this takes seconds. `changes` are written into the recipe once it is valid with them.
+    Returns `describe_result` with the stages that ran and the seconds; `quiet` writes messages to stderr, so that
+    stdout is free for that result.
     """
     started = time.monotonic()
     with at(f"while '{expansion}' was validated"):
-        recipe = validate(workspace, expansion)
+        recipe = validate(replace(workspace, changes=changes), expansion)
     with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
+        _write_set(workspace, expansion, changes, err=quiet)
         stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
     return {**describe_result(workspace, expansion), "ran": stale, "seconds": time.monotonic() - started}
 
@@ -92,12 +118,15 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
     return list(pending.stale)
 
 
-def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime) -> None:
-    """One asset with its checks."""
+def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime, *, changes: Changes) -> None:
+    """One asset with its checks; `changes` are written into the recipe first."""
     if stage != PUBLISHED:
         check_stage_name(stage)
+    if changes and running_under_dvc():
+        raise UserError("--set cannot be used in a stage of `dvc repro`, which has read the recipe already")
     with at(f"while '{expansion}' was validated"):
-        recipe = validate(workspace, expansion)
+        recipe = validate(replace(workspace, changes=changes), expansion)
+    _write_set(workspace, expansion, changes)
     with at(f"beside stage {stage} of '{expansion}'"):
         _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, [stage])
 
