@@ -193,6 +193,18 @@ def initialise(root: Path) -> None:
 
 
 @retry_while_busy
+def check_pipeline(root: Path) -> None:
+    """UserError with DVC's message if stages and pointers contradict, such as two that write the same path."""
+    from dvc.exceptions import DvcException
+
+    with open_repo(root) as repo:
+        try:
+            repo.index.check_graph()
+        except DvcException as error:
+            raise UserError(f"DVC cannot use the stages of Growset in {root}: {str(error).splitlines()[0]}") from None
+
+
+@retry_while_busy
 def object_folders(root: Path) -> list[Path]:
     """Folders on this machine that hold DVC's objects: the cache, and the default remote if it is a folder."""
     with open_repo(root) as repo:

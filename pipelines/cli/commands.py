@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,6 +34,9 @@ from pipelines.history import prune_history
 from pipelines.instance import open_instance, prepare_home
 from pipelines.lost_runs import free_lost_runs
 
+if TYPE_CHECKING:
+    from ops.scaffold.workspace import Created
+
 PULLS = {
     "real": ("real_images",),
     "accepted": ("generated_images", "accepted_images"),
@@ -41,24 +44,45 @@ PULLS = {
 }
 
 
-def init_workspace(folder: Path, source: Path, licence: str) -> None:
-    """Make a workspace for the user's images, and print the next commands."""
-    from ops.scaffold.workspace import create_workspace
+def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool) -> None:
+    """Make a workspace for the user's images, or for the example without `source`, and print the next commands."""
+    from ops.scaffold.workspace import create_example, create_workspace
 
-    workspace, name, seen = create_workspace(folder, source, licence=licence)
+    if source is None:
+        made = create_example(folder, adopt=adopt)
+        click.echo(f"{made.workspace.root}: the example, 1,000 training images of 10 classes; licence MIT")
+    else:
+        made = create_workspace(folder, source, licence=licence, adopt=adopt)
+        _describe_source(made)
+    click.echo(f"the settings are in recipes/{made.name}.yaml; `growset docs recipes` explains them")
+    if made.uncommitted:
+        click.echo("\nthe repository was here before, so nothing is committed; when you like it:")
+        click.echo(f"  git add {' '.join(made.uncommitted)}\n  git commit --message 'Add a Growset workspace'")
+    enter = "" if adopt else f"  cd {folder}\n"
+    click.echo(f"\n{enter}  growset plan {made.name}\n  growset run {made.name}")
+
+
+def _describe_source(made: "Created") -> None:
+    """Print what was found in the images, and which files say so."""
+    assert made.sketch is not None
+    seen, spec = made.sketch, made.sketch.spec
     height, width, channels = seen.shape
     counts = f"{seen.counts.min()} to {seen.counts.max()} each"
-    click.echo(f"{workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
-    if seen.spec.split is not None:
-        drawn = seen.spec.split.model_dump(exclude_none=True, include={"validation", "test"})
+    click.echo(f"{made.workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
+    where = f"sources/{made.name}.yaml"
+    if {"table", "file_name", "label"} & spec.model_fields_set:
+        table = spec.table or "metadata"
+        click.echo(
+            f"{table}: {spec.file_name} names the images, {spec.label} their classes; to change that, edit {where}"
+        )
+    if spec.split is not None:
+        drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})
         shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
-        click.echo(f"no images are given for it, so {shares} are drawn from the others; see sources/{name}.yaml")
-    if seen.spec.size:
-        click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in sources/{name}.yaml")
+        click.echo(f"no images are given for it, so {shares} are drawn from the others; see {where}")
+    if spec.size:
+        click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in {where}")
     else:
         click.echo(f"all images are {height} x {width} x {channels} and keep that size")
-    click.echo(f"the settings are in recipes/{name}.yaml\n")
-    click.echo(f"  cd {folder}\n  growset plan {name}\n  growset run {name}")
 
 
 def look_with(workspace: Workspace, expansions: Iterable[str], changes: Changes, *, err: bool = False) -> Workspace:

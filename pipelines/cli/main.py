@@ -86,21 +86,29 @@ def main(context: click.Context, workspace: Path | None) -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--source",
-    required=True,
     type=click.Path(path_type=Path),
     help="Your images: folders of class folders, a table with files, Parquet, tar, npz, IDX, CIFAR, …",
 )
+@click.option("--example", is_flag=True, help="Use the 1,000 images that come with Growset, instead of --source.")
+@click.option("--here", is_flag=True, help="Make the current folder a workspace: a project with files, git or DVC.")
 @click.option(
     "--licence", default="unknown", show_default=True, help="Licence of the images; it goes into dataset cards."
 )
-def init(folder: Path, source: Path, licence: str) -> None:
-    """Make FOLDER a workspace for your images: git, DVC, and a recipe for their number and size."""
+def init(folder: Path | None, source: Path | None, example: bool, here: bool, licence: str) -> None:
+    """Make FOLDER a workspace for your images: git, DVC, and a recipe for their number and size.
+
+    FOLDER is new or empty. With --here the current folder becomes one; its files, git and DVC stay as they are.
+    """
     from pipelines.cli.commands import init_workspace
 
-    init_workspace(folder, source, licence)
+    if (folder is None) != here:
+        raise UserError("name a folder for the workspace, or give --here for the current one" + " (not both)" * here)
+    if (source is None) != example:
+        raise UserError("name your images with --source, or give --example" + " (not both)" * example)
+    init_workspace(folder or Path("."), source, licence, adopt=here)
 
 
 @main.command()
