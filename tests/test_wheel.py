@@ -137,5 +137,8 @@ def test_an_installed_growset_runs_a_chain_outside_of_the_clone(wheel: Path, tmp
     assert call(work, "python", "-m", "dvc", "status").strip() == "Data and pipelines are up to date."
     call(work, "python", "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml")
     call(work, "growset", "new", "second", "--from", "fashion-flow", "--source", "digits")
+    assert "plan.ratio" in call(work, "growset", "check", "--set", "plan.ratio=2")
+    call(tmp_path, "growset", "init", "example", "--example")
+    assert "smoke: ok" in call(tmp_path / "example", "growset", "check", "smoke")
     done = subprocess.run(["growset", "bench", "verdict"], cwd=work, env=environment, capture_output=True, text=True)
     assert done.returncode == 2 and "clone" in done.stderr

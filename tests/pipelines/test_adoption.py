@@ -160,6 +160,25 @@ def test_the_example_comes_with_its_images_and_both_recipes(tmp_path: Path) -> N
     assert not any("docs/" in text for text in texts) and any("`growset docs recipes`" in text for text in texts)
 
 
+def test_a_table_is_found_told_and_described(tmp_path: Path) -> None:
+    rows = ["Image,Species"]
+    for split, dataset in digit_splits().items():
+        for i, (image, label) in enumerate(zip(dataset.images[:40], dataset.labels[:40], strict=True)):
+            path = tmp_path / "Leaves" / "pictures" / f"{split}-{i:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0]).save(path)
+            rows.append(f"{path.stem},{dataset.class_names[label]}")
+    (tmp_path / "Leaves" / "labels.csv").write_text("\n".join(rows))
+    for number, source in enumerate(("Leaves", "Leaves/labels.csv")):
+        root = tmp_path / f"work{number}"
+        result = growset(tmp_path, "init", str(root), "--source", str(tmp_path / source))
+        assert result.exit_code == 0, result.output
+        assert "labels.csv: Image names the images, Species their classes" in result.output
+        text = (root / "sources" / "leaves.yaml").read_text()
+        assert "table: 'labels.csv'\nfile_name: 'Image'\nlabel: 'Species'\n" in text
+        assert growset(root, "check").output == "leaves: ok\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
