@@ -6,6 +6,7 @@ module knows the names of the project's files, and not what Growset writes into 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,8 +50,6 @@ def undone_if_it_fails(root: Path, names: Iterable[str]) -> Iterator[None]:
 
     Only what did not exist before is deleted.
     """
-    import shutil
-
     paths = [root / name for name in names]
     before = {path: path.read_bytes() if path.exists() else None for path in paths}
     folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(root)}

@@ -59,6 +59,10 @@ def create_workspace(root: Path, source: Path, *, licence: str = "unknown", adop
     if (root / "data" / name).exists():  # perhaps the images themselves
         name += "-grown"
     _require_place(root, name, adopt=adopt)
+    if root.resolve().is_relative_to(source.resolve()):
+        raise UserError(
+            f"{root} lies in {source}, so its files would count as images; keep the images in a folder apart"
+        )
     sketch = sketch_source(source, name, licence)
     images = Path(sketch.spec.path)
     inside = images.is_relative_to(root.resolve())

@@ -150,6 +150,15 @@ def test_a_plain_folder_is_adopted_with_repositories_and_a_commit_of_growsets_fi
     assert growset(root, "check").output == "pictures: ok\n"
 
 
+def test_a_workspace_among_the_images_is_refused(tmp_path: Path, adopt: Adopt) -> None:
+    images = make_images(tmp_path / "images")
+    inside = growset(tmp_path, "init", str(images / "work"), "--source", str(images))
+    assert inside.exit_code == 2 and "would count as images" in inside.output
+    code, output = adopt(images, "--source", ".")
+    assert code == 2 and "would count as images" in output
+    assert {path.name for path in images.iterdir()} == {"train", "validation", "test"}
+
+
 def test_the_example_comes_with_its_images_and_both_recipes(tmp_path: Path) -> None:
     result = growset(tmp_path, "init", str(tmp_path / "work"), "--example")
     assert result.exit_code == 0, result.output
