@@ -13,6 +13,7 @@ import numpy as np
 from ops.errors import UserError
 from ops.sources.conversion import SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
+from ops.sources.layouts.folder import find_split_folders
 from ops.sources.layouts.metadata import TABLES
 from ops.sources.listing import Listing, check_names, find_split
 from ops.sources.spec import SourceSpec, SplitRule
@@ -53,10 +54,10 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     if len(counts) < 2 or not counts.all():
         empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
-        fault = (
-            f"class {empty[0]} has no images in train" if empty else f"all images are of class {train.class_names[0]}"
-        )
-        raise UserError(f"{source}: {fault}; at least two classes with images are needed{_ADVICE}")
+        if empty:
+            raise UserError(f"{source}: class {empty[0]} has no images in train; every class needs some")
+        only = train.class_names[0]
+        raise UserError(f"{source}: all images are of class {only}; at least two classes are needed{_ADVICE}")
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
@@ -86,6 +87,17 @@ def find_kind(source: Path) -> str:
     )
 
 
+def count_loose_images(spec: SourceSpec) -> int:
+    """Images beside the class folders, which belong to no class and are not read."""
+    if spec.kind != "folder":
+        return 0
+    return sum(_count_images(folder) for folder in (spec.root, *find_split_folders(spec.root).values()))
+
+
+def _count_images(folder: Path) -> int:
+    return sum(path.suffix.lower() in SUFFIXES and path.is_file() for path in folder.iterdir())
+
+
 def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
     """The folder of a source with a table, and the keys of its description that differ from the defaults."""
     tables = find_tables(source)
@@ -110,8 +122,7 @@ def _describe_lack(source: Path) -> str | None:
         return None
     folders = [source, *sorted(path for path in source.iterdir() if path.is_dir() and find_split(path.name))]
     for folder in folders:
-        images = sum(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
-        if images:
+        if images := _count_images(folder):
             tables = ", ".join(path.name for path in sorted(folder.iterdir()) if path.suffix in SEPARATED)
             unread = f" ({tables} has no columns of that kind whose files exist)" if tables else ""
             count = f"{images} image{'s' * (images > 1)}"

@@ -64,12 +64,16 @@ def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bo
 
 def _describe_source(made: "Created") -> None:
     """Print what was found in the images, and which files say so."""
+    from ops.sources.sketch import count_loose_images
+
     assert made.sketch is not None
     seen, spec = made.sketch, made.sketch.spec
     height, width, channels = seen.shape
     counts = f"{seen.counts.min()} to {seen.counts.max()} each"
     click.echo(f"{made.workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
     where = f"sources/{made.name}.yaml"
+    if loose := count_loose_images(spec):
+        click.echo(f"not used: {loose} image{'s' * (loose > 1)} beside the class folders, which have no class")
     if {"table", "file_name", "label"} & spec.model_fields_set:
         table = spec.table or "metadata"
         click.echo(

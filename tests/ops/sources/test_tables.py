@@ -10,7 +10,7 @@ from PIL import Image
 
 from ops.errors import DamagedData, UserError
 from ops.sources.reading import hash_source, read_source
-from ops.sources.sketch import sketch_source
+from ops.sources.sketch import count_loose_images, sketch_source
 from ops.sources.spec import SourceSpec
 from ops.sources.tables import find_tables
 
@@ -124,11 +124,26 @@ def test_a_flat_folder_is_told_what_it_lacks(tmp_path: Path, below: str) -> None
 
 def test_one_folder_of_images_is_told_the_same(tmp_path: Path) -> None:
     make_images(tmp_path, below="pictures", count=3)
-    with pytest.raises(UserError, match=r"all images are of class pictures; at least two classes .* labels\.csv"):
+    with pytest.raises(
+        UserError, match=r"all images are of class pictures; at least two classes are needed; .* labels\.csv"
+    ):
         sketch_source(tmp_path, "leaves", "CC0")
     with pytest.raises(UserError, match="is empty"):
         (tmp_path / "nothing").mkdir()
         sketch_source(tmp_path / "nothing", "leaves", "CC0")
+
+
+def test_images_beside_class_folders_are_counted_and_a_class_without_images_is_named(tmp_path: Path) -> None:
+    for name in LABELS:
+        make_images(tmp_path, below=f"train/{name}")
+    spec = sketch_source(tmp_path, "leaves", "CC0").spec
+    assert count_loose_images(spec) == 0
+    make_images(tmp_path, count=2)
+    make_images(tmp_path / "train", count=1)
+    assert count_loose_images(spec) == 3
+    (tmp_path / "train" / "elm").mkdir()
+    with pytest.raises(UserError, match=r"class elm has no images in train; every class needs some$"):
+        sketch_source(tmp_path, "leaves", "CC0")
 
 
 @pytest.mark.parametrize("names", [("X", "y"), ("x", "Y"), ("X_train", "y_train"), ("Images", "Labels")])
