@@ -188,6 +188,7 @@ def initialise(root: Path) -> None:
     """Initialise DVC in a git repository; DVC stages its own files in git."""
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # no hints of what to do next
     with contextlib.redirect_stdout(io.StringIO()):
         Repo.init(str(root)).close()
 
