@@ -119,10 +119,19 @@ def test_the_worst_class_is_checked_by_balanced_accuracy() -> None:
     assert f"mixup reaches {reached} % balanced accuracy, logistic regression on" in weak.sentence
 
 
+def test_less_than_a_point_below_is_no_shortfall() -> None:
+    labels = np.arange(100_000) % 4
+    for rate, shortfall in ((0.806, None), (0.82, "below_reference")):
+        baseline, reference = make_arm(0.80, images=len(labels)), make_reference(rate, len(labels))
+        row = compare_reference(reference, baseline, labels, metric="accuracy", confidence=0.95)
+        assert row.gap.high < 0
+        assert row.shortfall == shortfall
+
+
 def test_close_scores_are_told_apart_by_decimals() -> None:
     labels = np.arange(100_000) % 4
     correct = {name: make_arm(0.80, images=len(labels)) for name in KINDS}
-    reference = make_reference(0.805, len(labels))
+    reference = make_reference(0.8145, len(labels))
     found = decide(
         correct,
         KINDS,
