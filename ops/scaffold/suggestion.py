@@ -29,7 +29,8 @@ AUTO_ARMS = (  # of the template: they get the augmentation that validation choo
 def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]:
     """Dotted recipe keys and values for training counts int [K] and images of `shape` (height, width, channels)."""
     images, side, channels = int(counts.sum()), max(shape[:2]), shape[2]
-    # More images need more steps in total but fewer per image; the square root is between the two.
+    # More images need more steps in total but fewer per image; the square root is between the two. Few images need no
+    # fewer: a generator that has not learnt is not used.
     growth = math.sqrt(images / MEASURED_IMAGES)
     classifier_steps = _round_steps(400 * growth, 300, 5000)
     small = channels == 1 and side <= 32
@@ -40,7 +41,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "scorer.steps": _round_steps(0.75 * classifier_steps, 200, 3000),
         "generator.widths": [32, 64] if small else [64, 128] if side <= 32 else [64, 128, 128],
         "generator.unshuffle": 1 if side <= 16 else 2 if side <= 64 else 4,
-        "generator.steps": _round_steps(700 * growth, 400, 6000),
+        "generator.steps": _round_steps(700 * max(1.0, growth), 700, 6000),
         "classifier.steps": classifier_steps,
         "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
         "tuning.policy": True,
