@@ -217,6 +217,7 @@ FLOORS = (
     {"classifiers", "documents", "exports", "remotes", "scaffold"},
     {"drawing", "judging", "planning", "verification"},
     {"filters"},
+    {"inspection"},
     {"report"},
     {"chain"},
 )
@@ -273,7 +274,7 @@ def test_every_package_of_ops_has_its_floor_and_imports_lower_ones_only() -> Non
 
 def test_ops_opens_on_one_screen() -> None:
     assert {path.name for path in (ROOT / "ops").glob("*.py")} == {"__init__.py", "errors.py"}
-    assert len(set.union(*FLOORS)) <= 30
+    assert len(set.union(*FLOORS)) <= 31
 
 
 def test_file_names_of_outputs_that_packages_share_are_written_once() -> None:
