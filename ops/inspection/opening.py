@@ -150,7 +150,7 @@ class _Opened:
         self._sizes.append(size)
         self._modes.append(mode)
         self._ids.extend(content_ids(pixels[np.newaxis]))
-        self._small.append(_shrink(pixels))
+        self._small.append(shrink(pixels))
         self._names.append(name)
         self.labels.append(label)
         self._splits.append(split)
@@ -174,7 +174,7 @@ class _Opened:
         return where.removeprefix(f"{root if root.is_dir() else root.parent}/")
 
 
-def _shrink(pixels: np.ndarray) -> np.ndarray:
+def shrink(pixels: np.ndarray) -> np.ndarray:
     """uint8 [h, w, C] averaged down so that no side is longer than SIDE."""
     height, width = pixels.shape[:2]
     factor = SIDE / max(height, width)
