@@ -73,6 +73,7 @@ A Growset workspace. `sources/{name}.yaml` describes the images,
 `recipes/{name}.yaml` how the dataset is grown.
 
 ```sh
+growset inspect {name}  # what is in the images: duplicates, probable label errors, outliers
 growset check           # report every mistake in one sentence, before any computation
 growset plan {name}     # dry run: images per class, seconds, bytes
 growset run {name}      # the whole chain; current stages are skipped
