@@ -2,7 +2,7 @@
 
 Wrong labels, exact duplicates, altered copies and inverted pictures are planted in training images of Fashion-MNIST,
 scikit-learn's digits, and patches of photographs. No file of test images is opened. False alarms are counted on
-the same images before anything was planted. Patches overlap by chance, so some are near duplicates without being planted.
+the same images before anything was planted. Patches overlap by chance, so some are near duplicates anyway.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ import torch
 from ops.filters.looks import measure_looks
 from ops.inspection.outliers import measure_excess
 
-BLANK = 2.0  # grey levels of contrast at 8 x 8
+BLANK = 2.0  # grey levels of contrast at 8 x 8, which noise hardly raises
+FLAT = 6.0  # grey levels of contrast, which thin strokes raise
 FAR = 5.0  # robust standard deviations from the median, of the log sharpness
 LEAST = 20  # images, below which no sharpness is usual
 SHOWN = (5, 50, 95)  # percentiles of a summary
@@ -58,17 +59,22 @@ def summarise(looks: Looks) -> dict[str, dict[str, float]]:
 
 def find_blank(looks: Looks) -> np.ndarray:
     """Rows int [m] of pictures that show nothing: hardly any contrast, apart from noise."""
-    return np.flatnonzero(looks.structure < BLANK)
+    return np.flatnonzero(is_blank(looks))
+
+
+def is_blank(looks: Looks) -> np.ndarray:
+    """bool [n]."""
+    return np.asarray((looks.structure < BLANK) & (255 * looks.contrast < FLAT))
 
 
 def find_blurred(looks: Looks) -> np.ndarray:
     """Rows int [m] far less sharp than the others, the least sharp first; blank pictures apart."""
-    return _find_far(-np.log(looks.sharpness + 1e-6), looks.structure >= BLANK)
+    return _find_far(-np.log(looks.sharpness + 1e-6), ~is_blank(looks))
 
 
 def find_noisy(looks: Looks) -> np.ndarray:
     """Rows int [m] far sharper than the others, as noise is, the sharpest first."""
-    return _find_far(np.log(looks.sharpness + 1e-6), looks.sharpness > 0)
+    return _find_far(np.log(looks.sharpness + 1e-6), ~is_blank(looks))
 
 
 def _find_far(values: np.ndarray, asked: np.ndarray) -> np.ndarray:
