@@ -32,6 +32,11 @@ LOOKS: dict[str, Look] = {
         (CONTACT_SHEET,),
     ),
     "expansion_plan": Look("How many images each class gets.", "data", frozenset({"json"})),
+    "training_policy": Look(
+        "Augmentation, input and length of every classifier's training, chosen on validation.",
+        "data",
+        frozenset({"pytorch", "json"}),
+    ),
     "scorer": Look(
         "Cross-fitted classifier on real training images; judges generated ones.",
         "data",

@@ -31,13 +31,14 @@ from benchmarks.parts.fashion import Division, LabelledImages, divide, read_fash
 from benchmarks.parts.harness import Row, use_cores, write_result
 from benchmarks.parts.photographs import read_patches
 from benchmarks.parts.planting import SHARES, Planted, plant
+from ops.datasets.folds import assign_folds
 from ops.filters.calibration import Thresholds, calibrate
 from ops.filters.labels import score_labels
 from ops.filters.looks import measure_looks
 from ops.filters.rules import Limit, find_reasons, set_limits
 from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
-from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.likeness.copies import References, fit_references, measure_copies, measure_nearness
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.schema import ScorerSettings

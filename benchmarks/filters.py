@@ -22,11 +22,12 @@ from benchmarks.million_generated import generate
 from benchmarks.parts.fashion import CLASS_NAMES, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, write_result
 from benchmarks.parts.untrained import export_untrained
+from ops.datasets.folds import assign_folds
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.generators.folder import variant_name
 from ops.generators.onnx.variants import quantise_sampler
-from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.machine.parallel import available_cores
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import Labels, NetworkFeatures, measure_set

@@ -31,13 +31,14 @@ from benchmarks.parts.engines import ONNX_BATCH
 from benchmarks.parts.fashion import CLASS_NAMES, Division, LabelledImages, divide, read_fashion
 from benchmarks.parts.harness import Row, use_cores, write_result
 from ops.datasets.axes import to_nchw
+from ops.datasets.folds import assign_folds
 from ops.drawing.pieces import Draws, draw_rows
 from ops.generators.onnx.engine import Sampler
 from ops.generators.protocol import Cost, Fitting, Kind
 from ops.generators.registry import KINDS
 from ops.generators.units import list_classes
 from ops.judging.judge import Judge
-from ops.judging.scorer import assign_folds, load_scorer, save_scorer, train_folds
+from ops.judging.scorer import load_scorer, save_scorer, train_folds
 from ops.likeness.copies import fit_references, measure_copies
 from ops.recipe.generator import KINDS as SECTIONS
 from ops.recipe.generator import DenoiserSettings, DistillationSettings, FlowSettings, SamplerSettings

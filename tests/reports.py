@@ -134,6 +134,18 @@ def make_inspection() -> dict[str, Any]:
     return collect_view(found, items=8, side=32)
 
 
+SEARCHED = {
+    "folds": 3,
+    "steps": 800,
+    "levels": {"flip": "off", "colour": "strong"},
+    "gains": [
+        {"factor": "flip", "level": "on", "against": "off", "gain": -0.0612, "standard_error": 0.012},
+        {"factor": "colour", "level": "strong", "against": "off", "gain": 0.2, "standard_error": 0.021},
+    ],
+    "lengths": [{"steps": 400, "score": 0.852}, {"steps": 800, "score": 0.9}],
+}
+
+
 def make_facts() -> dict[str, Any]:
     return {
         "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(), "inspection": make_inspection(),
@@ -151,6 +163,7 @@ def make_facts() -> dict[str, Any]:
         "sampler": {"solver": "heun", "steps": 2, "precision": "fp32"}, "precision": "fp32",
         "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
                    "passed": True},
+        "search": SEARCHED,
         "scorer": {"cross_fitted_accuracy": 0.93, "temperature": 1.4, "negative_log_likelihood": 0.21},
         "trainings": [{"arm": arm, "kind": kind, "losses": [2.1, 1.2, 0.9], "steps": 60}
                       for arm, kind in (("real", "baseline"), ("flipped", "baseline"), ("grown", "expanded"))],

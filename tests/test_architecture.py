@@ -215,6 +215,7 @@ FLOORS = (
     {"datasets", "pretrained", "workspaces"},
     {"generators", "history", "pictures", "sources", "stages", "verdict"},
     {"classifiers", "documents", "exports", "remotes", "scaffold"},
+    {"tuning"},
     {"drawing", "judging", "planning", "verification"},
     {"filters"},
     {"inspection"},
@@ -274,7 +275,7 @@ def test_every_package_of_ops_has_its_floor_and_imports_lower_ones_only() -> Non
 
 def test_ops_opens_on_one_screen() -> None:
     assert {path.name for path in (ROOT / "ops").glob("*.py")} == {"__init__.py", "errors.py"}
-    assert len(set.union(*FLOORS)) <= 31
+    assert len(set.union(*FLOORS)) <= 36  # with what is beside them, one line each, on a screen of 40
 
 
 def test_file_names_of_outputs_that_packages_share_are_written_once() -> None:

@@ -24,6 +24,7 @@ seed: 0
 on_new_images: retrain
 data: {images_per_class: 16}
 plan: {ratio: 1.0, overdraw: 3.0, rounds: 2}
+tuning: {}
 scorer: {folds: 2, steps: 40, batch_size: 16, width: 16}
 generator: {widths: [8, 16], steps: 60, batch_size: 16, learning_rate: 0.02, warmup_steps: 5, ema_decay: 0.9}
 sampler: {steps: 1, solver: euler}

@@ -59,17 +59,13 @@ def use_cores(count: int) -> Iterator[None]:
 
 def write_result(benchmark: str, rows: list[Row], ratios: dict[str, float], **notes: Any) -> Path:
     """Write `results/<benchmark>.json` (design, contract 11); returns the path."""
-    root = Path(__file__).parents[2]
-    commit = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     environment = describe_environment()
     path = RESULTS / f"{benchmark}.json"
     write_json(
         path,
         {
             "benchmark": benchmark,
-            "commit": commit,
+            "commit": describe_commit(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": {
                 "cpu": processor_name(),
@@ -83,6 +79,14 @@ def write_result(benchmark: str, rows: list[Row], ratios: dict[str, float], **no
         },
     )
     return path
+
+
+def describe_commit() -> str:
+    """The commit that is checked out, with `-dirty` where files differ from it."""
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def find_gpu() -> str | None:

@@ -141,12 +141,16 @@ def list_networks(
                 seed,
                 folder / weights_file(arm),
                 found["precision"],
-                mirrored=arm in (baseline, challenger) and AUGMENTATIONS[arms[arm].augmentation.kind].mirrors,
+                mirrored=arm in (baseline, challenger) and _shows_mirrored(arms[arm]),
                 keeps_probabilities=arm == baseline,
             )
             for seed in seeds
         ]
     return networks
+
+
+def _shows_mirrored(arm: Arm) -> bool:
+    return AUGMENTATIONS[arm.augmentation.kind].mirrors(arm.augmentation)
 
 
 def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Answers]]:

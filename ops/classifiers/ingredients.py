@@ -15,8 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from ops.classifiers.data import TrainingSet, Views
-from ops.recipe.arms import Arm
-from ops.settings.kinds import Kind
+from ops.recipe.arms import Arm, Network
 
 
 class Budget(Protocol):
@@ -33,18 +32,16 @@ class Budget(Protocol):
     @property
     def precision(self) -> str: ...
     @property
-    def network(self) -> Kind: ...
+    def network(self) -> Network: ...
 
 
 class Augmentation(ABC):
     """A label-preserving change of images, drawn again for each image.
 
     It maps float images [n, C, H, W] in -1..1 to the same shape and range, and draws from torch's and Python's global
-    generators, which the trainer seeds. `mirrors`: whether it shows mirrored images, so that a network trained with it
-    treats an image and its mirror image alike.
+    generators, which the trainer seeds. A network that was shown mirrored images (`mirrors`) treats an image and its
+    mirror image alike.
     """
-
-    mirrors: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, settings: Any, side: tuple[int, int]) -> None:
@@ -52,6 +49,11 @@ class Augmentation(ABC):
 
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor: ...
+
+    @classmethod
+    def mirrors(cls, settings: Any) -> bool:
+        """Whether it shows mirrored images."""
+        return False
 
 
 class Pairing(ABC):

@@ -127,10 +127,9 @@ def _render_table(keys: list[tuple[str, FieldInfo]]) -> str:
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:
     """The section that an annotation names, alone or as the values of a mapping."""
-    if annotation in (Cut, Kind):  # values that can be written in more than one way
-        return None
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        # A cut and a kind can be written in more than one way: they are one value.
+        return None if issubclass(annotation, (Cut, Kind)) else annotation
     if typing.get_origin(annotation) is dict:
         return _find_model(typing.get_args(annotation)[1])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):

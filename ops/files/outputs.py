@@ -12,6 +12,9 @@ INDEX = "index.parquet"  # of accepted_images and mixed_dataset: one row an imag
 DRAWS = "draws.parquet"  # of real_images: what long tail, nuisance and label noise drew for each image
 PLAN = "plan.json"  # of expansion_plan
 
+POLICY = "policy.json"  # of training_policy, as the next: what validation chose, {} where a recipe chooses nothing
+SEARCH = "search.json"  # what each choice is worth
+
 LOSSES = "losses.json"  # of generator, as the next two
 LEARNING_CURVE = "learning_curve.json"  # quality at each checkpoint
 SAMPLES = "samples-{step}.png"  # a sheet for each checkpoint; `*` for the step matches all

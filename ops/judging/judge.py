@@ -228,7 +228,8 @@ def load_judge(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset,
     `train` and `seed` must be those that the scorer was trained with, because the folds follow from them. Raises as
     `Judge` does.
     """
-    from ops.judging.scorer import assign_folds, load_scorer
+    from ops.datasets.folds import assign_folds
+    from ops.judging.scorer import load_scorer
 
     scorer = load_scorer(scorer_folder)
     folds = assign_folds(train.labels, len(scorer.models), seed)

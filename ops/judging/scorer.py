@@ -22,9 +22,10 @@ from torch import Tensor
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.training import WORKER_SHARE, predict, train
+from ops.datasets.folds import assign_folds
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
-from ops.recipe.arms import Arm, FlipCrop, SmallResNet
+from ops.recipe.arms import Arm, SmallResNet
 
 if TYPE_CHECKING:
     from ops.recipe.schema import ScorerSettings
@@ -38,16 +39,6 @@ class FoldResult:
     state: dict[str, Tensor]
     held_out: np.ndarray
     logits: np.ndarray
-
-
-def assign_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold of each image, int64 [n]; within each class the folds' sizes differ by at most one."""
-    rng = np.random.default_rng([seed, 2])
-    assigned = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        assigned[members] = np.arange(len(members)) % folds
-    return assigned
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -100,7 +91,7 @@ def train_folds(
         "classes": classes,
         "seed": seed,
         "folds": assign_folds(labels, settings.folds, seed),
-        "arm": Arm(augmentation=FlipCrop()),  # as the arm `augmented`
+        "arm": Arm(augmentation=settings.augmentation),
         "settings": settings,
     }
     workers = worth_workers(workers, settings.folds * settings.steps * settings.batch_size, WORKER_SHARE)
@@ -129,6 +120,7 @@ def save_scorer(
         "classes": classes,
         "channels": channels,
         "width": settings.width,
+        "standardise": settings.standardise,
         "precision": settings.precision,
         **metrics,
     }
@@ -198,7 +190,7 @@ def load_scorer(folder: Path) -> Scorer:
     models = []
     for fold in range(config["folds"]):
         # As `ScorerSettings.network`, which does not depend on the images' size; so the size is not stored.
-        network = SmallResNet(width=config["width"], stem=1)
+        network = SmallResNet(width=config["width"], stem=1, standardise=config["standardise"])
         model = Classifier(network, (config["channels"], 0, 0), config["classes"])
         prefix = f"{fold}/"
         model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})

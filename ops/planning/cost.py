@@ -19,10 +19,14 @@ from ops.classifiers.training import predict, train
 from ops.generators.registry import KINDS
 from ops.machine.parallel import use_threads
 from ops.planning.plan import ExpansionPlan
-from ops.recipe.arms import Arm
+from ops.recipe.arms import Arm, Policy
 from ops.recipe.schema import Recipe
+from ops.recipe.settling import TrainingPolicy, settle_recipe
+from ops.tuning.factors import list_factors
+from ops.tuning.search import count_steps
 
 TIMED_STEPS = 6  # after as many warm-up steps
+EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
 EXPORT_SECONDS = 20.0  # torch's exporter and the parity measurement, for any size of network
 
 
@@ -42,6 +46,7 @@ def _estimate(
 ) -> dict[str, float]:
     height, width, channels = shape
     classes = len(plan.classes)
+    recipe, search_steps = _expect_policy(recipe, channels)
     generator, classifier = recipe.generator, recipe.classifier
     images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
     labels = torch.arange(4 * classes) % classes
@@ -82,7 +87,9 @@ def _estimate(
     per_answer = (time.perf_counter() - started) / len(images)
     # Each arm's networks predict once; those of the two compared arms predict mirrored images as well.
     asked = per_answer * test_images * (len(recipe.baselines) + len(recipe.expanded) + 2) * classifier.seeds / workers
+    search = step_seconds(classifier, Arm(augmentation=EXPECTED)) * search_steps / workers if search_steps else 0.0
     return {
+        "training_policy": search,
         "scorer": scorer,
         "generator": cost.fit_seconds * generator.seeds,
         "generator_onnx": EXPORT_SECONDS * generator.seeds,
@@ -92,6 +99,21 @@ def _estimate(
         "verdict": asked * recipe.verdict.looks
         + (baselines[1] + expanded[1]) * classifier.seeds * (recipe.verdict.looks - 1),
     }
+
+
+def _expect_policy(recipe: Recipe, channels: int) -> tuple[Recipe, int]:
+    """The recipe with a policy of typical cost in the place of the one to be chosen, and the steps of the search.
+
+    How long training will be is not known before; the estimate takes twice classifier.steps, if so many are allowed.
+    """
+    tuning, steps = recipe.tuning, recipe.classifier.steps
+    if not tuning.policy:
+        return recipe, 0
+    most = tuning.most_steps or steps
+    search_steps = count_steps(
+        list_factors(channels), folds=tuning.folds, steps=tuning.steps or steps, first_length=steps, most_steps=most
+    )
+    return settle_recipe(recipe, TrainingPolicy(EXPECTED, "image", min(2 * steps, most))), search_steps
 
 
 def _seconds_per_step(run: Callable[[int], object]) -> float:

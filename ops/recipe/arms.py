@@ -37,6 +37,30 @@ class RandAugment(Kind):
     strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m; its n is 2")
 
 
+class Policy(Kind):
+    """Single operations, each with a strength; 0 leaves it out."""
+
+    kind: Literal["policy"] = Field("policy", description="operations of your choice, each with its strength")
+    shift: float = Field(0.0, ge=0, le=0.5, description="share of the shorter side by which images move at most")
+    scale: float = Field(0.0, ge=0, le=2, description="images are scaled by 1 / (1 + scale) to 1 + scale")
+    rotation: float = Field(0.0, ge=0, le=180, description="degrees by which images are turned at most, either way")
+    flip: float = Field(0.0, ge=0, le=1, description="probability that an image is mirrored, left to right")
+    channel_order: float = Field(0.0, ge=0, le=1, description="probability that colour channels change places")
+    inversion: float = Field(0.0, ge=0, le=1, description="probability that an image is shown as its negative")
+    grey: float = Field(0.0, ge=0, le=1, description="probability that an image loses its colours")
+    gain: float = Field(0.0, ge=0, le=4, description="contrast is multiplied by 1 / (1 + gain) to 1 + gain")
+    offset: float = Field(0.0, ge=0, le=1, description="share of the range by which brightness changes at most")
+    blur: float = Field(0.0, ge=0, le=8, description="standard deviation of a Gaussian blur, at most, in pixels")
+    noise: float = Field(0.0, ge=0, le=0.5, description="standard deviation of noise, as a share of the range, at most")
+    erasing: float = Field(0.0, ge=0, le=1, description="side of a square that is erased in half of the images")
+
+
+class AutoAugmentation(Kind):
+    """The policy that the stage `training_policy` chose on validation."""
+
+    kind: Literal["auto"] = Field("auto", description="the policy that validation chose; needs tuning.policy: true")
+
+
 class NoPairing(Kind):
     """Each image alone."""
 
@@ -80,7 +104,19 @@ class SupervisedTrainer(Kind):
     kind: Literal["supervised"] = Field("supervised", description="on images and labels, from random weights")
 
 
-class SmallResNet(Kind):
+Standardise = Literal["none", "image", "grey"]
+
+
+class Network(Kind):
+    """What networks of every kind have in common."""
+
+    standardise: Standardise = Field(
+        "none",
+        description="image: each image has mean 0 and standard deviation 1; grey: after its channels were averaged",
+    )
+
+
+class SmallResNet(Network):
     """A residual network of two stages that suits CPUs."""
 
     kind: Literal["small_resnet"] = Field("small_resnet", description="two residual stages, for CPUs")
@@ -90,14 +126,14 @@ class SmallResNet(Kind):
     )
 
 
-class ResNet18(Kind):
+class ResNet18(Network):
     """ResNet-18 as used on CIFAR: no pooling in the stem, full resolution in the first stage."""
 
     kind: Literal["resnet18"] = Field("resnet18", description="ResNet-18 with a stem for small images")
     width: Count = Field(64, description="channels of the first of its four stages; each later one has twice as many")
 
 
-class Mlp(Kind):
+class Mlp(Network):
     """Fully connected layers on the pixels."""
 
     kind: Literal["mlp"] = Field("mlp", description="fully connected layers with batch normalisation")
@@ -106,12 +142,18 @@ class Mlp(Kind):
     )
 
 
-AUGMENTATIONS: dict[str, type[Kind]] = {"none": NoAugmentation, "flip_crop": FlipCrop, "randaugment": RandAugment}
+AUGMENTATIONS: dict[str, type[Kind]] = {
+    "none": NoAugmentation,
+    "auto": AutoAugmentation,
+    "flip_crop": FlipCrop,
+    "policy": Policy,
+    "randaugment": RandAugment,
+}
 PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
 LOSSES: dict[str, type[Kind]] = {"plain": PlainLoss, "class_weighted": ClassWeightedLoss}
 SAMPLERS: dict[str, type[Kind]] = {"uniform": UniformSampler, "class_balanced": ClassBalancedSampler}
 TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
-NETWORKS: dict[str, type[Kind]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
+NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
 INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "augmentation": AUGMENTATIONS,

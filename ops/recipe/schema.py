@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from ops.recipe.arms import NETWORKS, Arm, SmallResNet
+from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Network, SmallResNet, Standardise
 from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
@@ -131,11 +131,15 @@ class ScorerSettings(NetworkBudget):
     width: Count = Field(32, description="channels of the first stage of its network, a small_resnet with stem: 1")
     learning_rate: Positive = Field(0.02, description="peak of the one-cycle schedule")
     weight_decay: float = Field(0.1, ge=0, description="decoupled from the gradient with muon, added to it with sgd")
+    augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
+        FlipCrop(), description="label-preserving changes, as in an arm"
+    )
+    standardise: Standardise = Field("none", description="as in classifier.network; tuning.policy chooses it")
 
     @property
     def network(self) -> SmallResNet:
         """The network of each fold."""
-        return SmallResNet(width=self.width, stem=1)
+        return SmallResNet(width=self.width, stem=1, standardise=self.standardise)
 
 
 class MixSettings(Section):
@@ -150,7 +154,7 @@ ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
 class ClassifierSettings(NetworkBudget):
     """What all arms share: network, equal budget, seeds and the grid."""
 
-    network: Annotated[Kind, OneOf(NETWORKS)] = Field(SmallResNet(), description="equal for all arms")
+    network: Annotated[Network, OneOf(NETWORKS)] = Field(SmallResNet(), description="equal for all arms")
     seeds: int = Field(5, ge=1, le=100, description="paired seeds: seed s starts every arm from the same weights")
     grid: GridSettings = Field(default_factory=GridSettings)
 
@@ -165,6 +169,31 @@ class ClassifierSettings(NetworkBudget):
     def _check_steps(self) -> ClassifierSettings:
         if self.grid.steps is not None and self.steps not in self.grid.steps:
             raise ValueError(f"grid.steps must include {self.steps}, the value of steps")
+        return self
+
+
+class TuningSettings(Section):
+    """What is chosen on validation before any arm is trained, for all arms alike."""
+
+    policy: bool = Field(
+        False,
+        description="choose the augmentation of all that say `augmentation: auto`, and how networks standardise images",
+    )
+    steps: Count | None = Field(None, description="optimizer steps of each training of the search; null: as classifier")
+    most_steps: Count | None = Field(
+        None, description="double classifier.steps while that helps, up to so many; null keeps them"
+    )
+    folds: int = Field(
+        3,
+        ge=2,
+        le=10,
+        description="training and validation images are divided into so many; not from 1,000 of these on",
+    )
+
+    @model_validator(mode="after")
+    def _check_policy(self) -> TuningSettings:
+        if not self.policy and (idle := [key for key in ("steps", "most_steps") if getattr(self, key) is not None]):
+            raise ValueError(f"{idle[0]} has no effect without policy: true")
         return self
 
 
@@ -207,6 +236,7 @@ class Recipe(Section):
     )
     data: DataSettings
     plan: PlanSettings
+    tuning: TuningSettings
     scorer: ScorerSettings
     generator: GeneratorSettings
     sampler: SamplerSettings
@@ -267,6 +297,26 @@ class Recipe(Section):
         for name, arm in self.baselines.items():
             if arm.real_weight is not None:
                 raise ValueError(f"real_weight has no effect in the baseline {name!r}, which has no generated images")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tuning(self) -> Recipe:
+        arms = {**self.baselines, **self.expanded}
+        asking = [f"the arm {name!r}" for name, arm in arms.items() if arm.augmentation.kind == "auto"]
+        asking += ["the scorer"] * (self.scorer.augmentation.kind == "auto")
+        if asking and not self.tuning.policy:
+            raise ValueError(f"augmentation: auto of {asking[0]} needs tuning: {{policy: true}}")
+        if self.tuning.policy and not asking:
+            raise ValueError("tuning.policy chooses an augmentation, but no arm says augmentation: auto")
+        fixed = [("classifier.network", self.classifier.network.standardise), ("scorer", self.scorer.standardise)]
+        for place, value in fixed:
+            if self.tuning.policy and value != "none":
+                raise ValueError(f"tuning.policy chooses {place}.standardise; remove {value!r}")
+        most = self.tuning.most_steps
+        if most is not None and self.classifier.grid.steps is not None:
+            raise ValueError("tuning.most_steps and classifier.grid.steps both choose the steps; remove one of them")
+        if most is not None and most < self.classifier.steps:
+            raise ValueError(f"tuning.most_steps {most} is below classifier.steps {self.classifier.steps}")
         return self
 
     @model_validator(mode="after")

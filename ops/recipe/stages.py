@@ -43,7 +43,19 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("real_images", ("source", "data", "seed"), ()),
         Stage("expansion_plan", ("plan",), ("real_images",)),
-        Stage("scorer", ("scorer", "seed"), ("real_images",)),
+        Stage(
+            "training_policy",
+            (
+                "tuning",
+                "verdict.metric",
+                "seed",
+                *(f"classifier.{key}" for key in ("steps", "batch_size", "label_smoothing", "optimizer", "precision")),
+                "classifier.network",
+                "classifier.grid",
+            ),
+            ("real_images",),
+        ),
+        Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy")),
         Stage("generator", ("generator", "seed"), ("real_images", "scorer"), choices=("on_new_images",)),
         Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
         Stage(
@@ -53,16 +65,27 @@ STAGES: dict[str, Stage] = {
         ),
         Stage("accepted_images", ("filter", "seed"), ("real_images", "expansion_plan", "scorer", "generated_images")),
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
-        Stage("baseline_classifiers", ("classifier", "baselines", "verdict.metric", "seed"), ("real_images",)),
+        Stage(
+            "baseline_classifiers",
+            ("classifier", "baselines", "verdict.metric", "seed"),
+            ("real_images", "training_policy"),
+        ),
         Stage(
             "expanded_classifiers",
             ("classifier", "expanded", "verdict.metric", "seed"),
-            ("real_images", "generated_images", "mixed_dataset"),
+            ("real_images", "training_policy", "generated_images", "mixed_dataset"),
         ),
         Stage(  # a second look trains more seeds itself, on the data of the two stages before it
             "verdict",
             ("verdict", "classifier", "baselines", "expanded", "seed"),
-            ("real_images", "generated_images", "mixed_dataset", "baseline_classifiers", "expanded_classifiers"),
+            (
+                "real_images",
+                "training_policy",
+                "generated_images",
+                "mixed_dataset",
+                "baseline_classifiers",
+                "expanded_classifiers",
+            ),
         ),
         Stage(
             "report",
@@ -70,6 +93,7 @@ STAGES: dict[str, Stage] = {
             (
                 "real_images",
                 "expansion_plan",
+                "training_policy",
                 "scorer",
                 "generator",
                 "generator_onnx",

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from ops.datasets.index import locate_rows, read_index
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
-from ops.files.outputs import LEARNING_CURVE, LOSSES, PARITY, RESULTS, VERDICT
+from ops.files.outputs import LEARNING_CURVE, LOSSES, PARITY, RESULTS, SEARCH, VERDICT
 from ops.files.storage import read_json
 from ops.history.comparison import Comparison, format_value
 from ops.inspection.page import FOLDER as SECTIONS
@@ -79,6 +79,7 @@ def collect_facts(
         "precision": metrics["generator_onnx"]["precision"],
         "sampler": manifests["generator_onnx"]["settings"]["sampler"],
         "parity": read_json(inputs["generator_onnx"] / PARITY),
+        "search": _read_search(inputs["training_policy"]),
         "scorer": metrics["scorer"],
         "trainings": [
             {
@@ -99,6 +100,11 @@ def collect_facts(
         },
         "environment": manifests["verdict"]["environment"],
     }
+
+
+def _read_search(policy: Path) -> dict[str, Any] | None:
+    """What the search for a training policy found; None where the recipe chooses nothing."""
+    return read_json(policy / SEARCH) if (policy / SEARCH).exists() else None
 
 
 def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> str:

@@ -19,13 +19,19 @@ MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
 UNEVEN_RATIO = 3.0  # largest class / smallest class; from here on small classes get more generated images
 
+LONGEST_RATIO = 4  # training becomes at most this many times as long
+AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
+    "baselines.augmented", "baselines.class_weighted", "baselines.oversampled", "baselines.mixup",
+    "expanded.expanded+augmented", "expanded.expanded+mixup",
+)  # fmt: skip
+
 
 def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]:
     """Dotted recipe keys and values for training counts int [K] and images of `shape` (height, width, channels)."""
     images, side, channels = int(counts.sum()), max(shape[:2]), shape[2]
     # More images need more steps in total but fewer per image; the square root is between the two.
     growth = math.sqrt(images / MEASURED_IMAGES)
-    classifier_steps = _round_steps(400 * growth, 200, 5000)
+    classifier_steps = _round_steps(400 * growth, 300, 5000)
     small = channels == 1 and side <= 32
     return {
         "plan.ratio": round(min(10.0, max(1.0, GENERATED_LIMIT / images)), 1),
@@ -36,6 +42,10 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "generator.unshuffle": 1 if side <= 16 else 2 if side <= 64 else 4,
         "generator.steps": _round_steps(700 * growth, 400, 6000),
         "classifier.steps": classifier_steps,
+        "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
+        "tuning.policy": True,
+        "tuning.most_steps": LONGEST_RATIO * classifier_steps,
+        **{f"{arm}.augmentation": "auto" for arm in ("scorer", *AUTO_ARMS)},
         "report.examples_per_class": 8 if len(counts) <= 20 else 4 if len(counts) <= 100 else 2,
     }
 

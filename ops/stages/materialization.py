@@ -17,11 +17,13 @@ from typing import Any
 
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
 from ops.files.manifests import MANIFEST, describe_output, is_sealed, read_manifest
+from ops.files.outputs import POLICY
 from ops.files.storage import read_json, recover_folder, replace_folder, write_json
 from ops.machine.parallel import available_cores, use_threads
 from ops.machine.progress import Progress, Sink, ignore
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
+from ops.recipe.settling import TrainingPolicy, read_policy, settle_recipe
 from ops.recipe.stages import STAGES
 from ops.stages.integrity import describe_files, find_stage_damage, is_intact, require_intact
 from ops.workspaces.locks import exclusive, one_builder
@@ -165,7 +167,7 @@ def materialize(
             workspace,
             expansion,
             stage,
-            _narrow(recipe, stage),
+            _narrow(settle_recipe(recipe, _read_policy(inputs)), stage),
             inputs,
             out,
             scratch,
@@ -261,8 +263,16 @@ def _narrow(recipe: Recipe, stage: str) -> Recipe:
     for key in STAGES[stage].keys:
         section, _, name = key.partition(".")
         value = getattr(recipe, section)
-        kept[section] = SimpleNamespace(**{name: getattr(value, name)}) if name else value
+        if name:
+            setattr(kept.setdefault(section, SimpleNamespace()), name, getattr(value, name))
+        else:
+            kept[section] = value
     return Recipe.model_construct(**kept)
+
+
+def _read_policy(inputs: Mapping[str, Path]) -> TrainingPolicy | None:
+    """What validation chose, for a stage that trains classifiers."""
+    return read_policy(read_json(inputs["training_policy"] / POLICY)) if "training_policy" in inputs else None
 
 
 def _copy_equal_output(workspace: Workspace, expansion: str, stage: str, fingerprint: str, copy: Path) -> str | None:

@@ -42,7 +42,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 class BenchmarkName(click.ParamType):
-    """A file in the folder of benchmarks, which is listed only when needed; shared parts lie in a folder below."""
+    """A file in the folder of benchmarks, or a folder there with a `bench.py`; listed only when needed."""
 
     name = "name"
 
@@ -55,7 +55,8 @@ class BenchmarkName(click.ParamType):
         return [CompletionItem(name) for name in self.list_known() if name.startswith(incomplete)]
 
     def list_known(self) -> list[str]:
-        return sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
+        files = [path.stem for path in BENCHMARKS.glob("[!_]*.py")]
+        return sorted([*files, *(path.parent.name for path in BENCHMARKS.glob("*/bench.py"))])
 
 
 FIRST_STEPS = """\b
@@ -257,12 +258,26 @@ def completion(shell: str) -> None:
 
 @main.command()
 @click.argument("name", type=BenchmarkName())
-def bench(name: str) -> None:
-    """Run a benchmark and write benchmarks/results/NAME.json."""
+@click.option("--only", multiple=True, metavar="PART", help="This part alone; may be repeated.")
+@click.option("--until", metavar="STAGE", help="Run no stage of the chain after this one.")
+@click.option(
+    "--stop-after",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Stop then; the next call goes on.",
+)
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where its work is kept.")
+def bench(name: str, **options: Any) -> None:
+    """Run a benchmark and write benchmarks/results/NAME.json. Options are for benchmarks that have them."""
     from importlib import import_module
+    from inspect import signature
 
-    path = import_module(f"{BENCHMARKS.name}.{name}").run()
-    click.echo(path.read_text(encoding="utf-8"))
+    package = BENCHMARKS.name
+    run = import_module(f"{package}.{name}" if (BENCHMARKS / f"{name}.py").exists() else f"{package}.{name}.bench").run
+    given = {option: value for option, value in options.items() if value}
+    if unknown := [option for option in given if option not in signature(run).parameters]:
+        raise click.UsageError(f"the benchmark '{name}' has no option --{unknown[0].replace('_', '-')}")
+    click.echo(run(**given).read_text(encoding="utf-8"))
 
 
 for command in (*COMMANDS, generate):

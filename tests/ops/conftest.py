@@ -16,6 +16,7 @@ seed: 0
 on_new_images: retrain
 data: {}
 plan: {ratio: 2.0}
+tuning: {}
 scorer: {}
 generator: {}
 sampler: {}

@@ -87,7 +87,7 @@ def _to_examples(data: PixelDataset, weights: np.ndarray, is_generated: np.ndarr
     return Examples(to_nchw(data.images), data.labels.copy(), weights, is_generated)
 
 
-def _find_metric(run: StageRun) -> Metric:
+def find_metric(run: StageRun) -> Metric:
     """The recipe's metric, or the one that suits the class sizes of the real training images."""
     real = run.inputs["real_images"]
     labels = read_rows(find_shards(real, "train"))["label"].to_numpy()
@@ -100,7 +100,7 @@ def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
     settings = run.recipe.classifier
     # Sorted by name, `real` first: the order of a mapping is not part of the fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
-    contest = open_contest(run, run.stage, arms, _find_metric(run))
+    contest = open_contest(run, run.stage, arms, find_metric(run))
     aliases = find_common_aliases(arms, contest.training, settings.grid)
     contest = replace(contest, arms={name: arm for name, arm in arms.items() if name not in aliases})
     trainings = count_runs(contest)

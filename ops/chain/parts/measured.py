@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ops.datasets.axes import to_nchw
+from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import read_images, read_split
-from ops.judging.scorer import assign_folds, load_scorer
+from ops.judging.scorer import load_scorer
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import LIMIT, Labels, Measure, NetworkFeatures, draw_rows, measure_set
 

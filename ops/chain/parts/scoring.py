@@ -17,10 +17,11 @@ from torch import Tensor
 
 from ops.chain.parts.external_networks import open_external_networks
 from ops.datasets.axes import to_nchw
+from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.filters.audit import HeldOut, read_held_out
 from ops.filters.scores import ScoreComputer, Scores, SeenImages
-from ops.judging.scorer import assign_folds, load_scorer
+from ops.judging.scorer import load_scorer
 from ops.recipe.filtering import FilterSettings
 
 Folders = Mapping[str, Path]  # of the stage's inputs, by name

@@ -2,11 +2,13 @@
 
 from ops.classifiers.augmentations.flip_crop import FlipAndCrop
 from ops.classifiers.augmentations.none import Unchanged
+from ops.classifiers.augmentations.policy import ComposedPolicy
 from ops.classifiers.augmentations.randaugment import RandomOperations
 from ops.classifiers.ingredients import Augmentation
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "none": Unchanged,
     "flip_crop": FlipAndCrop,
+    "policy": ComposedPolicy,
     "randaugment": RandomOperations,
 }

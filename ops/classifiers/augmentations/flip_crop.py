@@ -16,17 +16,19 @@ class FlipAndCrop(Augmentation):
     A strength above 0 moves by one pixel at least.
     """
 
-    mirrors = True
-
     def __init__(self, settings: FlipCrop, side: tuple[int, int]) -> None:
         self.shift = max(1, round(min(side) * settings.strength)) if settings.strength else 0
 
     def __call__(self, images: Tensor) -> Tensor:
         return flip_and_shift(images, self.shift)
 
+    @classmethod
+    def mirrors(cls, settings: FlipCrop) -> bool:
+        return True
 
-def flip_and_shift(images: Tensor, shift: int) -> Tensor:
-    """Each image mirrored with probability 1/2 and moved by up to `shift` pixels each way, edges repeated.
+
+def flip_and_shift(images: Tensor, shift: int, flip: float = 0.5) -> Tensor:
+    """Each image mirrored with probability `flip` and moved by up to `shift` pixels each way, edges repeated.
 
     Equal to padding by repetition and cropping, but one gather for the whole batch: kornia crops image by image, which
     takes a fifth of a training step.
@@ -34,7 +36,7 @@ def flip_and_shift(images: Tensor, shift: int) -> Tensor:
     count, _, height, width = images.shape
     rows = _move(torch.arange(height), count, shift).to(images.device)
     columns = _move(torch.arange(width), count, shift)
-    columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns).to(images.device)
+    columns = torch.where(torch.rand(count, 1) < flip, columns.flip(1), columns).to(images.device)
     batch = torch.arange(count, device=images.device)
     return images[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 

@@ -12,8 +12,6 @@ from ops.recipe.arms import FlipCrop, RandAugment
 class RandomOperations(Augmentation):
     """Two of kornia's operations on geometry or colour, with magnitude m = `strength` of 30."""
 
-    mirrors = True
-
     def __init__(self, settings: RandAugment, side: tuple[int, int]) -> None:
         from kornia.augmentation import auto  # kornia takes a second to import
 
@@ -25,3 +23,7 @@ class RandomOperations(Augmentation):
         unit = (self.flip_crop(images) + 1) / 2  # kornia's colour operations expect 0..1 and three channels
         changed = self.policy(unit.expand(-1, 3, -1, -1)).clamp(0, 1) * 2 - 1
         return changed if channels == 3 else changed.mean(dim=1, keepdim=True)
+
+    @classmethod
+    def mirrors(cls, settings: RandAugment) -> bool:
+        return True

@@ -7,13 +7,13 @@ be built again without looking at a weight.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from ops.classifiers.networks import BODIES, HEADS
-from ops.recipe.arms import NETWORKS
-from ops.settings.kinds import Kind, OneOf
+from ops.recipe.arms import NETWORKS, Network, Standardise
+from ops.settings.kinds import OneOf
 
 
 class Classifier(nn.Module):
@@ -22,18 +22,19 @@ class Classifier(nn.Module):
     `description` is plain JSON: `network` (the recipe's section), `shape` [C, H, W], `classes` and `head`.
     """
 
-    def __init__(self, network: Kind, shape: tuple[int, int, int], classes: int, head: str = "linear") -> None:
+    def __init__(self, network: Network, shape: tuple[int, int, int], classes: int, head: str = "linear") -> None:
         super().__init__()
         self.description: dict[str, Any] = {
             "network": network.model_dump(mode="json"), "shape": list(shape), "classes": classes, "head": head,
         }  # fmt: skip
+        self.standardise = network.standardise
         self.body = BODIES[network.kind](network, shape)
         self.feature_size: int = self.body.feature_size
         self.head = HEADS[head](self.feature_size, classes)
 
     def features(self, x: Tensor) -> Tensor:
         """The input of the head, [n, feature_size]."""
-        found: Tensor = self.body(x)
+        found: Tensor = self.body(standardise(x, self.standardise))
         return found
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,8 +45,21 @@ class Classifier(nn.Module):
 def build_classifier(description: Mapping[str, Any]) -> Classifier:
     """A network of random weights from a stored description."""
     channels, height, width = description["shape"]
-    network = OneOf(NETWORKS).read(description["network"])
+    network = cast("Network", OneOf(NETWORKS).read(description["network"]))
     return Classifier(network, (channels, height, width), description["classes"], description["head"])
+
+
+def standardise(x: Tensor, how: Standardise) -> Tensor:
+    """Float images [n, C, H, W] in -1..1, each with mean 0 and standard deviation 1; "grey" averages channels before.
+
+    An image without contrast stays near 0: four grey levels are added to its standard deviation.
+    """
+    if how == "none":
+        return x
+    if how == "grey":
+        x = x.mean(dim=1, keepdim=True).expand_as(x)
+    x = x - x.mean(dim=(1, 2, 3), keepdim=True)
+    return x / (x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + 8 / 255)
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -37,9 +37,9 @@ from ops.workspaces.workspace import Workspace
 from tests.networks import small_resnet
 from tests.workspaces import NAMES, digit_splits
 
-SECTIONS = ("data", "plan", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
+SECTIONS = ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
 BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
-NETWORK = {"kind": "small_resnet", "width": 8, "stem": None}
+NETWORK = {"kind": "small_resnet", "standardise": "none", "width": 8, "stem": None}
 CLASSIFIER = {"steps": 12, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
 FLIP = {"augmentation": "flip_crop"}
 
@@ -329,7 +329,7 @@ def test_another_network_is_stored_with_its_description_and_evaluated(alike: Ben
     other = {"classifier": CLASSIFIER | {"network": {"kind": "mlp", "widths": [12]}, "seeds": 1, "steps": 2}}
     alike.train(**other).judge(**other)
     stored = load_classifier(alike.data / "expanded_classifiers" / "grown.safetensors", 3000)
-    assert stored.description["network"] == {"kind": "mlp", "widths": [12]}
+    assert stored.description["network"] == {"kind": "mlp", "standardise": "none", "widths": [12]}
 
 
 def test_an_arms_own_real_weight_and_chosen_steps_reach_its_training_and_the_sentence(

@@ -20,7 +20,7 @@ from ops.classifiers.stored import load_classifier, save_classifiers
 from ops.classifiers.trainers.supervised import fit_supervised
 from ops.classifiers.training import predict, train
 from ops.recipe import arms
-from ops.recipe.arms import Arm, SmallResNet
+from ops.recipe.arms import Arm, Network, SmallResNet
 from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.schema import ClassifierSettings
 from ops.settings.kinds import Kind
@@ -35,7 +35,7 @@ class Late(Kind):
     start: float = Field(0.5, ge=0, le=1)
 
 
-class Plain(Kind):
+class Plain(Network):
     kind: Literal["toy"] = "toy"
 
 

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.judging import judge as judging
 from ops.judging.judge import Judge, Quality, load_judge
-from ops.judging.scorer import Scorer, assign_folds, load_scorer, save_scorer, train_folds
+from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.metrics.frechet import fit_gaussian, frechet_distance
 from ops.metrics.manifold import compare_manifolds, fit_manifold
 from ops.recipe.schema import ScorerSettings

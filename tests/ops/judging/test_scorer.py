@@ -13,10 +13,10 @@ from scipy.special import log_softmax
 
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.training import predict
+from ops.datasets.folds import assign_folds
 from ops.judging.scorer import (
     FoldResult,
     Scorer,
-    assign_folds,
     fit_temperature,
     load_scorer,
     negative_log_likelihood,

@@ -51,7 +51,15 @@ OTHER_VALUES: dict[str, Any] = {
     "classifier.network.stem": 2,
 }
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
-FIXED = {"generator.kind", "generator.distillation", "sampler.guidance", "filter.near_parent"}
+FIXED = {
+    "tuning.policy",
+    "tuning.steps",
+    "tuning.most_steps",  # these need arms that say `auto`
+    "generator.kind",
+    "generator.distillation",
+    "sampler.guidance",
+    "filter.near_parent",
+}
 
 Place = tuple[str, ...]
 
@@ -131,8 +139,9 @@ def fingerprints(content: dict[str, Any]) -> dict[str, str]:
 
 
 def readers(*place: str) -> set[str]:
-    """Stages that declare the key at `place`, or the section that it is in."""
-    return {name for name, stage in STAGES.items() if {place[0], ".".join(place)} & set(stage.keys)}
+    """Stages that declare the key at `place`, or a section that it is in."""
+    sections = {".".join(place[:depth]) for depth in range(1, len(place) + 1)}
+    return {name for name, stage in STAGES.items() if sections & set(stage.keys)}
 
 
 BEFORE = fingerprints(RESOLVED)
@@ -142,6 +151,15 @@ BEFORE = fingerprints(RESOLVED)
 def test_changing_a_key_changes_exactly_the_stages_that_declare_it(place: Place) -> None:
     after = fingerprints(write_place(place, other_value(place)))
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
+
+
+def test_tuning_changes_the_stage_that_chooses() -> None:
+    auto = write_place(("baselines", "augmented", "augmentation"), {"kind": "auto"})
+    chosen = {**auto, "tuning": {"policy": True}}
+    before = fingerprints(chosen)
+    for key, value in (("steps", 100), ("most_steps", 1600), ("folds", 5)):
+        after = fingerprints({**chosen, "tuning": {"policy": True, key: value}})
+        assert [stage for stage in STAGES if after[stage] != before[stage]] == ["training_policy"]
 
 
 def test_guidance_changes_the_exported_sampler_only() -> None:

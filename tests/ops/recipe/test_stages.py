@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ops.chain import find_builder
 from ops.documents.dvcfile import render
 from ops.files.manifests import PUBLISHED
-from ops.recipe.arms import Arm, SmallResNet
+from ops.recipe.arms import Arm, Network, SmallResNet
 from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
@@ -38,7 +38,7 @@ def schema_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     for name, field in model.model_fields.items():
         found.add(prefix + name)
         section = FlowSettings if field.annotation == Recipe.model_fields["generator"].annotation else field.annotation
-        section = SmallResNet if section is Kind else section
+        section = {Network: SmallResNet, Kind: None}.get(section, section)  # an augmentation is written as a name
         if isinstance(section, type) and issubclass(section, BaseModel):
             found |= schema_keys(section, f"{prefix}{name}.")
     return found
@@ -88,7 +88,7 @@ def test_only_the_first_stage_has_no_inputs() -> None:
 
 def test_upstream_is_the_transitive_closure_in_table_order() -> None:
     assert upstream("real_images") == []
-    assert upstream("generator_onnx") == ["real_images", "scorer", "generator"]
+    assert upstream("generator_onnx") == ["real_images", "training_policy", "scorer", "generator"]
     assert upstream("report") == [name for name in STAGES if name != "report"]
     for name, stage in STAGES.items():
         closed = set(stage.inputs).union(*(upstream(parent) for parent in stage.inputs))
@@ -100,7 +100,7 @@ def test_nothing_before_the_verdict_depends_on_it() -> None:
 
 
 def test_baselines_do_not_wait_for_generated_data() -> None:
-    assert upstream("baseline_classifiers") == ["real_images"]
+    assert upstream("baseline_classifiers") == ["real_images", "training_policy"]
 
 
 def test_dvc_yaml_is_generated_from_the_table() -> None:

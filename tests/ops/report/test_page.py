@@ -205,6 +205,15 @@ def test_a_sentence_gets_minus_signs_and_no_break_spaces() -> None:
     )
 
 
+def test_each_choice_of_the_training_policy_says_what_it_is_worth(page: str) -> None:
+    table = page[page.index('id="search-caption"') :]
+    rows = [re.sub(r"<[^>]*>|\s+", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", table, re.S)[1:3]]
+    assert rows[0] == ["flip", "off", "on", "instead", "of", "off", "-6.1", "(±", "1.2)"]
+    assert rows[1] == ["colour", "strong", "strong", "instead", "of", "off", "+20.0", "(±", "2.1)"]
+    assert "800 steps: 85.2 % after 400, 90.0 % after 800." in page
+    assert "search-caption" not in render_page(make_facts() | {"search": None})
+
+
 def test_durations_are_readable() -> None:
     assert [format_duration(s) for s in (4.21, 185, 4321)] == ["4.2 s", "3 min 05 s", "1 h 12 min"]
 

@@ -36,8 +36,20 @@ def test_any_source_gets_a_valid_recipe(counts: list[int], side: int, channels: 
 def test_the_measured_source_gets_the_measured_settings() -> None:
     recipe = YAML(typ="safe").load(DEMO)
     for key, value in suggest_settings(np.full(10, 100), (28, 28, 1)).items():
-        section, name = key.split(".")
-        assert recipe[section][name] == value, key
+        section, _, name = key.partition(".")
+        if section in ("plan", "generator", "report") or key in ("scorer.steps", "classifier.steps"):
+            assert recipe[section][name] == value, key
+
+
+def test_arms_and_scorer_get_the_augmentation_that_validation_chooses() -> None:
+    text = adapt_recipe(DEMO, {"source": "mine", **suggest_settings(np.full(10, 20), (32, 32, 3))}, "Mine.")
+    recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
+    arms = {**recipe.baselines, **recipe.expanded}
+    plain = [name for name, arm in arms.items() if arm.augmentation.kind != "auto"]
+    assert plain == ["real", "randaugment", "expanded"]
+    assert recipe.scorer.augmentation.kind == "auto"
+    assert recipe.tuning.policy
+    assert recipe.tuning.most_steps == 4 * recipe.classifier.steps
 
 
 def test_settings_follow_the_source() -> None:

@@ -1,0 +1,87 @@
+"""The search against a known truth: answers are drawn from probabilities that choices have by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from ops.tuning.factors import Choice, Factor, Level
+from ops.tuning.search import Answers, Found, Trial, confirm, lengthen, search
+
+FACTORS = [
+    Factor("flip", (Level("off", {}), Level("on", {}))),
+    *(
+        Factor(name, (Level("none", {}), Level("some", {}), Level("much", {})))
+        for name in ("geometry", "colour", "blur")
+    ),
+]
+MILD = Choice(tuple((factor.name, 0) for factor in FACTORS))
+IMAGES, FOLDS = 3000, 3
+
+
+class Truth:
+    """Networks whose accuracy is `rate(levels, steps)`; counts the trainings that it was asked for."""
+
+    def __init__(self, rate: Callable[[Mapping[str, int], int], float]) -> None:
+        self.rate, self.trained = rate, set[Trial]()
+
+    def ask(self, trials: Sequence[Trial]) -> dict[Trial, Answers]:
+        self.trained |= set(trials)
+        return {trial: self.answer(trial) for trial in trials}
+
+    def answer(self, trial: Trial) -> Answers:
+        images = np.arange(trial.fold, IMAGES, FOLDS)
+        luck = np.random.default_rng([1, trial.fold]).random(len(images))  # an image is as hard for all networks
+        rate = self.rate(dict(trial.choice.levels), trial.steps)
+        return Answers(luck < rate, np.full(len(images), 1 / IMAGES))
+
+    def search(self, most_steps: int = 100) -> Found:
+        return search(self.ask, FACTORS, folds=FOLDS, steps=100, first_length=100, most_steps=most_steps)
+
+
+def test_the_best_levels_are_found_and_their_worth_is_told() -> None:
+    def rate(levels: Mapping[str, int], steps: int) -> float:
+        return 0.6 - 0.06 * levels["flip"] + (0, 0.1, 0.04)[levels["geometry"]] + (0, 0.02, 0.2)[levels["colour"]]
+
+    truth = Truth(rate)
+    found = truth.search()
+    assert dict(found.choice.levels) == {"flip": 0, "geometry": 1, "colour": 2, "blur": 0}
+    assert found.score == pytest.approx(0.9, abs=0.02)
+    gains = {gain.factor: gain for gain in found.gains}
+    assert gains["flip"].points == pytest.approx(-0.06, abs=0.02)
+    assert (gains["colour"].level, gains["colour"].against) == (2, 0)
+    assert gains["colour"].points == pytest.approx(0.2, abs=0.02)
+    assert 0 < gains["colour"].error < 0.02
+    assert len(truth.trained) <= 18 + FOLDS * (1 + len(FACTORS)) + FOLDS
+
+
+def test_what_changes_nothing_stays_mild() -> None:
+    assert Truth(lambda levels, steps: 0.7).search().choice == MILD
+
+
+def test_of_changes_that_are_bad_together_the_best_is_made() -> None:
+    def rate(levels: Mapping[str, int], steps: int) -> float:
+        both = levels["geometry"] > 0 and levels["colour"] > 0
+        return 0.5 if both else 0.7 + 0.1 * (levels["geometry"] > 0) + 0.2 * (levels["colour"] > 0)
+
+    truth = Truth(rate)
+    choice, _ = confirm(truth.ask, FACTORS, MILD, dict.fromkeys(dict(MILD.levels), 1), folds=FOLDS, steps=100)
+    assert choice == MILD.replace("colour", 1)
+
+
+@pytest.mark.parametrize(("plateau", "most", "chosen"), [(100, 6400, 100), (400, 6400, 400), (6400, 1600, 1600)])
+def test_length_grows_until_it_is_worth_nothing_or_too_long(plateau: int, most: int, chosen: int) -> None:
+    truth = Truth(lambda levels, steps: 0.5 + 0.1 * np.log2(min(steps, plateau) / 100))
+    assert truth.search(most).steps == chosen
+    tried = [length.steps for length in lengthen(truth.ask, MILD, folds=FOLDS, steps=100, most_steps=most)]
+    assert tried == [100 * 2**power for power in range(len(tried))]
+    assert max(tried) == min(2 * plateau, most)
+
+
+def test_one_large_fold_needs_no_block() -> None:
+    truth = Truth(lambda levels, steps: 0.6 + 0.1 * (levels["blur"] == 2))
+    found = search(truth.ask, FACTORS, folds=1, steps=100, first_length=100, most_steps=100)
+    assert dict(found.choice.levels)["blur"] == 2
+    assert {trial.fold for trial in truth.trained} == {0}
