@@ -60,9 +60,18 @@ def test_conflicting_labels_stop_check_until_they_are_allowed(tmp_path: Path) ->
     assert "fault: 1 picture stands under more than one label" in found.output
     assert (root / ".growset" / "inspections" / "digits.html").is_file()
     description = root / "sources" / "digits.yaml"
-    description.write_text(description.read_text() + "allow_conflicts: true\n")
+    refusing = description.read_text()
+    description.write_text(refusing + "allow_conflicts: true\n")
     result = growset(root, "check")
     assert result.exit_code == 0 and "no classifier is right on both" in result.output
+    # Images that were made while it was allowed are refused as well when it is not allowed any more.
+    assert growset(root, "materialize", "real_images", "digits").exit_code == 0
+    assert growset(root, "check").exit_code == 0
+    description.write_text(refusing)
+    result = growset(root, "check")
+    assert result.exit_code == 2
+    assert "source digits: 1 pictures of train have more than one label" in result.output
+    assert "`growset inspect digits`" in result.output
 
 
 def test_a_recipe_stands_for_its_source(tmp_path: Path) -> None:
