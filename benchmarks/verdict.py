@@ -8,12 +8,13 @@ itself.
 
 Also measured: two looks at the same experiment (5 seeds, then 10), balanced accuracy and the worst class, and several
 generators. The latter are compared with an interval that assumes a single generator, and with two generators, which a
-recipe may not have. Networks trained on digits need no model (`digit_networks`).
+recipe may not have. Designs with a reference model are judged without and with its check, on the same experiments.
+Networks trained on digits need no model (`digit_networks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -33,6 +34,7 @@ from ops.verdict.looks import find_tail
 from ops.verdict.metric import score_answers, score_classes
 from ops.verdict.picks import set_up_comparison
 from ops.verdict.records import Kind, Outcome
+from ops.verdict.reference import ReferenceAnswers, compare_reference
 
 REPEATS, POWER_REPEATS = 1000, 400
 SEEDS, IMAGES, SEED_SDS = (3, 5, 10), (500, 2000, 10_000), (0.002, 0.007)
@@ -71,6 +73,9 @@ GENERATORS = (
     (5, 0.003, "unequal arms"),
 )
 MISTAKEN = ", as if of one generator"
+# Gaps of the reference model to the best baseline, in accuracy; it learns like none of the arms.
+REFERENCE, CHECKED = "reference model", ", checked against the reference model"
+REFERENCES = {"as good as": 0.0, "2 points below": -0.02, "5 points above": 0.05}
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,10 @@ class Design:
     looks: Sequence[int] = ()
     generators: int = 1
     is_refused: bool = False
+
+    @property
+    def has_reference(self) -> bool:
+        return any(arm.name == REFERENCE for arm in self.simulation.arms)
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,29 @@ def list_designs(repeats: int, power_repeats: int) -> list[Design]:
         simulation = simulate_demo(gaps, [0.004 * share for share in SD_SHARES], generator_sd=generator_sd)
         refused = refuse_generators(count, min(some)) is not None
         designs.append(Design(name, simulation, True, repeats, some, (10_000,), generators=count, is_refused=refused))
+    for sd in SEED_SDS:
+        add_reference(designs, "as good as", sd, {"no effect": NEAR, **EFFECTS}, repeats, power_repeats)
+    for place in ("2 points below", "5 points above"):
+        better = {name: gaps for name, gaps in EFFECTS.items() if name == "1 point better"}
+        add_reference(designs, place, min(SEED_SDS), better, repeats, power_repeats)
     return designs
+
+
+def add_reference(
+    designs: list[Design],
+    place: str,
+    seed_sd: float,
+    effects: Mapping[str, Sequence[float]],
+    repeats: int,
+    power_repeats: int,
+) -> None:
+    """Designs with a reference model at a `place` of REFERENCES, one for each of the effects."""
+    for effect, gaps in effects.items():
+        simulation = simulate_demo(gaps, [seed_sd * share for share in SD_SHARES], reference=REFERENCES[place])
+        name = f"{effect}, reference model {place} the best baseline, seed sd {100 * seed_sd:.1f}"
+        is_null = effect == "no effect"
+        count = repeats if is_null else power_repeats
+        designs.append(Design(name, simulation, is_null, count, (5, 10), (2000, 10_000)))
 
 
 def simulate_demo(
@@ -176,12 +207,18 @@ def simulate_demo(
     *,
     shares: Sequence[float] | None = None,
     generator_sd: float = 0.0,
+    reference: float | None = None,
 ) -> Simulation:
-    """The demo's four baselines and three expanded arms with these gaps to the best arm, in accuracy."""
+    """The demo's four baselines and three expanded arms with these gaps to the best arm, in accuracy.
+
+    reference: the gap of a reference model to the best baseline; it has no seeds.
+    """
     arms = [
         SimulatedArm(name, kind, family, gap, sd)
         for (name, kind, family), gap, sd in zip(DEMO, gaps, seed_sds, strict=True)
     ]
+    if reference is not None:
+        arms.append(SimulatedArm(REFERENCE, "baseline", 1 + max(arm.family for arm in arms), reference, 0.0))
     return Simulation(arms, shares, generator_sd)
 
 
@@ -209,6 +246,8 @@ def judge_all(design: Design, drawn: Drawn) -> Iterable[tuple[str, Judged]]:
             for seeds in design.seeds:
                 name = f"{design.name}, {metric}, {seeds} seeds, {images} images"
                 yield name, judge(design, drawn, seeds, images, metric, single)
+                if design.has_reference:
+                    yield name + CHECKED, judge(design, drawn, seeds, images, metric, single, check_reference=True)
                 if seeds in design.looks:
                     tail = find_tail(1 + design.looks.index(seeds), 2, CONFIDENCE)
                     looked.append(judge(design, drawn, seeds, images, metric, tail, picked_on=min(design.looks)))
@@ -232,29 +271,39 @@ def judge(
     *,
     picked_on: int | None = None,
     know_generators: bool = True,
+    check_reference: bool = False,
 ) -> Judged:
     """The verdict on the first seeds and images of an experiment, without the other contents of `decide`.
 
-    picked_on: how many of the first seeds validation used for the pick; None for all judged seeds.
+    picked_on: how many of the first seeds validation used for the pick; None for all judged seeds. check_reference:
+    whether the picked baseline must reach the reference model.
     """
-    arms, held_out = design.simulation.arms, drawn.validation_labels
-    answers = {arm.name: drawn.test[a, :seeds, :images] for a, arm in enumerate(arms)}
-    validated = {arm.name: drawn.validation[a, : picked_on or seeds] for a, arm in enumerate(arms)}
+    arms, held_out, labels = design.simulation.arms, drawn.validation_labels, drawn.labels[:images]
+    answers = {arm.name: drawn.test[a, :seeds, :images] for a, arm in enumerate(arms) if arm.name != REFERENCE}
+    validated = {
+        arm.name: drawn.validation[a, : picked_on or seeds] for a, arm in enumerate(arms) if arm.name in answers
+    }
     setup = set_up_comparison(
         answers,
         {arm.name: arm.kind for arm in arms},
         {arm: float(score_answers(right, held_out, metric).mean()) for arm, right in validated.items()},
-        drawn.labels[:images],
+        labels,
         metric=metric,
         generators=assign_generators(seeds, design.generators) if know_generators else None,
         validation_images=len(held_out),
         validation_per_class={a: score_classes(right, held_out).mean(axis=0) for a, right in validated.items()},
     )
     contrasts, picks = contrast_arms(setup, metric, tail=tail), setup.picks
-    truth = dict(zip(answers, design.simulation.score(metric), strict=True))
+    truth = dict(zip((arm.name for arm in arms), design.simulation.score(metric), strict=True))
+    has_learnt = True
+    if check_reference:
+        (place,) = (a for a, arm in enumerate(arms) if arm.name == REFERENCE)
+        reference = ReferenceAnswers(REFERENCE, drawn.test[place, 0, :images], 0.0)
+        row = compare_reference(reference, answers[picks.baseline], labels, metric=metric, confidence=CONFIDENCE)
+        has_learnt = row.shortfall is None
     gap = contrasts[0].difference
     covers = bool(gap.low <= truth[picks.challenger] - truth[picks.baseline] <= gap.high)
-    return Judged(apply_rule(contrasts, picks, seeds=seeds), covers, gap.high - gap.low)
+    return Judged(apply_rule(contrasts, picks, seeds=seeds, has_learnt=has_learnt), covers, gap.high - gap.low)
 
 
 def describe(name: str, tally: Tally) -> list[Row]:

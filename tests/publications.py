@@ -13,7 +13,7 @@ from ops.files.manifests import MANIFEST, describe_output
 from ops.files.storage import write_json, write_text
 from ops.report.card import render_card
 from tests.filtering import make_held_out, make_index, make_results, make_rule
-from tests.reports import make_way
+from tests.reports import make_reference, make_way
 
 ODD_NAMES = (
     "Bag", "bag", "a/b", "..", ".hidden", 'qu"ote, comma', "two\nlines", "日本語", "None", "con", " space ", "test",
@@ -105,7 +105,7 @@ def _write_documents(folder: Path, splits: dict[str, PixelDataset]) -> None:
         "decision": "no evidence", "sentence": "No evidence either way.", "confidence": 0.95, "seeds": 2,
         "test_images": len(splits["test"]), "metric": "accuracy", "baseline": "real",
         "arms": [{"arm": "real", "kind": "baseline", "same_as": None, "score": score, "accuracy": score}],
-        "same_compute": [make_way("ensemble", "real", 2)],
+        "same_compute": [make_way("ensemble", "real", 2)], "reference": make_reference(),
     }  # fmt: skip
     found = [[]] * 30 + [["wrong_label"]] * 25 + [["near_copy_of_train"]] * 5
     results = make_results(

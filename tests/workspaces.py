@@ -94,6 +94,7 @@ def shrink_recipe(path: Path) -> None:
     content["filter"] = dict.fromkeys(content["filter"])  # such a generator draws noise
     content["classifier"] |= {"seeds": 2, "network": {"kind": "small_resnet", "width": 8}}
     content["classifier"]["grid"] = {"learning_rate": [0.02], "weight_decay": [0.1]}
+    content["tuning"] = {"policy": True, "steps": 2, "most_steps": 10, "folds": 2}
     for section, steps in (("scorer", 30), ("generator", 40), ("classifier", 10)):
         content[section] |= {"steps": steps, "batch_size": 16}
     with path.open("w", encoding="utf-8") as file:

@@ -1,13 +1,16 @@
-"""Stage `baseline_classifiers`: the arms without generated images."""
+"""Stage `baseline_classifiers`: the arms without generated images, and the reference model that they must reach."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ops.chain.parts.classifiers import train_arms
+from ops.chain.parts.classifiers import find_metric, train_arms
+from ops.chain.parts.reference import train_reference
 from ops.stages.materialization import StageRun
 
 
 def build_baseline_classifiers(run: StageRun) -> dict[str, Any]:
-    """Arms on the real training images alone."""
-    return train_arms(run, run.recipe.baselines)
+    """Arms and reference model on the real training images alone."""
+    reference = train_reference(run, find_metric(run))
+    metrics = train_arms(run, run.recipe.baselines, {"reference": reference})
+    return metrics | {"reference_validation": round(reference["validation"], 6)}

@@ -19,6 +19,7 @@ import polars as pl
 from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
+from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_split
@@ -34,6 +35,7 @@ from ops.verdict.evaluation_count import find_looks, read_evaluations
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.verdict.picks import pick_best
 from ops.verdict.records import Budget, Kind, Verdict
+from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
 
 SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
@@ -84,7 +86,7 @@ class Trained:
 
 
 def build_verdict(run: StageRun) -> dict[str, Any]:
-    """Write runs.parquet (correct per arm, seed and test image) and verdict.json."""
+    """Write runs.parquet (correct per arm or reference model, seed and test image) and verdict.json."""
     trained = Trained({side: read_json(run.inputs[side] / RESULTS) for side in SIDES})
     arms = {**run.recipe.baselines, **run.recipe.expanded}
     networks = list_networks(run, trained, arms)
@@ -92,7 +94,8 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
     test = read_split(run.inputs["real_images"], "test")
     verdict = _judge(run, trained, answers, test, look=1)
     earlier = []
-    if run.recipe.verdict.looks == 2 and verdict.decision == "no evidence":
+    # More seeds do not help classifiers that have not learnt.
+    if run.recipe.verdict.looks == 2 and verdict.decision == "no evidence" and verdict.has_learnt:
         run.runtime.sink(f"first look: {verdict.sentence}")
         earlier.append(_summarise_look(verdict))
         later = train_later_seeds(run, trained.results)
@@ -106,9 +109,11 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         "same_compute": [row.to_dict() for row in same_compute],
     }
     write_json(run.out / VERDICT, found)
-    _write_runs(run.out / RUNS, answers, test.rows["image_id"])
+    _write_runs(run.out / RUNS, answers, _read_reference(run, trained), test.rows["image_id"])
     run.runtime.sink(verdict.sentence)
     decisive = next(c for c in found["contrasts"] if c["role"] == "decisive")["difference"]
+    reference = verdict.reference
+    assert reference is not None
     return {
         "decision": verdict.decision,
         "sentence": verdict.sentence,
@@ -119,6 +124,8 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         "smallest_detectable_effect": verdict.smallest_detectable_effect,
         **find_looks(run.workspace, run.expansion).to_metrics(),
         **{f"test_{row.arm}": round(row.score.estimate, 6) for row in verdict.arms},
+        "reference_test": round(reference.score.estimate, 6),
+        "has_learnt": verdict.has_learnt,
     }
 
 
@@ -155,8 +162,9 @@ def _shows_mirrored(arm: Arm) -> bool:
 
 def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Answers]]:
     """Answers by arm and seed. Test images are opened only if a network has no answers from before an interruption."""
-    scratch = run.scratch / "answers"
-    if unevaluated := find_unevaluated(networks, scratch):
+    scratch = _place_answers(run)
+    unevaluated, has_reference = find_unevaluated(networks, scratch), is_evaluated(scratch)
+    if unevaluated or not has_reference:
         looks = find_looks(run.workspace, run.expansion)
         append_evaluation(
             run.workspace.evaluations,
@@ -165,7 +173,7 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
                 expansion=run.expansion,
                 split="test",
                 fingerprint=run.fingerprint,
-                arms=list(dict.fromkeys(network.arm for network in unevaluated)),
+                arms=[*dict.fromkeys(network.arm for network in unevaluated), *([] if has_reference else [LOGGED])],
                 seeds=list(dict.fromkeys(network.seed for network in unevaluated)),
                 images=looks.images,
                 content=looks.content,
@@ -175,6 +183,8 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
         )
         read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
         test = read_split(run.inputs["real_images"], "test")
+        if not has_reference:
+            evaluate_reference(run.inputs[BASELINES], test, scratch)
         evaluate(
             unevaluated,
             to_nchw(test.images),
@@ -187,6 +197,15 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
     for network in networks:
         answers.setdefault(network.arm, {})[network.seed] = read_answers(network, scratch)
     return answers
+
+
+def _place_answers(run: StageRun) -> Path:
+    """The folder of answers, which an interrupted run leaves."""
+    return run.scratch / "answers"
+
+
+def _read_reference(run: StageRun, trained: Trained) -> ReferenceAnswers:
+    return read_reference(trained.results[BASELINES]["reference"], _place_answers(run))
 
 
 def _judge(
@@ -208,6 +227,7 @@ def _judge(
         generators=_list_generators(trained, answers),
         validation_images=int(read_manifest(run.inputs["real_images"])["metrics"]["validation"]),
         validation_per_class=_rates_per_class(entries),
+        reference=_read_reference(run, trained),
     )
 
 
@@ -266,13 +286,19 @@ def _summarise_look(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _write_runs(path: Path, answers: Mapping[str, Mapping[int, Answers]], image_ids: pl.Series) -> None:
+def _write_runs(
+    path: Path, answers: Mapping[str, Mapping[int, Answers]], reference: ReferenceAnswers, image_ids: pl.Series
+) -> None:
+    """The reference model's rows have no seed."""
+    found = [(arm, seed, one.correct) for arm, by_seed in answers.items() for seed, one in by_seed.items()]
     table = pl.concat(
-        pl.DataFrame({"image_id": image_ids, "correct": found.correct}).select(
-            pl.lit(arm).alias("arm"), pl.lit(seed).alias("seed"), "image_id", "correct"
-        )
-        for arm, by_seed in answers.items()
-        for seed, found in by_seed.items()
+        (
+            pl.DataFrame({"image_id": image_ids, "correct": correct}).select(
+                pl.lit(arm).alias("arm"), pl.lit(seed).alias("seed"), "image_id", "correct"
+            )
+            for arm, seed, correct in [*found, (LOGGED, None, reference.correct)]
+        ),
+        how="vertical_relaxed",
     )
     with replace_file(path) as temporary:
         table.write_parquet(temporary, compression="zstd", statistics=False)

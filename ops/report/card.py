@@ -41,6 +41,11 @@ configs:
 | {{ row.arm }}{{ alias }} | {{ kinds[row.kind] }} | {{ score.estimate | percent }} |
 {#- #} {{ score.low | percent }} to {{ score.high | percent }} |
 {% endfor %}
+{% set reference = verdict.reference -%}
+For comparison, a linear model of the real images ({{ reference.name }}) reaches
+{{ reference.score.estimate | percent }} in {{ metric_names[reference.metric] }}
+({{ reference.score.low | percent }} to {{ reference.score.high | percent }}).
+
 Scores are means over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
 every contrast and class. Beside it, what the same compute buys:
 
@@ -176,6 +181,7 @@ def render_card(
         verdict=verdict,
         kinds=_KINDS,
         metric=NAMES[verdict["metric"]],
+        metric_names=NAMES,
         confidence=f"{100 * verdict['confidence']:g} %",
         seed=seed,
         real_weight=f"{real_weight:g}",

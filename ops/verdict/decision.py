@@ -5,7 +5,8 @@ same confidence and cover test images, seeds and, where there are several, gener
 
     helps        the challenger lies above *every* baseline
     hurts        *every* expanded arm lies below the picked baseline
-    no evidence  otherwise, or with fewer than five seeds; given with the smallest effect that would have been detected
+    no evidence  otherwise, or with fewer than five seeds; given with the smallest effect that would have been detected.
+                 Also where the picked baseline has not learnt enough to judge by (`reference`)
 
 A claim about all of several arms needs no correction for their number (intersection-union test; Berger, Technometrics
 24, 1982). The limits allow for the fact that validation picked with the same seeds (`contrasts`, `selection_bias`). All
@@ -31,6 +32,7 @@ from ops.verdict.estimate import BoolArray, IntArray, find_critical
 from ops.verdict.looks import find_tail
 from ops.verdict.picks import Picks, count_generators, set_up_comparison
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
+from ops.verdict.reference import ReferenceAnswers, compare_reference
 from ops.verdict.sentence import write_sentence
 
 POWER = 0.8
@@ -52,6 +54,7 @@ def decide(
     generators: Sequence[int] | None = None,
     validation_images: int | None = None,
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
+    reference: ReferenceAnswers | None = None,
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
 
@@ -65,6 +68,7 @@ def decide(
     validation_images: how many images `validation` comes from; None treats it as exact, which widens limits most.
     validation_per_class: per trained arm its validation accuracy on each class of `class_names` (nan where the class
         has no image), the mean over seeds; needed for the metric worst_class only.
+    reference: the reference model's answers to the same test images; None leaves it out of the decision.
 
     UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
@@ -89,7 +93,10 @@ def decide(
     challenger, baseline = picks.challenger, picks.baseline
     contrasts = contrast_arms(setup, metric, tail=find_tail(look, looks, confidence))
     seeds = min(len(answers) for answers in case.correct.values())
-    decision = apply_rule(contrasts, picks, seeds=seeds)
+    row = None
+    if reference is not None:
+        row = compare_reference(reference, case.correct[baseline], labels, metric=metric, confidence=confidence)
+    decision = apply_rule(contrasts, picks, seeds=seeds, has_learnt=row is None or row.shortfall is None)
     single = (1.0 - confidence) / 2.0
     rows = [_describe_arm(case, comparison, name, single) for name in case.names]
     by_name = {row.arm: row for row in rows}
@@ -114,6 +121,7 @@ def decide(
         seeds=seeds,
         least_seeds=LEAST_SEEDS,
         test_images=len(labels),
+        reference=row,
     )
     return replace(verdict, sentence=write_sentence(verdict))
 
@@ -138,9 +146,12 @@ class _Case:
         return [name for name in self.correct if self.kinds[name] == kind]
 
 
-def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int) -> Outcome:
-    """The decision from all differences that it needs; `seeds` is the number of seeds of the arm with the fewest."""
-    if seeds < LEAST_SEEDS:
+def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int, has_learnt: bool = True) -> Outcome:
+    """The decision from all differences that it needs; `seeds` is the number of seeds of the arm with the fewest.
+
+    has_learnt: whether the picked baseline has learnt enough to judge by.
+    """
+    if seeds < LEAST_SEEDS or not has_learnt:
         return "no evidence"
     if all(c.difference.low > 0 for c in contrasts if c.arm == picks.challenger):
         return "helps"

@@ -11,6 +11,7 @@ from ops.verdict.estimate import Interval
 Kind = Literal["baseline", "expanded"]
 Outcome = Literal["helps", "no evidence", "hurts"]
 Role = Literal["decisive", "condition"]
+Shortfall = Literal["below_reference", "near_chance"]
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,35 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class ReferenceRow:
+    """The reference model on the test images, and the picked baseline beside it; it is no arm and never picked.
+
+    metric: in which the baseline was checked. validation: the model's score there in the verdict's metric. score,
+    accuracy, balanced_accuracy: of the model, `score` in `metric`. baseline: the picked baseline's score in `metric`.
+    gap: the picked baseline's score minus the model's. chance: the best score of answers that ignore the image.
+    shortfall: why the classifiers have not learnt enough to judge by; None where they have.
+    """
+
+    name: str
+    metric: Metric
+    validation: float
+    score: Interval
+    accuracy: Interval
+    balanced_accuracy: Interval
+    baseline: Interval
+    gap: Interval
+    chance: float
+    shortfall: Shortfall | None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The decision in `verdict.json` and its grounds; effects and scores are fractions.
 
     `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
     four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
     `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
-    contrasts hold for both looks together.
+    contrasts hold for both looks together. `reference` is None where no reference model was given.
     """
 
     decision: Outcome
@@ -95,6 +118,12 @@ class Verdict:
     seeds: int
     least_seeds: int
     test_images: int
+    reference: ReferenceRow | None = None
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether the classifiers have learnt enough to judge by, as far as it was checked."""
+        return self.reference is None or self.reference.shortfall is None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and finite numbers, ready for strict JSON."""

@@ -116,7 +116,17 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """The verdict with its arms, and the report's path, from the outputs on disk."""
     require_intact(workspace, expansion, ["verdict"])
     verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
-    kept = ("decision", "sentence", "metric", "confidence", "challenger", "baseline", "arms", "same_compute")
+    kept = (
+        "decision",
+        "sentence",
+        "metric",
+        "confidence",
+        "challenger",
+        "baseline",
+        "arms",
+        "reference",
+        "same_compute",
+    )
     report = find_report(workspace, expansion)
     return {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
 
@@ -137,6 +147,9 @@ def show_result(result: Mapping[str, Any]) -> None:
     click.echo(f"\n  {NAMES[result['metric']]} on the test images, {100 * result['confidence']:g} % interval")
     for row in result["arms"]:
         show(row["arm"], row, f"  (= {row['same_as']})" if row["same_as"] else "")
+    reference = result["reference"]
+    other = f", {NAMES[reference['metric']]}" if reference["metric"] != result["metric"] else ""
+    show("a linear model", reference, f"  no arm: {reference['name']}{other}")
     click.echo(f"\n  other uses of the same compute; points over {result['baseline']}")
     for name, row in ways:
         show(name, row, f"  {format_points(row['over_baseline'])}")

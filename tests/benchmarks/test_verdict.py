@@ -65,7 +65,7 @@ def test_a_rule_that_compares_with_the_picked_baseline_only_is_noticed(monkeypat
     few = simulate_demo((-0.03, 0, 0, 0, -0.03, -0.03, 0), [0.002] * 7)
     design = Design("null", few, repeats=250, seeds=(5,), images=(1000,))
     rule = bench.apply_rule
-    monkeypatch.setattr(bench, "apply_rule", lambda contrasts, picks, seeds: rule(contrasts[:1], picks, seeds=seeds))
+    monkeypatch.setattr(bench, "apply_rule", lambda contrasts, picks, **given: rule(contrasts[:1], picks, **given))
     loose = run(design)
     monkeypatch.undo()
     strict = run(design)
@@ -187,3 +187,17 @@ def test_rows_and_ratios_are_shares() -> None:
     assert summarise([tally, other, mistaken]) == {
         "verdict_false_alarm_max": 0.025, "verdict_coverage_min": 0.95, "verdict_coverage_max": 0.98,
     }  # fmt: skip
+
+
+def test_the_check_against_a_reference_model_takes_decisions_away_and_never_adds_one() -> None:
+    """Nothing is taken from baselines far above it, everything from baselines far below it."""
+    gaps = (-0.03, -0.003, 0.0, -0.03, -0.01, 0.005, 0.04)
+    kept = {}
+    for gap in (-0.1, 0.1):
+        simulation = simulate_demo(gaps, [0.002] * 7, reference=gap)
+        design = Design("effect", simulation, is_null=False, repeats=40, seeds=(5,), images=(2000,))
+        _, tallies = judge_group((0, design))
+        alone, checked = tallies.values()
+        assert alone.helps > 30 and (alone.covered, alone.width) == (checked.covered, checked.width)
+        kept[gap] = (alone.helps, checked.helps)
+    assert kept[-0.1][0] == kept[-0.1][1] and kept[0.1][1] == 0

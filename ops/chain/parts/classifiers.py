@@ -95,8 +95,11 @@ def find_metric(run: StageRun) -> Metric:
     return run.recipe.verdict.metric or choose_metric(np.bincount(labels, minlength=classes))
 
 
-def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
-    """Train the arms of the run's stage and write their weights and results; returns metrics."""
+def train_arms(run: StageRun, arms: Mapping[str, Arm], beside: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Train the arms of the run's stage and write their weights and results; returns metrics.
+
+    beside: further entries of results.json.
+    """
     settings = run.recipe.classifier
     # Sorted by name, `real` first: the order of a mapping is not part of the fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
@@ -123,6 +126,7 @@ def train_arms(run: StageRun, arms: Mapping[str, Arm]) -> dict[str, Any]:
             "precision": resolve_precision(settings.precision, contest.device),
             "steps": settings.steps,
             "batch_size": settings.batch_size,
+            **(beside or {}),
         },
     )
     return {

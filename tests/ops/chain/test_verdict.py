@@ -24,6 +24,7 @@ from ops.chain.parts import classifiers as chain_classifiers
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
 from ops.classifiers.networks.classifier import Classifier, normalise
+from ops.classifiers.reference.model import load_reference
 from ops.classifiers.stored import load_classifier
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, write_index
@@ -40,7 +41,7 @@ from tests.workspaces import NAMES, digit_splits
 SECTIONS = ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
 BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
 NETWORK = {"kind": "small_resnet", "standardise": "none", "width": 8, "stem": None}
-CLASSIFIER = {"steps": 12, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
+CLASSIFIER = {"steps": 30, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
 FLIP = {"augmentation": "flip_crop"}
 
 
@@ -48,7 +49,7 @@ class Bench:
     """A workspace with the inputs of the classifiers' stages, and the stages run on them."""
 
     def __init__(
-        self, root: Path, *, real_labels_wrong: bool = False, train: int = 24, small_class: int | None = None
+        self, root: Path, *, some_labels_wrong: bool = False, train: int = 24, small_class: int | None = None
     ) -> None:
         self.root, self.workspace, self.lines = root, Workspace(root), []  # type: Path, Workspace, list[str]
         self.data = root / "data" / "tiny"
@@ -58,14 +59,15 @@ class Bench:
             ones = chosen[splits["train"].labels[chosen] == 1]
             chosen = np.setdiff1d(chosen, ones[small_class:])
         images, labels = splits["train"].images[chosen], splits["train"].labels[chosen]
-        self._write("real_images", "train", images, 1 - labels if real_labels_wrong else labels)
+        is_wrong = some_labels_wrong & (np.arange(len(labels)) % 3 == 0)
+        self._write("real_images", "train", images, np.where(is_wrong, 1 - labels, labels))
         for split in ("validation", "test"):
             self._write("real_images", split, splits[split].images, splits[split].labels)
         drawn = splits["train"].images[train:], splits["train"].labels[train:]
         self._write("generated_images", "generated", *drawn)
         columns = ["image_id", "shard", "row", "label"]
         parts = [
-            ("real_images", "train", False, 0.1 if real_labels_wrong else 1.0),
+            ("real_images", "train", False, 0.1 if some_labels_wrong else 1.0),
             ("generated_images", "generated", True, 1.0),
         ]
         write_index(
@@ -155,12 +157,12 @@ def test_an_undecided_first_look_trains_as_many_seeds_again_by_the_same_rules(al
         (1, 5, "no evidence")
     ]
     runs = pl.read_parquet(alike.data / "verdict" / "runs.parquet")
-    seeds = runs.group_by("arm").agg(pl.col("seed").unique().sort())
+    seeds = runs.filter(pl.col("seed").is_not_null()).group_by("arm").agg(pl.col("seed").unique().sort())
     assert {arm: list(found) for arm, found in seeds.iter_rows()} == {
         arm: list(range(3000, 3010)) for arm in ("real", "flipped", "grown")
     }
     assert [(sorted(look["arms"]), look["seeds"]) for look in alike.looks] == [
-        (["flipped", "grown", "real"], list(range(3000, 3005))),
+        (["flipped", "grown", "real", "reference model"], list(range(3000, 3005))),
         (["flipped", "grown", "real"], list(range(3005, 3010))),
     ]
     assert any("second look: 15/15 trainings" in line for line in alike.lines)
@@ -189,7 +191,7 @@ def test_one_look_trains_nothing_more_and_opens_no_other_input(alike: Bench) -> 
 
 def test_a_decided_first_look_trains_nothing_more(tmp_path: Path) -> None:
     longer = {"classifier": CLASSIFIER | {"steps": 40}}
-    bench = Bench(tmp_path / "root", real_labels_wrong=True).train(**longer)
+    bench = Bench(tmp_path / "root", some_labels_wrong=True).train(**longer)
     found = bench.judge(**longer, **TWO_LOOKS)
     assert (found["decision"], found["look"], found["looks"]) == ("helps", 1, 2)
     assert not (bench.data / "verdict" / "later_seeds").exists()
@@ -234,8 +236,32 @@ def test_a_kill_while_looking_evaluates_only_missing_networks_and_counts_the_loo
     monkeypatch.setattr(chain_answers, "load_classifier", load)
     alike.judge()
     first, second = alike.looks
-    assert (len(first["arms"]), first["seeds"][0]) == (3, 3000)
+    assert (len(first["arms"]), first["seeds"][0]) == (4, 3000)
     assert "real" in second["arms"] and second["seeds"][0] == 3003
+    assert "reference model" in first["arms"] and "reference model" not in second["arms"]
+
+
+def test_networks_below_the_reference_model_decide_nothing_and_get_no_second_look(tmp_path: Path) -> None:
+    barely = {"classifier": CLASSIFIER | {"steps": 1}}
+    bench = Bench(tmp_path / "root").train(**barely)
+    found = bench.judge(**barely, **TWO_LOOKS)
+    row = found["reference"]
+    assert (found["decision"], found["look"], row["shortfall"]) == ("no evidence", 1, "below_reference")
+    assert found["sentence"].startswith(
+        f"The classifiers have not learnt enough to judge by: {found['baseline']} reaches "
+        f"{100 * row['baseline']['estimate']:.0f} %, {row['name']} {100 * row['score']['estimate']:.0f} %. "
+        "So there is no evidence either way: grown is "
+    )
+    assert not (bench.data / "verdict" / "later_seeds").exists()
+    entry = read_json(bench.data / "baseline_classifiers" / "results.json")["reference"]
+    assert entry["name"] == row["name"] and entry["validation"] == row["validation"]
+    runs = pl.read_parquet(bench.data / "verdict" / "runs.parquet").filter(pl.col("arm") == "reference model")
+    assert runs["correct"].mean() == row["score"]["estimate"] == row["accuracy"]["estimate"]
+    assert runs["seed"].null_count() == len(runs)
+    stored = load_reference(bench.data / "baseline_classifiers" / "reference" / "model.safetensors")
+    assert [str(line) for line in bench.lines if entry["name"] in line]
+    test = digit_splits()["test"]
+    assert (stored.answer(test.images) == test.labels).tolist() == runs["correct"].to_list()
 
 
 def softmax_of(bench: Bench, arm: str, images: np.ndarray) -> np.ndarray:
@@ -317,7 +343,7 @@ def test_uneven_classes_are_judged_by_balanced_accuracy_by_default(tmp_path: Pat
 
 
 def test_even_classes_are_judged_by_accuracy_and_few_seeds_decide_nothing(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "root", real_labels_wrong=True)
+    bench = Bench(tmp_path / "root", some_labels_wrong=True)
     small = {"classifier": CLASSIFIER | {"seeds": 2}}
     found = bench.train(**small).judge(**small)
     assert (found["metric"], found["decision"], found["seeds"]) == ("accuracy", "no evidence", 2)

@@ -23,7 +23,7 @@ from ops.verdict.evaluation_count import find_looks
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspaces.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
-from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_verdict, measure_contrast
+from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_reference, make_verdict, measure_contrast
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -169,6 +169,30 @@ def test_the_metric_that_decides_is_named_and_shown_first() -> None:
     assert "<strong>accuracy of the worst class</strong>: only the class with the lowest accuracy counts" in page
     assert "Test, accuracy</th>" in page and "Test, balanced accuracy</th>" in page
     assert "Each arm&#x27;s accuracy of the worst class on the test images" in page
+
+
+def test_the_linear_model_has_a_row_of_its_own_below_the_arms(page: str) -> None:
+    row = '<th scope="row">What a linear model reaches <small>logistic regression on gradient histograms</small></th>'
+    assert page.index("= real <small>not trained") < page.index(row) < page.index("The decisive comparison")
+    after = page[page.index(row) :]
+    assert "<td>79.0</td>" in after and "78.3 <small>(77.3 to 79.3)</small>" in after
+    assert "flipped is\n    +3.7 (+2.7 to +4.7) points over it in accuracy" in after
+    assert "Here nothing is decided" not in page
+
+
+@pytest.mark.parametrize(
+    ("shortfall", "said"),
+    [
+        ("below_reference", "lies clearly below the linear model"),
+        ("near_chance", "is not shown to be better than chance"),
+    ],
+)
+def test_networks_that_have_not_learnt_are_the_reason(shortfall: str, said: str) -> None:
+    facts = make_facts()
+    facts["verdict"] |= {"decision": "no evidence", "reference": make_reference(shortfall)}
+    page = render_page(facts)
+    assert f"Here nothing is decided, because the picked baseline {said}." in page
+    assert "would have been detected" not in page
 
 
 def test_a_second_look_and_too_few_seeds_are_reported() -> None:

@@ -97,7 +97,7 @@ def test_an_untouched_workspace_is_clean_with_and_without_its_remote(root: Path)
     images = sum(
         read_manifest(data(root, "real_images"))["metrics"][split] for split in ("train", "validation", "test")
     )
-    assert found.counts["outputs"] == 13 and found.counts["images"] > 2 * images
+    assert found.counts["outputs"] == 14 and found.counts["images"] > 2 * images
     assert {line.partition(":")[0] for line in said} == {"verify", "files", "images", "cache", "remote"}
 
 

@@ -26,12 +26,18 @@ def test_the_gradient_is_that_of_the_channel_where_it_is_largest_and_contrast_ha
     assert np.abs(describe_gradients(grey // 2) - describe_gradients(grey)).max() < 0.1
 
 
-def test_colours_are_means_over_a_grid_of_four_by_four() -> None:
-    image = np.zeros((1, 8, 8, 3), np.uint8)
-    image[0, :2, 6:, 1] = 255  # green in the upper right corner
-    found = describe_colours(image).reshape(4, 4, 3)
-    assert found[0, 3].tolist() == [0, 1, 0]
-    assert found.sum() == 1
+def test_colours_are_means_over_a_grid_of_eight_by_eight() -> None:
+    image = np.zeros((1, 16, 16, 3), np.uint8)
+    image[0, :2, 13:, 1] = 255  # green in the upper right corner
+    found = describe_colours(image).reshape(8, 8, 3)
+    assert found[0, 6:, 1].tolist() == [0.5, 1]
+    assert found.sum() == 1.5
+
+
+def test_a_large_image_is_described_on_two_grids_and_a_tiny_one_on_one() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1), dtype=np.uint8)
+    assert describe_gradients(images).shape[1] == (7 * 7 + 3 * 3) * 4 * ORIENTATIONS
+    assert describe_gradients(images[:, :8, :8]).shape[1] == 3 * 3 * 4 * ORIENTATIONS
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 3), (8, 8, 1), (28, 28, 3), (31, 64, 3), (128, 40, 3)])
@@ -45,6 +51,6 @@ def test_images_of_any_size_have_finite_features(name: str, shape: tuple[int, in
 
 def test_a_set_is_described_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
-    whole = describe("gradients and colours", images)
+    whole = describe("gradient histograms and colours", images)
     monkeypatch.setattr(features, "PIXELS_AT_ONCE", 3 * 64)
-    assert (describe("gradients and colours", images) == whole).all()
+    assert (describe("gradient histograms and colours", images) == whole).all()

@@ -47,7 +47,7 @@ def test_the_features_that_tell_the_classes_apart_are_chosen() -> None:
     assert bars.validation == bars.choice.score == score(bars, draw_bars(200, 2)) == 1
     assert bars.choice.judge == "cross-fitting" and bars.images == 60
     colours = fit(draw_colours(60, 0), draw_colours(60, 1), classes=3)
-    assert colours.choice.features == "gradients and colours"
+    assert colours.choice.features == "gradient histograms and colours"
     assert score(colours, draw_colours(200, 2)) > 0.95
 
 
@@ -122,7 +122,7 @@ def test_the_training_images_alone_set_the_scale_and_hardly_varying_features_are
     mean, scale = measure_scale(np.array([[0, 5, 1.0], [2, 5, 1.001]], np.float32))
     assert mean == pytest.approx([1, 5, 1.0005])
     assert scale == pytest.approx([1, 0.01, 0.01])
-    monkeypatch.setattr(fitting, "FEATURES", {"gradients": ("gradients",)})
+    monkeypatch.setattr(fitting, "FEATURES", {"gradient histograms": ("gradients",)})
     train = draw_bars(60, 0)
     found = [fit(train, draw_bars(60, seed)).model for seed in (1, 2)]
     assert (found[0].mean == found[1].mean).all() and (found[0].scale == found[1].scale).all()
