@@ -13,7 +13,7 @@ WITH_CLIP := tests/ops/pretrained
 DRIVER    := /usr/bin/chromedriver
 SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test test-slow test-browser pictures ui lint clean-data
+.PHONY: demo test test-slow test-browser pictures ui lint wheel
 
 demo: $(READY)  ## the main job on real images: prints the verdict
 	PATH="$(abspath $(BIN)):$$PATH" growset run $(EXPANSION)
@@ -38,6 +38,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+wheel: $(READY)  ## dist/growset-*.whl, with recipes, example and docs: pipx install or uv tool install takes it
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 # The extra `clip`, beside the environment and not in it: where transformers is installed, diffusers and torch's exporter
 # import it, some six seconds for each run of the chain. Only its own tests see it.

@@ -31,6 +31,16 @@ HEADER = """\
 A recipe is one YAML file in `recipes/`. It is strict: an unknown key, a wrong type or a value out of range is an error
 of one sentence before anything is computed (`growset check`). Options that only change where and how fast things run
 are not in the recipe: see `growset run --help`. Changing a key reruns the stages that read it and those after them.
+
+**`--set key=value`** changes a key from the command line, with dots between section and key and a value in YAML:
+`--set generator.steps=800 --set 'generator.widths=[32, 64]'`. It is as strict as the recipe and may be repeated; the
+command prints each change with the former value.
+
+- `growset check` and `growset plan` only look: they evaluate the changed recipe in memory, and the file stays as it is.
+  `plan` also shows which stages the change would rerun.
+- `growset run`, `growset materialize` and `growset new` write the change into the recipe first, comments kept. Git and
+  DVC track the recipe's file, and every output must follow from tracked files, so that `growset status`, the UI and
+  `dvc repro` find the same outputs current. The file is written only if the recipe is valid with the change.
 """
 SOURCES_HEADER = """\
 # Description of a source

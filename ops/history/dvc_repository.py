@@ -188,8 +188,21 @@ def initialise(root: Path) -> None:
     """Initialise DVC in a git repository; DVC stages its own files in git."""
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # no hints of what to do next
     with contextlib.redirect_stdout(io.StringIO()):
         Repo.init(str(root)).close()
+
+
+@retry_while_busy
+def check_pipeline(root: Path) -> None:
+    """UserError with DVC's message if stages and pointers contradict, such as two that write the same path."""
+    from dvc.exceptions import DvcException
+
+    with open_repo(root) as repo:
+        try:
+            repo.index.check_graph()
+        except DvcException as error:
+            raise UserError(f"DVC cannot use the stages of Growset in {root}: {str(error).splitlines()[0]}") from None
 
 
 @retry_while_busy

@@ -23,7 +23,7 @@ def load_recipe(path: Path) -> Recipe:
     return parse_recipe(content, path)
 
 
-def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
+def parse_recipe(content: dict[str, Any], path: Path | str) -> Recipe:
     """As `load_recipe`, from the YAML's content; `path` is for the messages."""
     try:
         return Recipe.model_validate(content)
@@ -31,7 +31,7 @@ def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
         raise UserError(explain(error, path)) from None
 
 
-def explain(error: ValidationError, path: Path, model: type[BaseModel] = Recipe) -> str:
+def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = Recipe) -> str:
     """The first problem of a validation error of `model` as one sentence."""
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a typo), so it goes first.

@@ -1,111 +1,102 @@
 """Create a workspace: files, git and DVC repositories, a source's description and a recipe that suits it.
 
-`create_workspace` looks only at the images' sizes and counts; `create_recipe` copies a recipe for another source.
-Existing files are never overwritten. The module does not know what the settings mean.
+`create_workspace` looks only at the images' sizes and counts, in an empty folder or in a project that exists already;
+`create_example` makes one for the example images; `create_recipe` copies a recipe for another source. No line of an
+existing file is changed. The module does not know what the settings mean.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import re
-import shutil
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ops.errors import UserError
-from ops.files.storage import write_text
-from ops.history.dvc_repository import initialise
+from ops.files.shipped import shipped
+from ops.files.storage import write_bytes, write_text
+from ops.history.dvc_repository import check_pipeline, initialise
 from ops.history.git import run_git
+from ops.recipe.changes import Changes, write_changes
 from ops.recipe.loading import load_recipe
-from ops.recipe.stages import STAGES
-from ops.scaffold.suggestion import adapt_recipe, suggest_settings
-from ops.sources.layouts import LAYOUTS
+from ops.scaffold.adoption import find_repository, merge, undone_if_it_fails
+from ops.scaffold.suggestion import adapt_recipe
+from ops.scaffold.texts import read_template, render_description, render_parameters, render_readme, render_recipe
 from ops.sources.sketch import SourceSketch, sketch_source
-from ops.sources.spec import SourceSpec
+from ops.sources.tables import SEPARATED
 from ops.workspaces.workspace import PARAMS, Workspace, suggest
 
-INSTALLATION = Path(__file__).parents[2]
-TEMPLATE = "fashion-flow"
 COPIED_FILES = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
+DVC_SETTINGS = ".dvc/config"
+EXAMPLE, EXAMPLE_RECIPES = "fashion-mnist", ("smoke", "fashion-flow")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
-IGNORED = "/data/\n.growset/\n__pycache__/\n"
-PARAMETERS = """\
-# The active expansions: Dagster's partitions and DVC's matrix. `growset activate|deactivate NAME` edits it.
-expansions:
-  - {name}
 
-# The version of each stage's code that made the data here; a newer Growset reports if one must be raised.
-stage_versions:
-{versions}
-# Content hash of each expansion's source when it was last read; `growset run` records it.
-source_versions: {{}}
-"""
-SOURCE = """\
-# The description of a source. Its name is the name of this file; recipes name it with `source: {name}`.
-# Growset's docs/sources.md explains every key.
+@dataclass(frozen=True)
+class Created:
+    """A new workspace and its first expansion.
 
-# The layout of the files: {kinds}.
-kind: {kind}
-
-# The folder or file, absolute or relative to this file; or a URI such as s3://bucket/images.
-path: {path}
-
-# The licence of the images as their owner states it; the card of every dataset made from them repeats it.
-licence: {licence}
-"""
-SIZE = """
-# Every image is resized to this side in pixels and its middle cropped; `fit: pad` and `fit: stretch` are alternatives.
-size: {size}
-"""
-BACKGROUND = """
-# The colour of transparent pixels.
-background: {background}
-"""
-SPLIT = """
-# These splits are drawn from the training images, class by class; the same images give the same splits.
-split: {split}
-"""
-README = """\
-# {name}
-
-A Growset workspace. `sources/{name}.yaml` describes the images,
-`recipes/{name}.yaml` how the dataset is grown.
-
-```sh
-growset inspect {name}  # what is in the images: duplicates, probable label errors, outliers
-growset check           # report every mistake in one sentence, before any computation
-growset plan {name}     # dry run: images per class, seconds, bytes
-growset run {name}      # the whole chain; current stages are skipped
-growset report {name}   # the path of the report; --open shows it
-growset ui              # the Dagster UI on http://127.0.0.1:3000
-```
-"""
-
-
-def create_workspace(root: Path, source: Path, *, licence: str = "unknown") -> tuple[Workspace, str, SourceSketch]:
-    """Make `root` a workspace for the images in `source`; returns it, its expansion's name and the source's sketch.
-
-    UserError if `root` is not empty or if `source` has no known layout; EnvironmentFault if git fails.
+    `sketch` is the first look at the images, None for the example. `uncommitted` are the files that the user has to
+    commit: git's first commit has them, unless the repository was there before.
     """
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise UserError(f"{root} is not empty; name an empty folder, or one that does not exist yet")
+
+    workspace: Workspace
+    name: str
+    sketch: SourceSketch | None
+    uncommitted: tuple[str, ...]
+
+
+def create_workspace(root: Path, source: Path, *, licence: str = "unknown", adopt: bool = False) -> Created:
+    """Make `root` a workspace for the images in `source`.
+
+    Without `adopt` it must be empty or missing, and outside of every repository. With `adopt` it may hold a project,
+    whose git and DVC repositories are used, and whose files get what is missing in them. UserError if that is not
+    possible or if `source` has no known layout; EnvironmentFault if git fails. Then everything is as before.
+    """
     name = name_source(source)
+    if (root / "data" / name).exists():  # perhaps the images themselves
+        name += "-grown"
+    _require_place(root, name, adopt=adopt)
+    if root.resolve().is_relative_to(source.resolve()):
+        raise UserError(
+            f"{root} lies in {source}, so its files would count as images; keep the images in a folder apart"
+        )
     sketch = sketch_source(source, name, licence)
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        workspace = _lay_out(root.resolve(), name, sketch)
-    except BaseException:
-        for child in root.iterdir():  # the folder was empty before, so Growset made all of it
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
-        raise
-    return workspace, name, sketch
+    images = Path(sketch.spec.path)
+    inside = images.is_relative_to(root.resolve())
+    path = os.path.relpath(images, root.resolve() / "sources") if inside else str(images)
+    files = {
+        f"sources/{name}.yaml": render_description(sketch.spec, path).encode(),
+        f"recipes/{name}.yaml": render_recipe(name, sketch).encode(),
+        **_shared_files(root, [name], name, source=name),
+    }
+    return Created(Workspace(root.resolve()), name, sketch, _set_up(root, files, name, [name]))
 
 
-def create_recipe(workspace: Workspace, name: str, *, template: str, source: str | None) -> Path:
+def create_example(root: Path, *, adopt: bool = False) -> Created:
+    """As `create_workspace`, with the example images that come with Growset and the two recipes for them."""
+    name = EXAMPLE_RECIPES[-1]
+    _require_place(root, name, adopt=adopt)
+    images = sorted(path for path in (shipped() / "examples" / EXAMPLE).iterdir() if path.is_file())
+    files = {
+        f"sources/{EXAMPLE}.yaml": (shipped() / "sources" / f"{EXAMPLE}.yaml").read_bytes(),
+        **{f"examples/{EXAMPLE}/{path.name}": path.read_bytes() for path in images},
+        **{
+            f"recipes/{recipe}.yaml": read_template(shipped() / "recipes" / f"{recipe}.yaml").encode()
+            for recipe in EXAMPLE_RECIPES
+        },
+        **_shared_files(root, EXAMPLE_RECIPES, name, source=EXAMPLE),
+    }
+    return Created(Workspace(root.resolve()), name, None, _set_up(root, files, EXAMPLE, EXAMPLE_RECIPES))
+
+
+def create_recipe(workspace: Workspace, name: str, *, template: str, source: str | None, changes: Changes) -> Path:
     """Write recipes/<name>.yaml as a copy of `template`, a recipe of the workspace or a shipped one.
 
-    `source` replaces the recipe's source. UserError for a name that exists or is invalid, an unknown recipe or source.
+    `source` replaces the recipe's source; `changes` are applied to the copy. UserError for a name that exists or is
+    invalid, an unknown recipe or source.
     """
     if not NAME.fullmatch(name):
         raise UserError(
@@ -114,9 +105,9 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
     path = workspace.recipe_path(name)
     if path.exists():
         raise UserError(f"{path} exists already; choose another name")
-    shipped = {file.stem: file for file in (INSTALLATION / "recipes").glob("*.yaml")}
+    templates = {file.stem: file for file in (shipped() / "recipes").glob("*.yaml")}
     here = {known: workspace.recipe_path(known) for known in workspace.available_recipes()}
-    known = shipped | here
+    known = templates | here
     if template not in known:
         raise UserError(f"there is no recipe '{template}'; {suggest(template, sorted(known))}")
     original = load_recipe(known[template])
@@ -124,82 +115,118 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
     if not workspace.source_path(wanted).is_file():
         described = sorted(file.stem for file in (workspace.root / "sources").glob("*.yaml"))
         raise UserError(f"there is no source '{wanted}' in {workspace.root / 'sources'}; {suggest(wanted, described)}")
-    text = known[template].read_text(encoding="utf-8")
+    text = read_template(known[template])
     write_text(path, adapt_recipe(text, {"source": wanted}, f"{name}: made from the recipe {template}."))
-    load_recipe(path)
+    try:
+        write_changes(path, changes)
+    except BaseException:
+        path.unlink()
+        raise
     return path
 
 
 def name_source(source: Path) -> str:
-    """The name of a source and its recipe, from a folder or file: `My Leaves` becomes `my-leaves`, `a.npz` `a`."""
+    """The name of a source and its recipe, from a folder or file: `My Leaves` becomes `my-leaves`, `a.npz` `a`.
+
+    A table has the name of its folder.
+    """
     place = source.resolve()
+    if place.suffix in SEPARATED and place.is_file():
+        place = place.parent
     name = re.sub(r"[^a-z0-9_]+", "-", (place.stem if place.is_file() else place.name).lower()).strip("-_")
     return name or "images"
 
 
-def _lay_out(root: Path, name: str, sketch: SourceSketch) -> Workspace:
-    workspace = Workspace(root)
-    for file in COPIED_FILES:
-        shutil.copyfile(INSTALLATION / file, root / file)
-    for file, text in _texts(name, sketch).items():
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        write_text(root / file, text)
-    load_recipe(workspace.recipe_path(name))
-    run_git(root, "init", "--quiet", "--initial-branch", "main")
-    initialise(root)
-    shutil.copyfile(INSTALLATION / ".dvc" / "config", root / ".dvc" / "config")
-    run_git(root, "add", "--all")
-    # A first commit, so that publishing finds nothing staged. Users without a name in git are not asked for one.
+def _require_place(root: Path, name: str, *, adopt: bool) -> None:
+    """UserError unless a workspace can be made in `root`."""
+    top = find_repository(root)
+    if adopt:
+        if not root.is_dir():
+            raise UserError(f"{root} is not a folder")
+        if (root / PARAMS).is_file() and (root / "recipes").is_dir():
+            raise UserError(
+                f"{root} is a Growset workspace already; describe more images in sources/, then: growset new"
+            )
+        if top is not None and top != root.resolve():
+            raise UserError(f"{root} lies in the repository {top}; --here needs its top folder: call it in {top}")
+        for taken in (root / "data" / name, root / "data.dvc"):
+            if taken.exists():
+                raise UserError(f"{taken} exists already, where a workspace keeps its data; move it first")
+        return
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise UserError(
+            f"{root} is not empty; name an empty folder or one that does not exist yet, or make the project there a"
+            " workspace: call `growset init --here` in it"
+        )
+    if top is not None and not _is_ignored(top, root):
+        raise UserError(
+            f"{root} would be a repository in the repository {top}; name a folder outside of it, make {top} itself the"
+            f" workspace (`growset init --here` in it), or add the folder to {top / '.gitignore'}"
+        )
+
+
+def _is_ignored(top: Path, folder: Path) -> bool:
+    """Whether the git repository `top` ignores the folder, which then may be a repository of its own."""
+    if not (top / ".git").exists() or folder.resolve() == top:
+        return False
+    name = folder.resolve().relative_to(top).as_posix()
+    return subprocess.run(["git", "-C", str(top), "check-ignore", "--quiet", f"{name}/"], check=False).returncode == 0
+
+
+def _shared_files(root: Path, expansions: Sequence[str], name: str, *, source: str) -> dict[str, bytes]:
+    """What every workspace has, by path."""
+    data = root / "data"
+    used = data.is_dir() and any(data.iterdir())  # by the project: its own files there stay visible to git
+    ignored = [f"/data/{expansion}/" for expansion in expansions] if used else ["/data/"]
+    return {
+        PARAMS: render_parameters(expansions).encode(),
+        "README.md": render_readme(name, source).encode(),
+        ".gitignore": "".join(f"{line}\n" for line in [*ignored, ".growset/", "__pycache__/"]).encode(),
+        **{file: (shipped() / file).read_bytes() for file in COPIED_FILES},
+    }
+
+
+def _set_up(root: Path, files: Mapping[str, bytes], title: str, expansions: Sequence[str]) -> tuple[str, ...]:
+    """Write or extend the files, and make the repositories that are missing; returns the files left to commit."""
+    root.mkdir(parents=True, exist_ok=True)
+    root = root.resolve()
+    has_git, has_dvc = (root / ".git").exists(), (root / ".dvc").is_dir()
+    with undone_if_it_fails(root, files):
+        contents = {
+            name: merge(name, (root / name).read_bytes(), content) if (root / name).exists() else content
+            for name, content in files.items()
+        }
+        written = [name for name, content in contents.items() if not _holds(root / name, content)]
+        for name in written:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(root / name, contents[name])
+        for expansion in expansions:
+            load_recipe(Workspace(root).recipe_path(expansion))
+        if not has_git:
+            run_git(root, "init", "--quiet", "--initial-branch", "main")
+        if not has_dvc:
+            initialise(root)
+            if has_git:
+                run_git(root, "reset", "--quiet", "--", ".dvc", ".dvcignore")  # which DVC has staged
+            write_bytes(root / DVC_SETTINGS, (shipped() / DVC_SETTINGS).read_bytes())
+            written += [DVC_SETTINGS, ".dvc/.gitignore"]
+        check_pipeline(root)
+        if has_git:
+            return tuple(written)
+        _commit(root, written, f"A Growset workspace for {title}")
+        return ()
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _commit(root: Path, names: Sequence[str], message: str) -> None:
+    """A first commit, so that publishing finds nothing staged. Users without a name in git are not asked for one."""
+    run_git(root, "add", "--", *names)
     anonymous = (
         ()
         if run_git(root, "config", "--default", "", "user.email").strip()
         else ("-c", "user.name=Growset", "-c", "user.email=growset@localhost")
     )
-    run_git(root, *anonymous, "commit", "--quiet", "--message", f"A Growset workspace for {name}")
-    return workspace
-
-
-def _texts(name: str, sketch: SourceSketch) -> Mapping[str, str]:
-    """The text of every file that is written and not copied, by its path in the workspace."""
-    versions = "".join(f"  {stage}: {_shipped_version(stage)}\n" for stage in STAGES)
-    template = (INSTALLATION / "recipes" / f"{TEMPLATE}.yaml").read_text(encoding="utf-8")
-    height, width, channels = sketch.shape
-    header = (
-        f"How {name} is grown: {sketch.counts.sum()} training images of {len(sketch.counts)} classes,"
-        f" {height} x {width} x {channels}.\n"
-        "Strict: an unknown key is an error. The steps are a starting point chosen from the number of images;\n"
-        f"`growset plan {name}` shows their cost on this machine."
-    )
-    changes = {"source": name, **suggest_settings(sketch.counts, sketch.shape)}
-    return {
-        PARAMS: PARAMETERS.format(name=name, versions=versions),
-        f"sources/{name}.yaml": render_description(sketch.spec),
-        f"recipes/{name}.yaml": adapt_recipe(template, changes, header),
-        "README.md": README.format(name=name),
-        ".gitignore": IGNORED,
-    }
-
-
-def render_description(spec: SourceSpec) -> str:
-    """The text of sources/<name>.yaml."""
-    kinds = ", ".join(LAYOUTS)
-    text = SOURCE.format(
-        name=spec.name, kinds=kinds, kind=spec.kind, path=_quote(spec.path), licence=_quote(spec.licence)
-    )
-    if spec.size is not None:
-        text += SIZE.format(size=spec.size)
-    if spec.background is not None:
-        text += BACKGROUND.format(background=json.dumps(spec.background))
-    if spec.split is not None:
-        shares = ", ".join(f"{key}: {share}" for key, share in spec.split.model_dump(exclude_defaults=True).items())
-        text += SPLIT.format(split=f"{{{shares}}}")
-    return text
-
-
-def _shipped_version(stage: str) -> int:
-    return Workspace(INSTALLATION).stage_version(stage)
-
-
-def _quote(text: str) -> str:
-    """The text as a YAML string, for any characters."""
-    return "'" + text.replace("'", "''") + "'"
+    run_git(root, *anonymous, "commit", "--quiet", "--message", message)

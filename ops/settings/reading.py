@@ -28,20 +28,27 @@ def read_yaml(path: Path) -> Any:
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} has {path.stat().st_size:,} bytes; allowed: {MAX_BYTES:,}")
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """The content of a YAML text that `name` names in messages; UserError as `read_yaml` raises it."""
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path} is not valid YAML{where}: {error.problem}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise UserError(f"{name} is not valid YAML{where}: {error.problem}") from None
     except RecursionError:
-        raise UserError(f"{path} is nested too deeply") from None
+        raise UserError(f"{name} is nested too deeply") from None
     except (YAMLError, ValueError) as error:  # a control character, an invalid date
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{name} is not valid YAML: {str(error).splitlines()[0]}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # a tag that does not fit its value
-        raise UserError(f"{path} is not valid YAML: a value does not fit its tag ({error})") from None
-    _check_texts(content, path)
+        raise UserError(f"{name} is not valid YAML: a value does not fit its tag ({error})") from None
+    _check_texts(content, name)
     return content
 
 
@@ -51,13 +58,13 @@ def shorten(value: Any) -> str:
     return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
 
 
-def _check_texts(content: Any, path: Path) -> None:
+def _check_texts(content: Any, name: str) -> None:
     waiting, seen = [content], set()
     while waiting:
         value = waiting.pop()
         if isinstance(value, str) and (not value.isascii() or "\0" in value):
             if wrong := _UNWRITABLE.search(value):
-                raise UserError(f"{path}: a text contains {wrong[0]!r}, which cannot be written; remove it")
+                raise UserError(f"{name}: a text contains {wrong[0]!r}, which cannot be written; remove it")
         elif isinstance(value, (dict, list, tuple, set)) and id(value) not in seen:
             seen.add(id(value))
             waiting += value

@@ -11,14 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from ops.errors import UserError
-from ops.sources.conversion import Converter
+from ops.sources.conversion import SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.listing import Listing, check_names
+from ops.sources.layouts.folder import find_split_folders
+from ops.sources.layouts.metadata import TABLES
+from ops.sources.listing import Listing, check_names, find_split
 from ops.sources.spec import SourceSpec, SplitRule
+from ops.sources.tables import SEPARATED, find_tables
 
 SAMPLE = 1000  # images per split that are decoded
 MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
 WORKING_SIDE = 64  # pixels; larger or mixed images are resized to at most this
+_ADVICE = (
+    "; put the images of each class into a folder of its own, or add labels.csv with the columns file_name and label"
+)
 DRAWN_SHARES = {"validation": 0.15, "test": 0.25}  # of train, for splits that the source does not have
 
 
@@ -39,15 +45,17 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
     for text, what in ((str(source.resolve()), "the path"), (licence, "the licence")):
         if any("\ud800" <= sign <= "\udfff" for sign in text):
             raise UserError(f"{what} {text!a} is not UTF-8 text; rename it")
-    spec = SourceSpec(name=name, kind=find_kind(source), path=str(source.resolve()), licence=licence)  # type: ignore[arg-type]
+    spec = recognise_source(source, name, licence)
     listings = LAYOUTS[spec.kind].list_splits(spec)
     train = listings["train"]
     check_names(spec, train.class_names)
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     if len(counts) < 2 or not counts.all():
         empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
-        fault = f"class {empty[0]} has no images in train" if empty else f"train has {len(counts)} class"
-        raise UserError(f"{source}: {fault}; at least two classes with images are needed")
+        if empty:
+            raise UserError(f"{source}: class {empty[0]} has no images in train; every class needs some")
+        only = train.class_names[0]
+        raise UserError(f"{source}: all images are of class {only}; at least two classes are needed{_ADVICE}")
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
@@ -64,15 +72,68 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
     return SourceSketch(spec.model_copy(update={"size": size}), train.class_names, counts, (size, size, channels))
 
 
+def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
+    """The description of an existing path by its layout, and by the columns of its table if it has one; nothing is
+    decoded. UserError if no layout fits."""
+    kind = find_kind(source)
+    place, keys = _describe_table(source) if kind == "metadata" else (source, {})
+    return SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+
+
 def find_kind(source: Path) -> str:
     """The first layout that recognises the path; UserError, listing all layouts, if none does."""
     for kind, layout in LAYOUTS.items():
         if layout.recognise(source):
             return kind
+    if lack := _describe_lack(source):
+        raise UserError(lack)
     raise UserError(
-        f"{source} has no known layout; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))},"
-        " as docs/bring-your-own-data.md shows them"
+        f"{source} has no known layout; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))};"
+        " `growset docs bring-your-own-data` shows them"
     )
+
+
+def count_loose_images(spec: SourceSpec) -> int:
+    """Images beside the class folders, which belong to no class and are not read."""
+    if spec.kind != "folder":
+        return 0
+    return sum(_count_images(folder) for folder in (spec.root, *find_split_folders(spec.root).values()))
+
+
+def _count_images(folder: Path) -> int:
+    return sum(path.suffix.lower() in SUFFIXES and path.is_file() for path in folder.iterdir())
+
+
+def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
+    """The folder of a source with a table, and the keys of its description that differ from the defaults."""
+    tables = find_tables(source)
+    if not tables:
+        return source, {}  # metadata.* with the default columns, or with a fault that reading it reports
+    if len(tables) > 1:
+        names = ", ".join(table.path.name for table in tables)
+        raise UserError(
+            f"{source}: several tables name images and labels: {names}; name one: --source {tables[0].path}"
+        )
+    (table,) = tables
+    keys = {"table": table.path.name} if table.path.name not in TABLES else {}
+    for key, column in (("file_name", table.file_name), ("label", table.label)):
+        if column != key:
+            keys[key] = column
+    return table.path.parent, keys
+
+
+def _describe_lack(source: Path) -> str | None:
+    """What a folder of images without classes lacks, as a sentence; None for anything else."""
+    if not source.is_dir():
+        return None
+    folders = [source, *sorted(path for path in source.iterdir() if path.is_dir() and find_split(path.name))]
+    for folder in folders:
+        if images := _count_images(folder):
+            tables = ", ".join(path.name for path in sorted(folder.iterdir()) if path.suffix in SEPARATED)
+            unread = f" ({tables} has no columns of that kind whose files exist)" if tables else ""
+            count = f"{images} image{'s' * (images > 1)}"
+            return f"{folder} has {count} side by side, and nothing says of which class each is{unread}{_ADVICE}"
+    return f"{source} is empty" if not any(source.iterdir()) else None
 
 
 def _probe(listing: Listing, converter: Converter) -> set[tuple[int, int, int]]:

@@ -27,6 +27,8 @@ Names = Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
 KINDS_BY_KEY = {  # the kinds that read a key; with any other kind the key has no effect, which is an error
     "image": ("parquet",),
     "label": ("parquet", "metadata", "webdataset", "cifar"),
+    "table": ("metadata",),
+    "file_name": ("metadata",),
     "group": ("parquet", "metadata", "webdataset"),
     "class_names": ("parquet", "metadata", "webdataset", "zip", "npz", "idx", "cifar", "gtsrb"),
 }
@@ -74,6 +76,12 @@ class SourceSpec(Section):
         None,
         description="column of groups (patients, serial numbers); all images of a group get the same drawn split",
     )
+    table: str | None = Field(
+        None,
+        pattern=r"^[^/\\]+\.(csv|tsv|jsonl|parquet)$",
+        description="file of the table, such as labels.csv (metadata); null: metadata.csv, .jsonl or .parquet",
+    )
+    file_name: str = Field("file_name", description="column of the images' files (metadata)")
     image: str = Field("image", description="column of the images (parquet)")
     label: str = Field("label", description="column or key of the labels (parquet, metadata, webdataset, cifar)")
     class_names: Names | None = Field(None, description="names of the labels 0, 1, … if the files have none")

@@ -134,6 +134,8 @@ def materialize(
     DamagedData : a file of an input differs from what its stage wrote.
     EnvironmentFault : the disk is full or read-only, or the recipe, the source or an input changed meanwhile.
     """
+    if workspace.changes:
+        raise ValueError("an output must follow from the recipe's file; write the changes into it first")
     workspace.load_recipe(expansion)  # report a mistake in it before waiting for a lock
     target, cache = workspace.output(expansion, stage), workspace.hash_cache(expansion, stage)
     with ExitStack() as held:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 from ops.errors import UserError
 from ops.files.storage import replace_file
+from ops.recipe.changes import Changes, change_recipe
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -30,9 +31,13 @@ ENVIRONMENT = "GROWSET_HOME"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder `root` (absolute) and the paths in it."""
+    """The folder `root` (absolute) and the paths in it.
+
+    `changes` apply to every recipe that is loaded, in memory: for a look at a changed recipe, never to make outputs.
+    """
 
     root: Path
+    changes: Changes = field(default_factory=dict, hash=False)
 
     def recipe_path(self, expansion: str) -> Path:
         return self.root / "recipes" / f"{expansion}.yaml"
@@ -128,7 +133,8 @@ class Workspace:
             )
         if active and expansion not in self.expansions:
             raise UserError(f"expansion '{expansion}' is not active; run: growset activate {expansion}")
-        return load_recipe(self.recipe_path(expansion))
+        path = self.recipe_path(expansion)
+        return change_recipe(path, self.changes)[0] if self.changes else load_recipe(path)
 
     def available_recipes(self) -> list[str]:
         return sorted(path.stem for path in (self.root / "recipes").glob("*.yaml"))

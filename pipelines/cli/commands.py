@@ -4,10 +4,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,8 +18,9 @@ from ops.exports.published import Only
 from ops.files.manifests import PUBLISHED
 from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json, write_text
-from ops.history.dvc_repository import address, stage_addresses
+from ops.history.dvc_repository import address, running_under_dvc, stage_addresses
 from ops.machine.interruption import at
+from ops.recipe.changes import Changes, change_recipe, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -33,6 +34,9 @@ from pipelines.history import prune_history
 from pipelines.instance import open_instance, prepare_home
 from pipelines.lost_runs import free_lost_runs
 
+if TYPE_CHECKING:
+    from ops.scaffold.workspace import Created
+
 PULLS = {
     "real": ("real_images",),
     "accepted": ("generated_images", "accepted_images"),
@@ -40,36 +44,86 @@ PULLS = {
 }
 
 
-def init_workspace(folder: Path, source: Path, licence: str) -> None:
-    """Make a workspace for the user's images, and print the next commands."""
-    from ops.scaffold.workspace import create_workspace
+def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool) -> None:
+    """Make a workspace for the user's images, or for the example without `source`, and print the next commands."""
+    from ops.scaffold.workspace import create_example, create_workspace
 
-    workspace, name, seen = create_workspace(folder, source, licence=licence)
+    if source is None:
+        made = create_example(folder, adopt=adopt)
+        click.echo(f"{made.workspace.root}: the example, 1,000 training images of 10 classes; licence MIT")
+    else:
+        made = create_workspace(folder, source, licence=licence, adopt=adopt)
+        _describe_source(made)
+    click.echo(f"the settings are in recipes/{made.name}.yaml; `growset docs recipes` explains them")
+    if made.uncommitted:
+        click.echo("\nthe repository was here before, so nothing is committed; when you like it:")
+        click.echo(f"  git add {' '.join(made.uncommitted)}\n  git commit --message 'Add a Growset workspace'")
+    enter = "" if adopt else f"  cd {folder}\n"
+    click.echo(f"\n{enter}  growset plan {made.name}\n  growset run {made.name}")
+
+
+def _describe_source(made: "Created") -> None:
+    """Print what was found in the images, and which files say so."""
+    from ops.sources.sketch import count_loose_images
+
+    assert made.sketch is not None
+    seen, spec = made.sketch, made.sketch.spec
     height, width, channels = seen.shape
     counts = f"{seen.counts.min()} to {seen.counts.max()} each"
-    click.echo(f"{workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
-    if seen.spec.split is not None:
-        drawn = seen.spec.split.model_dump(exclude_none=True, include={"validation", "test"})
+    click.echo(f"{made.workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
+    where = f"sources/{made.name}.yaml"
+    if loose := count_loose_images(spec):
+        click.echo(f"not used: {loose} image{'s' * (loose > 1)} beside the class folders, which have no class")
+    if {"table", "file_name", "label"} & spec.model_fields_set:
+        table = spec.table or "metadata"
+        click.echo(
+            f"{table}: {spec.file_name} names the images, {spec.label} their classes; to change that, edit {where}"
+        )
+    if spec.split is not None:
+        drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})
         shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
-        click.echo(f"no images are given for it, so {shares} are drawn from the others; see sources/{name}.yaml")
-    if seen.spec.size:
-        click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in sources/{name}.yaml")
+        click.echo(f"no images are given for it, so {shares} are drawn from the others; see {where}")
+    if spec.size:
+        click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in {where}")
     else:
         click.echo(f"all images are {height} x {width} x {channels} and keep that size")
-    click.echo(f"the settings are in recipes/{name}.yaml\n")
-    click.echo(f"  cd {folder}\n  growset plan {name}\n  growset run {name}")
 
 
-def run_expansion(workspace: Workspace, expansion: str, runtime: Runtime, *, quiet: bool = False) -> dict[str, Any]:
+def look_with(workspace: Workspace, expansions: Iterable[str], changes: Changes, *, err: bool = False) -> Workspace:
+    """The workspace with `changes` to its recipes in memory; prints what changes, to stderr with `err`."""
+    if not changes:
+        return workspace
+    for expansion in expansions:
+        workspace.load_recipe(expansion)
+        path = workspace.recipe_path(expansion)
+        for line in change_recipe(path, changes)[1]:
+            click.echo(f"{path}: {line} (for this command only; the file stays as it is)", err=err)
+    return replace(workspace, changes=changes)
+
+
+def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:
+    """Write `changes` into the recipe, because an output must follow from files that git and DVC track; says so."""
+    if not changes:
+        return
+    path = workspace.recipe_path(expansion)
+    for line in write_changes(path, changes):
+        click.echo(f"{path}: {line}", err=err)
+
+
+def run_expansion(
+    workspace: Workspace, expansion: str, runtime: Runtime, *, changes: Changes, quiet: bool = False
+) -> dict[str, Any]:
     """Find the stages that are not current, from DVC and the manifests; run them, and publish.
 
-    If everything is current, this takes seconds. Returns `describe_result` with the stages that ran and the seconds;
-    `quiet` writes messages to stderr, so that stdout is free for that result.
+    If everything is current, this takes seconds. `changes` are written into the recipe once it is valid with them.
+    Returns `describe_result` with the stages that ran and the seconds; `quiet` writes messages to stderr, so that
+    stdout is free for that result.
     """
     started = time.monotonic()
     with at(f"while '{expansion}' was validated"):
-        recipe = validate(workspace, expansion)
+        recipe = validate(replace(workspace, changes=changes), expansion)
     with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
+        _write_set(workspace, expansion, changes, err=quiet)
         stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
     return {**describe_result(workspace, expansion), "ran": stale, "seconds": time.monotonic() - started}
 
@@ -92,12 +146,15 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
     return list(pending.stale)
 
 
-def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime) -> None:
-    """One asset with its checks."""
+def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime, *, changes: Changes) -> None:
+    """One asset with its checks; `changes` are written into the recipe first."""
     if stage != PUBLISHED:
         check_stage_name(stage)
+    if changes and running_under_dvc():
+        raise UserError("--set cannot be used in a stage of `dvc repro`, which has read the recipe already")
     with at(f"while '{expansion}' was validated"):
-        recipe = validate(workspace, expansion)
+        recipe = validate(replace(workspace, changes=changes), expansion)
+    _write_set(workspace, expansion, changes)
     with at(f"beside stage {stage} of '{expansion}'"):
         _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, [stage])
 

@@ -12,7 +12,7 @@ from ops.files.storage import write_text
 from ops.machine.progress import Sink
 from ops.recipe.loading import load_recipe
 from ops.sources.remote import fetch_source
-from ops.sources.sketch import find_kind
+from ops.sources.sketch import recognise_source
 from ops.sources.spec import SourceSpec, load_source_spec
 from ops.workspaces.workspace import Workspace, suggest
 
@@ -82,9 +82,7 @@ def find_source(open_workspace: Callable[[], Workspace], source: str) -> tuple[S
             known = sorted(path.stem for path in (workspace.root / "sources").glob("*.yaml"))
             missing = f"; {suggest(source, known)}" if known else ""
         raise UserError(f"'{source}' is no source, no recipe and no path of images{missing}")
-    name = place.resolve().stem or "images"
-    kind: Any = find_kind(place)
-    return SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence="unknown"), None
+    return recognise_source(place, place.resolve().stem or "images", "unknown"), None
 
 
 def format_counts(spec: SourceSpec, counts: "Counts") -> list[str]:

@@ -14,13 +14,16 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from ops.errors import GrowsetError, find_fault
+from ops.errors import GrowsetError, UserError, find_fault
+from ops.files.shipped import CODE, is_clone
 from ops.machine.interruption import noticed
+from ops.recipe.changes import Changes
 from ops.recipe.design import warn_of_seeds
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.dataset import COMMANDS
+from pipelines.cli.documents import docs
 from pipelines.cli.generate import generate
-from pipelines.cli.options import as_json, complete_active, complete_recipe, runtime_options
+from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
 
 
 class GrowsetGroup(click.Group):
@@ -38,7 +41,7 @@ class GrowsetGroup(click.Group):
             context.exit(stopped.exit_code)
 
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = CODE / "benchmarks"
 
 
 class BenchmarkName(click.ParamType):
@@ -67,6 +70,7 @@ First steps with images of your own (a folder with train, validation and test):
   growset plan NAME          images it would draw, and the cost
   growset run NAME           the whole chain, and the verdict
   growset report NAME --open
+  growset docs               the pages that explain all of it
 """
 
 
@@ -84,45 +88,60 @@ def main(context: click.Context, workspace: Path | None) -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--source",
-    required=True,
     type=click.Path(path_type=Path),
     help="Your images: folders of class folders, a table with files, Parquet, tar, npz, IDX, CIFAR, …",
 )
+@click.option("--example", is_flag=True, help="Use the 1,000 images that come with Growset, instead of --source.")
+@click.option("--here", is_flag=True, help="Make the current folder a workspace: a project with files, git or DVC.")
 @click.option(
     "--licence", default="unknown", show_default=True, help="Licence of the images; it goes into dataset cards."
 )
-def init(folder: Path, source: Path, licence: str) -> None:
-    """Make FOLDER a workspace for your images: git, DVC, and a recipe for their number and size."""
+def init(folder: Path | None, source: Path | None, example: bool, here: bool, licence: str) -> None:
+    """Make FOLDER a workspace for your images: git, DVC, and a recipe for their number and size.
+
+    FOLDER is new or empty. With --here the current folder becomes one; its files, git and DVC stay as they are.
+    """
     from pipelines.cli.commands import init_workspace
 
-    init_workspace(folder, source, licence)
+    if (folder is None) != here:
+        raise UserError("name a folder for the workspace, or give --here for the current one" + " (not both)" * here)
+    if (source is None) != example:
+        raise UserError("name your images with --source, or give --example" + " (not both)" * example)
+    init_workspace(folder or Path("."), source, licence, adopt=here)
 
 
 @main.command()
 @click.argument("name")
 @click.option("--from", "template", required=True, shell_complete=complete_recipe, help="The recipe to copy.")
 @click.option("--source", help="A source described in sources/; default: that of the copied recipe.")
+@WRITE
 @click.pass_obj
-def new(open_workspace: Callable[[], Workspace], name: str, template: str, source: str | None) -> None:
+def new(
+    open_workspace: Callable[[], Workspace], name: str, template: str, source: str | None, changes: Changes
+) -> None:
     """Write recipes/NAME.yaml as a copy of another recipe, comments and all."""
     from ops.scaffold.workspace import create_recipe
 
-    path = create_recipe(open_workspace(), name, template=template, source=source)
+    path = create_recipe(open_workspace(), name, template=template, source=source, changes=changes)
     click.echo(f"{path} is written; make it an expansion with: growset activate {name}")
 
 
 @main.command()
 @click.argument("expansions", nargs=-1, shell_complete=complete_active)
+@LOOK
 @click.pass_obj
-def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) -> None:
+def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], changes: Changes) -> None:
     """Validate recipes (default: all active ones) without computing anything."""
     from ops.chain.driver import validate
+    from pipelines.cli.commands import look_with
 
     workspace = open_workspace()
-    for expansion in expansions or workspace.expansions:
+    names = expansions or workspace.expansions
+    workspace = look_with(workspace, names, changes)
+    for expansion in names:
         recipe = validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
         click.echo(f"{expansion}: ok")
         if warning := warn_of_seeds(recipe.classifier.seeds):
@@ -136,13 +155,19 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...]) 
     type=click.FloatRange(min=0, min_open=True),
     help="Set generator.steps in the recipe so that training takes this many minutes on this machine.",
 )
+@LOOK
 @as_json
 @click.pass_obj
-def plan(open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, as_json: bool) -> None:
+def plan(
+    open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, changes: Changes, as_json: bool
+) -> None:
     """Dry run: images per class, estimated seconds and bytes. Writes nothing, except with --minutes."""
+    from pipelines.cli.commands import look_with
     from pipelines.cli.plan import collect_plan, fit_minutes, format_plan
 
-    workspace = open_workspace()
+    if minutes is not None and changes:
+        raise UserError("--minutes writes the recipe and --set does not; give one of them")
+    workspace = look_with(open_workspace(), [expansion], changes, err=as_json)
     if minutes is not None:
         click.echo(fit_minutes(workspace, expansion, minutes), err=as_json)
     found = collect_plan(workspace, expansion)
@@ -151,17 +176,20 @@ def plan(open_workspace: Callable[[], Workspace], expansion: str, minutes: float
 
 @main.command()
 @click.argument("expansion", shell_complete=complete_active)
+@WRITE
 @as_json
 @runtime_options
 @click.pass_obj
-def run(open_workspace: Callable[[], Workspace], expansion: str, as_json: bool, runtime: Any) -> Callable[[], None]:
+def run(
+    open_workspace: Callable[[], Workspace], expansion: str, changes: Changes, as_json: bool, runtime: Any
+) -> Callable[[], None]:
     """Run the whole chain of an expansion; current stages are skipped.
 
     If it is killed or interrupted, run it again: it continues where it stopped.
     """
     from pipelines.cli.commands import run_expansion, show_result
 
-    result = run_expansion(open_workspace(), expansion, runtime, quiet=as_json)
+    result = run_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
     return lambda: click.echo(json.dumps(result)) if as_json else show_result(result)
 
 
@@ -186,13 +214,16 @@ def status(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...],
 @main.command()
 @click.argument("stage")
 @click.argument("expansion", shell_complete=complete_active)
+@WRITE
 @runtime_options
 @click.pass_obj
-def materialize(open_workspace: Callable[[], Workspace], stage: str, expansion: str, runtime: Any) -> None:
+def materialize(
+    open_workspace: Callable[[], Workspace], stage: str, expansion: str, changes: Changes, runtime: Any
+) -> None:
     """Materialize one asset with its checks; the stages of dvc.yaml call this."""
     from pipelines.cli.commands import materialize_stage
 
-    materialize_stage(open_workspace(), stage, expansion, runtime)
+    materialize_stage(open_workspace(), stage, expansion, runtime, changes=changes)
 
 
 @main.command()
@@ -217,8 +248,6 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 @click.pass_obj
 def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Remove an expansion from the active ones; its recipe and its data stay."""
-    from ops.errors import UserError
-
     workspace = open_workspace()
     active = workspace.expansions
     if expansion not in active:
@@ -268,10 +297,12 @@ def completion(shell: str) -> None:
 )
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where its work is kept.")
 def bench(name: str, **options: Any) -> None:
-    """Run a benchmark and write benchmarks/results/NAME.json. Options are for benchmarks that have them."""
+    """Run a benchmark of a clone and write benchmarks/results/NAME.json. Options are for benchmarks that have them."""
     from importlib import import_module
     from inspect import signature
 
+    if not is_clone():
+        raise UserError("benchmarks measure a clone of Growset's repository; this Growset is installed without one")
     package = BENCHMARKS.name
     run = import_module(f"{package}.{name}" if (BENCHMARKS / f"{name}.py").exists() else f"{package}.{name}.bench").run
     given = {option: value for option, value in options.items() if value}
@@ -280,7 +311,7 @@ def bench(name: str, **options: Any) -> None:
     click.echo(run(**given).read_text(encoding="utf-8"))
 
 
-for command in (*COMMANDS, generate):
+for command in (*COMMANDS, generate, docs):
     main.add_command(command)
 
 

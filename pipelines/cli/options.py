@@ -1,7 +1,7 @@
 """Options and completions that several commands of `growset` share."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ops.errors import GrowsetError
+from ops.recipe.changes import parse_changes
 from ops.workspaces.workspace import find_workspace
 
 
@@ -117,5 +118,19 @@ def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
         with_runtime = option(with_runtime)
     return with_runtime
 
+
+def _parse_set(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Mapping[str, Any]:
+    return parse_changes(texts)
+
+
+def set_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --set of commands that read a recipe; the command gets its values as `changes`, by dotted key."""
+    return click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", callback=_parse_set, help=help)
+
+
+LOOK = set_option(
+    "Look at the recipe with this change, such as generator.steps=800; repeatable. The file stays as it is."
+)
+WRITE = set_option("Write this change into the recipe first, such as generator.steps=800; repeatable.")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for scripts.")

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ops.chain.driver import validate
-from ops.chain.real_images import read_real
+from ops.chain.driver import FIRST, validate
+from ops.chain.real_images import read_real, source_content
+from ops.chain.updating import find_downstream
 from ops.errors import UserError
 from ops.files.storage import write_text
 from ops.history.dvc_repository import address, changed_stages, stage_addresses
@@ -39,6 +40,20 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
         workers=workers,
     )
     changed = changed_stages(workspace.root, stage_addresses(expansion))
+    stale = [
+        stage
+        for stage in STAGES
+        if address(stage, expansion) in changed
+        and not (STAGES[stage].reads_part and find_staleness(workspace, expansion, stage, recipe) is None)
+    ]
+    if workspace.changes:  # DVC compares the recipe's file, which does not have them
+        content = source_content(workspace, recipe)
+        differ = [
+            stage
+            for stage in STAGES
+            if find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
+        ]
+        stale = [stage for stage in STAGES if stage in find_downstream([*stale, *differ])]
     return {
         "expansion": expansion,
         "shape": [height, width, channels],
@@ -50,12 +65,7 @@ def collect_plan(workspace: Workspace, expansion: str) -> dict[str, Any]:
         "cores": workers,
         "looks": recipe.verdict.looks,
         "seconds": seconds,
-        "stale": [
-            stage
-            for stage in STAGES
-            if address(stage, expansion) in changed
-            and not (STAGES[stage].reads_part and find_staleness(workspace, expansion, stage, recipe) is None)
-        ],
+        "stale": stale,
     }
 
 

@@ -90,7 +90,10 @@ def check_images(file: ArrayFile, shape: tuple[int, ...], dtype: np.dtype) -> No
     """UserError for an array that does not hold images."""
     layered = len(shape) == 4 and (shape[3] in (1, 3) or shape[1] in (1, 3))
     if dtype != np.uint8 or not (len(shape) == 3 or layered) or 0 in shape[1:]:
-        raise UserError(f"{file}: the images are {dtype} {list(shape)}; allowed: uint8 [n, H, W] or [n, H, W, 1 or 3]")
+        flat = " (rows of features are no images; give them height and width)" if len(shape) == 2 else ""
+        raise UserError(
+            f"{file}: the images are {dtype} {list(shape)}{flat}; allowed: uint8 [n, H, W] or [n, H, W, 1 or 3]"
+        )
     if math.prod(shape[1:]) > MAX_IMAGE:
         raise UserError(f"{file}: one image has {math.prod(shape[1:]):,} bytes; allowed: {MAX_IMAGE:,}")
 

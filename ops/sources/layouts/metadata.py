@@ -1,7 +1,7 @@
-"""Images with a table: `metadata.csv`, `.jsonl` or `.parquet` with `file_name` and a label.
+"""Images with a table: `metadata.csv`, `.jsonl` or `.parquet` with `file_name` and a label, or another named table.
 
 Either one table at the top, optionally with a column `split`, or one in each of the folders train, val and test, as
-in Hugging Face's image folders.
+in Hugging Face's image folders. A bare name in the table, with or without the file's suffix, may lie deeper below it.
 """
 
 from __future__ import annotations
@@ -28,21 +28,24 @@ from ops.sources.listing import (
     to_texts,
 )
 from ops.sources.spec import SourceSpec
+from ops.sources.tables import SEPARATED, find_tables, locate_images, read_separated
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-FILE = "file_name"
 
 
 def recognise(root: Path) -> bool:
-    return root.is_dir() and any((folder / name).is_file() for folder in (root, *root.iterdir()) for name in TABLES)
+    tables = (
+        any((folder / name).is_file() for folder in (root, *root.iterdir()) for name in TABLES)
+        if root.is_dir()
+        else False
+    )
+    return tables or bool(find_tables(root))
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
     tables = _find_tables(spec)
     rows = {split: _read_rows(table, spec) for split, table in tables.items()}
-    images = {
-        table.parent / name for table, frame in zip(tables.values(), rows.values(), strict=True) for name in frame[FILE]
-    }
+    images = {path for split, table in tables.items() for path in locate_images(table, rows[split][spec.file_name])}
     for path in sorted(images):
         if not is_file(path):
             fault = "is not a file" if os.path.exists(path) else "does not exist"
@@ -52,10 +55,11 @@ def list_files(spec: SourceSpec) -> list[Path]:
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     tables = _find_tables(spec)
-    frames = {
-        split: _read_rows(table, spec).with_columns(_folder=pl.lit(str(table.parent)))
-        for split, table in tables.items()
-    }
+    frames = {}
+    for split, table in tables.items():
+        frame = _read_rows(table, spec)
+        paths = [str(path) for path in locate_images(table, frame[spec.file_name])]
+        frames[split] = frame.with_columns(_path=pl.Series(paths, dtype=pl.String))
     if list(frames) == ["train"] and "split" in frames["train"].columns:
         frames = _divide(frames["train"], tables["train"])
     columns = {
@@ -64,7 +68,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     }
 
     def name(split: str, row: int) -> str:
-        return f"{Path(frames[split]['_folder'][row]) / frames[split][FILE][row]}"
+        return str(frames[split]["_path"][row])
 
     names, labels = name_labels(columns, spec, name)
     return {split: _list_frame(frame, names, labels[split], spec) for split, frame in frames.items()}
@@ -79,7 +83,7 @@ def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
 
 
 def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray, spec: SourceSpec) -> Listing:
-    files = [Path(folder) / name for folder, name in frame.select("_folder", FILE).iter_rows()]
+    files = [Path(path) for path in frame["_path"]]
     groups = None if spec.group is None else to_texts(frame[spec.group].fill_null(""), spec.root)
     return Listing(names, labels, lambda indices: read_files(files, indices), groups)
 
@@ -87,38 +91,41 @@ def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray,
 def _find_tables(spec: SourceSpec) -> dict[str, Path]:
     """The table of each split; a table at the top counts as train's."""
     root = require_path(spec, "a folder with metadata.csv, .jsonl or .parquet in it")
-    folders = {"train": root} if any((root / name).is_file() for name in TABLES) else find_split_folders(root)
+    names = (spec.table,) if spec.table else TABLES
+    folders = {"train": root} if any((root / name).is_file() for name in names) else find_split_folders(root)
     found = {}
     for split, folder in folders.items():
-        present = [folder / name for name in TABLES if (folder / name).is_file()]
+        present = [folder / name for name in names if (folder / name).is_file()]
         if len(present) != 1:
-            fault = f"both {present[0].name} and {present[1].name}" if present else f"none of {', '.join(TABLES)}"
+            fault = f"both {present[0].name} and {present[1].name}" if present else f"none of {', '.join(names)}"
             raise UserError(f"{folder} has {fault}; expected one")
         found[split] = present[0]
     if not found:
-        raise UserError(f"{root} has none of {', '.join(TABLES)}, nor folders train, val and test with one")
+        raise UserError(f"{root} has none of {', '.join(names)}, nor folders train, val and test with one")
     return found
 
 
 def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
     try:
         content = io.BytesIO(table.read_bytes())  # Polars would read a path as a pattern
-        if table.suffix == ".csv":
-            frame = pl.read_csv(content, infer_schema_length=None)
+        if table.suffix in SEPARATED:
+            frame = read_separated(content, texts=(spec.file_name,))
         elif table.suffix == ".jsonl":
             frame = pl.read_ndjson(content, infer_schema_length=None)
         else:
             frame = pl.read_parquet(content)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DamagedData(f"{table}: cannot be read ({str(error).splitlines()[0]})") from error
-    for column in filter(None, (FILE, spec.label, spec.group)):
+    for column in filter(None, (spec.file_name, spec.label, spec.group)):
         if column not in frame.columns:
             raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
         if column != spec.group and frame[column].null_count():
             raise DamagedData(f"{table}, row {frame[column].is_null().arg_max()}: {column} is missing")
-    if frame[FILE].dtype != pl.String:
-        raise UserError(f"{table}: {FILE} is {frame[FILE].dtype.base_type()}; allowed: names of files, as texts")
-    for row, name in enumerate(frame[FILE]):
+    if frame[spec.file_name].dtype != pl.String:
+        raise UserError(
+            f"{table}: {spec.file_name} is {frame[spec.file_name].dtype.base_type()}; allowed: names of files, as texts"
+        )
+    for row, name in enumerate(frame[spec.file_name]):
         if "\0" in name:
             raise UserError(f"{table}, row {row}: {name!a} holds a zero character; allowed: names of files")
         if Path(name).is_absolute() or ".." in Path(name).parts:

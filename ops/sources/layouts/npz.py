@@ -1,7 +1,7 @@
 """npz: one file for all splits (MedMNIST, Keras), a file per split and part (Kuzushiji), or plain image and label.
 
 Known names: `train_images` + `train_labels` (val, test likewise), `x_train` + `y_train`, `image(s)` + `label(s)`,
-`x` + `y`; and a folder of `<name>-train-imgs.npz` + `<name>-train-labels.npz` with `arr_0`.
+`x` + `y`, in capitals or not; and a folder of `<name>-train-imgs.npz` + `<name>-train-labels.npz` with `arr_0`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ def _sole(path: Path) -> ArrayFile:
 
 
 def _find_in_file(path: Path) -> dict[str, Pair]:
-    names = list_arrays(path)
+    stored = list_arrays(path)
+    names = {name.lower(): name for name in stored}
+    if len(names) < len(stored):
+        raise UserError(f"{path} holds {', '.join(stored)}; expected names that differ in more than capitals")
     found = {}
     for split in SPLITS:
         patterns = [(a.format(alias), b.format(alias)) for alias in ALIASES[split] for a, b in PATTERNS]
@@ -101,10 +104,12 @@ def _find_in_file(path: Path) -> dict[str, Pair]:
             patterns += PLAIN
         for image, label in patterns:
             if image in names and label in names:
-                found[split] = ArrayFile(path, f"{image}.npy"), ArrayFile(path, f"{label}.npy")
+                found[split] = ArrayFile(path, f"{names[image]}.npy"), ArrayFile(path, f"{names[label]}.npy")
                 break
     if "train" not in found:
-        raise UserError(f"{path} holds {', '.join(names)}; expected train_images and train_labels, or image and label")
+        raise UserError(
+            f"{path} holds {', '.join(stored)}; expected train_images and train_labels, or image and label, or X and y"
+        )
     return found
 
 

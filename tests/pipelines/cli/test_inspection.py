@@ -91,7 +91,7 @@ def test_what_is_no_source_is_one_sentence(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "'nowhere' is no source, no recipe and no path of images" in result.output
     (tmp_path / "empty").mkdir()
     result = growset(tmp_path, "inspect", str(tmp_path / "empty"))
-    assert result.exit_code == 2 and "has no known layout" in result.output
+    assert result.exit_code == 2 and "empty is empty" in result.output
 
 
 def test_odd_images_stop_nothing(tmp_path: Path) -> None:

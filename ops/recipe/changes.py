@@ -1,0 +1,129 @@
+"""Changes of a recipe from the command line: `--set key=value`, read as strictly as the recipe itself.
+
+A key is dotted (`generator.steps`) and a value is YAML. The same changes can be applied to a recipe's content in
+memory, or written into its file; comments of the file are kept. The module does not know which commands do what.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from ops.errors import UserError
+from ops.files.storage import write_text
+from ops.recipe.loading import parse_recipe
+from ops.recipe.schema import Recipe
+from ops.settings.reading import parse_yaml, read_yaml, shorten
+
+Changes = Mapping[str, Any]  # a value by its dotted key
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null as `null`, where ruamel writes nothing."""
+
+
+_Representer.add_representer(
+    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """The changes that `key=value` texts name; UserError for another form, invalid YAML or a key given twice."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            raise UserError(f"--set {text}: expected key=value, such as generator.steps=800")
+        if not value.strip():
+            raise UserError(f"--set {text}: the value is missing; write {key}=null for none")
+        if key in changes:
+            raise UserError(f"--set {key} is given twice; give each key once")
+        changes[key] = parse_yaml(value, f"--set {text}")
+    return changes
+
+
+def change_recipe(path: Path, changes: Changes) -> tuple[Recipe, list[str]]:
+    """The recipe in a file with `changes`, and a line `key: old -> new` for each; the file stays as it is.
+
+    UserError if a key has no place in the recipe, or if the changed recipe is not valid.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
+    changed = copy.deepcopy(content)
+    lines = [f"{key}: {_apply(changed, key, value, path)} -> {_show(value)}" for key, value in changes.items()]
+    return parse_recipe(changed, f"{path} with {' '.join(f'--set {key}' for key in changes)}"), lines
+
+
+def write_changes(path: Path, changes: Changes) -> list[str]:
+    """Write `changes` into a recipe's file, if its content differs then; returns the lines of `change_recipe`.
+
+    UserError, with the file unchanged, if the changed recipe is not valid.
+    """
+    wanted, lines = change_recipe(path, changes)
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width, yaml.Representer = True, 120, _Representer
+    text = path.read_text(encoding="utf-8")
+    content = yaml.load(text)
+    before = copy.deepcopy(content)
+    for key, value in changes.items():
+        _apply(content, key, _in_one_line(value), path)
+    if content == before:
+        return lines
+    buffer = io.StringIO()
+    yaml.dump(content, buffer)
+    if parse_recipe(parse_yaml(buffer.getvalue(), str(path)), path) != wanted:
+        raise UserError(f"{path} cannot be edited by --set; change {', '.join(changes)} in it by hand")
+    write_text(path, buffer.getvalue())
+    return lines
+
+
+def _apply(content: MutableMapping[str, Any], key: str, value: Any, path: Path) -> str:
+    """Set one dotted key in place; returns the former value as text, or `default` if there was none."""
+    place, rest, way = content, key, ""
+    while True:
+        name = _first_name(place, rest)
+        if name == rest:
+            break
+        way, rest = f"{way}.{name}".lstrip("."), rest[len(name) + 1 :]
+        if place.get(name) is None:
+            place[name] = {}
+        if not isinstance(place[name], MutableMapping):
+            raise UserError(f"--set {key}: '{way}' in {path} is {shorten(place[name])}, which has no key '{rest}'")
+        place = place[name]
+    former = _show(place[name]) if name in place else "default"
+    place[name] = value
+    return former
+
+
+def _first_name(place: Mapping[str, Any], rest: str) -> str:
+    """The name that `rest` starts with in this section: the longest that exists, because names of arms and of the grid
+    may have dots; else the text before the first dot."""
+    known = [str(name) for name in place if rest == name or rest.startswith(f"{name}.")]
+    return max(known, key=len, default=rest.partition(".")[0])
+
+
+def _show(value: Any) -> str:
+    """A value for people, as YAML writes it where Python's form differs."""
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or value is True or value is False
+        else shorten(value)
+    )
+
+
+def _in_one_line(value: Any) -> Any:
+    """Lists and sections in the style [a, b] and {a: b}, which fits on the line of the key and its comment."""
+    if not isinstance(value, (list, dict)):
+        return value
+    node = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+    node.fa.set_flow_style()
+    return node

@@ -1,0 +1,111 @@
+"""Tables of images and labels as people have them: found by their columns, whatever their name and their spelling.
+
+`find_tables` is for a first look; `locate_images` and `read_separated` also serve the reading of a described source.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from ops.errors import UserError
+from ops.sources.conversion import SUFFIXES
+from ops.sources.listing import is_file
+
+SEPARATED = (".csv", ".tsv")
+PEEKED_ROWS = 20
+# Names of columns, without case and signs; a text is preferred to the number of the class, so it stands first.
+FILES = (
+    "filename", "file", "filepath", "path", "image", "imagename", "imagefile", "imagefilename", "imagepath", "imageid",
+    "img", "imgname", "imgpath", "imgid", "picture", "photo", "name", "fname", "relpath", "id", "idcode",
+)  # fmt: skip
+LABELS = (
+    "labelname", "classname", "categoryname", "label", "labels", "class", "category", "target", "species", "tag", "y",
+    "labelid", "classid", "categoryid", "diagnosis", "annotation", "groundtruth", "gt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that names images below its folder: its path, and its columns of the files and of the labels."""
+
+    path: Path
+    file_name: str
+    label: str
+
+
+def find_tables(source: Path) -> list[Table]:
+    """The tables directly in a folder, or the one that `source` is, whose columns name existing images and labels."""
+    if source.is_dir():
+        paths = sorted(path for path in source.iterdir() if path.suffix in SEPARATED and path.is_file())
+    else:
+        paths = [source] if source.suffix in SEPARATED and source.is_file() else []
+    return [table for path in paths if (table := _recognise(path)) is not None]
+
+
+def read_separated(content: io.BytesIO, *, texts: Sequence[str] = (), rows: int | None = None) -> pl.DataFrame:
+    """A table with commas, else semicolons or tabs between its columns; the columns `texts` are not read as numbers."""
+    header = content.getvalue().partition(b"\n")[0]
+    separator = next((sign for sign in (b",", b";", b"\t") if sign in header), b",").decode()
+    types = dict.fromkeys(texts, pl.String)
+    return pl.read_csv(content, separator=separator, infer_schema_length=None, schema_overrides=types, n_rows=rows)
+
+
+def locate_images(table: Path, names: Iterable[str]) -> list[Path]:
+    """The path that each name in `table` means: below the table's folder, as it stands there.
+
+    A bare name without such a file is looked for in the folders below, as the name of an image with or without its
+    suffix. UserError if several images have it. A name without any file gives the path at which it was expected.
+    """
+    index: dict[str, list[Path]] | None = None
+    found = []
+    for name in names:
+        path = table.parent / name
+        if Path(name).name == name and not is_file(path):
+            index = _index_images(table.parent) if index is None else index
+            matches = index.get(name, [])
+            if len(matches) > 1:
+                raise UserError(f"{table}: {name!r} may be {matches[0]} or {matches[1]}; write the path in the table")
+            path = matches[0] if matches else path
+        found.append(path)
+    return found
+
+
+def _index_images(folder: Path) -> dict[str, list[Path]]:
+    """Image files below a folder, by name and by name without suffix."""
+    index: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            for name in (path.name, path.stem):
+                index.setdefault(name, []).append(path)
+    return index
+
+
+def _recognise(path: Path) -> Table | None:
+    try:
+        frame = read_separated(io.BytesIO(path.read_bytes()), rows=PEEKED_ROWS)
+        columns = _spellings(frame.columns, FILES)
+        frame = read_separated(io.BytesIO(path.read_bytes()), texts=columns, rows=PEEKED_ROWS)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return None  # some other file; reading the described source reports what is wrong
+    for file_name in columns:
+        labels = [name for name in _spellings(frame.columns, LABELS) if name != file_name]
+        others = [name for name in frame.columns if name not in (file_name, "split")]
+        if file_name == "file_name" and "label" in labels:  # the layout's own names
+            labels = ["label"]
+        label = labels[0] if labels else others[0] if len(others) == 1 else None
+        names = [name for name in frame[file_name] if name and not Path(name).is_absolute()]
+        if label is not None and any(image.is_file() for image in locate_images(path, names)):
+            return Table(path, file_name, label)
+    return None
+
+
+def _spellings(columns: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The columns with known names, in the order of `known`."""
+    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
+    return sorted((column for column in plain if plain[column] in known), key=lambda column: known.index(plain[column]))

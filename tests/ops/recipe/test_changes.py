@@ -1,0 +1,121 @@
+"""`--set`: the values that texts mean, their place in a recipe, and files that keep their comments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.errors import UserError
+from ops.recipe.changes import change_recipe, parse_changes, write_changes
+from ops.recipe.loading import load_recipe
+from tests.workspaces import RECIPE, ROOT
+
+RECIPES = ROOT / "recipes"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "digits.yaml"
+    path.write_text(RECIPE.replace("seed: 0\n", "seed: 0  # of everything\n"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=1", 1),
+        ("a=0.5", 0.5),
+        ("a=null", None),
+        ("a=true", True),
+        ("a=keep", "keep"),
+        ("a='1'", "1"),
+        ("a=[1, 2]", [1, 2]),
+        ("a={kind: mixup, alpha: 0.2}", {"kind": "mixup", "alpha": 0.2}),
+        ("a=b=c", "b=c"),
+    ],
+)
+def test_a_value_is_yaml(text: str, value: object) -> None:
+    assert parse_changes([text]) == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        (["seed"], "expected key=value"),
+        (["=1"], "expected key=value"),
+        (["a..b=1"], "expected key=value"),
+        (["seed="], "write seed=null for none"),
+        (["seed=1", "seed=2"], "is given twice"),
+        (["seed=[1"], "--set seed=[1 is not valid YAML"),
+    ],
+)
+def test_another_form_is_one_sentence(texts: list[str], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_changes(texts)
+    assert sentence in str(caught.value)
+
+
+def test_changes_apply_to_present_keys_to_defaults_and_to_whole_sections(path: Path) -> None:
+    recipe, lines = change_recipe(
+        path,
+        parse_changes(
+            [
+                "seed=3",
+                "generator.steps=80",
+                "mix.real_weight=2",
+                "classifier.label_smoothing=0.2",
+                "filter.atypical={threshold: 0.2}",
+                "expanded.gentle.real_weight=1",
+            ]
+        ),
+    )
+    assert (recipe.seed, recipe.mix.real_weight, recipe.classifier.label_smoothing) == (3, 2.0, 0.2)
+    assert recipe.generator.steps == 80  # type: ignore[attr-defined]
+    assert recipe.expanded["gentle"].real_weight == 1
+    assert lines[:2] == ["seed: 0 -> 3", "generator.steps: 60 -> 80"]
+    assert lines[3] == "classifier.label_smoothing: default -> 0.2"
+    assert path.read_text().count("seed: 0") == 1, "the file stays as it is"
+
+
+def test_a_name_with_dots_is_found_before_it_is_divided(path: Path) -> None:
+    path.write_text(path.read_text().replace("  expanded: {}\n", "  weight_0.5: {real_weight: 1}\n"))
+    recipe, _ = change_recipe(path, {"expanded.weight_0.5.real_weight": 7})
+    assert recipe.expanded["weight_0.5"].real_weight == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("mix.real_wieght=1", "unknown key 'mix.real_wieght'"),
+        ("generator.steps=much", "'generator.steps'"),
+        ("seed.more=1", "'seed' in"),
+        ("colour=1", "unknown key 'colour'"),
+    ],
+)
+def test_a_change_is_as_strict_as_the_recipe_and_leaves_the_file(path: Path, change: str, sentence: str) -> None:
+    before = path.read_bytes()
+    for apply in (change_recipe, write_changes):
+        with pytest.raises(UserError) as caught:
+            apply(path, parse_changes([change]))
+        assert sentence in str(caught.value) and "--set" in str(caught.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["smoke", "fashion-flow"])
+def test_what_is_written_is_what_was_looked_at_and_comments_stay(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.yaml"
+    path.write_bytes((RECIPES / f"{name}.yaml").read_bytes())
+    before = path.read_text().splitlines()
+    changes = parse_changes(
+        ["generator.steps=123", "classifier.grid.learning_rate=[0.01, 0.02]", "filter.clip=null", "seed=9"]
+    )
+    wanted, lines = change_recipe(path, changes)
+    assert write_changes(path, changes) == lines
+    assert load_recipe(path) == wanted
+    after = path.read_text().splitlines()
+    assert len(after) == len(before)
+    assert sum(old != new for old, new in zip(before, after, strict=True)) <= 4, "every other line is as it was"
+    written = path.stat().st_mtime_ns
+    write_changes(path, changes)
+    assert path.stat().st_mtime_ns == written, "nothing differs any more"

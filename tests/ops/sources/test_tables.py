@@ -1,0 +1,164 @@
+"""Tables as people have them: found by their columns, under any name, spelling and separator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ops.errors import DamagedData, UserError
+from ops.sources.reading import hash_source, read_source
+from ops.sources.sketch import count_loose_images, sketch_source
+from ops.sources.spec import SourceSpec
+from ops.sources.tables import find_tables
+
+LABELS = ("oak", "ash")
+
+
+def make_images(folder: Path, *, below: str = "", suffix: str = ".png", count: int = 20) -> list[tuple[str, str]]:
+    """Images `000.png` and on; the image of row i is uniformly i, so that a wrong row shows. Returns name and label."""
+    (folder / below).mkdir(parents=True, exist_ok=True)
+    rows = []
+    for i in range(count):
+        Image.fromarray(np.full((8, 8), i, np.uint8)).save(folder / below / f"{i:03}{suffix}")
+        rows.append((f"{i:03}", LABELS[i % 2]))
+    return rows
+
+
+def write_table(path: Path, header: str, rows: list[tuple[str, ...]], separator: str = ",") -> None:
+    path.write_text("\n".join([header, *(separator.join(row) for row in rows)]) + "\n")
+
+
+def read_back(spec: SourceSpec) -> dict[int, str]:
+    """The label of each grey level, over all splits."""
+    splits = read_source(spec).splits.values()
+    return {
+        int(image[0, 0, 0]): dataset.class_names[label]
+        for dataset in splits
+        for image, label in zip(dataset.images, dataset.labels, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "separator"),
+    [
+        ("labels.csv", "file_name,label", ","),
+        ("labels.csv", "Filename,Class", ","),
+        ("annotations.csv", "image_path;category", ";"),
+        ("train.tsv", "img\tspecies", "\t"),
+        ("truth.csv", "Image ID,diagnosis", ","),
+        ("table.csv", "file,what it is", ","),
+    ],
+)
+def test_a_table_is_found_by_its_columns(tmp_path: Path, name: str, header: str, separator: str) -> None:
+    rows = make_images(tmp_path)
+    write_table(tmp_path / name, header, [(f"{file}.png", label) for file, label in rows], separator)
+    for source in (tmp_path, tmp_path / name):
+        spec = sketch_source(source, "leaves", "CC0").spec
+        assert (spec.kind, spec.root, spec.table) == ("metadata", tmp_path, name)
+        assert read_back(spec) == {i: label for i, (_, label) in enumerate(rows)}
+
+
+@pytest.mark.parametrize(("below", "ending"), [("images", ".png"), ("images", ""), ("", ""), ("a/b", "")])
+def test_a_bare_name_is_found_below_with_or_without_its_suffix(tmp_path: Path, below: str, ending: str) -> None:
+    rows = make_images(tmp_path, below=below)
+    write_table(tmp_path / "train.csv", "id,label", [(f"{file}{ending}", label) for file, label in rows])
+    spec = sketch_source(tmp_path, "leaves", "CC0").spec
+    assert (spec.file_name, spec.label) == ("id", "label")
+    assert read_back(spec) == {i: label for i, (_, label) in enumerate(rows)}, "001 is a name, not the number 1"
+
+
+def test_a_name_of_the_class_is_preferred_to_its_number_unless_the_layout_says_label(tmp_path: Path) -> None:
+    rows = [(f"{file}.png", str(LABELS.index(label)), label) for file, label in make_images(tmp_path)]
+    write_table(tmp_path / "labels.csv", "image,label,class_name", rows)
+    assert find_tables(tmp_path)[0].label == "class_name"
+    write_table(tmp_path / "labels.csv", "file_name,label,class_name", rows)
+    assert find_tables(tmp_path)[0].label == "label"
+
+
+def test_two_images_of_one_name_are_refused_and_a_path_is_never_replaced_by_another(tmp_path: Path) -> None:
+    rows = make_images(tmp_path, below="a")
+    make_images(tmp_path, below="b", count=1)
+    write_table(tmp_path / "labels.csv", "file,label", rows)
+    with pytest.raises(UserError, match=r"'000' may be .*a/000\.png or .*b/000\.png; write the path"):
+        sketch_source(tmp_path, "leaves", "CC0")
+    write_table(tmp_path / "labels.csv", "file,label", [(f"a/{file}.png", label) for file, label in rows])
+    (tmp_path / "a" / "000.png").unlink()
+    keys = {"name": "leaves", "kind": "metadata", "path": str(tmp_path), "licence": "CC0"}
+    columns = {"table": "labels.csv", "file_name": "file", "split": {"validation": 0.2, "test": 0.2}}
+    spec = SourceSpec.model_validate({**keys, **columns})
+    with pytest.raises(DamagedData, match=r"a/000\.png does not exist, but the metadata names it"):
+        hash_source(spec)
+
+
+def test_several_tables_are_named_and_one_can_be_chosen(tmp_path: Path) -> None:
+    rows = [(f"{file}.png", label) for file, label in make_images(tmp_path)]
+    for name in ("first.csv", "second.csv"):
+        write_table(tmp_path / name, "file,label", rows)
+    with pytest.raises(UserError, match=r"first\.csv, second\.csv; name one: --source .*first\.csv"):
+        sketch_source(tmp_path, "leaves", "CC0")
+    assert sketch_source(tmp_path / "second.csv", "leaves", "CC0").spec.table == "second.csv"
+
+
+def test_a_table_of_something_else_does_not_hide_class_folders(tmp_path: Path) -> None:
+    for name in LABELS:
+        make_images(tmp_path, below=name)
+    write_table(tmp_path / "results.csv", "name,target", [("run-1", "0.5")])
+    assert sketch_source(tmp_path, "leaves", "CC0").spec.kind == "folder"
+
+
+@pytest.mark.parametrize("below", ["", "train"])
+def test_a_flat_folder_is_told_what_it_lacks(tmp_path: Path, below: str) -> None:
+    make_images(tmp_path, below=below, count=3)
+    with pytest.raises(UserError) as caught:
+        sketch_source(tmp_path, "leaves", "CC0")
+    told = str(caught.value)
+    assert f"{tmp_path / below} has 3 images side by side, and nothing says of which class each is; put" in told
+    assert "a folder of its own, or add labels.csv with the columns file_name and label" in told
+    write_table(tmp_path / below / "labels.csv", "colour,weight", [("red", "3")])
+    with pytest.raises(UserError, match=r"is \(labels\.csv has no columns of that kind"):
+        sketch_source(tmp_path, "leaves", "CC0")
+
+
+def test_one_folder_of_images_is_told_the_same(tmp_path: Path) -> None:
+    make_images(tmp_path, below="pictures", count=3)
+    with pytest.raises(
+        UserError, match=r"all images are of class pictures; at least two classes are needed; .* labels\.csv"
+    ):
+        sketch_source(tmp_path, "leaves", "CC0")
+    with pytest.raises(UserError, match="is empty"):
+        (tmp_path / "nothing").mkdir()
+        sketch_source(tmp_path / "nothing", "leaves", "CC0")
+
+
+def test_images_beside_class_folders_are_counted_and_a_class_without_images_is_named(tmp_path: Path) -> None:
+    for name in LABELS:
+        make_images(tmp_path, below=f"train/{name}")
+    spec = sketch_source(tmp_path, "leaves", "CC0").spec
+    assert count_loose_images(spec) == 0
+    make_images(tmp_path, count=2)
+    make_images(tmp_path / "train", count=1)
+    assert count_loose_images(spec) == 3
+    (tmp_path / "train" / "elm").mkdir()
+    with pytest.raises(UserError, match=r"class elm has no images in train; every class needs some$"):
+        sketch_source(tmp_path, "leaves", "CC0")
+
+
+@pytest.mark.parametrize("names", [("X", "y"), ("x", "Y"), ("X_train", "y_train"), ("Images", "Labels")])
+def test_an_npz_is_read_in_capitals_or_not(tmp_path: Path, names: tuple[str, str]) -> None:
+    images = np.arange(20, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    labels = np.array(LABELS * 10)
+    np.savez(tmp_path / "leaves.npz", **{names[0]: images, names[1]: labels})  # type: ignore[arg-type]
+    spec = sketch_source(tmp_path / "leaves.npz", "leaves", "CC0").spec
+    assert read_back(spec) == dict(enumerate(labels))
+
+
+def test_an_npz_with_rows_of_features_is_told_what_is_expected(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", X=np.zeros((4, 64)), y=np.arange(4))
+    with pytest.raises(UserError, match=r"X: the images are float64 \[4, 64\] \(rows of features are no images"):
+        sketch_source(tmp_path / "a.npz", "a", "CC0")
+    np.savez(tmp_path / "b.npz", X=np.zeros((4, 8, 8), np.uint8), x=np.zeros((4, 8, 8), np.uint8), y=np.arange(4))
+    with pytest.raises(UserError, match="differ in more than capitals"):
+        sketch_source(tmp_path / "b.npz", "b", "CC0")
