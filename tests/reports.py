@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from ops.inspection.inspection import inspect_pictures
+from ops.inspection.page import collect_view
 from ops.pictures.sheets import encode_sheet, tile, to_data_uri
 from ops.report.filtering import describe_filters
 from ops.report.measures import describe_measures
 from tests.filtering import CLASSES as FILTERED_CLASSES
 from tests.filtering import list_measures, make_held_out, make_index, make_results, make_rule
+from tests.inspected import count_pictures, make_pictures
 
 SENTENCE = "Expansion helps: grown beats flipped, the best arm without generated data, by 2.0 points."
 CLASSES = list(FILTERED_CLASSES)
@@ -129,6 +133,16 @@ def make_odd_filters() -> dict[str, Any]:
     return filters | {"nearest": {"generated": [], "held_out": pairs}, "safety_checked": True}
 
 
+@cache
+def make_inspection() -> dict[str, Any]:
+    """Fourteen pictures of noise, one of them twice under two labels, and one that is blank."""
+    images = np.random.default_rng(0).integers(0, 256, (14, 8, 8, 1), np.uint8)
+    images[3], images[5] = images[2], 0
+    pictures = make_pictures(images, np.arange(14) % len(CLASSES), ["train"] * 10 + ["validation"] * 4)
+    found = inspect_pictures(pictures, count_pictures(pictures, tuple(CLASSES)), name="tiny")
+    return collect_view(found, items=8, side=32)
+
+
 SEARCHED = {
     "folds": 3,
     "steps": 800,
@@ -143,7 +157,7 @@ SEARCHED = {
 
 def make_facts() -> dict[str, Any]:
     return {
-        "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(),
+        "expansion": "tiny", "evaluations": 3, "verdict": make_verdict(), "inspection": make_inspection(),
         "conversions": {"mode P to RGB": 3, "resized (crop)": 1_200},
         "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},

@@ -218,6 +218,7 @@ FLOORS = (
     {"tuning"},
     {"drawing", "judging", "planning", "verification"},
     {"filters"},
+    {"inspection"},
     {"report"},
     {"chain"},
 )

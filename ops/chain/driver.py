@@ -25,7 +25,7 @@ from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
-from ops.sources.reading import hash_source
+from ops.sources.reading import hash_source, suggest_remedy
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
 from ops.workspaces.workspace import Workspace
@@ -136,6 +136,8 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     if is_intact(folder, fingerprint, workspace.hash_cache(expansion, FIRST)):
         metrics = read_manifest(folder)["metrics"]
         if not (finding := pictures_have_one_label(lambda stage: workspace.output(expansion, stage))).passed:
+            if not source.allow_conflicts:
+                raise UserError(f"source {source.name}: {finding.sentence}; {suggest_remedy(source.name)}")
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
     else:

@@ -92,7 +92,7 @@ def fit_references(images: Tensor) -> References:
 
     with start_threads() as pool:
         list(pool.map(search_batch, _batches(len(images))))
-    return References(descriptors, _average_spacing(distances), rows, tuple(images.shape[1:]))
+    return References(descriptors, average_spacing(distances), rows, tuple(images.shape[1:]))
 
 
 def find_distinct(images: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -258,7 +258,7 @@ def _write(
     result.nearest[rows] = np.where(same >= 0, same, nearest)
 
 
-def _average_spacing(distances: np.ndarray) -> np.ndarray:
+def average_spacing(distances: np.ndarray) -> np.ndarray:
     """The spacing float32 [n]: the mean over distances [n, k] to the nearest others, ascending, without duplicates.
 
     An image without others has the median spacing, and UNRELATED where no image has others.

@@ -25,6 +25,7 @@ from ops.files.manifests import read_manifest
 from ops.files.outputs import LEARNING_CURVE, LOSSES, PARITY, RESULTS, SEARCH, VERDICT
 from ops.files.storage import read_json
 from ops.history.comparison import Comparison, format_value
+from ops.inspection.page import FOLDER as SECTIONS
 from ops.pictures.strips import draw_strip, read_places
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
@@ -32,6 +33,7 @@ from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
 from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
+from ops.report.real_images import collect_real
 from ops.stages.several import read_part
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
@@ -65,6 +67,7 @@ def collect_facts(
         "verdict": read_json(inputs["verdict"] / VERDICT),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
         "conversions": metrics["real_images"]["conversions"],
+        "inspection": collect_real(inputs["real_images"], expansion),
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
         "filters": collect_filters(inputs),
@@ -108,7 +111,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
     """The page as HTML, with the changes since an earlier version if given; equal arguments give equal text."""
     verdict, losses, quality = facts["verdict"], facts["losses"], facts["quality"]
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, SECTIONS]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

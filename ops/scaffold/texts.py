@@ -68,6 +68,7 @@ A Growset workspace. `sources/{source}.yaml` describes the images,
 `recipes/{name}.yaml` how the dataset is grown. `growset docs` lists the pages that explain them.
 
 ```sh
+growset inspect {name}  # duplicates, probable label errors and outliers among the images
 growset check           # report every mistake in one sentence, before any computation
 growset plan {name}     # dry run: images per class, seconds, bytes
 growset run {name}      # the whole chain; current stages are skipped

@@ -31,23 +31,27 @@ from ops.sources.spec import SourceSpec
 from ops.sources.stacking import ImageStack
 
 # Keys of a description that are not hashed with the others: they change no pixel, or (size) are hashed apart.
-UNHASHED_KEYS = {"name", "kind", "path", "licence", "size"}
+UNHASHED_KEYS = {"name", "kind", "path", "licence", "size", "allow_conflicts"}
 
 
 @dataclass(frozen=True)
 class Dispute:
-    """The number of pictures of a split that have more than one label, and a sentence with an example."""
+    """The number of pictures of a split that have more than one label, and a sentence with an example.
+
+    `refusal` is the sentence where that is not allowed.
+    """
 
     split: str
     pictures: int
     sentence: str
+    refusal: str
 
 
 @dataclass(frozen=True)
 class SourceImages:
     """The splits train, validation and test, all of one image shape, and the number of images by kind of conversion.
 
-    `disputed` has an entry for each split in which a picture has several labels.
+    `disputed` has an entry for each split in which a picture has several labels, where the source allows that.
     """
 
     splits: dict[str, PixelDataset]
@@ -80,7 +84,8 @@ def read_source(
     and mixes grey and RGB, all become RGB. Equal images of a split get ids with suffixes -1, -2.
 
     UserError for a missing split, fewer than two classes, an unknown class, a class without images in train, images
-    of different shapes without a `size`, an image in two splits, and an image that `Converter` refuses; DamagedData
+    of different shapes without a `size`, an image in two splits, a picture with two labels of a split unless the source
+    has `allow_conflicts`, and an image that `Converter` refuses; DamagedData
     for broken files and images.
     """
     if per_class is not None and per_class < 1:
@@ -109,6 +114,8 @@ def read_source(
             loaded[split] = replace(part, ids=np.array(content_ids(part.stack.images), str))
     _require_disjoint(spec, loaded)
     disputed = [dispute for split in SPLITS if (dispute := _find_dispute(spec, split, loaded[split], names))]
+    if disputed and not spec.allow_conflicts:
+        raise UserError(disputed[0].refusal)
     splits = {}
     for split in SPLITS:
         part = loaded.pop(split)
@@ -274,6 +281,14 @@ def _require_disjoint(spec: SourceSpec, loaded: Mapping[str, _Split]) -> None:
             )
 
 
+def suggest_remedy(source: str) -> str:
+    """What to do about pictures with several labels."""
+    return (
+        f"list them with `growset inspect {source}`, then remove the wrong ones or set `allow_conflicts: true` in the"
+        " description of the source"
+    )
+
+
 def _find_dispute(spec: SourceSpec, split: str, part: _Split, names: tuple[str, ...]) -> Dispute | None:
     """Equal images with different labels. Published sources have some, so they are reported and not refused."""
     order = np.lexsort((part.labels, part.ids))
@@ -285,5 +300,10 @@ def _find_dispute(spec: SourceSpec, split: str, part: _Split, names: tuple[str, 
     one, other = int(order[beside[0]]), int(order[beside[0] + 1])
     places = " and ".join(f"{part.stack.name(i)} as {names[part.labels[i]]}" for i in (one, other))
     many = f"{pictures} pictures of {split} have" if pictures > 1 else f"1 picture of {split} has"
-    sentence = f"source {spec.name}: {many} more than one label, e.g. {places}; no classifier is right on both"
-    return Dispute(split, pictures, sentence)
+    found = f"source {spec.name}: {many} more than one label, e.g. {places}"
+    return Dispute(
+        split,
+        pictures,
+        f"{found}; no classifier is right on both",
+        f"{found}; {suggest_remedy(spec.name)}",
+    )

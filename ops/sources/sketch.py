@@ -45,9 +45,7 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
     for text, what in ((str(source.resolve()), "the path"), (licence, "the licence")):
         if any("\ud800" <= sign <= "\udfff" for sign in text):
             raise UserError(f"{what} {text!a} is not UTF-8 text; rename it")
-    kind = find_kind(source)
-    place, keys = _describe_table(source) if kind == "metadata" else (source, {})
-    spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+    spec = recognise_source(source, name, licence)
     listings = LAYOUTS[spec.kind].list_splits(spec)
     train = listings["train"]
     check_names(spec, train.class_names)
@@ -72,6 +70,14 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
         return SourceSketch(spec, train.class_names, counts, next(iter(shapes)))
     size = min(WORKING_SIDE, min(sides))
     return SourceSketch(spec.model_copy(update={"size": size}), train.class_names, counts, (size, size, channels))
+
+
+def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
+    """The description of an existing path by its layout, and by the columns of its table if it has one; nothing is
+    decoded. UserError if no layout fits."""
+    kind = find_kind(source)
+    place, keys = _describe_table(source) if kind == "metadata" else (source, {})
+    return SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
 
 
 def find_kind(source: Path) -> str:

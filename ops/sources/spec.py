@@ -85,6 +85,10 @@ class SourceSpec(Section):
     image: str = Field("image", description="column of the images (parquet)")
     label: str = Field("label", description="column or key of the labels (parquet, metadata, webdataset, cifar)")
     class_names: Names | None = Field(None, description="names of the labels 0, 1, … if the files have none")
+    allow_conflicts: bool = Field(
+        False,
+        description="go on although a picture has several labels in a split; without it that is refused",
+    )
     skip_damaged: bool = Field(False, description="leave out images that cannot be decoded, and count them")
 
     @model_validator(mode="after")

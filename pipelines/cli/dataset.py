@@ -132,4 +132,31 @@ def funnel(open_workspace: Callable[[], Workspace], expansion: str, as_json: boo
     show_funnel(open_workspace(), expansion, as_json=as_json)
 
 
-COMMANDS = (versions, diff, report, funnel, pull, push, verify, export)
+@click.command()
+@click.argument("source")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Where the page with pictures goes.")
+@click.option("--open", "show", is_flag=True, help="Show the page in the browser.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=2),
+    default=10_000,
+    show_default=True,
+    help="Open at most so many images, evenly through each split.",
+)
+@as_json
+@click.pass_obj
+def inspect(
+    open_workspace: Callable[[], Workspace], source: str, html: Path | None, show: bool, limit: int, as_json: bool
+) -> None:
+    """What is in SOURCE: counts, sizes, duplicates, probable label errors, outliers, looks. Computes nothing else.
+
+    SOURCE is a source described in sources/, a recipe, which stands for its source, or a path of images.
+    """
+    from pipelines.cli.inspection import inspect_source
+
+    page = inspect_source(open_workspace, source, limit=limit, html=html, as_json=as_json)
+    if show and page is not None:
+        click.launch(page.resolve().as_uri())
+
+
+COMMANDS = (inspect, versions, diff, report, funnel, pull, push, verify, export)

@@ -66,6 +66,7 @@ FIRST_STEPS = """\b
 First steps with images of your own (a folder with train, validation and test):
   growset init my-work --source path/to/images
   cd my-work
+  growset inspect NAME       show duplicates, probable label errors and outliers
   growset plan NAME          images it would draw, and the cost
   growset run NAME           the whole chain, and the verdict
   growset report NAME --open

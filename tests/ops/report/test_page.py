@@ -337,3 +337,11 @@ def test_a_generator_exported_elsewhere_is_not_reported_as_trained_here() -> Non
         and "The generator, the filters and every" not in foreign
     )
     assert "The generator, the filters and every setting saw" in render_page(make_facts())
+
+
+def test_what_was_found_in_the_real_images_is_said_first(page: str) -> None:
+    text = " ".join(re.sub(r"<[^>]+>", "", page).split())
+    assert text.index("The real images") < text.index("Every arm")
+    assert "Fault: 1 picture stands under more than one label, e.g. 2.png as" in text
+    assert "Warning: 1 image is blank, e.g. 5.png" in text
+    assert "growset inspect tiny looks at the test images too" in text
