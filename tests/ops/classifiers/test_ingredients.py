@@ -184,6 +184,6 @@ def test_a_pairing_sees_the_whole_set_and_the_step() -> None:
 def test_a_new_augmentation_network_and_trainer_are_used() -> None:
     network = ClassifierSettings.model_validate({"network": "toy"}).network
     model, first = train_toys(Arm.model_validate({"trainer": "toy", "augmentation": "toy"}), network=network)
-    assert isinstance(model.body, Means) and model.description["network"] == {"kind": "toy"}
+    assert isinstance(model.body, Means) and model.description["network"] == {"kind": "toy", "standardise": "none"}
     assert len(first) == 12 and first[:6] == first[6:]
     assert first != train_toys(Arm(), network=network)[1]
