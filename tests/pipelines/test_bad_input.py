@@ -277,13 +277,19 @@ def test_the_shipped_recipes_pass(tmp_path: Path) -> None:
     )
 
 
-def test_a_picture_under_two_labels_is_a_warning_that_names_both(in_folders: Path) -> None:
+def test_a_picture_under_two_labels_stops_unless_it_is_allowed(in_folders: Path) -> None:
     there = some_image(in_folders, "train", "zero")
     here = in_folders / "images" / "train" / "one" / "000-copy.bmp"
     Image.open(there).save(here)
-    result = growset(in_folders, "check", "digits")
-    assert result.exit_code == 0
-    warning, ok = result.output.splitlines()[:2]
+    refused = growset(in_folders, "check", "digits")
+    assert refused.exit_code == 2
+    for told in (f"{here} as one", f"{there} as zero", "growset inspect digits", "allow_conflicts: true"):
+        assert told in refused.output
+    described = in_folders / "sources" / "digits.yaml"
+    described.write_text(described.read_text() + "allow_conflicts: true\n")
+    allowed = growset(in_folders, "check", "digits")
+    assert allowed.exit_code == 0
+    warning, ok = allowed.output.splitlines()[:2]
     assert warning == (
         "warning: source digits: 1 picture of train has more than one label, e.g."
         f" {here} as one and {there} as zero; no classifier is right on both"

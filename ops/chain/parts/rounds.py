@@ -23,8 +23,8 @@ from ops.drawing.assembly import Assembly
 from ops.drawing.drawing import Drawing
 from ops.drawing.pieces import Draws
 from ops.files.hashing import hash_json
-from ops.files.manifests import read_manifest
-from ops.files.outputs import HELD_OUT_SCORES
+from ops.files.manifests import join_hashes, read_manifest
+from ops.files.outputs import HELD_OUT_SCORES, USABILITY
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
 from ops.generators.folder import CONFIG
@@ -126,8 +126,17 @@ def describe_origin(inputs: Mapping[str, Path], seed: int, source: Source) -> st
 
     For variants it includes their seed images.
     """
-    origin = [read_part(inputs["generator_onnx"])["content"], seed]
+    origin = [hash_sampler(inputs["generator_onnx"]), seed]
     return hash_json(origin if source.content is None else [*origin, source.content])
+
+
+def hash_sampler(generator_onnx: Path) -> str:
+    """Content hash of what images follow from: all files but the one that places them between empty and real images.
+
+    That one changes with the real images, also for a generator that is kept.
+    """
+    files = read_part(generator_onnx)["files"]
+    return join_hashes({name: entry for name, entry in files.items() if name != USABILITY})
 
 
 def open_round(
@@ -146,7 +155,7 @@ def open_round(
         class_names=tuple(config["class_names"]),
         pieces_folder=_folder(scratch, number) / "pieces",
         out=_folder(scratch, number) / "shards",
-        id_prefix=f"g{read_part(inputs['generator_onnx'])['content'][:8]}",
+        id_prefix=f"g{hash_sampler(inputs['generator_onnx'])[:8]}",
         round_=number,
     )
 
