@@ -12,6 +12,7 @@ So it needs the standard library and `ops.machine.interruption` only (psutil at 
 
 import atexit
 import contextlib
+import logging
 import os
 import select
 import shlex
@@ -35,6 +36,10 @@ CHECK_PARENT = 0.5  # seconds between two checks whether the parent process is s
 PROGRAM = "growset"
 
 
+def _is_not_interruption(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], Interrupted)
+
+
 class Listener:
     """Handles the signals of this process, from `start` to its end."""
 
@@ -54,6 +59,8 @@ class Listener:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._interrupt)
         sys.excepthook = self._end_or_show
+        if logging.lastResort is not None:  # SQLAlchemy logs what interrupts it, with a traceback, and passes it on
+            logging.lastResort.addFilter(_is_not_interruption)
         sys.unraisablehook = self._raise_again
         atexit.register(self._stop)
         threading.Thread(target=self._watch, args=(reader,), name="signals", daemon=True).start()

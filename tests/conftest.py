@@ -26,6 +26,11 @@ def pytest_configure() -> None:
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The pages' commands come first: they take minutes, and at the end one core would wait for the other."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/test_documents.py"))
+
+
 @pytest.fixture(autouse=True)
 def _no_foreign_home(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DAGSTER_HOME", "GROWSET_HOME", "DVC_STAGE"):

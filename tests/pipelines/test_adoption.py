@@ -71,6 +71,7 @@ def test_a_git_repository_is_adopted_and_nothing_is_committed(project: Path, ado
     assert run(project, "git", "status", "--porcelain").stdout == " M notes.txt\n"
 
 
+@pytest.mark.slow
 def test_a_dvc_project_keeps_its_stages_and_runs_the_chain_beside_them(project: Path, adopt: Adopt) -> None:
     run(project, "dvc", "init", "--quiet")
     (project / ".dvc" / "config").write_text(

@@ -63,6 +63,25 @@ def start(folder: Path, text: str, **options: object) -> Program:
 SENTENCE = "growset: stopped in the command run; go on with: growset run 'my data'\n"
 
 
+def test_a_library_that_logs_what_interrupts_it_shows_no_traceback(tmp_path: Path) -> None:
+    program = start(
+        tmp_path,
+        """
+        import logging
+        with stoppable("run"):
+            logging.getLogger("library").error("shown")
+            ready()
+            try:
+                time.sleep(60)
+            except BaseException:
+                logging.getLogger("library").error("closing", exc_info=True)
+                raise
+        """,
+    )
+    code, told, _ = program.stop(signal.SIGTERM)
+    assert (code, told) == (128 + signal.SIGTERM, "shown\n" + SENTENCE)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_sleeps(tmp_path: Path, number: int) -> None:
     program = start(tmp_path, "with stoppable('run'):\n    ready()\n    time.sleep(60)\n")
