@@ -141,7 +141,7 @@ def count_near(found: Inspection) -> int:
 
 
 def share(found: object, planted: object) -> float:
-    """The share of `planted` that is in `found`; 0 of none."""
+    """The share of `planted` that is in `found`; 0 if nothing was planted."""
     wanted, known = list(planted), set(found)  # type: ignore[call-overload]
     return round(sum(entry in known for entry in wanted) / len(wanted), 4) if wanted else 0.0
 

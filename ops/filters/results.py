@@ -68,7 +68,7 @@ class AppliedRule:
         return AppliedRule(**known)
 
     def find_broken(self, scores: pl.DataFrame) -> np.ndarray:
-        """Which rows break the rule, bool [n]; none where the score is null or `scores` has no such column."""
+        """Which rows break the rule, bool [n]. A row without a score breaks none; without that column no row does."""
         if self.score not in scores.columns:
             return np.zeros(len(scores), bool)
         values = scores[self.score].cast(pl.Float64).fill_null(np.nan).to_numpy()

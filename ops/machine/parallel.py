@@ -81,7 +81,7 @@ def _allowed() -> str | None:
 
 
 def cgroup_quota(root: Path, own: Path) -> float | None:
-    """The maximum of cores for the control groups (version 2) of this process; None if there is no limit.
+    """How many cores this process's control groups (version 2) allow; None if they set no limit.
 
     root: the mount point of the control groups. own: the file that names this process's group.
     """

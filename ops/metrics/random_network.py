@@ -8,9 +8,9 @@ distinguish classes. This module knows nothing of metrics or of the images' orig
 The network has three stages of convolution and ReLU, each halving the resolution. The first two are averaged over the
 whole image and respond to texture, that is to noise and blur. The third is averaged over four quarters of the image and
 responds to shapes and their positions. Filters have mean 0, because otherwise all features would mostly measure
-brightness. There is no normalisation, because it would hide contrast. On Fashion-MNIST distances rise with every step
-of blur, noise, lost classes, repeats, darkness and shift, and networks of other seeds rank these alike. Noise below
-about 10 of 255 grey levels does not change the distances.
+brightness. Features are not normalised, because that would hide contrast. On Fashion-MNIST distances rise with every
+step of blur, noise, lost classes, repeats, darkness and shift, and networks of other seeds rank these alike. Noise
+below about 10 of 255 grey levels does not change the distances.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ else:
         Discriminator(
             lambda keys: find_kind(keys),
             custom_error_type="kind",
-            custom_error_message=f"the kind must be one of {', '.join(KINDS)}",
+            custom_error_message=f"unknown kind; choose one of {', '.join(KINDS)}",
         ),
     ]
 
@@ -192,7 +192,9 @@ class TuningSettings(Section):
 
     @model_validator(mode="after")
     def _check_policy(self) -> TuningSettings:
-        if not self.policy and (idle := [key for key in ("steps", "most_steps") if getattr(self, key) is not None]):
+        defaults = type(self).model_fields
+        idle = [key for key in ("steps", "most_steps", "folds") if getattr(self, key) != defaults[key].default]
+        if idle and not self.policy:
             raise ValueError(f"{idle[0]} has no effect without policy: true")
         return self
 

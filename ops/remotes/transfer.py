@@ -118,7 +118,7 @@ def pull(root: Path, targets: Collection[str], *, name: str, sink: Sink = ignore
         if missing := restore_cache(repo, outs, fetch, sink):
             if remote is None and missing[0].file.exists():
                 raise DamagedData(
-                    f"{_name_lost(missing[0])}, and there is no remote; make it again with: growset run {name}"
+                    f"{_name_lost(missing[0])}, and the workspace has no remote; make it again with: growset run {name}"
                 )
             if remote is None:
                 raise UserError(no_remote)

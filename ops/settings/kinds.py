@@ -39,14 +39,14 @@ class OneOf:
         """The section that a recipe's value stands for; ValueError or ValidationError for an invalid value."""
         if isinstance(value, Kind):
             if self.kinds.get(value.kind) is not type(value):
-                raise ValueError(f"the kind must be one of {', '.join(self.kinds)}")
+                raise ValueError(f"unknown kind; choose one of {', '.join(self.kinds)}")
             return value
         keys = {"kind": value} if isinstance(value, str) else value
         if not isinstance(keys, Mapping) or "kind" not in keys:
             raise ValueError(f"write one of {', '.join(self.kinds)}, or {{kind: ...}} with keys of that kind")
         name = keys["kind"]
         if not isinstance(name, str) or name not in self.kinds:
-            raise ValueError(f"the kind must be one of {', '.join(self.kinds)}")
+            raise ValueError(f"unknown kind; choose one of {', '.join(self.kinds)}")
         section = self.kinds[name]
         for key in keys:
             if key not in section.model_fields:

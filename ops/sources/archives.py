@@ -110,7 +110,7 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
     try:
         entry = archive.getinfo(name)
     except KeyError:
-        raise DamagedData(f"{where}: the archive has no such member") from None
+        raise DamagedData(f"{where}: the archive does not hold it") from None
     _check_size(name, entry.file_size, Path(str(archive.filename)))
     try:
         return archive.read(entry)

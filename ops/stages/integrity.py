@@ -72,7 +72,7 @@ def is_intact(folder: Path, fingerprint: str | None = None, cache: Path | None =
     """Whether an output exists, is sealed and undamaged and, if `fingerprint` is given, has that one."""
     try:
         manifest = read_manifest(folder)
-    except (UserError, DamagedData):  # there is no manifest, or it cannot be read
+    except (UserError, DamagedData):  # the manifest is missing or unreadable
         return False
     if fingerprint not in (None, manifest["fingerprint"]):
         return False

@@ -44,7 +44,7 @@ def find_root(folder: Path) -> tuple[Path, int]:
 def read_part(folder: Path) -> dict[str, Any]:
     """The manifest reduced to one generator's folder: its files, their joint content hash and its metrics.
 
-    UserError if there is no manifest.
+    UserError if the manifest is missing.
     """
     root, number = find_root(folder)
     manifest = read_manifest(root)

@@ -2,7 +2,7 @@
 
 Where the classifiers have not learnt enough to judge by, a sentence before it says so. The sentence uses only the
 verdict's fields. It names the baseline as the arm that validation picked, writes better and worse in words and never as
-a sign, and gives the smallest detectable effect where there is no evidence.
+a sign. A verdict without evidence gives the smallest detectable effect.
 """
 
 from __future__ import annotations

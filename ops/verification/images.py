@@ -35,7 +35,7 @@ class Examined:
     """The readable rows of one output in stored order.
 
     rows: the columns of ROW_SCHEMA, `row` within `shard` (a file name), and `digest`, the content id of the pixels.
-    class_names: None if there is no shard.
+    class_names: None if the output has no shards.
     """
 
     rows: pl.DataFrame

@@ -63,7 +63,7 @@ def report(open_workspace: Callable[[], Workspace], expansion: str, show: bool, 
 @click.pass_obj
 def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | None) -> None:
     """Fetch an expansion's data from the DVC remote."""
-    from pipelines.cli.commands import pull_expansion
+    from pipelines.cli.sharing import pull_expansion
 
     pull_expansion(open_workspace(), expansion, only)
 
@@ -73,7 +73,7 @@ def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | No
 @click.pass_obj
 def push(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Compare every object in the DVC remote with its name, and send what is missing or damaged."""
-    from pipelines.cli.commands import push_expansion
+    from pipelines.cli.sharing import push_expansion
 
     push_expansion(open_workspace(), expansion)
 
@@ -92,7 +92,7 @@ def verify(
     Exit code 0 if nothing is wrong, 4 with a line for each finding, 3 if nothing is wrong but the remote could not be
     reached.
     """
-    from pipelines.cli.commands import verify_expansion
+    from pipelines.cli.sharing import verify_expansion
 
     verify_expansion(open_workspace(), expansion, remote=remote, workers=workers, as_json=as_json)
 
@@ -116,7 +116,7 @@ def export(
     open_workspace: Callable[[], Workspace], expansion: str, form: str, folder: Path, only: Any, as_json: bool
 ) -> None:
     """Write the published dataset of an expansion in the layout that another tool reads."""
-    from pipelines.cli.commands import export_expansion
+    from pipelines.cli.sharing import export_expansion
 
     export_expansion(open_workspace(), expansion, form, folder, only, as_json=as_json)
 

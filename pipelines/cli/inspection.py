@@ -81,7 +81,7 @@ def find_source(open_workspace: Callable[[], Workspace], source: str) -> tuple[S
         if workspace is not None:
             known = sorted(path.stem for path in (workspace.root / "sources").glob("*.yaml"))
             missing = f"; {suggest(source, known)}" if known else ""
-        raise UserError(f"'{source}' is no source, no recipe and no path of images{missing}")
+        raise UserError(f"'{source}' is not a source, a recipe or a path of images{missing}")
     return recognise_source(place, place.resolve().stem or "images", "unknown"), None
 
 

@@ -133,7 +133,7 @@ def test_no_repository_is_made_inside_another_unless_git_ignores_the_folder(
     (project / "sub").mkdir()
     code, output = adopt(project / "sub", "--source", images)
     assert code == 2 and f"--here needs its top folder: call it in {project}" in output
-    (project / ".gitignore").write_text("/work/\n")
+    (project / ".gitignore").write_text("work/\n")
     result = growset(tmp_path, "init", str(project / "work"), "--source", images)
     assert result.exit_code == 0, result.output
 

@@ -88,7 +88,7 @@ def test_a_recipe_stands_for_its_source(tmp_path: Path) -> None:
 
 def test_what_is_no_source_is_one_sentence(tmp_path: Path) -> None:
     result = growset(tmp_path, "inspect", "nowhere")
-    assert result.exit_code == 2 and "'nowhere' is no source, no recipe and no path of images" in result.output
+    assert result.exit_code == 2 and "'nowhere' is not a source, a recipe or a path of images" in result.output
     (tmp_path / "empty").mkdir()
     result = growset(tmp_path, "inspect", str(tmp_path / "empty"))
     assert result.exit_code == 2 and "empty is empty" in result.output

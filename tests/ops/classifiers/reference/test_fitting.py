@@ -11,27 +11,7 @@ from ops.classifiers.reference import fitting, model
 from ops.classifiers.reference.fitting import Fit, Labelled, assign_folds, fit_reference, measure_scale, thin
 from ops.classifiers.reference.model import load_reference, save_reference
 from ops.recipe.design import Metric
-
-
-def draw_bars(count: int, seed: int, *, side: int = 16, classes: int = 2) -> Labelled:
-    """Class 0 has upright bars, the others level ones, in colours that tell nothing; uint8 [n, side, side, 3]."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % classes
-    images = np.empty((count, side, side, 3), np.uint8)
-    for row, label in enumerate(labels):
-        wave = np.sin(np.arange(side) * 1.2 + rng.uniform(0, 6))[np.newaxis, :]
-        picture = np.broadcast_to(wave, (side, side)) if label == 0 else np.broadcast_to(wave.T, (side, side))
-        images[row] = (128 + 60 * picture[..., np.newaxis] * rng.uniform(0.5, 1, 3)).astype(np.uint8)
-    return images, labels
-
-
-def draw_colours(count: int, seed: int) -> Labelled:
-    """Three classes of one colour each, with a little noise."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 3
-    colours = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]])[labels]
-    images = colours[:, None, None] + rng.integers(-9, 10, (count, 16, 16, 3))
-    return images.astype(np.uint8), labels
+from tests.bars import draw_bars, draw_colours
 
 
 def fit(train: Labelled, validation: Labelled, metric: Metric = "accuracy", classes: int = 2, seed: int = 0) -> Fit:

@@ -1,0 +1,98 @@
+"""The commands that move and check data: pull, push, verify, export."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ops.errors import DamagedData, UserError
+from ops.exports.published import Only
+from ops.history.dvc_repository import address, stage_addresses
+from ops.remotes.transfer import default_remote, pull, push
+from ops.workspaces.locks import exclusive_run
+from ops.workspaces.workspace import Workspace
+
+PULLS = {
+    "real": ("real_images",),
+    "accepted": ("generated_images", "accepted_images"),
+    "mixed": ("real_images", "generated_images", "mixed_dataset"),
+}
+
+
+def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> None:
+    """Fetch the outputs of an expansion, or one dataset, verify them and check them out."""
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    pointer = workspace.published(expansion).with_suffix(".dvc")
+    if only == "published":
+        targets = [str(pointer)]
+    elif only:
+        targets = [address(stage, expansion) for stage in PULLS[only]]
+    else:
+        targets = stage_addresses(expansion) + ([str(pointer)] if pointer.exists() else [])
+    with exclusive_run(workspace, expansion), progress_sink() as sink:
+        pull(workspace.root, targets, name=expansion, sink=sink)
+    click.echo(f"{expansion}: {'everything' if only is None else only} is here")
+
+
+def push_expansion(workspace: Workspace, expansion: str) -> None:
+    """Send the objects that are missing or different in the remote, where every object is compared byte by byte."""
+    from ops.chain.publishing import pushed_targets
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    if default_remote(workspace.root) is None:
+        raise UserError(f"{workspace.root} has no default DVC remote; name one with: dvc remote add --default NAME URL")
+    if not workspace.published(expansion).with_suffix(".dvc").exists():
+        raise UserError(f"'{expansion}' is not published yet; run: growset run {expansion}")
+    with progress_sink() as sink:
+        sent = push(workspace.root, pushed_targets(workspace, expansion), every_byte=True, sink=sink)
+    click.echo(f"{expansion}: {sent:,} object{'s' * (sent != 1)} sent; the remote has everything as it is here")
+
+
+def verify_expansion(workspace: Workspace, expansion: str, *, remote: bool, workers: int | None, as_json: bool) -> None:
+    """Print the faults of an expansion's data; raises DamagedData if there are any, EnvironmentFault if the remote
+    cannot be reached."""
+    from ops.verification.verification import verify
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion)
+    with exclusive_run(workspace, expansion), progress_sink(to_stderr=True) as sink:
+        found = verify(workspace, expansion, remote=remote, workers=workers, sink=sink)
+    if as_json:
+        findings = [asdict(finding) | {"where": str(finding.where)} for finding in found.findings]
+        told = str(found.unreachable) if found.unreachable else None
+        click.echo(json.dumps({"expansion": expansion, "findings": findings, **found.counts, "unreachable": told}))
+    else:
+        for finding in found.findings:
+            click.echo(str(finding))
+    if found.findings:
+        count = len(found.findings)
+        also = f"; {found.unreachable}" if found.unreachable else ""
+        raise DamagedData(f"'{expansion}' has {count} finding{'s' * (count > 1)}{also}")
+    if found.unreachable:
+        raise found.unreachable
+    if not as_json:
+        told = ", ".join(f"{number:,} {name}" for name, number in found.counts.items())
+        click.echo(f"{expansion}: everything is as it was made ({told})")
+
+
+def export_expansion(
+    workspace: Workspace, expansion: str, form: str, folder: Path, only: Only, *, as_json: bool = False
+) -> None:
+    """Write the published dataset in another layout and print what was written; the recipe may be inactive."""
+    from ops.exports.exporting import export_dataset
+    from pipelines.cli.terminal import progress_sink
+
+    workspace.load_recipe(expansion, active=False)
+    with progress_sink(to_stderr=as_json) as sink:
+        done = export_dataset(workspace.published(expansion), folder, form, only=only, sink=sink)
+    if as_json:
+        click.echo(json.dumps({"expansion": expansion, **asdict(done), "folder": str(done.folder)}))
+        return
+    for split, images in done.splits.items():
+        click.echo(f"  {split:<12} {images:>9,} images")
+    count = f"{done.files:,} file{'s' * (done.files != 1)}"
+    click.echo(f"{expansion}: {form} in {done.folder}, {count}, {done.bytes / 1e6:,.1f} MB")
