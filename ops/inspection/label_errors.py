@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ops.datasets.folds import divide_into_folds
 from ops.filters.labels import Skill, measure_skill
 
 FOLDS, REPEATS = 5, 3
@@ -104,13 +105,13 @@ def cross_fit(values: np.ndarray, labels: np.ndarray, learnt: np.ndarray, streng
     repeats = 1 if len(labels) > MANY else REPEATS
     total = np.zeros((len(labels), labels.max() + 1))
     for _ in range(repeats):
-        total += _answer_folds(values, labels, learnt, _assign_folds(labels, rng), strength)
+        total += _answer_folds(values, labels, learnt, divide_into_folds(labels, FOLDS, rng), strength)
     return total / repeats
 
 
 def _choose_strength(values: np.ndarray, labels: np.ndarray, seed: int) -> float:
     """The strength with the least cross-fitted log loss."""
-    folds = _assign_folds(labels, np.random.default_rng(seed))
+    folds = divide_into_folds(labels, FOLDS, np.random.default_rng(seed))
     everyone, rows = np.ones(len(labels), bool), np.arange(len(labels))
 
     def measure_loss(strength: float) -> float:
@@ -135,12 +136,3 @@ def _answer_folds(
             regression.fit(values[chosen], labels[chosen])
         probabilities[np.ix_(held, regression.classes_)] = regression.predict_proba(values[held])
     return probabilities
-
-
-def _assign_folds(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The fold int [n] of each image; within a class the folds' sizes differ by at most one."""
-    folds = np.empty(len(labels), np.int64)
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        folds[members] = (np.arange(len(members)) + rng.integers(FOLDS)) % FOLDS
-    return folds

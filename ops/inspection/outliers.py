@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ops.datasets.folds import assign_folds
 from ops.filters.typicality import fit_classes, measure_typicality
 
 AXES = 60  # principal axes that are asked
@@ -43,10 +44,7 @@ def measure_excess(values: np.ndarray) -> np.ndarray:
 
 def _measure_distances(axes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distance per axis float [n] to the class's mean, by Gaussians of the other folds."""
-    folds = np.empty(len(labels), np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        folds[members] = np.arange(len(members)) % FOLDS
+    folds = assign_folds(labels, FOLDS, seed=0)
     distances = np.empty(len(labels))
     for fold in range(FOLDS):
         learnt, held = folds != fold, folds == fold

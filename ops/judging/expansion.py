@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from ops.datasets.axes import to_nchw
+from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import PixelDataset
 from ops.judging.judge import Judge, load_judge
-from ops.judging.scorer import assign_folds, load_scorer
+from ops.judging.scorer import load_scorer
 from ops.judging.spaces import FeatureSpaces
 from ops.judging.usability import Scale
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ops.classifiers.reference.features import BLOCKS, FEATURES, describe_block
 from ops.classifiers.reference.model import Reference
+from ops.datasets.folds import divide_into_folds
 from ops.recipe.design import Metric
 from ops.verdict.metric import score_answers
 
@@ -66,7 +67,9 @@ def fit_reference(train: Labelled, validation: Labelled, *, classes: int, metric
     is_small = len(validation[1]) < LARGE
     labels = np.concatenate([train[1], validation[1]])
     # Images of fold -1 are only learnt from.
-    folds = assign_folds(labels, FOLDS, rng) if is_small else np.repeat([-1, 0], [len(train[1]), len(validation[1])])
+    folds = (
+        divide_into_folds(labels, FOLDS, rng) if is_small else np.repeat([-1, 0], [len(train[1]), len(validation[1])])
+    )
     both = train[0], validation[0]
     blocks = {name: np.concatenate([describe_block(name, images) for images in both]) for name in BLOCKS}
     described = {name: np.concatenate([blocks[block] for block in parts], axis=1) for name, parts in FEATURES.items()}
@@ -97,15 +100,6 @@ def thin(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rng.permutation(np.flatnonzero(labels == label))[:number] for label, number in zip(found, kept, strict=True)
     ]
     return np.sort(np.concatenate(places))
-
-
-def assign_folds(labels: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """The fold of each image, int64 [n]; within each class the folds' sizes differ by at most one."""
-    assigned = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        assigned[members] = np.arange(len(members)) % folds
-    return assigned
 
 
 def measure_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

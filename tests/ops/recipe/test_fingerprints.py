@@ -53,6 +53,7 @@ OTHER_VALUES: dict[str, Any] = {
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
 FIXED = {
     "tuning.policy",
+    "tuning.folds",
     "tuning.steps",
     "tuning.most_steps",  # these need arms that say `auto`
     "generator.kind",

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from ops.classifiers.reference import fitting, model
-from ops.classifiers.reference.fitting import Fit, Labelled, assign_folds, fit_reference, measure_scale, thin
+from ops.classifiers.reference.fitting import Fit, fit_reference, measure_scale, thin
 from ops.classifiers.reference.model import load_reference, save_reference
+from ops.datasets.folds import divide_into_folds
 from ops.recipe.design import Metric
-from tests.bars import draw_bars, draw_colours
+from tests.bars import Labelled, draw_bars, draw_colours
 
 
 def fit(train: Labelled, validation: Labelled, metric: Metric = "accuracy", classes: int = 2, seed: int = 0) -> Fit:
@@ -91,7 +92,7 @@ def test_a_large_set_is_thinned_class_by_class(monkeypatch: pytest.MonkeyPatch) 
 
 def test_folds_share_every_class() -> None:
     labels = np.repeat([0, 1], [11, 3])
-    folds = assign_folds(labels, 5, np.random.default_rng(0))
+    folds = divide_into_folds(labels, 5, np.random.default_rng(0))
     assert np.bincount(folds[labels == 0]).tolist() == [3, 2, 2, 2, 2]
     assert sorted(folds[labels == 1]) == [0, 1, 2]
 
