@@ -17,7 +17,7 @@ import torch
 
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.training import WORKER_SHARE, predict, train
-from ops.datasets.folds import assign_folds
+from ops.datasets.folds import divide_for_choices
 from ops.files.storage import read_json, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
@@ -26,8 +26,6 @@ from ops.recipe.design import Metric
 from ops.recipe.schema import ClassifierSettings
 from ops.tuning.factors import Factor, build_policy, find_standardise
 from ops.tuning.search import Answers, Trial
-
-LARGE = 1000  # validation images from which they alone are asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +57,7 @@ def pool_images(
 ) -> Pool:
     """Both splits' images uint8 [., C, H, W] and labels, divided into folds, or validation as the only one."""
     images, labels = (np.concatenate(pair) for pair in zip(train, validation, strict=True))
-    if len(validation[1]) >= LARGE:
-        fold = np.repeat([-1, 0], [len(train[1]), len(validation[1])])
-    else:
-        fold = assign_folds(labels, folds, seed)
+    fold = divide_for_choices(train[1], validation[1], folds, np.random.default_rng([seed, 2]))
     return Pool(images, labels, fold, classes)
 
 

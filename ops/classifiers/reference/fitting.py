@@ -16,14 +16,13 @@ import numpy as np
 
 from ops.classifiers.reference.features import BLOCKS, FEATURES, describe_block
 from ops.classifiers.reference.model import Reference
-from ops.datasets.folds import divide_into_folds
+from ops.datasets.folds import divide_for_choices
 from ops.recipe.design import Metric
 from ops.verdict.metric import score_answers
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-LARGE = 1_000  # validation images from which they alone choose
 FOLDS = 5
 MOST_IMAGES, LEAST_OF_CLASS = 5_000, 20  # of training images that are learnt from
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1_000.0)  # C times the number of features, from strong to weak regularisation
@@ -64,16 +63,12 @@ def fit_reference(train: Labelled, validation: Labelled, *, classes: int, metric
     rng = np.random.default_rng(seed)
     kept = thin(train[1], rng)
     train = train[0][kept], train[1][kept]
-    is_small = len(validation[1]) < LARGE
     labels = np.concatenate([train[1], validation[1]])
-    # Images of fold -1 are only learnt from.
-    folds = (
-        divide_into_folds(labels, FOLDS, rng) if is_small else np.repeat([-1, 0], [len(train[1]), len(validation[1])])
-    )
+    folds = divide_for_choices(train[1], validation[1], FOLDS, rng)
     both = train[0], validation[0]
     blocks = {name: np.concatenate([describe_block(name, images) for images in both]) for name in BLOCKS}
     described = {name: np.concatenate([blocks[block] for block in parts], axis=1) for name, parts in FEATURES.items()}
-    judge: Judge = "cross-fitting" if is_small else "validation"
+    judge: Judge = "validation" if folds[0] < 0 else "cross-fitting"
     (score, _), name, strength = max(
         (quality, name, strength)
         for name, values in described.items()

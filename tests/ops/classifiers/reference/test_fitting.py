@@ -10,6 +10,7 @@ import pytest
 from ops.classifiers.reference import fitting, model
 from ops.classifiers.reference.fitting import Fit, fit_reference, measure_scale, thin
 from ops.classifiers.reference.model import load_reference, save_reference
+from ops.datasets import folds
 from ops.datasets.folds import divide_into_folds
 from ops.recipe.design import Metric
 from tests.bars import Labelled, draw_bars, draw_colours
@@ -34,7 +35,7 @@ def test_the_features_that_tell_the_classes_apart_are_chosen() -> None:
 
 @pytest.mark.parametrize("large", [1000, 50])
 def test_shuffled_labels_cannot_be_learnt(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "LARGE", large)
+    monkeypatch.setattr(folds, "LARGE", large)
     rng = np.random.default_rng(0)
     train, validation, test = ((draw_bars(150, seed)[0], rng.integers(0, 2, 150)) for seed in range(3))
     found = fit(train, validation)

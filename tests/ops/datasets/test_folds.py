@@ -1,0 +1,30 @@
+"""Folds: of equal sizes in every class, and the validation split alone where it is large."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ops.datasets.folds import LARGE, assign_folds, divide_for_choices
+
+
+def test_folds_have_equal_sizes_within_each_class_and_follow_the_seed() -> None:
+    labels = np.repeat([0, 1, 2], [17, 4, 1])
+    folds = assign_folds(labels, 3, seed=5)
+    for label in range(3):
+        sizes = np.bincount(folds[labels == label], minlength=3)
+        assert sizes.max() - sizes.min() <= 1
+    assert np.array_equal(folds, assign_folds(labels, 3, seed=5))
+    assert not np.array_equal(folds, assign_folds(labels, 3, seed=6))
+
+
+@pytest.mark.parametrize("count", [1, LARGE - 1, LARGE])
+def test_a_large_validation_split_is_the_only_fold(count: int) -> None:
+    train, validation = np.arange(30) % 3, np.arange(count) % 3
+    folds = divide_for_choices(train, validation, 4, np.random.default_rng(0))
+    assert len(folds) == 30 + count
+    if count == LARGE:
+        assert set(folds[:30]) == {-1}
+        assert set(folds[30:]) == {0}
+    else:
+        assert set(folds) == {0, 1, 2, 3}
