@@ -20,7 +20,7 @@ from torch import Tensor
 from ops.metrics.distances import find_nearest_distances
 from ops.metrics.emptiness import add_noise, make_empty
 from ops.metrics.texture import describe_texture
-from ops.metrics.whitening import shrink_covariance, whiten
+from ops.metrics.whitening import fit_whitening
 
 POINTS = 4096  # at most this many real images are compared with
 FOLDS = 5  # real images are held out in this many parts, to see how far real images lie from others
@@ -73,17 +73,8 @@ def measure_naturalness(real: Surroundings, images: Tensor) -> np.ndarray:
 
 
 def place(features: np.ndarray, tolerance: np.ndarray, usual: float = 1.0) -> Surroundings:
-    """Whitened points from the features float64 [n, d] of real images.
-
-    Features have different units, so they are standardised before the covariance is shrunk. tolerance: float64 [d], a
-    difference in each feature that means nothing; it is added to the spread (as squares), so that a feature that
-    hardly varies among real images does not count for everything. A feature with neither spread nor tolerance is left
-    out.
-    """
-    centre, spread = features.mean(axis=0), np.hypot(features.std(axis=0), tolerance)
-    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > TINY)
-    covariance = shrink_covariance((features - centre) * scale) + np.diag((tolerance * scale) ** 2)
-    whitening = scale[:, None] * whiten(covariance)
+    """Whitened points from the features float64 [n, d] of real images; `tolerance` as in `fit_whitening`."""
+    centre, whitening = fit_whitening(features, tolerance)
     return Surroundings(centre, whitening, ((features - centre) @ whitening).astype(np.float32), usual)
 
 

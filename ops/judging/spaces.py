@@ -20,7 +20,7 @@ from ops.metrics.emptiness import add_noise
 from ops.metrics.energy import estimate_energy_distance
 from ops.metrics.random_network import MIN_SIDE, embed_images
 from ops.metrics.texture import describe_texture
-from ops.metrics.whitening import shrink_covariance, whiten
+from ops.metrics.whitening import fit_whitening
 from ops.statistics.intervals import Estimate, average
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ MIN_IMAGES = 3  # of an energy distance
 MOST = 1_000  # images of a set, at most: enough for errors far below any decision, and quadratic in time
 REACH = 4.0  # standard deviations of real images, beyond which a feature is only "far"
 TOLERANCE = 15.0  # grey levels of noise: a feature is compared no finer than these change it
-TINY = 1e-6  # a feature that varies less among real images is left out
 
 Describe = Callable[[Tensor], np.ndarray]
 
@@ -127,15 +126,11 @@ def _fit(describe: Describe, fitted: Tensor, held_out: Tensor, unseen: Tensor | 
 
     Flat graphics have hardly any spread in some features of texture. Without the tolerance every trace of noise on them
     would lie as far off as noise alone.
-    Features have different units, so they are standardised before their covariance is shrunk.
     """
     features = describe(fitted).astype(np.float64)
     noisy = describe(add_noise(fitted.float(), TOLERANCE, torch.Generator().manual_seed(0)))
     tolerance = np.median(np.abs(noisy - features), axis=0)
-    centre, spread = features.mean(axis=0), np.hypot(features.std(axis=0), tolerance)
-    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > TINY)
-    covariance = shrink_covariance((features - centre) * scale) + np.diag((tolerance * scale) ** 2)
-    whitening = scale[:, None] * whiten(covariance)
+    centre, whitening = fit_whitening(features, tolerance)
     real = _Real(describe, centre, whitening, np.empty(0), None)
     return replace(real, points=real.place(held_out), unseen=None if unseen is None else real.place(unseen))
 

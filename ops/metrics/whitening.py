@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+TINY = 1e-6  # a smaller spread counts as none
+
 
 def whiten(covariance: np.ndarray) -> np.ndarray:
     """[d, d]: differences [n, d] times this have unit covariance."""
@@ -13,6 +15,19 @@ def whiten(covariance: np.ndarray) -> np.ndarray:
     scales = np.where(values > least, 1 / np.sqrt(np.maximum(values, max(least, 1e-30))), 0.0)
     whitening: np.ndarray = vectors * scales
     return whitening
+
+
+def fit_whitening(features: np.ndarray, tolerance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre [d] and whitening [d, d] of features float64 [n, d] that have different units.
+
+    They are standardised before their covariance is shrunk. tolerance: float64 [d], a difference in each feature that
+    means nothing. It is added to the spread (as squares), so that a feature that hardly varies does not count for
+    everything. A feature with neither spread nor tolerance is left out.
+    """
+    centre, spread = features.mean(axis=0), np.hypot(features.std(axis=0), tolerance)
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > TINY)
+    covariance = shrink_covariance((features - centre) * scale) + np.diag((tolerance * scale) ** 2)
+    return centre, scale[:, None] * whiten(covariance)
 
 
 def shrink_covariance(centred: np.ndarray) -> np.ndarray:
