@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.chain.parts.classifiers import find_metric
+from ops.chain.parts.classifiers import find_metric, name_scratch
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
 from ops.files.outputs import POLICY, SEARCH
@@ -33,7 +33,7 @@ def build_training_policy(run: StageRun) -> dict[str, Any]:
         ClassifierSettings.model_construct(**vars(run.recipe.classifier)),  # of the section only these keys are read
         find_metric(run),
         seed=run.recipe.seed * 1000,
-        scratch=run.scratch / "trials",
+        scratch=run.scratch / name_scratch("trials", run.runtime.device),
         workers=run.runtime.workers,
         progress=lambda count: run.runtime.progress(run.stage, count, "trainings"),
         device=run.runtime.device,

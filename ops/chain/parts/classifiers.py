@@ -54,14 +54,14 @@ def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metr
         settings=run.recipe.classifier,
         metric=metric,
         classes=len(validation.class_names),
-        scratch=run.scratch / _name_runs(run.runtime.device),
+        scratch=run.scratch / name_scratch("runs", run.runtime.device),
         device=run.runtime.device,
     )
 
 
-def _name_runs(device: str) -> str:
-    """The folder of finished runs. Devices give different weights, so a resumed tournament does not mix their runs."""
-    return "runs" if device == "cpu" else f"runs-{device.replace(':', '-')}"
+def name_scratch(work: str, device: str) -> str:
+    """The folder of finished work, apart for each device: another one gives other weights, so nothing is mixed."""
+    return work if device == "cpu" else f"{work}-{device.replace(':', '-')}"
 
 
 def keep_networks(folder: Path, arm: str, results: Sequence[Result]) -> None:

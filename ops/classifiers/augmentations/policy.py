@@ -42,7 +42,8 @@ class ComposedPolicy(Augmentation):
         if s.blur:
             images = _blur(images, s.blur)
         if s.noise:
-            images = images + torch.rand(len(images), 1, 1, 1) * 2 * s.noise * torch.randn(images.shape)
+            noise = torch.rand(len(images), 1, 1, 1) * 2 * s.noise * torch.randn(images.shape)
+            images = images + noise.to(images.device)
         if s.erasing:
             images = _erase(images, s.erasing)
         return images.clamp(-1, 1)

@@ -146,6 +146,13 @@ def test_erasing_hides_a_square_in_half_of_the_images() -> None:
     assert changed.max() == pytest.approx(0.25, abs=0.03)
 
 
+def test_no_operation_leaves_the_images_device() -> None:
+    images = draw().to("meta")  # a device that refuses to compute with tensors of another one
+    for operation in set(Policy.numbers()) - {"kind"}:
+        changed = change(images, **{operation: 0.3})
+        assert (changed.device.type, changed.shape) == ("meta", images.shape), operation
+
+
 def test_each_image_has_its_own_draws_and_a_seed_repeats_them() -> None:
     images = draw(1).expand(8, -1, -1, -1)
     everything = dict(
