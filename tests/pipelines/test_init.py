@@ -48,6 +48,7 @@ def test_the_workspace_is_complete_committed_and_valid(tmp_path: Path, images: P
     assert "it''s mine" in licence
 
 
+@pytest.mark.slow
 def test_the_chain_runs_in_it_and_both_doors_find_it_current(tmp_path: Path, images: Path) -> None:
     root = init(tmp_path, images)
     shrink_recipe(root / "recipes" / "my-digits.yaml")
