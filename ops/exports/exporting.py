@@ -5,9 +5,7 @@ Existing files are never overwritten or deleted, except the unfinished files of 
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from ops.errors import UserError
 from ops.exports.documents import write_documents
 from ops.exports.formats import FORMATS
 from ops.exports.published import ONLY, Only, open_published
+from ops.files.unfinished import unfinished
 from ops.machine.progress import Progress, Sink, ignore
 
 
@@ -91,28 +90,10 @@ def check_target(target: Path, source: Path) -> None:
 def staged(target: Path, source: Path) -> Iterator[Path]:
     """An empty folder that becomes `target` at the end of the block, or is deleted if the block fails. Both absolute.
 
-    The folder lies in a holder that this process keeps locked until it ends. So a second export to the same target is
-    refused, and files in an unlocked holder are known to be those of a killed export.
+    A second export to the same target is refused meanwhile.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    holder = target.with_name(f".{target.name}.growset-export")
-    holder.mkdir(exist_ok=True)
-    descriptor = os.open(holder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{target} is being written by another export; wait for it or name another") from None
-        try:
-            check_target(target, source)  # another export may have finished meanwhile
-            folder = holder / "dataset"
-            if folder.exists():
-                shutil.rmtree(folder)
-            folder.mkdir()
-            yield folder
-            os.sync()  # all at once: syncing a million small files one by one takes hours
-            os.rename(folder, target)  # replaces an empty folder, and nothing else
-        finally:
-            shutil.rmtree(holder)
-    finally:
-        os.close(descriptor)
+    with unfinished(target) as folder:
+        check_target(target, source)  # another export may have finished meanwhile
+        yield folder
+        os.sync()  # all at once: syncing a million small files one by one takes hours
+        os.rename(folder, target)  # replaces an empty folder, and nothing else

@@ -22,6 +22,7 @@ from ops.recipe.design import warn_of_seeds
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.documents import docs
+from pipelines.cli.explore import explore
 from pipelines.cli.generate import generate
 from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
 
@@ -311,7 +312,7 @@ def bench(name: str, **options: Any) -> None:
     click.echo(run(**given).read_text(encoding="utf-8"))
 
 
-for command in (*COMMANDS, generate, docs):
+for command in (*COMMANDS, generate, docs, explore):
     main.add_command(command)
 
 

@@ -1,0 +1,154 @@
+"""The page of a made-up chain: which image is where, what is known of it, and that no test image is in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from ops.datasets.pixels import read_split
+from ops.datasets.shards import find_shards
+from ops.errors import DamagedData, UserError
+from ops.exploring.columns import MISSING, read_column
+from ops.exploring.page import STAGES, START, write_page
+from ops.exploring.rows import KINDS, REASON_BITS, collect_rows
+from ops.files.manifests import MANIFEST, describe_output
+from ops.files.outputs import INDEX
+from ops.files.storage import write_json
+from ops.filters.results import read_results
+from tests.filtering import CLASSES, fill_filters
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    found = {stage: tmp_path / stage for stage in STAGES}
+    fill_filters(found, np.random.default_rng(0))
+    for stage, folder in found.items():
+        identity = {"stage": stage, "version": 1, "fingerprint": "f", "settings": {}, "inputs": {}}
+        write_json(folder / MANIFEST, describe_output(folder, identity, {}))
+    return found
+
+
+@pytest.fixture
+def page(folders: dict[str, Path], tmp_path: Path) -> Path:
+    return write_page(folders, tmp_path / "page", "boots", tmp_path / "cache").path.parent
+
+
+def read_facts(page: Path) -> dict[str, Any]:
+    text = (page / "facts.js").read_text(encoding="ascii")
+    found: dict[str, Any] = json.loads(text.removeprefix("explore.describe(").removesuffix(")\n"))
+    return found
+
+
+def test_rows_are_training_validation_and_generated_images(page: Path) -> None:
+    kinds = [KINDS[kind] for kind in read_column(page / "columns", "kind", "u8")]
+    assert (
+        kinds == ["training"] * 4 + ["validation"] * 4 + ["accepted"] * 2 + ["rejected", "accepted"] + ["rejected"] * 4
+    )
+    assert list(read_column(page / "columns", "label", "u16")) == [0, 0, 1, 1] * 2 + [0] * 4 + [1] * 4
+    assert read_column(page / "columns", "image_id", "text")[8:] == [f"g{row}" for row in range(8)]
+    reasons = list(read_column(page / "columns", "reasons", "u16"))
+    assert reasons[:10] == [0] * 10
+    assert reasons[10] == REASON_BITS["near_copy_of_train"] and reasons[12] == REASON_BITS["wrong_label"]
+
+
+def test_neighbours_point_to_the_rows_of_their_images(page: Path) -> None:
+    training = list(read_column(page / "columns", "nearest_training", "i32"))
+    assert training[8:12] == [3, 0, 0, 1]
+    assert training[4:8] == [0, 1, 2, 3]  # of the validation images, as their scores name them
+    assert all(0 <= row < 4 and row != own for own, row in enumerate(training[:4]))
+    generated = list(read_column(page / "columns", "nearest_generated", "i32"))
+    assert generated == [MISSING] * 9 + list(range(8, 15))
+
+
+def test_no_test_image_and_no_distance_to_one_is_in_the_page(page: Path) -> None:
+    held_out = list(read_column(page / "columns", "nearest_validation", "i32"))
+    assert held_out[14:] == [6, MISSING]  # copies of a validation and of a test image
+    assert "held_out_distance" not in [score["name"] for score in read_facts(page)["scores"]]  # it was not measured
+    assert not [path for path in page.rglob("*.js") if '"t0"' in path.read_text(encoding="utf-8")]
+
+
+def test_distances_to_test_images_are_left_out(folders: dict[str, Path]) -> None:
+    results = read_results(folders["accepted_images"], folders["expansion_plan"])
+    near = pl.Series([0.5] * 8, dtype=pl.Float32)
+    results = type(results)(
+        results.index.with_columns(held_out_distance=near),
+        results.held_out,
+        results.rules,
+        results.stopped,
+        results.plan,
+    )
+    distances = collect_rows(results, folders, None).frame["held_out_distance"].to_list()
+    assert distances == [None] * 14 + [0.5, None]
+
+
+def test_pictures_are_those_of_the_rows(page: Path, folders: dict[str, Path]) -> None:
+    with Image.open(page / "sheets" / "0.png") as sheet:
+        pixels = np.asarray(sheet)
+    sources = [read_split(folders["real_images"], split).images for split in ("train", "validation")]
+    across = read_facts(page)["sheet"]["across"]
+    for row, image in enumerate(np.concatenate(sources)):
+        y, x = row // across * 8, row % across * 8
+        np.testing.assert_array_equal(pixels[y : y + 8, x : x + 8], image)
+
+
+def test_facts_hold_odd_class_names_and_the_thresholds(page: Path) -> None:
+    facts = read_facts(page)
+    assert facts["classes"] == list(CLASSES)
+    assert [kind["count"] for kind in facts["kinds"]] == [4, 4, 3, 5, 0]
+    assert {reason["title"]: reason["count"] for reason in facts["reasons"]} == {
+        "wrong label": 1,
+        "near copy of train": 1,
+        "copy of held out": 2,
+        "near repeat": 1,
+    }
+    (rule,) = [rule for rule in facts["rules"] if rule["score"] == "train_distance"]
+    assert (rule["side"], rule["thresholds"]) == ("below", [0.4, 0.4])
+    for score in facts["scores"]:
+        known = np.isfinite(read_column(page / "columns", score["name"], "f32"))
+        assert sum(score["accepted"]) + sum(score["others"]) == known.sum()
+
+
+def test_a_page_of_the_same_data_is_left_as_it_is(page: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    (page / "columns" / "kind-0.js").write_text("touched")
+    assert write_page(folders, page, "boots", tmp_path / "cache").reused
+    assert (page / "columns" / "kind-0.js").read_text() == "touched"
+    index = pl.read_parquet(folders["accepted_images"] / INDEX).with_columns(keep=pl.lit(False))
+    index.write_parquet(folders["accepted_images"] / INDEX)
+    identity = {"stage": "accepted_images", "version": 1, "fingerprint": "g", "settings": {}, "inputs": {}}
+    write_json(folders["accepted_images"] / MANIFEST, describe_output(folders["accepted_images"], identity, {}))
+    assert not write_page(folders, page, "boots", tmp_path / "cache").reused
+    assert (page / START).exists() and (page / "columns" / "kind-0.js").read_text() != "touched"
+
+
+def test_a_folder_with_other_files_is_refused_and_kept(page: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    (page / "mine.txt").write_text("mine")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    for target in (page, other, other / "mine.txt"):
+        with pytest.raises(UserError, match="name a new or an empty folder"):
+            write_page(folders, target, "boots", tmp_path / "cache")
+    assert (page / "mine.txt").exists() and (other / "mine.txt").read_text() == "mine"
+
+
+def test_an_index_that_does_not_fit_the_files_is_damage(folders: dict[str, Path]) -> None:
+    results = read_results(folders["accepted_images"], folders["expansion_plan"])
+    shutil.copyfile(
+        find_shards(folders["real_images"], "train")[0], find_shards(folders["generated_images"], "generated")[0]
+    )
+    with pytest.raises(DamagedData, match="does not list the generated images"):
+        collect_rows(results, folders, None)
+
+
+def test_siblings_are_computed_once(page: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    (cached,) = (tmp_path / "cache").iterdir()
+    pl.read_parquet(cached).with_columns(nearest=pl.lit(3)).write_parquet(cached)
+    again = write_page(folders, tmp_path / "again", "boots", tmp_path / "cache").path.parent
+    assert list(read_column(again / "columns", "nearest_training", "i32"))[:4] == [3] * 4
