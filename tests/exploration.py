@@ -1,4 +1,4 @@
-"""Pages of `growset explore` for tests: made of a small chain that nobody trained, with class names that try to break it."""
+"""A page of `growset explore` for tests: outputs made up in the stages' formats, with odd class names."""
 
 from __future__ import annotations
 

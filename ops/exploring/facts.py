@@ -34,9 +34,7 @@ MEANINGS = {
 }
 
 
-def collect_page_facts(
-    expansion: str, rows: Rows, results: Results, layout: Layout, notes: list[str]
-) -> dict[str, Any]:
+def collect_facts(expansion: str, rows: Rows, results: Results, layout: Layout, notes: list[str]) -> dict[str, Any]:
     """The content of facts.js."""
     reasons = rows.frame["reasons"].to_numpy()
     phrases = {name: reason.meaning for name, reason in REASONS.items()}

@@ -19,7 +19,7 @@ from ops.datasets.png import decode_png
 from ops.datasets.shards import iterate_images
 from ops.errors import UserError
 from ops.exploring.columns import Column, to_script, write_columns
-from ops.exploring.facts import collect_page_facts
+from ops.exploring.facts import collect_facts
 from ops.exploring.rows import NEIGHBOURS, Rows, collect_rows
 from ops.exploring.sheets import Layout, plan_layout, write_sheets
 from ops.exploring.siblings import MOST, find_siblings
@@ -77,7 +77,7 @@ def write_page(
                 f" {layout.width} × {layout.height}."
             )
         size += write_columns(folder / "columns", list_columns(rows))
-        facts = to_script(collect_page_facts(expansion, rows, results, layout, notes))
+        facts = to_script(collect_facts(expansion, rows, results, layout, notes))
         write_text(folder / "facts.js", f"explore.describe({facts})\n")
         for asset in ASSETS.iterdir():
             shutil.copyfile(asset, folder / asset.name)

@@ -20,7 +20,6 @@ STATUS = "return document.getElementById('status').textContent"
 SHOWN = "return [...document.querySelectorAll('#grid [role=option]')].map(option => option.getAttribute('aria-label'))"
 SELECTED = "return Number(document.querySelector('#grid [aria-selected=true]').dataset.place)"
 DETAILS = "return document.getElementById('details').innerText"
-# The colour in the middle of each thumbnail's background, read from a screenshot would need eyes; its place needs none.
 PLACES = """
 return [...document.querySelectorAll('#grid .picture')].map(({style}) =>
   [style.backgroundImage, style.backgroundPosition, style.width, style.backgroundSize])
