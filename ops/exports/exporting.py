@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from ops.errors import UserError
 from ops.exports.documents import write_documents
 from ops.exports.formats import FORMATS
@@ -37,14 +39,16 @@ def export_dataset(
     name: str,
     *,
     only: Only = "all",
+    scores: pl.DataFrame | None = None,
     sink: Sink = ignore,
     report_every: float = 2.0,
 ) -> Export:
     """Write the published dataset in `source` to the new or empty folder `target` in the format `name`.
 
-    `only` restricts the training images to `real`, or to `generated`, which also leaves out the other splits. The same
-    dataset gives the same bytes. Raises UserError for an unknown format or choice, an invalid target, or a dataset
-    that the format cannot hold; otherwise as `open_published`. After an error `target` is unchanged.
+    `only` restricts the training images to `real`, or to `generated`, which also leaves out the other splits. `scores`
+    are further values of images by `image_id`, for the format with room for them (`fiftyone`). The same dataset and
+    scores give the same bytes. Raises UserError for an unknown format or choice, an invalid target, or a dataset that
+    the format cannot hold; otherwise as `open_published`. After an error `target` is unchanged.
     """
     if name not in FORMATS:
         raise UserError(f"there is no export format '{name}'; there are: {', '.join(FORMATS)}")
@@ -65,7 +69,7 @@ def export_dataset(
 
     progress.begin(0)
     with staged(target, source.resolve()) as folder:
-        form.write(replace(dataset, advance=advance), folder)
+        form.write(replace(dataset, advance=advance, scores=scores), folder)
         write_documents(dataset, folder, as_published=form.is_parquet)
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return Export(target, name, only, dict(dataset.counts), len(sizes), sum(sizes))

@@ -99,7 +99,9 @@ def verify(
 
 @click.command()
 @click.argument("expansion", shell_complete=complete_recipe)
-@click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
+@click.option(
+    "--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, fiftyone, webdataset, zip or npz."
+)
 @click.option(
     "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; no file is replaced."
 )
