@@ -28,8 +28,9 @@ from ops.files.storage import read_json, replace_folder, write_json, write_text
 from ops.files.unfinished import unfinished
 from ops.filters.results import Results, read_results
 from ops.machine.progress import Progress, Sink, ignore
+from ops.stages.several import count_generators
 
-ASSETS = Path(__file__).parent / "page"
+ASSETS = Path(__file__).parent / "page-files"
 START = "index.html"
 BUILT_FROM = "built_from.json"
 VERSION = 1  # of what the page's files hold; raised when they change
@@ -108,6 +109,9 @@ def _collect(
 ) -> tuple[Rows, list[str]]:
     """The rows, and sentences about what the page lacks."""
     notes = ["Test images are not shown, so that nobody tunes anything by looking at them."]
+    generators = count_generators(inputs["generated_images"])
+    if generators > 1:
+        notes.append(f"Generated images are those of generator 0 of {generators}, whose set is published.")
     rows = collect_rows(results, inputs, None)
     train = rows.count_kinds()[0]
     if not 1 < train <= MOST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,16 @@ def test_no_test_image_and_no_distance_to_one_is_in_the_page(page: Path) -> None
 def test_distances_to_test_images_are_left_out(folders: dict[str, Path]) -> None:
     results = read_results(folders["accepted_images"], folders["expansion_plan"])
     near = pl.Series([0.5] * 8, dtype=pl.Float32)
-    results = type(results)(
-        results.index.with_columns(held_out_distance=near),
-        results.held_out,
-        results.rules,
-        results.stopped,
-        results.plan,
-    )
+    results = replace(results, index=results.index.with_columns(held_out_distance=near))
     distances = collect_rows(results, folders, None).frame["held_out_distance"].to_list()
     assert distances == [None] * 14 + [0.5, None]
+
+
+def test_a_variant_points_to_its_parent(folders: dict[str, Path]) -> None:
+    results = read_results(folders["accepted_images"], folders["expansion_plan"])
+    parents = pl.Series([f"r{row % 4}" for row in range(8)])
+    found = collect_rows(replace(results, index=results.index.with_columns(parent_id=parents)), folders, None).frame
+    assert found["parent"].to_list() == [None] * 8 + [0, 1, 2, 3] * 2
 
 
 def test_pictures_are_those_of_the_rows(page: Path, folders: dict[str, Path]) -> None:
