@@ -27,7 +27,7 @@ MEANINGS = {
     "label_margin": "that probability minus the one of the next best class",
     "typicality": "low: far from real images of its class in the scorer's features",
     "naturalness": "low: a texture unlike that of real images",
-    "train_distance": "distance to the nearest other training image; 0: the same picture, 1: as far as others are apart",
+    "train_distance": "distance to the nearest other training image; 0: the same picture, 1: as far as usual",
     "held_out_distance": "the same to the nearest validation image; blank where a test image is nearer",
     "generated_distance": "the same to the nearest earlier generated image of its class",
     "parent_distance": "the same to the training image that it is a variant of",
