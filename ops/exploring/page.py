@@ -7,6 +7,7 @@ bytes an image; of pixels only a batch is.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
+from ops.datasets.index import locate_rows
 from ops.datasets.png import decode_png
-from ops.datasets.shards import iterate_images
+from ops.datasets.shards import find_shards, iterate_images
 from ops.errors import UserError
 from ops.exploring.columns import Column, to_script, write_columns
 from ops.exploring.facts import collect_facts
@@ -26,14 +29,14 @@ from ops.exploring.siblings import MOST, find_siblings
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json, replace_folder, write_json, write_text
 from ops.files.unfinished import unfinished
-from ops.filters.results import Results, read_results
+from ops.filters.results import read_results
 from ops.machine.progress import Progress, Sink, ignore
 from ops.stages.several import count_generators
 
 ASSETS = Path(__file__).parent / "page-files"
 START = "index.html"
 BUILT_FROM = "built_from.json"
-VERSION = 1  # of what the page's files hold; raised when they change
+VERSION = 1  # of facts, columns and sheets; raised when the same data gives others
 STAGES = ("real_images", "expansion_plan", "generated_images", "accepted_images")
 
 
@@ -58,17 +61,21 @@ def write_page(
 ) -> Page:
     """Write the page of an expansion to `target`, a new or empty folder or an earlier page.
 
-    `inputs` are the folders of STAGES, checked by the caller. `cache` is a folder for what is computed once. A page of
+    `inputs` are the folders of STAGES, checked by the caller. `cache` is a folder for the training images' nearest others. A page of
     the same data is left as it is. UserError for a target that holds anything else.
     """
     contents = {stage: read_manifest(inputs[stage])["content"] for stage in STAGES}
-    identity = {"page": VERSION, "expansion": expansion, "contents": contents}
+    identity = {"version": VERSION, "page": _hash_assets(), "expansion": expansion, "contents": contents}
     check_target(target)
     if (built := _read_built(target)) and built["identity"] == identity:
         return Page(target / START, built["rows"], built["bytes"], True)
     sink("explore: reading the scores")
     results = read_results(inputs["accepted_images"], inputs["expansion_plan"])
-    rows, notes = _collect(results, inputs, cache / f"{contents['real_images']}.parquet", sink, report_every)
+    notes = ["Test images are not shown, so that nobody tunes anything by looking at them."]
+    generators = count_generators(inputs["generated_images"])
+    if generators > 1:
+        notes.append(f"Generated images are those of generator 0 of {generators}, whose set is published.")
+    rows = collect_rows(results, inputs, _find_siblings(inputs, cache, notes, sink, report_every))
     with unfinished(target) as folder:
         progress = Progress(sink, "explore", len(rows), "images", interval=report_every)
         layout, size = _write_pixels(folder / "sheets", rows, progress)
@@ -77,6 +84,7 @@ def write_page(
                 f"Images of {layout.image_width} × {layout.image_height} pixels are shown averaged down to"
                 f" {layout.width} × {layout.height}."
             )
+        sink("explore: writing the scores")
         size += write_columns(folder / "columns", list_columns(rows))
         facts = to_script(collect_facts(expansion, rows, results, layout, notes))
         write_text(folder / "facts.js", f"explore.describe({facts})\n")
@@ -98,28 +106,32 @@ def check_target(target: Path) -> None:
             raise UserError(f"{target} holds other files; name a new or an empty folder, or an earlier page")
 
 
+def _hash_assets() -> str:
+    """Of the page's own files: an older Growset's page is written again."""
+    parts = (asset.read_bytes() for asset in sorted(ASSETS.iterdir()))
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
 def _read_built(target: Path) -> dict[str, Any] | None:
     """What an earlier page was built from; None if there is none."""
     path = target / BUILT_FROM
     return read_json(path) if path.is_file() else None
 
 
-def _collect(
-    results: Results, inputs: Mapping[str, Path], cached: Path, sink: Sink, report_every: float
-) -> tuple[Rows, list[str]]:
-    """The rows, and sentences about what the page lacks."""
-    notes = ["Test images are not shown, so that nobody tunes anything by looking at them."]
-    generators = count_generators(inputs["generated_images"])
-    if generators > 1:
-        notes.append(f"Generated images are those of generator 0 of {generators}, whose set is published.")
-    rows = collect_rows(results, inputs, None)
-    train = rows.count_kinds()[0]
+def _find_siblings(
+    inputs: Mapping[str, Path], cache: Path, notes: list[str], sink: Sink, report_every: float
+) -> pl.DataFrame | None:
+    """The training images' nearest others; None if there are too many or too few, which a note says."""
+    shards = find_shards(inputs["real_images"], "train")
+    train = len(locate_rows(shards))
+    if train > MOST:
+        notes.append(f"Training images have no nearest image here, because there are more than {MOST:,}.")
     if not 1 < train <= MOST:
-        if train > MOST:
-            notes.append(f"Training images have no nearest image here: there are more than {MOST:,}.")
-        return rows, notes
-    siblings = find_siblings(rows.splits["train"], cached, sink=sink, report_every=report_every)
-    return collect_rows(results, inputs, siblings), notes
+        return None
+    # The distance is that of the scores, and their stage's version is raised when it changes.
+    real, generated = (read_manifest(inputs[stage]) for stage in ("real_images", "generated_images"))
+    cached = cache / f"{real['content']}-{generated['version']}.parquet"
+    return find_siblings(shards, cached, sink=sink, report_every=report_every)
 
 
 def list_columns(rows: Rows) -> list[Column]:
