@@ -61,8 +61,8 @@ def write_page(
 ) -> Page:
     """Write the page of an expansion to `target`, a new or empty folder or an earlier page.
 
-    `inputs` are the folders of STAGES, checked by the caller. `cache` is a folder for the training images' nearest others. A page of
-    the same data is left as it is. UserError for a target that holds anything else.
+    `inputs` are the folders of STAGES, checked by the caller. The training images' nearest others are kept in `cache`.
+    A page of the same data is left as it is. UserError for a target that holds anything else.
     """
     contents = {stage: read_manifest(inputs[stage])["content"] for stage in STAGES}
     identity = {"version": VERSION, "page": _hash_assets(), "expansion": expansion, "contents": contents}

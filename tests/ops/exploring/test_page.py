@@ -17,7 +17,7 @@ from ops.datasets.pixels import read_split
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData, UserError
 from ops.exploring.columns import MISSING, read_column
-from ops.exploring.page import STAGES, START, write_page
+from ops.exploring.page import BUILT_FROM, STAGES, START, Page, write_page
 from ops.exploring.rows import KINDS, REASON_BITS, collect_rows
 from ops.files.manifests import MANIFEST, describe_output
 from ops.files.outputs import INDEX
@@ -26,19 +26,43 @@ from ops.filters.results import read_results
 from tests.filtering import CLASSES, fill_filters
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
-    found = {stage: tmp_path / stage for stage in STAGES}
-    fill_filters(found, np.random.default_rng(0))
-    for stage, folder in found.items():
-        identity = {"stage": stage, "version": 1, "fingerprint": "f", "settings": {}, "inputs": {}}
-        write_json(folder / MANIFEST, describe_output(folder, identity, {}))
-    return found
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the outputs of STAGES, the page that was made of them, and its cache; nobody changes it."""
+    root = tmp_path_factory.mktemp("made")
+    fill_filters({stage: root / stage for stage in STAGES}, np.random.default_rng(0))
+    for stage in STAGES:
+        describe(root / stage, "f")
+    write_page({stage: root / stage for stage in STAGES}, root / "page", "boots", root / "cache")
+    return root
 
 
 @pytest.fixture
-def page(folders: dict[str, Path], tmp_path: Path) -> Path:
-    return write_page(folders, tmp_path / "page", "boots", tmp_path / "cache").path.parent
+def page(made: Path) -> Path:
+    """To be read only."""
+    return made / "page"
+
+
+@pytest.fixture
+def folders(made: Path) -> dict[str, Path]:
+    """To be read only."""
+    return {stage: made / stage for stage in STAGES}
+
+
+@pytest.fixture
+def copied(made: Path, tmp_path: Path) -> Path:
+    """A copy to be changed."""
+    return shutil.copytree(made, tmp_path / "copy")
+
+
+def describe(folder: Path, fingerprint: str) -> None:
+    """Write the manifest of a stage's output."""
+    identity = {"stage": folder.name, "version": 1, "fingerprint": fingerprint, "settings": {}, "inputs": {}}
+    write_json(folder / MANIFEST, describe_output(folder, identity, {}))
+
+
+def write_again(root: Path, name: str = "page") -> Page:
+    return write_page({stage: root / stage for stage in STAGES}, root / name, "boots", root / "cache")
 
 
 def read_facts(page: Path) -> dict[str, Any]:
@@ -117,40 +141,47 @@ def test_facts_hold_odd_class_names_and_the_thresholds(page: Path) -> None:
         assert sum(score["accepted"]) + sum(score["others"]) == known.sum()
 
 
-def test_a_page_of_the_same_data_is_left_as_it_is(page: Path, folders: dict[str, Path], tmp_path: Path) -> None:
-    (page / "columns" / "kind-0.js").write_text("touched")
-    assert write_page(folders, page, "boots", tmp_path / "cache").reused
-    assert (page / "columns" / "kind-0.js").read_text() == "touched"
-    index = pl.read_parquet(folders["accepted_images"] / INDEX).with_columns(keep=pl.lit(False))
-    index.write_parquet(folders["accepted_images"] / INDEX)
-    identity = {"stage": "accepted_images", "version": 1, "fingerprint": "g", "settings": {}, "inputs": {}}
-    write_json(folders["accepted_images"] / MANIFEST, describe_output(folders["accepted_images"], identity, {}))
-    assert not write_page(folders, page, "boots", tmp_path / "cache").reused
-    assert (page / START).exists() and (page / "columns" / "kind-0.js").read_text() != "touched"
+def test_a_page_of_the_same_data_is_left_as_it_is(copied: Path) -> None:
+    chunk = copied / "page" / "columns" / "kind-0.js"
+    chunk.write_text("touched")
+    assert write_again(copied).reused
+    assert chunk.read_text() == "touched"
+    index = copied / "accepted_images" / INDEX
+    pl.read_parquet(index).with_columns(keep=pl.lit(False)).write_parquet(index)
+    describe(copied / "accepted_images", "g")
+    assert not write_again(copied).reused
+    assert (copied / "page" / START).exists() and chunk.read_text() != "touched"
 
 
-def test_a_folder_with_other_files_is_refused_and_kept(page: Path, folders: dict[str, Path], tmp_path: Path) -> None:
-    (page / "mine.txt").write_text("mine")
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "mine.txt").write_text("mine")
-    for target in (page, other, other / "mine.txt"):
+def test_the_page_of_another_growset_is_written_again(copied: Path) -> None:
+    built = json.loads((copied / "page" / BUILT_FROM).read_text())
+    built["identity"]["page"] = "0" * 64
+    (copied / "page" / BUILT_FROM).write_text(json.dumps(built))
+    assert not write_again(copied).reused
+    assert write_again(copied).reused
+
+
+def test_a_folder_with_other_files_is_refused_and_kept(copied: Path) -> None:
+    (copied / "page" / "mine.txt").write_text("mine")
+    (copied / "other").mkdir()
+    (copied / "other" / "mine.txt").write_text("mine")
+    for name in ("page", "other", "other/mine.txt"):
         with pytest.raises(UserError, match="name a new or an empty folder"):
-            write_page(folders, target, "boots", tmp_path / "cache")
-    assert (page / "mine.txt").exists() and (other / "mine.txt").read_text() == "mine"
+            write_again(copied, name)
+    assert (copied / "page" / "mine.txt").exists() and (copied / "other" / "mine.txt").read_text() == "mine"
 
 
-def test_an_index_that_does_not_fit_the_files_is_damage(folders: dict[str, Path]) -> None:
-    results = read_results(folders["accepted_images"], folders["expansion_plan"])
+def test_an_index_that_does_not_fit_the_files_is_damage(copied: Path) -> None:
+    results = read_results(copied / "accepted_images", copied / "expansion_plan")
     shutil.copyfile(
-        find_shards(folders["real_images"], "train")[0], find_shards(folders["generated_images"], "generated")[0]
+        find_shards(copied / "real_images", "train")[0], find_shards(copied / "generated_images", "generated")[0]
     )
     with pytest.raises(DamagedData, match="does not list the generated images"):
-        collect_rows(results, folders, None)
+        collect_rows(results, {stage: copied / stage for stage in STAGES}, None)
 
 
-def test_siblings_are_computed_once(page: Path, folders: dict[str, Path], tmp_path: Path) -> None:
-    (cached,) = (tmp_path / "cache").iterdir()
+def test_siblings_are_computed_once(copied: Path) -> None:
+    (cached,) = (copied / "cache").iterdir()
     pl.read_parquet(cached).with_columns(nearest=pl.lit(3)).write_parquet(cached)
-    again = write_page(folders, tmp_path / "again", "boots", tmp_path / "cache").path.parent
+    again = write_again(copied, "again").path.parent
     assert list(read_column(again / "columns", "nearest_training", "i32"))[:4] == [3] * 4
