@@ -61,10 +61,11 @@ def collect_rows(results: Results, inputs: Mapping[str, Path], siblings: pl.Data
         "validation": find_shards(inputs["real_images"], "validation"),
         "generated": find_shards(inputs["generated_images"], GENERATED),
     }
+    generated = _hide_test(_order_as_stored(results.index, splits["generated"]))
     scores = tuple(
         name
-        for name, kind in results.index.schema.items()
-        if kind.is_float() and results.index[name].null_count() < len(results.index)
+        for name, kind in generated.schema.items()
+        if kind.is_float() and generated[name].null_count() < len(generated)
     )
     train = locate_rows(splits["train"])
     if siblings is not None:
@@ -79,9 +80,7 @@ def collect_rows(results: Results, inputs: Mapping[str, Path], siblings: pl.Data
     validation = validation.join(
         held_out.select("image_id", *measured), on="image_id", how="left", maintain_order="left"
     )
-    generated = _order_as_stored(results.index, splits["generated"])
     ids = generated["image_id"]
-    generated = _hide_test(generated)
     generated = _point(generated, "nearest_train_id", "nearest_training", train["image_id"], first["train"])
     generated = _point(
         generated, "nearest_held_out_id", "nearest_validation", validation["image_id"], first["validation"]

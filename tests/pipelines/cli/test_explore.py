@@ -1,5 +1,6 @@
 """`growset explore`: where its page is, when it is written again, and one sentence where there is nothing to show."""
 
+import json
 from pathlib import Path
 
 from ops.datasets.shards import find_shards
@@ -13,6 +14,8 @@ def test_the_page_of_a_real_chain(finished_workspace: Path, tmp_path: Path) -> N
     assert result.exit_code == 0, result.output
     page = finished_workspace / ".growset" / "explore" / "digits" / "index.html"
     assert result.stdout == f"{page}\n" and page.is_file()
+    facts = json.loads((page.parent / "facts.js").read_text().removeprefix("explore.describe(").removesuffix(")\n"))
+    assert len(facts["scores"]) > 5 and all(score["meaning"] for score in facts["scores"])
     kinds = read_column(page.parent / "columns", "kind", "u8")
     assert {0, 1, 2} <= set(kinds) and "digits: " in result.stderr and f"{len(kinds):,} images" in result.stderr
     assert "digits: unchanged" in growset(finished_workspace, "explore", "digits").stderr
