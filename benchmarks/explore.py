@@ -141,7 +141,7 @@ def make_outputs(root: Path, count: int) -> None:
         rows = build_rows(dataset.labels, ids, split=split)
         write_shards(root / "real_images", PixelDataset(dataset.images, rows, names), prefix=split)
     drawn = count - len(train) - len(validation)
-    chosen = np.sort(rng.integers(0, len(train), drawn))
+    chosen = rng.integers(0, len(train), drawn)
     images = np.empty((drawn, *train.images.shape[1:]), np.uint8)
     for shift in range(-3, 4):
         here = rng.integers(-3, 4, drawn) == shift

@@ -1,8 +1,8 @@
 """Write the page: index.html with its style and scripts, facts.js, columns/ and sheets/.
 
 Everything is a plain file beside index.html; nothing is asked for from elsewhere. The page is built in a folder of its
-own and appears by one rename, so an old page stays whole until then. Columns of all images are in memory, about 150
-bytes an image; of pixels only a batch is.
+own and appears by one rename, so an old page stays whole until then. Columns of all images are in memory, 0.7 KB
+an image at the peak; of pixels only a batch is.
 """
 
 from __future__ import annotations
