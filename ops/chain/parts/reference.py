@@ -14,6 +14,7 @@ import numpy as np
 from ops.classifiers.reference.fitting import fit_reference
 from ops.classifiers.reference.model import load_reference, save_reference
 from ops.datasets.pixels import PixelDataset, read_split
+from ops.datasets.units import read_units
 from ops.files.storage import replace_file
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
@@ -34,6 +35,7 @@ def train_reference(run: StageRun, metric: Metric) -> dict[str, Any]:
         classes=len(train.class_names),
         metric=metric,
         seed=run.recipe.seed,
+        units=read_units(run.inputs["real_images"], train, validation),
     )
     save_reference(run.out / WEIGHTS, fit.model)
     found = {

@@ -54,17 +54,28 @@ class Fit:
     images: int
 
 
-def fit_reference(train: Labelled, validation: Labelled, *, classes: int, metric: Metric, seed: int) -> Fit:
+def fit_reference(
+    train: Labelled,
+    validation: Labelled,
+    *,
+    classes: int,
+    metric: Metric,
+    seed: int,
+    units: np.ndarray | None = None,
+) -> Fit:
     """The reference model of images uint8 [n, H, W, C] with labels int [n] in [0, classes).
 
     Classes weigh alike in training unless `metric` is accuracy. `seed` draws folds and the images of a large set. At
-    least two classes have training images.
+    least two classes have training images. units: int [n + m], of training and validation images; images of one unit
+    stay in one fold.
     """
     rng = np.random.default_rng(seed)
     kept = thin(train[1], rng)
+    if units is not None:
+        units = np.concatenate([units[: len(train[1])][kept], units[len(train[1]) :]])
     train = train[0][kept], train[1][kept]
     labels = np.concatenate([train[1], validation[1]])
-    folds = divide_for_choices(train[1], validation[1], FOLDS, rng)
+    folds = divide_for_choices(train[1], validation[1], FOLDS, rng, units)
     both = train[0], validation[0]
     blocks = {name: np.concatenate([describe_block(name, images) for images in both]) for name in BLOCKS}
     described = {name: np.concatenate([blocks[block] for block in parts], axis=1) for name, parts in FEATURES.items()}

@@ -43,6 +43,7 @@ OTHER_VALUES: dict[str, Any] = {
     "filter.clip": {"model": "clip"},
     "filter.extractor": {"model": "dinov2"},
     "filter.safety": {"model": "safety", "unsafe": ["unsafe"]},
+    "classifier.network.stride": 4,
     "verdict.metric": "worst_class",
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ops.tuning.factors import Choice, Factor, Level
-from ops.tuning.search import Answers, Found, Trial, confirm, lengthen, search
+from ops.tuning.search import Answers, Found, Trial, challenge, confirm, count_steps, lengthen, search
 
 FACTORS = [
     Factor("flip", (Level("off", {}), Level("on", {}))),
@@ -17,6 +17,7 @@ FACTORS = [
         for name in ("geometry", "colour", "blur")
     ),
 ]
+LATE = Factor("randaugment", (Level("off", {}), Level("weak", {}), Level("strong", {})), late=True)
 MILD = Choice(tuple((factor.name, 0) for factor in FACTORS))
 IMAGES, FOLDS = 3000, 3
 
@@ -85,3 +86,40 @@ def test_one_large_fold_needs_no_block() -> None:
     found = search(truth.ask, FACTORS, folds=1, steps=100, first_length=100, most_steps=100)
     assert dict(found.choice.levels)["blur"] == 2
     assert {trial.fold for trial in truth.trained} == {0}
+
+
+@pytest.mark.parametrize(("gains", "chosen"), [((0, 0.02, 0.1), 2), ((0, -0.1, -0.2), 0), ((0, 0, 0), 0)])
+def test_a_late_factor_has_to_beat_what_was_chosen(gains: tuple[float, ...], chosen: int) -> None:
+    truth = Truth(lambda levels, steps: 0.6 + 0.1 * (levels["geometry"] == 1) + gains[levels["randaugment"]])
+    found = search(truth.ask, [*FACTORS, LATE], folds=FOLDS, steps=100, first_length=100, most_steps=100)
+    assert dict(found.choice.levels) == {"flip": 0, "geometry": 1, "colour": 0, "blur": 0, "randaugment": chosen}
+    assert found.gains[-1].factor == "randaugment" and found.gains[-1].against == 0
+    if any(gains):
+        assert found.gains[-1].points == pytest.approx(max(gains[1:]), abs=0.03)
+    screened = [trial for trial in truth.trained if dict(trial.choice.levels)["randaugment"] == 0]
+    assert len(screened) <= 18 + FOLDS * (2 + len(FACTORS))
+
+
+def test_what_is_clear_on_the_first_fold_is_not_asked_of_the_others() -> None:
+    truth = Truth(lambda levels, steps: 0.6 - 0.3 * levels["randaugment"])
+    choice = Choice((("randaugment", 0),))
+    _, gain = challenge(truth.ask, LATE, choice, folds=FOLDS, steps=100)
+    assert {trial.fold for trial in truth.trained} == {0}
+    assert gain.points == pytest.approx(-0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_the_steps_are_those_of_a_search_that_leaves_nothing_out(folds: int) -> None:
+    truth = Truth(lambda levels, steps: 0.7 + 0.002 * np.log2(steps))
+    factors = [*FACTORS, LATE]
+    search(truth.ask, factors, folds=folds, steps=100, first_length=100, most_steps=400)
+    counted = count_steps(factors, folds=folds, steps=100, first_length=100, most_steps=400)
+    least = 100 * (18 - 1 + (1 + len(FACTORS)) + 2)
+    assert least <= sum(trial.steps for trial in truth.trained) <= counted
+
+
+def test_dearer_levels_count_as_more_steps() -> None:
+    dear = [*FACTORS, Factor("network", (Level("usual", {}), Level("wide", {}, cost=2.0)))]
+    plain = [*FACTORS, Factor("network", (Level("usual", {}), Level("wide", {})))]
+    given = {"folds": 3, "steps": 10, "first_length": 10, "most_steps": 10}
+    assert count_steps(dear, **given) - count_steps(plain, **given) == 10 * (12 + 3)  # runs and folds of the dear level
