@@ -18,6 +18,7 @@ from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
+from ops.recipe.pretrained import ReferenceSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
@@ -215,6 +216,11 @@ class VerdictSettings(Section):
         " largest training class has more than three times the images of the smallest, else accuracy",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the two-sided intervals")
+    reference: ReferenceSettings | None = Field(
+        None,
+        description="a vision network whose features, with logistic regression, are a second reference model; the"
+        " better one by cross-fitting is what arms must reach; null: gradient histograms alone",
+    )
     looks: Literal[1, 2] = Field(
         1, description="2: if the first seeds leave it undecided, as many more are trained and all are judged again"
     )

@@ -45,6 +45,7 @@ OTHER_VALUES: dict[str, Any] = {
     "filter.safety": {"model": "safety", "unsafe": ["unsafe"]},
     "classifier.network.stride": 4,
     "verdict.metric": "worst_class",
+    "verdict.reference": {"model": "dinov2"},
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
     "classifier.grid.steps": [200, 400],
