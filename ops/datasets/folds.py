@@ -75,7 +75,7 @@ def _place_units(
         return sizes
     places = places[np.argsort(together[places], kind="stable")]
     units = np.split(places, np.flatnonzero(np.diff(together[places])) + 1)
-    order = np.lexsort((rng.permutation(len(units)), [-len(members) for members in units]))
+    order = np.lexsort((rng.permutation(len(units)), np.array([-len(members) for members in units])))
     for members in (units[place] for place in order):
         inside = np.bincount(labels[members], minlength=classes)
         # What (sizes - target)² grows by, in units of each class's target, which is above 0 where `inside` is.
