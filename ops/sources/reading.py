@@ -191,8 +191,6 @@ def _require_splits(spec: SourceSpec, listings: Mapping[str, Listing]) -> None:
                 f"source {spec.name}: it has no {split} images; draw them from train with `split: {{{split}: 0.2}}`"
                 " in its description"
             )
-    if spec.group is not None and spec.split is None:
-        raise UserError(f"source {spec.name}: group has no effect without split:; remove it")
 
 
 def _choose_images(

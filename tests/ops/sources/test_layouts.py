@@ -164,6 +164,13 @@ def test_groups_stay_whole_in_drawn_splits(tmp_path: Path, make: Maker) -> None:
     assert len(units) == 60 - len(splits["test"]) and len(set(units.values())) == len(units) / 2
 
 
+def test_groups_of_given_splits_are_units_of_train_and_validation(tmp_path: Path) -> None:
+    source = read_source(make_spec(make_metadata(tmp_path, make_truth()), group="patient"))
+    known = [name for split in ("train", "validation") for name in source.splits[split].rows["image_id"]]
+    assert set(source.units) == set(known)
+    assert len(set(source.units.values())) < len(known)
+
+
 def test_one_table_with_a_column_for_the_split_is_read(tmp_path: Path) -> None:
     truth = make_truth()
     make_metadata(tmp_path, truth)
