@@ -93,7 +93,7 @@ def list_factors(channels: int, networks: tuple[Level, ...] = ()) -> list[Factor
         *([Factor("network", networks)] if len(networks) > 1 else []),
         Factor(
             "randaugment",
-            (Level("off", {}), *(Level(f"magnitude {m:g}", {}, magnitude=m, cost=1.2) for m in MAGNITUDES)),
+            (Level("composed policy", {}), *(Level(f"magnitude {m:g}", {}, magnitude=m, cost=1.2) for m in MAGNITUDES)),
             late=True,
         ),
     ]

@@ -98,6 +98,7 @@ def test_the_log_says_what_each_choice_is_worth() -> None:
         "colour: strong gains 20.0 points against off (standard error 2.0); chosen: strong",
         "network: half resolution, wide gains 3.0 points against half resolution (standard error 1.0);"
         " chosen: half resolution, wide",
-        "randaugment: magnitude 8 costs 1.0 points against off (standard error 2.0); chosen: off",
+        "randaugment: magnitude 8 costs 1.0 points against composed policy (standard error 2.0);"
+        " chosen: composed policy",
         "steps: 85.0 % after 400, 90.0 % after 800; chosen: 800",
     ]
