@@ -6,8 +6,8 @@ decided by answers on images that the trained network did not see, none of them 
 1. Screen. One training for each run of the design, on one fold of each; the best level of each factor by its mean.
 2. Confirm. The proposal, and for each factor the proposal with another level, on all folds: the mildest level, or the
    next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, and
-   leaves it only for one that is better by more than a standard error. What is clear on the first fold is not asked of
-   the others.
+   leaves it only for one that is better by more than a standard error. Where the first fold agrees with the proposal,
+   or is clearly against it, the others are not asked.
 3. Challenge. The other levels of a late factor are compared on the first fold, the best of them with the choice on all
    folds; it is taken if it is better by more than a standard error.
 4. Lengthen. The steps are doubled until the gain is within a standard error.
@@ -24,6 +24,7 @@ from ops.tuning.design import average_levels, lay_out
 from ops.tuning.factors import Choice, Factor, find_cost
 
 CLEAR = 2.0  # standard errors of a difference on one fold from which the others are not asked
+AGREES = 0.5  # share of comparisons in which the first fold is expected to decide
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,20 @@ def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first
 
 
 def count_steps(factors: Sequence[Factor], *, folds: int, steps: int, first_length: int, most_steps: int) -> int:
-    """Optimizer steps of a search that finds the mildest levels best, leaves nothing out and tries every length.
+    """Optimizer steps to be expected of a search that tries every length.
 
-    Steps of a dearer level count as so many of the mildest ones.
+    The first fold agrees with the proposal in half of the comparisons. Steps of a dearer level count as so many of the
+    mildest ones.
     """
     early, late = ([factor for factor in factors if factor.late == is_late] for is_late in (False, True))
-    mild = Choice(tuple((factor.name, 0) for factor in factors))
     screened = sum(find_cost(factors, trial.choice) for trial in list_runs(factors, folds=folds, steps=steps))
-    rivals = sum(factor.levels[-1].cost for factor in early)
-    challengers = sum(sum(f.levels[level].cost for level in range(1, len(f.levels))) for f in late)
-    challengers += sum((folds - 1) * max(level.cost for level in factor.levels[1:]) for factor in late)
+    more = AGREES * (folds - 1)
+    confirmed = folds + (1 + more) * sum(factor.levels[-1].cost for factor in early)
+    challenged = sum(sum(f.levels[level].cost for level in range(1, len(f.levels))) for f in late)
+    challenged += more * sum(max(level.cost for level in factor.levels[1:]) for factor in late)
     lengths = [first_length * 2**power for power in range(1 + int(np.log2(most_steps / first_length)))]
     known = folds * steps if first_length == steps else 0  # the choice was trained for so long already
-    fixed = steps * (screened + folds * (find_cost(factors, mild) + rivals) + challengers)
-    return round(fixed + folds * sum(lengths) - known)
+    return round(steps * (screened + confirmed + challenged) + folds * sum(lengths) - known)
 
 
 def list_runs(factors: Sequence[Factor], *, folds: int, steps: int) -> list[Trial]:
@@ -156,15 +157,16 @@ def confirm(
     levels = dict(proposed.levels)
     rivals = {factor.name: 0 if levels[factor.name] else runners_up[factor.name] for factor in factors}
     changed = {name: proposed.replace(name, rival) for name, rival in rivals.items()}
-    differences = compare(ask, proposed, list(changed.values()), folds=folds, steps=steps)
+    milder = {changed[name]: rival == 0 for name, rival in rivals.items()}
+    differences = compare(ask, proposed, milder, folds=folds, steps=steps)
     choice, gains, single = proposed, [], [proposed]
     for name, rival in rivals.items():
-        milder, bolder = sorted((levels[name], rival))
+        mild, bolder = sorted((levels[name], rival))
         difference = differences[changed[name]] if bolder == rival else -differences[changed[name]]
-        gain = Gain(name, bolder, milder, float(difference.sum()), _find_error(difference))
+        gain = Gain(name, bolder, mild, float(difference.sum()), _find_error(difference))
         gains.append(gain)
-        leaves = gain.points > (gain.error if levels[name] == milder else 0)
-        kept = bolder if leaves else milder
+        leaves = gain.points > (gain.error if levels[name] == mild else 0)
+        kept = bolder if leaves else mild
         choice = choice.replace(name, kept)
         if kept == rival:
             single.append(changed[name])
@@ -174,16 +176,23 @@ def confirm(
     return best, tuple(gains)
 
 
-def compare(ask: Ask, choice: Choice, rivals: Sequence[Choice], *, folds: int, steps: int) -> dict[Choice, np.ndarray]:
+def compare(
+    ask: Ask, choice: Choice, rivals: Mapping[Choice, bool], *, folds: int, steps: int
+) -> dict[Choice, np.ndarray]:
     """Credits of each rival minus those of the choice, float64 [n], in points of the whole score.
 
-    They are those of all images, or of the first fold's, weighing as much, where the difference is CLEAR there.
+    They are those of the first fold, weighing as much as all images, where the rival is worse or clearly better there;
+    else those of all images. rivals: whether each is milder, so that it need only be as good.
     """
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     share = found[Trial(choice, 0, steps)].weights.sum()
     differences = {each: _differ(found, each, choice, 1, steps) / share for each in rivals}
     is_open = [
-        each for each, found in differences.items() if folds > 1 and abs(found.sum()) <= CLEAR * _find_error(found)
+        each
+        for each, difference in differences.items()
+        if folds > 1
+        and (difference.sum() > 0 or (rivals[each] and difference.sum() == 0))
+        and difference.sum() <= CLEAR * _find_error(difference)
     ]
     if is_open:
         found = ask([Trial(each, fold, steps) for each in (choice, *is_open) for fold in range(folds)])
@@ -196,7 +205,7 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
     rivals = [choice.replace(factor.name, level) for level in range(1, len(factor.levels))]
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     level, rival = max(enumerate(rivals, start=1), key=lambda each: found[Trial(each[1], 0, steps)].score)
-    difference = compare(ask, choice, [rival], folds=folds, steps=steps)[rival]
+    difference = compare(ask, choice, {rival: False}, folds=folds, steps=steps)[rival]
     gain = Gain(factor.name, level, 0, float(difference.sum()), _find_error(difference))
     return rival if gain.points > gain.error else choice, gain
 
