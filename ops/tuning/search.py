@@ -163,7 +163,7 @@ def confirm(
     for name, rival in rivals.items():
         mild, bolder = sorted((levels[name], rival))
         difference = differences[changed[name]] if bolder == rival else -differences[changed[name]]
-        gain = Gain(name, bolder, mild, float(difference.sum()), _find_error(difference))
+        gain = Gain(name, bolder, mild, _sum(difference), _find_error(difference))
         gains.append(gain)
         leaves = gain.points > (gain.error if levels[name] == mild else 0)
         kept = bolder if leaves else mild
@@ -187,13 +187,12 @@ def compare(
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     share = found[Trial(choice, 0, steps)].weights.sum()
     differences = {each: _differ(found, each, choice, 1, steps) / share for each in rivals}
-    is_open = [
-        each
-        for each, difference in differences.items()
-        if folds > 1
-        and (difference.sum() > 0 or (rivals[each] and difference.sum() == 0))
-        and difference.sum() <= CLEAR * _find_error(difference)
-    ]
+    is_open = []
+    for each, difference in differences.items():
+        points = _sum(difference)
+        contradicts = points >= 0 if rivals[each] else points > 0
+        if folds > 1 and contradicts and points <= CLEAR * _find_error(difference):
+            is_open.append(each)
     if is_open:
         found = ask([Trial(each, fold, steps) for each in (choice, *is_open) for fold in range(folds)])
         differences |= {each: _differ(found, each, choice, folds, steps) for each in is_open}
@@ -206,7 +205,7 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     level, rival = max(enumerate(rivals, start=1), key=lambda each: found[Trial(each[1], 0, steps)].score)
     difference = compare(ask, choice, {rival: False}, folds=folds, steps=steps)[rival]
-    gain = Gain(factor.name, level, 0, float(difference.sum()), _find_error(difference))
+    gain = Gain(factor.name, level, 0, _sum(difference), _find_error(difference))
     return rival if gain.points > gain.error else choice, gain
 
 
@@ -231,6 +230,11 @@ def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: i
 
 def _differ(found: Mapping[Trial, Answers], one: Choice, other: Choice, folds: int, steps: int) -> np.ndarray:
     return _gather(found, one, folds, steps) - _gather(found, other, folds, steps)
+
+
+def _sum(difference: np.ndarray) -> float:
+    """Of paired differences; a tie is exactly 0."""
+    return float(difference.sum().round(12))
 
 
 def _find_error(difference: np.ndarray) -> float:
