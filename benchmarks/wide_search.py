@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.parts.harness import Row, describe_commit, write_result
+from benchmarks.parts.harness import RESULTS, Row, describe_commit, write_result
 from benchmarks.sources.bench import Clock, find_cache, run_source
 from benchmarks.sources.registry import SOURCES
 from ops.datasets.axes import to_nchw
@@ -46,7 +46,8 @@ DRAWS, KEPT, LONGEST = 40, 8, 2  # policies drawn; those trained on all folds; t
 LONGER = (2, 4)  # times the steps
 AT_ONCE = 12  # trainings between two looks at the clock
 SEED, FRESH = 0, 1_000  # of the draws; what the seeds of the last comparison differ by
-RESULT = "wide_search.json"
+BENCHMARK = "wide_search"
+RESULT = f"{BENCHMARK}.json"  # in a source's folder
 CHOSEN = 0  # level of the policy that the search chose
 
 
@@ -72,7 +73,7 @@ class Asker:
 
 
 def run(only: Sequence[str] = (), *, stop_after: float | None = None, folder: Path | None = None) -> Path:
-    """Compare the sources named, or all; write results/wide_search.json with every one that the folder has a result of.
+    """Compare the sources named, or all, and write results/wide_search.json, which keeps the others that it has.
 
     `stop_after`: minutes for all together. `folder`: of the workspaces, by default that of `growset bench sources`.
     """
@@ -96,7 +97,7 @@ def run(only: Sequence[str] = (), *, stop_after: float | None = None, folder: Pa
             continue
         write_json(root / name / RESULT, found)
         print(describe(found), file=sys.stderr, flush=True)
-    return _write([read_json(path) for name in SOURCES if (path := root / name / RESULT).exists()])
+    return _write({name: read_json(path) for name in SOURCES if (path := root / name / RESULT).exists()})
 
 
 def compare_source(workspace: Workspace, name: str, folder: Path, clock: Clock) -> dict[str, Any]:
@@ -245,10 +246,15 @@ def _name_work(recipe: Recipe, chosen: TrainingPolicy) -> str:
     return hash_json([recipe.model_dump(mode="json"), chosen.to_dict(), DRAWS, SEED])[:16]
 
 
-def _write(found: Sequence[Mapping[str, Any]]) -> Path:
+def _write(fresh: Mapping[str, Mapping[str, Any]]) -> Path:
+    """The results of this folder, and those that were kept before of sources that it has none of."""
+    kept = RESULTS / f"{BENCHMARK}.json"
+    before = {each["source"]: each for each in read_json(kept)["sources"]} if kept.exists() else {}
+    together = {**before, **fresh}
+    found = [together[name] for name in SOURCES if name in together]
     rows = []
     for each in found:
         for key, unit in (("chosen_score", "share"), ("best_score", "share"), ("gap", "share"), ("gap_error", "share")):
             rows.append(Row(f"{each['source']}: {key}", round(each[key], 4), unit))
     ratios = {f"wide_search_points: {each['source']}": 100 * each["gap"] for each in found}
-    return write_result("wide_search", rows, ratios, sources=list(found))
+    return write_result(BENCHMARK, rows, ratios, sources=found)

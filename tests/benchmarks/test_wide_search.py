@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import wide_search
+from benchmarks.parts import harness
 from benchmarks.wide_search import CHOSEN, KEPT, LONGER, LONGEST, draw_level, make_level, race
 from ops.classifiers.networks.classifier import Classifier
+from ops.files.storage import read_json
 from ops.recipe.arms import Policy, RandAugment, SmallResNet
 from ops.recipe.settling import TrainingPolicy
 from ops.tuning.factors import Choice, Factor, build_augmentation
 from ops.tuning.search import Answers, Trial
 
 FOLDS = 3
+FOUND = {"draws": 40, "fresh_chosen_score": 0.9, "fresh_best_score": 0.91}
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 64, 64)])
@@ -60,3 +65,21 @@ def test_the_best_is_found_with_its_steps() -> None:
     assert table[9, 400] == pytest.approx(0.9) and table[CHOSEN, 100] == 0
     assert len([key for key in table if key[1] == 100]) == KEPT + 1
     assert len(truth.trained) == 11 + 2 * (KEPT + 1) + FOLDS * LONGEST * len(LONGER)
+
+
+def test_results_of_other_sources_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (harness, wide_search):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    figures = {"chosen_score": 0.9, "best_score": 0.95, "gap_error": 0.01}
+    gaps = iter((0.012, 0.0, 0.02))
+
+    def compare(workspace: object, name: str, *_: object) -> dict[str, object]:
+        return FOUND | figures | {"gap": next(gaps), "source": name}
+
+    monkeypatch.setattr(wide_search, "run_source", lambda *given, **keys: {"state": "done"})
+    monkeypatch.setattr(wide_search, "compare_source", compare)
+    for place, name in enumerate(("letters", "digits", "letters")):
+        path = wide_search.run([name], folder=tmp_path / str(place))
+    found = read_json(path)
+    assert [each["source"] for each in found["sources"]] == ["letters", "digits"]
+    assert found["ratios"] == {"wide_search_points: letters": 2.0, "wide_search_points: digits": 0.0}
