@@ -5,9 +5,9 @@ decided by answers on images that the trained network did not see, none of them 
 
 1. Screen. One training for each run of the design, on one fold of each; the best level of each factor by its mean.
 2. Confirm. The proposal, and for each factor the proposal with another level, on all folds: the mildest level, or the
-   next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, and
-   leaves it only for one that is better by more than a standard error. Where the first fold agrees with the proposal,
-   or is clearly against it, the others are not asked.
+   next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, or
+   cheaper and not worse by more than a standard error; it leaves it only for one that is better by more than that.
+   Where the first fold agrees with the proposal, or is clearly against it, the others are not asked.
 3. Challenge. The other levels of a late factor are compared on the first fold, the best of them with the choice on all
    folds; it is taken if it is better by more than a standard error.
 4. Lengthen. The steps are doubled until the gain is within a standard error.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -86,6 +87,7 @@ class Found:
     lengths: tuple[Length, ...]
 
 
+Place = Literal["bolder", "milder", "cheaper"]  # cheaper is milder, too
 Ask = Callable[[Sequence[Trial]], Mapping[Trial, Answers]]
 
 
@@ -157,41 +159,45 @@ def confirm(
     levels = dict(proposed.levels)
     rivals = {factor.name: 0 if levels[factor.name] else runners_up[factor.name] for factor in factors}
     changed = {name: proposed.replace(name, rival) for name, rival in rivals.items()}
-    milder = {changed[name]: rival == 0 for name, rival in rivals.items()}
-    differences = compare(ask, proposed, milder, folds=folds, steps=steps)
+    is_dear = {f.name: f.levels[levels[f.name]].cost > f.levels[0].cost for f in factors}
+    places: dict[Choice, Place] = {
+        changed[name]: "bolder" if rival else "cheaper" if is_dear[name] else "milder" for name, rival in rivals.items()
+    }
+    differences = compare(ask, proposed, places, folds=folds, steps=steps)
     choice, gains, single = proposed, [], [proposed]
     for name, rival in rivals.items():
         mild, bolder = sorted((levels[name], rival))
         difference = differences[changed[name]] if bolder == rival else -differences[changed[name]]
         gain = Gain(name, bolder, mild, _sum(difference), _find_error(difference))
         gains.append(gain)
-        leaves = gain.points > (gain.error if levels[name] == mild else 0)
+        leaves = gain.points > (gain.error if levels[name] == mild or is_dear[name] else 0)
         kept = bolder if leaves else mild
         choice = choice.replace(name, kept)
         if kept == rival:
             single.append(changed[name])
     # Changes that are good one by one may be bad together: then only the best one is made.
     found = ask([Trial(each, fold, steps) for each in (choice, *single) for fold in range(folds)])
-    best = max((choice, *single), key=lambda each: float(_gather(found, each, folds, steps).sum()))
-    return best, tuple(gains)
+    best = max((choice, *single), key=lambda each: _sum(_gather(found, each, folds, steps)))
+    lead = _differ(found, best, choice, folds, steps)
+    return best if _sum(lead) > _find_error(lead) else choice, tuple(gains)
 
 
 def compare(
-    ask: Ask, choice: Choice, rivals: Mapping[Choice, bool], *, folds: int, steps: int
+    ask: Ask, choice: Choice, rivals: Mapping[Choice, Place], *, folds: int, steps: int
 ) -> dict[Choice, np.ndarray]:
     """Credits of each rival minus those of the choice, float64 [n], in points of the whole score.
 
-    They are those of the first fold, weighing as much as all images, where the rival is worse or clearly better there;
-    else those of all images. rivals: whether each is milder, so that it need only be as good.
+    They are those of the first fold, weighing as much as all images, where that agrees with the choice or is clearly
+    against it; else those of all images. rivals: what each is beside the choice.
     """
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     share = found[Trial(choice, 0, steps)].weights.sum()
     differences = {each: _differ(found, each, choice, 1, steps) / share for each in rivals}
     is_open = []
     for each, difference in differences.items():
-        points = _sum(difference)
-        contradicts = points >= 0 if rivals[each] else points > 0
-        if folds > 1 and contradicts and points <= CLEAR * _find_error(difference):
+        points, error = _sum(difference), _find_error(difference)
+        agrees = {"bolder": points <= 0, "milder": points < 0, "cheaper": points < -error}[rivals[each]]
+        if folds > 1 and not agrees and points <= CLEAR * error:
             is_open.append(each)
     if is_open:
         found = ask([Trial(each, fold, steps) for each in (choice, *is_open) for fold in range(folds)])
@@ -204,7 +210,7 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
     rivals = [choice.replace(factor.name, level) for level in range(1, len(factor.levels))]
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     level, rival = max(enumerate(rivals, start=1), key=lambda each: found[Trial(each[1], 0, steps)].score)
-    difference = compare(ask, choice, {rival: False}, folds=folds, steps=steps)[rival]
+    difference = compare(ask, choice, {rival: "bolder"}, folds=folds, steps=steps)[rival]
     gain = Gain(factor.name, level, 0, _sum(difference), _find_error(difference))
     return rival if gain.points > gain.error else choice, gain
 

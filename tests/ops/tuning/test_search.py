@@ -126,3 +126,22 @@ def test_dearer_levels_count_as_more_steps() -> None:
     plain = [*FACTORS, Factor("network", (Level("usual", {}), Level("wide", {})))]
     given = {"folds": 3, "steps": 10, "first_length": 10, "most_steps": 10}
     assert count_steps(dear, **given) - count_steps(plain, **given) == 10 * (12 + 1 + 0.5 * 2)  # runs, folds
+
+
+class Noisy(Truth):
+    """Networks of other levels are lucky with other images, so that small differences are within an error."""
+
+    def answer(self, trial: Trial) -> Answers:
+        levels = dict(trial.choice.levels)
+        luck = np.random.default_rng([trial.fold, *levels.values()]).random(IMAGES // FOLDS)
+        return Answers(luck < self.rate(levels, trial.steps), np.full(len(luck), 1 / IMAGES))
+
+
+@pytest.mark.parametrize(("worth", "cost", "level"), [(0.005, 1.0, 1), (0.005, 1.5, 0), (0.06, 1.5, 1)])
+def test_a_dearer_level_has_to_be_better_by_more_than_chance(worth: float, cost: float, level: int) -> None:
+    """The error is 1.3 points; half a point is found as about one point in these draws."""
+    network = Factor("network", (Level("usual", {}), Level("other", {}, cost=cost)))
+    truth = Noisy(lambda levels, steps: 0.6 + worth * levels["network"])
+    proposed = Choice((("network", 1),))
+    choice, (gain,) = confirm(truth.ask, [network], proposed, {"network": 0}, folds=FOLDS, steps=100)
+    assert choice == proposed.replace("network", level), gain
