@@ -251,6 +251,8 @@ def _write(fresh: Mapping[str, Mapping[str, Any]]) -> Path:
     kept = RESULTS / f"{BENCHMARK}.json"
     before = {each["source"]: each for each in read_json(kept)["sources"]} if kept.exists() else {}
     together = {**before, **fresh}
+    if not together:
+        raise UserError("no source is compared yet; the same command goes on")
     found = [together[name] for name in SOURCES if name in together]
     rows = []
     for each in found:

@@ -12,6 +12,7 @@ from benchmarks import wide_search
 from benchmarks.parts import harness
 from benchmarks.wide_search import CHOSEN, KEPT, LONGER, LONGEST, draw_level, make_level, race
 from ops.classifiers.networks.classifier import Classifier
+from ops.errors import UserError
 from ops.files.storage import read_json
 from ops.recipe.arms import Policy, RandAugment, SmallResNet
 from ops.recipe.settling import TrainingPolicy
@@ -78,6 +79,9 @@ def test_results_of_other_sources_are_kept(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(wide_search, "run_source", lambda *given, **keys: {"state": "done"})
     monkeypatch.setattr(wide_search, "compare_source", compare)
+    with pytest.raises(UserError, match="no source is compared yet; the same command goes on"):
+        wide_search.run(["letters"], stop_after=0.01, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
     for place, name in enumerate(("letters", "digits", "letters")):
         path = wide_search.run([name], folder=tmp_path / str(place))
     found = read_json(path)
