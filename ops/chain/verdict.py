@@ -18,6 +18,7 @@ import polars as pl
 
 from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
+from ops.chain.parts.external_networks import open_reference_network
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
 from ops.classifiers.augmentations import AUGMENTATIONS
@@ -184,7 +185,8 @@ def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Ans
         read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
         test = read_split(run.inputs["real_images"], "test")
         if not has_reference:
-            evaluate_reference(run.inputs[BASELINES], test, scratch)
+            others = open_reference_network(run.recipe.verdict.reference, run.workspace.root)
+            evaluate_reference(run.inputs[BASELINES], test, scratch, others)
         evaluate(
             unevaluated,
             to_nchw(test.images),

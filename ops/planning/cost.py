@@ -22,7 +22,7 @@ from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Policy
 from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
-from ops.tuning.factors import list_factors
+from ops.tuning.factors import list_factors, list_networks
 from ops.tuning.search import count_steps
 
 TIMED_STEPS = 6  # after as many warm-up steps
@@ -46,7 +46,7 @@ def _estimate(
 ) -> dict[str, float]:
     height, width, channels = shape
     classes = len(plan.classes)
-    recipe, search_steps = _expect_policy(recipe, channels)
+    recipe, search_steps = _expect_policy(recipe, shape)
     generator, classifier = recipe.generator, recipe.classifier
     images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
     labels = torch.arange(4 * classes) % classes
@@ -101,7 +101,7 @@ def _estimate(
     }
 
 
-def _expect_policy(recipe: Recipe, channels: int) -> tuple[Recipe, int]:
+def _expect_policy(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[Recipe, int]:
     """The recipe with a policy of typical cost in the place of the one to be chosen, and the steps of the search.
 
     How long training will be is not known before; the estimate takes twice classifier.steps, if so many are allowed.
@@ -110,8 +110,9 @@ def _expect_policy(recipe: Recipe, channels: int) -> tuple[Recipe, int]:
     if not tuning.policy:
         return recipe, 0
     most = tuning.most_steps or steps
+    factors = list_factors(shape[2], list_networks(min(shape[:2]), recipe.classifier.network))
     search_steps = count_steps(
-        list_factors(channels), folds=tuning.folds, steps=tuning.steps or steps, first_length=steps, most_steps=most
+        factors, folds=tuning.folds, steps=tuning.steps or steps, first_length=steps, most_steps=most
     )
     return settle_recipe(recipe, TrainingPolicy(EXPECTED, "image", min(2 * steps, most))), search_steps
 

@@ -10,24 +10,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ops.recipe.arms import Arm, Policy, Standardise
-from ops.recipe.schema import Recipe
+from ops.recipe.arms import AUGMENTATIONS, Arm, Standardise
+from ops.recipe.schema import Recipe, ScorerSettings
+from ops.settings.kinds import Kind, OneOf
 
 
 @dataclass(frozen=True)
 class TrainingPolicy:
-    """What the stage `training_policy` chose: augmentation, how images are standardised, optimizer steps."""
+    """What the stage `training_policy` chose: augmentation, how images are standardised, optimizer steps.
 
-    augmentation: Policy
+    network: keys of a small_resnet, `stride` and `width`; None where the recipe names a network of its own.
+    """
+
+    augmentation: Kind
     standardise: Standardise
     steps: int
+    network: Mapping[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; an operation that is left out is not named."""
         return {
-            "augmentation": self.augmentation.model_dump(exclude_defaults=True),
+            "augmentation": {"kind": self.augmentation.kind, **self.augmentation.model_dump(exclude_defaults=True)},
             "standardise": self.standardise,
             "steps": self.steps,
+            "network": None if self.network is None else dict(self.network),
         }
 
 
@@ -35,7 +41,8 @@ def read_policy(found: Mapping[str, Any]) -> TrainingPolicy | None:
     """From `to_dict`; None for {}, the file of a recipe that chooses nothing."""
     if not found:
         return None
-    return TrainingPolicy(Policy.model_validate(found["augmentation"]), found["standardise"], found["steps"])
+    augmentation = OneOf(AUGMENTATIONS).read(found["augmentation"])
+    return TrainingPolicy(augmentation, found["standardise"], found["steps"], found["network"])
 
 
 def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
@@ -46,16 +53,25 @@ def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
     def settle(arm: Arm) -> Arm:
         return arm.model_copy(update={"augmentation": policy.augmentation}) if arm.augmentation.kind == "auto" else arm
 
-    classifier, scorer = recipe.classifier, recipe.scorer
-    network = classifier.network.model_copy(update={"standardise": policy.standardise})
-    judged: dict[str, Any] = {"standardise": policy.standardise}
-    if scorer.augmentation.kind == "auto":
-        judged["augmentation"] = policy.augmentation
+    classifier = recipe.classifier
+    chosen = {"standardise": policy.standardise, **(policy.network or {})}
+    network = classifier.network.model_copy(update=chosen)
     return recipe.model_copy(
         update={
             "classifier": classifier.model_copy(update={"network": network, "steps": policy.steps}),
-            "scorer": scorer.model_copy(update=judged),
+            "scorer": _settle_scorer(recipe.scorer, policy),
             "baselines": {name: settle(arm) for name, arm in recipe.baselines.items()},
             "expanded": {name: settle(arm) for name, arm in recipe.expanded.items()},
         }
     )
+
+
+def _settle_scorer(scorer: ScorerSettings, policy: TrainingPolicy) -> ScorerSettings:
+    """The scorer with the network of the arms, unless the recipe gives it a width or stride of its own."""
+    chosen: dict[str, Any] = {"standardise": policy.standardise}
+    if scorer.augmentation.kind == "auto":
+        chosen["augmentation"] = policy.augmentation
+    defaults = ScorerSettings()
+    if policy.network and (scorer.width, scorer.stride) == (defaults.width, defaults.stride):
+        chosen |= policy.network
+    return scorer.model_copy(update=chosen)

@@ -67,7 +67,7 @@ STAGES: dict[str, Stage] = {
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
         Stage(
             "baseline_classifiers",
-            ("classifier", "baselines", "verdict.metric", "seed"),
+            ("classifier", "baselines", "verdict.metric", "verdict.reference", "seed"),
             ("real_images", "training_policy"),
         ),
         Stage(

@@ -34,7 +34,6 @@ def examine_usability(
     train: PixelDataset,
     held_out: PixelDataset,
     *,
-    seed: int,
     needed: float | None,
     steps: int | None,
     seeds: SeedImages | None,
@@ -43,7 +42,7 @@ def examine_usability(
     """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
 
     `needed` is the lowest mean position that is allowed, None: any. `steps` are those that it was trained for,
-    None if they are not known. `seed` is the recipe's. Without a space that tells real images from empty ones nothing
+    None if they are not known. Without a space that tells real images from empty ones nothing
     can be said, and the generator is used.
     """
     sink("generator_onnx: placing its images between empty and real ones")
@@ -54,7 +53,7 @@ def examine_usability(
     feeds = make_feeds(info.inputs, info.shape, runs, seed=0, seeds=seeds)
     images = _draw_in_threads(drawer, feeds)
     parents = None if seeds is None else seeds.find_parents(runs)
-    positions = build_scale(scorer, train, held_out, seed).place(torch.from_numpy(to_nchw(images)), parents)
+    positions = build_scale(scorer, train, held_out).place(torch.from_numpy(to_nchw(images)), parents)
     mean = find_mean(positions)
     usable = needed is None or mean is None or mean >= needed
     per_class = float(np.median(np.bincount(train.labels, minlength=len(train.class_names))))

@@ -21,9 +21,11 @@ from ops.chain.baseline_classifiers import build_baseline_classifiers
 from ops.chain.expanded_classifiers import build_expanded_classifiers
 from ops.chain.parts import answers as chain_answers
 from ops.chain.parts import classifiers as chain_classifiers
+from ops.chain.parts.reference import evaluate_reference, read_reference, train_reference
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
 from ops.classifiers.networks.classifier import Classifier, normalise
+from ops.classifiers.reference.features import FEATURES
 from ops.classifiers.reference.model import load_reference
 from ops.classifiers.stored import load_classifier
 from ops.datasets.identity import content_ids, number_repeats
@@ -33,6 +35,7 @@ from ops.datasets.shards import find_shards
 from ops.files.manifests import MANIFEST, describe_output
 from ops.files.storage import read_json, write_json
 from ops.recipe.loading import parse_recipe
+from ops.recipe.pretrained import ReferenceSettings
 from ops.stages.materialization import Runtime, StageRun, _narrow
 from ops.workspaces.workspace import Workspace
 from tests.networks import small_resnet
@@ -40,7 +43,7 @@ from tests.workspaces import NAMES, digit_splits
 
 SECTIONS = ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
 BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
-NETWORK = {"kind": "small_resnet", "standardise": "none", "width": 8, "stem": None}
+NETWORK = {"kind": "small_resnet", "standardise": "none", "width": 8, "stem": None, "stride": 2}
 CLASSIFIER = {"steps": 30, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
 FLIP = {"augmentation": "flip_crop"}
 
@@ -262,6 +265,33 @@ def test_networks_below_the_reference_model_decide_nothing_and_get_no_second_loo
     assert [str(line) for line in bench.lines if entry["name"] in line]
     test = digit_splits()["test"]
     assert (stored.answer(test.images) == test.labels).tolist() == runs["correct"].to_list()
+
+
+def test_a_pretrained_network_may_give_the_reference_model(alike: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network knows the labels of all images, as if it were perfect; gradient histograms are not."""
+    known = {image.tobytes(): label for part in digit_splits().values()
+             for image, label in zip(part.images, part.labels, strict=True)}  # fmt: skip
+    asked: list[str | None] = []
+
+    def open_network(settings: ReferenceSettings | None, root: Path) -> Any:
+        asked.append(None if settings is None else settings.model)
+        return {"features of vit": lambda images: np.array([[known[i.tobytes()]] for i in images], np.float32)}
+
+    monkeypatch.setattr("ops.chain.parts.reference.open_reference_network", open_network)
+    entries: dict[str, Any] = {}
+
+    def build(run: StageRun) -> dict[str, Any]:
+        entries.update(train_reference(run, "accuracy"))
+        return entries
+
+    alike.run("baseline_classifiers", build, verdict={"reference": {"model": "vit"}})
+    assert asked == ["vit"]
+    assert entries["name"] == "logistic regression on features of vit" and entries["validation"] == 1
+    assert set(entries["scores"]) == {"features of vit", *FEATURES}
+    assert any("100.0% with features of vit" in line for line in alike.lines)
+    test = digit_splits()["test"]
+    evaluate_reference(alike.data / "baseline_classifiers", test, alike.root, open_network(None, alike.root))
+    assert read_reference(entries, alike.root).correct.all()
 
 
 def softmax_of(bench: Bench, arm: str, images: np.ndarray) -> np.ndarray:
