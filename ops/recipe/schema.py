@@ -16,7 +16,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Network, SmallResNet, Standardise
 from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
+from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
 from ops.recipe.pretrained import ReferenceSettings
 from ops.settings.kinds import Kind, OneOf
@@ -319,6 +319,7 @@ class Recipe(Section):
         arms = {**self.baselines, **self.expanded}
         asking = [f"the arm {name!r}" for name, arm in arms.items() if arm.augmentation.kind == "auto"]
         asking += ["the scorer"] * (self.scorer.augmentation.kind == "auto")
+        asking += ["the generator"] * asks_for_policy(self.generator)
         if asking and not self.tuning.policy:
             raise ValueError(f"augmentation: auto of {asking[0]} needs tuning: {{policy: true}}")
         if self.tuning.policy and not asking:

@@ -56,7 +56,9 @@ STAGES: dict[str, Stage] = {
             ("real_images",),
         ),
         Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy")),
-        Stage("generator", ("generator", "seed"), ("real_images", "scorer"), choices=("on_new_images",)),
+        Stage(
+            "generator", ("generator", "seed"), ("real_images", "training_policy", "scorer"), choices=("on_new_images",)
+        ),
         Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
         Stage(
             "generated_images",

@@ -42,7 +42,7 @@ def estimate_denoiser(
     precision, stamps = resolve_precision(settings.precision), list[float]()
     with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
-        network = build_network({**fitting.describe(maths.name), **describe_network(settings)})
+        network = build_network({**fitting.describe(maths.name), **describe_network(settings, shape[0])})
         short = settings.model_copy(update={"steps": WARM_UP_STEPS + TIMED_STEPS})
         steps = DenoisingSteps(
             in_parts(network, pool),
