@@ -100,4 +100,4 @@ def find_mean(positions: Mapping[str, Position]) -> float | None:
 
 def describe_positions(positions: Mapping[str, Position]) -> str:
     """Such as `scorer 80 %, texture 75 %`."""
-    return ", ".join(f"{name} {place.position:.0%}" for name, place in positions.items())
+    return ", ".join(f"{name} {100 * place.position:.0f} %" for name, place in positions.items())

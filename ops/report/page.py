@@ -34,6 +34,7 @@ from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
+from ops.report.usability import collect_sheets, collect_usability
 from ops.stages.several import read_part
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
@@ -61,19 +62,27 @@ def collect_facts(
     train = locate_rows(find_shards(inputs["real_images"], "train"))
     timings = workspace.timings(expansion)
     seconds = read_json(timings) if timings.exists() else {}
+    verdict = read_json(inputs["verdict"] / VERDICT)
+    used = verdict["generator_used"]
+    best_step = metrics["generator"].get("best_step")
     return {
         "expansion": expansion,
         "evaluations": find_looks(workspace, expansion).total,
-        "verdict": read_json(inputs["verdict"] / VERDICT),
+        "verdict": verdict,
+        "usability": collect_usability(inputs["generator_onnx"]),
+        "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
+        "classes": len(names),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
         "conversions": metrics["real_images"]["conversions"],
         "inspection": collect_real(inputs["real_images"], expansion),
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
-        "filters": collect_filters(inputs),
-        "measures": collect_measures(inputs["accepted_images"], names),
+        "filters": collect_filters(inputs) if used else None,
+        "measures": collect_measures(inputs["accepted_images"], names) if used else None,
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
-        "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])],
+        "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])]
+        if used
+        else [],
         "losses": _read_curve(inputs["generator"] / LOSSES),
         "quality": _read_curve(inputs["generator"] / LEARNING_CURVE),
         "precision": metrics["generator_onnx"]["precision"],
