@@ -34,6 +34,7 @@ from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
+from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
 from ops.stages.several import read_part
 from ops.verdict.evaluation_count import find_looks
@@ -45,6 +46,8 @@ from ops.workspaces.workspace import Workspace
 TEMPLATE = "template.html"
 OTHER_METRICS = ("accuracy", "balanced_accuracy")  # shown of every arm, whichever decides
 ROLES = ("decisive", "condition")
+SHOWN_CLASSES = 12  # with their pictures; those of further classes are folded away
+FEW_IMAGES = 10  # test images of a class; with fewer its row is greyed
 
 
 def collect_facts(
@@ -171,8 +174,17 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         training_charts=training_charts,
         contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),
         contrast_limit=_find_limit(verdict["contrasts"]),
-        class_limit=_find_limit(verdict["per_class"]),
+        class_limit=_find_limit([row for row in verdict["per_class"] if row["images"] >= FEW_IMAGES]),
+        few=any(row["images"] < FEW_IMAGES for row in verdict["per_class"]),
+        few_images=FEW_IMAGES,
+        shown_classes=SHOWN_CLASSES,
+        resemblance=_judge_resemblance(facts) if verdict["generator_used"] else None,
     )
+
+
+def _judge_resemblance(facts: Mapping[str, Any]) -> dict[str, Any]:
+    filters, (frechet, *_) = facts["filters"], facts["measures"]["whole"]["rows"]
+    return judge_resemblance(facts["usability"][0], filters["assigned"], frechet["cells"], filters["copying"]["whole"])
 
 
 def _read_curve(path: Path) -> Any:

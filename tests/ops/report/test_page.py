@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -376,3 +378,31 @@ def test_of_several_generators_each_place_is_shown() -> None:
     text = " ".join(re.sub(r"<[^>]+>", " ", render_page(make_unused_facts() | {"usability": two})).split())
     assert "All generators of a recipe are used or none" in text
     assert "0 mean 80 used" in text and "1 mean 10 too low" in text and "more steps (it took 60)" in text
+
+
+def test_pictures_come_before_every_table_and_the_answer_before_them(page: str) -> None:
+    answer = page.index("<strong>The generated images look like real ones, by every figure")
+    assert page.index("</header>") < answer < page.index("<img") < page.index("<table")
+    many = make_facts()
+    many["examples"] = [many["examples"][0] | {"name": f"class {number}"} for number in range(30)]
+    folded = render_page(many)
+    assert (
+        folded.index("class 11</h3>") < folded.index("<summary>18 more classes</summary>") < folded.index("class 12<")
+    )
+
+
+@pytest.mark.parametrize("facts", [make_facts, make_unused_facts])
+def test_every_table_is_explained_where_it_stands(facts: Callable[[], dict[str, Any]]) -> None:
+    captions = re.findall(r"<caption>(.*?)</caption>", render_page(facts()))
+    explained = [re.fullmatch(r"<b[^>]*>[^<]+</b> <small>[^<]+\.</small>", caption) for caption in captions]
+    assert len(captions) > 8 and all(explained), captions
+
+
+def test_classes_of_few_test_images_are_greyed(page: str) -> None:
+    assert page.count('<tr class="few">') == 1, "the class without test images"
+    facts = make_facts()
+    facts["verdict"]["per_class"][0] |= {"images": 9, "difference": make_interval(0.05, 0.9)}
+    text = render_page(facts)
+    assert text.count('<tr class="few">') == 2 and "greyed rows have fewer than 10 of them" in text
+    facts["verdict"]["per_class"][0]["images"] = 10
+    assert render_page(facts).count('<tr class="few">') == 1
