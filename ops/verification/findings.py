@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.files.manifests import MANIFEST, PUBLISHED
+from ops.files.outputs import VERDICT
+from ops.files.storage import read_json
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 
@@ -44,6 +46,12 @@ class Subject:
     def present(self) -> list[str]:
         """The outputs that have a manifest, in the order of the chain."""
         return [stage for stage in (*STAGES, PUBLISHED) if (self.folder(stage) / MANIFEST).is_file()]
+
+    @property
+    def publishes(self) -> bool:
+        """Whether the published dataset is of the present outputs: not where the generator is not used, because an
+        earlier dataset stays then."""
+        return not self.has("verdict") or read_json(self.folder("verdict") / VERDICT).get("generator_used", True)
 
     @property
     def restore(self) -> str:
