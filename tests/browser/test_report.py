@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 EVERYWHERE = pytest.mark.parametrize("view", [*SCREENS, PAPER], ids=str)
 ON_SCREENS = pytest.mark.parametrize("view", SCREENS, ids=str)
-BOTH = pytest.mark.parametrize("name", ["finished", "odd"])
+EVERY_PAGE = pytest.mark.parametrize("name", ["finished", "odd", "unused"])
 PHONE = SCREENS[0]
 
 OPEN_DETAILS = "for (const element of document.querySelectorAll('details')) element.open = true"
@@ -117,7 +117,7 @@ def test_faults_are_seen(chromium: Chromium, write_page: Callable[[str], Path]) 
     assert {fault.partition(":")[0] for fault in find_grave_faults(chromium)} >= {"image-alt", "color-contrast"}
 
 
-@BOTH
+@EVERY_PAGE
 @EVERYWHERE
 def test_nothing_is_cut_off(chromium: Chromium, reports: Mapping[str, Path], name: str, view: View) -> None:
     chromium.show(reports[name], view)
@@ -127,7 +127,7 @@ def test_nothing_is_cut_off(chromium: Chromium, reports: Mapping[str, Path], nam
     assert chromium.ask(OVERLAPPING_CHART_TEXT) == []
 
 
-@BOTH
+@EVERY_PAGE
 @ON_SCREENS
 def test_tables_fit_a_laptop_and_their_captions_a_telephone(
     chromium: Chromium, reports: Mapping[str, Path], name: str, view: View
@@ -139,7 +139,7 @@ def test_tables_fit_a_laptop_and_their_captions_a_telephone(
         assert chromium.ask(HIDDEN_COLUMNS) == []
 
 
-@BOTH
+@EVERY_PAGE
 @EVERYWHERE
 def test_everybody_can_read_it(chromium: Chromium, reports: Mapping[str, Path], name: str, view: View) -> None:
     chromium.show(reports[name], view)
@@ -148,7 +148,7 @@ def test_everybody_can_read_it(chromium: Chromium, reports: Mapping[str, Path], 
     assert find_grave_faults(chromium) == []
 
 
-@BOTH
+@EVERY_PAGE
 @EVERYWHERE
 def test_nothing_but_the_page_is_asked_for(
     chromium: Chromium, reports: Mapping[str, Path], name: str, view: View
@@ -160,7 +160,7 @@ def test_nothing_but_the_page_is_asked_for(
     assert chromium.read_complaints() == []
 
 
-@BOTH
+@EVERY_PAGE
 @EVERYWHERE
 def test_pictures_are_there_and_told_in_words(
     chromium: Chromium, reports: Mapping[str, Path], name: str, view: View
