@@ -12,6 +12,7 @@ import pytest
 
 from ops.chain import generator_onnx
 from ops.chain.driver import Chain
+from ops.chain.generated_images import plan_slices
 from ops.chain.publishing import publish
 from ops.errors import GeneratorNotUsed
 from ops.files.manifests import read_manifest
@@ -73,7 +74,9 @@ def test_the_report_is_made_and_nothing_is_published(
         monkeypatch.setattr(generator_onnx, "count_generators", lambda folder: generators)
     published = read_manifest(workspace.published("digits"))["content"]
     chain = Chain(workspace, Runtime(workers=1))
-    for stage in ("generator_onnx", *AFTER):
+    assert not chain.run("digits", "generator_onnx").reused
+    assert plan_slices(workspace, "digits", 2) == 0
+    for stage in AFTER:
         assert not chain.run("digits", stage).reused
     require_unused(workspace, generators)
     with pytest.raises(GeneratorNotUsed, match="nothing is published of 'digits', because its generator was not used"):
