@@ -176,7 +176,7 @@ def make_facts() -> dict[str, Any]:
         "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
-        "usability": [make_usability()], "sheets": [], "classes": len(CLASSES),
+        "used": True, "usability": [make_usability()], "sheets": [], "classes": len(CLASSES),
         "filters": make_filters(),
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
@@ -212,7 +212,7 @@ def make_unused_facts() -> dict[str, Any]:
     return facts | {
         "mix": facts["mix"] | {"generated": 0, "real_share": 1.0},
         "examples": [row | {"generated": None} for row in facts["examples"]],
-        "usability": [make_usability(0.12, usable=False)], "filters": None, "measures": None,
+        "used": False, "usability": [make_usability(0.12, usable=False)], "filters": None, "measures": None,
         "sheets": [PICTURE | {"kind": kind} for kind in ("generated", "real")],
         "trainings": [training for training in facts["trainings"] if training["kind"] == "baseline"],
     }  # fmt: skip

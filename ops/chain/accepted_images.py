@@ -19,7 +19,6 @@ from ops.chain.parts.external_networks import open_measuring_network
 from ops.chain.parts.measured import measure_accepted
 from ops.chain.parts.scoring import list_scores
 from ops.chain.parts.units import list_units
-from ops.chain.parts.unused import read_unused
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import read_images
 from ops.datasets.shards import find_shards
@@ -35,6 +34,7 @@ from ops.planning.quota import Round, explain_stops, join_stops, share_plan
 from ops.report.galleries import write_rejected_sheet
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators
+from ops.stages.unused import read_unused
 
 PER_CLASS = 12  # images on the contact sheet
 

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.units import list_units
-from ops.chain.parts.unused import describe_refusal, read_unused
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
@@ -24,6 +23,7 @@ from ops.planning.plan import read_plan
 from ops.planning.quota import share_plan
 from ops.recipe.stages import STAGES
 from ops.stages.several import GENERATORS, count_generators, place_inputs, read_part
+from ops.stages.unused import describe_refusal, read_unused
 from ops.workspaces.workspace import Workspace
 
 

@@ -24,7 +24,6 @@ from ops.chain.parts.each import build_each
 from ops.chain.parts.earlier import SCORES, STAGE, find_earlier
 from ops.chain.parts.rounds import Part, Rounds, describe_origin, open_round
 from ops.chain.parts.units import Source, find_source
-from ops.chain.parts.unused import UNUSED, explain_unused
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_images
 from ops.drawing.assembly import Assembly
@@ -39,6 +38,7 @@ from ops.recipe.stages import STAGES
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.materialization import Runtime, StageRun, identify
 from ops.stages.several import count_generators, derive_seed, place, place_inputs, read_part
+from ops.stages.unused import UNUSED, explain_unused
 from ops.workspaces.workspace import Workspace
 
 PER_CLASS = 12  # images on the contact sheet

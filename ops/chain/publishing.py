@@ -34,6 +34,7 @@ from ops.report.card import TEMPLATE, find_origin, render_card
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.several import count_generators, read_part
+from ops.stages.unused import read_unused
 from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace
 
@@ -65,7 +66,7 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
 
 def find_refusal(workspace: Workspace, expansion: str) -> GeneratorNotUsed | None:
     """Why the present outputs are not published; None if they may be."""
-    if read_json(workspace.output(expansion, "verdict") / VERDICT)["generator_used"]:
+    if read_unused(workspace.output(expansion, "generated_images")) is None:
         return None
     report = workspace.output(expansion, "report") / REPORT
     return GeneratorNotUsed(

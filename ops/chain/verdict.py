@@ -22,7 +22,6 @@ from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, fi
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
-from ops.chain.parts.unused import read_unused
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_split
@@ -33,6 +32,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
+from ops.stages.unused import read_unused
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_count import find_looks, read_evaluations
 from ops.verdict.evaluation_log import Evaluation, append_evaluation

@@ -37,6 +37,7 @@ from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
 from ops.stages.several import read_part
+from ops.stages.unused import read_unused
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
@@ -65,13 +66,13 @@ def collect_facts(
     train = locate_rows(find_shards(inputs["real_images"], "train"))
     timings = workspace.timings(expansion)
     seconds = read_json(timings) if timings.exists() else {}
-    verdict = read_json(inputs["verdict"] / VERDICT)
-    used = verdict["generator_used"]
+    used = read_unused(inputs["generated_images"]) is None
     best_step = metrics["generator"].get("best_step")
     return {
         "expansion": expansion,
         "evaluations": find_looks(workspace, expansion).total,
-        "verdict": verdict,
+        "verdict": read_json(inputs["verdict"] / VERDICT),
+        "used": used,
         "usability": collect_usability(inputs["generator_onnx"]),
         "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
         "classes": len(names),
@@ -178,7 +179,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         few=any(row["images"] < FEW_IMAGES for row in verdict["per_class"]),
         few_images=FEW_IMAGES,
         shown_classes=SHOWN_CLASSES,
-        resemblance=_judge_resemblance(facts) if verdict["generator_used"] else None,
+        resemblance=_judge_resemblance(facts) if facts["used"] else None,
     )
 
 

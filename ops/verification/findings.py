@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.files.manifests import MANIFEST, PUBLISHED
-from ops.files.outputs import VERDICT
-from ops.files.storage import read_json
 from ops.recipe.stages import STAGES
+from ops.stages.unused import read_unused
 from ops.workspaces.workspace import Workspace
 
 
@@ -51,7 +50,7 @@ class Subject:
     def publishes(self) -> bool:
         """Whether the published dataset is of the present outputs: not where the generator is not used, because an
         earlier dataset stays then."""
-        return not self.has("verdict") or read_json(self.folder("verdict") / VERDICT).get("generator_used", True)
+        return not self.has("generated_images") or read_unused(self.folder("generated_images")) is None
 
     @property
     def restore(self) -> str:

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.chain.parts.unused import read_unused
 from ops.errors import UserError
 from ops.files.outputs import ROUNDS, RULES
 from ops.filters.funnel import Counts
@@ -20,6 +19,7 @@ from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import STOPPED, AppliedRule, Results, read_results
 from ops.report.generators import GeneratorLine, collect_generators
 from ops.stages.integrity import require_intact
+from ops.stages.unused import read_unused
 from ops.workspaces.workspace import Workspace
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ops.chain.parts.unused import describe_refusal
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
 from ops.files.outputs import USABILITY
@@ -21,6 +20,7 @@ from ops.judging.expansion import build_scale
 from ops.judging.usability import Position, describe_positions, find_mean
 from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
+from ops.stages.unused import describe_refusal
 
 IMAGES = 500
 BATCH = 16

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.chain.parts.unused import describe_refusal
 from ops.chain.parts.usability import examine_usability
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows
@@ -23,6 +22,7 @@ from ops.generators.feeds import Feeds
 from ops.judging.scorer import save_scorer, train_folds
 from ops.metrics.emptiness import add_noise, make_floor
 from ops.recipe.schema import ScorerSettings
+from ops.stages.unused import describe_refusal
 from tests.shapes import draw_shapes
 
 SIDE = 24

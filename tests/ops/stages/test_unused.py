@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.chain.parts.unused import explain_unused, read_unused
 from ops.files.manifests import describe_output
 from ops.files.storage import write_json
 from ops.stages.several import place
+from ops.stages.unused import explain_unused, read_unused
 from tests.reports import make_usability
 
 IDENTITY = {"stage": "generator_onnx", "version": 1, "fingerprint": "f", "settings": {}, "inputs": {}}

@@ -1,6 +1,6 @@
 """A generator that has not learnt is not used: nothing is drawn, and the stages after it record nothing but that.
 
-`generated_images` asks `explain_unused` and records the answer; later stages and checks read it with `read_unused`.
+The stage generated_images asks `explain_unused` and records the answer; others read it with `read_unused`.
 Several generators are used together or not at all: the verdict is about another generator of the recipe, so leaving
 out those that have not learnt would make it about the lucky ones.
 """
