@@ -164,6 +164,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
     return environment.get_template(TEMPLATE).render(
         facts,
         changes=changes,
+        headline=split_headline(verdict["sentence"]),
         metric=NAMES[verdict["metric"]],
         other_metrics=[name for name in OTHER_METRICS if name != verdict["metric"]],
         metric_names=NAMES,
@@ -202,6 +203,12 @@ def order_arms(arms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def typeset(sentence: str) -> str:
     """A plain sentence with real minus signs instead of hyphens, and no line break before a % sign."""
     return re.sub(r"(?<![\w-])-(?=\d)", "\N{MINUS SIGN}", sentence).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def split_headline(text: str) -> tuple[str, str]:
+    """The first sentence of a verdict, for the heading, and what follows it."""
+    first, stop, rest = text.partition(". ")
+    return first + stop.rstrip(), rest
 
 
 def format_duration(seconds: float) -> str:

@@ -407,3 +407,12 @@ def test_classes_of_few_test_images_are_greyed(page: str) -> None:
     assert text.count('<tr class="few">') == 2 and "greyed rows have fewer than 10 of them" in text
     facts["verdict"]["per_class"][0]["images"] = 10
     assert render_page(facts).count('<tr class="few">') == 1
+
+
+def test_only_the_first_sentence_of_a_verdict_is_the_heading() -> None:
+    facts = make_unused_facts()
+    facts["verdict"]["sentence"] = "The generator was not used: 1.5 % of it. So there is no evidence. Real reaches 9 %."
+    page = " ".join(render_page(facts).split())  # a no-break space becomes one that breaks
+    assert "<h1>The generator was not used: 1.5 % of it.</h1>" in page
+    assert '<p class="rest">So there is no evidence. Real reaches 9 %.</p>' in page
+    assert 'class="rest"' not in render_page(make_facts())
