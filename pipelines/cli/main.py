@@ -199,8 +199,17 @@ def run(
     """
     from pipelines.cli.commands import run_expansion, show_result
 
-    result = run_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
-    return lambda: click.echo(json.dumps(result)) if as_json else show_result(result)
+    result, refusal = run_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
+
+    def finish() -> None:
+        if as_json:
+            click.echo(json.dumps(result))
+        else:
+            show_result(result)
+        if refusal:
+            raise refusal
+
+    return finish
 
 
 @main.command()
