@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,21 +69,48 @@ def write_changes(path: Path, changes: Changes) -> list[str]:
     UserError, with the file unchanged, if the changed recipe is not valid.
     """
     wanted, lines = change_recipe(path, changes)
+
+    def apply(content: MutableMapping[str, Any]) -> None:
+        for key, value in changes.items():
+            _apply(content, key, _in_one_line(value), path)
+
+    text = path.read_text(encoding="utf-8")
+    if (edited := _edit(text, apply)) is None:
+        return lines
+    if parse_recipe(parse_yaml(edited, str(path)), path) != wanted:
+        raise UserError(f"{path} cannot be edited by --set; change {', '.join(changes)} in it by hand")
+    write_text(path, edited)
+    return lines
+
+
+def edit_recipe(text: str, changes: Changes) -> str:
+    """A recipe's text with new values at keys that it has; comments are kept. KeyError for a key that it has not."""
+
+    def apply(content: MutableMapping[str, Any]) -> None:
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            place = content
+            for section in sections:
+                place = place[section]
+            if last not in place:
+                raise KeyError(key)
+            place[last] = _in_one_line(value)
+
+    return _edit(text, apply) or text
+
+
+def _edit(text: str, change: Callable[[MutableMapping[str, Any]], None]) -> str | None:
+    """The text after `change` has been made to its content, comments kept; None where the content stays the same."""
     yaml = YAML()
     yaml.preserve_quotes, yaml.width, yaml.Representer = True, 120, _Representer
-    text = path.read_text(encoding="utf-8")
     content = yaml.load(text)
     before = copy.deepcopy(content)
-    for key, value in changes.items():
-        _apply(content, key, _in_one_line(value), path)
+    change(content)
     if content == before:
-        return lines
+        return None
     buffer = io.StringIO()
     yaml.dump(content, buffer)
-    if parse_recipe(parse_yaml(buffer.getvalue(), str(path)), path) != wanted:
-        raise UserError(f"{path} cannot be edited by --set; change {', '.join(changes)} in it by hand")
-    write_text(path, buffer.getvalue())
-    return lines
+    return buffer.getvalue()
 
 
 def _apply(content: MutableMapping[str, Any], key: str, value: Any, path: Path) -> str:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json, write_text
 from ops.history.dvc_repository import running_under_dvc
 from ops.machine.interruption import at
-from ops.recipe.changes import Changes, change_recipe, write_changes
+from ops.recipe.changes import Changes, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -79,18 +79,6 @@ def _describe_source(made: "Created") -> None:
         click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in {where}")
     else:
         click.echo(f"all images are {height} x {width} x {channels} and keep that size")
-
-
-def look_with(workspace: Workspace, expansions: Iterable[str], changes: Changes, *, err: bool = False) -> Workspace:
-    """The workspace with `changes` to its recipes in memory; prints what changes, to stderr with `err`."""
-    if not changes:
-        return workspace
-    for expansion in expansions:
-        workspace.load_recipe(expansion)
-        path = workspace.recipe_path(expansion)
-        for line in change_recipe(path, changes)[1]:
-            click.echo(f"{path}: {line} (for this command only; the file stays as it is)", err=err)
-    return replace(workspace, changes=changes)
 
 
 def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:

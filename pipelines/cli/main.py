@@ -136,7 +136,7 @@ def new(
 def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], changes: Changes) -> None:
     """Validate recipes (default: all active ones) without computing anything."""
     from ops.chain.driver import validate
-    from pipelines.cli.commands import look_with
+    from pipelines.cli.looking import look_with
 
     workspace = open_workspace()
     names = expansions or workspace.expansions
@@ -153,7 +153,7 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Set generator.steps in the recipe so that training takes this many minutes on this machine.",
+    help="Write steps into the recipe with which the whole chain takes this many minutes on this machine.",
 )
 @LOOK
 @as_json
@@ -161,17 +161,21 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
 def plan(
     open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, changes: Changes, as_json: bool
 ) -> None:
-    """Dry run: images per class, estimated seconds and bytes. Writes nothing, except with --minutes."""
-    from pipelines.cli.commands import look_with
-    from pipelines.cli.plan import collect_plan, fit_minutes, format_plan
+    """Dry run: images per class, bytes, minutes, and the smallest effect that the test images can show.
+
+    The first answer takes seconds; then real steps are timed. Writes nothing, except with --minutes.
+    """
+    from pipelines.cli.looking import look_with
+    from pipelines.cli.plan import show_plan
+    from pipelines.cli.terminal import progress_sink
 
     if minutes is not None and changes:
         raise UserError("--minutes writes the recipe and --set does not; give one of them")
     workspace = look_with(open_workspace(), [expansion], changes, err=as_json)
-    if minutes is not None:
-        click.echo(fit_minutes(workspace, expansion, minutes), err=as_json)
-    found = collect_plan(workspace, expansion)
-    click.echo(json.dumps(found) if as_json else format_plan(found))
+    with progress_sink(to_stderr=as_json) as sink:
+        found = show_plan(workspace, expansion, sink, minutes=minutes, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps(found))
 
 
 @main.command()
