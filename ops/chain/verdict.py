@@ -8,7 +8,7 @@ evaluation log before it is made. Both looks compare the same two arms: those pi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
 
+REHEARSED = "This is a rehearsal with few images and steps, and decides nothing. "
 SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
 
 
@@ -212,7 +213,7 @@ def _judge(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
 ) -> Verdict:
     entries, settings = trained.entries, run.recipe.verdict
-    return decide(
+    verdict = decide(
         {arm: _stack_correct(answers[arm]) for arm in entries},
         {arm: SIDES[side] for arm, side in trained.sides.items()},
         {arm: entry["validation"] for arm, entry in entries.items()},
@@ -229,6 +230,7 @@ def _judge(
         validation_per_class=_rates_per_class(entries),
         reference=_read_reference(run, trained),
     )
+    return replace(verdict, sentence=REHEARSED + verdict.sentence) if settings.rehearsal else verdict
 
 
 def _compare_ways(

@@ -13,7 +13,7 @@ from ops.classifiers.sharing import WORKER_SHARE
 from ops.machine.parallel import worth_workers
 from ops.planning.plan import ExpansionPlan
 from ops.planning.speeds import Speeds
-from ops.planning.work import Phases, Training, Work
+from ops.planning.work import Phases, Training, Unit, Work
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 
@@ -85,5 +85,5 @@ def schedule(durations: Sequence[float], workers: int) -> float:
     return float(max(ends))
 
 
-def _train_for(training: Training, units: Mapping[object, float]) -> float:
+def _train_for(training: Training, units: Mapping[Unit, float]) -> float:
     return TRAINING_SECONDS + training.steps * units[training.unit]

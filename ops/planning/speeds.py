@@ -1,6 +1,6 @@
 """How fast this machine computes: seconds of a classifier's step, of an answer, of a generator's steps and images.
 
-`timing` measures them. Here they are guessed within a tenth of a second, before torch is loaded: from the products
+`timing` measures them. Here they are guessed within a second, before torch is loaded: from the products
 that the networks compute, at the rate of a matrix product that is timed.
 """
 
@@ -23,7 +23,7 @@ from ops.recipe.schema import Recipe
 # memory's bandwidth take longer than the products of such small networks, and some milliseconds at least.
 PASSES, REST, STEP_SECONDS = 3, 2.0, 0.004
 GUESSED_START = 4.0  # seconds until processes have loaded torch
-SIDE = 384  # of the matrices whose product is timed
+SIDE, PROBES = 384, 60  # of the matrices whose product is timed: some tenths of a second
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Speeds:
 def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path, workers: int) -> Speeds:
     """Speeds that are right to a factor of two or three, on a machine that others use as well."""
     limit_libraries()
-    rate = _time_products()
+    rate, slowdown = _time_products()
     cost = KINDS[recipe.generator.kind].guess(recipe.generator, recipe.sampler, shape, root, rate, workers)
     answer, score = (
         REST * count_products(network, shape) / rate for network in (recipe.classifier.network, recipe.scorer.network)
     )
     return Speeds(
         {
-            unit: STEP_SECONDS + PASSES * REST * unit.batch_size * count_products(unit.network, shape) / rate
+            unit: STEP_SECONDS * slowdown + PASSES * REST * unit.batch_size * count_products(unit.network, shape) / rate
             for unit in units
         },
         answer,
@@ -64,12 +64,12 @@ def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path
     )
 
 
-def _time_products() -> float:
-    """Products a second of a matrix product on one thread; the best of some, which others disturbed least."""
+def _time_products() -> tuple[float, float]:
+    """Products a second of a matrix product on one thread, and how many times longer others make it take."""
     left = np.ones((SIDE, SIDE), np.float32)
-    seconds = []
-    for _ in range(8):
-        started = time.perf_counter()
+    left @ left
+    wall, own = time.perf_counter(), time.thread_time()
+    for _ in range(PROBES):
         left @ left
-        seconds.append(time.perf_counter() - started)
-    return 2 * SIDE**3 / min(seconds)
+    wall, own = time.perf_counter() - wall, time.thread_time() - own
+    return PROBES * 2 * SIDE**3 / wall, max(1.0, wall / own)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, PlainLoss, Policy, UniformSampler
 from ops.recipe.schema import ClassifierSettings, Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
+from ops.settings.section import Precision
 from ops.tuning.factors import list_factors
 from ops.tuning.search import count_steps
 
@@ -26,8 +28,8 @@ class Unit:
     network: Network
     arm: Arm  # without sampler, loss and real_weight, which cost nothing
     batch_size: int
-    optimizer: str
-    precision: str
+    optimizer: Literal["muon", "sgd"]
+    precision: Precision
 
     def budget(self, steps: int) -> ClassifierSettings:
         """The budget of a training of so many such steps."""

@@ -63,6 +63,20 @@ def change_recipe(path: Path, changes: Changes) -> tuple[Recipe, list[str]]:
     return parse_recipe(changed, f"{path} with {' '.join(f'--set {key}' for key in changes)}"), lines
 
 
+def keep_effective(path: Path, changes: Changes) -> dict[str, Any]:
+    """Those of `changes` that give a key of the recipe in a file another value than it has."""
+    before, after = change_recipe(path, {})[0], change_recipe(path, changes)[0]
+    return {key: value for key, value in changes.items() if _read(before, key) != _read(after, key)}
+
+
+def _read(recipe: Recipe, key: str) -> Any:
+    """The value of a dotted key, None where it has no place."""
+    found: Any = recipe
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else getattr(found, name, None)
+    return found
+
+
 def write_changes(path: Path, changes: Changes) -> list[str]:
     """Write `changes` into a recipe's file, if its content differs then; returns the lines of `change_recipe`.
 

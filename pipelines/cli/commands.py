@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.chain.driver import Chain, validate
+from ops.chain.driver import FIRST, Chain, validate
+from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_pending
 from ops.errors import UserError
 from ops.files.manifests import PUBLISHED
 from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json, write_text
 from ops.history.dvc_repository import running_under_dvc
+from ops.history.git import list_uncommitted
+from ops.machine.durations import describe_duration
 from ops.machine.interruption import at
+from ops.planning.counting import count_source
+from ops.planning.floors import describe_lack
 from ops.recipe.changes import Changes, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.stages.integrity import require_intact
-from ops.stages.materialization import Runtime
+from ops.stages.materialization import Runtime, find_staleness
 from ops.verdict.evaluation_count import read_evaluations
 from ops.workspaces.locks import exclusive_run, hold_until_exit
 from ops.workspaces.workspace import Workspace, check_stage_name
@@ -91,21 +96,67 @@ def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: b
 
 
 def run_expansion(
-    workspace: Workspace, expansion: str, runtime: Runtime, *, changes: Changes, quiet: bool = False
+    workspace: Workspace,
+    expansion: str,
+    runtime: Runtime,
+    *,
+    changes: Changes,
+    force: bool = False,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Find the stages that are not current, from DVC and the manifests; run them, and publish.
 
     If everything is current, this takes seconds. `changes` are written into the recipe once it is valid with them.
+    UserError for too few images, unless `force` says to go on, or a run that was forced has read them already.
     Returns `describe_result` with the stages that ran and the seconds; `quiet` writes messages to stderr, so that
     stdout is free for that result.
     """
     started = time.monotonic()
     with at(f"while '{expansion}' was validated"):
         recipe = validate(replace(workspace, changes=changes), expansion)
+    if not force:
+        _require_enough(replace(workspace, changes=changes), expansion, recipe)
     with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
         _write_set(workspace, expansion, changes, err=quiet)
         stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
-    return {**describe_result(workspace, expansion), "ran": stale, "seconds": time.monotonic() - started}
+    new, changed = list_uncommitted(workspace.root)
+    return {
+        **describe_result(workspace, expansion),
+        "ran": stale,
+        "seconds": time.monotonic() - started,
+        "uncommitted": {"new": new, "changed": changed},
+    }
+
+
+def _require_enough(workspace: Workspace, expansion: str, recipe: Recipe) -> None:
+    """UserError if there are too few images to begin with."""
+    content = source_content(workspace, recipe)
+    if find_staleness(workspace, expansion, FIRST, recipe, content) is None:
+        return
+    counted = count_source(describe_source(workspace, recipe), recipe.data, recipe.seed)
+    if lack := describe_lack(counted.images["train"], counted.class_names):
+        raise UserError(f"'{expansion}': {lack}; to run it all the same: growset run {expansion} --force")
+
+
+def rehearse_expansion(
+    workspace: Workspace, expansion: str, runtime: Runtime, *, changes: Changes, quiet: bool = False
+) -> dict[str, Any]:
+    """Run the whole chain on a few images and in few steps, in a workspace of its own; the same result as a run's.
+
+    `changes` apply to the rehearsal alone.
+    """
+    from ops.scaffold.rehearsal import create_rehearsal, name_rehearsal
+
+    started, name = time.monotonic(), name_rehearsal(expansion)
+    recipe = validate(replace(workspace, changes=changes), expansion)
+    with exclusive_run(workspace, name):
+        train = read_real(workspace, recipe).subset.splits["train"]
+        small, lines = create_rehearsal(workspace, expansion, train, describe_source(workspace, recipe), changes)
+        click.echo(f"{expansion}: a rehearsal with few images and steps; it decides nothing", err=quiet)
+        for line in lines:
+            click.echo(f"  {line}", err=quiet)
+        result = run_expansion(small, name, runtime, changes={}, force=True, quiet=quiet)
+    return {**result, "rehearsal": True, "seconds": time.monotonic() - started}
 
 
 def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool) -> list[str]:
@@ -192,7 +243,13 @@ def show_result(result: Mapping[str, Any]) -> None:
         show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
     click.echo(f"report: {result['report']}")
-    click.echo(f"{result['seconds']:.1f} seconds")
+    click.echo(describe_duration(result["seconds"]))
+    if result.get("rehearsal"):
+        return
+    for paths, what in ((result["uncommitted"][key], key) for key in ("new", "changed")):
+        if paths:
+            state = "not in git yet" if what == "new" else "changed since the last commit"
+            click.echo(f"{state}: {', '.join(paths)}")
 
 
 def find_report(workspace: Workspace, expansion: str) -> Path:

@@ -180,20 +180,35 @@ def plan(
 
 @main.command()
 @click.argument("expansion", shell_complete=complete_active)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="A rehearsal in a workspace of its own: the whole chain on few images, in under two minutes on two cores.",
+)
+@click.option("--force", is_flag=True, help="Run although there are too few images for an expansion.")
 @WRITE
 @as_json
 @runtime_options
 @click.pass_obj
 def run(
-    open_workspace: Callable[[], Workspace], expansion: str, changes: Changes, as_json: bool, runtime: Any
+    open_workspace: Callable[[], Workspace],
+    expansion: str,
+    quick: bool,
+    force: bool,
+    changes: Changes,
+    as_json: bool,
+    runtime: Any,
 ) -> Callable[[], None]:
     """Run the whole chain of an expansion; current stages are skipped.
 
     If it is killed or interrupted, run it again: it continues where it stopped.
     """
-    from pipelines.cli.commands import run_expansion, show_result
+    from pipelines.cli.commands import rehearse_expansion, run_expansion, show_result
 
-    result = run_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
+    if quick:
+        result = rehearse_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
+    else:
+        result = run_expansion(open_workspace(), expansion, runtime, changes=changes, force=force, quiet=as_json)
     return lambda: click.echo(json.dumps(result)) if as_json else show_result(result)
 
 

@@ -6,7 +6,6 @@ as a run would read it, and real steps are timed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -30,7 +29,7 @@ from ops.planning.plan import ExpansionPlan, estimate_bytes, plan_expansion
 from ops.planning.resolution import Resolution, describe_resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
 from ops.planning.work import Work, count_work
-from ops.recipe.changes import change_recipe, write_changes
+from ops.recipe.changes import change_recipe, keep_effective, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, read_policy
@@ -211,13 +210,7 @@ def fit_minutes(workspace: Workspace, pace: Pace, minutes: float) -> list[str]:
             f" which its networks can learn take {least} minutes; lower plan.ratio or classifier.seeds, or take"
             f" --minutes {least}"
         )
-    return [f"{path}: {line}" for line in write_changes(path, _keep_changed(path, found))]
-
-
-def _keep_changed(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes that change something."""
-    recipe = change_recipe(path, {})[0]
-    return {key: value for key, value in changes.items() if change_recipe(path, {key: value})[0] != recipe}
+    return [f"{path}: {line}" for line in write_changes(path, keep_effective(path, found))]
 
 
 def format_images(seen: Prospect) -> list[str]:

@@ -42,7 +42,8 @@ def count_products(settings: DenoiserSettings, shape: tuple[int, int, int]) -> f
     channels, height, width = shape
     side = settings.unshuffle
     inner, places = channels * side**2, math.ceil(height / side) * math.ceil(width / side)
-    total, before, skips = KERNEL * places * inner * settings.widths[0], settings.widths[0], [settings.widths[0]]
+    before, skips = settings.widths[0], [settings.widths[0]]
+    total = float(KERNEL * places * inner * before)
     blocks, last = settings.layers_per_block, len(settings.widths) - 1
     levels = [places / 4**level for level in range(last + 1)]
     for level, (size, channels) in enumerate(zip(levels, settings.widths, strict=True)):
@@ -61,7 +62,7 @@ def count_products(settings: DenoiserSettings, shape: tuple[int, int, int]) -> f
             before = channels
         if level:
             total += KERNEL * levels[level - 1] * channels**2  # doubles the resolution
-    return float(total + KERNEL * places * before * inner)
+    return total + KERNEL * places * before * inner
 
 
 def _block(places: float, before: int, after: int) -> float:
