@@ -84,6 +84,8 @@ def _describe_source(made: "Created") -> None:
         click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in {where}")
     else:
         click.echo(f"all images are {height} x {width} x {channels} and keep that size")
+    if lack := describe_lack(seen.counts, seen.class_names):
+        click.echo(f"warning: {lack}; `growset run` asks for --force", err=True)
 
 
 def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:
