@@ -59,11 +59,9 @@ def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
     folders = {stage: workspace.output(expansion, stage) for stage in STAGES}
     count = count_generators(folders[check.stage])
     findings = [check.examine(place_inputs(folders, generator).__getitem__) for generator in range(count)]
-    if check.takes_learning and not all(finding.passed for finding in findings):
-        if workspace.load_recipe(expansion, active=False).verdict.rehearsal:
-            findings = [
-                replace(finding, passed=True, sentence=f"{REHEARSED}{finding.sentence}") for finding in findings
-            ]
+    failed = not all(finding.passed for finding in findings)
+    if failed and check.takes_learning and workspace.load_recipe(expansion, active=False).verdict.rehearsal:
+        findings = [replace(each, passed=True, sentence=f"{REHEARSED}{each.sentence}") for each in findings]
     if count == 1:
         return findings[0]
     sentences = (f"generator {generator}: {finding.sentence}" for generator, finding in enumerate(findings))
