@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from ops.scaffold.workspace import Created
     from ops.sources.sketch import SourceSketch
 
+NAMED = 10  # files that are named after a run
+
 
 def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool, size: int | None) -> None:
     """Make a workspace for the user's images, or for the example without `source`, and print the next commands."""
@@ -263,12 +265,17 @@ def show_result(result: Mapping[str, Any]) -> None:
     click.echo(f"\n{result['sentence']}")
     click.echo(f"report: {result['report']}")
     click.echo(describe_duration(result["seconds"]))
-    if result.get("rehearsal"):
-        return
-    for paths, what in ((result["uncommitted"][key], key) for key in ("new", "changed")):
+    if not result.get("rehearsal"):
+        _show_uncommitted(result.get("uncommitted", {}))
+
+
+def _show_uncommitted(found: Mapping[str, Sequence[str]]) -> None:
+    """Name what a colleague would not get from git, the new files first."""
+    for key, state in (("new", "not in git yet"), ("changed", "changed since the last commit")):
+        paths = found.get(key, [])
+        more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
         if paths:
-            state = "not in git yet" if what == "new" else "changed since the last commit"
-            click.echo(f"{state}: {', '.join(paths)}")
+            click.echo(f"{state}: {', '.join(paths[:NAMED])}{more}")
 
 
 def find_report(workspace: Workspace, expansion: str) -> Path:
