@@ -18,6 +18,7 @@ SHARE = 0.25  # of these images for validation, and as many for test: no test im
 TRAINED = 24  # optimizer steps of a classifier and of the generator
 SEARCHED = 3  # of a training of the search
 BATCH = 16
+WIDTHS = {"small_resnet": 8, "resnet18": 4}  # of networks that are slow: resnet18 keeps the full resolution longest
 
 
 def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
@@ -50,8 +51,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         "report.examples_per_class": min(4, recipe.report.examples_per_class),
         "publish.commit": False,
     }
-    if hasattr(classifier.network, "width"):
-        changes["classifier.network.width"] = min(8, classifier.network.width)
+    if classifier.network.kind in WIDTHS:
+        changes["classifier.network.width"] = min(WIDTHS[classifier.network.kind], classifier.network.width)
     if recipe.tuning.policy:
         changes |= {"tuning.steps": SEARCHED, "tuning.most_steps": None, "tuning.folds": 2}
     if isinstance(generator, OnnxSettings):
