@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ops.recipe.arms import ResNet18, SmallResNet
 from ops.recipe.generator import DenoiserSettings, FlowSettings, OnnxSettings
 from ops.recipe.schema import Recipe, VerdictSettings
 
@@ -51,8 +52,9 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         "report.examples_per_class": min(4, recipe.report.examples_per_class),
         "publish.commit": False,
     }
-    if classifier.network.kind in WIDTHS:
-        changes["classifier.network.width"] = min(WIDTHS[classifier.network.kind], classifier.network.width)
+    network = classifier.network
+    if isinstance(network, SmallResNet | ResNet18):
+        changes["classifier.network.width"] = min(WIDTHS[network.kind], network.width)
     if recipe.tuning.policy:
         changes |= {"tuning.steps": SEARCHED, "tuning.most_steps": None, "tuning.folds": 2}
     if isinstance(generator, OnnxSettings):
