@@ -19,6 +19,7 @@ from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.listing import SPLITS, Listing
 from ops.sources.spec import SourceSpec
+from ops.workspaces.workspace import suggest
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +41,9 @@ def count_source(spec: SourceSpec, data: DataSettings, seed: int) -> Counted:
     listings = LAYOUTS[spec.kind].list_splits(spec)
     known = listings["train"].class_names
     names = known if data.classes is None else data.classes
-    if unknown := [name for name in names if name not in known]:
-        raise UserError(f"source {spec.name}: unknown class {unknown[0]}; there are: {', '.join(known[:20])}")
+    for name in names:
+        if name not in known:
+            raise UserError(f"source {spec.name}: unknown class {name}; {suggest(name, list(known))}")
     images = {split: _count(listings[split], names) for split in SPLITS if split in listings}
     if spec.split is not None:
         shares = {"validation": spec.split.validation or 0.0, "test": spec.split.test or 0.0}

@@ -15,7 +15,7 @@ from ops.chain.driver import FIRST, validate
 from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_downstream
 from ops.datasets.folds import LARGE
-from ops.errors import UserError
+from ops.errors import GrowsetError, UserError
 from ops.files.outputs import POLICY, RESULTS
 from ops.files.storage import read_json
 from ops.machine.durations import describe_estimate
@@ -25,7 +25,7 @@ from ops.planning.cost import Images, estimate_rest, estimate_seconds
 from ops.planning.counting import Counted, count_source
 from ops.planning.fitting import fit_steps, scale_steps
 from ops.planning.floors import describe_lack
-from ops.planning.plan import ExpansionPlan, estimate_bytes, plan_expansion
+from ops.planning.plan import ClassPlan, ExpansionPlan, estimate_bytes, plan_expansion
 from ops.planning.resolution import Resolution, describe_resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
 from ops.planning.work import Work, count_work
@@ -37,6 +37,8 @@ from ops.recipe.stages import STAGES
 from ops.stages.materialization import find_staleness
 from ops.verdict.metric import choose_metric
 from ops.workspaces.workspace import Workspace
+
+LISTED = 20  # most classes that are printed
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +170,11 @@ def show_plan(
 
     Returns the measured plan as plain JSON; `quiet` prints nothing on stdout.
     """
-    seen = look_ahead(workspace, expansion)
+    try:
+        seen = look_ahead(workspace, expansion)
+    except GrowsetError:
+        validate(workspace, expansion)  # says the same, in the words of every command
+        raise
     if not quiet:
         click.echo("\n".join(format_images(seen)))
         to_do = describe_plan(guess_pace(workspace, seen))["to_do_seconds"]
@@ -216,6 +222,7 @@ def fit_minutes(workspace: Workspace, pace: Pace, minutes: float) -> list[str]:
 def format_images(seen: Prospect) -> list[str]:
     """The first part of a plan: classes, bytes, and which stages are current."""
     counted, plan, generators = seen.counted, seen.plan, seen.recipe.generator.seeds
+    hidden = len(plan.classes) - LISTED
     several = f", {generators} generators, each with a set as above" if generators > 1 else ""
     width = max(len("total"), *(len(entry.name) for entry in plan.classes))
     images, about = counted.totals, "" if counted.is_exact else "about "
@@ -226,7 +233,10 @@ def format_images(seen: Prospect) -> list[str]:
         f" {len(plan.classes)} classes, {images['validation']} for validation, {images['test']} for test",
         "",
         f"  {'class':<{width}} {'real':>7} {'wanted':>8} {'drawn':>8}",
-        *(f"  {c.name:<{width}} {c.real:>7} {c.wanted:>8} {c.drawn:>8}" for c in plan.classes),
+        *(
+            f"  {c.name:<{width}} {c.real:>7} {c.wanted:>8} {c.drawn:>8}" if c else f"  … {hidden:,} more"
+            for c in _list_classes(plan)
+        ),
         f"  {'total':<{width}} {images['train']:>7} {plan.wanted:>8} {plan.drawn:>8}",
         "",
         f"  generated images: {size / 1e6:.1f} MB{several}",
@@ -234,6 +244,14 @@ def format_images(seen: Prospect) -> list[str]:
         if len(current) < len(STAGES)
         else "  all stages are current; nothing is to do",
     ]
+
+
+def _list_classes(plan: ExpansionPlan) -> list[ClassPlan | None]:
+    """The classes in their order; of many the largest and the smallest, with None for those between them."""
+    if len(plan.classes) <= LISTED:
+        return list(plan.classes)
+    ordered = sorted(plan.classes, key=lambda entry: -entry.real)
+    return [*ordered[: LISTED // 2], None, *ordered[-LISTED // 2 :]]
 
 
 def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
