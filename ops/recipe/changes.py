@@ -18,7 +18,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from ops.errors import UserError
 from ops.files.storage import write_text
-from ops.recipe.loading import parse_recipe
+from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
 from ops.settings.reading import parse_yaml, read_yaml, shorten
 
@@ -65,7 +65,7 @@ def change_recipe(path: Path, changes: Changes) -> tuple[Recipe, list[str]]:
 
 def keep_effective(path: Path, changes: Changes) -> dict[str, Any]:
     """Those of `changes` that give a key of the recipe in a file another value than it has."""
-    before, after = change_recipe(path, {})[0], change_recipe(path, changes)[0]
+    before, after = load_recipe(path), change_recipe(path, changes)[0]
     return {key: value for key, value in changes.items() if _read(before, key) != _read(after, key)}
 
 
