@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 
 from ops.planning import timing
 from ops.planning.cost import TRAINING_SECONDS
+from ops.planning.plan import plan_expansion
 from ops.planning.speeds import Speeds
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.plan import look_ahead, read_exactly, show_plan
+from pipelines.cli.plan import format_images, look_ahead, read_exactly, show_plan
 from tests.workspaces import growset, run
 
 Edit = Callable[[Path, str, str], None]
@@ -104,6 +106,16 @@ def test_text_has_minutes_and_warnings(root: Path) -> None:
     assert "warning: with 232 test images only differences of about 7 points would show" in found.output
     assert "no verdict can be reached with classifier.seeds 2" in found.output
     assert " seconds" not in found.output
+
+
+def test_of_many_classes_the_largest_and_the_smallest_are_listed(fresh_workspace: Path) -> None:
+    seen = look_ahead(Workspace(fresh_workspace), "digits")
+    counts = np.arange(1, 61)
+    plan = plan_expansion(counts, tuple(f"class {count}" for count in counts), seen.recipe.plan)
+    lines = [line.split()[:3] for line in format_images(replace(seen, plan=plan)) if line.startswith("  ")]
+    listed = [int(words[1]) for words in lines if words[0] == "class" and words[1].isdigit()]
+    assert listed == [*range(60, 50, -1), *range(10, 0, -1)]
+    assert ["…", "40", "more"] in lines
 
 
 def test_minutes_fit_the_whole_chain_and_are_written(root: Path) -> None:
