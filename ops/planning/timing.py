@@ -70,7 +70,7 @@ def _make_barrier(parties: int) -> object | None:
         return None
     import multiprocessing
 
-    return multiprocessing.get_context("spawn").Barrier(parties, timeout=120)
+    return multiprocessing.get_context("spawn").Barrier(parties, timeout=600)
 
 
 def _time_unit(unit: Unit) -> tuple[Unit, float, float]:

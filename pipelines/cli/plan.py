@@ -183,12 +183,14 @@ def show_plan(
     exact = read_exactly(workspace, seen)
     if not quiet and exact.counted.totals != seen.counted.totals:
         click.echo("\n".join(["\n  now that it is read:", *format_images(exact)]))
+    if minutes is not None:
+        exact = replace(exact, policy=None)  # other steps choose it anew
     pace = measure_pace(workspace, exact, sink)
     if minutes is not None:
         for line in fit_minutes(workspace, pace, minutes):
             click.echo(line, err=quiet)
         fitted = _foresee(workspace, expansion, workspace.load_recipe(expansion), exact.counted)
-        pace = replace(pace, prospect=fitted)
+        pace = replace(pace, prospect=replace(fitted, policy=None))
     found = describe_plan(pace)
     if not quiet:
         click.echo("\n".join(format_times(found, pace.prospect)))
