@@ -20,8 +20,9 @@ from ops.planning.work import Unit
 from ops.recipe.schema import Recipe
 
 # A training step computes the products forwards and twice backwards. Norms, the optimizer, augmentation and the
-# memory's bandwidth take longer than the products of such small networks, and some milliseconds at least.
-PASSES, REST, STEP_SECONDS = 3, 2.0, 0.004
+# memory's bandwidth take as long again, and some milliseconds at least; bf16, where there is, is faster than the timed
+# fp32. On a CPU with bf16 REST was 0.5 for images of 8 to 64 pixels; without, 1.5 or more is to be expected.
+PASSES, REST, STEP_SECONDS = 3, 0.8, 0.004
 GUESSED_START = 4.0  # seconds until processes have loaded torch
 SIDE, PROBES = 384, 60  # of the matrices whose product is timed: some tenths of a second
 
