@@ -28,7 +28,7 @@ from pipelines.cli.options import as_json, generation_options
 )
 @click.option(
     "--format", "form", default="parquet", show_default=True, metavar="FORMAT",
-    help="parquet, folder, webdataset, zip or npz.",
+    help="parquet, folder, fiftyone, webdataset, zip or npz.",
 )  # fmt: skip
 @as_json
 @generation_options

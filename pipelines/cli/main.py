@@ -22,11 +22,13 @@ from ops.recipe.design import warn_of_seeds
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.documents import docs
+from pipelines.cli.explore import explore
 from pipelines.cli.generate import generate
 from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
+from pipelines.cli.overview import OrderedGroup
 
 
-class GrowsetGroup(click.Group):
+class GrowsetGroup(OrderedGroup):
     """Commands whose GrowsetErrors and faults of the machine become one line on stderr and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
@@ -70,6 +72,7 @@ First steps with images of your own (a folder with train, validation and test):
   growset plan NAME          images it would draw, and the cost
   growset run NAME           the whole chain, and the verdict
   growset report NAME --open
+  growset explore NAME --open
   growset docs               the pages that explain all of it
 """
 
@@ -337,7 +340,7 @@ def bench(name: str, **options: Any) -> None:
     click.echo(run(**given).read_text(encoding="utf-8"))
 
 
-for command in (*COMMANDS, generate, docs):
+for command in (*COMMANDS, generate, docs, explore):
     main.add_command(command)
 
 
