@@ -12,7 +12,7 @@ from typing import Any
 
 from ops.recipe.arms import ResNet18, SmallResNet
 from ops.recipe.generator import DenoiserSettings, FlowSettings, OnnxSettings
-from ops.recipe.schema import Recipe, VerdictSettings
+from ops.recipe.schema import Recipe
 
 CLASSES, PER_CLASS = 10, 40  # most classes, and images of each, that a rehearsal takes from the training images
 SHARE = 0.25  # of these images for validation, and as many for test: no test image of the source is opened
@@ -47,8 +47,7 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         "classifier.batch_size": BATCH,
         "classifier.seeds": 2,
         "classifier.grid": {key: [getattr(classifier.grid, key)[0]] for key in ("learning_rate", "weight_decay")},
-        "verdict.looks": 1,
-        "verdict.rehearsal": True,
+        "verdict": {"metric": recipe.verdict.metric, "confidence": recipe.verdict.confidence, "rehearsal": True},
         "report.examples_per_class": min(4, recipe.report.examples_per_class),
         "publish.commit": False,
     }
@@ -61,8 +60,6 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         changes["generator.path"] = str(root / generator.path)
     if isinstance(generator, DenoiserSettings):
         changes |= _shrink_denoiser(recipe, generator)
-    if "folds" in VerdictSettings.model_fields:
-        changes["verdict.folds"] = None
     return changes
 
 
