@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from ops.stages.several import GENERATORS, count_generators, place_inputs, read_
 from ops.stages.unused import describe_refusal, read_unused
 from ops.workspaces.workspace import Workspace
 
+REHEARSED = "not demanded of a rehearsal: "
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -45,12 +47,14 @@ class Check:
 
     A generator that has not learnt blocks nothing: the later stages record that it was not used, and only publishing
     refuses.
+    takes_learning: it asks for what only a network can do that has learnt, so a rehearsal goes on without it.
     """
 
     stage: str
     name: str
     blocking: bool
     examine: Callable[[Folders], Finding]
+    takes_learning: bool = False
 
 
 def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
@@ -58,6 +62,9 @@ def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
     folders = {stage: workspace.output(expansion, stage) for stage in STAGES}
     count = count_generators(folders[check.stage])
     findings = [check.examine(place_inputs(folders, generator).__getitem__) for generator in range(count)]
+    failed = not all(finding.passed for finding in findings)
+    if failed and check.takes_learning and workspace.load_recipe(expansion, active=False).verdict.rehearsal:
+        findings = [replace(each, passed=True, sentence=f"{REHEARSED}{each.sentence}") for each in findings]
     if count == 1:
         return findings[0]
     sentences = (f"generator {generator}: {finding.sentence}" for generator, finding in enumerate(findings))
@@ -223,12 +230,12 @@ def expansion_does_not_hurt(folders: Folders) -> Finding:
 CHECKS = (
     Check("real_images", "splits_are_disjoint", True, splits_are_disjoint),
     Check("real_images", "pictures_have_one_label", False, pictures_have_one_label),
-    Check("scorer", "scorer_beats_chance", True, scorer_beats_chance),
+    Check("scorer", "scorer_beats_chance", True, scorer_beats_chance, takes_learning=True),
     Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
     Check("generator_onnx", "precision_was_accepted", False, precision_was_accepted),
     Check("generator_onnx", "generator_is_usable", False, generator_is_usable),
     Check("generated_images", "generation_is_complete", True, generation_is_complete),
-    Check("accepted_images", "something_was_accepted", True, something_was_accepted),
+    Check("accepted_images", "something_was_accepted", True, something_was_accepted, takes_learning=True),
     Check("accepted_images", "quota_is_filled", False, quota_is_filled),
     Check("mixed_dataset", "mixture_holds_no_evaluation_images", True, mixture_holds_no_evaluation_images),
     Check("verdict", "expansion_does_not_hurt", False, expansion_does_not_hurt),

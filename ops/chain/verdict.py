@@ -10,7 +10,7 @@ Where the generator was not used, the arms without generated images are evaluate
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
 from ops.verdict.without_generator import judge_baselines
 
+REHEARSED = "This is a rehearsal with few images and steps, and decides nothing. "
 SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
 
 
@@ -249,7 +250,7 @@ def _judge(
             validation_per_class=_rates_per_class(entries),
             reference=_read_reference(run, trained),
         )
-    return decide(
+    verdict = decide(
         correct,
         {arm: SIDES[side] for arm, side in trained.sides.items()},
         validation,
@@ -266,6 +267,7 @@ def _judge(
         validation_per_class=_rates_per_class(entries),
         reference=_read_reference(run, trained),
     )
+    return replace(verdict, sentence=REHEARSED + verdict.sentence) if settings.rehearsal else verdict
 
 
 def _compare_ways(

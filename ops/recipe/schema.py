@@ -224,6 +224,9 @@ class VerdictSettings(Section):
     looks: Literal[1, 2] = Field(
         1, description="2: if the first seeds leave it undecided, as many more are trained and all are judged again"
     )
+    rehearsal: bool = Field(
+        False, description="the sentence begins by saying that this is a rehearsal; `growset run --quick` sets it"
+    )
 
 
 class ReportSettings(Section):

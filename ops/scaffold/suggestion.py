@@ -6,14 +6,13 @@ each is one line below. Comments of the template are kept. The module reads no i
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
+
+from ops.recipe.changes import edit_recipe
 
 MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
@@ -67,37 +66,11 @@ def adapt_recipe(template: str, changes: Mapping[str, Any], header: str) -> str:
     return "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines()) + "\n" + text
 
 
-def edit_recipe(text: str, changes: Mapping[str, Any]) -> str:
-    """The recipe with new values at dotted keys; comments are kept. KeyError for a key that is not in the text."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 120
-    content = yaml.load(text)
-    for key, value in changes.items():
-        *sections, last = key.split(".")
-        place = content
-        for section in sections:
-            place = place[section]
-        if last not in place:
-            raise KeyError(key)
-        place[last] = _flow(value) if isinstance(value, list) else value
-    buffer = io.StringIO()
-    yaml.dump(content, buffer)
-    return buffer.getvalue()
-
-
 def _drop_header(text: str) -> str:
     """The text without the comments and blank lines before the first key."""
     lines = text.splitlines(keepends=True)
     start = next(i for i, line in enumerate(lines) if line.strip() and not line.startswith("#"))
     return "".join(lines[start:])
-
-
-def _flow(values: list[Any]) -> CommentedSeq:
-    """A list written as [a, b] on the line of its key and comment."""
-    sequence = CommentedSeq(values)
-    sequence.fa.set_flow_style()
-    return sequence
 
 
 def _round_steps(steps: float, low: int, high: int) -> int:

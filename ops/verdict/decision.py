@@ -25,7 +25,7 @@ from typing import get_args
 import numpy as np
 
 from ops.errors import UserError
-from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
+from ops.recipe.design import LEAST_SEEDS, POWER, Metric, refuse_generators
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.estimate import BoolArray, IntArray, find_critical
@@ -34,8 +34,6 @@ from ops.verdict.picks import Picks, count_generators, set_up_comparison
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
 from ops.verdict.reference import ReferenceAnswers, compare_reference
 from ops.verdict.sentence import write_sentence
-
-POWER = 0.8
 
 
 def decide(
