@@ -70,7 +70,7 @@ def test_a_search_is_counted_once_chosen_not() -> None:
     changes = {"tuning.policy": True, "baselines.augmented.augmentation": "auto"}
     recipe, _ = change_recipe(DEMO, changes)
     work = count(recipe, [100, 90])
-    assert len(work.policy[0]) == 18 + 3 * 7 + 3
+    assert 18 + 6 * 3 < len(work.policy[0]) < 18 + 3 * 12  # a screening and some of the factors' comparisons
     assert count(load_recipe(DEMO), [100, 90]).policy == ()
 
 
@@ -102,7 +102,7 @@ def test_products_of_denoisers_are_those_that_torch_counts(settings: FlowSetting
             "height": 16,
             "width": 16,
             "class_names": ["a", "b"],
-            **describe_network(settings),
+            **describe_network(settings, 3),
         }
     )
     counter = FlopCounterMode(display=False)
