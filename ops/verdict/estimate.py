@@ -63,10 +63,12 @@ class Interval:
 class Groups:
     """Which class each of the n images belongs to; every one of the C classes has images.
 
-    members: int [n] in [0, C).
+    members: int [n] in [0, C). folds: int [n] in [0, k), the fold in which each image was a test image; None if the
+    images were never divided.
     """
 
     members: IntArray
+    folds: IntArray | None = None
 
     @cached_property
     def counts(self) -> FloatArray:
@@ -129,11 +131,13 @@ class Side:
         return float(scores.var(ddof=1)) / k, inside / k
 
 
-def group_images(labels: IntArray | None, images: int) -> Groups:
+def group_images(labels: IntArray | None, images: int, folds: IntArray | None = None) -> Groups:
     """The classes that have images, in the order of their numbers; without labels all images are one class."""
+    if folds is not None:
+        folds = np.unique(folds, return_inverse=True)[1]
     if labels is None:
-        return Groups(np.zeros(images, dtype=np.int64))
-    return Groups(np.unique(labels, return_inverse=True)[1])
+        return Groups(np.zeros(images, dtype=np.int64), folds)
+    return Groups(np.unique(labels, return_inverse=True)[1], folds)
 
 
 def average_generators(correct: BoolArray, generators: IntArray) -> FloatArray:
@@ -185,6 +189,14 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
         if side.answers.replicates > 1:
             information += side.spread[0] ** 2 / (side.answers.replicates - 1)
             free.append(side.answers.replicates - 1.0)
+    if plus.groups.folds is not None:
+        folds = int(plus.groups.folds.max()) + 1
+        between = float(score_folds(plus, minus).var(ddof=1))
+        if (excess := between - folds * variance) > 0.0:
+            inflation = 1.0 / folds + 1.0 / (folds - 1.0)
+            variance += inflation * excess
+            information += (inflation * between) ** 2 / (folds - 1.0)
+            free.append(folds - 1.0)
     df = max(variance**2 / information, min(free))
     reach = find_critical(tail, df) * variance**0.5
     return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
@@ -203,6 +215,28 @@ def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
         # Shifted so that a class of equal values gives exactly 0, without rounding errors.
         parts[c] = (values - values[0]).var(ddof=1) / groups.counts[c]
     return parts
+
+
+def score_folds(plus: Side, minus: Side | None) -> FloatArray:
+    """The contrast on the test images of each fold, float64 [k]; a class without images there counts with its mean.
+
+    ValueError if the images were never divided.
+    """
+    groups = plus.groups
+    if groups.folds is None:
+        raise ValueError("these images are not divided into folds")
+    folds = int(groups.folds.max()) + 1
+    others = np.zeros(len(groups.counts)) if minus is None else minus.weights
+    scores = np.zeros(folds)
+    for c in np.flatnonzero((plus.weights != 0.0) | (others != 0.0)):
+        images = groups.places[c]
+        values = plus.weights[c] * plus.answers.means[images]
+        if minus is not None:
+            values = values - others[c] * minus.answers.means[images]
+        counts = np.bincount(groups.folds[images], minlength=folds)
+        sums = np.bincount(groups.folds[images], weights=values, minlength=folds)
+        scores += np.where(counts > 0, sums / np.maximum(counts, 1), values.mean())
+    return scores
 
 
 def find_critical(tail: float, df: float) -> float:

@@ -96,7 +96,8 @@ class Verdict:
     `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
     four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
     `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
-    contrasts hold for both looks together. `reference` is None where no reference model was given.
+    contrasts hold for both looks together. `reference` is None where no reference model was given. `folds` is the number
+    of folds, each with `seeds` trainings of its own; None for one split.
     """
 
     decision: Outcome
@@ -119,6 +120,12 @@ class Verdict:
     least_seeds: int
     test_images: int
     reference: ReferenceRow | None = None
+    folds: int | None = None
+
+    @property
+    def trainings(self) -> int:
+        """How often the arm with the fewest seeds was trained."""
+        return self.seeds * (self.folds or 1)
 
     @property
     def has_learnt(self) -> bool:
@@ -130,4 +137,6 @@ class Verdict:
         found = asdict(self)
         if self.budget.fewest_steps is None:
             del found["budget"]["fewest_steps"]
+        if self.folds is None:
+            del found["folds"]
         return found
