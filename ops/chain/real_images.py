@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+
+from ops.datasets.cross_validation import Pool, pool_splits
 from ops.datasets.index import write_index
-from ops.datasets.pixels import write_shards
+from ops.datasets.pixels import PixelDataset, write_shards
 from ops.datasets.subset import Subset, change_splits
 from ops.errors import UserError
-from ops.files.outputs import CONTACT_SHEET, DRAWS
+from ops.files.outputs import CONTACT_SHEET, DRAWS, GROUPS
 from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.schema import DataSettings, Recipe
 from ops.sources.reading import Dispute, hash_source, read_source
@@ -36,11 +42,13 @@ def source_content(workspace: Workspace, recipe: Recipe) -> str:
 
 @dataclass(frozen=True)
 class RealImages:
-    """The images that a recipe takes from its source, how many were converted, and pictures with several labels."""
+    """The images that a recipe takes from its source, how many were converted, pictures with several labels, and the
+    group of each image by split if the source has groups."""
 
     subset: Subset
     conversions: dict[str, int]
     disputed: tuple[Dispute, ...]
+    groups: dict[str, np.ndarray]
 
 
 def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
@@ -50,13 +58,14 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
 
 @dataclass(frozen=True)
 class Contents:
-    """Content of a source: content ids of each split, class names, image shape (height, width, channels), and pictures
-    with several labels."""
+    """Content of a source: content ids of each split, class names, image shape (height, width, channels), pictures with
+    several labels, and all images together."""
 
     ids: dict[str, frozenset[str]]
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]
     disputed: tuple[Dispute, ...]
+    pool: Pool
 
 
 def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
@@ -73,12 +82,16 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Conte
         for split, dataset in splits.items()
     }
     height, width, channels = splits["train"].images.shape[1:]
-    return Contents(ids, splits["train"].class_names, (height, width, channels), real.disputed)
+    names = splits["train"].class_names
+    groups = _list_groups(splits, real.groups)["group"].to_list() if real.groups else None
+    pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, groups, names)
+    return Contents(ids, names, (height, width, channels), real.disputed, pool)
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
     source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
-    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed)
+    groups = source.groups if data.long_tail is None else {}  # a long tail leaves images out
+    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed, groups)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:
@@ -87,16 +100,32 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
     splits = real.subset.splits
     if not real.subset.draws.is_empty():
         write_index(run.out / DRAWS, real.subset.draws)
-    for name, dataset in splits.items():
-        write_shards(run.out, dataset, prefix=name)
-    train = splits["train"]
-    write_sheet(run.out / CONTACT_SHEET, rows_by_class(train.images, train.labels, len(train.class_names), 12))
-    counts = {name: len(dataset) for name, dataset in splits.items()}
+    if real.groups:
+        write_index(run.out / GROUPS, _list_groups(splits, real.groups))
     return {
-        **counts,
-        "classes": len(train.class_names),
-        "class_names": list(train.class_names),
-        "shape": list(train.images.shape[1:]),
+        **store_splits(run.out, splits),
         "conversions": real.conversions | real.subset.counts,
         **({"disputed": {each.split: each.pictures for each in real.disputed}} if real.disputed else {}),
     }
+
+
+def store_splits(folder: Path, splits: Mapping[str, PixelDataset]) -> dict[str, Any]:
+    """Write the splits and a contact sheet of train; returns the counts, class names and shape for the metrics."""
+    for name, dataset in splits.items():
+        write_shards(folder, dataset, prefix=name)
+    train = splits["train"]
+    write_sheet(folder / CONTACT_SHEET, rows_by_class(train.images, train.labels, len(train.class_names), 12))
+    return {
+        **{name: len(dataset) for name, dataset in splits.items()},
+        "classes": len(train.class_names),
+        "class_names": list(train.class_names),
+        "shape": list(train.images.shape[1:]),
+    }
+
+
+def _list_groups(splits: Mapping[str, PixelDataset], groups: Mapping[str, np.ndarray]) -> pl.DataFrame:
+    """A row for each image, in the order of the splits: image_id and group."""
+    return pl.concat(
+        pl.DataFrame({"image_id": dataset.rows["image_id"], "group": groups[name].tolist()})
+        for name, dataset in splits.items()
+    )

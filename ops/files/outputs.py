@@ -10,6 +10,7 @@ CONTACT_SHEET = "contact_sheet.png"  # of real_images, generated_images and acce
 INDEX = "index.parquet"  # of accepted_images and mixed_dataset: one row an image, no pixels
 
 DRAWS = "draws.parquet"  # of real_images: what long tail, nuisance and label noise drew for each image
+GROUPS = "groups.parquet"  # of real_images, if the source has groups: the group of each image
 PLAN = "plan.json"  # of expansion_plan
 
 POLICY = "policy.json"  # of training_policy, as the next: what validation chose, {} where a recipe chooses nothing
@@ -30,6 +31,8 @@ REJECTED_SHEET = "rejected_sheet.png"
 QUALITY = "quality.json"  # metrics of the accepted images as a set
 
 RESULTS = "results.json"  # of baseline_classifiers and expanded_classifiers
+FOLDS = "folds.json"  # of folds, as the next: what each fold found, {} where a recipe has no folds
+FOLD_ANSWERS = "answers.parquet"  # each network's answers about the test images of its fold
 VERDICT = "verdict.json"  # of verdict, and in a published dataset
 RUNS = "runs.parquet"  # of verdict: each network's answers about the test images
 REPORT = "report.html"  # of report

@@ -13,7 +13,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -51,12 +51,14 @@ class Dispute:
 class SourceImages:
     """The splits train, validation and test, all of one image shape, and the number of images by kind of conversion.
 
-    `disputed` has an entry for each split in which a picture has several labels, where the source allows that.
+    `disputed` has an entry for each split in which a picture has several labels, where the source allows that. `groups`
+    has the group of each image by split, texts [n]; it is empty if the source has none.
     """
 
     splits: dict[str, PixelDataset]
     conversions: dict[str, int]
     disputed: tuple[Dispute, ...] = ()
+    groups: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +118,14 @@ def read_source(
     disputed = [dispute for split in SPLITS if (dispute := _find_dispute(spec, split, loaded[split], names))]
     if disputed and not spec.allow_conflicts:
         raise UserError(disputed[0].refusal)
-    splits = {}
+    splits, groups = {}, {}
     for split in SPLITS:
         part = loaded.pop(split)
+        if part.groups is not None:
+            groups[split] = part.groups
         rows = build_rows(part.labels, number_repeats(part.ids.tolist()), split=split)
         splits[split] = PixelDataset(part.stack.images, rows, names)
-    return SourceImages(splits, dict(sorted(converter.counts.items())), tuple(disputed))
+    return SourceImages(splits, dict(sorted(converter.counts.items())), tuple(disputed), groups)
 
 
 def hash_source(spec: SourceSpec, cache: Path | None = None) -> str:

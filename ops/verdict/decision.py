@@ -5,8 +5,8 @@ same confidence and cover test images, seeds and, where there are several, gener
 
     helps        the challenger lies above *every* baseline
     hurts        *every* expanded arm lies below the picked baseline
-    no evidence  otherwise, or with fewer than five trainings of an arm; given with the smallest effect that would have been detected.
-                 Also where the picked baseline has not learnt enough to judge by (`reference`)
+    no evidence  otherwise, or with fewer than five trainings of an arm; given with the smallest effect that would have
+                 been detected. Also where the picked baseline has not learnt enough to judge by (`reference`)
 
 A claim about all of several arms needs no correction for their number (intersection-union test; Berger, Technometrics
 24, 1982). The limits allow for the fact that validation picked with the same seeds (`contrasts`, `selection_bias`). All
@@ -103,7 +103,8 @@ def decide(
             reference, case.correct[baseline], labels, metric=metric, confidence=confidence, folds=folds
         )
     divided = None if folds is None else len(np.unique(folds))
-    decision = apply_rule(contrasts, picks, seeds=seeds * (divided or 1), has_learnt=row is None or row.shortfall is None)
+    has_learnt = row is None or row.shortfall is None
+    decision = apply_rule(contrasts, picks, trainings=seeds * (divided or 1), has_learnt=has_learnt)
     single = (1.0 - confidence) / 2.0
     rows = [_describe_arm(case, comparison, name, single) for name in case.names]
     by_name = {row.arm: row for row in rows}
@@ -154,12 +155,12 @@ class _Case:
         return [name for name in self.correct if self.kinds[name] == kind]
 
 
-def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int, has_learnt: bool = True) -> Outcome:
-    """The decision from all differences that it needs; `seeds` is how often the arm with the fewest was trained.
+def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, trainings: int, has_learnt: bool = True) -> Outcome:
+    """The decision from all differences that it needs; `trainings`: how often the arm with the fewest was trained.
 
     has_learnt: whether the picked baseline has learnt enough to judge by.
     """
-    if seeds < LEAST_SEEDS or not has_learnt:
+    if trainings < LEAST_SEEDS or not has_learnt:
         return "no evidence"
     if all(c.difference.low > 0 for c in contrasts if c.arm == picks.challenger):
         return "helps"

@@ -96,8 +96,8 @@ class Verdict:
     `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
     four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
     `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
-    contrasts hold for both looks together. `reference` is None where no reference model was given. `folds` is the number
-    of folds, each with `seeds` trainings of its own; None for one split.
+    contrasts hold for both looks together. `reference` is None where no reference model was given. `folds` is the
+    number of folds, each with `seeds` trainings of its own; None for one split.
     """
 
     decision: Outcome

@@ -74,8 +74,8 @@ def compare_same_compute(
     """The ensemble of the baseline's networks, then each arm of `mirrored` with test-time augmentation.
 
     baseline_correct, challenger_correct: bool [S, n]. ensemble: bool [n]. mirrored: bool [S, n] by arm, of these two.
-    generators, validation_per_class and folds: as in `decide`; each way takes those of its arm. A way is compared with its own
-    arm network by network.
+    generators, validation_per_class and folds: as in `decide`; each way takes those of its arm. A way is compared
+    with its own arm network by network.
     """
     rows: list[tuple[Way, str]] = [("ensemble", baseline), *(("mirrored", arm) for arm in mirrored)]
     names = {(way, arm): f"{way} of {arm}" for way, arm in rows}

@@ -132,7 +132,7 @@ def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runt
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(pending.stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
-        if warning := warn_of_seeds(recipe.classifier.seeds):
+        if warning := warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds):
             click.echo(f"{expansion}: {warning}", err=True)
         _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, pending.assets)
     return list(pending.stale)

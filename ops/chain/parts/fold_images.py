@@ -1,0 +1,41 @@
+"""The images of one fold: those of the stage `real_images`, with other splits. Pixels are only moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ops.chain.real_images import store_splits
+from ops.datasets.cross_validation import Pool, pool_splits
+from ops.datasets.pixels import PixelDataset, read_rows, read_split
+from ops.datasets.shards import find_shards
+from ops.files.manifests import read_manifest
+from ops.files.outputs import GROUPS
+from ops.sources.listing import SPLITS
+from ops.stages.materialization import StageRun
+
+
+def read_pool(real: Path) -> Pool:
+    """All images of a `real_images` folder; reads ids, labels and groups, no pixels."""
+    rows = {split: read_rows(find_shards(real, split)) for split in SPLITS}
+    groups = pl.read_parquet(real / GROUPS)["group"].to_list() if (real / GROUPS).exists() else None
+    return pool_splits(rows, groups, read_manifest(real)["metrics"]["class_names"])
+
+
+def store_fold(run: StageRun, real: Path, codes: np.ndarray) -> dict[str, Any]:
+    """Write the images of `real`, another `real_images` folder, with the splits `codes`; returns the stage's metrics.
+
+    codes: int8 [n], the place of each image's split in SPLITS, in the order of `read_pool`.
+    """
+    pooled = [read_split(real, split) for split in SPLITS]
+    images = np.concatenate([part.images for part in pooled])
+    rows = pl.concat(part.rows for part in pooled)
+    splits = {}
+    for code, split in enumerate(SPLITS):
+        places = np.flatnonzero(codes == code)
+        named = rows[places].with_columns(split=pl.lit(split))
+        splits[split] = PixelDataset(images[places], named, pooled[0].class_names)
+    return {**store_splits(run.out, splits), "conversions": {}}
