@@ -18,6 +18,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ops.recipe.design import Metric
+from ops.verdict.metric import score_answers, score_classes
 from ops.verdict.records import Kind
 
 FloatArray = npt.NDArray[np.float64]
@@ -44,14 +46,15 @@ class FoldArm:
 class Folded:
     """One experiment. test: bool [arms, S, n], each image answered by its own fold's networks. folds, labels: int [n].
 
-    validation: float64 [arms], the mean score on the folds' validation images. true: float64 [arms], the mean score of
-    the same networks on FRESH new images.
+    validation: float64 [arms], the mean score on the folds' validation images. validation_per_class, true: float64
+    [arms, 2], the mean accuracy on the images of each class, of validation and of FRESH new images.
     """
 
     test: BoolArray
     labels: IntArray
     folds: IntArray
     validation: FloatArray
+    validation_per_class: FloatArray
     true: FloatArray
 
 
@@ -65,6 +68,12 @@ class Population:
     curve: float = 0.5
     noise: float = 0.05
     share: float = 0.5
+
+    @cached_property
+    def class_shares(self) -> FloatArray:
+        """Of the images, float64 [2], with the wrong labels."""
+        second = self.share + self.noise * (1.0 - 2.0 * self.share)
+        return np.array([1.0 - second, second])
 
     @cached_property
     def blocks(self) -> int:
@@ -82,13 +91,16 @@ class Population:
         wrong = rng.random(images) < self.noise
         return x, np.where(wrong, 1 - labels, labels)
 
-    def draw(self, rng: np.random.Generator, *, images: int, folds: int, seeds: int) -> Folded:
+    def draw(
+        self, rng: np.random.Generator, *, images: int, folds: int, seeds: int, metric: Metric = "accuracy"
+    ) -> Folded:
         """Divide new images into folds, train every arm in each, and let it answer."""
         x, labels = self.sample(rng, images)
         fresh, fresh_labels = self.sample(rng, FRESH)
         members = divide(rng, labels, folds)
         test = np.empty((len(self.arms), seeds, images), dtype=np.bool_)
-        validation, true = np.zeros((2, len(self.arms), folds))
+        validation = np.zeros((len(self.arms), folds))
+        per_class, true = np.zeros((2, len(self.arms), folds, 2))
         for fold in range(folds):
             rest = np.flatnonzero(members != fold)
             held_out = rest[divide(rng, labels[rest], 5) == 0]
@@ -102,9 +114,12 @@ class Population:
                 asked = np.concatenate([own, held_out])
                 right = networks(self._see(arm, x[asked])) == labels[asked]
                 test[a][:, own] = right[:, : len(own)]
-                validation[a, fold] = right[:, len(own) :].mean()
-                true[a, fold] = (networks(self._see(arm, fresh)) == fresh_labels).mean()
-        return Folded(test, labels, members, validation.mean(axis=1), true.mean(axis=1))
+                held = right[:, len(own) :]
+                validation[a, fold] = score_answers(held, labels[held_out], metric).mean()
+                per_class[a, fold] = score_classes(held, labels[held_out]).mean(axis=0)
+                known = networks(self._see(arm, fresh)) == fresh_labels
+                true[a, fold] = score_classes(known, fresh_labels).mean(axis=0)
+        return Folded(test, labels, members, validation.mean(axis=1), per_class.mean(axis=1), true.mean(axis=1))
 
     def _see(self, arm: FoldArm, x: FloatArray) -> FloatArray:
         first = SHARED + arm.block * OWN

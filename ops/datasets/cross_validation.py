@@ -44,7 +44,9 @@ def divide(pool: Pool, folds: int) -> list[np.ndarray]:
     from ops.datasets.splits import assign_test_folds  # imports scipy, which takes a tenth of a second
 
     try:
-        members = assign_test_folds(pool.labels, pool.keys, folds=folds, groups=pool.groups, class_names=pool.class_names)
+        members = assign_test_folds(
+            pool.labels, pool.keys, folds=folds, groups=pool.groups, class_names=pool.class_names
+        )
         return [_split(pool, members == fold, folds, seed=fold) for fold in range(folds)]
     except UserError as error:
         raise UserError(f"verdict.folds {folds}: {error}") from None

@@ -88,7 +88,7 @@ def _estimate(
     # Each arm's networks predict once; those of the two compared arms predict mirrored images as well.
     asked = per_answer * test_images * (len(recipe.baselines) + len(recipe.expanded) + 2) * classifier.seeds / workers
     search = step_seconds(classifier, Arm(augmentation=EXPECTED)) * search_steps / workers if search_steps else 0.0
-    return {
+    seconds = {
         "training_policy": search,
         "scorer": scorer,
         "generator": cost.fit_seconds * generator.seeds,
@@ -96,6 +96,11 @@ def _estimate(
         "generated_images": cost.image_seconds * plan.drawn * generator.seeds / workers,
         "baseline_classifiers": baselines[0],
         "expanded_classifiers": expanded[0],
+    }
+    if recipe.verdict.folds is not None:  # each fold repeats all of them, and the verdict asks its networks only
+        return {**seconds, "folds": recipe.verdict.folds * sum(seconds.values()) + asked}
+    return {
+        **seconds,
         "verdict": asked * recipe.verdict.looks
         + (baselines[1] + expanded[1]) * classifier.seeds * (recipe.verdict.looks - 1),
     }
