@@ -56,7 +56,8 @@ def assign_splits(
     active = [TRAIN, *([VALIDATION] if validation else []), *([TEST] if test else [])]
     units = _find_units(labels, keys, seed=seed, groups=groups)
     names = [str(label) for label in range(units.classes)] if class_names is None else class_names
-    _require_units(units, [_NAMES[code] for code in active], names, what=_name_units(groups))
+    each = f"each of {', '.join(_NAMES[code] for code in active)}"
+    _require_units(units, len(active), names, what=_name_units(groups), each=each)
     targets = count_targets(np.bincount(labels), validation=validation, test=test)
     splits = _place(units, targets[active].astype(np.float64), names, [_NAMES[code] for code in active])
     return np.array(active, np.int8)[splits][units.of_image]
@@ -80,7 +81,7 @@ def assign_test_folds(
     units = _find_units(labels, keys, seed=0, groups=groups)
     names = [str(label) for label in range(units.classes)] if class_names is None else class_names
     places = [f"fold {number}" for number in range(1, folds + 1)]
-    _require_units(units, places, names, what=_name_units(groups))
+    _require_units(units, folds, names, what=_name_units(groups), each="each fold")
     targets, first = np.zeros((folds, units.classes)), 0
     for label, count in enumerate(np.bincount(labels).tolist()):
         targets[:, label] = count // folds
@@ -171,13 +172,10 @@ def _name_units(groups: Sequence[str] | None) -> str:
     return "different images" if groups is None else "unrelated groups"
 
 
-def _require_units(units: _Units, places: Sequence[str], names: Sequence[str], *, what: str) -> None:
+def _require_units(units: _Units, least: int, names: Sequence[str], *, what: str, each: str) -> None:
     found = np.bincount(units.counts.indices, minlength=units.classes)
-    for label in np.flatnonzero((found > 0) & (found < len(places))).tolist():
-        raise UserError(
-            f"class {names[label]} has {found[label]} {what}; at least {len(places)} are needed, one for each of "
-            + ", ".join(places)
-        )
+    for label in np.flatnonzero((found > 0) & (found < least)).tolist():
+        raise UserError(f"class {names[label]} has {found[label]} {what}; at least {least} are needed, one for {each}")
 
 
 def _place(units: _Units, targets: np.ndarray, names: Sequence[str], splits: Sequence[str]) -> np.ndarray:
