@@ -59,11 +59,11 @@ def _split(pool: Pool, is_test: np.ndarray, folds: int, *, seed: int) -> np.ndar
     codes = np.full(len(is_test), TEST, np.int8)
     codes[rest] = assign_splits(
         pool.labels[rest],
-        [pool.keys[place] for place in rest],
+        [pool.keys[place] for place in rest.tolist()],
         validation=min(round(pool.validation * folds / (folds - 1), 4), MOST_VALIDATION),
         test=0.0,
         seed=seed,  # so that folds do not choose on the same images
-        groups=None if pool.groups is None else [pool.groups[place] for place in rest],
+        groups=None if pool.groups is None else [pool.groups[place] for place in rest.tolist()],
         class_names=pool.class_names,
     )
     return codes
