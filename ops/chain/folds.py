@@ -20,11 +20,10 @@ import polars as pl
 from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_metric, weights_file
 from ops.chain.parts.fold_chain import TrainedFold, train_fold
-from ops.chain.parts.fold_images import read_pool
+from ops.chain.parts.fold_images import divide_images
 from ops.chain.parts.fold_verdict import ENSEMBLE
 from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
 from ops.datasets.axes import to_nchw
-from ops.datasets.cross_validation import divide
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_rows, read_split
 from ops.datasets.shards import find_shards
@@ -47,7 +46,8 @@ def build_folds(run: StageRun) -> dict[str, Any]:
         return {"folds": 0}
     real, metric = run.inputs["real_images"], find_metric(run)
     trained = []
-    for number, codes in enumerate(divide(read_pool(real), count), start=1):
+    division, near = divide_images(real, count, run.runtime.sink)
+    for number, codes in enumerate(division, start=1):
         workspace = FoldWorkspace(run.workspace.root, number=number, folds=count, metric=metric)
         trained.append(train_fold(workspace, run.expansion, real, codes, run.runtime))
     compared = pick_arms(trained, list(run.recipe.baselines), list(run.recipe.expanded))
@@ -60,6 +60,7 @@ def build_folds(run: StageRun) -> dict[str, Any]:
         run.out / FOLDS,
         {
             "metric": metric,
+            "near_duplicates": near,
             "baseline": compared.baseline,
             "challenger": compared.challenger,
             "arms": {arm: {"kind": kind, "same_as": compared.aliases.get(arm)} for arm, kind in compared.kinds.items()},

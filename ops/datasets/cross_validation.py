@@ -1,13 +1,13 @@
 """All images of three splits, divided into folds: each image is a test image once.
 
-Groups stay together, and so do equal images. A fold's validation images are drawn from its other images, in the share
-of validation among all images. The module knows neither files nor pixels.
+Groups stay together, and so do equal images and those that are said to be. A fold's validation images are drawn from
+its other images, in the share of validation among all images. The module knows neither files nor pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -34,6 +34,15 @@ def pool_splits(splits: Mapping[str, pl.DataFrame], groups: Sequence[str] | None
     rows = pl.concat(part.select("image_id", "label") for part in splits.values())
     keys = [name.partition("-")[0] for name in rows["image_id"]]
     return Pool(rows["label"].to_numpy(), keys, groups, class_names, len(splits["validation"]) / len(rows))
+
+
+def join_images(pool: Pool, together: Sequence[Sequence[int]]) -> Pool:
+    """The same pool, in which the images at the places of each group count as equal, and so stay together."""
+    names = {key: key for key in pool.keys}
+    for places in together:
+        joined = {names[pool.keys[place]] for place in places}
+        names = {key: min(joined) if name in joined else name for key, name in names.items()}
+    return replace(pool, keys=[names[key] for key in pool.keys])
 
 
 def divide(pool: Pool, folds: int) -> list[np.ndarray]:

@@ -9,11 +9,14 @@ import numpy as np
 import polars as pl
 
 from ops.chain.real_images import store_splits
-from ops.datasets.cross_validation import Pool, pool_splits
+from ops.datasets.cross_validation import Pool, divide, join_images, pool_splits
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
+from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.files.outputs import GROUPS
+from ops.inspection.duplicates import find_near
+from ops.machine.progress import Sink
 from ops.sources.listing import SPLITS
 from ops.stages.materialization import StageRun
 
@@ -23,6 +26,25 @@ def read_pool(real: Path) -> Pool:
     rows = {split: read_rows(find_shards(real, split)) for split in SPLITS}
     groups = pl.read_parquet(real / GROUPS)["group"].to_list() if (real / GROUPS).exists() else None
     return pool_splits(rows, groups, read_manifest(real)["metrics"]["class_names"])
+
+
+def divide_images(real: Path, folds: int, sink: Sink) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """As `divide`, with near duplicates in one fold; also how many groups of them there are, and whether that worked.
+
+    It compares the pixels of all splits, as an audit of leaks does. If a class has too few different images then, only
+    equal images and groups stay together.
+    """
+    pool = read_pool(real)
+    parts = [read_split(real, split) for split in SPLITS]
+    ids = [name for part in parts for name in part.rows["image_id"]]
+    images = np.concatenate([part.images for part in parts])
+    near = [group.rows for group in find_near(images, pool.labels, ids, sink=sink)]
+    found = {"groups": len(near), "kept_together": True}
+    try:
+        return divide(join_images(pool, near), folds), found
+    except UserError as error:
+        sink(f"near duplicates are not kept together, because then: {error}")
+        return divide(pool, folds), {**found, "kept_together": False}
 
 
 def store_fold(run: StageRun, real: Path, codes: np.ndarray) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ops.datasets.cross_validation import Pool, divide, pool_splits
+from ops.datasets.cross_validation import Pool, divide, join_images, pool_splits
 from ops.datasets.splits import TEST, TRAIN, VALIDATION, assign_test_folds
 from ops.errors import UserError
 
@@ -52,6 +52,18 @@ def test_groups_and_equal_images_stay_in_one_split_of_every_fold() -> None:
     copies = Pool(np.repeat([0, 1], 20), [f"{i // 2}" for i in range(40)], None, "ab", 0.2)
     for codes in divide(copies, 5):
         assert (codes[::2] == codes[1::2]).all()
+
+
+def test_images_that_are_joined_stay_together_in_chains_and_across_groups() -> None:
+    pool = make_pool([20, 20])
+    joined = join_images(pool, [(0, 3), (3, 25), (7, 8)])
+    assert len({joined.keys[i] for i in (0, 3, 25)}) == 1 == len({joined.keys[i] for i in (7, 8)})
+    assert len(set(joined.keys)) == 37
+    for codes in divide(joined, 4):
+        assert codes[0] == codes[3] == codes[25] and codes[7] == codes[8]
+    groups = [f"g{i // 2}" for i in range(40)]
+    for codes in divide(join_images(make_pool([20, 20], groups=groups), [(0, 39)]), 4):
+        assert len({codes[i] for i in (0, 1, 38, 39)}) == 1
 
 
 def test_a_class_with_too_few_images_or_groups_is_refused_with_the_key() -> None:
