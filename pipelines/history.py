@@ -12,6 +12,7 @@ from ops.files.manifests import PUBLISHED
 from ops.recipe.stages import STAGES
 from ops.workspaces.locks import one_pruner
 from ops.workspaces.workspace import Workspace
+from pipelines.instance import is_history_inside
 from pipelines.lost_runs import UNFINISHED
 
 KEPT = 100  # runs
@@ -25,7 +26,7 @@ def prune_history(workspace: Workspace, instance: dg.DagsterInstance, kept: int 
     Nothing is deleted from a history outside the workspace: it may hold that of other workspaces too.
     """
     home = Path(instance.root_directory)
-    if not home.is_relative_to(workspace.root) or instance.get_runs_count(_finished()) <= kept + slack:
+    if not is_history_inside(workspace, instance) or instance.get_runs_count(_finished()) <= kept + slack:
         return 0
     with one_pruner(workspace):
         return _prune(workspace, instance, home, kept)

@@ -38,3 +38,8 @@ def open_instance(workspace: Workspace) -> dg.DagsterInstance:
     text = settings.read_text(encoding="utf-8") if settings.exists() else ""
     write_text(home / IN_PROCESS, text if "compute_logs:" in text else text + NO_MIRRORING)
     return dg.DagsterInstance.from_config(str(home), IN_PROCESS)
+
+
+def is_history_inside(workspace: Workspace, instance: dg.DagsterInstance) -> bool:
+    """Whether the history lies in the workspace; one outside may hold that of other workspaces too."""
+    return Path(instance.root_directory).is_relative_to(workspace.root)

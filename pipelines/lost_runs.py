@@ -11,6 +11,7 @@ import dagster as dg
 
 from ops.workspaces.locks import is_alive, mark_alive
 from ops.workspaces.workspace import Workspace
+from pipelines.instance import is_history_inside
 
 IN_PROCESS = "growset/in_process"  # tag of a run outside the UI; its value is the workspace
 UNFINISHED = [
@@ -36,7 +37,7 @@ def free_lost_runs(workspace: Workspace, instance: dg.DagsterInstance, *, no_ui_
     lost = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-        if (_is_lost(workspace, run) if IN_PROCESS in run.tags else no_ui_lives)
+        if (_is_lost(workspace, instance, run) if IN_PROCESS in run.tags else no_ui_lives)
     ]
     for run in lost:
         instance.report_run_failed(
@@ -49,8 +50,13 @@ def free_lost_runs(workspace: Workspace, instance: dg.DagsterInstance, *, no_ui_
     return [run.run_id for run in lost]
 
 
-def _is_lost(workspace: Workspace, run: dg.DagsterRun) -> bool:
-    return run.tags[IN_PROCESS] == str(workspace.root) and not is_alive(workspace, run.run_id)
+def _is_lost(workspace: Workspace, instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the process of a run outside the UI has ended.
+
+    A history inside the workspace has its runs alone, under another name if the folder was moved or copied since.
+    """
+    is_own = is_history_inside(workspace, instance) or run.tags[IN_PROCESS] == str(workspace.root)
+    return is_own and not is_alive(workspace, run.run_id)
 
 
 def build_lost_runs_sensor(workspace: Workspace) -> dg.SensorDefinition:

@@ -48,8 +48,10 @@ class Created:
     uncommitted: tuple[str, ...]
 
 
-def create_workspace(root: Path, source: Path, *, licence: str = "unknown", adopt: bool = False) -> Created:
-    """Make `root` a workspace for the images in `source`.
+def create_workspace(
+    root: Path, source: Path, *, licence: str = "unknown", adopt: bool = False, size: int | None = None
+) -> Created:
+    """Make `root` a workspace for the images in `source`, which become squares of `size` pixels if it is given.
 
     Without `adopt` it must be empty or missing, and outside of every repository. With `adopt` it may hold a project,
     whose git and DVC repositories are used, and whose files get what is missing in them. UserError if that is not
@@ -63,7 +65,7 @@ def create_workspace(root: Path, source: Path, *, licence: str = "unknown", adop
         raise UserError(
             f"{root} lies in {source}, so its files would count as images; keep the images in a folder apart"
         )
-    sketch = sketch_source(source, name, licence)
+    sketch = sketch_source(source, name, licence, size)
     images = Path(sketch.spec.path)
     inside = images.is_relative_to(root.resolve())
     path = os.path.relpath(images, root.resolve() / "sources") if inside else str(images)

@@ -21,7 +21,7 @@ from ops.sources.tables import SEPARATED, find_tables
 
 SAMPLE = 1000  # images per split that are decoded
 MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
-WORKING_SIDE = 64  # pixels; larger or mixed images are resized to at most this
+WORKING_SIDE = 64  # pixels; larger or mixed images become squares of at most this side
 _ADVICE = (
     "; put the images of each class into a folder of its own, or add labels.csv with the columns file_name and label"
 )
@@ -30,16 +30,32 @@ DRAWN_SHARES = {"validation": 0.15, "test": 0.25}  # of train, for splits that t
 
 @dataclass(frozen=True)
 class SourceSketch:
-    """A source's description, its training `counts` per class, and the `shape` (H, W, C) of its converted images."""
+    """A source's description, its training `counts` per class, and the `shape` (H, W, C) of its converted images.
+
+    sizes: (H, W) of the sampled images as they are, int64 [n, 2].
+    """
 
     spec: SourceSpec
     class_names: tuple[str, ...]
     counts: np.ndarray
     shape: tuple[int, int, int]
+    sizes: np.ndarray
+
+    @property
+    def resized(self) -> tuple[float, float]:
+        """Shares of the sampled images that become smaller and larger: by the shorter side, since squares are cut."""
+        if self.spec.size is None:
+            return 0.0, 0.0
+        sides = self.sizes.min(axis=1)
+        return float((sides > self.spec.size).mean()), float((sides < self.spec.size).mean())
 
 
-def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
-    """Read the labels and up to SAMPLE images of each split. UserError if no layout fits."""
+def sketch_source(source: Path, name: str, licence: str, size: int | None = None) -> SourceSketch:
+    """Read the labels and up to SAMPLE images of each split; `size` in pixels is chosen if it is None.
+
+    Images of one size of up to MAX_SIDE pixels are used as they are. Otherwise they become squares of the median side,
+    of WORKING_SIDE pixels at most. UserError if no layout fits.
+    """
     if not source.exists():
         raise UserError(f"{source} does not exist; --source names your images, a folder or a file")
     for text, what in ((str(source.resolve()), "the path"), (licence, "the licence")):
@@ -61,15 +77,24 @@ def sketch_source(source: Path, name: str, licence: str) -> SourceSketch:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
         counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
     probe = Converter(spec.model_copy(update={"background": "white"}))
-    shapes = {shape for listing in listings.values() for shape in _probe(listing, probe)}
+    shapes = np.array([shape for listing in listings.values() for shape in _probe(listing, probe)])
     if probe.counts["put on the background"]:
         spec = spec.model_copy(update={"background": "white"})
-    channels = max(shape[2] for shape in shapes)
-    sides = {side for shape in shapes for side in shape[:2]}
-    if len(shapes) == 1 and max(sides) <= MAX_SIDE:
-        return SourceSketch(spec, train.class_names, counts, next(iter(shapes)))
-    size = min(WORKING_SIDE, min(sides))
-    return SourceSketch(spec.model_copy(update={"size": size}), train.class_names, counts, (size, size, channels))
+    side = _choose_side(shapes) if size is None else size
+    if side is not None and not (shapes == (side, side, shapes[0, 2])).all():
+        spec = spec.model_copy(update={"size": side})
+    height, width = (int(shapes[0, 0]), int(shapes[0, 1])) if spec.size is None else (spec.size, spec.size)
+    shape = height, width, int(shapes[:, 2].max())
+    return SourceSketch(spec, train.class_names, counts, shape, shapes[:, :2])
+
+
+def _choose_side(shapes: np.ndarray) -> int | None:
+    """The side in pixels for images of these shapes, int64 [n, 3]; None if they are alike and small enough."""
+    is_small = shapes[:, :2].max() <= MAX_SIDE
+    if is_small and (shapes == shapes[0]).all():
+        return None
+    one_size = is_small and (shapes[:, :2] == shapes[0, :2]).all()  # grey and colour
+    return min(int(np.median(shapes[:, :2].min(axis=1))), MAX_SIDE if one_size else WORKING_SIDE)
 
 
 def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
@@ -136,10 +161,11 @@ def _describe_lack(source: Path) -> str | None:
     return f"{source} is empty" if not any(source.iterdir()) else None
 
 
-def _probe(listing: Listing, converter: Converter) -> set[tuple[int, int, int]]:
+def _probe(listing: Listing, converter: Converter) -> list[tuple[int, ...]]:
+    """The shape of each image of a sample."""
     count = len(listing.labels)
-    shapes = set()
+    shapes: list[tuple[int, ...]] = []
     for piece in listing.load(np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(int))):
         images, _ = converter.convert(piece)
-        shapes |= {images.shape[1:]} if isinstance(images, np.ndarray) else {image.shape for image in images}
-    return {(shape[0], shape[1], shape[2]) for shape in shapes}
+        shapes += [image.shape for image in images]
+    return shapes

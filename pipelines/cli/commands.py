@@ -34,9 +34,10 @@ from pipelines.lost_runs import free_lost_runs
 
 if TYPE_CHECKING:
     from ops.scaffold.workspace import Created
+    from ops.sources.sketch import SourceSketch
 
 
-def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool) -> None:
+def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool, size: int | None) -> None:
     """Make a workspace for the user's images, or for the example without `source`, and print the next commands."""
     from ops.scaffold.workspace import create_example, create_workspace
 
@@ -44,7 +45,7 @@ def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bo
         made = create_example(folder, adopt=adopt)
         click.echo(f"{made.workspace.root}: the example, 1,000 training images of 10 classes; licence MIT")
     else:
-        made = create_workspace(folder, source, licence=licence, adopt=adopt)
+        made = create_workspace(folder, source, licence=licence, adopt=adopt, size=size)
         _describe_source(made)
     click.echo(f"the settings are in recipes/{made.name}.yaml; `growset docs recipes` explains them")
     if made.uncommitted:
@@ -75,10 +76,26 @@ def _describe_source(made: "Created") -> None:
         drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})
         shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
         click.echo(f"no images are given for it, so {shares} are drawn from the others; see {where}")
-    if spec.size:
-        click.echo(f"images are resized to {height} x {width}; to change that, edit `size:` in {where}")
-    else:
+    if spec.size is None:
         click.echo(f"all images are {height} x {width} x {channels} and keep that size")
+    else:
+        _describe_size(seen, where)
+
+
+def _describe_size(seen: "SourceSketch", where: str) -> None:
+    """Print what becomes of images that are resized; a warning where pictures lose detail."""
+    size, sides = seen.spec.size, seen.sizes.min(axis=1)
+    smaller, larger = seen.resized
+    were = f"{sides.min()}" if sides.min() == sides.max() else f"{sides.min()} to {sides.max()}"
+    click.echo(f"images are {were} pixels on their shorter side and become {size} x {size}; see `size:` in {where}")
+    if larger:
+        click.echo(f"warning: {larger:.0%} of the images are enlarged, which adds no detail", err=True)
+    if smaller:
+        click.echo(
+            f"warning: {smaller:.0%} of the images are reduced, so generator, classifiers and verdict are about images"
+            f" of {size} pixels; to keep more, give --size {sides.max()}, which takes longer",
+            err=True,
+        )
 
 
 def look_with(workspace: Workspace, expansions: Iterable[str], changes: Changes, *, err: bool = False) -> Workspace:

@@ -99,7 +99,12 @@ def main(context: click.Context, workspace: Path | None) -> None:
 @click.option(
     "--licence", default="unknown", show_default=True, help="Licence of the images; it goes into dataset cards."
 )
-def init(folder: Path | None, source: Path | None, example: bool, here: bool, licence: str) -> None:
+@click.option(
+    "--size",
+    type=click.IntRange(min=8, max=512),
+    help="Side in pixels to which all images are brought; default: their own, or the median up to 64 pixels.",
+)
+def init(folder: Path | None, source: Path | None, example: bool, here: bool, licence: str, size: int | None) -> None:
     """Make FOLDER a workspace for your images: git, DVC, and a recipe for their number and size.
 
     FOLDER is new or empty. With --here the current folder becomes one; its files, git and DVC stay as they are.
@@ -110,7 +115,9 @@ def init(folder: Path | None, source: Path | None, example: bool, here: bool, li
         raise UserError("name a folder for the workspace, or give --here for the current one" + " (not both)" * here)
     if (source is None) != example:
         raise UserError("name your images with --source, or give --example" + " (not both)" * example)
-    init_workspace(folder or Path("."), source, licence, adopt=here)
+    if example and size is not None:
+        raise UserError("--size has no effect with --example, whose images are small; remove it")
+    init_workspace(folder or Path("."), source, licence, adopt=here, size=size)
 
 
 @main.command()

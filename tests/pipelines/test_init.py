@@ -59,11 +59,19 @@ def test_the_chain_runs_in_it_and_both_doors_find_it_current(tmp_path: Path, ima
     assert run(root, "dagster", "definitions", "validate", "-w", "workspace.yaml").returncode == 0
 
 
-def test_large_or_mixed_images_get_a_size(tmp_path: Path, images: Path) -> None:
+def test_mixed_images_get_their_median_side_and_a_warning_says_what_is_lost(tmp_path: Path, images: Path) -> None:
     for i, path in enumerate(sorted(images.rglob("*.png"))):
-        Image.open(path).resize((40 + i % 7, 50)).save(path)
-    root = init(tmp_path, images)
-    assert "\nsize: 40\n" in (root / "sources" / "my-digits.yaml").read_text()
+        Image.open(path).resize((40 + i % 3, 50)).save(path)
+    root = tmp_path / "work"
+    printed = growset(tmp_path, "init", str(root), "--source", str(images)).output
+    assert "\nsize: 41\n" in (root / "sources" / "my-digits.yaml").read_text()
+    assert "images are 40 to 42 pixels on their shorter side and become 41 x 41" in printed
+    assert "warning: 33% of the images are enlarged" in printed
+    assert (
+        "warning: 33% of the images are reduced, so generator, classifiers and verdict are about images of 41"
+        in printed
+    )
+    assert "give --size 42" in printed
     assert growset(root, "check").exit_code == 0
 
 

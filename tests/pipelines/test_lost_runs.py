@@ -64,10 +64,24 @@ def test_a_run_whose_process_lives_keeps_its_slot(workspace: Workspace, instance
     assert free_lost_runs(workspace, instance) == [run_id]
 
 
-def test_a_run_of_another_workspace_is_not_judged(workspace: Workspace, instance: dg.DagsterInstance) -> None:
-    start_run(instance, "5f3c3b4e-0000-4000-8000-000000000003", {IN_PROCESS: "/somewhere/else"})
-    assert free_lost_runs(workspace, instance) == []
-    assert not is_free(instance)
+def test_a_run_of_a_folder_that_was_moved_or_copied_is_lost(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    lost = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000003", {IN_PROCESS: "/the/old/place"})
+    assert free_lost_runs(workspace, instance) == [lost]
+    assert is_free(instance)
+
+
+def test_a_run_of_another_workspace_is_not_judged(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared").mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "shared"))
+    with open_instance(workspace) as instance:
+        run_id = "5f3c3b4e-0000-4000-8000-000000000003"
+        create_run_for_test(
+            instance, run_id=run_id, tags={IN_PROCESS: "/somewhere/else"}, status=dg.DagsterRunStatus.STARTED
+        )
+        assert free_lost_runs(workspace, instance) == []
+        assert status(instance, run_id) == "STARTED"
 
 
 def test_a_run_of_the_ui_is_lost_when_no_ui_is_running(workspace: Workspace, instance: dg.DagsterInstance) -> None:
