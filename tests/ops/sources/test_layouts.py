@@ -154,11 +154,18 @@ def test_groups_stay_whole_in_drawn_splits(tmp_path: Path, make: Maker) -> None:
     images, labels = make_truth(per_class=20)["train"]
     keys = make(tmp_path, {"train": (images, labels)})
     spec = make_spec(keys, split={"validation": 0.2, "test": 0.3}, group="patient")
-    splits = read_source(spec).splits
+    source = read_source(spec)
+    splits = source.splits
     patients = {images[i].tobytes(): i // 2 for i in range(60)}
     seen = {name: {patients[image.tobytes()] for image in part.images} for name, part in splits.items()}
     assert sum(map(len, seen.values())) == 30 == len(set().union(*seen.values()))
     assert abs(len(splits["test"]) - 18) <= 4
+    for name, part in splits.items():  # the groups go with the images
+        named: dict[str, set[int]] = {}
+        for image, group in zip(part.images, source.groups[name], strict=True):
+            named.setdefault(group, set()).add(patients[image.tobytes()])
+        assert all(len(found) == 1 for found in named.values())
+        assert len(named) == len(seen[name])
 
 
 def test_one_table_with_a_column_for_the_split_is_read(tmp_path: Path) -> None:

@@ -61,3 +61,12 @@ def test_a_second_look_counts_with_its_longest_time(
     )
     assert "at most: with a second look" in format_plan(two)
     assert "second look" not in format_plan(one)
+
+
+def test_folds_repeat_every_stage(root: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "_seconds_per_step", lambda run: 0.5)
+    edit_recipe(root, "data: {images_per_class: 16}", "data: {}")
+    edit_recipe(root, "verdict: {}", "verdict: {folds: 4}")
+    seconds = collect_plan(Workspace(root), "digits")["seconds"]
+    folds = seconds.pop("folds")
+    assert folds == pytest.approx(4 * sum(seconds.values()), rel=0.05)  # and the answers to the test images
