@@ -142,7 +142,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
                 raise UserError(f"source {source.name}: {finding.sentence}; {suggest_remedy(source.name)}")
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
-        pool = read_pool(folder)
+        pool = None if recipe.verdict.folds is None else read_pool(folder)
     else:
         contents = try_source(source, recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
@@ -150,7 +150,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
-    if recipe.verdict.folds is not None:
+    if recipe.verdict.folds is not None and pool is not None:
         divide(pool, recipe.verdict.folds)
     height, width, channels = shape
     check_external_networks(recipe.filter, workspace.root, class_names)

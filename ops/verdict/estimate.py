@@ -54,9 +54,10 @@ from scipy.special import stdtrit
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
+
 # The share by which overlapping training sets enlarge the variance from images and seeds.
 OVERLAP = 0.25
-IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
