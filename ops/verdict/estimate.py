@@ -35,7 +35,8 @@ overlap that no difference between folds shows:
 
 the last term with k - 1 degrees of freedom in df. Their variance alone has k - 1 degrees of freedom throughout, and
 counts images and seeds about twice, although those do not overlap: its intervals are much wider, and cover more than
-they say. V alone covers less. OVERLAP was chosen by simulation; `growset bench folds` measures coverage.
+they say. V alone covers less. OVERLAP was chosen by simulation, and is larger where classes count separately;
+`growset bench folds` measures coverage.
 
 An arm of one replicate adds no variance of replicates: it cannot be measured.
 
@@ -56,8 +57,9 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 
-# The share by which overlapping training sets enlarge the variance from images and seeds.
-OVERLAP = 0.25
+# The shares by which overlapping training sets enlarge the variance from images and seeds: of a score over all images,
+# and of one over classes, whose borders move with the training images.
+OVERLAP, OVERLAP_BY_CLASS = 0.25, 1.0
 
 
 @dataclass(frozen=True)
@@ -234,8 +236,9 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
     if plus.groups.folds is not None:
         folds = int(plus.groups.folds.max()) + 1
         excess = float(score_folds(plus, minus).var(ddof=1)) - folds * variance
-        variance *= 1.0 + OVERLAP
-        information *= (1.0 + OVERLAP) ** 2
+        shared = 1.0 + (OVERLAP if len(counts) == 1 else OVERLAP_BY_CLASS)
+        variance *= shared
+        information *= shared**2
         if excess > 0.0:
             between = (1.0 / folds + 1.0 / (folds - 1.0)) * excess
             variance += between

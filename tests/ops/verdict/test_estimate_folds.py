@@ -84,8 +84,9 @@ def loop(plus: BoolArray, minus: BoolArray, by_class: bool) -> tuple[float, floa
     ]
     excess = max(0.0, vary([float(score) for score in scores]) - FOLDS * variance)
     part = (1 / FOLDS + 1 / (FOLDS - 1)) * excess
-    total = 1.25 * variance + part
-    return total, total**2 / (1.25**2 * information + part**2 / (FOLDS - 1))
+    shared = 2.0 if by_class else 1.25
+    total = shared * variance + part
+    return total, total**2 / (shared**2 * information + part**2 / (FOLDS - 1))
 
 
 @pytest.mark.parametrize("by_class", [False, True])
