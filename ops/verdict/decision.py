@@ -56,6 +56,7 @@ def decide(
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
     reference: ReferenceAnswers | None = None,
     folds: IntArray | None = None,
+    unused_folds: int = 0,
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
 
@@ -72,6 +73,7 @@ def decide(
     reference: the reference model's answers to the same test images; None leaves it out of the decision.
     folds: the fold in which each image was a test image, int [n]; row s of `correct` then holds the answers of every
         fold's network of seed s to that fold's images. None for one split.
+    unused_folds: how many of the folds used nothing generated.
 
     UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
@@ -131,6 +133,7 @@ def decide(
         test_images=len(labels),
         reference=row,
         folds=divided,
+        unused_folds=None if folds is None else unused_folds,
     )
     return replace(verdict, sentence=write_sentence(verdict))
 

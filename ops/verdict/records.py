@@ -97,7 +97,8 @@ class Verdict:
     four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
     `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
     contrasts hold for both looks together. `reference` is None where no reference model was given. `folds` is the
-    number of folds, each with `seeds` trainings of its own; None for one split.
+    number of folds, each with `seeds` trainings of its own, and `unused_folds` of them used nothing generated; both are
+    None for one split.
     """
 
     decision: Outcome
@@ -121,6 +122,7 @@ class Verdict:
     test_images: int
     reference: ReferenceRow | None = None
     folds: int | None = None
+    unused_folds: int | None = None
 
     @property
     def trainings(self) -> int:
@@ -138,5 +140,5 @@ class Verdict:
         if self.budget.fewest_steps is None:
             del found["budget"]["fewest_steps"]
         if self.folds is None:
-            del found["folds"]
+            del found["folds"], found["unused_folds"]
         return found

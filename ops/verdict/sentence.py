@@ -111,7 +111,8 @@ def _name_place(verdict: Verdict) -> str:
     seeds = _count(verdict.seeds, "seed")
     if verdict.folds is not None:
         scope = "for new training images and another generator of this recipe"
-        seeds = f"{verdict.folds} folds with {seeds} each"
+        left_out = f" ({verdict.unused_folds} of them without generated images)" if verdict.unused_folds else ""
+        seeds = f"{verdict.folds} folds{left_out} with {seeds} each"
     return (
         f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over {seeds}, after "
         f"{_name_steps(verdict.budget)} of batch {verdict.budget.batch_size}, {scope}"

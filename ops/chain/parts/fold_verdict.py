@@ -60,6 +60,7 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
         **{f"test_{row.arm}": round(row.score.estimate, 6) for row in verdict.arms},
         "reference_test": round(reference.score.estimate, 6),
         "has_learnt": verdict.has_learnt,
+        "generator_used": verdict.unused_folds != verdict.folds,
         "folds": len(answers.folds),
     }
 
@@ -168,6 +169,7 @@ def _decide(answers: FoldAnswers, class_names: list[str], confidence: float) -> 
         validation_per_class={arm: answers.average_classes(arm) for arm in kinds},
         reference=answers.read_reference(),
         folds=answers.members,
+        unused_folds=sum(fold["not_used"] is not None for fold in answers.folds),
     )
     assert (verdict.baseline, verdict.challenger) == (facts["baseline"], facts["challenger"])
     return verdict

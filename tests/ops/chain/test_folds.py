@@ -297,4 +297,5 @@ def test_where_every_generator_is_refused_expanded_arms_answer_as_the_baseline_a
         out=tmp_path,
     )
     metrics = judge_folds(run)
-    assert (metrics["decision"], metrics["difference"]) == ("no evidence", 0.0)
+    assert (metrics["decision"], metrics["difference"], metrics["generator_used"]) == ("no evidence", 0.0, False)
+    assert "over 3 folds (3 of them without generated images) with 2 seeds each" in metrics["sentence"]

@@ -154,7 +154,7 @@ def test_folds_that_were_not_made_are_refused() -> None:
         score_folds(*make_sides(draw(1), draw(2), None))
 
 
-def judge(seeds: int, folds: Any = MEMBERS, lead: float = 0.3) -> Any:
+def judge(seeds: int, folds: Any = MEMBERS, lead: float = 0.3, **more: Any) -> Any:
     rng = np.random.default_rng(0)
     draws = rng.random((seeds, IMAGES))
     kinds: dict[str, Kind] = {"real": "baseline", "grown": "expanded"}
@@ -167,6 +167,7 @@ def judge(seeds: int, folds: Any = MEMBERS, lead: float = 0.3) -> Any:
         metric="accuracy",
         budget=Budget(10, 8),
         folds=folds,
+        **more,
     )
 
 
@@ -181,6 +182,7 @@ def test_trainings_of_all_folds_count_together_and_the_sentence_names_them() -> 
     assert judge(2, folds=None).decision == "no evidence"
     assert "folds" not in judge(5, folds=None).to_dict()
     assert judge(2).to_dict()["folds"] == FOLDS
+    assert "over 4 folds (3 of them without generated images) with 2" in judge(2, unused_folds=3).sentence
 
 
 def test_scores_of_folds_average_to_the_arms_difference_where_folds_are_equally_large() -> None:
