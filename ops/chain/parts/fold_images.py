@@ -15,7 +15,6 @@ from ops.datasets.shards import find_shards
 from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.files.outputs import GROUPS
-from ops.inspection.duplicates import find_near
 from ops.machine.progress import Sink
 from ops.sources.listing import SPLITS
 from ops.stages.materialization import StageRun
@@ -34,6 +33,8 @@ def divide_images(real: Path, folds: int, sink: Sink) -> tuple[list[np.ndarray],
     It compares the pixels of all splits, as an audit of leaks does. If a class has too few different images then, only
     equal images and groups stay together.
     """
+    from ops.inspection.duplicates import find_near  # imports torch, and the command line needs `read_pool` only
+
     pool = read_pool(real)
     parts = [read_split(real, split) for split in SPLITS]
     ids = [name for part in parts for name in part.rows["image_id"]]
