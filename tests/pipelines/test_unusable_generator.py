@@ -51,7 +51,7 @@ def require_unused(workspace: Workspace, generators: int = 1) -> None:
     assert looks[-1]["arms"] == ["real", "reference model"]
 
 
-@pytest.mark.parametrize("generators", [1, 2])
+@pytest.mark.parametrize("generators", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_report_is_made_and_nothing_is_published(
     finished_workspace: Path, monkeypatch: pytest.MonkeyPatch, generators: int
 ) -> None:
