@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from ops.errors import UserError
-from ops.files.outputs import RULES
+from ops.files.outputs import ROUNDS, RULES
 from ops.stages.integrity import require_intact
+from ops.stages.unused import read_unused
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.options import complete_active
 
@@ -41,6 +42,12 @@ def write_exploration(workspace: Workspace, expansion: str, folder: Path | None)
 
     workspace.load_recipe(expansion)
     inputs = {stage: workspace.output(expansion, stage) for stage in STAGES}
+    generated = inputs["generated_images"]
+    if (generated / ROUNDS).exists() and read_unused(generated) is not None:
+        raise UserError(
+            f"'{expansion}' has no generated images, because its generator was not used;"
+            f" the report says why: growset report {expansion}"
+        )
     if not (inputs["accepted_images"] / RULES).exists():
         raise UserError(f"'{expansion}' has no filtered images yet; run: growset run {expansion}")
     target = (folder or workspace.root / ".growset" / "explore" / expansion).resolve()

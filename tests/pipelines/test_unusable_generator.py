@@ -104,6 +104,8 @@ def test_the_command_shows_the_result_and_fails(finished_workspace: Path, edit_r
     assert (said["decision"], said["generator_used"], said["ran"]) == ("no evidence", False, [])
     funnel = growset(finished_workspace, "funnel", "digits")
     assert funnel.exit_code == 2 and "no image was drawn of 'digits'" in funnel.output
+    explored = growset(finished_workspace, "explore", "digits")
+    assert explored.exit_code == 2 and "because its generator was not used" in explored.output
 
 
 @pytest.mark.slow

@@ -75,11 +75,13 @@ def test_a_class_with_too_few_images_or_groups_is_refused_with_the_key() -> None
 
 def test_a_pool_joins_the_splits_in_order_and_knows_copies_by_their_content() -> None:
     rows = {
-        split: pl.DataFrame({"image_id": ids, "label": [0] * len(ids)})
+        split: pl.DataFrame({"image_id": ids, "label": [0] * len(ids), "parent_id": [None] * len(ids)})
         for split, ids in (("train", ["aa", "aa-1", "bb"]), ("validation", ["cc"]), ("test", ["dd"]))
     }
-    pool = pool_splits(rows, None, ["one"])
-    assert list(pool.keys) == ["aa", "aa", "bb", "cc", "dd"]
+    pool = pool_splits(rows, {}, ["one"])
+    assert list(pool.keys) == ["aa", "aa", "bb", "cc", "dd"] and pool.groups is None
+    grouped = pool_splits(rows, {"aa": 0, "bb": 1, "cc": 0, "dd": 2}, ["one"])
+    assert grouped.groups == ["group 0", "group 0", "group 1", "group 0", "group 2"]
     assert pool.validation == pytest.approx(0.2)
 
 
