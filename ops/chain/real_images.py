@@ -9,6 +9,7 @@ from typing import Any
 from ops.datasets.index import write_index
 from ops.datasets.pixels import write_shards
 from ops.datasets.subset import Subset, change_splits
+from ops.datasets.units import write_groups
 from ops.errors import UserError
 from ops.files.outputs import CONTACT_SHEET, DRAWS
 from ops.pictures.sheets import rows_by_class, write_sheet
@@ -36,11 +37,13 @@ def source_content(workspace: Workspace, recipe: Recipe) -> str:
 
 @dataclass(frozen=True)
 class RealImages:
-    """The images that a recipe takes from its source, how many were converted, and pictures with several labels."""
+    """The images that a recipe takes from its source, how many were converted, pictures with several labels, and the
+    unit of each picture where the source has groups."""
 
     subset: Subset
     conversions: dict[str, int]
     disputed: tuple[Dispute, ...]
+    units: dict[str, int]
 
 
 def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
@@ -78,7 +81,7 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Conte
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
     source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
-    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed)
+    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed, source.units)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:
@@ -87,6 +90,8 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
     splits = real.subset.splits
     if not real.subset.draws.is_empty():
         write_index(run.out / DRAWS, real.subset.draws)
+    if real.units:
+        write_groups(run.out, real.units)
     for name, dataset in splits.items():
         write_shards(run.out, dataset, prefix=name)
     train = splits["train"]

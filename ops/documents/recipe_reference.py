@@ -101,7 +101,8 @@ def _render_kinds(readers: str) -> list[str]:
         parts.append(_render_table(new))
         if known:
             origin = known[0][1]
-            parts.append(f"And, as with `kind: {origin}`: {', '.join(f'`{key}`' for key, _ in known)}.\n")
+            names = [f"`{key}`" for key, _ in known if " " not in key]  # without the keys of a key's kinds
+            parts.append(f"And, as with `kind: {origin}`: {', '.join(names)}.\n")
     return parts
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 CONTACT_SHEET = "contact_sheet.png"  # of real_images, generated_images and accepted_images
 INDEX = "index.parquet"  # of accepted_images and mixed_dataset: one row an image, no pixels
 
+GROUPS = "groups.parquet"  # of real_images, where the source has groups: the unit of each picture
 DRAWS = "draws.parquet"  # of real_images: what long tail, nuisance and label noise drew for each image
 PLAN = "plan.json"  # of expansion_plan
 

@@ -15,7 +15,7 @@ from ops.recipe.arms import Arm, Network, PlainLoss, Policy, UniformSampler
 from ops.recipe.schema import ClassifierSettings, Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
-from ops.tuning.factors import list_factors
+from ops.tuning.factors import list_factors, list_networks
 from ops.tuning.search import count_steps
 
 EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
@@ -83,8 +83,10 @@ class Work:
         return list(dict.fromkeys(training.unit for training in trainings))
 
 
-def count_work(recipe: Recipe, plan: ExpansionPlan, channels: int, folds: int, policy: TrainingPolicy | None) -> Work:
-    """The work of a recipe on images of so many channels.
+def count_work(
+    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], folds: int, policy: TrainingPolicy | None
+) -> Work:
+    """The work of a recipe on images of `shape` (height, width, channels).
 
     folds: of the search, 1 where validation is large. policy: what the search has chosen; None before it has run. Then
     a policy of typical cost stands in its place, and the first length, which most sources keep: only its double is
@@ -106,7 +108,7 @@ def count_work(recipe: Recipe, plan: ExpansionPlan, channels: int, folds: int, p
     looks, judged = settled.verdict.looks, len(baselines[1]) + len(expanded[1])
     once = [*baselines[1], *expanded[1]]
     return Work(
-        policy=_search(settled, recipe, channels, folds) if searching else (),
+        policy=_search(settled, recipe, shape, folds) if searching else (),
         scorer=((Training(scorer, settled.scorer.steps),) * settled.scorer.folds,),
         baselines=baselines[0],
         expanded=expanded[0],
@@ -144,12 +146,13 @@ def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     )
 
 
-def _search(settled: Recipe, recipe: Recipe, channels: int, folds: int) -> Phases:
+def _search(settled: Recipe, recipe: Recipe, shape: tuple[int, int, int], folds: int) -> Phases:
     """The trainings of the search, as equally long ones; of lengths the first and its double."""
     first = recipe.classifier.steps
     steps = recipe.tuning.steps or first
     most = min(2 * first, recipe.tuning.most_steps or first)
-    total = count_steps(list_factors(channels), folds=folds, steps=steps, first_length=first, most_steps=most)
+    factors = list_factors(shape[2], list_networks(min(shape[:2]), recipe.classifier.network))
+    total = count_steps(factors, folds=folds, steps=steps, first_length=first, most_steps=most)
     unit = make_unit(settled.classifier, Arm(augmentation=EXPECTED))
     return ((Training(unit, steps),) * round(total / steps),)
 

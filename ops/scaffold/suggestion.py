@@ -18,6 +18,9 @@ MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
 UNEVEN_RATIO = 3.0  # largest class / smallest class; from here on small classes get more generated images
 
+FEW = (
+    50  # images of the median class; from fewer a generator memorises sooner than it learns, unless they are augmented
+)
 LONGEST_RATIO = 4  # training becomes at most this many times as long
 AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
     "baselines.augmented", "baselines.class_weighted", "baselines.oversampled", "baselines.mixup",
@@ -33,6 +36,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
     growth = math.sqrt(images / MEASURED_IMAGES)
     classifier_steps = _round_steps(400 * growth, 300, 5000)
     small = channels == 1 and side <= 32
+    is_few = bool(np.median(counts) < FEW)
     return {
         "plan.ratio": round(min(10.0, max(1.0, GENERATED_LIMIT / images)), 1),
         "plan.balance": "equalise" if counts.max() >= UNEVEN_RATIO * counts.min() else "keep",
@@ -40,7 +44,10 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "scorer.steps": _round_steps(0.75 * classifier_steps, 200, 3000),
         "generator.widths": [32, 64] if small else [64, 128] if side <= 32 else [64, 128, 128],
         "generator.unshuffle": 1 if side <= 16 else 2 if side <= 64 else 4,
-        "generator.steps": _round_steps(700 * max(1.0, growth), 700, 6000),
+        "generator.steps": _round_steps((700 if small else 900) * max(1.0, growth), 700, 6000),
+        "generator.augment": 0.5 if is_few else 0.0,
+        "generator.augmentation": "auto" if is_few else "moves",
+        "sampler.steps": 3 if small else 6,
         "classifier.steps": classifier_steps,
         "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
         "tuning.policy": True,

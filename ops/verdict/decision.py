@@ -96,7 +96,10 @@ def decide(
         row = compare_reference(reference, case.correct[baseline], labels, metric=metric, confidence=confidence)
     decision = apply_rule(contrasts, picks, seeds=seeds, has_learnt=row is None or row.shortfall is None)
     single = (1.0 - confidence) / 2.0
-    rows = [_describe_arm(case, comparison, name, single) for name in case.names]
+    rows = [
+        describe_arm(comparison, name, case.correct[name], kinds[name], validation[name], metric, tail=single)
+        for name in case.names
+    ]
     by_name = {row.arm: row for row in rows}
     per_class = _compare_classes(case, comparison, challenger, baseline, single)
     verdict = Verdict(
@@ -178,16 +181,19 @@ def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> fl
     return max(needed)
 
 
-def _describe_arm(case: _Case, comparison: Comparison, name: str, tail: float) -> ArmRow:
+def describe_arm(
+    comparison: Comparison, name: str, correct: BoolArray, kind: Kind, validation: float, metric: Metric, *, tail: float
+) -> ArmRow:
+    """The row of a trained arm, whose networks were right on the test images as `correct` bool [S, n] says."""
     return ArmRow(
         arm=name,
-        kind=case.kinds[name],
+        kind=kind,
         same_as=None,
-        validation=float(case.validation[name]),
-        score=comparison.score(name, case.metric, tail=tail),
+        validation=float(validation),
+        score=comparison.score(name, metric, tail=tail),
         accuracy=comparison.score(name, "accuracy", tail=tail),
         balanced_accuracy=comparison.score(name, "balanced_accuracy", tail=tail),
-        per_seed=case.correct[name].mean(axis=1).tolist(),
+        per_seed=correct.mean(axis=1).tolist(),
     )
 
 

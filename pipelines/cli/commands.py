@@ -14,7 +14,7 @@ import click
 from ops.chain.driver import FIRST, Chain, validate
 from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_pending
-from ops.errors import UserError
+from ops.errors import GeneratorNotUsed, UserError
 from ops.files.manifests import PUBLISHED
 from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json, write_text
@@ -124,13 +124,13 @@ def run_expansion(
     changes: Changes,
     force: bool = False,
     quiet: bool = False,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], GeneratorNotUsed | None]:
     """Find the stages that are not current, from DVC and the manifests; run them, and publish.
 
     If everything is current, this takes seconds. `changes` are written into the recipe once it is valid with them.
     UserError for too few images, unless `force` says to go on, or a run that was forced has read them already.
-    Returns `describe_result` with the stages that ran and the seconds; `quiet` writes messages to stderr, so that
-    stdout is free for that result.
+    Returns `describe_result` with the stages that ran and the seconds, and why nothing was published if the generator
+    is not used; `quiet` writes messages to stderr, so that stdout is free for that result.
     """
     started = time.monotonic()
     with at(f"while '{expansion}' was validated"):
@@ -139,14 +139,15 @@ def run_expansion(
         _require_enough(replace(workspace, changes=changes), expansion, recipe)
     with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
         _write_set(workspace, expansion, changes, err=quiet)
-        stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
+        stale, refusal = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
     new, changed = list_uncommitted(workspace.root)
-    return {
+    result = {
         **describe_result(workspace, expansion),
         "ran": stale,
         "seconds": time.monotonic() - started,
         "uncommitted": {"new": new, "changed": changed},
     }
+    return result, refusal
 
 
 def _require_enough(workspace: Workspace, expansion: str, recipe: Recipe) -> None:
@@ -161,7 +162,7 @@ def _require_enough(workspace: Workspace, expansion: str, recipe: Recipe) -> Non
 
 def rehearse_expansion(
     workspace: Workspace, expansion: str, runtime: Runtime, *, changes: Changes, quiet: bool = False
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], GeneratorNotUsed | None]:
     """Run the whole chain on a few images and in few steps, in a workspace of its own; the same result as a run's.
 
     `changes` apply to the rehearsal alone.
@@ -176,26 +177,32 @@ def rehearse_expansion(
         click.echo(f"{expansion}: a rehearsal with few images and steps; it decides nothing", err=quiet)
         for line in lines:
             click.echo(f"  {line}", err=quiet)
-        result = run_expansion(small, name, runtime, changes={}, force=True, quiet=quiet)
-    return {**result, "rehearsal": True, "seconds": time.monotonic() - started}
+        result, refusal = run_expansion(small, name, runtime, changes={}, force=True, quiet=quiet)
+    return {**result, "rehearsal": True, "seconds": time.monotonic() - started}, refusal
 
 
-def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool) -> list[str]:
-    """Run the stages that are not current, and publish; returns those stages."""
-    from ops.chain.publishing import is_published
+def _bring_up_to_date(
+    workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool
+) -> tuple[list[str], GeneratorNotUsed | None]:
+    """Run the stages that are not current, and publish; returns those stages, and why nothing was published."""
+    from ops.chain.publishing import find_refusal, is_published
 
     read_evaluations(workspace)
     pending = find_pending(workspace, expansion, recipe)
     for sentence in pending.damaged:
         click.echo(sentence, err=True)
-    if not pending and is_published(workspace, expansion, recipe, sink=runtime.sink):
+    refusal = None if pending else find_refusal(workspace, expansion)
+    if not pending and (refusal or is_published(workspace, expansion, recipe, sink=runtime.sink)):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(pending.stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
         if warning := warn_of_seeds(recipe.classifier.seeds):
             click.echo(f"{expansion}: {warning}", err=True)
-        _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, pending.assets)
-    return list(pending.stale)
+        try:
+            _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, pending.assets)
+        except GeneratorNotUsed as found:  # every stage is current, so there is a result to show first
+            refusal = found
+    return list(pending.stale), refusal
 
 
 def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime, *, changes: Changes) -> None:
@@ -227,6 +234,7 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
     kept = (
         "decision",
+        "generator_used",
         "sentence",
         "metric",
         "confidence",

@@ -215,11 +215,21 @@ def run(
     """
     from pipelines.cli.commands import rehearse_expansion, run_expansion, show_result
 
+    workspace = open_workspace()
     if quick:
-        result = rehearse_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
+        result, refusal = rehearse_expansion(workspace, expansion, runtime, changes=changes, quiet=as_json)
     else:
-        result = run_expansion(open_workspace(), expansion, runtime, changes=changes, force=force, quiet=as_json)
-    return lambda: click.echo(json.dumps(result)) if as_json else show_result(result)
+        result, refusal = run_expansion(workspace, expansion, runtime, changes=changes, force=force, quiet=as_json)
+
+    def finish() -> None:
+        if as_json:
+            click.echo(json.dumps(result))
+        else:
+            show_result(result)
+        if refusal:
+            raise refusal
+
+    return finish
 
 
 @main.command()

@@ -290,7 +290,7 @@ def _find_stale(workspace: Workspace, expansion: str, recipe: Recipe) -> list[st
 
 def _count_work(seen: Prospect, recipe: Recipe, policy: TrainingPolicy | None) -> Work:
     folds = 1 if seen.counted.totals["validation"] >= LARGE else recipe.tuning.folds
-    return count_work(recipe, seen.plan, seen.counted.shape[2], folds, policy)
+    return count_work(recipe, seen.plan, seen.counted.shape, folds, policy)
 
 
 def _to_chw(shape: tuple[int, int, int]) -> tuple[int, int, int]:

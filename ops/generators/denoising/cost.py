@@ -47,7 +47,7 @@ def estimate_denoiser(
     precision = resolve_precision(settings.precision)
     with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
-        network = build_network({**fitting.describe(maths.name), **describe_network(settings)})
+        network = build_network({**fitting.describe(maths.name), **describe_network(settings, shape[0])})
 
         def time_steps(before: int, timed: int) -> float:
             short, stamps = settings.model_copy(update={"steps": before + timed}), list[float]()

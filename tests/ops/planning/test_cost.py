@@ -23,6 +23,8 @@ from ops.recipe.changes import change_recipe
 from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import ClassifierSettings, PlanSettings, Recipe
+from ops.tuning.factors import list_factors, list_networks
+from ops.tuning.search import count_steps
 from tests.workspaces import ROOT
 
 DEMO = ROOT / "recipes" / "fashion-flow.yaml"
@@ -35,7 +37,7 @@ def make_speeds(start: float = 0.0) -> Speeds:
 
 def count(recipe: Recipe, counts: list[int]) -> Work:
     plan = plan_expansion(np.array(counts), tuple(f"c{i}" for i in range(len(counts))), PlanSettings())
-    return count_work(recipe, plan, 1, 3, None)
+    return count_work(recipe, plan, (28, 28, 1), 3, None)
 
 
 def test_the_last_worker_decides() -> None:
@@ -70,11 +72,20 @@ def test_a_search_is_counted_once_chosen_not() -> None:
     changes = {"tuning.policy": True, "baselines.augmented.augmentation": "auto"}
     recipe, _ = change_recipe(DEMO, changes)
     work = count(recipe, [100, 90])
-    assert len(work.policy[0]) == 18 + 3 * 7 + 3
+    factors = list_factors(1, list_networks(28, recipe.classifier.network))
+    steps = recipe.classifier.steps
+    total = count_steps(factors, folds=3, steps=steps, first_length=steps, most_steps=steps)
+    assert len(work.policy[0]) == round(total / steps) > 18
     assert count(load_recipe(DEMO), [100, 90]).policy == ()
 
 
-NETWORKS_TRIED: list[Network] = [SmallResNet(), SmallResNet(width=16, stem=1), ResNet18(width=8), Mlp(widths=(64, 32))]
+NETWORKS_TRIED: list[Network] = [
+    SmallResNet(),
+    SmallResNet(width=16, stem=1),
+    SmallResNet(width=16, stride=4),
+    ResNet18(width=8),
+    Mlp(widths=(64, 32)),
+]
 
 
 @pytest.mark.parametrize("shape", [(1, 9, 8), (3, 64, 64)])

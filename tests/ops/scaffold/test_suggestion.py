@@ -87,3 +87,9 @@ def test_comments_stay_and_the_header_is_new() -> None:
 def test_an_unknown_key_is_refused(key: str) -> None:
     with pytest.raises(KeyError):
         adapt_recipe(DEMO, {key: 1}, "")
+
+
+def test_few_images_a_class_are_augmented_for_the_generator() -> None:
+    few, many = (suggest_settings(np.full(10, count), (32, 32, 3)) for count in (20, 100))
+    assert (few["generator.augment"], few["generator.augmentation"]) == (0.5, "auto")
+    assert (many["generator.augment"], many["generator.augmentation"]) == (0.0, "moves")

@@ -154,11 +154,21 @@ def test_groups_stay_whole_in_drawn_splits(tmp_path: Path, make: Maker) -> None:
     images, labels = make_truth(per_class=20)["train"]
     keys = make(tmp_path, {"train": (images, labels)})
     spec = make_spec(keys, split={"validation": 0.2, "test": 0.3}, group="patient")
-    splits = read_source(spec).splits
+    source = read_source(spec)
+    splits = source.splits
     patients = {images[i].tobytes(): i // 2 for i in range(60)}
     seen = {name: {patients[image.tobytes()] for image in part.images} for name, part in splits.items()}
     assert sum(map(len, seen.values())) == 30 == len(set().union(*seen.values()))
     assert abs(len(splits["test"]) - 18) <= 4
+    units = {name: source.units[name] for part in ("train", "validation") for name in splits[part].rows["image_id"]}
+    assert len(units) == 60 - len(splits["test"]) and len(set(units.values())) == len(units) / 2
+
+
+def test_groups_of_given_splits_are_units_of_train_and_validation(tmp_path: Path) -> None:
+    source = read_source(make_spec(make_metadata(tmp_path, make_truth()), group="patient"))
+    known = [name for split in ("train", "validation") for name in source.splits[split].rows["image_id"]]
+    assert set(source.units) == set(known)
+    assert len(set(source.units.values())) < len(known)
 
 
 def test_one_table_with_a_column_for_the_split_is_read(tmp_path: Path) -> None:
