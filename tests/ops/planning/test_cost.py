@@ -113,7 +113,7 @@ def test_products_of_denoisers_are_those_that_torch_counts(settings: FlowSetting
             "height": 16,
             "width": 16,
             "class_names": ["a", "b"],
-            **describe_network(settings),
+            **describe_network(settings, 3),
         }
     )
     counter = FlopCounterMode(display=False)
