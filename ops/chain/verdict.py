@@ -258,7 +258,7 @@ def _decide(
             validation_per_class=_rates_per_class(entries),
             reference=_read_reference(run, trained),
         )
-    verdict = decide(
+    return decide(
         correct,
         {arm: SIDES[side] for arm, side in trained.sides.items()},
         validation,
