@@ -17,7 +17,7 @@ from ops.planning.cost import TRAINING_SECONDS, schedule, train_for
 from ops.planning.plan import plan_expansion
 from ops.planning.speeds import Speeds, guess_speeds
 from ops.planning.timing import measure_speeds
-from ops.planning.work import Training, Work, count_work, make_unit
+from ops.planning.work import Training, Work, count_work, make_unit, settle_expected
 from ops.recipe.arms import NETWORKS, Arm, Mlp, Network, ResNet18, SmallResNet
 from ops.recipe.changes import change_recipe
 from ops.recipe.generator import FlowSettings
@@ -123,7 +123,8 @@ def test_products_of_denoisers_are_those_that_torch_counts(settings: FlowSetting
 
 
 def test_speeds_are_positive_and_a_line_tells_each_kind(tmp_path: Path) -> None:
-    recipe = load_recipe(ROOT / "recipes" / "smoke.yaml")
+    changes = {"tuning.policy": True, "generator.augment": 0.5, "generator.augmentation": "auto"}
+    recipe = settle_expected(change_recipe(ROOT / "recipes" / "smoke.yaml", changes)[0], None)
     units = count(recipe, [20, 20]).units
     lines: list[str] = []
     measured = measure_speeds(recipe, units, (1, 8, 8), 2, tmp_path, 1, lines.append)
