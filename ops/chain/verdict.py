@@ -21,6 +21,7 @@ import polars as pl
 from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.external_networks import open_reference_network
+from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
 from ops.classifiers.augmentations import AUGMENTATIONS
@@ -102,6 +103,8 @@ class Trained:
 
 def build_verdict(run: StageRun) -> dict[str, Any]:
     """Write runs.parquet (correct per arm or reference model, seed and test image) and verdict.json."""
+    if run.recipe.verdict.folds is not None:
+        return judge_folds(run)
     trained = Trained({side: read_json(run.inputs[side] / RESULTS) for side in SIDES})
     arms = {**run.recipe.baselines, **run.recipe.expanded}
     networks = list_networks(run, trained, arms)

@@ -45,7 +45,7 @@ def estimate_seconds(
     looks = getattr(generator, "checkpoints", 0) * (WATCHED * speeds.image / workers + JUDGING_SECONDS)
     fitted = getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
     scored = recipe.scorer.folds * speeds.score + SCORING_SECONDS
-    return {
+    seconds = {
         "training_policy": trained["training_policy"] + (QUESTIONS - 1) * speeds.start * bool(work.policy),
         "scorer": trained["scorer"],
         "generator": fitted * generator.seeds,
@@ -53,8 +53,12 @@ def estimate_seconds(
         "generated_images": plan.drawn * (speeds.image + scored) / workers * generator.seeds + speeds.start,
         "baseline_classifiers": trained["baseline_classifiers"],
         "expanded_classifiers": trained["expanded_classifiers"],
-        "verdict": trained["verdict"] + speeds.answer * images.test * work.networks / workers,
     }
+    answer = speeds.answer * work.networks / workers
+    if recipe.verdict.folds is None:
+        return {**seconds, "verdict": trained["verdict"] + answer * images.test}
+    # Each fold repeats all of these, and each image is a test image once.
+    return {**seconds, "folds": recipe.verdict.folds * sum(seconds.values()) + answer * images.total}
 
 
 def estimate_rest(stages: Sequence[str], images: Images) -> float:

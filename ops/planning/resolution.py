@@ -74,7 +74,7 @@ def warn_of_resolution(found: Resolution) -> str | None:
     )
 
 
-REMEDY = "use more test images"
+REMEDY = "use more test images, or each image as one with `verdict: {folds: 5}`"
 
 
 def _points(effect: float) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Network, SmallResNet, Standardise
-from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
+from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
@@ -227,6 +227,11 @@ class VerdictSettings(Section):
     rehearsal: bool = Field(
         False, description="the sentence begins by saying that this is a rehearsal; `growset run --quick` sets it"
     )
+    folds: Annotated[int, Field(ge=LEAST_FOLDS, le=10)] | None = Field(
+        None,
+        description="for small test sets: divide all images into so many folds, repeat the whole chain with each fold"
+        " as the test split, and judge by all of them; null: by the one test split",
+    )
 
 
 class ReportSettings(Section):
@@ -281,6 +286,20 @@ class Recipe(Section):
                 f"verdict.looks 2 needs classifier.seeds of {LEAST_SEEDS} or more, not {self.classifier.seeds}:"
                 " the first look could not decide"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_folds(self) -> Recipe:
+        if self.verdict.folds is None:
+            return self
+        if self.verdict.looks == 2:
+            raise ValueError("verdict.looks 2 has no effect with verdict.folds; remove one of them")
+        for key in ("images_per_class", "long_tail", "nuisance", "label_noise"):
+            if getattr(self.data, key) != DataSettings.model_fields[key].default:
+                raise ValueError(
+                    f"verdict.folds divides all images of the source again, so that data.{key} would change images that"
+                    " the verdict is about; remove one of them"
+                )
         return self
 
     @model_validator(mode="after")

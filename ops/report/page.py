@@ -70,7 +70,7 @@ def collect_facts(
     best_step = metrics["generator"].get("best_step")
     return {
         "expansion": expansion,
-        "evaluations": find_looks(workspace, expansion).total,
+        "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
         "verdict": read_json(inputs["verdict"] / VERDICT),
         "used": used,
         "usability": collect_usability(inputs["generator_onnx"]),
@@ -113,6 +113,14 @@ def collect_facts(
         },
         "environment": manifests["verdict"]["environment"],
     }
+
+
+def _count_looks(workspace: Workspace, expansion: str, verdict: Mapping[str, Any]) -> int:
+    """Looks at the test split so far, over all recipes; in folds, at the test images that were looked at most often."""
+    if "folds" not in verdict:
+        return find_looks(workspace, expansion).total
+    looks = read_manifest(workspace.output(expansion, "folds"))["metrics"]["fold_looks"]
+    return max(int(entry["looks"]) for entry in looks)
 
 
 def _read_search(policy: Path) -> dict[str, Any] | None:
@@ -174,6 +182,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         loss_charts=loss_charts,
         quality_charts=quality_charts,
         training_charts=training_charts,
+        trainings=verdict["seeds"] * verdict.get("folds", 1),
         contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),
         contrast_limit=_find_limit(verdict["contrasts"]),
         class_limit=_find_limit([row for row in verdict["per_class"] if row["images"] >= FEW_IMAGES]),

@@ -79,7 +79,7 @@ def _name_shortfall(verdict: Verdict) -> str:
 
 
 def _name_side(verdict: Verdict, gap: Interval) -> str:
-    if verdict.seeds < verdict.least_seeds or gap.low <= 0 <= gap.high:
+    if verdict.trainings < verdict.least_seeds or gap.low <= 0 <= gap.high:
         return "either way"
     return "that expansion helps" if gap.low > 0 else "that expansion hurts"
 
@@ -88,9 +88,10 @@ def _explain(verdict: Verdict) -> str:
     """Why nothing was decided, and the effect that would have been found."""
     reasons = []
     gap = next(c for c in verdict.contrasts if c.role == "decisive").difference
-    if verdict.seeds < verdict.least_seeds:
-        reasons.append(f"{_count(verdict.seeds, 'seed')} cannot decide, at least {verdict.least_seeds} do")
-        if verdict.seeds == 1:
+    if verdict.trainings < verdict.least_seeds:
+        noun = "seed" if verdict.folds is None else "training"
+        reasons.append(f"{_count(verdict.trainings, noun)} cannot decide, at least {verdict.least_seeds} do")
+        if verdict.trainings == 1:
             reasons.append("what another seed would give is not measured")
     elif verdict.has_learnt and gap.low > 0:
         reasons.append(
@@ -120,14 +121,19 @@ def _name_place(verdict: Verdict) -> str:
     scope = "for this generated set"
     if verdict.generators > 1:
         scope = f"for another generator of this recipe ({verdict.generators} were trained)"
+    if verdict.folds is not None:
+        scope = "for new training images and another generator of this recipe"
     return f"{_name_test(verdict)}, {scope}"
 
 
 def _name_test(verdict: Verdict) -> str:
     article = "the " if verdict.metric == "worst_class" else ""
+    trained = _count(verdict.seeds, "seed")
+    if verdict.folds is not None:
+        left_out = f" ({verdict.unused_folds} of them without generated images)" if verdict.unused_folds else ""
+        trained = f"{verdict.folds} folds{left_out} with {trained} each"
     return (
-        f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over "
-        f"{_count(verdict.seeds, 'seed')}, after "
+        f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over {trained}, after "
         f"{_name_steps(verdict.budget)} of batch {verdict.budget.batch_size}"
     )
 

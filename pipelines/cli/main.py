@@ -154,7 +154,7 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
     for expansion in names:
         recipe = validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
         click.echo(f"{expansion}: ok")
-        if warning := warn_of_seeds(recipe.classifier.seeds):
+        if warning := warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds):
             click.echo(f"{expansion}: {warning}", err=True)
 
 

@@ -61,14 +61,19 @@ class Prospect:
     def resolution(self) -> Resolution:
         settings = self.recipe.verdict
         metric = settings.metric or choose_metric(self.counted.images["train"].tolist())
-        return find_resolution(self.counted.images["test"], metric, confidence=settings.confidence, errors=self.errors)
+        images = self.counted.images
+        test = images["test"] if settings.folds is None else np.sum(list(images.values()), axis=0)
+        return find_resolution(test, metric, confidence=settings.confidence, errors=self.errors)
 
     def list_warnings(self) -> list[str]:
         """A sentence on each thing that makes a verdict or a generator unlikely."""
         lack = describe_lack(self.counted.images["train"], self.counted.class_names)
         few = None if lack is None else f"{lack}; `growset run` asks for --force"
-        found = (few, warn_of_resolution(self.resolution), warn_of_seeds(self.recipe.classifier.seeds))
+        found = (few, warn_of_resolution(self.resolution), self._warn_of_seeds())
         return [warning for warning in found if warning]
+
+    def _warn_of_seeds(self) -> str | None:
+        return warn_of_seeds(self.recipe.classifier.seeds, self.recipe.verdict.folds)
 
 
 @dataclass(frozen=True, eq=False)

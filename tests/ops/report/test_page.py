@@ -219,6 +219,26 @@ def test_a_second_look_and_too_few_seeds_are_reported() -> None:
     assert "No difference, however large" in page
 
 
+def test_folds_are_a_table_and_one_that_used_nothing_generated_says_why() -> None:
+    assert "Fold by fold" not in render_page(make_facts())
+    facts = make_facts()
+    images = {"train": 1_200, "validation": 60, "test": 82}
+    row = {"fold": 1, "images": images, "generated": {"drawn": 3_000, "accepted": 2_000}, "not_used": None}
+    rows = [
+        row | {"baseline": 0.9, "challenger": 0.875},
+        row | {"fold": 2, "generated": None, "not_used": "its images are <noise>", "baseline": 0.8, "challenger": 0.8},
+    ]
+    facts["verdict"] |= {"folds": 3, "seeds": 1, "per_fold": rows, "per_fold_metric": "balanced_accuracy"}
+    page = " ".join(render_page(facts).split())
+    table = page[page.index("folds-caption") : page.index("What the same compute buys")]
+    assert "balanced accuracy in %" in table and "divided into 3 folds" in page
+    assert "<td>1,200</td> <td>60</td> <td>82</td> <td>2,000 of 3,000</td> <td>90.0</td> <td>87.5</td>" in table
+    assert "<td>−2.5</td>" in table and "<td>not used</td>" in table
+    assert "Fold 2 used nothing generated: its images are &lt;noise&gt;." in table
+    assert "With fewer than 5 trainings of an arm nothing is decided; this run has 3." in page
+    assert "looks at a fold’s test images so far" in page
+
+
 def test_conditions_name_their_claim() -> None:
     facts = make_facts()
     more = {"arm": "mixed", "against": "flipped", "role": "condition", "difference": make_interval(0.01)}
