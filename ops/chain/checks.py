@@ -47,6 +47,7 @@ class Check:
 
     A generator that has not learnt blocks nothing: the later stages record that it was not used, and only publishing
     refuses.
+
     takes_learning: it asks for what only a network can do that has learnt, so a rehearsal goes on without it.
     """
 

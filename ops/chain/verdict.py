@@ -234,6 +234,14 @@ def _read_reference(run: StageRun, trained: Trained) -> ReferenceAnswers:
 def _judge(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
 ) -> Verdict:
+    verdict = _decide(run, trained, answers, test, look=look)
+    rehearsal = run.recipe.verdict.rehearsal
+    return replace(verdict, sentence=REHEARSED + verdict.sentence) if rehearsal else verdict
+
+
+def _decide(
+    run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
+) -> Verdict:
     entries, settings = trained.entries, run.recipe.verdict
     correct = {arm: _stack_correct(answers[arm]) for arm in entries}
     validation = {arm: entry["validation"] for arm, entry in entries.items()}
@@ -253,7 +261,7 @@ def _judge(
             validation_per_class=_rates_per_class(entries),
             reference=_read_reference(run, trained),
         )
-    verdict = decide(
+    return decide(
         correct,
         {arm: SIDES[side] for arm, side in trained.sides.items()},
         validation,
@@ -270,7 +278,6 @@ def _judge(
         validation_per_class=_rates_per_class(entries),
         reference=_read_reference(run, trained),
     )
-    return replace(verdict, sentence=REHEARSED + verdict.sentence) if settings.rehearsal else verdict
 
 
 def _compare_ways(

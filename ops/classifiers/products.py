@@ -24,10 +24,11 @@ def count_products(network: Network, shape: Shape) -> float:
 def _count_small_resnet(network: SmallResNet, shape: Shape) -> float:
     channels, height, width = shape
     wide = network.width
-    deeper = (network.stem or (2 if min(height, width) >= 64 else 1)) - 1
-    half, quarter = _halve(height, width, 2), _halve(height, width, 4)
-    first = half * (channels * wide + (deeper + 2) * wide**2)
-    return float(KERNEL * (first + quarter * (wide * 2 * wide + 2 * (2 * wide) ** 2)))
+    stride = network.stride
+    deeper = (network.stem or (2 if min(height, width) >= 64 or stride == 4 else 1)) - 1
+    first, second, third = (_halve(height, width, each) for each in (min(stride, 2), stride, 2 * stride))
+    stem = first * channels * wide + second * (deeper + 2) * wide**2
+    return float(KERNEL * (stem + third * (wide * 2 * wide + 2 * (2 * wide) ** 2)))
 
 
 def _count_resnet18(network: ResNet18, shape: Shape) -> float:

@@ -92,8 +92,7 @@ def count_work(
     a policy of typical cost stands in its place, and the first length, which most sources keep: only its double is
     tried as well.
     """
-    searching = recipe.tuning.policy
-    settled = settle_recipe(recipe, (policy or _expect(recipe)) if searching else None)
+    searching, settled = recipe.tuning.policy, settle_expected(recipe, policy)
     classifier = settled.classifier
     equal = len({entry.real for entry in plan.classes}) == 1
     baselines = _hold(classifier, settled.baselines, False, equal)
@@ -157,5 +156,10 @@ def _search(settled: Recipe, recipe: Recipe, shape: tuple[int, int, int], folds:
     return ((Training(unit, steps),) * round(total / steps),)
 
 
-def _expect(recipe: Recipe) -> TrainingPolicy:
-    return TrainingPolicy(EXPECTED, "image", recipe.classifier.steps)
+def settle_expected(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
+    """The recipe with what the search has chosen or, before it has run, with what its choice will about cost."""
+    if not recipe.tuning.policy:
+        return recipe
+    return settle_recipe(
+        recipe, policy or TrainingPolicy(EXPECTED, "image", recipe.classifier.steps, composed=EXPECTED)
+    )

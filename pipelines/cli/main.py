@@ -215,12 +215,11 @@ def run(
     """
     from pipelines.cli.commands import rehearse_expansion, run_expansion, show_result
 
+    workspace = open_workspace()
     if quick:
-        result, refusal = rehearse_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
+        result, refusal = rehearse_expansion(workspace, expansion, runtime, changes=changes, quiet=as_json)
     else:
-        result, refusal = run_expansion(
-            open_workspace(), expansion, runtime, changes=changes, force=force, quiet=as_json
-        )
+        result, refusal = run_expansion(workspace, expansion, runtime, changes=changes, force=force, quiet=as_json)
 
     def finish() -> None:
         if as_json:

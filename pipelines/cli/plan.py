@@ -28,7 +28,7 @@ from ops.planning.floors import describe_lack
 from ops.planning.plan import ClassPlan, ExpansionPlan, estimate_bytes, plan_expansion
 from ops.planning.resolution import Resolution, describe_resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
-from ops.planning.work import Work, count_work
+from ops.planning.work import Work, count_work, settle_expected
 from ops.recipe.changes import change_recipe, keep_effective, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
@@ -127,7 +127,8 @@ def read_exactly(workspace: Workspace, seen: Prospect) -> Prospect:
 def guess_pace(workspace: Workspace, seen: Prospect) -> Pace:
     """Speeds from the sizes of the networks."""
     work, shape = _count_work(seen, seen.recipe, seen.policy), _to_chw(seen.counted.shape)
-    return Pace(guess_speeds(seen.recipe, work.units, shape, workspace.root, seen.cores), seen)
+    settled = settle_expected(seen.recipe, seen.policy)
+    return Pace(guess_speeds(settled, work.units, shape, workspace.root, seen.cores), seen)
 
 
 def measure_pace(workspace: Workspace, seen: Prospect, sink: Sink) -> Pace:
@@ -136,7 +137,8 @@ def measure_pace(workspace: Workspace, seen: Prospect, sink: Sink) -> Pace:
 
     work, shape = _count_work(seen, seen.recipe, seen.policy), _to_chw(seen.counted.shape)
     classes = len(seen.counted.class_names)
-    return Pace(measure_speeds(seen.recipe, work.units, shape, classes, workspace.root, seen.cores, sink), seen)
+    settled = settle_expected(seen.recipe, seen.policy)
+    return Pace(measure_speeds(settled, work.units, shape, classes, workspace.root, seen.cores, sink), seen)
 
 
 def describe_plan(pace: Pace) -> dict[str, Any]:

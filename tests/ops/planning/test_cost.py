@@ -17,12 +17,14 @@ from ops.planning.cost import TRAINING_SECONDS, schedule, train_for
 from ops.planning.plan import plan_expansion
 from ops.planning.speeds import Speeds, guess_speeds
 from ops.planning.timing import measure_speeds
-from ops.planning.work import Training, Work, count_work, make_unit
+from ops.planning.work import Training, Work, count_work, make_unit, settle_expected
 from ops.recipe.arms import NETWORKS, Arm, Mlp, Network, ResNet18, SmallResNet
 from ops.recipe.changes import change_recipe
 from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import ClassifierSettings, PlanSettings, Recipe
+from ops.tuning.factors import list_factors, list_networks
+from ops.tuning.search import count_steps
 from tests.workspaces import ROOT
 
 DEMO = ROOT / "recipes" / "fashion-flow.yaml"
@@ -70,11 +72,20 @@ def test_a_search_is_counted_once_chosen_not() -> None:
     changes = {"tuning.policy": True, "baselines.augmented.augmentation": "auto"}
     recipe, _ = change_recipe(DEMO, changes)
     work = count(recipe, [100, 90])
-    assert 18 + 6 * 3 < len(work.policy[0]) < 18 + 3 * 12  # a screening and some of the factors' comparisons
+    factors = list_factors(1, list_networks(28, recipe.classifier.network))
+    steps = recipe.classifier.steps
+    total = count_steps(factors, folds=3, steps=steps, first_length=steps, most_steps=steps)
+    assert len(work.policy[0]) == round(total / steps) > 18
     assert count(load_recipe(DEMO), [100, 90]).policy == ()
 
 
-NETWORKS_TRIED: list[Network] = [SmallResNet(), SmallResNet(width=16, stem=1), ResNet18(width=8), Mlp(widths=(64, 32))]
+NETWORKS_TRIED: list[Network] = [
+    SmallResNet(),
+    SmallResNet(width=16, stem=1),
+    SmallResNet(width=16, stride=4),
+    ResNet18(width=8),
+    Mlp(widths=(64, 32)),
+]
 
 
 @pytest.mark.parametrize("shape", [(1, 9, 8), (3, 64, 64)])
@@ -112,7 +123,8 @@ def test_products_of_denoisers_are_those_that_torch_counts(settings: FlowSetting
 
 
 def test_speeds_are_positive_and_a_line_tells_each_kind(tmp_path: Path) -> None:
-    recipe = load_recipe(ROOT / "recipes" / "smoke.yaml")
+    changes = {"tuning.policy": True, "generator.augment": 0.5, "generator.augmentation": "auto"}
+    recipe = settle_expected(change_recipe(ROOT / "recipes" / "smoke.yaml", changes)[0], None)
     units = count(recipe, [20, 20]).units
     lines: list[str] = []
     measured = measure_speeds(recipe, units, (1, 8, 8), 2, tmp_path, 1, lines.append)
