@@ -33,7 +33,7 @@ LOOKS: dict[str, Look] = {
     ),
     "expansion_plan": Look("How many images each class gets.", "data", frozenset({"json"})),
     "training_policy": Look(
-        "Augmentation, input and length of every classifier's training, chosen on validation.",
+        "Augmentation, input, network and length of every classifier's training, chosen on validation.",
         "data",
         frozenset({"pytorch", "json"}),
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ops.chain import find_builder
 from ops.chain.checks import pictures_have_one_label
-from ops.chain.parts.external_networks import check_external_networks
+from ops.chain.parts.external_networks import check_external_networks, check_reference_network
 from ops.chain.parts.fold_images import read_pool
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real_images import describe_source, source_content, try_source
@@ -154,5 +154,6 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         divide(pool, recipe.verdict.folds)
     height, width, channels = shape
     check_external_networks(recipe.filter, workspace.root, class_names)
+    check_reference_network(recipe.verdict.reference, workspace.root)
     KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
     return recipe

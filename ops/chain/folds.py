@@ -19,6 +19,7 @@ import polars as pl
 
 from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_metric, weights_file
+from ops.chain.parts.external_networks import open_reference_network
 from ops.chain.parts.fold_chain import TrainedFold, train_fold
 from ops.chain.parts.fold_images import divide_images
 from ops.chain.parts.fold_verdict import ENSEMBLE
@@ -138,7 +139,8 @@ def _evaluate_fold(run: StageRun, fold: TrainedFold, compared: Compared) -> tupl
         read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
         test = read_split(fold.folder("real_images"), "test")
         if not has_reference:
-            evaluate_reference(fold.folder(BASELINES), test, scratch)
+            others = open_reference_network(run.recipe.verdict.reference, run.workspace.root)
+            evaluate_reference(fold.folder(BASELINES), test, scratch, others)
         label = f"test images of fold {fold.number} of {fold.workspace.folds}"
         evaluate(
             unevaluated,

@@ -48,7 +48,6 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
             train,
             held_out,
             folder=run.out,
-            seed=run.recipe.seed,
             max_copies=max_copies,
             sink=sink,
             inputs=settings.inputs,

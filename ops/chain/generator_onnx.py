@@ -49,7 +49,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     write_json(run.out / PARITY, parity.to_dict())
     decision = None
     if settings.precision != "fp32":
-        judge = find_judge(run.inputs["scorer"], train, held_out, run.recipe.seed)
+        judge = find_judge(run.inputs["scorer"], train, held_out)
         sink = run.runtime.sink
         decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
     learnt = read_part(source)["metrics"]
@@ -60,7 +60,6 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         run.inputs["scorer"],
         train,
         held_out,
-        seed=run.recipe.seed,
         needed=settings.usable_from,
         steps=None if draws is None else learnt.get("steps"),
         seeds=seeds,

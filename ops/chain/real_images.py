@@ -8,15 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from ops.datasets.cross_validation import Pool, pool_splits
 from ops.datasets.index import write_index
 from ops.datasets.pixels import PixelDataset, write_shards
 from ops.datasets.subset import Subset, change_splits
+from ops.datasets.units import write_groups
 from ops.errors import UserError
-from ops.files.outputs import CONTACT_SHEET, DRAWS, GROUPS
+from ops.files.outputs import CONTACT_SHEET, DRAWS
 from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.schema import DataSettings, Recipe
 from ops.sources.reading import Dispute, hash_source, read_source
@@ -43,12 +41,12 @@ def source_content(workspace: Workspace, recipe: Recipe) -> str:
 @dataclass(frozen=True)
 class RealImages:
     """The images that a recipe takes from its source, how many were converted, pictures with several labels, and the
-    group of each image by split if the source has groups."""
+    unit of each picture where the source has groups."""
 
     subset: Subset
     conversions: dict[str, int]
     disputed: tuple[Dispute, ...]
-    groups: dict[str, np.ndarray]
+    units: dict[str, int]
 
 
 def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
@@ -83,15 +81,13 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Conte
     }
     height, width, channels = splits["train"].images.shape[1:]
     names = splits["train"].class_names
-    groups = _list_groups(splits, real.groups)["group"].to_list() if real.groups else None
-    pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, groups, names)
+    pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, real.units, names)
     return Contents(ids, names, (height, width, channels), real.disputed, pool)
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
     source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
-    groups = source.groups if data.long_tail is None else {}  # a long tail leaves images out
-    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed, groups)
+    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed, source.units)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:
@@ -100,8 +96,8 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
     splits = real.subset.splits
     if not real.subset.draws.is_empty():
         write_index(run.out / DRAWS, real.subset.draws)
-    if real.groups:
-        write_index(run.out / GROUPS, _list_groups(splits, real.groups))
+    if real.units:
+        write_groups(run.out, real.units)
     return {
         **store_splits(run.out, splits),
         "conversions": real.conversions | real.subset.counts,
@@ -121,11 +117,3 @@ def store_splits(folder: Path, splits: Mapping[str, PixelDataset]) -> dict[str, 
         "class_names": list(train.class_names),
         "shape": list(train.images.shape[1:]),
     }
-
-
-def _list_groups(splits: Mapping[str, PixelDataset], groups: Mapping[str, np.ndarray]) -> pl.DataFrame:
-    """A row for each image, in the order of the splits: image_id and group."""
-    return pl.concat(
-        pl.DataFrame({"image_id": dataset.rows["image_id"], "group": groups[name].tolist()})
-        for name, dataset in splits.items()
-    )

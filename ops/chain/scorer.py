@@ -6,6 +6,7 @@ from typing import Any
 
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
+from ops.datasets.units import read_units
 from ops.judging.scorer import save_scorer, train_folds
 from ops.stages.materialization import StageRun
 
@@ -16,6 +17,12 @@ def build_scorer(run: StageRun) -> dict[str, Any]:
     images = to_nchw(train.images)
     classes, settings = len(train.class_names), run.recipe.scorer
     results = train_folds(
-        images, train.labels.copy(), classes, settings, seed=run.recipe.seed, workers=run.runtime.workers
+        images,
+        train.labels.copy(),
+        classes,
+        settings,
+        seed=run.recipe.seed,
+        workers=run.runtime.workers,
+        units=read_units(run.inputs["real_images"], train),
     )
     return save_scorer(run.out, results, settings, train.labels, classes, images.shape[1])

@@ -7,12 +7,22 @@ from typing import Any
 from ops.chain.parts.classifiers import find_metric, name_scratch
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
+from ops.datasets.units import read_units
 from ops.files.outputs import POLICY, SEARCH
 from ops.files.storage import write_json
 from ops.recipe.schema import ClassifierSettings
 from ops.recipe.settling import TrainingPolicy
 from ops.stages.materialization import StageRun
-from ops.tuning.factors import Factor, build_policy, find_standardise, list_factors, name_levels
+from ops.tuning.factors import (
+    Factor,
+    build_augmentation,
+    build_policy,
+    find_network,
+    find_standardise,
+    list_factors,
+    list_networks,
+    name_levels,
+)
 from ops.tuning.search import Found, search
 from ops.tuning.trials import Trials, pool_images
 
@@ -25,8 +35,10 @@ def build_training_policy(run: StageRun) -> dict[str, Any]:
         return {"chosen": False}
     splits = [read_split(run.inputs["real_images"], split) for split in ("train", "validation")]
     train, validation = ((to_nchw(split.images), split.labels) for split in splits)
-    pool = pool_images(train, validation, len(splits[0].class_names), settings.folds, run.recipe.seed)
-    factors = list_factors(channels=pool.images.shape[1])
+    units = read_units(run.inputs["real_images"], *splits)
+    pool = pool_images(train, validation, len(splits[0].class_names), settings.folds, run.recipe.seed, units)
+    networks = list_networks(min(pool.images.shape[2:]), run.recipe.classifier.network)
+    factors = list_factors(pool.images.shape[1], networks)
     trials = Trials(
         pool,
         factors,
@@ -47,7 +59,13 @@ def build_training_policy(run: StageRun) -> dict[str, Any]:
         first_length=steps,
         most_steps=settings.most_steps or steps,
     )
-    policy = TrainingPolicy(build_policy(factors, found.choice), find_standardise(factors, found.choice), found.steps)
+    policy = TrainingPolicy(
+        build_augmentation(factors, found.choice),
+        find_standardise(factors, found.choice),
+        found.steps,
+        find_network(factors, found.choice),
+        build_policy(factors, found.choice),
+    )
     write_json(run.out / POLICY, policy.to_dict())
     write_json(run.out / SEARCH, describe_search(factors, found, pool.folds))
     for line in explain_search(factors, found):

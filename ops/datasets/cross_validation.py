@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from ops.datasets.units import list_keys
 from ops.errors import UserError
 
 MOST_VALIDATION = 0.5  # of the images that a fold does not test
@@ -29,10 +30,14 @@ class Pool:
     validation: float
 
 
-def pool_splits(splits: Mapping[str, pl.DataFrame], groups: Sequence[str] | None, class_names: Sequence[str]) -> Pool:
-    """The pool of the rows of each split (`image_id`, `label`); groups: of all images in the order of the splits."""
-    rows = pl.concat(part.select("image_id", "label") for part in splits.values())
-    keys = [name.partition("-")[0] for name in rows["image_id"]]
+def pool_splits(splits: Mapping[str, pl.DataFrame], units: Mapping[str, int], class_names: Sequence[str]) -> Pool:
+    """The pool of the rows of each split (`image_id`, `label`, `parent_id`).
+
+    units: the unit of each key, as `ops.datasets.units.link_groups` gives them; empty if the source has no groups.
+    """
+    rows = pl.concat(part.select("image_id", "label", "parent_id") for part in splits.values())
+    keys = list_keys(rows)
+    groups = [f"group {units[key]}" if key in units else key for key in keys] if units else None
     return Pool(rows["label"].to_numpy(), keys, groups, class_names, len(splits["validation"]) / len(rows))
 
 

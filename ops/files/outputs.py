@@ -9,8 +9,8 @@ from __future__ import annotations
 CONTACT_SHEET = "contact_sheet.png"  # of real_images, generated_images and accepted_images
 INDEX = "index.parquet"  # of accepted_images and mixed_dataset: one row an image, no pixels
 
+GROUPS = "groups.parquet"  # of real_images, where the source has groups: the unit of each picture
 DRAWS = "draws.parquet"  # of real_images: what long tail, nuisance and label noise drew for each image
-GROUPS = "groups.parquet"  # of real_images, if the source has groups: the group of each image
 PLAN = "plan.json"  # of expansion_plan
 
 POLICY = "policy.json"  # of training_policy, as the next: what validation chose, {} where a recipe chooses nothing

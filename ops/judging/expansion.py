@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from ops.datasets.axes import to_nchw
-from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import PixelDataset
 from ops.judging.judge import Judge, load_judge
 from ops.judging.scorer import load_scorer
@@ -16,16 +15,15 @@ from ops.judging.spaces import FeatureSpaces
 from ops.judging.usability import Scale
 
 
-def find_judge(scorer: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Judge | None:
-    """The judge; None if there are too few real images to measure against. `seed` is the recipe's."""
+def find_judge(scorer: Path, train: PixelDataset, held_out: PixelDataset) -> Judge | None:
+    """The judge; None if there are too few real images to measure against."""
     if len(held_out) < 2 or np.bincount(train.labels).min() < 2:
         return None
-    return load_judge(scorer, train, held_out, seed)
+    return load_judge(scorer, train, held_out)
 
 
-def build_scale(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Scale:
-    """What places generated images between empty and real ones; `seed` is the recipe's."""
+def build_scale(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset) -> Scale:
+    """What places generated images between empty and real ones."""
     scorer = load_scorer(scorer_folder)
-    folds = assign_folds(train.labels, len(scorer.models), seed)
     images, others = (torch.from_numpy(to_nchw(part.images)) for part in (train, held_out))
-    return Scale(FeatureSpaces(images, others, scorer=scorer, folds=folds), images, train.labels)
+    return Scale(FeatureSpaces(images, others, scorer=scorer, folds=scorer.folds), images, train.labels)

@@ -222,18 +222,15 @@ class Judge:
         return self._references if distinct else fit_references(self._train[torch.from_numpy(rows)]), places
 
 
-def load_judge(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset, seed: int) -> Judge:
+def load_judge(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset) -> Judge:
     """The judge with a stored scorer, its training images and held-out images to compare with.
 
-    `train` and `seed` must be those that the scorer was trained with, because the folds follow from them. Raises as
-    `Judge` does.
+    `train` are the images that the scorer was trained on, in their order. Raises as `Judge` does.
     """
-    from ops.datasets.folds import assign_folds
     from ops.judging.scorer import load_scorer
 
     scorer = load_scorer(scorer_folder)
-    folds = assign_folds(train.labels, len(scorer.models), seed)
-    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=folds)
+    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=scorer.folds)
 
 
 def _to_tensor(dataset: PixelDataset) -> Tensor:

@@ -8,7 +8,7 @@ on generated images nor on test images.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
-from ops.classifiers.training import WORKER_SHARE, predict, train
+from ops.classifiers.sharing import WORKER_SHARE
+from ops.classifiers.training import predict, train
 from ops.datasets.folds import assign_folds
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
@@ -29,6 +30,8 @@ from ops.recipe.arms import Arm, SmallResNet
 
 if TYPE_CHECKING:
     from ops.recipe.schema import ScorerSettings
+
+FOLDS = "folds"  # a tensor beside the networks': the fold of each training image
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,22 @@ def train_fold(fold: int) -> FoldResult:
 
 
 def train_folds(
-    images: np.ndarray, labels: np.ndarray, classes: int, settings: ScorerSettings, *, seed: int, workers: int
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    settings: ScorerSettings,
+    *,
+    seed: int,
+    workers: int,
+    units: np.ndarray | None = None,
 ) -> list[FoldResult]:
-    """All folds in order; images uint8 [n, C, H, W], labels int64 [n]."""
+    """All folds in order; images uint8 [n, C, H, W], labels int64 [n], units int [n] that stay in one fold."""
     share = {
         "images": images,
         "labels": labels,
         "classes": classes,
         "seed": seed,
-        "folds": assign_folds(labels, settings.folds, seed),
+        "folds": assign_folds(labels, settings.folds, seed, units),
         "arm": Arm(augmentation=settings.augmentation),
         "settings": settings,
     }
@@ -103,11 +113,12 @@ def save_scorer(
     folder: Path, results: list[FoldResult], settings: ScorerSettings, labels: np.ndarray, classes: int, channels: int
 ) -> dict[str, float]:
     """Write scorer.safetensors and config.json; returns the cross-fitted accuracy, temperature and loss."""
-    logits = np.empty((len(labels), classes), np.float32)
+    logits, folds = np.empty((len(labels), classes), np.float32), np.empty(len(labels), np.int64)
     for result in results:
-        logits[result.held_out] = result.logits
+        logits[result.held_out], folds[result.held_out] = result.logits, result.fold
     temperature = fit_temperature(logits, labels)
     tensors = {f"{r.fold}/{name}": value.contiguous() for r in results for name, value in r.state.items()}
+    tensors[FOLDS] = torch.from_numpy(folds)
     with replace_file(folder / "scorer.safetensors") as temporary:
         save_file(tensors, temporary)
     metrics = {
@@ -119,8 +130,7 @@ def save_scorer(
         "folds": len(results),
         "classes": classes,
         "channels": channels,
-        "width": settings.width,
-        "standardise": settings.standardise,
+        "network": settings.network.model_dump(mode="json"),
         "precision": settings.precision,
         **metrics,
     }
@@ -130,11 +140,15 @@ def save_scorer(
 
 @dataclass(frozen=True)
 class Scorer:
-    """A loaded scorer: the folds' networks and the temperature."""
+    """A loaded scorer: the folds' networks and the temperature.
+
+    folds: int64 [n], for each training image the network that did not see it.
+    """
 
     models: tuple[Classifier, ...]
     temperature: float
     precision: str
+    folds: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def probabilities(self, images: Tensor) -> np.ndarray:
         """Mean calibrated probabilities float [n, K] of uint8 images [n, C, H, W]."""
@@ -187,12 +201,11 @@ def _stack_outputs(model: Classifier, x: Tensor) -> Tensor:
 def load_scorer(folder: Path) -> Scorer:
     """The scorer that `save_scorer` wrote."""
     config, tensors = read_json(folder / "config.json"), load_file(folder / "scorer.safetensors")
+    network = SmallResNet.model_validate(config["network"])  # its stem is set, so the images' size is not stored
     models = []
     for fold in range(config["folds"]):
-        # As `ScorerSettings.network`, which does not depend on the images' size; so the size is not stored.
-        network = SmallResNet(width=config["width"], stem=1, standardise=config["standardise"])
         model = Classifier(network, (config["channels"], 0, 0), config["classes"])
         prefix = f"{fold}/"
         model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         models.append(model.eval())
-    return Scorer(tuple(models), config["temperature"], config["precision"])
+    return Scorer(tuple(models), config["temperature"], config["precision"], tensors[FOLDS].numpy())

@@ -17,7 +17,7 @@ from ops.pretrained.prompts import FRAME_TOKENS, encode_prompts, find_limit, ope
 from ops.pretrained.requirements import require_transformers
 
 if TYPE_CHECKING:
-    from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
+    from ops.recipe.pretrained import ClipSettings, PretrainedSettings, SafetySettings
 
 DEFAULT_SIDE = 224  # pixels, if the config has no image size
 
@@ -48,7 +48,7 @@ def validate_safety(settings: SafetySettings, root: Path, key: str = "safety") -
     return folder
 
 
-def validate_extractor(settings: ExtractorSettings, root: Path, key: str = "extractor") -> ModelFolder:
+def validate_extractor(settings: PretrainedSettings, root: Path, key: str = "extractor") -> ModelFolder:
     """As `validate_clip`."""
     folder, _ = check_extractor(find_folder(settings.model, root, key), key)
     return folder

@@ -31,10 +31,11 @@ class FlipCrop(Kind):
 
 
 class RandAugment(Kind):
-    """Two random operations on geometry or colour, after flip and crop."""
+    """Two random operations on geometry or colour, after mirroring and a shift."""
 
-    kind: Literal["randaugment"] = Field("randaugment", description="two random operations after flip_crop")
+    kind: Literal["randaugment"] = Field("randaugment", description="two random operations after mirroring and a shift")
     strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m; its n is 2")
+    flip: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored first")
 
 
 class Policy(Kind):
@@ -122,8 +123,19 @@ class SmallResNet(Network):
     kind: Literal["small_resnet"] = Field("small_resnet", description="two residual stages, for CPUs")
     width: Count = Field(32, description="channels of the first stage; the second has twice as many")
     stem: Literal[1, 2] | None = Field(
-        None, description="layers before the first block; null: 2 for images of 64 pixels a side and above, else 1"
+        None,
+        description="layers before the first block; null: 2 for images of 64 pixels a side and above or stride 4, else"
+        " 1",
     )
+    stride: Literal[1, 2, 4] = Field(
+        2, description="by how much the stem reduces the resolution; 1 costs about four times as much as 2"
+    )
+
+    @model_validator(mode="after")
+    def _check_stride(self) -> SmallResNet:
+        if self.stride == 4 and self.stem == 1:
+            raise ValueError("stride 4 needs a stem of 2 layers")
+        return self
 
 
 class ResNet18(Network):

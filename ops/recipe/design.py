@@ -11,6 +11,7 @@ LEAST_SEEDS = 5
 # Two generators leave one degree of freedom. In simulations as few as 90 % of their intervals covered the truth, and up
 # to 5 % of verdicts were false. Three are enough (docs/figures.md).
 TOO_FEW_GENERATORS = 2
+POWER = 0.8  # of the smallest detectable effect: the share of verdicts that find it
 # Two folds leave one degree of freedom for what varies between them. Their intervals are six times as wide, and covered
 # the truth in 91 to 93 % of simulations.
 LEAST_FOLDS = 3

@@ -1,4 +1,4 @@
-"""Sections of a recipe that name networks trained elsewhere: CLIP, a safety classifier, an extractor of features."""
+"""Sections of a recipe that name networks trained elsewhere: CLIP, a safety classifier, extractors of features."""
 
 from __future__ import annotations
 
@@ -49,3 +49,7 @@ class SafetySettings(PretrainedSettings):
 
 class ExtractorSettings(PretrainedSettings):
     """A vision network whose features are used to compare images."""
+
+
+class ReferenceSettings(PretrainedSettings):
+    """A vision network whose features the reference model may use."""

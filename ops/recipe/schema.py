@@ -16,8 +16,9 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Network, SmallResNet, Standardise
 from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
+from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
+from ops.recipe.pretrained import ReferenceSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
@@ -128,7 +129,12 @@ class ScorerSettings(NetworkBudget):
     """The cross-fitted classifier that judges generated images; it sees real training images only."""
 
     folds: int = Field(3, ge=2, le=20, description="each image is scored by a network that did not see it")
-    width: Count = Field(32, description="channels of the first stage of its network, a small_resnet with stem: 1")
+    width: Count = Field(
+        32, description="channels of the first stage of its network, a small_resnet; tuning.policy chooses 32 anew"
+    )
+    stride: Literal[1, 2, 4] = Field(
+        2, description="as in classifier.network, with one layer more for 4; tuning.policy chooses 2 anew"
+    )
     learning_rate: Positive = Field(0.02, description="peak of the one-cycle schedule")
     weight_decay: float = Field(0.1, ge=0, description="decoupled from the gradient with muon, added to it with sgd")
     augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
@@ -139,7 +145,8 @@ class ScorerSettings(NetworkBudget):
     @property
     def network(self) -> SmallResNet:
         """The network of each fold."""
-        return SmallResNet(width=self.width, stem=1, standardise=self.standardise)
+        stem: Literal[1, 2] = 2 if self.stride == 4 else 1
+        return SmallResNet(width=self.width, stem=stem, stride=self.stride, standardise=self.standardise)
 
 
 class MixSettings(Section):
@@ -177,7 +184,8 @@ class TuningSettings(Section):
 
     policy: bool = Field(
         False,
-        description="choose the augmentation of all that say `augmentation: auto`, and how networks standardise images",
+        description="choose the augmentation of all that say `augmentation: auto`, how networks standardise images, and"
+        " width and stride of a small_resnet where the recipe leaves them to their defaults",
     )
     steps: Count | None = Field(None, description="optimizer steps of each training of the search; null: as classifier")
     most_steps: Count | None = Field(
@@ -208,8 +216,16 @@ class VerdictSettings(Section):
         " largest training class has more than three times the images of the smallest, else accuracy",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the two-sided intervals")
+    reference: ReferenceSettings | None = Field(
+        None,
+        description="a vision network whose features, with logistic regression, are a second reference model; the"
+        " better one by cross-fitting is what arms must reach; null: gradient histograms alone",
+    )
     looks: Literal[1, 2] = Field(
         1, description="2: if the first seeds leave it undecided, as many more are trained and all are judged again"
+    )
+    rehearsal: bool = Field(
+        False, description="the sentence begins by saying that this is a rehearsal; `growset run --quick` sets it"
     )
     folds: Annotated[int, Field(ge=LEAST_FOLDS, le=10)] | None = Field(
         None,
@@ -325,6 +341,7 @@ class Recipe(Section):
         arms = {**self.baselines, **self.expanded}
         asking = [f"the arm {name!r}" for name, arm in arms.items() if arm.augmentation.kind == "auto"]
         asking += ["the scorer"] * (self.scorer.augmentation.kind == "auto")
+        asking += ["the generator"] * asks_for_policy(self.generator)
         if asking and not self.tuning.policy:
             raise ValueError(f"augmentation: auto of {asking[0]} needs tuning: {{policy: true}}")
         if self.tuning.policy and not asking:

@@ -1,33 +1,43 @@
 """A recipe with what was chosen on validation put in the place of `augmentation: auto` and of the recipe's own length.
 
-The stages that train classifiers get the settled recipe; fingerprints are those of the recipe as it is written, with
-the content of `training_policy` among the inputs. How the choice was made is not known here.
+The stages that train networks get the settled recipe; fingerprints are those of the recipe as it is written, with the
+content of `training_policy` among the inputs. How the choice was made is not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ops.recipe.arms import Arm, Policy, Standardise
-from ops.recipe.schema import Recipe
+from ops.recipe.arms import AUGMENTATIONS, Arm, Policy, Standardise
+from ops.recipe.generator import UNTOLD, KindSettings, asks_for_policy
+from ops.recipe.schema import Recipe, ScorerSettings
+from ops.settings.kinds import Kind, OneOf
 
 
 @dataclass(frozen=True)
 class TrainingPolicy:
-    """What the stage `training_policy` chose: augmentation, how images are standardised, optimizer steps."""
+    """What the stage `training_policy` chose: augmentation, how images are standardised, optimizer steps.
 
-    augmentation: Policy
+    network: keys of a small_resnet, `stride` and `width`; None where the recipe names a network of its own.
+    composed: the policy of single operations, which generators use; `augmentation` too, unless RandAugment is better.
+    """
+
+    augmentation: Kind
     standardise: Standardise
     steps: int
+    network: Mapping[str, int] | None = None
+    composed: Policy = field(default_factory=Policy)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; an operation that is left out is not named."""
         return {
-            "augmentation": self.augmentation.model_dump(exclude_defaults=True),
+            "augmentation": {"kind": self.augmentation.kind, **self.augmentation.model_dump(exclude_defaults=True)},
             "standardise": self.standardise,
             "steps": self.steps,
+            "network": None if self.network is None else dict(self.network),
+            "composed": self.composed.model_dump(exclude_defaults=True),
         }
 
 
@@ -35,7 +45,9 @@ def read_policy(found: Mapping[str, Any]) -> TrainingPolicy | None:
     """From `to_dict`; None for {}, the file of a recipe that chooses nothing."""
     if not found:
         return None
-    return TrainingPolicy(Policy.model_validate(found["augmentation"]), found["standardise"], found["steps"])
+    augmentation = OneOf(AUGMENTATIONS).read(found["augmentation"])
+    composed = Policy.model_validate(found["composed"])
+    return TrainingPolicy(augmentation, found["standardise"], found["steps"], found["network"], composed)
 
 
 def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
@@ -46,16 +58,34 @@ def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
     def settle(arm: Arm) -> Arm:
         return arm.model_copy(update={"augmentation": policy.augmentation}) if arm.augmentation.kind == "auto" else arm
 
-    classifier, scorer = recipe.classifier, recipe.scorer
-    network = classifier.network.model_copy(update={"standardise": policy.standardise})
-    judged: dict[str, Any] = {"standardise": policy.standardise}
-    if scorer.augmentation.kind == "auto":
-        judged["augmentation"] = policy.augmentation
+    classifier = recipe.classifier
+    chosen = {"standardise": policy.standardise, **(policy.network or {})}
+    network = classifier.network.model_copy(update=chosen)
     return recipe.model_copy(
         update={
             "classifier": classifier.model_copy(update={"network": network, "steps": policy.steps}),
-            "scorer": scorer.model_copy(update=judged),
+            "scorer": _settle_scorer(recipe.scorer, policy),
+            "generator": _settle_generator(recipe.generator, policy),
             "baselines": {name: settle(arm) for name, arm in recipe.baselines.items()},
             "expanded": {name: settle(arm) for name, arm in recipe.expanded.items()},
         }
     )
+
+
+def _settle_generator(generator: KindSettings, policy: TrainingPolicy) -> KindSettings:
+    """The generator with the operations of the policy that a network can be told of."""
+    if not asks_for_policy(generator):
+        return generator
+    told = policy.composed.model_copy(update=dict.fromkeys(UNTOLD, 0.0))
+    return generator.model_copy(update={"augmentation": told})
+
+
+def _settle_scorer(scorer: ScorerSettings, policy: TrainingPolicy) -> ScorerSettings:
+    """The scorer with the network of the arms, unless the recipe gives it a width or stride of its own."""
+    chosen: dict[str, Any] = {"standardise": policy.standardise}
+    if scorer.augmentation.kind == "auto":
+        chosen["augmentation"] = policy.augmentation
+    defaults = ScorerSettings()
+    if policy.network and (scorer.width, scorer.stride) == (defaults.width, defaults.stride):
+        chosen |= policy.network
+    return scorer.model_copy(update=chosen)

@@ -73,7 +73,9 @@ STAGES: dict[str, Stage] = {
             ("real_images",),
         ),
         Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy")),
-        Stage("generator", ("generator", "seed"), ("real_images", "scorer"), choices=("on_new_images",)),
+        Stage(
+            "generator", ("generator", "seed"), ("real_images", "training_policy", "scorer"), choices=("on_new_images",)
+        ),
         Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
         Stage(
             "generated_images",
@@ -84,7 +86,7 @@ STAGES: dict[str, Stage] = {
         Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
         Stage(
             "baseline_classifiers",
-            ("classifier", "baselines", "verdict.metric", "seed"),
+            ("classifier", "baselines", "verdict.metric", "verdict.reference", "seed"),
             ("real_images", "training_policy"),
         ),
         Stage(
@@ -97,6 +99,7 @@ STAGES: dict[str, Stage] = {
             (
                 "verdict.folds",
                 "verdict.metric",
+                "verdict.reference",
                 "seed",
                 "plan",
                 "tuning",

@@ -51,14 +51,14 @@ class Dispute:
 class SourceImages:
     """The splits train, validation and test, all of one image shape, and the number of images by kind of conversion.
 
-    `disputed` has an entry for each split in which a picture has several labels, where the source allows that. `groups`
-    has the group of each image by split, texts [n]; it is empty if the source has none.
+    `disputed` has an entry for each split in which a picture has several labels, where the source allows that. `units`
+    has the unit of each picture by its content id, where the source has groups (`ops.datasets.units.link_groups`).
     """
 
     splits: dict[str, PixelDataset]
     conversions: dict[str, int]
     disputed: tuple[Dispute, ...] = ()
-    groups: dict[str, np.ndarray] = field(default_factory=dict)
+    units: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +118,13 @@ def read_source(
     disputed = [dispute for split in SPLITS if (dispute := _find_dispute(spec, split, loaded[split], names))]
     if disputed and not spec.allow_conflicts:
         raise UserError(disputed[0].refusal)
-    splits, groups = {}, {}
+    units = _link_groups(loaded)
+    splits = {}
     for split in SPLITS:
         part = loaded.pop(split)
-        if part.groups is not None:
-            groups[split] = part.groups
         rows = build_rows(part.labels, number_repeats(part.ids.tolist()), split=split)
         splits[split] = PixelDataset(part.stack.images, rows, names)
-    return SourceImages(splits, dict(sorted(converter.counts.items())), tuple(disputed), groups)
+    return SourceImages(splits, dict(sorted(converter.counts.items())), tuple(disputed), units)
 
 
 def hash_source(spec: SourceSpec, cache: Path | None = None) -> str:
@@ -192,8 +191,6 @@ def _require_splits(spec: SourceSpec, listings: Mapping[str, Listing]) -> None:
                 f"source {spec.name}: it has no {split} images; draw them from train with `split: {{{split}: 0.2}}`"
                 " in its description"
             )
-    if spec.group is not None and spec.split is None:
-        raise UserError(f"source {spec.name}: group has no effect without split:; remove it")
 
 
 def _choose_images(
@@ -262,6 +259,17 @@ def _draw_splits(
         part = loaded[split]
         loaded[split] = part.select(_cap_classes(part.labels, names, per_class, seed=seed, split=split))
     return loaded
+
+
+def _link_groups(loaded: Mapping[str, _Split]) -> dict[str, int]:
+    """The unit of each picture; {} where no group has two images."""
+    parts = [part for part in loaded.values() if part.groups is not None]
+    names = [name for part in parts for name in part.groups.tolist()]  # type: ignore[union-attr]
+    if len(set(names)) == len(names):
+        return {}
+    from ops.datasets.units import link_groups  # imports scipy, which takes a tenth of a second
+
+    return link_groups([key for part in parts for key in part.ids.tolist()], names)
 
 
 def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tuple[str, ...]) -> None:

@@ -74,7 +74,8 @@ class SourceSpec(Section):
     split: SplitRule | None = Field(None, description="draw the missing splits from train")
     group: str | None = Field(
         None,
-        description="column of groups (patients, serial numbers); all images of a group get the same drawn split",
+        description="column of groups (patients, serial numbers); all images of a group get the same drawn split, and"
+        " the same fold where choices are cross-fitted",
     )
     table: str | None = Field(
         None,

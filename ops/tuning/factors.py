@@ -1,34 +1,46 @@
-"""What a search may change: factors, each with two or three levels from which one is chosen.
+"""What a search may change: factors, each with levels from which one is chosen.
 
-The first level of a factor is the mildest. It is kept unless another one is better by more than chance.
+The first level of a factor is the mildest. It is kept unless another one is better by more than chance. RandAugment is
+a late factor: it takes the place of the whole composed policy, so it competes with what the other factors chose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ops.recipe.arms import Policy, Standardise
+from ops.recipe.arms import Network, Policy, RandAugment, SmallResNet, Standardise
 
 COLOURS = ("channel_order", "grey")  # keys of a policy that images of one channel do not have
+MAGNITUDES = (4.0, 8.0, 14.0)  # of RandAugment, out of 30
+TINY, LARGE = 16, 48  # pixels of the shorter side: below TINY and from LARGE on other stems make sense
+NARROW, USUAL, WIDE = 16, 32, 48  # widths of the small network
 
 
 @dataclass(frozen=True)
 class Level:
-    """One value of a factor: a name for people, and the keys of a policy or the `standardise` of a network."""
+    """One value of a factor: a name for people, and keys of a policy, or keys of the network, or a magnitude.
+
+    cost: of a training, in trainings of the factor's first level; measured on one core, and rough.
+    """
 
     name: str
     policy: Mapping[str, float]
     standardise: Standardise | None = None
+    network: Mapping[str, int] | None = None
+    magnitude: float | None = None
+    cost: float = 1.0
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A factor of the search, mildest level first."""
+    """A factor of the search, mildest level first. late: it is decided after the others, one level against the rest."""
 
     name: str
     levels: tuple[Level, ...]
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,8 +54,11 @@ class Choice:
         return Choice(tuple((name, level if name == factor else old) for name, old in self.levels))
 
 
-def list_factors(channels: int) -> list[Factor]:
-    """The factors for images of so many channels; the two-level one is first, as the design has it."""
+def list_factors(channels: int, networks: tuple[Level, ...] = ()) -> list[Factor]:
+    """The factors for images of so many channels; the two-level one is first, as the design has it.
+
+    networks: levels of the factor "network", as `list_networks` gives them; fewer than two are no choice.
+    """
     factors = [
         Factor("flip", (Level("off", {}), Level("on", {"flip": 0.5}))),
         Factor(
@@ -75,29 +90,70 @@ def list_factors(channels: int) -> list[Factor]:
                 *([Level("standardised grey", {}, "grey")] if channels > 1 else []),
             ),
         ),
+        *([Factor("network", networks)] if len(networks) > 1 else []),
+        Factor(
+            "randaugment",
+            (Level("composed policy", {}), *(Level(f"magnitude {m:g}", {}, magnitude=m, cost=1.2) for m in MAGNITUDES)),
+            late=True,
+        ),
     ]
     return factors if channels > 1 else [_drop_colours(factor) for factor in factors]
 
 
-def build_policy(factors: list[Factor], choice: Choice) -> Policy:
-    """The augmentation that a choice stands for."""
+def list_networks(side: int, network: Network) -> tuple[Level, ...]:
+    """Variants of the recipe's `network` for images with a shorter side of so many pixels, the usual one first.
+
+    The stem of the usual one halves the side. Variants with another stem cost about the same, because their width
+    differs too. None where the recipe names a network of its own.
+    """
+    if network != SmallResNet(standardise=network.standardise):
+        return ()
+    usual = Level("half resolution", {}, network={"stride": 2, "width": USUAL})
+    if side < TINY:
+        other = Level("full resolution", {}, network={"stride": 1, "width": USUAL}, cost=1.5)
+    elif side < LARGE:
+        other = Level("full resolution, narrow", {}, network={"stride": 1, "width": NARROW}, cost=1.3)
+    else:
+        other = Level("quarter resolution, wide", {}, network={"stride": 4, "width": 2 * USUAL}, cost=1.1)
+    return usual, other, Level("half resolution, wide", {}, network={"stride": 2, "width": WIDE}, cost=1.7)
+
+
+def build_policy(factors: Sequence[Factor], choice: Choice) -> Policy:
+    """The composed policy of a choice, also where RandAugment takes its place."""
     keys: dict[str, Any] = {}
     for level in _take(factors, choice):
         keys |= level.policy
     return Policy(**keys)
 
 
-def find_standardise(factors: list[Factor], choice: Choice) -> Standardise:
+def build_augmentation(factors: Sequence[Factor], choice: Choice) -> Policy | RandAugment:
+    """The augmentation that a choice stands for. RandAugment mirrors images as often as the policy does."""
+    policy = build_policy(factors, choice)
+    magnitude = next((level.magnitude for level in _take(factors, choice) if level.magnitude), None)
+    return policy if magnitude is None else RandAugment(strength=magnitude, flip=policy.flip)
+
+
+def find_network(factors: Sequence[Factor], choice: Choice) -> dict[str, int] | None:
+    """Keys of the network that a choice stands for; None where it is not chosen."""
+    return next((dict(level.network) for level in _take(factors, choice) if level.network), None)
+
+
+def find_cost(factors: Sequence[Factor], choice: Choice) -> float:
+    """Of a training, in trainings of the mildest choice."""
+    return math.prod(level.cost for level in _take(factors, choice))
+
+
+def find_standardise(factors: Sequence[Factor], choice: Choice) -> Standardise:
     """How a choice standardises the network's input."""
     return next((level.standardise for level in _take(factors, choice) if level.standardise), "none")
 
 
-def name_levels(factors: list[Factor], choice: Choice) -> dict[str, str]:
+def name_levels(factors: Sequence[Factor], choice: Choice) -> dict[str, str]:
     """The chosen level of each factor by name."""
     return {factor.name: level.name for factor, level in zip(factors, _take(factors, choice), strict=True)}
 
 
-def _take(factors: list[Factor], choice: Choice) -> list[Level]:
+def _take(factors: Sequence[Factor], choice: Choice) -> list[Level]:
     chosen = dict(choice.levels)
     return [factor.levels[chosen[factor.name]] for factor in factors]
 
@@ -106,4 +162,4 @@ def _drop_colours(factor: Factor) -> Factor:
     """The factor for images of one channel."""
     kept = [{key: value for key, value in level.policy.items() if key not in COLOURS} for level in factor.levels]
     levels = zip(factor.levels, kept, strict=True)
-    return Factor(factor.name, tuple(Level(level.name, policy, level.standardise) for level, policy in levels))
+    return replace(factor, levels=tuple(replace(level, policy=policy) for level, policy in levels))

@@ -1,24 +1,31 @@
-"""The search: screen all factors in 18 trainings, confirm what that proposes, then find how long to train.
+"""The search: screen factors in 18 trainings, confirm what that proposes, try late factors, find how long to train.
 
 It knows choices and scores, and asks a function for the scores: images and networks are not known here. Everything is
 decided by answers on images that the trained network did not see, none of them a test image.
 
 1. Screen. One training for each run of the design, on one fold of each; the best level of each factor by its mean.
 2. Confirm. The proposal, and for each factor the proposal with another level, on all folds: the mildest level, or the
-   next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, and
-   leaves it only for one that is better by more than a standard error.
-3. Lengthen. The steps are doubled until the gain is within a standard error.
+   next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, or
+   cheaper and not worse by more than a standard error; it leaves it only for one that is better by more than that.
+   Where the first fold agrees with the proposal, or is clearly against it, the others are not asked.
+3. Challenge. The other levels of a late factor are compared on the first fold, the best of them with the choice on all
+   folds; it is taken if it is better by more than a standard error.
+4. Lengthen. The steps are doubled until the gain is within a standard error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ops.tuning.design import average_levels, lay_out
-from ops.tuning.factors import Choice, Factor
+from ops.tuning.factors import Choice, Factor, find_cost
+
+CLEAR = 2.0  # standard errors of a difference on one fold from which the others are not asked
+AGREES = 0.5  # share of comparisons in which the first fold is expected to decide
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ class Length:
 class Found:
     """What a search chose and why.
 
-    score: of the choice at `steps`. gains: of the confirmation, a factor each. lengths: those tried, shortest first.
+    score: of the choice at `steps`. gains: of the confirmation and the challenges, a factor each. lengths: those tried,
+    shortest first.
     """
 
     choice: Choice
@@ -79,6 +87,7 @@ class Found:
     lengths: tuple[Length, ...]
 
 
+Place = Literal["bolder", "milder", "cheaper"]  # cheaper is milder, too
 Ask = Callable[[Sequence[Trial]], Mapping[Trial, Answers]]
 
 
@@ -87,60 +96,123 @@ def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first
 
     `ask` trains trials, those that it knows already for nothing.
     """
+    early = [factor for factor in factors if not factor.late]
     proposed, runners_up = screen(ask, factors, folds=folds, steps=steps)
-    choice, gains = confirm(ask, factors, proposed, runners_up, folds=folds, steps=steps)
+    choice, gains = confirm(ask, early, proposed, runners_up, folds=folds, steps=steps)
+    for factor in factors:
+        if factor.late:
+            choice, gain = challenge(ask, factor, choice, folds=folds, steps=steps)
+            gains = (*gains, gain)
     lengths = lengthen(ask, choice, folds=folds, steps=first_length, most_steps=most_steps)
     best = lengths[-1] if len(lengths) < 2 or lengths[-1].score > lengths[-2].score else lengths[-2]
     return Found(choice, best.steps, best.score, gains, tuple(lengths))
 
 
 def count_steps(factors: Sequence[Factor], *, folds: int, steps: int, first_length: int, most_steps: int) -> int:
-    """Optimizer steps of all trainings of a search that tries every length."""
+    """Optimizer steps to be expected of a search that tries every length.
+
+    The first fold agrees with the proposal in half of the comparisons. Steps of a dearer level count as so many of the
+    mildest ones.
+    """
+    early, late = ([factor for factor in factors if factor.late == is_late] for is_late in (False, True))
+    screened = sum(find_cost(factors, trial.choice) for trial in list_runs(factors, folds=folds, steps=steps))
+    more = AGREES * (folds - 1)
+    confirmed = folds + (1 + more) * sum(factor.levels[-1].cost for factor in early)
+    challenged = sum(sum(f.levels[level].cost for level in range(1, len(f.levels))) for f in late)
+    challenged += more * sum(max(level.cost for level in factor.levels[1:]) for factor in late)
     lengths = [first_length * 2**power for power in range(1 + int(np.log2(most_steps / first_length)))]
-    return steps * (18 + folds * (1 + len(factors))) + folds * sum(lengths)
+    known = folds * steps if first_length == steps else 0  # the choice was trained for so long already
+    return round(steps * (screened + confirmed + challenged) + folds * sum(lengths) - known)
 
 
-def screen(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int) -> tuple[Choice, dict[str, int]]:
-    """The best level of each factor, and the best of the others, by the means of the design's runs."""
-    counts = [len(factor.levels) for factor in factors]
+def list_runs(factors: Sequence[Factor], *, folds: int, steps: int) -> list[Trial]:
+    """The design's trainings; late factors stay at their first level."""
+    early = [factor for factor in factors if not factor.late]
+    rest = tuple((factor.name, 0) for factor in factors if factor.late)
+    counts = [len(factor.levels) for factor in early]
     runs = lay_out(counts if folds == 1 else [*counts, min(folds, 3)])
     trials = []
     for run in runs.tolist():
-        levels = tuple(zip((factor.name for factor in factors), run, strict=False))
-        trials.append(Trial(Choice(levels), 0 if folds == 1 else run[-1], steps))
+        levels = tuple(zip((factor.name for factor in early), run, strict=False))
+        trials.append(Trial(Choice(levels + rest), 0 if folds == 1 else run[-1], steps))
+    return trials
+
+
+def screen(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int) -> tuple[Choice, dict[str, int]]:
+    """The best level of each factor that is not late, and the best of the others, by the means of the design's runs."""
+    early = [factor for factor in factors if not factor.late]
+    trials = list_runs(factors, folds=folds, steps=steps)
     found = ask(trials)
     scores = np.array([found[trial].score for trial in trials])
-    ranked = [np.argsort(-means, kind="stable") for means in average_levels(runs, scores)[: len(factors)]]
-    choice = Choice(tuple((f.name, int(order[0])) for f, order in zip(factors, ranked, strict=True)))
-    return choice, {f.name: int(order[1]) for f, order in zip(factors, ranked, strict=True)}
+    runs = np.array([[level for _, level in trial.choice.levels[: len(early)]] for trial in trials])
+    ranked = [np.argsort(-means, kind="stable") for means in average_levels(runs, scores)]
+    choice = trials[0].choice
+    for factor, order in zip(early, ranked, strict=True):
+        choice = choice.replace(factor.name, int(order[0]))
+    return choice, {f.name: int(order[1]) for f, order in zip(early, ranked, strict=True)}
 
 
 def confirm(
     ask: Ask, factors: Sequence[Factor], proposed: Choice, runners_up: Mapping[str, int], *, folds: int, steps: int
 ) -> tuple[Choice, tuple[Gain, ...]]:
-    """The proposal with the factors changed that the comparison on all folds changes, and what each was worth."""
+    """The proposal with the factors changed that the comparison changes, and what each was worth; no late factors."""
     levels = dict(proposed.levels)
-    rivals = {name: 0 if level else runners_up[name] for name, level in levels.items()}
+    rivals = {factor.name: 0 if levels[factor.name] else runners_up[factor.name] for factor in factors}
     changed = {name: proposed.replace(name, rival) for name, rival in rivals.items()}
-    trials = [Trial(choice, fold, steps) for choice in (proposed, *changed.values()) for fold in range(folds)]
-    found = ask(trials)
-    credits = {choice: _gather(found, choice, folds, steps) for choice in (proposed, *changed.values())}
+    is_dear = {f.name: f.levels[levels[f.name]].cost > f.levels[0].cost for f in factors}
+    places: dict[Choice, Place] = {
+        changed[name]: "bolder" if rival else "cheaper" if is_dear[name] else "milder" for name, rival in rivals.items()
+    }
+    differences = compare(ask, proposed, places, folds=folds, steps=steps)
     choice, gains, single = proposed, [], [proposed]
     for name, rival in rivals.items():
-        milder, bolder = sorted((levels[name], rival))
-        of = {levels[name]: credits[proposed], rival: credits[changed[name]]}
-        difference = of[bolder] - of[milder]
-        gain = Gain(name, bolder, milder, float(difference.sum()), _find_error(difference))
+        mild, bolder = sorted((levels[name], rival))
+        difference = differences[changed[name]] if bolder == rival else -differences[changed[name]]
+        gain = Gain(name, bolder, mild, _sum(difference), _find_error(difference))
         gains.append(gain)
-        leaves = gain.points > (gain.error if levels[name] == milder else 0)
-        kept = bolder if leaves else milder
+        leaves = gain.points > (gain.error if levels[name] == mild or is_dear[name] else 0)
+        kept = bolder if leaves else mild
         choice = choice.replace(name, kept)
         if kept == rival:
             single.append(changed[name])
     # Changes that are good one by one may be bad together: then only the best one is made.
     found = ask([Trial(each, fold, steps) for each in (choice, *single) for fold in range(folds)])
-    best = max((choice, *single), key=lambda each: float(_gather(found, each, folds, steps).sum()))
-    return best, tuple(gains)
+    best = max((choice, *single), key=lambda each: _sum(_gather(found, each, folds, steps)))
+    lead = _differ(found, best, choice, folds, steps)
+    return best if _sum(lead) > _find_error(lead) else choice, tuple(gains)
+
+
+def compare(
+    ask: Ask, choice: Choice, rivals: Mapping[Choice, Place], *, folds: int, steps: int
+) -> dict[Choice, np.ndarray]:
+    """Credits of each rival minus those of the choice, float64 [n], in points of the whole score.
+
+    They are those of the first fold, weighing as much as all images, where that agrees with the choice or is clearly
+    against it; else those of all images. rivals: what each is beside the choice.
+    """
+    found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
+    share = found[Trial(choice, 0, steps)].weights.sum()
+    differences = {each: _differ(found, each, choice, 1, steps) / share for each in rivals}
+    is_open = []
+    for each, difference in differences.items():
+        points, error = _sum(difference), _find_error(difference)
+        agrees = {"bolder": points <= 0, "milder": points < 0, "cheaper": points < -error}[rivals[each]]
+        if folds > 1 and not agrees and points <= CLEAR * error:
+            is_open.append(each)
+    if is_open:
+        found = ask([Trial(each, fold, steps) for each in (choice, *is_open) for fold in range(folds)])
+        differences |= {each: _differ(found, each, choice, folds, steps) for each in is_open}
+    return differences
+
+
+def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: int) -> tuple[Choice, Gain]:
+    """The choice with another level of a late factor, if that is better by more than an error, and what it is worth."""
+    rivals = [choice.replace(factor.name, level) for level in range(1, len(factor.levels))]
+    found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
+    level, rival = max(enumerate(rivals, start=1), key=lambda each: found[Trial(each[1], 0, steps)].score)
+    difference = compare(ask, choice, {rival: "bolder"}, folds=folds, steps=steps)[rival]
+    gain = Gain(factor.name, level, 0, _sum(difference), _find_error(difference))
+    return rival if gain.points > gain.error else choice, gain
 
 
 def lengthen(ask: Ask, choice: Choice, *, folds: int, steps: int, most_steps: int) -> list[Length]:
@@ -160,6 +232,15 @@ def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: i
     """Credits float64 [n] of all images, each from the network that did not see it."""
     parts = [found[Trial(choice, fold, steps)] for fold in range(folds)]
     return np.concatenate([np.where(part.correct, part.weights, 0) for part in parts])
+
+
+def _differ(found: Mapping[Trial, Answers], one: Choice, other: Choice, folds: int, steps: int) -> np.ndarray:
+    return _gather(found, one, folds, steps) - _gather(found, other, folds, steps)
+
+
+def _sum(difference: np.ndarray) -> float:
+    """Of paired differences; a tie is exactly 0."""
+    return float(difference.sum().round(12))
 
 
 def _find_error(difference: np.ndarray) -> float:

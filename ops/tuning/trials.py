@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from ops.classifiers.data import TrainingSet
-from ops.classifiers.training import WORKER_SHARE, predict, train
+from ops.classifiers.sharing import WORKER_SHARE
+from ops.classifiers.training import predict, train
 from ops.datasets.folds import divide_for_choices
 from ops.files.storage import read_json, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
@@ -24,7 +25,7 @@ from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.recipe.schema import ClassifierSettings
-from ops.tuning.factors import Factor, build_policy, find_standardise
+from ops.tuning.factors import Factor, build_augmentation, find_network, find_standardise
 from ops.tuning.search import Answers, Trial
 
 
@@ -53,11 +54,19 @@ class Pool:
 
 
 def pool_images(
-    train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], classes: int, folds: int, seed: int
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    classes: int,
+    folds: int,
+    seed: int,
+    units: np.ndarray | None = None,
 ) -> Pool:
-    """Both splits' images uint8 [., C, H, W] and labels, divided into folds, or validation as the only one."""
+    """Both splits' images uint8 [., C, H, W] and labels, divided into folds, or validation as the only one.
+
+    units: int [n + m]; images of one unit stay in one fold.
+    """
     images, labels = (np.concatenate(pair) for pair in zip(train, validation, strict=True))
-    fold = divide_for_choices(train[1], validation[1], folds, np.random.default_rng([seed, 2]))
+    fold = divide_for_choices(train[1], validation[1], folds, np.random.default_rng([seed, 2]), units)
     return Pool(images, labels, fold, classes)
 
 
@@ -111,7 +120,8 @@ def _train_trial(task: tuple[Trial, Path]) -> None:
     pool: Pool = shared("pool")
     factors, device = shared("factors"), shared("device")
     settings: ClassifierSettings = shared("settings")
-    network = settings.network.model_copy(update={"standardise": find_standardise(factors, trial.choice)})
+    chosen = {"standardise": find_standardise(factors, trial.choice), **(find_network(factors, trial.choice) or {})}
+    network = settings.network.model_copy(update=chosen)
     inside, asked = pool.fold != trial.fold, pool.fold == trial.fold
     data = TrainingSet(
         torch.from_numpy(pool.images[inside]),
@@ -121,7 +131,7 @@ def _train_trial(task: tuple[Trial, Path]) -> None:
     )
     model = train(
         data,
-        Arm(augmentation=build_policy(factors, trial.choice)),
+        Arm(augmentation=build_augmentation(factors, trial.choice)),
         settings.model_copy(update={"steps": trial.steps, "network": network}),
         learning_rate=settings.grid.learning_rate[0],
         weight_decay=settings.grid.weight_decay[0],

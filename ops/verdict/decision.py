@@ -25,7 +25,7 @@ from typing import get_args
 import numpy as np
 
 from ops.errors import UserError
-from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
+from ops.recipe.design import LEAST_SEEDS, POWER, Metric, refuse_generators
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.estimate import BoolArray, IntArray, find_critical
@@ -34,8 +34,6 @@ from ops.verdict.picks import Picks, count_generators, set_up_comparison
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
 from ops.verdict.reference import ReferenceAnswers, compare_reference
 from ops.verdict.sentence import write_sentence
-
-POWER = 0.8
 
 
 def decide(
@@ -108,7 +106,10 @@ def decide(
     has_learnt = row is None or row.shortfall is None
     decision = apply_rule(contrasts, picks, trainings=seeds * (divided or 1), has_learnt=has_learnt)
     single = (1.0 - confidence) / 2.0
-    rows = [_describe_arm(case, comparison, name, single) for name in case.names]
+    rows = [
+        describe_arm(comparison, name, case.correct[name], kinds[name], validation[name], metric, tail=single)
+        for name in case.names
+    ]
     by_name = {row.arm: row for row in rows}
     per_class = _compare_classes(case, comparison, challenger, baseline, single)
     verdict = Verdict(
@@ -192,16 +193,19 @@ def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> fl
     return max(needed)
 
 
-def _describe_arm(case: _Case, comparison: Comparison, name: str, tail: float) -> ArmRow:
+def describe_arm(
+    comparison: Comparison, name: str, correct: BoolArray, kind: Kind, validation: float, metric: Metric, *, tail: float
+) -> ArmRow:
+    """The row of a trained arm, whose networks were right on the test images as `correct` bool [S, n] says."""
     return ArmRow(
         arm=name,
-        kind=case.kinds[name],
+        kind=kind,
         same_as=None,
-        validation=float(case.validation[name]),
-        score=comparison.score(name, case.metric, tail=tail),
+        validation=float(validation),
+        score=comparison.score(name, metric, tail=tail),
         accuracy=comparison.score(name, "accuracy", tail=tail),
         balanced_accuracy=comparison.score(name, "balanced_accuracy", tail=tail),
-        per_seed=case.correct[name].mean(axis=1).tolist(),
+        per_seed=correct.mean(axis=1).tolist(),
     )
 
 

@@ -57,7 +57,10 @@ class Contrast:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """Challenger minus baseline in accuracy on the test images of one class; None where the class has no images."""
+    """Challenger minus baseline in accuracy on the test images of one class.
+
+    None where the class has no images; of the challenger and the difference also where there is no challenger.
+    """
 
     label: int
     name: str
@@ -99,6 +102,9 @@ class Verdict:
     contrasts hold for both looks together. `reference` is None where no reference model was given. `folds` is the
     number of folds, each with `seeds` trainings of its own, and `unused_folds` of them used nothing generated; both are
     None for one split.
+
+    `unused` says why the generator was not used. Then no arm has generated images: there is no challenger and no
+    difference, and `generators` is 0. In `verdict.json` it becomes `generator_used`, because the sentence says why.
     """
 
     decision: Outcome
@@ -109,18 +115,19 @@ class Verdict:
     looks: int
     generators: int
     budget: Budget
-    challenger: str
+    challenger: str | None
     baseline: str
     chosen_on: str
     arms: list[ArmRow]
     contrasts: list[Contrast]
     per_class: list[ClassRow]
-    worst_class: str
+    worst_class: str | None
     smallest_detectable_effect: float | None
     seeds: int
     least_seeds: int
     test_images: int
     reference: ReferenceRow | None = None
+    unused: str | None = None
     folds: int | None = None
     unused_folds: int | None = None
 
@@ -137,6 +144,7 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and finite numbers, ready for strict JSON."""
         found = asdict(self)
+        found["generator_used"] = found.pop("unused") is None
         if self.budget.fewest_steps is None:
             del found["budget"]["fewest_steps"]
         if self.folds is None:

@@ -61,6 +61,10 @@ class Workspace:
         """Unfinished work of one fingerprint; survives a crash, ignored by git and DVC."""
         return self.area / ".growset" / "staging" / fingerprint
 
+    def rehearsal(self, expansion: str) -> Path:
+        """The workspace of the expansion's rehearsal, made anew each time; ignored by git and DVC."""
+        return self.root / ".growset" / "rehearsals" / expansion
+
     @property
     def evaluations(self) -> Path:
         """The log of every evaluation on a test split."""

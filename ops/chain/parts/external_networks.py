@@ -1,4 +1,4 @@
-"""External networks that a recipe's filters use: checked before any compute, opened when they are needed.
+"""External networks that a recipe's filters and its verdict use: checked before any compute, opened when needed.
 
 Growset does not version their folders, so the recipe names the hash of their content. It is part of the stage's
 fingerprint and is compared with the folder each time.
@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ops.classifiers.reference.model import Describe
     from ops.filters.scores import ExternalNetworks
     from ops.pretrained.extractor import Extractor
     from ops.recipe.filtering import FilterSettings
+    from ops.recipe.pretrained import ReferenceSettings
 
 CLIP, SAFETY, EXTRACTOR = "filter.clip", "filter.safety", "filter.extractor"
+REFERENCE = "verdict.reference"
 
 
 def check_external_networks(settings: FilterSettings, root: Path, class_names: Sequence[str]) -> None:
@@ -60,6 +63,30 @@ def open_measuring_network(settings: FilterSettings, root: Path) -> Extractor | 
     from ops.pretrained.folder import find_folder
 
     return open_extractor(find_folder(settings.extractor.model, root, EXTRACTOR), key=EXTRACTOR)
+
+
+def check_reference_network(settings: ReferenceSettings | None, root: Path) -> None:
+    """UserError or DamagedData if the folder of the reference model's network differs from its description."""
+    if settings is None:
+        return
+    from ops.pretrained.folder import identify
+    from ops.pretrained.validation import validate_extractor
+
+    identify(validate_extractor(settings, root, REFERENCE), settings.sha256, REFERENCE)
+
+
+def open_reference_network(settings: ReferenceSettings | None, root: Path) -> dict[str, Describe]:
+    """The features of the network that the recipe names, by their name; {} if it names none."""
+    if settings is None:
+        return {}
+    import torch
+
+    from ops.datasets.axes import to_nchw
+    from ops.pretrained.extractor import open_extractor
+    from ops.pretrained.folder import find_folder
+
+    extractor = open_extractor(find_folder(settings.model, root, REFERENCE), key=REFERENCE)
+    return {f"features of {extractor.name}": lambda images: extractor.features(torch.from_numpy(to_nchw(images)))}
 
 
 def describe_external_networks(settings: FilterSettings) -> list[dict[str, Any] | None]:

@@ -12,9 +12,9 @@ from ops.chain.real_images import store_splits
 from ops.datasets.cross_validation import Pool, divide, join_images, pool_splits
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
+from ops.datasets.units import read_groups, write_groups
 from ops.errors import UserError
 from ops.files.manifests import read_manifest
-from ops.files.outputs import GROUPS
 from ops.machine.progress import Sink
 from ops.sources.listing import SPLITS
 from ops.stages.materialization import StageRun
@@ -23,8 +23,7 @@ from ops.stages.materialization import StageRun
 def read_pool(real: Path) -> Pool:
     """All images of a `real_images` folder; reads ids, labels and groups, no pixels."""
     rows = {split: read_rows(find_shards(real, split)) for split in SPLITS}
-    groups = pl.read_parquet(real / GROUPS)["group"].to_list() if (real / GROUPS).exists() else None
-    return pool_splits(rows, groups, read_manifest(real)["metrics"]["class_names"])
+    return pool_splits(rows, read_groups(real), read_manifest(real)["metrics"]["class_names"])
 
 
 def divide_images(real: Path, folds: int, sink: Sink) -> tuple[list[np.ndarray], dict[str, Any]]:
@@ -61,4 +60,6 @@ def store_fold(run: StageRun, real: Path, codes: np.ndarray) -> dict[str, Any]:
         places = np.flatnonzero(codes == code)
         named = rows[places].with_columns(split=pl.lit(split))
         splits[split] = PixelDataset(images[places], named, pooled[0].class_names)
+    if units := read_groups(real):
+        write_groups(run.out, units)
     return {**store_splits(run.out, splits), "conversions": {}}

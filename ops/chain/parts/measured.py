@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from ops.datasets.axes import to_nchw
-from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import read_images, read_split
 from ops.judging.scorer import load_scorer
 from ops.metrics.random_network import embed_images
@@ -52,10 +51,9 @@ def measure_accepted(
     seen_by: dict[str, list[NetworkFeatures]] = {}
     if not varied:
         scorer = load_scorer(inputs["scorer"])
-        folds = assign_folds(train.labels, len(scorer.models), seed)
         by_network = zip(*(scorer.features(part) for part in images), strict=True)
         seen_by["scorer"] = [
-            NetworkFeatures(real, trained, drawn, folds == fold)
+            NetworkFeatures(real, trained, drawn, scorer.folds == fold)
             for fold, (real, trained, drawn) in enumerate(by_network)
         ]
     independent: dict[str, Callable[[Tensor], np.ndarray]] = {"random": embed_images}

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ops.chain.parts.external_networks import open_reference_network
 from ops.classifiers.reference.fitting import fit_reference
-from ops.classifiers.reference.model import load_reference, save_reference
+from ops.classifiers.reference.model import Describe, load_reference, save_reference
 from ops.datasets.pixels import PixelDataset, read_split
+from ops.datasets.units import read_units
 from ops.files.storage import replace_file
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
@@ -28,12 +30,17 @@ def train_reference(run: StageRun, metric: Metric) -> dict[str, Any]:
     """Fit the reference model and store its weights; returns its entry in results.json."""
     run.runtime.sink(f"{run.stage}: fitting the reference model")
     train, validation = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
+    others = open_reference_network(run.recipe.verdict.reference, run.workspace.root)
+    for name in others:
+        run.runtime.sink(f"{run.stage}: computing the {name} of {len(train) + len(validation):,} images")
     fit = fit_reference(
         (train.images, train.labels),
         (validation.images, validation.labels),
         classes=len(train.class_names),
         metric=metric,
         seed=run.recipe.seed,
+        units=read_units(run.inputs["real_images"], train, validation),
+        others=others,
     )
     save_reference(run.out / WEIGHTS, fit.model)
     found = {
@@ -41,9 +48,13 @@ def train_reference(run: StageRun, metric: Metric) -> dict[str, Any]:
         "features": fit.choice.features,
         "C": fit.choice.strength / len(fit.model.mean),
         "chosen_by": fit.choice.judge,
+        "scores": dict(fit.choice.scores),
         "images": fit.images,
         "validation": fit.validation,
     }
+    if others:
+        tried = ", ".join(f"{score:.1%} with {name}" for name, score in fit.choice.scores.items())
+        run.runtime.sink(f"{run.stage}: reference models by {fit.choice.judge}: {tried}")
     run.runtime.sink(f"{run.stage}: {found['name']} reaches {fit.validation:.1%} on validation, a bar for every arm")
     return found
 
@@ -53,9 +64,12 @@ def is_evaluated(scratch: Path) -> bool:
     return (scratch / ANSWERS).exists()
 
 
-def evaluate_reference(folder: Path, test: PixelDataset, scratch: Path) -> None:
-    """Write whether the model beside the baselines in `folder` is right on each test image into the scratch folder."""
-    correct = load_reference(folder / WEIGHTS).answer(test.images) == test.labels
+def evaluate_reference(folder: Path, test: PixelDataset, scratch: Path, others: Mapping[str, Describe]) -> None:
+    """Write whether the model beside the baselines in `folder` is right on each test image into the scratch folder.
+
+    `others` as in `Reference.answer`.
+    """
+    correct = load_reference(folder / WEIGHTS).answer(test.images, others) == test.labels
     with replace_file(scratch / ANSWERS) as temporary, temporary.open("wb") as file:
         np.save(file, correct, allow_pickle=False)
 

@@ -65,9 +65,7 @@ class Rounds:
         self.scored_by = hash_json([self.drawn_by, real, scorer, describe_external_networks(settings)])
         self._run = run
         self._classes = classes
-        self._scoring = Scoring(
-            run.inputs, settings, run.workspace.root, run.recipe.seed, varied=self.source.seeds is not None
-        )
+        self._scoring = Scoring(run.inputs, settings, run.workspace.root, varied=self.source.seeds is not None)
         self._earlier = find_earlier(run.workspace, run.expansion, run.generator)
 
     @property

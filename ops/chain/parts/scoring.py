@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ops.chain.parts.external_networks import open_external_networks
 from ops.datasets.axes import to_nchw
-from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import PixelDataset, read_shards, read_split
 from ops.filters.audit import HeldOut, read_held_out
 from ops.filters.scores import ScoreComputer, Scores, SeenImages
@@ -30,13 +29,13 @@ Folders = Mapping[str, Path]  # of the stage's inputs, by name
 class Scoring:
     """Scores rounds in order; each image is compared with the real images and with all generated ones before it.
 
-    inputs: folders of the stages real_images and scorer. settings, seed: the recipe's. root: the workspace's folder.
+    inputs: folders of the stages real_images and scorer. settings: the recipe's. root: the workspace's folder.
     varied: whether the images are variants of real training images.
     """
 
-    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, seed: int, *, varied: bool) -> None:
+    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, *, varied: bool) -> None:
         self._varied = varied
-        self._inputs, self._settings, self._root, self._seed = inputs, settings, root, seed
+        self._inputs, self._settings, self._root = inputs, settings, root
         self._seen = SeenImages()
         self._ids: list[str] = []
         self._skipped: list[Path] = []
@@ -95,10 +94,11 @@ class Scoring:
     @cached_property
     def _computer(self) -> ScoreComputer:
         scorer, train = load_scorer(self._inputs["scorer"]), self._train
-        folds = assign_folds(train.labels, len(scorer.models), self._seed)
         held_out = torch.from_numpy(to_nchw(self._held_out.images))
         external = open_external_networks(self._settings, self._root, train.class_names)
-        return ScoreComputer(scorer, _to_tensor(train), train.labels, folds, held_out, external, varied=self._varied)
+        return ScoreComputer(
+            scorer, _to_tensor(train), train.labels, scorer.folds, held_out, external, varied=self._varied
+        )
 
 
 def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Whether the exported generator has learnt enough to be used: usability.json, which a blocking check reads."""
+"""Whether the exported generator has learnt enough to be used: usability.json, which a check and later stages read."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ops.judging.expansion import build_scale
 from ops.judging.usability import Position, describe_positions, find_mean
 from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
+from ops.stages.unused import describe_refusal
 
 IMAGES = 500
 BATCH = 16
@@ -34,7 +35,6 @@ def examine_usability(
     train: PixelDataset,
     held_out: PixelDataset,
     *,
-    seed: int,
     needed: float | None,
     steps: int | None,
     seeds: SeedImages | None,
@@ -43,7 +43,7 @@ def examine_usability(
     """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
 
     `needed` is the lowest mean position that is allowed, None: any. `steps` are those that it was trained for,
-    None if they are not known. `seed` is the recipe's. Without a space that tells real images from empty ones nothing
+    None if they are not known. Without a space that tells real images from empty ones nothing
     can be said, and the generator is used.
     """
     sink("generator_onnx: placing its images between empty and real ones")
@@ -54,7 +54,7 @@ def examine_usability(
     feeds = make_feeds(info.inputs, info.shape, runs, seed=0, seeds=seeds)
     images = _draw_in_threads(drawer, feeds)
     parents = None if seeds is None else seeds.find_parents(runs)
-    positions = build_scale(scorer, train, held_out, seed).place(torch.from_numpy(to_nchw(images)), parents)
+    positions = build_scale(scorer, train, held_out).place(torch.from_numpy(to_nchw(images)), parents)
     mean = find_mean(positions)
     usable = needed is None or mean is None or mean >= needed
     per_class = float(np.median(np.bincount(train.labels, minlength=len(train.class_names))))
@@ -64,35 +64,32 @@ def examine_usability(
         "position": None if mean is None else round(mean, 6),
         "images": IMAGES,
         "spaces": [{"space": name, **_round(asdict(position))} for name, position in positions.items()],
-        "sentence": _describe(usable, needed, positions, steps, per_class),
+        "sentence": _describe(usable, needed, positions),
+        "advice": [] if usable else _advise(steps, per_class),
     }
     write_json(folder / USABILITY, found)
     if not usable:
-        sink(f"generator_onnx: {found['sentence']}")
+        sink(f"generator_onnx: {describe_refusal(found)}")
     return found
 
 
-def _describe(
-    usable: bool, needed: float | None, positions: Mapping[str, Position], steps: int | None, per_class: float
-) -> str:
+def _describe(usable: bool, needed: float | None, positions: Mapping[str, Position]) -> str:
     mean = find_mean(positions)
     if mean is None:
         return "not known: no feature space tells these real images from empty ones"
-    where = f"its images lie {mean:.0%} of the way from empty to real images ({describe_positions(positions)})"
-    if usable:
-        return where + (", and no position is asked for" if needed is None else f"; {needed:.0%} are needed")
-    return f"generator not used: {where}, {needed:.0%} are needed; {_advise(steps, per_class)}"
+    where = f"its images lie {100 * mean:.0f} % of the way from empty to real images ({describe_positions(positions)})"
+    return where + (", and no position is asked for" if needed is None else f"; {100 * needed:.0f} % are needed")
 
 
-def _advise(steps: int | None, per_class: float) -> str:
+def _advise(steps: int | None, per_class: float) -> list[str]:
     """What would help, the most likely first."""
     if steps is None:
-        return "it was trained elsewhere: use another one, or one that was trained on such images"
+        return ["another generator, or one that was trained on such images: this one was trained elsewhere"]
     more = f"more steps (it took {steps})"
     images = f"more real images (a class has {per_class:g})"
     prior = "a generator that was trained on similar images (kind: onnx)"
     first, second = (more, images) if steps < MIN_STEPS or per_class >= MIN_PER_CLASS else (images, more)
-    return f"what would help: {first}, {second} or {prior}"
+    return [first, second, prior]
 
 
 def _draw_in_threads(drawer: DrawerSpec, feeds: Mapping[str, np.ndarray]) -> np.ndarray:

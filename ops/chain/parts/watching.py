@@ -109,7 +109,6 @@ def build_watch(
     held_out: PixelDataset,
     *,
     folder: Path,
-    seed: int,
     max_copies: float,
     sink: Sink,
     inputs: Sequence[str],
@@ -118,10 +117,10 @@ def build_watch(
     """The watch of a stage. Its labels have the class shares of the validation images, so that distance and floor can
     be compared."""
     height, width, channels = train.images.shape[1:]
-    judge = find_judge(scorer, train, held_out, seed)
+    judge = find_judge(scorer, train, held_out)
     if judge is None:
         sink(f"generator: {len(held_out)} validation images are too few to watch its quality; the last step is kept")
-    scale = None if judge is None else build_scale(scorer, train, held_out, seed)
+    scale = None if judge is None else build_scale(scorer, train, held_out)
     repeats = -(-OBSERVED // max(1, len(held_out)))
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
     labels = np.tile(shuffled, repeats)[:OBSERVED]

@@ -1,10 +1,10 @@
-"""RandAugment (Cubuk et al. 2020) with n = 2 after flip and crop, as its authors train."""
+"""RandAugment (Cubuk et al. 2020) with n = 2 after mirroring and a shift, as its authors train."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from ops.classifiers.augmentations.flip_crop import FlipAndCrop
+from ops.classifiers.augmentations.flip_crop import FlipAndCrop, flip_and_shift
 from ops.classifiers.ingredients import Augmentation
 from ops.recipe.arms import FlipCrop, RandAugment
 
@@ -15,15 +15,16 @@ class RandomOperations(Augmentation):
     def __init__(self, settings: RandAugment, side: tuple[int, int]) -> None:
         from kornia.augmentation import auto  # kornia takes a second to import
 
-        self.flip_crop = FlipAndCrop(FlipCrop(), side)
+        self.flip, self.shift = settings.flip, FlipAndCrop(FlipCrop(), side).shift
         self.policy = auto.RandAugment(n=2, m=settings.strength)
 
     def __call__(self, images: Tensor) -> Tensor:
         channels = images.shape[1]
-        unit = (self.flip_crop(images) + 1) / 2  # kornia's colour operations expect 0..1 and three channels
+        moved = flip_and_shift(images, self.shift, self.flip)
+        unit = (moved + 1) / 2  # kornia's colour operations expect 0..1 and three channels
         changed = self.policy(unit.expand(-1, 3, -1, -1)).clamp(0, 1) * 2 - 1
         return changed if channels == 3 else changed.mean(dim=1, keepdim=True)
 
     @classmethod
     def mirrors(cls, settings: RandAugment) -> bool:
-        return True
+        return settings.flip > 0

@@ -1,8 +1,8 @@
 """A small residual network for images of 16 to 64 pixels a side.
 
-It halves the resolution in its first layer, which costs a little accuracy and makes it several times
+By default it halves the resolution in its first layer, which costs a little accuracy and makes it several times
 cheaper than a full-resolution stem on a CPU. On larger images a second layer before the first block is worth its cost:
-`growset bench stems`.
+`growset bench stems`. `tuning.policy` tries other stems.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ class SmallResNetBody(nn.Sequential):
 
     def __init__(self, settings: SmallResNet, shape: tuple[int, int, int]) -> None:
         width = settings.width
-        layers = settings.stem or (2 if min(shape[1:]) >= LARGE else 1)
-        deeper = [conv_norm(width, width), nn.ReLU(inplace=True)] if layers == 2 else []
+        layers = settings.stem or (2 if min(shape[1:]) >= LARGE or settings.stride == 4 else 1)
+        first, second = (2, 2) if settings.stride == 4 else (settings.stride, 1)
+        deeper = [conv_norm(width, width, stride=second), nn.ReLU(inplace=True)] if layers == 2 else []
         super().__init__(
-            conv_norm(shape[0], width, stride=2),
+            conv_norm(shape[0], width, stride=first),
             nn.ReLU(inplace=True),
             *deeper,
             Residual(width, width),

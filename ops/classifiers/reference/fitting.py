@@ -8,14 +8,14 @@ do. Large training sets are thinned, so that fitting takes seconds.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ops.classifiers.reference.features import BLOCKS, FEATURES, describe_block
-from ops.classifiers.reference.model import Reference
+from ops.classifiers.reference.model import NO_OTHERS, Describe, Reference
 from ops.datasets.folds import divide_for_choices
 from ops.recipe.design import Metric
 from ops.verdict.metric import score_answers
@@ -36,12 +36,16 @@ Judge = Literal["validation", "cross-fitting"]
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and how: `score` is the score of the choice in `metric`, by the images of `judge`."""
+    """What was chosen, and how: `score` is the score of the choice in `metric`, by the images of `judge`.
+
+    scores: the best of each kind of features, by its name.
+    """
 
     features: str
     strength: float
     score: float
     judge: Judge
+    scores: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,33 +58,47 @@ class Fit:
     images: int
 
 
-def fit_reference(train: Labelled, validation: Labelled, *, classes: int, metric: Metric, seed: int) -> Fit:
+def fit_reference(
+    train: Labelled,
+    validation: Labelled,
+    *,
+    classes: int,
+    metric: Metric,
+    seed: int,
+    units: np.ndarray | None = None,
+    others: Mapping[str, Describe] = NO_OTHERS,
+) -> Fit:
     """The reference model of images uint8 [n, H, W, C] with labels int [n] in [0, classes).
 
     Classes weigh alike in training unless `metric` is accuracy. `seed` draws folds and the images of a large set. At
-    least two classes have training images.
+    least two classes have training images. units: int [n + m], of training and validation images; images of one unit
+    stay in one fold. others: computes further features, by name, that compete with those of FEATURES.
     """
     rng = np.random.default_rng(seed)
     kept = thin(train[1], rng)
+    if units is not None:
+        units = np.concatenate([units[: len(train[1])][kept], units[len(train[1]) :]])
     train = train[0][kept], train[1][kept]
     labels = np.concatenate([train[1], validation[1]])
-    folds = divide_for_choices(train[1], validation[1], FOLDS, rng)
+    folds = divide_for_choices(train[1], validation[1], FOLDS, rng, units)
     both = train[0], validation[0]
     blocks = {name: np.concatenate([describe_block(name, images) for images in both]) for name in BLOCKS}
     described = {name: np.concatenate([blocks[block] for block in parts], axis=1) for name, parts in FEATURES.items()}
+    described |= {name: np.concatenate([compute(images) for images in both]) for name, compute in others.items()}
     judge: Judge = "validation" if folds[0] < 0 else "cross-fitting"
-    (score, _), name, strength = max(
-        (quality, name, strength)
+    best = {
+        name: max((found, strength) for strength, found in _judge_strengths(values, labels, folds, classes, metric))
         for name, values in described.items()
-        for strength, quality in _judge_strengths(values, labels, folds, classes, metric)
-    )
-    choice = Choice(name, strength, score, judge)
+    }
+    name = max(best, key=lambda each: (best[each][0], each))
+    (score, _), strength = best[name]
+    choice = Choice(name, strength, score, judge, {each: found[0] for each, (found, _) in best.items()})
     values = described[choice.features]
     mean, scale = measure_scale(values[: len(train[1])])
     regression = _build(choice.strength, values.shape[1], metric)
     _fit(regression, (values[: len(train[1])] - mean) / scale, train[1])
     model = Reference(choice.features, mean, scale, *read_weights(regression, classes))
-    correct = model.answer(validation[0]) == validation[1]
+    correct = model.answer(validation[0], others) == validation[1]
     return Fit(model, choice, float(score_answers(correct, validation[1], metric)), len(train[1]))
 
 

@@ -21,9 +21,11 @@ from ops.chain.baseline_classifiers import build_baseline_classifiers
 from ops.chain.expanded_classifiers import build_expanded_classifiers
 from ops.chain.parts import answers as chain_answers
 from ops.chain.parts import classifiers as chain_classifiers
+from ops.chain.parts.reference import evaluate_reference, read_reference, train_reference
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
 from ops.classifiers.networks.classifier import Classifier, normalise
+from ops.classifiers.reference.features import FEATURES
 from ops.classifiers.reference.model import load_reference
 from ops.classifiers.stored import load_classifier
 from ops.datasets.identity import content_ids, number_repeats
@@ -33,6 +35,7 @@ from ops.datasets.shards import find_shards
 from ops.files.manifests import MANIFEST, describe_output
 from ops.files.storage import read_json, write_json
 from ops.recipe.loading import parse_recipe
+from ops.recipe.pretrained import ReferenceSettings
 from ops.stages.materialization import Runtime, StageRun, _narrow
 from ops.workspaces.workspace import Workspace
 from tests.networks import small_resnet
@@ -40,7 +43,7 @@ from tests.workspaces import NAMES, digit_splits
 
 SECTIONS = ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
 BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
-NETWORK = {"kind": "small_resnet", "standardise": "none", "width": 8, "stem": None}
+NETWORK = {"kind": "small_resnet", "standardise": "none", "width": 8, "stem": None, "stride": 2}
 CLASSIFIER = {"steps": 30, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
 FLIP = {"augmentation": "flip_crop"}
 
@@ -264,6 +267,33 @@ def test_networks_below_the_reference_model_decide_nothing_and_get_no_second_loo
     assert (stored.answer(test.images) == test.labels).tolist() == runs["correct"].to_list()
 
 
+def test_a_pretrained_network_may_give_the_reference_model(alike: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network knows the labels of all images, as if it were perfect; gradient histograms are not."""
+    known = {image.tobytes(): label for part in digit_splits().values()
+             for image, label in zip(part.images, part.labels, strict=True)}  # fmt: skip
+    asked: list[str | None] = []
+
+    def open_network(settings: ReferenceSettings | None, root: Path) -> Any:
+        asked.append(None if settings is None else settings.model)
+        return {"features of vit": lambda images: np.array([[known[i.tobytes()]] for i in images], np.float32)}
+
+    monkeypatch.setattr("ops.chain.parts.reference.open_reference_network", open_network)
+    entries: dict[str, Any] = {}
+
+    def build(run: StageRun) -> dict[str, Any]:
+        entries.update(train_reference(run, "accuracy"))
+        return entries
+
+    alike.run("baseline_classifiers", build, verdict={"reference": {"model": "vit"}})
+    assert asked == ["vit"]
+    assert entries["name"] == "logistic regression on features of vit" and entries["validation"] == 1
+    assert set(entries["scores"]) == {"features of vit", *FEATURES}
+    assert any("100.0% with features of vit" in line for line in alike.lines)
+    test = digit_splits()["test"]
+    evaluate_reference(alike.data / "baseline_classifiers", test, alike.root, open_network(None, alike.root))
+    assert read_reference(entries, alike.root).correct.all()
+
+
 def softmax_of(bench: Bench, arm: str, images: np.ndarray) -> np.ndarray:
     """Probabilities [S, n, K] of an arm's stored networks, computed apart from the chain."""
     stage = "expanded_classifiers" if arm == "grown" else "baseline_classifiers"
@@ -400,3 +430,20 @@ def test_both_sides_are_trained_on_the_device_of_the_run(alike: Bench, monkeypat
     for stage, builder in BUILDERS.items():
         with pytest.raises(Reached, match="cuda:7"):
             alike.run(stage, builder, device="cuda:7")
+
+
+def test_a_generator_that_is_not_used_leaves_the_baselines_judged_once(alike: Bench) -> None:
+    write_json(alike.data / "generated_images" / "rounds.json", {"rounds": [], "unused": "its images lie far off"})
+    path = alike.data / "mixed_dataset" / "index.parquet"
+    write_index(path, pl.read_parquet(path).filter(~pl.col("is_generated")))
+    for shard in find_shards(alike.data / "generated_images", "generated"):
+        shard.unlink()
+    shutil.rmtree(alike.data / "expanded_classifiers")
+    assert alike.run("expanded_classifiers", build_expanded_classifiers)["trainings"] == 0
+    assert [path.name for path in (alike.data / "expanded_classifiers").iterdir()] == ["results.json"]
+    found = alike.judge(**TWO_LOOKS)
+    assert (found["decision"], found["generator_used"], found["challenger"]) == ("no evidence", False, None)
+    assert found["sentence"].startswith("The generator was not used: its images lie far off. So there is no evidence")
+    assert {row["arm"] for row in found["arms"]} == {"real", "flipped"} and found["earlier_looks"] == []
+    assert {row["over_challenger"] for row in found["same_compute"]} == {None}
+    assert [sorted(look["arms"]) for look in alike.looks] == [["flipped", "real", "reference model"]]

@@ -159,3 +159,4 @@ def test_the_strength_of_randaugment_is_kornias_m() -> None:
     assert isinstance(augment, RandomOperations)
     assert (augment.policy.n, augment.policy.m) == (2, 25.0)
     assert RandAugment().strength == 10
+    assert RandomOperations.mirrors(RandAugment()) and not RandomOperations.mirrors(RandAugment(flip=0))

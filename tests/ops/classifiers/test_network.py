@@ -74,3 +74,14 @@ def test_large_images_take_a_deeper_stem_and_keep_it_when_rebuilt(
     assert first_block == 2 * layers
     again = build_classifier(json.loads(json.dumps(model.description)))
     again.load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize(("stride", "side"), [(1, 16), (2, 8), (4, 4)])
+def test_the_stem_reduces_the_resolution_by_its_stride(stride: int, side: int) -> None:
+    model = Classifier(SmallResNet(width=8, stride=stride), (3, 32, 32), 4)
+    assert torch.nn.Sequential(*model.body)(torch.randn(2, 3, 32, 32)).shape == (2, 16, side, side)
+
+
+def test_a_stem_of_one_layer_cannot_reduce_by_four() -> None:
+    with pytest.raises(ValueError, match="stride 4 needs a stem of 2 layers"):
+        SmallResNet(stride=4, stem=1)

@@ -28,3 +28,26 @@ def test_a_large_validation_split_is_the_only_fold(count: int) -> None:
         assert set(folds[30:]) == {0}
     else:
         assert set(folds) == {0, 1, 2, 3}
+
+
+def test_units_stay_in_one_fold_and_classes_stay_balanced() -> None:
+    labels = np.repeat([0, 1, 2], [60, 40, 20])
+    units = np.concatenate([np.repeat(np.arange(20), 3), 20 + np.arange(60) // np.where(np.arange(60) < 40, 4, 1)])
+    folds = assign_folds(labels, 3, 0, units)
+    for unit in np.unique(units):
+        assert len(set(folds[units == unit].tolist())) == 1
+    for label, largest in ((0, 3), (1, 4), (2, 1)):
+        sizes = np.bincount(folds[labels == label], minlength=3)
+        assert sizes.max() - sizes.min() <= largest
+
+
+def test_units_of_one_image_change_nothing() -> None:
+    labels = np.arange(50) % 4
+    assert np.array_equal(assign_folds(labels, 3, 1, np.arange(50)[::-1]), assign_folds(labels, 3, 1))
+
+
+def test_a_unit_that_is_a_whole_class_is_divided() -> None:
+    labels = np.repeat([0, 1], [6, 6])
+    folds = assign_folds(labels, 3, 0, np.concatenate([np.zeros(6, int), 1 + np.arange(6) // 2]))
+    assert np.bincount(folds[labels == 0]).tolist() == [2, 2, 2]
+    assert all(len(set(folds[6 + 2 * pair : 8 + 2 * pair].tolist())) == 1 for pair in range(3))

@@ -69,7 +69,7 @@ def scorer(folder: Path) -> Scorer:
 @pytest.fixture(scope="module")
 def judge(folder: Path, train: tuple[Tensor, np.ndarray], held_out: Tensor) -> Judge:
     unused = np.arange(90) % CLASSES
-    return load_judge(folder, make_dataset(*train, "train"), make_dataset(held_out, unused, "validation"), SEED)
+    return load_judge(folder, make_dataset(*train, "train"), make_dataset(held_out, unused, "validation"))
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,14 @@ import torch
 
 from ops.chain.parts.external_networks import (
     check_external_networks,
+    check_reference_network,
     describe_external_networks,
     open_external_networks,
     open_measuring_network,
+    open_reference_network,
 )
+from ops.classifiers.reference.features import FEATURES
+from ops.classifiers.reference.fitting import fit_reference
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.filters.rules import set_limits
@@ -41,7 +45,7 @@ from ops.pretrained.prompts import clean_name, write_prompts
 from ops.pretrained.safety import open_safety
 from ops.pretrained.validation import validate_clip, validate_extractor, validate_safety
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.pretrained import ClipSettings, ExtractorSettings, SafetySettings
+from ops.recipe.pretrained import ClipSettings, ExtractorSettings, ReferenceSettings, SafetySettings
 from ops.settings.cut import Cut
 from tests.networks import small_resnet
 
@@ -599,3 +603,23 @@ def test_a_recipe_must_state_the_content_of_its_networks(clip_folder: Path, vit_
     assert open_measuring_network(FilterSettings(), root) is None
     unknown = ScoreComputer(scorer, images[:30], labels[:30], labels[:30] % 2, images[30:], ExternalNetworks())
     assert np.isnan(unknown.compute_real(images[30:], labels[30:])["unsafe_probability"]).all()
+
+
+def test_a_network_in_a_folder_is_a_second_reference_model(vit_folder: Path) -> None:
+    root, settings = vit_folder.parent, ReferenceSettings(model="vit")
+    with pytest.raises(UserError, match=r"verdict\.reference\.sha256 is missing; the content of .* has ") as caught:
+        check_reference_network(settings, root)
+    check_reference_network(settings.model_copy(update={"sha256": str(caught.value)[-64:]}), root)
+    check_reference_network(None, root)
+    assert open_reference_network(None, root) == {}
+    ((name, describe),) = open_reference_network(settings, root).items()
+    assert name.startswith("features of vit-")
+    images = draw(24).permute(0, 2, 3, 1).numpy()
+    images[::2] //= 4  # the network sees how bright an image is
+    labels = np.arange(24) % 2
+    fit = fit_reference(
+        (images[:16], labels[:16]), (images[16:], labels[16:]), classes=2, metric="accuracy", seed=0,
+        others={name: describe},
+    )  # fmt: skip
+    assert set(fit.choice.scores) == {*FEATURES, name}
+    assert fit.choice.scores[name] > 0.9

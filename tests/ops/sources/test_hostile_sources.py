@@ -279,8 +279,6 @@ def test_names_of_all_kinds_are_fine(tmp_path: Path) -> None:
 def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
     keys = make_folder(tmp_path, TRUTH)
     fail(UserError, "it has a test split already; take test out of split:", "folder", keys["path"], split={"test": 0.1})
-    table = make_metadata(tmp_path / "table", TRUTH)
-    fail(UserError, "group has no effect without split:; remove it", "metadata", table["path"], group="patient")
     (tmp_path / "val").mkdir()
     fail(UserError, "has both val and validation; expected one of the two", "folder", keys["path"])
 

@@ -160,12 +160,15 @@ def test_groups_stay_whole_in_drawn_splits(tmp_path: Path, make: Maker) -> None:
     seen = {name: {patients[image.tobytes()] for image in part.images} for name, part in splits.items()}
     assert sum(map(len, seen.values())) == 30 == len(set().union(*seen.values()))
     assert abs(len(splits["test"]) - 18) <= 4
-    for name, part in splits.items():  # the groups go with the images
-        named: dict[str, set[int]] = {}
-        for image, group in zip(part.images, source.groups[name], strict=True):
-            named.setdefault(group, set()).add(patients[image.tobytes()])
-        assert all(len(found) == 1 for found in named.values())
-        assert len(named) == len(seen[name])
+    units = {name: source.units[name] for part in splits.values() for name in part.rows["image_id"]}
+    assert len(units) == 60 and len(set(units.values())) == len(units) / 2
+
+
+def test_groups_of_given_splits_are_units(tmp_path: Path) -> None:
+    source = read_source(make_spec(make_metadata(tmp_path, make_truth()), group="patient"))
+    known = [name for split in source.splits.values() for name in split.rows["image_id"]]
+    assert set(source.units) == set(known)
+    assert len(set(source.units.values())) < len(known)
 
 
 def test_one_table_with_a_column_for_the_split_is_read(tmp_path: Path) -> None:

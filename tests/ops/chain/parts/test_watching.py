@@ -50,7 +50,6 @@ def watch(scorer: Path, folder: Path, lines: list[str], held_out: int = 40) -> W
         make_images(80, 1),
         make_images(held_out, 2),
         folder=folder,
-        seed=SEED,
         max_copies=0.1,
         sink=lines.append,
         inputs=("noise", "label"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ops.classifiers.reference import fitting, model
+from ops.classifiers.reference.features import FEATURES
 from ops.classifiers.reference.fitting import Fit, fit_reference, measure_scale, thin
 from ops.classifiers.reference.model import load_reference, save_reference
 from ops.datasets import folds
@@ -122,3 +123,27 @@ def test_equal_seeds_give_equal_bytes_and_the_stored_model_answers_alike(
     assert (stored.answer(images) == expected).all()
     monkeypatch.setattr(model, "IMAGES_AT_ONCE", 8)
     assert (stored.answer(images) == expected).all()
+
+
+def test_features_of_another_network_compete_and_are_asked_for_again(tmp_path: Path) -> None:
+    """Classes by the pixel in a corner, which histograms of gradients and mean colours do not see."""
+    rng = np.random.default_rng(0)
+
+    def draw(count: int) -> Labelled:
+        images = rng.integers(0, 256, (count, 16, 16, 1), dtype=np.uint8)
+        labels = np.arange(count) % 2
+        images[:, 3, 5, 0] = (images[:, 3, 5, 0] & 0xFE) | labels
+        return images, labels
+
+    def read_bit(images: np.ndarray) -> np.ndarray:
+        return (images[:, 3, 5] & 1).astype(np.float32)
+
+    train, validation, test = draw(60), draw(60), draw(100)
+    found = fit_reference(train, validation, classes=2, metric="accuracy", seed=0, others={"a network": read_bit})
+    assert found.choice.features == "a network" and found.validation == 1
+    assert found.choice.scores["a network"] == 1 > max(found.choice.scores[name] for name in FEATURES)
+    save_reference(tmp_path / "model.safetensors", found.model)
+    stored = load_reference(tmp_path / "model.safetensors")
+    assert np.array_equal(stored.answer(test[0], {"a network": read_bit}), test[1])
+    with pytest.raises(KeyError, match="a network"):
+        stored.answer(test[0])
