@@ -137,8 +137,6 @@ def list_designs() -> list[FoldDesign]:
     tailed = Population([one, other], share=0.2)
     for metric in ("balanced_accuracy", "worst_class"):
         designs += [FoldDesign(f"classes of 4 : 1, {metric}", tailed, True, n, 5, 5, metric) for n in (300, 1000)]
-    mild = Population([one, other], share=0.25)
-    designs += [FoldDesign("classes of 3 : 1, accuracy", mild, True, n, 5, 5) for n in (300, 1000)]
     for name, curve, drawn in (("a generator that helps", 0.2, 2.0), ("a generator that helps more", 0.8, 2.0)):
         grown = FoldArm("expanded", "expanded", 0, drawn=drawn, ridge=0.1)
         population = Population([FoldArm("real", "baseline", 0, ridge=0.1), grown], curve=curve)
@@ -150,7 +148,8 @@ def list_designs() -> list[FoldDesign]:
         FoldDesign("an arm with four times the features", Population([one, strong]), False, images, folds, 5)
         for images, folds in product((300, 1000), (3, 5, 10))
     ]
-    return designs
+    mild = Population([one, other], share=0.25)
+    return designs + [FoldDesign("classes of 3 : 1, accuracy", mild, True, n, 5, 5) for n in (300, 1000)]
 
 
 def judge_design(task: tuple[int, FoldDesign, int]) -> tuple[int, Tally]:
