@@ -4,8 +4,9 @@ For each source of `growset bench sources` the chain is run until `training_poli
 random, each with strengths of all ingredients, an input, and a network's stride and width, and raced in the same way as
 the search judges: on training and validation images, each answered by a network that did not see it. All are trained on
 one fold with the steps that the search chose, the best on all folds, the best of these with twice the steps, and with
-four times as many where that was better. The best of so many is best partly by luck, so it and the chosen policy are then trained once more with another
-division into folds and other seeds: `gap` is their difference there. No test image is involved.
+four times as many where that was better. The best of so many is best partly by luck, so it and the chosen policy are
+then trained once more with another division into folds and other seeds: `gap` is their difference there. No test image
+is involved.
 
 Finished trainings are kept in the folder, so a stopped call goes on.
 """
