@@ -28,8 +28,9 @@ test-slow: $(READY)  ## by hand, minutes: kills, an installation in a clean clon
 test-browser: $(BROWSER) | $(DRIVER)  ## the report in Debian's Chromium, which is installed when it is missing
 	$(BIN)/python -m pytest -q -m browser tests/browser
 
-pictures: $(BROWSER) | $(DRIVER)  ## docs/pictures, from the report that the demo wrote
-	$(BIN)/python -m tests.browser.screenshots data/$(EXPANSION)/report/report.html
+pictures: $(BROWSER) | $(DRIVER)  ## docs/pictures, from the demo's report and images
+	PATH="$(abspath $(BIN)):$$PATH" growset explore $(EXPANSION)
+	$(BIN)/python -m tests.browser.screenshots data/$(EXPANSION)/report/report.html .growset/explore/$(EXPANSION)/index.html
 
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(abspath $(BIN)):$$PATH" growset ui --port $(PORT)

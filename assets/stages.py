@@ -80,6 +80,11 @@ LOOKS: dict[str, Look] = {
         "evidence",
         frozenset({"pytorch"}),
     ),
+    "folds": Look(
+        "For a small test set: the whole chain on each fold of all images, and its answers to the fold's test images.",
+        "evidence",
+        frozenset({"pytorch", "parquet"}),
+    ),
     "verdict": Look(
         "Helps, no evidence or hurts: closed-form intervals over test images and seeds.",
         "evidence",

@@ -303,7 +303,7 @@ def judge(
         has_learnt = row.shortfall is None
     gap = contrasts[0].difference
     covers = bool(gap.low <= truth[picks.challenger] - truth[picks.baseline] <= gap.high)
-    return Judged(apply_rule(contrasts, picks, seeds=seeds, has_learnt=has_learnt), covers, gap.high - gap.low)
+    return Judged(apply_rule(contrasts, picks, trainings=seeds, has_learnt=has_learnt), covers, gap.high - gap.low)
 
 
 def describe(name: str, tally: Tally) -> list[Row]:

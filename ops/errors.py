@@ -36,6 +36,10 @@ class GrowsetError(Exception):
         super().__init__(_LONG_WORD.sub(r"\1…\2", shown)[:MAX_CHARACTERS])
 
 
+class GeneratorNotUsed(GrowsetError):
+    """The generator has not learnt, so there is nothing to publish; all stages are current."""
+
+
 class UserError(GrowsetError):
     """A user's mistake: what, where, what is allowed. Raised before any compute starts."""
 

@@ -50,8 +50,8 @@ def make_reference(shortfall: str | None = None) -> dict[str, Any]:
 
 def make_verdict() -> dict[str, Any]:
     return {
-        "decision": "helps", "sentence": SENTENCE, "confidence": 0.95, "metric": "accuracy", "challenger": "grown",
-        "baseline": "flipped", "chosen_on": "validation", "seeds": 5, "least_seeds": 5,
+        "decision": "helps", "generator_used": True, "sentence": SENTENCE, "confidence": 0.95, "metric": "accuracy",
+        "challenger": "grown", "baseline": "flipped", "chosen_on": "validation", "seeds": 5, "least_seeds": 5,
         "test_images": 4000, "look": 1, "looks": 1, "generators": 1, "budget": {"steps": 60, "batch_size": 32},
         "earlier_looks": [], "reference": make_reference(),
         "same_compute": [make_way("ensemble", "flipped", 5), make_way("mirrored", "grown", 2)],
@@ -69,6 +69,20 @@ def make_verdict() -> dict[str, Any]:
              "difference": make_interval(0.05)},
             {"label": 1, "name": CLASSES[1], "images": 0, "baseline": None, "challenger": None, "difference": None},
         ],
+    }  # fmt: skip
+
+
+def make_usability(position: float = 0.92, usable: bool = True) -> dict[str, Any]:
+    """What placing a generator's images between empty and real ones found."""
+    spaces = [
+        {"space": name, "position": position + shift, "error": 0.05, "distance": 0.09, "distance_error": 0.02,
+         "floor": 0.9, "nearest": "class means in noise", "ceiling": 0.05}
+        for name, shift in (("scorer", -0.05), ("random network", 0.05), ("texture", 0.0))
+    ]  # fmt: skip
+    return {
+        "usable": usable, "needed": 0.55, "position": position, "images": 500, "spaces": spaces,
+        "sentence": f"its images lie {100 * position:.0f} % of the way from empty to real images; 55 % are needed",
+        "advice": [] if usable else ["more steps (it took 60)", "more real images (a class has 12)"],
     }  # fmt: skip
 
 
@@ -162,6 +176,7 @@ def make_facts() -> dict[str, Any]:
         "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
+        "used": True, "usability": [make_usability()], "sheets": [], "classes": len(CLASSES),
         "filters": make_filters(),
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,
@@ -179,6 +194,27 @@ def make_facts() -> dict[str, Any]:
         "seconds": {"real_images": 0.4, "generator": 71.0},
         "fingerprints": {"real_images": {"version": 1, "fingerprint": "ab" * 32, "content": "cd" * 32}},
         "environment": {"cpu": "a processor", "python": "3.11.7", "libraries": {"torch": "2.13.0"}},
+    }  # fmt: skip
+
+
+def make_unused_facts() -> dict[str, Any]:
+    """Facts of a run whose generator has not learnt: only arms without generated images."""
+    facts = make_facts()
+    verdict: dict[str, Any] = facts["verdict"]
+    way = make_way("ensemble", "flipped", 5) | {"over_challenger": None}
+    rates = [row | {"challenger": None, "difference": None} for row in verdict["per_class"]]
+    verdict |= {
+        "decision": "no evidence", "generator_used": False, "sentence": "The generator was not used: why.",
+        "challenger": None, "contrasts": [], "same_compute": [way], "per_class": rates, "worst_class": None,
+        "smallest_detectable_effect": None, "generators": 0,
+        "arms": [arm for arm in verdict["arms"] if arm["kind"] == "baseline"],
+    }  # fmt: skip
+    return facts | {
+        "mix": facts["mix"] | {"generated": 0, "real_share": 1.0},
+        "examples": [row | {"generated": None} for row in facts["examples"]],
+        "used": False, "usability": [make_usability(0.12, usable=False)], "filters": None, "measures": None,
+        "sheets": [PICTURE | {"kind": kind} for kind in ("generated", "real")],
+        "trainings": [training for training in facts["trainings"] if training["kind"] == "baseline"],
     }  # fmt: skip
 
 

@@ -219,7 +219,7 @@ FLOORS = (
     {"drawing", "judging", "planning", "verification"},
     {"filters"},
     {"inspection"},
-    {"report"},
+    {"exploring", "report"},
     {"chain"},
 )
 

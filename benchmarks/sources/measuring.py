@@ -42,10 +42,12 @@ def measure(workspace: Workspace, name: str) -> dict[str, Any]:
     if "accepted_images" in made:
         metrics = read_manifest(workspace.output(name, "accepted_images"))["metrics"]
         kept = ("generated", "accepted", "accept_rate", "shortfall", "scorer_accuracy", "scorer_chance")
-        found["accepted"] = {key: metrics[key] for key in kept if key in metrics}
+        if metrics["generated"]:
+            found["accepted"] = {key: metrics[key] for key in kept if key in metrics}
     if "verdict" in made:
         verdict = read_json(workspace.output(name, "verdict") / "verdict.json")
-        found["verdict"] = {key: verdict[key] for key in ("decision", "sentence", "metric", "challenger", "baseline")}
+        kept = ("decision", "generator_used", "sentence", "metric", "challenger", "baseline")
+        found["verdict"] = {key: verdict[key] for key in kept}
     return found
 
 

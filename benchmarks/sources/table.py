@@ -25,11 +25,15 @@ def _format_row(each: dict[str, Any]) -> tuple[str, ...]:
         f"{_format_accuracy(baseline)} {baseline['arm']}" if baseline else "-",
         _format_accuracy(reference) if reference else "-",
         f"{100 * each['chance']:.1f}" if "chance" in each else "-",
-        each["verdict"]["decision"] if "verdict" in each else "-",
+        _name_verdict(each["verdict"]) if "verdict" in each else "-",
         f"{100 * each['accepted']['accept_rate']:.0f} %" if "accepted" in each else "-",
         f"{each['minutes']:.1f}",
         each["state"] + (f", until {each['until']}" if each.get("until") else ""),
     )
+
+
+def _name_verdict(verdict: dict[str, Any]) -> str:
+    return verdict["decision"] if verdict["generator_used"] else "generator not used"
 
 
 def _format_accuracy(scores: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Stage `accepted_images`: the rules' thresholds, an index of accepted and rejected images with reasons, and metrics.
 
 The index depends on scores alone, so a new threshold takes seconds. Pixels are read only for pictures and metrics.
+Where the generator is not used, the index has no rows, and there is nothing else.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ from ops.filters.results import read_skill
 from ops.filters.rules import decide, find_reasons, set_limits
 from ops.generators.units import Unit, have_parents
 from ops.pictures.sheets import write_sheet
-from ops.planning.plan import read_plan
+from ops.planning.plan import ExpansionPlan, read_plan
 from ops.planning.quota import Round, explain_stops, join_stops, share_plan
 from ops.report.galleries import write_rejected_sheet
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators
+from ops.stages.unused import read_unused
 
 PER_CLASS = 12  # images on the contact sheet
 
@@ -48,6 +50,8 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     """Write rules.json, index.parquet, the rounds, metrics and sheets. A shortfall is counted, and its check fails."""
     generated = run.inputs["generated_images"]
     plan = read_plan(run.inputs["expansion_plan"])
+    if read_unused(generated):
+        return _accept_none(run, plan)
     real, scores = (pl.read_parquet(generated / name, glob=False) for name in (HELD_OUT_SCORES, SCORES))
     shards = find_shards(generated, GENERATED)
     index = locate_rows(shards).join(scores.drop("label"), on="image_id", how="left", maintain_order="left")
@@ -118,6 +122,13 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         ),
         "median_train_distance": round(float(index["train_distance"].median() or 0), 6),  # type: ignore[arg-type]
     }
+
+
+def _accept_none(run: StageRun, plan: ExpansionPlan) -> dict[str, Any]:
+    columns = [pl.Series("keep", [], dtype=pl.Boolean), pl.Series("reasons", [], dtype=pl.List(pl.String))]
+    write_index(run.out / INDEX, locate_rows([]).with_columns(columns))
+    missing = {entry.name: entry.wanted for entry in plan.classes if entry.wanted}
+    return {"generated": 0, "accepted": 0, "shortfall": plan.wanted, "shortfall_by_class": missing}
 
 
 def _place_rows(index: pl.DataFrame, units: Sequence[Unit]) -> np.ndarray:

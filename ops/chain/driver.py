@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from ops.chain import find_builder
 from ops.chain.checks import pictures_have_one_label
 from ops.chain.parts.external_networks import check_external_networks, check_reference_network
+from ops.chain.parts.fold_images import read_pool
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real_images import describe_source, source_content, try_source
+from ops.datasets.cross_validation import divide
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
 from ops.generators.registry import KINDS
@@ -140,13 +142,16 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
                 raise UserError(f"source {source.name}: {finding.sentence}; {suggest_remedy(source.name)}")
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
+        pool = None if recipe.verdict.folds is None else read_pool(folder)
     else:
         contents = try_source(source, recipe, content)
-        class_names, shape = contents.class_names, contents.shape
+        class_names, shape, pool = contents.class_names, contents.shape, contents.pool
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
+    if recipe.verdict.folds is not None and pool is not None:
+        divide(pool, recipe.verdict.folds)
     height, width, channels = shape
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)

@@ -38,18 +38,21 @@ from ops.recipe.stages import STAGES
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.materialization import Runtime, StageRun, identify
 from ops.stages.several import count_generators, derive_seed, place, place_inputs, read_part
+from ops.stages.unused import UNUSED, explain_unused
 from ops.workspaces.workspace import Workspace
 
 PER_CLASS = 12  # images on the contact sheet
 
 
 def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
-    """How many slices have images to draw: 0 if the output is current, or if the builder draws everything."""
+    """How many slices have images to draw: 0 if the output is current, or the builder draws everything or nothing."""
     recipe = workspace.load_recipe(expansion)
     require_intact(workspace, expansion, STAGES[STAGE].inputs)
     fingerprint = identify(workspace, recipe, expansion, STAGE)["fingerprint"]
     cache = workspace.hash_cache(expansion, STAGE)
     if slices == 1 or is_intact(workspace.output(expansion, STAGE), fingerprint, cache):
+        return 0
+    if explain_unused(workspace.output(expansion, "generator_onnx")):
         return 0
     firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
     taken = [
@@ -87,7 +90,10 @@ def build_generated_images(run: StageRun) -> dict[str, Any]:
 
 
 def _generate_one(run: StageRun) -> dict[str, Any]:
-    """Draw and score round after round; rows are ordered by round, unit and draw."""
+    """Draw and score round after round; rows are ordered by round, unit and draw. Nothing, if it is not used."""
+    if why := explain_unused(run.inputs["generator_onnx"]):
+        write_json(run.out / ROUNDS, {UNUSED: why, "rounds": []})
+        return {"images": 0, "rounds": 0, "taken_over": 0}
     plan = read_plan(run.inputs["expansion_plan"])
     rounds = Rounds(run, len(plan.classes))
     quotas = share_plan(plan, rounds.source.units)

@@ -15,10 +15,10 @@ import polars as pl
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
-from ops.errors import EnvironmentFault
+from ops.errors import EnvironmentFault, GeneratorNotUsed
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
-from ops.files.outputs import CARD, DATA, VERDICT
+from ops.files.outputs import CARD, DATA, REPORT, VERDICT
 from ops.files.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.filters.results import read_results
 from ops.history.committing import commit_publication, is_committed
@@ -34,6 +34,7 @@ from ops.report.card import TEMPLATE, find_origin, render_card
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.several import count_generators, read_part
+from ops.stages.unused import read_unused
 from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace
 
@@ -53,11 +54,24 @@ class Publication:
 
 
 def publish(workspace: Workspace, expansion: str) -> Publication:
-    """Build, track, push, verify; commit and tag if the recipe says so."""
+    """Build, track, push, verify; commit and tag if the recipe says so.
+
+    GeneratorNotUsed if nothing was generated because the generator has not learnt.
+    """
     recipe = workspace.load_recipe(expansion)
     check()
     with at(f"in stage {PUBLISHED} of '{expansion}'"), exclusive(workspace, expansion, PUBLISHED):
         return _publish(workspace, expansion, recipe)
+
+
+def find_refusal(workspace: Workspace, expansion: str) -> GeneratorNotUsed | None:
+    """Why the present outputs are not published; None if they may be."""
+    if read_unused(workspace.output(expansion, "generated_images")) is None:
+        return None
+    report = workspace.output(expansion, "report") / REPORT
+    return GeneratorNotUsed(
+        f"nothing is published of '{expansion}', because its generator was not used; why, and what would help: {report}"
+    )
 
 
 def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -> dict[str, Any]:
@@ -82,6 +96,8 @@ def _has_own_weights(recipe: Recipe) -> bool:
 
 def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
     require_intact(workspace, expansion, PUBLISHED_INPUTS)
+    if refusal := find_refusal(workspace, expansion):
+        raise refusal
     identity = identify_publication(workspace, expansion, recipe)
     fingerprint = identity["fingerprint"]
     target = workspace.published(expansion)

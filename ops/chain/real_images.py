@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from ops.datasets.cross_validation import Pool, pool_splits
 from ops.datasets.index import write_index
-from ops.datasets.pixels import write_shards
+from ops.datasets.pixels import PixelDataset, write_shards
 from ops.datasets.subset import Subset, change_splits
 from ops.datasets.units import write_groups
 from ops.errors import UserError
@@ -53,13 +56,14 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
 
 @dataclass(frozen=True)
 class Contents:
-    """Content of a source: content ids of each split, class names, image shape (height, width, channels), and pictures
-    with several labels."""
+    """Content of a source: content ids of each split, class names, image shape (height, width, channels), pictures with
+    several labels, and all images together."""
 
     ids: dict[str, frozenset[str]]
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]
     disputed: tuple[Dispute, ...]
+    pool: Pool
 
 
 def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
@@ -76,7 +80,9 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Conte
         for split, dataset in splits.items()
     }
     height, width, channels = splits["train"].images.shape[1:]
-    return Contents(ids, splits["train"].class_names, (height, width, channels), real.disputed)
+    names = splits["train"].class_names
+    pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, real.units, names)
+    return Contents(ids, names, (height, width, channels), real.disputed, pool)
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
@@ -92,16 +98,22 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
         write_index(run.out / DRAWS, real.subset.draws)
     if real.units:
         write_groups(run.out, real.units)
-    for name, dataset in splits.items():
-        write_shards(run.out, dataset, prefix=name)
-    train = splits["train"]
-    write_sheet(run.out / CONTACT_SHEET, rows_by_class(train.images, train.labels, len(train.class_names), 12))
-    counts = {name: len(dataset) for name, dataset in splits.items()}
     return {
-        **counts,
+        **store_splits(run.out, splits),
+        "conversions": real.conversions | real.subset.counts,
+        **({"disputed": {each.split: each.pictures for each in real.disputed}} if real.disputed else {}),
+    }
+
+
+def store_splits(folder: Path, splits: Mapping[str, PixelDataset]) -> dict[str, Any]:
+    """Write the splits and a contact sheet of train; returns the counts, class names and shape for the metrics."""
+    for name, dataset in splits.items():
+        write_shards(folder, dataset, prefix=name)
+    train = splits["train"]
+    write_sheet(folder / CONTACT_SHEET, rows_by_class(train.images, train.labels, len(train.class_names), 12))
+    return {
+        **{name: len(dataset) for name, dataset in splits.items()},
         "classes": len(train.class_names),
         "class_names": list(train.class_names),
         "shape": list(train.images.shape[1:]),
-        "conversions": real.conversions | real.subset.counts,
-        **({"disputed": {each.split: each.pictures for each in real.disputed}} if real.disputed else {}),
     }

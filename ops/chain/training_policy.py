@@ -16,6 +16,7 @@ from ops.stages.materialization import StageRun
 from ops.tuning.factors import (
     Factor,
     build_augmentation,
+    build_policy,
     find_network,
     find_standardise,
     list_factors,
@@ -63,6 +64,7 @@ def build_training_policy(run: StageRun) -> dict[str, Any]:
         find_standardise(factors, found.choice),
         found.steps,
         find_network(factors, found.choice),
+        build_policy(factors, found.choice),
     )
     write_json(run.out / POLICY, policy.to_dict())
     write_json(run.out / SEARCH, describe_search(factors, found, pool.folds))

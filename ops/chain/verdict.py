@@ -3,12 +3,14 @@
 Test images are looked at once, or twice if the recipe allows it and the first look is undecided. For the second look
 as many seeds again are trained for every arm, and the seeds of both looks decide together. Each look is written to the
 evaluation log before it is made. Both looks compare the same two arms: those picked on validation with the first seeds.
+
+Where the generator was not used, the arms without generated images are evaluated once, and nothing is compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import polars as pl
 from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.external_networks import open_reference_network
+from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
 from ops.classifiers.augmentations import AUGMENTATIONS
@@ -31,6 +34,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
+from ops.stages.unused import read_unused
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_count import find_looks, read_evaluations
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
@@ -38,7 +42,9 @@ from ops.verdict.picks import pick_best
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
+from ops.verdict.without_generator import judge_baselines
 
+REHEARSED = "This is a rehearsal with few images and steps, and decides nothing. "
 SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
 
 
@@ -81,13 +87,24 @@ class Trained:
         """How many generators' images the seeds of the expanded arms were trained on."""
         return int(self.results[EXPANDED]["generators"])
 
-    def pick(self, side: str) -> str:
-        """The arm of a side that `decide` picks."""
+    @property
+    def baseline(self) -> str:
+        """The arm without generated images that validation picks."""
+        return self._pick(BASELINES)
+
+    @property
+    def challenger(self) -> str | None:
+        """The arm with generated images that validation picks; None where the generator was not used."""
+        return self._pick(EXPANDED) if self.results[EXPANDED]["arms"] else None
+
+    def _pick(self, side: str) -> str:
         return pick_best({arm: entry["validation"] for arm, entry in self.results[side]["arms"].items()})
 
 
 def build_verdict(run: StageRun) -> dict[str, Any]:
     """Write runs.parquet (correct per arm or reference model, seed and test image) and verdict.json."""
+    if run.recipe.verdict.folds is not None:
+        return judge_folds(run)
     trained = Trained({side: read_json(run.inputs[side] / RESULTS) for side in SIDES})
     arms = {**run.recipe.baselines, **run.recipe.expanded}
     networks = list_networks(run, trained, arms)
@@ -96,7 +113,8 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
     verdict = _judge(run, trained, answers, test, look=1)
     earlier = []
     # More seeds do not help classifiers that have not learnt.
-    if run.recipe.verdict.looks == 2 and verdict.decision == "no evidence" and verdict.has_learnt:
+    may_look_again = run.recipe.verdict.looks == 2 and trained.challenger is not None
+    if may_look_again and verdict.decision == "no evidence" and verdict.has_learnt:
         run.runtime.sink(f"first look: {verdict.sentence}")
         earlier.append(_summarise_look(verdict))
         later = train_later_seeds(run, trained.results)
@@ -112,21 +130,24 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
     write_json(run.out / VERDICT, found)
     _write_runs(run.out / RUNS, answers, _read_reference(run, trained), test.rows["image_id"])
     run.runtime.sink(verdict.sentence)
-    decisive = next(c for c in found["contrasts"] if c["role"] == "decisive")["difference"]
+    decisive = [contrast.difference for contrast in verdict.contrasts if contrast.role == "decisive"]
     reference = verdict.reference
     assert reference is not None
     return {
         "decision": verdict.decision,
         "sentence": verdict.sentence,
         "metric": verdict.metric,
-        "difference": round(decisive["estimate"], 6),
-        "difference_low": round(decisive["low"], 6),
-        "difference_high": round(decisive["high"], 6),
+        **{
+            f"difference{end}": round(value, 6)
+            for gap in decisive
+            for end, value in (("", gap.estimate), ("_low", gap.low), ("_high", gap.high))
+        },
         "smallest_detectable_effect": verdict.smallest_detectable_effect,
         **find_looks(run.workspace, run.expansion).to_metrics(),
         **{f"test_{row.arm}": round(row.score.estimate, 6) for row in verdict.arms},
         "reference_test": round(reference.score.estimate, 6),
         "has_learnt": verdict.has_learnt,
+        "generator_used": verdict.unused is None,
     }
 
 
@@ -137,7 +158,7 @@ def list_networks(
 
     Only the two arms that validation picked are also evaluated for what the same compute buys.
     """
-    baseline, challenger = trained.pick(BASELINES), trained.pick(EXPANDED)
+    baseline, challenger = trained.baseline, trained.challenger
     networks = []
     for arm, side in trained.sides.items():
         found = trained.results[side]
@@ -214,10 +235,28 @@ def _judge(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
 ) -> Verdict:
     entries, settings = trained.entries, run.recipe.verdict
-    return decide(
-        {arm: _stack_correct(answers[arm]) for arm in entries},
+    correct = {arm: _stack_correct(answers[arm]) for arm in entries}
+    validation = {arm: entry["validation"] for arm, entry in entries.items()}
+    if trained.challenger is None:
+        unused = read_unused(run.inputs["generated_images"])
+        assert unused is not None, "a generator was used, and yet no arm has generated images"
+        return judge_baselines(
+            correct,
+            validation,
+            test.labels,
+            test.class_names,
+            unused=unused,
+            metric=trained.metric,
+            budget=trained.budget,
+            aliases=trained.aliases,
+            confidence=settings.confidence,
+            validation_per_class=_rates_per_class(entries),
+            reference=_read_reference(run, trained),
+        )
+    verdict = decide(
+        correct,
         {arm: SIDES[side] for arm, side in trained.sides.items()},
-        {arm: entry["validation"] for arm, entry in entries.items()},
+        validation,
         test.labels,
         test.class_names,
         metric=trained.metric,
@@ -231,21 +270,24 @@ def _judge(
         validation_per_class=_rates_per_class(entries),
         reference=_read_reference(run, trained),
     )
+    return replace(verdict, sentence=REHEARSED + verdict.sentence) if settings.rehearsal else verdict
 
 
 def _compare_ways(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset
 ) -> list[Row]:
     """What the same compute buys: an ensemble of the picked baseline, and mirrored images for the two compared arms."""
-    baseline, challenger = trained.pick(BASELINES), trained.pick(EXPANDED)
+    baseline, challenger = trained.baseline, trained.challenger
     probabilities = [found.probabilities for found in answers[baseline].values() if found.probabilities is not None]
     ensemble = find_correct(average_probabilities(np.stack(probabilities)), test.labels)
     mirrored = {
-        arm: [a.mirrored for a in answers[arm].values() if a.mirrored is not None] for arm in (baseline, challenger)
+        arm: [a.mirrored for a in answers[arm].values() if a.mirrored is not None]
+        for arm in (baseline, challenger)
+        if arm is not None
     }
     return compare_same_compute(
         _stack_correct(answers[baseline]),
-        _stack_correct(answers[challenger]),
+        None if challenger is None else _stack_correct(answers[challenger]),
         ensemble,
         {arm: np.stack(found) for arm, found in mirrored.items() if found},
         test.labels,
@@ -265,8 +307,9 @@ def _stack_correct(by_seed: Mapping[int, Answers]) -> np.ndarray:
 
 def _list_generators(trained: Trained, answers: Mapping[str, Mapping[int, Answers]]) -> list[int] | None:
     """The generator of each seed of the expanded arms; None for one generator."""
-    seeds = len(answers[trained.pick(EXPANDED)])
-    return assign_generators(seeds, trained.generators) if trained.generators > 1 else None
+    if trained.challenger is None or trained.generators == 1:
+        return None
+    return assign_generators(len(answers[trained.challenger]), trained.generators)
 
 
 def _rates_per_class(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:

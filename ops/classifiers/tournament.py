@@ -22,7 +22,8 @@ from torch import Tensor
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.samplers import SAMPLERS
-from ops.classifiers.training import WORKER_SHARE, predict, train
+from ops.classifiers.sharing import WORKER_SHARE
+from ops.classifiers.training import predict, train
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress

@@ -19,8 +19,6 @@ from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import compute_in, resolve_precision
 from ops.recipe.arms import Arm
 
-WORKER_SHARE = 20_000  # training images (about ten seconds of one core) that make a process worth starting
-
 
 def train(
     data: TrainingSet,

@@ -11,10 +11,12 @@ from ops.datasets.pixels import read_rows
 from ops.files.outputs import INDEX
 from ops.files.storage import replace_file
 
+_PLACE = pl.Schema({"image_id": pl.String, "shard": pl.String, "row": pl.Int64, "label": pl.Int64})
+
 
 def locate_rows(shards: Sequence[Path]) -> pl.DataFrame:
     """The columns image_id, shard (file name), row (in the shard) and label, for all images of the shards in order."""
-    parts = []
+    parts = [pl.DataFrame(schema=_PLACE)]
     for shard in shards:
         rows = read_rows([shard]).select("image_id", "label")
         parts.append(

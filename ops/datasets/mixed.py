@@ -13,10 +13,12 @@ from ops.files.outputs import GENERATED
 
 
 def read_mixed(index: pl.DataFrame, real: Path, generated: Path) -> PixelDataset:
-    """The images of a mixed index, in its order: real training images first, then the accepted ones."""
+    """The images of a mixed index, in its order: real training images first, then the accepted ones, if any."""
     train = read_split(real, "train")
-    drawn = read_shards(find_shards(generated, GENERATED))
     chosen = index.filter("is_generated")["image_id"]
+    if chosen.is_empty():
+        return train
+    drawn = read_shards(find_shards(generated, GENERATED))
     order = {image_id: row for row, image_id in enumerate(drawn.rows["image_id"])}
     kept = drawn.select([order[image_id] for image_id in chosen])
     return PixelDataset(

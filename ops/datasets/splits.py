@@ -1,4 +1,4 @@
-"""Train, validation and test by hash, for sources without splits; groups, such as patients, are kept whole.
+"""Train, validation and test by hash, for sources without splits, or folds; groups, such as patients, are kept whole.
 
 A unit is a set of images that stay together: all images of one key (identical images), or, with groups, all groups
 that are linked by identical images. `placement` places units of several images first. Then units of one image are
@@ -56,10 +56,38 @@ def assign_splits(
     active = [TRAIN, *([VALIDATION] if validation else []), *([TEST] if test else [])]
     units = _find_units(labels, keys, seed=seed, groups=groups)
     names = [str(label) for label in range(units.classes)] if class_names is None else class_names
-    _require_units(units, active, names, what="different images" if groups is None else "unrelated groups")
+    each = f"each of {', '.join(_NAMES[code] for code in active)}"
+    _require_units(units, len(active), names, what=_name_units(groups), each=each)
     targets = count_targets(np.bincount(labels), validation=validation, test=test)
     splits = _place(units, targets[active].astype(np.float64), names, [_NAMES[code] for code in active])
     return np.array(active, np.int8)[splits][units.of_image]
+
+
+def assign_test_folds(
+    labels: np.ndarray,
+    keys: Sequence[str],
+    *,
+    folds: int,
+    groups: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """The fold of each image, 0 .. folds - 1: int8 [n], a function of the set of images and the number of folds alone.
+
+    labels, keys, groups and class_names as in `assign_splits`; n is at least 1. Every fold gets the same number of
+    images of each class, up to one; larger units come as near as the search gets. Each fold has an image of each
+    class. UserError for a class with fewer different images (or unrelated groups) than folds, and if the search finds
+    no way to share out the groups.
+    """
+    units = _find_units(labels, keys, seed=0, groups=groups)
+    names = [str(label) for label in range(units.classes)] if class_names is None else class_names
+    places = [f"fold {number}" for number in range(1, folds + 1)]
+    _require_units(units, folds, names, what=_name_units(groups), each="each fold")
+    targets, first = np.zeros((folds, units.classes)), 0
+    for label, count in enumerate(np.bincount(labels).tolist()):
+        targets[:, label] = count // folds
+        targets[(first + np.arange(count % folds)) % folds, label] += 1
+        first += count % folds  # what is left over goes to another fold for each class
+    return _place(units, targets, names, places).astype(np.int8)[units.of_image]
 
 
 def assign_stable(
@@ -140,13 +168,14 @@ def _find_units(labels: np.ndarray, keys: Sequence[str], *, seed: int, groups: S
     return _Units(of_image, counts, np.bincount(of_image), rank)
 
 
-def _require_units(units: _Units, active: Sequence[int], names: Sequence[str], *, what: str) -> None:
+def _name_units(groups: Sequence[str] | None) -> str:
+    return "different images" if groups is None else "unrelated groups"
+
+
+def _require_units(units: _Units, least: int, names: Sequence[str], *, what: str, each: str) -> None:
     found = np.bincount(units.counts.indices, minlength=units.classes)
-    for label in np.flatnonzero((found > 0) & (found < len(active))).tolist():
-        raise UserError(
-            f"class {names[label]} has {found[label]} {what}; at least {len(active)} are needed, one for each of "
-            + ", ".join(_NAMES[code] for code in active)
-        )
+    for label in np.flatnonzero((found > 0) & (found < least)).tolist():
+        raise UserError(f"class {names[label]} has {found[label]} {what}; at least {least} are needed, one for {each}")
 
 
 def _place(units: _Units, targets: np.ndarray, names: Sequence[str], splits: Sequence[str]) -> np.ndarray:

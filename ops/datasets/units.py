@@ -43,13 +43,17 @@ def write_groups(folder: Path, units: Mapping[str, int]) -> None:
 
 def read_units(folder: Path, *datasets: PixelDataset) -> np.ndarray:
     """The unit int64 [n] of each image of the datasets, which lie in `folder`, one dataset after another."""
-    keys = [key for dataset in datasets for key in list_keys(dataset.rows)]
-    known: dict[str, int] = {}
-    if (folder / GROUPS).exists():
-        table = pl.read_parquet(folder / GROUPS)
-        known = dict(zip(table["key"], table["unit"], strict=True))
+    keys, known = [key for dataset in datasets for key in list_keys(dataset.rows)], read_groups(folder)
     names = [f"group {known[key]}" if key in known else key for key in keys]
     return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].astype(np.int64)
+
+
+def read_groups(folder: Path) -> dict[str, int]:
+    """What `write_groups` wrote; {} where the source has no groups."""
+    if not (folder / GROUPS).exists():
+        return {}
+    table = pl.read_parquet(folder / GROUPS)
+    return dict(zip(table["key"], table["unit"], strict=True))
 
 
 def list_keys(rows: pl.DataFrame) -> list[str]:

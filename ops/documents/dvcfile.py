@@ -18,7 +18,7 @@ HEADER = """\
 
 def describe_stage(stage: Stage) -> dict[str, Any]:
     """One stage of dvc.yaml. Outputs persist: a run replaces them whole, so DVC must not delete them before it."""
-    versions = [f"stage_versions.{stage.name}"]
+    versions = [f"stage_versions.{name}" for name in (stage.name, *stage.repeats)]
     if not stage.inputs:
         versions.append(f"source_versions.{EXPANSION}")
     params: list[Any] = [{"params.yaml": versions}]

@@ -41,6 +41,7 @@ command prints each change with the former value.
 - `growset run`, `growset materialize` and `growset new` write the change into the recipe first, comments kept. Git and
   DVC track the recipe's file, and every output must follow from tracked files, so that `growset status`, the UI and
   `dvc repro` find the same outputs current. The file is written only if the recipe is valid with the change.
+- `growset run --quick` changes the recipe of the rehearsal alone.
 """
 SOURCES_HEADER = """\
 # Description of a source
@@ -100,7 +101,8 @@ def _render_kinds(readers: str) -> list[str]:
         parts.append(_render_table(new))
         if known:
             origin = known[0][1]
-            parts.append(f"And, as with `kind: {origin}`: {', '.join(f'`{key}`' for key, _ in known)}.\n")
+            names = [f"`{key}`" for key, _ in known if " " not in key]  # without the keys of a key's kinds
+            parts.append(f"And, as with `kind: {origin}`: {', '.join(names)}.\n")
     return parts
 
 

@@ -5,18 +5,19 @@ Existing files are never overwritten or deleted, except the unfinished files of 
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from ops.errors import UserError
 from ops.exports.documents import write_documents
 from ops.exports.formats import FORMATS
 from ops.exports.published import ONLY, Only, open_published
+from ops.files.unfinished import unfinished
 from ops.machine.progress import Progress, Sink, ignore
 
 
@@ -38,14 +39,16 @@ def export_dataset(
     name: str,
     *,
     only: Only = "all",
+    scores: pl.DataFrame | None = None,
     sink: Sink = ignore,
     report_every: float = 2.0,
 ) -> Export:
     """Write the published dataset in `source` to the new or empty folder `target` in the format `name`.
 
-    `only` restricts the training images to `real`, or to `generated`, which also leaves out the other splits. The same
-    dataset gives the same bytes. Raises UserError for an unknown format or choice, an invalid target, or a dataset
-    that the format cannot hold; otherwise as `open_published`. After an error `target` is unchanged.
+    `only` restricts the training images to `real`, or to `generated`, which also leaves out the other splits. `scores`
+    are further values of images by `image_id`, for the format with room for them (`fiftyone`). The same dataset and
+    scores give the same bytes. Raises UserError for an unknown format or choice, an invalid target, or a dataset that
+    the format cannot hold; otherwise as `open_published`. After an error `target` is unchanged.
     """
     if name not in FORMATS:
         raise UserError(f"there is no export format '{name}'; there are: {', '.join(FORMATS)}")
@@ -66,7 +69,7 @@ def export_dataset(
 
     progress.begin(0)
     with staged(target, source.resolve()) as folder:
-        form.write(replace(dataset, advance=advance), folder)
+        form.write(replace(dataset, advance=advance, scores=scores), folder)
         write_documents(dataset, folder, as_published=form.is_parquet)
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return Export(target, name, only, dict(dataset.counts), len(sizes), sum(sizes))
@@ -91,28 +94,10 @@ def check_target(target: Path, source: Path) -> None:
 def staged(target: Path, source: Path) -> Iterator[Path]:
     """An empty folder that becomes `target` at the end of the block, or is deleted if the block fails. Both absolute.
 
-    The folder lies in a holder that this process keeps locked until it ends. So a second export to the same target is
-    refused, and files in an unlocked holder are known to be those of a killed export.
+    A second export to the same target is refused meanwhile.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    holder = target.with_name(f".{target.name}.growset-export")
-    holder.mkdir(exist_ok=True)
-    descriptor = os.open(holder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{target} is being written by another export; wait for it or name another") from None
-        try:
-            check_target(target, source)  # another export may have finished meanwhile
-            folder = holder / "dataset"
-            if folder.exists():
-                shutil.rmtree(folder)
-            folder.mkdir()
-            yield folder
-            os.sync()  # all at once: syncing a million small files one by one takes hours
-            os.rename(folder, target)  # replaces an empty folder, and nothing else
-        finally:
-            shutil.rmtree(holder)
-    finally:
-        os.close(descriptor)
+    with unfinished(target) as folder:
+        check_target(target, source)  # another export may have finished meanwhile
+        yield folder
+        os.sync()  # all at once: syncing a million small files one by one takes hours
+        os.rename(folder, target)  # replaces an empty folder, and nothing else

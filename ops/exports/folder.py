@@ -6,13 +6,14 @@ the cells, and classes.json maps labels and names to folders.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ops.errors import DamagedData
 from ops.exports import table
 from ops.exports.documents import CLASSES, write_classes
 from ops.exports.names import name_folders
-from ops.exports.published import Published
+from ops.exports.published import Batch, Published
 
 
 def write_folder(dataset: Published, folder: Path) -> None:
@@ -25,12 +26,21 @@ def write_folder(dataset: Published, folder: Path) -> None:
         with (folder / split / "metadata.csv").open("xb") as metadata:
             metadata.write(table.header("file_name"))
             for batch in dataset.batches(split):
-                labels, ids = batch.rows["label"], batch.rows["image_id"]
-                stems = [image_id if _is_safe(image_id) else name_folders([image_id])[0] for image_id in ids]
-                files = [f"{classes[label]}/{stem}.png" for label, stem in zip(labels, stems, strict=True)]
-                for file, payload in zip(files, batch.payloads, strict=True):
-                    _write_new(folder / split / file, payload.as_py(), batch.where)
+                files = write_images(folder / split, batch, classes)
                 metadata.write(table.lines(files, batch.rows, dataset.class_names))
+
+
+def write_images(folder: Path, batch: Batch, classes: Sequence[str]) -> list[str]:
+    """Write each image as `<class>/<image_id>.png` in `folder`, which has the folders `classes`; returns these names.
+
+    Raises DamagedData if two images of one class have the same id.
+    """
+    labels, ids = batch.rows["label"], batch.rows["image_id"]
+    stems = [image_id if _is_safe(image_id) else name_folders([image_id])[0] for image_id in ids]
+    files = [f"{classes[label]}/{stem}.png" for label, stem in zip(labels, stems, strict=True)]
+    for file, payload in zip(files, batch.payloads, strict=True):
+        _write_new(folder / file, payload.as_py(), batch.where)
+    return files
 
 
 def _is_safe(image_id: str) -> bool:

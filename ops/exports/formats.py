@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.exports.edm import check_zip, write_zip
+from ops.exports.fiftyone import write_fiftyone
 from ops.exports.folder import write_folder
 from ops.exports.huggingface import write_huggingface
 from ops.exports.npz import check_npz, write_npz
@@ -31,6 +32,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     "huggingface": Format(write_huggingface, "Parquet with card and Croissant", is_parquet=True),
     "folder": Format(write_folder, "a folder of PNG for each class, metadata.csv for each split"),
+    "fiftyone": Format(write_fiftyone, "a folder of PNG, with labels, origin and scores as FiftyOne imports them"),
     "webdataset": Format(write_webdataset, "tar shards"),
     "zip": Format(write_zip, "one ZIP of PNG with dataset.json for each split, as EDM and StyleGAN read it", check_zip),
     "npz": Format(write_npz, "one dataset.npz with the keys of MedMNIST", check_npz),

@@ -49,7 +49,8 @@ class Published:
     """The exported part of a published dataset.
 
     shape: (H, W, C) of every image. shards and counts: by exported split, its files and its number of exported rows.
-    advance: called with the number of rows after each batch that was read with its pixels.
+    advance: called with the number of rows after each batch that was read with its pixels. scores: further values of
+    images by `image_id`, which formats with room for them write; None: there are none.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Published:
     counts: dict[str, int]
     only: Only
     advance: Callable[[int], None] = field(default=lambda rows: None)
+    scores: pl.DataFrame | None = None
 
     @property
     def name(self) -> str:

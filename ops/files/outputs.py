@@ -31,6 +31,8 @@ REJECTED_SHEET = "rejected_sheet.png"
 QUALITY = "quality.json"  # metrics of the accepted images as a set
 
 RESULTS = "results.json"  # of baseline_classifiers and expanded_classifiers
+FOLDS = "folds.json"  # of folds, as the next: what each fold found, {} where a recipe has no folds
+FOLD_ANSWERS = "answers.parquet"  # each network's answers about the test images of its fold
 VERDICT = "verdict.json"  # of verdict, and in a published dataset
 RUNS = "runs.parquet"  # of verdict: each network's answers about the test images
 REPORT = "report.html"  # of report

@@ -114,6 +114,15 @@ class Results:
         skill = read_skill(self.held_out, len(self.plan))
         return None if skill is None else skill.doubt
 
+    @property
+    def assigned(self) -> dict[str, float] | None:
+        """Shares of the drawn and of the held-out real images that the scorer puts in their class, classes weighted
+        equally; None where predictions are missing or the scorer is near chance."""
+        real, drawn = (read_skill(rows, len(self.plan)) for rows in (self.held_out, self.index))
+        if real is None or drawn is None or real.is_near_chance:
+            return None
+        return {"generated": drawn.accuracy, "real": real.accuracy}
+
     @cached_property
     def funnel(self) -> Funnel:
         return count_funnel(self.index, self.class_names, [entry.wanted for entry in self.plan])
@@ -171,11 +180,11 @@ def read_results(accepted: Path, plan: Path) -> Results:
     return Results(read_index(accepted), held_out, rules, stopped, classes)
 
 
-def read_skill(held_out: pl.DataFrame, classes: int) -> Skill | None:
-    """The scorer's accuracy, from the scores of held-out real images; None where predictions are missing."""
-    if "predicted" not in held_out.columns:
+def read_skill(scores: pl.DataFrame, classes: int) -> Skill | None:
+    """The scorer's accuracy, from the scores of images that it has not seen; None where predictions are missing."""
+    if "predicted" not in scores.columns:
         return None
-    return measure_skill(held_out["predicted"].to_numpy(), held_out["label"].to_numpy(), classes)
+    return measure_skill(scores["predicted"].to_numpy(), scores["label"].to_numpy(), classes)
 
 
 def _read_distances(scores: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

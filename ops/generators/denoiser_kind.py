@@ -71,6 +71,19 @@ class DenoiserKind:
 
         return estimate_denoiser(self.maths, settings, sampler, shape, classes, self.estimate_refining)
 
+    def guess(
+        self,
+        settings: DenoiserSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        root: Path,
+        rate: float,
+        workers: int,
+    ) -> Cost:
+        from ops.generators.denoising.guessing import guess_denoiser
+
+        return guess_denoiser(self.maths, settings, sampler, shape, rate, workers, self.estimate_refining)
+
     def estimate_refining(self, settings: DenoiserSettings, step_seconds: float, evaluation_seconds: float) -> float:
         """Seconds that `refine` takes, from the seconds of a training step and of an evaluation for one image."""
         return 0.0

@@ -92,6 +92,17 @@ class Onnx:
         session.run(["image"], inputs)
         return Cost(0.0, 0.0, (time.perf_counter() - started) / 16)
 
+    def guess(
+        self,
+        settings: OnnxSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        root: Path,
+        rate: float,
+        workers: int,
+    ) -> Cost:
+        return self.estimate(settings, sampler, shape, 1, root)  # nothing is trained, and a draw is quick
+
 
 @dataclass(frozen=True)
 class OnnxGenerator:

@@ -125,3 +125,15 @@ class Kind(Protocol):
     ) -> Cost:
         """The cost for images of `shape` (channels, height, width), timed on a few real steps."""
         ...
+
+    def guess(
+        self,
+        settings: Any,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        root: Path,
+        rate: float,
+        workers: int,
+    ) -> Cost:
+        """The same within a second, at `rate` products a second on each of `workers` cores."""
+        ...

@@ -37,6 +37,19 @@ def run_git(
     return done.stdout
 
 
+def list_uncommitted(root: Path) -> tuple[list[str], list[str]]:
+    """Paths in `root` that git does not track, and tracked ones that have changed; none outside a repository.
+
+    A folder of untracked files is one path that ends with a slash.
+    """
+    top = subprocess.run(["git", "-C", str(root), "rev-parse"], capture_output=True, check=False)
+    if top.returncode:
+        return [], []
+    lines = run_git(root, "-c", "core.quotePath=false", "status", "--porcelain", "--", ".").splitlines()
+    found = [(line[:2], line[3:].strip('"')) for line in lines]
+    return [path for code, path in found if code == "??"], [path for code, path in found if code != "??"]
+
+
 def _find_reason(message: str) -> str:
     """The line of git's message with the reason, without the hints and warnings around it."""
     lines = message.strip().splitlines() or ["it printed no message"]

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
+from ops.planning.floors import describe_lack
+
 Level = Literal["fault", "warning", "note"]
 FEW = 20  # training images of a class
 SMALL_TEST = 200  # test images
@@ -115,7 +119,13 @@ def _say_counts(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
         said.append(("fault", f"there {'is one class' if classes else 'are no classes'}; at least two are needed"))
     if missing := [entry["name"] for entry in classes if not entry["train"]]:
         said.append(("fault", f"class {missing[0]} has no training images"))
-    if few := [entry for entry in classes if 0 < entry["train"] < FEW]:
+    lack = None
+    if len(classes) > 1 and all(entry["train"] for entry in classes):
+        counts = np.array([entry["train"] for entry in classes])
+        lack = describe_lack(counts, [entry["name"] for entry in classes])
+    if lack:
+        said.append(("warning", f"{lack}; `growset run` asks for --force"))
+    elif few := [entry for entry in classes if 0 < entry["train"] < FEW]:
         least = min(few, key=lambda entry: entry["train"])
         have = "class has" if len(few) == 1 else "classes have"
         said.append(

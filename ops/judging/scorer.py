@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
-from ops.classifiers.training import WORKER_SHARE, predict, train
+from ops.classifiers.sharing import WORKER_SHARE
+from ops.classifiers.training import predict, train
 from ops.datasets.folds import assign_folds
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers

@@ -95,9 +95,13 @@ def find_mean(positions: Mapping[str, Position]) -> float | None:
     """
     if not positions:
         return None
-    return statistics.fmean(min(1.0, max(0.0, place.position)) for place in positions.values())
+    return statistics.fmean(_limit(place.position) for place in positions.values())
 
 
 def describe_positions(positions: Mapping[str, Position]) -> str:
-    """Such as `scorer 80 %, texture 75 %`."""
-    return ", ".join(f"{name} {place.position:.0%}" for name, place in positions.items())
+    """Such as `scorer 80 %, texture 0 %`, each limited as in `find_mean`."""
+    return ", ".join(f"{name} {100 * _limit(place.position):.0f} %" for name, place in positions.items())
+
+
+def _limit(position: float) -> float:
+    return min(1.0, max(0.0, position))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ops.machine.durations import describe_duration
+
 Sink = Callable[[str], None]
 
 
@@ -46,7 +48,7 @@ class Progress:
             return
         self.reported = now
         rate = (done - self.first) / max(now - self.started, 1e-9)
-        eta = f", {(self.total - done) / rate:.0f} s left" if rate > 0 and done < self.total else ""
+        eta = f", {describe_duration((self.total - done) / rate)} left" if rate > 0 and done < self.total else ""
         extra = "".join(f", {name} {value:g}" for name, value in counts.items())
         self.sink(
             f"{self.label}: {done}/{self.total} {self.unit}, {rate:{'.3g' if rate < 999 else '.0f'}}/s{eta}{extra}"

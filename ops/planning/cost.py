@@ -1,124 +1,93 @@
-"""Estimate how long an expansion takes on this machine: time a few real steps of each kind and extrapolate.
+"""How long an expansion takes on this machine: what it computes (`work`) at the speeds of the machine (`speeds`).
 
-The estimate includes the machine's present load. The timed steps use noise and read no data.
+The arithmetic is here, so that other steps of the same recipe are estimated without timing anything again.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-import torch
-
-from ops.classifiers.data import TrainingSet
-from ops.classifiers.ingredients import Budget
-from ops.classifiers.networks.classifier import Classifier
-from ops.classifiers.training import predict, train
-from ops.generators.registry import KINDS
-from ops.machine.parallel import use_threads
+from ops.classifiers.sharing import WORKER_SHARE
+from ops.machine.parallel import worth_workers
 from ops.planning.plan import ExpansionPlan
-from ops.recipe.arms import Arm, Policy
+from ops.planning.speeds import Speeds
+from ops.planning.work import Phases, Training, Unit, Work
 from ops.recipe.schema import Recipe
-from ops.recipe.settling import TrainingPolicy, settle_recipe
-from ops.tuning.factors import list_factors, list_networks
-from ops.tuning.search import count_steps
+from ops.recipe.stages import STAGES
 
-TIMED_STEPS = 6  # after as many warm-up steps
-EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
-EXPORT_SECONDS = 20.0  # torch's exporter and the parity measurement, for any size of network
+TRAINING_SECONDS = 0.2  # of a training besides its steps: its images, answers on validation, its file
+QUESTIONS = 5  # that a search asks one after the other, each with processes of its own
+WATCHED, JUDGING_SECONDS = 500, 1.0  # images of a look at a generator in training, and seconds to judge them
+EXPORT_SECONDS, COMPARED = 6.0, 1_000  # torch's exporter; images that are drawn to compare sampler and generator
+SCORING_SECONDS = 0.0002  # of a generated image, besides the scorer's networks: looks, neighbours
+STAGE_SECONDS = 1.5  # of every stage: its inputs' hashes, its record in DVC, its checks
+READING_SECONDS = 0.0004  # of a real image: reading, hashing, storing
+
+
+@dataclass(frozen=True)
+class Images:
+    """Real images of all splits and of test."""
+
+    total: int
+    test: int
 
 
 def estimate_seconds(
-    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], *, root: Path, test_images: int, workers: int
+    recipe: Recipe, work: Work, plan: ExpansionPlan, speeds: Speeds, images: Images, workers: int
 ) -> dict[str, float]:
-    """Seconds per stage for images of `shape` (height, width, channels), all generators; quick stages are left out.
+    """Seconds per stage, of all generators; stages that take seconds whatever the recipe says are left out.
 
     If the recipe allows a second look, `verdict` includes it, so its figure is an upper bound.
     """
-    with use_threads(workers):
-        return _estimate(recipe, plan, shape, root, test_images, workers)
-
-
-def _estimate(
-    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], root: Path, test_images: int, workers: int
-) -> dict[str, float]:
-    height, width, channels = shape
-    classes = len(plan.classes)
-    recipe, search_steps = _expect_policy(recipe, shape)
-    generator, classifier = recipe.generator, recipe.classifier
-    images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
-    labels = torch.arange(4 * classes) % classes
-
-    cost = KINDS[generator.kind].estimate(generator, recipe.sampler, (channels, height, width), classes, root)
-    data = TrainingSet(images, labels, np.ones(len(images)), classes)
-
-    def step_seconds(budget: Budget, arm: Arm) -> float:
-        return _seconds_per_step(
-            lambda steps: train(
-                data,
-                arm,
-                budget.model_copy(update={"steps": steps}),  # type: ignore[attr-defined]
-                learning_rate=0.01,
-                weight_decay=0.0,
-                seed=0,
-            )
-        )
-
-    def side_seconds(arms: Mapping[str, Arm], is_expanded: bool) -> tuple[float, float]:
-        """Seconds of a side's tournament, and of one more training per arm with the most steps that its grid has."""
-        tournament = once = 0.0
-        for arm in arms.values():
-            second = step_seconds(classifier, arm) / workers
-            tried = [
-                int(setting.get("steps") or classifier.steps)
-                for setting in classifier.grid.list_settings(arm, is_expanded=is_expanded)
-            ]
-            tournament += second * (sum(tried) + max(tried) * (classifier.seeds - classifier.grid.is_equal))
-            once += second * max(tried)
-        return tournament, once
-
-    baselines, expanded = side_seconds(recipe.baselines, False), side_seconds(recipe.expanded, True)
-    scorer = step_seconds(recipe.scorer, Arm()) * recipe.scorer.steps * recipe.scorer.folds / workers
-    judge = Classifier(classifier.network, (channels, height, width), classes).eval()
-    started = time.perf_counter()
-    predict(judge, images)
-    per_answer = (time.perf_counter() - started) / len(images)
-    # Each arm's networks predict once; those of the two compared arms predict mirrored images as well.
-    asked = per_answer * test_images * (len(recipe.baselines) + len(recipe.expanded) + 2) * classifier.seeds / workers
-    search = step_seconds(classifier, Arm(augmentation=EXPECTED)) * search_steps / workers if search_steps else 0.0
-    return {
-        "training_policy": search,
-        "scorer": scorer,
-        "generator": cost.fit_seconds * generator.seeds,
-        "generator_onnx": EXPORT_SECONDS * generator.seeds,
-        "generated_images": cost.image_seconds * plan.drawn * generator.seeds / workers,
-        "baseline_classifiers": baselines[0],
-        "expanded_classifiers": expanded[0],
-        "verdict": asked * recipe.verdict.looks
-        + (baselines[1] + expanded[1]) * classifier.seeds * (recipe.verdict.looks - 1),
+    generator, trained = recipe.generator, {name: train_for(work.stages[name], speeds, workers) for name in work.stages}
+    looks = getattr(generator, "checkpoints", 0) * (WATCHED * speeds.image / workers + JUDGING_SECONDS)
+    fitted = getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
+    scored = recipe.scorer.folds * speeds.score + SCORING_SECONDS
+    seconds = {
+        "training_policy": trained["training_policy"] + (QUESTIONS - 1) * speeds.start * bool(work.policy),
+        "scorer": trained["scorer"],
+        "generator": fitted * generator.seeds,
+        "generator_onnx": (EXPORT_SECONDS + COMPARED * speeds.image / workers) * generator.seeds,
+        "generated_images": plan.drawn * (speeds.image + scored) / workers * generator.seeds + speeds.start,
+        "baseline_classifiers": trained["baseline_classifiers"],
+        "expanded_classifiers": trained["expanded_classifiers"],
     }
+    answer = speeds.answer * work.networks / workers
+    if recipe.verdict.folds is None:
+        return {**seconds, "verdict": trained["verdict"] + answer * images.test}
+    # Each fold repeats all of these, and each image is a test image once.
+    return {**seconds, "folds": recipe.verdict.folds * sum(seconds.values()) + answer * images.total}
 
 
-def _expect_policy(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[Recipe, int]:
-    """The recipe with a policy of typical cost in the place of the one to be chosen, and the steps of the search.
+def estimate_rest(stages: Sequence[str], images: Images) -> float:
+    """Seconds of everything besides, for these stages of the chain."""
+    return STAGE_SECONDS * len(stages) + READING_SECONDS * images.total * (next(iter(STAGES)) in stages)
 
-    How long training will be is not known before; the estimate takes twice classifier.steps, if so many are allowed.
+
+def train_for(phases: Phases, speeds: Speeds, workers: int) -> float:
+    """Seconds of trainings that run side by side in processes, phase after phase."""
+    seconds = 0.0
+    for phase in phases:
+        work = sum(training.steps * training.unit.batch_size for training in phase)
+        processes = min(worth_workers(workers, work, WORKER_SHARE), max(1, len(phase)))
+        seconds += schedule([_train_for(training, speeds.units) for training in phase], processes)
+        seconds += speeds.start * (processes > 1)
+    return seconds
+
+
+def schedule(durations: Sequence[float], workers: int) -> float:
+    """When the last of some tasks ends, each begun in turn by the first worker that is free.
+
+    >>> schedule([3, 3, 3], 2)
+    6.0
     """
-    tuning, steps = recipe.tuning, recipe.classifier.steps
-    if not tuning.policy:
-        return recipe, 0
-    most = tuning.most_steps or steps
-    factors = list_factors(shape[2], list_networks(min(shape[:2]), recipe.classifier.network))
-    search_steps = count_steps(
-        factors, folds=tuning.folds, steps=tuning.steps or steps, first_length=steps, most_steps=most
-    )
-    return settle_recipe(recipe, TrainingPolicy(EXPECTED, "image", min(2 * steps, most))), search_steps
+    ends = [0.0] * workers
+    for duration in durations:
+        heapq.heapreplace(ends, ends[0] + duration)
+    return float(max(ends))
 
 
-def _seconds_per_step(run: Callable[[int], object]) -> float:
-    run(TIMED_STEPS)
-    started = time.perf_counter()
-    run(TIMED_STEPS)
-    return (time.perf_counter() - started) / TIMED_STEPS
+def _train_for(training: Training, units: Mapping[Unit, float]) -> float:
+    return TRAINING_SECONDS + training.steps * units[training.unit]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from ops.errors import UserError
 from ops.files.storage import write_text
-from ops.recipe.loading import parse_recipe
+from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
 from ops.settings.reading import parse_yaml, read_yaml, shorten
 
@@ -63,27 +63,68 @@ def change_recipe(path: Path, changes: Changes) -> tuple[Recipe, list[str]]:
     return parse_recipe(changed, f"{path} with {' '.join(f'--set {key}' for key in changes)}"), lines
 
 
+def keep_effective(path: Path, changes: Changes) -> dict[str, Any]:
+    """Those of `changes` that give a key of the recipe in a file another value than it has."""
+    before, after = load_recipe(path), change_recipe(path, changes)[0]
+    return {key: value for key, value in changes.items() if _read(before, key) != _read(after, key)}
+
+
+def _read(recipe: Recipe, key: str) -> Any:
+    """The value of a dotted key, None where it has no place."""
+    found: Any = recipe
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else getattr(found, name, None)
+    return found
+
+
 def write_changes(path: Path, changes: Changes) -> list[str]:
     """Write `changes` into a recipe's file, if its content differs then; returns the lines of `change_recipe`.
 
     UserError, with the file unchanged, if the changed recipe is not valid.
     """
     wanted, lines = change_recipe(path, changes)
+
+    def apply(content: MutableMapping[str, Any]) -> None:
+        for key, value in changes.items():
+            _apply(content, key, _in_one_line(value), path)
+
+    text = path.read_text(encoding="utf-8")
+    if (edited := _edit(text, apply)) is None:
+        return lines
+    if parse_recipe(parse_yaml(edited, str(path)), path) != wanted:
+        raise UserError(f"{path} cannot be edited by --set; change {', '.join(changes)} in it by hand")
+    write_text(path, edited)
+    return lines
+
+
+def edit_recipe(text: str, changes: Changes) -> str:
+    """A recipe's text with new values at keys that it has; comments are kept. KeyError for a key that it has not."""
+
+    def apply(content: MutableMapping[str, Any]) -> None:
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            place = content
+            for section in sections:
+                place = place[section]
+            if last not in place:
+                raise KeyError(key)
+            place[last] = _in_one_line(value)
+
+    return _edit(text, apply) or text
+
+
+def _edit(text: str, change: Callable[[MutableMapping[str, Any]], None]) -> str | None:
+    """The text after `change` has been made to its content, comments kept; None where the content stays the same."""
     yaml = YAML()
     yaml.preserve_quotes, yaml.width, yaml.Representer = True, 120, _Representer
-    text = path.read_text(encoding="utf-8")
     content = yaml.load(text)
     before = copy.deepcopy(content)
-    for key, value in changes.items():
-        _apply(content, key, _in_one_line(value), path)
+    change(content)
     if content == before:
-        return lines
+        return None
     buffer = io.StringIO()
     yaml.dump(content, buffer)
-    if parse_recipe(parse_yaml(buffer.getvalue(), str(path)), path) != wanted:
-        raise UserError(f"{path} cannot be edited by --set; change {', '.join(changes)} in it by hand")
-    write_text(path, buffer.getvalue())
-    return lines
+    return buffer.getvalue()
 
 
 def _apply(content: MutableMapping[str, Any], key: str, value: Any, path: Path) -> str:

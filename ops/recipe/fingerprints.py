@@ -12,9 +12,15 @@ from ops.recipe.stages import STAGES
 
 
 def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
-    """The recipe keys that `stage` reads, with defaults filled in, JSON-ready."""
-    resolved = recipe.model_dump(mode="json")
-    return {key: reduce(lambda place, part: place[part], key.split("."), resolved) for key in STAGES[stage].keys}
+    """The recipe keys that `stage` reads, with defaults filled in, JSON-ready; its switch alone where that is null."""
+    resolved, switch = recipe.model_dump(mode="json"), STAGES[stage].switch
+
+    def find(key: str) -> Any:
+        return reduce(lambda place, part: place[part], key.split("."), resolved)
+
+    if switch is not None and find(switch) is None:
+        return {switch: None}
+    return {key: find(key) for key in STAGES[stage].keys}
 
 
 def stage_fingerprint(stage: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:

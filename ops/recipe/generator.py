@@ -6,11 +6,25 @@ It loads nothing that computes, so that a recipe is read in milliseconds. `ops.g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from ops.recipe.arms import AutoAugmentation, Policy
+from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
+
+MOVES = Policy(flip=0.5, shift=0.125, scale=0.2, rotation=15.0)
+UNTOLD = ("blur", "noise", "erasing")  # operations of a policy that no condition undoes
+
+
+class Moves(Kind):
+    """Images are mirrored, moved, scaled and turned a little."""
+
+    kind: Literal["moves"] = Field("moves", description="mirroring, and small shifts, scales and turns")
+
+
+AUGMENTATIONS: dict[str, type[Kind]] = {"moves": Moves, "policy": Policy, "auto": AutoAugmentation}
 
 
 class SamplerSettings(Section):
@@ -77,8 +91,11 @@ class DenoiserSettings(KindSettings):
     class_balanced: bool = Field(True, description="draw all classes equally often, whatever their sizes")
     augment: Fraction = Field(
         0.0,
-        description="share of images flipped, shifted, scaled, rotated; the network is conditioned on it, so drawn"
-        " images are not augmented",
+        description="share of images that each operation of `augmentation` changes; the network is told how each image"
+        " was changed, so drawn images are not",
+    )
+    augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
+        Moves(), description="operations for `augment`; blur, noise and erasing of a policy have no effect"
     )
     label_dropout: Fraction = Field(0.0, lt=1, description="share of images trained without label; guidance needs it")
     checkpoints: int = Field(
@@ -92,6 +109,22 @@ class DenoiserSettings(KindSettings):
         0.05, description="training stops when the share of near copies exceeds that of unseen real images by this much"
     )
     precision: Precision = Field("auto", description="auto: bf16 where the hardware supports it, else fp32")
+
+    @property
+    def policy(self) -> Policy:
+        """The operations for `augment`, once `auto` is settled."""
+        if isinstance(self.augmentation, Moves):
+            return MOVES
+        assert isinstance(self.augmentation, Policy)
+        return self.augmentation
+
+    @model_validator(mode="after")
+    def _check_augmentation(self) -> Self:
+        if self.augmentation != Moves() and not self.augment:
+            raise ValueError("augmentation has no effect with augment: 0.0; give a share of the images, such as 0.5")
+        if idle := [key for key in UNTOLD if getattr(self.augmentation, key, 0)]:
+            raise ValueError(f"augmentation.{idle[0]} has no effect on a generator; remove it")
+        return self
 
     @model_validator(mode="after")
     def _check_network(self) -> Self:
@@ -208,3 +241,8 @@ KINDS: dict[str, type[KindSettings]] = {
     "onnx": OnnxSettings,
 }
 DEFAULT_KIND = "flow"  # of a section without `kind`
+
+
+def asks_for_policy(settings: KindSettings) -> bool:
+    """Whether a generator is augmented by the policy that validation chooses."""
+    return isinstance(settings, DenoiserSettings) and isinstance(settings.augmentation, AutoAugmentation)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Network, SmallResNet, Standardise
-from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
+from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings
+from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
 from ops.recipe.pretrained import ReferenceSettings
 from ops.settings.kinds import Kind, OneOf
@@ -224,6 +224,14 @@ class VerdictSettings(Section):
     looks: Literal[1, 2] = Field(
         1, description="2: if the first seeds leave it undecided, as many more are trained and all are judged again"
     )
+    rehearsal: bool = Field(
+        False, description="the sentence begins by saying that this is a rehearsal; `growset run --quick` sets it"
+    )
+    folds: Annotated[int, Field(ge=LEAST_FOLDS, le=10)] | None = Field(
+        None,
+        description="for small test sets: divide all images into so many folds, repeat the whole chain with each fold"
+        " as the test split, and judge by all of them; null: by the one test split",
+    )
 
 
 class ReportSettings(Section):
@@ -281,6 +289,20 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_folds(self) -> Recipe:
+        if self.verdict.folds is None:
+            return self
+        if self.verdict.looks == 2:
+            raise ValueError("verdict.looks 2 has no effect with verdict.folds; remove one of them")
+        for key in ("images_per_class", "long_tail", "nuisance", "label_noise"):
+            if getattr(self.data, key) != DataSettings.model_fields[key].default:
+                raise ValueError(
+                    f"verdict.folds divides all images of the source again, so that data.{key} would change images that"
+                    " the verdict is about; remove one of them"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _check_parents(self) -> Recipe:
         if self.filter.near_parent is not None and "image" not in self.generator.inputs:
             raise ValueError(
@@ -319,6 +341,7 @@ class Recipe(Section):
         arms = {**self.baselines, **self.expanded}
         asking = [f"the arm {name!r}" for name, arm in arms.items() if arm.augmentation.kind == "auto"]
         asking += ["the scorer"] * (self.scorer.augmentation.kind == "auto")
+        asking += ["the generator"] * asks_for_policy(self.generator)
         if asking and not self.tuning.policy:
             raise ValueError(f"augmentation: auto of {asking[0]} needs tuning: {{policy: true}}")
         if self.tuning.policy and not asking:

@@ -1,16 +1,17 @@
 """A recipe with what was chosen on validation put in the place of `augmentation: auto` and of the recipe's own length.
 
-The stages that train classifiers get the settled recipe; fingerprints are those of the recipe as it is written, with
-the content of `training_policy` among the inputs. How the choice was made is not known here.
+The stages that train networks get the settled recipe; fingerprints are those of the recipe as it is written, with the
+content of `training_policy` among the inputs. How the choice was made is not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ops.recipe.arms import AUGMENTATIONS, Arm, Standardise
+from ops.recipe.arms import AUGMENTATIONS, Arm, Policy, Standardise
+from ops.recipe.generator import UNTOLD, KindSettings, asks_for_policy
 from ops.recipe.schema import Recipe, ScorerSettings
 from ops.settings.kinds import Kind, OneOf
 
@@ -20,12 +21,14 @@ class TrainingPolicy:
     """What the stage `training_policy` chose: augmentation, how images are standardised, optimizer steps.
 
     network: keys of a small_resnet, `stride` and `width`; None where the recipe names a network of its own.
+    composed: the policy of single operations, which generators use; `augmentation` too, unless RandAugment is better.
     """
 
     augmentation: Kind
     standardise: Standardise
     steps: int
     network: Mapping[str, int] | None = None
+    composed: Policy = field(default_factory=Policy)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; an operation that is left out is not named."""
@@ -34,6 +37,7 @@ class TrainingPolicy:
             "standardise": self.standardise,
             "steps": self.steps,
             "network": None if self.network is None else dict(self.network),
+            "composed": self.composed.model_dump(exclude_defaults=True),
         }
 
 
@@ -42,7 +46,8 @@ def read_policy(found: Mapping[str, Any]) -> TrainingPolicy | None:
     if not found:
         return None
     augmentation = OneOf(AUGMENTATIONS).read(found["augmentation"])
-    return TrainingPolicy(augmentation, found["standardise"], found["steps"], found["network"])
+    composed = Policy.model_validate(found["composed"])
+    return TrainingPolicy(augmentation, found["standardise"], found["steps"], found["network"], composed)
 
 
 def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
@@ -60,10 +65,19 @@ def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
         update={
             "classifier": classifier.model_copy(update={"network": network, "steps": policy.steps}),
             "scorer": _settle_scorer(recipe.scorer, policy),
+            "generator": _settle_generator(recipe.generator, policy),
             "baselines": {name: settle(arm) for name, arm in recipe.baselines.items()},
             "expanded": {name: settle(arm) for name, arm in recipe.expanded.items()},
         }
     )
+
+
+def _settle_generator(generator: KindSettings, policy: TrainingPolicy) -> KindSettings:
+    """The generator with the operations of the policy that a network can be told of."""
+    if not asks_for_policy(generator):
+        return generator
+    told = policy.composed.model_copy(update=dict.fromkeys(UNTOLD, 0.0))
+    return generator.model_copy(update={"augmentation": told})
 
 
 def _settle_scorer(scorer: ScorerSettings, policy: TrainingPolicy) -> ScorerSettings:

@@ -15,6 +15,8 @@ class Stage:
     `keys` are recipe keys: sections, or one key of a section (`verdict.metric`) where the others change nothing.
     `inputs` are names of stages; the output is the folder `data/<expansion>/<name>`.
     `names_expansion`: the output contains its expansion's name, so no other expansion may share it.
+    `switch`: a key that may be null; then the stage does nothing and no other key of it matters.
+    `repeats`: stages that it runs itself, on other images; their versions count as its own.
     """
 
     name: str
@@ -22,6 +24,8 @@ class Stage:
     inputs: tuple[str, ...]
     names_expansion: bool = False
     choices: tuple[str, ...] = ()  # keys that decide whether the output is made again, not its content
+    switch: str | None = None
+    repeats: tuple[str, ...] = ()
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -37,6 +41,19 @@ class Stage:
         """Whether it reads only part of a section: DVC may then report it as changed although its keys are not."""
         return any("." in key for key in self.keys)
 
+
+REPEATED = (  # the stages of a fold after its images were divided, in order
+    "expansion_plan",
+    "training_policy",
+    "scorer",
+    "generator",
+    "generator_onnx",
+    "generated_images",
+    "accepted_images",
+    "mixed_dataset",
+    "baseline_classifiers",
+    "expanded_classifiers",
+)
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -56,7 +73,9 @@ STAGES: dict[str, Stage] = {
             ("real_images",),
         ),
         Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy")),
-        Stage("generator", ("generator", "seed"), ("real_images", "scorer"), choices=("on_new_images",)),
+        Stage(
+            "generator", ("generator", "seed"), ("real_images", "training_policy", "scorer"), choices=("on_new_images",)
+        ),
         Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
         Stage(
             "generated_images",
@@ -75,6 +94,28 @@ STAGES: dict[str, Stage] = {
             ("classifier", "expanded", "verdict.metric", "seed"),
             ("real_images", "training_policy", "generated_images", "mixed_dataset"),
         ),
+        Stage(  # the whole chain, on each fold of all images
+            "folds",
+            (
+                "verdict.folds",
+                "verdict.metric",
+                "verdict.reference",
+                "seed",
+                "plan",
+                "tuning",
+                "scorer",
+                "generator",
+                "sampler",
+                "filter",
+                "mix",
+                "classifier",
+                "baselines",
+                "expanded",
+            ),
+            ("real_images",),
+            switch="verdict.folds",
+            repeats=REPEATED,
+        ),
         Stage(  # a second look trains more seeds itself, on the data of the two stages before it
             "verdict",
             ("verdict", "classifier", "baselines", "expanded", "seed"),
@@ -85,6 +126,7 @@ STAGES: dict[str, Stage] = {
                 "mixed_dataset",
                 "baseline_classifiers",
                 "expanded_classifiers",
+                "folds",
             ),
         ),
         Stage(

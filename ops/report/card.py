@@ -46,7 +46,7 @@ For comparison, a linear model of the real images ({{ reference.name }}) reaches
 {{ reference.score.estimate | percent }} in {{ metric_names[reference.metric] }}
 ({{ reference.score.low | percent }} to {{ reference.score.high | percent }}).
 
-Scores are means over {{ verdict.seeds }} seeds on {{ verdict.test_images }} real test images; verdict.json holds
+Scores are means over {{ seeds }} on {{ verdict.test_images }} real test images; verdict.json holds
 every contrast and class. Beside it, what the same compute buys:
 
 | way | test {{ metric }} | {{ confidence }} interval | points over {{ verdict.baseline }} |
@@ -86,7 +86,11 @@ its class was full.
 
 Safety: {{ "a safety classifier looked at the generated images" if safety_checked else "not checked" }}.
 
-{% if generators > 1 -%}
+{% if verdict.folds is defined -%}
+The verdict was measured in {{ verdict.folds }} folds of all real images, with a generator of this recipe and a
+generated set for each; this is the set of the source's own splits.
+
+{% elif generators > 1 -%}
 The verdict was measured over {{ generators }} generators of this recipe, each with a set of its own; this is the set
 of the first.
 
@@ -164,6 +168,7 @@ def render_card(
     environment.filters["percent"] = lambda fraction: f"{fraction:.1%}".replace("%", " %")
     environment.filters["way"] = name_way
     environment.filters["points"] = format_points
+    seeds = f"{verdict['seeds']} seed" + ("" if verdict["seeds"] == 1 and "folds" in verdict else "s")
     distances = results.index.filter("keep")["train_distance"].drop_nulls().to_list()
     return environment.from_string(TEMPLATE).render(
         expansion=expansion,
@@ -184,6 +189,7 @@ def render_card(
         metric_names=NAMES,
         confidence=f"{100 * verdict['confidence']:g} %",
         seed=seed,
+        seeds=f"{verdict['folds']} folds with {seeds} each" if "folds" in verdict else seeds,
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,

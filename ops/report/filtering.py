@@ -51,6 +51,7 @@ def describe_filters(results: Results) -> dict[str, Any]:
         "rules": [_describe_rule(rule, rule.reject_real(held_out)) for rule in results.rules],
         "held_out": sum(held_out),
         "copying": copying | {"classes": [{"name": name, **entry} for name, entry in named]},
+        "assigned": results.assigned,
         "doubt": results.doubt,
         "safety_checked": results.is_safety_checked,
     }  # fmt: skip

@@ -34,7 +34,10 @@ from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
+from ops.report.resemblance import judge_resemblance
+from ops.report.usability import collect_sheets, collect_usability
 from ops.stages.several import read_part
+from ops.stages.unused import read_unused
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
@@ -44,6 +47,8 @@ from ops.workspaces.workspace import Workspace
 TEMPLATE = "template.html"
 OTHER_METRICS = ("accuracy", "balanced_accuracy")  # shown of every arm, whichever decides
 ROLES = ("decisive", "condition")
+SHOWN_CLASSES = 12  # with their pictures; those of further classes are folded away
+FEW_IMAGES = 10  # test images of a class; with fewer its row is greyed
 
 
 def collect_facts(
@@ -61,19 +66,27 @@ def collect_facts(
     train = locate_rows(find_shards(inputs["real_images"], "train"))
     timings = workspace.timings(expansion)
     seconds = read_json(timings) if timings.exists() else {}
+    used = read_unused(inputs["generated_images"]) is None
+    best_step = metrics["generator"].get("best_step")
     return {
         "expansion": expansion,
-        "evaluations": find_looks(workspace, expansion).total,
+        "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
         "verdict": read_json(inputs["verdict"] / VERDICT),
+        "used": used,
+        "usability": collect_usability(inputs["generator_onnx"]),
+        "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
+        "classes": len(names),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
         "conversions": metrics["real_images"]["conversions"],
         "inspection": collect_real(inputs["real_images"], expansion),
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
-        "filters": collect_filters(inputs),
-        "measures": collect_measures(inputs["accepted_images"], names),
+        "filters": collect_filters(inputs) if used else None,
+        "measures": collect_measures(inputs["accepted_images"], names) if used else None,
         "generator": metrics["generator"] | {"kind": manifests["generator"]["settings"]["generator"]["kind"]},
-        "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])],
+        "generators": [asdict(line) for line in collect_generators(inputs["generator"], inputs["accepted_images"])]
+        if used
+        else [],
         "losses": _read_curve(inputs["generator"] / LOSSES),
         "quality": _read_curve(inputs["generator"] / LEARNING_CURVE),
         "precision": metrics["generator_onnx"]["precision"],
@@ -100,6 +113,14 @@ def collect_facts(
         },
         "environment": manifests["verdict"]["environment"],
     }
+
+
+def _count_looks(workspace: Workspace, expansion: str, verdict: Mapping[str, Any]) -> int:
+    """Looks at the test split so far, over all recipes; in folds, at the test images that were looked at most often."""
+    if "folds" not in verdict:
+        return find_looks(workspace, expansion).total
+    looks = read_manifest(workspace.output(expansion, "folds"))["metrics"]["fold_looks"]
+    return max(int(entry["looks"]) for entry in looks)
 
 
 def _read_search(policy: Path) -> dict[str, Any] | None:
@@ -151,6 +172,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
     return environment.get_template(TEMPLATE).render(
         facts,
         changes=changes,
+        headline=split_headline(verdict["sentence"]),
         metric=NAMES[verdict["metric"]],
         other_metrics=[name for name in OTHER_METRICS if name != verdict["metric"]],
         metric_names=NAMES,
@@ -160,10 +182,20 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         loss_charts=loss_charts,
         quality_charts=quality_charts,
         training_charts=training_charts,
+        trainings=verdict["seeds"] * verdict.get("folds", 1),
         contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),
         contrast_limit=_find_limit(verdict["contrasts"]),
-        class_limit=_find_limit(verdict["per_class"]),
+        class_limit=_find_limit([row for row in verdict["per_class"] if row["images"] >= FEW_IMAGES]),
+        few=any(row["images"] < FEW_IMAGES for row in verdict["per_class"]),
+        few_images=FEW_IMAGES,
+        shown_classes=SHOWN_CLASSES,
+        resemblance=_judge_resemblance(facts) if facts["used"] else None,
     )
+
+
+def _judge_resemblance(facts: Mapping[str, Any]) -> dict[str, Any]:
+    filters, (frechet, *_) = facts["filters"], facts["measures"]["whole"]["rows"]
+    return judge_resemblance(facts["usability"][0], filters["assigned"], frechet["cells"], filters["copying"]["whole"])
 
 
 def _read_curve(path: Path) -> Any:
@@ -180,6 +212,12 @@ def order_arms(arms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def typeset(sentence: str) -> str:
     """A plain sentence with real minus signs instead of hyphens, and no line break before a % sign."""
     return re.sub(r"(?<![\w-])-(?=\d)", "\N{MINUS SIGN}", sentence).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def split_headline(text: str) -> tuple[str, str]:
+    """The first sentence of a verdict, for the heading, and what follows it."""
+    first, stop, rest = text.partition(". ")
+    return first + stop.rstrip(), rest
 
 
 def format_duration(seconds: float) -> str:

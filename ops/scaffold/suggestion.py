@@ -6,19 +6,21 @@ each is one line below. Comments of the template are kept. The module reads no i
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
+
+from ops.recipe.changes import edit_recipe
 
 MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
 UNEVEN_RATIO = 3.0  # largest class / smallest class; from here on small classes get more generated images
 
+FEW = (
+    50  # images of the median class; from fewer a generator memorises sooner than it learns, unless they are augmented
+)
 LONGEST_RATIO = 4  # training becomes at most this many times as long
 AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
     "baselines.augmented", "baselines.class_weighted", "baselines.oversampled", "baselines.mixup",
@@ -34,6 +36,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
     growth = math.sqrt(images / MEASURED_IMAGES)
     classifier_steps = _round_steps(400 * growth, 300, 5000)
     small = channels == 1 and side <= 32
+    is_few = bool(np.median(counts) < FEW)
     return {
         "plan.ratio": round(min(10.0, max(1.0, GENERATED_LIMIT / images)), 1),
         "plan.balance": "equalise" if counts.max() >= UNEVEN_RATIO * counts.min() else "keep",
@@ -41,7 +44,10 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "scorer.steps": _round_steps(0.75 * classifier_steps, 200, 3000),
         "generator.widths": [32, 64] if small else [64, 128] if side <= 32 else [64, 128, 128],
         "generator.unshuffle": 1 if side <= 16 else 2 if side <= 64 else 4,
-        "generator.steps": _round_steps(700 * max(1.0, growth), 700, 6000),
+        "generator.steps": _round_steps((700 if small else 900) * max(1.0, growth), 700, 6000),
+        "generator.augment": 0.5 if is_few else 0.0,
+        "generator.augmentation": "auto" if is_few else "moves",
+        "sampler.steps": 3 if small else 6,
         "classifier.steps": classifier_steps,
         "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
         "tuning.policy": True,
@@ -60,37 +66,11 @@ def adapt_recipe(template: str, changes: Mapping[str, Any], header: str) -> str:
     return "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines()) + "\n" + text
 
 
-def edit_recipe(text: str, changes: Mapping[str, Any]) -> str:
-    """The recipe with new values at dotted keys; comments are kept. KeyError for a key that is not in the text."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 120
-    content = yaml.load(text)
-    for key, value in changes.items():
-        *sections, last = key.split(".")
-        place = content
-        for section in sections:
-            place = place[section]
-        if last not in place:
-            raise KeyError(key)
-        place[last] = _flow(value) if isinstance(value, list) else value
-    buffer = io.StringIO()
-    yaml.dump(content, buffer)
-    return buffer.getvalue()
-
-
 def _drop_header(text: str) -> str:
     """The text without the comments and blank lines before the first key."""
     lines = text.splitlines(keepends=True)
     start = next(i for i, line in enumerate(lines) if line.strip() and not line.startswith("#"))
     return "".join(lines[start:])
-
-
-def _flow(values: list[Any]) -> CommentedSeq:
-    """A list written as [a, b] on the line of its key and comment."""
-    sequence = CommentedSeq(values)
-    sequence.fa.set_flow_style()
-    return sequence
 
 
 def _round_steps(steps: float, low: int, high: int) -> int:

@@ -70,7 +70,8 @@ A Growset workspace. `sources/{source}.yaml` describes the images,
 ```sh
 growset inspect {name}  # duplicates, probable label errors and outliers among the images
 growset check           # report every mistake in one sentence, before any computation
-growset plan {name}     # dry run: images per class, seconds, bytes
+growset plan {name}     # dry run: images per class, bytes, minutes
+growset run {name} --quick  # a rehearsal of the whole chain
 growset run {name}      # the whole chain; current stages are skipped
 growset report {name}   # the path of the report; --open shows it
 growset ui              # the Dagster UI on http://127.0.0.1:3000

@@ -72,9 +72,9 @@ def create_workspace(
     files = {
         f"sources/{name}.yaml": render_description(sketch.spec, path).encode(),
         f"recipes/{name}.yaml": render_recipe(name, sketch).encode(),
-        **_shared_files(root, [name], name, source=name),
+        **share_files(root, [name], name, source=name),
     }
-    return Created(Workspace(root.resolve()), name, sketch, _set_up(root, files, name, [name]))
+    return Created(Workspace(root.resolve()), name, sketch, set_up(root, files, name, [name]))
 
 
 def create_example(root: Path, *, adopt: bool = False) -> Created:
@@ -89,9 +89,9 @@ def create_example(root: Path, *, adopt: bool = False) -> Created:
             f"recipes/{recipe}.yaml": read_template(shipped() / "recipes" / f"{recipe}.yaml").encode()
             for recipe in EXAMPLE_RECIPES
         },
-        **_shared_files(root, EXAMPLE_RECIPES, name, source=EXAMPLE),
+        **share_files(root, EXAMPLE_RECIPES, name, source=EXAMPLE),
     }
-    return Created(Workspace(root.resolve()), name, None, _set_up(root, files, EXAMPLE, EXAMPLE_RECIPES))
+    return Created(Workspace(root.resolve()), name, None, set_up(root, files, EXAMPLE, EXAMPLE_RECIPES))
 
 
 def create_recipe(workspace: Workspace, name: str, *, template: str, source: str | None, changes: Changes) -> Path:
@@ -175,7 +175,7 @@ def _is_ignored(top: Path, folder: Path) -> bool:
     return subprocess.run(["git", "-C", str(top), "check-ignore", "--quiet", f"{name}/"], check=False).returncode == 0
 
 
-def _shared_files(root: Path, expansions: Sequence[str], name: str, *, source: str) -> dict[str, bytes]:
+def share_files(root: Path, expansions: Sequence[str], name: str, *, source: str) -> dict[str, bytes]:
     """What every workspace has, by path."""
     data = root / "data"
     used = data.is_dir() and any(data.iterdir())  # by the project: its own files there stay visible to git
@@ -188,7 +188,7 @@ def _shared_files(root: Path, expansions: Sequence[str], name: str, *, source: s
     }
 
 
-def _set_up(root: Path, files: Mapping[str, bytes], title: str, expansions: Sequence[str]) -> tuple[str, ...]:
+def set_up(root: Path, files: Mapping[str, bytes], title: str, expansions: Sequence[str]) -> tuple[str, ...]:
     """Write or extend the files, and make the repositories that are missing; returns the files left to commit."""
     root.mkdir(parents=True, exist_ok=True)
     root = root.resolve()

@@ -262,14 +262,14 @@ def _draw_splits(
 
 
 def _link_groups(loaded: Mapping[str, _Split]) -> dict[str, int]:
-    """The unit of each picture of train and validation; {} where no group has two images."""
-    parts = [(split, part) for split, part in loaded.items() if split != "test" and part.groups is not None]
-    names = [name for split, part in parts for name in part.groups.tolist()]  # type: ignore[union-attr]
+    """The unit of each picture; {} where no group has two images."""
+    parts = [part for part in loaded.values() if part.groups is not None]
+    names = [name for part in parts for name in part.groups.tolist()]  # type: ignore[union-attr]
     if len(set(names)) == len(names):
         return {}
     from ops.datasets.units import link_groups  # imports scipy, which takes a tenth of a second
 
-    return link_groups([key for _, part in parts for key in part.ids.tolist()], names)
+    return link_groups([key for part in parts for key in part.ids.tolist()], names)
 
 
 def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tuple[str, ...]) -> None:

@@ -102,6 +102,8 @@ def identify(
     if STAGES[stage].names_expansion:
         inputs["expansion"] = expansion
     settings, version = stage_settings(recipe, stage), workspace.stage_version(stage)
+    if STAGES[stage].repeats and settings[STAGES[stage].switch or ""] is not None:
+        settings["stage_versions"] = {name: workspace.stage_version(name) for name in STAGES[stage].repeats}
     return {
         "stage": stage,
         "version": version,

@@ -118,13 +118,19 @@ def list_networks(side: int, network: Network) -> tuple[Level, ...]:
     return usual, other, Level("half resolution, wide", {}, network={"stride": 2, "width": WIDE}, cost=1.7)
 
 
-def build_augmentation(factors: Sequence[Factor], choice: Choice) -> Policy | RandAugment:
-    """The augmentation that a choice stands for. RandAugment mirrors images as often as the policy does."""
+def build_policy(factors: Sequence[Factor], choice: Choice) -> Policy:
+    """The composed policy of a choice, also where RandAugment takes its place."""
     keys: dict[str, Any] = {}
     for level in _take(factors, choice):
         keys |= level.policy
+    return Policy(**keys)
+
+
+def build_augmentation(factors: Sequence[Factor], choice: Choice) -> Policy | RandAugment:
+    """The augmentation that a choice stands for. RandAugment mirrors images as often as the policy does."""
+    policy = build_policy(factors, choice)
     magnitude = next((level.magnitude for level in _take(factors, choice) if level.magnitude), None)
-    return Policy(**keys) if magnitude is None else RandAugment(strength=magnitude, flip=keys.get("flip", 0.0))
+    return policy if magnitude is None else RandAugment(strength=magnitude, flip=policy.flip)
 
 
 def find_network(factors: Sequence[Factor], choice: Choice) -> dict[str, int] | None:

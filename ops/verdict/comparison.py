@@ -34,6 +34,7 @@ from ops.verdict.estimate import (
     estimate_contrast,
     group_images,
     reduce_answers,
+    score_folds,
     split_image_variance,
 )
 
@@ -43,6 +44,7 @@ class Comparison:
 
     replicates: per arm bool or float [K, n], the answers of its independent trainings. labels: int [n].
     lowest: per arm the label of its worst class on validation, needed for the metric worst_class only.
+    folds: the fold in which each image was a test image, int [n], where every fold trained its own networks.
     """
 
     def __init__(
@@ -51,13 +53,15 @@ class Comparison:
         labels: IntArray,
         *,
         lowest: Mapping[str, int] | None = None,
+        folds: IntArray | None = None,
     ) -> None:
         self.classes = np.unique(labels)
         self.images = len(labels)
+        self.has_folds = folds is not None
         self._replicates = replicates
         self._lowest = {arm: int(np.searchsorted(self.classes, label)) for arm, label in (lowest or {}).items()}
-        self._whole = group_images(None, len(labels))
-        self._by_class = group_images(labels, len(labels))
+        self._whole = group_images(None, len(labels), folds)
+        self._by_class = group_images(labels, len(labels), folds)
         self._found: dict[tuple[tuple[str, Metric | int], tuple[str, Metric | int] | None], Interval] = {}
         self._sides: dict[tuple[str, Metric | int], Side] = {}
         self._reduced: dict[tuple[str, bool], Answers] = {}
@@ -95,6 +99,14 @@ class Comparison:
         """The part of `vary` that comes from the arm's replicates, at least 0."""
         between, inside = self._side(*self._fix(arm, metric)).spread
         return max(0.0, between - inside)
+
+    def differ_in_folds(self, arm: str, other: str | None, metric: Metric) -> FloatArray:
+        """The difference on each fold's test images, or the arm's score where `other` is None: float64 [k].
+
+        For the worst class, that of the classes that validation found lowest.
+        """
+        plus = self._side(*self._fix(arm, metric))
+        return score_folds(plus, None if other is None else self._side(*self._fix(other, metric)))
 
     def rate(self, arm: str) -> FloatArray:
         """The arm's accuracy on each of `classes`, float64 [C], the mean over replicates."""
@@ -139,13 +151,19 @@ class Comparison:
 
 
 def compare_paired(
-    plus: npt.NDArray[Any], minus: npt.NDArray[Any], labels: IntArray, metric: Metric, *, tail: float
+    plus: npt.NDArray[Any],
+    minus: npt.NDArray[Any],
+    labels: IntArray,
+    metric: Metric,
+    *,
+    tail: float,
+    folds: IntArray | None = None,
 ) -> Interval:
     """Score of `plus` minus score of `minus`, bool or float [K, n], where row k of both comes from the same networks.
 
-    Both share the same seeds, so the replicates are the differences, network by network.
+    Both share the same seeds, so the replicates are the differences, network by network. folds: as in `Comparison`.
     """
-    groups = group_images(None if metric == "accuracy" else labels, len(labels))
+    groups = group_images(None if metric == "accuracy" else labels, len(labels), folds)
     change, count = reduce_answers(np.subtract(plus, minus, dtype=np.float64), groups), len(groups.counts)
     if metric != "worst_class":
         return estimate_contrast(Side(groups, change, np.full(count, 1.0 / count)), None, tail=tail)

@@ -60,11 +60,20 @@ def _find_near(comparison: Comparison, arms: Sequence[str], picked: str, metric:
 def _adjust(
     setup: ComparisonSetup, pair: tuple[str, str], near: Sequence[str], metric: Metric, *, tail: float
 ) -> float:
-    """The tail area for the limit that the luck of near[0], one of `pair`, would shift."""
+    """The tail area for the limit that the luck of near[0], one of `pair`, would shift.
+
+    In folds the validation images of one are the test images of others, so all luck of an arm may show in both: its
+    seeds, and half of what else moves the difference.
+    """
     seeds, validation_images = setup.seeds, setup.picks.validation_images
     own, *others = (seeds.vary_replicates(arm, metric) for arm in near)
     # Five seeds estimate an arm's seed variance poorly; the mean with its rivals is used where it is larger.
     luck = max(own, (own + sum(others)) / len(near))
+    if seeds.has_folds:
+        total = setup.comparison.vary(*pair, metric)
+        rest = max(0.0, total - sum(seeds.vary_replicates(arm, metric) for arm in pair))
+        leak = min(1.0, (luck + 0.5 * rest) / total) if total > 0.0 else 0.0
+        return adjust_tail(tail, len(near) - 1, round(leak, 3))
     ratio = 0.0 if validation_images is None else seeds.images / validation_images
     leak = measure_leak(luck, seeds.vary_images(*pair, metric), setup.comparison.vary(*pair, metric), ratio)
     return adjust_tail(tail, len(near) - 1, round(leak, 3))

@@ -5,8 +5,8 @@ same confidence and cover test images, seeds and, where there are several, gener
 
     helps        the challenger lies above *every* baseline
     hurts        *every* expanded arm lies below the picked baseline
-    no evidence  otherwise, or with fewer than five seeds; given with the smallest effect that would have been detected.
-                 Also where the picked baseline has not learnt enough to judge by (`reference`)
+    no evidence  otherwise, or with fewer than five trainings of an arm; given with the smallest effect that would have
+                 been detected. Also where the picked baseline has not learnt enough to judge by (`reference`)
 
 A claim about all of several arms needs no correction for their number (intersection-union test; Berger, Technometrics
 24, 1982). The limits allow for the fact that validation picked with the same seeds (`contrasts`, `selection_bias`). All
@@ -25,7 +25,7 @@ from typing import get_args
 import numpy as np
 
 from ops.errors import UserError
-from ops.recipe.design import LEAST_SEEDS, Metric, refuse_generators
+from ops.recipe.design import LEAST_SEEDS, POWER, Metric, refuse_generators
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.estimate import BoolArray, IntArray, find_critical
@@ -34,8 +34,6 @@ from ops.verdict.picks import Picks, count_generators, set_up_comparison
 from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
 from ops.verdict.reference import ReferenceAnswers, compare_reference
 from ops.verdict.sentence import write_sentence
-
-POWER = 0.8
 
 
 def decide(
@@ -55,6 +53,8 @@ def decide(
     validation_images: int | None = None,
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
     reference: ReferenceAnswers | None = None,
+    folds: IntArray | None = None,
+    unused_folds: int = 0,
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
 
@@ -69,6 +69,9 @@ def decide(
     validation_per_class: per trained arm its validation accuracy on each class of `class_names` (nan where the class
         has no image), the mean over seeds; needed for the metric worst_class only.
     reference: the reference model's answers to the same test images; None leaves it out of the decision.
+    folds: the fold in which each image was a test image, int [n]; row s of `correct` then holds the answers of every
+        fold's network of seed s to that fold's images. None for one split.
+    unused_folds: how many of the folds used nothing generated.
 
     UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
@@ -88,6 +91,7 @@ def decide(
         generators=generators,
         validation_images=validation_images,
         validation_per_class=validation_per_class,
+        folds=folds,
     )
     comparison, picks = setup.comparison, setup.picks
     challenger, baseline = picks.challenger, picks.baseline
@@ -95,10 +99,17 @@ def decide(
     seeds = min(len(answers) for answers in case.correct.values())
     row = None
     if reference is not None:
-        row = compare_reference(reference, case.correct[baseline], labels, metric=metric, confidence=confidence)
-    decision = apply_rule(contrasts, picks, seeds=seeds, has_learnt=row is None or row.shortfall is None)
+        row = compare_reference(
+            reference, case.correct[baseline], labels, metric=metric, confidence=confidence, folds=folds
+        )
+    divided = None if folds is None else len(np.unique(folds))
+    has_learnt = row is None or row.shortfall is None
+    decision = apply_rule(contrasts, picks, trainings=seeds * (divided or 1), has_learnt=has_learnt)
     single = (1.0 - confidence) / 2.0
-    rows = [_describe_arm(case, comparison, name, single) for name in case.names]
+    rows = [
+        describe_arm(comparison, name, case.correct[name], kinds[name], validation[name], metric, tail=single)
+        for name in case.names
+    ]
     by_name = {row.arm: row for row in rows}
     per_class = _compare_classes(case, comparison, challenger, baseline, single)
     verdict = Verdict(
@@ -122,6 +133,8 @@ def decide(
         least_seeds=LEAST_SEEDS,
         test_images=len(labels),
         reference=row,
+        folds=divided,
+        unused_folds=None if folds is None else unused_folds,
     )
     return replace(verdict, sentence=write_sentence(verdict))
 
@@ -146,12 +159,12 @@ class _Case:
         return [name for name in self.correct if self.kinds[name] == kind]
 
 
-def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, seeds: int, has_learnt: bool = True) -> Outcome:
-    """The decision from all differences that it needs; `seeds` is the number of seeds of the arm with the fewest.
+def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, trainings: int, has_learnt: bool = True) -> Outcome:
+    """The decision from all differences that it needs; `trainings`: how often the arm with the fewest was trained.
 
     has_learnt: whether the picked baseline has learnt enough to judge by.
     """
-    if seeds < LEAST_SEEDS or not has_learnt:
+    if trainings < LEAST_SEEDS or not has_learnt:
         return "no evidence"
     if all(c.difference.low > 0 for c in contrasts if c.arm == picks.challenger):
         return "helps"
@@ -180,16 +193,19 @@ def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> fl
     return max(needed)
 
 
-def _describe_arm(case: _Case, comparison: Comparison, name: str, tail: float) -> ArmRow:
+def describe_arm(
+    comparison: Comparison, name: str, correct: BoolArray, kind: Kind, validation: float, metric: Metric, *, tail: float
+) -> ArmRow:
+    """The row of a trained arm, whose networks were right on the test images as `correct` bool [S, n] says."""
     return ArmRow(
         arm=name,
-        kind=case.kinds[name],
+        kind=kind,
         same_as=None,
-        validation=float(case.validation[name]),
-        score=comparison.score(name, case.metric, tail=tail),
+        validation=float(validation),
+        score=comparison.score(name, metric, tail=tail),
         accuracy=comparison.score(name, "accuracy", tail=tail),
         balanced_accuracy=comparison.score(name, "balanced_accuracy", tail=tail),
-        per_seed=case.correct[name].mean(axis=1).tolist(),
+        per_seed=correct.mean(axis=1).tolist(),
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from ops.datasets.identity import split_content
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
@@ -48,7 +50,12 @@ def read_evaluations(workspace: Workspace) -> list[dict[str, Any]]:
 
 def find_looks(workspace: Workspace, expansion: str) -> Looks:
     """The looks at the expansion's current test split; reads ids and labels, no pixels."""
-    rows = read_rows(find_shards(workspace.output(expansion, "real_images"), "test"))
+    shards = find_shards(workspace.output(expansion, "real_images"), "test")
+    return find_looks_at(workspace, expansion, read_rows(shards))
+
+
+def find_looks_at(workspace: Workspace, expansion: str, rows: pl.DataFrame) -> Looks:
+    """The looks at test images with these ids and labels, for a recipe of this expansion."""
     content = split_content(rows["image_id"].to_list(), rows["label"].to_list())
     records = read_evaluations(workspace)
     logged = count_looks(records, content, expansion=expansion, images=len(rows))
@@ -62,11 +69,13 @@ def find_looks(workspace: Workspace, expansion: str) -> Looks:
 def _find_absent(workspace: Workspace, content: str, known: set[str]) -> dict[str, int]:
     """Looks by the hash of the last record, from the verdicts here whose records are not in the log."""
     found: dict[str, int] = {}
-    for path in (workspace.root / "data").glob("*/verdict"):
+    data = workspace.root / "data"
+    for path in (*data.glob("*/verdict"), *data.glob("*/folds")):
         try:
             metrics = read_manifest(path)["metrics"]
         except (UserError, DamagedData):  # missing or unreadable
             continue
-        if metrics.get("test_split") == content and metrics["log_head"] not in known:
-            found[metrics["log_head"]] = int(metrics["looks"])
+        for entry in metrics.get("fold_looks", [metrics]):
+            if entry.get("test_split") == content and entry["log_head"] not in known:
+                found[entry["log_head"]] = int(entry["looks"])
     return found

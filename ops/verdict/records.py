@@ -57,7 +57,10 @@ class Contrast:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """Challenger minus baseline in accuracy on the test images of one class; None where the class has no images."""
+    """Challenger minus baseline in accuracy on the test images of one class.
+
+    None where the class has no images; of the challenger and the difference also where there is no challenger.
+    """
 
     label: int
     name: str
@@ -96,7 +99,12 @@ class Verdict:
     `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
     four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
     `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
-    contrasts hold for both looks together. `reference` is None where no reference model was given.
+    contrasts hold for both looks together. `reference` is None where no reference model was given. `folds` is the
+    number of folds, each with `seeds` trainings of its own, and `unused_folds` of them used nothing generated; both are
+    None for one split.
+
+    `unused` says why the generator was not used. Then no arm has generated images: there is no challenger and no
+    difference, and `generators` is 0. In `verdict.json` it becomes `generator_used`, because the sentence says why.
     """
 
     decision: Outcome
@@ -107,18 +115,26 @@ class Verdict:
     looks: int
     generators: int
     budget: Budget
-    challenger: str
+    challenger: str | None
     baseline: str
     chosen_on: str
     arms: list[ArmRow]
     contrasts: list[Contrast]
     per_class: list[ClassRow]
-    worst_class: str
+    worst_class: str | None
     smallest_detectable_effect: float | None
     seeds: int
     least_seeds: int
     test_images: int
     reference: ReferenceRow | None = None
+    unused: str | None = None
+    folds: int | None = None
+    unused_folds: int | None = None
+
+    @property
+    def trainings(self) -> int:
+        """How often the arm with the fewest seeds was trained."""
+        return self.seeds * (self.folds or 1)
 
     @property
     def has_learnt(self) -> bool:
@@ -128,6 +144,9 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and finite numbers, ready for strict JSON."""
         found = asdict(self)
+        found["generator_used"] = found.pop("unused") is None
         if self.budget.fewest_steps is None:
             del found["budget"]["fewest_steps"]
+        if self.folds is None:
+            del found["folds"], found["unused_folds"]
         return found

@@ -34,9 +34,15 @@ class ReferenceAnswers:
 
 
 def compare_reference(
-    reference: ReferenceAnswers, baseline: BoolArray, labels: IntArray, *, metric: Metric, confidence: float
+    reference: ReferenceAnswers,
+    baseline: BoolArray,
+    labels: IntArray,
+    *,
+    metric: Metric,
+    confidence: float,
+    folds: IntArray | None = None,
 ) -> ReferenceRow:
-    """The picked baseline, bool [S, n], beside the reference model and chance.
+    """The picked baseline, bool [S, n], beside the reference model and chance; folds as in `Comparison`.
 
     ValueError for answers of the reference model of another shape or type.
     """
@@ -44,7 +50,8 @@ def compare_reference(
         found = f"{reference.correct.dtype} {list(reference.correct.shape)}"
         raise ValueError(f"the reference model must be bool [{len(labels)}], not {found}")
     checked, tail = choose_checked_metric(metric), (1.0 - confidence) / 2.0
-    comparison = Comparison({"baseline": baseline, "reference": reference.correct[np.newaxis]}, labels)
+    answers = {"baseline": baseline, "reference": reference.correct[np.newaxis]}
+    comparison = Comparison(answers, labels, folds=folds)
     gap = comparison.differ("baseline", "reference", checked, tail=tail)
     score, chance = comparison.score("baseline", checked, tail=tail), find_chance(labels, checked)
     shortfall: Shortfall | None = None

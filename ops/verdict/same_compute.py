@@ -32,7 +32,7 @@ class Row:
     """One way of spending the same compute, in the verdict's metric.
 
     passes: network evaluations per image. over_baseline and over_challenger: this score minus the score of the picked
-    baseline and of the challenger in the verdict.
+    baseline and of the challenger in the verdict, None where there is no challenger.
     """
 
     way: Way
@@ -40,7 +40,7 @@ class Row:
     passes: int
     score: Interval
     over_baseline: Interval
-    over_challenger: Interval
+    over_challenger: Interval | None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,45 +58,50 @@ def average_probabilities(each: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np
 
 def compare_same_compute(
     baseline_correct: BoolArray,
-    challenger_correct: BoolArray,
+    challenger_correct: BoolArray | None,
     ensemble: BoolArray,
     mirrored: Mapping[str, BoolArray],
     labels: IntArray,
     *,
     baseline: str,
-    challenger: str,
+    challenger: str | None,
     metric: Metric,
     confidence: float,
     generators: Sequence[int] | None = None,
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
+    folds: IntArray | None = None,
 ) -> list[Row]:
     """The ensemble of the baseline's networks, then each arm of `mirrored` with test-time augmentation.
 
-    baseline_correct, challenger_correct: bool [S, n]. ensemble: bool [n]. mirrored: bool [S, n] by arm, of these two.
-    generators and validation_per_class: as in `decide`; each way takes those of its arm. A way is compared with its own
-    arm network by network.
+    baseline_correct, challenger_correct: bool [S, n]; both the challenger's name and its answers are None where no arm
+    has generated images. ensemble: bool [n]. mirrored: bool [S, n] by arm, of these two.
+    generators, validation_per_class and folds: as in `decide`; each way takes those of its arm. A way is compared
+    with its own arm network by network.
     """
     rows: list[tuple[Way, str]] = [("ensemble", baseline), *(("mirrored", arm) for arm in mirrored)]
     names = {(way, arm): f"{way} of {arm}" for way, arm in rows}
-    answers: dict[str, npt.NDArray[Any]] = {baseline: baseline_correct, challenger: challenger_correct}
+    answers: dict[str, npt.NDArray[Any]] = {baseline: baseline_correct}
+    if challenger is not None and challenger_correct is not None:
+        answers[challenger] = challenger_correct
+    arms = list(answers)
     answers |= {names["mirrored", arm]: found for arm, found in mirrored.items()}
-    if generators is not None:
+    if generators is not None and challenger is not None:
         grown = [challenger, names.get(("mirrored", challenger), challenger)]
         answers |= {name: average_generators(answers[name], np.asarray(generators)) for name in dict.fromkeys(grown)}
     answers[names["ensemble", baseline]] = ensemble[None]
     lowest = None
     if metric == "worst_class":
         rates = validation_per_class or {}
-        lowest = {arm: find_lowest(rates.get(arm, ()), labels) for arm in (baseline, challenger)}
+        lowest = {arm: find_lowest(rates.get(arm, ()), labels) for arm in arms}
         lowest |= {name: lowest[arm] for (_, arm), name in names.items()}
-    comparison, tail = Comparison(answers, labels, lowest=lowest), (1.0 - confidence) / 2.0
+    comparison, tail = Comparison(answers, labels, lowest=lowest, folds=folds), (1.0 - confidence) / 2.0
 
     def differ(way: Way, arm: str, other: str) -> Interval:
         name = names[way, arm]
         if arm != other:
             return comparison.differ(name, other, metric, tail=tail)
         own = answers[arm] if way == "mirrored" else answers[arm].mean(axis=0, keepdims=True)
-        return compare_paired(answers[name], own, labels, metric, tail=tail)
+        return compare_paired(answers[name], own, labels, metric, tail=tail, folds=folds)
 
     return [
         Row(
@@ -105,7 +110,7 @@ def compare_same_compute(
             len(baseline_correct) if way == "ensemble" else 2,
             comparison.score(names[way, arm], metric, tail=tail),
             differ(way, arm, baseline),
-            differ(way, arm, challenger),
+            None if challenger is None else differ(way, arm, challenger),
         )
         for way, arm in rows
     ]

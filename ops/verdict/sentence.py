@@ -1,6 +1,7 @@
 """The verdict in one sentence: decision, size of the effect, metric, test images, budget and scope.
 
-Where the classifiers have not learnt enough to judge by, a sentence before it says so. The sentence uses only the
+Where the generator was not used, or the classifiers have not learnt enough to judge by, a sentence before it says so.
+The sentence uses only the
 verdict's fields. It names the baseline as the arm that validation picked, writes better and worse in words and never as
 a sign. A verdict without evidence gives the smallest detectable effect.
 """
@@ -19,6 +20,8 @@ CLEAR_AS_WHOLE_POINTS = 0.05  # a difference that is as clear without decimals
 
 def write_sentence(verdict: Verdict) -> str:
     """The sentence of a verdict whose other fields are filled in."""
+    if verdict.unused is not None:
+        return _tell_unused(verdict)
     decisive = next(c for c in verdict.contrasts if c.role == "decisive")
     gap = decisive.difference
     level = f"{100 * verdict.confidence:g} % interval"
@@ -38,6 +41,17 @@ def write_sentence(verdict: Verdict) -> str:
         text = f"{_open(verdict, gap)}: {verdict.challenger} {_compare(gap)} {picked} "
         text += f"({level} {_signed_range(gap)}), {place}{_explain(verdict)}"
     return text + "."
+
+
+def _tell_unused(verdict: Verdict) -> str:
+    """Why the generator was not used, and what the picked baseline reaches."""
+    score = next(row.score for row in verdict.arms if row.arm == verdict.baseline)
+    text = f"The generator was not used: {verdict.unused}. So there is no evidence on expansion. "
+    text += f"Without generated images {verdict.baseline}, the arm that validation picked, reaches {_size(score)} % "
+    text += f"({100 * verdict.confidence:g} % interval {_range(score)}) {_name_test(verdict)}."
+    if not verdict.has_learnt:
+        text += f" The classifiers have not learnt enough to judge by: {_name_shortfall(verdict)}."
+    return text
 
 
 def _open(verdict: Verdict, gap: Interval) -> str:
@@ -65,7 +79,7 @@ def _name_shortfall(verdict: Verdict) -> str:
 
 
 def _name_side(verdict: Verdict, gap: Interval) -> str:
-    if verdict.seeds < verdict.least_seeds or gap.low <= 0 <= gap.high:
+    if verdict.trainings < verdict.least_seeds or gap.low <= 0 <= gap.high:
         return "either way"
     return "that expansion helps" if gap.low > 0 else "that expansion hurts"
 
@@ -74,9 +88,10 @@ def _explain(verdict: Verdict) -> str:
     """Why nothing was decided, and the effect that would have been found."""
     reasons = []
     gap = next(c for c in verdict.contrasts if c.role == "decisive").difference
-    if verdict.seeds < verdict.least_seeds:
-        reasons.append(f"{_count(verdict.seeds, 'seed')} cannot decide, at least {verdict.least_seeds} do")
-        if verdict.seeds == 1:
+    if verdict.trainings < verdict.least_seeds:
+        noun = "seed" if verdict.folds is None else "training"
+        reasons.append(f"{_count(verdict.trainings, noun)} cannot decide, at least {verdict.least_seeds} do")
+        if verdict.trainings == 1:
             reasons.append("what another seed would give is not measured")
     elif verdict.has_learnt and gap.low > 0:
         reasons.append(
@@ -103,14 +118,23 @@ def _name_open(contrasts: Iterable[Contrast]) -> str:
 
 
 def _name_place(verdict: Verdict) -> str:
-    article = "the " if verdict.metric == "worst_class" else ""
     scope = "for this generated set"
     if verdict.generators > 1:
         scope = f"for another generator of this recipe ({verdict.generators} were trained)"
+    if verdict.folds is not None:
+        scope = "for new training images and another generator of this recipe"
+    return f"{_name_test(verdict)}, {scope}"
+
+
+def _name_test(verdict: Verdict) -> str:
+    article = "the " if verdict.metric == "worst_class" else ""
+    trained = _count(verdict.seeds, "seed")
+    if verdict.folds is not None:
+        left_out = f" ({verdict.unused_folds} of them without generated images)" if verdict.unused_folds else ""
+        trained = f"{verdict.folds} folds{left_out} with {trained} each"
     return (
-        f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over "
-        f"{_count(verdict.seeds, 'seed')}, after "
-        f"{_name_steps(verdict.budget)} of batch {verdict.budget.batch_size}, {scope}"
+        f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over {trained}, after "
+        f"{_name_steps(verdict.budget)} of batch {verdict.budget.batch_size}"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ops.files.manifests import MANIFEST, PUBLISHED
 from ops.recipe.stages import STAGES
+from ops.stages.unused import read_unused
 from ops.workspaces.workspace import Workspace
 
 
@@ -44,6 +45,12 @@ class Subject:
     def present(self) -> list[str]:
         """The outputs that have a manifest, in the order of the chain."""
         return [stage for stage in (*STAGES, PUBLISHED) if (self.folder(stage) / MANIFEST).is_file()]
+
+    @property
+    def publishes(self) -> bool:
+        """Whether the published dataset is of the present outputs: not where the generator is not used, because an
+        earlier dataset stays then."""
+        return not self.has("generated_images") or read_unused(self.folder("generated_images")) is None
 
     @property
     def restore(self) -> str:

@@ -98,10 +98,13 @@ def check_mixed(subject: Subject, examined: Mapping[str, Examined]) -> list[Find
 
 
 def check_published(subject: Subject, examined: Mapping[str, Examined]) -> list[Finding]:
-    """The published rows equal those of the mixture and of the real splits, pixel for pixel; so does the verdict."""
+    """The published rows equal those of the mixture and of the real splits, pixel for pixel; so does the verdict.
+
+    Not where the generator is not used: the dataset is an earlier one then.
+    """
     folder = subject.folder(PUBLISHED)
     path = subject.folder("mixed_dataset") / INDEX
-    if PUBLISHED not in examined or not {_DRAWN, "real_images"} <= examined.keys():
+    if PUBLISHED not in examined or not {_DRAWN, "real_images"} <= examined.keys() or not subject.publishes:
         return []
     findings = []
     facts = ["image_id", "label", "split", _GENERATED, "parent_id", "digest", "weight"]
@@ -131,14 +134,17 @@ def check_verdict(subject: Subject, examined: Mapping[str, Examined]) -> list[Fi
     if not subject.has("verdict") or "real_images" not in examined:
         return []
     folder, findings = subject.folder("verdict"), []
-    runs, test = folder / RUNS, examined["real_images"].rows.filter(pl.col("split") == "test")["image_id"].to_list()
+    verdict, metrics = read_json(folder / VERDICT), read_manifest(folder)["metrics"]
+    runs, real = folder / RUNS, examined["real_images"].rows
+    in_folds = "folds" in verdict  # each image is a test image once, in the order of the folds
+    test = sorted(real["image_id"]) if in_folds else real.filter(pl.col("split") == "test")["image_id"].to_list()
     answers = _read(runs, ["arm", "seed", "image_id"]).group_by(["arm", "seed"], maintain_order=True)
     for (arm, seed), rows in answers:
-        if rows["image_id"].to_list() != test:
+        asked = rows["image_id"].to_list()
+        if (sorted(asked) if in_folds else asked) != test:
             what = f"holds answers of arm {arm}, seed {seed}, to other images than the test split"
             findings.append(Finding(runs, what, subject.remake))
             break
-    verdict, metrics = read_json(folder / VERDICT), read_manifest(folder)["metrics"]
     if any(verdict.get(key) != metrics.get(key) for key in ("decision", "sentence")):
         findings.append(Finding(folder / VERDICT, "differs from its manifest", subject.restore))
     return findings

@@ -70,6 +70,8 @@ def check_links(subject: Subject) -> list[Finding]:
             continue  # `check_bytes` reports it
     findings = []
     for stage, manifest in manifests.items():
+        if stage == PUBLISHED and not subject.publishes:
+            continue
         path = subject.folder(stage) / MANIFEST
         for name, content in manifest["inputs"].items():
             if name in manifests and manifests[name]["content"] != content:

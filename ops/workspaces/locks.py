@@ -120,7 +120,7 @@ def _try_lock(file: IO[str]) -> bool:
 
 
 def _path(workspace: Workspace, name: str) -> Path:
-    return workspace.root / ".growset" / "locks" / name
+    return workspace.area / ".growset" / "locks" / name
 
 
 @contextmanager

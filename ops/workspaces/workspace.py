@@ -39,6 +39,11 @@ class Workspace:
     root: Path
     changes: Changes = field(default_factory=dict, hash=False)
 
+    @property
+    def area(self) -> Path:
+        """The folder of outputs, unfinished work, locks and caches: the root itself."""
+        return self.root
+
     def recipe_path(self, expansion: str) -> Path:
         return self.root / "recipes" / f"{expansion}.yaml"
 
@@ -47,14 +52,18 @@ class Workspace:
 
     def output(self, expansion: str, stage: str) -> Path:
         """The folder of a stage's output."""
-        return self.root / "data" / expansion / stage
+        return self.area / "data" / expansion / stage
 
     def published(self, expansion: str) -> Path:
         return self.root / "published" / expansion
 
     def staging(self, fingerprint: str) -> Path:
         """Unfinished work of one fingerprint; survives a crash, ignored by git and DVC."""
-        return self.root / ".growset" / "staging" / fingerprint
+        return self.area / ".growset" / "staging" / fingerprint
+
+    def rehearsal(self, expansion: str) -> Path:
+        """The workspace of the expansion's rehearsal, made anew each time; ignored by git and DVC."""
+        return self.root / ".growset" / "rehearsals" / expansion
 
     @property
     def evaluations(self) -> Path:
@@ -68,11 +77,11 @@ class Workspace:
 
     def timings(self, expansion: str) -> Path:
         """Seconds of each stage's last run here; not part of any output, so outputs stay repeatable."""
-        return self.root / ".growset" / "timings" / f"{expansion}.json"
+        return self.area / ".growset" / "timings" / f"{expansion}.json"
 
     def hash_cache(self, expansion: str, stage: str) -> Path:
         """Hashes of an output's files from their last reading; see `ops.files.hash_cache`."""
-        return self.root / ".growset" / "hashes" / f"{expansion}.{stage}.json"
+        return self.area / ".growset" / "hashes" / f"{expansion}.{stage}.json"
 
     def source_hash_cache(self, source: str) -> Path:
         """The same for a source's files."""

@@ -4,27 +4,32 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.chain.driver import Chain, validate
+from ops.chain.driver import FIRST, Chain, validate
+from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_pending
-from ops.errors import UserError
+from ops.errors import GeneratorNotUsed, UserError
 from ops.files.manifests import PUBLISHED
 from ops.files.outputs import REPORT, VERDICT
 from ops.files.storage import read_json, write_text
 from ops.history.dvc_repository import running_under_dvc
+from ops.history.git import list_uncommitted
+from ops.machine.durations import describe_duration
 from ops.machine.interruption import at
-from ops.recipe.changes import Changes, change_recipe, write_changes
+from ops.planning.counting import count_source
+from ops.planning.floors import describe_lack
+from ops.recipe.changes import Changes, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.stages.integrity import require_intact
-from ops.stages.materialization import Runtime
+from ops.stages.materialization import Runtime, find_staleness
 from ops.verdict.evaluation_count import read_evaluations
 from ops.workspaces.locks import exclusive_run, hold_until_exit
 from ops.workspaces.workspace import Workspace, check_stage_name
@@ -35,6 +40,8 @@ from pipelines.lost_runs import free_lost_runs
 if TYPE_CHECKING:
     from ops.scaffold.workspace import Created
     from ops.sources.sketch import SourceSketch
+
+NAMED = 10  # files that are named after a run
 
 
 def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool, size: int | None) -> None:
@@ -80,6 +87,8 @@ def _describe_source(made: "Created") -> None:
         click.echo(f"all images are {height} x {width} x {channels} and keep that size")
     else:
         _describe_size(seen, where)
+    if lack := describe_lack(seen.counts, seen.class_names):
+        click.echo(f"warning: {lack}; `growset run` asks for --force", err=True)
 
 
 def _describe_size(seen: "SourceSketch", where: str) -> None:
@@ -98,18 +107,6 @@ def _describe_size(seen: "SourceSketch", where: str) -> None:
         )
 
 
-def look_with(workspace: Workspace, expansions: Iterable[str], changes: Changes, *, err: bool = False) -> Workspace:
-    """The workspace with `changes` to its recipes in memory; prints what changes, to stderr with `err`."""
-    if not changes:
-        return workspace
-    for expansion in expansions:
-        workspace.load_recipe(expansion)
-        path = workspace.recipe_path(expansion)
-        for line in change_recipe(path, changes)[1]:
-            click.echo(f"{path}: {line} (for this command only; the file stays as it is)", err=err)
-    return replace(workspace, changes=changes)
-
-
 def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:
     """Write `changes` into the recipe, because an output must follow from files that git and DVC track; says so."""
     if not changes:
@@ -120,39 +117,92 @@ def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: b
 
 
 def run_expansion(
-    workspace: Workspace, expansion: str, runtime: Runtime, *, changes: Changes, quiet: bool = False
-) -> dict[str, Any]:
+    workspace: Workspace,
+    expansion: str,
+    runtime: Runtime,
+    *,
+    changes: Changes,
+    force: bool = False,
+    quiet: bool = False,
+) -> tuple[dict[str, Any], GeneratorNotUsed | None]:
     """Find the stages that are not current, from DVC and the manifests; run them, and publish.
 
     If everything is current, this takes seconds. `changes` are written into the recipe once it is valid with them.
-    Returns `describe_result` with the stages that ran and the seconds; `quiet` writes messages to stderr, so that
-    stdout is free for that result.
+    UserError for too few images, unless `force` says to go on, or a run that was forced has read them already.
+    Returns `describe_result` with the stages that ran and the seconds, and why nothing was published if the generator
+    is not used; `quiet` writes messages to stderr, so that stdout is free for that result.
     """
     started = time.monotonic()
     with at(f"while '{expansion}' was validated"):
         recipe = validate(replace(workspace, changes=changes), expansion)
+    if not force:
+        _require_enough(replace(workspace, changes=changes), expansion, recipe)
     with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
         _write_set(workspace, expansion, changes, err=quiet)
-        stale = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
-    return {**describe_result(workspace, expansion), "ran": stale, "seconds": time.monotonic() - started}
+        stale, refusal = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
+    new, changed = list_uncommitted(workspace.root)
+    result = {
+        **describe_result(workspace, expansion),
+        "ran": stale,
+        "seconds": time.monotonic() - started,
+        "uncommitted": {"new": new, "changed": changed},
+    }
+    return result, refusal
 
 
-def _bring_up_to_date(workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool) -> list[str]:
-    """Run the stages that are not current, and publish; returns those stages."""
-    from ops.chain.publishing import is_published
+def _require_enough(workspace: Workspace, expansion: str, recipe: Recipe) -> None:
+    """UserError if there are too few images to begin with."""
+    content = source_content(workspace, recipe)
+    if find_staleness(workspace, expansion, FIRST, recipe, content) is None:
+        return
+    counted = count_source(describe_source(workspace, recipe), recipe.data, recipe.seed)
+    if lack := describe_lack(counted.images["train"], counted.class_names):
+        raise UserError(f"'{expansion}': {lack}; to run it all the same: growset run {expansion} --force")
+
+
+def rehearse_expansion(
+    workspace: Workspace, expansion: str, runtime: Runtime, *, changes: Changes, quiet: bool = False
+) -> tuple[dict[str, Any], GeneratorNotUsed | None]:
+    """Run the whole chain on a few images and in few steps, in a workspace of its own; the same result as a run's.
+
+    `changes` apply to the rehearsal alone.
+    """
+    from ops.scaffold.rehearsal import create_rehearsal, name_rehearsal
+
+    started, name = time.monotonic(), name_rehearsal(expansion)
+    recipe = validate(replace(workspace, changes=changes), expansion)
+    with exclusive_run(workspace, name):
+        train = read_real(workspace, recipe).subset.splits["train"]
+        small, lines = create_rehearsal(workspace, expansion, train, describe_source(workspace, recipe), changes)
+        click.echo(f"{expansion}: a rehearsal with few images and steps; it decides nothing", err=quiet)
+        for line in lines:
+            click.echo(f"  {line}", err=quiet)
+        result, refusal = run_expansion(small, name, runtime, changes={}, force=True, quiet=quiet)
+    return {**result, "rehearsal": True, "seconds": time.monotonic() - started}, refusal
+
+
+def _bring_up_to_date(
+    workspace: Workspace, expansion: str, recipe: Recipe, runtime: Runtime, quiet: bool
+) -> tuple[list[str], GeneratorNotUsed | None]:
+    """Run the stages that are not current, and publish; returns those stages, and why nothing was published."""
+    from ops.chain.publishing import find_refusal, is_published
 
     read_evaluations(workspace)
     pending = find_pending(workspace, expansion, recipe)
     for sentence in pending.damaged:
         click.echo(sentence, err=True)
-    if not pending and is_published(workspace, expansion, recipe, sink=runtime.sink):
+    refusal = None if pending else find_refusal(workspace, expansion)
+    if not pending and (refusal or is_published(workspace, expansion, recipe, sink=runtime.sink)):
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(pending.stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
-        if warning := warn_of_seeds(recipe.classifier.seeds):
+        if warning := warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds):
             click.echo(f"{expansion}: {warning}", err=True)
-        _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, pending.assets)
-    return list(pending.stale)
+        try:
+            _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, pending.assets)
+        except GeneratorNotUsed as found:  # every stage is current, so there is a result to show first
+            refusal = found
+    return list(pending.stale), refusal
 
 
 def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime, *, changes: Changes) -> None:
@@ -184,6 +234,7 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
     verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
     kept = (
         "decision",
+        "generator_used",
         "sentence",
         "metric",
         "confidence",
@@ -221,7 +272,18 @@ def show_result(result: Mapping[str, Any]) -> None:
         show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
     click.echo(f"report: {result['report']}")
-    click.echo(f"{result['seconds']:.1f} seconds")
+    click.echo(describe_duration(result["seconds"]))
+    if not result.get("rehearsal"):
+        _show_uncommitted(result.get("uncommitted", {}))
+
+
+def _show_uncommitted(found: Mapping[str, Sequence[str]]) -> None:
+    """Name what a colleague would not get from git, the new files first."""
+    for key, state in (("new", "not in git yet"), ("changed", "changed since the last commit")):
+        paths = found.get(key, [])
+        more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
+        if paths:
+            click.echo(f"{state}: {', '.join(paths[:NAMED])}{more}")
 
 
 def find_report(workspace: Workspace, expansion: str) -> Path:

@@ -99,7 +99,9 @@ def verify(
 
 @click.command()
 @click.argument("expansion", shell_complete=complete_recipe)
-@click.option("--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, webdataset, zip or npz.")
+@click.option(
+    "--format", "form", required=True, metavar="FORMAT", help="huggingface, folder, fiftyone, webdataset, zip or npz."
+)
 @click.option(
     "--to", "folder", required=True, type=click.Path(path_type=Path), help="A new or empty folder; no file is replaced."
 )
@@ -148,7 +150,7 @@ def funnel(open_workspace: Callable[[], Workspace], expansion: str, as_json: boo
 def inspect(
     open_workspace: Callable[[], Workspace], source: str, html: Path | None, show: bool, limit: int, as_json: bool
 ) -> None:
-    """What is in SOURCE: counts, sizes, duplicates, probable label errors, outliers, looks. Computes nothing else.
+    """Show what is in SOURCE: counts, sizes, duplicates, probable label errors, outliers, looks.
 
     SOURCE is a source described in sources/, a recipe, which stands for its source, or a path of images.
     """

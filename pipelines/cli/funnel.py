@@ -13,19 +13,22 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.errors import UserError
-from ops.files.outputs import RULES
+from ops.files.outputs import ROUNDS, RULES
 from ops.filters.funnel import Counts
 from ops.filters.reasons import REASONS, SURPLUS
 from ops.filters.results import STOPPED, AppliedRule, Results, read_results
 from ops.report.generators import GeneratorLine, collect_generators
 from ops.stages.integrity import require_intact
+from ops.stages.unused import read_unused
 from ops.workspaces.workspace import Workspace
 
 
 def show_funnel(workspace: Workspace, expansion: str, *, as_json: bool) -> None:
     """Print the funnel of an expansion; UserError if it has no filtered images yet."""
     workspace.load_recipe(expansion)
-    folder = workspace.output(expansion, "accepted_images")
+    folder, drawn = (workspace.output(expansion, stage) for stage in ("accepted_images", "generated_images"))
+    if (drawn / ROUNDS).exists() and (unused := read_unused(drawn)):
+        raise UserError(f"no image was drawn of '{expansion}', because its generator was not used: {unused}")
     if not (folder / RULES).exists():
         raise UserError(f"'{expansion}' has no filtered images yet; run: growset run {expansion}")
     require_intact(workspace, expansion, ["accepted_images", "expansion_plan"])

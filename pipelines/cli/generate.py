@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ops.errors import UserError
+from ops.machine.durations import describe_duration
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.options import as_json, generation_options
 
@@ -27,7 +28,7 @@ from pipelines.cli.options import as_json, generation_options
 )
 @click.option(
     "--format", "form", default="parquet", show_default=True, metavar="FORMAT",
-    help="parquet, folder, webdataset, zip or npz.",
+    help="parquet, folder, fiftyone, webdataset, zip or npz.",
 )  # fmt: skip
 @as_json
 @generation_options
@@ -59,7 +60,7 @@ def generate(
         for name, images in drawn.classes.items():
             click.echo(f"  {name:<12} {images:>9,} images")
         size = f"{drawn.files:,} file{'s' * (drawn.files != 1)}, {drawn.bytes / 1e6:,.1f} MB"
-        click.echo(f"{count:,} images in {drawn.folder}, {size}, drawn in {drawn.seconds:.1f} seconds")
+        click.echo(f"{count:,} images in {drawn.folder}, {size}, drawn in {describe_duration(drawn.seconds)}")
 
     return show
 

@@ -22,11 +22,13 @@ from ops.recipe.design import warn_of_seeds
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.documents import docs
+from pipelines.cli.explore import explore
 from pipelines.cli.generate import generate
 from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
+from pipelines.cli.overview import OrderedGroup
 
 
-class GrowsetGroup(click.Group):
+class GrowsetGroup(OrderedGroup):
     """Commands whose GrowsetErrors and faults of the machine become one line on stderr and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
@@ -70,6 +72,7 @@ First steps with images of your own (a folder with train, validation and test):
   growset plan NAME          images it would draw, and the cost
   growset run NAME           the whole chain, and the verdict
   growset report NAME --open
+  growset explore NAME --open
   growset docs               the pages that explain all of it
 """
 
@@ -143,7 +146,7 @@ def new(
 def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], changes: Changes) -> None:
     """Validate recipes (default: all active ones) without computing anything."""
     from ops.chain.driver import validate
-    from pipelines.cli.commands import look_with
+    from pipelines.cli.looking import look_with
 
     workspace = open_workspace()
     names = expansions or workspace.expansions
@@ -151,7 +154,7 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
     for expansion in names:
         recipe = validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
         click.echo(f"{expansion}: ok")
-        if warning := warn_of_seeds(recipe.classifier.seeds):
+        if warning := warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds):
             click.echo(f"{expansion}: {warning}", err=True)
 
 
@@ -160,7 +163,7 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Set generator.steps in the recipe so that training takes this many minutes on this machine.",
+    help="Write steps into the recipe with which the whole chain takes this many minutes on this machine.",
 )
 @LOOK
 @as_json
@@ -168,36 +171,66 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
 def plan(
     open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, changes: Changes, as_json: bool
 ) -> None:
-    """Dry run: images per class, estimated seconds and bytes. Writes nothing, except with --minutes."""
-    from pipelines.cli.commands import look_with
-    from pipelines.cli.plan import collect_plan, fit_minutes, format_plan
+    """Dry run: images per class, bytes, minutes, and the smallest effect that the test images can show.
+
+    The first answer takes seconds; then real steps are timed. Writes nothing, except with --minutes.
+    """
+    from pipelines.cli.looking import look_with
+    from pipelines.cli.plan import show_plan
+    from pipelines.cli.terminal import progress_sink
 
     if minutes is not None and changes:
         raise UserError("--minutes writes the recipe and --set does not; give one of them")
     workspace = look_with(open_workspace(), [expansion], changes, err=as_json)
-    if minutes is not None:
-        click.echo(fit_minutes(workspace, expansion, minutes), err=as_json)
-    found = collect_plan(workspace, expansion)
-    click.echo(json.dumps(found) if as_json else format_plan(found))
+    with progress_sink(to_stderr=as_json) as sink:
+        found = show_plan(workspace, expansion, sink, minutes=minutes, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps(found))
 
 
 @main.command()
 @click.argument("expansion", shell_complete=complete_active)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="A rehearsal in a workspace of its own: the whole chain on few images, in under two minutes on two cores.",
+)
+@click.option("--force", is_flag=True, help="Run although there are too few images for an expansion.")
 @WRITE
 @as_json
 @runtime_options
 @click.pass_obj
 def run(
-    open_workspace: Callable[[], Workspace], expansion: str, changes: Changes, as_json: bool, runtime: Any
+    open_workspace: Callable[[], Workspace],
+    expansion: str,
+    quick: bool,
+    force: bool,
+    changes: Changes,
+    as_json: bool,
+    runtime: Any,
 ) -> Callable[[], None]:
     """Run the whole chain of an expansion; current stages are skipped.
 
     If it is killed or interrupted, run it again: it continues where it stopped.
     """
-    from pipelines.cli.commands import run_expansion, show_result
+    from pipelines.cli.commands import rehearse_expansion, run_expansion, show_result
 
-    result = run_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
-    return lambda: click.echo(json.dumps(result)) if as_json else show_result(result)
+    if quick:
+        result, refusal = rehearse_expansion(open_workspace(), expansion, runtime, changes=changes, quiet=as_json)
+    else:
+        result, refusal = run_expansion(
+            open_workspace(), expansion, runtime, changes=changes, force=force, quiet=as_json
+        )
+
+    def finish() -> None:
+        if as_json:
+            click.echo(json.dumps(result))
+        else:
+            show_result(result)
+        if refusal:
+            raise refusal
+
+    return finish
 
 
 @main.command()
@@ -318,7 +351,7 @@ def bench(name: str, **options: Any) -> None:
     click.echo(run(**given).read_text(encoding="utf-8"))
 
 
-for command in (*COMMANDS, generate, docs):
+for command in (*COMMANDS, generate, docs, explore):
     main.add_command(command)
 
 

@@ -5,11 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+import polars as pl
 
 from ops.errors import DamagedData, UserError
 from ops.exports.published import Only
+from ops.files.manifests import MANIFEST, read_manifest
+from ops.files.outputs import HELD_OUT_SCORES
 from ops.history.dvc_repository import address, stage_addresses
 from ops.remotes.transfer import default_remote, pull, push
+from ops.stages.integrity import require_intact
 from ops.workspaces.locks import exclusive_run
 from ops.workspaces.workspace import Workspace
 
@@ -87,8 +91,9 @@ def export_expansion(
     from pipelines.cli.terminal import progress_sink
 
     workspace.load_recipe(expansion, active=False)
+    scores = _find_scores(workspace, expansion) if form == "fiftyone" else None
     with progress_sink(to_stderr=as_json) as sink:
-        done = export_dataset(workspace.published(expansion), folder, form, only=only, sink=sink)
+        done = export_dataset(workspace.published(expansion), folder, form, only=only, scores=scores, sink=sink)
     if as_json:
         click.echo(json.dumps({"expansion": expansion, **asdict(done), "folder": str(done.folder)}))
         return
@@ -96,3 +101,22 @@ def export_expansion(
         click.echo(f"  {split:<12} {images:>9,} images")
     count = f"{done.files:,} file{'s' * (done.files != 1)}"
     click.echo(f"{expansion}: {form} in {done.folder}, {count}, {done.bytes / 1e6:,.1f} MB")
+
+
+def _find_scores(workspace: Workspace, expansion: str) -> pl.DataFrame | None:
+    """The scores of the published images; None, with a sentence, if the published dataset was filtered elsewhere."""
+    from ops.datasets.index import read_index
+    from ops.exports.fiftyone import collect_scores
+
+    published, accepted = workspace.published(expansion), workspace.output(expansion, "accepted_images")
+    if not (published / MANIFEST).is_file():
+        return None  # the export says so
+    if not (accepted / MANIFEST).is_file() or (
+        read_manifest(accepted)["content"] != read_manifest(published)["inputs"].get("accepted_images")
+    ):
+        click.echo(
+            "without scores: the filters' results that the published dataset was made from are not here", err=True
+        )
+        return None
+    require_intact(workspace, expansion, ["accepted_images"])
+    return collect_scores(read_index(accepted), pl.read_parquet(accepted / HELD_OUT_SCORES, glob=False))

@@ -65,6 +65,24 @@ class Chromium:
         """The value that the body of a JavaScript function returns in the page."""
         return self._driver.execute_script(script, *arguments)
 
+    def ask_later(self, script: str, *arguments: Any) -> Any:
+        """The value that a function hands to its last argument, which is a function, in its own time."""
+        return self._driver.execute_async_script(script, *arguments)
+
+    def wait(self, script: str, seconds: float = 30) -> Any:
+        """The first value of this body of a function that is true; TimeoutException if there is none in time."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self._driver, seconds, poll_frequency=0.05).until(lambda _: self.ask(script))
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after another, wherever the focus is; a name such as ARROW_LEFT is that key."""
+        from selenium.webdriver import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        for key in keys:
+            ActionChains(self._driver).send_keys(getattr(Keys, key) if len(key) > 1 else key).perform()
+
     def read_requests(self) -> list[str]:
         """Every address that the page asked for since it was shown, its own among them."""
         entries = [json.loads(entry["message"])["message"] for entry in self._driver.get_log("performance")]

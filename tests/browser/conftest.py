@@ -9,7 +9,7 @@ import pytest
 
 from ops.report.page import render_page
 from tests.browser.chromium import Chromium, open_chromium
-from tests.reports import make_odd_facts
+from tests.reports import make_odd_facts, make_unused_facts
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +20,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="session")
 def reports(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """The report of a chain that ran, and one whose names and figures try to break the page."""
+    """The report of a chain that ran, one whose names and figures try to break the page, and one of a generator that
+    was not used."""
     (finished,) = _finished.glob("data/digits/report/report.html")
-    odd = tmp_path_factory.mktemp("odd") / "report.html"
-    odd.write_text(render_page(make_odd_facts()), encoding="utf-8")
-    return {"finished": finished, "odd": odd}
+    pages = {"finished": finished}
+    for name, facts in (("odd", make_odd_facts()), ("unused", make_unused_facts())):
+        pages[name] = tmp_path_factory.mktemp(name) / "report.html"
+        pages[name].write_text(render_page(facts), encoding="utf-8")
+    return pages
 
 
 @pytest.fixture

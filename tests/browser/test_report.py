@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 EVERYWHERE = pytest.mark.parametrize("view", [*SCREENS, PAPER], ids=str)
 ON_SCREENS = pytest.mark.parametrize("view", SCREENS, ids=str)
-BOTH = pytest.mark.parametrize("name", ["finished", "odd"])
+EVERY_PAGE = pytest.mark.parametrize("name", ["finished", "odd", "unused"])
 PHONE = SCREENS[0]
 
 OPEN_DETAILS = "for (const element of document.querySelectorAll('details')) element.open = true"
@@ -30,6 +30,17 @@ return [...document.querySelectorAll('svg[role=img] text')].filter(text => {
   const box = text.getBoundingClientRect()
   return box.width && (box.left < 0 || box.right > width)
 }).map(text => text.textContent)
+"""
+# A table that is wider than its box has to be scrolled to be read.
+HIDDEN_COLUMNS = """
+return [...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth + 1)
+  .map(box => box.querySelector('caption b').textContent)
+"""
+# A caption may not scroll out of view, and a table that scrolls shows its first columns.
+LOST_CAPTIONS = """
+const width = document.scrollingElement.clientWidth
+return [...document.querySelectorAll('caption > *')].filter(text => text.getBoundingClientRect().right > width + 1)
+  .map(text => text.textContent)
 """
 # One text over another; lines may come within a few pixels of each other.
 OVERLAPPING_CHART_TEXT = """
@@ -90,6 +101,8 @@ def test_faults_are_seen(chromium: Chromium, write_page: Callable[[str], Path]) 
     page = write_page(
         '<img src="http://127.0.0.1:9/none.png"><p style="color: #bbb; background: #fff">Too pale to be read</p>'
         '<div style="width: 600px">Too wide for a telephone</div><script>console.error("a mistake")</script>'
+        '<div class="scroll" style="width: 300px; overflow-x: auto"><table style="width: 900px"><caption><b'
+        ' style="display: block; width: 900px">wide</b></caption></table></div>'
         '<svg role="img" width="300" height="20"><text x="-40" y="15">cut off</text></svg>'
         '<svg role="img" width="300" height="20"><text y="15">over</text><text x="5" y="12">each other</text></svg>'
     )
@@ -97,13 +110,14 @@ def test_faults_are_seen(chromium: Chromium, write_page: Callable[[str], Path]) 
     assert chromium.ask(OVERFLOW) > 200
     assert chromium.ask(LOST_CHART_TEXT) == ["cut off"]
     assert chromium.ask(OVERLAPPING_CHART_TEXT) == [["over", "each other"]]
+    assert chromium.ask(HIDDEN_COLUMNS) == ["wide"] and chromium.ask(LOST_CAPTIONS) == ["wide"]
     assert chromium.ask(BROKEN_PICTURES) == ["http://127.0.0.1:9/none.png"]
     assert "http://127.0.0.1:9/none.png" in chromium.read_requests()
     assert any("a mistake" in complaint for complaint in chromium.read_complaints())
     assert {fault.partition(":")[0] for fault in find_grave_faults(chromium)} >= {"image-alt", "color-contrast"}
 
 
-@BOTH
+@EVERY_PAGE
 @EVERYWHERE
 def test_nothing_is_cut_off(chromium: Chromium, reports: Mapping[str, Path], name: str, view: View) -> None:
     chromium.show(reports[name], view)
@@ -113,7 +127,19 @@ def test_nothing_is_cut_off(chromium: Chromium, reports: Mapping[str, Path], nam
     assert chromium.ask(OVERLAPPING_CHART_TEXT) == []
 
 
-@BOTH
+@EVERY_PAGE
+@ON_SCREENS
+def test_tables_fit_a_laptop_and_their_captions_a_telephone(
+    chromium: Chromium, reports: Mapping[str, Path], name: str, view: View
+) -> None:
+    chromium.show(reports[name], view)
+    chromium.ask(OPEN_DETAILS)
+    assert chromium.ask(LOST_CAPTIONS) == []
+    if view.width >= 1280:
+        assert chromium.ask(HIDDEN_COLUMNS) == []
+
+
+@EVERY_PAGE
 @EVERYWHERE
 def test_everybody_can_read_it(chromium: Chromium, reports: Mapping[str, Path], name: str, view: View) -> None:
     chromium.show(reports[name], view)
@@ -122,7 +148,7 @@ def test_everybody_can_read_it(chromium: Chromium, reports: Mapping[str, Path], 
     assert find_grave_faults(chromium) == []
 
 
-@BOTH
+@EVERY_PAGE
 @EVERYWHERE
 def test_nothing_but_the_page_is_asked_for(
     chromium: Chromium, reports: Mapping[str, Path], name: str, view: View
@@ -134,7 +160,7 @@ def test_nothing_but_the_page_is_asked_for(
     assert chromium.read_complaints() == []
 
 
-@BOTH
+@EVERY_PAGE
 @EVERYWHERE
 def test_pictures_are_there_and_told_in_words(
     chromium: Chromium, reports: Mapping[str, Path], name: str, view: View

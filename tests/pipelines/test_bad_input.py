@@ -25,12 +25,16 @@ SHARD = "train-00000-of-00001.parquet"
 
 
 def refuse(root: Path, code: int) -> str:
-    """The sentence that check, plan and run agree on, with this exit code; nothing has been computed."""
+    """The sentence that check, plan and run agree on, with this exit code; nothing has been computed.
+
+    A plan's first lines come before the images are read.
+    """
     sentences = set()
     for command in ("check", "plan", "run"):
         result = growset(root, command, "digits")
         assert result.exit_code == code, result.output
-        sentences.add(result.output)
+        assert command == "plan" or not result.stdout
+        sentences.add(result.stderr)
     (sentence,) = sentences
     assert sentence.startswith("growset: ") and sentence.count("\n") == 1
     assert not (root / "data").exists()

@@ -67,7 +67,7 @@ def test_growset_run_reports_reuse_when_an_input_changed_nothing(finished_worksp
     edit_recipe(finished_workspace, "examples_per_class: 2", "examples_per_class: 3")
     result = growset(finished_workspace, "run", "digits")
     assert result.exit_code == 0, result.output
-    assert "1 of 13 stages" in result.output
+    assert "1 of 14 stages" in result.output
     assert {stage for stage, content in contents(finished_workspace).items() if content != before[stage]} == {"report"}
 
 

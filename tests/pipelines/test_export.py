@@ -1,6 +1,7 @@
 """`growset export`: the published dataset of a real chain in every format, and one sentence for impossible ones."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,23 @@ def test_every_format_reports_what_it_wrote_and_npz_is_the_dataset(finished_work
     assert said["files"] == len(list((tmp_path / "g").iterdir())) == 3
     assert said["bytes"] == sum(path.stat().st_size for path in (tmp_path / "g").iterdir())
     assert (said["expansion"], said["format"], said["only"]) == ("digits", "zip", "generated")
+
+
+def test_fiftyone_has_the_scores_if_they_are_here(finished_workspace: Path, tmp_path: Path) -> None:
+    def export(folder: Path) -> tuple[list[dict[str, object]], str]:
+        result = growset(finished_workspace, "export", "digits", "--format", "fiftyone", "--to", str(folder))
+        assert result.exit_code == 0, result.output
+        return json.loads((folder / "samples.json").read_text())["samples"], result.stderr
+
+    samples, said = export(tmp_path / "with")
+    assert "without scores" not in said
+    generated = [sample for sample in samples if sample["is_generated"]]
+    assert generated and all({"label_probability", "train_distance", "scorer"} <= sample.keys() for sample in generated)
+    assert not any("label_probability" in sample for sample in samples if sample["split"] == "test")
+    shutil.rmtree(finished_workspace / "data" / "digits" / "accepted_images")
+    fewer, said = export(tmp_path / "without")
+    assert "without scores: the filters' results" in said
+    assert len(fewer) == len(samples) and not any("label_probability" in sample for sample in fewer)
 
 
 def test_the_card_of_a_real_chain_holds_the_audit_and_the_arms(finished_workspace: Path) -> None:

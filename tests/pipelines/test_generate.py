@@ -87,7 +87,7 @@ def refuse(path: Path, *arguments: object, code: int = 2) -> str:
     said = generate(path, "--count", 5, "--out", out, *arguments, code=code).output
     assert said.startswith("growset: ") and said.count("\n") == 1, said
     assert not out.exists()
-    assert not list(path.parent.glob(".*growset-export"))
+    assert not list(path.parent.glob(".*growset-unfinished"))
     return said.removeprefix("growset: ").rstrip("\n")
 
 

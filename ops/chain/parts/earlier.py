@@ -28,7 +28,7 @@ SCORES = "scores.parquet"
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier output; `record` is its rounds.json, or None if there is no intact one."""
+    """An earlier output; `record` is its rounds.json, or None if there is no intact one or it drew nothing."""
 
     folder: Path
     record: dict[str, Any] | None
@@ -70,7 +70,8 @@ def find_earlier(workspace: Workspace, expansion: str, generator: int = 0) -> Ea
     folder, cache = workspace.output(expansion, STAGE), workspace.hash_cache(expansion, STAGE)
     usable = is_intact(folder, cache=cache) and read_manifest(folder)["version"] == workspace.stage_version(STAGE)
     own = place(folder, generator)
-    return Earlier(own, read_json(own / ROUNDS) if usable and own.is_dir() else None)
+    record = read_json(own / ROUNDS) if usable and own.is_dir() else None
+    return Earlier(own, record if record and record["rounds"] else None)
 
 
 def read_scores(folder: Path) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Whether the exported generator has learnt enough to be used: usability.json, which a blocking check reads."""
+"""Whether the exported generator has learnt enough to be used: usability.json, which a check and later stages read."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ops.judging.expansion import build_scale
 from ops.judging.usability import Position, describe_positions, find_mean
 from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
+from ops.stages.unused import describe_refusal
 
 IMAGES = 500
 BATCH = 16
@@ -63,35 +64,32 @@ def examine_usability(
         "position": None if mean is None else round(mean, 6),
         "images": IMAGES,
         "spaces": [{"space": name, **_round(asdict(position))} for name, position in positions.items()],
-        "sentence": _describe(usable, needed, positions, steps, per_class),
+        "sentence": _describe(usable, needed, positions),
+        "advice": [] if usable else _advise(steps, per_class),
     }
     write_json(folder / USABILITY, found)
     if not usable:
-        sink(f"generator_onnx: {found['sentence']}")
+        sink(f"generator_onnx: {describe_refusal(found)}")
     return found
 
 
-def _describe(
-    usable: bool, needed: float | None, positions: Mapping[str, Position], steps: int | None, per_class: float
-) -> str:
+def _describe(usable: bool, needed: float | None, positions: Mapping[str, Position]) -> str:
     mean = find_mean(positions)
     if mean is None:
         return "not known: no feature space tells these real images from empty ones"
-    where = f"its images lie {mean:.0%} of the way from empty to real images ({describe_positions(positions)})"
-    if usable:
-        return where + (", and no position is asked for" if needed is None else f"; {needed:.0%} are needed")
-    return f"generator not used: {where}, {needed:.0%} are needed; {_advise(steps, per_class)}"
+    where = f"its images lie {100 * mean:.0f} % of the way from empty to real images ({describe_positions(positions)})"
+    return where + (", and no position is asked for" if needed is None else f"; {100 * needed:.0f} % are needed")
 
 
-def _advise(steps: int | None, per_class: float) -> str:
+def _advise(steps: int | None, per_class: float) -> list[str]:
     """What would help, the most likely first."""
     if steps is None:
-        return "it was trained elsewhere: use another one, or one that was trained on such images"
+        return ["another generator, or one that was trained on such images: this one was trained elsewhere"]
     more = f"more steps (it took {steps})"
     images = f"more real images (a class has {per_class:g})"
     prior = "a generator that was trained on similar images (kind: onnx)"
     first, second = (more, images) if steps < MIN_STEPS or per_class >= MIN_PER_CLASS else (images, more)
-    return f"what would help: {first}, {second} or {prior}"
+    return [first, second, prior]
 
 
 def _draw_in_threads(drawer: DrawerSpec, feeds: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Estimate the cost of a denoising generator on this machine by timing a few real steps and draws."""
+"""Estimate the cost of a denoising generator on this machine by timing a few real steps and draws.
+
+Timing stops early where steps are long, so that it takes seconds for images of 128 pixels too.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ from ops.recipe.generator import DenoiserSettings, SamplerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import in_parts
 
-WARM_UP_STEPS, TIMED_STEPS = 4, 16  # training steps of an estimate; only the timed ones count
+FIRST_STEPS, TIMED_STEPS = (2, 2), (4, 16)  # training steps of an estimate: before the timed ones, and timed ones
+ENOUGH = 4.0  # seconds; where the timed steps would take longer, the first ones are enough
+LONG_DRAWING = 2.0  # seconds; a drawing that takes longer is not repeated
 
 
 def estimate_denoiser(
@@ -39,31 +44,37 @@ def estimate_denoiser(
     names = tuple(map(str, range(classes)))
     images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
     labels = torch.arange(4 * classes) % classes
-    precision, stamps = resolve_precision(settings.precision), list[float]()
+    precision = resolve_precision(settings.precision)
     with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
-        network = build_network({**fitting.describe(maths.name), **describe_network(settings)})
-        short = settings.model_copy(update={"steps": WARM_UP_STEPS + TIMED_STEPS})
-        steps = DenoisingSteps(
-            in_parts(network, pool),
-            maths.loss,
-            images,
-            labels,
-            short,
-            seed=0,
-            precision=precision,
-            pair_noise=maths.choose_pairing(short),
-        )
-        learn(
-            network,
-            steps,
-            short,
-            Checkpoints(Path(folder), 1),
-            pool=pool,
-            prepare=steps.prepare,
-            on_step=lambda step, loss: stamps.append(time.perf_counter()),
-        )
-        per_step = float(np.median(np.diff(stamps[WARM_UP_STEPS - 1 :])))
+        network = build_network({**fitting.describe(maths.name), **describe_network(settings, shape[0])})
+
+        def time_steps(before: int, timed: int) -> float:
+            short, stamps = settings.model_copy(update={"steps": before + timed}), list[float]()
+            steps = DenoisingSteps(
+                in_parts(network, pool),
+                maths.loss,
+                images,
+                labels,
+                short,
+                seed=0,
+                precision=precision,
+                pair_noise=maths.choose_pairing(short),
+            )
+            learn(
+                network,
+                steps,
+                short,
+                Checkpoints(Path(folder) / str(timed), 1),
+                pool=pool,
+                prepare=steps.prepare,
+                on_step=lambda step, loss: stamps.append(time.perf_counter()),
+            )
+            return float(np.median(np.diff(stamps[before - 1 :])))
+
+        per_step = time_steps(*FIRST_STEPS)
+        if per_step * TIMED_STEPS[1] < ENOUGH:
+            per_step = time_steps(*TIMED_STEPS)
         assert sampler.solver is not None and sampler.steps is not None
         once = SamplerSettings(solver=sampler.solver, steps=2, guidance=sampler.guidance)
         evaluations = maths.count_evaluations(sampler.solver, 2)
@@ -86,10 +97,12 @@ def _time_drawing(
     precision: str,
     pool: ThreadPoolExecutor,
 ) -> float:
-    """Seconds per image: the median of three runs, after one that is not counted."""
+    """Seconds per image: the median of three runs, after one that is not counted; of one long run, that one."""
     noise, label, seconds = torch.randn(images, *shape), torch.arange(images) % classes, []
     for _ in range(4):
         started = time.perf_counter()
         sample_in_threads(maths, network, noise, label, sampler, "cpu", precision, pool)
         seconds.append(time.perf_counter() - started)
+        if seconds[-1] > LONG_DRAWING:
+            return seconds[-1] / images
     return float(np.median(seconds[1:])) / images

@@ -39,7 +39,8 @@ def fit_denoiser(maths: Denoiser, settings: DenoiserSettings, fitting: Fitting, 
 def _fit(
     maths: Denoiser, settings: DenoiserSettings, fitting: Fitting, refine: Refine, pool: ThreadPoolExecutor
 ) -> dict[str, Any]:
-    config = {**fitting.describe(maths.name), **describe_network(settings), **maths.describe(fitting.images)}
+    images = fitting.images
+    config = {**fitting.describe(maths.name), **describe_network(settings, images.shape[1]), **maths.describe(images)}
     maths = maths.configure(config)
     precision = resolve_precision(settings.precision, fitting.device)
     torch.manual_seed(fitting.seed)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from diffusers import UNet2DModel
 from torch import Tensor, nn
 
-from ops.generators.denoising.augmentation import CONDITIONS
+from ops.generators.denoising.augmentation import count_conditions
 from ops.recipe.generator import DenoiserSettings
 from ops.training.dropout import replace_dropout
 
@@ -105,10 +105,10 @@ def to_pixels(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def describe_network(settings: DenoiserSettings) -> dict[str, Any]:
-    """The entries of config.json that describe the network of these settings."""
+def describe_network(settings: DenoiserSettings, channels: int) -> dict[str, Any]:
+    """The entries of config.json that describe the network of these settings for images of so many channels."""
     return {
         "widths": list(settings.widths), "layers_per_block": settings.layers_per_block,
         "unshuffle": settings.unshuffle, "dropout": settings.dropout, "drops_labels": settings.label_dropout > 0,
-        "conditions": CONDITIONS if settings.augment else 0,
+        "conditions": count_conditions(channels) if settings.augment else 0,
     }  # fmt: skip

@@ -105,7 +105,7 @@ class DenoisingSteps:
         if settings.augment:
             # bf16 rounds the grid of places too. Without it every bf16 generator would get other bits.
             with compute_in(self.precision, self.device):
-                images, conditions = augment(images, settings.augment, generator)
+                images, conditions = augment(images, settings.policy, settings.augment, generator)
         labels = self.labels[index].masked_fill(dropped, self.nothing)
         paired = self.pair_noise(images, find_groups(labels, conditions), noise)
         return Batch(step, images, labels, paired, level, conditions)

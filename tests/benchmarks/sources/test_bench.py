@@ -163,7 +163,7 @@ def test_the_table_has_a_dash_where_nothing_was_reached() -> None:
     whole = {
         "source": "ants", "images": {"train": 10, "validation": 2, "test": 4}, "chance": 0.5, "state": "done",
         "baseline": {"arm": "mixup", "accuracy": 0.875, "balanced": 0.8},
-        "reference": {"accuracy": 0.9, "balanced": 0.85}, "verdict": {"decision": "hurts"},
+        "reference": {"accuracy": 0.9, "balanced": 0.85}, "verdict": {"decision": "hurts", "generator_used": True},
         "accepted": {"accept_rate": 0.93}, "minutes": 4.26, "messages": ["warning: so"],
         "until": "verdict",
     }  # fmt: skip

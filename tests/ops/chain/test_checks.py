@@ -127,7 +127,13 @@ def test_checks_have_unique_names_and_guard_known_stages() -> None:
 
 def test_checks_block_if_a_failure_makes_downstream_work_worthless() -> None:
     free = {check.name for check in CHECKS if not check.blocking}
-    assert free == {"quota_is_filled", "expansion_does_not_hurt", "precision_was_accepted", "pictures_have_one_label"}
+    assert free == {
+        "quota_is_filled",
+        "expansion_does_not_hurt",
+        "generator_is_usable",
+        "precision_was_accepted",
+        "pictures_have_one_label",
+    }
 
 
 @pytest.mark.parametrize(("other", "position"), [("validation", 0), ("test", 3)])
@@ -168,11 +174,27 @@ def test_sampler_that_differs_from_its_network_is_found(tree: Workspace) -> None
 
 def test_a_generator_that_has_not_learnt_is_refused(tree: Workspace) -> None:
     path = out(tree, "generator_onnx") / "usability.json"
-    write_json(path, {**read_json(path), "usable": False, "position": 0.1, "sentence": "generator not used: why"})
+    refused = {"usable": False, "position": 0.1, "sentence": "why", "advice": ["more steps", "more images", "a prior"]}
+    write_json(path, {**read_json(path), **refused})
     finding = examine(tree, "generator_is_usable")
     assert not finding.passed
-    assert finding.sentence == "generator not used: why"
+    assert finding.sentence == "generator not used: why; what would help: more steps, more images or a prior"
     assert finding.figures == {"needed": 0.5, "position": 0.1, "spaces": []}
+
+
+def test_nothing_is_expected_of_a_generator_that_is_not_used(tree: Workspace) -> None:
+    write_json(out(tree, "generated_images") / "rounds.json", {"unused": "why", "rounds": []})
+    assert not examine(tree, "generation_is_complete").passed, "its images are there"
+    for path in find_shards(out(tree, "generated_images"), "generated"):
+        path.unlink()
+    write_index(out(tree, "accepted_images") / "index.parquet", read_index(out(tree, "accepted_images")).clear())
+    for name, passed in {
+        "generation_is_complete": True,
+        "something_was_accepted": True,
+        "quota_is_filled": False,
+    }.items():
+        finding = examine(tree, name)
+        assert finding.passed is passed and "the generator" in finding.sentence
 
 
 @pytest.mark.parametrize(

@@ -430,3 +430,20 @@ def test_both_sides_are_trained_on_the_device_of_the_run(alike: Bench, monkeypat
     for stage, builder in BUILDERS.items():
         with pytest.raises(Reached, match="cuda:7"):
             alike.run(stage, builder, device="cuda:7")
+
+
+def test_a_generator_that_is_not_used_leaves_the_baselines_judged_once(alike: Bench) -> None:
+    write_json(alike.data / "generated_images" / "rounds.json", {"rounds": [], "unused": "its images lie far off"})
+    path = alike.data / "mixed_dataset" / "index.parquet"
+    write_index(path, pl.read_parquet(path).filter(~pl.col("is_generated")))
+    for shard in find_shards(alike.data / "generated_images", "generated"):
+        shard.unlink()
+    shutil.rmtree(alike.data / "expanded_classifiers")
+    assert alike.run("expanded_classifiers", build_expanded_classifiers)["trainings"] == 0
+    assert [path.name for path in (alike.data / "expanded_classifiers").iterdir()] == ["results.json"]
+    found = alike.judge(**TWO_LOOKS)
+    assert (found["decision"], found["generator_used"], found["challenger"]) == ("no evidence", False, None)
+    assert found["sentence"].startswith("The generator was not used: its images lie far off. So there is no evidence")
+    assert {row["arm"] for row in found["arms"]} == {"real", "flipped"} and found["earlier_looks"] == []
+    assert {row["over_challenger"] for row in found["same_compute"]} == {None}
+    assert [sorted(look["arms"]) for look in alike.looks] == [["flipped", "real", "reference model"]]

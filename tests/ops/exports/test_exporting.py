@@ -71,7 +71,7 @@ def test_an_invalid_target_is_refused_before_any_work(
 
 
 def test_unknown_formats_and_parts_are_refused_with_the_known_ones(grey: Case, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no export format 'tfrecord'; there are: huggingface, folder, webdataset, zip"):
+    with pytest.raises(UserError, match="no export format 'tfrecord'; there are: huggingface, folder, fiftyone, web"):
         export_dataset(grey.folder, tmp_path / "a", "tfrecord")
     with pytest.raises(UserError, match="'fake' is not a part of a dataset; there are: all, real, generated"):
         export_dataset(grey.folder, tmp_path / "a", "npz", only="fake")  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def test_a_failed_export_leaves_nothing_and_a_killed_one_does_not_block_the_next
         export_dataset(grey.folder, tmp_path / "out", "npz")
     monkeypatch.undo()
     assert {path.name for path in tmp_path.iterdir()} == {"published"}
-    left = tmp_path / ".out.growset-export" / "dataset"
+    left = tmp_path / ".out.growset-unfinished" / "folder"
     left.mkdir(parents=True)
     (left / "half").write_text("half")
     export_dataset(grey.folder, tmp_path / "out", "npz")
@@ -99,11 +99,11 @@ def test_a_failed_export_leaves_nothing_and_a_killed_one_does_not_block_the_next
 
 
 def test_a_second_export_to_the_same_target_is_refused(grey: Case, tmp_path: Path) -> None:
-    holder = tmp_path / ".out.growset-export"
+    holder = tmp_path / ".out.growset-unfinished"
     holder.mkdir()
     descriptor = os.open(holder, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(UserError, match="out is being written by another export; wait for it or name another"):
+    with pytest.raises(UserError, match="out is being written by another command; wait for it or name another"):
         export_dataset(grey.folder, tmp_path / "out", "npz")
     os.close(descriptor)
     assert holder.exists()

@@ -62,6 +62,7 @@ FIXED = {
     "generator.distillation",
     "sampler.guidance",
     "filter.near_parent",
+    "verdict.folds",  # the demo takes only some images of its source
 }
 
 Place = tuple[str, ...]
@@ -142,9 +143,9 @@ def fingerprints(content: dict[str, Any]) -> dict[str, str]:
 
 
 def readers(*place: str) -> set[str]:
-    """Stages that declare the key at `place`, or a section that it is in."""
+    """Stages that declare the key at `place`, or a section that it is in; `folds` is off in the demo."""
     sections = {".".join(place[:depth]) for depth in range(1, len(place) + 1)}
-    return {name for name, stage in STAGES.items() if sections & set(stage.keys)}
+    return {name for name, stage in STAGES.items() if stage.switch is None and sections & set(stage.keys)}
 
 
 BEFORE = fingerprints(RESOLVED)
@@ -154,6 +155,22 @@ BEFORE = fingerprints(RESOLVED)
 def test_changing_a_key_changes_exactly_the_stages_that_declare_it(place: Place) -> None:
     after = fingerprints(write_place(place, other_value(place)))
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
+
+
+def test_a_recipe_with_folds_repeats_them_for_every_key_that_a_fold_reads() -> None:
+    plain = write_place(("data", "images_per_class"), None)
+    folded = copy.deepcopy(plain)
+    folded["verdict"]["folds"] = 5
+    before = fingerprints(folded)
+    changed = {stage for stage, found in fingerprints(plain).items() if found != before[stage]}
+    assert changed == {"folds", "verdict"}
+    for key, value in (("generator", "steps"), ("mix", "real_weight"), ("scorer", "width"), ("classifier", "seeds")):
+        other = copy.deepcopy(folded)
+        other[key][value] += 1
+        assert fingerprints(other)["folds"] != before["folds"]
+    other = copy.deepcopy(folded)
+    other["verdict"]["confidence"] = 0.9
+    assert fingerprints(other)["folds"] == before["folds"]
 
 
 def test_tuning_changes_the_stage_that_chooses() -> None:

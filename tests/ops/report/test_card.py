@@ -131,6 +131,15 @@ def test_the_card_states_that_the_set_is_the_first_of_several() -> None:
     assert "The verdict was measured" not in make_card()
 
 
+def test_the_card_of_a_verdict_over_folds_says_that_this_set_is_another() -> None:
+    card = " ".join(make_card(verdict=VERDICT | {"folds": 5}).split())
+    assert "means over 5 folds with 3 seeds each on 80 real test images" in card
+    assert (
+        "with a generator of this recipe and a generated set for each; this is the set of the source's own splits."
+        in card
+    )
+
+
 def test_safety_is_reported_as_checked_only_if_it_was() -> None:
     assert "\nSafety: not checked.\n" in make_card()
     results = make_filtered()

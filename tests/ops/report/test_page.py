@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +25,17 @@ from ops.verdict.evaluation_count import find_looks
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspaces.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
-from tests.reports import CLASSES, SENTENCE, make_facts, make_interval, make_reference, make_verdict, measure_contrast
+from tests.reports import (
+    CLASSES,
+    SENTENCE,
+    make_facts,
+    make_interval,
+    make_reference,
+    make_unused_facts,
+    make_usability,
+    make_verdict,
+    measure_contrast,
+)
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -207,6 +219,26 @@ def test_a_second_look_and_too_few_seeds_are_reported() -> None:
     assert "No difference, however large" in page
 
 
+def test_folds_are_a_table_and_one_that_used_nothing_generated_says_why() -> None:
+    assert "Fold by fold" not in render_page(make_facts())
+    facts = make_facts()
+    images = {"train": 1_200, "validation": 60, "test": 82}
+    row = {"fold": 1, "images": images, "generated": {"drawn": 3_000, "accepted": 2_000}, "not_used": None}
+    rows = [
+        row | {"baseline": 0.9, "challenger": 0.875},
+        row | {"fold": 2, "generated": None, "not_used": "its images are <noise>", "baseline": 0.8, "challenger": 0.8},
+    ]
+    facts["verdict"] |= {"folds": 3, "seeds": 1, "per_fold": rows, "per_fold_metric": "balanced_accuracy"}
+    page = " ".join(render_page(facts).split())
+    table = page[page.index("folds-caption") : page.index("What the same compute buys")]
+    assert "balanced accuracy in %" in table and "divided into 3 folds" in page
+    assert "<td>1,200</td> <td>60</td> <td>82</td> <td>2,000 of 3,000</td> <td>90.0</td> <td>87.5</td>" in table
+    assert "<td>−2.5</td>" in table and "<td>not used</td>" in table
+    assert "Fold 2 used nothing generated: its images are &lt;noise&gt;." in table
+    assert "With fewer than 5 trainings of an arm nothing is decided; this run has 3." in page
+    assert "looks at a fold’s test images so far" in page
+
+
 def test_conditions_name_their_claim() -> None:
     facts = make_facts()
     more = {"arm": "mixed", "against": "flipped", "role": "condition", "difference": make_interval(0.01)}
@@ -250,9 +282,11 @@ def workspace(tmp_path: Path) -> Workspace:
     fill_filters({stage: folder[stage] for stage in FILTERED}, random)
     facts = make_facts()
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
+    write_json(folder["generated_images"] / "rounds.json", {"rounds": []})
     write_json(folder["generator"] / "losses.json", facts["losses"])
     write_json(folder["generator"] / "learning_curve.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
+    write_json(folder["generator_onnx"] / "usability.json", facts["usability"][0])
     for kind in ("baseline", "expanded"):
         arms = {
             entry["arm"]: {"losses": entry["losses"], "setting": {"steps": entry["steps"]}}
@@ -345,3 +379,60 @@ def test_what_was_found_in_the_real_images_is_said_first(page: str) -> None:
     assert "Fault: 1 picture stands under more than one label, e.g. 2.png as" in text
     assert "Warning: 1 image is blank, e.g. 5.png" in text
     assert "growset inspect tiny looks at the test images too" in text
+
+
+def test_a_generator_that_was_not_used_is_explained_and_the_baselines_are_shown() -> None:
+    page = render_page(make_unused_facts())
+    reader, text = Reader(page), " ".join(re.sub(r"<[^>]+>", "", page).split())
+    assert reader.open == [] and len(reader.find("caption")) == len(reader.find("table"))
+    assert "Generator not used</p>" in page and "<h1>The generator was not used: why.</h1>" in page
+    assert "The mean of the places, each limited to 0 to 100 %, must be at least 55 %" in text
+    assert "random network17 (± 5)0.0900.900class means in noise0.050" in text and "mean12too low" in text
+    assert text.index("What would help") < text.index("more steps (it took 60)") < text.index("The real images")
+    assert "82.0 (81.0 to 83.0)" in text and "flipped, ensemble of 5" in text and "What a linear model reaches" in text
+    for absent in ("challenger", "decisive comparison", "β", "filters rejected", "Quality of the accepted", "None"):
+        assert absent not in text, absent
+
+
+def test_of_several_generators_each_place_is_shown() -> None:
+    two = [make_usability(0.8), make_usability(0.1, usable=False)]
+    text = " ".join(re.sub(r"<[^>]+>", " ", render_page(make_unused_facts() | {"usability": two})).split())
+    assert "All generators of a recipe are used or none" in text
+    assert "0 mean 80 used" in text and "1 mean 10 too low" in text and "more steps (it took 60)" in text
+
+
+def test_pictures_come_before_every_table_and_the_answer_before_them(page: str) -> None:
+    answer = page.index("<strong>The generated images look like real ones, by every figure")
+    assert page.index("</header>") < answer < page.index("<img") < page.index("<table")
+    many = make_facts()
+    many["examples"] = [many["examples"][0] | {"name": f"class {number}"} for number in range(30)]
+    folded = render_page(many)
+    assert (
+        folded.index("class 11</h3>") < folded.index("<summary>18 more classes</summary>") < folded.index("class 12<")
+    )
+
+
+@pytest.mark.parametrize("facts", [make_facts, make_unused_facts])
+def test_every_table_is_explained_where_it_stands(facts: Callable[[], dict[str, Any]]) -> None:
+    captions = re.findall(r"<caption>(.*?)</caption>", render_page(facts()))
+    explained = [re.fullmatch(r"<b[^>]*>[^<]+</b> <small>[^<]+\.</small>", caption) for caption in captions]
+    assert len(captions) > 8 and all(explained), captions
+
+
+def test_classes_of_few_test_images_are_greyed(page: str) -> None:
+    assert page.count('<tr class="few">') == 1, "the class without test images"
+    facts = make_facts()
+    facts["verdict"]["per_class"][0] |= {"images": 9, "difference": make_interval(0.05, 0.9)}
+    text = render_page(facts)
+    assert text.count('<tr class="few">') == 2 and "greyed rows have fewer than 10 of them" in text
+    facts["verdict"]["per_class"][0]["images"] = 10
+    assert render_page(facts).count('<tr class="few">') == 1
+
+
+def test_only_the_first_sentence_of_a_verdict_is_the_heading() -> None:
+    facts = make_unused_facts()
+    facts["verdict"]["sentence"] = "The generator was not used: 1.5 % of it. So there is no evidence. Real reaches 9 %."
+    page = " ".join(render_page(facts).split())  # a no-break space becomes one that breaks
+    assert "<h1>The generator was not used: 1.5 % of it.</h1>" in page
+    assert '<p class="rest">So there is no evidence. Real reaches 9 %.</p>' in page
+    assert 'class="rest"' not in render_page(make_facts())

@@ -64,6 +64,13 @@ def test_settings_follow_the_source() -> None:
     assert suggest_settings(np.full(2, 50), (96, 64, 3))["generator.unshuffle"] == 4
 
 
+def test_nothing_is_written_as_null() -> None:
+    text = adapt_recipe(DEMO, {"generator.steps": 50}, "One.")
+    assert YAML(typ="safe").load(text)["data"] == YAML(typ="safe").load(DEMO)["data"]
+    assert "  long_tail: null " in text
+    assert not [line for line in text.splitlines() if line.partition("#")[0].rstrip().endswith("long_tail:")]
+
+
 def test_comments_stay_and_the_header_is_new() -> None:
     text = adapt_recipe(DEMO, {"generator.steps": 50, "generator.widths": [8, 16]}, "One.\nTwo.")
     assert text.startswith("# One.\n# Two.\n\nsource:")
@@ -80,3 +87,9 @@ def test_comments_stay_and_the_header_is_new() -> None:
 def test_an_unknown_key_is_refused(key: str) -> None:
     with pytest.raises(KeyError):
         adapt_recipe(DEMO, {key: 1}, "")
+
+
+def test_few_images_a_class_are_augmented_for_the_generator() -> None:
+    few, many = (suggest_settings(np.full(10, count), (32, 32, 3)) for count in (20, 100))
+    assert (few["generator.augment"], few["generator.augmentation"]) == (0.5, "auto")
+    assert (many["generator.augment"], many["generator.augmentation"]) == (0.0, "moves")

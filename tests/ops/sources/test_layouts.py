@@ -160,13 +160,13 @@ def test_groups_stay_whole_in_drawn_splits(tmp_path: Path, make: Maker) -> None:
     seen = {name: {patients[image.tobytes()] for image in part.images} for name, part in splits.items()}
     assert sum(map(len, seen.values())) == 30 == len(set().union(*seen.values()))
     assert abs(len(splits["test"]) - 18) <= 4
-    units = {name: source.units[name] for part in ("train", "validation") for name in splits[part].rows["image_id"]}
-    assert len(units) == 60 - len(splits["test"]) and len(set(units.values())) == len(units) / 2
+    units = {name: source.units[name] for part in splits.values() for name in part.rows["image_id"]}
+    assert len(units) == 60 and len(set(units.values())) == len(units) / 2
 
 
-def test_groups_of_given_splits_are_units_of_train_and_validation(tmp_path: Path) -> None:
+def test_groups_of_given_splits_are_units(tmp_path: Path) -> None:
     source = read_source(make_spec(make_metadata(tmp_path, make_truth()), group="patient"))
-    known = [name for split in ("train", "validation") for name in source.splits[split].rows["image_id"]]
+    known = [name for split in source.splits.values() for name in split.rows["image_id"]]
     assert set(source.units) == set(known)
     assert len(set(source.units.values())) < len(known)
 

@@ -3,8 +3,11 @@
 import shutil
 from pathlib import Path
 
-from ops.files.manifests import read_manifest
-from ops.verdict.evaluation_count import find_looks
+import polars as pl
+
+from ops.files.manifests import MANIFEST, describe_output, read_manifest
+from ops.files.storage import write_json
+from ops.verdict.evaluation_count import find_looks, find_looks_at
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset, one_core
@@ -75,3 +78,19 @@ def test_a_clone_without_the_log_goes_on_counting_from_the_verdict(finished_work
     found = find_looks(workspace, "digits")
     assert (found.logged, found.elsewhere) == (2, 0)
     assert read_manifest(clone / "data" / "digits" / "verdict")["metrics"]["looks"] == 2
+
+
+def test_looks_of_folds_count_where_their_log_is_missing(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    rows = pl.DataFrame({"image_id": ["a", "b"], "label": [0, 1]})
+    content = find_looks_at(workspace, "digits", rows).content
+    folder = workspace.output("digits", "folds")
+    looks = [
+        {"test_split": "another", "looks": 9, "log_head": "x"},
+        {"test_split": content, "looks": 4, "log_head": "y"},
+    ]
+    write_json(folder / "folds.json", {})
+    identity = {"stage": "folds", "version": 1, "fingerprint": "f", "settings": {}, "inputs": {}}
+    write_json(folder / MANIFEST, describe_output(folder, identity, {"fold_looks": looks}))
+    found = find_looks_at(workspace, "digits", rows)
+    assert (found.total, found.logged, found.absent) == (4, 0, ("y",))

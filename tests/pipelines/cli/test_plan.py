@@ -1,63 +1,150 @@
-"""The cost of several generators and of a second look, for a kind of known cost."""
+"""`growset plan` in a workspace, for a machine of known speeds: what is counted, warned of, and fitted to minutes."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from ops.generators.denoiser_kind import DenoiserKind
-from ops.generators.protocol import Cost
-from ops.planning import cost as estimate
+from ops.planning import timing
+from ops.planning.cost import TRAINING_SECONDS
+from ops.planning.plan import plan_expansion
+from ops.planning.speeds import Speeds
 from ops.recipe.loading import load_recipe
+from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.plan import collect_plan, fit_minutes, format_plan
+from pipelines.cli.plan import format_images, look_ahead, read_exactly, show_plan
+from tests.workspaces import growset, run
 
 Edit = Callable[[Path, str, str], None]
-FIT, STEP, IMAGE = 16.0, 0.1, 0.25  # 60 steps of 0.1 s and 10 s that follow them
+STEP, FIXED = 0.1, 10.0  # seconds of a generator's step, and of what follows its steps
+UNIT = 0.5  # seconds of a classifier's step
 
 
 @pytest.fixture
 def root(fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(DenoiserKind, "estimate", lambda *_: Cost(FIT, STEP, IMAGE))
+    def measure(recipe: object, units: list[object], *_: object) -> Speeds:
+        return Speeds(dict.fromkeys(units, UNIT), 0.0, 0.0, STEP, 0.0, FIXED, 0.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(timing, "measure_speeds", measure)
     return fresh_workspace
 
 
+def plan(root: Path) -> dict[str, Any]:
+    return show_plan(Workspace(root), "digits", quiet=True)
+
+
 def test_seconds_and_bytes_count_every_generator(root: Path, edit_recipe: Edit) -> None:
-    one = collect_plan(Workspace(root), "digits")
+    one = plan(root)
     edit_recipe(root, "generator: {", "generator: {seeds: 2, ")
-    two = collect_plan(Workspace(root), "digits")
+    two = plan(root)
     assert (one["generators"], two["generators"]) == (1, 2)
-    assert one["seconds"]["generator"] == FIT
-    for stage in ("generator", "generator_onnx", "generated_images"):
+    assert one["seconds"]["generator"] == pytest.approx(60 * STEP + FIXED + 4 * 1.0)
+    for stage in ("generator", "generator_onnx"):
         assert two["seconds"][stage] == pytest.approx(2 * one["seconds"][stage])
     assert two["bytes"] == 2 * one["bytes"]
     assert one["drawn"] == two["drawn"] == 96
-    assert ", 2 generators, each with a set as above" in format_plan(two)
-    assert "generators" not in format_plan(one)
+    assert one["stale"] == list(STAGES)
 
 
-def test_minutes_are_those_of_all_generators(root: Path, edit_recipe: Edit) -> None:
-    edit_recipe(root, "generator: {", "generator: {seeds: 2, ")
-    assert fit_minutes(Workspace(root), "digits", 1.0).endswith("60 -> 200, 100 ms each, 2 generators")
-    assert load_recipe(root / "recipes" / "digits.yaml").generator.steps == 200  # type: ignore[attr-defined]
-
-
-def test_a_second_look_counts_with_its_longest_time(
-    root: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(estimate, "_seconds_per_step", lambda run: 0.5)
+def test_arms_that_equal_another_are_not_counted_and_a_second_look_is(root: Path, edit_recipe: Edit) -> None:
     edit_recipe(root, "seeds: 2}", "seeds: 5}")
-    one = collect_plan(Workspace(root), "digits")
+    one = plan(root)["seconds"]
     edit_recipe(root, "verdict: {}", "verdict: {looks: 2}")
-    two = collect_plan(Workspace(root), "digits")
-    trainings = 3 * 5  # each arm's seeds once more, of 20 steps
-    assert two["seconds"]["verdict"] >= trainings * 20 * 0.5 / two["cores"] > one["seconds"]["verdict"]
-    assert (
-        two["seconds"]["baseline_classifiers"]
-        == one["seconds"]["baseline_classifiers"]
-        == pytest.approx(2 * 5 * 20 * 0.5 / one["cores"])
-    )
-    assert "at most: with a second look" in format_plan(two)
-    assert "second look" not in format_plan(one)
+    two = plan(root)["seconds"]
+    once = 5 * (20 * UNIT + TRAINING_SECONDS)  # oversampling does nothing where classes are equally large
+    assert one["baseline_classifiers"] == one["expanded_classifiers"] == pytest.approx(once)
+    assert two["verdict"] - one["verdict"] == pytest.approx(2 * once)
+
+
+def test_the_first_answer_comes_before_torch_and_dagster_are_loaded(fresh_workspace: Path) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from ops.workspaces.workspace import Workspace
+import pipelines.cli.main, pipelines.cli.looking
+from pipelines.cli.plan import describe_plan, format_images, guess_pace, look_ahead
+workspace = Workspace(Path({str(fresh_workspace)!r}))
+seen = look_ahead(workspace, "digits")
+found = describe_plan(guess_pace(workspace, seen))
+print("\\n".join(format_images(seen)))
+print(found["to_do_seconds"] > 0, [name for name in ("torch", "dagster", "diffusers", "dvc") if name in sys.modules])
+"""
+    lines = run(fresh_workspace, sys.executable, "-c", script).stdout.splitlines()
+    assert lines[0] == "digits: 32 real images of 16x16x1, 2 classes, 32 for validation, 232 for test"
+    assert "  current stages: none" in lines
+    assert lines[-1] == "True []"
+
+
+def test_what_labels_say_is_what_reading_finds(fresh_workspace: Path, edit_recipe: Edit) -> None:
+    edit_recipe(fresh_workspace, "data: {images_per_class: 16}", "data: {long_tail: {head: 20, ratio: 4}}")
+    workspace = Workspace(fresh_workspace)
+    seen = look_ahead(workspace, "digits")
+    spec = fresh_workspace / "sources" / "digits.yaml"
+    spec.write_text(spec.read_text() + "skip_damaged: true\n")  # so that only reading is exact
+    read = read_exactly(workspace, look_ahead(workspace, "digits"))
+    assert seen.counted.is_exact and read.counted.is_exact
+    assert seen.counted.shape == read.counted.shape
+    for split, counts in read.counted.images.items():
+        np.testing.assert_array_equal(counts, seen.counted.images[split])
+    assert seen.counted.images["train"].tolist() == [20, 5]
+
+
+def test_text_has_minutes_and_warnings(root: Path) -> None:
+    found = growset(root, "plan", "digits")
+    assert found.exit_code == 0, found.output
+    assert "first estimate, from the sizes of the networks: " in found.output
+    assert "timing: reading the source, as a run does" in found.output
+    assert "  generator              under a minute" in found.output
+    assert "232 test images show differences from about 7 points on (if arms err on 15 % of the images)" in found.output
+    assert "warning: with 232 test images only differences of about 7 points would show" in found.output
+    assert "no verdict can be reached with classifier.seeds 2" in found.output
+    assert " seconds" not in found.output
+
+
+def test_of_many_classes_the_largest_and_the_smallest_are_listed(fresh_workspace: Path) -> None:
+    seen = look_ahead(Workspace(fresh_workspace), "digits")
+    counts = np.arange(1, 61)
+    plan = plan_expansion(counts, tuple(f"class {count}" for count in counts), seen.recipe.plan)
+    lines = [line.split()[:3] for line in format_images(replace(seen, plan=plan)) if line.startswith("  ")]
+    listed = [int(words[1]) for words in lines if words[0] == "class" and words[1].isdigit()]
+    assert listed == [*range(60, 50, -1), *range(10, 0, -1)]
+    assert ["…", "40", "more"] in lines
+
+
+def test_minutes_fit_the_whole_chain_and_are_written(root: Path) -> None:
+    path = root / "recipes" / "digits.yaml"
+    fitted = growset(root, "plan", "digits", "--json", "--minutes", "10")
+    assert fitted.exit_code == 0, fitted.output
+    lines = fitted.stderr.splitlines()
+    recipe = load_recipe(path)
+    steps = {"scorer": recipe.scorer.steps, "classifier": recipe.classifier.steps}
+    generator = recipe.generator.steps  # type: ignore[attr-defined]
+    assert f"{path}: scorer.steps: 40 -> {steps['scorer']}" in lines
+    assert f"{path}: classifier.steps: 20 -> {steps['classifier']}" in lines
+    assert f"{path}: generator.steps: 60 -> {generator}" in lines
+    assert steps["scorer"] / 40 == pytest.approx(steps["classifier"] / 20, rel=0.1)
+    assert steps["scorer"] / 40 == pytest.approx(generator / 60, rel=0.1)
+    found = json.loads(fitted.stdout)
+    assert 500 < sum(found["seconds"].values()) + found["rest_seconds"] <= 600
+    before = path.read_bytes()
+    refused = growset(root, "plan", "digits", "--minutes", "0.5")
+    assert refused.exit_code == 2 and path.read_bytes() == before
+    assert "0.5 minutes are too few" in refused.output.splitlines()[-1]
+    least = int(refused.output.split("--minutes ")[-1])
+    assert growset(root, "plan", "digits", "--minutes", str(least)).exit_code == 0
+
+
+def test_current_stages_are_named_and_their_results_are_used(finished_workspace: Path) -> None:
+    workspace = Workspace(finished_workspace)
+    seen = look_ahead(workspace, "digits")
+    assert seen.stale == []
+    assert seen.errors is not None and not seen.resolution.is_assumed
+    edited = look_ahead(Workspace(finished_workspace, {"classifier.steps": 30}), "digits")
+    assert edited.stale[0] == "training_policy" and edited.errors is None

@@ -22,6 +22,7 @@ from ops.generators.feeds import Feeds
 from ops.judging.scorer import save_scorer, train_folds
 from ops.metrics.emptiness import add_noise, make_floor
 from ops.recipe.schema import ScorerSettings
+from ops.stages.unused import describe_refusal
 from tests.shapes import draw_shapes
 
 SIDE = 24
@@ -78,7 +79,7 @@ def examine(scorer: Path, folder: Path, pool: Tensor, **settings: Any) -> dict[s
         **{"needed": 0.55, "steps": 700, **settings},
     )  # fmt: skip
     assert read_json(folder / USABILITY) == found
-    assert lines[1:] == ([] if found["usable"] else [f"generator_onnx: {found['sentence']}"])
+    assert lines[1:] == ([] if found["usable"] else [f"generator_onnx: {describe_refusal(found)}"])
     return found
 
 
@@ -86,7 +87,7 @@ def test_a_generator_that_draws_new_images_of_the_kind_is_used(scorer: Path, tmp
     found = examine(scorer, tmp_path, POOL)
     assert found["usable"]
     assert min(place["position"] for place in found["spaces"]) > 0.8
-    assert found["sentence"].endswith("; 55% are needed")
+    assert found["sentence"].endswith("; 55 % are needed") and found["advice"] == []
 
 
 def plant_floor(sort: str) -> Callable[[], Tensor]:
@@ -108,15 +109,17 @@ def plant_floor(sort: str) -> Callable[[], Tensor]:
 def test_a_planted_bad_generator_is_refused(plant: Callable[[], Tensor], scorer: Path, tmp_path: Path) -> None:
     found = examine(scorer, tmp_path, plant())
     assert not found["usable"]
-    assert found["sentence"].startswith("generator not used: its images lie ")
-    assert "55% are needed; what would help: more steps (it took 700), more real images" in found["sentence"]
-    assert "\n" not in found["sentence"]
+    said = describe_refusal(found)
+    assert said.startswith("generator not used: its images lie ") and "\n" not in said
+    assert "55 % are needed; what would help: more steps (it took 700), more real images" in said
 
 
 def test_what_would_help_depends_on_what_there_is(scorer: Path, tmp_path: Path) -> None:
     noise = plant_floor("noise")()
-    assert "more real images (a class has 60), or" not in examine(scorer, tmp_path, noise, steps=5000)["sentence"]
-    assert "trained elsewhere" in examine(scorer, tmp_path, noise, steps=None)["sentence"]
+    advice = examine(scorer, tmp_path, noise, steps=5000)["advice"]
+    assert advice[:2] == ["more steps (it took 5000)", "more real images (a class has 60)"]
+    (only,) = examine(scorer, tmp_path, noise, steps=None)["advice"]
+    assert "trained elsewhere" in only
 
 
 def test_a_recipe_may_ask_for_no_position(scorer: Path, tmp_path: Path) -> None:

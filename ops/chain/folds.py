@@ -1,0 +1,236 @@
+"""Stage `folds`: the whole chain on each fold of all images, and every network's answers about its fold's test images.
+
+All folds are trained before a test image is opened. The two arms that are compared are picked on validation, by the
+mean over folds. Each fold is a look at its own test images and is written to the evaluation log before it is made.
+Where a fold used nothing generated, its expanded arms answer as the picked baseline does: whoever follows the recipe
+there trains without generated images. What the answers mean is the verdict's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
+from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_metric, weights_file
+from ops.chain.parts.external_networks import open_reference_network
+from ops.chain.parts.fold_chain import TrainedFold, train_fold
+from ops.chain.parts.fold_images import divide_images
+from ops.chain.parts.fold_verdict import ENSEMBLE
+from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
+from ops.datasets.axes import to_nchw
+from ops.datasets.index import write_index
+from ops.datasets.pixels import read_rows, read_split
+from ops.datasets.shards import find_shards
+from ops.files.manifests import read_manifest
+from ops.files.outputs import FOLD_ANSWERS, FOLDS
+from ops.files.storage import write_json
+from ops.stages.materialization import StageRun
+from ops.verdict.evaluation_count import Looks, find_looks_at, read_evaluations
+from ops.verdict.evaluation_log import Evaluation, append_evaluation
+from ops.verdict.picks import pick_best
+from ops.verdict.same_compute import average_probabilities
+from ops.workspaces.folds import FoldWorkspace
+
+
+def build_folds(run: StageRun) -> dict[str, Any]:
+    """Write folds.json and answers.parquet; folds.json alone, with {}, where the recipe has no folds."""
+    count = run.recipe.verdict.folds
+    if count is None:
+        write_json(run.out / FOLDS, {})
+        return {"folds": 0}
+    real, metric = run.inputs["real_images"], find_metric(run)
+    trained = []
+    division, near = divide_images(real, count, run.runtime.sink)
+    for number, codes in enumerate(division, start=1):
+        workspace = FoldWorkspace(run.workspace.root, number=number, folds=count, metric=metric)
+        trained.append(train_fold(workspace, run.expansion, real, codes, run.runtime))
+    compared = pick_arms(trained, list(run.recipe.baselines), list(run.recipe.expanded))
+    tables, looks = [], []
+    for fold in trained:
+        table, looked = _evaluate_fold(run, fold, compared)
+        tables.append(table)
+        looks.append(looked.to_metrics())
+    write_json(
+        run.out / FOLDS,
+        {
+            "metric": metric,
+            "near_duplicates": near,
+            "baseline": compared.baseline,
+            "challenger": compared.challenger,
+            "arms": {arm: {"kind": kind, "same_as": compared.aliases.get(arm)} for arm, kind in compared.kinds.items()},
+            "folds": [_describe_fold(fold, compared) for fold in trained],
+        },
+    )
+    write_index(run.out / FOLD_ANSWERS, pl.concat(tables))
+    used = sum(fold.refusal is None for fold in trained)
+    return {"folds": count, "folds_with_generated": used, "metric": metric, "fold_looks": looks}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The arms of all folds. kinds: side of each arm. aliases: arms that equal another one in every fold that trained
+    them. baseline, challenger: the two that validation picked."""
+
+    kinds: dict[str, str]
+    aliases: dict[str, str]
+    baseline: str
+    challenger: str
+
+    def find_source(self, fold: TrainedFold, arm: str) -> str:
+        """The trained arm whose networks answer for `arm` in this fold."""
+        if fold.find_entry(arm) is None:
+            arm = self.baseline
+        return fold.find_trained(arm)
+
+
+def pick_arms(folds: Sequence[TrainedFold], baselines: Sequence[str], expanded: Sequence[str]) -> Compared:
+    """Pick the arm of each kind with the best mean validation score over folds; the first one wins a tie."""
+    order = sorted(baselines, key=lambda arm: (arm != "real", arm))  # as the arms of one split are ordered
+    kinds = dict.fromkeys(order, "baseline") | dict.fromkeys(sorted(expanded), "expanded")
+    aliases = {arm: same for arm in kinds if (same := _find_common(folds, arm)) is not None}
+
+    def average(arm: str, stand_in: str) -> float:
+        entries = (fold.find_entry(arm) or fold.find_entry(stand_in) for fold in folds)
+        return float(np.mean([entry["validation"] for entry in entries if entry is not None]))
+
+    def pick(kind: str, stand_in: str) -> str:
+        return pick_best({a: average(a, stand_in) for a, own in kinds.items() if own == kind and a not in aliases})
+
+    baseline = pick("baseline", order[0])
+    return Compared(kinds, aliases, baseline, pick("expanded", baseline))
+
+
+def _find_common(folds: Sequence[TrainedFold], arm: str) -> str | None:
+    """The arm that `arm` equals in every fold that trained it; None if it differs from it somewhere."""
+    others = {fold.find_trained(arm) for fold in folds if fold.find_entry(arm) is not None}
+    return next(iter(others - {arm})) if len(others) == 1 and arm not in others else None
+
+
+def _evaluate_fold(run: StageRun, fold: TrainedFold, compared: Compared) -> tuple[pl.DataFrame, Looks]:
+    """Rows of answers.parquet for one fold, and the looks at its test images so far."""
+    scratch = run.scratch / f"answers-{fold.number}"
+    networks = _list_networks(fold, compared)
+    rows = read_rows(find_shards(fold.folder("real_images"), "test"))
+    unevaluated, has_reference = find_unevaluated(networks, scratch), is_evaluated(scratch)
+    if unevaluated or not has_reference:
+        looks = find_looks_at(run.workspace, run.expansion, rows)
+        append_evaluation(
+            run.workspace.evaluations,
+            Evaluation(
+                time=datetime.now(UTC).isoformat(timespec="seconds"),
+                expansion=run.expansion,
+                split="test",
+                fingerprint=run.fingerprint,
+                arms=[*dict.fromkeys(network.arm for network in unevaluated), *([] if has_reference else [LOGGED])],
+                seeds=list(dict.fromkeys(network.seed for network in unevaluated)),
+                images=looks.images,
+                content=looks.content,
+                elsewhere=looks.elsewhere,
+                absorbed=looks.absent,
+            ),
+        )
+        read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
+        test = read_split(fold.folder("real_images"), "test")
+        if not has_reference:
+            others = open_reference_network(run.recipe.verdict.reference, run.workspace.root)
+            evaluate_reference(fold.folder(BASELINES), test, scratch, others)
+        label = f"test images of fold {fold.number} of {fold.workspace.folds}"
+        evaluate(
+            unevaluated,
+            to_nchw(test.images),
+            test.labels,
+            scratch=scratch,
+            workers=run.runtime.workers,
+            progress=run.runtime.progress(label, len(unevaluated), "networks"),
+        )
+    answers: dict[str, dict[int, Answers]] = {}
+    for network in networks:
+        answers.setdefault(network.arm, {})[network.seed] = read_answers(network, scratch)
+    table = _tabulate(fold, compared, rows, answers, scratch)
+    return table, find_looks_at(run.workspace, run.expansion, rows)
+
+
+def _list_networks(fold: TrainedFold, compared: Compared) -> list[Network]:
+    """Every network of the fold; those that answer for the compared arms also for what the same compute buys."""
+    baseline = compared.find_source(fold, compared.baseline)
+    shown = {baseline, compared.find_source(fold, compared.challenger)}
+    return [
+        Network(
+            arm,
+            int(seed),
+            fold.folder(side) / weights_file(arm),
+            found["precision"],
+            mirrored=arm in shown and fold.shows_mirrored(arm),
+            keeps_probabilities=arm == baseline,
+        )
+        for side, found in fold.results.items()
+        for arm, entry in found["arms"].items()
+        for seed in entry["per_seed"]
+    ]
+
+
+def _tabulate(
+    fold: TrainedFold,
+    compared: Compared,
+    rows: pl.DataFrame,
+    answers: dict[str, dict[int, Answers]],
+    scratch: Path,
+) -> pl.DataFrame:
+    """A row for each arm that is not an alias, seed and image; then the ensemble's and the reference model's."""
+    labels = rows["label"].to_numpy()
+    found: list[tuple[str, int | None, np.ndarray, np.ndarray | None]] = []
+    for arm in compared.kinds:
+        if arm not in compared.aliases:
+            by_seed = answers[compared.find_source(fold, arm)]
+            found += [(arm, seed, one.correct, one.mirrored) for seed, one in by_seed.items()]
+    own = answers[compared.find_source(fold, compared.baseline)].values()
+    probabilities = np.stack([one.probabilities for one in own if one.probabilities is not None])
+    found.append((ENSEMBLE, None, find_correct(average_probabilities(probabilities), labels), None))
+    reference = read_reference(fold.results[BASELINES]["reference"], scratch)
+    found.append((LOGGED, None, reference.correct, None))
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "fold": pl.Series([fold.number], dtype=pl.Int64).new_from_index(0, len(rows)),
+                "arm": pl.Series([arm]).new_from_index(0, len(rows)),
+                "seed": pl.Series([seed], dtype=pl.Int64).new_from_index(0, len(rows)),
+                "image_id": rows["image_id"],
+                "label": rows["label"],
+                "correct": correct,
+                "mirrored": pl.Series(mirrored if mirrored is not None else [None] * len(rows), dtype=pl.Boolean),
+            }
+        )
+        for arm, seed, correct, mirrored in found
+    )
+
+
+def _describe_fold(fold: TrainedFold, compared: Compared) -> dict[str, Any]:
+    """A fold's entry in folds.json."""
+    metrics = read_manifest(fold.folder("real_images"))["metrics"]
+    shared = fold.results[BASELINES]
+    entries = {}
+    for arm in compared.kinds:
+        entry = fold.find_entry(arm) or fold.find_entry(compared.baseline)
+        assert entry is not None
+        entries[arm] = {
+            "validation": entry["validation"],
+            "validation_per_class": entry["validation_per_class"],
+            "steps": int(entry["setting"].get("steps", shared["steps"])),
+        }
+    return {
+        "fold": fold.number,
+        "images": {split: metrics[split] for split in ("train", "validation", "test")},
+        "not_used": fold.refusal,
+        "generated": fold.count_accepted(),
+        "generators": fold.results.get(EXPANDED, {}).get("generators", 1),
+        "batch_size": shared["batch_size"],
+        "reference": shared["reference"],
+        "arms": entries,
+    }

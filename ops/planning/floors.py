@@ -1,0 +1,30 @@
+"""The least number of training images from which an expansion is worth computing; below it a run asks for --force.
+
+Images are divided into folds several times, to choose settings and to judge generated images by networks that did not
+see the real ones. With three folds, a class of four images shows two or three to each network; of fewer, some network
+sees one. Fewer than ten images a class on average leave a generator nothing to generalise from, and two or three a
+class for validation, on which nothing can be chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+PER_CLASS, ON_AVERAGE = 4, 10  # training images of each class, and of all classes together per class
+
+
+def describe_lack(counts: np.ndarray, class_names: Sequence[str]) -> str | None:
+    """What training images int64 [K] per class lack, as a clause; None where there are enough."""
+    needed = f"at least {PER_CLASS} of each class and {ON_AVERAGE * len(counts)} in all are needed"
+    reason = "a generator repeats so few or draws noise, and nothing can be chosen on them"
+    if counts.sum() < ON_AVERAGE * len(counts):
+        return f"{counts.sum():,} training images of {len(counts)} classes are too few: {reason}; {needed}"
+    small = np.flatnonzero(counts < PER_CLASS)
+    if not len(small):
+        return None
+    name, count = class_names[int(small[0])], int(counts[small[0]])
+    others = f", and {len(small) - 1} more classes have as few" if len(small) > 1 else ""
+    images = "image, which is" if count == 1 else "images, which are"
+    return f"class {name} has {count} training {images} too few{others}: {reason}; {needed}"

@@ -1,0 +1,76 @@
+"""How fast this machine computes: seconds of a classifier's step, of an answer, of a generator's steps and images.
+
+`timing` measures them. Here they are guessed within a second, before torch is loaded: from the products
+that the networks compute, at the rate of a matrix product that is timed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ops.classifiers.products import Shape, count_products
+from ops.generators.registry import KINDS
+from ops.machine.parallel import limit_libraries
+from ops.planning.work import Unit
+from ops.recipe.schema import Recipe
+
+# A training step computes the products forwards and twice backwards. Norms, the optimizer, augmentation and the
+# memory's bandwidth take as long again, and some milliseconds at least; bf16, where there is, is faster than the timed
+# fp32. On a CPU with bf16 REST was 0.5 for images of 8 to 64 pixels; without, 1.5 or more is to be expected.
+PASSES, REST, STEP_SECONDS = 3, 0.8, 0.004
+GUESSED_START = 4.0  # seconds until processes have loaded torch
+SIDE, PROBES = 384, 60  # of the matrices whose product is timed: some tenths of a second
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Seconds: `units` of a step of each unit in every process at once; `answer` of one image in the classifier and
+    `score` in one of the scorer's networks, on one core; `step`, `image` and `fixed` of a generator: of a step on all
+    cores, of an image on one core, and of all that follows its steps. `start`: until processes are ready.
+    """
+
+    units: Mapping[Unit, float]
+    answer: float
+    score: float
+    step: float
+    image: float
+    fixed: float
+    start: float
+
+
+def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path, workers: int) -> Speeds:
+    """Speeds that are right to a factor of two or three, on a machine that others use as well."""
+    limit_libraries()
+    rate, slowdown = _time_products()
+    cost = KINDS[recipe.generator.kind].guess(recipe.generator, recipe.sampler, shape, root, rate, workers)
+    answer, score = (
+        REST * count_products(network, shape) / rate for network in (recipe.classifier.network, recipe.scorer.network)
+    )
+    return Speeds(
+        {
+            unit: STEP_SECONDS * slowdown + PASSES * REST * unit.batch_size * count_products(unit.network, shape) / rate
+            for unit in units
+        },
+        answer,
+        score,
+        cost.step_seconds,
+        cost.image_seconds,
+        cost.fit_seconds - getattr(recipe.generator, "steps", 0) * cost.step_seconds,
+        GUESSED_START,
+    )
+
+
+def _time_products() -> tuple[float, float]:
+    """Products a second of a matrix product on one thread, and how many times longer others make it take."""
+    left = np.ones((SIDE, SIDE), np.float32)
+    left @ left
+    wall, own = time.perf_counter(), time.thread_time()
+    for _ in range(PROBES):
+        left @ left
+    wall, own = time.perf_counter() - wall, time.thread_time() - own
+    return PROBES * 2 * SIDE**3 / wall, max(1.0, wall / own)

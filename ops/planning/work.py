@@ -1,0 +1,161 @@
+"""What a recipe computes with classifiers, counted before anything runs: trainings, their steps, and what a step is.
+
+The recipe's settings decide it, and the number of images per class: where classes are equally large, arms that differ
+in sampler or loss alone are one arm. How long a step takes is not known here, and torch is not loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ops.planning.plan import ExpansionPlan
+from ops.recipe.arms import Arm, Network, PlainLoss, Policy, UniformSampler
+from ops.recipe.schema import ClassifierSettings, Recipe
+from ops.recipe.settling import TrainingPolicy, settle_recipe
+from ops.settings.section import Precision
+from ops.tuning.factors import list_factors, list_networks
+from ops.tuning.search import count_steps
+
+EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one optimizer step is made of. Steps of equal units take equally long."""
+
+    network: Network
+    arm: Arm  # without sampler, loss and real_weight, which cost nothing
+    batch_size: int
+    optimizer: Literal["muon", "sgd"]
+    precision: Precision
+
+    def budget(self, steps: int) -> ClassifierSettings:
+        """The budget of a training of so many such steps."""
+        return ClassifierSettings.model_construct(
+            steps=steps,
+            batch_size=self.batch_size,
+            label_smoothing=0.0,
+            optimizer=self.optimizer,
+            precision=self.precision,
+            network=self.network,
+        )
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: its steps, and what each is made of."""
+
+    unit: Unit
+    steps: int
+
+
+Phases = tuple[tuple[Training, ...], ...]
+"""Trainings that may run side by side, phase after phase."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The trainings of each stage. `more`: those of a second look. `networks`: so many are shown the test images."""
+
+    policy: Phases
+    scorer: Phases
+    baselines: Phases
+    expanded: Phases
+    more: Phases
+    networks: int
+
+    @property
+    def stages(self) -> dict[str, Phases]:
+        return {
+            "training_policy": self.policy,
+            "scorer": self.scorer,
+            "baseline_classifiers": self.baselines,
+            "expanded_classifiers": self.expanded,
+            "verdict": self.more,
+        }
+
+    @property
+    def units(self) -> list[Unit]:
+        """The distinct units."""
+        trainings = (training for phases in self.stages.values() for phase in phases for training in phase)
+        return list(dict.fromkeys(training.unit for training in trainings))
+
+
+def count_work(
+    recipe: Recipe, plan: ExpansionPlan, shape: tuple[int, int, int], folds: int, policy: TrainingPolicy | None
+) -> Work:
+    """The work of a recipe on images of `shape` (height, width, channels).
+
+    folds: of the search, 1 where validation is large. policy: what the search has chosen; None before it has run. Then
+    a policy of typical cost stands in its place, and the first length, which most sources keep: only its double is
+    tried as well.
+    """
+    searching = recipe.tuning.policy
+    settled = settle_recipe(recipe, (policy or _expect(recipe)) if searching else None)
+    classifier = settled.classifier
+    equal = len({entry.real for entry in plan.classes}) == 1
+    baselines = _hold(classifier, settled.baselines, False, equal)
+    expanded = _hold(classifier, settled.expanded, True, equal and len({entry.wanted for entry in plan.classes}) == 1)
+    scorer = Unit(
+        settled.scorer.network,
+        Arm(augmentation=settled.scorer.augmentation),
+        settled.scorer.batch_size,
+        settled.scorer.optimizer,
+        settled.scorer.precision,
+    )
+    looks, judged = settled.verdict.looks, len(baselines[1]) + len(expanded[1])
+    once = [*baselines[1], *expanded[1]]
+    return Work(
+        policy=_search(settled, recipe, shape, folds) if searching else (),
+        scorer=((Training(scorer, settled.scorer.steps),) * settled.scorer.folds,),
+        baselines=baselines[0],
+        expanded=expanded[0],
+        more=(tuple(once * classifier.seeds),) if looks == 2 else (),
+        networks=(judged + 2) * classifier.seeds * looks,  # the two compared arms see mirrored images too
+    )
+
+
+def _hold(
+    classifier: ClassifierSettings, arms: Mapping[str, Arm], is_expanded: bool, equal: bool
+) -> tuple[Phases, list[Training]]:
+    """The two phases of a side's tournament, and one more training of each arm, with the most steps of its grid.
+
+    equal: whether all classes are equally large, so that sampler and loss have no effect.
+    """
+    seen: set[object] = set()
+    tried, once = [], []
+    for arm in arms.values():
+        settings = classifier.grid.list_settings(arm, is_expanded=is_expanded)
+        same = (make_unit(classifier, arm).arm if equal else arm, arm.real_weight, tuple(settings))
+        if same in seen:
+            continue
+        seen.add(same)
+        steps = [int(setting.get("steps") or classifier.steps) for setting in settings]
+        tried += [Training(make_unit(classifier, arm), each) for each in steps]
+        once.append(Training(make_unit(classifier, arm), max(steps)))
+    return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
+
+
+def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
+    """The unit of an arm's training."""
+    cheap = {"sampler": UniformSampler(), "loss": PlainLoss(), "real_weight": None}
+    return Unit(
+        settings.network, arm.model_copy(update=cheap), settings.batch_size, settings.optimizer, settings.precision
+    )
+
+
+def _search(settled: Recipe, recipe: Recipe, shape: tuple[int, int, int], folds: int) -> Phases:
+    """The trainings of the search, as equally long ones; of lengths the first and its double."""
+    first = recipe.classifier.steps
+    steps = recipe.tuning.steps or first
+    most = min(2 * first, recipe.tuning.most_steps or first)
+    factors = list_factors(shape[2], list_networks(min(shape[:2]), recipe.classifier.network))
+    total = count_steps(factors, folds=folds, steps=steps, first_length=first, most_steps=most)
+    unit = make_unit(settled.classifier, Arm(augmentation=EXPECTED))
+    return ((Training(unit, steps),) * round(total / steps),)
+
+
+def _expect(recipe: Recipe) -> TrainingPolicy:
+    return TrainingPolicy(EXPECTED, "image", recipe.classifier.steps)

@@ -1,0 +1,82 @@
+"""A recipe turned into a rehearsal of itself: every stage does real work, on few images and in few steps.
+
+Kinds, arms and stages stay, so that what would fail in the real run fails here. Sizes, steps and seeds shrink, and
+rules that would reject what a generator draws after so few steps are off. A rehearsal decides nothing and says so.
+The changes are those that `--set` would make. The module knows no files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ops.recipe.arms import ResNet18, SmallResNet
+from ops.recipe.generator import DenoiserSettings, FlowSettings, OnnxSettings
+from ops.recipe.schema import Recipe
+
+CLASSES, PER_CLASS = 10, 40  # most classes, and images of each, that a rehearsal takes from the training images
+SHARE = 0.25  # of these images for validation, and as many for test: no test image of the source is opened
+TRAINED = 24  # optimizer steps of a classifier and of the generator
+SEARCHED = 3  # of a training of the search
+BATCH = 16
+WIDTHS = {"small_resnet": 8, "resnet18": 4}  # of networks that are slow: resnet18 keeps the full resolution longest
+
+
+def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
+    """The changes by dotted key, for a source that holds the images of the rehearsal already.
+
+    root: the workspace, where a generator of kind onnx lies.
+    """
+    classifier, generator = recipe.classifier, recipe.generator
+    changes: dict[str, Any] = {
+        "source": source,
+        "data": {},  # applied when the images were taken
+        "plan.ratio": min(1.0, recipe.plan.ratio),
+        "plan.overdraw": 1.3,
+        "plan.budget": 4.0,
+        "plan.rounds": 2,
+        "scorer.folds": 2,
+        "scorer.steps": TRAINED,
+        "scorer.batch_size": BATCH,
+        "scorer.width": min(16, recipe.scorer.width),
+        "sampler.usable_from": None,
+        "filter.wrong_label": None,
+        "filter.atypical": None,
+        **dict.fromkeys(("filter.clip", "filter.safety", "filter.extractor"), None),
+        "classifier.steps": TRAINED,
+        "classifier.batch_size": BATCH,
+        "classifier.seeds": 2,
+        "classifier.grid": {key: [getattr(classifier.grid, key)[0]] for key in ("learning_rate", "weight_decay")},
+        "verdict": {"metric": recipe.verdict.metric, "confidence": recipe.verdict.confidence, "rehearsal": True},
+        "report.examples_per_class": min(4, recipe.report.examples_per_class),
+        "publish.commit": False,
+    }
+    network = classifier.network
+    if isinstance(network, SmallResNet | ResNet18):
+        changes["classifier.network.width"] = min(WIDTHS[network.kind], network.width)
+    if recipe.tuning.policy:
+        changes |= {"tuning.steps": SEARCHED, "tuning.most_steps": None, "tuning.folds": 2}
+    if isinstance(generator, OnnxSettings):
+        changes["generator.path"] = str(root / generator.path)
+    if isinstance(generator, DenoiserSettings):
+        changes |= _shrink_denoiser(recipe, generator)
+    return changes
+
+
+def _shrink_denoiser(recipe: Recipe, generator: DenoiserSettings) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "generator.seeds": 1,
+        "generator.widths": [min(width, 16 * (level + 1)) for level, width in enumerate(generator.widths)],
+        "generator.layers_per_block": 1,
+        "generator.steps": TRAINED,
+        "generator.batch_size": BATCH,
+        "generator.warmup_steps": 4,
+        "generator.ema_decay": 0.8,
+        "generator.checkpoints": 1,
+        "generator.max_copies": 1.0,
+        "sampler.precision": "fp32",
+    }
+    if isinstance(generator, FlowSettings) and generator.distillation is not None:
+        student = {"evaluations": generator.distillation.evaluations, "steps": TRAINED, "batch_size": BATCH}
+        return changes | {"generator.distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}
+    return changes | {"sampler.steps": min(2, recipe.sampler.steps or 2)}

@@ -1,0 +1,131 @@
+"""The arithmetic of a plan against closed forms, and guesses against torch's own count of products."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.products import COUNTS, count_products
+from ops.generators.denoising import guessing
+from ops.generators.denoising.network import build_network, describe_network
+from ops.planning.cost import TRAINING_SECONDS, schedule, train_for
+from ops.planning.plan import plan_expansion
+from ops.planning.speeds import Speeds, guess_speeds
+from ops.planning.timing import measure_speeds
+from ops.planning.work import Training, Work, count_work, make_unit
+from ops.recipe.arms import NETWORKS, Arm, Mlp, Network, ResNet18, SmallResNet
+from ops.recipe.changes import change_recipe
+from ops.recipe.generator import FlowSettings
+from ops.recipe.loading import load_recipe
+from ops.recipe.schema import ClassifierSettings, PlanSettings, Recipe
+from tests.workspaces import ROOT
+
+DEMO = ROOT / "recipes" / "fashion-flow.yaml"
+UNIT = make_unit(ClassifierSettings(batch_size=64), Arm())
+
+
+def make_speeds(start: float = 0.0) -> Speeds:
+    return Speeds({UNIT: 0.1}, 0.0, 0.0, 0.0, 0.0, 0.0, start)
+
+
+def count(recipe: Recipe, counts: list[int]) -> Work:
+    plan = plan_expansion(np.array(counts), tuple(f"c{i}" for i in range(len(counts))), PlanSettings())
+    return count_work(recipe, plan, (28, 28, 1), 3, None)
+
+
+def test_the_last_worker_decides() -> None:
+    assert schedule([1, 1, 1], 2) == 2
+    assert schedule([5, 1, 1, 1], 2) == 5
+    assert schedule([], 3) == 0
+
+
+def test_few_steps_are_not_divided_and_many_cost_a_start() -> None:
+    few = ((Training(UNIT, 50),) * 4,)  # 12,800 images: less than a process is worth
+    assert train_for(few, make_speeds(3.0), 2) == pytest.approx(4 * (5 + TRAINING_SECONDS))
+    many = ((Training(UNIT, 500),) * 3,)
+    assert train_for(many, make_speeds(3.0), 2) == pytest.approx(2 * (50 + TRAINING_SECONDS) + 3)
+
+
+def test_equal_units_are_one_however_many_arms_have_them() -> None:
+    work = count(load_recipe(DEMO), [100, 90])
+    units = work.units
+    assert len(units) == len(set(units))
+    trainings = sum(len(phase) for phases in work.stages.values() for phase in phases)
+    assert len(units) < 8 < trainings
+
+
+def test_sampler_and_loss_make_an_arm_only_where_classes_differ() -> None:
+    recipe = load_recipe(DEMO)
+    even, uneven = (count(recipe, counts) for counts in ([50, 50], [50, 40]))
+    lengths = [len(work.baselines[0]) for work in (even, uneven)]
+    assert lengths[1] - lengths[0] == 2 * len(recipe.classifier.grid.list_settings(Arm(), is_expanded=False))
+
+
+def test_a_search_is_counted_once_chosen_not() -> None:
+    changes = {"tuning.policy": True, "baselines.augmented.augmentation": "auto"}
+    recipe, _ = change_recipe(DEMO, changes)
+    work = count(recipe, [100, 90])
+    assert 18 + 6 * 3 < len(work.policy[0]) < 18 + 3 * 12  # a screening and some of the factors' comparisons
+    assert count(load_recipe(DEMO), [100, 90]).policy == ()
+
+
+NETWORKS_TRIED: list[Network] = [SmallResNet(), SmallResNet(width=16, stem=1), ResNet18(width=8), Mlp(widths=(64, 32))]
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 8), (3, 64, 64)])
+@pytest.mark.parametrize("network", NETWORKS_TRIED, ids=lambda network: network.kind)
+def test_products_of_classifiers_are_those_that_torch_counts(network: Network, shape: tuple[int, int, int]) -> None:
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        Classifier(network, shape, 4).eval()(torch.zeros(1, *shape))
+    assert count_products(network, shape) == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+def test_every_network_can_be_counted() -> None:
+    assert set(COUNTS) == set(NETWORKS) == {network.kind for network in NETWORKS_TRIED}
+
+
+@pytest.mark.parametrize(
+    "settings", [FlowSettings(), FlowSettings(widths=(16, 24, 24), unshuffle=1, layers_per_block=2)]
+)
+def test_products_of_denoisers_are_those_that_torch_counts(settings: FlowSettings) -> None:
+    shape = (3, 16, 16)
+    network = build_network(
+        {
+            "kind": "flow",
+            "channels": 3,
+            "height": 16,
+            "width": 16,
+            "class_names": ["a", "b"],
+            **describe_network(settings, 3),
+        }
+    )
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        network.eval()(torch.zeros(1, *shape), torch.zeros(1), torch.zeros(1, dtype=torch.long))
+    assert guessing.count_products(settings, shape) == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+def test_speeds_are_positive_and_a_line_tells_each_kind(tmp_path: Path) -> None:
+    recipe = load_recipe(ROOT / "recipes" / "smoke.yaml")
+    units = count(recipe, [20, 20]).units
+    lines: list[str] = []
+    measured = measure_speeds(recipe, units, (1, 8, 8), 2, tmp_path, 1, lines.append)
+    guessed = guess_speeds(recipe, units, (1, 8, 8), tmp_path, 1)
+    for speeds in (measured, guessed):
+        assert set(speeds.units) == set(units) and min(speeds.units.values()) > 0
+        assert min(speeds.answer, speeds.score, speeds.step, speeds.image) > 0
+    assert lines[-1].startswith(f"timing: {len(units) + 2}/{len(units) + 2} kinds of steps")
+
+
+@pytest.mark.slow
+def test_two_processes_time_each_unit_together(tmp_path: Path) -> None:
+    recipe = load_recipe(ROOT / "recipes" / "smoke.yaml")
+    units = count(recipe, [20, 20]).units
+    measured = measure_speeds(recipe, units, (1, 8, 8), 2, tmp_path, 2, lambda line: None)
+    assert set(measured.units) == set(units) and measured.start > 0

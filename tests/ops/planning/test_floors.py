@@ -1,0 +1,23 @@
+"""The least number of images: each rule at its border."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ops.planning.floors import describe_lack
+
+
+@pytest.mark.parametrize("counts", [[17, 17], [10, 10], [200, 50, 4], [10] * 100])
+def test_enough(counts: list[int]) -> None:
+    assert describe_lack(np.array(counts), [f"class {i}" for i in range(len(counts))]) is None
+
+
+def test_what_lacks_is_named() -> None:
+    few = describe_lack(np.array([10, 9]), ["a", "b"])
+    assert few is not None and few.startswith("19 training images of 2 classes are too few: ")
+    assert few.endswith("at least 4 of each class and 20 in all are needed")
+    one = describe_lack(np.array([50, 1, 60]), ["a", "b", "c"])
+    assert one is not None and one.startswith("class b has 1 training image, which is too few: ")
+    more = describe_lack(np.array([50, 3, 60, 2]), ["a", "b", "c", "d"])
+    assert more is not None and more.startswith("class b has 3 training images, which are too few, and 1 more class")

@@ -1,0 +1,60 @@
+"""A rehearsal of any recipe is a valid recipe of the same kinds, and small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.recipe.changes import Changes, keep_effective, write_changes
+from ops.recipe.loading import load_recipe
+from ops.recipe.rehearsal import TRAINED, shrink
+from tests.workspaces import ROOT
+
+VARIANTS: dict[str, Changes] = {
+    "demo": {},
+    "several generators": {"generator.seeds": 3, "classifier.seeds": 6, "verdict.looks": 2},
+    "searched": {
+        "tuning.policy": True,
+        "tuning.most_steps": 4000,
+        "scorer.augmentation": "auto",
+    },
+    "gridded": {"classifier.grid": {"learning_rate": [0.02, 0.04], "weight_decay": [0.1], "steps": [400, 800]}},
+    "distilled": {"generator.distillation": {"evaluations": 4, "teacher_steps": 8}, "sampler.solver": None},
+    "edm": {"generator": {"kind": "edm", "widths": [32, 64, 128, 256]}, "sampler": {"solver": "heun", "steps": 18}},
+    "ddpm": {"generator": {"kind": "ddpm"}, "sampler": {"solver": "ddim", "steps": 50}},
+    "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
+    "resnet": {"classifier.network": {"kind": "resnet18"}},
+    "mlp": {"classifier.network": {"kind": "mlp"}},
+    "long-tailed": {"data.long_tail": {"ratio": 50}, "data.label_noise": 0.1, "publish.commit": True},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_any_recipe_becomes_a_small_valid_one_of_the_same_kinds(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes((ROOT / "recipes" / "fashion-flow.yaml").read_bytes())
+    if name == "distilled":
+        write_changes(path, {"sampler": {}})
+    write_changes(path, {key: value for key, value in VARIANTS[name].items() if value is not None})
+    before = load_recipe(path)
+    lines = write_changes(path, keep_effective(path, shrink(before, "small", tmp_path)))
+    after = load_recipe(path)
+    assert (after.source, after.generator.kind) == ("small", before.generator.kind)
+    assert list(after.baselines) == list(before.baselines) and list(after.expanded) == list(before.expanded)
+    assert (after.classifier.network.kind, after.tuning.policy) == (
+        before.classifier.network.kind,
+        before.tuning.policy,
+    )
+    assert (after.classifier.steps, after.classifier.seeds, after.generator.seeds) == (TRAINED, 2, 1)
+    assert after.verdict.rehearsal and not after.publish.commit and after.data == type(after.data)()
+    assert not [line for line in lines if line.partition(": ")[2].partition(" -> ")[0] == line.partition(" -> ")[2]]
+    if name == "onnx":
+        assert after.generator.path == str(tmp_path / "samplers/s.onnx")  # type: ignore[attr-defined]
+
+
+def test_a_rehearsal_of_a_rehearsal_changes_nothing_more(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes((ROOT / "recipes" / "smoke.yaml").read_bytes())
+    write_changes(path, shrink(load_recipe(path), "small", tmp_path))
+    assert keep_effective(path, shrink(load_recipe(path), "small", tmp_path)) == {}
