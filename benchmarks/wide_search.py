@@ -3,9 +3,10 @@
 For each source of `growset bench sources` the chain is run until `training_policy`. Then DRAWS policies are drawn at
 random, each with strengths of all ingredients, an input, and a network's stride and width, and raced in the same way as
 the search judges: on training and validation images, each answered by a network that did not see it. All are trained on
-one fold with the steps that the search chose, the best on all folds, the best of these with two and four times the
-steps. The best of so many is best partly by luck, so it and the chosen policy are then trained once more with another
-division into folds and other seeds: `gap` is their difference there. No test image is involved.
+one fold with the steps that the search chose, the best on all folds, the best of these with twice the steps, and with
+four times as many where that was better. The best of so many is best partly by luck, so it and the chosen policy are
+then trained once more with another division into folds and other seeds: `gap` is their difference there. No test image
+is involved.
 
 Finished trainings are kept in the folder, so a stopped call goes on.
 """
@@ -42,8 +43,8 @@ from ops.tuning.trials import Trials, pool_images
 from ops.verdict.metric import choose_metric
 from ops.workspaces.workspace import Workspace, suggest
 
-DRAWS, KEPT, LONGEST = 40, 8, 2  # policies drawn; those trained on all folds; those trained for longer
-LONGER = (2, 4)  # times the steps
+DRAWS, KEPT, LONGEST = 40, 5, 2  # policies drawn; those trained on all folds; those trained for longer
+LONGER = (2, 4)  # times the steps, each only where the one before was better
 AT_ONCE = 12  # trainings between two looks at the clock
 SEED, FRESH = 0, 1_000  # of the draws; what the seeds of the last comparison differ by
 BENCHMARK = "wide_search"
@@ -178,6 +179,7 @@ def race(asker: Asker, levels: int, steps: int, folds: int) -> tuple[int, int, d
     longest = sorted(ranked[:KEPT], key=lambda level: -table[level, steps])[:LONGEST]
     for times in LONGER:
         score(longest, times * steps)
+        longest = [level for level in longest if table[level, times * steps] > table[level, times // 2 * steps]]
     best = max(table, key=lambda key: (table[key], -key[1]))
     return *best, table
 
