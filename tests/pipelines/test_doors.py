@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from ruamel.yaml import YAML
 
 from ops.files.manifests import read_manifest
@@ -47,14 +48,16 @@ def test_dvc_repro_runs_exactly_the_stages_that_a_changed_key_affects(
 ) -> None:
     before = contents(finished_workspace)
     edit_recipe(finished_workspace, "real_weight: 4.0", "real_weight: 7.0")
-    assert set(changed_stages(finished_workspace, stage_addresses("digits"))) == {"mixed_dataset@digits"}
+    # DVC watches whole sections, so it asks `folds`, which reads every section, and which finds nothing to do.
+    changed = set(changed_stages(finished_workspace, stage_addresses("digits")))
+    assert changed == {"mixed_dataset@digits", "folds@digits"}
 
     done = run(finished_workspace, "dvc", "repro")
     ran = {line.split("'")[1].split("@")[0] for line in done.stdout.splitlines() if line.startswith("Running stage")}
-    assert ran == {"mixed_dataset", "expanded_classifiers", "verdict", "report"}
+    assert ran == {"mixed_dataset", "folds", "expanded_classifiers", "verdict", "report"}
 
     after = contents(finished_workspace)
-    assert {stage for stage in STAGES if before[stage] != after[stage]} == ran
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == ran - {"folds"}
     assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
     with open_instance(Workspace(finished_workspace)) as instance:  # Dagster saw what DVC ran
         event = instance.get_latest_materialization_event(dg.AssetKey("mixed_dataset"))
@@ -67,10 +70,11 @@ def test_growset_run_reports_reuse_when_an_input_changed_nothing(finished_worksp
     edit_recipe(finished_workspace, "examples_per_class: 2", "examples_per_class: 3")
     result = growset(finished_workspace, "run", "digits")
     assert result.exit_code == 0, result.output
-    assert "1 of 14 stages" in result.output
+    assert f"1 of {len(STAGES)} stages" in result.output
     assert {stage for stage, content in contents(finished_workspace).items() if content != before[stage]} == {"report"}
 
 
+@pytest.mark.slow
 def test_new_images_are_seen_by_growset_and_refused_by_a_bare_repro(
     finished_workspace: Path, edit_recipe: Edit
 ) -> None:

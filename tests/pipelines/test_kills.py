@@ -55,6 +55,7 @@ AT_ANY_TIME = {"run": 0.3, "repro": 0.25}  # shares of them; the rest falls into
 IN_A_PHASE = max(1, round(0.4 * WANTED / len(PHASES)))
 
 
+@pytest.mark.slow
 def test_kills_of_a_run_lose_nothing_and_double_nothing(
     finished_workspace: Path, run_seconds: float, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_while_git_works_the_commit_is_refused_and_while_somebody_publishes_a_se
     assert git(root, "tag") == "digits/v1"
 
 
+@pytest.mark.slow
 def test_a_colleague_who_was_faster_keeps_the_tag_and_either_version_can_be_taken(root: Path, tmp_path: Path) -> None:
     """Both publish digits/v1 of their own from the same commit; the colleague has brought theirs to the server."""
     git(root, "clone", "--quiet", "--bare", str(root), str(tmp_path / "server.git"))

@@ -88,6 +88,7 @@ def test_a_run_that_waits_for_a_slot_in_a_pool_reports_it(
     assert said == ["a slot in the pool compute for expansion_plan: another run has it"]
 
 
+@pytest.mark.slow
 def test_beside_dvc_repro_a_run_waits_and_then_finds_the_work_done(stale_workspace: Path) -> None:
     command = ["dvc", "--wait-for-lock", "repro"]
     with subprocess.Popen(
@@ -107,6 +108,7 @@ def test_beside_dvc_repro_a_run_waits_and_then_finds_the_work_done(stale_workspa
     assert changed_stages(stale_workspace, stage_addresses("digits")) == {}
 
 
+@pytest.mark.slow
 def test_a_yaml_error_in_one_active_recipe_does_not_stop_the_run_of_another(stale_workspace: Path) -> None:
     broken = stale_workspace / "recipes" / "broken.yaml"
     broken.write_text((stale_workspace / "recipes" / "digits.yaml").read_text())

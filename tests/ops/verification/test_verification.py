@@ -12,6 +12,7 @@ from ops.errors import UserError
 from ops.files.manifests import MANIFEST, describe_output, read_manifest, seal
 from ops.files.storage import read_json, write_json
 from ops.recipe.fingerprints import stage_fingerprint
+from ops.recipe.stages import STAGES
 from ops.verification.findings import Finding, Subject
 from ops.verification.verification import check_meaning, verify
 from ops.workspaces.workspace import Workspace
@@ -97,7 +98,7 @@ def test_an_untouched_workspace_is_clean_with_and_without_its_remote(root: Path)
     images = sum(
         read_manifest(data(root, "real_images"))["metrics"][split] for split in ("train", "validation", "test")
     )
-    assert found.counts["outputs"] == 14 and found.counts["images"] > 2 * images
+    assert found.counts["outputs"] == len(STAGES) + 1 and found.counts["images"] > 2 * images
     assert {line.partition(":")[0] for line in said} == {"verify", "files", "images", "cache", "remote"}
 
 

@@ -62,26 +62,21 @@ def test_activate_and_deactivate_edit_only_the_list(fresh_workspace: Path) -> No
     assert (recipes / "second.yaml").exists()
 
 
-def test_plan_writes_the_steps_that_fit_the_minutes_and_leaves_comments_alone(fresh_workspace: Path) -> None:
+def test_plan_that_fits_minutes_leaves_comments_alone(fresh_workspace: Path) -> None:
     path = fresh_workspace / "recipes" / "digits.yaml"
     path.write_text(path.read_text().replace("seed: 0\n", "seed: 0  # of everything\n"))
-    result = growset(fresh_workspace, "plan", "digits", "--minutes", "0.5")
-    steps = load_recipe(path).generator.steps  # type: ignore[attr-defined]
-    assert f"generator.steps 60 -> {steps}, " in result.output
-    assert steps > 60
-    assert "seed: 0  # of everything" in path.read_text()
-    before = path.read_text()
     assert growset(fresh_workspace, "plan", "digits", "--minutes", "0").exit_code == 2
-    path.write_text(before.replace(f"steps: {steps}, ", "", 1))
-    lacking = growset(fresh_workspace, "plan", "digits", "--minutes", "1")
-    assert lacking.exit_code == 2
-    assert "has no generator.steps; add the line" in lacking.output
+    result = growset(fresh_workspace, "plan", "digits", "--minutes", "10")
+    assert result.exit_code == 0, result.output
+    steps = load_recipe(path).generator.steps  # type: ignore[attr-defined]
+    assert f"generator.steps: 60 -> {steps}" in result.output and steps > 60
+    assert "seed: 0  # of everything" in path.read_text()
 
 
-def test_plan_shows_images_bytes_and_seconds_and_writes_nothing(fresh_workspace: Path) -> None:
+def test_plan_shows_images_and_bytes_and_writes_nothing(fresh_workspace: Path) -> None:
     result = growset(fresh_workspace, "plan", "digits")
     assert result.exit_code == 0, result.output
-    assert "total" in result.output and "seconds" in result.output and "MB" in result.output
+    assert "under a minute" in result.output and "MB" in result.output
     row = next(line.split() for line in result.output.splitlines() if line.strip().startswith("total"))
     assert row == ["total", "32", "32", "96"]
     assert not (fresh_workspace / "data").exists()
