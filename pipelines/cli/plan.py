@@ -6,6 +6,7 @@ as a run would read it, and real steps are timed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from ops.planning.cost import Images, estimate_rest, estimate_seconds
 from ops.planning.counting import Counted, count_source
 from ops.planning.fitting import fit_steps, scale_steps
 from ops.planning.floors import describe_lack
+from ops.planning.length import warn_of_length
 from ops.planning.plan import ClassPlan, ExpansionPlan, estimate_bytes, plan_expansion
 from ops.planning.resolution import Resolution, describe_resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
@@ -82,6 +84,7 @@ class Pace:
 
     speeds: Speeds
     prospect: Prospect
+    root: Path
 
     def estimate(self, recipe: Recipe, policy: TrainingPolicy | None) -> tuple[dict[str, float], float]:
         """Seconds per stage, and of all the rest."""
@@ -128,7 +131,7 @@ def guess_pace(workspace: Workspace, seen: Prospect) -> Pace:
     """Speeds from the sizes of the networks."""
     work, shape = _count_work(seen, seen.recipe, seen.policy), _to_chw(seen.counted.shape)
     settled = settle_expected(seen.recipe, seen.policy)
-    return Pace(guess_speeds(settled, work.units, shape, workspace.root, seen.cores), seen)
+    return Pace(guess_speeds(settled, work.units, shape, workspace.root, seen.cores), seen, workspace.root)
 
 
 def measure_pace(workspace: Workspace, seen: Prospect, sink: Sink) -> Pace:
@@ -138,7 +141,8 @@ def measure_pace(workspace: Workspace, seen: Prospect, sink: Sink) -> Pace:
     work, shape = _count_work(seen, seen.recipe, seen.policy), _to_chw(seen.counted.shape)
     classes = len(seen.counted.class_names)
     settled = settle_expected(seen.recipe, seen.policy)
-    return Pace(measure_speeds(settled, work.units, shape, classes, workspace.root, seen.cores, sink), seen)
+    speeds = measure_speeds(settled, work.units, shape, classes, workspace.root, seen.cores, sink)
+    return Pace(speeds, seen, workspace.root)
 
 
 def describe_plan(pace: Pace) -> dict[str, Any]:
@@ -146,6 +150,7 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
     seen = pace.prospect
     seconds, rest = pace.estimate(seen.recipe, seen.policy)
     resolution = seen.resolution
+    long = warn_of_length(seen.recipe, seconds["generator"], _to_chw(seen.counted.shape), pace.root)
     return {
         "expansion": seen.expansion,
         "shape": list(seen.counted.shape),
@@ -166,7 +171,7 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
             "errors": resolution.errors,
             "errors_are_assumed": resolution.is_assumed,
         },
-        "warnings": seen.list_warnings(),
+        "warnings": [*seen.list_warnings(), *([long] if long else [])],
     }
 
 

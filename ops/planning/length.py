@@ -1,0 +1,28 @@
+"""Whether a generator takes long to train here, and what it would take on a GPU: computed from products, not measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops.classifiers.products import Shape
+from ops.generators.registry import KINDS
+from ops.machine.durations import describe_estimate
+from ops.recipe.schema import Recipe
+
+LONG = 3600.0  # seconds that people wait for a generator
+GPU_RATE = 5e12  # products a second: a small part of the peak of any data-centre GPU, as such small networks reach it
+
+
+def warn_of_length(recipe: Recipe, seconds: float, shape: Shape, root: Path) -> str | None:
+    """A warning where training the generators takes longer than an hour; `seconds` are those of this machine.
+
+    shape: (channels, height, width) of the images.
+    """
+    if seconds <= LONG:
+        return None
+    cost = KINDS[recipe.generator.kind].guess(recipe.generator, recipe.sampler, shape, root, GPU_RATE, 1)
+    return (
+        f"the generator needs a GPU: training takes {describe_estimate(seconds)} here, and"
+        f" {describe_estimate(cost.fit_seconds * recipe.generator.seeds)} with --device cuda at"
+        f" {GPU_RATE / 1e12:g} TFLOP/s (computed, not measured); or lower generator.steps, or give smaller images"
+    )
