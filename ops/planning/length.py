@@ -1,4 +1,4 @@
-"""Whether a generator takes long to train here, and what it would take on a GPU: computed from products, not measured."""
+"""Whether a generator takes long to train here, and how long on a GPU: computed from products, not measured."""
 
 from __future__ import annotations
 

@@ -64,16 +64,17 @@ def describe_resolution(found: Resolution) -> str:
     )
 
 
-def warn_of_resolution(found: Resolution) -> str | None:
-    """A warning where only differences would show that nobody should hope for; else None."""
+def warn_of_resolution(found: Resolution, folds: int | None = None) -> str | None:
+    """A warning where only differences would show that nobody should hope for; else None. `folds`: of the verdict."""
     if found.is_enough:
         return None
     return (
         f"with {found.images:,} test images only differences of about {_points(found.effect)} would show, and generated"
-        f" images rarely gain more than {100 * HOPED_FOR:.0f}; {REMEDY}"
+        f" images rarely gain more than {100 * HOPED_FOR:.0f}; {REMEDY if folds is None else MORE_IMAGES}"
     )
 
 
+MORE_IMAGES = "more labelled images would help"
 REMEDY = "use more test images, or each image as one with `verdict: {folds: 5}`"
 
 

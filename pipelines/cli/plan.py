@@ -71,7 +71,7 @@ class Prospect:
         """A sentence on each thing that makes a verdict or a generator unlikely."""
         lack = describe_lack(self.counted.images["train"], self.counted.class_names)
         few = None if lack is None else f"{lack}; `growset run` asks for --force"
-        found = (few, warn_of_resolution(self.resolution), self._warn_of_seeds())
+        found = (few, warn_of_resolution(self.resolution, self.recipe.verdict.folds), self._warn_of_seeds())
         return [warning for warning in found if warning]
 
     def _warn_of_seeds(self) -> str | None:
