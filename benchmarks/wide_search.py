@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.parts.harness import RESULTS, Row, describe_commit, write_result
-from benchmarks.sources.bench import Clock, find_cache, run_source
+from benchmarks.sources.bench import Clock, find_cache, require_sources, run_source
 from benchmarks.sources.registry import SOURCES
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
@@ -41,7 +41,7 @@ from ops.tuning.factors import LARGE, TINY, Choice, Factor, Level, list_networks
 from ops.tuning.search import Answers, Trial
 from ops.tuning.trials import Trials, pool_images
 from ops.verdict.metric import choose_metric
-from ops.workspaces.workspace import Workspace, suggest
+from ops.workspaces.workspace import Workspace
 
 DRAWS, KEPT, LONGEST = 40, 5, 2  # policies drawn; those trained on all folds; those trained for longer
 LONGER = (2, 4)  # times the steps, each only where the one before was better
@@ -78,9 +78,7 @@ def run(only: Sequence[str] = (), *, stop_after: float | None = None, folder: Pa
 
     `stop_after`: minutes for all together. `folder`: of the workspaces, by default that of `growset bench sources`.
     """
-    for name in only:
-        if name not in SOURCES:
-            raise UserError(f"there is no source '{name}'; {suggest(name, sorted(SOURCES))}")
+    require_sources(only)
     root = (folder or find_cache()).resolve()
     clock = Clock(None if stop_after is None else time.monotonic() + 60 * stop_after)
     for name in only or SOURCES:

@@ -58,9 +58,7 @@ def run(
     goes on with the next call. `folder`: of the workspaces, by default growset/sources in the user's cache.
     A source whose package is missing says so in its place. UserError for an unknown source or stage.
     """
-    for name in only:
-        if name not in SOURCES:
-            raise UserError(f"there is no source '{name}'; {suggest(name, sorted(SOURCES))}")
+    require_sources(only)
     if until is not None:
         check_stage_name(until)
     root = (folder or find_cache()).resolve()
@@ -74,6 +72,13 @@ def run(
         found = _collect(root)
         print(format_table(found), file=sys.stderr, flush=True)
     return _write(root)
+
+
+def require_sources(names: Sequence[str]) -> None:
+    """UserError for a name that is not of a source."""
+    for name in names:
+        if name not in SOURCES:
+            raise UserError(f"there is no source '{name}'; {suggest(name, sorted(SOURCES))}")
 
 
 def find_cache() -> Path:

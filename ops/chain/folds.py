@@ -10,30 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
+from ops.chain.parts.answers import Answers, Network, find_correct
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_metric, weights_file
-from ops.chain.parts.external_networks import open_reference_network
 from ops.chain.parts.fold_chain import TrainedFold, train_fold
 from ops.chain.parts.fold_images import divide_images
 from ops.chain.parts.fold_verdict import ENSEMBLE
-from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
-from ops.datasets.axes import to_nchw
+from ops.chain.parts.look import look
+from ops.chain.parts.reference import LOGGED, read_reference
 from ops.datasets.index import write_index
-from ops.datasets.pixels import read_rows, read_split
+from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS
 from ops.files.storage import write_json
 from ops.stages.materialization import StageRun
-from ops.verdict.evaluation_count import Looks, find_looks_at, read_evaluations
-from ops.verdict.evaluation_log import Evaluation, append_evaluation
+from ops.verdict.evaluation_count import Looks, find_looks_at
 from ops.verdict.picks import pick_best
 from ops.verdict.same_compute import average_probabilities
 from ops.workspaces.folds import FoldWorkspace
@@ -118,41 +115,14 @@ def _evaluate_fold(run: StageRun, fold: TrainedFold, compared: Compared) -> tupl
     scratch = run.scratch / f"answers-{fold.number}"
     networks = _list_networks(fold, compared)
     rows = read_rows(find_shards(fold.folder("real_images"), "test"))
-    unevaluated, has_reference = find_unevaluated(networks, scratch), is_evaluated(scratch)
-    if unevaluated or not has_reference:
-        looks = find_looks_at(run.workspace, run.expansion, rows)
-        append_evaluation(
-            run.workspace.evaluations,
-            Evaluation(
-                time=datetime.now(UTC).isoformat(timespec="seconds"),
-                expansion=run.expansion,
-                split="test",
-                fingerprint=run.fingerprint,
-                arms=[*dict.fromkeys(network.arm for network in unevaluated), *([] if has_reference else [LOGGED])],
-                seeds=list(dict.fromkeys(network.seed for network in unevaluated)),
-                images=looks.images,
-                content=looks.content,
-                elsewhere=looks.elsewhere,
-                absorbed=looks.absent,
-            ),
-        )
-        read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
-        test = read_split(fold.folder("real_images"), "test")
-        if not has_reference:
-            others = open_reference_network(run.recipe.verdict.reference, run.workspace.root)
-            evaluate_reference(fold.folder(BASELINES), test, scratch, others)
-        label = f"test images of fold {fold.number} of {fold.workspace.folds}"
-        evaluate(
-            unevaluated,
-            to_nchw(test.images),
-            test.labels,
-            scratch=scratch,
-            workers=run.runtime.workers,
-            progress=run.runtime.progress(label, len(unevaluated), "networks"),
-        )
-    answers: dict[str, dict[int, Answers]] = {}
-    for network in networks:
-        answers.setdefault(network.arm, {})[network.seed] = read_answers(network, scratch)
+    answers = look(
+        run,
+        networks,
+        fold.folder("real_images"),
+        fold.folder(BASELINES),
+        scratch,
+        label=f"test images of fold {fold.number} of {fold.workspace.folds}",
+    )
     table = _tabulate(fold, compared, rows, answers, scratch)
     return table, find_looks_at(run.workspace, run.expansion, rows)
 

@@ -16,7 +16,8 @@ from ops.datasets.units import write_groups
 from ops.errors import UserError
 from ops.files.outputs import CONTACT_SHEET, DRAWS
 from ops.pictures.sheets import rows_by_class, write_sheet
-from ops.recipe.schema import DataSettings, Recipe
+from ops.recipe.data import DataSettings
+from ops.recipe.schema import Recipe
 from ops.sources.reading import Dispute, hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec

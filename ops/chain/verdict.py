@@ -11,21 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.answers import Answers, Network, evaluate, find_correct, find_unevaluated, read_answers
+from ops.chain.parts.answers import Answers, Network, find_correct
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
-from ops.chain.parts.external_networks import open_reference_network
 from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
-from ops.chain.parts.reference import LOGGED, evaluate_reference, is_evaluated, read_reference
+from ops.chain.parts.look import look
+from ops.chain.parts.reference import LOGGED, read_reference
 from ops.classifiers.augmentations import AUGMENTATIONS
-from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RESULTS, RUNS, VERDICT
@@ -36,8 +34,7 @@ from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
 from ops.stages.unused import read_unused
 from ops.verdict.decision import decide
-from ops.verdict.evaluation_count import find_looks, read_evaluations
-from ops.verdict.evaluation_log import Evaluation, append_evaluation
+from ops.verdict.evaluation_count import find_looks
 from ops.verdict.picks import pick_best
 from ops.verdict.records import Budget, Kind, Verdict
 from ops.verdict.reference import ReferenceAnswers
@@ -183,43 +180,10 @@ def _shows_mirrored(arm: Arm) -> bool:
 
 
 def _look(run: StageRun, networks: Sequence[Network]) -> dict[str, dict[int, Answers]]:
-    """Answers by arm and seed. Test images are opened only if a network has no answers from before an interruption."""
-    scratch = _place_answers(run)
-    unevaluated, has_reference = find_unevaluated(networks, scratch), is_evaluated(scratch)
-    if unevaluated or not has_reference:
-        looks = find_looks(run.workspace, run.expansion)
-        append_evaluation(
-            run.workspace.evaluations,
-            Evaluation(
-                time=datetime.now(UTC).isoformat(timespec="seconds"),
-                expansion=run.expansion,
-                split="test",
-                fingerprint=run.fingerprint,
-                arms=[*dict.fromkeys(network.arm for network in unevaluated), *([] if has_reference else [LOGGED])],
-                seeds=list(dict.fromkeys(network.seed for network in unevaluated)),
-                images=looks.images,
-                content=looks.content,
-                elsewhere=looks.elsewhere,
-                absorbed=looks.absent,
-            ),
-        )
-        read_evaluations(run.workspace)  # records this look in the log's copy as well, before a pixel is opened
-        test = read_split(run.inputs["real_images"], "test")
-        if not has_reference:
-            others = open_reference_network(run.recipe.verdict.reference, run.workspace.root)
-            evaluate_reference(run.inputs[BASELINES], test, scratch, others)
-        evaluate(
-            unevaluated,
-            to_nchw(test.images),
-            test.labels,
-            scratch=scratch,
-            workers=run.runtime.workers,
-            progress=run.runtime.progress("test images", len(unevaluated), "networks"),
-        )
-    answers: dict[str, dict[int, Answers]] = {}
-    for network in networks:
-        answers.setdefault(network.arm, {})[network.seed] = read_answers(network, scratch)
-    return answers
+    """Answers by arm and seed."""
+    return look(
+        run, networks, run.inputs["real_images"], run.inputs[BASELINES], _place_answers(run), label="test images"
+    )
 
 
 def _place_answers(run: StageRun) -> Path:

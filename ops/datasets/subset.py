@@ -17,7 +17,7 @@ from ops.datasets.identity import content_ids, number_repeats, number_uses
 from ops.datasets.label_noise import flip_labels
 from ops.datasets.longtail import choose_long_tail, exponential_sizes, order_classes, step_sizes, zipf_sizes
 from ops.datasets.pixels import PixelDataset, build_rows
-from ops.recipe.schema import DataSettings, LongTailSettings
+from ops.recipe.data import DataSettings, LongTailSettings
 
 
 @dataclass(frozen=True)

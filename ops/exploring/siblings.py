@@ -20,8 +20,11 @@ MOST = 20_000  # training images; the search compares all pairs
 
 
 def find_siblings(shards: Sequence[Path], cached: Path, *, sink: Sink, report_every: float = 2.0) -> pl.DataFrame:
-    """For each training image in the order of its shards: `nearest`, the row of the nearest other one, and its
-    relative `distance`; null where there is no other. Read from the Parquet file `cached` if it exists."""
+    """The nearest other image of each training image, in the order of the shards.
+
+    Columns: `nearest`, its row, and `distance`, relative; both are null for an image that is alone. The Parquet file
+    `cached` is read if it exists, and written if not.
+    """
     if cached.exists():
         return pl.read_parquet(cached, glob=False)
     sink("explore: comparing the training images with each other")

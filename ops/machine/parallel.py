@@ -172,14 +172,17 @@ def map_processes(
             with _block_terminal_signals():
                 futures = [pool.submit(work, task) for task in pending]
             for future in as_completed(futures):
+                if (fault := future.exception()) is not None:
+                    break
                 yield future.result()
-        except Exception:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+            else:
+                return
         except BaseException:  # stopped by a signal, or the caller has closed this generator
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()
             raise
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise fault
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ops.datasets.longtail import order_classes
 from ops.datasets.splits import count_targets
 from ops.datasets.subset import find_sizes
 from ops.errors import UserError
-from ops.recipe.schema import DataSettings
+from ops.recipe.data import DataSettings
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.listing import SPLITS, Listing

@@ -132,20 +132,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "report",
             ("report",),
-            (
-                "real_images",
-                "expansion_plan",
-                "training_policy",
-                "scorer",
-                "generator",
-                "generator_onnx",
-                "generated_images",
-                "accepted_images",
-                "mixed_dataset",
-                "baseline_classifiers",
-                "expanded_classifiers",
-                "verdict",
-            ),
+            ("real_images", *REPEATED, "verdict"),
             names_expansion=True,
         ),
     )

@@ -59,7 +59,7 @@ class Contrast:
 class ClassRow:
     """Challenger minus baseline in accuracy on the test images of one class.
 
-    None where the class has no images; of the challenger and the difference also where there is no challenger.
+    None where the class has no images. Without a challenger, its accuracy and the difference are None too.
     """
 
     label: int

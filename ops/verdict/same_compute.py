@@ -32,7 +32,7 @@ class Row:
     """One way of spending the same compute, in the verdict's metric.
 
     passes: network evaluations per image. over_baseline and over_challenger: this score minus the score of the picked
-    baseline and of the challenger in the verdict, None where there is no challenger.
+    baseline and of the challenger in the verdict; the latter is None without a challenger.
     """
 
     way: Way

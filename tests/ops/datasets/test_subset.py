@@ -13,7 +13,7 @@ from ops.datasets.nuisances import rotate_images
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.datasets.subset import change_splits, find_sizes
 from ops.errors import UserError
-from ops.recipe.schema import DataSettings, LongTailSettings
+from ops.recipe.data import DataSettings, LongTailSettings
 
 NAMES = tuple("0123456789")
 

@@ -222,7 +222,7 @@ def test_an_unknown_parent_is_found(outputs: Path) -> None:
 
 def test_changed_images_match_the_record_of_draws(tmp_path: Path) -> None:
     from ops.datasets.subset import change_splits
-    from ops.recipe.schema import DataSettings
+    from ops.recipe.data import DataSettings
     from tests.workspaces import digit_splits
 
     subset = change_splits(digit_splits(), DataSettings(label_noise=0.3), seed=0)
