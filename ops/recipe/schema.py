@@ -282,6 +282,13 @@ class Recipe(Section):
         for name, arm in self.baselines.items():
             if arm.real_weight is not None:
                 raise ValueError(f"real_weight has no effect in the baseline {name!r}, which has no generated images")
+        smoothing = self.classifier.label_smoothing
+        for name, arm in {**self.baselines, **self.expanded}.items():
+            if smoothing and arm.loss.kind == "ldam":
+                raise ValueError(
+                    f"loss: ldam of the arm {name!r} needs hard labels, and classifier.label_smoothing {smoothing:g}"
+                    " spreads them; remove one"
+                )
         return self
 
     @model_validator(mode="after")

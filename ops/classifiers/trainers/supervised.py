@@ -28,11 +28,11 @@ def fit_supervised(training: Training) -> Classifier:
     rng = np.random.default_rng([training.seed, 1])
 
     kind_of_loss = LOSSES[arm.loss.kind]
-    model = Classifier(budget.network, data.shape, data.classes, kind_of_loss.head).to(device)
-    loss_of = kind_of_loss(arm.loss, data, budget, device)
+    model = Classifier(budget.network, data.shape, data.classes, kind_of_loss.head(arm.loss)).to(device)
+    sampler = SAMPLERS[arm.sampler.kind](arm.sampler, data, budget)
+    loss_of = kind_of_loss(arm.loss, data, sampler, budget, device)
     views = Views(data, AUGMENTATIONS[arm.augmentation.kind](arm.augmentation, data.shape[1:]), device)
     pairing = PAIRINGS[arm.pairing.kind](arm.pairing, data, budget)
-    sampler = SAMPLERS[arm.sampler.kind](arm.sampler, data, budget)
     batches = iterate_batches(sampler.weights, budget.batch_size, budget.steps, training.seed)
     precision = resolve_precision(budget.precision, device)
 

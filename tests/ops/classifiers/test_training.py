@@ -1,4 +1,4 @@
-"""Classifier training: mixing and weights against formula and scikit-learn, equal starts and budgets, toy data."""
+"""Classifier training: mixing against its formula, equal starts and budgets, toy data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from ops.classifiers.data import TrainingSet
-from ops.classifiers.losses.class_weighted import class_weights
 from ops.classifiers.networks.classifier import Classifier, normalise
 from ops.classifiers.pairings.mixup import mix_pairs
 from ops.classifiers.sampling import iterate_batches
@@ -93,18 +91,6 @@ def test_lambda_follows_a_beta_distribution(alpha: float) -> None:
             values.append(float(mixed[0]))
     assert np.mean(values) == pytest.approx(0.5, abs=0.04)
     assert np.var(values) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.15)
-
-
-@pytest.mark.parametrize("counts", [(5, 5), (1, 2, 30), (7, 1, 1, 4)])
-def test_class_weights_equal_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    expected = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
-    found = class_weights(np.bincount(labels).astype(float))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
-
-
-def test_a_class_without_images_gets_a_finite_weight() -> None:
-    assert torch.isfinite(class_weights(np.array([2.0, 0.0, 1.0, 0.0]))).all()
 
 
 @pytest.mark.parametrize("name", ["plain", "randaugment", "all"])
