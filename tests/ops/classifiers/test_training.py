@@ -32,6 +32,9 @@ ARMS = {
     "mixup": Arm(pairing="mixup"),
     "balanced": Arm(sampler="class_balanced"),
     "weighted": Arm(loss="class_weighted"),
+    "tail": Arm(pairing="mixup", sampler={"kind": "square_root", "start": 0.5}, loss="logit_adjusted"),
+    "effective": Arm(sampler="effective_number", loss={"kind": "effective_number", "start": 0.5}),
+    "focal": Arm(pairing="mixup", loss="focal"),
     "all": Arm(augmentation="flip_crop", pairing="mixup", sampler="class_balanced", loss="class_weighted"),
 }
 
@@ -115,6 +118,8 @@ def test_arms_that_share_a_seed_start_from_the_same_weights() -> None:
     )
     torch.manual_seed(1)
     assert have_same_parameters(starts["plain"], small_resnet(1, 3, 8), 1e-28)
+    other_head = train_toys(Arm(loss="ldam"), learning_rate=1e-30, budget=budget)
+    assert have_same_parameters(other_head.body, starts["plain"].body, 1e-28)
 
 
 @pytest.mark.parametrize("name", list(ARMS))
