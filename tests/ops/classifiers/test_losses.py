@@ -18,14 +18,18 @@ from ops.classifiers.ingredients import Loss
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.losses.class_weighted import ClassWeighted
 from ops.classifiers.losses.ldam import find_margins
+from ops.classifiers.losses.logit_adjusted import LogitAdjusted
 from ops.classifiers.networks.cosine import CosineHead
 from ops.classifiers.samplers import SAMPLERS
+from ops.classifiers.samplers.finishing import Finishing
+from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.stored import load_classifier, save_classifiers
 from ops.classifiers.training import predict, train
 from ops.datasets.longtail import exponential_sizes
 from ops.recipe.arms import Arm, SmallResNet
 from ops.recipe.ingredients.balancing import Deferred
-from ops.recipe.ingredients.losses import ClassWeightedLoss
+from ops.recipe.ingredients.losses import ClassWeightedLoss, LogitAdjustedLoss
+from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.schema import ClassifierSettings
 
 COUNTS = (40, 20, 4, 1)
@@ -189,6 +193,17 @@ def test_the_adjustment_is_that_of_what_is_shown_at_that_step() -> None:
         loss = build("logit_adjusted", data, sampler=sampler)
         for step, expected in ((0, before), (6, before), (7, after), (9, after), (2, before)):
             np.testing.assert_allclose(read_prior(loss, 2, step), expected, rtol=1e-5)
+
+
+def test_the_adjustment_follows_a_training_that_ends_on_real_images() -> None:
+    data = hold((10, 11), np.repeat([10.0, 1.0], [11, 10]))
+    budget = ClassifierSettings(steps=10)
+    first, last = (
+        Uniform(UniformSampler(), each, budget) for each in (data, data.drop_weights(np.arange(21) > 10))
+    )  # fmt: skip
+    loss = LogitAdjusted(LogitAdjustedLoss(), data, Finishing(first, last, 7), budget, "cpu")
+    for step, expected in ((6, [5 / 6, 1 / 6]), (7, [10 / 11, 1 / 11])):
+        np.testing.assert_allclose(read_prior(loss, 2, step), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["class_weighted", "effective_number", {"kind": "ldam", "beta": 0.99}])

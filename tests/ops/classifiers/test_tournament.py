@@ -14,6 +14,7 @@ from safetensors.torch import load_file as load_torch
 
 from ops.classifiers import tournament
 from ops.classifiers.data import TrainingSet
+from ops.classifiers.examples import Examples
 from ops.classifiers.ingredients import Loss, Sampler
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.losses.plain import CrossEntropy
@@ -23,7 +24,6 @@ from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.tournament import (
     TRYING_OFFSET,
     Contest,
-    Examples,
     Result,
     Run,
     Tournament,
@@ -186,6 +186,23 @@ def test_an_arms_own_real_weight_decides_whether_its_classes_are_even() -> None:
     assert aliases_of(own, examples, real_weight=[2, 5]) == {}, "at 5 oversampling does something"
     assert examples.weigh(own["expanded"]).tolist() == [2, 2, 2, 1, 1]
     assert examples.weigh(Arm()) is examples.weights
+
+
+@pytest.mark.parametrize("special", [{"finish": 0.2}, {"consistency": "ema"}])
+def test_balancing_is_not_idle_where_only_real_and_generated_images_together_are_even(special: dict[str, Any]) -> None:
+    """The last steps, or all labels, are those of two real images of class 0 and one of class 1."""
+    examples = replace(
+        weigh(np.array([0, 0, 0, 1, 1, 1]), np.ones(6)),
+        is_generated=np.array([False, False, True, False, True, True]),
+    )
+    ways: dict[str, dict[str, Any]] = {
+        "oversampled": {"sampler": "class_balanced"}, "adjusted": {"loss": "logit_adjusted"},
+    }  # fmt: skip
+    given = {"expanded": Arm(), **{name: Arm.model_validate(keys) for name, keys in ways.items()}}
+    assert aliases_of(given, examples) == dict.fromkeys(ways, "expanded")
+    own = {"expanded": Arm.model_validate(special)}
+    own |= {name: Arm.model_validate({**special, **keys}) for name, keys in ways.items()}
+    assert aliases_of(own, examples) == {}
 
 
 def test_the_earlier_of_two_equally_good_settings_wins() -> None:

@@ -113,7 +113,8 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         (
             put(1, "expanded", "expanded", "zzz"),
             f"unknown key 'expanded.expanded.zzz' in {PATH};"
-            " valid here: augmentation, loss, pairing, real_weight, sampler, trainer",
+            " valid here: augmentation, consistency, finish, loss, pairing, placebo, real_weight, sampler, separate,"
+            " targets, trainer",
         ),
         (
             put("none", "baselines", "real", "augmentatoin"),
@@ -139,7 +140,9 @@ def test_misspelt_section_is_called_unknown_rather_than_missing() -> None:
 
 def test_key_of_another_section_is_answered_with_the_keys_of_this_one() -> None:
     sentence = complain(put(0.1, "classifier", "learning_rate"))
-    assert sentence.startswith(f"unknown key 'classifier.learning_rate' in {PATH}; valid here: batch_size, grid,")
+    assert sentence.startswith(
+        f"unknown key 'classifier.learning_rate' in {PATH}; valid here: batch_size, clean_statistics,"
+    )
 
 
 def test_missing_section_is_named_with_the_way_to_write_it_empty() -> None:
