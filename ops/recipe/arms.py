@@ -1,7 +1,7 @@
 """The ingredients of an arm: the keys of every kind, and the arm that combines one kind of each.
 
 It loads nothing that computes; `ops.classifiers` implements the kinds. A new kind needs a section and a registry line
-here, and a file and a registry line there.
+here, and a file and a registry line there. Losses and samplers are in `ops.recipe.ingredients`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ops.recipe.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
+from ops.recipe.ingredients.losses import LOSSES, PlainLoss
+from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
 
@@ -74,30 +76,6 @@ class Mixup(Kind):
 
     kind: Literal["mixup"] = Field("mixup", description="a batch is blended with a permutation of itself")
     alpha: Annotated[float, Field(gt=0)] = Field(1.0, description="λ ~ Beta(α, α) is drawn for each batch")
-
-
-class PlainLoss(Kind):
-    """Cross-entropy."""
-
-    kind: Literal["plain"] = Field("plain", description="cross-entropy")
-
-
-class ClassWeightedLoss(Kind):
-    """Cross-entropy in which rare classes weigh more."""
-
-    kind: Literal["class_weighted"] = Field("class_weighted", description="cross-entropy times W / (K · W_c)")
-
-
-class UniformSampler(Kind):
-    """Images in proportion to their weights."""
-
-    kind: Literal["uniform"] = Field("uniform", description="images in proportion to their weights")
-
-
-class ClassBalancedSampler(Kind):
-    """All classes equally often."""
-
-    kind: Literal["class_balanced"] = Field("class_balanced", description="all classes equally often: oversampling")
 
 
 class SupervisedTrainer(Kind):
@@ -163,8 +141,6 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "randaugment": RandAugment,
 }
 PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
-LOSSES: dict[str, type[Kind]] = {"plain": PlainLoss, "class_weighted": ClassWeightedLoss}
-SAMPLERS: dict[str, type[Kind]] = {"uniform": UniformSampler, "class_balanced": ClassBalancedSampler}
 TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
@@ -218,6 +194,12 @@ class Arm(Section):
         if isinstance(keys, dict) and "mixup_alpha" in keys:
             raise ValueError("mixup_alpha is now written pairing: {kind: mixup, alpha: ...}")
         return keys
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Arm:
+        if self.loss.kind == "ldam" and self.pairing.kind != "none":
+            raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
+        return self
 
     def ingredient(self, name: str) -> Kind:
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""

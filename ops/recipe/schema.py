@@ -291,6 +291,13 @@ class Recipe(Section):
         if all(arm.placebo.kind != "none" for arm in self.expanded.values()):
             raise ValueError("every arm of expanded is a placebo; one must learn from generated images")
         check_guidance(self.baselines, self.expanded)
+        smoothing = self.classifier.label_smoothing
+        for name, arm in {**self.baselines, **self.expanded}.items():
+            if smoothing and arm.loss.kind == "ldam":
+                raise ValueError(
+                    f"loss: ldam of the arm {name!r} needs hard labels, and classifier.label_smoothing {smoothing:g}"
+                    " spreads them; remove one"
+                )
         return self
 
     @model_validator(mode="after")

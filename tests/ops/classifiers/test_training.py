@@ -1,4 +1,4 @@
-"""Classifier training: mixing and weights against formula and scikit-learn, equal starts and budgets, toy data."""
+"""Classifier training: mixing against its formula, equal starts and budgets, toy data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from ops.classifiers import lessons
 from ops.classifiers.data import TrainingSet
-from ops.classifiers.losses.class_weighted import class_weights
 from ops.classifiers.networks.classifier import Classifier, normalise
 from ops.classifiers.pairings.mixup import mix_pairs
 from ops.classifiers.sampling import iterate_batches
@@ -34,6 +32,9 @@ ARMS = {
     "mixup": Arm(pairing="mixup"),
     "balanced": Arm(sampler="class_balanced"),
     "weighted": Arm(loss="class_weighted"),
+    "tail": Arm(pairing="mixup", sampler={"kind": "square_root", "start": 0.5}, loss="logit_adjusted"),
+    "effective": Arm(sampler="effective_number", loss={"kind": "effective_number", "start": 0.5}),
+    "focal": Arm(pairing="mixup", loss="focal"),
     "all": Arm(augmentation="flip_crop", pairing="mixup", sampler="class_balanced", loss="class_weighted"),
 }
 
@@ -95,18 +96,6 @@ def test_lambda_follows_a_beta_distribution(alpha: float) -> None:
     assert np.var(values) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.15)
 
 
-@pytest.mark.parametrize("counts", [(5, 5), (1, 2, 30), (7, 1, 1, 4)])
-def test_class_weights_equal_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    expected = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
-    found = class_weights(np.bincount(labels).astype(float))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
-
-
-def test_a_class_without_images_gets_a_finite_weight() -> None:
-    assert torch.isfinite(class_weights(np.array([2.0, 0.0, 1.0, 0.0]))).all()
-
-
 @pytest.mark.parametrize("name", ["plain", "randaugment", "all"])
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(name: str) -> None:
     budget = BUDGET.model_copy(update={"steps": 8})
@@ -129,6 +118,8 @@ def test_arms_that_share_a_seed_start_from_the_same_weights() -> None:
     )
     torch.manual_seed(1)
     assert have_same_parameters(starts["plain"], small_resnet(1, 3, 8), 1e-28)
+    other_head = train_toys(Arm(loss="ldam"), learning_rate=1e-30, budget=budget)
+    assert have_same_parameters(other_head.body, starts["plain"].body, 1e-28)
 
 
 @pytest.mark.parametrize("name", list(ARMS))

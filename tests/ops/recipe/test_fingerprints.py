@@ -266,6 +266,16 @@ def test_another_kind_changes_exactly_the_stages_that_train_with_it(place: Place
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
 
 
+def test_a_start_of_0_does_not_change_fingerprints() -> None:
+    """So that results from before that key stay valid."""
+    given = fingerprints(write_place(("baselines", "mixup"), {"sampler": "class_balanced"}))
+    for start in (0, 0.0):
+        keys = {"sampler": {"kind": "class_balanced", "start": start}}
+        assert fingerprints(write_place(("baselines", "mixup"), keys)) == given
+    later = {"sampler": {"kind": "class_balanced", "start": 0.5}}
+    assert fingerprints(write_place(("baselines", "mixup"), later)) != given
+
+
 def test_whole_number_for_a_float_does_not_change_fingerprints() -> None:
     assert RESOLVED["plan"]["ratio"] == 10.0
     assert fingerprints(write_place(("plan", "ratio"), 10)) == BEFORE
