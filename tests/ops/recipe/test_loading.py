@@ -351,8 +351,8 @@ TAIL = {
             " remove one",
         ),
         (
-            put([0.5, 2], "classifier", "grid", "loss.tau"),
-            f"{PATH}: classifier.grid tries loss.tau, which no arm has",
+            put([0.5, 2], "classifier", "grid", "loss.gamma"),
+            f"{PATH}: classifier.grid tries loss.gamma, which no arm has",
         ),
         (
             put([0.4, 1], "classifier", "grid", "loss.max_margin"),
@@ -387,9 +387,11 @@ def test_a_grid_may_try_the_numbers_of_losses_and_samplers_for_long_tails() -> N
 
 
 def test_a_grid_key_that_no_arm_has_is_refused() -> None:
-    without = [
-        put("none", side, name, "pairing") for side, name in (("baselines", "mixup"), ("expanded", "expanded+mixup"))
+    content = CONTENT["fashion-flow"]
+    mixed = [
+        (side, name) for side in ("baselines", "expanded") for name, arm in content[side].items() if "pairing" in arm
     ]
+    without = [put("none", side, name, "pairing") for side, name in mixed]
     sentence = complain(*without, put([0.2], "classifier", "grid", "pairing.alpha"))
     assert sentence == f"{PATH}: classifier.grid tries pairing.alpha, which no arm has"
 
