@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ops.recipe.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
+from ops.recipe.ingredients.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
 from ops.recipe.ingredients.losses import LOSSES, PlainLoss
 from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
+from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
 
@@ -78,12 +79,6 @@ class Mixup(Kind):
     alpha: Annotated[float, Field(gt=0)] = Field(1.0, description="λ ~ Beta(α, α) is drawn for each batch")
 
 
-class SupervisedTrainer(Kind):
-    """Training on images and labels, from random weights."""
-
-    kind: Literal["supervised"] = Field("supervised", description="on images and labels, from random weights")
-
-
 Standardise = Literal["none", "image", "grey"]
 
 
@@ -141,7 +136,6 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "randaugment": RandAugment,
 }
 PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
-TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
 INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
