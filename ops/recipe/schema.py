@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Network, SmallResNet, Standardise
+from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Mixing, Network, SmallResNet, Standardise
 from ops.recipe.data import DataSettings
 from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
@@ -282,6 +282,12 @@ class Recipe(Section):
         for name, arm in self.baselines.items():
             if arm.real_weight is not None:
                 raise ValueError(f"real_weight has no effect in the baseline {name!r}, which has no generated images")
+        for name, arm in {**self.baselines, **self.expanded}.items():
+            if isinstance(arm.pairing, Mixing) and self.classifier.batch_size == 1:
+                raise ValueError(
+                    f"pairing: {arm.pairing.kind} of the arm {name!r} mixes the images of a batch, so"
+                    " classifier.batch_size must be 2 or more"
+                )
         return self
 
     @model_validator(mode="after")
