@@ -88,8 +88,8 @@ class Mixup(Mixing):
     kind: Literal["mixup"] = Field("mixup", description="a batch is blended with a permutation of itself")
     alpha: Annotated[float, Field(gt=0)] = Field(
         1.0,
-        description="λ ~ Beta(α, α); published: 1.0 on CIFAR, 0.2 to 0.4 on ImageNet; 8 with 20 % wrong labels, 32 with"
-        " 50 % and more",
+        description="λ ~ Beta(α, α); published: 1.0 on CIFAR, 0.2 to 0.4 on ImageNet and for small networks; 8 with"
+        " 20 % wrong labels, 32 with 50 % and more",
     )
 
 
@@ -98,10 +98,10 @@ class CutMix(Mixing):
 
     kind: Literal["cutmix"] = Field("cutmix", description="a box of each image is replaced by that of another one")
     alpha: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="λ ~ Beta(α, α); the box takes 1 - λ of the area before its parts outside are cut off"
+        1.0, description="λ ~ Beta(α, α); the box takes 1 - λ of the area, less what lies outside of the image"
     )
     probability: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="of each λ to be used at all; published: 0.5 on CIFAR, 1.0 on ImageNet"
+        1.0, description="probability that a λ is used at all; published: 0.5 on CIFAR, 1.0 on ImageNet"
     )
 
 
@@ -113,10 +113,16 @@ class SamplePairing(Kind):
         description="each image is averaged with one of the whole training set, drawn in proportion to weights; its own"
         " label stays",
     )
-    start: float = Field(0.1, ge=0, description="images are not averaged before; `total` tells the unit")
-    until: Annotated[float, Field(gt=0)] = Field(0.8, description="nor from here on: fine-tuning")
-    on_for: Annotated[float, Field(gt=0)] = Field(0.008, description="in between, so long averaged")
-    off_for: Annotated[float, Field(gt=0)] = Field(0.002, description="and then so long not, in turn")
+    start: float = Field(0.1, ge=0, description="images are averaged from here on; `total` gives the unit")
+    until: Annotated[float, Field(gt=0)] = Field(
+        0.8, description="images are averaged up to here; the rest is fine-tuning"
+    )
+    on_for: Annotated[float, Field(gt=0)] = Field(
+        0.008, description="between start and until they are averaged for so long"
+    )
+    off_for: Annotated[float, Field(gt=0)] = Field(
+        0.002, description="then they are left as they are for so long, in turn"
+    )
     total: Annotated[float, Field(gt=0)] = Field(
         1.0,
         description="length of the training in the unit of these four, which is scaled to the arm's steps. 1: they are"
@@ -131,7 +137,7 @@ class SamplePairing(Kind):
     def _check_order(self) -> SamplePairing:
         if not self.start < self.until <= self.total:
             raise ValueError(
-                f"start {self.start:g} must be below until {self.until:g}, and that at most total {self.total:g}"
+                f"start {self.start:g} must be below until {self.until:g}, and until at most total {self.total:g}"
             )
         return self
 

@@ -30,7 +30,7 @@ from ops.settings.reading import read_yaml
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 RESOLVED: dict[str, Any] = load_recipe(DEMO).model_dump(mode="json")
-# Only null and lists are given here: no rule could find another valid value for them.
+# Null, lists and words of an ingredient are given here: no rule could find another valid value for them.
 OTHER_VALUES: dict[str, Any] = {
     "source": "another",
     "data.classes": ["Bag", "Sandal"],
@@ -51,6 +51,8 @@ OTHER_VALUES: dict[str, Any] = {
     "classifier.grid.steps": [200, 400],
     "classifier.grid.real_weight": [5.0, 20.0],
     "classifier.network.stem": 2,
+    "baselines.mixup.pairing.per": "pair",
+    "expanded.expanded+mixup.pairing.per": "element",
 }
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
 FIXED = {
