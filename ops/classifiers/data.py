@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,18 +16,37 @@ from ops.classifiers.networks.classifier import normalise
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n]."""
+    """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n].
+
+    `is_generated` bool [n] marks generated images; None where all are real.
+    """
 
     images: Tensor
     labels: Tensor
     weights: np.ndarray
     classes: int
+    is_generated: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
+
+    @cached_property
+    def marks(self) -> np.ndarray:
+        """`is_generated` as bool [n], also where all are real."""
+        return np.zeros(len(self.labels), dtype=bool) if self.is_generated is None else self.is_generated
+
+    def select(self, chosen: np.ndarray) -> TrainingSet:
+        """The images that `chosen` bool [n] marks."""
+        rows = torch.from_numpy(np.flatnonzero(chosen))
+        marks = None if self.is_generated is None else self.is_generated[chosen]
+        return TrainingSet(self.images[rows], self.labels[rows], self.weights[chosen], self.classes, marks)
+
+    def drop_weights(self, dropped: np.ndarray) -> TrainingSet:
+        """The same images; those that `dropped` bool [n] marks weigh nothing."""
+        return replace(self, weights=np.where(dropped, 0.0, self.weights))
 
     @cached_property
     def counts(self) -> np.ndarray:

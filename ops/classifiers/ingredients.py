@@ -7,7 +7,7 @@ All are built for one training. They know its settings, its training set and its
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -31,6 +31,8 @@ class Budget(Protocol):
     def optimizer(self) -> str: ...
     @property
     def precision(self) -> str: ...
+    @property
+    def clean_statistics(self) -> bool: ...
     @property
     def network(self) -> Network: ...
 
@@ -103,12 +105,33 @@ class Loss(ABC):
         return False
 
 
+class Targets(ABC):
+    """What a batch is taught: the images' own labels, or what other networks say."""
+
+    @abstractmethod
+    def __init__(self, settings: Any, teachers: Sequence[Callable[[Tensor], Tensor]]) -> None:
+        """teachers: networks in evaluation mode, from normalised images to logits; none where no arm is named."""
+
+    @abstractmethod
+    def find_loss(self, logits: Tensor, images: Tensor, own: Callable[[], Tensor]) -> Tensor:
+        """A scalar, from logits [m, K] of images [m, C, H, W] as the network saw them.
+
+        own: gives the arm's loss on the images' own labels.
+        """
+
+    @classmethod
+    @abstractmethod
+    def covers(cls, settings: Any, *, is_generated: bool) -> bool:
+        """Whether it changes what real, or generated, images are taught."""
+
+
 @dataclass(frozen=True)
 class Training:
     """One training: the input of a trainer.
 
     `seed` fixes initialisation, batch order, augmentation and pairing; trainings that share it start from the same
-    weights. `on_step` is called with the number of steps taken and the loss of the last.
+    weights. `on_step` is called with the number of steps taken and the loss of the last. `teachers` are the networks
+    that the arm's targets name.
     """
 
     data: TrainingSet
@@ -119,3 +142,4 @@ class Training:
     seed: int
     device: str = "cpu"
     on_step: Callable[[int, float], None] = lambda step, loss: None
+    teachers: Sequence[Callable[[Tensor], Tensor]] = ()

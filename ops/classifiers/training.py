@@ -6,7 +6,7 @@ schedule, batch size and, unless the grid tries several, number of steps. No tes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -30,14 +30,15 @@ def train(
     seed: int,
     device: str = "cpu",
     on_step: Callable[[int, float], None] = lambda step, loss: None,
+    teachers: Sequence[Callable[[Tensor], Tensor]] = (),
 ) -> Classifier:
     """A trained network in evaluation mode on `device`; the same arguments give the same weights.
 
     The seed fixes initialisation, batch order, augmentation and pairing; arms that share a seed share
-    the initial weights, which pairs them.
+    the initial weights, which pairs them. `teachers`: the networks that the arm's targets name, in evaluation mode.
     """
     fit = TRAINERS[arm.trainer.kind]
-    return fit(Training(data, arm, budget, learning_rate, weight_decay, seed, device, on_step))
+    return fit(Training(data, arm, budget, learning_rate, weight_decay, seed, device, on_step, teachers))
 
 
 def predict(

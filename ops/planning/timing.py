@@ -81,6 +81,7 @@ def _time_unit(unit: Unit) -> tuple[Unit, float, float]:
         together.wait()
     images = torch.randint(0, 256, (4 * unit.batch_size, *shape), dtype=torch.uint8)
     data = TrainingSet(images, torch.arange(len(images)) % classes, np.ones(len(images)), classes)
+    teachers = [Classifier(unit.network, shape, classes).eval() for _ in range(unit.teachers)]
 
     def time_steps(steps: int) -> float:
         stamps: list[float] = []
@@ -92,6 +93,7 @@ def _time_unit(unit: Unit) -> tuple[Unit, float, float]:
             weight_decay=0.1,
             seed=0,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
+            teachers=teachers,
         )
         return (stamps[-1] - stamps[1]) / steps
 

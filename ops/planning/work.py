@@ -12,6 +12,7 @@ from typing import Literal
 
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, PlainLoss, Policy, UniformSampler
+from ops.recipe.counterparts import simplify
 from ops.recipe.schema import ClassifierSettings, Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
@@ -26,10 +27,11 @@ class Unit:
     """What one optimizer step is made of. Steps of equal units take equally long."""
 
     network: Network
-    arm: Arm  # without sampler, loss and real_weight, which cost nothing
+    arm: Arm  # on real images, without sampler and loss, which cost nothing
     batch_size: int
     optimizer: Literal["muon", "sgd"]
     precision: Precision
+    teachers: int = 0  # networks that answer for each batch
 
     def budget(self, steps: int) -> ClassifierSettings:
         """The budget of a training of so many such steps."""
@@ -40,6 +42,7 @@ class Unit:
             optimizer=self.optimizer,
             precision=self.precision,
             network=self.network,
+            clean_statistics=False,
         )
 
 
@@ -127,7 +130,8 @@ def _hold(
     tried, once = [], []
     for arm in arms.values():
         settings = classifier.grid.list_settings(arm, is_expanded=is_expanded)
-        same = (make_unit(classifier, arm).arm if equal else arm, arm.real_weight, tuple(settings))
+        plain = arm.model_copy(update={"sampler": UniformSampler(), "loss": PlainLoss()})
+        same = (plain if equal else arm, tuple(settings))
         if same in seen:
             continue
         seen.add(same)
@@ -139,10 +143,9 @@ def _hold(
 
 def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
-    cheap = {"sampler": UniformSampler(), "loss": PlainLoss(), "real_weight": None}
-    return Unit(
-        settings.network, arm.model_copy(update=cheap), settings.batch_size, settings.optimizer, settings.precision
-    )
+    free = simplify(arm).model_copy(update={"sampler": UniformSampler(), "loss": PlainLoss()})
+    teachers = 0 if arm.targets.kind == "labels" else settings.seeds
+    return Unit(settings.network, free, settings.batch_size, settings.optimizer, settings.precision, teachers)
 
 
 def _search(settled: Recipe, recipe: Recipe, shape: tuple[int, int, int], folds: int) -> Phases:

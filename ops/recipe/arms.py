@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ops.recipe.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
 
@@ -244,8 +245,12 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "pairing": PAIRINGS,
     "sampler": SAMPLERS,
     "loss": LOSSES,
+    "targets": TARGETS,
+    "consistency": CONSISTENCIES,
+    "placebo": PLACEBOS,
     "trainer": TRAINERS,
 }
+ONLY_EXPANDED = ("real_weight", "finish", "separate", "placebo")  # keys of an arm without effect on real images alone
 
 
 class Arm(Section):
@@ -257,9 +262,26 @@ class Arm(Section):
     pairing: Annotated[Kind, OneOf(PAIRINGS)] = Field(NoPairing(), description="images and labels that are blended")
     sampler: Annotated[Kind, OneOf(SAMPLERS)] = Field(UniformSampler(), description="how often images are shown")
     loss: Annotated[Kind, OneOf(LOSSES)] = Field(PlainLoss(), description="loss of a batch's predictions")
+    targets: Annotated[Kind, OneOf(TARGETS)] = Field(LabelTargets(), description="what images are taught")
+    consistency: Annotated[Kind, OneOf(CONSISTENCIES)] = Field(
+        NoConsistency(), description="a term of the loss that needs no labels"
+    )
+    placebo: Annotated[Kind, OneOf(PLACEBOS)] = Field(
+        NoPlacebo(),
+        description="for an arm under `expanded`: what takes the place of the generated images, with their labels and"
+        " weights; such an arm counts as one without generated images",
+    )
     trainer: Annotated[Kind, OneOf(TRAINERS)] = Field(SupervisedTrainer(), description="how the network is trained")
     real_weight: Positive | None = Field(
         None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
+    )
+    finish: float = Field(
+        0.0, ge=0, lt=1, description="for an arm under `expanded`: last share of the steps, on real images alone"
+    )
+    separate: Literal["norm", "head", "both"] | None = Field(
+        None,
+        description="for an arm under `expanded`: layers that generated images have for themselves in training;"
+        " null: none",
     )
 
     @model_validator(mode="before")
@@ -273,3 +295,19 @@ class Arm(Section):
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
         found: Kind = getattr(self, name)
         return found
+
+
+def check_pairing(name: str, arm: Arm, batch_size: int) -> None:
+    """ValueError if an arm's pairing has nothing to mix in batches of one, or pairs real images with generated ones
+    while the arm is to see real ones alone."""
+    pairing = arm.pairing
+    if isinstance(pairing, Mixing) and batch_size == 1:
+        raise ValueError(
+            f"pairing: {pairing.kind} of the arm {name!r} mixes the images of a batch, so classifier.batch_size must be"
+            " 2 or more"
+        )
+    if isinstance(pairing, SamplePairing) and arm.finish and pairing.until / pairing.total > 1 - arm.finish:
+        raise ValueError(
+            f"pairing: samplepairing of the arm {name!r} averages images up to {pairing.until / pairing.total:g} of the"
+            f" steps, also with generated ones, but finish {arm.finish:g} is for real ones alone; lower one of them"
+        )

@@ -12,7 +12,7 @@ from ops.recipe.arms import CutMix
 
 
 class PastedPairs(Pairing):
-    """Pastes boxes up to a share of the steps."""
+    """Pastes boxes within every batch, or part of one, up to a share of the steps."""
 
     def __init__(self, settings: CutMix, data: TrainingSet, budget: Budget) -> None:
         self.settings, self.steps = settings, count_steps(settings.until, budget.steps)
@@ -20,7 +20,7 @@ class PastedPairs(Pairing):
     def pair(
         self, images: Tensor, targets: Tensor, views: Views, step: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        if step >= self.steps:
+        if step >= self.steps or len(images) == 1:  # a part of a batch may be one image
             return images, targets
         settings = self.settings
         return cutmix(images, targets, rng, alpha=settings.alpha, per=settings.per, probability=settings.probability)

@@ -12,7 +12,7 @@ from ops.recipe.arms import Mixup
 
 
 class MixedPairs(Pairing):
-    """Mixes every batch up to a share of the steps."""
+    """Mixes every batch, or part of one, up to a share of the steps."""
 
     def __init__(self, settings: Mixup, data: TrainingSet, budget: Budget) -> None:
         self.settings, self.steps = settings, count_steps(settings.until, budget.steps)
@@ -20,6 +20,6 @@ class MixedPairs(Pairing):
     def pair(
         self, images: Tensor, targets: Tensor, views: Views, step: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        if step >= self.steps:
+        if step >= self.steps or len(images) == 1:  # a part of a batch may be one image
             return images, targets
         return mixup(images, targets, rng, alpha=self.settings.alpha, per=self.settings.per)

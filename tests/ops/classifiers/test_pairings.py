@@ -94,6 +94,15 @@ def test_a_batch_of_real_and_generated_images_is_mixed_across_both(kind: str) ->
     torch.testing.assert_close(soft.sum(1), torch.ones(8))
 
 
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_a_part_of_one_image_stays_as_it_is(kind: str) -> None:
+    data = make_set()
+    pairing, views = build({"kind": kind}, data, 1), Views(data, lambda x: x, "cpu")
+    images, targets = torch.rand(1, 1, SIDE, SIDE), torch.eye(3)[:1]
+    found = pairing.pair(images, targets, views, 0, np.random.default_rng(0))
+    assert torch.equal(found[0], images) and torch.equal(found[1], targets)
+
+
 def train_noise(pairing: Any, seed: int = 3) -> list[Tensor]:
     rng = np.random.default_rng(0)
     images = torch.from_numpy(rng.integers(0, 256, (24, 1, 12, 12), dtype=np.uint8))

@@ -14,6 +14,7 @@ from safetensors.torch import load_file as load_torch
 
 from ops.classifiers import tournament
 from ops.classifiers.data import TrainingSet
+from ops.classifiers.examples import Examples
 from ops.classifiers.ingredients import Loss, Sampler
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.losses.class_weighted import class_weights
@@ -24,7 +25,6 @@ from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.tournament import (
     TRYING_OFFSET,
     Contest,
-    Examples,
     Result,
     Run,
     Tournament,

@@ -13,12 +13,12 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
+from ops.classifiers import lessons
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.losses.class_weighted import class_weights
 from ops.classifiers.networks.classifier import Classifier, normalise
 from ops.classifiers.sampling import iterate_batches
 from ops.classifiers.stored import load_classifier, save_classifiers
-from ops.classifiers.trainers import supervised
 from ops.classifiers.training import predict, train
 from ops.recipe.arms import Arm, Mlp, ResNet18, SmallResNet
 from ops.recipe.schema import ClassifierSettings as Budget
@@ -120,7 +120,7 @@ def test_the_class_balanced_sampler_shows_every_class_equally_often(monkeypatch:
             seen.append(data.labels.numpy()[batch])
             yield batch
 
-    monkeypatch.setattr(supervised, "iterate_batches", record)
+    monkeypatch.setattr(lessons, "iterate_batches", record)
     shares = {}
     for sampler in ("uniform", "class_balanced"):
         seen.clear()

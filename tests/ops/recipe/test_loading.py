@@ -112,7 +112,8 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         (
             put(1, "expanded", "expanded", "zzz"),
             f"unknown key 'expanded.expanded.zzz' in {PATH};"
-            " valid here: augmentation, loss, pairing, real_weight, sampler, trainer",
+            " valid here: augmentation, consistency, finish, loss, pairing, placebo, real_weight, sampler, separate,"
+            " targets, trainer",
         ),
         (
             put("none", "baselines", "real", "augmentatoin"),
@@ -138,7 +139,9 @@ def test_misspelt_section_is_called_unknown_rather_than_missing() -> None:
 
 def test_key_of_another_section_is_answered_with_the_keys_of_this_one() -> None:
     sentence = complain(put(0.1, "classifier", "learning_rate"))
-    assert sentence.startswith(f"unknown key 'classifier.learning_rate' in {PATH}; valid here: batch_size, grid,")
+    assert sentence.startswith(
+        f"unknown key 'classifier.learning_rate' in {PATH}; valid here: batch_size, clean_statistics,"
+    )
 
 
 def test_missing_section_is_named_with_the_way_to_write_it_empty() -> None:
@@ -291,6 +294,11 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
             put(1, "classifier", "batch_size"),
             f"{PATH}: pairing: mixup of the arm 'mixup' mixes the images of a batch, so classifier.batch_size must be 2"
             " or more",
+        ),
+        (
+            put({"pairing": "samplepairing", "finish": 0.3}, "expanded", "expanded"),
+            f"{PATH}: pairing: samplepairing of the arm 'expanded' averages images up to 0.8 of the steps, also with"
+            " generated ones, but finish 0.3 is for real ones alone; lower one of them",
         ),
         (
             put({"kind": "mlp", "width": 3}, "classifier", "network"),
