@@ -104,8 +104,9 @@ def cutmix(
         mixed = images.clone()
         mixed[box] = images[box][others]
     else:
-        is_pasted = _cover(height, top, bottom)[draws, None, :, None] & _cover(width, left, right)[draws, None, None, :]
-        mixed = torch.lerp(images, images[others], torch.from_numpy(is_pasted).to(images))
+        rows, columns = _cover(height, top, bottom)[draws], _cover(width, left, right)[draws]
+        is_pasted = torch.from_numpy(rows).to(images)[:, :, None] * torch.from_numpy(columns).to(images)[:, None, :]
+        mixed = torch.lerp(images, images[others], is_pasted[:, None])  # exact: weights are 0 and 1
     return mixed, _blend(targets, targets[others], own)
 
 
