@@ -121,7 +121,7 @@ def samplepairing(
     """
     if images.shape != others.shape:
         raise ValueError(f"images {tuple(images.shape)} and others {tuple(others.shape)} must have the same shape")
-    return (images + others) / 2, _soften(targets, classes)
+    return (images + others).div_(2), _soften(targets, classes)
 
 
 @dataclass(frozen=True)
