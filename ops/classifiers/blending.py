@@ -91,7 +91,7 @@ def cutmix(
     targets = _check(images, targets, alpha, classes)
     if not 0 < probability <= 1:
         raise ValueError(f"probability must be above 0 and at most 1, not {probability}")
-    height, width = images.shape[2:]
+    channels, height, width = images.shape[1:]
     count = _count_draws(len(images), per)
     sides = np.sqrt(1 - rng.beta(alpha, alpha, count))
     if probability < 1:
@@ -99,14 +99,16 @@ def cutmix(
     others, draws = _pair_up(len(images), per, rng)
     (top, left), (bottom, right) = _draw_boxes((height, width), sides, rng)
     own = (1 - (bottom - top) * (right - left) / (height * width))[draws]
-    if len(own) == 1:  # one box for all: with three channels several times as fast as a mask
+    if len(own) == 1:  # one box for all: faster than a mask
         box = (..., slice(top[0], bottom[0]), slice(left[0], right[0]))
         mixed = images.clone()
         mixed[box] = images[box][others]
     else:
-        rows, columns = _cover(height, top, bottom)[draws], _cover(width, left, right)[draws]
-        is_pasted = torch.from_numpy(rows).to(images)[:, :, None] * torch.from_numpy(columns).to(images)[:, None, :]
-        mixed = torch.lerp(images, images[others], is_pasted[:, None])  # exact: weights are 0 and 1
+        # As [n, H, W, C], the order in which channels-last images lie in memory: twice as fast as a mask [n, 1, H, W].
+        rows = torch.from_numpy(_cover(height, top, bottom)[draws]).to(images)
+        columns = torch.from_numpy(_cover(width, left, right)[draws].repeat(channels, axis=1)).to(images)
+        is_pasted = (rows[:, :, None] * columns[:, None, :]).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        mixed = torch.lerp(images, images[others], is_pasted)  # exact: weights are 0 and 1
     return mixed, _blend(targets, targets[others], own)
 
 
