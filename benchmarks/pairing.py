@@ -24,7 +24,8 @@ from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Budget, Pairing
 from ops.classifiers.pairings import PAIRINGS
 from ops.classifiers.training import train
-from ops.recipe.arms import Arm, SamplePairing
+from ops.recipe.arms import Arm
+from ops.recipe.ingredients.pairings import SamplePairing
 from ops.recipe.schema import ClassifierSettings
 
 ROUNDS, UNMEASURED = 150, 5  # the first steps of a training allocate memory

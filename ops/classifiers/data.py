@@ -50,8 +50,15 @@ class TrainingSet:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Summed weights of each class's images, float64 [K]: their number where every image weighs 1."""
-        return np.bincount(self.labels.numpy(), weights=self.weights, minlength=self.classes)
+        """The size of each class, float64 [K]: the summed weights of its images, where the heaviest image counts 1.
+
+        It is the number of images where all weigh the same; a generated image counts 1/N of a real one.
+        """
+        return self.sum_by_class(self.weights) / self.weights.max()
+
+    def sum_by_class(self, weights: np.ndarray) -> np.ndarray:
+        """Float64 [K]: the sum over each class's images of any weights float64 [n]."""
+        return np.bincount(self.labels.numpy(), weights=weights, minlength=self.classes)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,18 @@ class Examples:
             weights = np.where(self.only_relabelled, 0.0, weights)
         return weights
 
+    def list_sizes(self, arm: Arm) -> list[np.ndarray]:
+        """The sizes of the classes that the arm's sampler and loss meet, float64 [K] each, as `TrainingSet.counts`.
+
+        First those of the images that it learns from with their labels. If it ends on real images alone, also those.
+        """
+        weights = self.weigh(arm)
+        real = weights if self.is_generated is None else np.where(self.is_generated, 0.0, weights)
+        if getattr(arm.consistency, "images", None) == "generated":
+            weights = real
+        met = [weights, real] if arm.finish else [weights]
+        return [np.bincount(self.labels, weights=each) / each.max() for each in met]
+
     def build_set(self, arm: Arm, classes: int, seed: int) -> TrainingSet:
         """The images that an arm learns from; `seed` is that of its placebo."""
         images, weights = self.images, self.weigh(arm)

@@ -7,9 +7,9 @@ All are built for one training. They know its settings, its training set and its
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -79,29 +79,48 @@ class Sampler(ABC):
 
     @abstractmethod
     def weights(self, step: int) -> np.ndarray:
-        """Weights float64 [n] of the images at a step; a new pass begins where they change."""
+        """Weights float64 [n] of the images at a step: the same array until they change, where a new pass begins."""
 
     @classmethod
     def equals_uniform(cls, settings: Any, counts: np.ndarray) -> bool:
         """Whether it equals the uniform sampler if the classes weigh `counts` [K]."""
         return False
 
+    @classmethod
+    def list_shown(cls, settings: Any, counts: np.ndarray) -> Sequence[np.ndarray] | None:
+        """What the classes weigh as it shows them, float64 [K] for each of its phases, if they weigh `counts` [K].
+
+        None if it does not say.
+        """
+        return None
+
+
+Head = str | Mapping[str, Any]
+"""A head: one of `networks.HEADS` by its name, or with its keys as {"kind": name, ...}."""
+
 
 class Loss(ABC):
-    """The loss of a batch's predictions. `head` names the head that it needs, one of `networks.HEADS`."""
-
-    head: ClassVar[str] = "linear"
+    """The loss of a batch's predictions."""
 
     @abstractmethod
-    def __init__(self, settings: Any, data: TrainingSet, budget: Budget, device: str) -> None: ...
+    def __init__(self, settings: Any, data: TrainingSet, sampler: Sampler, budget: Budget, device: str) -> None:
+        """`data.counts` are the sizes of the classes in the training set; `sampler` may show them in other shares."""
 
     @abstractmethod
     def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
         """A scalar, from float32 logits and targets [m, K]."""
 
     @classmethod
-    def equals_plain(cls, settings: Any, counts: np.ndarray) -> bool:
-        """Whether it equals the plain loss if the classes weigh `counts` [K]."""
+    def head(cls, settings: Any) -> Head:
+        """The head that it needs."""
+        return "linear"
+
+    @classmethod
+    def equals_plain(cls, settings: Any, counts: np.ndarray, shown: Sequence[np.ndarray] | None) -> bool:
+        """Whether it equals the plain loss if the classes weigh `counts` [K], and `shown` as the sampler shows them.
+
+        shown: as `Sampler.list_shown`.
+        """
         return False
 
 

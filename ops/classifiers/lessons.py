@@ -57,7 +57,7 @@ class Lessons:
         self.batches: Iterator[np.ndarray] = iterate_batches(
             self.sampler.weights, budget.batch_size, budget.steps, training.seed
         )
-        self.loss = LOSSES[arm.loss.kind](arm.loss, labelled, budget, device)
+        self.loss = LOSSES[arm.loss.kind](arm.loss, labelled, self.sampler, budget, device)
         targets = TARGETS[arm.targets.kind]
         self.targets = targets(arm.targets, [self._answer_as_network(teach) for teach in training.teachers])
         self.taught = {mark: targets.covers(arm.targets, is_generated=mark) for mark in (False, True)}

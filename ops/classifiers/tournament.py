@@ -28,10 +28,12 @@ from ops.classifiers.training import predict, train
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
-from ops.recipe.arms import Arm, PlainLoss, UniformSampler
+from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.guidance import TeacherTargets
+from ops.recipe.ingredients.losses import PlainLoss
+from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.schema import ClassifierSettings
 from ops.verdict.metric import score_answers, score_classes
 
@@ -91,10 +93,11 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
     which the grid tries the same values.
     """
     seen: dict[object, str] = {}
-    aliases = {}
+    aliases, is_expanded = {}, examples.is_generated is not None
     for name, arm in arms.items():
-        settings = grid.list_settings(arm, is_expanded=examples.is_generated is not None)
-        plain = _drop_idle(arm, [arm, *(set_numbers(arm, setting) for setting in settings)], examples)
+        variants = [set_numbers(arm, setting) for setting in grid.list_settings(arm, is_expanded=is_expanded)]
+        plain = _drop_idle(arm, [arm, *variants], examples)
+        settings = grid.list_settings(plain, is_expanded=is_expanded)
         tried = tuple((set_numbers(plain, setting), setting) for setting in settings)
         aliases[name] = seen.setdefault(tried, name)
     return {name: arm for name, arm in aliases.items() if arm != name}
@@ -102,12 +105,16 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
 
 def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
     """The arm without its sampler or loss where that declares to have no effect in any of the variants."""
-    totals = [np.bincount(examples.labels, weights=examples.weigh(variant)) for variant in variants]
-    tried = list(zip(variants, totals, strict=True))
+    sampler, loss = SAMPLERS[arm.sampler.kind], LOSSES[arm.loss.kind]
     changes: dict[str, Any] = {}
-    if all(SAMPLERS[arm.sampler.kind].equals_uniform(variant.sampler, counts) for variant, counts in tried):
+    tried = [(variant, examples.list_sizes(variant)) for variant in variants]
+    if all(sampler.equals_uniform(variant.sampler, each) for variant, sizes in tried for each in sizes):
         changes["sampler"] = UniformSampler()
-    if all(LOSSES[arm.loss.kind].equals_plain(variant.loss, counts) for variant, counts in tried):
+    if all(
+        loss.equals_plain(variant.loss, sizes[0], sampler.list_shown(variant.sampler, each))
+        for variant, sizes in tried
+        for each in sizes
+    ):
         changes["loss"] = PlainLoss()
     return arm.model_copy(update=changes)
 

@@ -1,7 +1,7 @@
 """What a recipe computes with classifiers, counted before anything runs: trainings, their steps, and what a step is.
 
-The recipe's settings decide it, and the number of images per class: where classes are equally large, arms that differ
-in sampler or loss alone are one arm. How long a step takes is not known here, and torch is not loaded.
+The recipe's settings decide it, and the number of images per class: where classes are equally large, arms are one arm
+that differ only in how they balance them. How long a step takes is not known here, and torch is not loaded.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ops.planning.plan import ExpansionPlan
-from ops.recipe.arms import Arm, Network, PlainLoss, Policy, UniformSampler
+from ops.recipe.arms import Arm, Network, Policy
 from ops.recipe.counterparts import simplify
+from ops.recipe.ingredients.balancing import Balancing
+from ops.recipe.ingredients.losses import PlainLoss
+from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.schema import ClassifierSettings, Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
@@ -124,14 +127,14 @@ def _hold(
 ) -> tuple[Phases, list[Training]]:
     """The two phases of a side's tournament, and one more training of each arm, with the most steps of its grid.
 
-    equal: whether all classes are equally large, so that sampler and loss have no effect.
+    equal: whether all classes are equally large, so that nothing that balances them has an effect.
     """
     seen: set[object] = set()
     tried, once = [], []
     for arm in arms.values():
+        arm = _drop_balancing(arm) if equal else arm
         settings = classifier.grid.list_settings(arm, is_expanded=is_expanded)
-        plain = arm.model_copy(update={"sampler": UniformSampler(), "loss": PlainLoss()})
-        same = (plain if equal else arm, tuple(settings))
+        same = (arm, tuple(settings))
         if same in seen:
             continue
         seen.add(same)
@@ -139,6 +142,12 @@ def _hold(
         tried += [Training(make_unit(classifier, arm), each) for each in steps]
         once.append(Training(make_unit(classifier, arm), max(steps)))
     return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
+
+
+def _drop_balancing(arm: Arm) -> Arm:
+    """The arm as it trains where all classes are equally large."""
+    plain = {"sampler": UniformSampler(), "loss": PlainLoss()}
+    return arm.model_copy(update={key: plain[key] for key in plain if isinstance(arm.ingredient(key), Balancing)})
 
 
 def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:

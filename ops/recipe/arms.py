@@ -1,7 +1,7 @@
 """The ingredients of an arm: the keys of every kind, and the arm that combines one kind of each.
 
 It loads nothing that computes; `ops.classifiers` implements the kinds. A new kind needs a section and a registry line
-here, and a file and a registry line there.
+here, and a file and a registry line there. Losses, pairings and samplers are in `ops.recipe.ingredients`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ops.recipe.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
+from ops.recipe.ingredients.losses import LOSSES, PlainLoss
+from ops.recipe.ingredients.pairings import PAIRINGS, Mixing, NoPairing
+from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
 
@@ -61,110 +64,6 @@ class AutoAugmentation(Kind):
     """The policy that the stage `training_policy` chose on validation."""
 
     kind: Literal["auto"] = Field("auto", description="the policy that validation chose; needs tuning.policy: true")
-
-
-class NoPairing(Kind):
-    """Each image alone."""
-
-    kind: Literal["none"] = Field("none", description="each image alone")
-
-
-class Mixing(Kind):
-    """What the kinds that mix a batch with itself have in common."""
-
-    alpha: Annotated[float, Field(gt=0)] = 1.0
-    per: Literal["batch", "pair", "element"] = Field(
-        "batch",
-        description="what draws its own λ: batch, with one permutation; element: each image, with the same permutation;"
-        " pair: each of the pairs into which the batch is divided, whose two images are mixed with each other",
-    )
-    until: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="share of the steps after which images are no longer mixed; 1: mixed to the end"
-    )
-
-
-class Mixup(Mixing):
-    """Batches blended with a permutation of themselves."""
-
-    kind: Literal["mixup"] = Field("mixup", description="a batch is blended with a permutation of itself")
-    alpha: Annotated[float, Field(gt=0)] = Field(
-        1.0,
-        description="λ ~ Beta(α, α); published: 1.0 on CIFAR, 0.2 to 0.4 on ImageNet and for small networks; 8 with"
-        " 20 % wrong labels, 32 with 50 % and more",
-    )
-
-
-class CutMix(Mixing):
-    """Batches into which boxes of a permutation of themselves are pasted."""
-
-    kind: Literal["cutmix"] = Field("cutmix", description="a box of each image is replaced by that of another one")
-    alpha: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="λ ~ Beta(α, α); the box takes 1 - λ of the area, less what lies outside of the image"
-    )
-    probability: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="probability that a λ is used at all; published: 0.5 on CIFAR, 1.0 on ImageNet"
-    )
-
-
-class SamplePairing(Kind):
-    """Images averaged with others of the whole training set, whose labels are ignored."""
-
-    kind: Literal["samplepairing"] = Field(
-        "samplepairing",
-        description="each image is averaged with one of the whole training set, drawn in proportion to weights; its own"
-        " label stays",
-    )
-    start: float = Field(0.1, ge=0, description="images are averaged from here on; `total` gives the unit")
-    until: Annotated[float, Field(gt=0)] = Field(
-        0.8, description="images are averaged up to here; the rest is fine-tuning"
-    )
-    on_for: Annotated[float, Field(gt=0)] = Field(
-        0.008, description="between start and until they are averaged for so long"
-    )
-    off_for: Annotated[float, Field(gt=0)] = Field(
-        0.002, description="then they are left as they are for so long, in turn"
-    )
-    total: Annotated[float, Field(gt=0)] = Field(
-        1.0,
-        description="length of the training in the unit of these four, which is scaled to the arm's steps. 1: they are"
-        " shares; 1000 with 100, 800, 8, 2: the published epochs on CIFAR; 290e+6 with 1.28e+6, 236e+6, 300e+3, 100e+3:"
-        " the published images on ILSVRC",
-    )
-    partner: Literal["any", "different_class", "same_class"] = Field(
-        "any", description="class of the other image, compared with its own"
-    )
-
-    @model_validator(mode="after")
-    def _check_order(self) -> SamplePairing:
-        if not self.start < self.until <= self.total:
-            raise ValueError(
-                f"start {self.start:g} must be below until {self.until:g}, and until at most total {self.total:g}"
-            )
-        return self
-
-
-class PlainLoss(Kind):
-    """Cross-entropy."""
-
-    kind: Literal["plain"] = Field("plain", description="cross-entropy")
-
-
-class ClassWeightedLoss(Kind):
-    """Cross-entropy in which rare classes weigh more."""
-
-    kind: Literal["class_weighted"] = Field("class_weighted", description="cross-entropy times W / (K · W_c)")
-
-
-class UniformSampler(Kind):
-    """Images in proportion to their weights."""
-
-    kind: Literal["uniform"] = Field("uniform", description="images in proportion to their weights")
-
-
-class ClassBalancedSampler(Kind):
-    """All classes equally often."""
-
-    kind: Literal["class_balanced"] = Field("class_balanced", description="all classes equally often: oversampling")
 
 
 class SupervisedTrainer(Kind):
@@ -229,14 +128,6 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "policy": Policy,
     "randaugment": RandAugment,
 }
-PAIRINGS: dict[str, type[Kind]] = {
-    "none": NoPairing,
-    "mixup": Mixup,
-    "cutmix": CutMix,
-    "samplepairing": SamplePairing,
-}
-LOSSES: dict[str, type[Kind]] = {"plain": PlainLoss, "class_weighted": ClassWeightedLoss}
-SAMPLERS: dict[str, type[Kind]] = {"uniform": UniformSampler, "class_balanced": ClassBalancedSampler}
 TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
@@ -291,23 +182,13 @@ class Arm(Section):
             raise ValueError("mixup_alpha is now written pairing: {kind: mixup, alpha: ...}")
         return keys
 
+    @model_validator(mode="after")
+    def _check_labels(self) -> Arm:
+        if self.loss.kind == "ldam" and isinstance(self.pairing, Mixing):
+            raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
+        return self
+
     def ingredient(self, name: str) -> Kind:
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
         found: Kind = getattr(self, name)
         return found
-
-
-def check_pairing(name: str, arm: Arm, batch_size: int) -> None:
-    """ValueError if an arm's pairing has nothing to mix in batches of one, or pairs real images with generated ones
-    while the arm is to see real ones alone."""
-    pairing = arm.pairing
-    if isinstance(pairing, Mixing) and batch_size == 1:
-        raise ValueError(
-            f"pairing: {pairing.kind} of the arm {name!r} mixes the images of a batch, so classifier.batch_size must be"
-            " 2 or more"
-        )
-    if isinstance(pairing, SamplePairing) and arm.finish and pairing.until / pairing.total > 1 - arm.finish:
-        raise ValueError(
-            f"pairing: samplepairing of the arm {name!r} averages images up to {pairing.until / pairing.total:g} of the"
-            f" steps, also with generated ones, but finish {arm.finish:g} is for real ones alone; lower one of them"
-        )

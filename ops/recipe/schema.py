@@ -13,23 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from ops.recipe.arms import (
-    AUGMENTATIONS,
-    NETWORKS,
-    ONLY_EXPANDED,
-    Arm,
-    FlipCrop,
-    Network,
-    SmallResNet,
-    Standardise,
-    check_pairing,
-)
+from ops.recipe.arms import AUGMENTATIONS, NETWORKS, ONLY_EXPANDED, Arm, FlipCrop, Network, SmallResNet, Standardise
 from ops.recipe.counterparts import check_guidance
 from ops.recipe.data import DataSettings
 from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
+from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.pretrained import ReferenceSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Precision, Section
@@ -301,8 +292,14 @@ class Recipe(Section):
         if all(arm.placebo.kind != "none" for arm in self.expanded.values()):
             raise ValueError("every arm of expanded is a placebo; one must learn from generated images")
         check_guidance(self.baselines, self.expanded)
+        smoothing = self.classifier.label_smoothing
         for name, arm in {**self.baselines, **self.expanded}.items():
-            check_pairing(name, arm, self.classifier.batch_size)
+            if smoothing and arm.loss.kind == "ldam":
+                raise ValueError(
+                    f"loss: ldam of the arm {name!r} needs hard labels, and classifier.label_smoothing {smoothing:g}"
+                    " spreads them; remove one"
+                )
+            check_pairing(name, arm.pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
         return self
 
     @model_validator(mode="after")
@@ -342,7 +339,8 @@ class Recipe(Section):
                     raise ValueError(f"classifier.grid must include {key} {value!r}, the value of the arm {name!r}")
             for setting in settings:
                 try:
-                    check_pairing(name, set_numbers(arm, setting), self.classifier.batch_size)
+                    pairing = set_numbers(arm, setting).pairing
+                    check_pairing(name, pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
                 except ValueError as error:
                     raise ValueError(f"classifier.grid has a value that arm {name!r} cannot have: {error}") from None
         return self

@@ -8,7 +8,7 @@ from torch import Tensor
 from ops.classifiers.blending import count_steps, cutmix
 from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Budget, Pairing
-from ops.recipe.arms import CutMix
+from ops.recipe.ingredients.pairings import CutMix
 
 
 class PastedPairs(Pairing):

@@ -10,7 +10,7 @@ from torch import Tensor
 from ops.classifiers.blending import Partners, Schedule, samplepairing
 from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Budget, Pairing
-from ops.recipe.arms import SamplePairing
+from ops.recipe.ingredients.pairings import SamplePairing
 
 
 class AveragedPairs(Pairing):

@@ -23,8 +23,8 @@ def fit_supervised(training: Training) -> Classifier:
     random.seed(training.seed)  # kornia's RandAugment draws its policy with Python's generator
     torch.manual_seed(training.seed)
     precision = resolve_precision(budget.precision, device)
-    kind_of_loss = LOSSES[arm.loss.kind]
-    model = Classifier(budget.network, training.data.shape, training.data.classes, kind_of_loss.head).to(device)
+    head = LOSSES[arm.loss.kind].head(arm.loss)
+    model = Classifier(budget.network, training.data.shape, training.data.classes, head).to(device)
     domains = None if arm.separate is None else Domains(model, arm.separate)
     lessons = Lessons(training, model, precision)
 

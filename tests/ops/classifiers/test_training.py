@@ -1,4 +1,4 @@
-"""Classifier training: weights against scikit-learn, equal starts and budgets, toy data."""
+"""Classifier training: equal starts and budgets, toy data."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from ops.classifiers import lessons
 from ops.classifiers.data import TrainingSet
-from ops.classifiers.losses.class_weighted import class_weights
 from ops.classifiers.networks.classifier import Classifier, normalise
 from ops.classifiers.sampling import iterate_batches
 from ops.classifiers.stored import load_classifier, save_classifiers
@@ -34,6 +32,9 @@ ARMS = {
     "samplepairing": Arm(pairing="samplepairing"),
     "balanced": Arm(sampler="class_balanced"),
     "weighted": Arm(loss="class_weighted"),
+    "tail": Arm(pairing="mixup", sampler={"kind": "square_root", "start": 0.5}, loss="logit_adjusted"),
+    "effective": Arm(sampler="effective_number", loss={"kind": "effective_number", "start": 0.5}),
+    "focal": Arm(pairing="mixup", loss="focal"),
     "all": Arm(augmentation="flip_crop", pairing="mixup", sampler="class_balanced", loss="class_weighted"),
 }
 
@@ -59,18 +60,6 @@ def have_same_parameters(one: nn.Module, other: nn.Module, tolerance: float = 0.
     return all(torch.allclose(a, b, rtol=0, atol=tolerance) for a, b in pairs)
 
 
-@pytest.mark.parametrize("counts", [(5, 5), (1, 2, 30), (7, 1, 1, 4)])
-def test_class_weights_equal_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    expected = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
-    found = class_weights(np.bincount(labels).astype(float))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
-
-
-def test_a_class_without_images_gets_a_finite_weight() -> None:
-    assert torch.isfinite(class_weights(np.array([2.0, 0.0, 1.0, 0.0]))).all()
-
-
 @pytest.mark.parametrize("name", ["plain", "randaugment", "all"])
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(name: str) -> None:
     budget = BUDGET.model_copy(update={"steps": 8})
@@ -93,6 +82,8 @@ def test_arms_that_share_a_seed_start_from_the_same_weights() -> None:
     )
     torch.manual_seed(1)
     assert have_same_parameters(starts["plain"], small_resnet(1, 3, 8), 1e-28)
+    other_head = train_toys(Arm(loss="ldam"), learning_rate=1e-30, budget=budget)
+    assert have_same_parameters(other_head.body, starts["plain"].body, 1e-28)
 
 
 @pytest.mark.parametrize("name", list(ARMS))

@@ -30,7 +30,7 @@ from ops.settings.reading import read_yaml
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 RESOLVED: dict[str, Any] = load_recipe(DEMO).model_dump(mode="json")
-# Null, lists and words of an ingredient are given here: no rule could find another valid value for them.
+# Only null and lists are given here: no rule could find another valid value for them.
 OTHER_VALUES: dict[str, Any] = {
     "source": "another",
     "data.classes": ["Bag", "Sandal"],
@@ -51,8 +51,6 @@ OTHER_VALUES: dict[str, Any] = {
     "classifier.grid.steps": [200, 400],
     "classifier.grid.real_weight": [5.0, 20.0],
     "classifier.network.stem": 2,
-    "baselines.mixup.pairing.per": "pair",
-    "expanded.expanded+mixup.pairing.per": "element",
 }
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
 FIXED = {
@@ -266,6 +264,27 @@ def test_a_bare_name_and_its_kind_with_defaults_are_the_same() -> None:
 def test_another_kind_changes_exactly_the_stages_that_train_with_it(place: Place, value: Any) -> None:
     after = fingerprints(write_place(place, value))
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
+
+
+def test_a_start_of_0_does_not_change_fingerprints() -> None:
+    """So that results from before that key stay valid."""
+    given = fingerprints(write_place(("baselines", "mixup"), {"sampler": "class_balanced"}))
+    for start in (0, 0.0):
+        keys = {"sampler": {"kind": "class_balanced", "start": start}}
+        assert fingerprints(write_place(("baselines", "mixup"), keys)) == given
+    later = {"sampler": {"kind": "class_balanced", "start": 0.5}}
+    assert fingerprints(write_place(("baselines", "mixup"), later)) != given
+
+
+def test_mixing_a_batch_to_the_end_does_not_change_fingerprints() -> None:
+    """So that results from before `per` and `until` stay valid."""
+    assert RESOLVED["baselines"]["mixup"]["pairing"] == {"kind": "mixup", "alpha": 0.2}
+    place = ("baselines", "mixup", "pairing")
+    written = {"kind": "mixup", "alpha": 0.2}
+    assert fingerprints(write_place(place, written | {"per": "batch", "until": 1})) == BEFORE
+    for other in ({"per": "pair"}, {"until": 0.9}):
+        after = fingerprints(write_place(place, written | other))
+        assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
 
 
 def test_whole_number_for_a_float_does_not_change_fingerprints() -> None:
