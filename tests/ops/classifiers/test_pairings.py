@@ -151,3 +151,9 @@ def test_plain_mixup_still_gives_the_same_weights(monkeypatch: pytest.MonkeyPatc
     now = train_noise({"kind": "mixup", "alpha": 0.2})
     monkeypatch.setitem(pairings.PAIRINGS, "mixup", FormerMixup)
     assert are_equal(now, train_noise({"kind": "mixup", "alpha": 0.2}))
+
+
+def test_samplepairing_keeps_hard_labels_so_that_ldam_may_be_its_loss() -> None:
+    assert Arm.model_validate({"loss": "ldam", "pairing": "samplepairing"}).loss.kind == "ldam"
+    with pytest.raises(ValueError, match="ldam needs hard labels, and pairing: cutmix blends them"):
+        Arm.model_validate({"loss": "ldam", "pairing": "cutmix"})
