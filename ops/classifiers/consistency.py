@@ -20,7 +20,7 @@ from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Augmentation
 from ops.machine.precision import compute_in
 from ops.recipe.arms import RandAugment
-from ops.recipe.guidance import EmaConsistency
+from ops.recipe.ingredients.guidance import EmaConsistency
 from ops.training.averages import update_average
 
 

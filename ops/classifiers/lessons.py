@@ -26,7 +26,7 @@ from ops.classifiers.samplers.finishing import Finishing
 from ops.classifiers.sampling import iterate_batches, weighted_pass
 from ops.classifiers.targets import TARGETS
 from ops.machine.precision import compute_in
-from ops.recipe.guidance import EmaConsistency
+from ops.recipe.ingredients.guidance import EmaConsistency
 
 
 @dataclass(frozen=True)

@@ -19,19 +19,20 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ops.classifiers.answering import predict
 from ops.classifiers.examples import Examples
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.classifiers.stored import load_classifiers
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.recipe.grid import GridSettings, Setting, set_numbers
-from ops.recipe.guidance import TeacherTargets
+from ops.recipe.ingredients.guidance import TeacherTargets
 from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.schema import ClassifierSettings

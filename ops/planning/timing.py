@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.products import Shape
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.generators.registry import KINDS
 from ops.machine.parallel import map_processes, shared, use_threads
 from ops.machine.progress import Progress, Sink

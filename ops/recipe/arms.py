@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ops.recipe.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
+from ops.recipe.ingredients.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
 from ops.recipe.ingredients.losses import LOSSES, PlainLoss
 from ops.recipe.ingredients.pairings import PAIRINGS, Mixing, NoPairing
 from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
+from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
 
@@ -64,12 +65,6 @@ class AutoAugmentation(Kind):
     """The policy that the stage `training_policy` chose on validation."""
 
     kind: Literal["auto"] = Field("auto", description="the policy that validation chose; needs tuning.policy: true")
-
-
-class SupervisedTrainer(Kind):
-    """Training on images and labels, from random weights."""
-
-    kind: Literal["supervised"] = Field("supervised", description="on images and labels, from random weights")
 
 
 Standardise = Literal["none", "image", "grey"]
@@ -128,7 +123,6 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "policy": Policy,
     "randaugment": RandAugment,
 }
-TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
 INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys

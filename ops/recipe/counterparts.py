@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from ops.recipe.arms import ONLY_EXPANDED, Arm
-from ops.recipe.guidance import EmaConsistency, TeacherTargets
+from ops.recipe.ingredients.guidance import EmaConsistency, TeacherTargets
 from ops.settings.section import Section
 
 

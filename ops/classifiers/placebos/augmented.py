@@ -9,7 +9,7 @@ from ops.classifiers.augmentations.policy import ComposedPolicy
 from ops.classifiers.networks.classifier import normalise
 from ops.classifiers.placebos.parents import draw_parents
 from ops.recipe.arms import Policy
-from ops.recipe.guidance import AugmentedPlacebo
+from ops.recipe.ingredients.guidance import AugmentedPlacebo
 
 STRONG = Policy(shift=0.12, scale=0.3, rotation=20.0, gain=0.5, offset=0.15)  # at strength 1; no mirror images
 AT_ONCE = 512

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ops.classifiers.placebos.parents import draw_parents
-from ops.recipe.guidance import MixedPlacebo
+from ops.recipe.ingredients.guidance import MixedPlacebo
 
 
 def blend_real(

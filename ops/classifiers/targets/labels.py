@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ops.classifiers.ingredients import Targets
-from ops.recipe.guidance import LabelTargets
+from ops.recipe.ingredients.guidance import LabelTargets
 
 
 class OwnLabels(Targets):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ops.classifiers.ingredients import Targets
-from ops.recipe.guidance import TeacherTargets
+from ops.recipe.ingredients.guidance import TeacherTargets
 
 
 class Teachers(Targets):

@@ -13,12 +13,13 @@ from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from ops.classifiers import augmentations, losses, networks, pairings, samplers, trainers
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Augmentation, Budget, Head, Loss, Pairing, Sampler, Training
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.stored import load_classifier, save_classifiers
 from ops.classifiers.trainers.supervised import fit_supervised
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.recipe import arms
 from ops.recipe.arms import Arm, Network, SmallResNet
 from ops.recipe.grid import GridSettings, Setting, set_numbers

@@ -12,6 +12,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
+from ops.classifiers.answering import predict
 from ops.classifiers.class_sizes import find_effective_numbers, weigh_effectively
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.ingredients import Loss
@@ -24,7 +25,7 @@ from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.samplers.finishing import Finishing
 from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.stored import load_classifier, save_classifiers
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.datasets.longtail import exponential_sizes
 from ops.recipe.arms import Arm, SmallResNet
 from ops.recipe.ingredients.balancing import Deferred

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_torch
 
 from ops.classifiers import tournament
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.examples import Examples
 from ops.classifiers.ingredients import Loss, Sampler
@@ -34,7 +35,7 @@ from ops.classifiers.tournament import (
     hold_tournament,
     train_seeds,
 )
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.machine.progress import Progress
 from ops.recipe import arms
 from ops.recipe.arms import Arm, SmallResNet

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ops.classifiers import lessons
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier, normalise
 from ops.classifiers.sampling import iterate_batches
 from ops.classifiers.stored import load_classifier, save_classifiers
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.recipe.arms import Arm, Mlp, ResNet18, SmallResNet
 from ops.recipe.schema import ClassifierSettings as Budget
 from tests.networks import small_resnet
