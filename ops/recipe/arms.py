@@ -1,7 +1,7 @@
 """The ingredients of an arm: the keys of every kind, and the arm that combines one kind of each.
 
 It loads nothing that computes; `ops.classifiers` implements the kinds. A new kind needs a section and a registry line
-here, and a file and a registry line there. Losses and samplers are in `ops.recipe.ingredients`.
+here, and a file and a registry line there. Losses, pairings and samplers are in `ops.recipe.ingredients`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from ops.recipe.ingredients.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
 from ops.recipe.ingredients.losses import LOSSES, PlainLoss
+from ops.recipe.ingredients.pairings import PAIRINGS, Mixing, NoPairing
 from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
 from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.settings.kinds import Kind, OneOf
@@ -64,19 +65,6 @@ class AutoAugmentation(Kind):
     """The policy that the stage `training_policy` chose on validation."""
 
     kind: Literal["auto"] = Field("auto", description="the policy that validation chose; needs tuning.policy: true")
-
-
-class NoPairing(Kind):
-    """Each image alone."""
-
-    kind: Literal["none"] = Field("none", description="each image alone")
-
-
-class Mixup(Kind):
-    """Batches blended with a permutation of themselves."""
-
-    kind: Literal["mixup"] = Field("mixup", description="a batch is blended with a permutation of itself")
-    alpha: Annotated[float, Field(gt=0)] = Field(1.0, description="λ ~ Beta(α, α) is drawn for each batch")
 
 
 Standardise = Literal["none", "image", "grey"]
@@ -135,7 +123,6 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "policy": Policy,
     "randaugment": RandAugment,
 }
-PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
 INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
@@ -191,7 +178,7 @@ class Arm(Section):
 
     @model_validator(mode="after")
     def _check_labels(self) -> Arm:
-        if self.loss.kind == "ldam" and self.pairing.kind != "none":
+        if self.loss.kind == "ldam" and isinstance(self.pairing, Mixing):
             raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
         return self
 

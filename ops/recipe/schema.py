@@ -20,6 +20,7 @@ from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generator
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
+from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.pretrained import ReferenceSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Precision, Section
@@ -298,6 +299,7 @@ class Recipe(Section):
                     f"loss: ldam of the arm {name!r} needs hard labels, and classifier.label_smoothing {smoothing:g}"
                     " spreads them; remove one"
                 )
+            check_pairing(name, arm.pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
         return self
 
     @model_validator(mode="after")
@@ -337,7 +339,8 @@ class Recipe(Section):
                     raise ValueError(f"classifier.grid must include {key} {value!r}, the value of the arm {name!r}")
             for setting in settings:
                 try:
-                    set_numbers(arm, setting)
+                    pairing = set_numbers(arm, setting).pairing
+                    check_pairing(name, pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
                 except ValueError as error:
                     raise ValueError(f"classifier.grid has a value that arm {name!r} cannot have: {error}") from None
         return self

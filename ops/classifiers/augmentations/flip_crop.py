@@ -33,12 +33,13 @@ def flip_and_shift(images: Tensor, shift: int, flip: float = 0.5) -> Tensor:
     Equal to padding by repetition and cropping, but one gather for the whole batch: kornia crops image by image, which
     takes a fifth of a training step.
     """
-    count, _, height, width = images.shape
+    count, channels, height, width = images.shape
     rows = _move(torch.arange(height), count, shift).to(images.device)
     columns = _move(torch.arange(width), count, shift)
     columns = torch.where(torch.rand(count, 1) < flip, columns.flip(1), columns).to(images.device)
-    batch = torch.arange(count, device=images.device)
-    return images[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    places = (rows[:, :, None] * width + columns[:, None, :]).reshape(count, 1, -1).expand(-1, channels, -1)
+    moved = images.reshape(count, channels, -1).gather(2, places)
+    return moved.reshape(images.shape).clone(memory_format=torch.channels_last)
 
 
 def _move(positions: Tensor, count: int, shift: int) -> Tensor:

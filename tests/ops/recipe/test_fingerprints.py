@@ -276,6 +276,17 @@ def test_a_start_of_0_does_not_change_fingerprints() -> None:
     assert fingerprints(write_place(("baselines", "mixup"), later)) != given
 
 
+def test_mixing_a_batch_to_the_end_does_not_change_fingerprints() -> None:
+    """So that results from before `per` and `until` stay valid."""
+    assert RESOLVED["baselines"]["mixup"]["pairing"] == {"kind": "mixup", "alpha": 0.2}
+    place = ("baselines", "mixup", "pairing")
+    written = {"kind": "mixup", "alpha": 0.2}
+    assert fingerprints(write_place(place, written | {"per": "batch", "until": 1})) == BEFORE
+    for other in ({"per": "pair"}, {"until": 0.9}):
+        after = fingerprints(write_place(place, written | other))
+        assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
+
+
 def test_whole_number_for_a_float_does_not_change_fingerprints() -> None:
     assert RESOLVED["plan"]["ratio"] == 10.0
     assert fingerprints(write_place(("plan", "ratio"), 10)) == BEFORE

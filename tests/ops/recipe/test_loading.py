@@ -250,7 +250,8 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
         ),
         (
             put({"pairing": "mixip"}, "baselines", "augmented"),
-            f"'baselines.augmented.pairing' in {PATH}: unknown kind; choose one of none, mixup; got 'mixip'",
+            f"'baselines.augmented.pairing' in {PATH}: unknown kind; choose one of none, mixup, cutmix,"
+            " samplepairing; got 'mixip'",
         ),
         (
             put({"pairing": {"kind": "mixup", "alpa": 1}}, "baselines", "augmented"),
@@ -258,8 +259,47 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
         ),
         (
             put({"pairing": {"alpha": 1}}, "baselines", "augmented"),
-            f"'baselines.augmented.pairing' in {PATH}: write one of none, mixup, or {{kind: ...}} with keys of that"
-            " kind",
+            f"'baselines.augmented.pairing' in {PATH}: write one of none, mixup, cutmix, samplepairing, or"
+            " {kind: ...} with keys of that kind",
+        ),
+        (
+            put({"pairing": {"kind": "mixup", "probability": 0.5}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: probability has no effect with kind: mixup; it belongs to"
+            " cutmix",
+        ),
+        (
+            put({"pairing": {"kind": "cutmix", "alpha": 0}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.alpha' in {PATH}: input should be greater than 0; got 0",
+        ),
+        (
+            put({"pairing": {"kind": "mixup", "until": 1.1}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.until' in {PATH}: input should be less than or equal to 1; got 1.1",
+        ),
+        (
+            put({"pairing": {"kind": "mixup", "per": "elem"}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.per' in {PATH}: input should be 'batch', 'pair' or 'element'; got 'elem'",
+        ),
+        (
+            put({"pairing": {"kind": "samplepairing", "until": 800}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: start 0.1 must be below until 800, and until at most total 1",
+        ),
+        (
+            put({"pairing": {"kind": "samplepairing", "start": 0.8}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: start 0.8 must be below until 0.8, and until at most total 1",
+        ),
+        (
+            put({"pairing": {"kind": "samplepairing", "off_for": 0}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.off_for' in {PATH}: input should be greater than 0; got 0",
+        ),
+        (
+            put(1, "classifier", "batch_size"),
+            f"{PATH}: pairing: mixup of the arm 'mixup' mixes the images of a batch, so classifier.batch_size must be 2"
+            " or more",
+        ),
+        (
+            put({"pairing": "samplepairing", "finish": 0.3}, "expanded", "expanded"),
+            f"{PATH}: pairing: samplepairing of the arm 'expanded' averages images up to 0.8 of the steps, also with"
+            " generated ones, but finish 0.3 is for real ones alone; lower one of them",
         ),
         (
             put({"kind": "mlp", "width": 3}, "classifier", "network"),
