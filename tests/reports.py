@@ -69,9 +69,9 @@ def make_verdict() -> dict[str, Any]:
         ],
         "per_class": [
             {"label": 0, "name": CLASSES[0], "images": 2000, "baseline": 0.8, "challenger": 0.85,
-             "difference": make_interval(0.05), "clear": True},
+             "difference": make_interval(0.05), "clear": True, "train_images": 40},
             {"label": 1, "name": CLASSES[1], "images": 0, "baseline": None, "challenger": None, "difference": None,
-             "clear": False},
+             "clear": False, "train_images": 8},
         ],
     }  # fmt: skip
 
@@ -255,7 +255,8 @@ def make_odd_facts() -> dict[str, Any]:
         "same_compute": [make_way("ensemble", baseline, 200), make_way("mirrored", baseline, 2),
                          make_way("mirrored", challenger, 2)],
         "per_class": [{"label": label, "name": name, "images": 308_641, "baseline": 1.0, "challenger": 0.0004,
-                       "difference": make_interval(-0.9996, 0.0003), "clear": True}
+                       "difference": make_interval(-0.9996, 0.0003), "clear": True,
+                       "train_images": 10 ** (label % 6)}
                       for label, name in enumerate(ODD_CLASSES)],
     }  # fmt: skip
     return facts | {

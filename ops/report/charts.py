@@ -19,7 +19,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 WIDE, NARROW, SMALL = 760, 340, 230
 _STACKED_BELOW = 500  # narrower than this, an arm's name stands above its line instead of beside it
@@ -132,6 +132,42 @@ def draw_curve(
     size = (width, 240 if width >= _STACKED_BELOW else 200)
     left, right = 12 + 8 * max(4, len(f"{max(values):.0f}")), 16 + 9 * max(4, len(f"{values[-1]:.3g}"))
     return _draw(f"{name}-{width}", title, description, paint, size=size, margins=(left, 40, right, 8))
+
+
+def draw_classes(rows: Sequence[Mapping[str, Any]], *, challenger: str, baseline: str, width: int) -> str:
+    """The challenger's difference to the baseline on each class over the class's training images; filled where clear.
+
+    `rows` are those of verdict.json that have test images.
+    """
+    sizes, gaps = [row["train_images"] for row in rows], [row["difference"] for row in rows]
+
+    def paint(axes: Axes) -> None:
+        axes.axhline(0, color=_MUTED, linewidth=1.5)
+        for row, size, gap in zip(rows, sizes, gaps, strict=True):
+            low, centre, high = (100 * gap[key] for key in ("low", "estimate", "high"))
+            axes.plot([size, size], [low, high], color=_KINDS["expanded"], linewidth=1.5)
+            fill = _KINDS["expanded"] if row["clear"] else _PAPER
+            axes.plot(
+                [size], [centre], _MARKERS["expanded"], color=_KINDS["expanded"], markerfacecolor=fill, markersize=7
+            )
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5), numticks=6 if width < _STACKED_BELOW else 12))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.grid(axis="y", color=_GRID, linewidth=1)
+        axes.set_xlabel("training images of the class", color=_MUTED)
+        axes.set_ylabel("points", color=_MUTED)
+
+    title = f"{challenger} minus {baseline} on each class, by the class's training images"
+    words = (
+        f"{row['name']} ({size:,}): {100 * gap['estimate']:+.1f}"
+        for row, size, gap in zip(rows, sizes, gaps, strict=True)
+    )
+    return _draw(
+        f"classes-{width}", title, "; ".join(words) + ".", paint,
+        size=(width, 260 if width >= _STACKED_BELOW else 220), margins=(62, 44, 16, 8),
+    )  # fmt: skip
 
 
 def draw_training(arm: str, kind: str, losses: Sequence[float], steps: int, *, top: float) -> str:

@@ -29,7 +29,7 @@ from ops.inspection.page import FOLDER as SECTIONS
 from ops.pictures.strips import draw_strip, read_places
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_training
 from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
@@ -68,10 +68,12 @@ def collect_facts(
     seconds = read_json(timings) if timings.exists() else {}
     used = read_unused(inputs["generated_images"]) is None
     best_step = metrics["generator"].get("best_step")
+    verdict = read_json(inputs["verdict"] / VERDICT)
+    kinds = {row["arm"]: row["kind"] for row in verdict["arms"]}
     return {
         "expansion": expansion,
         "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
-        "verdict": read_json(inputs["verdict"] / VERDICT),
+        "verdict": verdict,
         "used": used,
         "usability": collect_usability(inputs["generator_onnx"]),
         "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
@@ -97,12 +99,12 @@ def collect_facts(
         "trainings": [
             {
                 "arm": arm,
-                "kind": kind,
+                "kind": kinds[arm],
                 "losses": entry["losses"],
                 "steps": int(entry["setting"].get("steps", results["steps"])),
             }
-            for kind in ("baseline", "expanded")
-            for results in [read_json(inputs[f"{kind}_classifiers"] / RESULTS)]
+            for side in ("baseline_classifiers", "expanded_classifiers")
+            for results in [read_json(inputs[side] / RESULTS)]
             for arm, entry in results["arms"].items()
         ],
         "seconds": {stage: seconds[stage] for stage in STAGES if stage in seconds and stage in inputs},
@@ -149,10 +151,14 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         "duration": format_duration,
         "thousands": lambda value: f"{value:,}",
     }
-    arms_charts, loss_charts, quality_charts = [], [], []
+    arms_charts, classes_charts, loss_charts, quality_charts = [], [], [], []
+    tested = [row for row in verdict["per_class"] if row["difference"] is not None]
     for width in (WIDE, NARROW):
         chosen = {key: verdict[key] for key in ("challenger", "baseline", "confidence")}
         arms_charts.append(Markup(draw_arms(verdict["arms"], metric=NAMES[verdict["metric"]], **chosen, width=width)))
+        if verdict["size_groups"] and tested:
+            pair = {key: verdict[key] for key in ("challenger", "baseline")}
+            classes_charts.append(Markup(draw_classes(tested, **pair, width=width)))
         if losses and len(losses["loss"]) > 1:
             ends = [losses["every"] * (i + 1) for i in range(len(losses["loss"]))]
             loss_charts.append(
@@ -179,6 +185,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         ways=[row | {"name": name_way(row)} for row in verdict["same_compute"]],
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,
+        classes_charts=classes_charts,
         loss_charts=loss_charts,
         quality_charts=quality_charts,
         training_charts=training_charts,

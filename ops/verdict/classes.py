@@ -25,8 +25,11 @@ def compare_classes(
     names: Sequence[str],
     *,
     tail: float,
+    train_counts: Sequence[int] = (),
 ) -> list[ClassRow]:
     """The challenger minus the baseline on each class of `names`; labels int [n] of the test images.
+
+    train_counts: real training images of each class, or ().
 
     Each interval has the tail area `tail` on either side. A difference is `clear` if an interval with the tail area
     tail / C excludes 0, for the C classes that have test images (Bonferroni): then the chance that any equal class is
@@ -36,13 +39,14 @@ def compare_classes(
     new, old = (dict(zip(comparison.classes, comparison.rate(arm), strict=True)) for arm in (challenger, baseline))
     rows = []
     for c, name in enumerate(names):
+        trained = train_counts[c] if train_counts else None
         if not images[c]:
-            rows.append(ClassRow(c, name, 0, None, None, None, False))
+            rows.append(ClassRow(c, name, 0, None, None, None, False, trained))
             continue
         gap = comparison.differ_on(c, challenger, baseline, tail=tail)
         wide = comparison.differ_on(c, challenger, baseline, tail=tail / len(comparison.classes))
         is_clear = wide.low > 0 or wide.high < 0
-        rows.append(ClassRow(c, name, int(images[c]), float(old[c]), float(new[c]), gap, is_clear))
+        rows.append(ClassRow(c, name, int(images[c]), float(old[c]), float(new[c]), gap, is_clear, trained))
     return rows
 
 

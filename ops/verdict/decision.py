@@ -122,7 +122,9 @@ def decide(
         for name in case.names
     ]  # fmt: skip
     by_name = {row.arm: row for row in rows}
-    per_class = compare_classes(comparison, challenger, baseline, labels, class_names, tail=single)
+    per_class = compare_classes(
+        comparison, challenger, baseline, labels, class_names, tail=single, train_counts=train_counts
+    )
     verdict = Verdict(
         decision=decision,
         sentence="",

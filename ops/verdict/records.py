@@ -62,6 +62,8 @@ class Contrast:
 class ClassRow:
     """Challenger minus baseline in accuracy on the test images of one class.
 
+    train_images: its real training images; None where they are not known.
+
     None where the class has no images. Without a challenger, its accuracy and the difference are None too. `clear`:
     the difference is not 0 by an interval that allows for the number of classes.
     """
@@ -73,6 +75,7 @@ class ClassRow:
     challenger: float | None
     difference: Interval | None
     clear: bool
+    train_images: int | None = None
 
 
 @dataclass(frozen=True)

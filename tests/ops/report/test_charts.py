@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_curve, draw_training
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_training
 
 LOSSES = [1.0, 0.6, 0.4, 0.35]
 
@@ -39,11 +39,23 @@ def read_texts(svg: str) -> list[str]:
     return [str(element.text) for element in ElementTree.fromstring(svg).iter("text")]
 
 
+CLASSES = [
+    {"name": "rare", "train_images": 5, "difference": make_arm("", "", 0.1)["score"], "clear": True},
+    {"name": "common", "train_images": 500, "difference": make_arm("", "", -0.02)["score"], "clear": False},
+]
+
+
+def draw_by_class(width: int) -> str:
+    return draw_classes(CLASSES, challenger="expanded", baseline="mixup", width=width)
+
+
 def draw_small(steps: int = 100) -> str:
     return draw_training("augmented", "baseline", LOSSES, steps, top=2.5)
 
 
-@pytest.mark.parametrize("svg", [draw(WIDE), draw(NARROW), draw_losses(20, width=WIDE), draw_small()])
+@pytest.mark.parametrize(
+    "svg", [draw(WIDE), draw(NARROW), draw_losses(20, width=WIDE), draw_small(), draw_by_class(NARROW)]
+)
 def test_a_chart_is_a_themed_picture_with_words(svg: str) -> None:
     root = ElementTree.fromstring(svg)
     assert root.attrib["role"] == "img"
@@ -103,3 +115,10 @@ def test_same_figures_give_the_same_bytes_and_charts_share_no_ids() -> None:
     assert sum(map(len, ids)) == len({name for group in ids for name in group})
     for target in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', draw(WIDE)):
         assert "".join(target) in ids[0]
+
+
+def test_classes_are_drawn_over_their_training_images() -> None:
+    svg = draw_by_class(WIDE)
+    assert "rare (5): +10.0; common (500): -2.0." in svg
+    assert {"5", "10", "100", "500", "training images of the class"} <= set(read_texts(svg))
+    assert svg == draw_by_class(WIDE)

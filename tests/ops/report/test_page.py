@@ -106,7 +106,7 @@ def test_screen_readers_get_the_same_content(page: str) -> None:
     assert reader.find("img") and all(image.get("alt") for image in reader.find("img"))
     charts = [svg for svg in reader.find("svg") if svg.get("aria-hidden") != "true"]
     ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
-    assert len(charts) == 6 + len(make_facts()["trainings"]) and len(ids) == len(set(ids))
+    assert len(charts) == 8 + len(make_facts()["trainings"]) and len(ids) == len(set(ids))
     labels = [element["aria-labelledby"] for _, element in reader.tags if element.get("aria-labelledby")]
     assert all(set(str(label).split()) <= set(ids) for label in labels)
     assert len(reader.find("caption")) == len(reader.find("table"))
