@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.classifier_training import count_flops
+from benchmarks.classifier_training import BATCH, CLASSES, convolve, count_flops, make_images
 from benchmarks.parts.plain_classifier import (
     SHIFT,
     AugmentedImages,
@@ -59,3 +60,11 @@ def test_operations_are_those_of_the_convolutions() -> None:
     forward = 9 * places * 32 + 2 * 9 * places * 32 * 32 + 9 * 49 * 32 * 64 + 2 * 9 * 49 * 64 * 64 + 64 * 10
     stem = 9 * places * 32  # no gradient of the images
     assert count_flops((1, 28, 28)) == 2 * (3 * forward - stem)
+
+
+def test_convolutions_alone_are_all_of_a_step() -> None:
+    go = convolve(make_images((1, 28, 28)), "fp32", steps=1)
+    with FlopCounterMode(display=False) as counter:
+        go()
+    head = 3 * 2 * 64 * CLASSES
+    assert counter.get_total_flops() == BATCH * (count_flops((1, 28, 28)) - head)
