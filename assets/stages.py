@@ -75,6 +75,11 @@ LOOKS: dict[str, Look] = {
         "evidence",
         frozenset({"pytorch"}),
     ),
+    "teachers": Look(
+        "Networks of baseline arms that label images for arms with generated images; none unless the recipe asks.",
+        "evidence",
+        frozenset({"pytorch"}),
+    ),
     "expanded_classifiers": Look(
         "The arms on the mixed dataset, trained under the same rules.",
         "evidence",

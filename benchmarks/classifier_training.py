@@ -28,11 +28,12 @@ from benchmarks.parts.plain_classifier import (
     load_batches,
     train_plainly,
 )
+from ops.classifiers.answering import predict
 from ops.classifiers.augmentations.flip_crop import flip_and_shift
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.networks.layers import Conv
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.machine.parallel import use_threads
 from ops.machine.precision import compute_in, resolve_precision
 from ops.recipe.arms import Arm, FlipCrop, SmallResNet

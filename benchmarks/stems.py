@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from benchmarks.parts.harness import Row, write_result
 from ops.classifiers import networks
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.layers import Residual, average_places, conv_norm
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.recipe.arms import Arm, SmallResNet
 from ops.recipe.schema import ClassifierSettings
 

@@ -55,6 +55,7 @@ def make_verdict() -> dict[str, Any]:
         "test_images": 4000, "look": 1, "looks": 1, "generators": 1, "budget": {"steps": 60, "batch_size": 32},
         "earlier_looks": [], "reference": make_reference(),
         "same_compute": [make_way("ensemble", "flipped", 5), make_way("mirrored", "grown", 2)],
+        "shares": [{"arm": "grown", "against": "flipped", "role": "share", "difference": make_interval(0.0123, 0.004)}],
         "smallest_detectable_effect": 0.0123, "worst_class": CLASSES[1],
         "arms": [
             make_arm("real", "baseline", 0.80), make_arm("flipped", "baseline", 0.82),
@@ -205,7 +206,8 @@ def make_unused_facts() -> dict[str, Any]:
     rates = [row | {"challenger": None, "difference": None} for row in verdict["per_class"]]
     verdict |= {
         "decision": "no evidence", "generator_used": False, "sentence": "The generator was not used: why.",
-        "challenger": None, "contrasts": [], "same_compute": [way], "per_class": rates, "worst_class": None,
+        "challenger": None, "contrasts": [], "shares": [], "same_compute": [way], "per_class": rates,
+        "worst_class": None,
         "smallest_detectable_effect": None, "generators": 0,
         "arms": [arm for arm in verdict["arms"] if arm["kind"] == "baseline"],
     }  # fmt: skip

@@ -8,8 +8,8 @@ from importlib import import_module
 import pytest
 
 MODULES = (
-    "ops.datasets.identity", "ops.datasets.longtail", "ops.generators.noise", "ops.likeness", "ops.metrics.frechet",
-    "ops.statistics.proportions",
+    "ops.classifiers.blending", "ops.datasets.identity", "ops.datasets.longtail", "ops.generators.noise",
+    "ops.likeness", "ops.metrics.frechet", "ops.statistics.proportions",
 )  # fmt: skip
 
 

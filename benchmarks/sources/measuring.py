@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.sources.reference import measure_reference
 from ops.chain.parts.classifiers import BASELINES, weights_file
+from ops.classifiers.answering import predict
 from ops.classifiers.stored import load_classifier
-from ops.classifiers.training import predict
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest

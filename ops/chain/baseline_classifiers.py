@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ops.chain.parts.classifiers import find_metric, train_arms
+from ops.chain.parts.examples import read_real
 from ops.chain.parts.reference import train_reference
 from ops.stages.materialization import StageRun
 
@@ -12,5 +13,5 @@ from ops.stages.materialization import StageRun
 def build_baseline_classifiers(run: StageRun) -> dict[str, Any]:
     """Arms and reference model on the real training images alone."""
     reference = train_reference(run, find_metric(run))
-    metrics = train_arms(run, run.recipe.baselines, {"reference": reference})
+    metrics = train_arms(run, run.recipe.baselines, [read_real(run)], None, {"reference": reference})
     return metrics | {"reference_validation": round(reference["validation"], 6)}

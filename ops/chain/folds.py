@@ -8,7 +8,7 @@ there trains without generated images. What the answers mean is the verdict's pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,12 @@ from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS
 from ops.files.storage import write_json
+from ops.recipe.arms import Arm
+from ops.recipe.counterparts import name_kind
 from ops.stages.materialization import StageRun
 from ops.verdict.evaluation_count import Looks, find_looks_at
 from ops.verdict.picks import pick_best
+from ops.verdict.records import Kind
 from ops.verdict.same_compute import average_probabilities
 from ops.workspaces.folds import FoldWorkspace
 
@@ -48,7 +51,7 @@ def build_folds(run: StageRun) -> dict[str, Any]:
     for number, codes in enumerate(division, start=1):
         workspace = FoldWorkspace(run.workspace.root, number=number, folds=count, metric=metric)
         trained.append(train_fold(workspace, run.expansion, real, codes, run.runtime))
-    compared = pick_arms(trained, list(run.recipe.baselines), list(run.recipe.expanded))
+    compared = pick_arms(trained, run.recipe.baselines, run.recipe.expanded)
     tables, looks = [], []
     for fold in trained:
         table, looked = _evaluate_fold(run, fold, compared)
@@ -75,7 +78,7 @@ class Compared:
     """The arms of all folds. kinds: side of each arm. aliases: arms that equal another one in every fold that trained
     them. baseline, challenger: the two that validation picked."""
 
-    kinds: dict[str, str]
+    kinds: dict[str, Kind]
     aliases: dict[str, str]
     baseline: str
     challenger: str
@@ -87,17 +90,17 @@ class Compared:
         return fold.find_trained(arm)
 
 
-def pick_arms(folds: Sequence[TrainedFold], baselines: Sequence[str], expanded: Sequence[str]) -> Compared:
+def pick_arms(folds: Sequence[TrainedFold], baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) -> Compared:
     """Pick the arm of each kind with the best mean validation score over folds; the first one wins a tie."""
     order = sorted(baselines, key=lambda arm: (arm != "real", arm))  # as the arms of one split are ordered
-    kinds = dict.fromkeys(order, "baseline") | dict.fromkeys(sorted(expanded), "expanded")
+    kinds = {arm: name_kind(arm, baselines, expanded) for arm in (*order, *sorted(expanded))}
     aliases = {arm: same for arm in kinds if (same := _find_common(folds, arm)) is not None}
 
     def average(arm: str, stand_in: str) -> float:
         entries = (fold.find_entry(arm) or fold.find_entry(stand_in) for fold in folds)
         return float(np.mean([entry["validation"] for entry in entries if entry is not None]))
 
-    def pick(kind: str, stand_in: str) -> str:
+    def pick(kind: Kind, stand_in: str) -> str:
         return pick_best({a: average(a, stand_in) for a, own in kinds.items() if own == kind and a not in aliases})
 
     baseline = pick("baseline", order[0])

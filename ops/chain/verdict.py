@@ -10,7 +10,7 @@ Where the generator was not used, the arms without generated images are evaluate
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,91 +18,36 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.answers import Answers, Network, find_correct
-from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
+from ops.chain.parts.classifiers import BASELINES, weights_file
 from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.look import look
 from ops.chain.parts.reference import LOGGED, read_reference
+from ops.chain.parts.trained import Trained, read_trained
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.files.manifests import read_manifest
-from ops.files.outputs import RESULTS, RUNS, VERDICT
-from ops.files.storage import read_json, replace_file, write_json
+from ops.files.outputs import RUNS, VERDICT
+from ops.files.storage import replace_file, write_json
 from ops.recipe.arms import Arm
-from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
 from ops.stages.unused import read_unused
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_count import find_looks
-from ops.verdict.picks import pick_best
-from ops.verdict.records import Budget, Kind, Verdict
+from ops.verdict.records import Verdict
 from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
 from ops.verdict.without_generator import judge_baselines
 
 REHEARSED = "This is a rehearsal with few images and steps, and decides nothing. "
-SIDES: dict[str, Kind] = {BASELINES: "baseline", EXPANDED: "expanded"}
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The results of the two sides: `results` holds the results.json of each side's stage."""
-
-    results: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def sides(self) -> dict[str, str]:
-        """The side of each trained arm."""
-        return {arm: side for side, found in self.results.items() for arm in found["arms"]}
-
-    @property
-    def entries(self) -> dict[str, dict[str, Any]]:
-        """The entry in results.json of each trained arm."""
-        return {arm: self.results[side]["arms"][arm] for arm, side in self.sides.items()}
-
-    @property
-    def aliases(self) -> dict[str, str]:
-        return {alias: arm for found in self.results.values() for alias, arm in found["aliases"].items()}
-
-    @property
-    def metric(self) -> Metric:
-        """The metric that chose every arm's setting."""
-        metric, other = (self.results[side]["metric"] for side in SIDES)
-        assert metric == other, f"one side was chosen by {metric}, the other by {other}"
-        return metric
-
-    @property
-    def budget(self) -> Budget:
-        """Steps and batch size of the training; arms may differ in steps if the grid tries several."""
-        shared = self.results[BASELINES]
-        steps = [int(entry["setting"].get("steps", shared["steps"])) for entry in self.entries.values()]
-        return Budget(max(steps), shared["batch_size"], min(steps) if min(steps) < max(steps) else None)
-
-    @property
-    def generators(self) -> int:
-        """How many generators' images the seeds of the expanded arms were trained on."""
-        return int(self.results[EXPANDED]["generators"])
-
-    @property
-    def baseline(self) -> str:
-        """The arm without generated images that validation picks."""
-        return self._pick(BASELINES)
-
-    @property
-    def challenger(self) -> str | None:
-        """The arm with generated images that validation picks; None where the generator was not used."""
-        return self._pick(EXPANDED) if self.results[EXPANDED]["arms"] else None
-
-    def _pick(self, side: str) -> str:
-        return pick_best({arm: entry["validation"] for arm, entry in self.results[side]["arms"].items()})
 
 
 def build_verdict(run: StageRun) -> dict[str, Any]:
     """Write runs.parquet (correct per arm or reference model, seed and test image) and verdict.json."""
     if run.recipe.verdict.folds is not None:
         return judge_folds(run)
-    trained = Trained({side: read_json(run.inputs[side] / RESULTS) for side in SIDES})
+    trained = read_trained(run)
     arms = {**run.recipe.baselines, **run.recipe.expanded}
     networks = list_networks(run, trained, arms)
     answers = _look(run, networks)
@@ -227,7 +172,7 @@ def _decide(
         )
     return decide(
         correct,
-        {arm: SIDES[side] for arm, side in trained.sides.items()},
+        trained.kinds,
         validation,
         test.labels,
         test.class_names,
@@ -241,6 +186,7 @@ def _decide(
         validation_images=int(read_manifest(run.inputs["real_images"])["metrics"]["validation"]),
         validation_per_class=_rates_per_class(entries),
         reference=_read_reference(run, trained),
+        counterparts=trained.counterparts,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,12 +16,16 @@ from ops.classifiers.networks.classifier import normalise
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n]."""
+    """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n].
+
+    `is_generated` bool [n] marks generated images; None where all are real.
+    """
 
     images: Tensor
     labels: Tensor
     weights: np.ndarray
     classes: int
+    is_generated: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -30,9 +34,31 @@ class TrainingSet:
         return channels, height, width
 
     @cached_property
+    def marks(self) -> np.ndarray:
+        """`is_generated` as bool [n], also where all are real."""
+        return np.zeros(len(self.labels), dtype=bool) if self.is_generated is None else self.is_generated
+
+    def select(self, chosen: np.ndarray) -> TrainingSet:
+        """The images that `chosen` bool [n] marks."""
+        rows = torch.from_numpy(np.flatnonzero(chosen))
+        marks = None if self.is_generated is None else self.is_generated[chosen]
+        return TrainingSet(self.images[rows], self.labels[rows], self.weights[chosen], self.classes, marks)
+
+    def drop_weights(self, dropped: np.ndarray) -> TrainingSet:
+        """The same images; those that `dropped` bool [n] marks weigh nothing."""
+        return replace(self, weights=np.where(dropped, 0.0, self.weights))
+
+    @cached_property
     def counts(self) -> np.ndarray:
-        """Summed weights of each class's images, float64 [K]: their number where every image weighs 1."""
-        return np.bincount(self.labels.numpy(), weights=self.weights, minlength=self.classes)
+        """The size of each class, float64 [K]: the summed weights of its images, where the heaviest image counts 1.
+
+        It is the number of images where all weigh the same; a generated image counts 1/N of a real one.
+        """
+        return self.sum_by_class(self.weights) / self.weights.max()
+
+    def sum_by_class(self, weights: np.ndarray) -> np.ndarray:
+        """Float64 [K]: the sum over each class's images of any weights float64 [n]."""
+        return np.bincount(self.labels.numpy(), weights=weights, minlength=self.classes)
 
 
 @dataclass(frozen=True)

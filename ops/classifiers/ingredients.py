@@ -7,9 +7,9 @@ All are built for one training. They know its settings, its training set and its
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -31,6 +31,8 @@ class Budget(Protocol):
     def optimizer(self) -> str: ...
     @property
     def precision(self) -> str: ...
+    @property
+    def clean_statistics(self) -> bool: ...
     @property
     def network(self) -> Network: ...
 
@@ -77,30 +79,69 @@ class Sampler(ABC):
 
     @abstractmethod
     def weights(self, step: int) -> np.ndarray:
-        """Weights float64 [n] of the images at a step; a new pass begins where they change."""
+        """Weights float64 [n] of the images at a step: the same array until they change, where a new pass begins."""
 
     @classmethod
     def equals_uniform(cls, settings: Any, counts: np.ndarray) -> bool:
         """Whether it equals the uniform sampler if the classes weigh `counts` [K]."""
         return False
 
+    @classmethod
+    def list_shown(cls, settings: Any, counts: np.ndarray) -> Sequence[np.ndarray] | None:
+        """What the classes weigh as it shows them, float64 [K] for each of its phases, if they weigh `counts` [K].
+
+        None if it does not say.
+        """
+        return None
+
+
+Head = str | Mapping[str, Any]
+"""A head: one of `networks.HEADS` by its name, or with its keys as {"kind": name, ...}."""
+
 
 class Loss(ABC):
-    """The loss of a batch's predictions. `head` names the head that it needs, one of `networks.HEADS`."""
-
-    head: ClassVar[str] = "linear"
+    """The loss of a batch's predictions."""
 
     @abstractmethod
-    def __init__(self, settings: Any, data: TrainingSet, budget: Budget, device: str) -> None: ...
+    def __init__(self, settings: Any, data: TrainingSet, sampler: Sampler, budget: Budget, device: str) -> None:
+        """`data.counts` are the sizes of the classes in the training set; `sampler` may show them in other shares."""
 
     @abstractmethod
     def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
         """A scalar, from float32 logits and targets [m, K]."""
 
     @classmethod
-    def equals_plain(cls, settings: Any, counts: np.ndarray) -> bool:
-        """Whether it equals the plain loss if the classes weigh `counts` [K]."""
+    def head(cls, settings: Any) -> Head:
+        """The head that it needs."""
+        return "linear"
+
+    @classmethod
+    def equals_plain(cls, settings: Any, counts: np.ndarray, shown: Sequence[np.ndarray] | None) -> bool:
+        """Whether it equals the plain loss if the classes weigh `counts` [K], and `shown` as the sampler shows them.
+
+        shown: as `Sampler.list_shown`.
+        """
         return False
+
+
+class Targets(ABC):
+    """What a batch is taught: the images' own labels, or what other networks say."""
+
+    @abstractmethod
+    def __init__(self, settings: Any, teachers: Sequence[Callable[[Tensor], Tensor]]) -> None:
+        """teachers: networks in evaluation mode, from normalised images to logits; none where no arm is named."""
+
+    @abstractmethod
+    def find_loss(self, logits: Tensor, images: Tensor, own: Callable[[], Tensor]) -> Tensor:
+        """A scalar, from logits [m, K] of images [m, C, H, W] as the network saw them.
+
+        own: gives the arm's loss on the images' own labels.
+        """
+
+    @classmethod
+    @abstractmethod
+    def covers(cls, settings: Any, *, is_generated: bool) -> bool:
+        """Whether it changes what real, or generated, images are taught."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +149,8 @@ class Training:
     """One training: the input of a trainer.
 
     `seed` fixes initialisation, batch order, augmentation and pairing; trainings that share it start from the same
-    weights. `on_step` is called with the number of steps taken and the loss of the last.
+    weights. `on_step` is called with the number of steps taken and the loss of the last. `teachers` are the networks
+    that the arm's targets name.
     """
 
     data: TrainingSet
@@ -119,3 +161,4 @@ class Training:
     seed: int
     device: str = "cpu"
     on_step: Callable[[int, float], None] = lambda step, loss: None
+    teachers: Sequence[Callable[[Tensor], Tensor]] = ()

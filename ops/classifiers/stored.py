@@ -37,3 +37,10 @@ def load_classifier(path: Path, seed: int) -> Classifier:
     model = build_classifier(description)
     model.load_state_dict(state)
     return model.eval()
+
+
+def load_classifiers(path: Path) -> list[Classifier]:
+    """The networks of all seeds, in the order of the seeds, in evaluation mode."""
+    with safe_open(path, framework="pt") as file:
+        seeds = {int(key.partition("/")[0]) for key in file.keys()}  # noqa: SIM118
+    return [load_classifier(path, seed) for seed in sorted(seeds)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,22 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ops.classifiers.data import TrainingSet
+from ops.classifiers.answering import predict
+from ops.classifiers.examples import Examples
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.sharing import WORKER_SHARE
-from ops.classifiers.training import predict, train
+from ops.classifiers.stored import load_classifiers
+from ops.classifiers.training import train
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
-from ops.recipe.arms import Arm, PlainLoss, UniformSampler
+from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
 from ops.recipe.grid import GridSettings, Setting, set_numbers
+from ops.recipe.ingredients.guidance import TeacherTargets
+from ops.recipe.ingredients.losses import PlainLoss
+from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.schema import ClassifierSettings
 from ops.verdict.metric import score_answers, score_classes
 
@@ -68,26 +73,6 @@ class Result:
     path: Path
 
 
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n].
-
-    `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where all
-    are real.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
-    is_generated: np.ndarray | None = None
-
-    def weigh(self, arm: Arm) -> np.ndarray:
-        """The weights of the images for an arm, float64 [n], with the arm's own real_weight if it has one."""
-        if arm.real_weight is None or self.is_generated is None:
-            return self.weights
-        return np.where(self.is_generated, self.weights, arm.real_weight)
-
-
 @dataclass(frozen=True)
 class Tournament:
     """The result of a tournament, by arm.
@@ -109,10 +94,11 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
     which the grid tries the same values.
     """
     seen: dict[object, str] = {}
-    aliases = {}
+    aliases, is_expanded = {}, examples.is_generated is not None
     for name, arm in arms.items():
-        settings = grid.list_settings(arm, is_expanded=examples.is_generated is not None)
-        plain = _drop_idle(arm, [arm, *(set_numbers(arm, setting) for setting in settings)], examples)
+        variants = [set_numbers(arm, setting) for setting in grid.list_settings(arm, is_expanded=is_expanded)]
+        plain = _drop_idle(arm, [arm, *variants], examples)
+        settings = grid.list_settings(plain, is_expanded=is_expanded)
         tried = tuple((set_numbers(plain, setting), setting) for setting in settings)
         aliases[name] = seen.setdefault(tried, name)
     return {name: arm for name, arm in aliases.items() if arm != name}
@@ -120,12 +106,16 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
 
 def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
     """The arm without its sampler or loss where that declares to have no effect in any of the variants."""
-    totals = [np.bincount(examples.labels, weights=examples.weigh(variant)) for variant in variants]
-    tried = list(zip(variants, totals, strict=True))
+    sampler, loss = SAMPLERS[arm.sampler.kind], LOSSES[arm.loss.kind]
     changes: dict[str, Any] = {}
-    if all(SAMPLERS[arm.sampler.kind].equals_uniform(variant.sampler, counts) for variant, counts in tried):
+    tried = [(variant, examples.list_sizes(variant)) for variant in variants]
+    if all(sampler.equals_uniform(variant.sampler, each) for variant, sizes in tried for each in sizes):
         changes["sampler"] = UniformSampler()
-    if all(LOSSES[arm.loss.kind].equals_plain(variant.loss, counts) for variant, counts in tried):
+    if all(
+        loss.equals_plain(variant.loss, sizes[0], sampler.list_shown(variant.sampler, each))
+        for variant, sizes in tried
+        for each in sizes
+    ):
         changes["loss"] = PlainLoss()
     return arm.model_copy(update=changes)
 
@@ -145,6 +135,7 @@ class Contest:
     metric : the figure by which settings are chosen on validation.
     scratch : folder of the finished runs.
     device : torch device that every run is trained on.
+    teachers : file with the networks of each arm that the arms' targets name.
 
     Settings are tried at the first seed. If some arms have more settings than others, they would have the luckier
     networks there, so settings are then tried at an extra seed.
@@ -159,6 +150,7 @@ class Contest:
     classes: int
     scratch: Path
     device: str = "cpu"
+    teachers: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def trying_seed(self) -> int:
@@ -194,15 +186,18 @@ def choose_setting(results: Sequence[Result]) -> Setting:
     return max(results, key=lambda result: result.validation).run.setting
 
 
-def hold_tournament(contest: Contest, *, workers: int, progress: Progress) -> Tournament:
-    """Train the grid at one seed, then the remaining seeds at each arm's chosen setting."""
+def hold_tournament(contest: Contest, *, workers: int, progress: Progress, before: int = 0) -> Tournament:
+    """Train the grid at one seed, then the remaining seeds at each arm's chosen setting.
+
+    `before` runs count as done in `progress`.
+    """
     trying = contest.trying_seed
     grid = {name: [Run(name, setting, trying) for setting in contest.list_settings(name)] for name in contest.arms}
-    done = _train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress)
+    done = _train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress, before)
     tried = {name: [done[run] for run in runs] for name, runs in grid.items()}
     chosen = {name: choose_setting(results) for name, results in tried.items()}
     seeds = [seed for seed in contest.seeds if seed != trying]
-    later = train_seeds(contest, chosen, seeds, workers=workers, progress=progress, before=len(done))
+    later = train_seeds(contest, chosen, seeds, workers=workers, progress=progress, before=before + len(done))
     first = {name: [done[Run(name, setting, trying)]] * (trying in contest.seeds) for name, setting in chosen.items()}
     return Tournament(chosen, tried, {name: [*first[name], *later[name]] for name in chosen})
 
@@ -271,12 +266,7 @@ def _train_run(run: Run) -> Run:
     settings = contest.settings.model_copy(update={"steps": contest.find_steps(run)})
     losses: list[float] = []
     model = train(
-        TrainingSet(
-            torch.from_numpy(examples.images),
-            torch.from_numpy(examples.labels),
-            examples.weigh(arm),
-            contest.classes,
-        ),
+        examples.build_set(arm, contest.classes, contest.first_seed),
         arm,
         settings,
         learning_rate=run.setting["learning_rate"],
@@ -284,6 +274,7 @@ def _train_run(run: Run) -> Run:
         seed=run.seed,
         device=device,
         on_step=lambda step, loss: losses.append(loss),
+        teachers=_load_teachers(contest, arm),
     )
     images, labels = contest.validation
     answers = predict(model, torch.from_numpy(images), precision=settings.precision, device=device).argmax(1).numpy()
@@ -302,6 +293,13 @@ def _train_run(run: Run) -> Run:
     with replace_file(contest.scratch / run.file_name) as temporary:
         save_file(read_weights(model), temporary, metadata={"result": json.dumps(facts)})
     return run
+
+
+def _load_teachers(contest: Contest, arm: Arm) -> list[torch.nn.Module]:
+    """The networks that teach an arm, of all seeds."""
+    if not isinstance(arm.targets, TeacherTargets):
+        return []
+    return [network.to(contest.device) for network in load_classifiers(contest.teachers[arm.targets.of])]
 
 
 def read_weights(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ RULES = "rules.json"  # of accepted_images, as the next two
 REJECTED_SHEET = "rejected_sheet.png"
 QUALITY = "quality.json"  # metrics of the accepted images as a set
 
+TEACHERS = "teachers.json"  # names of the arms whose networks lie beside it
 RESULTS = "results.json"  # of baseline_classifiers and expanded_classifiers
 FOLDS = "folds.json"  # of folds, as the next: what each fold found, {} where a recipe has no folds
 FOLD_ANSWERS = "answers.parquet"  # each network's answers about the test images of its fold

@@ -32,6 +32,7 @@ class Reason:
         return self.name.replace("_", " ")
 
 
+WRONG_LABEL = "wrong_label"
 SURPLUS = "surplus"  # the image breaks no rule, but its class was full
 REASONS: dict[str, Reason] = {
     reason.name: reason
@@ -39,7 +40,7 @@ REASONS: dict[str, Reason] = {
         Reason("unsafe", "a safety classifier calls it unsafe", "unsafe_probability"),
         Reason("blank", "hardly anything to see", "structure"),
         Reason("saturated", "too many pixels are at their darkest or brightest", "saturation"),
-        Reason("wrong_label", "the scorer doubts its label", "label_probability"),
+        Reason(WRONG_LABEL, "the scorer doubts its label", "label_probability"),
         Reason("clip_disagrees", "CLIP sees something else than its label", "clip_agreement"),
         Reason(
             "atypical", "far from real images of its class, or its texture is unlike that of real images", "typicality"

@@ -19,10 +19,11 @@ from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.sharing import WORKER_SHARE
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.datasets.folds import assign_folds
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers

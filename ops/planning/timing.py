@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.products import Shape
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.generators.registry import KINDS
 from ops.machine.parallel import map_processes, shared, use_threads
 from ops.machine.progress import Progress, Sink
@@ -81,6 +82,7 @@ def _time_unit(unit: Unit) -> tuple[Unit, float, float]:
         together.wait()
     images = torch.randint(0, 256, (4 * unit.batch_size, *shape), dtype=torch.uint8)
     data = TrainingSet(images, torch.arange(len(images)) % classes, np.ones(len(images)), classes)
+    teachers = [Classifier(unit.network, shape, classes).eval() for _ in range(unit.teachers)]
 
     def time_steps(steps: int) -> float:
         stamps: list[float] = []
@@ -92,6 +94,7 @@ def _time_unit(unit: Unit) -> tuple[Unit, float, float]:
             weight_decay=0.1,
             seed=0,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
+            teachers=teachers,
         )
         return (stamps[-1] - stamps[1]) / steps
 

@@ -1,7 +1,7 @@
 """What a recipe computes with classifiers, counted before anything runs: trainings, their steps, and what a step is.
 
-The recipe's settings decide it, and the number of images per class: where classes are equally large, arms that differ
-in sampler or loss alone are one arm. How long a step takes is not known here, and torch is not loaded.
+The recipe's settings decide it, and the number of images per class: where classes are equally large, arms are one arm
+that differ only in how they balance them. How long a step takes is not known here, and torch is not loaded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ops.planning.plan import ExpansionPlan
-from ops.recipe.arms import Arm, Network, PlainLoss, Policy, UniformSampler
+from ops.recipe.arms import Arm, Network, Policy
+from ops.recipe.counterparts import simplify
+from ops.recipe.ingredients.balancing import Balancing
+from ops.recipe.ingredients.losses import PlainLoss
+from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.schema import ClassifierSettings, Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
@@ -26,10 +30,11 @@ class Unit:
     """What one optimizer step is made of. Steps of equal units take equally long."""
 
     network: Network
-    arm: Arm  # without sampler, loss and real_weight, which cost nothing
+    arm: Arm  # on real images, without sampler and loss, which cost nothing
     batch_size: int
     optimizer: Literal["muon", "sgd"]
     precision: Precision
+    teachers: int = 0  # networks that answer for each batch
 
     def budget(self, steps: int) -> ClassifierSettings:
         """The budget of a training of so many such steps."""
@@ -40,6 +45,7 @@ class Unit:
             optimizer=self.optimizer,
             precision=self.precision,
             network=self.network,
+            clean_statistics=False,
         )
 
 
@@ -121,13 +127,14 @@ def _hold(
 ) -> tuple[Phases, list[Training]]:
     """The two phases of a side's tournament, and one more training of each arm, with the most steps of its grid.
 
-    equal: whether all classes are equally large, so that sampler and loss have no effect.
+    equal: whether all classes are equally large, so that nothing that balances them has an effect.
     """
     seen: set[object] = set()
     tried, once = [], []
     for arm in arms.values():
+        arm = _drop_balancing(arm) if equal else arm
         settings = classifier.grid.list_settings(arm, is_expanded=is_expanded)
-        same = (make_unit(classifier, arm).arm if equal else arm, arm.real_weight, tuple(settings))
+        same = (arm, tuple(settings))
         if same in seen:
             continue
         seen.add(same)
@@ -137,12 +144,17 @@ def _hold(
     return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
 
 
+def _drop_balancing(arm: Arm) -> Arm:
+    """The arm as it trains where all classes are equally large."""
+    plain = {"sampler": UniformSampler(), "loss": PlainLoss()}
+    return arm.model_copy(update={key: plain[key] for key in plain if isinstance(arm.ingredient(key), Balancing)})
+
+
 def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
-    cheap = {"sampler": UniformSampler(), "loss": PlainLoss(), "real_weight": None}
-    return Unit(
-        settings.network, arm.model_copy(update=cheap), settings.batch_size, settings.optimizer, settings.precision
-    )
+    free = simplify(arm).model_copy(update={"sampler": UniformSampler(), "loss": PlainLoss()})
+    teachers = 0 if arm.targets.kind == "labels" else settings.seeds
+    return Unit(settings.network, free, settings.batch_size, settings.optimizer, settings.precision, teachers)
 
 
 def _search(settled: Recipe, recipe: Recipe, shape: tuple[int, int, int], folds: int) -> Phases:

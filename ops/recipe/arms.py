@@ -1,7 +1,7 @@
 """The ingredients of an arm: the keys of every kind, and the arm that combines one kind of each.
 
 It loads nothing that computes; `ops.classifiers` implements the kinds. A new kind needs a section and a registry line
-here, and a file and a registry line there.
+here, and a file and a registry line there. Losses, pairings and samplers are in `ops.recipe.ingredients`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ops.recipe.ingredients.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
+from ops.recipe.ingredients.losses import LOSSES, PlainLoss
+from ops.recipe.ingredients.pairings import PAIRINGS, Mixing, NoPairing
+from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
+from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
 
@@ -60,49 +65,6 @@ class AutoAugmentation(Kind):
     """The policy that the stage `training_policy` chose on validation."""
 
     kind: Literal["auto"] = Field("auto", description="the policy that validation chose; needs tuning.policy: true")
-
-
-class NoPairing(Kind):
-    """Each image alone."""
-
-    kind: Literal["none"] = Field("none", description="each image alone")
-
-
-class Mixup(Kind):
-    """Batches blended with a permutation of themselves."""
-
-    kind: Literal["mixup"] = Field("mixup", description="a batch is blended with a permutation of itself")
-    alpha: Annotated[float, Field(gt=0)] = Field(1.0, description="λ ~ Beta(α, α) is drawn for each batch")
-
-
-class PlainLoss(Kind):
-    """Cross-entropy."""
-
-    kind: Literal["plain"] = Field("plain", description="cross-entropy")
-
-
-class ClassWeightedLoss(Kind):
-    """Cross-entropy in which rare classes weigh more."""
-
-    kind: Literal["class_weighted"] = Field("class_weighted", description="cross-entropy times W / (K · W_c)")
-
-
-class UniformSampler(Kind):
-    """Images in proportion to their weights."""
-
-    kind: Literal["uniform"] = Field("uniform", description="images in proportion to their weights")
-
-
-class ClassBalancedSampler(Kind):
-    """All classes equally often."""
-
-    kind: Literal["class_balanced"] = Field("class_balanced", description="all classes equally often: oversampling")
-
-
-class SupervisedTrainer(Kind):
-    """Training on images and labels, from random weights."""
-
-    kind: Literal["supervised"] = Field("supervised", description="on images and labels, from random weights")
 
 
 Standardise = Literal["none", "image", "grey"]
@@ -161,10 +123,6 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "policy": Policy,
     "randaugment": RandAugment,
 }
-PAIRINGS: dict[str, type[Kind]] = {"none": NoPairing, "mixup": Mixup}
-LOSSES: dict[str, type[Kind]] = {"plain": PlainLoss, "class_weighted": ClassWeightedLoss}
-SAMPLERS: dict[str, type[Kind]] = {"uniform": UniformSampler, "class_balanced": ClassBalancedSampler}
-TRAINERS: dict[str, type[Kind]] = {"supervised": SupervisedTrainer}
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
 INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
@@ -172,8 +130,12 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "pairing": PAIRINGS,
     "sampler": SAMPLERS,
     "loss": LOSSES,
+    "targets": TARGETS,
+    "consistency": CONSISTENCIES,
+    "placebo": PLACEBOS,
     "trainer": TRAINERS,
 }
+ONLY_EXPANDED = ("real_weight", "finish", "separate", "placebo")  # keys of an arm without effect on real images alone
 
 
 class Arm(Section):
@@ -185,9 +147,26 @@ class Arm(Section):
     pairing: Annotated[Kind, OneOf(PAIRINGS)] = Field(NoPairing(), description="images and labels that are blended")
     sampler: Annotated[Kind, OneOf(SAMPLERS)] = Field(UniformSampler(), description="how often images are shown")
     loss: Annotated[Kind, OneOf(LOSSES)] = Field(PlainLoss(), description="loss of a batch's predictions")
+    targets: Annotated[Kind, OneOf(TARGETS)] = Field(LabelTargets(), description="what images are taught")
+    consistency: Annotated[Kind, OneOf(CONSISTENCIES)] = Field(
+        NoConsistency(), description="a term of the loss that needs no labels"
+    )
+    placebo: Annotated[Kind, OneOf(PLACEBOS)] = Field(
+        NoPlacebo(),
+        description="for an arm under `expanded`: what takes the place of the generated images, with their labels and"
+        " weights; such an arm counts as one without generated images",
+    )
     trainer: Annotated[Kind, OneOf(TRAINERS)] = Field(SupervisedTrainer(), description="how the network is trained")
     real_weight: Positive | None = Field(
         None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
+    )
+    finish: float = Field(
+        0.0, ge=0, lt=1, description="for an arm under `expanded`: last share of the steps, on real images alone"
+    )
+    separate: Literal["norm", "head", "both"] | None = Field(
+        None,
+        description="for an arm under `expanded`: layers that generated images have for themselves in training;"
+        " null: none",
     )
 
     @model_validator(mode="before")
@@ -196,6 +175,12 @@ class Arm(Section):
         if isinstance(keys, dict) and "mixup_alpha" in keys:
             raise ValueError("mixup_alpha is now written pairing: {kind: mixup, alpha: ...}")
         return keys
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Arm:
+        if self.loss.kind == "ldam" and isinstance(self.pairing, Mixing):
+            raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
+        return self
 
     def ingredient(self, name: str) -> Kind:
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""

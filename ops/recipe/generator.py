@@ -89,6 +89,12 @@ class DenoiserSettings(KindSettings):
     warmup_steps: int = Field(100, ge=0, description="steps over which the learning rate rises")
     ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
     class_balanced: bool = Field(True, description="draw all classes equally often, whatever their sizes")
+    class_transfer: float = Field(
+        0.0,
+        ge=0,
+        description="τ of CBDM: how much the prediction for another class is drawn to that for the image's own, so that"
+        " rare classes learn from common ones; published as 1.0, costs a second evaluation",
+    )
     augment: Fraction = Field(
         0.0,
         description="share of images that each operation of `augmentation` changes; the network is told how each image"

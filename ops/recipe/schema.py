@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from ops.recipe.arms import AUGMENTATIONS, NETWORKS, Arm, FlipCrop, Network, SmallResNet, Standardise
+from ops.recipe.arms import AUGMENTATIONS, NETWORKS, ONLY_EXPANDED, Arm, FlipCrop, Network, SmallResNet, Standardise
+from ops.recipe.counterparts import check_guidance
 from ops.recipe.data import DataSettings
 from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
+from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.pretrained import ReferenceSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Precision, Section
@@ -69,6 +71,9 @@ class NetworkBudget(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
     optimizer: Literal["muon", "sgd"] = Field("muon", description="muon needs about half of sgd's steps")
     precision: Precision = Field("auto", description="auto: bf16 where the hardware supports it, else fp32")
+    clean_statistics: bool = Field(
+        False, description="re-estimate normalisation statistics on unaugmented real training images at the end"
+    )
 
 
 class ScorerSettings(NetworkBudget):
@@ -279,9 +284,22 @@ class Recipe(Section):
             raise ValueError("the arm 'real' is plain training and takes no keys; give your arm another name")
         if both := sorted(set(self.baselines) & set(self.expanded)):
             raise ValueError(f"arm {both[0]!r} is in baselines and in expanded; names must differ")
+        plain = Arm()
         for name, arm in self.baselines.items():
-            if arm.real_weight is not None:
-                raise ValueError(f"real_weight has no effect in the baseline {name!r}, which has no generated images")
+            for key in ONLY_EXPANDED:
+                if getattr(arm, key) != getattr(plain, key):
+                    raise ValueError(f"{key} has no effect in the baseline {name!r}, which has no generated images")
+        if all(arm.placebo.kind != "none" for arm in self.expanded.values()):
+            raise ValueError("every arm of expanded is a placebo; one must learn from generated images")
+        check_guidance(self.baselines, self.expanded)
+        smoothing = self.classifier.label_smoothing
+        for name, arm in {**self.baselines, **self.expanded}.items():
+            if smoothing and arm.loss.kind == "ldam":
+                raise ValueError(
+                    f"loss: ldam of the arm {name!r} needs hard labels, and classifier.label_smoothing {smoothing:g}"
+                    " spreads them; remove one"
+                )
+            check_pairing(name, arm.pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
         return self
 
     @model_validator(mode="after")
@@ -321,7 +339,8 @@ class Recipe(Section):
                     raise ValueError(f"classifier.grid must include {key} {value!r}, the value of the arm {name!r}")
             for setting in settings:
                 try:
-                    set_numbers(arm, setting)
+                    pairing = set_numbers(arm, setting).pairing
+                    check_pairing(name, pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
                 except ValueError as error:
                     raise ValueError(f"classifier.grid has a value that arm {name!r} cannot have: {error}") from None
         return self

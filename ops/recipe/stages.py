@@ -52,6 +52,7 @@ REPEATED = (  # the stages of a fold after its images were divided, in order
     "accepted_images",
     "mixed_dataset",
     "baseline_classifiers",
+    "teachers",
     "expanded_classifiers",
 )
 
@@ -67,6 +68,7 @@ STAGES: dict[str, Stage] = {
                 "verdict.metric",
                 "seed",
                 *(f"classifier.{key}" for key in ("steps", "batch_size", "label_smoothing", "optimizer", "precision")),
+                "classifier.clean_statistics",
                 "classifier.network",
                 "classifier.grid",
             ),
@@ -89,10 +91,11 @@ STAGES: dict[str, Stage] = {
             ("classifier", "baselines", "verdict.metric", "verdict.reference", "seed"),
             ("real_images", "training_policy"),
         ),
+        Stage("teachers", ("expanded",), ("baseline_classifiers",)),
         Stage(
             "expanded_classifiers",
             ("classifier", "expanded", "verdict.metric", "seed"),
-            ("real_images", "training_policy", "generated_images", "mixed_dataset"),
+            ("real_images", "training_policy", "generated_images", "accepted_images", "mixed_dataset", "teachers"),
         ),
         Stage(  # the whole chain, on each fold of all images
             "folds",
@@ -123,6 +126,7 @@ STAGES: dict[str, Stage] = {
                 "real_images",
                 "training_policy",
                 "generated_images",
+                "accepted_images",
                 "mixed_dataset",
                 "baseline_classifiers",
                 "expanded_classifiers",

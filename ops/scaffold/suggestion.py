@@ -23,8 +23,8 @@ FEW = (
 )
 LONGEST_RATIO = 4  # training becomes at most this many times as long
 AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
-    "baselines.augmented", "baselines.class_weighted", "baselines.oversampled", "baselines.mixup",
-    "expanded.expanded+augmented", "expanded.expanded+mixup",
+    "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.adjusted",
+    "expanded.expanded+augmented", "expanded.expanded+mixup", "expanded.expanded+adjusted", "expanded.placebo",
 )  # fmt: skip
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.sharing import WORKER_SHARE
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.datasets.folds import divide_for_choices
 from ops.files.storage import read_json, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers

@@ -55,6 +55,7 @@ def decide(
     reference: ReferenceAnswers | None = None,
     folds: IntArray | None = None,
     unused_folds: int = 0,
+    counterparts: Sequence[tuple[str, str]] = (),
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
 
@@ -72,6 +73,7 @@ def decide(
     folds: the fold in which each image was a test image, int [n]; row s of `correct` then holds the answers of every
         fold's network of seed s to that fold's images. None for one split.
     unused_folds: how many of the folds used nothing generated.
+    counterparts: pairs of an expanded arm and a baseline that differs from it in its generated images alone.
 
     UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
@@ -126,6 +128,10 @@ def decide(
         chosen_on="validation",
         arms=[*rows, *(replace(by_name[arm], arm=alias, same_as=arm) for alias, arm in aliases.items())],
         contrasts=contrasts,
+        shares=[
+            Contrast(arm, against, "share", comparison.differ(arm, against, metric, tail=single))
+            for arm, against in counterparts
+        ],
         per_class=per_class,
         worst_class=min((row.difference.estimate, row.name) for row in per_class if row.difference is not None)[1],
         smallest_detectable_effect=_find_smallest_detectable(contrasts, picks),

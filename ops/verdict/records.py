@@ -10,7 +10,7 @@ from ops.verdict.estimate import Interval
 
 Kind = Literal["baseline", "expanded"]
 Outcome = Literal["helps", "no evidence", "hurts"]
-Role = Literal["decisive", "condition"]
+Role = Literal["decisive", "condition", "share"]
 Shortfall = Literal["below_reference", "near_chance"]
 
 
@@ -46,7 +46,8 @@ class Contrast:
 
     Role: `decisive` is the challenger against the picked baseline. `condition` is a further contrast that a decision
     needs: for `helps` the challenger against each other baseline, for `hurts` each other expanded arm against the
-    picked baseline.
+    picked baseline. `share` decides nothing: it says what generated images add to one arm, against the same arm on real
+    images or with a placebo in their place.
     """
 
     arm: str
@@ -99,9 +100,9 @@ class Verdict:
     `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
     four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
     `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
-    contrasts hold for both looks together. `reference` is None where no reference model was given. `folds` is the
-    number of folds, each with `seeds` trainings of its own, and `unused_folds` of them used nothing generated; both are
-    None for one split.
+    contrasts hold for both looks together, those of `shares` for one look. `reference` is None where no reference model
+    was given. `folds` is the number of folds, each with `seeds` trainings of its own, and `unused_folds` of them used
+    nothing generated; both are None for one split.
 
     `unused` says why the generator was not used. Then no arm has generated images: there is no challenger and no
     difference, and `generators` is 0. In `verdict.json` it becomes `generator_used`, because the sentence says why.
@@ -120,6 +121,7 @@ class Verdict:
     chosen_on: str
     arms: list[ArmRow]
     contrasts: list[Contrast]
+    shares: list[Contrast]
     per_class: list[ClassRow]
     worst_class: str | None
     smallest_detectable_effect: float | None

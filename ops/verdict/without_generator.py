@@ -62,6 +62,7 @@ def judge_baselines(
         chosen_on="validation",
         arms=[*rows.values(), *(replace(rows[arm], arm=alias, same_as=arm) for alias, arm in aliases.items())],
         contrasts=[],
+        shares=[],
         per_class=[
             ClassRow(label, name, images[label], rates.get(label), None, None) for label, name in enumerate(class_names)
         ],

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.classifiers.answering import predict
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.classifiers.stored import load_classifier
-from ops.classifiers.training import predict
 from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress

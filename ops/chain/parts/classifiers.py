@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file
 
+from ops.classifiers.examples import Examples
 from ops.classifiers.stored import save_classifiers
 from ops.classifiers.tournament import (
     Contest,
-    Examples,
     Result,
     Tournament,
     count_runs,
@@ -21,18 +21,16 @@ from ops.classifiers.tournament import (
     hold_tournament,
 )
 from ops.datasets.axes import to_nchw
-from ops.datasets.index import read_index
-from ops.datasets.mixed import read_mixed
-from ops.datasets.pixels import PixelDataset, read_rows, read_split
+from ops.datasets.pixels import read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
 from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
+from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
-from ops.stages.several import count_generators, place_inputs
 from ops.verdict.metric import choose_metric
 
 BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
@@ -43,12 +41,26 @@ def weights_file(arm: str) -> str:
     return f"{arm}.safetensors"
 
 
-def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metric) -> Contest:
-    """Training images, validation images and metric of a side's arms; finished runs go to the scratch folder."""
+def find_teachers(arms: Mapping[str, Arm], folder: Path, aliases: Mapping[str, str]) -> dict[str, Path]:
+    """The file of each arm that the targets of `arms` name, in a folder of baselines; an alias has its arm's file."""
+    return {arm: folder / weights_file(aliases.get(arm, arm)) for arm in list_teachers(arms)}
+
+
+def open_contest(
+    run: StageRun,
+    arms: Mapping[str, Arm],
+    training: Sequence[Examples],
+    metric: Metric,
+    teachers: Mapping[str, Path],
+) -> Contest:
+    """Training images, validation images and metric of a side's arms; finished runs go to the scratch folder.
+
+    teachers: file of each arm that the arms' targets name.
+    """
     validation = read_split(run.inputs["real_images"], "validation")
     return Contest(
         arms=dict(arms),
-        training=tuple(_read_training(run, side)),
+        training=tuple(training),
         first_seed=run.recipe.seed * 1000,
         validation=(to_nchw(validation.images), validation.labels),
         settings=run.recipe.classifier,
@@ -56,6 +68,7 @@ def open_contest(run: StageRun, side: str, arms: Mapping[str, Arm], metric: Metr
         classes=len(validation.class_names),
         scratch=run.scratch / name_scratch("runs", run.runtime.device),
         device=run.runtime.device,
+        teachers=dict(teachers),
     )
 
 
@@ -70,23 +83,6 @@ def keep_networks(folder: Path, arm: str, results: Sequence[Result]) -> None:
     save_classifiers(folder / weights_file(arm), states, results[0].description)
 
 
-def _read_training(run: StageRun, side: str) -> Iterator[Examples]:
-    """The real training images, or the mixed dataset of each generator."""
-    if side == BASELINES:
-        train = read_split(run.inputs["real_images"], "train")
-        yield _to_examples(train, np.ones(len(train)))
-        return
-    for generator in range(count_generators(run.inputs["mixed_dataset"])):
-        inputs = place_inputs(run.inputs, generator)
-        index = read_index(inputs["mixed_dataset"])
-        mixed = read_mixed(index, inputs["real_images"], inputs["generated_images"])
-        yield _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy())
-
-
-def _to_examples(data: PixelDataset, weights: np.ndarray, is_generated: np.ndarray | None = None) -> Examples:
-    return Examples(to_nchw(data.images), data.labels.copy(), weights, is_generated)
-
-
 def find_metric(run: StageRun) -> Metric:
     """The recipe's metric, or the one that suits the class sizes of the real training images."""
     real = run.inputs["real_images"]
@@ -95,32 +91,42 @@ def find_metric(run: StageRun) -> Metric:
     return run.recipe.verdict.metric or choose_metric(np.bincount(labels, minlength=classes))
 
 
-def train_arms(run: StageRun, arms: Mapping[str, Arm], beside: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def train_arms(
+    run: StageRun,
+    arms: Mapping[str, Arm],
+    training: Sequence[Examples],
+    teachers: Path | None,
+    beside: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Train the arms of the run's stage and write their weights and results; returns metrics.
 
-    beside: further entries of results.json.
+    training: the images, a set for each generator. teachers: folder of the networks that the arms' targets name; None
+    where they are among the arms, which are then trained in that order. beside: further entries of results.json.
     """
     settings = run.recipe.classifier
     # Sorted by name, `real` first: the order of a mapping is not part of the fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
-    contest = open_contest(run, run.stage, arms, find_metric(run))
-    aliases = find_common_aliases(arms, contest.training, settings.grid)
-    contest = replace(contest, arms={name: arm for name, arm in arms.items() if name not in aliases})
+    aliases = find_common_aliases(arms, training, settings.grid)
+    own = {name: arm for name, arm in arms.items() if name not in aliases}
+    files = find_teachers(own, run.out, aliases) if teachers is None else find_teachers(own, teachers, {})
+    contest = open_contest(run, own, training, find_metric(run), files)
     trainings = count_runs(contest)
-    tournament = hold_tournament(
-        contest,
-        workers=run.runtime.workers,
-        progress=run.runtime.progress(run.stage, trainings, "trainings"),
-    )
-    for name, final in tournament.final.items():
-        keep_networks(run.out, name, final)
-    summary = {name: _summarise(tournament, name) for name in contest.arms}
+    progress = run.runtime.progress(run.stage, trainings, "trainings")
+    summary: dict[str, dict[str, Any]] = {}
+    before = 0
+    for part in [own] if teachers is not None else _order_by_teachers(own):
+        round_of = replace(contest, arms=part)
+        tournament = hold_tournament(round_of, workers=run.runtime.workers, progress=progress, before=before)
+        before += count_runs(round_of)
+        for name, final in tournament.final.items():
+            keep_networks(run.out, name, final)
+        summary |= {name: _summarise(tournament, name) for name in part}
     write_json(
         run.out / RESULTS,
         {
-            "arms": summary,
+            "arms": {name: summary[name] for name in own},
             "aliases": aliases,
-            "generators": len(contest.training),
+            "generators": len(training),
             "metric": contest.metric,
             "device": contest.device,
             "precision": resolve_precision(settings.precision, contest.device),
@@ -132,8 +138,15 @@ def train_arms(run: StageRun, arms: Mapping[str, Arm], beside: Mapping[str, Any]
     return {
         "trainings": trainings,
         "metric": contest.metric,
-        **{f"validation_{name}": round(entry["validation"], 6) for name, entry in summary.items()},
+        **{f"validation_{name}": round(summary[name]["validation"], 6) for name in own},
     }
+
+
+def _order_by_teachers(arms: Mapping[str, Arm]) -> list[dict[str, Arm]]:
+    """The arms in rounds: those without a teacher come first."""
+    taught = {name: arm for name, arm in arms.items() if arm.targets.kind != "labels"}
+    untaught = {name: arm for name, arm in arms.items() if name not in taught}
+    return [untaught, taught] if taught else [untaught]
 
 
 def _average(rates: Sequence[float | None]) -> float | None:

@@ -20,6 +20,7 @@ from ops.datasets.index import write_index
 from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS, RUNS, VERDICT
 from ops.files.storage import read_json, write_json
+from ops.recipe.counterparts import pair_counterparts
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
 from ops.verdict.comparison import Comparison
@@ -35,7 +36,7 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     """Write verdict.json and runs.parquet; returns the metrics that every verdict has."""
     answers = FoldAnswers(run.inputs["folds"])
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
-    verdict = _decide(answers, class_names, run.recipe.verdict.confidence)
+    verdict = _decide(run, answers, class_names)
     ways = _compare_ways(answers, run.recipe.verdict.confidence)
     rows = describe_folds(answers)
     found = verdict.to_dict() | {
@@ -152,7 +153,7 @@ class FoldAnswers:
         )
 
 
-def _decide(answers: FoldAnswers, class_names: list[str], confidence: float) -> Verdict:
+def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verdict:
     kinds, facts = answers.kinds, answers.facts
     verdict = decide(
         {arm: answers.read(arm) for arm in kinds},
@@ -163,13 +164,14 @@ def _decide(answers: FoldAnswers, class_names: list[str], confidence: float) -> 
         metric=facts["metric"],
         budget=answers.find_budget(),
         aliases=answers.aliases,
-        confidence=confidence,
+        confidence=run.recipe.verdict.confidence,
         generators=answers.generators,
         validation_images=sum(fold["images"]["validation"] for fold in answers.folds),
         validation_per_class={arm: answers.average_classes(arm) for arm in kinds},
         reference=answers.read_reference(),
         folds=answers.members,
         unused_folds=sum(fold["not_used"] is not None for fold in answers.folds),
+        counterparts=pair_counterparts(run.recipe.baselines, run.recipe.expanded, answers.aliases),
     )
     assert (verdict.baseline, verdict.challenger) == (facts["baseline"], facts["challenger"])
     return verdict

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ops.chain.parts.classifiers import BASELINES, EXPANDED, keep_networks, open_contest
+from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_teachers, keep_networks, open_contest
+from ops.chain.parts.examples import read_mixed_sets, read_real
 from ops.classifiers.tournament import Result, train_seeds
 from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
@@ -32,7 +33,10 @@ def train_later_seeds(run: StageRun, results: Mapping[str, Mapping[str, Any]]) -
     trained: dict[str, list[Result]] = {}
     for side, found in results.items():
         chosen = {arm: Setting(tuple(entry["setting"].items())) for arm, entry in found["arms"].items()}
-        contest = open_contest(run, side, {arm: recipe_arms[side][arm] for arm in chosen}, found["metric"])
+        arms = {arm: recipe_arms[side][arm] for arm in chosen}
+        training = [read_real(run)] if side == BASELINES else list(read_mixed_sets(run, arms))
+        teachers = find_teachers(arms, run.inputs[BASELINES], results[BASELINES]["aliases"])
+        contest = open_contest(run, arms, training, found["metric"], teachers)
         trained |= train_seeds(
             contest,
             chosen,

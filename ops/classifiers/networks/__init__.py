@@ -1,7 +1,7 @@
 """The networks that a recipe may name, and the heads that losses may ask for: each is one line here.
 
 A body is built from its section of the recipe and the images' shape (channels, height, width), and has a
-`feature_size`; a head from that and the number of classes.
+`feature_size`; a head from that, the number of classes and its own keys.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from ops.classifiers.networks.cosine import CosineHead
 from ops.classifiers.networks.mlp import MlpBody
 from ops.classifiers.networks.resnet18 import ResNet18Body
 from ops.classifiers.networks.small_resnet import SmallResNetBody
@@ -18,4 +19,4 @@ BODIES: dict[str, Callable[[Any, tuple[int, int, int]], Any]] = {
     "resnet18": ResNet18Body,
     "mlp": MlpBody,
 }
-HEADS: dict[str, Callable[[int, int], nn.Module]] = {"linear": nn.Linear}
+HEADS: dict[str, Callable[..., nn.Module]] = {"linear": nn.Linear, "cosine": CosineHead}

@@ -19,10 +19,17 @@ from ops.settings.kinds import OneOf
 class Classifier(nn.Module):
     """Normalised float images [n, C, H, W] in, logits [n, K] out.
 
-    `description` is plain JSON: `network` (the recipe's section), `shape` [C, H, W], `classes` and `head`.
+    `description` is plain JSON: `network` (the recipe's section), `shape` [C, H, W], `classes` and `head`, which is the
+    name of a head or, if that has keys, {"kind": name, ...}.
     """
 
-    def __init__(self, network: Network, shape: tuple[int, int, int], classes: int, head: str = "linear") -> None:
+    def __init__(
+        self,
+        network: Network,
+        shape: tuple[int, int, int],
+        classes: int,
+        head: str | Mapping[str, Any] = "linear",
+    ) -> None:
         super().__init__()
         self.description: dict[str, Any] = {
             "network": network.model_dump(mode="json"), "shape": list(shape), "classes": classes, "head": head,
@@ -30,7 +37,8 @@ class Classifier(nn.Module):
         self.standardise = network.standardise
         self.body = BODIES[network.kind](network, shape)
         self.feature_size: int = self.body.feature_size
-        self.head = HEADS[head](self.feature_size, classes)
+        keys = {"kind": head} if isinstance(head, str) else dict(head)
+        self.head = HEADS[keys.pop("kind")](self.feature_size, classes, **keys)
 
     def features(self, x: Tensor) -> Tensor:
         """The input of the head, [n, feature_size]."""

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from ops.classifiers.blending import count_steps, mixup
 from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Budget, Pairing
-from ops.recipe.arms import Mixup
+from ops.recipe.ingredients.pairings import Mixup
 
 
 class MixedPairs(Pairing):
-    """One λ ~ Beta(α, α) and one permutation for each batch, the same for images and labels."""
+    """Mixes every batch, or part of one, up to a share of the steps."""
 
     def __init__(self, settings: Mixup, data: TrainingSet, budget: Budget) -> None:
-        self.alpha = settings.alpha
+        self.settings, self.steps = settings, count_steps(settings.until, budget.steps)
 
     def pair(
         self, images: Tensor, targets: Tensor, views: Views, step: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        return mix_pairs(images, targets, self.alpha, rng)
-
-
-def mix_pairs(images: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """mixup (Zhang et al. 2018, eq. 1-2): the batch blended with a permutation of itself, one λ ~ Beta(α, α).
-
-    `images` [n, C, H, W] and soft `targets` [n, K] are mixed with the same permutation and the same λ.
-    """
-    blend = float(rng.beta(alpha, alpha))
-    order = torch.from_numpy(rng.permutation(len(images)))
-    return torch.lerp(images[order], images, blend), torch.lerp(targets[order], targets, blend)
+        if step >= self.steps or len(images) == 1:  # a part of a batch may be one image
+            return images, targets
+        return mixup(images, targets, rng, alpha=self.settings.alpha, per=self.settings.per)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Budget, Pairing
-from ops.recipe.arms import NoPairing
+from ops.recipe.ingredients.pairings import NoPairing
 
 
 class Unpaired(Pairing):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.ingredients import Budget, Sampler
-from ops.recipe.arms import UniformSampler
+from ops.recipe.ingredients.samplers import UniformSampler
 
 
 class Uniform(Sampler):
@@ -23,3 +24,7 @@ class Uniform(Sampler):
     @classmethod
     def equals_uniform(cls, settings: Any, counts: np.ndarray) -> bool:
         return True
+
+    @classmethod
+    def list_shown(cls, settings: Any, counts: np.ndarray) -> Sequence[np.ndarray]:
+        return [counts]

@@ -4,6 +4,11 @@ from collections.abc import Callable
 
 from ops.classifiers.ingredients import Training
 from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.trainers.refitted import fit_feature_diffusion, fit_refitted
 from ops.classifiers.trainers.supervised import fit_supervised
 
-TRAINERS: dict[str, Callable[[Training], Classifier]] = {"supervised": fit_supervised}
+TRAINERS: dict[str, Callable[[Training], Classifier]] = {
+    "supervised": fit_supervised,
+    "refitted": fit_refitted,
+    "feature_diffusion": fit_feature_diffusion,
+}

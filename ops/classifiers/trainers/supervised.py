@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ops.classifiers.augmentations import AUGMENTATIONS
-from ops.classifiers.data import Views
+from ops.classifiers.domains import Domains
 from ops.classifiers.ingredients import Training
 from ops.classifiers.learning import learn
+from ops.classifiers.lessons import Lessons
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.networks.classifier import Classifier
-from ops.classifiers.pairings import PAIRINGS
-from ops.classifiers.samplers import SAMPLERS
-from ops.classifiers.sampling import iterate_batches
+from ops.classifiers.statistics import reestimate_statistics
 from ops.machine.precision import compute_in, resolve_precision
 
 
 def fit_supervised(training: Training) -> Classifier:
     """A trained network in evaluation mode on the training's device; the same training gives the same weights."""
-    data, arm, budget, device = training.data, training.arm, training.budget, training.device
+    arm, budget, device = training.arm, training.budget, training.device
     random.seed(training.seed)  # kornia's RandAugment draws its policy with Python's generator
     torch.manual_seed(training.seed)
-    rng = np.random.default_rng([training.seed, 1])
-
-    kind_of_loss = LOSSES[arm.loss.kind]
-    model = Classifier(budget.network, data.shape, data.classes, kind_of_loss.head).to(device)
-    loss_of = kind_of_loss(arm.loss, data, budget, device)
-    views = Views(data, AUGMENTATIONS[arm.augmentation.kind](arm.augmentation, data.shape[1:]), device)
-    pairing = PAIRINGS[arm.pairing.kind](arm.pairing, data, budget)
-    sampler = SAMPLERS[arm.sampler.kind](arm.sampler, data, budget)
-    batches = iterate_batches(sampler.weights, budget.batch_size, budget.steps, training.seed)
     precision = resolve_precision(budget.precision, device)
+    head = LOSSES[arm.loss.kind].head(arm.loss)
+    model = Classifier(budget.network, training.data.shape, training.data.classes, head).to(device)
+    domains = None if arm.separate is None else Domains(model, arm.separate)
+    lessons = Lessons(training, model, precision)
 
     def find_loss(step: int) -> Tensor:
-        images, targets = views.look(next(batches))
-        images, targets = pairing.pair(images, targets, views, step, rng)
+        parts = lessons.prepare(step)
         with compute_in(precision, device):
-            logits = model(images)
-        return loss_of(logits.float(), targets, step)
+            if domains is None:
+                each = model(torch.cat([part.images for part in parts]) if len(parts) > 1 else parts[0].images)
+                logits = each.split([len(part.images) for part in parts])
+            else:
+                logits = tuple(domains.forward(part.images, is_generated=part.is_generated) for part in parts)
+        losses = [part.find_loss(found.float()) for part, found in zip(parts, logits, strict=True)]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     learn(model, find_loss, training)
+    if domains is not None:
+        domains.join()
+    if budget.clean_statistics:
+        reestimate_statistics(model, lessons.list_clean(), precision=precision, device=device)
     return model

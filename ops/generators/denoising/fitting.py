@@ -74,6 +74,7 @@ def _fit(
         precision=precision,
         device=fitting.device,
         pair_noise=maths.choose_pairing(settings),
+        noise_share=maths.noise_share,
     )
     started = time.monotonic()
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, watch(0, settings.default_sampler()))

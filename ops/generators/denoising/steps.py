@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ops.generators.denoising.augmentation import augment
+from ops.generators.denoising.transfer import Heard, find_transfer
 from ops.machine.precision import compute_in
 from ops.training.dropout import drop_by
 
@@ -46,6 +47,7 @@ class Batch:
     noise: Tensor
     level: Tensor
     conditions: Tensor | None
+    others: Tensor | None = None  # labels of other classes, for the transfer between classes
 
 
 class DenoisingSteps:
@@ -57,6 +59,7 @@ class DenoisingSteps:
     loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
     images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
     precision : "fp32" or "bf16", in which the network computes.
+    noise_share : of the levels [n], how noisy each is in 0..1; for `class_transfer`.
     pair_noise : of (images, groups, noise): the noise in the order in which the images are paired with it, permuted
         only within groups (`find_groups`).
     """
@@ -73,8 +76,9 @@ class DenoisingSteps:
         precision: str,
         device: str = "cpu",
         pair_noise: PairNoise = lambda images, groups, noise: noise,
+        noise_share: Callable[[Tensor], Tensor] = torch.special.ndtr,
     ) -> None:
-        self.network, self.loss, self.pair_noise = network, loss, pair_noise
+        self.network, self.loss, self.pair_noise, self.noise_share = network, loss, pair_noise, noise_share
         self.settings, self.seed, self.precision, self.device = settings, seed, precision, device
         self.images, self.labels = (images.float() / 127.5 - 1).to(device), labels.to(device)
         self.nothing = int(labels.max()) + 1  # the label that stands for no label
@@ -85,7 +89,13 @@ class DenoisingSteps:
         batch = self.ahead if self.ahead is not None and self.ahead.step == step else self._draw(step)
         predict = self.network if batch.conditions is None else partial(self.network, condition=batch.conditions)
         with compute_in(self.precision, self.device), drop_by(self.seed, step):
-            return self.loss(predict, batch.images, batch.labels, batch.noise, batch.level)
+            given = batch.images, batch.labels, batch.noise, batch.level
+            if batch.others is None:
+                return self.loss(predict, *given)
+            heard = Heard(predict)
+            loss = self.loss(heard, *given)
+            share = self.noise_share(batch.level)
+            return loss + self.settings.class_transfer * find_transfer(heard, predict, batch.others, share)
 
     def prepare(self, step: int) -> None:
         """Draw the batch of the next step."""
@@ -106,9 +116,11 @@ class DenoisingSteps:
             # bf16 rounds the grid of places too. Without it every bf16 generator would get other bits.
             with compute_in(self.precision, self.device):
                 images, conditions = augment(images, settings.policy, settings.augment, generator)
-        labels = self.labels[index].masked_fill(dropped, self.nothing)
+        labels, others = self.labels[index].masked_fill(dropped, self.nothing), None
+        if settings.class_transfer:
+            others = torch.randint(self.nothing, (len(index),), generator=generator).to(self.device)
         paired = self.pair_noise(images, find_groups(labels, conditions), noise)
-        return Batch(step, images, labels, paired, level, conditions)
+        return Batch(step, images, labels, paired, level, conditions, others)
 
 
 def find_groups(labels: Tensor, conditions: Tensor | None) -> Tensor:

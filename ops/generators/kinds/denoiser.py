@@ -6,6 +6,7 @@ solver is written once for both. This module knows no network, no training and n
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
@@ -56,6 +57,10 @@ class Denoiser(ABC):
     @abstractmethod
     def loss(self, predict: Predict, images: Tensor, labels: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """A scalar; images in -1..1 and noise [n, C, H, W]; `level` [n], standard normal, sets the noise level."""
+
+    def noise_share(self, level: Tensor) -> Tensor:
+        """How noisy the state of a `level` [n] is, in 0..1: the share of levels with less noise."""
+        return ((level / math.sqrt(2)).erf() + 1) / 2
 
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """A function of images, groups (int64 [n]) and noise; it returns the noise, reordered within groups."""

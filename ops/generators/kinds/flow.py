@@ -29,6 +29,10 @@ class Flow(Denoiser):
         v = images - noise
         return (predict(x_t, t, labels).float() - v).square().mean()
 
+    def noise_share(self, level: Tensor) -> Tensor:
+        """1 - t."""
+        return (-level).sigmoid()
+
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """Noise near to its image (`coupling`) if the settings ask for it."""
         assert isinstance(settings, FlowSettings)

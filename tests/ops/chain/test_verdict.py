@@ -22,6 +22,7 @@ from ops.chain.expanded_classifiers import build_expanded_classifiers
 from ops.chain.parts import answers as chain_answers
 from ops.chain.parts import classifiers as chain_classifiers
 from ops.chain.parts.reference import evaluate_reference, read_reference, train_reference
+from ops.chain.teachers import build_teachers
 from ops.chain.verdict import build_verdict
 from ops.classifiers import tournament
 from ops.classifiers.networks.classifier import Classifier, normalise
@@ -42,7 +43,11 @@ from tests.networks import small_resnet
 from tests.workspaces import NAMES, digit_splits
 
 SECTIONS = ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
-BUILDERS = {"baseline_classifiers": build_baseline_classifiers, "expanded_classifiers": build_expanded_classifiers}
+BUILDERS = {
+    "baseline_classifiers": build_baseline_classifiers,
+    "teachers": build_teachers,
+    "expanded_classifiers": build_expanded_classifiers,
+}
 NETWORK = {"kind": "small_resnet", "standardise": "none", "width": 8, "stem": None, "stride": 2}
 CLASSIFIER = {"steps": 30, "batch_size": 8, "network": NETWORK, "seeds": 5, "precision": "fp32"}
 FLIP = {"augmentation": "flip_crop"}
@@ -151,6 +156,38 @@ def alike(_alike: Path, tmp_path: Path) -> Bench:
 
 
 TWO_LOOKS = {"verdict": {"looks": 2}}
+
+
+def test_teachers_and_placebos_are_trained_in_order_judged_by_their_kind_and_paired(tmp_path: Path) -> None:
+    teacher = {"kind": "teacher", "of": "oversampled"}  # an alias of `real`, since both classes are equally large
+    arms = {
+        "baselines": {
+            "real": {}, "oversampled": {"sampler": "class_balanced"},
+            "a-taught-real": {"targets": {**teacher, "images": "real"}},
+        },
+        "expanded": {"taught": {"targets": teacher}, "sham": {"targets": teacher, "placebo": "mixed"}},
+    }  # fmt: skip
+    bench = Bench(tmp_path / "root").train(classifier=CLASSIFIER | {"steps": 4}, **arms)
+    assert read_json(bench.data / "teachers" / "teachers.json") == {"arms": ["oversampled"]}
+    networks = (bench.data / "teachers" / "oversampled.safetensors").read_bytes()
+    assert networks == (bench.data / "baseline_classifiers" / "real.safetensors").read_bytes()
+    found = bench.judge(classifier=CLASSIFIER | {"steps": 4}, **arms, **TWO_LOOKS)
+    assert {row["arm"]: row["kind"] for row in found["arms"]} == {
+        "real": "baseline", "a-taught-real": "baseline", "oversampled": "baseline", "taught": "expanded",
+        "sham": "baseline",
+    }  # fmt: skip
+    assert found["challenger"] == "taught" and {c["against"] for c in found["contrasts"]} == {
+        "real", "a-taught-real", "sham",
+    }  # fmt: skip
+    assert [(c["arm"], c["against"], c["role"]) for c in found["shares"]] == [
+        ("taught", "a-taught-real", "share"), ("taught", "sham", "share"),
+    ]  # fmt: skip
+    assert all(gap["difference"]["low"] <= gap["difference"]["high"] for gap in found["shares"])
+
+
+def test_no_teacher_is_kept_where_no_arm_asks_for_one(alike: Bench) -> None:
+    assert [path.name for path in (alike.data / "teachers").iterdir()] == ["teachers.json"]
+    assert read_json(alike.data / "teachers" / "teachers.json") == {"arms": []}
 
 
 def test_an_undecided_first_look_trains_as_many_seeds_again_by_the_same_rules(alike: Bench, tmp_path: Path) -> None:
@@ -428,6 +465,8 @@ def test_both_sides_are_trained_on_the_device_of_the_run(alike: Bench, monkeypat
 
     monkeypatch.setattr(chain_classifiers, "hold_tournament", stop)
     for stage, builder in BUILDERS.items():
+        if stage == "teachers":
+            continue
         with pytest.raises(Reached, match="cuda:7"):
             alike.run(stage, builder, device="cuda:7")
 

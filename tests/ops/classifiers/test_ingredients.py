@@ -13,12 +13,13 @@ from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from ops.classifiers import augmentations, losses, networks, pairings, samplers, trainers
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet, Views
-from ops.classifiers.ingredients import Augmentation, Budget, Loss, Pairing, Sampler, Training
+from ops.classifiers.ingredients import Augmentation, Budget, Head, Loss, Pairing, Sampler, Training
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.stored import load_classifier, save_classifiers
 from ops.classifiers.trainers.supervised import fit_supervised
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.recipe import arms
 from ops.recipe.arms import Arm, Network, SmallResNet
 from ops.recipe.grid import GridSettings, Setting, set_numbers
@@ -47,15 +48,17 @@ class ScaledHead(nn.Linear):
 class LateMargin(Loss):
     """Logits of rare classes are lowered from a step on, as by class-dependent margins that are deferred."""
 
-    head = "scaled"
-
-    def __init__(self, settings: Late, data: TrainingSet, budget: Budget, device: str) -> None:
+    def __init__(self, settings: Late, data: TrainingSet, sampler: Sampler, budget: Budget, device: str) -> None:
         self.start = settings.start * budget.steps
         self.margins = torch.from_numpy(data.counts**-0.25).float()
 
     def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
         lowered = logits - targets * self.margins if step >= self.start else logits
         return nn.functional.cross_entropy(lowered, targets)
+
+    @classmethod
+    def head(cls, settings: Late) -> Head:
+        return "scaled"
 
 
 class LateBalance(Sampler):

@@ -1,4 +1,4 @@
-"""Weighted passes: counts against weights, the real share against its closed form, totals against the heaviest."""
+"""Weighted passes: counts against weights, the real share against its closed form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.classifiers.samplers.class_balanced import balance_classes
 from ops.classifiers.sampling import iterate_batches, real_share, weighted_pass
 
 
@@ -100,23 +99,6 @@ def test_beta_has_its_closed_form() -> None:
     assert real_share(1, 100, 300) == 0.25
     assert real_share(10, 5, 0) == 1
     assert real_share(10, 0, 5) == 0
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.floats(0.1, 10)), min_size=1, max_size=40),
-)
-def test_balanced_classes_weigh_as_much_as_the_heaviest_and_keep_their_inner_proportions(
-    rows: list[tuple[int, float]],
-) -> None:
-    labels, weights = np.array([label for label, _ in rows]), np.array([weight for _, weight in rows])
-    before = np.bincount(labels, weights=weights)
-    balanced = balance_classes(labels, weights)
-    after = np.bincount(labels, weights=balanced)
-    present = np.bincount(labels) > 0
-    np.testing.assert_allclose(after[present], before.max())
-    for label in np.unique(labels):
-        ratio = (balanced / weights)[labels == label]
-        np.testing.assert_allclose(ratio, ratio[0])
 
 
 def test_a_pass_is_dropped_where_the_weights_change() -> None:

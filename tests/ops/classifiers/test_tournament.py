@@ -13,10 +13,11 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_torch
 
 from ops.classifiers import tournament
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
+from ops.classifiers.examples import Examples
 from ops.classifiers.ingredients import Loss, Sampler
 from ops.classifiers.losses import LOSSES
-from ops.classifiers.losses.class_weighted import class_weights
 from ops.classifiers.losses.plain import CrossEntropy
 from ops.classifiers.networks.classifier import Classifier, build_classifier
 from ops.classifiers.samplers import SAMPLERS
@@ -24,7 +25,6 @@ from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.tournament import (
     TRYING_OFFSET,
     Contest,
-    Examples,
     Result,
     Run,
     Tournament,
@@ -35,7 +35,7 @@ from ops.classifiers.tournament import (
     hold_tournament,
     train_seeds,
 )
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.machine.progress import Progress
 from ops.recipe import arms
 from ops.recipe.arms import Arm, SmallResNet
@@ -117,11 +117,42 @@ def test_weights_that_even_the_classes_out_make_oversampling_an_alias() -> None:
     assert aliases_of({"real": Arm(), "oversampled": OVERSAMPLED}, weigh(labels, weights)) == {"oversampled": "real"}
 
 
-def test_a_class_weighted_loss_with_unequal_weights_is_not_an_alias() -> None:
-    labels, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
-    loss_weights = class_weights(np.bincount(labels, weights=weights))
-    is_alias = aliases_of({"real": Arm(), "weighted": WEIGHTED}, weigh(labels, weights)) == {"weighted": "real"}
-    assert is_alias == bool(loss_weights[0] == loss_weights[1])
+BALANCING = {
+    "weighted": WEIGHTED, "oversampled": OVERSAMPLED, "root": Arm(sampler="square_root"),
+    "effective": Arm(loss="effective_number"), "effective_drawn": Arm(sampler="effective_number"),
+    "adjusted": Arm(loss="logit_adjusted"), "late": Arm(sampler={"kind": "class_balanced", "start": 0.8}),
+    "root_adjusted": Arm(sampler="square_root", loss={"kind": "logit_adjusted", "tau": 0.5}),
+}  # fmt: skip
+OTHERS = {"ldam": Arm(loss="ldam"), "focal": Arm(loss="focal")}
+
+
+def test_all_that_balances_is_idle_where_classes_are_even_and_nothing_where_they_are_not() -> None:
+    given = {"real": Arm(), **BALANCING, **OTHERS}
+    assert aliases_of(given, weigh(np.array([0, 1, 2] * 4), np.ones(12))) == dict.fromkeys(BALANCING, "real")
+    assert aliases_of(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {}
+
+
+def test_a_number_of_a_kind_that_is_idle_is_not_tried() -> None:
+    given = {"real": Arm(), "adjusted": BALANCING["adjusted"], "late": BALANCING["late"]}
+    tried = {"loss.tau": [0.5, 1.0], "sampler.start": [0.6, 0.8]}
+    even, uneven = (weigh(np.array(labels), np.ones(4)) for labels in ([0, 0, 1, 1], [0, 0, 0, 1]))
+    assert aliases_of(given, even, **tried) == {"adjusted": "real", "late": "real"}
+    assert aliases_of(given, uneven, **tried) == {}
+    without = {"real": Arm(), "adjusted": Arm(loss={"kind": "logit_adjusted", "tau": 0.0})}
+    assert aliases_of(without, uneven) == {"adjusted": "real"}
+    assert aliases_of(without, uneven, **{"loss.tau": [0.0, 1.0]}) == {}
+
+
+def test_adjusting_classes_that_the_sampler_has_balanced_is_an_alias() -> None:
+    """Unless it balances them late: before that the adjustment has an effect."""
+    late = {"kind": "class_balanced", "start": 0.5}
+    given = {
+        "oversampled": OVERSAMPLED, "late": Arm(sampler=late), "adjusted": Arm(loss="logit_adjusted"),
+        "both": Arm(sampler="class_balanced", loss="logit_adjusted"),
+        "late_both": Arm(sampler=late, loss="logit_adjusted"),
+        "twice": Arm(sampler="class_balanced", loss="class_weighted"),
+    }  # fmt: skip
+    assert aliases_of(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {"both": "oversampled"}
 
 
 def test_a_loss_or_sampler_that_does_not_declare_it_is_never_an_alias(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +187,23 @@ def test_an_arms_own_real_weight_decides_whether_its_classes_are_even() -> None:
     assert aliases_of(own, examples, real_weight=[2, 5]) == {}, "at 5 oversampling does something"
     assert examples.weigh(own["expanded"]).tolist() == [2, 2, 2, 1, 1]
     assert examples.weigh(Arm()) is examples.weights
+
+
+@pytest.mark.parametrize("special", [{"finish": 0.2}, {"consistency": "ema"}])
+def test_balancing_is_not_idle_where_only_real_and_generated_images_together_are_even(special: dict[str, Any]) -> None:
+    """The last steps, or all labels, are those of two real images of class 0 and one of class 1."""
+    examples = replace(
+        weigh(np.array([0, 0, 0, 1, 1, 1]), np.ones(6)),
+        is_generated=np.array([False, False, True, False, True, True]),
+    )
+    ways: dict[str, dict[str, Any]] = {
+        "oversampled": {"sampler": "class_balanced"}, "adjusted": {"loss": "logit_adjusted"},
+    }  # fmt: skip
+    given = {"expanded": Arm(), **{name: Arm.model_validate(keys) for name, keys in ways.items()}}
+    assert aliases_of(given, examples) == dict.fromkeys(ways, "expanded")
+    own = {"expanded": Arm.model_validate(special)}
+    own |= {name: Arm.model_validate({**special, **keys}) for name, keys in ways.items()}
+    assert aliases_of(own, examples) == {}
 
 
 def test_the_earlier_of_two_equally_good_settings_wins() -> None:

@@ -1,4 +1,4 @@
-"""Classifier training: mixing and weights against formula and scikit-learn, equal starts and budgets, toy data."""
+"""Classifier training: equal starts and budgets, toy data."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
+from ops.classifiers import lessons
+from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
-from ops.classifiers.losses.class_weighted import class_weights
 from ops.classifiers.networks.classifier import Classifier, normalise
-from ops.classifiers.pairings.mixup import mix_pairs
 from ops.classifiers.sampling import iterate_batches
 from ops.classifiers.stored import load_classifier, save_classifiers
-from ops.classifiers.trainers import supervised
-from ops.classifiers.training import predict, train
+from ops.classifiers.training import train
 from ops.recipe.arms import Arm, Mlp, ResNet18, SmallResNet
 from ops.recipe.schema import ClassifierSettings as Budget
 from tests.networks import small_resnet
@@ -32,8 +29,13 @@ ARMS = {
     "flip_crop": Arm(augmentation="flip_crop"),
     "randaugment": Arm(augmentation="randaugment"),
     "mixup": Arm(pairing="mixup"),
+    "cutmix": Arm(pairing="cutmix"),
+    "samplepairing": Arm(pairing="samplepairing"),
     "balanced": Arm(sampler="class_balanced"),
     "weighted": Arm(loss="class_weighted"),
+    "tail": Arm(pairing="mixup", sampler={"kind": "square_root", "start": 0.5}, loss="logit_adjusted"),
+    "effective": Arm(sampler="effective_number", loss={"kind": "effective_number", "start": 0.5}),
+    "focal": Arm(pairing="mixup", loss="focal"),
     "all": Arm(augmentation="flip_crop", pairing="mixup", sampler="class_balanced", loss="class_weighted"),
 }
 
@@ -59,54 +61,6 @@ def have_same_parameters(one: nn.Module, other: nn.Module, tolerance: float = 0.
     return all(torch.allclose(a, b, rtol=0, atol=tolerance) for a, b in pairs)
 
 
-def test_mixing_equals_the_formula_with_the_same_lambda_and_permutation() -> None:
-    images, targets = torch.rand(9, 1, 4, 4), F.one_hot(torch.arange(9) % 3, 3).float()
-    mixed, soft = mix_pairs(images, targets, 0.7, np.random.default_rng(5))
-    twin = np.random.default_rng(5)
-    blend, order = twin.beta(0.7, 0.7), twin.permutation(9)
-    assert 0 < blend < 1
-    for i, j in enumerate(order):
-        torch.testing.assert_close(mixed[i], blend * images[i] + (1 - blend) * images[j])
-        torch.testing.assert_close(soft[i], blend * targets[i] + (1 - blend) * targets[j])
-    torch.testing.assert_close(soft.sum(1), torch.ones(9))
-
-
-def test_the_loss_of_a_mixed_target_is_the_mixture_of_the_losses() -> None:
-    rng = np.random.default_rng(0)
-    labels, logits = torch.from_numpy(rng.integers(0, 4, 10)), torch.randn(10, 4)
-    hard = F.one_hot(labels, 4).float()
-    _, soft = mix_pairs(torch.zeros(10, 1, 2, 2), hard, 1.0, np.random.default_rng(3))
-    twin = np.random.default_rng(3)
-    blend, order = twin.beta(1.0, 1.0), torch.from_numpy(twin.permutation(10))
-    expected = blend * F.cross_entropy(logits, labels) + (1 - blend) * F.cross_entropy(logits, labels[order])
-    torch.testing.assert_close(F.cross_entropy(logits, soft), expected, check_dtype=False)
-
-
-@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
-def test_lambda_follows_a_beta_distribution(alpha: float) -> None:
-    rng = np.random.default_rng(0)
-    images, targets = torch.tensor([1.0, 0.0]).reshape(2, 1, 1, 1), torch.eye(2)
-    values = []
-    for _ in range(3000):
-        mixed, _ = mix_pairs(images, targets, alpha, rng)
-        if mixed[0] + mixed[1] == 1 and mixed[0] != 1:  # the permutation swapped the two
-            values.append(float(mixed[0]))
-    assert np.mean(values) == pytest.approx(0.5, abs=0.04)
-    assert np.var(values) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.15)
-
-
-@pytest.mark.parametrize("counts", [(5, 5), (1, 2, 30), (7, 1, 1, 4)])
-def test_class_weights_equal_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    expected = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
-    found = class_weights(np.bincount(labels).astype(float))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
-
-
-def test_a_class_without_images_gets_a_finite_weight() -> None:
-    assert torch.isfinite(class_weights(np.array([2.0, 0.0, 1.0, 0.0]))).all()
-
-
 @pytest.mark.parametrize("name", ["plain", "randaugment", "all"])
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(name: str) -> None:
     budget = BUDGET.model_copy(update={"steps": 8})
@@ -129,6 +83,8 @@ def test_arms_that_share_a_seed_start_from_the_same_weights() -> None:
     )
     torch.manual_seed(1)
     assert have_same_parameters(starts["plain"], small_resnet(1, 3, 8), 1e-28)
+    other_head = train_toys(Arm(loss="ldam"), learning_rate=1e-30, budget=budget)
+    assert have_same_parameters(other_head.body, starts["plain"].body, 1e-28)
 
 
 @pytest.mark.parametrize("name", list(ARMS))
@@ -156,7 +112,7 @@ def test_the_class_balanced_sampler_shows_every_class_equally_often(monkeypatch:
             seen.append(data.labels.numpy()[batch])
             yield batch
 
-    monkeypatch.setattr(supervised, "iterate_batches", record)
+    monkeypatch.setattr(lessons, "iterate_batches", record)
     shares = {}
     for sampler in ("uniform", "class_balanced"):
         seen.clear()

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from ops.classifiers.answering import predict
 from ops.classifiers.networks.classifier import Classifier
-from ops.classifiers.training import predict
 from ops.datasets.folds import assign_folds
 from ops.judging.scorer import (
     FoldResult,

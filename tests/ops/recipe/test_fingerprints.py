@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from ops.files.hashing import hash_file, hash_json
-from ops.recipe.arms import Arm
+from ops.recipe.arms import ONLY_EXPANDED, Arm
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe, parse_recipe
@@ -86,7 +86,7 @@ def is_free(place: Place) -> bool:
     """Whether the value at `place` may be another one while all others stay."""
     if place[-1] == "kind":
         return False  # another kind has other keys; see below
-    if place[-1] == "real_weight" and place[0] == "baselines":
+    if place[0] == "baselines" and place[2] in ONLY_EXPANDED:
         return False  # an error without generated images
     if place[0] == "filter" and place[-1] == "threshold":
         return False  # an error beside a share
@@ -108,6 +108,8 @@ def other_value(place: Place) -> Any:
     value = read_place(place, RESOLVED)
     if (name := ".".join(place)) in OTHER_VALUES:
         return OTHER_VALUES[name]
+    if place[-1] == "separate":
+        return "norm"
     if options := allowed_values(place):
         return next(option for option in options if option != value)
     if isinstance(value, bool):
@@ -206,9 +208,8 @@ def test_a_default_of_the_kind_and_the_same_value_written_out_are_the_same() -> 
 @pytest.mark.parametrize("side", ["baselines", "expanded"])
 def test_adding_an_arm_changes_exactly_the_stages_that_train_it(side: str) -> None:
     after = fingerprints(write_place((side, "another"), {"augmentation": "randaugment"}))
-    assert [stage for stage in STAGES if after[stage] != BEFORE[stage]] == [
-        {"baselines": "baseline_classifiers", "expanded": "expanded_classifiers"}[side], "verdict",
-    ]  # fmt: skip
+    readers = {"baselines": ["baseline_classifiers"], "expanded": ["teachers", "expanded_classifiers"]}[side]
+    assert [stage for stage in STAGES if after[stage] != BEFORE[stage]] == [*readers, "verdict"]
 
 
 def test_publishing_settings_change_no_fingerprint() -> None:
@@ -263,6 +264,27 @@ def test_a_bare_name_and_its_kind_with_defaults_are_the_same() -> None:
 def test_another_kind_changes_exactly_the_stages_that_train_with_it(place: Place, value: Any) -> None:
     after = fingerprints(write_place(place, value))
     assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
+
+
+def test_a_start_of_0_does_not_change_fingerprints() -> None:
+    """So that results from before that key stay valid."""
+    given = fingerprints(write_place(("baselines", "mixup"), {"sampler": "class_balanced"}))
+    for start in (0, 0.0):
+        keys = {"sampler": {"kind": "class_balanced", "start": start}}
+        assert fingerprints(write_place(("baselines", "mixup"), keys)) == given
+    later = {"sampler": {"kind": "class_balanced", "start": 0.5}}
+    assert fingerprints(write_place(("baselines", "mixup"), later)) != given
+
+
+def test_mixing_a_batch_to_the_end_does_not_change_fingerprints() -> None:
+    """So that results from before `per` and `until` stay valid."""
+    assert RESOLVED["baselines"]["mixup"]["pairing"] == {"kind": "mixup", "alpha": 0.2}
+    place = ("baselines", "mixup", "pairing")
+    written = {"kind": "mixup", "alpha": 0.2}
+    assert fingerprints(write_place(place, written | {"per": "batch", "until": 1})) == BEFORE
+    for other in ({"per": "pair"}, {"until": 0.9}):
+        after = fingerprints(write_place(place, written | other))
+        assert {stage for stage in STAGES if after[stage] != BEFORE[stage]} == readers(*place)
 
 
 def test_whole_number_for_a_float_does_not_change_fingerprints() -> None:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from ops.errors import UserError
-from ops.recipe.grid import list_numbers
+from ops.recipe.grid import list_numbers, set_numbers
+from ops.recipe.ingredients.losses import LogitAdjustedLoss
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml
@@ -112,7 +113,8 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         (
             put(1, "expanded", "expanded", "zzz"),
             f"unknown key 'expanded.expanded.zzz' in {PATH};"
-            " valid here: augmentation, loss, pairing, real_weight, sampler, trainer",
+            " valid here: augmentation, consistency, finish, loss, pairing, placebo, real_weight, sampler, separate,"
+            " targets, trainer",
         ),
         (
             put("none", "baselines", "real", "augmentatoin"),
@@ -138,7 +140,9 @@ def test_misspelt_section_is_called_unknown_rather_than_missing() -> None:
 
 def test_key_of_another_section_is_answered_with_the_keys_of_this_one() -> None:
     sentence = complain(put(0.1, "classifier", "learning_rate"))
-    assert sentence.startswith(f"unknown key 'classifier.learning_rate' in {PATH}; valid here: batch_size, grid,")
+    assert sentence.startswith(
+        f"unknown key 'classifier.learning_rate' in {PATH}; valid here: batch_size, clean_statistics,"
+    )
 
 
 def test_missing_section_is_named_with_the_way_to_write_it_empty() -> None:
@@ -246,7 +250,8 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
         ),
         (
             put({"pairing": "mixip"}, "baselines", "augmented"),
-            f"'baselines.augmented.pairing' in {PATH}: unknown kind; choose one of none, mixup; got 'mixip'",
+            f"'baselines.augmented.pairing' in {PATH}: unknown kind; choose one of none, mixup, cutmix,"
+            " samplepairing; got 'mixip'",
         ),
         (
             put({"pairing": {"kind": "mixup", "alpa": 1}}, "baselines", "augmented"),
@@ -254,8 +259,47 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
         ),
         (
             put({"pairing": {"alpha": 1}}, "baselines", "augmented"),
-            f"'baselines.augmented.pairing' in {PATH}: write one of none, mixup, or {{kind: ...}} with keys of that"
-            " kind",
+            f"'baselines.augmented.pairing' in {PATH}: write one of none, mixup, cutmix, samplepairing, or"
+            " {kind: ...} with keys of that kind",
+        ),
+        (
+            put({"pairing": {"kind": "mixup", "probability": 0.5}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: probability has no effect with kind: mixup; it belongs to"
+            " cutmix",
+        ),
+        (
+            put({"pairing": {"kind": "cutmix", "alpha": 0}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.alpha' in {PATH}: input should be greater than 0; got 0",
+        ),
+        (
+            put({"pairing": {"kind": "mixup", "until": 1.1}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.until' in {PATH}: input should be less than or equal to 1; got 1.1",
+        ),
+        (
+            put({"pairing": {"kind": "mixup", "per": "elem"}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.per' in {PATH}: input should be 'batch', 'pair' or 'element'; got 'elem'",
+        ),
+        (
+            put({"pairing": {"kind": "samplepairing", "until": 800}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: start 0.1 must be below until 800, and until at most total 1",
+        ),
+        (
+            put({"pairing": {"kind": "samplepairing", "start": 0.8}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing' in {PATH}: start 0.8 must be below until 0.8, and until at most total 1",
+        ),
+        (
+            put({"pairing": {"kind": "samplepairing", "off_for": 0}}, "baselines", "augmented"),
+            f"'baselines.augmented.pairing.off_for' in {PATH}: input should be greater than 0; got 0",
+        ),
+        (
+            put(1, "classifier", "batch_size"),
+            f"{PATH}: pairing: mixup of the arm 'mixup' mixes the images of a batch, so classifier.batch_size must be 2"
+            " or more",
+        ),
+        (
+            put({"pairing": "samplepairing", "finish": 0.3}, "expanded", "expanded"),
+            f"{PATH}: pairing: samplepairing of the arm 'expanded' averages images up to 0.8 of the steps, also with"
+            " generated ones, but finish 0.3 is for real ones alone; lower one of them",
         ),
         (
             put({"kind": "mlp", "width": 3}, "classifier", "network"),
@@ -294,10 +338,100 @@ def test_a_grid_whose_values_do_not_fit_the_arms_is_refused(change: Change, sent
     assert sentence in complain(change)
 
 
+TAIL = {
+    "sampler": {"kind": "class_balanced", "start": 0.8},
+    "loss": {"kind": "ldam", "max_margin": 0.5, "scale": 30, "beta": 0.9999, "start": 0.6},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            put(1, "baselines", "tail", "sampler", "start"),
+            f"'baselines.tail.sampler.start' in {PATH}: input should be less than 1; got 1",
+        ),
+        (
+            put(-0.1, "baselines", "tail", "loss", "start"),
+            f"'baselines.tail.loss.start' in {PATH}: input should be greater than or equal to 0; got -0.1",
+        ),
+        (
+            put(1.0, "baselines", "tail", "loss", "beta"),
+            f"'baselines.tail.loss.beta' in {PATH}: input should be less than 1; got 1.0",
+        ),
+        (
+            put(0, "baselines", "tail", "loss", "max_margin"),
+            f"'baselines.tail.loss.max_margin' in {PATH}: input should be greater than 0; got 0",
+        ),
+        (
+            put({"kind": "logit_adjusted", "tau": -1}, "baselines", "tail", "loss"),
+            f"'baselines.tail.loss.tau' in {PATH}: input should be greater than or equal to 0; got -1",
+        ),
+        (
+            put({"kind": "focal", "gamma": 11}, "baselines", "tail", "loss"),
+            f"'baselines.tail.loss.gamma' in {PATH}: input should be less than or equal to 10; got 11",
+        ),
+        (
+            put({"kind": "focal", "start": 0.5}, "baselines", "tail", "loss"),
+            f"'baselines.tail.loss' in {PATH}: start has no effect with kind: focal; it belongs to class_weighted and"
+            " effective_number and ldam",
+        ),
+        (
+            put(0.0, "baselines", "tail", "loss", "beta"),
+            f"'baselines.tail.loss' in {PATH}: start has no effect with beta 0: only the weights of the classes are"
+            " deferred",
+        ),
+        (
+            put("mixup", "baselines", "tail", "pairing"),
+            f"'baselines.tail' in {PATH}: loss: ldam needs hard labels, and pairing: mixup blends them; remove one",
+        ),
+        (
+            put(0.1, "classifier", "label_smoothing"),
+            f"{PATH}: loss: ldam of the arm 'tail' needs hard labels, and classifier.label_smoothing 0.1 spreads them;"
+            " remove one",
+        ),
+        (
+            put([0.5, 2], "classifier", "grid", "loss.gamma"),
+            f"{PATH}: classifier.grid tries loss.gamma, which no arm has",
+        ),
+        (
+            put([0.4, 1], "classifier", "grid", "loss.max_margin"),
+            f"{PATH}: classifier.grid must include loss.max_margin 0.5, the value of the arm 'tail'",
+        ),
+        (
+            put([0.5, 3], "classifier", "grid", "loss.max_margin"),
+            f"{PATH}: classifier.grid has a value that arm 'tail' cannot have: loss.max_margin: input should be less"
+            " than or equal to 2; got 3.0",
+        ),
+    ],
+)  # fmt: skip
+def test_impossible_settings_for_long_tails_are_refused_in_one_sentence(change: Change, sentence: str) -> None:
+    assert complain(put(copy.deepcopy(TAIL), "baselines", "tail"), change) == sentence
+
+
+def test_a_grid_may_try_the_numbers_of_losses_and_samplers_for_long_tails() -> None:
+    content = copy.deepcopy(CONTENT["fashion-flow"])
+    content["baselines"] |= {
+        "tail": copy.deepcopy(TAIL),
+        "adjusted": {"loss": {"kind": "logit_adjusted", "tau": 0.5}},
+        "oversampled": {"sampler": {"kind": "class_balanced", "start": 0.8}},
+    }
+    content["classifier"]["grid"] = {"loss.tau": [0.5, 1.0], "loss.max_margin": [0.5], "sampler.start": [0.8, 0.0]}
+    recipe = parse_recipe(content, PATH)
+    grid, arms = recipe.classifier.grid, recipe.baselines
+    settings = {name: grid.list_settings(arms[name], is_expanded=False) for name in arms}
+    assert {name: len(found) for name, found in settings.items() if len(found) > 1} == {
+        "oversampled": 2, "tail": 2, "adjusted": 2,
+    }  # fmt: skip
+    assert set_numbers(arms["adjusted"], settings["adjusted"][1]).loss == LogitAdjustedLoss(tau=1.0)
+
+
 def test_a_grid_key_that_no_arm_has_is_refused() -> None:
-    without = [
-        put("none", side, name, "pairing") for side, name in (("baselines", "mixup"), ("expanded", "expanded+mixup"))
+    content = CONTENT["fashion-flow"]
+    mixed = [
+        (side, name) for side in ("baselines", "expanded") for name, arm in content[side].items() if "pairing" in arm
     ]
+    without = [put("none", side, name, "pairing") for side, name in mixed]
     sentence = complain(*without, put([0.2], "classifier", "grid", "pairing.alpha"))
     assert sentence == f"{PATH}: classifier.grid tries pairing.alpha, which no arm has"
 

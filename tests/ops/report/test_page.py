@@ -173,6 +173,17 @@ def test_what_the_same_compute_buys_follows_the_decisive_comparison(page: str) -
     assert "+0.5 (−0.5 to +1.5)" in page[at:] and "−1.5 (−2.5 to −0.5)" in page[at:]
 
 
+def test_what_generated_images_add_to_an_arm_is_shown_beside_its_counterpart(page: str) -> None:
+    section = page[
+        page.index("<h2>What the generated images add</h2>") : page.index("<h2>What the same compute buys</h2>")
+    ]
+    assert '<th scope="row">grown</th>' in section and "<td>flipped</td>" in section
+    assert "+1.2 (+0.8 to +1.6)" in section
+    facts = make_facts()
+    facts["verdict"]["shares"] = []
+    assert "What the generated images add" not in render_page(facts)
+
+
 def test_the_metric_that_decides_is_named_and_shown_first() -> None:
     assert "Test, balanced accuracy</th>" in render_page(make_facts())
     facts = make_facts()

@@ -1,0 +1,90 @@
+"""The arms that two stages have trained, as the verdict sees them: the kind of each, and which two validation picks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ops.chain.parts.classifiers import BASELINES, EXPANDED
+from ops.files.outputs import RESULTS
+from ops.files.storage import read_json
+from ops.recipe.arms import Arm
+from ops.recipe.counterparts import name_kind, pair_counterparts
+from ops.recipe.design import Metric
+from ops.stages.materialization import StageRun
+from ops.verdict.picks import pick_best
+from ops.verdict.records import Budget, Kind
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The results of the two sides: `results` holds the results.json of each side's stage, `arms` their settings."""
+
+    results: Mapping[str, Mapping[str, Any]]
+    arms: Mapping[str, Mapping[str, Arm]]
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """The side of each trained arm."""
+        return {arm: side for side, found in self.results.items() for arm in found["arms"]}
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The entry in results.json of each trained arm."""
+        return {arm: self.results[side]["arms"][arm] for arm, side in self.sides.items()}
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of each trained arm; a placebo is trained beside the expanded arms and is none of them."""
+        return {arm: name_kind(arm, self.arms[BASELINES], self.arms[EXPANDED]) for arm in self.sides}
+
+    @property
+    def counterparts(self) -> list[tuple[str, str]]:
+        """Each expanded arm beside the same one on real images, and with a placebo."""
+        return pair_counterparts(self.arms[BASELINES], self.arms[EXPANDED], self.aliases)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        return {alias: arm for found in self.results.values() for alias, arm in found["aliases"].items()}
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that chose every arm's setting."""
+        metric, other = (found["metric"] for found in self.results.values())
+        assert metric == other, f"one side was chosen by {metric}, the other by {other}"
+        return metric
+
+    @property
+    def budget(self) -> Budget:
+        """Steps and batch size of the training; arms may differ in steps if the grid tries several."""
+        shared = self.results[BASELINES]
+        steps = [int(entry["setting"].get("steps", shared["steps"])) for entry in self.entries.values()]
+        return Budget(max(steps), shared["batch_size"], min(steps) if min(steps) < max(steps) else None)
+
+    @property
+    def generators(self) -> int:
+        """How many generators' images the seeds of the expanded arms were trained on."""
+        return int(self.results[EXPANDED]["generators"])
+
+    @property
+    def baseline(self) -> str:
+        """The arm without generated images that validation picks."""
+        return self._pick("baseline")
+
+    @property
+    def challenger(self) -> str | None:
+        """The arm with generated images that validation picks; None where the generator was not used."""
+        return self._pick("expanded") if self.results[EXPANDED]["arms"] else None
+
+    def _pick(self, kind: Kind) -> str:
+        own = {arm for arm, found in self.kinds.items() if found == kind}
+        return pick_best({arm: entry["validation"] for arm, entry in self.entries.items() if arm in own})
+
+
+def read_trained(run: StageRun) -> Trained:
+    """From the folders of the two stages that train the arms."""
+    return Trained(
+        {side: read_json(run.inputs[side] / RESULTS) for side in (BASELINES, EXPANDED)},
+        {BASELINES: run.recipe.baselines, EXPANDED: run.recipe.expanded},
+    )

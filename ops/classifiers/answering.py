@@ -1,0 +1,40 @@
+"""Ask a trained network about images, in batches that suit the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ops.classifiers.networks.classifier import normalise
+from ops.machine.memory import keep_freed_memory
+from ops.machine.parallel import count_threads, start_threads
+from ops.machine.precision import compute_in, resolve_precision
+
+
+def predict(
+    model: Callable[[Tensor], Tensor],
+    images: Tensor,
+    *,
+    precision: str = "auto",
+    batch_size: int | None = None,
+    device: str = "cpu",
+) -> Tensor:
+    """Logits float32 [n, K] of uint8 images [n, C, H, W]; the model must be in evaluation mode.
+
+    Any other function of normalised images, such as a network's features, is computed in the same way.
+    """
+    keep_freed_memory()
+    resolved = resolve_precision(precision, device)
+
+    def answer(batch: Tensor) -> Tensor:
+        with torch.inference_mode(), compute_in(resolved, device):
+            return model(normalise(batch.to(device))).float().cpu()
+
+    # On a CPU larger batches are not faster, and smaller ones divide better among threads.
+    batches = images.split(batch_size or (128 if device == "cpu" else 500))
+    if device != "cpu" or len(batches) == 1 or count_threads() == 1:
+        return torch.cat([answer(batch) for batch in batches])
+    with start_threads() as pool:
+        return torch.cat(list(pool.map(answer, batches)))

@@ -1,0 +1,130 @@
+"""What each step of a supervised training teaches: the parts of a batch, and the loss of each.
+
+A batch is one part unless the arm treats real and generated images differently, or learns from images without labels
+too. The parts know nothing of how a network computes their logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.classifiers.augmentations import AUGMENTATIONS
+from ops.classifiers.consistency import Consistency
+from ops.classifiers.data import TrainingSet, Views
+from ops.classifiers.ingredients import Sampler, Training
+from ops.classifiers.losses import LOSSES
+from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.pairings import PAIRINGS
+from ops.classifiers.samplers import SAMPLERS
+from ops.classifiers.samplers.finishing import Finishing
+from ops.classifiers.sampling import iterate_batches, weighted_pass
+from ops.classifiers.targets import TARGETS
+from ops.machine.precision import compute_in
+from ops.recipe.ingredients.guidance import EmaConsistency
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of a batch that are taught in the same way: float [m, C, H, W], and the loss of their logits [m, K]."""
+
+    images: Tensor
+    is_generated: bool
+    find_loss: Callable[[Tensor], Tensor]
+
+
+class Lessons:
+    """What each step teaches: the parts of a batch, and the loss of each."""
+
+    def __init__(self, training: Training, model: Classifier, precision: str) -> None:
+        self.training, self.precision = training, precision
+        data, arm, budget, device = training.data, training.arm, training.budget, training.device
+        term = arm.consistency if isinstance(arm.consistency, EmaConsistency) else None
+        # Where generated images are learnt from without their labels, only real ones have any.
+        self.unlabelled_mark = term is not None and term.images == "generated"
+        labelled = data.select(~data.marks) if self.unlabelled_mark else data
+        self.data, self.rng = labelled, np.random.default_rng([training.seed, 1])
+        kind = AUGMENTATIONS[arm.augmentation.kind]
+        augment = kind(arm.augmentation, data.shape[1:])
+        self.views = Views(labelled, augment, device)
+        self.pairing = PAIRINGS[arm.pairing.kind](arm.pairing, labelled, budget)
+        self.sampler = self._build_sampler()
+        self.batches: Iterator[np.ndarray] = iterate_batches(
+            self.sampler.weights, budget.batch_size, budget.steps, training.seed
+        )
+        self.loss = LOSSES[arm.loss.kind](arm.loss, labelled, self.sampler, budget, device)
+        targets = TARGETS[arm.targets.kind]
+        self.targets = targets(arm.targets, [self._answer_as_network(teach) for teach in training.teachers])
+        self.taught = {mark: targets.covers(arm.targets, is_generated=mark) for mark in (False, True)}
+        self.consistency = None if term is None else Consistency(
+            term, data.select(data.marks == self.unlabelled_mark), model, augment,
+            mirrors=kind.mirrors(arm.augmentation), labelled=budget.batch_size, steps=budget.steps,
+            seed=training.seed, precision=precision, device=device,
+        )  # fmt: skip
+
+    def prepare(self, step: int) -> list[Part]:
+        """The parts of a step; their losses add up."""
+        rows = next(self.batches)
+        parts = [self._prepare_labelled(chosen, len(chosen) / len(rows), step) for chosen in self._divide(rows)]
+        if self.consistency is not None:
+            consistency, unlabelled = self.consistency, self.consistency.look(step)
+            term = partial(consistency.find_loss, unlabelled=unlabelled, step=step)
+            parts.append(Part(unlabelled.views, self.unlabelled_mark, term))
+        return parts
+
+    def list_clean(self) -> Tensor:
+        """Real training images uint8 [m, C, H, W], as the sampler shows them at the end, without augmentation."""
+        weights = np.where(self.data.marks, 0.0, self.sampler.weights(self.training.budget.steps - 1))
+        weights *= (~self.data.marks).sum() / weights.sum()
+        return self.data.images[
+            torch.from_numpy(weighted_pass(weights, np.random.default_rng([self.training.seed, 3])))
+        ]
+
+    def _answer_as_network(self, teach: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """A teacher that computes in the precision of the training."""
+
+        def answer(images: Tensor) -> Tensor:
+            with compute_in(self.precision, self.training.device):
+                return teach(images)
+
+        return answer
+
+    def _build_sampler(self) -> Sampler:
+        arm, budget, data = self.training.arm, self.training.budget, self.data
+
+        def build(shown: TrainingSet) -> Sampler:
+            return SAMPLERS[arm.sampler.kind](arm.sampler, shown, budget)
+
+        if arm.finish == 0:
+            return build(data)
+        return Finishing(build(data), build(data.drop_weights(data.marks)), round((1 - arm.finish) * budget.steps))
+
+    def _divide(self, rows: np.ndarray) -> list[np.ndarray]:
+        """The rows of a batch; real and generated ones apart where they are treated differently."""
+        separate = self.training.arm.separate is not None
+        if not separate and self.taught[False] == self.taught[True]:
+            return [rows]
+        marks = self.data.marks[rows]
+        parts = [part for part in (rows[~marks], rows[marks]) if len(part)]
+        # A single image has no statistics of its own to be normalised by.
+        return parts if len(parts) == 1 or not separate else [part for part in parts if len(part) > 1]
+
+    def _prepare_labelled(self, rows: np.ndarray, share: float, step: int) -> Part:
+        """Images of a batch with its `share` of them, and their loss."""
+        is_generated = bool(self.data.marks[rows[0]])
+        images, targets = self.views.look(rows)
+        images, targets = self.pairing.pair(images, targets, self.views, step, self.rng)
+
+        def find_loss(logits: Tensor) -> Tensor:
+            def own() -> Tensor:
+                return self.loss(logits, targets, step)
+
+            loss = self.targets.find_loss(logits, images, own) if self.taught[is_generated] else own()
+            return loss if share == 1 else share * loss
+
+        return Part(images, is_generated, find_loss)

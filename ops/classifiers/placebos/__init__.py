@@ -1,0 +1,18 @@
+"""What may take the place of generated images, to see whether these are worth more: each is one line here.
+
+A placebo has the labels and weights of the generated images that it replaces, and is drawn once, as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ops.classifiers.placebos.augmented import augment_real
+from ops.classifiers.placebos.mixed import blend_real
+
+Replace = Callable[[Any, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+
+PLACEBOS: dict[str, Replace] = {"augmented": augment_real, "mixed": blend_real}

@@ -1,0 +1,22 @@
+"""Real images of the classes of generated ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def draw_parents(labels: np.ndarray, is_generated: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each generated image, in order, the row of a real one of its class, int64 [m]; all are used equally often.
+
+    labels : int64 [n]. is_generated : bool [n]. ValueError for a class that has generated images and no real one.
+    """
+    wanted = labels[is_generated]
+    parents = np.empty(len(wanted), dtype=np.int64)
+    for label in np.unique(wanted):
+        own = np.flatnonzero(~is_generated & (labels == label))
+        if len(own) == 0:
+            raise ValueError(f"class {label} has generated images, but no real one could take their place")
+        places = np.flatnonzero(wanted == label)
+        repeats = -(-len(places) // len(own))
+        parents[places] = np.concatenate([rng.permutation(own) for _ in range(repeats)])[: len(places)]
+    return parents

@@ -1,0 +1,60 @@
+"""Supervised training, and then the last layer alone once more: on balanced features, or on generated ones as well.
+
+`refitted` is classifier retraining (cRT: Kang et al. 2020): all classes equally often. `feature_diffusion` is LDMLR
+(Han et al. 2024): a small diffusion model of the features adds some to every class, and all are drawn alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.classifiers.data import TrainingSet
+from ops.classifiers.ingredients import Training
+from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.trainers.feature_flow import draw_features
+from ops.classifiers.trainers.features import read_features, refit_head
+from ops.classifiers.trainers.supervised import fit_supervised
+from ops.recipe.ingredients.trainers import FeatureDiffusionTrainer, RefittedTrainer
+
+LEAST = 5  # features that are generated for a class, as in LDMLR's code
+
+
+def fit_refitted(training: Training) -> Classifier:
+    """cRT: the last layer sees each class equally often, and within a class images in proportion to their weights."""
+    settings, data = training.arm.trainer, training.data
+    assert isinstance(settings, RefittedTrainer)
+    network, features = _fit_first(training)
+    shares = data.weights / np.bincount(data.labels.numpy(), weights=data.weights)[data.labels.numpy()]
+    refit_head(network, features, data.labels, shares, epochs=settings.epochs, seed=training.seed)
+    return network
+
+
+def fit_feature_diffusion(training: Training) -> Classifier:
+    """LDMLR: a generated feature weighs as much as a real image, a generated image as much less as in `data`."""
+    settings, data = training.arm.trainer, training.data
+    assert isinstance(settings, FeatureDiffusionTrainer)
+    network, features = _fit_first(training)
+    wanted = count_wanted(data, settings)
+    drawn, labels = draw_features(features, data.labels, wanted, steps=settings.steps, seed=training.seed)
+    weights = np.concatenate([data.weights, np.full(len(drawn), data.weights.max())])
+    every = torch.cat([features, drawn]), torch.cat([data.labels, labels])
+    refit_head(network, *every, weights, epochs=settings.epochs, seed=training.seed)
+    return network
+
+
+def count_wanted(data: TrainingSet, settings: FeatureDiffusionTrainer) -> Tensor:
+    """Features to generate for each class, int64 [K]; none for a class without images."""
+    counts = torch.bincount(data.labels, minlength=data.classes)
+    if settings.fill == "equalise":
+        wanted = counts.max() - counts
+    else:
+        wanted = (settings.share * counts).round().long().clamp(min=LEAST)
+    return torch.where(counts > 0, wanted, 0)
+
+
+def _fit_first(training: Training) -> tuple[Classifier, Tensor]:
+    """The network after supervised training, in evaluation mode, and its features of the training images."""
+    network = fit_supervised(training)
+    return network, read_features(network, training.data, training.budget.precision, training.device)

@@ -1,0 +1,39 @@
+"""The trainings of a recipe: which arms count as one where classes are equally large."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ops.planning.plan import plan_expansion
+from ops.planning.work import count_work
+from ops.recipe.loading import load_recipe
+from ops.recipe.schema import PlanSettings, Recipe
+
+DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
+BALANCING = {
+    "weighted": {"loss": "class_weighted"},
+    "adjusted": {"sampler": "square_root", "loss": {"kind": "logit_adjusted", "tau": 0.5}},
+    "late": {"sampler": {"kind": "effective_number", "start": 0.8}},
+}
+OTHERS = {
+    "ldam": {"loss": "ldam"},
+    "ldam_late": {"loss": "ldam", "sampler": "class_balanced"},
+    "focal": {"loss": "focal"},
+}
+
+
+@pytest.mark.parametrize(
+    ("images", "trained"),
+    [([40, 40, 40], {"real", "ldam", "focal"}), ([40, 40, 4], {"real", *BALANCING, *OTHERS})],
+)
+def test_arms_that_only_balance_classes_are_one_where_these_are_equal(images: list[int], trained: set[str]) -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    keys["baselines"] = {"real": {}, **BALANCING, **OTHERS}
+    keys["classifier"]["grid"] = {"loss.tau": [0.5, 1.0], "weight_decay": [0.1]}
+    plan = plan_expansion(np.array(images), ("a", "b", "c"), PlanSettings())
+    tried, judged = count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None).baselines
+    assert len(tried) == len(trained) + ("adjusted" in trained)
+    assert len(judged) == 5 * len(trained)

@@ -1,0 +1,81 @@
+"""Teachers and consistency: what a recipe may say, the counterpart that it must have, and the pairs of a verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops.recipe.arms import Arm
+from ops.recipe.counterparts import check_guidance, find_counterpart, name_kind, pair_counterparts
+
+TAUGHT = {"kind": "teacher", "of": "mixup"}
+BASELINES = {
+    "real": {},
+    "mixup": {"pairing": "mixup"},
+    "taught-real": {"pairing": "mixup", "targets": {**TAUGHT, "images": "real"}},
+    "agreeing-real": {"consistency": {"kind": "ema", "images": "real"}},
+}
+
+
+def read(arms: dict[str, Any]) -> dict[str, Arm]:
+    return {name: Arm.model_validate(keys) for name, keys in arms.items()}
+
+
+def refuse(baselines: dict[str, Any], expanded: dict[str, Any]) -> str:
+    with pytest.raises(ValueError) as refusal:
+        check_guidance(read({**BASELINES, **baselines}), read(expanded))
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("baselines", "expanded", "sentence"),
+    [
+        ({}, {"a": {"targets": {"kind": "teacher", "of": "mixpu"}}}, "'mixpu'; it must name an arm of baselines"),
+        ({}, {"a": {"targets": {"kind": "teacher", "of": "a"}}}, "'a'; it must name an arm of baselines"),
+        ({}, {"a": {"targets": {"kind": "teacher", "of": "taught-real"}}}, "which has a teacher itself"),
+        ({"b": {"targets": {"kind": "teacher", "of": "b"}}}, {}, "'b', which has a teacher itself"),
+        ({"b": {"targets": {**TAUGHT, "images": "generated"}}}, {}, "targets.images: generated has no effect in the"),
+        ({"b": {"consistency": "ema"}}, {}, "consistency.images: generated has no effect in the baseline 'b'"),
+        ({"b": {"targets": {**TAUGHT, "relabel": True}}}, {}, "targets.relabel has no effect in the baseline 'b'"),
+        ({}, {"a": {"consistency": "ema", "finish": 0.2}}, "finish has no effect in the arm 'a'"),
+        ({}, {"a": {"consistency": "ema", "real_weight": 2.0}}, "real_weight has no effect in the arm 'a'"),
+        ({}, {"a": {"consistency": "ema", "separate": "norm"}}, "both separate and consistency"),
+        ({}, {"a": {"consistency": "ema", "targets": TAUGHT}}, "write targets.images: real"),
+        (
+            {},
+            {"a": {"loss": "class_weighted", "targets": {**TAUGHT, "weight": 0.5}}},
+            "a-real: {loss: {kind: class_weighted}, targets: {kind: teacher, of: mixup, weight: 0.5, images: real}}",
+        ),
+        ({}, {"a": {"consistency": {"kind": "ema", "ratio": 2.0}}}, "a-real: {consistency: {kind: ema, images: real, "),
+    ],
+)
+def test_what_a_recipe_may_not_say_is_refused(baselines: Any, expanded: Any, sentence: str) -> None:
+    assert sentence in refuse(baselines, expanded)
+
+
+def test_the_counterpart_has_the_same_ingredients_on_real_images() -> None:
+    baselines = read(BASELINES)
+    taught = {"pairing": "mixup", "targets": {**TAUGHT, "relabel": True}, "real_weight": 5.0, "finish": 0.1}
+    expanded = read({"taught": taught, "agreeing": {"consistency": "ema"}, "mixed": {"pairing": "mixup"}})
+    check_guidance(baselines, expanded)
+    found = {name: find_counterpart(arm, baselines) for name, arm in expanded.items()}
+    assert found == {"taught": "taught-real", "agreeing": "agreeing-real", "mixed": "mixup"}
+    assert find_counterpart(Arm.model_validate({"pairing": {"kind": "mixup", "alpha": 0.3}}), baselines) is None
+
+
+def test_an_arm_is_paired_with_its_counterpart_and_its_placebo() -> None:
+    baselines = read(BASELINES)
+    expanded = read(
+        {
+            "mixed": {"pairing": "mixup"},
+            "sham": {"pairing": "mixup", "placebo": "augmented"},
+            "other-sham": {"placebo": "mixed"},
+            "plain": {},
+        }
+    )
+    assert pair_counterparts(baselines, expanded, {"plain": "mixed"}) == [
+        ("mixed", "mixup"), ("mixed", "sham"), ("mixed", "real"), ("mixed", "other-sham"),
+    ]  # fmt: skip
+    kinds = {name: name_kind(name, baselines, expanded) for name in (*baselines, *expanded)}
+    assert {name for name, kind in kinds.items() if kind == "expanded"} == {"mixed", "plain"}
