@@ -2,8 +2,8 @@
 
 A network frees with every batch what the next batch allocates again. glibc gives freed memory back to the system in
 between, and the system hands it out again page by page, each page cleared. On images of 28 to 64 pixels a side that
-takes 4 to 11 % of a training step of the small classifier, and a third to a half of its answers. No result depends on
-it. The module does not know what the memory is for.
+takes 3 to 12 % of a training step of the small classifier, and two fifths of its answers. No result depends on it. The
+module does not know what the memory is for.
 """
 
 from __future__ import annotations
