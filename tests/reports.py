@@ -29,7 +29,7 @@ def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) 
     return {
         "arm": name, "kind": kind, "same_as": same_as, "validation": accuracy + 0.01, "per_seed": [accuracy] * 2,
         "score": make_interval(accuracy), "accuracy": make_interval(accuracy),
-        "balanced_accuracy": make_interval(accuracy - 0.02),
+        "balanced_accuracy": make_interval(accuracy - 0.02), "calibration_error": 0.0345,
     }  # fmt: skip
 
 
@@ -56,6 +56,8 @@ def make_verdict() -> dict[str, Any]:
         "earlier_looks": [], "reference": make_reference(),
         "same_compute": [make_way("ensemble", "flipped", 5), make_way("mirrored", "grown", 2)],
         "shares": [{"arm": "grown", "against": "flipped", "role": "share", "difference": make_interval(0.0123, 0.004)}],
+        "size_groups": [{"name": "head", "classes": 1, "least": 40, "most": 40,
+                         "scores": {"real": 0.811, "flipped": 0.822, "grown": 0.833}}],
         "smallest_detectable_effect": 0.0123, "worst_class": CLASSES[1],
         "arms": [
             make_arm("real", "baseline", 0.80), make_arm("flipped", "baseline", 0.82),
@@ -67,8 +69,9 @@ def make_verdict() -> dict[str, Any]:
         ],
         "per_class": [
             {"label": 0, "name": CLASSES[0], "images": 2000, "baseline": 0.8, "challenger": 0.85,
-             "difference": make_interval(0.05)},
-            {"label": 1, "name": CLASSES[1], "images": 0, "baseline": None, "challenger": None, "difference": None},
+             "difference": make_interval(0.05), "clear": True},
+            {"label": 1, "name": CLASSES[1], "images": 0, "baseline": None, "challenger": None, "difference": None,
+             "clear": False},
         ],
     }  # fmt: skip
 
@@ -207,7 +210,7 @@ def make_unused_facts() -> dict[str, Any]:
     verdict |= {
         "decision": "no evidence", "generator_used": False, "sentence": "The generator was not used: why.",
         "challenger": None, "contrasts": [], "shares": [], "same_compute": [way], "per_class": rates,
-        "worst_class": None,
+        "worst_class": None, "size_groups": [],
         "smallest_detectable_effect": None, "generators": 0,
         "arms": [arm for arm in verdict["arms"] if arm["kind"] == "baseline"],
     }  # fmt: skip
@@ -246,10 +249,14 @@ def make_odd_facts() -> dict[str, Any]:
                       for arm, role in ((baseline, "decisive"), ("real", "condition"), ("x" * 90, "condition"))],
         "metric": "worst_class", "look": 2, "looks": 2, "generators": 3, "seeds": 200,
         "earlier_looks": [{"look": 1, "seeds": 100, "decision": "no evidence", "difference": make_interval(-0.5, 0.9)}],
+        "size_groups": [{"name": name, "classes": 1_234, "least": 1_234_567, "most": 9_876_543,
+                         "scores": {arm: 0.9999 for arm in ("real", baseline, challenger)}}
+                        for name in ("head", "middle", "tail")],
         "same_compute": [make_way("ensemble", baseline, 200), make_way("mirrored", baseline, 2),
                          make_way("mirrored", challenger, 2)],
         "per_class": [{"label": label, "name": name, "images": 308_641, "baseline": 1.0, "challenger": 0.0004,
-                       "difference": make_interval(-0.9996, 0.0003)} for label, name in enumerate(ODD_CLASSES)],
+                       "difference": make_interval(-0.9996, 0.0003), "clear": True}
+                      for label, name in enumerate(ODD_CLASSES)],
     }  # fmt: skip
     return facts | {
         "expansion": "expansion-with-a-very-long-name-of-the-kind-that-sweeps-over-settings-write-lr0.001-wd0.05",

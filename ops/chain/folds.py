@@ -158,16 +158,16 @@ def _tabulate(
 ) -> pl.DataFrame:
     """A row for each arm that is not an alias, seed and image; then the ensemble's and the reference model's."""
     labels = rows["label"].to_numpy()
-    found: list[tuple[str, int | None, np.ndarray, np.ndarray | None]] = []
+    found: list[tuple[str, int | None, np.ndarray, np.ndarray | None, np.ndarray | None]] = []
     for arm in compared.kinds:
         if arm not in compared.aliases:
             by_seed = answers[compared.find_source(fold, arm)]
-            found += [(arm, seed, one.correct, one.mirrored) for seed, one in by_seed.items()]
+            found += [(arm, seed, one.correct, one.mirrored, one.confidence) for seed, one in by_seed.items()]
     own = answers[compared.find_source(fold, compared.baseline)].values()
     probabilities = np.stack([one.probabilities for one in own if one.probabilities is not None])
-    found.append((ENSEMBLE, None, find_correct(average_probabilities(probabilities), labels), None))
+    found.append((ENSEMBLE, None, find_correct(average_probabilities(probabilities), labels), None, None))
     reference = read_reference(fold.results[BASELINES]["reference"], scratch)
-    found.append((LOGGED, None, reference.correct, None))
+    found.append((LOGGED, None, reference.correct, None, None))
     return pl.concat(
         pl.DataFrame(
             {
@@ -178,9 +178,10 @@ def _tabulate(
                 "label": rows["label"],
                 "correct": correct,
                 "mirrored": pl.Series(mirrored if mirrored is not None else [None] * len(rows), dtype=pl.Boolean),
+                "confidence": pl.Series(confidence if confidence is not None else [None] * len(rows), dtype=pl.Float32),
             }
         )
-        for arm, seed, correct, mirrored in found
+        for arm, seed, correct, mirrored, confidence in found
     )
 
 

@@ -25,7 +25,8 @@ from ops.chain.parts.look import look
 from ops.chain.parts.reference import LOGGED, read_reference
 from ops.chain.parts.trained import Trained, read_trained
 from ops.classifiers.augmentations import AUGMENTATIONS
-from ops.datasets.pixels import PixelDataset, read_split
+from ops.datasets.pixels import PixelDataset, read_rows, read_split
+from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RUNS, VERDICT
 from ops.files.storage import replace_file, write_json
@@ -153,6 +154,7 @@ def _decide(
 ) -> Verdict:
     entries, settings = trained.entries, run.recipe.verdict
     correct = {arm: _stack_correct(answers[arm]) for arm in entries}
+    confidences, train_counts = {arm: _stack_confidence(answers[arm]) for arm in entries}, _count_train(run)
     validation = {arm: entry["validation"] for arm, entry in entries.items()}
     if trained.challenger is None:
         unused = read_unused(run.inputs["generated_images"])
@@ -169,6 +171,8 @@ def _decide(
             confidence=settings.confidence,
             validation_per_class=_rates_per_class(entries),
             reference=_read_reference(run, trained),
+            train_counts=train_counts,
+            confidences=confidences,
         )
     return decide(
         correct,
@@ -187,6 +191,8 @@ def _decide(
         validation_per_class=_rates_per_class(entries),
         reference=_read_reference(run, trained),
         counterparts=trained.counterparts,
+        train_counts=train_counts,
+        confidences=confidences,
     )
 
 
@@ -215,6 +221,18 @@ def _compare_ways(
         generators=_list_generators(trained, answers),
         validation_per_class=_rates_per_class(trained.entries),
     )
+
+
+def _stack_confidence(by_seed: Mapping[int, Answers]) -> np.ndarray:
+    """float64 [S, n]."""
+    return np.stack([found.confidence for found in by_seed.values()]).astype(np.float64)
+
+
+def _count_train(run: StageRun) -> list[int]:
+    """Training images of each class."""
+    real = run.inputs["real_images"]
+    labels = read_rows(find_shards(real, "train"))["label"].to_numpy()
+    return np.bincount(labels, minlength=read_manifest(real)["metrics"]["classes"]).tolist()
 
 
 def _stack_correct(by_seed: Mapping[int, Answers]) -> np.ndarray:

@@ -26,12 +26,14 @@ import numpy as np
 
 from ops.errors import UserError
 from ops.recipe.design import LEAST_SEEDS, POWER, Metric, refuse_generators
+from ops.verdict.calibration import find_calibration_error
+from ops.verdict.classes import compare_classes, score_groups
 from ops.verdict.comparison import Comparison
 from ops.verdict.contrasts import contrast_arms
-from ops.verdict.estimate import BoolArray, IntArray, find_critical
+from ops.verdict.estimate import BoolArray, FloatArray, IntArray, find_critical
 from ops.verdict.looks import find_tail
 from ops.verdict.picks import Picks, count_generators, set_up_comparison
-from ops.verdict.records import ArmRow, Budget, ClassRow, Contrast, Kind, Outcome, Verdict
+from ops.verdict.records import ArmRow, Budget, Contrast, Kind, Outcome, Verdict
 from ops.verdict.reference import ReferenceAnswers, compare_reference
 from ops.verdict.sentence import write_sentence
 
@@ -56,6 +58,8 @@ def decide(
     folds: IntArray | None = None,
     unused_folds: int = 0,
     counterparts: Sequence[tuple[str, str]] = (),
+    train_counts: Sequence[int] = (),
+    confidences: Mapping[str, FloatArray] | None = None,
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
 
@@ -74,6 +78,8 @@ def decide(
         fold's network of seed s to that fold's images. None for one split.
     unused_folds: how many of the folds used nothing generated.
     counterparts: pairs of an expanded arm and a baseline that differs from it in its generated images alone.
+    train_counts: training images of each class, which head, middle and tail are divided by; () leaves these out.
+    confidences: per trained arm the probability of the answer, float [S, n]; None leaves the calibration out.
 
     UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
@@ -109,11 +115,14 @@ def decide(
     decision = apply_rule(contrasts, picks, trainings=seeds * (divided or 1), has_learnt=has_learnt)
     single = (1.0 - confidence) / 2.0
     rows = [
-        describe_arm(comparison, name, case.correct[name], kinds[name], validation[name], metric, tail=single)
+        describe_arm(
+            comparison, name, case.correct[name], kinds[name], validation[name], metric, tail=single,
+            confidence=None if confidences is None else confidences[name],
+        )
         for name in case.names
-    ]
+    ]  # fmt: skip
     by_name = {row.arm: row for row in rows}
-    per_class = _compare_classes(case, comparison, challenger, baseline, single)
+    per_class = compare_classes(comparison, challenger, baseline, labels, class_names, tail=single)
     verdict = Verdict(
         decision=decision,
         sentence="",
@@ -133,6 +142,7 @@ def decide(
             for arm, against in counterparts
         ],
         per_class=per_class,
+        size_groups=score_groups(comparison, case.names, train_counts),
         worst_class=min((row.difference.estimate, row.name) for row in per_class if row.difference is not None)[1],
         smallest_detectable_effect=_find_smallest_detectable(contrasts, picks),
         seeds=seeds,
@@ -200,7 +210,15 @@ def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> fl
 
 
 def describe_arm(
-    comparison: Comparison, name: str, correct: BoolArray, kind: Kind, validation: float, metric: Metric, *, tail: float
+    comparison: Comparison,
+    name: str,
+    correct: BoolArray,
+    kind: Kind,
+    validation: float,
+    metric: Metric,
+    *,
+    tail: float,
+    confidence: FloatArray | None = None,
 ) -> ArmRow:
     """The row of a trained arm, whose networks were right on the test images as `correct` bool [S, n] says."""
     return ArmRow(
@@ -212,20 +230,8 @@ def describe_arm(
         accuracy=comparison.score(name, "accuracy", tail=tail),
         balanced_accuracy=comparison.score(name, "balanced_accuracy", tail=tail),
         per_seed=correct.mean(axis=1).tolist(),
+        calibration_error=None if confidence is None else find_calibration_error(confidence, correct),
     )
-
-
-def _compare_classes(
-    case: _Case, comparison: Comparison, challenger: str, baseline: str, tail: float
-) -> list[ClassRow]:
-    images = np.bincount(case.labels, minlength=len(case.class_names))
-    new, old = (dict(zip(comparison.classes, comparison.rate(arm), strict=True)) for arm in (challenger, baseline))
-    return [
-        ClassRow(c, name, int(images[c]), float(old[c]), float(new[c]), gap)
-        if (gap := comparison.differ_on(c, challenger, baseline, tail=tail) if images[c] else None)
-        else ClassRow(c, name, 0, None, None, None)
-        for c, name in enumerate(case.class_names)
-    ]
 
 
 def _check_settings(confidence: float, look: int, looks: int) -> None:

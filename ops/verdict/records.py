@@ -27,7 +27,8 @@ class Budget:
 class ArmRow:
     """One arm on the test images, scores in [0, 1]; `same_as` names the trained arm that an alias equals.
 
-    validation and score are in the verdict's metric; per_seed is accuracy.
+    validation and score are in the verdict's metric; per_seed is accuracy. calibration_error is the expected one, the
+    mean over seeds; None where it is not known.
     """
 
     arm: str
@@ -38,6 +39,7 @@ class ArmRow:
     accuracy: Interval
     balanced_accuracy: Interval
     per_seed: list[float]
+    calibration_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Contrast:
 class ClassRow:
     """Challenger minus baseline in accuracy on the test images of one class.
 
-    None where the class has no images. Without a challenger, its accuracy and the difference are None too.
+    None where the class has no images. Without a challenger, its accuracy and the difference are None too. `clear`:
+    the difference is not 0 by an interval that allows for the number of classes.
     """
 
     label: int
@@ -69,6 +72,21 @@ class ClassRow:
     baseline: float | None
     challenger: float | None
     difference: Interval | None
+    clear: bool
+
+
+@dataclass(frozen=True)
+class SizeGroup:
+    """Classes of similar size, where sizes differ much: `scores` are mean accuracies over these classes, by arm.
+
+    least and most: training images of the smallest and the largest of them.
+    """
+
+    name: str
+    classes: int
+    least: int
+    most: int
+    scores: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -123,6 +141,7 @@ class Verdict:
     contrasts: list[Contrast]
     shares: list[Contrast]
     per_class: list[ClassRow]
+    size_groups: list[SizeGroup]
     worst_class: str | None
     smallest_detectable_effect: float | None
     seeds: int

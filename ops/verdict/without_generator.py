@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from ops.recipe.design import LEAST_SEEDS, Metric
+from ops.verdict.classes import score_groups
 from ops.verdict.comparison import Comparison
 from ops.verdict.decision import describe_arm
-from ops.verdict.estimate import BoolArray, IntArray
+from ops.verdict.estimate import BoolArray, FloatArray, IntArray
 from ops.verdict.picks import find_lowest, pick_best
 from ops.verdict.records import Budget, ClassRow, Verdict
 from ops.verdict.reference import ReferenceAnswers, compare_reference
@@ -35,6 +36,8 @@ def judge_baselines(
     confidence: float,
     validation_per_class: Mapping[str, Sequence[float]],
     reference: ReferenceAnswers,
+    train_counts: Sequence[int] = (),
+    confidences: Mapping[str, FloatArray] | None = None,
 ) -> Verdict:
     """The verdict without a generator, which was not used because `unused`; the other inputs are those of `decide`."""
     lowest = None
@@ -42,7 +45,16 @@ def judge_baselines(
         lowest = {arm: find_lowest(validation_per_class[arm], labels) for arm in correct}
     comparison, tail = Comparison(correct, labels, lowest=lowest), (1.0 - confidence) / 2.0
     rows = {
-        arm: describe_arm(comparison, arm, answers, "baseline", validation[arm], metric, tail=tail)
+        arm: describe_arm(
+            comparison,
+            arm,
+            answers,
+            "baseline",
+            validation[arm],
+            metric,
+            tail=tail,
+            confidence=(confidences or {}).get(arm),
+        )
         for arm, answers in correct.items()
     }
     baseline = pick_best(validation)
@@ -64,8 +76,10 @@ def judge_baselines(
         contrasts=[],
         shares=[],
         per_class=[
-            ClassRow(label, name, images[label], rates.get(label), None, None) for label, name in enumerate(class_names)
+            ClassRow(label, name, images[label], rates.get(label), None, None, False)
+            for label, name in enumerate(class_names)
         ],
+        size_groups=score_groups(comparison, list(correct), train_counts),
         worst_class=None,
         smallest_detectable_effect=None,
         seeds=min(map(len, correct.values())),

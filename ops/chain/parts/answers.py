@@ -49,11 +49,13 @@ class Answers:
     """One network's answers on n test images.
 
     correct : bool [n], whether the most probable class is the label.
+    confidence : float32 [n] in 0..1, the probability of that class.
     mirrored : bool [n], the same for the mean of the probabilities of image and mirrored image; None if not evaluated.
     probabilities : float32 [n, K]; None if not stored.
     """
 
     correct: np.ndarray
+    confidence: np.ndarray
     mirrored: np.ndarray | None
     probabilities: np.ndarray | None
 
@@ -87,7 +89,7 @@ def evaluate(
 def read_answers(network: Network, scratch: Path) -> Answers:
     """The answers that `evaluate` wrote for a network."""
     with np.load(scratch / network.file_name, allow_pickle=False) as file:
-        return Answers(*(file.get(name) for name in ("correct", "mirrored", "probabilities")))
+        return Answers(*(file.get(name) for name in ("correct", "confidence", "mirrored", "probabilities")))
 
 
 def _evaluate_one(network: Network) -> None:
@@ -95,7 +97,10 @@ def _evaluate_one(network: Network) -> None:
     model = load_classifier(network.path, network.seed)
     logits = predict(model, images, precision=network.precision)
     probabilities = logits.softmax(1)
-    found: dict[str, Any] = {"correct": find_correct(logits, labels)}
+    found: dict[str, Any] = {
+        "correct": find_correct(logits, labels),
+        "confidence": probabilities.amax(dim=1).numpy(),
+    }
     if network.keeps_probabilities:
         found["probabilities"] = probabilities.numpy()
     if network.mirrored:

@@ -116,11 +116,11 @@ class FoldAnswers:
         return assign_generators(seeds, count) if count > 1 else None
 
     def read(self, arm: str, column: str = "correct") -> np.ndarray:
-        """bool [S, n]: row s joins the answers of the s-th seed of every fold."""
+        """bool or float [S, n]: row s joins the answers of the s-th seed of every fold."""
         own = self.table.filter(pl.col("arm") == arm).partition_by("fold", maintain_order=True)
         sizes = np.bincount(self.members)[1:]
         joined = [part[column].to_numpy().reshape(-1, size) for part, size in zip(own, sizes, strict=True)]
-        return np.concatenate(joined, axis=1).astype(np.bool_)
+        return np.concatenate(joined, axis=1)
 
     def is_known(self, arm: str, column: str) -> bool:
         """Whether `read` has this column of the arm for every image."""
@@ -171,6 +171,8 @@ def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verd
         reference=answers.read_reference(),
         folds=answers.members,
         unused_folds=sum(fold["not_used"] is not None for fold in answers.folds),
+        train_counts=np.bincount(answers.labels, minlength=len(class_names)).tolist(),  # a fold trains on most of these
+        confidences={arm: answers.read(arm, "confidence").astype(np.float64) for arm in kinds},
         counterparts=pair_counterparts(run.recipe.baselines, run.recipe.expanded, answers.aliases),
     )
     assert (verdict.baseline, verdict.challenger) == (facts["baseline"], facts["challenger"])

@@ -256,7 +256,8 @@ def test_the_verdict_is_strict_json_and_repeats() -> None:
     assert first["budget"] == {"steps": 1600, "batch_size": 64}
     assert set(first) == {
         "decision", "sentence", "metric", "confidence", "look", "looks", "generators", "budget", "challenger",
-        "baseline", "chosen_on", "arms", "contrasts", "per_class", "worst_class", "smallest_detectable_effect",
+        "baseline", "chosen_on", "arms", "contrasts", "shares", "per_class", "size_groups", "worst_class",
+        "smallest_detectable_effect",
         "seeds", "least_seeds", "test_images", "reference", "generator_used",
     }  # fmt: skip
     assert first["sentence"].isascii()
