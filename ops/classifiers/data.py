@@ -72,6 +72,6 @@ class Views:
     def look(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
         """Float images [m, C, H, W] in -1..1 and targets [m, K] of the rows `index` int64 [m]."""
         rows = torch.from_numpy(index)
-        images = self.augment(normalise(self.data.images[rows].to(self.device)))
+        images = self.augment(normalise(self.data.images.index_select(0, rows).to(self.device)))
         targets = F.one_hot(self.data.labels[rows].to(self.device), self.data.classes).float()
         return images.contiguous(memory_format=torch.channels_last), targets

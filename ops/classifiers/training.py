@@ -14,6 +14,7 @@ from ops.classifiers.data import TrainingSet
 from ops.classifiers.ingredients import Budget, Training
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.trainers import TRAINERS
+from ops.machine.memory import keep_freed_memory
 from ops.recipe.arms import Arm
 
 
@@ -34,5 +35,6 @@ def train(
     The seed fixes initialisation, batch order, augmentation and pairing; arms that share a seed share
     the initial weights, which pairs them. `teachers`: the networks that the arm's targets name, in evaluation mode.
     """
+    keep_freed_memory()
     fit = TRAINERS[arm.trainer.kind]
     return fit(Training(data, arm, budget, learning_rate, weight_decay, seed, device, on_step, teachers))
