@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ THREAD_COUNTS = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
+PRELOADED = ["torch", "torch._dynamo"]  # the latter is imported by the first optimizer
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 _shared: dict[str, Any] = {}
@@ -162,11 +164,10 @@ def map_processes(
     if workers == 1:
         yield from _map_here(work, pending, share, uses_torch)
         return
-    # Forked workers inherit locks and thread pools of the libraries loaded here; spawned ones do not.
-    context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     with _block_terminal_signals():  # multiprocessing starts a helper process here, which outlives the pool
-        started = ProcessPoolExecutor(workers, context, _start_worker, (share, uses_torch))
+        given = (share, uses_torch, dict(os.environ))
+        started = ProcessPoolExecutor(workers, find_context(uses_torch=uses_torch), _start_worker, given)
     with started as pool:
         try:
             with _block_terminal_signals():
@@ -242,8 +243,23 @@ def follow_parent() -> None:
     threading.Thread(target=wait_and_end, name="follow-parent", daemon=True).start()
 
 
-def _start_worker(share: dict[str, Any], uses_torch: bool) -> None:
+def find_context(*, uses_torch: bool) -> BaseContext:
+    """How worker processes start. None is forked from this process, whose locks and threads it would inherit.
+
+    On Linux those that use torch are forked from a process that has imported torch and done nothing else. It is started
+    with the first of them, and importing takes each other one no time. The others, and all elsewhere, are spawned.
+    """
+    if not uses_torch or sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _start_worker(share: dict[str, Any], uses_torch: bool, environment: dict[str, str]) -> None:
     global _threads
+    os.environ.clear()  # a process that is forked later than the server has the variables of that time
+    os.environ.update(environment)
     follow_parent()
     limit_libraries()
     _threads = 1
