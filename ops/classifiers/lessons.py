@@ -6,6 +6,7 @@ too. The parts know nothing of how a network computes their logits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -102,7 +103,8 @@ class Lessons:
 
         if arm.finish == 0:
             return build(data)
-        return Finishing(build(data), build(data.drop_weights(data.marks)), round((1 - arm.finish) * budget.steps))
+        last = math.ceil(round(arm.finish * budget.steps, 9))  # of a share above 0, at least one step
+        return Finishing(build(data), build(data.drop_weights(data.marks)), budget.steps - last)
 
     def _divide(self, rows: np.ndarray) -> list[np.ndarray]:
         """The rows of a batch; real and generated ones apart where they are treated differently."""
