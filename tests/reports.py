@@ -29,7 +29,7 @@ def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) 
     return {
         "arm": name, "kind": kind, "same_as": same_as, "validation": accuracy + 0.01, "per_seed": [accuracy] * 2,
         "score": make_interval(accuracy), "accuracy": make_interval(accuracy),
-        "balanced_accuracy": make_interval(accuracy - 0.02), "calibration_error": 0.0345,
+        "balanced_accuracy": make_interval(accuracy - 0.02), "calibration_error": 0.0345, "cost": 2.6667,
     }  # fmt: skip
 
 

@@ -156,6 +156,7 @@ def _decide(
     correct = {arm: _stack_correct(answers[arm]) for arm in entries}
     confidences, train_counts = {arm: _stack_confidence(answers[arm]) for arm in entries}, _count_train(run)
     validation = {arm: entry["validation"] for arm, entry in entries.items()}
+    costs = trained.measure_costs(run.recipe.classifier.seeds)
     if trained.challenger is None:
         unused = read_unused(run.inputs["generated_images"])
         assert unused is not None, "a generator was used, and yet no arm has generated images"
@@ -173,6 +174,7 @@ def _decide(
             reference=_read_reference(run, trained),
             train_counts=train_counts,
             confidences=confidences,
+            costs=costs,
         )
     return decide(
         correct,
@@ -193,6 +195,7 @@ def _decide(
         counterparts=trained.counterparts,
         train_counts=train_counts,
         confidences=confidences,
+        costs=costs,
     )
 
 

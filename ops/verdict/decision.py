@@ -60,6 +60,7 @@ def decide(
     counterparts: Sequence[tuple[str, str]] = (),
     train_counts: Sequence[int] = (),
     confidences: Mapping[str, FloatArray] | None = None,
+    costs: Mapping[str, float] | None = None,
 ) -> Verdict:
     """Decide between `helps`, `hurts` and `no evidence`.
 
@@ -80,6 +81,7 @@ def decide(
     counterparts: pairs of an expanded arm and a baseline that differs from it in its generated images alone.
     train_counts: training images of each class, which head, middle and tail are divided by; () leaves these out.
     confidences: per trained arm the probability of the answer, float [S, n]; None leaves the calibration out.
+    costs: of a step of each trained arm, in plain steps; None stands for 1 everywhere.
 
     UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
@@ -117,7 +119,7 @@ def decide(
     rows = [
         describe_arm(
             comparison, name, case.correct[name], kinds[name], validation[name], metric, tail=single,
-            confidence=None if confidences is None else confidences[name],
+            confidence=None if confidences is None else confidences[name], cost=(costs or {}).get(name, 1.0),
         )
         for name in case.names
     ]  # fmt: skip
@@ -221,6 +223,7 @@ def describe_arm(
     *,
     tail: float,
     confidence: FloatArray | None = None,
+    cost: float = 1.0,
 ) -> ArmRow:
     """The row of a trained arm, whose networks were right on the test images as `correct` bool [S, n] says."""
     return ArmRow(
@@ -233,6 +236,7 @@ def describe_arm(
         balanced_accuracy=comparison.score(name, "balanced_accuracy", tail=tail),
         per_seed=correct.mean(axis=1).tolist(),
         calibration_error=None if confidence is None else find_calibration_error(confidence, correct),
+        cost=round(cost, 3),
     )
 
 

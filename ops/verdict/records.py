@@ -28,7 +28,7 @@ class ArmRow:
     """One arm on the test images, scores in [0, 1]; `same_as` names the trained arm that an alias equals.
 
     validation and score are in the verdict's metric; per_seed is accuracy. calibration_error is the expected one, the
-    mean over seeds; None where it is not known.
+    mean over seeds; None where it is not known. cost: of a training step, in steps of plain training.
     """
 
     arm: str
@@ -40,6 +40,7 @@ class ArmRow:
     balanced_accuracy: Interval
     per_seed: list[float]
     calibration_error: float | None = None
+    cost: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def judge_baselines(
     reference: ReferenceAnswers,
     train_counts: Sequence[int] = (),
     confidences: Mapping[str, FloatArray] | None = None,
+    costs: Mapping[str, float] | None = None,
 ) -> Verdict:
     """The verdict without a generator, which was not used because `unused`; the other inputs are those of `decide`."""
     lowest = None
@@ -54,6 +55,7 @@ def judge_baselines(
             metric,
             tail=tail,
             confidence=(confidences or {}).get(arm),
+            cost=(costs or {}).get(arm, 1.0),
         )
         for arm, answers in correct.items()
     }

@@ -20,6 +20,7 @@ from ops.datasets.index import write_index
 from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS, RUNS, VERDICT
 from ops.files.storage import read_json, write_json
+from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import pair_counterparts
 from ops.stages.materialization import StageRun
 from ops.stages.several import assign_generators
@@ -155,6 +156,7 @@ class FoldAnswers:
 
 def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verdict:
     kinds, facts = answers.kinds, answers.facts
+    arms = {**run.recipe.baselines, **run.recipe.expanded}
     verdict = decide(
         {arm: answers.read(arm) for arm in kinds},
         kinds,
@@ -173,6 +175,7 @@ def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verd
         unused_folds=sum(fold["not_used"] is not None for fold in answers.folds),
         train_counts=np.bincount(answers.labels, minlength=len(class_names)).tolist(),  # a fold trains on most of these
         confidences={arm: answers.read(arm, "confidence").astype(np.float64) for arm in kinds},
+        costs={arm: measure_cost(arms[arm], run.recipe.classifier.seeds) for arm in kinds},
         counterparts=pair_counterparts(run.recipe.baselines, run.recipe.expanded, answers.aliases),
     )
     assert (verdict.baseline, verdict.challenger) == (facts["baseline"], facts["challenger"])

@@ -10,6 +10,7 @@ from ops.chain.parts.classifiers import BASELINES, EXPANDED
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.recipe.arms import Arm
+from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
@@ -43,6 +44,10 @@ class Trained:
     def counterparts(self) -> list[tuple[str, str]]:
         """Each expanded arm beside the same one on real images, and with a placebo."""
         return pair_counterparts(self.arms[BASELINES], self.arms[EXPANDED], self.aliases)
+
+    def measure_costs(self, seeds: int) -> dict[str, float]:
+        """The cost of a step of each trained arm, in plain steps; `seeds` networks teach together."""
+        return {arm: measure_cost(self.arms[side][arm], seeds) for arm, side in self.sides.items()}
 
     @property
     def aliases(self) -> dict[str, str]:

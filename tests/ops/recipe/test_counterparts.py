@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ops.recipe.arms import Arm
+from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import check_guidance, find_counterpart, name_kind, pair_counterparts
 
 TAUGHT = {"kind": "teacher", "of": "mixup"}
@@ -79,3 +80,10 @@ def test_an_arm_is_paired_with_its_counterpart_and_its_placebo() -> None:
     ]  # fmt: skip
     kinds = {name: name_kind(name, baselines, expanded) for name in (*baselines, *expanded)}
     assert {name for name, kind in kinds.items() if kind == "expanded"} == {"mixed", "plain"}
+
+
+def test_a_step_costs_what_its_evaluations_of_the_network_cost() -> None:
+    assert measure_cost(Arm.model_validate({"pairing": "mixup"}), 5) == 1
+    assert measure_cost(Arm.model_validate({"targets": TAUGHT}), 5) == pytest.approx((3 + 5) / 3)
+    twice = {"consistency": {"kind": "ema", "ratio": 2.0}}
+    assert measure_cost(Arm.model_validate(twice), 5) == pytest.approx((3 + 2 * 4) / 3)

@@ -186,14 +186,15 @@ def test_what_generated_images_add_to_an_arm_is_shown_beside_its_counterpart(pag
 
 def test_size_groups_and_calibration_stand_below_and_a_clear_class_is_marked(page: str) -> None:
     section = page[
-        page.index("<h2>Head, middle and tail, and calibration</h2>") : page.index("<h2>What the same compute")
+        page.index("<h2>Head, middle and tail, calibration and cost</h2>") : page.index("<h2>What the same compute")
     ]
     assert "Head <small>1 class of 40</small>" in section and "<td>83.3</td>" in section and "<td>3.5</td>" in section
+    assert "<td>2.7</td>" in section
     classes = page[page.index("<h2>Class by class</h2>") :]
     assert classes.count('<span class="tag">clear</span></td>') == 1
     facts = make_facts()
     facts["verdict"]["size_groups"] = []
-    assert "<h2>Calibration</h2>" in render_page(facts)
+    assert "<h2>Calibration and cost</h2>" in render_page(facts)
 
 
 def test_the_metric_that_decides_is_named_and_shown_first() -> None:
