@@ -55,6 +55,7 @@ def make_verdict() -> dict[str, Any]:
         "test_images": 4000, "look": 1, "looks": 1, "generators": 1, "budget": {"steps": 60, "batch_size": 32},
         "earlier_looks": [], "reference": make_reference(),
         "same_compute": [make_way("ensemble", "flipped", 5), make_way("mirrored", "grown", 2)],
+        "left_out": {"blurred": {"validation": 0.412, "against": "flipped", "behind": 0.321, "standard_error": 0.05}},
         "shares": [{"arm": "grown", "against": "flipped", "role": "share", "difference": make_interval(0.0123, 0.004)}],
         "size_groups": [{"name": "head", "classes": 1, "least": 40, "most": 40,
                          "scores": {"real": 0.811, "flipped": 0.822, "grown": 0.833}}],

@@ -68,6 +68,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
 
     found = verdict.to_dict() | {
         "earlier_looks": earlier,
+        "left_out": trained.left_out,
         "same_compute": [row.to_dict() for row in same_compute],
     }
     write_json(run.out / VERDICT, found)

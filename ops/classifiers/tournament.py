@@ -22,6 +22,7 @@ from torch import Tensor
 from ops.classifiers.answering import predict
 from ops.classifiers.examples import Examples
 from ops.classifiers.losses import LOSSES
+from ops.classifiers.racing import LeftOut, pack_bits, race, unpack_bits
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.classifiers.stored import load_classifiers
@@ -60,6 +61,7 @@ class Result:
 
     validation : its score on validation, 0..1.
     validation_per_class : its accuracy on each class of validation, None for a class without images.
+    bits : whether it is right on each validation image, as `pack_bits` writes it.
     losses : mean loss per twentieth of the training.
     description : of its network.
     path : of the file with its weights.
@@ -68,6 +70,7 @@ class Result:
     run: Run
     validation: float
     validation_per_class: tuple[float | None, ...]
+    bits: str
     losses: tuple[float, ...]
     description: Mapping[str, Any]
     path: Path
@@ -79,12 +82,19 @@ class Tournament:
 
     chosen : the setting that is best on validation at the seed at which settings are tried.
     tried : the runs of that seed, one for each of the arm's settings, in the grid's order.
-    final : the runs of the chosen setting, one for each seed.
+    final : the runs of the chosen setting, one for each seed, of the arms that were not left out.
+    left_out : arms that were far behind at that seed, and by how much.
     """
 
     chosen: Mapping[str, Setting]
     tried: Mapping[str, Sequence[Result]]
     final: Mapping[str, Sequence[Result]]
+    left_out: Mapping[str, LeftOut]
+
+    @property
+    def trainings(self) -> int:
+        """How many networks were trained."""
+        return len({result.run for results in (*self.tried.values(), *self.final.values()) for result in results})
 
 
 def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings) -> dict[str, str]:
@@ -196,10 +206,15 @@ def hold_tournament(contest: Contest, *, workers: int, progress: Progress, befor
     done = _train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress, before)
     tried = {name: [done[run] for run in runs] for name, runs in grid.items()}
     chosen = {name: choose_setting(results) for name, results in tried.items()}
+    best = {name: done[Run(name, setting, trying)] for name, setting in chosen.items()}
+    answers = {name: unpack_bits(result.bits) for name, result in best.items()}
+    left_out = race(contest.arms, answers, contest.validation[1], contest.metric, contest.settings.race)
     seeds = [seed for seed in contest.seeds if seed != trying]
-    later = train_seeds(contest, chosen, seeds, workers=workers, progress=progress, before=before + len(done))
-    first = {name: [done[Run(name, setting, trying)]] * (trying in contest.seeds) for name, setting in chosen.items()}
-    return Tournament(chosen, tried, {name: [*first[name], *later[name]] for name in chosen})
+    kept = {name: setting for name, setting in chosen.items() if name not in left_out}
+    counted = before + len(done) + len(left_out) * len(seeds)
+    later = train_seeds(contest, kept, seeds, workers=workers, progress=progress, before=counted)
+    first = {name: [best[name]] * (trying in contest.seeds) for name in kept}
+    return Tournament(chosen, tried, {name: [*first[name], *later[name]] for name in kept}, left_out)
 
 
 def train_seeds(
@@ -253,6 +268,7 @@ def read_result(run: Run, scratch: Path) -> Result:
         run,
         facts["validation"],
         tuple(facts["validation_per_class"]),
+        facts["correct"],
         tuple(facts["losses"]),
         facts["network"],
         path,
@@ -288,6 +304,7 @@ def _train_run(run: Run) -> Run:
         "network": model.description,
         "validation": float(score_answers(correct, labels, contest.metric)),
         "validation_per_class": [rates.get(c) for c in range(contest.classes)],
+        "correct": pack_bits(correct),
         "losses": [round(float(np.mean(losses[i : i + part])), 5) for i in range(0, len(losses), part)],
     }
     with replace_file(contest.scratch / run.file_name) as temporary:

@@ -22,6 +22,7 @@ from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSetti
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
 from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.pretrained import ReferenceSettings
+from ops.recipe.tuning import TuningSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Precision, Section
 
@@ -115,6 +116,11 @@ class ClassifierSettings(NetworkBudget):
     network: Annotated[Network, OneOf(NETWORKS)] = Field(SmallResNet(), description="equal for all arms")
     seeds: int = Field(5, ge=1, le=100, description="paired seeds: seed s starts every arm from the same weights")
     grid: GridSettings = Field(default_factory=GridSettings)
+    race: Annotated[float, Field(ge=2)] | None = Field(
+        None,
+        description="leave out arms that lie more than so many standard errors below the best one of their side on"
+        " validation at the first seed, except `real` and teachers; null, and in the folds of verdict.folds: none",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -127,34 +133,6 @@ class ClassifierSettings(NetworkBudget):
     def _check_steps(self) -> ClassifierSettings:
         if self.grid.steps is not None and self.steps not in self.grid.steps:
             raise ValueError(f"grid.steps must include {self.steps}, the value of steps")
-        return self
-
-
-class TuningSettings(Section):
-    """What is chosen on validation before any arm is trained, for all arms alike."""
-
-    policy: bool = Field(
-        False,
-        description="choose the augmentation of all that say `augmentation: auto`, how networks standardise images, and"
-        " width and stride of a small_resnet where the recipe leaves them to their defaults",
-    )
-    steps: Count | None = Field(None, description="optimizer steps of each training of the search; null: as classifier")
-    most_steps: Count | None = Field(
-        None, description="double classifier.steps while that helps, up to so many; null keeps them"
-    )
-    folds: int = Field(
-        3,
-        ge=2,
-        le=10,
-        description="training and validation images are divided into so many; not from 1,000 of these on",
-    )
-
-    @model_validator(mode="after")
-    def _check_policy(self) -> TuningSettings:
-        defaults = type(self).model_fields
-        idle = [key for key in ("steps", "most_steps", "folds") if getattr(self, key) != defaults[key].default]
-        if idle and not self.policy:
-            raise ValueError(f"{idle[0]} has no effect without policy: true")
         return self
 
 

@@ -21,6 +21,7 @@ UNEVEN_RATIO = 3.0  # largest class / smallest class; from here on small classes
 FEW = (
     50  # images of the median class; from fewer a generator memorises sooner than it learns, unless they are augmented
 )
+RACE = 4.0  # standard errors on validation from which an arm is not trained further
 LONGEST_RATIO = 4  # training becomes at most this many times as long
 AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
     "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.adjusted",
@@ -49,6 +50,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "generator.augmentation": "auto" if is_few else "moves",
         "sampler.steps": 3 if small else 6,
         "classifier.steps": classifier_steps,
+        "classifier.race": RACE,
         "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
         "tuning.policy": True,
         "tuning.most_steps": LONGEST_RATIO * classifier_steps,

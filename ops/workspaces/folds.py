@@ -29,10 +29,15 @@ class FoldWorkspace(Workspace):
         return self.root / ".growset" / "folds" / f"{self.number}-of-{self.folds}"
 
     def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
-        """The recipe with a seed of its own, so that folds share no luck, and with the metric."""
+        """The recipe with a seed of its own, so that folds share no luck, and with the metric.
+
+        No arm is left out, since each must answer in every fold.
+        """
         recipe = super().load_recipe(expansion, active=active)
         verdict = recipe.verdict.model_copy(update={"metric": self.metric})
-        return recipe.model_copy(update={"seed": derive_fold_seed(recipe.seed, self.number), "verdict": verdict})
+        classifier = recipe.classifier.model_copy(update={"race": None})
+        seed = derive_fold_seed(recipe.seed, self.number)
+        return recipe.model_copy(update={"seed": seed, "verdict": verdict, "classifier": classifier})
 
 
 def derive_fold_seed(seed: int, number: int) -> int:

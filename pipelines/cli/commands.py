@@ -241,6 +241,7 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
         "challenger",
         "baseline",
         "arms",
+        "left_out",
         "reference",
         "same_compute",
     )
@@ -264,6 +265,9 @@ def show_result(result: Mapping[str, Any]) -> None:
     click.echo(f"\n  {NAMES[result['metric']]} on the test images, {100 * result['confidence']:g} % interval")
     for row in result["arms"]:
         show(row["arm"], row, f"  (= {row['same_as']})" if row["same_as"] else "")
+    for name, left in result["left_out"].items():
+        behind = f"{100 * left['behind']:.1f} points behind {left['against']} on validation"
+        click.echo(f"  {name:<{width}} left out after one training, {behind}")
     reference = result["reference"]
     other = f", {NAMES[reference['metric']]}" if reference["metric"] != result["metric"] else ""
     show("a linear model", reference, f"  no arm: {reference['name']}{other}")

@@ -42,6 +42,7 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     rows = describe_folds(answers)
     found = verdict.to_dict() | {
         "earlier_looks": [],
+        "left_out": {},
         "same_compute": [row.to_dict() for row in ways],
         "per_fold": rows,
         "per_fold_metric": choose_checked_metric(verdict.metric),

@@ -43,7 +43,8 @@ class Trained:
     @property
     def counterparts(self) -> list[tuple[str, str]]:
         """Each expanded arm beside the same one on real images, and with a placebo."""
-        return pair_counterparts(self.arms[BASELINES], self.arms[EXPANDED], self.aliases)
+        pairs = pair_counterparts(self.arms[BASELINES], self.arms[EXPANDED], self.aliases)
+        return [pair for pair in pairs if all(arm in self.sides for arm in pair)]
 
     def measure_costs(self, seeds: int) -> dict[str, float]:
         """The cost of a step of each trained arm, in plain steps; `seeds` networks teach together."""
@@ -52,6 +53,11 @@ class Trained:
     @property
     def aliases(self) -> dict[str, str]:
         return {alias: arm for found in self.results.values() for alias, arm in found["aliases"].items()}
+
+    @property
+    def left_out(self) -> dict[str, dict[str, Any]]:
+        """The arms that were left out after one training, and why."""
+        return {arm: why for found in self.results.values() for arm, why in found["left_out"].items()}
 
     @property
     def metric(self) -> Metric:

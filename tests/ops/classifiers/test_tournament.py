@@ -209,7 +209,7 @@ def test_balancing_is_not_idle_where_only_real_and_generated_images_together_are
 def test_the_earlier_of_two_equally_good_settings_wins() -> None:
     runs = [Run("real", at(rate, 0.0), 0) for rate in (0.1, 0.2, 0.3)]
     results = [
-        Result(run, accuracy, (), (), {}, Path(run.file_name))
+        Result(run, accuracy, (), "", (), {}, Path(run.file_name))
         for run, accuracy in zip(runs, (0.5, 0.9, 0.9), strict=True)
     ]
     assert choose_setting(results) == runs[1].setting
@@ -327,6 +327,26 @@ def test_more_seeds_are_those_that_a_longer_tournament_trains(tmp_path: Path) ->
             replace(result, path=Path()) for result in whole.final[name][1:]
         ]
     assert "4/4 trainings" in lines[-1]
+
+
+def test_an_arm_that_is_far_behind_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that learns nothing; the other one, and plain training, see all seeds."""
+    blind = Arm(pairing="mixup")
+
+    def stand_still(data: Any, arm: Arm, budget: Any, **named: Any) -> Any:
+        return train(data, arm, budget, **named | ({"learning_rate": 0.0} if arm == blind else {}))
+
+    monkeypatch.setattr(tournament, "train", stand_still)
+    arms = {"real": Arm(), "blind": blind, "flipped": Arm(augmentation="flip_crop")}
+    contest = replace(enter(tmp_path), arms=arms, settings=SETTINGS.model_copy(update={"race": 4.0}))
+    lines: list[str] = []
+    progress = Progress(lines.append, "toys", count_runs(contest), "trainings", interval=0)
+    held = hold_tournament(contest, workers=1, progress=progress)
+    assert set(held.final) == {"real", "flipped"} and set(held.left_out) == {"blind"} <= set(held.tried)
+    assert held.left_out["blind"].behind > 0.3
+    assert held.trainings == count_runs(contest) - (SETTINGS.seeds - 1)
+    total = count_runs(contest)
+    assert f"{total}/{total} trainings" in lines[-1]
 
 
 def test_each_seed_learns_from_the_set_of_its_number(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""Leave out arms that one training shows to be far behind, so that the other seeds are spent where it is close.
+
+An arm is left out if it lies clearly below the best arm of its kind on the validation images of one seed. Seeds differ,
+too, and that is not seen here, so the limit in standard errors must be high. The rule is the same for all kinds, and it
+sees no test image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ops.recipe.arms import Arm
+from ops.recipe.counterparts import list_teachers
+from ops.recipe.design import Metric
+from ops.verdict.estimate import BoolArray, IntArray
+
+REAL = "real"  # plain training, which every recipe has
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why an arm was left out: its score in 0..1, the arm that it is behind, by how much, and the standard error."""
+
+    validation: float
+    against: str
+    behind: float
+    standard_error: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def race(
+    arms: Mapping[str, Arm],
+    correct: Mapping[str, BoolArray],
+    labels: IntArray,
+    metric: Metric,
+    errors: float | None,
+) -> dict[str, LeftOut]:
+    """The arms of a side to leave out, by `find_hopeless`; plain training and teachers stay. None leaves out none.
+
+    Placebos race among themselves: they are no arms with generated images.
+    """
+    if errors is None:
+        return {}
+    kept, found = {REAL, *list_teachers(arms)}, dict[str, LeftOut]()
+    for is_placebo in (False, True):
+        group = {arm: each for arm, each in correct.items() if (arms[arm].placebo.kind != "none") == is_placebo}
+        if group:
+            found |= find_hopeless(group, labels, metric, errors=errors, kept=kept)
+    return found
+
+
+def find_hopeless(
+    correct: Mapping[str, BoolArray], labels: IntArray, metric: Metric, *, errors: float, kept: Collection[str]
+) -> dict[str, LeftOut]:
+    """The arms that lie more than `errors` standard errors below the best one; never one of `kept`.
+
+    correct: answers of one network of each arm, bool [n]. labels: int [n]. The best arm is that of `metric`, where the
+    accuracy of the worst class is judged as balanced accuracy. The error is that of paired answers to the images.
+    """
+    counts = np.bincount(labels)
+    weights = np.ones(len(labels)) / len(labels)
+    if metric != "accuracy":
+        weights = 1.0 / (counts[labels] * np.count_nonzero(counts))
+    scores = {arm: float(answers @ weights) for arm, answers in correct.items()}
+    best = max(scores, key=lambda arm: scores[arm])
+    found = {}
+    for arm, answers in correct.items():
+        gaps = weights * (correct[best].astype(np.float64) - answers)
+        behind, error = float(gaps.sum()), float(np.sqrt(len(gaps)) * gaps.std())
+        if arm not in kept and behind > errors * error:
+            found[arm] = LeftOut(scores[arm], best, behind, error)
+    return found
+
+
+def pack_bits(correct: np.ndarray) -> str:
+    """bool [n] as text."""
+    return f"{len(correct)}:{np.packbits(correct).tobytes().hex()}"
+
+
+def unpack_bits(text: str) -> np.ndarray:
+    """bool [n], from `pack_bits`."""
+    count, _, digits = text.partition(":")
+    return np.unpackbits(np.frombuffer(bytes.fromhex(digits), np.uint8), count=int(count)).astype(np.bool_)

@@ -1,0 +1,59 @@
+"""Arms that are left out after one training: the paired error by its formula, who stays, how often by mistake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ops.classifiers.racing import find_hopeless, pack_bits, race, unpack_bits
+from ops.recipe.arms import Arm
+
+LABELS = np.repeat([0, 1], [30, 10])
+GOOD = np.ones(40, dtype=bool)
+BAD = np.arange(40) % 2 == 0  # half of each class
+
+
+def test_the_gap_and_its_error_are_those_of_paired_answers() -> None:
+    (left,) = find_hopeless({"good": GOOD, "bad": BAD}, LABELS, "accuracy", errors=2.0, kept=()).values()
+    gaps = GOOD.astype(float) - BAD
+    assert left.against == "good" and (left.validation, left.behind) == pytest.approx((0.5, 0.5))
+    assert left.standard_error == pytest.approx(gaps.std() / np.sqrt(40))
+
+
+def test_balanced_accuracy_counts_classes_alike_and_the_worst_class_is_judged_by_it() -> None:
+    rare = GOOD & (LABELS == 0)  # every rare image is wrong: a quarter of all, half in balanced accuracy
+    for metric, behind in (("accuracy", 0.25), ("balanced_accuracy", 0.5), ("worst_class", 0.5)):
+        found = find_hopeless({"good": GOOD, "rare": rare}, LABELS, metric, errors=2.0, kept=())  # type: ignore[arg-type]
+        assert found["rare"].behind == pytest.approx(behind)
+
+
+def test_plain_training_teachers_and_the_best_of_each_kind_stay() -> None:
+    arms: dict[str, Any] = {
+        "real": {}, "teacher": {}, "weak": {}, "best": {"targets": {"kind": "teacher", "of": "teacher"}},
+        "sham": {"placebo": "mixed"}, "poor-sham": {"placebo": "augmented"},
+    }  # fmt: skip
+    read = {name: Arm.model_validate(keys) for name, keys in arms.items()}
+    correct = dict.fromkeys(read, BAD) | {"best": GOOD, "poor-sham": np.zeros(40, dtype=bool)}
+    assert set(race(read, correct, LABELS, "accuracy", 4.0)) == {"weak", "poor-sham"}
+    assert race(read, correct, LABELS, "accuracy", None) == {}
+
+
+def test_equal_arms_are_almost_never_left_out() -> None:
+    rng = np.random.default_rng(0)
+    lost = sum(
+        bool(
+            find_hopeless(
+                {a: rng.random(200) < 0.8 for a in "abcdef"}, np.zeros(200, int), "accuracy", errors=4.0, kept=()
+            )
+        )
+        for _ in range(300)
+    )
+    assert lost <= 2
+
+
+def test_answers_are_kept_as_text() -> None:
+    for count in (1, 8, 13):
+        answers = np.random.default_rng(count).random(count) < 0.5
+        assert np.array_equal(unpack_bits(pack_bits(answers)), answers)
