@@ -50,9 +50,13 @@ class Examples:
 
     def build_set(self, arm: Arm, classes: int, seed: int) -> TrainingSet:
         """The images that an arm learns from; `seed` is that of its placebo."""
-        images, weights = self.images, self.weigh(arm)
+        weights = self.weigh(arm)
+        shown = weights > 0
+        images, labels, marks = self.images, self.labels, self.is_generated
+        if not shown.all():
+            images, labels, weights = images[shown], labels[shown], weights[shown]
+            marks = None if marks is None else marks[shown]
         if arm.placebo.kind != "none":
-            assert self.is_generated is not None, "a placebo stands for generated images"
-            images = PLACEBOS[arm.placebo.kind](arm.placebo, images, self.labels, self.is_generated, seed)
-        data = TrainingSet(torch.from_numpy(images), torch.from_numpy(self.labels), weights, classes, self.is_generated)
-        return data if weights.all() else data.select(weights > 0)
+            assert marks is not None, "a placebo stands for generated images"
+            images = PLACEBOS[arm.placebo.kind](arm.placebo, images, labels, marks, seed)
+        return TrainingSet(torch.from_numpy(images), torch.from_numpy(labels), weights, classes, marks)

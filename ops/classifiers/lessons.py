@@ -103,8 +103,9 @@ class Lessons:
 
         if arm.finish == 0:
             return build(data)
-        last = math.ceil(round(arm.finish * budget.steps, 9))  # of a share above 0, at least one step
-        return Finishing(build(data), build(data.drop_weights(data.marks)), budget.steps - last)
+        # At least one step shows all images, and at least one real ones alone.
+        first = max(1, budget.steps - math.ceil(round(arm.finish * budget.steps, 9)))
+        return Finishing(build(data), build(data.drop_weights(data.marks)), first)
 
     def _divide(self, rows: np.ndarray) -> list[np.ndarray]:
         """The rows of a batch; real and generated ones apart where they are treated differently."""
@@ -114,7 +115,9 @@ class Lessons:
         marks = self.data.marks[rows]
         parts = [part for part in (rows[~marks], rows[marks]) if len(part)]
         # A single image has no statistics of its own to be normalised by.
-        return parts if len(parts) == 1 or not separate else [part for part in parts if len(part) > 1]
+        if len(parts) == 1 or not separate:
+            return parts
+        return [part for part in parts if len(part) > 1] or parts[:1]
 
     def _prepare_labelled(self, rows: np.ndarray, share: float, step: int) -> Part:
         """Images of a batch with its `share` of them, and their loss."""

@@ -90,4 +90,4 @@ def schedule(durations: Sequence[float], workers: int) -> float:
 
 
 def _train_for(training: Training, units: Mapping[Unit, float]) -> float:
-    return TRAINING_SECONDS + training.steps * units[training.unit]
+    return TRAINING_SECONDS + training.steps * units[training.unit] + training.more

@@ -14,14 +14,17 @@ from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, Policy
 from ops.recipe.counterparts import simplify
 from ops.recipe.ingredients.balancing import Balancing
+from ops.recipe.ingredients.guidance import TeacherTargets
 from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
+from ops.recipe.ingredients.trainers import SupervisedTrainer
 from ops.recipe.schema import ClassifierSettings, Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
 from ops.tuning.factors import list_factors, list_networks
 from ops.tuning.search import count_steps
 
+FEATURE_STEP, EPOCH = 0.004, 0.001  # seconds of a step of a feature's diffusion, and of an epoch of a last layer; rough
 EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
 
 
@@ -55,6 +58,7 @@ class Training:
 
     unit: Unit
     steps: int
+    more: float = 0.0  # seconds after the steps
 
 
 Phases = tuple[tuple[Training, ...], ...]
@@ -139,8 +143,9 @@ def _hold(
             continue
         seen.add(same)
         steps = [int(setting.get("steps") or classifier.steps) for setting in settings]
-        tried += [Training(make_unit(classifier, arm), each) for each in steps]
-        once.append(Training(make_unit(classifier, arm), max(steps)))
+        more = FEATURE_STEP * getattr(arm.trainer, "steps", 0) + EPOCH * getattr(arm.trainer, "epochs", 0)
+        tried += [Training(make_unit(classifier, arm), each, more) for each in steps]
+        once.append(Training(make_unit(classifier, arm), max(steps), more))
     return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
 
 
@@ -152,7 +157,11 @@ def _drop_balancing(arm: Arm) -> Arm:
 
 def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
-    free = simplify(arm).model_copy(update={"sampler": UniformSampler(), "loss": PlainLoss()})
+    free = simplify(arm).model_copy(
+        update={"sampler": UniformSampler(), "loss": PlainLoss(), "trainer": SupervisedTrainer()}
+    )
+    if isinstance(free.targets, TeacherTargets):  # all teachers cost the same
+        free = free.model_copy(update={"targets": TeacherTargets(of="real")})
     teachers = 0 if arm.targets.kind == "labels" else settings.seeds
     return Unit(settings.network, free, settings.batch_size, settings.optimizer, settings.precision, teachers)
 

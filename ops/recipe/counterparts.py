@@ -27,9 +27,13 @@ def simplify(arm: Arm) -> Arm:
     return arm.model_copy(update=changes)
 
 
-def name_kind(name: str, baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) -> Literal["baseline", "expanded"]:
-    """`expanded` if the arm learns from generated images; a placebo does not."""
-    return "expanded" if name not in baselines and expanded[name].placebo.kind == "none" else "baseline"
+def name_kind(
+    name: str, baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]
+) -> Literal["baseline", "placebo", "expanded"]:
+    """What an arm learns from: real images alone, others in the place of generated ones, or generated ones."""
+    if name in baselines:
+        return "baseline"
+    return "expanded" if expanded[name].placebo.kind == "none" else "placebo"
 
 
 def is_guided(arm: Arm) -> bool:
@@ -40,7 +44,7 @@ def is_guided(arm: Arm) -> bool:
 def find_counterpart(arm: Arm, baselines: Mapping[str, Arm]) -> str | None:
     """The baseline that equals the arm but for generated images; None where there is none."""
     wanted = simplify(arm)
-    return next((name for name, baseline in baselines.items() if simplify(baseline) == wanted), None)
+    return next((name for name in sorted(baselines) if simplify(baselines[name]) == wanted), None)
 
 
 def pair_counterparts(
@@ -51,18 +55,18 @@ def pair_counterparts(
     aliases: arms that were not trained, and the arms that they equal.
     """
     pairs = []
-    for name, arm in expanded.items():
+    for name, arm in sorted(expanded.items()):
         if arm.placebo.kind != "none":
             continue
         others = [find_counterpart(arm, baselines)]
-        others += [other for other, found in expanded.items() if found.placebo.kind != "none" and _is_twin(arm, found)]
+        others += [other for other, found in sorted(expanded.items()) if _is_placebo_of(arm, found)]
         pairs += [(aliases.get(name, name), aliases.get(other, other)) for other in others if other is not None]
     return list(dict.fromkeys(pairs))
 
 
-def _is_twin(arm: Arm, other: Arm) -> bool:
-    """Whether two arms differ in their placebo alone."""
-    return arm == other.model_copy(update={"placebo": arm.placebo})
+def _is_placebo_of(arm: Arm, other: Arm) -> bool:
+    """Whether `other` differs from the arm in its placebo alone."""
+    return other.placebo.kind != "none" and arm == other.model_copy(update={"placebo": arm.placebo})
 
 
 def list_teachers(arms: Mapping[str, Arm]) -> list[str]:
@@ -81,6 +85,8 @@ def check_guidance(baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) ->
                 raise ValueError(f"{key}.images: generated has no effect in the baseline {name!r}; write real")
         if getattr(arm.targets, "relabel", False):
             raise ValueError(f"targets.relabel has no effect in the baseline {name!r}, which has no generated images")
+        if getattr(arm.targets, "weight", 0.0) == 1 and arm.loss.kind != "plain":
+            raise ValueError(f"loss has no effect in the baseline {name!r}, whose teachers give all labels; remove it")
     for name, arm in expanded.items():
         if is_guided(arm) and arm.placebo.kind == "none" and find_counterpart(arm, baselines) is None:
             raise ValueError(
@@ -102,15 +108,40 @@ def _check_teacher(name: str, arm: Arm, baselines: Mapping[str, Arm]) -> None:
 
 
 def _check_together(name: str, arm: Arm) -> None:
-    if arm.consistency.kind == "none":
+    """ValueError for ingredients of which one would undo or ignore another."""
+    teacher = arm.targets if isinstance(arm.targets, TeacherTargets) else None
+    term = arm.consistency if isinstance(arm.consistency, EmaConsistency) else None
+    if teacher is not None and teacher.relabel and (teacher.images == "real" or teacher.weight < 1):
+        raise ValueError(
+            f"targets.relabel of the arm {name!r} would teach the labels that were rejected; it needs weight: 1.0 and"
+            " images: all or generated"
+        )
+    if teacher is not None and teacher.weight == 1 and teacher.images == "all" and arm.loss.kind != "plain":
+        raise ValueError(
+            f"loss has no effect in the arm {name!r}, whose teachers give all labels; lower targets.weight or remove it"
+        )
+    if arm.trainer.kind != "supervised":
+        idle = [
+            key for key in ("targets", "consistency", "finish", "separate") if getattr(arm, key) != getattr(Arm(), key)
+        ]
+        if arm.trainer.kind == "feature_diffusion":
+            idle += [key for key in ("loss", "sampler") if getattr(arm, key) != getattr(Arm(), key)]
+        if idle:
+            raise ValueError(
+                f"trainer: {arm.trainer.kind} of the arm {name!r} would undo its {idle[0]}; remove one of them"
+            )
+    if arm.separate is not None and arm.pairing.kind == "samplepairing":
+        raise ValueError(
+            f"samplepairing of the arm {name!r} joins the images that separate keeps apart; remove one of them"
+        )
+    if term is None:
         return
-    generated = getattr(arm.consistency, "images", None) == "generated"
     if arm.separate is not None:
         raise ValueError(f"the arm {name!r} has both separate and consistency; remove one of them")
-    if generated and (arm.finish or arm.real_weight is not None):
+    if term.images == "generated" and (arm.finish or arm.real_weight is not None):
         key = "finish" if arm.finish else "real_weight"
         raise ValueError(f"{key} has no effect in the arm {name!r}, whose generated images have no labels")
-    if generated and getattr(arm.targets, "images", "real") != "real":
+    if term.images == "generated" and teacher is not None and teacher.images != "real":
         raise ValueError(
             f"targets of the arm {name!r} are for generated images, which its consistency learns from without labels;"
             " write targets.images: real"

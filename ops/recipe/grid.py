@@ -143,12 +143,15 @@ class GridSettings(Section):
         return {key: values for key, values in {**written, **extra}.items() if values is not None}
 
     def list_settings(self, arm: Arm, *, is_expanded: bool) -> list[Setting]:
-        """All settings that `arm` tries, in the grid's order; only an arm under `expanded` tries `real_weight`."""
-        numbers = list_numbers()
+        """All settings that `arm` tries, in the grid's order.
+
+        Only an arm under `expanded` tries `real_weight`, and none whose generated images have no labels.
+        """
+        numbers, is_weighted = list_numbers(), is_expanded and getattr(arm.consistency, "images", None) != "generated"
         axes = {
             key: values
             for key, values in self.axes.items()
-            if (numbers[key].belongs_to(arm) if key in numbers else key != "real_weight" or is_expanded)
+            if (numbers[key].belongs_to(arm) if key in numbers else key != "real_weight" or is_weighted)
         }
         return [Setting(tuple(zip(axes, values, strict=True))) for values in product(*axes.values())]
 

@@ -56,6 +56,10 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         changes["classifier.network.width"] = min(WIDTHS[network.kind], network.width)
     if recipe.tuning.policy:
         changes |= {"tuning.steps": SEARCHED, "tuning.most_steps": None, "tuning.folds": 2}
+    for side in ("baselines", "expanded"):
+        for name, arm in getattr(recipe, side).items():
+            for key in sorted({"epochs", "steps"} & set(type(arm.trainer).model_fields)):
+                changes[f"{side}.{name}.trainer.{key}"] = TRAINED
     if isinstance(generator, OnnxSettings):
         changes["generator.path"] = str(root / generator.path)
     if isinstance(generator, DenoiserSettings):

@@ -136,7 +136,11 @@ _BROUGHT_IN = {
     " known here.",
 }
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
-_KINDS = {"baseline": "real images", "expanded": "real and generated images"}
+_KINDS = {
+    "baseline": "real images",
+    "placebo": "real images, some in the place of generated ones",
+    "expanded": "real and generated images",
+}
 
 
 def render_card(

@@ -28,8 +28,8 @@ _DPI = 72  # one point is then one pixel
 
 # Placeholder colours, which no chart uses otherwise, and their replacements.
 _INK, _MUTED, _GRID, _PAPER = "#010101", "#020202", "#030303", "#040404"
-_KINDS = {"baseline": "#050505", "expanded": "#060606"}
-_MARKERS = {"baseline": "o", "expanded": "D"}
+_KINDS = {"baseline": "#050505", "placebo": "#050505", "expanded": "#060606"}
+_MARKERS = {"baseline": "o", "placebo": "o", "expanded": "D"}
 _VARIABLES = {
     _INK: "currentColor",
     _MUTED: "var(--muted)",

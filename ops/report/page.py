@@ -38,6 +38,7 @@ from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
+from ops.verdict.classes import FEW_IMAGES
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
@@ -48,7 +49,6 @@ TEMPLATE = "template.html"
 OTHER_METRICS = ("accuracy", "balanced_accuracy")  # shown of every arm, whichever decides
 ROLES = ("decisive", "condition")
 SHOWN_CLASSES = 12  # with their pictures; those of further classes are folded away
-FEW_IMAGES = 10  # test images of a class; with fewer its row is greyed
 
 
 def collect_facts(

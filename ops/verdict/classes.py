@@ -14,6 +14,7 @@ from ops.verdict.estimate import IntArray
 from ops.verdict.metric import LARGEST_IMBALANCE
 from ops.verdict.records import ClassRow, SizeGroup
 
+FEW_IMAGES = 10  # test images of a class; fewer are too few to conclude anything
 GROUPS = ("head", "middle", "tail")
 
 
@@ -33,7 +34,7 @@ def compare_classes(
 
     Each interval has the tail area `tail` on either side. A difference is `clear` if an interval with the tail area
     tail / C excludes 0, for the C classes that have test images (Bonferroni): then the chance that any equal class is
-    called clear is no larger than for one comparison.
+    called clear is no larger than for one comparison. One with fewer than FEW_IMAGES is never clear.
     """
     images = np.bincount(labels, minlength=len(names))
     new, old = (dict(zip(comparison.classes, comparison.rate(arm), strict=True)) for arm in (challenger, baseline))
@@ -45,7 +46,7 @@ def compare_classes(
             continue
         gap = comparison.differ_on(c, challenger, baseline, tail=tail)
         wide = comparison.differ_on(c, challenger, baseline, tail=tail / len(comparison.classes))
-        is_clear = wide.low > 0 or wide.high < 0
+        is_clear = wide.df is not None and images[c] >= FEW_IMAGES and (wide.low > 0 or wide.high < 0)
         rows.append(ClassRow(c, name, int(images[c]), float(old[c]), float(new[c]), gap, is_clear, trained))
     return rows
 

@@ -65,7 +65,8 @@ def decide(
     """Decide between `helps`, `hurts` and `no evidence`.
 
     correct: per trained arm bool [S, n]; S may differ between arms, the n test images may not.
-    kinds: per trained arm `baseline` (no generated data) or `expanded`.
+    kinds: per trained arm `baseline` (real images alone), `placebo` (other images in the generated ones' place) or
+        `expanded`. A placebo is never picked; `helps` needs the challenger above it, too.
     validation: per trained arm its mean validation score over seeds in `metric`; ties go to the first.
     labels: int [n] in [0, len(class_names)).
     aliases: arms that were not trained because they equal a trained one (alias -> trained arm).

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from ops.verdict.records import Kind
 
 @dataclass(frozen=True)
 class Picks:
-    """The arms of each kind, and the two that validation picked.
+    """The arms of each kind, and the two that validation picked. A placebo is among the baselines, but never picked.
 
     validation_images: the number of validation images they were picked on; None stands for infinitely many.
     """
@@ -71,9 +71,9 @@ def set_up_comparison(
             for arm, answers in correct.items()
         }
         comparison = Comparison(replicates, labels, lowest=lowest, folds=folds)
-    arms = {kind: [arm for arm in correct if kinds[arm] == kind] for kind in ("baseline", "expanded")}
+    arms = {kind: [arm for arm in correct if kinds[arm] == kind] for kind in get_args(Kind)}
     picks = Picks(
-        baselines=arms["baseline"],
+        baselines=[arm for arm in correct if kinds[arm] != "expanded"],
         expanded=arms["expanded"],
         baseline=pick_best({arm: validation[arm] for arm in arms["baseline"]}),
         challenger=pick_best({arm: validation[arm] for arm in arms["expanded"]}),

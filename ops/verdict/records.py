@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ops.recipe.design import Metric
 from ops.verdict.estimate import Interval
 
-Kind = Literal["baseline", "expanded"]
+Kind = Literal["baseline", "placebo", "expanded"]
 Outcome = Literal["helps", "no evidence", "hurts"]
 Role = Literal["decisive", "condition", "share"]
 Shortfall = Literal["below_reference", "near_chance"]
@@ -63,10 +63,9 @@ class Contrast:
 class ClassRow:
     """Challenger minus baseline in accuracy on the test images of one class.
 
-    train_images: its real training images; None where they are not known.
-
-    None where the class has no images. Without a challenger, its accuracy and the difference are None too. `clear`:
-    the difference is not 0 by an interval that allows for the number of classes.
+    All three are None where the class has no test images. Without a challenger, its accuracy and the difference are.
+    clear: the difference is not 0 by an interval that allows for the number of classes. train_images: its real training
+    images; None where they are not known.
     """
 
     label: int

@@ -147,7 +147,8 @@ def _name_steps(budget: Budget) -> str:
 
 def _count_others(verdict: Verdict, kind: str) -> str:
     """`the other arm without` or `each of the 3 other arms without`; empty if there are no others."""
-    others = sum(row.kind == kind and row.same_as is None for row in verdict.arms) - 1
+    # A placebo has no generated images either.
+    others = sum((row.kind == "expanded") == (kind == "expanded") and row.same_as is None for row in verdict.arms) - 1
     noun = "without" if kind == "baseline" else "with generated data"
     if others == 0:
         return ""

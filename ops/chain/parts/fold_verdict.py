@@ -177,10 +177,17 @@ def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verd
         train_counts=np.bincount(answers.labels, minlength=len(class_names)).tolist(),  # a fold trains on most of these
         confidences={arm: answers.read(arm, "confidence").astype(np.float64) for arm in kinds},
         costs={arm: measure_cost(arms[arm], run.recipe.classifier.seeds) for arm in kinds},
-        counterparts=pair_counterparts(run.recipe.baselines, run.recipe.expanded, answers.aliases),
+        counterparts=_list_counterparts(run, answers),
     )
     assert (verdict.baseline, verdict.challenger) == (facts["baseline"], facts["challenger"])
     return verdict
+
+
+def _list_counterparts(run: StageRun, answers: FoldAnswers) -> list[tuple[str, str]]:
+    """Pairs of arms; none where a fold used nothing generated: another arm answers for the expanded ones there."""
+    if any(fold["not_used"] is not None for fold in answers.folds):
+        return []
+    return pair_counterparts(run.recipe.baselines, run.recipe.expanded, answers.aliases)
 
 
 def _compare_ways(answers: FoldAnswers, confidence: float) -> list[Row]:

@@ -46,9 +46,9 @@ def fit_feature_diffusion(training: Training) -> Classifier:
 
 def count_wanted(data: TrainingSet, settings: FeatureDiffusionTrainer) -> Tensor:
     """Features to generate for each class, int64 [K]; none for a class without images."""
-    counts = torch.bincount(data.labels, minlength=data.classes)
+    counts = torch.from_numpy(data.counts)  # a generated image counts as part of a real one
     if settings.fill == "equalise":
-        wanted = counts.max() - counts
+        wanted = (counts.max() - counts).round().long()
     else:
         wanted = (settings.share * counts).round().long().clamp(min=LEAST)
     return torch.where(counts > 0, wanted, 0)

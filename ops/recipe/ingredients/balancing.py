@@ -21,7 +21,6 @@ class Deferred(Kind):
         0.0,
         ge=0,
         lt=1,
-        exclude_if=lambda start: start == 0,  # so that results of recipes from before this key stay valid
         description="share of the steps that pass before classes count differently; 0: none",
     )
 

@@ -24,13 +24,11 @@ class Mixing(Kind):
     alpha: Annotated[float, Field(gt=0)] = 1.0
     per: Literal["batch", "pair", "element"] = Field(
         "batch",
-        exclude_if=lambda per: per == "batch",
         description="what draws its own λ: batch, with one permutation; element: each image, with the same permutation;"
         " pair: each of the pairs into which the batch is divided, whose two images are mixed with each other",
     )
     until: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0,
-        exclude_if=lambda until: until == 1,
         description="share of the steps after which images are no longer mixed; 1: mixed to the end",
     )
 

@@ -174,7 +174,7 @@ def test_teachers_and_placebos_are_trained_in_order_judged_by_their_kind_and_pai
     found = bench.judge(classifier=CLASSIFIER | {"steps": 4}, **arms, **TWO_LOOKS)
     assert {row["arm"]: row["kind"] for row in found["arms"]} == {
         "real": "baseline", "a-taught-real": "baseline", "oversampled": "baseline", "taught": "expanded",
-        "sham": "baseline",
+        "sham": "placebo",
     }  # fmt: skip
     assert found["challenger"] == "taught" and {c["against"] for c in found["contrasts"]} == {
         "real", "a-taught-real", "sham",

@@ -175,6 +175,9 @@ def test_the_last_steps_show_real_images_alone(monkeypatch: pytest.MonkeyPatch) 
     fit(Arm(finish=0.25))
     assert all(marks.any() for marks in seen[:9]) and not any(marks.any() for marks in seen[9:])
     assert len(seen) == 12
+    seen.clear()
+    fit(Arm(finish=0.999))
+    assert seen[0].any() and not any(marks.any() for marks in seen[1:])
 
 
 @pytest.mark.parametrize("apart", ["norm", "head", "both"])
@@ -193,6 +196,7 @@ def test_layers_of_generated_images_are_dropped_and_never_change_those_of_real_o
     assert all(parameter.grad is not None for twin in twins for parameter in twin.real.parameters())
     domains.join()
     assert list(network.state_dict()) == names
+    fit(Arm(separate=apart), budget=BUDGET.model_copy(update={"batch_size": 2}))  # one real image, one generated
     assert list(fit(Arm(separate=apart)).state_dict()) == names
 
 
@@ -218,6 +222,12 @@ def test_clean_statistics_come_from_real_images_in_the_proportions_of_the_sample
     mended = fit(Arm(), budget=BUDGET.model_copy(update={"clean_statistics": True}))
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), mended.parameters(), strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(plain.buffers(), mended.buffers(), strict=True))
+
+
+def drop_rows(examples: Examples, dropped: np.ndarray) -> Examples:
+    assert examples.is_generated is not None
+    kept = (each[~dropped] for each in (examples.images, examples.labels, examples.weights, examples.is_generated))
+    return Examples(*kept)
 
 
 def make_examples() -> Examples:
@@ -254,3 +264,5 @@ def test_images_rejected_for_their_label_are_seen_by_arms_that_relabel_them_alon
     assert len(examples.build_set(Arm.model_validate({"targets": teacher}), 3, 0).labels) == len(DATA.labels) - 10
     relabelled = examples.build_set(Arm.model_validate({"targets": {**teacher, "relabel": True}}), 3, 0)
     assert len(relabelled.labels) == len(DATA.labels) and relabelled.weights[-1] == 1.0
+    placebos = [each.build_set(Arm(placebo="mixed"), 3, 0) for each in (examples, drop_rows(base, rejected))]
+    assert torch.equal(placebos[0].images, placebos[1].images)  # whatever other arms relabel

@@ -72,6 +72,13 @@ def test_features_are_generated_by_share_or_up_to_the_largest_class(
     assert count_wanted(more, settings).tolist() == wanted
 
 
+def test_a_generated_image_counts_as_a_part_of_a_real_one() -> None:
+    labels = torch.from_numpy(np.repeat([0, 1], [100, 100]))
+    weights = np.where(np.arange(200) < 110, 10.0, 1.0)  # class 1 has 10 real images, and 90 generated ones for 9 more
+    data = TrainingSet(torch.zeros(200, 1, 8, 8, dtype=torch.uint8), labels, weights, 2)
+    assert count_wanted(data, FeatureDiffusionTrainer(fill="equalise")).tolist() == [0, 81]
+
+
 @pytest.mark.parametrize("kind", ["refitted", "feature_diffusion"])
 def test_only_the_last_layer_is_fitted_again(kind: str) -> None:
     keys = {"kind": kind, "epochs": 3} | ({"steps": 5} if kind == "feature_diffusion" else {})

@@ -45,6 +45,22 @@ def refuse(baselines: dict[str, Any], expanded: dict[str, Any]) -> str:
         ({}, {"a": {"consistency": "ema", "targets": TAUGHT}}, "write targets.images: real"),
         (
             {},
+            {"a": {"targets": {**TAUGHT, "images": "real", "relabel": True}}},
+            "would teach the labels that were reject",
+        ),
+        ({}, {"a": {"targets": {**TAUGHT, "weight": 0.5, "relabel": True}}}, "it needs weight: 1.0"),
+        ({}, {"a": {"targets": TAUGHT, "loss": "logit_adjusted"}}, "loss has no effect in the arm 'a', whose teachers"),
+        (
+            {"b": {"targets": {**TAUGHT, "images": "real"}, "loss": "ldam"}},
+            {},
+            "loss has no effect in the baseline 'b'",
+        ),
+        ({"b": {"trainer": "refitted", "targets": {**TAUGHT, "images": "real"}}}, {}, "would undo its targets"),
+        ({}, {"a": {"trainer": "feature_diffusion", "finish": 0.5}}, "of the arm 'a' would undo its finish"),
+        ({"b": {"trainer": "feature_diffusion", "sampler": "class_balanced"}}, {}, "would undo its sampler"),
+        ({}, {"a": {"separate": "norm", "pairing": "samplepairing"}}, "joins the images that separate keeps apart"),
+        (
+            {},
             {"a": {"loss": "class_weighted", "targets": {**TAUGHT, "weight": 0.5}}},
             "a-real: {loss: {kind: class_weighted}, targets: {kind: teacher, of: mixup, weight: 0.5, images: real}}",
         ),
@@ -80,6 +96,7 @@ def test_an_arm_is_paired_with_its_counterpart_and_its_placebo() -> None:
     ]  # fmt: skip
     kinds = {name: name_kind(name, baselines, expanded) for name in (*baselines, *expanded)}
     assert {name for name, kind in kinds.items() if kind == "expanded"} == {"mixed", "plain"}
+    assert {name for name, kind in kinds.items() if kind == "placebo"} == {"sham", "other-sham"}
 
 
 def test_a_step_costs_what_its_evaluations_of_the_network_cost() -> None:
