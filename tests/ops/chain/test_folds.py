@@ -27,6 +27,7 @@ from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS, RUNS, VERDICT
 from ops.files.storage import read_json, write_json
+from ops.recipe.arms import Arm
 from ops.recipe.stages import REPEATED, STAGES, upstream
 from ops.stages.materialization import Runtime, StageRun, find_staleness
 from ops.workspaces.folds import FoldWorkspace
@@ -197,12 +198,23 @@ class Fold:
         return None if score is None else {"validation": score}
 
 
+def plain(*names: str) -> dict[str, Arm]:
+    return dict.fromkeys(names, Arm())
+
+
+def test_a_placebo_is_never_picked_and_a_refused_fold_answers_for_it_as_the_baseline() -> None:
+    trained: Any = [Fold(1, {"real": 0.6, "sham": 0.9, "grown": 0.7}), Fold(2, {"real": 0.6})]
+    found = folds.pick_arms(trained, plain("real"), {**plain("grown"), "sham": Arm(placebo="mixed")})
+    assert (found.baseline, found.challenger, found.kinds["sham"]) == ("real", "grown", "placebo")
+    assert [found.find_source(fold, "sham") for fold in trained] == ["sham", "real"]
+
+
 def test_arms_are_picked_by_the_mean_over_folds_and_a_refused_fold_counts_as_the_baseline() -> None:
     trained: Any = [
         Fold(1, {"real": 0.5, "mixup": 0.7, "grown": 0.9, "both": 0.6}),
         Fold(2, {"real": 0.9, "mixup": 0.8}),
     ]
-    found = folds.pick_arms(trained, ["mixup", "real"], ["both", "grown"])
+    found = folds.pick_arms(trained, plain("mixup", "real"), plain("both", "grown"))
     assert (found.baseline, found.challenger) == ("mixup", "grown")
     assert found.kinds == {"real": "baseline", "mixup": "baseline", "both": "expanded", "grown": "expanded"}
     assert [found.find_source(fold, "grown") for fold in trained] == ["grown", "mixup"]
@@ -210,9 +222,9 @@ def test_arms_are_picked_by_the_mean_over_folds_and_a_refused_fold_counts_as_the
 
 def test_an_arm_is_an_alias_only_if_it_equals_the_same_arm_in_every_fold() -> None:
     everywhere: Any = [Fold(n, {"real": 0.5, "grown": 0.5}, {"flipped": "real"}) for n in (1, 2)]
-    assert folds.pick_arms(everywhere, ["real", "flipped"], ["grown"]).aliases == {"flipped": "real"}
+    assert folds.pick_arms(everywhere, plain("real", "flipped"), plain("grown")).aliases == {"flipped": "real"}
     somewhere: Any = [everywhere[0], Fold(2, {"real": 0.5, "flipped": 0.9, "grown": 0.5})]
-    found = folds.pick_arms(somewhere, ["real", "flipped"], ["grown"])
+    found = folds.pick_arms(somewhere, plain("real", "flipped"), plain("grown"))
     assert found.aliases == {} and found.baseline == "flipped"
     assert [found.find_source(fold, "flipped") for fold in somewhere] == ["real", "flipped"]
 
