@@ -287,17 +287,22 @@ def test_the_number_of_workers_follows_the_work(work: float, expected: int) -> N
     assert worth_workers(4, work, 100) == expected
 
 
-def test_workers_end_with_a_parent_that_is_killed() -> None:
-    """They are in the middle of a task; without `follow_parent` each would finish it and then wait forever."""
-    script = """
+@pytest.mark.parametrize("uses_torch", [False, True])
+def test_workers_end_with_a_parent_that_is_killed(uses_torch: bool) -> None:
+    """They are in the middle of a task; without `follow_parent` each would finish it and then wait forever.
+
+    Those that use torch are forked from a server, which ends as well.
+    """
+    script = f"""
 import time
 from ops.machine.parallel import map_processes
-list(map_processes(time.sleep, [600, 600], workers=2, share={}, uses_torch=False))
+list(map_processes(time.sleep, [600, 600], workers=2, share={{}}, uses_torch={uses_torch}))
 """
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     watched = psutil.Process(parent.pid)
     deadline = time.monotonic() + 60
-    while len(workers := [p for p in watched.children() if "--multiprocessing-fork" in p.cmdline()]) < 2:
+    helpers = 2 if uses_torch else 1  # the resource tracker, and the server
+    while len(workers := watched.children(recursive=True)) < 2 + helpers:
         assert time.monotonic() < deadline and parent.poll() is None
         time.sleep(0.05)
     time.sleep(1)  # until they sleep in their tasks
