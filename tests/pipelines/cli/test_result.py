@@ -13,7 +13,11 @@ def test_the_linear_model_is_printed_below_the_arms_and_not_as_one(capsys: pytes
     printed = capsys.readouterr().out
     lines = printed.splitlines()
     (place,) = (number for number, line in enumerate(lines) if line.startswith("  a linear model"))
-    assert lines[place - 1].startswith("  weighted") and lines[place + 1] == ""
+    assert lines[place - 2].startswith("  weighted") and lines[place + 1] == ""
+    assert lines[place - 1].split(maxsplit=1) == [
+        "blurred",
+        "left out after one training, 32.1 points behind flipped on validation",
+    ]
     assert "78.30%  [77.30%, 79.30%]  no arm: logistic regression on gradient histograms" in lines[place]
     assert SENTENCE in printed
 
