@@ -67,7 +67,8 @@ def test_while_worker_processes_train(prepare: Callable[[str, str], Path]) -> No
     """From the moment when they are started: their imports must not show a traceback either."""
     root = prepare(*LONG_SCORER)
     process = start(root, RUN)
-    wait_for(lambda: len(psutil.Process(process.pid).children()) == 3, seconds=PATIENCE)  # and their cleaner
+    # Two workers, the server that they are forked from, and the cleaner.
+    wait_for(lambda: len(psutil.Process(process.pid).children(recursive=True)) == 4, seconds=PATIENCE)
     time.sleep(0.3)
     stop(root, process).check(signal.SIGINT, f"stopped in stage scorer of 'digits'; go on with: {' '.join(RUN)}")
 

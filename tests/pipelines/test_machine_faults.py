@@ -102,15 +102,12 @@ def test_a_disk_that_fills_up_twice_loses_no_work(_fresh: Path, finished_workspa
     assert list((root / ".growset" / "staging").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
-        pytest.param(
-            RuntimeError("I/O error: No space left on device (os error 28)"),
-            "I/O error: No space left on device",
-            marks=pytest.mark.slow,
-        ),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "I/O error: No space left on device"),
     ],
 )
 def test_a_disk_that_is_full_while_images_are_drawn(

@@ -93,6 +93,7 @@ def test_nothing_is_left_to_do_after_it_in_either_door(_kept: Path, tmp_path: Pa
     assert all(Chain(workspace).run("digits", stage).reused for stage in STAGES)
 
 
+@pytest.mark.slow
 def test_with_retrain_the_generator_is_trained_on_all_images(_kept: Path, tmp_path: Path) -> None:
     root = shutil.copytree(_kept, tmp_path / "workspace", symlinks=True)
     set_choice(root, "retrain")

@@ -73,6 +73,7 @@ def test_publishing_again_with_nothing_new_makes_no_second_version(with_remote: 
     assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
 
 
+@pytest.mark.slow
 def test_a_run_makes_the_commit_that_a_break_after_the_push_prevented(
     with_remote: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_run_makes_the_commit_that_a_break_after_the_push_prevented(
     assert "digits: unchanged" in growset(with_remote, "run", "digits").output
 
 
+@pytest.mark.slow
 def test_a_run_tracks_the_dataset_that_a_break_left_untracked(
     finished_workspace: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

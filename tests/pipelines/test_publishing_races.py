@@ -49,6 +49,7 @@ def root(finished_workspace: Path, storage: Path) -> Path:
     return finished_workspace
 
 
+@pytest.mark.slow
 def test_a_push_that_breaks_off_leaves_git_alone_and_is_resumed(root: Path, storage: Path) -> None:
     """One of the remote's folders leads to a place that is gone; what belongs elsewhere is sent."""
     head = git(root, "rev-parse", "HEAD")
@@ -67,6 +68,7 @@ def test_a_push_that_breaks_off_leaves_git_alone_and_is_resumed(root: Path, stor
     assert git(root, "tag") == "digits/v1"
 
 
+@pytest.mark.slow
 def test_while_git_works_the_commit_is_refused_and_while_somebody_publishes_a_second_waits(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def assert_refused(result: Result, words: str) -> None:
     assert sentences[0].endswith("; run it again to resume")
 
 
+@pytest.mark.slow
 def test_a_dataset_published_to_s3_is_pulled_byte_for_byte(
     finished_workspace: Path, server: Server, tmp_path: Path
 ) -> None:

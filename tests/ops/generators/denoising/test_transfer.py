@@ -31,7 +31,7 @@ def test_the_term_equals_a_loop_over_images() -> None:
     others, share = torch.tensor([2, 1, 0, 1]), torch.tensor([1.0, 0.5, 0.25, 0.0])
     term = find_transfer(heard, table, others, share)
     expected = sum(float(w * 1.25 * (a - b) ** 2) for w, a, b in zip(share, own, others, strict=True)) / 4
-    assert float(term) == pytest.approx(expected)
+    assert term.item() == pytest.approx(expected)
     term.backward()
     # Image 0: 2·(0 - 2)/4 on class 0 and a quarter of it, with the other sign, on class 2; image 2 the reverse.
     assert table.values.grad is not None
