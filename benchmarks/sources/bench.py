@@ -124,7 +124,8 @@ def run_source(source: Source, folder: Path, clock: Clock, *, until: str | None)
         if ended.code:
             end = _describe_end(" ".join(command), ended)
             break
-    messages = list(dict.fromkeys(messages))
+    # A result names no path of this machine.
+    messages = list(dict.fromkeys(message.replace(f"{workspace.root}/", "") for message in messages))
     return {**result, **end, "minutes": round(spent, 2), "messages": messages, **measure(workspace, source.name)}
 
 
