@@ -151,7 +151,9 @@ def draw_classes(rows: Sequence[Mapping[str, Any]], *, challenger: str, baseline
                 [size], [centre], _MARKERS["expanded"], color=_KINDS["expanded"], markerfacecolor=fill, markersize=7
             )
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5), numticks=6 if width < _STACKED_BELOW else 12))
+        is_narrow = width < _STACKED_BELOW
+        near = max(sizes) <= (10 if is_narrow else 100) * min(sizes)  # room for more than powers of ten
+        axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5) if near else (1,), numticks=4 if is_narrow else 12))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_locator(MaxNLocator(5))
