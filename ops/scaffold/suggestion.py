@@ -24,8 +24,8 @@ FEW = (
 RACE = 4.0  # standard errors on validation from which an arm is not trained further
 LONGEST_RATIO = 4  # training becomes at most this many times as long
 AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
-    "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.adjusted",
-    "expanded.expanded+augmented", "expanded.expanded+mixup", "expanded.expanded+adjusted", "expanded.placebo",
+    "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.mixup+adjusted",
+    "expanded.expanded+augmented", "expanded.expanded+mixup", "expanded.expanded+mixup+adjusted", "expanded.placebo",
 )  # fmt: skip
 
 

@@ -421,7 +421,7 @@ def test_a_grid_may_try_the_numbers_of_losses_and_samplers_for_long_tails() -> N
     grid, arms = recipe.classifier.grid, recipe.baselines
     settings = {name: grid.list_settings(arms[name], is_expanded=False) for name in arms}
     assert {name: len(found) for name, found in settings.items() if len(found) > 1} == {
-        "oversampled": 2, "tail": 2, "adjusted": 2,
+        "oversampled": 2, "tail": 2, "adjusted": 2, "mixup+adjusted": 2,
     }  # fmt: skip
     assert set_numbers(arms["adjusted"], settings["adjusted"][1]).loss == LogitAdjustedLoss(tau=1.0)
 
