@@ -177,6 +177,7 @@ def _train(
         seed=0,
         precision=resolve_precision("auto"),
         pair_noise=flow.choose_pairing(settings),
+        noise_share=flow.noise_share,
     )
     with tempfile.TemporaryDirectory() as scratch:
         try:

@@ -5,22 +5,16 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ops.classifiers.blending import count_steps, cutmix
-from ops.classifiers.data import TrainingSet, Views
-from ops.classifiers.ingredients import Budget, Pairing
+from ops.classifiers.blending import cutmix
+from ops.classifiers.pairings.batch import BatchPairing
 from ops.recipe.ingredients.pairings import CutMix
 
 
-class PastedPairs(Pairing):
-    """Pastes boxes within every batch, or part of one, up to a share of the steps."""
+class PastedPairs(BatchPairing):
+    """Pasted boxes."""
 
-    def __init__(self, settings: CutMix, data: TrainingSet, budget: Budget) -> None:
-        self.settings, self.steps = settings, count_steps(settings.until, budget.steps)
+    settings: CutMix
 
-    def pair(
-        self, images: Tensor, targets: Tensor, views: Views, step: int, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        if step >= self.steps or len(images) == 1:  # a part of a batch may be one image
-            return images, targets
+    def blend(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         settings = self.settings
         return cutmix(images, targets, rng, alpha=settings.alpha, per=settings.per, probability=settings.probability)

@@ -5,21 +5,12 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ops.classifiers.blending import count_steps, mixup
-from ops.classifiers.data import TrainingSet, Views
-from ops.classifiers.ingredients import Budget, Pairing
-from ops.recipe.ingredients.pairings import Mixup
+from ops.classifiers.blending import mixup
+from ops.classifiers.pairings.batch import BatchPairing
 
 
-class MixedPairs(Pairing):
-    """Mixes every batch, or part of one, up to a share of the steps."""
+class MixedPairs(BatchPairing):
+    """Blends of whole images."""
 
-    def __init__(self, settings: Mixup, data: TrainingSet, budget: Budget) -> None:
-        self.settings, self.steps = settings, count_steps(settings.until, budget.steps)
-
-    def pair(
-        self, images: Tensor, targets: Tensor, views: Views, step: int, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        if step >= self.steps or len(images) == 1:  # a part of a batch may be one image
-            return images, targets
+    def blend(self, images: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         return mixup(images, targets, rng, alpha=self.settings.alpha, per=self.settings.per)

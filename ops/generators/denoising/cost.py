@@ -60,6 +60,7 @@ def estimate_denoiser(
                 seed=0,
                 precision=precision,
                 pair_noise=maths.choose_pairing(short),
+                noise_share=maths.noise_share,
             )
             learn(
                 network,

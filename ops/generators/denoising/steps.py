@@ -76,7 +76,7 @@ class DenoisingSteps:
         precision: str,
         device: str = "cpu",
         pair_noise: PairNoise = lambda images, groups, noise: noise,
-        noise_share: Callable[[Tensor], Tensor] = torch.special.ndtr,
+        noise_share: Callable[[Tensor], Tensor],
     ) -> None:
         self.network, self.loss, self.pair_noise, self.noise_share = network, loss, pair_noise, noise_share
         self.settings, self.seed, self.precision, self.device = settings, seed, precision, device

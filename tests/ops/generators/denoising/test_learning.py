@@ -61,7 +61,9 @@ def train_toys(
     observe: Callable[[int], Observation] = lambda step: Observation(),
     **options: Any,
 ) -> TrainingState:
-    steps = DenoisingSteps(model, loss, *make_toys(), settings, seed=seed, precision="fp32")
+    steps = DenoisingSteps(
+        model, loss, *make_toys(), settings, seed=seed, precision="fp32", noise_share=Flow().noise_share
+    )
     return learn(model, steps, settings, Checkpoints(scratch, checkpoints, observe), **options)
 
 
@@ -238,7 +240,9 @@ def test_batches_drawn_ahead_by_other_threads_are_those_of_their_steps(
     monkeypatch.setattr(denoising, "draw_batch", draw_and_note)
     models = [build_unet(), build_unet()]
     for number, model in enumerate(models):
-        steps = DenoisingSteps(model, Flow().loss, *make_toys(), settings, seed=7, precision="fp32")
+        steps = DenoisingSteps(
+            model, Flow().loss, *make_toys(), settings, seed=7, precision="fp32", noise_share=Flow().noise_share
+        )
         with start_threads() as pool:
             ahead: dict[str, Any] = {"pool": pool, "prepare": steps.prepare} if number else {}
             learn(model, steps, settings, Checkpoints(tmp_path / str(number)), **ahead)
