@@ -102,8 +102,10 @@ def train_ours(precision: str, steps: int, *, unshuffle: int = 2, compile_networ
             start_threads() as pool,
         ):
             called = compiled or InParts(network, pool)
-            given = {"seed": 0, "precision": precision, "noise_share": Flow().noise_share}
-            steps = DenoisingSteps(called, Flow().loss, images, labels, settings, **given)
+            flow = Flow()
+            steps = DenoisingSteps(
+                called, flow.loss, images, labels, settings, seed=0, precision=precision, noise_share=flow.noise_share
+            )
             learn(network, steps, settings, Checkpoints(Path(scratch), 1), pool=pool, prepare=steps.prepare)
 
     return go, steps
