@@ -17,7 +17,7 @@ from ops.recipe.stages import upstream
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
-from ops.study.design import ClassifierPart, build_recipe
+from ops.study.design import ClassifierPart, Study, build_recipe
 from ops.study.images import SOURCE, open_workspace
 from ops.study.results import Block, Cell
 from ops.workspaces.workspace import Workspace
@@ -96,8 +96,10 @@ class Bench:
         return found
 
 
-def open_bench(name: str, part: ClassifierPart, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> Bench:
-    """The part with its workspace in the folder `area`, where its images are put aside."""
+def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> Bench:
+    """A part with its workspace in the folder `area`, where its images are put aside."""
+    part = study.design.parts[name]
+    assert isinstance(part, ClassifierPart)
     images = part.images
     if quick:
         images = images.model_copy(update={"evaluation": min(QUICK_IMAGES, images.evaluation)})

@@ -32,6 +32,7 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.stages.materialization import materialize
 from ops.stages.unused import read_unused
+from ops.study.attacks import Asked
 from ops.study.bench import FIRST, MIXED, Bench
 from ops.study.measures import MEASURES, Answers
 from ops.study.results import Block, Cell, Row
@@ -163,17 +164,19 @@ class _Work:
         """The mean answers of some networks to the evaluation images."""
         folder, runtime = self.make_images(FIRST)[FIRST], self.bench.runtime
         evaluation, train = read_split(folder, "test"), read_split(folder, "train")
-        images = torch.from_numpy(to_nchw(evaluation.images))
-        each = []
+        images, labels = torch.from_numpy(to_nchw(evaluation.images)), torch.from_numpy(evaluation.labels)
+        networks, each = [], []
         for result in results:
             network = build_classifier(result.description)
             network.load_state_dict(load_file(result.path))
+            networks.append(network.eval().requires_grad_(False).to(runtime.device))
             logits = predict(
-                network.eval().to(runtime.device),
+                networks[-1],
                 images,
                 precision=self.recipe.classifier.precision,
                 device=runtime.device,
             )
             each.append(logits.double().softmax(dim=1).numpy())
         counts = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
-        return Answers(average_probabilities(np.stack(each)), evaluation.labels, counts)
+        asked = Asked(networks, images, labels, runtime.device)
+        return Answers(average_probabilities(np.stack(each)), evaluation.labels, counts, asked)

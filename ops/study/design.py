@@ -1,7 +1,7 @@
 """What a study trains: the keys of `studies/<name>/grid.yaml`, as strict as a recipe's.
 
-A study has parts, and a part is one of several kinds. The part `classifiers` crosses named settings of a recipe with
-numbers of steps, seeds and arms. It loads nothing that computes.
+A study has parts, and a part is one of several kinds (`PARTS`). The part `classifiers` crosses named settings of a
+recipe with numbers of steps, seeds and arms. It loads nothing that computes.
 """
 
 from __future__ import annotations
@@ -11,24 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ops.errors import UserError
 from ops.recipe.changes import change_content
 from ops.recipe.loading import explain, parse_recipe
 from ops.recipe.schema import ArmName, Recipe
-from ops.settings.kinds import Kind, OneOf
+from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
+from ops.study.mixup_gan.design import MixupGanPart
+from ops.study.part import Name, Part, Seeds, Steps
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
 ClassifierMeasure = Literal[
-    "accuracy", "balanced_accuracy", "worst_class", "head", "middle", "tail", "calibration_error"
+    "accuracy", "balanced_accuracy", "worst_class", "head", "middle", "tail", "calibration_error", "fgsm", "ifgsm"
 ]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$"), BeforeValidator(lambda name: str(name))]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=10_000)], ...], Field(strict=False, min_length=1)]
-Steps = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]
 
 
 class Images(Section):
@@ -48,7 +47,7 @@ class Quick(Section):
     set: dict[str, Any] = Field(default_factory=dict, description="further changes of the recipe")
 
 
-class ClassifierPart(Kind):
+class ClassifierPart(Part):
     """Classifiers of several arms, on the images of each setting of a recipe."""
 
     kind: Literal["classifiers"] = Field("classifiers", description="arms of a recipe")
@@ -85,15 +84,20 @@ class ClassifierPart(Kind):
             raise ValueError(f"quick.settings names {unknown[0]!r}, which is not one of settings")
         return self
 
+    def check(self, workspace: Workspace, place: str) -> None:
+        """UserError where a setting or an arm does not fit the recipe."""
+        for setting in self.settings:
+            build_recipe(workspace, self, setting, place)
 
-PARTS: dict[str, type[Kind]] = {"classifiers": ClassifierPart}
+
+PARTS: dict[str, type[Part]] = {"classifiers": ClassifierPart, "mixup_gan": MixupGanPart}
 
 
 class StudyDesign(Section):
     """A whole study."""
 
     question: str = Field(min_length=1, description="what it asks, one sentence")
-    parts: Annotated[dict[Name, Annotated[Kind, OneOf(PARTS)]], Field(min_length=1)]
+    parts: Annotated[dict[Name, Annotated[Part, OneOf(PARTS)]], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,7 @@ def load_study(workspace: Workspace, name: str) -> Study:
     except ValidationError as error:
         raise UserError(explain(error, path, StudyDesign)) from None
     for part in design.parts.values():
-        if isinstance(part, ClassifierPart):
-            for setting in part.settings:
-                build_recipe(workspace, part, setting, path)
+        part.check(workspace, str(path))
     return Study(name, root / name, design)
 
 
