@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ import polars as pl
 from ops.stages.materialization import Runtime
 from ops.study.bench import Bench, open_bench
 from ops.study.block import run_block
-from ops.study.design import ClassifierPart, Study
+from ops.study.design import Study
 from ops.study.results import Cell, add_rows, find_missing, read_results, select_complete
+from ops.workspaces.locks import exclusive_study
 from ops.workspaces.workspace import Workspace
 
 
@@ -38,27 +39,38 @@ def run_study(
     budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Finished:
-    """Make the missing cells; stops between groups of trainings after `budget` minutes. The next call goes on."""
-    area = main.root / ".growset" / "studies"
+    """Make the missing cells; stops between groups of trainings after `budget` minutes. The next call goes on.
+
+    UserError for a mistake before anything is computed, EnvironmentFault where another process runs the study.
+    """
     end = None if budget is None else clock() + 60 * budget
-    for bench in _open_benches(study, main, area, runtime, quick=False):
-        for block in bench.blocks:
-            missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
-            for rows in run_block(bench, block, missing) if missing else ():
-                add_rows(study.folder, rows)
-                if end is not None and clock() >= end:
-                    return summarise_study(study, main, runtime)
-    return summarise_study(study, main, runtime)
+    with exclusive_study(main, study.name):
+        benches = _open_benches(
+            study, main, runtime
+        )  # all of them first: mistakes are found before anything is computed
+        for bench in benches:
+            for block in bench.blocks:
+                missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
+                for rows in run_block(bench, block, missing) if missing else ():
+                    add_rows(study.folder, rows)
+                    if end is not None and clock() >= end:
+                        return _summarise(study, benches)
+                bench.drop_networks(read_results(study.folder))
+        return _summarise(study, benches)
 
 
 def summarise_study(study: Study, main: Workspace, runtime: Runtime) -> Finished:
     """What is finished, without running anything."""
+    return _summarise(study, _open_benches(study, main, runtime))
+
+
+def _summarise(study: Study, benches: Sequence[Bench]) -> Finished:
     found, tables, cells, missing = read_results(study.folder), list[pl.DataFrame](), list[Cell](), 0
-    for bench in _open_benches(study, main, main.root / ".growset" / "studies", runtime, quick=False):
+    for bench in benches:
         own = [cell for block in bench.blocks for cell in bench.list_cells(block)]
         cells += own
         missing += len(find_missing(own, bench.measures, found))
-        tables.append(select_complete(own, bench.measures, found.filter(pl.col("part") == bench.name)))
+        tables.append(select_complete(own, bench.measures, found))
     return Finished(pl.concat(tables), len(cells), missing)
 
 
@@ -66,14 +78,15 @@ def rehearse_study(study: Study, main: Workspace, runtime: Runtime) -> int:
     """Run every part made small, keep nothing; returns the number of cells that ran."""
     cells = 0
     with tempfile.TemporaryDirectory(prefix="growset-study-") as area:
-        for bench in _open_benches(study, main, Path(area), runtime, quick=True):
+        benches = [open_bench(study, name, main, Path(area), runtime, quick=True) for name in study.design.parts]
+        for bench in benches:
             for block in bench.blocks:
                 for rows in run_block(bench, block, bench.list_cells(block)):
                     cells += len({row.cell for row in rows})
     return cells
 
 
-def _open_benches(study: Study, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> Iterator[Bench]:
-    for name, part in study.design.parts.items():
-        assert isinstance(part, ClassifierPart)
-        yield open_bench(name, part, main, area, runtime, quick=quick)
+def _open_benches(study: Study, main: Workspace, runtime: Runtime) -> list[Bench]:
+    runtime.sink(f"study {study.name}: reading its images")
+    area = main.root / ".growset" / "studies" / study.name
+    return [open_bench(study, name, main, area, runtime, quick=False) for name in study.design.parts]
