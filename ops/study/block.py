@@ -142,13 +142,12 @@ class _Work:
 
     def keep_teachers(self, arm: str) -> Path:
         """The file with all networks of an arm that teaches."""
-        folder, networks = self.bench.scratch / "teachers", self.list_networks(arm)
-        folder.mkdir(parents=True, exist_ok=True)
+        networks = self.list_networks(arm)
         results = self.train(networks)
         assert results is not None, "a teacher is a baseline"
-        name = f"{self.bench.name_arms(self.block)[arm]}-{len(networks)}"
-        keep_networks(folder, name, results)
-        return folder / weights_file(name)
+        name = f"{self.bench.name_arms(self.block)[arm]}_all-{len(networks)}"
+        keep_networks(self.bench.scratch, name, results)
+        return self.bench.scratch / weights_file(name)
 
     @cached_property
     def real_images(self) -> Path:

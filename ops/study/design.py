@@ -152,9 +152,7 @@ def load_study(workspace: Workspace, name: str) -> Study:
     root = workspace.root / "studies"
     known = sorted(path.parent.name for path in root.glob(f"*/{GRID}"))
     if not known:
-        raise UserError(
-            f"this workspace has no study: write {root / name / GRID}; docs/studies.md explains it (growset docs studies)"
-        )
+        raise UserError(f"this workspace has no study; to make one write {root / name / GRID}: growset docs studies")
     if name not in known:
         raise UserError(f"there is no study '{name}' in {root}; {suggest(name, known)}")
     path = root / name / GRID
