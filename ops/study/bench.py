@@ -8,33 +8,39 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from ops.chain.parts.classifiers import name_scratch
 from ops.files.hashing import hash_json
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
+from ops.recipe.grid import Setting, set_numbers
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
-from ops.study.design import ClassifierPart, Study, build_recipe
-from ops.study.images import SOURCE, open_workspace
-from ops.study.results import Block, Cell
+from ops.study.design import GRID, ClassifierPart, Study, build_recipe, name_place
+from ops.study.images import SOURCE, check_sizes, open_workspace
+from ops.study.results import Block, Cell, find_missing
 from ops.workspaces.workspace import Workspace
 
 FIRST, MIXED = "real_images", "mixed_dataset"
 QUICK_IMAGES = 50  # of each class that a quick run evaluates on, at most
+VERSION = 1  # raise it where the study itself, its measures included, gives another value for the same settings
 
 
 @dataclass(frozen=True)
 class Bench:
     """A part, and where it works.
 
-    name: of the part. main: the study's workspace. own: the workspace of its datasets and unfinished trainings.
-    quick: everything is made small, and blocks are those of the part's `quick`.
+    name: of the part. place: for messages. main: the study's workspace. own: the workspace of its datasets and
+    unfinished trainings. quick: everything is made small, and blocks are those of the part's `quick`.
     """
 
     name: str
+    place: str
     part: ClassifierPart
     main: Workspace
     own: Workspace
@@ -45,7 +51,7 @@ class Bench:
     def measures(self) -> Sequence[str]:
         return self.part.measures
 
-    @property
+    @cached_property
     def blocks(self) -> list[Block]:
         """In the order of the design: all steps and settings of the first seed come first."""
         part, quick = self.part, self.part.quick
@@ -54,16 +60,59 @@ class Bench:
             settings, steps, seeds = quick.settings, (quick.steps,), seeds[:1]
         return [Block(self.name, setting, each, seed) for seed in seeds for each in steps for setting in settings]
 
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """The recipe of each setting, with seed 0."""
+        names = dict.fromkeys(block.setting for block in self.blocks)
+        return {name: build_recipe(self.main, self.part, name, self.place, quick=self.quick) for name in names}
+
     def build_recipe(self, block: Block) -> Recipe:
-        """The recipe of a block, with its steps."""
-        found = build_recipe(self.main, self.part, block.setting, self.name, seed=block.seed, quick=self.quick)
-        return found.model_copy(update={"classifier": found.classifier.model_copy(update={"steps": block.steps})})
+        """The recipe of a block, with its seed and steps."""
+        found = self.recipes[block.setting]
+        classifier = found.classifier.model_copy(update={"steps": block.steps})
+        return found.model_copy(update={"seed": block.seed, "classifier": classifier})
 
     def list_cells(self, block: Block) -> list[Cell]:
         """The cells of a block: each network of each arm, then the ensembles."""
-        recipe, cells = self.build_recipe(block), list[Cell]()
-        for arm in (*self.part.baselines, *self.part.expanded):
-            identity = self._identify(recipe, arm)
+        return self._cells[block]
+
+    def name_arms(self, block: Block) -> dict[str, str]:
+        """The fingerprint of what decides an arm's networks, for each arm of a block."""
+        return self._names[block]
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of networks whose block is not complete; a file's name begins with its arm's fingerprint."""
+        return self.own.root / "trainings" / name_scratch(self.name, self.runtime.device)
+
+    def drop_networks(self, found: pl.DataFrame) -> None:
+        """Delete the networks that no incomplete block needs. found: the results so far."""
+        waiting = [each for each in self.blocks if find_missing(self.list_cells(each), self.measures, found)]
+        needed = {name for block in waiting for name in self.name_arms(block).values()}
+        for path in self.scratch.glob("*.safetensors"):
+            if path.name.partition("_")[0] not in needed:
+                path.unlink(missing_ok=True)
+
+    @cached_property
+    def content(self) -> str:
+        """Content hash of the study's images."""
+        return hash_source(load_source_spec(self.own.source_path(SOURCE)), self.own.source_hash_cache(SOURCE))
+
+    @cached_property
+    def _names(self) -> dict[Block, dict[str, str]]:
+        found = {}
+        for block in self.blocks:
+            given = _Given(self, self.build_recipe(block))
+            found[block] = {arm: hash_json(given.identify(arm)) for arm in (*self.part.baselines, *self.part.expanded)}
+        return found
+
+    @cached_property
+    def _cells(self) -> dict[Block, list[Cell]]:
+        return {block: self._build_cells(block) for block in self.blocks}
+
+    def _build_cells(self, block: Block) -> list[Cell]:
+        cells = list[Cell]()
+        for arm, identity in self.name_arms(block).items():
             numbers = range(self.part.networks.get(arm, 1))
             cells += [Cell(block, arm, number, hash_json([identity, number])) for number in numbers]
         for name, of in self.part.ensembles.items():
@@ -71,36 +120,67 @@ class Bench:
             cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
         return cells
 
-    @cached_property
-    def content(self) -> str:
-        """Content hash of the study's images."""
-        return hash_source(load_source_spec(self.own.source_path(SOURCE)), self.own.source_hash_cache(SOURCE))
 
-    def _identify(self, recipe: Recipe, arm: str) -> Any:
-        """All that decides the networks of an arm: its images, its settings, and those of its teachers."""
-        is_expanded = arm in self.part.expanded
-        section: Arm = (recipe.expanded if is_expanded else recipe.baselines)[arm]
-        stages = (
-            [stage for stage in (*upstream(MIXED), MIXED) if stage != "training_policy"] if is_expanded else [FIRST]
-        )
-        trained = "expanded_classifiers" if is_expanded else "baseline_classifiers"
+def pick_setting(recipe: Recipe, arm: Arm, *, is_expanded: bool) -> Setting:
+    """The one setting of the grid that an arm has in a study."""
+    (setting,) = recipe.classifier.grid.list_settings(arm, is_expanded=is_expanded)
+    return setting
+
+
+class _Given:
+    """What decides the networks of a recipe's arms: images, settings, and the networks that teach.
+
+    Names decide nothing: an arm or a setting that is renamed, or that equals another one, has the same fingerprint.
+    """
+
+    def __init__(self, bench: Bench, recipe: Recipe) -> None:
+        self.bench, self.recipe = bench, recipe
+
+    def identify(self, arm: str) -> dict[str, Any]:
+        is_expanded = arm in self.bench.part.expanded
+        section: Arm = (self.recipe.expanded if is_expanded else self.recipe.baselines)[arm]
+        setting = pick_setting(self.recipe, section, is_expanded=is_expanded)
         found: dict[str, Any] = {
-            "source": self.content,
-            "stages": [[each, self.main.stage_version(each), stage_settings(recipe, each)] for each in stages],
-            "trained": self.main.stage_version(trained),
-            "classifier": recipe.classifier.model_dump(mode="json", exclude={"seeds", "race"}),
-            "arm": section.model_dump(mode="json"),
+            "study": VERSION,
+            "source": self.bench.content,
+            "stages": self.mixed if is_expanded else self.real,
+            "trained": self.bench.main.stage_version("expanded_classifiers" if is_expanded else "baseline_classifiers"),
+            "classifier": self.recipe.classifier.model_dump(mode="json", exclude={"seeds", "race", "grid"}),
+            "seed": self.recipe.seed,
+            "setting": setting.to_dict(),
+            "arm": set_numbers(section, setting).model_dump(mode="json"),
         }
         for teacher in list_teachers({arm: section}):
-            found["teachers"] = [self.part.networks.get(teacher, 1), self._identify(recipe, teacher)]
+            del found["arm"]["targets"]["of"]
+            found["teachers"] = [self.bench.part.networks.get(teacher, 1), self.identify(teacher)]
         return found
+
+    @cached_property
+    def real(self) -> list[Any]:
+        return [self._describe(FIRST)]
+
+    @cached_property
+    def mixed(self) -> list[Any]:
+        # With tuning.policy false, the stage training_policy chooses nothing.
+        return [self._describe(each) for each in (*upstream(MIXED), MIXED) if each != "training_policy"]
+
+    def _describe(self, stage: str) -> list[Any]:
+        return [stage, self.bench.main.stage_version(stage), stage_settings(self.recipe, stage)]
 
 
 def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> Bench:
-    """A part with its workspace in the folder `area`, where its images are put aside."""
+    """A part with its workspace in the folder `area`, where its images are put aside.
+
+    UserError for a source or a class that is not there, and for a setting that wants more images than there are.
+    """
     part = study.design.parts[name]
     assert isinstance(part, ClassifierPart)
-    images = part.images
+    place, images = name_place(study.folder / GRID, name), part.images
     if quick:
         images = images.model_copy(update={"evaluation": min(QUICK_IMAGES, images.evaluation)})
-    return Bench(name, part, main, open_workspace(area, main, images, name), runtime, quick)
+    bench = Bench(name, place, part, main, open_workspace(area, main, images, place), runtime, quick)
+    for block in bench.blocks:
+        if block.steps == bench.blocks[0].steps:
+            recipe = bench.recipes[block.setting]
+            check_sizes(bench.own, recipe.data, block.seed, f"{place}, setting '{block.setting}'")
+    return bench

@@ -5,10 +5,10 @@ Stages of the chain make the datasets, up to the mixed one. The trainings are th
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,10 @@ from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.tournament import Contest, Result, Run, train_runs
 from ops.datasets.axes import to_nchw
-from ops.datasets.pixels import read_split
-from ops.files.hashing import hash_json
+from ops.datasets.pixels import PixelDataset, read_rows, read_split
+from ops.datasets.shards import find_shards
 from ops.files.storage import write_json
+from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.schema import Recipe
@@ -33,27 +34,30 @@ from ops.recipe.stages import upstream
 from ops.stages.materialization import materialize
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
-from ops.study.bench import FIRST, MIXED, Bench
+from ops.study.bench import FIRST, MIXED, Bench, pick_setting
 from ops.study.measures import MEASURES, Answers
 from ops.study.results import Block, Cell, Row
 from ops.verdict.same_compute import average_probabilities
+
+Wanted = Sequence[tuple[str, int]]  # networks, by arm and number
 
 
 def run_block(bench: Bench, block: Block, cells: Sequence[Cell]) -> Iterator[list[Row]]:
     """Make `cells` of the block in groups of arms; yields the rows of each finished group.
 
-    Finished trainings lie in the bench's workspace until the block is complete, so an interrupted group resumes.
+    Each finished network is a file under its arm's fingerprint in `bench.scratch`, so an interrupted group resumes.
     """
-    work = _Work(bench, block, bench.build_recipe(block))
-    for arms in work.list_groups():
-        if wanted := [cell for cell in cells if cell.arm in arms]:
-            started = time.monotonic()
-            found = work.run_group(arms, wanted)
-            share = (time.monotonic() - started) / len(wanted)
-            yield _to_rows(bench, found, share)
-    if ensembles := [cell for cell in cells if cell.arm in bench.part.ensembles]:
-        yield _to_rows(bench, {cell: work.ask_ensemble(cell.arm) for cell in ensembles}, 0.0)
-    shutil.rmtree(work.scratch, ignore_errors=True)
+    with at(f"in the block {block.name}"):
+        work = _Work(bench, block, bench.build_recipe(block))
+        for arms in work.list_groups():
+            if wanted := [cell for cell in cells if cell.arm in arms]:
+                check()
+                started = time.monotonic()
+                found = work.run_group(wanted)
+                share = (time.monotonic() - started) / len(wanted)
+                yield _to_rows(bench, found, share)
+        if ensembles := [cell for cell in cells if cell.arm in bench.part.ensembles]:
+            yield _to_rows(bench, {cell: work.ask_ensemble(cell.arm) for cell in ensembles}, 0.0)
 
 
 def _to_rows(bench: Bench, found: Mapping[Cell, Answers | None], seconds: float) -> list[Row]:
@@ -72,111 +76,141 @@ class _Work:
 
     @property
     def label(self) -> str:
+        """Name of the recipe, and of the folder of its datasets; all steps of a setting and seed share them."""
         block = self.block
         return f"{block.part}-{block.setting}-seed{block.seed}"
 
-    @property
-    def scratch(self) -> Path:
-        return self.bench.own.root / "trainings" / f"{self.label}-{self.block.steps}"
+    def say(self, line: str) -> None:
+        self.bench.runtime.sink(f"{self.block.name}: {line}")
 
-    def list_groups(self) -> list[dict[str, Arm]]:
+    def list_groups(self) -> list[list[str]]:
         """The arms in the order of training: those without a teacher, with one, with generated images."""
-        part, recipe = self.bench.part, self.recipe
-        untaught = {name: recipe.baselines[name] for name in part.baselines}
-        taught = {name: arm for name, arm in untaught.items() if arm.targets.kind != "labels"}
-        untaught = {name: arm for name, arm in untaught.items() if name not in taught}
-        return [untaught, taught, {name: recipe.expanded[name] for name in part.expanded}]
+        part, baselines = self.bench.part, self.recipe.baselines
+        taught = [name for name in part.baselines if baselines[name].targets.kind != "labels"]
+        return [[name for name in part.baselines if name not in taught], taught, list(part.expanded)]
 
-    def run_group(self, arms: Mapping[str, Arm], cells: Sequence[Cell]) -> dict[Cell, Answers | None]:
-        """The answers of the cells, which are of these arms; None for all where the generator was not used."""
-        is_expanded = cells[0].arm in self.bench.part.expanded
-        inputs = self.make_images(MIXED if is_expanded else FIRST)
-        if is_expanded and (why := read_unused(inputs["generated_images"])):
-            self.bench.runtime.sink(f"{self.block.name}: generator not used: {why}")
+    def find_arm(self, name: str) -> Arm:
+        return (self.recipe.expanded if name in self.bench.part.expanded else self.recipe.baselines)[name]
+
+    def run_group(self, cells: Sequence[Cell]) -> dict[Cell, Answers | None]:
+        """The answers of the cells, which are of one group; None for all where the generator was not used."""
+        results = self.train([(cell.arm, cell.network) for cell in cells])
+        if results is None:
             return dict.fromkeys(cells)
-        teachers = {arm: self.keep_teachers(arm) for arm in list_teachers(arms)}
-        examples = next(read_mixed_sets(inputs, arms)) if is_expanded else read_real(inputs)
-        found = self.train(arms, examples, [(cell.arm, cell.network) for cell in cells], teachers)
-        return {cell: self.ask([result]) for cell, result in zip(cells, found, strict=True)}
+        return {cell: self.ask([result]) for cell, result in zip(cells, results, strict=True)}
 
-    def make_images(self, last: str) -> dict[str, Path]:
-        """The folders of the stages up to `last`, made where they are missing; all steps of a setting share them."""
-        own, runtime = self.bench.own, self.bench.runtime
-        settings = self.recipe.classifier.model_copy(update={"steps": self.bench.part.steps[0]})
-        recipe = self.recipe.model_copy(update={"classifier": settings})
-        write_json(own.recipe_path(self.label), recipe.model_dump(mode="json"))  # JSON is YAML
-        if self.label not in own.expansions:
-            own.edit_params(expansions=[*own.expansions, self.label])
-        within = replace(runtime, sink=lambda line: runtime.sink(f"{self.block.name}: {line}"))
-        stages = (*upstream(last), last)
-        for stage in stages:
-            source = self.bench.content if stage == FIRST else None
-            materialize(own, self.label, stage, find_builder(stage), within, source=source)
-        return {stage: own.output(self.label, stage) for stage in stages}
+    def ask_ensemble(self, name: str) -> Answers | None:
+        """The mean answers of the networks of the arm that the ensemble is of."""
+        results = self.train(self.list_networks(self.bench.part.ensembles[name]))
+        return None if results is None else self.ask(results)
 
-    def train(
-        self,
-        arms: Mapping[str, Arm],
-        examples: Examples,
-        wanted: Sequence[tuple[str, int]],
-        teachers: Mapping[str, Path],
-    ) -> list[Result]:
-        """The results of the wanted networks, by arm and number; finished ones are read."""
-        runtime = self.bench.runtime
-        validation = read_split(self.make_images(FIRST)[FIRST], "validation")
+    def list_networks(self, arm: str) -> Wanted:
+        """All networks of an arm."""
+        return [(arm, number) for number in range(self.bench.part.networks.get(arm, 1))]
+
+    def train(self, wanted: Wanted) -> list[Result] | None:
+        """The results of networks of one group, in their order; finished ones are read.
+
+        None where the generator was not used. Arms have their fingerprint as name, so that a file is never taken for
+        one of other settings.
+        """
+        bench, names = self.bench, self.bench.name_arms(self.block)
+        arms = {name: self.find_arm(name) for name, _ in wanted}
+        is_expanded = any(name in bench.part.expanded for name in arms)
+        if (examples := self.read_examples(arms) if is_expanded else self.real) is None:
+            return None
+        validation = read_split(self.real_images, "validation")
         contest = Contest(
-            arms=dict(arms),
+            arms={names[name]: arm for name, arm in arms.items()},
             training=(examples,),
             first_seed=self.recipe.seed * 1000,
             validation=(to_nchw(validation.images), validation.labels),
             settings=self.recipe.classifier,
             metric="accuracy",
             classes=len(validation.class_names),
-            scratch=self.scratch / hash_json({name: arm.model_dump(mode="json") for name, arm in arms.items()})[:16],
-            device=runtime.device,
-            teachers=dict(teachers),
+            scratch=bench.scratch,
+            device=bench.runtime.device,
+            teachers={arm: self.keep_teachers(arm) for arm in list_teachers(arms)},
         )
-        settings = {name: contest.list_settings(name)[0] for name in arms}
-        runs = [Run(arm, settings[arm], contest.first_seed + number) for arm, number in wanted]
-        progress = runtime.progress(self.block.name, len(runs), "trainings")
-        done = train_runs(contest, runs, runtime.workers, progress)
+        settings = {name: pick_setting(self.recipe, arm, is_expanded=is_expanded) for name, arm in arms.items()}
+        runs = [Run(names[name], settings[name], contest.first_seed + number) for name, number in wanted]
+        each = list(dict.fromkeys(runs))  # arms with other names may be the same
+        self.say(f"{len(each)} trainings: {', '.join(arms)}")
+        done = train_runs(
+            contest, each, bench.runtime.workers, bench.runtime.progress(self.block.name, len(each), "trainings")
+        )
         return [done[run] for run in runs]
-
-    def train_all(self, arm: str) -> list[Result]:
-        """All networks of a baseline arm without a teacher."""
-        numbers = range(self.bench.part.networks.get(arm, 1))
-        return self.train(
-            self.list_groups()[0], read_real(self.make_images(FIRST)), [(arm, each) for each in numbers], {}
-        )
 
     def keep_teachers(self, arm: str) -> Path:
         """The file with all networks of an arm that teaches."""
-        folder = self.scratch / "teachers"
-        folder.mkdir(parents=True, exist_ok=True)
-        keep_networks(folder, arm, self.train_all(arm))
-        return folder / weights_file(arm)
+        networks = self.list_networks(arm)
+        results = self.train(networks)
+        assert results is not None, "a teacher is a baseline"
+        name = f"{self.bench.name_arms(self.block)[arm]}_all-{len(networks)}"
+        keep_networks(self.bench.scratch, name, results)
+        return self.bench.scratch / weights_file(name)
 
-    def ask_ensemble(self, name: str) -> Answers:
-        """The mean answers of the networks of the arm that the ensemble is of."""
-        return self.ask(self.train_all(self.bench.part.ensembles[name]))
+    @cached_property
+    def real_images(self) -> Path:
+        """The folder of the stage `real_images`."""
+        return self.make_images(FIRST)[FIRST]
+
+    @cached_property
+    def real(self) -> Examples:
+        """The real training images."""
+        return read_real({FIRST: self.real_images})
+
+    @cached_property
+    def mixed(self) -> dict[str, Path] | None:
+        """The folders of the stages up to the mixed dataset; None where the generator was not used."""
+        folders = self.make_images(MIXED)
+        if why := read_unused(folders["generated_images"]):
+            self.say(f"generator not used: {why}")
+            return None
+        return folders
+
+    def read_examples(self, arms: Mapping[str, Arm]) -> Examples | None:
+        """The mixed dataset, for `arms`; None where the generator was not used."""
+        return None if self.mixed is None else next(read_mixed_sets(self.mixed, arms))
+
+    def make_images(self, last: str) -> dict[str, Path]:
+        """The folders of the stages up to `last`, made where they are missing."""
+        own, runtime = self.bench.own, self.bench.runtime
+        # The first number of steps stands for all of them: the stages up to here do not train these classifiers.
+        settings = self.recipe.classifier.model_copy(update={"steps": self.bench.part.steps[0]})
+        recipe = self.recipe.model_copy(update={"classifier": settings})
+        write_json(own.recipe_path(self.label), recipe.model_dump(mode="json"))  # JSON is YAML
+        if self.label not in own.expansions:
+            own.edit_params(expansions=[*own.expansions, self.label])
+        within, folders = replace(runtime, sink=self.say), dict[str, Path]()
+        for stage in (*upstream(last), last):
+            check()
+            self.say(stage)
+            source = self.bench.content if stage == FIRST else None
+            materialize(own, self.label, stage, find_builder(stage), within, source=source)
+            folders[stage] = own.output(self.label, stage)
+        return folders
+
+    @cached_property
+    def evaluation(self) -> PixelDataset:
+        """The study's evaluation images, which stand in the place of the test split."""
+        return read_split(self.real_images, "test")
+
+    @cached_property
+    def train_counts(self) -> list[int]:
+        """Real training images of each class."""
+        train = read_rows(find_shards(self.real_images, "train"))
+        return np.bincount(train["label"].to_numpy(), minlength=len(self.evaluation.class_names)).tolist()
 
     def ask(self, results: Sequence[Result]) -> Answers:
         """The mean answers of some networks to the evaluation images."""
-        folder, runtime = self.make_images(FIRST)[FIRST], self.bench.runtime
-        evaluation, train = read_split(folder, "test"), read_split(folder, "train")
-        images, labels = torch.from_numpy(to_nchw(evaluation.images)), torch.from_numpy(evaluation.labels)
-        networks, each = [], []
+        images, labels = torch.from_numpy(to_nchw(self.evaluation.images)), torch.from_numpy(self.evaluation.labels)
+        networks, each, device = [], [], self.bench.runtime.device
         for result in results:
             network = build_classifier(result.description)
             network.load_state_dict(load_file(result.path))
-            networks.append(network.eval().requires_grad_(False).to(runtime.device))
-            logits = predict(
-                networks[-1],
-                images,
-                precision=self.recipe.classifier.precision,
-                device=runtime.device,
-            )
+            networks.append(network.eval().requires_grad_(False).to(device))
+            logits = predict(network, images, precision=self.recipe.classifier.precision, device=device)
             each.append(logits.double().softmax(dim=1).numpy())
-        counts = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
-        asked = Asked(networks, images, labels, runtime.device)
-        return Answers(average_probabilities(np.stack(each)), evaluation.labels, counts, asked)
+        asked = Asked(networks, images, labels, device)
+        return Answers(average_probabilities(np.stack(each)), self.evaluation.labels, self.train_counts, asked)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ops.errors import UserError
 from ops.recipe.changes import change_content
@@ -21,19 +21,37 @@ from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
 from ops.study.mixup_gan.design import MixupGanPart
-from ops.study.part import Name, Part, Seeds, Steps
+from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
 ClassifierMeasure = Literal[
     "accuracy", "balanced_accuracy", "worst_class", "head", "middle", "tail", "calibration_error", "fgsm", "ifgsm"
 ]
+IDLE_KEYS = (  # of a recipe; a study sets them itself, or does not come to the stages that read them
+    "source",
+    "seed",
+    "on_new_images",
+    "baselines",
+    "expanded",
+    "classifier.steps",
+    "classifier.seeds",
+    "classifier.race",
+    "classifier.grid.steps",
+    "verdict",
+    "report",
+    "publish",
+)
+Measures = Annotated[tuple[ClassifierMeasure, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
+Networks = Annotated[int, Field(ge=1, le=100)]
 
 
 class Images(Section):
-    """Where a study's images come from. Its test images are not opened: others of its training images evaluate."""
+    """Where a study's images come from. Only its training images are used; some of them evaluate."""
 
-    source: dict[str, Any] = Field(description="as in sources/*.yaml; a relative path starts at the workspace")
+    source: str | dict[str, Any] = Field(
+        description="name of a file in sources/, or the same keys here; a relative path here starts at the workspace"
+    )
     evaluation: Count = Field(1000, description="training images of each class that are put aside for evaluation")
     validation: Count = Field(100, description="training images of each class that become the validation split")
     seed: int = Field(0, ge=0, description="of the draw of both, which all settings share")
@@ -42,7 +60,7 @@ class Images(Section):
 class Quick(Section):
     """A part made small, to see in less than a minute that it runs; nothing of it is kept."""
 
-    settings: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] = Field(description="those that are run")
+    settings: Names = Field(description="those that are run")
     steps: Count = Field(20, description="optimizer steps of every classifier")
     set: dict[str, Any] = Field(default_factory=dict, description="further changes of the recipe")
 
@@ -63,11 +81,18 @@ class ClassifierPart(Part):
     expanded: dict[ArmName, Any] = Field(
         default_factory=dict, description="arms with them; without these no generator is trained"
     )
-    networks: dict[ArmName, Count] = Field(default_factory=dict, description="networks of an arm in a block, if not 1")
+    networks: dict[ArmName, Networks] = Field(
+        default_factory=dict, description="networks of an arm in a block, if not 1"
+    )
     ensembles: dict[ArmName, ArmName] = Field(
         default_factory=dict, description="arms whose answers are the mean over another arm's networks"
     )
-    measures: Annotated[tuple[ClassifierMeasure, ...], Field(strict=False, min_length=1)] = ("accuracy",)
+    against: dict[Name, Name] = Field(
+        default_factory=dict, description="settings that are compared with another setting, each arm with itself"
+    )
+    measures: Measures = Field(
+        ("accuracy",), description="what is measured; differences and the figure are about the first one"
+    )
     quick: Quick
 
     @model_validator(mode="after")
@@ -80,14 +105,22 @@ class ClassifierPart(Part):
                 raise ValueError(f"{key} names {unknown[0]!r}, which is not an arm of this part")
         if twice := [name for name in self.ensembles if name in arms]:
             raise ValueError(f"ensembles gives the name {twice[0]!r} of an arm; choose another")
-        if unknown := [name for name in self.quick.settings if name not in self.settings]:
-            raise ValueError(f"quick.settings names {unknown[0]!r}, which is not one of settings")
+        for key, settings in (("quick.settings", self.quick.settings), ("against", self._list_against())):
+            if unknown := [name for name in settings if name not in self.settings]:
+                raise ValueError(f"{key} names {unknown[0]!r}, which is not one of settings")
+        if self.measures[0] == "calibration_error":
+            raise ValueError("measures must begin with a score: a lower calibration_error is better")
         return self
 
     def check(self, workspace: Workspace, place: str) -> None:
         """UserError where a setting or an arm does not fit the recipe."""
         for setting in self.settings:
             build_recipe(workspace, self, setting, place)
+        for setting in self.quick.settings:
+            build_recipe(workspace, self, setting, place, quick=True)
+
+    def _list_against(self) -> list[str]:
+        return [*self.against, *self.against.values()]
 
 
 PARTS: dict[str, type[Part]] = {"classifiers": ClassifierPart, "mixup_gan": MixupGanPart}
@@ -113,6 +146,8 @@ def load_study(workspace: Workspace, name: str) -> Study:
     """The study `name` with every setting of every part tried on its recipe; UserError for any mistake."""
     root = workspace.root / "studies"
     known = sorted(path.parent.name for path in root.glob(f"*/{GRID}"))
+    if not known:
+        raise UserError(f"this workspace has no study; to make one write {root / name / GRID}: growset docs studies")
     if name not in known:
         raise UserError(f"there is no study '{name}' in {root}; {suggest(name, known)}")
     path = root / name / GRID
@@ -123,34 +158,50 @@ def load_study(workspace: Workspace, name: str) -> Study:
         design = StudyDesign.model_validate(content)
     except ValidationError as error:
         raise UserError(explain(error, path, StudyDesign)) from None
-    for part in design.parts.values():
-        part.check(workspace, str(path))
+    for part_name, part in design.parts.items():
+        part.check(workspace, name_place(path, part_name))
     return Study(name, root / name, design)
 
 
+def name_place(path: Path, part: str) -> str:
+    """`studies/worth/grid.yaml, part 'worth'`, for messages."""
+    return f"{path}, part '{part}'"
+
+
 def build_recipe(
-    workspace: Workspace, part: ClassifierPart, setting: str, path: Path | str, *, seed: int = 0, quick: bool = False
+    workspace: Workspace, part: ClassifierPart, setting: str, place: str, *, quick: bool = False
 ) -> Recipe:
-    """The recipe of one setting and seed, with the part's arms; `path` is for the messages.
+    """The recipe of one setting, with the part's arms and seed 0; `place` is for the messages.
 
     A recipe must have the arm `real` and an arm with generated images. Where the part has none, they are added to the
     recipe, and the study does not train them.
     """
+    here = f"{place}, setting '{setting}'" + ", quick" * quick
+    if part.recipe not in (known := workspace.available_recipes()):
+        raise UserError(f"{place}: there is no recipe '{part.recipe}'; {suggest(part.recipe, known)}")
     base = workspace.recipe_path(part.recipe)
-    if not base.is_file():
-        known = workspace.available_recipes()
-        raise UserError(f"{path}: there is no recipe '{part.recipe}'; {suggest(part.recipe, known)}")
+    content = read_yaml(base)
+    if not isinstance(content, dict):
+        raise UserError(f"{base} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
     changes: Mapping[str, Any] = {**part.set, **part.settings[setting], **(part.quick.set if quick else {})}
-    content, _ = change_content(read_yaml(base), changes, base)
-    content |= {
+    for key in changes:
+        if idle := next((each for each in IDLE_KEYS if f"{key}.".startswith(f"{each}.")), None):
+            raise UserError(f"{here}: a change of {key} has no effect, because a study does not take {idle} from there")
+    try:
+        changed, _ = change_content(content, changes, base)
+    except UserError as error:
+        raise UserError(f"{here}: {str(error).removeprefix('--set ')}") from None
+    changed |= {
         "source": "images",
-        "seed": seed,
+        "seed": 0,
         "baselines": {"real": {}, **part.baselines},
         "expanded": dict(part.expanded) or {"expanded": {}},
     }
-    recipe = parse_recipe(content, f"{path}, setting {setting!r}")
+    recipe = parse_recipe(changed, here)
     if recipe.tuning.policy:
-        raise UserError(f"{path}, setting {setting!r}: tuning.policy must be false; a study compares chosen settings")
+        raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
     if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):
-        raise UserError(f"{path}, setting {setting!r}: classifier.grid must have one value for each key, and no steps")
+        raise UserError(f"{here}: classifier.grid must have one value for each key, and no steps")
+    if recipe.generator.seeds > 1:
+        raise UserError(f"{here}: generator.seeds must be 1; each seed of the study trains a generator of its own")
     return recipe

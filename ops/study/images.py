@@ -7,45 +7,66 @@ none of its outputs is versioned.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
+from ops.datasets.longtail import order_classes
+from ops.datasets.pixels import PixelDataset
+from ops.datasets.subset import find_sizes
 from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.files.storage import replace_file, write_json, write_text
+from ops.recipe.data import DataSettings
 from ops.recipe.loading import explain
-from ops.sources.reading import hash_source, read_training
-from ops.sources.spec import SourceSpec
+from ops.sources.reading import hash_source, read_source, read_training
+from ops.sources.remote import fetch_source
+from ops.sources.spec import SourceSpec, is_remote, load_source_spec
 from ops.study.design import Images
-from ops.workspaces.workspace import Workspace
+from ops.workspaces.workspace import Workspace, suggest
 
 SOURCE = "images"  # the name of the study's source
 
 
 def describe_source(images: Images, workspace: Workspace, place: str) -> SourceSpec:
-    """The source of a study; a relative path starts at the workspace. UserError for a mistake in it."""
+    """The source of a study, with an absolute path or a URI; UserError for a mistake in it. `place` is for messages."""
+    if isinstance(images.source, str):
+        path = workspace.source_path(images.source)
+        if not path.is_file():
+            known = sorted(each.stem for each in path.parent.glob("*.yaml"))
+            raise UserError(f"{place}: there is no source '{images.source}'; {suggest(images.source, known)}")
+        return load_source_spec(path)
     try:
         spec = SourceSpec.model_validate({**images.source, "name": SOURCE})
     except ValidationError as error:
         raise UserError(explain(error, f"{place}, images.source", SourceSpec)) from None
-    return spec.model_copy(update={"path": str(workspace.root / spec.path)})
+    return spec if is_remote(spec.path) else spec.model_copy(update={"path": str(workspace.root / spec.path)})
 
 
-def put_aside(labels: np.ndarray, ids: np.ndarray, sizes: dict[str, int], seed: int) -> dict[str, np.ndarray]:
-    """Rows of train and of the splits of `sizes`, images of each class; a picture that is there twice is used once.
+def read_images(spec: SourceSpec) -> PixelDataset:
+    """All training images. Where the description draws splits from them, only those that stay training images."""
+    return read_training(spec) if spec.split is None else read_source(spec).splits["train"]
 
-    labels: int [n]. ids: content id of each image [n]. UserError where a class has too few images.
+
+def put_aside(
+    labels: np.ndarray, ids: np.ndarray, names: Sequence[str], sizes: Mapping[str, int], seed: int
+) -> dict[str, np.ndarray]:
+    """Rows of train and of the splits of `sizes`, which have so many images of each class.
+
+    A picture that is there twice is used once, with its first label. labels: int [n]. ids: content id of each image
+    [n]. names: of the classes. UserError where a class has too few images.
     """
     _, first = np.unique(ids, return_index=True)
     rows: dict[str, list[np.ndarray]] = {split: [] for split in (*sizes, "train")}
     ends = np.cumsum(list(sizes.values()))
-    for label in np.unique(labels):
+    for label in range(len(names)):
         members = np.sort(first[labels[first] == label])
         if len(members) <= ends[-1]:
             raise UserError(
-                f"a class of the study's source has {len(members)} different images; the study puts {ends[-1]} aside"
+                f"class {names[label]} has {len(members)} different images, and {ends[-1]} of each class are put aside"
+                f" ({' and '.join(sizes)}); lower images.evaluation or images.validation"
             )
         drawn = np.random.default_rng([seed, int(label)]).permutation(members)
         for split, part in zip(rows, np.split(drawn, ends), strict=True):
@@ -56,16 +77,21 @@ def put_aside(labels: np.ndarray, ids: np.ndarray, sizes: dict[str, int], seed: 
 def open_workspace(root: Path, main: Workspace, images: Images, place: str) -> Workspace:
     """The study's workspace in `root`, made where it is missing or was made of other images.
 
-    main: the workspace of the study, whose versions of the stages hold here, too.
+    main: the workspace of the study, whose versions of the stages hold here, too. place: for messages.
     """
-    spec = describe_source(images, main, place)
-    content = hash_json([hash_source(spec), images.model_dump(mode="json", exclude={"source"})])
+    spec = fetch_source(describe_source(images, main, place), root / "mirrors")
+    chosen = images.model_dump(mode="json", exclude={"source"})
+    content = hash_json([hash_source(spec, root / "hashes" / f"{spec.name}.json"), chosen])
     own = Workspace(root / content[:16])
     arrays = own.root / "images.npz"
     if not arrays.exists():
-        train = read_training(spec)
+        train = read_images(spec)
         ids = np.array([name.partition("-")[0] for name in train.rows["image_id"]])
-        rows = put_aside(train.labels, ids, {"test": images.evaluation, "val": images.validation}, images.seed)
+        sizes = {"test": images.evaluation, "val": images.validation}
+        try:
+            rows = put_aside(train.labels, ids, train.class_names, sizes, images.seed)
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
         found = {f"{split}_images": train.images[each] for split, each in rows.items()}
         found |= {f"{split}_labels": train.labels[each] for split, each in rows.items()}
         described = {"kind": "npz", "path": "../images.npz", "licence": spec.licence, "class_names": train.class_names}
@@ -76,3 +102,31 @@ def open_workspace(root: Path, main: Workspace, images: Images, place: str) -> W
     write_text(own.root / "params.yaml", f"expansions: []\n\nstage_versions:\n{versions}\nsource_versions: {{}}\n")
     (own.root / "recipes").mkdir(exist_ok=True)
     return own
+
+
+def check_sizes(own: Workspace, data: DataSettings, seed: int, place: str) -> None:
+    """UserError where a study's workspace has too few training images for a recipe's `data:`; reads labels alone."""
+    names = list(load_source_spec(own.source_path(SOURCE)).class_names or ())
+    with np.load(own.root / "images.npz") as arrays:
+        labels = arrays["train_labels"]
+    for name in data.classes or ():
+        if name not in names:
+            raise UserError(f"{place}: data.classes names {name!r}; {suggest(name, names)}")
+    kept = [names.index(name) for name in data.classes or names]
+    counts = np.bincount(labels, minlength=len(names))[kept]
+    wanted = np.full(len(kept), data.images_per_class or 1)
+    if (tail := data.long_tail) is not None:
+        counts = np.minimum(counts, data.images_per_class or counts.max())
+        left = np.repeat(np.arange(len(kept)), counts)
+        try:
+            sizes = find_sizes(tail, left, len(kept), seed)
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
+        if data.nuisance is None:  # with one, an image may be used several times
+            wanted[order_classes(left, len(kept), class_order=tail.order, seed=seed)] = sizes
+    for number, (has, needs) in enumerate(zip(counts.tolist(), wanted.tolist(), strict=True)):
+        if has < needs:
+            raise UserError(
+                f"{place}: class {names[kept[number]]} is to have {needs:,} training images, and {has:,} are not put"
+                " aside"
+            )

@@ -39,6 +39,9 @@ class Bench(Protocol):
     def list_cells(self, block: Block) -> list[Cell]:
         """The cells of a block, with their fingerprints; nothing is computed for them."""
 
+    def drop_networks(self, found: pl.DataFrame) -> None:
+        """Delete unfinished work that no incomplete block needs. found: the results so far."""
+
 
 PartT = TypeVar("PartT", bound=Part)
 BenchT = TypeVar("BenchT", bound=Bench)

@@ -31,11 +31,11 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1) == self.labels)
 
 
-def score_group(answers: Answers, group: str) -> float:
-    """Balanced accuracy over the classes of head, middle or tail; nan where the classes are about equally large."""
+def score_group(answers: Answers, group: str) -> float | None:
+    """Balanced accuracy over the classes of head, middle or tail; None where the classes are about equally large."""
     classes = divide_by_size(answers.train_counts).get(group)
     if classes is None:
-        return float("nan")
+        return None
     rows = np.isin(answers.labels, classes)
     return float(score_answers(answers.correct[rows], answers.labels[rows], "balanced_accuracy"))
 
@@ -52,7 +52,7 @@ def measure_attacked(answers: Answers, iterations: int) -> float:
     return score_attacked(answers.asked, iterations)
 
 
-MEASURES: dict[str, Callable[[Answers], float]] = {
+MEASURES: dict[str, Callable[[Answers], float | None]] = {
     "accuracy": lambda answers: float(score_answers(answers.correct, answers.labels, "accuracy")),
     "balanced_accuracy": lambda answers: float(score_answers(answers.correct, answers.labels, "balanced_accuracy")),
     "worst_class": lambda answers: float(score_answers(answers.correct, answers.labels, "worst_class")),

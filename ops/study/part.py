@@ -18,16 +18,14 @@ Item = TypeVar("Item", bound=Hashable)
 def refuse_repeats(items: tuple[Item, ...]) -> tuple[Item, ...]:
     """The same items; ValueError where one is there twice."""
     if twice := [item for number, item in enumerate(items) if item in items[:number]]:
-        raise ValueError(f"{twice[0]} is there twice; remove one")
+        raise ValueError(f"{twice[0]} is there twice; keep one of them")
     return items
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$"), BeforeValidator(lambda name: str(name))]
-Seeds = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=10_000)], ...],
-    Field(strict=False, min_length=1),
-    AfterValidator(refuse_repeats),
-]
+Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
+Seed = Annotated[int, Field(ge=0, le=10_000)]
+Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 Steps = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 
 

@@ -1,7 +1,8 @@
 """The results of a study: one row for each measure of each finished cell, in `results.parquet`.
 
 A cell is known by its fingerprint, which covers all that decides its value, so a changed study keeps what is still
-right. Rows of cells that the study no longer has stay until it is written anew. It does not know how cells are made.
+right, and cells that are equal in two blocks are made once. The other columns of a row name the cell that was made.
+Rows of cells that the study no longer has stay in the file. It does not know how cells are made.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ops.errors import DamagedData
 from ops.files.storage import replace_file
 
 RESULTS = "results.parquet"
@@ -56,7 +58,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A measure of a cell; `value` is None where the generator was not used, `seconds` is its share of the block's."""
+    """A measure of a cell, and its share of the block's seconds.
+
+    value: None where the generator was not used, or where the measure has no meaning.
+    """
 
     cell: Cell
     measure: str
@@ -65,9 +70,18 @@ class Row:
 
 
 def read_results(folder: Path) -> pl.DataFrame:
-    """The rows of all finished cells; empty where nothing has run."""
+    """The rows of all finished cells; empty where nothing has run. DamagedData for a file that cannot be read."""
     path = folder / RESULTS
-    return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=SCHEMA)
+    if not path.is_file():
+        return pl.DataFrame(schema=SCHEMA)
+    remedy = f"restore it with git, or delete it, and growset study {folder.name} starts anew"
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise DamagedData(f"{path} cannot be read: {str(error).splitlines()[0]}; {remedy}") from None
+    if dict(table.schema) != SCHEMA:
+        raise DamagedData(f"{path} has the columns {', '.join(table.columns)}, not those of a study; {remedy}")
+    return table
 
 
 def add_rows(folder: Path, rows: Sequence[Row]) -> None:
@@ -100,7 +114,17 @@ def find_missing(cells: Iterable[Cell], measures: Sequence[str], found: pl.DataF
 
 
 def select_complete(cells: Sequence[Cell], measures: Sequence[str], found: pl.DataFrame) -> pl.DataFrame:
-    """The rows of blocks that are complete: all their cells with all measures. Other rows would mix unequal sets."""
+    """The rows of blocks that are complete: all their cells with all measures. Other rows would mix unequal sets.
+
+    Each cell has its own name in them, whichever cell of this fingerprint was made.
+    """
     incomplete = {cell.block for cell in find_missing(cells, measures, found)}
-    kept = [cell.fingerprint for cell in cells if cell.block not in incomplete]
-    return found.filter(pl.col("fingerprint").is_in(kept) & pl.col("measure").is_in(list(measures)))
+    keys = [*asdict(Block("", "", 0, 0)), "arm", "network", "fingerprint"]
+    rows = [
+        (*asdict(cell.block).values(), cell.arm, cell.network, cell.fingerprint)
+        for cell in cells
+        if cell.block not in incomplete
+    ]
+    wanted = pl.DataFrame(rows, schema={key: SCHEMA[key] for key in keys}, orient="row")
+    values = found.filter(pl.col("measure").is_in(list(measures))).drop([key for key in keys if key != "fingerprint"])
+    return wanted.join(values, on="fingerprint", maintain_order="left").select(SCHEMA)

@@ -19,6 +19,7 @@ from ops.stages.materialization import Runtime
 from ops.study.design import Study
 from ops.study.kinds import KINDS, Bench, PartKind
 from ops.study.results import Block, Cell, add_rows, find_missing, read_results, select_complete
+from ops.workspaces.locks import exclusive_study
 from ops.workspaces.workspace import Workspace
 
 Opened = tuple[PartKind[Any, Any], Bench]
@@ -41,16 +42,21 @@ def run_study(
     budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Finished:
-    """Make the missing cells; stops between groups of trainings after `budget` minutes. The next call goes on."""
+    """Make the missing cells; stops between groups of trainings after `budget` minutes. The next call goes on.
+
+    UserError for a mistake before anything is computed, EnvironmentFault where another process runs the study.
+    """
     end = None if budget is None else clock() + 60 * budget
-    opened = _open_benches(study, main, main.root / ".growset" / "studies", runtime, quick=False)
-    for kind, bench, block in order_blocks(opened):
-        missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
-        for rows in kind.run(bench, block, missing) if missing else ():
-            add_rows(study.folder, rows)
-            if end is not None and clock() >= end:
-                return _summarise(study, opened)
-    return _summarise(study, opened)
+    with exclusive_study(main, study.name):
+        opened = _open_all(study, main, runtime)  # mistakes in any part are found before anything is computed
+        for kind, bench, block in order_blocks(opened):
+            missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
+            for rows in kind.run(bench, block, missing) if missing else ():
+                add_rows(study.folder, rows)
+                if end is not None and clock() >= end:
+                    return _summarise(study, opened)
+            bench.drop_networks(read_results(study.folder))
+        return _summarise(study, opened)
 
 
 def order_blocks(opened: Sequence[Opened]) -> list[tuple[PartKind[Any, Any], Bench, Block]]:
@@ -65,7 +71,7 @@ def order_blocks(opened: Sequence[Opened]) -> list[tuple[PartKind[Any, Any], Ben
 
 def summarise_study(study: Study, main: Workspace, runtime: Runtime) -> Finished:
     """What is finished, without running anything."""
-    return _summarise(study, _open_benches(study, main, main.root / ".growset" / "studies", runtime, quick=False))
+    return _summarise(study, _open_all(study, main, runtime))
 
 
 def _summarise(study: Study, opened: Sequence[Opened]) -> Finished:
@@ -74,7 +80,7 @@ def _summarise(study: Study, opened: Sequence[Opened]) -> Finished:
         own = [cell for block in bench.blocks for cell in bench.list_cells(block)]
         cells += own
         missing += len(find_missing(own, bench.measures, found))
-        tables.append(select_complete(own, bench.measures, found.filter(pl.col("part") == bench.name)))
+        tables.append(select_complete(own, bench.measures, found))
     return Finished(pl.concat(tables), len(cells), missing)
 
 
@@ -82,14 +88,19 @@ def rehearse_study(study: Study, main: Workspace, runtime: Runtime) -> int:
     """Run every part made small, keep nothing; returns the number of cells that ran."""
     cells = 0
     with tempfile.TemporaryDirectory(prefix="growset-study-") as area:
-        for kind, bench in _open_benches(study, main, Path(area), runtime, quick=True):
+        for kind, bench in open_benches(study, main, Path(area), runtime, quick=True):
             for block in bench.blocks:
                 for rows in kind.run(bench, block, bench.list_cells(block)):
                     cells += len({row.cell for row in rows})
     return cells
 
 
-def _open_benches(study: Study, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> list[Opened]:
+def open_benches(study: Study, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> list[Opened]:
     """Every part, in the order of the design; mistakes in any are found before the first one is run."""
     kinds = {name: KINDS[part.kind] for name, part in study.design.parts.items()}
     return [(kind, kind.open(study, name, main, area, runtime, quick=quick)) for name, kind in kinds.items()]
+
+
+def _open_all(study: Study, main: Workspace, runtime: Runtime) -> list[Opened]:
+    runtime.sink(f"study {study.name}: reading its images")
+    return open_benches(study, main, main.root / ".growset" / "studies" / study.name, runtime, quick=False)

@@ -38,6 +38,15 @@ def exclusive_run(workspace: Workspace, expansion: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def exclusive_study(workspace: Workspace, name: str) -> Iterator[None]:
+    """Refuse a second run of a study: both would train the same networks."""
+    with _open(workspace, f"study.{name}") as file:
+        if not _try_lock(file):
+            raise EnvironmentFault(f"the study '{name}' is being run by another process; wait for it or stop it")
+        yield
+
+
 def is_running(workspace: Workspace, expansion: str, stage: str) -> bool:
     """Whether a process holds `exclusive` of this stage now."""
     return _is_held(workspace, f"{expansion}.{stage}")
