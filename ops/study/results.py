@@ -14,7 +14,7 @@ import polars as pl
 
 from ops.files.storage import replace_file
 
-RESULTS = "results.parquet"
+TABLE = "results.parquet"
 SCHEMA = {
     "part": pl.String,
     "setting": pl.String,
@@ -66,7 +66,7 @@ class Row:
 
 def read_results(folder: Path) -> pl.DataFrame:
     """The rows of all finished cells; empty where nothing has run."""
-    path = folder / RESULTS
+    path = folder / TABLE
     return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=SCHEMA)
 
 
@@ -89,7 +89,7 @@ def add_rows(folder: Path, rows: Sequence[Row]) -> None:
     )
     kept = read_results(folder).join(new, on=["fingerprint", "measure"], how="anti")
     table = pl.concat([kept, new]).sort("part", "seed", "steps", "setting", "arm", "network", "measure")
-    with replace_file(folder / RESULTS) as temporary:
+    with replace_file(folder / TABLE) as temporary:
         table.write_parquet(temporary, compression="zstd", statistics=False)
 
 
