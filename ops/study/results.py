@@ -16,7 +16,7 @@ import polars as pl
 from ops.errors import DamagedData
 from ops.files.storage import replace_file
 
-RESULTS = "results.parquet"
+TABLE = "results.parquet"
 SCHEMA = {
     "part": pl.String,
     "setting": pl.String,
@@ -71,7 +71,7 @@ class Row:
 
 def read_results(folder: Path) -> pl.DataFrame:
     """The rows of all finished cells; empty where nothing has run. DamagedData for a file that cannot be read."""
-    path = folder / RESULTS
+    path = folder / TABLE
     if not path.is_file():
         return pl.DataFrame(schema=SCHEMA)
     remedy = f"restore it with git, or delete it, and growset study {folder.name} starts anew"
@@ -103,7 +103,7 @@ def add_rows(folder: Path, rows: Sequence[Row]) -> None:
     )
     kept = read_results(folder).join(new, on=["fingerprint", "measure"], how="anti")
     table = pl.concat([kept, new]).sort("part", "seed", "steps", "setting", "arm", "network", "measure")
-    with replace_file(folder / RESULTS) as temporary:
+    with replace_file(folder / TABLE) as temporary:
         table.write_parquet(temporary, compression="zstd", statistics=False)
 
 
