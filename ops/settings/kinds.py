@@ -6,7 +6,7 @@ there. A key that belongs to other kinds is refused with the names of those kind
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,14 +53,32 @@ class OneOf:
                 if owners := [other for other, kind in self.kinds.items() if key in kind.model_fields]:
                     raise ValueError(f"{key} has no effect with kind: {name}; it belongs to {' and '.join(owners)}")
                 raise report_unknown(key, keys[key], section.model_fields)
-        return section.model_validate(dict(keys))
+        try:
+            return section.model_validate(dict(keys))
+        except ValidationError as error:
+            raise _name_valid_keys(error, section) from None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self.read)
 
 
-def report_unknown(key: Any, value: Any, valid: Iterable[str]) -> ValidationError:
-    """The error for an unknown `key` of a section, with the keys that are valid there."""
+def report_unknown(key: Any, value: Any, valid: Iterable[str], place: Sequence[str | int] = ()) -> ValidationError:
+    """The error for an unknown `key` of a section, with the keys that are valid there; `place` leads to the section."""
     problem = PydanticCustomError("extra_forbidden", "unknown key", {"valid": sorted(valid)})
-    details = InitErrorDetails(type=problem, loc=(str(key),), input=value)
+    details = InitErrorDetails(type=problem, loc=(*place, str(key)), input=value)
     return ValidationError.from_exception_data("section", [details])
+
+
+def _name_valid_keys(error: ValidationError, section: type[Section]) -> ValidationError:
+    """The first unknown key of an error of `section` that is in a section below it, with the keys valid there.
+
+    The error itself, if there is none.
+    """
+    for problem in error.errors(include_url=False):
+        *place, key = problem["loc"] or ("",)
+        below: Any = section
+        for part in place:
+            below = below.model_fields[part].annotation if hasattr(below, "model_fields") else None
+        if problem["type"] == "extra_forbidden" and hasattr(below, "model_fields"):
+            return report_unknown(key, problem["input"], below.model_fields, place)
+    return error
