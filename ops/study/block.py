@@ -75,9 +75,12 @@ class _Work:
 
     @property
     def label(self) -> str:
-        """Name of the recipe, and of the folder of its datasets; all steps of a setting and seed share them."""
+        """Name of the recipe, and of the folder of its datasets; all steps of a setting and seed share them.
+
+        Unlike the names of settings, those of recipes have no +.
+        """
         block = self.block
-        return f"{block.part}-{block.setting}-seed{block.seed}"
+        return f"{block.part}-{block.setting}-seed{block.seed}".replace("+", ".and.")
 
     def say(self, line: str) -> None:
         self.bench.runtime.sink(f"{self.block.name}: {line}")

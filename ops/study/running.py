@@ -45,9 +45,7 @@ def run_study(
     """
     end = None if budget is None else clock() + 60 * budget
     with exclusive_study(main, study.name):
-        benches = _open_benches(
-            study, main, runtime
-        )  # all of them first: mistakes are found before anything is computed
+        benches = _open_benches(study, main, runtime)  # of all parts, which finds mistakes before any compute
         for bench in benches:
             for block in bench.blocks:
                 missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
