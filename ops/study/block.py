@@ -33,6 +33,7 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.stages.materialization import materialize
 from ops.stages.unused import read_unused
+from ops.study.attacks import Asked
 from ops.study.bench import FIRST, MIXED, Bench, pick_setting
 from ops.study.measures import MEASURES, Answers
 from ops.study.results import Block, Cell, Row
@@ -206,11 +207,13 @@ class _Work:
 
     def ask(self, results: Sequence[Result]) -> Answers:
         """The mean answers of some networks to the evaluation images."""
-        images, device, each = torch.from_numpy(to_nchw(self.evaluation.images)), self.bench.runtime.device, []
+        images, device = torch.from_numpy(to_nchw(self.evaluation.images)), self.bench.runtime.device
+        networks, each = [], []
         for result in results:
             network = build_classifier(result.description)
             network.load_state_dict(load_file(result.path))
-            network.eval().to(device)
-            logits = predict(network, images, precision=self.recipe.classifier.precision, device=device)
+            networks.append(network.eval().requires_grad_(False).to(device))
+            logits = predict(networks[-1], images, precision=self.recipe.classifier.precision, device=device)
             each.append(logits.double().softmax(dim=1).numpy())
-        return Answers(average_probabilities(np.stack(each)), self.evaluation.labels, self.train_counts)
+        asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels), device)
+        return Answers(average_probabilities(np.stack(each)), self.evaluation.labels, self.train_counts, asked)

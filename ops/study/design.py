@@ -1,30 +1,32 @@
 """What a study trains: the keys of `studies/<name>/grid.yaml`, as strict as a recipe's.
 
-A study has parts, and a part is one of several kinds. The part `classifiers` crosses named settings of a recipe with
-numbers of steps, seeds and arms. It loads nothing that computes.
+A study has parts, and a part is one of several kinds (`PARTS`). The part `classifiers` crosses named settings of a
+recipe with numbers of steps, seeds and arms. It loads nothing that computes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ops.errors import UserError
 from ops.recipe.changes import change_content
 from ops.recipe.loading import explain, parse_recipe
 from ops.recipe.schema import ArmName, Recipe
-from ops.settings.kinds import Kind, OneOf
+from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
+from ops.study.mixup_gan.design import MixupGanPart
+from ops.study.part import Name, Part, Seeds, Steps, refuse_repeats
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
 ClassifierMeasure = Literal[
-    "accuracy", "balanced_accuracy", "worst_class", "head", "middle", "tail", "calibration_error"
+    "accuracy", "balanced_accuracy", "worst_class", "head", "middle", "tail", "calibration_error", "fgsm", "ifgsm"
 ]
 IDLE_KEYS = (  # of a recipe; a study sets them itself, or does not come to the stages that read them
     "source",
@@ -40,19 +42,6 @@ IDLE_KEYS = (  # of a recipe; a study sets them itself, or does not come to the 
     "report",
     "publish",
 )
-
-
-def refuse_repeats(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    """The values; ValueError if one of them is there twice."""
-    if twice := [value for place, value in enumerate(values) if value in values[:place]]:
-        raise ValueError(f"{twice[0]} is there twice; keep one of them")
-    return values
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$"), BeforeValidator(lambda name: str(name))]
-Seed = Annotated[int, Field(ge=0, le=10_000)]
-Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
-Steps = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 Measures = Annotated[tuple[ClassifierMeasure, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 Networks = Annotated[int, Field(ge=1, le=100)]
@@ -77,7 +66,7 @@ class Quick(Section):
     set: dict[str, Any] = Field(default_factory=dict, description="further changes of the recipe")
 
 
-class ClassifierPart(Kind):
+class ClassifierPart(Part):
     """Classifiers of several arms, on the images of each setting of a recipe."""
 
     kind: Literal["classifiers"] = Field("classifiers", description="arms of a recipe")
@@ -127,15 +116,22 @@ class ClassifierPart(Kind):
     def _list_against(self) -> list[str]:
         return [*self.against, *self.against.values()]
 
+    def check(self, workspace: Workspace, place: str) -> None:
+        """UserError where a setting or an arm does not fit the recipe."""
+        for setting in self.settings:
+            build_recipe(workspace, self, setting, place)
+        for setting in self.quick.settings:
+            build_recipe(workspace, self, setting, place, quick=True)
 
-PARTS: dict[str, type[Kind]] = {"classifiers": ClassifierPart}
+
+PARTS: dict[str, type[Part]] = {"classifiers": ClassifierPart, "mixup_gan": MixupGanPart}
 
 
 class StudyDesign(Section):
     """A whole study."""
 
     question: str = Field(min_length=1, description="what it asks, one sentence")
-    parts: Annotated[dict[Name, Annotated[Kind, OneOf(PARTS)]], Field(min_length=1)]
+    parts: Annotated[dict[Name, Annotated[Part, OneOf(PARTS)]], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -164,12 +160,7 @@ def load_study(workspace: Workspace, name: str) -> Study:
     except ValidationError as error:
         raise UserError(explain(error, path, StudyDesign)) from None
     for part_name, part in design.parts.items():
-        if isinstance(part, ClassifierPart):
-            place = name_place(path, part_name)
-            for setting in part.settings:
-                build_recipe(workspace, part, setting, place)
-            for setting in part.quick.settings:
-                build_recipe(workspace, part, setting, place, quick=True)
+        part.check(workspace, name_place(path, part_name))
     return Study(name, root / name, design)
 
 

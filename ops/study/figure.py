@@ -1,7 +1,7 @@
-"""The figure of a study: by how many points each arm lies above the first one, over the settings, for each length.
+"""The figure of a study: lines over places, such as the advantage of each arm at each setting.
 
-Each part is a row, each number of steps a panel. Arms without generated images are dashed. Error bars are the
-intervals of the paired differences, where there are several seeds. Equal results give equal bytes.
+Each part is a row, each number of steps a panel. Error bars are intervals over the seeds, where there are several. What
+is drawn is the choice of the part's kind. Equal results give equal bytes.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ MARKS = "oDs^vPXd*<"
 class Panel:
     """One number of steps of a part.
 
-    settings: in the order of the design. above: for each arm, its difference to `reference` at each setting that has
-    one. dashed: arms without generated images.
+    label: of the vertical axis, which is in hundredths. places: names along the horizontal axis, in their order; a
+    scale, where all are numbers. lines: for each name in the legend, its value at each place that has one. dashed: the
+    lines that are.
     """
 
     title: str
-    reference: str
-    settings: Sequence[str]
-    above: Mapping[str, Mapping[str, Difference]]
-    dashed: Sequence[str]
+    label: str
+    places: Sequence[str]
+    lines: Mapping[str, Mapping[str, Difference]]
+    dashed: Sequence[str] = ()
 
 
-def draw_figure(rows: Sequence[Sequence[Panel]], *, unit: str = "points") -> str:
+def draw_figure(rows: Sequence[Sequence[Panel]]) -> str:
     """The SVG of the panels of each part."""
     columns = max(len(panels) for panels in rows)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "growset", "font.family": "sans-serif"}):
@@ -50,7 +51,7 @@ def draw_figure(rows: Sequence[Sequence[Panel]], *, unit: str = "points") -> str
                 axes = figure.add_subplot(len(rows), columns, row * columns + column + 1, sharey=axes)
                 _draw_panel(axes, panel)
                 if column == 0:
-                    axes.set_ylabel(f"{unit} above {panel.reference}")
+                    axes.set_ylabel(panel.label)
             if axes is not None:
                 axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
         out = io.StringIO()
@@ -59,22 +60,22 @@ def draw_figure(rows: Sequence[Sequence[Panel]], *, unit: str = "points") -> str
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
-    is_numeric = all(name.replace(".", "", 1).isdigit() for name in panel.settings)
-    places = {name: float(name) if is_numeric else float(place) for place, name in enumerate(panel.settings)}
+    is_numeric = all(name.replace(".", "", 1).isdigit() for name in panel.places)
+    places = {name: float(name) if is_numeric else float(number) for number, name in enumerate(panel.places)}
     axes.axhline(0, color="#888888", linewidth=1)
-    for number, (arm, found) in enumerate(panel.above.items()):
-        shown = [setting for setting in panel.settings if setting in found]
+    for number, (name, found) in enumerate(panel.lines.items()):
+        shown = [place for place in panel.places if place in found]
         axes.errorbar(
-            [places[setting] for setting in shown],
-            [100 * found[setting].mean for setting in shown],
-            yerr=[100 * (found[setting].half_width or 0.0) for setting in shown],
+            [places[place] for place in shown],
+            [100 * found[place].mean for place in shown],
+            yerr=[100 * (found[place].half_width or 0.0) for place in shown],
             color=COLOURS[number % len(COLOURS)],
             marker=MARKS[number % len(MARKS)],
-            linestyle="--" if arm in panel.dashed else "-",
+            linestyle="--" if name in panel.dashed else "-",
             linewidth=1.6,
             elinewidth=0.8,
             markersize=5,
-            label=arm,
+            label=name,
         )
     if is_numeric and min(places.values()) > 0:
         axes.set_xscale("log")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ops.study.attacks import EPSILON, ITERATIONS, Asked, score_attacked
 from ops.verdict.calibration import find_calibration_error
 from ops.verdict.classes import divide_by_size
 from ops.verdict.metric import score_answers
@@ -16,12 +17,13 @@ from ops.verdict.metric import score_answers
 class Answers:
     """The answers of one network, or the mean of several: probabilities float64 [n, K]; labels int64 [n].
 
-    train_counts: real training images of each class.
+    train_counts: real training images of each class. asked: the networks and the images, for measures that ask anew.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
     train_counts: Sequence[int]
+    asked: Asked | None = None
 
     @property
     def correct(self) -> np.ndarray:
@@ -43,6 +45,13 @@ def measure_calibration(answers: Answers) -> float:
     return find_calibration_error(answers.probabilities.max(axis=1)[None], answers.correct[None])
 
 
+def measure_attacked(answers: Answers, iterations: int) -> float:
+    """The accuracy under an attack. ValueError for answers without their networks."""
+    if answers.asked is None:
+        raise ValueError("an attack needs the networks that gave the answers")
+    return score_attacked(answers.asked, iterations)
+
+
 MEASURES: dict[str, Callable[[Answers], float | None]] = {
     "accuracy": lambda answers: float(score_answers(answers.correct, answers.labels, "accuracy")),
     "balanced_accuracy": lambda answers: float(score_answers(answers.correct, answers.labels, "balanced_accuracy")),
@@ -51,4 +60,14 @@ MEASURES: dict[str, Callable[[Answers], float | None]] = {
     "middle": lambda answers: score_group(answers, "middle"),
     "tail": lambda answers: score_group(answers, "tail"),
     "calibration_error": measure_calibration,
+    "fgsm": lambda answers: measure_attacked(answers, 1),
+    "ifgsm": lambda answers: measure_attacked(answers, ITERATIONS),
 }
+_ATTACKS = {"fgsm": "FGSM", "ifgsm": f"I-FGSM of {ITERATIONS} steps"}
+
+
+def name_measure(measure: str) -> str:
+    """Its name in sentences: `balanced accuracy`."""
+    if measure in _ATTACKS:
+        return f"accuracy under {_ATTACKS[measure]}, ε = {255 * EPSILON:.0f}/255"
+    return measure.replace("_", " ")

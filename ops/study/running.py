@@ -1,6 +1,7 @@
 """Run a study: the missing cells of one block after the other, until the time is over; finished cells are kept at once.
 
-All arms of a block come before the next block, so that a study that is stopped compares equal sets.
+All arms of a block come before the next block, so that a study that is stopped compares equal sets. It does not know
+what the cells of a kind are.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from ops.stages.materialization import Runtime
-from ops.study.bench import Bench, open_bench
-from ops.study.block import run_block
 from ops.study.design import Study
-from ops.study.results import Cell, add_rows, find_missing, read_results, select_complete
+from ops.study.kinds import KINDS, Bench, PartKind
+from ops.study.results import Block, Cell, add_rows, find_missing, read_results, select_complete
 from ops.workspaces.locks import exclusive_study
 from ops.workspaces.workspace import Workspace
+
+Opened = tuple[PartKind[Any, Any], Bench]
 
 
 @dataclass(frozen=True)
@@ -45,26 +48,40 @@ def run_study(
     """
     end = None if budget is None else clock() + 60 * budget
     with exclusive_study(main, study.name):
-        benches = _open_benches(study, main, runtime)  # of all parts, which finds mistakes before any compute
-        for bench in benches:
-            for block in bench.blocks:
-                missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
-                for rows in run_block(bench, block, missing) if missing else ():
-                    add_rows(study.folder, rows)
-                    if end is not None and clock() >= end:
-                        return _summarise(study, benches)
-                bench.drop_networks(read_results(study.folder))
-        return _summarise(study, benches)
+        opened = _open_benches(study, main, _find_area(study, main), runtime, quick=False)
+        for kind, bench, block in order_blocks(opened):
+            missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
+            for rows in kind.run(bench, block, missing) if missing else ():
+                add_rows(study.folder, rows)
+                if end is not None and clock() >= end:
+                    return _summarise(study, opened)
+            kind.tidy(bench, read_results(study.folder))
+        return _summarise(study, opened)
+
+
+def order_blocks(opened: Sequence[Opened]) -> list[tuple[PartKind[Any, Any], Bench, Block]]:
+    """All blocks as they are run: the first seed of every part comes before the second seed of any."""
+    found = list[tuple[int, PartKind[Any, Any], Bench, Block]]()
+    for kind, bench in opened:
+        blocks = bench.blocks
+        seeds = list(dict.fromkeys(block.seed for block in blocks))
+        found += [(seeds.index(block.seed), kind, bench, block) for block in blocks]
+    return [(kind, bench, block) for _, kind, bench, block in sorted(found, key=lambda each: each[0])]
 
 
 def summarise_study(study: Study, main: Workspace, runtime: Runtime) -> Finished:
     """What is finished, without running anything."""
-    return _summarise(study, _open_benches(study, main, runtime))
+    return _summarise(study, _open_benches(study, main, _find_area(study, main), runtime, quick=False))
 
 
-def _summarise(study: Study, benches: Sequence[Bench]) -> Finished:
+def _find_area(study: Study, main: Workspace) -> Path:
+    """The folder of a study's datasets and unfinished trainings."""
+    return main.root / ".growset" / "studies" / study.name
+
+
+def _summarise(study: Study, opened: Sequence[Opened]) -> Finished:
     found, tables, cells, missing = read_results(study.folder), list[pl.DataFrame](), list[Cell](), 0
-    for bench in benches:
+    for _, bench in opened:
         own = [cell for block in bench.blocks for cell in bench.list_cells(block)]
         cells += own
         missing += len(find_missing(own, bench.measures, found))
@@ -76,15 +93,15 @@ def rehearse_study(study: Study, main: Workspace, runtime: Runtime) -> int:
     """Run every part made small, keep nothing; returns the number of cells that ran."""
     cells = 0
     with tempfile.TemporaryDirectory(prefix="growset-study-") as area:
-        benches = [open_bench(study, name, main, Path(area), runtime, quick=True) for name in study.design.parts]
-        for bench in benches:
+        for kind, bench in _open_benches(study, main, Path(area), runtime, quick=True):
             for block in bench.blocks:
-                for rows in run_block(bench, block, bench.list_cells(block)):
+                for rows in kind.run(bench, block, bench.list_cells(block)):
                     cells += len({row.cell for row in rows})
     return cells
 
 
-def _open_benches(study: Study, main: Workspace, runtime: Runtime) -> list[Bench]:
+def _open_benches(study: Study, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> list[Opened]:
+    """Every part, in the order of the design; mistakes in any are found before the first one is run."""
     runtime.sink(f"study {study.name}: reading its images")
-    area = main.root / ".growset" / "studies" / study.name
-    return [open_bench(study, name, main, area, runtime, quick=False) for name in study.design.parts]
+    kinds = {name: KINDS[part.kind] for name, part in study.design.parts.items()}
+    return [(kind, kind.open(study, name, main, area, runtime, quick=quick)) for name, kind in kinds.items()]

@@ -1,0 +1,42 @@
+"""What all kinds of parts of a study have in common: seeds, measures, and a check against the workspace."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from ops.settings.kinds import Kind
+from ops.settings.section import Count
+from ops.workspaces.workspace import Workspace
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+def refuse_repeats(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The same items; ValueError where one is there twice."""
+    if twice := [item for number, item in enumerate(items) if item in items[:number]]:
+        raise ValueError(f"{twice[0]} is there twice; remove one")
+    return items
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$"), BeforeValidator(lambda name: str(name))]
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=10_000)], ...],
+    Field(strict=False, min_length=1),
+    AfterValidator(refuse_repeats),
+]
+Steps = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
+
+
+class Part(Kind):
+    """A part of a study; each kind adds its own keys, `seeds` and `measures` among them."""
+
+    seeds: Seeds
+    measures: Sequence[str]
+
+    @abstractmethod
+    def check(self, workspace: Workspace, place: str) -> None:
+        """UserError where the part does not fit the workspace; `place` is for the message."""
