@@ -147,7 +147,7 @@ class _Given:
             "trained": self.bench.main.stage_version("expanded_classifiers" if is_expanded else "baseline_classifiers"),
             "classifier": self.recipe.classifier.model_dump(mode="json", exclude={"seeds", "race", "grid"}),
             "seed": self.recipe.seed,
-            "setting": setting.to_dict(),
+            "rates": [setting["learning_rate"], setting["weight_decay"]],
             "arm": set_numbers(section, setting).model_dump(mode="json"),
         }
         for teacher in list_teachers({arm: section}):

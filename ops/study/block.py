@@ -76,9 +76,12 @@ class _Work:
 
     @property
     def label(self) -> str:
-        """Name of the recipe, and of the folder of its datasets; all steps of a setting and seed share them."""
+        """Name of the recipe, and of the folder of its datasets; all steps of a setting and seed share them.
+
+        Unlike the names of settings, those of recipes have no +.
+        """
         block = self.block
-        return f"{block.part}-{block.setting}-seed{block.seed}"
+        return f"{block.part}-{block.setting}-seed{block.seed}".replace("+", ".and.")
 
     def say(self, line: str) -> None:
         self.bench.runtime.sink(f"{self.block.name}: {line}")
@@ -204,13 +207,13 @@ class _Work:
 
     def ask(self, results: Sequence[Result]) -> Answers:
         """The mean answers of some networks to the evaluation images."""
-        images, labels = torch.from_numpy(to_nchw(self.evaluation.images)), torch.from_numpy(self.evaluation.labels)
-        networks, each, device = [], [], self.bench.runtime.device
+        images, device = torch.from_numpy(to_nchw(self.evaluation.images)), self.bench.runtime.device
+        networks, each = [], []
         for result in results:
             network = build_classifier(result.description)
             network.load_state_dict(load_file(result.path))
             networks.append(network.eval().requires_grad_(False).to(device))
-            logits = predict(network, images, precision=self.recipe.classifier.precision, device=device)
+            logits = predict(networks[-1], images, precision=self.recipe.classifier.precision, device=device)
             each.append(logits.double().softmax(dim=1).numpy())
-        asked = Asked(networks, images, labels, device)
+        asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels), device)
         return Answers(average_probabilities(np.stack(each)), self.evaluation.labels, self.train_counts, asked)

@@ -112,15 +112,15 @@ class ClassifierPart(Part):
             raise ValueError("measures must begin with a score: a lower calibration_error is better")
         return self
 
+    def _list_against(self) -> list[str]:
+        return [*self.against, *self.against.values()]
+
     def check(self, workspace: Workspace, place: str) -> None:
         """UserError where a setting or an arm does not fit the recipe."""
         for setting in self.settings:
             build_recipe(workspace, self, setting, place)
         for setting in self.quick.settings:
             build_recipe(workspace, self, setting, place, quick=True)
-
-    def _list_against(self) -> list[str]:
-        return [*self.against, *self.against.values()]
 
 
 PARTS: dict[str, type[Part]] = {"classifiers": ClassifierPart, "mixup_gan": MixupGanPart}

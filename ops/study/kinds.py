@@ -39,9 +39,6 @@ class Bench(Protocol):
     def list_cells(self, block: Block) -> list[Cell]:
         """The cells of a block, with their fingerprints; nothing is computed for them."""
 
-    def drop_networks(self, found: pl.DataFrame) -> None:
-        """Delete unfinished work that no incomplete block needs. found: the results so far."""
-
 
 PartT = TypeVar("PartT", bound=Part)
 BenchT = TypeVar("BenchT", bound=Bench)
@@ -53,6 +50,7 @@ class PartKind(Generic[PartT, BenchT]):
 
     open: study, name of the part, workspace of the study, folder for unfinished work and runtime; `quick` makes
     everything small. run: the missing cells of a block; yields the rows of some cells as soon as these are finished.
+    tidy: delete what was kept for blocks that the results now have.
     render: Markdown lines of the rows of complete blocks. list_panels: a row of the figure, of the part's name and
     these rows.
     """
@@ -61,10 +59,15 @@ class PartKind(Generic[PartT, BenchT]):
     run: Callable[[BenchT, Block, Sequence[Cell]], Iterator[list[Row]]]
     render: Callable[[PartT, pl.DataFrame], list[str]]
     list_panels: Callable[[str, PartT, pl.DataFrame], list[Panel]]
+    tidy: Callable[[BenchT, pl.DataFrame], None] = lambda bench, found: None
 
 
 _CLASSIFIERS = PartKind[ClassifierPart, bench.Bench](
-    bench.open_bench, block.run_block, classifier_page.render, classifier_page.list_panels
+    bench.open_bench,
+    block.run_block,
+    classifier_page.render,
+    classifier_page.list_panels,
+    bench.Bench.drop_networks,
 )
 _MIXUP_GAN = PartKind[MixupGanPart, gan_bench.GanBench](
     gan_bench.open_bench, gan_bench.GanBench.run, gan_page.render, gan_page.list_panels

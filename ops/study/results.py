@@ -127,4 +127,4 @@ def select_complete(cells: Sequence[Cell], measures: Sequence[str], found: pl.Da
     ]
     wanted = pl.DataFrame(rows, schema={key: SCHEMA[key] for key in keys}, orient="row")
     values = found.filter(pl.col("measure").is_in(list(measures))).drop([key for key in keys if key != "fingerprint"])
-    return wanted.join(values, on="fingerprint", maintain_order="left").select(SCHEMA)
+    return wanted.join(values, on="fingerprint", maintain_order="left").select(list(SCHEMA))

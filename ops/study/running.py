@@ -48,14 +48,14 @@ def run_study(
     """
     end = None if budget is None else clock() + 60 * budget
     with exclusive_study(main, study.name):
-        opened = _open_all(study, main, runtime)  # mistakes in any part are found before anything is computed
+        opened = _open_benches(study, main, _find_area(study, main), runtime, quick=False)
         for kind, bench, block in order_blocks(opened):
             missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
             for rows in kind.run(bench, block, missing) if missing else ():
                 add_rows(study.folder, rows)
                 if end is not None and clock() >= end:
                     return _summarise(study, opened)
-            bench.drop_networks(read_results(study.folder))
+            kind.tidy(bench, read_results(study.folder))
         return _summarise(study, opened)
 
 
@@ -71,7 +71,12 @@ def order_blocks(opened: Sequence[Opened]) -> list[tuple[PartKind[Any, Any], Ben
 
 def summarise_study(study: Study, main: Workspace, runtime: Runtime) -> Finished:
     """What is finished, without running anything."""
-    return _summarise(study, _open_all(study, main, runtime))
+    return _summarise(study, _open_benches(study, main, _find_area(study, main), runtime, quick=False))
+
+
+def _find_area(study: Study, main: Workspace) -> Path:
+    """The folder of a study's datasets and unfinished trainings."""
+    return main.root / ".growset" / "studies" / study.name
 
 
 def _summarise(study: Study, opened: Sequence[Opened]) -> Finished:
@@ -88,19 +93,15 @@ def rehearse_study(study: Study, main: Workspace, runtime: Runtime) -> int:
     """Run every part made small, keep nothing; returns the number of cells that ran."""
     cells = 0
     with tempfile.TemporaryDirectory(prefix="growset-study-") as area:
-        for kind, bench in open_benches(study, main, Path(area), runtime, quick=True):
+        for kind, bench in _open_benches(study, main, Path(area), runtime, quick=True):
             for block in bench.blocks:
                 for rows in kind.run(bench, block, bench.list_cells(block)):
                     cells += len({row.cell for row in rows})
     return cells
 
 
-def open_benches(study: Study, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> list[Opened]:
+def _open_benches(study: Study, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> list[Opened]:
     """Every part, in the order of the design; mistakes in any are found before the first one is run."""
+    runtime.sink(f"study {study.name}: reading its images")
     kinds = {name: KINDS[part.kind] for name, part in study.design.parts.items()}
     return [(kind, kind.open(study, name, main, area, runtime, quick=quick)) for name, kind in kinds.items()]
-
-
-def _open_all(study: Study, main: Workspace, runtime: Runtime) -> list[Opened]:
-    runtime.sink(f"study {study.name}: reading its images")
-    return open_benches(study, main, main.root / ".growset" / "studies" / study.name, runtime, quick=False)

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import polars as pl
 import torch
 
 from ops.files.hashing import hash_json
@@ -52,9 +51,6 @@ class GanBench:
             Cell(block, name_arm(mixing), 0, _identify(block.setting, self.build_game(block, mixing)))
             for mixing in self.part.mixing
         ]
-
-    def drop_networks(self, found: pl.DataFrame) -> None:
-        """None is kept: a GAN is measured where it was trained."""
 
     def build_game(self, block: Block, mixing: float) -> Game:
         """The GAN of a cell."""
