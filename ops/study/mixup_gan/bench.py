@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from ops.files.hashing import hash_json
+from ops.machine.interruption import at, check
 from ops.machine.parallel import map_processes, worth_workers
 from ops.stages.materialization import Runtime
 from ops.study.design import Study
@@ -62,16 +63,18 @@ class GanBench:
         runtime, waiting = self.runtime, {cell.arm: cell for cell in cells}
         steps = block.steps * len(cells)
         workers = worth_workers(runtime.workers, steps, WORKER_SHARE) if runtime.device == "cpu" else 1
-        runtime.sink(f"{block.name}: training {len(cells)} GANs on {workers} processes")
+        runtime.sink(f"{block.name}: {len(cells)} GANs: {', '.join(waiting)}")
         progress = runtime.progress(block.name, len(cells), "GANs")
         progress.begin(0)
         work = partial(_train, mixture=block.setting, device=runtime.device)
         tasks = [(arm, games[arm]) for arm in waiting]
-        finished = map_processes(work, tasks, workers=workers, share={})
-        for done, (arm, found, seconds) in enumerate(finished, start=1):
-            values = asdict(found)
-            yield [Row(waiting[arm], measure, float(values[measure]), seconds) for measure in self.measures]
-            progress.update(done)
+        with at(f"in the block {block.name}"):
+            finished = map_processes(work, tasks, workers=workers, share={})
+            for done, (arm, found, seconds) in enumerate(finished, start=1):
+                values = asdict(found)
+                yield [Row(waiting[arm], measure, float(values[measure]), seconds) for measure in self.measures]
+                progress.update(done)
+                check()
 
 
 def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> GanBench:
