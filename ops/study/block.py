@@ -215,5 +215,5 @@ class _Work:
             networks.append(network.eval().requires_grad_(False).to(device))
             logits = predict(networks[-1], images, precision=self.recipe.classifier.precision, device=device)
             each.append(logits.double().softmax(dim=1).numpy())
-        asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels), device)
+        asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device)
         return Answers(average_probabilities(np.stack(each)), self.evaluation.labels, self.train_counts, asked)

@@ -9,8 +9,16 @@ from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.study.design import ClassifierPart
 from ops.study.figure import Panel
 from ops.study.measures import name_measure
-from ops.study.summary import average_networks, average_seeds, compare, count_labels, find_best
-from ops.study.tables import NOTHING, format_difference, format_table, order_keys
+from ops.study.summary import (
+    average_networks,
+    average_seeds,
+    compare,
+    compare_settings,
+    count_labels,
+    find_best,
+    keep_whole_seeds,
+)
+from ops.study.tables import NOTHING, Key, format_difference, format_table, order_keys
 
 
 def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
@@ -18,7 +26,7 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
 
     Where no arm has generated images, each is compared with the first one, in every measure.
     """
-    lines = list[str]()
+    lines = _tell_unused(part, table)
     for measure in part.measures:
         means = average_seeds(average_networks(table, measure))
         lines += [f"Mean {name_measure(measure)}, %:", "", *_format_means(part, means), ""]
@@ -31,6 +39,8 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
                 *differences,
                 "",
             ]
+        if differences := _format_against(part, average_networks(table, measure)):
+            lines += [f"One setting minus another in {name_measure(measure)}, likewise:", "", *differences, ""]
     values = average_networks(table, part.measures[0])
     if worth := _format_worth(part, average_seeds(values)):
         lines += [
@@ -47,8 +57,11 @@ def list_arms(part: ClassifierPart) -> tuple[list[str], list[str]]:
     """The arms that no generated image taught, ensembles and placebos among them, and the others."""
     baselines, expanded = _read_arms(part)
     kinds = {name: name_kind(name, baselines, expanded) for name in expanded}
-    without = [*baselines, *part.ensembles, *(name for name, kind in kinds.items() if kind == "placebo")]
-    return without, [name for name, kind in kinds.items() if kind == "expanded"]
+    without = [*baselines, *(name for name, kind in kinds.items() if kind == "placebo")]
+    grown = [name for name, kind in kinds.items() if kind == "expanded"]
+    for name, of in part.ensembles.items():
+        (grown if of in grown else without).append(name)
+    return without, grown
 
 
 def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
@@ -62,6 +75,21 @@ def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
     return [(arm, reference) for arm in others]
 
 
+def _tell_unused(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
+    """In how many blocks the generator was not used."""
+    is_null = pl.col("value").is_null()
+    own = table.filter(pl.col("measure") == part.measures[0]).group_by("setting", "steps", "seed")
+    # Where no arm at all has a value, the measure has no meaning there.
+    blocks = own.agg((is_null.any() & (~is_null.all() | (not part.baselines))).alias("unused"))
+    if not blocks["unused"].any():
+        return []
+    return [
+        f"In {blocks['unused'].sum()} of {len(blocks)} blocks the generator was not used, so arms with generated images"
+        " have no value there. Where an arm has fewer seeds than others, their number stands in brackets.",
+        "",
+    ]
+
+
 def _read_arms(part: ClassifierPart) -> tuple[dict[str, Arm], dict[str, Arm]]:
     return (
         {name: Arm.model_validate(keys) for name, keys in part.baselines.items()},
@@ -72,56 +100,93 @@ def _read_arms(part: ClassifierPart) -> tuple[dict[str, Arm], dict[str, Arm]]:
 def _format_means(part: ClassifierPart, means: pl.DataFrame) -> list[str]:
     without, grown = list_arms(part)
     arms = [*without, *grown]
-    found = {(s, n, arm): value for s, n, arm, value in means.select("setting", "steps", "arm", "value").iter_rows()}
-    seeds = {(s, n): count for s, n, count in means.select("setting", "steps", "seeds").iter_rows()}
+    found = _index(means)
+    seeds = _count_seeds(means)
     rows = []
     for setting, steps in order_keys(part.steps, tuple(part.settings), seeds):
-        cells = [
-            f"{100 * found[setting, steps, arm]:.1f}" if (setting, steps, arm) in found else NOTHING for arm in arms
-        ]
-        rows.append([setting, f"{steps:,}", str(seeds[setting, steps]), *cells])
+        most, cells = seeds[setting, steps], list[str]()
+        for arm in arms:
+            value, count = found.get((setting, steps, arm), (0.0, 0))
+            cells.append(f"{100 * value:.1f}" + f" ({count})" * (count < most) if count else NOTHING)
+        rows.append([setting, f"{steps:,}", str(most), *cells])
     return format_table(["setting", "steps", "seeds", *arms], rows)
 
 
 def _format_differences(part: ClassifierPart, values: pl.DataFrame) -> list[str]:
     without, grown = list_arms(part)
-    means = average_seeds(values)
-    best = {False: find_best(means, without), True: find_best(means, grown)}
+    means = average_seeds(keep_whole_seeds(values))
+    single = [arm for arm in without if arm not in part.ensembles]
+    top = find_best(means, [arm for arm in grown if arm not in part.ensembles])
+    others = {"best without": find_best(means, single)}
+    if part.ensembles:
+        others["best ensemble"] = find_best(means, [arm for arm in part.ensembles if arm in without])
     pairs = list_pairs(part)
     compared = {pair: compare(values, *pair) for pair in pairs}
     rows = []
-    seeds = {(s, n): count for s, n, count in means.select("setting", "steps", "seeds").iter_rows()}
-    for setting, steps in order_keys(part.steps, tuple(part.settings), seeds):
+    for setting, steps in order_keys(part.steps, tuple(part.settings), _count_seeds(average_seeds(values))):
         key, cells = (setting, steps), list[str]()
-        if grown:
-            one, other = best[True].get(key), best[False].get(key)
+        for best in others.values() if grown else ():
+            one, other = top.get(key), best.get(key)
             gap = compare(values, one, other).get(key) if one and other else None
             cells.append(NOTHING if gap is None else f"{format_difference(gap)}: {one} − {other}")
         cells += [format_difference(compared[pair].get(key)) for pair in pairs]
         rows.append([setting, f"{steps:,}", *cells])
-    heads = ["best with − best without"] * bool(grown) + [f"{one} − {other}" for one, other in pairs]
+    heads = [f"best with − {name}" for name in others] * bool(grown) + [f"{one} − {other}" for one, other in pairs]
     return format_table(["setting", "steps", *heads], rows) if heads else []
+
+
+def _format_against(part: ClassifierPart, values: pl.DataFrame) -> list[str]:
+    """A row for each pair of settings that the part compares; arms without generated images are left out, if others
+    are there."""
+    arms, rows = list(part.expanded or part.baselines), []
+    for one, other in part.against.items():
+        gaps = compare_settings(values, one, other)
+        for steps in sorted(part.steps):
+            if any((arm, steps) in gaps for arm in arms):
+                cells = [format_difference(gaps.get((arm, steps))) for arm in arms]
+                rows.append([f"{one} − {other}", f"{steps:,}", *cells])
+    return format_table(["settings", "steps", *arms], rows) if rows else []
 
 
 def _format_worth(part: ClassifierPart, means: pl.DataFrame) -> list[str]:
     """A row for each length and setting, where settings are numbers of labels."""
-    if not all(setting.isdigit() for setting in part.settings):
+    _, grown = list_arms(part)
+    grown = [arm for arm in grown if arm not in part.ensembles]
+    if not grown or any(
+        keys.get("data.images_per_class") != _read_labels(name) for name, keys in part.settings.items()
+    ):
         return []
-    without, grown = list_arms(part)
-    single = [arm for arm in without if arm not in part.ensembles]
-    best, rows = find_best(means, single), []
-    found = {(s, n, arm): value for s, n, arm, value in means.select("setting", "steps", "arm", "value").iter_rows()}
-    seeds = {(s, n): count for s, n, count in means.select("setting", "steps", "seeds").iter_rows()}
-    for setting, steps in order_keys(part.steps, tuple(part.settings), seeds):
-        labels = [each for each in part.settings if (each, steps) in best]
-        curve = [found[each, steps, best[each, steps]] for each in labels]
+    single = [arm for arm in list_arms(part)[0] if arm not in part.ensembles]
+    best, found, rows = find_best(means, single), _index(means), []
+    for setting, steps in order_keys(part.steps, tuple(part.settings), _count_seeds(means)):
+        labels = sorted((each for each in part.settings if (each, steps) in best), key=int)
+        curve = [found[each, steps, best[each, steps]][0] for each in labels]
         cells = []
         for arm in grown:
             reached = found.get((setting, steps, arm))
-            needed = None if reached is None else count_labels([float(each) for each in labels], curve, reached)
+            needed = None if reached is None else count_labels([float(each) for each in labels], curve, reached[0])
             cells.append(NOTHING if needed is None else f"{needed:.0f}")
         rows.append([setting, f"{steps:,}", *cells])
-    return format_table(["setting", "steps", *grown], rows) if grown else []
+    return format_table(["setting", "steps", *grown], rows)
+
+
+def _read_labels(setting: str) -> int:
+    """The number of labels per class that a setting is named after, or 0."""
+    return int(setting) if setting.isdigit() else 0
+
+
+def _index(means: pl.DataFrame) -> dict[tuple[str, int, str], tuple[float, int]]:
+    """The mean of each setting, number of steps and arm, and how many seeds it is over."""
+    rows = means.select("setting", "steps", "arm", "value", "seeds").iter_rows()
+    return {(setting, steps, arm): (value, seeds) for setting, steps, arm, value, seeds in rows}
+
+
+def _count_seeds(means: pl.DataFrame) -> dict[Key, int]:
+    """How many seeds a setting and number of steps have: those of the arm that has most."""
+    counts = dict[Key, int]()
+    for setting, steps, seeds in means.select("setting", "steps", "seeds").iter_rows():
+        counts[setting, steps] = max(seeds, counts.get((setting, steps), 0))
+    return counts
 
 
 def list_panels(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[Panel]:

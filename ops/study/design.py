@@ -142,11 +142,15 @@ class Study:
     design: StudyDesign
 
 
+def list_studies(workspace: Workspace) -> list[str]:
+    """The names of the studies that a workspace has."""
+    return sorted(path.parent.name for path in (workspace.root / "studies").glob(f"*/{GRID}"))
+
+
 def load_study(workspace: Workspace, name: str) -> Study:
     """The study `name` with every setting of every part tried on its recipe; UserError for any mistake."""
     root = workspace.root / "studies"
-    known = sorted(path.parent.name for path in root.glob(f"*/{GRID}"))
-    if not known:
+    if not (known := list_studies(workspace)):
         raise UserError(f"this workspace has no study; to make one write {root / name / GRID}: growset docs studies")
     if name not in known:
         raise UserError(f"there is no study '{name}' in {root}; {suggest(name, known)}")

@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from ops.errors import UserError
 from ops.files.storage import write_text
 from ops.study.design import Study
-from ops.study.figure import draw_figure
+from ops.study.figure import Panel, draw_figure
 from ops.study.kinds import KINDS, PartKind
 from ops.study.part import Part
 from ops.study.running import Finished
@@ -24,15 +25,19 @@ BEGIN, END = "<!-- results: drawn by `growset study` -->", "<!-- end of results 
 
 
 def write_page(study: Study, finished: Finished) -> Path:
-    """Draw the figure and the tables anew; returns the page. A study without a finished block gets no figure."""
+    """Draw the figure and the tables anew; returns the page. A study without a finished block gets no figure.
+
+    UserError for a page with one mark alone: what is between the marks would not be known.
+    """
     page = study.folder / PAGE
     text = page.read_text(encoding="utf-8") if page.is_file() else f"# {study.design.question}\n\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    write_text(page, f"{before}{BEGIN}\n\n{render_results(study, finished)}\n{END}{after}")
-    if len(finished.table):
-        rows = [kind.list_panels(name, part, own) for name, part, kind, own in _list_begun(study, finished)]
-        write_text(study.folder / FIGURE, draw_figure(rows))
+    if (BEGIN in text) != (END in text):
+        raise UserError(f"{page} has only one of the marks '{BEGIN}' and '{END}'; add the other, or remove it")
+    before, mark, rest = text.partition(BEGIN)
+    before, (_, _, after) = before if mark else f"{before.rstrip()}\n\n", rest.partition(END)
+    write_text(page, f"{before}{BEGIN}\n\n{render_results(study, finished)}\n{END}{after or chr(10)}")
+    if panels := _list_panels(study, finished):
+        write_text(study.folder / FIGURE, draw_figure(panels))
     return page
 
 
@@ -40,11 +45,18 @@ def render_results(study: Study, finished: Finished) -> str:
     """The tables of all parts, as Markdown."""
     done = finished.cells - finished.missing
     lines = [f"{done:,} of {finished.cells:,} cells are done. Only complete blocks are shown.", ""]
-    if len(finished.table):
-        lines += [f"![]({FIGURE})", ""]
+    if panels := _list_panels(study, finished):
+        shown = "; ".join(dict.fromkeys(f"{panel.label}, {panel.title}" for row in panels for panel in row))
+        lines += [f"![{shown}]({FIGURE})", ""]
     for name, part, kind, own in _list_begun(study, finished):
         lines += [f"### {name}", "", *kind.render(part, own)]
     return "\n".join(lines)
+
+
+def _list_panels(study: Study, finished: Finished) -> list[list[Panel]]:
+    """A row of the figure for each part that has something to draw."""
+    rows = [kind.list_panels(name, part, own) for name, part, kind, own in _list_begun(study, finished)]
+    return [row for row in rows if row]
 
 
 def _list_begun(study: Study, finished: Finished) -> Iterator[tuple[str, Part, PartKind[Any, Any], pl.DataFrame]]:

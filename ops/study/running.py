@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from ops.machine.precision import check_device
 from ops.stages.materialization import Runtime
 from ops.study.design import Study
 from ops.study.kinds import KINDS, Bench, PartKind
@@ -102,6 +103,7 @@ def rehearse_study(study: Study, main: Workspace, runtime: Runtime) -> int:
 
 def _open_benches(study: Study, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> list[Opened]:
     """Every part, in the order of the design; mistakes in any are found before the first one is run."""
+    check_device(runtime.device)
     runtime.sink(f"study {study.name}: reading its images")
     kinds = {name: KINDS[part.kind] for name, part in study.design.parts.items()}
     return [(kind, kind.open(study, name, main, area, runtime, quick=quick)) for name, kind in kinds.items()]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.stats import t
+from scipy.special import stdtrit
 
 KEYS = ["setting", "steps"]
 
@@ -35,6 +35,11 @@ def average_networks(table: pl.DataFrame, measure: str) -> pl.DataFrame:
     return rows.group_by(*KEYS, "seed", "arm", maintain_order=True).agg(mean)
 
 
+def keep_whole_seeds(values: pl.DataFrame) -> pl.DataFrame:
+    """The seeds for which every arm of a setting and number of steps has a value, so that means are comparable."""
+    return values.filter(pl.col("value").is_not_null().all().over(*KEYS, "seed"))
+
+
 def average_seeds(values: pl.DataFrame) -> pl.DataFrame:
     """The mean over seeds of each setting, number of steps and arm, over the seeds that have a value, with `seeds`."""
     return (
@@ -48,12 +53,28 @@ def compare(
     values: pl.DataFrame, arm: str, other: str, *, confidence: float = 0.95
 ) -> dict[tuple[str, int], Difference]:
     """`arm` minus `other` for each setting and number of steps, paired by seed. `values`: of `average_networks`."""
-    wide = values.filter(pl.col("arm").is_in([arm, other])).pivot(on="arm", index=[*KEYS, "seed"], values="value")
-    if not {arm, other} <= set(wide.columns):
+    return _pair(values, "arm", arm, other, "setting", confidence)
+
+
+def compare_settings(
+    values: pl.DataFrame, setting: str, other: str, *, confidence: float = 0.95
+) -> dict[tuple[str, int], Difference]:
+    """`setting` minus `other` for each arm and number of steps, paired by seed. `values`: of `average_networks`."""
+    return _pair(values, "setting", setting, other, "arm", confidence)
+
+
+def _pair(
+    values: pl.DataFrame, column: str, one: str, other: str, key: str, confidence: float
+) -> dict[tuple[str, int], Difference]:
+    """Rows with `one` in `column` minus those with `other`, by `key` and steps, without seeds that lack a value."""
+    wide = values.filter(pl.col(column).is_in([one, other])).pivot(
+        on=column, index=[key, "steps", "seed"], values="value"
+    )
+    if not {one, other} <= set(wide.columns):
         return {}
     found = {}
-    for (setting, steps), rows in wide.drop_nulls().group_by(*KEYS, maintain_order=True):
-        found[str(setting), int(str(steps))] = find_difference((rows[arm] - rows[other]).to_numpy(), confidence)
+    for (name, steps), rows in wide.drop_nulls().group_by(key, "steps", maintain_order=True):
+        found[str(name), int(str(steps))] = find_difference((rows[one] - rows[other]).to_numpy(), confidence)
     return found
 
 
@@ -62,7 +83,7 @@ def find_difference(gaps: np.ndarray, confidence: float) -> Difference:
     if len(gaps) < 2:
         return Difference(float(gaps.mean()), None, len(gaps))
     error = float(gaps.std(ddof=1)) / len(gaps) ** 0.5
-    return Difference(float(gaps.mean()), float(t.ppf((1 + confidence) / 2, len(gaps) - 1)) * error, len(gaps))
+    return Difference(float(gaps.mean()), float(stdtrit(len(gaps) - 1, (1 + confidence) / 2)) * error, len(gaps))
 
 
 def find_best(means: pl.DataFrame, arms: Sequence[str]) -> dict[tuple[str, int], str]:

@@ -23,6 +23,17 @@ def complete_recipe(context: click.Context, parameter: click.Parameter, typed: s
     return [name for name in _complete_from(context, active=False) if name.startswith(typed)]
 
 
+def complete_study(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Names of the workspace's studies that start with the typed text."""
+    from ops.study.design import list_studies
+
+    try:
+        workspace = find_workspace(Path.cwd(), explicit=context.find_root().params.get("workspace"))
+    except GrowsetError:
+        return []
+    return [name for name in list_studies(workspace) if name.startswith(typed)]
+
+
 def _complete_from(context: click.Context, *, active: bool) -> list[str]:
     try:
         workspace = find_workspace(Path.cwd(), explicit=context.find_root().params.get("workspace"))

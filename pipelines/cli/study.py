@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.options import runtime_options
+from pipelines.cli.options import complete_study, runtime_options
 
 if TYPE_CHECKING:
     from ops.stages.materialization import Runtime
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_study)
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
@@ -38,6 +38,7 @@ def study(
         raise UserError("--budget has no effect with --quick, which takes less than a minute; remove one of them")
     workspace = open_workspace()
     found = load_study(workspace, name)
+    runtime.sink(f"study {name}: {found.design.question}")
     from ops.study.page import write_page  # torch, matplotlib: after the study was checked
     from ops.study.running import rehearse_study, run_study
 

@@ -1,0 +1,144 @@
+"""Each mistake in a grid.yaml is one sentence that names the file, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.errors import UserError
+from ops.study.design import ClassifierPart, Study, build_recipe, load_study
+from ops.workspaces.workspace import Workspace
+from tests.studies import Content
+
+ROOT = Path(__file__).parents[3]
+
+
+def put(content: Content, way: str, value: Any) -> None:
+    *sections, last = way.split("/")
+    place: Any = content
+    for section in sections:
+        place = place.setdefault(section, {})
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+
+
+TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "sentence"),
+    [
+        ("question", None, "key 'question' is missing"),
+        ("parts", {}, "'parts'"),
+        ("parts/small/kind", "classifier", "unknown kind; choose one of classifiers"),
+        ("parts/small/step", [4], "unknown key 'parts.small.step'"),
+        ("parts/small/images/source", None, "key 'parts.small.images.source' is missing"),
+        ("parts/small/images/evaluation", 0, "evaluation"),
+        ("parts/small/recipe", "digit", "part 'small': there is no recipe 'digit'; did you mean 'digits'?"),
+        ("parts/small/steps", [4, 4], "4 is there twice"),
+        ("parts/small/seeds", [1, 0, 1], "1 is there twice"),
+        ("parts/small/seeds", [], "seeds"),
+        ("parts/small/measures", ["f1"], "measures"),
+        ("parts/small/measures", ["calibration_error"], "measures must begin with a score"),
+        ("parts/small/baselines", {}, "it trains no arm; add one under baselines or expanded"),
+        ("parts/small/networks/plane", 2, "networks names 'plane', which is not an arm of this part"),
+        ("parts/small/networks/plain", 0, "networks"),
+        ("parts/small/ensembles/both", "gone", "ensembles names 'gone', which is not an arm of this part"),
+        ("parts/small/ensembles/taught", "plain", "ensembles gives the name 'taught' of an arm"),
+        ("parts/small/against", {"6": "7"}, "against names '7', which is not one of settings"),
+        ("parts/small/quick/settings", ["60"], "quick.settings names '60', which is not one of settings"),
+        ("parts/small/set/generator.stepz", 9, "unknown key 'generator.stepz': did you mean 'steps'"),
+        ("parts/small/settings/12/plan.ration", 2, "setting '12': did you mean"),
+        ("parts/small/quick/set", {"scorer.step": 4}, "setting '6', quick"),
+        ("parts/small/set/classifier.batch_size", 0, "'classifier.batch_size'"),
+        ("parts/small/set/classifier.steps", 9, "a change of classifier.steps has no effect"),
+        ("parts/small/set/verdict.looks", 2, "a change of verdict.looks has no effect"),
+        ("parts/small/set/seed", 1, "a change of seed has no effect"),
+        ("parts/small/set/seed.x", 1, "a change of seed.x has no effect"),
+        ("parts/small/set/baselines.plain.loss", "focal", "a change of baselines.plain.loss has no effect"),
+        ("parts/small/set/plan.ratio.x", 1, "'plan.ratio' in"),
+        ("parts/small/set/classifier.grid.weight_decay", [0.1, 0.2], "must have one value for each key"),
+        ("parts/small/set/classifier.grid", {"pairing.alpah": [0.1]}, "pairing.alpah"),
+        ("parts/small/set/classifier.seeds", 3, "a change of classifier.seeds has no effect"),
+        ("parts/small/set/generator.seeds", 2, "generator.seeds must be 1"),
+        ("parts/small/baselines/bad", {"loss": {"kind": "focal", "gama": 1}}, "gama"),
+        ("parts/small/baselines/bad", {"loss": "vocal"}, "unknown kind; choose one of plain"),
+        (
+            "parts/small/baselines/bad",
+            TEACHER,
+            "targets.of of the arm 'bad' is 'gone'; it must name",
+        ),
+        (
+            "parts/small/baselines/bad",
+            {"targets": {"kind": "teacher", "of": "taught"}},
+            "'taught', which has a teacher itself",
+        ),
+        ("parts/small/baselines/bad", {"loss": "ldam", "pairing": "mixup"}, "loss: ldam needs hard labels"),
+        ("parts/small/baselines/bad arm", {}, "bad arm"),
+        ("parts/small/expanded/grown", {"consistency": "ema"}, "baselines needs the same on real images"),
+        ("parts/small/expanded/grown", {"sampler": {"kind": "class_balanced", "start": 1.0}}, "start"),
+    ],
+)
+def test_each_mistake_is_one_sentence_that_names_the_file(
+    main: Workspace, write: Callable[[Content], Study], content: Content, way: str, value: Any, sentence: str
+) -> None:
+    put(content, way, value)
+    with pytest.raises(UserError) as caught:
+        write(content)
+    told = str(caught.value)
+    assert str(main.root / "studies" / "digits" / "grid.yaml") in told
+    assert all(part in told for part in sentence.split(": did you mean")), told
+    assert "\n" not in told
+    assert "--set" not in told
+
+
+def test_settings_are_not_searched_for(main: Workspace, write: Callable[[Content], Study], content: Content) -> None:
+    put(content, "parts/small/baselines/searched", {"augmentation": "auto"})
+    put(content, "parts/small/set/tuning.policy", True)
+    with pytest.raises(UserError, match=r"grid\.yaml, part 'small', setting '6': tuning\.policy must be false"):
+        write(content)
+
+
+def test_a_workspace_without_studies_says_how_to_write_one(main: Workspace) -> None:
+    with pytest.raises(UserError, match=r"this workspace has no study; .* write .*grid\.yaml: growset docs studies"):
+        load_study(main, "mine")
+
+
+def test_an_unknown_name_is_told_the_known_ones(
+    main: Workspace, write: Callable[[Content], Study], content: Content
+) -> None:
+    write(content)
+    with pytest.raises(UserError, match="there is no study 'digit' in .*; did you mean 'digits'"):
+        load_study(main, "digit")
+    (main.root / "studies" / "digits" / "grid.yaml").write_text("- 1\n")
+    with pytest.raises(UserError, match="must hold 'question:' and 'parts:'; it holds list"):
+        load_study(main, "digits")
+
+
+def test_the_recipe_of_a_setting(main: Workspace, write: Callable[[Content], Study], content: Content) -> None:
+    content["parts"]["small"]["set"]["scorer.steps"] = 30
+    content["parts"]["small"]["settings"]["12"]["scorer.steps"] = 50
+    content["parts"]["small"]["quick"]["set"] = {"generator.steps": 7}
+    part = write(content).design.parts["small"]
+    assert isinstance(part, ClassifierPart)
+    six, twelve, quick = (
+        build_recipe(main, part, name, "here", quick=is_quick)
+        for name, is_quick in (("6", False), ("12", False), ("6", True))
+    )
+    assert (six.scorer.steps, twelve.scorer.steps) == (30, 50)
+    assert (six.data.images_per_class, twelve.data.images_per_class) == (6, 12)
+    assert (six.generator.steps, quick.generator.steps) == (60, 7)
+    assert list(six.baselines) == ["real", "plain", "taught"]
+    assert list(six.expanded) == ["expanded"], "a recipe needs one; the study does not train it"
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "studies").glob("*/grid.yaml")))
+def test_the_studies_of_this_repository_have_no_mistake(name: str) -> None:
+    study = load_study(Workspace(ROOT), name)
+    assert study.design.question.endswith("?")
+    assert all(part.seeds for part in study.design.parts.values())
