@@ -75,16 +75,16 @@ def render() -> str:
             )
             parts.append(f"## `{section}`\n\n{_sentence(intro)} Read by {readers}.\n")
             if section == "baselines":
-                parts.append(_render_table(_list_keys(Arm)))
+                parts.append(render_table(list_keys(Arm)))
                 parts.append(KINDS_OF_INGREDIENTS)
             else:
                 parts.append("The keys of an arm are those under `baselines`.\n")
         elif model:
             parts.append(f"## `{section}`\n\n{' '.join((model.__doc__ or '').split())} Read by {readers}.\n")
-            parts.append(_render_table(_list_keys(model)))
+            parts.append(render_table(list_keys(model)))
         else:
             parts.append(f"## `{section}`\n\nRead by {readers}.\n")
-            parts.append(_render_table([(section, field)]))
+            parts.append(render_table([(section, field)]))
     return "\n".join(parts)
 
 
@@ -93,12 +93,12 @@ def _render_kinds(readers: str) -> list[str]:
     parts = [f"## `generator`\n\nThe generator; its `kind` determines the other keys. Read by {readers}.\n"]
     shown: dict[tuple[str, str], str] = {}
     for name, settings in KINDS.items():
-        keys = _list_keys(settings)
+        keys = list_keys(settings)
         known = [(key, shown[key, str(field)]) for key, field in keys if (key, str(field)) in shown]
         new = [(key, field) for key, field in keys if (key, str(field)) not in shown]
         shown |= {(key, str(field)): name for key, field in new}
         parts.append(f"### `kind: {name}`\n\n{(settings.__doc__ or '').strip().splitlines()[0]}\n")
-        parts.append(_render_table(new))
+        parts.append(render_table(new))
         if known:
             origin = known[0][1]
             names = [f"`{key}`" for key, _ in known if " " not in key]  # without the keys of a key's kinds
@@ -108,18 +108,18 @@ def _render_kinds(readers: str) -> list[str]:
 
 def render_sources() -> str:
     """The page on descriptions of sources."""
-    keys = [(key, field) for key, field in _list_keys(SourceSpec) if key != "name"]
-    return "\n".join([SOURCES_HEADER, _render_table(keys)])
+    keys = [(key, field) for key, field in list_keys(SourceSpec) if key != "name"]
+    return "\n".join([SOURCES_HEADER, render_table(keys)])
 
 
-def _list_keys(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
+def list_keys(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
     """Dotted keys of a section and of its subsections; a key that takes a kind is followed by the keys of each kind."""
     found = []
     for name, field in model.model_fields.items():
         inner = _find_model(field.annotation)
-        found += _list_keys(inner, f"{prefix}{name}.") if inner else [(f"{prefix}{name}", field)]
+        found += list_keys(inner, f"{prefix}{name}.") if inner else [(f"{prefix}{name}", field)]
         for kind, section in _find_kinds(field).items():
-            found += [(f"{prefix}{name}.{key} ({kind})", own) for key, own in _list_keys(section) if key != "kind"]
+            found += [(f"{prefix}{name}.{key} ({kind})", own) for key, own in list_keys(section) if key != "kind"]
     return found
 
 
@@ -128,7 +128,8 @@ def _find_kinds(field: FieldInfo) -> Mapping[str, type[Kind]]:
     return next((rule.kinds for rule in field.metadata if isinstance(rule, OneOf)), {})
 
 
-def _render_table(keys: list[tuple[str, FieldInfo]]) -> str:
+def render_table(keys: list[tuple[str, FieldInfo]]) -> str:
+    """A row for each key: allowed values, default and meaning."""
     lines = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
     for key, field in keys:
         default = "required" if field.is_required() else f"`{_show(field.get_default(call_default_factory=True))}`"
@@ -192,7 +193,9 @@ def _name_type(annotation: Any) -> str:
         return " or ".join("`null`" if part is type(None) else _name_type(part) for part in arguments)
     if origin is tuple:
         return f"list of {_name_type(arguments[0])}"
-    names = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
+    if origin is dict:
+        return "keys and values" if arguments[0] is str else f"for each name: {_name_type(arguments[1])}"
+    names = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", Any: "keys and values"}
     names[Cut] = "number ≥ 0, ≤ 1, or `{threshold: number}`"
     return names[annotation]
 

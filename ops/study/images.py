@@ -18,7 +18,7 @@ from ops.datasets.pixels import PixelDataset
 from ops.datasets.subset import find_sizes
 from ops.errors import UserError
 from ops.files.hashing import hash_json
-from ops.files.storage import replace_file, write_json, write_text
+from ops.files.storage import replace_file, write_json
 from ops.recipe.data import DataSettings
 from ops.recipe.loading import explain
 from ops.sources.reading import hash_source, read_source, read_training
@@ -98,9 +98,11 @@ def open_workspace(root: Path, main: Workspace, images: Images, place: str) -> W
         write_json(own.source_path(SOURCE), described)  # JSON is YAML
         with replace_file(arrays) as temporary, temporary.open("wb") as file:
             np.savez(file, **found)
-    versions = "".join(f"  {stage}: {main.stage_version(stage)}\n" for stage in main.params["stage_versions"])
-    write_text(own.root / "params.yaml", f"expansions: []\n\nstage_versions:\n{versions}\nsource_versions: {{}}\n")
     (own.root / "recipes").mkdir(exist_ok=True)
+    versions = {stage: main.stage_version(stage) for stage in main.params["stage_versions"]}
+    # All recipes stay active: where two settings want the same generator, the second takes that of the first.
+    params = {"expansions": own.available_recipes(), "stage_versions": versions, "source_versions": {}}
+    write_json(own.root / "params.yaml", params)
     return own
 
 

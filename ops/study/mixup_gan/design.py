@@ -37,7 +37,10 @@ class MixupGanPart(Part):
         tuple[Literal["modes", "high_quality"], ...],
         Field(strict=False, min_length=1),
         AfterValidator(refuse_repeats),
-    ] = ("modes", "high_quality")
+    ] = Field(
+        ("modes", "high_quality"),
+        description="modes: how many Gaussians are covered; high_quality: share of the points that lie near one",
+    )
     quick: GanQuick = GanQuick()
 
     def check(self, workspace: Workspace, place: str) -> None:

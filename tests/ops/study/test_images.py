@@ -68,6 +68,10 @@ def test_the_workspace_holds_training_images_alone_and_is_made_once(main: Worksp
     made = (own.root / "images.npz").stat().st_mtime_ns
     again = open_workspace(main.root / "area", main, images, "here")
     assert (again.root / "images.npz").stat().st_mtime_ns == made
+    (own.root / "recipes" / "made.yaml").write_text("")
+    assert open_workspace(main.root / "area", main, images, "here").expansions == ["made"], (
+        "its outputs are found again"
+    )
     other = open_workspace(main.root / "area", main, images.model_copy(update={"seed": 1}), "here")
     assert other.root != own.root
 
