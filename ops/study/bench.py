@@ -64,13 +64,22 @@ class Bench:
     def recipes(self) -> dict[str, Recipe]:
         """The recipe of each setting, with seed 0."""
         names = dict.fromkeys(block.setting for block in self.blocks)
-        return {name: build_recipe(self.main, self.part, name, self.place, quick=self.quick) for name in names}
+        found = {name: build_recipe(self.main, self.part, name, self.place, quick=self.quick) for name in names}
+        return (
+            {name: shrink_trainers(each, self.part.quick.steps) for name, each in found.items()}
+            if self.quick
+            else found
+        )
 
     def build_recipe(self, block: Block) -> Recipe:
         """The recipe of a block, with its seed and steps."""
         found = self.recipes[block.setting]
         classifier = found.classifier.model_copy(update={"steps": block.steps})
         return found.model_copy(update={"seed": block.seed, "classifier": classifier})
+
+    def count_networks(self, arm: str) -> int:
+        """Networks of an arm in a block; one in a quick run."""
+        return 1 if self.quick else self.part.networks.get(arm, 1)
 
     def list_cells(self, block: Block) -> list[Cell]:
         """The cells of a block: each network of each arm, then the ensembles."""
@@ -87,7 +96,8 @@ class Bench:
 
     def drop_networks(self, found: pl.DataFrame) -> None:
         """Delete the networks that no incomplete block needs. found: the results so far."""
-        waiting = [each for each in self.blocks if find_missing(self.list_cells(each), self.measures, found)]
+        cells = [cell for block in self.blocks for cell in self.list_cells(block)]
+        waiting = {cell.block for cell in find_missing(cells, self.measures, found)}
         needed = {name for block in waiting for name in self.name_arms(block).values()}
         for path in self.scratch.glob("*.safetensors"):
             if path.name.partition("_")[0] not in needed:
@@ -113,12 +123,25 @@ class Bench:
     def _build_cells(self, block: Block) -> list[Cell]:
         cells = list[Cell]()
         for arm, identity in self.name_arms(block).items():
-            numbers = range(self.part.networks.get(arm, 1))
+            numbers = range(self.count_networks(arm))
             cells += [Cell(block, arm, number, hash_json([identity, number])) for number in numbers]
         for name, of in self.part.ensembles.items():
             members = [cell.fingerprint for cell in cells if cell.arm == of]
             cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
         return cells
+
+
+def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe with `steps` steps and epochs in every trainer that has some of its own."""
+
+    def shrink(arm: Arm) -> Arm:
+        keys = {"epochs", "steps"} & set(type(arm.trainer).model_fields)
+        return arm.model_copy(update={"trainer": arm.trainer.model_copy(update=dict.fromkeys(keys, steps))})
+
+    sides = {
+        side: {name: shrink(arm) for name, arm in getattr(recipe, side).items()} for side in ("baselines", "expanded")
+    }
+    return recipe.model_copy(update=sides)
 
 
 def pick_setting(recipe: Recipe, arm: Arm, *, is_expanded: bool) -> Setting:
@@ -152,7 +175,7 @@ class _Given:
         }
         for teacher in list_teachers({arm: section}):
             del found["arm"]["targets"]["of"]
-            found["teachers"] = [self.bench.part.networks.get(teacher, 1), self.identify(teacher)]
+            found["teachers"] = [self.bench.count_networks(teacher), self.identify(teacher)]
         return found
 
     @cached_property

@@ -109,7 +109,7 @@ class _Work:
 
     def list_networks(self, arm: str) -> Wanted:
         """All networks of an arm."""
-        return [(arm, number) for number in range(self.bench.part.networks.get(arm, 1))]
+        return [(arm, number) for number in range(self.bench.count_networks(arm))]
 
     def train(self, wanted: Wanted) -> list[Result] | None:
         """The results of networks of one group, in their order; finished ones are read.

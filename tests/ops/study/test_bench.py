@@ -189,6 +189,28 @@ def test_names_decide_nothing_and_equal_cells_of_two_settings_have_one_fingerpri
     assert short["again"] == short["plain"][:1]
 
 
+def test_a_quick_run_has_one_setting_seed_and_network_and_short_trainers(main: Workspace, content: Content) -> None:
+    part = content["parts"]["small"]
+    part["baselines"]["features"] = {"trainer": "feature_diffusion"}
+    study = write_study(main, content)
+    bench = open_bench(study, "small", main, main.root / "quick", Runtime(workers=1), quick=True)
+    (block,) = bench.blocks
+    assert (block.setting, block.steps, block.seed) == ("6", 2, 0)
+    assert [cell.arm for cell in bench.list_cells(block)] == [
+        "plain",
+        "taught",
+        "balanced",
+        "features",
+        "grown",
+        "ensemble",
+    ]
+    recipe = bench.build_recipe(block)
+    assert recipe.classifier.steps == 2
+    trainer = recipe.baselines["features"].trainer
+    assert (getattr(trainer, "steps", 0), getattr(trainer, "epochs", 0)) == (2, 2)
+    assert recipe.baselines["plain"].trainer.kind == "supervised"
+
+
 def test_networks_and_seeds_have_fingerprints_of_their_own(
     open_small: Callable[[Content], Bench], content: Content
 ) -> None:
