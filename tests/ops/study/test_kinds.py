@@ -1,14 +1,21 @@
-"""The kinds of parts: both registries agree, and seeds of several parts take turns."""
+"""The kinds of parts: both registries agree, seeds of several parts take turns, and one study holds several kinds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.study.design import PARTS
+import polars as pl
+
+from ops.stages.materialization import Runtime
+from ops.study.design import PARTS, Study
 from ops.study.kinds import KINDS
+from ops.study.page import write_page
 from ops.study.results import Block, Cell
-from ops.study.running import order_blocks
+from ops.study.running import order_blocks, run_study
+from ops.workspaces.workspace import Workspace
+from tests.studies import Content
 
 
 @dataclass
@@ -43,3 +50,28 @@ def test_the_first_seed_of_every_part_comes_before_the_second_of_any() -> None:
         *(("other", "a", steps, 3) for steps in (20, 10)),
         *(("one", setting, 10, 2) for setting in "ab"),
     ]
+
+
+def test_attacked_classifiers_and_gans_are_parts_of_one_study(
+    main: Workspace, write: Callable[[Content], Study], content: Content, runtime: Runtime
+) -> None:
+    part = content["parts"]["small"]
+    del part["baselines"]["taught"]
+    part |= {
+        "settings": {"6": part["settings"]["6"]},
+        "steps": [40],
+        "seeds": [0],
+        "measures": ["accuracy", "fgsm", "ifgsm"],
+    }
+    gan = {"kind": "mixup_gan", "mixtures": ["ring"], "mixing": [0, 1], "steps": [2], "seeds": [0], "width": 8}
+    study = write({**content, "parts": {"small": part, "gan": gan}})
+    finished = run_study(study, main, runtime)
+    assert (finished.cells, finished.missing) == (5, 0)
+    rows = finished.table.filter(pl.col("part") == "small").sort("arm", "network")
+    clean, one, ten = (rows.filter(pl.col("measure") == name)["value"] for name in part["measures"])
+    assert rows["value"].null_count() == 0 and rows["arm"].unique().sort().to_list() == ["ensemble", "plain"]
+    assert (one <= clean).all() and (ten <= clean).all() and clean.max() > 0.5  # type: ignore[operator]
+    text = write_page(study, finished).read_text(encoding="utf-8")
+    assert "### small" in text and "accuracy under FGSM, ε = 8/255" in text
+    assert "### gan" in text and " of 8 |" in text
+    assert "modes covered, %" in (study.folder / "figure.svg").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from ops.errors import UserError
 from ops.stages.materialization import Runtime
 from ops.study.design import Study, StudyDesign, load_study
+from ops.study.mixup_gan import bench as bench_module
 from ops.study.mixup_gan.bench import GanBench, open_bench
 from ops.study.mixup_gan.game import Game, build_perceptron, mix, play, shuffle_together
 from ops.study.mixup_gan.mixtures import DEVIATION, draw_points, measure_coverage, place_grid, place_ring
@@ -169,6 +170,19 @@ def test_a_stopped_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
     kept = done.table.filter(pl.col("fingerprint") == first["fingerprint"][0])
     assert kept.sort("measure").equals(first.sort("measure"))
     assert run_study(study, main, runtime).table.equals(done.table)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "WORKER_SHARE", 1)  # otherwise so little is not worth a second process
+    bench = open_gans(make_study(tmp_path))
+    block = bench.blocks[0]
+    cells = bench.list_cells(block)
+    values = []
+    for workers in (1, 2):
+        runs = replace(bench, runtime=Runtime(workers=workers)).run(block, cells)
+        values.append(sorted((row.cell.arm, row.measure, row.value) for rows in runs for row in rows))
+    assert values[0] == values[1] and len(values[0]) == 4
 
 
 def test_a_rehearsal_runs_both_mixtures_and_keeps_nothing(tmp_path: Path) -> None:
