@@ -27,18 +27,28 @@ BEGIN, END = "<!-- results: drawn by `growset study` -->", "<!-- end of results 
 def write_page(study: Study, finished: Finished) -> Path:
     """Draw the figure and the tables anew; returns the page. A study without a finished block gets no figure.
 
-    UserError for a page with one mark alone: what is between the marks would not be known.
+    Raises as `read_page`.
     """
+    before, after = read_page(study)
     page = study.folder / PAGE
-    text = page.read_text(encoding="utf-8") if page.is_file() else f"# {study.design.question}\n\n{BEGIN}\n{END}\n"
-    if (BEGIN in text) != (END in text):
-        raise UserError(f"{page} has only one of the marks '{BEGIN}' and '{END}'; add the other, or remove it")
-    before, mark, rest = text.partition(BEGIN)
-    before, (_, _, after) = before if mark else f"{before.rstrip()}\n\n", rest.partition(END)
-    write_text(page, f"{before}{BEGIN}\n\n{render_results(study, finished)}\n{END}{after or chr(10)}")
+    write_text(page, f"{before}{BEGIN}\n\n{render_results(study, finished)}\n{END}{after}")
     if panels := _list_panels(study, finished):
         write_text(study.folder / FIGURE, draw_figure(panels))
     return page
+
+
+def read_page(study: Study) -> tuple[str, str]:
+    """The text before and after the marks; they come last on a page that has none.
+
+    UserError for a page with one mark alone: what is between the marks would not be known.
+    """
+    page = study.folder / PAGE
+    text = page.read_text(encoding="utf-8") if page.is_file() else f"# {study.design.question}\n"
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if bool(begin) != bool(end) or END in before:
+        raise UserError(f"{page} must have both marks, '{BEGIN}' and then '{END}', or none of them")
+    return (before, after) if begin else (f"{text.rstrip()}\n\n", "\n")
 
 
 def render_results(study: Study, finished: Finished) -> str:

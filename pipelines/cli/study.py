@@ -39,12 +39,13 @@ def study(
     workspace = open_workspace()
     found = load_study(workspace, name)
     runtime.sink(f"study {name}: {found.design.question}")
-    from ops.study.page import write_page  # torch, matplotlib: after the study was checked
+    from ops.study.page import read_page, write_page  # torch, matplotlib: after the study was checked
     from ops.study.running import rehearse_study, run_study
 
     if quick:
         cells = rehearse_study(found, workspace, runtime)
         return lambda: click.echo(f"all parts of {name} run: {cells} small cells, none of them kept")
+    read_page(found)  # a mistake in it is told before anything is computed
     finished = run_study(found, workspace, runtime, budget=budget)
     page = write_page(found, finished)
     left = f"; {finished.missing:,} are left, growset study {name} goes on" if finished.missing else ""

@@ -162,7 +162,7 @@ def test_a_page_without_marks_gets_them_at_its_end(tmp_path: Path) -> None:
 def test_a_page_that_lost_a_mark_is_not_touched(tmp_path: Path, mark: str) -> None:
     text = f"# Mine\n\n{mark}\n\nMuch that I wrote.\n"
     (tmp_path / "README.md").write_text(text)
-    with pytest.raises(UserError, match=r"README\.md has only one of the marks"):
+    with pytest.raises(UserError, match=r"README\.md must have both marks"):
         write_page(make_study(tmp_path, build_part()), Finished(table({}), 20, 20))
     assert (tmp_path / "README.md").read_text() == text
 

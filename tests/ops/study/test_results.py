@@ -8,7 +8,7 @@ import pytest
 
 from ops.errors import DamagedData
 from ops.study.results import (
-    RESULTS,
+    TABLE,
     SCHEMA,
     Block,
     Cell,
@@ -45,7 +45,7 @@ def test_the_file_does_not_depend_on_the_order_in_which_cells_finish(tmp_path: P
         (tmp_path / folder).mkdir()
         for cell in order:
             add_rows(tmp_path / folder, rows(cell))
-    assert (tmp_path / "one" / RESULTS).read_bytes() == (tmp_path / "other" / RESULTS).read_bytes()
+    assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "other" / TABLE).read_bytes()
 
 
 def test_a_cell_is_missing_until_it_has_all_measures(tmp_path: Path) -> None:
@@ -79,12 +79,12 @@ def test_a_cell_that_two_blocks_share_is_in_both_under_their_own_names(tmp_path:
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and then something else", b"a,b\n1,2\n"])
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / RESULTS).write_bytes(content)
-    with pytest.raises(DamagedData, match=f"{RESULTS} cannot be read.*restore it with git"):
+    (tmp_path / TABLE).write_bytes(content)
+    with pytest.raises(DamagedData, match=f"{TABLE} cannot be read.*restore it with git"):
         read_results(tmp_path)
 
 
 def test_a_table_of_something_else_is_named(tmp_path: Path) -> None:
-    read_results(tmp_path).drop("network").write_parquet(tmp_path / RESULTS)
-    with pytest.raises(DamagedData, match=f"{RESULTS} has the columns part, setting"):
+    read_results(tmp_path).drop("network").write_parquet(tmp_path / TABLE)
+    with pytest.raises(DamagedData, match=f"{TABLE} has the columns part, setting"):
         read_results(tmp_path)

@@ -238,6 +238,13 @@ def test_arms_with_generated_images_run_through_the_chain(
     again = read_results(study.folder)
     assert run_study(study, main, runtime).missing == 0
     assert read_results(study.folder).equals(again)
+    # Another part with the same generator and another arm: the generator is found, not trained.
+    small["parts"]["other"] = {**part, "expanded": {"grown": {}, "heavier": {"real_weight": 9.0}}}
+    lines, before = list[str](), len(trained)
+    assert run_study(write(small), main, replace(runtime, sink=lines.append)).missing == 0
+    assert len(trained) == before + 2
+    assert any(line.endswith(": generator") for line in lines)
+    assert not any(": generator: " in line for line in lines)
 
 
 def test_a_page_is_drawn_from_what_is_complete(

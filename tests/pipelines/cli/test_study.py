@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.study.results import RESULTS, read_results
+from ops.study.results import TABLE, read_results
 from ops.workspaces.locks import exclusive_study
 from ops.workspaces.workspace import Workspace
 from tests.interruptions import start, stop
@@ -39,11 +39,11 @@ def test_it_runs_says_what_is_done_and_draws_the_page(main: Workspace, content: 
     folder = main.root / "studies" / "digits"
     assert done.output.splitlines()[0] == "  study digits: Which arm is better?"
     assert done.output.splitlines()[-2:] == ["2 of 2 cells are done", str(folder / "README.md")]
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "figure.svg", "grid.yaml", RESULTS]
-    before = (folder / RESULTS).read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "figure.svg", "grid.yaml", TABLE]
+    before = (folder / TABLE).read_bytes()
     again = growset(main.root, "study", "digits")
     assert "trainings" not in again.output
-    assert (folder / RESULTS).read_bytes() == before
+    assert (folder / TABLE).read_bytes() == before
 
 
 def test_quick_keeps_nothing(main: Workspace, content: Content) -> None:
@@ -79,8 +79,11 @@ def test_mistakes_exit_2_damage_4_and_a_second_process_3(main: Workspace, conten
     study = write_study(main, content)
     with exclusive_study(main, "digits"):
         fail(3, "the study 'digits' is being run by another process")
-    (study.folder / RESULTS).write_bytes(b"PAR1")
-    fail(4, f"{study.folder / RESULTS} cannot be read")
+    (study.folder / "README.md").write_text("<!-- end of results -->")
+    fail(2, f"{study.folder / 'README.md'} must have both marks")
+    (study.folder / "README.md").unlink()
+    (study.folder / TABLE).write_bytes(b"PAR1")
+    fail(4, f"{study.folder / TABLE} cannot be read")
     content["parts"]["small"]["settings"]["6"] = {"data.images_per_class": 600}
     (study.folder / "grid.yaml").write_text(json.dumps(content))
     fail(2, "is to have 600 training images")
