@@ -203,7 +203,8 @@ def hold_tournament(contest: Contest, *, workers: int, progress: Progress, befor
     """
     trying = contest.trying_seed
     grid = {name: [Run(name, setting, trying) for setting in contest.list_settings(name)] for name in contest.arms}
-    done = _train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress, before)
+    asked = [run for runs in grid.values() for run in runs]
+    done = train_runs(contest, asked, workers=workers, progress=progress, before=before)
     tried = {name: [done[run] for run in runs] for name, runs in grid.items()}
     chosen = {name: choose_setting(results) for name, results in tried.items()}
     best = {name: done[Run(name, setting, trying)] for name, setting in chosen.items()}
@@ -231,14 +232,17 @@ def train_seeds(
     `before` runs count as done in `progress`.
     """
     runs = [Run(name, setting, seed) for name, setting in chosen.items() for seed in seeds]
-    done = _train_runs(contest, runs, workers, progress, before)
+    done = train_runs(contest, runs, workers=workers, progress=progress, before=before)
     return {name: [done[run] for run in runs if run.arm == name] for name in chosen}
 
 
-def _train_runs(
-    contest: Contest, runs: Sequence[Run], workers: int, progress: Progress, before: int = 0
+def train_runs(
+    contest: Contest, runs: Sequence[Run], *, workers: int, progress: Progress, before: int = 0
 ) -> dict[Run, Result]:
-    """Train the runs that are not in the scratch folder yet."""
+    """Results of the runs; those that are not in the scratch folder yet are trained.
+
+    A setting may name other `steps` than the grid tries. `before` runs count as done in `progress`.
+    """
     contest.scratch.mkdir(parents=True, exist_ok=True)
     finished = {run: read_result(run, contest.scratch) for run in runs if (contest.scratch / run.file_name).exists()}
     if progress.first is None:
