@@ -190,7 +190,8 @@ def draw_lengths(points: Sequence[Mapping[str, Any]], *, metric: str, width: int
             axes.plot(steps, scores, color=_KINDS[kind], linewidth=2, linestyle=style)
             axes.plot(steps, scores, _MARKERS[kind], color=_KINDS[kind], markersize=7, linestyle="none", clip_on=False)
         for arm, shift in zip(ordered, (-9, 9) if len(arms) == 2 else (0,), strict=True):
-            (steps, score), place = lines[arm][-1], {"textcoords": "offset points", "va": "center"}
+            steps, score = lines[arm][-1]
+            place: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
             label = f"{names[arm]}{score:.1f}"
             axes.annotate(
                 label, (steps, score), (10, shift), color=_INK, parse_math=False, annotation_clip=False, **place

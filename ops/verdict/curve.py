@@ -158,10 +158,10 @@ def compare_at_equal_compute(
         )
     lead = {cheap: own[cheap][-1].validation, dear: interpolate(measured, steps)}
     gap = lead[challenger] - lead[baseline]
-    points = f"{100 * abs(gap):.{choose_decimals(gap)}f} points {'above' if gap > 0 else 'below'}"
+    stands = f"{100 * abs(gap):.{choose_decimals(gap)}f} points {'above' if gap > 0 else 'below'}"
     return (
         f"{begin}. With as much as {cheap}, {dear} would take {steps:,.0f} steps; its curve lies at"
-        f" {100 * lead[dear]:.1f} % on validation there, and {challenger} {points if gap else 'level with'} {baseline}."
+        f" {100 * lead[dear]:.1f} % on validation there, and {challenger} {stands if gap else 'level with'} {baseline}."
         f" {more}; so long it was not trained."
     )
 
