@@ -28,7 +28,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.costs import measure_cost
 from ops.recipe.schema import ClassifierSettings
 
-ROUNDS, UNMEASURED = 150, 5  # the first steps of a training allocate memory
+ROUNDS, UNMEASURED = 150, 20  # first steps allocate memory, and prepare kernels for each size of a part of a batch
 IMAGES, CLASSES, TEACHERS = 1_000, 10, 5
 SHAPES = {"grey, 28 x 28": (1, 28, 28), "colour, 32 x 32": (3, 32, 32)}
 TAUGHT = {"targets": {"kind": "teacher", "of": "mixup", "images": "all"}}

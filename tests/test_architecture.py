@@ -221,6 +221,7 @@ FLOORS = (
     {"inspection"},
     {"exploring", "report"},
     {"chain"},
+    {"study"},
 )
 
 

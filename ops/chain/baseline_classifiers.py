@@ -13,5 +13,5 @@ from ops.stages.materialization import StageRun
 def build_baseline_classifiers(run: StageRun) -> dict[str, Any]:
     """Arms and reference model on the real training images alone."""
     reference = train_reference(run, find_metric(run))
-    metrics = train_arms(run, run.recipe.baselines, [read_real(run)], None, {"reference": reference})
+    metrics = train_arms(run, run.recipe.baselines, [read_real(run.inputs)], None, {"reference": reference})
     return metrics | {"reference_validation": round(reference["validation"], 6)}

@@ -203,8 +203,7 @@ def hold_tournament(contest: Contest, *, workers: int, progress: Progress, befor
     """
     trying = contest.trying_seed
     grid = {name: [Run(name, setting, trying) for setting in contest.list_settings(name)] for name in contest.arms}
-    asked = [run for runs in grid.values() for run in runs]
-    done = train_runs(contest, asked, workers=workers, progress=progress, before=before)
+    done = train_runs(contest, [run for runs in grid.values() for run in runs], workers, progress, before)
     tried = {name: [done[run] for run in runs] for name, runs in grid.items()}
     chosen = {name: choose_setting(results) for name, results in tried.items()}
     best = {name: done[Run(name, setting, trying)] for name, setting in chosen.items()}
@@ -232,16 +231,16 @@ def train_seeds(
     `before` runs count as done in `progress`.
     """
     runs = [Run(name, setting, seed) for name, setting in chosen.items() for seed in seeds]
-    done = train_runs(contest, runs, workers=workers, progress=progress, before=before)
+    done = train_runs(contest, runs, workers, progress, before)
     return {name: [done[run] for run in runs if run.arm == name] for name in chosen}
 
 
 def train_runs(
-    contest: Contest, runs: Sequence[Run], *, workers: int, progress: Progress, before: int = 0
+    contest: Contest, runs: Sequence[Run], workers: int, progress: Progress, before: int = 0
 ) -> dict[Run, Result]:
-    """Results of the runs; those that are not in the scratch folder yet are trained.
+    """The results of runs; those that the scratch folder has are read, the others are trained.
 
-    A setting may name other `steps` than the grid tries. `before` runs count as done in `progress`.
+    `before` runs count as done in `progress`.
     """
     contest.scratch.mkdir(parents=True, exist_ok=True)
     finished = {run: read_result(run, contest.scratch) for run in runs if (contest.scratch / run.file_name).exists()}

@@ -117,7 +117,7 @@ def trace_lengths(
             for seed in range(SEEDS)
         ]
         progress = Progress(sink, f"learning curve, {steps:,} steps", SEEDS, "trainings")
-        done = train_runs(contest, runs, workers=workers, progress=progress)
+        done = train_runs(contest, runs, workers, progress)
         right = np.mean([unpack_bits(done[run].bits) for run in runs], axis=0, dtype=np.float64)
         return np.asarray(weights * right)
 

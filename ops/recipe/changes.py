@@ -58,9 +58,18 @@ def change_recipe(path: Path, changes: Changes) -> tuple[Recipe, list[str]]:
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
-    changed = copy.deepcopy(content)
-    lines = [f"{key}: {_apply(changed, key, value, path)} -> {_show(value)}" for key, value in changes.items()]
+    changed, lines = change_content(content, changes, path)
     return parse_recipe(changed, f"{path} with {' '.join(f'--set {key}' for key in changes)}"), lines
+
+
+def change_content(content: Mapping[str, Any], changes: Changes, path: Path) -> tuple[dict[str, Any], list[str]]:
+    """A copy of a recipe's content with `changes`, and their lines as in `change_recipe`; `path` is for the messages.
+
+    UserError if a key has no place in the content; nothing else is checked.
+    """
+    changed = copy.deepcopy(dict(content))
+    lines = [f"{key}: {_apply(changed, key, value, path)} -> {_show(value)}" for key, value in changes.items()]
+    return changed, lines
 
 
 def keep_effective(path: Path, changes: Changes) -> dict[str, Any]:

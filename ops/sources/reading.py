@@ -127,6 +127,17 @@ def read_source(
     return SourceImages(splits, dict(sorted(converter.counts.items())), tuple(disputed), units)
 
 
+def read_training(spec: SourceSpec) -> PixelDataset:
+    """All images of train, in stored order; images of no other split are opened. Raises as `read_source`."""
+    listings = LAYOUTS[spec.kind].list_splits(spec)
+    names = _choose_classes(spec, listings, None)
+    indices, labels = _choose_images(listings["train"], names, None, seed=0, split="train")
+    part = _load(spec, listings["train"], indices, labels, Converter(spec), None)
+    return PixelDataset(
+        part.stack.images, build_rows(part.labels, number_repeats(part.ids.tolist()), split="train"), names
+    )
+
+
 def hash_source(spec: SourceSpec, cache: Path | None = None) -> str:
     """SHA-256 (64 hex digits) of everything that decides `read_source`'s images: the files and the conversion options.
 

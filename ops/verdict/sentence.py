@@ -8,8 +8,6 @@ a sign. A verdict without evidence gives the smallest detectable effect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ops.verdict.estimate import Interval
 from ops.verdict.metric import NAMES
 from ops.verdict.points import choose_decimals
@@ -94,13 +92,11 @@ def _explain(verdict: Verdict) -> str:
         if verdict.trainings == 1:
             reasons.append("what another seed would give is not measured")
     elif verdict.has_learnt and gap.low > 0:
-        reasons.append(
-            _name_open(c for c in verdict.contrasts if c.arm == verdict.challenger and c.difference.low <= 0)
-        )
+        needed = [c for c in verdict.contrasts if c.arm == verdict.challenger and c.difference.low <= 0]
+        reasons.append(_name_open(min(needed, key=lambda contrast: contrast.difference.estimate)))
     elif verdict.has_learnt and gap.high < 0:
-        reasons.append(
-            _name_open(c for c in verdict.contrasts if c.against == verdict.baseline and c.difference.high >= 0)
-        )
+        needed = [c for c in verdict.contrasts if c.against == verdict.baseline and c.difference.high >= 0]
+        reasons.append(_name_open(max(needed, key=lambda contrast: contrast.difference.estimate)))
     if verdict.has_learnt and verdict.look < verdict.looks:
         reasons.append("this is the first of two looks, the second has more seeds")
     least = verdict.smallest_detectable_effect if verdict.has_learnt else None
@@ -111,9 +107,8 @@ def _explain(verdict: Verdict) -> str:
     return "".join(f"; {reason}" for reason in reasons)
 
 
-def _name_open(contrasts: Iterable[Contrast]) -> str:
-    """The first contrast that a decision needs and that is not clear."""
-    found = next(iter(contrasts))
+def _name_open(found: Contrast) -> str:
+    """A contrast that a decision needs and that is not clear."""
     return f"but {found.arm} {_compare(found.difference)} {found.against} ({_signed_range(found.difference)})"
 
 

@@ -25,6 +25,7 @@ from pipelines.cli.explore import explore
 from pipelines.cli.generate import generate
 from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
 from pipelines.cli.overview import OrderedGroup
+from pipelines.cli.study import study
 
 
 class GrowsetGroup(OrderedGroup):
@@ -318,7 +319,7 @@ def completion(shell: str) -> None:
     click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
 
 
-for command in (*COMMANDS, bench, generate, docs, explore):
+for command in (*COMMANDS, bench, generate, docs, explore, study):
     main.add_command(command)
 
 

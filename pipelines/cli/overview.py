@@ -22,6 +22,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "activate": "Add a recipe to the active expansions.",
         "deactivate": "Remove one from them. Its data stays.",
     },
+    "Questions": {
+        "study": "Run a study of many trainings, or what is left of it.",
+    },
     "Sharing": {
         "export": "Write the published dataset for another tool.",
         "versions": "List the published versions.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,26 +15,28 @@ from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split
 from ops.filters.reasons import WRONG_LABEL
 from ops.recipe.arms import Arm
-from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, place_inputs
 
 
-def read_real(run: StageRun) -> Examples:
-    """The real training images; each weighs 1."""
-    train = read_split(run.inputs["real_images"], "train")
+def read_real(inputs: Mapping[str, Path]) -> Examples:
+    """The real training images; each weighs 1. inputs: folders by stage."""
+    train = read_split(inputs["real_images"], "train")
     return _to_examples(train, np.ones(len(train)))
 
 
-def read_mixed_sets(run: StageRun, arms: Mapping[str, Arm]) -> Iterator[Examples]:
-    """The mixed dataset of each generator, and the rejected images that a teacher of some of `arms` relabels."""
-    for generator in range(count_generators(run.inputs["mixed_dataset"])):
-        inputs = place_inputs(run.inputs, generator)
-        index, rejected = read_index(inputs["mixed_dataset"]), 0
+def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm]) -> Iterator[Examples]:
+    """The mixed dataset of each generator, and the rejected images that a teacher of some of `arms` relabels.
+
+    inputs: folders by stage.
+    """
+    for generator in range(count_generators(inputs["mixed_dataset"])):
+        own = place_inputs(inputs, generator)
+        index, rejected = read_index(own["mixed_dataset"]), 0
         if any(getattr(arm.targets, "relabel", False) for arm in arms.values()):
-            mislabelled = read_index(inputs["accepted_images"]).filter(pl.col("reasons") == [WRONG_LABEL])
+            mislabelled = read_index(own["accepted_images"]).filter(pl.col("reasons") == [WRONG_LABEL])
             marks = mislabelled.with_columns(is_generated=pl.lit(True), weight=pl.lit(1.0))
             index, rejected = pl.concat([index, marks.select(index.columns)]), len(mislabelled)
-        mixed = read_mixed(index, inputs["real_images"], inputs["generated_images"])
+        mixed = read_mixed(index, own["real_images"], own["generated_images"])
         only_relabelled = np.arange(len(index)) >= len(index) - rejected if rejected else None
         yield _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy(), only_relabelled)
 

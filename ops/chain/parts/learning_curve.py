@@ -58,7 +58,7 @@ def find_steps(trained: Trained, arm: str) -> int:
 def _open_contest(run: StageRun, trained: Trained, arm: str) -> Contest:
     side = trained.sides[arm]
     arms = {arm: trained.arms[side][arm]}
-    training = [read_real(run)] if side == BASELINES else list(read_mixed_sets(run, arms))
+    training = [read_real(run.inputs)] if side == BASELINES else list(read_mixed_sets(run.inputs, arms))
     teachers = find_teachers(arms, run.inputs[BASELINES], trained.results[BASELINES]["aliases"])
     return open_contest(run, arms, training, trained.metric, teachers)
 
@@ -79,7 +79,7 @@ def _train_shorter(
         for steps in lengths
     }
     asked = [each for found in runs.values() for each in found]
-    done = train_runs(contest, asked, workers=run.runtime.workers, progress=progress, before=before)
+    done = train_runs(contest, asked, run.runtime.workers, progress, before)
     return {steps: {each.seed: unpack_bits(done[each].bits) for each in found} for steps, found in runs.items()}
 
 

@@ -19,6 +19,9 @@ from ops.classifiers.networks.layers import Conv
 class FoldedConv(nn.Module):
     """A convolution as `Conv`, with a bias; its kernel [outputs, inputs, size, size] is kept in channels-last order."""
 
+    kernel: Tensor
+    bias: Tensor
+
     def __init__(self, kernel: Tensor, bias: Tensor, stride: int) -> None:
         super().__init__()
         self.stride, self.padding = stride, kernel.shape[-1] // 2
@@ -48,6 +51,7 @@ def fold_norms(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Mod
 
 
 def _fold(layer: Conv | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d, dtype: torch.dtype) -> nn.Module:
+    assert norm.running_mean is not None and norm.running_var is not None, "no network here normalises by its batch"
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     bias = norm.bias - scale * norm.running_mean
     if isinstance(layer, Conv):

@@ -514,7 +514,9 @@ def test_a_generator_that_is_not_used_leaves_the_baselines_judged_once(alike: Be
     shutil.rmtree(alike.data / "expanded_classifiers")
     assert alike.run("expanded_classifiers", build_expanded_classifiers)["trainings"] == 0
     assert [path.name for path in (alike.data / "expanded_classifiers").iterdir()] == ["results.json"]
-    found = alike.judge(**TWO_LOOKS)
+    found = alike.judge(verdict={"looks": 2, "curve_seeds": 1})
+    assert {point["arm"] for point in found["curve"]["points"]} == {found["baseline"]}
+    assert found["curve"]["equal_compute"] is None
     assert (found["decision"], found["generator_used"], found["challenger"]) == ("no evidence", False, None)
     assert found["sentence"].startswith("The generator was not used: its images lie far off. So there is no evidence")
     assert {row["arm"] for row in found["arms"]} == {"real", "flipped"} and found["earlier_looks"] == []

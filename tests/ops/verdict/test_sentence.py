@@ -23,7 +23,8 @@ def make_arm(accuracy: float, seeds: int = 5) -> BoolArray:
 def judge(accuracies: dict[str, float], seeds: int = 5, **options: Any) -> Verdict:
     settings: dict[str, Any] = {"metric": "accuracy", "budget": Budget(1600, 64)} | options
     correct = {name: make_arm(accuracy, seeds) for name, accuracy in accuracies.items()}
-    return decide(correct, KINDS, VALIDATION, LABELS, list("abcd"), **settings)
+    kinds, validation = {**KINDS, "other": "baseline"}, {**VALIDATION, "other": 0.7}
+    return decide(correct, kinds, validation, LABELS, list("abcd"), **settings)
 
 
 def points(value: float) -> str:
@@ -72,6 +73,8 @@ def test_a_condition_that_is_missed_is_named() -> None:
     helps = judge({"real": 0.86, "mixup": 0.80, "both": 0.86}).sentence
     assert helps.startswith("No evidence that expansion helps: both is ")
     assert "; but both is as good as real (" in helps
+    worse = judge({"real": 0.86, "mixup": 0.80, "other": 0.99, "both": 0.86}).sentence
+    assert " points worse than other (" in worse and "real (" not in worse  # the widest gap, not the first one
     hurts = judge({"real": 0.78, "mixup": 0.90, "expanded": 0.90, "both": 0.80}).sentence
     assert hurts.startswith("No evidence that expansion hurts: both is ")
     assert "; but expanded is as good as mixup (" in hurts

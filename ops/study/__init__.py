@@ -1,0 +1,1 @@
+"""Studies: a question asked of many trainings, whose finished cells are kept under fingerprints."""
