@@ -166,16 +166,20 @@ def test_the_table_has_a_dash_where_nothing_was_reached() -> None:
         "source": "ants", "images": {"train": 10, "validation": 2, "test": 4}, "chance": 0.5, "state": "done",
         "baseline": {"arm": "mixup", "accuracy": 0.875, "balanced": 0.8},
         "reference": {"accuracy": 0.9, "balanced": 0.85}, "verdict": {"decision": "hurts", "generator_used": True},
-        "accepted": {"accept_rate": 0.93}, "minutes": 4.26, "messages": ["warning: so"],
+        "accepted": {"accept_rate": 0.93}, "minutes": 4.26, "planned": 3.1, "messages": ["warning: so"],
         "until": "verdict",
     }  # fmt: skip
     failed = {"source": "bees", "state": "failed in init", "minutes": 0.02, "messages": []}
     head, first, second, message = format_table([whole, failed]).splitlines()
     assert head.split()[:2] == ["source", "train/val/test"]
     assert (
-        "10/2/4" in first and "87.5 (80.0) mixup" in first and "93 %" in first and first.endswith("done, until verdict")
+        "10/2/4" in first
+        and "87.5 (80.0) mixup" in first
+        and "93 %" in first
+        and " 4.3  3.1 " in first
+        and first.endswith("done, until verdict")
     )
-    assert second.split() == ["bees", *6 * ["-"], "0.0", "failed", "in", "init"]
+    assert second.split() == ["bees", *6 * ["-"], "0.0", "-", "failed", "in", "init"]
     assert message == "ants: warning: so"
 
 
