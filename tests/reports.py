@@ -48,6 +48,21 @@ def make_reference(shortfall: str | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def make_curve(baseline: str = "flipped", challenger: str = "grown", steps: int = 60) -> dict[str, Any]:
+    """Accuracy against steps of the two compared arms, of which the challenger still gains."""
+    points = [
+        {"arm": arm, "kind": kind, "steps": steps // parts, "validation": score, "per_seed": {"0": score},
+         "gain": None if parts == 4 else 0.02, "gain_error": None if parts == 4 else 0.01}
+        for arm, kind, scores in ((baseline, "baseline", (0.7, 0.78, 0.8)), (challenger, "expanded", (0.6, 0.75, 0.85)))
+        for parts, score in zip((4, 2, 1), scores, strict=True)
+    ]  # fmt: skip
+    return {
+        "metric": "accuracy", "seeds": 1, "points": points,
+        "sentence": f"From 30 to 60 steps {baseline} lost -0.2 points: {challenger} still gains.",
+        "equal_compute": f"With as much as {baseline}, {challenger} would take 22 steps.",
+    }  # fmt: skip
+
+
 def make_verdict() -> dict[str, Any]:
     return {
         "decision": "helps", "generator_used": True, "sentence": SENTENCE, "confidence": 0.95, "metric": "accuracy",
@@ -253,6 +268,7 @@ def make_odd_facts() -> dict[str, Any]:
         "size_groups": [{"name": name, "classes": 1_234, "least": 1_234_567, "most": 9_876_543,
                          "scores": {arm: 0.9999 for arm in ("real", baseline, challenger)}}
                         for name in ("head", "middle", "tail")],
+        "curve": make_curve(baseline, challenger, 4_000_000),
         "same_compute": [make_way("ensemble", baseline, 200), make_way("mirrored", baseline, 2),
                          make_way("mirrored", challenger, 2)],
         "per_class": [{"label": label, "name": name, "images": 308_641, "baseline": 1.0, "challenger": 0.0004,

@@ -2,7 +2,8 @@
 
 Everything lies in a folder for each source, and a workspace goes on from where it was stopped. It is made anew where
 the source's bytes or what `growset init` writes have changed. A change of code that raises no stage's version is not
-noticed: delete the folder then. `minutes` is the time of all calls that made something, stopped ones included.
+noticed: delete the folder then. `minutes` is the time of all calls that made something, stopped ones included;
+`planned` is what `growset plan` said before the first of them, where the whole chain is run.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from benchmarks.sources.registry import SOURCES, Source
 from benchmarks.sources.table import format_table
 from benchmarks.sources.writing import digest_files
 from ops.errors import UserError
-from ops.files.storage import read_json, write_json
+from ops.files.storage import parse_json, read_json, write_json
 from ops.machine.parallel import available_cores
 from ops.recipe.stages import STAGES, upstream
 from ops.settings.reading import read_yaml
 from ops.workspaces.workspace import PARAMS, Workspace, check_stage_name, suggest
 
-RESULT, MINUTES = "result.json", "minutes.json"
+RESULT, MINUTES, PLANNED = "result.json", "minutes.json", "planned.json"
 LEAST = 5.0  # seconds in which nothing can be begun any more
 
 
@@ -106,6 +107,10 @@ def run_source(source: Source, folder: Path, clock: Clock, *, until: str | None)
     workspace, initialised, goes_on = _prepare(source.name, folder, log)
     if initialised.code:
         return {**result, **_describe_end("init", initialised), "minutes": round(initialised.seconds / 60, 2)}
+    if until is None and not goes_on:
+        write_json(folder / PLANNED, ask_plan(workspace, source.name, log))
+    if (folder / PLANNED).exists():
+        result["planned"] = read_json(folder / PLANNED)
     messages = list(initialised.messages)
     spent: float = read_json(folder / MINUTES) if goes_on and (folder / MINUTES).exists() else 0.0
     end: dict[str, Any] = {"state": "done"}
@@ -167,6 +172,12 @@ def _read_settings(root: Path, name: str) -> tuple[str, str, Any]:
     return texts[0], texts[1], read_yaml(root / PARAMS)["stage_versions"]
 
 
+def ask_plan(workspace: Workspace, name: str, log: Path) -> float | None:
+    """The minutes of the whole run by `growset plan`; None where it refuses."""
+    ended = call_growset(["plan", name, "--json"], folder=workspace.root, log=log, seconds=None)
+    return None if ended.code else round(parse_json(ended.last)["to_do_seconds"] / 60, 2)
+
+
 def _list_commands(name: str, until: str | None) -> list[list[str]]:
     made = [["run", name]] if until is None else [["materialize", stage, name] for stage in (*upstream(until), until)]
     return [["check", name], *made]
@@ -195,6 +206,8 @@ def _write(root: Path) -> Path:
     for each in found:
         name = each["source"]
         rows.append(Row(f"{name}: minutes", round(each["minutes"], 2), "min"))
+        if each.get("planned"):
+            rows.append(Row(f"{name}: planned minutes", each["planned"], "min"))
         rows += [Row(f"{name}: seconds of {s}", each["stages"][s], "s") for s in STAGES if s in each.get("stages", {})]
         for key in ("baseline", "reference"):
             if key in each:

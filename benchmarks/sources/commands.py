@@ -18,12 +18,16 @@ MESSAGE = re.compile(r"^\s*(growset: |warning: |check failed: )|\bwarning\b", re
 
 @dataclass(frozen=True)
 class Ended:
-    """`code`: the exit code. `messages`: warnings, failed checks and the sentence of an error, as printed."""
+    """`code`: the exit code. `messages`: warnings, failed checks and the sentence of an error, as printed.
+
+    `last`: the last line that was printed.
+    """
 
     code: int
     seconds: float
     messages: tuple[str, ...]
     out_of_time: bool
+    last: str = ""
 
 
 def call_growset(arguments: list[str], *, folder: Path, log: Path, seconds: float | None) -> Ended:
@@ -71,4 +75,4 @@ def call_growset(arguments: list[str], *, folder: Path, log: Path, seconds: floa
                 timer.cancel()
         code = process.wait()
     messages = dict.fromkeys(line.strip() for line in lines if MESSAGE.search(line))
-    return Ended(code, time.monotonic() - started, tuple(messages), out_of_time.is_set())
+    return Ended(code, time.monotonic() - started, tuple(messages), out_of_time.is_set(), lines[-1] if lines else "")

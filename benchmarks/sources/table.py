@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-HEADS = ("source", "train/val/test", "baseline", "reference", "chance", "verdict", "accepted", "min", "state")
+HEADS = (
+    "source",
+    "train/val/test",
+    "baseline",
+    "reference",
+    "chance",
+    "verdict",
+    "accepted",
+    "min",
+    "planned",
+    "state",
+)
 
 
 def format_table(found: Sequence[dict[str, Any]]) -> str:
@@ -28,6 +39,7 @@ def _format_row(each: dict[str, Any]) -> tuple[str, ...]:
         _name_verdict(each["verdict"]) if "verdict" in each else "-",
         f"{100 * each['accepted']['accept_rate']:.0f} %" if "accepted" in each else "-",
         f"{each['minutes']:.1f}",
+        f"{each['planned']:.1f}" if each.get("planned") else "-",
         each["state"] + (f", until {each['until']}" if each.get("until") else ""),
     )
 

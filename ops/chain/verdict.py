@@ -4,6 +4,8 @@ Test images are looked at once, or twice if the recipe allows it and the first l
 as many seeds again are trained for every arm, and the seeds of both looks decide together. Each look is written to the
 evaluation log before it is made. Both looks compare the same two arms: those picked on validation with the first seeds.
 
+The recipe may ask for a learning curve of the two compared arms, on validation images, before the first look.
+
 Where the generator was not used, the arms without generated images are evaluated once, and nothing is compared.
 """
 
@@ -21,6 +23,7 @@ from ops.chain.parts.answers import Answers, Network, find_correct
 from ops.chain.parts.classifiers import BASELINES, weights_file
 from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
+from ops.chain.parts.learning_curve import trace_curve
 from ops.chain.parts.look import look
 from ops.chain.parts.reference import LOGGED, read_reference
 from ops.chain.parts.trained import Trained, read_trained
@@ -49,6 +52,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
     if run.recipe.verdict.folds is not None:
         return judge_folds(run)
     trained = read_trained(run)
+    curve = trace_curve(run, trained)
     arms = {**run.recipe.baselines, **run.recipe.expanded}
     networks = list_networks(run, trained, arms)
     answers = _look(run, networks)
@@ -70,10 +74,13 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         "earlier_looks": earlier,
         "left_out": trained.left_out,
         "same_compute": [row.to_dict() for row in same_compute],
+        **({} if curve is None else {"curve": curve.to_dict()}),
     }
     write_json(run.out / VERDICT, found)
     _write_runs(run.out / RUNS, answers, _read_reference(run, trained), test.rows["image_id"])
     run.runtime.sink(verdict.sentence)
+    if curve is not None:
+        run.runtime.sink(f"learning curve: {curve.sentence}")
     decisive = [contrast.difference for contrast in verdict.contrasts if contrast.role == "decisive"]
     reference = verdict.reference
     assert reference is not None

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.classifiers.consistency import Consistency
@@ -21,6 +21,7 @@ from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Sampler, Training
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.networks.folding import fold_norms
 from ops.classifiers.pairings import PAIRINGS
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.samplers.finishing import Finishing
@@ -87,7 +88,9 @@ class Lessons:
         ]
 
     def _answer_as_network(self, teach: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        """A teacher that computes in the precision of the training."""
+        """A teacher that computes in the precision of the training, and does not normalise where it need not."""
+        if isinstance(teach, nn.Module):
+            teach = fold_norms(teach, torch.bfloat16 if self.precision == "bf16" else torch.float32)
 
         def answer(images: Tensor) -> Tensor:
             with compute_in(self.precision, self.training.device):

@@ -16,7 +16,9 @@ import numpy as np
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
+from ops.statistics.paired import find_error
 from ops.verdict.estimate import BoolArray, IntArray
+from ops.verdict.metric import weigh_images
 
 REAL = "real"  # plain training, which every recipe has
 
@@ -63,16 +65,13 @@ def find_hopeless(
     correct: answers of one network of each arm, bool [n]. labels: int [n]. The best arm is that of `metric`, where the
     accuracy of the worst class is judged as balanced accuracy. The error is that of paired answers to the images.
     """
-    counts = np.bincount(labels)
-    weights = np.ones(len(labels)) / len(labels)
-    if metric != "accuracy":
-        weights = 1.0 / (counts[labels] * np.count_nonzero(counts))
+    weights = weigh_images(labels, metric)
     scores = {arm: float(answers @ weights) for arm, answers in correct.items()}
     best = max(scores, key=lambda arm: scores[arm])
     found = {}
     for arm, answers in correct.items():
         gaps = weights * (correct[best].astype(np.float64) - answers)
-        behind, error = float(gaps.sum()), float(np.sqrt(len(gaps)) * gaps.std())
+        behind, error = float(gaps.sum()), find_error(gaps)
         if arm not in kept and behind > errors * error:
             found[arm] = LeftOut(scores[arm], best, behind, error)
     return found

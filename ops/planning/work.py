@@ -6,12 +6,13 @@ that differ only in how they balance them. How long a step takes is not known he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, Policy
+from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import simplify
 from ops.recipe.ingredients.balancing import Balancing
 from ops.recipe.ingredients.guidance import TeacherTargets
@@ -23,6 +24,7 @@ from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
 from ops.tuning.factors import list_factors, list_networks
 from ops.tuning.search import count_steps
+from ops.verdict.curve import list_lengths
 
 FEATURE_STEP, EPOCH = 0.004, 0.001  # seconds of a step of a feature's diffusion, and of an epoch of a last layer; rough
 EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
@@ -67,7 +69,10 @@ Phases = tuple[tuple[Training, ...], ...]
 
 @dataclass(frozen=True)
 class Work:
-    """The trainings of each stage. `more`: those of a second look. `networks`: so many are shown the test images."""
+    """The trainings of each stage.
+
+    more: those of a learning curve and of a second look. networks: so many are shown the test images.
+    """
 
     policy: Phases
     scorer: Phases
@@ -121,7 +126,7 @@ def count_work(
         scorer=((Training(scorer, settled.scorer.steps),) * settled.scorer.folds,),
         baselines=baselines[0],
         expanded=expanded[0],
-        more=(tuple(once * classifier.seeds),) if looks == 2 else (),
+        more=(*_trace(settled, baselines[1], expanded[1]), *((tuple(once * classifier.seeds),) if looks == 2 else ())),
         networks=(judged + 2) * classifier.seeds * looks,  # the two compared arms see mirrored images too
     )
 
@@ -147,6 +152,23 @@ def _hold(
         tried += [Training(make_unit(classifier, arm), each, more) for each in steps]
         once.append(Training(make_unit(classifier, arm), max(steps), more))
     return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
+
+
+def _trace(settled: Recipe, baselines: Sequence[Training], expanded: Sequence[Training]) -> Phases:
+    """The trainings of the learning curve, arm by arm; the dearest arm of each side stands for the one to be picked."""
+    seeds = settled.verdict.curve_seeds
+    if not seeds:
+        return ()
+    costs = {training: _weigh(training, settled.classifier.seeds) for training in (*baselines, *expanded)}
+    dearest = [max(side, key=lambda training: costs[training]) for side in (baselines, expanded)]
+    return tuple(
+        tuple(replace(arm, steps=length) for length in list_lengths(arm.steps) for _ in range(seeds)) for arm in dearest
+    )
+
+
+def _weigh(training: Training, seeds: int) -> float:
+    """Of the whole training, in plain steps."""
+    return training.steps * measure_cost(training.unit.arm, seeds)
 
 
 def _drop_balancing(arm: Arm) -> Arm:

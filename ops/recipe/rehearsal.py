@@ -47,7 +47,11 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         "classifier.batch_size": BATCH,
         "classifier.seeds": 2,
         "classifier.grid": {key: [getattr(classifier.grid, key)[0]] for key in ("learning_rate", "weight_decay")},
-        "verdict": {"metric": recipe.verdict.metric, "confidence": recipe.verdict.confidence, "rehearsal": True},
+        "verdict": {
+            **{key: getattr(recipe.verdict, key) for key in ("metric", "confidence")},
+            **({"curve_seeds": 1} if recipe.verdict.curve_seeds else {}),
+            "rehearsal": True,
+        },
         "report.examples_per_class": min(4, recipe.report.examples_per_class),
         "publish.commit": False,
     }

@@ -153,6 +153,13 @@ class VerdictSettings(Section):
     looks: Literal[1, 2] = Field(
         1, description="2: if the first seeds leave it undecided, as many more are trained and all are judged again"
     )
+    curve_seeds: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="seeds of a learning curve of the two compared arms, trained for a quarter and half of their steps"
+        " too and scored on validation; 0: no curve",
+    )
     rehearsal: bool = Field(
         False, description="the sentence begins by saying that this is a rehearsal; `growset run --quick` sets it"
     )
@@ -218,11 +225,25 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_curve(self) -> Recipe:
+        if self.verdict.curve_seeds > self.classifier.seeds:
+            raise ValueError(
+                f"verdict.curve_seeds {self.verdict.curve_seeds} is above classifier.seeds {self.classifier.seeds}: the"
+                " curve ends at the networks of these seeds"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_folds(self) -> Recipe:
         if self.verdict.folds is None:
             return self
         if self.verdict.looks == 2:
             raise ValueError("verdict.looks 2 has no effect with verdict.folds; remove one of them")
+        if self.verdict.curve_seeds:
+            raise ValueError(
+                f"verdict.curve_seeds {self.verdict.curve_seeds} has no effect with verdict.folds, which trains all"
+                " arms anew in each fold; set it to 0, or remove the folds"
+            )
         if self.verdict.rehearsal:
             raise ValueError("verdict.rehearsal has no effect with verdict.folds; remove one of them")
         for key in ("images_per_class", "long_tail", "nuisance", "label_noise"):

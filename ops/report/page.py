@@ -29,7 +29,7 @@ from ops.inspection.page import FOLDER as SECTIONS
 from ops.pictures.strips import draw_strip, read_places
 from ops.recipe.schema import ReportSettings
 from ops.recipe.stages import STAGES
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_training
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_lengths, draw_training
 from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.measures import collect_measures
@@ -151,7 +151,8 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         "duration": format_duration,
         "thousands": lambda value: f"{value:,}",
     }
-    arms_charts, classes_charts, loss_charts, quality_charts = [], [], [], []
+    arms_charts, classes_charts, loss_charts, quality_charts, lengths_charts = [], [], [], [], []
+    curve = verdict.get("curve")  # where the recipe asks for one
     tested = [row for row in verdict["per_class"] if row["difference"] is not None]
     for width in (WIDE, NARROW):
         chosen = {key: verdict[key] for key in ("challenger", "baseline", "confidence")}
@@ -159,6 +160,8 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         if verdict["size_groups"] and tested:
             pair = {key: verdict[key] for key in ("challenger", "baseline")}
             classes_charts.append(Markup(draw_classes(tested, **pair, width=width)))
+        if curve:
+            lengths_charts.append(Markup(draw_lengths(curve["points"], metric=NAMES[curve["metric"]], width=width)))
         if losses and len(losses["loss"]) > 1:
             ends = [losses["every"] * (i + 1) for i in range(len(losses["loss"]))]
             loss_charts.append(
@@ -188,6 +191,8 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         classes_charts=classes_charts,
         loss_charts=loss_charts,
         quality_charts=quality_charts,
+        curve=curve,
+        lengths_charts=lengths_charts,
         training_charts=training_charts,
         trainings=verdict["seeds"] * verdict.get("folds", 1),
         contrasts=sorted(verdict["contrasts"], key=lambda row: ROLES.index(row["role"])),

@@ -55,6 +55,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "tuning.policy": True,
         "tuning.most_steps": LONGEST_RATIO * classifier_steps,
         **{f"{arm}.augmentation": "auto" for arm in ("scorer", *AUTO_ARMS)},
+        "verdict.curve_seeds": 1,  # one or two per cent of the chain: the search takes longer
         "report.examples_per_class": 8 if len(counts) <= 20 else 4 if len(counts) <= 100 else 2,
     }
 

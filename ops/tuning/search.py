@@ -21,8 +21,10 @@ from typing import Literal
 
 import numpy as np
 
+from ops.statistics.paired import Credits, find_error, sum_points
 from ops.tuning.design import average_levels, lay_out
 from ops.tuning.factors import Choice, Factor, find_cost
+from ops.tuning.lengths import Length, choose_length, double_steps
 
 CLEAR = 2.0  # standard errors of a difference on one fold from which the others are not asked
 AGREES = 0.5  # share of comparisons in which the first fold is expected to decide
@@ -65,14 +67,6 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Length:
-    """A length that was tried: optimizer steps and the score in 0..1."""
-
-    steps: int
-    score: float
-
-
-@dataclass(frozen=True)
 class Found:
     """What a search chose and why.
 
@@ -104,7 +98,7 @@ def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first
             choice, gain = challenge(ask, factor, choice, folds=folds, steps=steps)
             gains = (*gains, gain)
     lengths = lengthen(ask, choice, folds=folds, steps=first_length, most_steps=most_steps)
-    best = lengths[-1] if len(lengths) < 2 or lengths[-1].score > lengths[-2].score else lengths[-2]
+    best = choose_length(lengths)
     return Found(choice, best.steps, best.score, gains, tuple(lengths))
 
 
@@ -168,7 +162,7 @@ def confirm(
     for name, rival in rivals.items():
         mild, bolder = sorted((levels[name], rival))
         difference = differences[changed[name]] if bolder == rival else -differences[changed[name]]
-        gain = Gain(name, bolder, mild, _sum(difference), _find_error(difference))
+        gain = Gain(name, bolder, mild, sum_points(difference), find_error(difference))
         gains.append(gain)
         leaves = gain.points > (gain.error if levels[name] == mild or is_dear[name] else 0)
         kept = bolder if leaves else mild
@@ -177,9 +171,9 @@ def confirm(
             single.append(changed[name])
     # Changes that are good one by one may be bad together: then only the best one is made.
     found = ask([Trial(each, fold, steps) for each in (choice, *single) for fold in range(folds)])
-    best = max((choice, *single), key=lambda each: _sum(_gather(found, each, folds, steps)))
+    best = max((choice, *single), key=lambda each: sum_points(_gather(found, each, folds, steps)))
     lead = _differ(found, best, choice, folds, steps)
-    return best if _sum(lead) > _find_error(lead) else choice, tuple(gains)
+    return best if sum_points(lead) > find_error(lead) else choice, tuple(gains)
 
 
 def compare(
@@ -195,7 +189,7 @@ def compare(
     differences = {each: _differ(found, each, choice, 1, steps) / share for each in rivals}
     is_open = []
     for each, difference in differences.items():
-        points, error = _sum(difference), _find_error(difference)
+        points, error = sum_points(difference), find_error(difference)
         agrees = {"bolder": points <= 0, "milder": points < 0, "cheaper": points < -error}[rivals[each]]
         if folds > 1 and not agrees and points <= CLEAR * error:
             is_open.append(each)
@@ -211,21 +205,17 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     level, rival = max(enumerate(rivals, start=1), key=lambda each: found[Trial(each[1], 0, steps)].score)
     difference = compare(ask, choice, {rival: "bolder"}, folds=folds, steps=steps)[rival]
-    gain = Gain(factor.name, level, 0, _sum(difference), _find_error(difference))
+    gain = Gain(factor.name, level, 0, sum_points(difference), find_error(difference))
     return rival if gain.points > gain.error else choice, gain
 
 
 def lengthen(ask: Ask, choice: Choice, *, folds: int, steps: int, most_steps: int) -> list[Length]:
     """The lengths tried: steps, twice as many and so on, until a gain is within a standard error, or too long."""
-    lengths: list[Length] = []
-    before = None
-    while steps <= most_steps or not lengths:
-        credits = _gather(ask([Trial(choice, fold, steps) for fold in range(folds)]), choice, folds, steps)
-        lengths.append(Length(steps, float(credits.sum())))
-        if before is not None and (credits - before).sum() <= _find_error(credits - before):
-            break
-        before, steps = credits, 2 * steps
-    return lengths
+
+    def answer(length: int) -> Credits:
+        return _gather(ask([Trial(choice, fold, length) for fold in range(folds)]), choice, folds, length)
+
+    return list(double_steps(answer, steps=steps, most_steps=most_steps))
 
 
 def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: int) -> np.ndarray:
@@ -236,13 +226,3 @@ def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: i
 
 def _differ(found: Mapping[Trial, Answers], one: Choice, other: Choice, folds: int, steps: int) -> np.ndarray:
     return _gather(found, one, folds, steps) - _gather(found, other, folds, steps)
-
-
-def _sum(difference: np.ndarray) -> float:
-    """Of paired differences; a tie is exactly 0."""
-    return float(difference.sum().round(12))
-
-
-def _find_error(difference: np.ndarray) -> float:
-    """Standard error of the sum of paired differences float64 [n], images taken as drawn at random."""
-    return float(np.sqrt(len(difference)) * difference.std())

@@ -52,6 +52,18 @@ def score_classes(correct: npt.NDArray[np.bool_], labels: npt.NDArray[np.integer
     return np.stack([correct[..., labels == c].mean(axis=-1, dtype=np.float64) for c in classes], axis=-1)
 
 
+def weigh_images(labels: npt.NDArray[np.integer[Any]], metric: Metric) -> npt.NDArray[np.float64]:
+    """Weights of the images, float64 [n], that sum to 1: the score of answers is the sum over those that are right.
+
+    Classes weigh alike unless the metric is accuracy. The accuracy of the worst class is no such sum; it is weighed as
+    balanced accuracy.
+    """
+    if metric == "accuracy":
+        return np.full(len(labels), 1.0 / len(labels))
+    counts = np.bincount(labels)
+    return np.asarray(1.0 / (counts[labels] * np.count_nonzero(counts)))
+
+
 def choose_metric(train_counts: Iterable[int]) -> Metric:
     """The default metric for a training split with these numbers of images per class.
 

@@ -144,25 +144,41 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
     type=click.FloatRange(min=0, min_open=True),
     help="Write steps into the recipe with which the whole chain takes this many minutes on this machine.",
 )
+@click.option(
+    "--learning-curve",
+    is_flag=True,
+    help="Train one arm on real images for more and more steps, and propose classifier.steps.",
+)
 @LOOK
 @as_json
 @click.pass_obj
 def plan(
-    open_workspace: Callable[[], Workspace], expansion: str, minutes: float | None, changes: Changes, as_json: bool
+    open_workspace: Callable[[], Workspace],
+    expansion: str,
+    minutes: float | None,
+    learning_curve: bool,
+    changes: Changes,
+    as_json: bool,
 ) -> None:
     """Dry run: images per class, bytes, minutes, and the smallest effect that the test images can show.
 
     The first answer takes seconds; then real steps are timed. Writes nothing, except with --minutes.
     """
+    from functools import partial
+
+    from pipelines.cli.learning_curve import show_learning_curve
     from pipelines.cli.looking import look_with
     from pipelines.cli.plan import show_plan
     from pipelines.cli.terminal import progress_sink
 
     if minutes is not None and changes:
         raise UserError("--minutes writes the recipe and --set does not; give one of them")
+    if minutes is not None and learning_curve:
+        raise UserError("--minutes fits the steps to a time and --learning-curve to the images; give one of them")
     workspace = look_with(open_workspace(), [expansion], changes, err=as_json)
     with progress_sink(to_stderr=as_json) as sink:
-        found = show_plan(workspace, expansion, sink, minutes=minutes, quiet=as_json)
+        learn = partial(show_learning_curve, workspace, sink=sink, quiet=as_json) if learning_curve else None
+        found = show_plan(workspace, expansion, sink, minutes=minutes, learn=learn, quiet=as_json)
     if as_json:
         click.echo(json.dumps(found))
 

@@ -4,7 +4,7 @@ The first answer comes within seconds, from the source's labels and the sizes of
 as a run would read it, and real steps are timed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -176,11 +176,18 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
 
 
 def show_plan(
-    workspace: Workspace, expansion: str, sink: Sink = ignore, *, minutes: float | None = None, quiet: bool = False
+    workspace: Workspace,
+    expansion: str,
+    sink: Sink = ignore,
+    *,
+    minutes: float | None = None,
+    learn: Callable[[Pace], dict[str, Any]] | None = None,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Print a first plan within seconds, then times that are measured; with `minutes`, fit the recipe to them.
 
-    Returns the measured plan as plain JSON; `quiet` prints nothing on stdout.
+    `learn` traces a learning curve after that. Returns the measured plan as plain JSON; `quiet` prints nothing on
+    stdout.
     """
     try:
         seen = look_ahead(workspace, expansion)
@@ -206,6 +213,8 @@ def show_plan(
     found = describe_plan(pace)
     if not quiet:
         click.echo("\n".join(format_times(found, pace.prospect)))
+    if learn is not None:
+        found["learning_curve"] = learn(pace)
     return found
 
 

@@ -22,9 +22,13 @@ class Conv(nn.Module):
         self.weight = nn.Parameter(torch.empty(outputs, size * size * inputs))
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
 
+    @property
+    def kernel(self) -> Tensor:
+        """The weight as [outputs, inputs, size, size], a view."""
+        return self.weight.view(-1, self.size, self.size, self.inputs).permute(0, 3, 1, 2)
+
     def forward(self, x: Tensor) -> Tensor:
-        kernel = self.weight.view(-1, self.size, self.size, self.inputs).permute(0, 3, 1, 2)
-        return F.conv2d(x, kernel, stride=self.stride, padding=self.size // 2)
+        return F.conv2d(x, self.kernel, stride=self.stride, padding=self.size // 2)
 
 
 def conv_norm(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Sequential:

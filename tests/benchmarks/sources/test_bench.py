@@ -20,7 +20,7 @@ from ops.files.storage import read_json, write_json
 from ops.recipe.stages import upstream
 from pipelines.cli.main import main
 
-COMMANDS = ["init", "check", "run"]
+COMMANDS = ["init", "plan", "check", "run"]
 
 
 def draw_noise(seed: int) -> Drawn:
@@ -45,7 +45,8 @@ class FakeGrowset:
             path = folder / ".growset" / "timings" / f"{name}.json"
             before = read_json(path) if path.exists() else {}
             write_json(path, before | {stage: before.get(stage, 30.0)})
-        return self.ends.get(arguments[0], Ended(0, 60.0, (), False))
+        planned = '{"to_do_seconds": 90.0}' if arguments[0] == "plan" else ""
+        return self.ends.get(arguments[0], Ended(0, 60.0, (), False, planned))
 
     def _init(self, root: Path, name: str) -> None:
         for kind, text in (("recipes", self.recipe), ("sources", "kind: folder\n")):
@@ -79,7 +80,7 @@ def test_all_sources_are_run_and_results_of_other_calls_stay(tmp_path: Path, gro
     found = run(tmp_path, "bees")
     assert set(found) == {"ants", "bees"}
     assert found["bees"]["state"] == "done"
-    assert found["bees"]["minutes"] == 1
+    assert (found["bees"]["minutes"], found["bees"]["planned"]) == (1, 1.5)
     assert found["bees"]["stages"] == {"scorer": 30.0}
     assert set(run(tmp_path)) == {"ants", "bees"}
 
@@ -94,6 +95,7 @@ def test_a_second_call_goes_on_and_counts_only_calls_that_made_something(tmp_pat
     growset.ends.clear()
     assert run(tmp_path, "ants")["ants"]["minutes"] == 3
     assert run(tmp_path, "ants")["ants"]["minutes"] == 3  # nothing was made
+    assert growset.calls.count("plan") == 1  # of the whole run, and not of what was left
     assert kept.exists()
 
 
@@ -164,16 +166,20 @@ def test_the_table_has_a_dash_where_nothing_was_reached() -> None:
         "source": "ants", "images": {"train": 10, "validation": 2, "test": 4}, "chance": 0.5, "state": "done",
         "baseline": {"arm": "mixup", "accuracy": 0.875, "balanced": 0.8},
         "reference": {"accuracy": 0.9, "balanced": 0.85}, "verdict": {"decision": "hurts", "generator_used": True},
-        "accepted": {"accept_rate": 0.93}, "minutes": 4.26, "messages": ["warning: so"],
+        "accepted": {"accept_rate": 0.93}, "minutes": 4.26, "planned": 3.1, "messages": ["warning: so"],
         "until": "verdict",
     }  # fmt: skip
     failed = {"source": "bees", "state": "failed in init", "minutes": 0.02, "messages": []}
     head, first, second, message = format_table([whole, failed]).splitlines()
     assert head.split()[:2] == ["source", "train/val/test"]
     assert (
-        "10/2/4" in first and "87.5 (80.0) mixup" in first and "93 %" in first and first.endswith("done, until verdict")
+        "10/2/4" in first
+        and "87.5 (80.0) mixup" in first
+        and "93 %" in first
+        and " 4.3  3.1 " in first
+        and first.endswith("done, until verdict")
     )
-    assert second.split() == ["bees", *6 * ["-"], "0.0", "failed", "in", "init"]
+    assert second.split() == ["bees", *6 * ["-"], "0.0", "-", "failed", "in", "init"]
     assert message == "ants: warning: so"
 
 

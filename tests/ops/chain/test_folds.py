@@ -71,6 +71,7 @@ def test_without_folds_the_stage_does_nothing_and_no_other_key_matters(
         ("data: {}", "data: {label_noise: 0.1}", "data.label_noise would change images"),
         ("folds: 3", "folds: 2", "should be greater than or equal to 3"),
         ("folds: 3", "folds: 3, looks: 2", "verdict.looks 2 has no effect with verdict.folds"),
+        ("folds: 3", "folds: 3, curve_seeds: 1", "verdict.curve_seeds 1 has no effect with verdict.folds"),
         ("folds: 3", "folds: 3, rehearsal: true", "verdict.rehearsal has no effect with verdict.folds"),
     ],
 )

@@ -229,6 +229,40 @@ def test_one_look_trains_nothing_more_and_opens_no_other_input(alike: Bench) -> 
     assert len(alike.looks) == 1
 
 
+def test_a_learning_curve_trains_the_compared_arms_for_parts_of_their_steps_on_validation_alone(
+    alike: Bench, tmp_path: Path
+) -> None:
+    asked = {"verdict": {"curve_seeds": 2}}
+    found = alike.judge(**asked)
+    curve, pair = found["curve"], (found["baseline"], found["challenger"])
+    assert [(p["arm"], p["steps"]) for p in curve["points"]] == [(arm, n) for arm in pair for n in (7, 15, 30)]
+    assert any("learning curve: 8/8 trainings" in line for line in alike.lines)
+    assert f"learning curve: {curve['sentence']}" in alike.lines
+    sides = {side: read_json(alike.data / side / "results.json")["arms"] for side in BUILDERS if side != "teachers"}
+    trained = {arm: entry for arms in sides.values() for arm, entry in arms.items()}
+    for point in curve["points"]:
+        assert set(point["per_seed"]) == {"3000", "3001"}
+        assert point["validation"] == pytest.approx(np.mean(list(point["per_seed"].values())))
+        if point["steps"] == 30:
+            stored = {seed: trained[point["arm"]]["per_seed"][seed] for seed in point["per_seed"]}
+            assert point["per_seed"] == pytest.approx(stored)
+    halved = {"classifier": CLASSIFIER | {"steps": 15, "seeds": 2}}
+    other = reopen(alike.root, tmp_path / "halved")
+    shutil.rmtree(other.root / "scratch")
+    other.train(**halved)
+    results = read_json(other.data / "expanded_classifiers" / "results.json")["arms"]["grown"]
+    half = next(p for p in curve["points"] if (p["arm"], p["steps"]) == ("grown", 15))
+    assert half["per_seed"] == pytest.approx(results["per_seed"])
+    # Neither the curve's trainings nor its absence change anything else.
+    before = {path.name: path.stat().st_mtime_ns for path in (alike.root / "scratch" / "verdict" / "runs").iterdir()}
+    assert len(before) == 8
+    assert alike.judge(**asked) == found and len(alike.looks) == 1
+    assert before == {
+        path.name: path.stat().st_mtime_ns for path in (alike.root / "scratch" / "verdict" / "runs").iterdir()
+    }
+    assert alike.judge() == {key: value for key, value in found.items() if key != "curve"}
+
+
 def test_a_decided_first_look_trains_nothing_more(tmp_path: Path) -> None:
     longer = {"classifier": CLASSIFIER | {"steps": 40}}
     bench = Bench(tmp_path / "root", some_labels_wrong=True).train(**longer)
@@ -480,7 +514,9 @@ def test_a_generator_that_is_not_used_leaves_the_baselines_judged_once(alike: Be
     shutil.rmtree(alike.data / "expanded_classifiers")
     assert alike.run("expanded_classifiers", build_expanded_classifiers)["trainings"] == 0
     assert [path.name for path in (alike.data / "expanded_classifiers").iterdir()] == ["results.json"]
-    found = alike.judge(**TWO_LOOKS)
+    found = alike.judge(verdict={"looks": 2, "curve_seeds": 1})
+    assert {point["arm"] for point in found["curve"]["points"]} == {found["baseline"]}
+    assert found["curve"]["equal_compute"] is None
     assert (found["decision"], found["generator_used"], found["challenger"]) == ("no evidence", False, None)
     assert found["sentence"].startswith("The generator was not used: its images lie far off. So there is no evidence")
     assert {row["arm"] for row in found["arms"]} == {"real", "flipped"} and found["earlier_looks"] == []

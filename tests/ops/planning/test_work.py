@@ -37,3 +37,20 @@ def test_arms_that_only_balance_classes_are_one_where_these_are_equal(images: li
     tried, judged = count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None).baselines
     assert len(tried) == len(trained) + ("adjusted" in trained)
     assert len(judged) == 5 * len(trained)
+
+
+def test_a_learning_curve_costs_three_quarters_of_a_training_of_each_side_and_seed() -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    plan = plan_expansion(np.array([100] * 10), tuple("abcdefghij"), PlanSettings())
+
+    def count(seeds: int) -> tuple[int, int]:
+        keys["verdict"]["curve_seeds"] = seeds
+        work = count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None)
+        steps = [training.steps for phases in work.stages.values() for phase in phases for training in phase]
+        assert sorted(each.steps for phase in work.more for each in phase) == sorted([100, 200] * 2 * seeds)
+        return sum(steps), sum(training.steps for phase in work.more for training in phase)
+
+    assert count(0)[1] == 0
+    whole, curve = count(1)
+    assert curve == 2 * 0.75 * 400
+    assert whole - curve == count(0)[0]

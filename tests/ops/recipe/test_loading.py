@@ -466,6 +466,12 @@ def test_a_generator_that_no_classifier_would_learn_from_is_refused() -> None:
     )
 
 
+def test_a_learning_curve_has_no_more_seeds_than_the_classifiers() -> None:
+    assert complain(put(6, "verdict", "curve_seeds")) == (
+        f"{PATH}: verdict.curve_seeds 6 is above classifier.seeds 5: the curve ends at the networks of these seeds"
+    )
+
+
 def test_two_generators_are_refused_where_a_verdict_could_be_reached() -> None:
     assert complain(put(2, "generator", "seeds")) == (
         f"{PATH}: generator.seeds 2: two generators are too few for a verdict about another one; use 1, or at least 3"

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_training
+from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_lengths, draw_training
 
 LOSSES = [1.0, 0.6, 0.4, 0.35]
 
@@ -49,12 +49,22 @@ def draw_by_class(width: int) -> str:
     return draw_classes(CLASSES, challenger="expanded", baseline="mixup", width=width)
 
 
+def draw_steps(width: int, tie: bool = False) -> str:
+    points = [
+        {"arm": arm, "kind": kind, "steps": steps, "validation": score}
+        for arm, kind, top in (("mixup", "baseline", 0.9), ("grown", "expanded", 0.9 if tie else 0.91))
+        for steps, score in ((100, 0.8), (200, 0.85), (400, top))
+    ]
+    return draw_lengths(points, metric="accuracy", width=width)
+
+
 def draw_small(steps: int = 100) -> str:
     return draw_training("augmented", "baseline", LOSSES, steps, top=2.5)
 
 
 @pytest.mark.parametrize(
-    "svg", [draw(WIDE), draw(NARROW), draw_losses(20, width=WIDE), draw_small(), draw_by_class(NARROW)]
+    "svg",
+    [draw(WIDE), draw(NARROW), draw_losses(20, width=WIDE), draw_small(), draw_by_class(NARROW), draw_steps(NARROW)],
 )
 def test_a_chart_is_a_themed_picture_with_words(svg: str) -> None:
     root = ElementTree.fromstring(svg)
@@ -70,6 +80,19 @@ def test_arms_are_sorted_marked_and_not_shown_twice() -> None:
     assert names == ["real", "augmented", "expanded"], "drawn from the bottom up"
     assert "84.0 · challenger" in read_texts(draw(NARROW)) and "82.0 · picked baseline" in read_texts(draw(WIDE))
     assert "expanded (expanded, challenger): 84.0 %, 83.0 to 85.2" in draw(WIDE)
+
+
+def test_arms_over_steps_are_named_at_their_ends_and_told_apart_without_colour() -> None:
+    for svg, ends in ((draw_steps(WIDE), {"mixup 90.0", "grown 91.0"}), (draw_steps(NARROW), {"90.0", "91.0"})):
+        assert ends | {"100", "200", "400"} <= set(read_texts(svg))
+        assert svg.count("stroke-dasharray: ") == 1, "the line of the arm with generated images"
+    assert "mixup: 80.0 % after 100 steps, 85.0 % after 200 steps, 90.0 % after 400 steps; grown: 80.0 %" in draw_steps(
+        WIDE
+    )
+    places = {
+        text.text: text.attrib["transform"] for text in ElementTree.fromstring(draw_steps(WIDE, True)).iter("text")
+    }
+    assert places["mixup 90.0"] != places["grown 90.0"], "labels of equal ends do not cover each other"
 
 
 def test_odd_names_neither_break_the_markup_nor_the_layout() -> None:

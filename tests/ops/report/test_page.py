@@ -28,6 +28,7 @@ from tests.filtering import FILTERED, fill_filters
 from tests.reports import (
     CLASSES,
     SENTENCE,
+    make_curve,
     make_facts,
     make_interval,
     make_reference,
@@ -241,6 +242,20 @@ def test_a_second_look_and_too_few_seeds_are_reported() -> None:
     page = render_page(facts)
     assert "With fewer than 5 seeds nothing is decided; this run has 2." in " ".join(page.split())
     assert "No difference, however large" in page
+
+
+def test_accuracy_against_steps_is_a_chart_with_one_sentence_and_equal_compute_stands_beside_the_costs() -> None:
+    plain = render_page(make_facts())
+    assert "Accuracy against steps" not in plain and "Equal compute" not in plain
+    facts = make_facts()
+    facts["verdict"]["curve"] = make_curve()
+    page = render_page(facts)
+    assert "lost \N{MINUS SIGN}0.2 points: grown still gains." in page
+    assert page.count('role="img"') == plain.count('role="img"') + 2
+    assert "grown: 60.0 % after 15 steps, 75.0 % after 30 steps, 85.0 % after 60 steps" in page
+    assert "<strong>Equal compute.</strong> With as much as flipped" in page
+    facts["verdict"]["curve"] |= {"equal_compute": None}
+    assert "Equal compute" not in render_page(facts)
 
 
 def test_folds_are_a_table_and_one_that_used_nothing_generated_says_why() -> None:

@@ -148,3 +148,37 @@ def test_current_stages_are_named_and_their_results_are_used(finished_workspace:
     assert seen.errors is not None and not seen.resolution.is_assumed
     edited = look_ahead(Workspace(finished_workspace, {"classifier.steps": 30}), "digits")
     assert edited.stale[0] == "training_policy" and edited.errors is None
+
+
+def test_a_learning_curve_tells_each_length_and_proposes_steps(root: Path) -> None:
+    before = {path for path in root.rglob("*") if ".growset" not in path.parts}
+    shown = growset(root, "plan", "digits", "--learning-curve")
+    assert shown.exit_code == 0, shown.output
+    lines = [line.strip() for line in shown.output.splitlines()]
+    begin = next(place for place, line in enumerate(lines) if line.startswith("learning curve of "))
+    assert lines[begin].startswith(
+        "learning curve of real, trained on 32 real images and scored on 32 for validation, from 5"
+    )
+    assert lines[begin + 1] == "learning curve: training real for 5 steps, 2 seeds"
+    told = [line for line in lines if " steps: " in line and line[0].isdigit()]
+    assert [line.split()[0] for line in told] == ["5", "10", "20", "40", "80"][: len(told)] and len(told) > 1
+    assert lines[-1].startswith("classifier.steps: ")
+    files = {path: path.stat().st_mtime_ns for path in (root / ".growset" / "learning-curves").rglob("*.safetensors")}
+    assert len(files) == 2 * len(told)
+    found = json.loads(growset(root, "plan", "digits", "--learning-curve", "--json").stdout)["learning_curve"]
+    assert (
+        found["sentence"] == lines[-1]
+        and [each["steps"] for each in found["lengths"]] == [5, 10, 20, 40, 80][: len(told)]
+    )
+    assert files == {path: path.stat().st_mtime_ns for path in files}, "nothing is trained twice"
+    assert before == {path for path in root.rglob("*") if ".growset" not in path.parts}
+    refused = growset(root, "plan", "digits", "--learning-curve", "--minutes", "5")
+    assert refused.exit_code == 2 and "give one of them" in refused.output
+
+
+def test_a_recipe_that_chooses_its_steps_gets_no_learning_curve(root: Path) -> None:
+    choice = ["--set", "tuning={policy: true, most_steps: 80}", "--set", "baselines.mixup={augmentation: auto}"]
+    shown = growset(root, "plan", "digits", "--learning-curve", *choice)
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.splitlines()[-1].strip().startswith("no learning curve: the chain chooses the steps itself")
+    assert not (root / ".growset" / "learning-curves").exists()
