@@ -8,8 +8,8 @@ import pytest
 
 from ops.errors import DamagedData
 from ops.study.results import (
-    TABLE,
     SCHEMA,
+    TABLE,
     Block,
     Cell,
     Row,
