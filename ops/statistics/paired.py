@@ -25,7 +25,7 @@ def find_cautious_error(difference: Credits) -> float:
     With it a single image's gain does not exceed its own error, as it would where nearly all answers are alike.
 
     >>> one = np.eye(100)[0] / 100
-    >>> find_error(one) < one.sum() < find_cautious_error(one)
+    >>> bool(find_error(one) < one.sum() < find_cautious_error(one))
     True
     """
     return float(np.hypot(find_error(difference), np.abs(difference).max(initial=0.0)))
