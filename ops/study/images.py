@@ -21,6 +21,7 @@ from ops.files.hashing import hash_json
 from ops.files.storage import replace_file, write_json
 from ops.recipe.data import DataSettings
 from ops.recipe.loading import explain
+from ops.sources.layouts import LAYOUTS
 from ops.sources.reading import hash_source, read_source, read_training
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, is_remote, load_source_spec
@@ -79,30 +80,40 @@ def open_workspace(root: Path, main: Workspace, images: Images, place: str) -> W
 
     main: the workspace of the study, whose versions of the stages hold here, too. place: for messages.
     """
-    spec = fetch_source(describe_source(images, main, place), root / "mirrors")
-    chosen = images.model_dump(mode="json", exclude={"source"})
-    content = hash_json([hash_source(spec, root / "hashes" / f"{spec.name}.json"), chosen])
-    own = Workspace(root / content[:16])
-    arrays = own.root / "images.npz"
-    if not arrays.exists():
-        train = read_images(spec)
-        ids = np.array([name.partition("-")[0] for name in train.rows["image_id"]])
-        sizes = {"test": images.evaluation, "val": images.validation}
-        try:
-            rows = put_aside(train.labels, ids, train.class_names, sizes, images.seed)
-        except UserError as error:
-            raise UserError(f"{place}: {error}") from None
-        found = {f"{split}_images": train.images[each] for split, each in rows.items()}
-        found |= {f"{split}_labels": train.labels[each] for split, each in rows.items()}
-        described = {"kind": "npz", "path": "../images.npz", "licence": spec.licence, "class_names": train.class_names}
-        write_json(own.source_path(SOURCE), described)  # JSON is YAML
-        with replace_file(arrays) as temporary, temporary.open("wb") as file:
-            np.savez(file, **found)
+    spec = describe_source(images, main, place)
+    try:
+        own = _put_images(root, fetch_source(spec, root / "mirrors"), images)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
     (own.root / "recipes").mkdir(exist_ok=True)
     versions = {stage: main.stage_version(stage) for stage in main.params["stage_versions"]}
     # All recipes stay active: where two settings want the same generator, the second takes that of the first.
     params = {"expansions": own.available_recipes(), "stage_versions": versions, "source_versions": {}}
     write_json(own.root / "params.yaml", params)
+    return own
+
+
+def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:
+    """The workspace with the images of a source and its description."""
+    chosen = images.model_dump(mode="json", exclude={"source"})
+    content = hash_json([hash_source(spec, root / "hashes" / f"{spec.name}.json"), chosen])
+    own = Workspace(root / content[:16])
+    arrays = own.root / "images.npz"
+    if arrays.exists():
+        return own
+    if LAYOUTS[spec.kind].list_splits(spec)["train"].groups is not None:
+        raise UserError("the source has groups, and a study would evaluate on images of groups that it trains on")
+    train = read_images(spec)
+    ids = np.array([name.partition("-")[0] for name in train.rows["image_id"]])
+    rows = put_aside(
+        train.labels, ids, train.class_names, {"test": images.evaluation, "val": images.validation}, images.seed
+    )
+    found = {f"{split}_images": train.images[each] for split, each in rows.items()}
+    found |= {f"{split}_labels": train.labels[each] for split, each in rows.items()}
+    described = {"kind": "npz", "path": "../images.npz", "licence": spec.licence, "class_names": train.class_names}
+    write_json(own.source_path(SOURCE), described)  # JSON is YAML
+    with replace_file(arrays) as temporary, temporary.open("wb") as file:
+        np.savez(file, **found)
     return own
 
 

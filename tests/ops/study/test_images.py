@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,7 +104,7 @@ def test_images_that_the_source_draws_for_its_test_split_stay_out(main: Workspac
     ("source", "sentence"),
     [
         ("digit", "here: there is no source 'digit'; did you mean 'digits'"),
-        ({"kind": "npz", "path": "gone.npz", "licence": "MIT"}, "gone.npz"),
+        ({"kind": "npz", "path": "gone.npz", "licence": "MIT"}, "gone.npz does not exist"),
         ({"kind": "npz", "path": "x", "license": "MIT"}, "unknown key 'license' in here, images.source; did you mean"),
     ],
 )
@@ -110,6 +112,17 @@ def test_a_wrong_source_is_one_sentence(main: Workspace, source: object, sentenc
     with pytest.raises(UserError) as caught:
         open_workspace(main.root / "area", main, Images.model_validate({"source": source}), "here")
     assert sentence in str(caught.value)
+    assert "here" in str(caught.value)
+
+
+def test_a_source_with_groups_is_refused(main: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ops.sources.layouts import LAYOUTS
+
+    listed = LAYOUTS["npz"].list_splits(load_source_spec(main.source_path("digits")))
+    grouped = {split: replace(each, groups=np.zeros(len(each.labels), str)) for split, each in listed.items()}
+    monkeypatch.setitem(LAYOUTS, "npz", replace(LAYOUTS["npz"], list_splits=lambda spec: grouped))
+    with pytest.raises(UserError, match="^here: the source has groups"):
+        open_workspace(main.root / "area", main, Images(source="digits", evaluation=8, validation=6), "here")
 
 
 @pytest.mark.parametrize(
