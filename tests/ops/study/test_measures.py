@@ -20,7 +20,7 @@ def answer(right: tuple[int, int, int], counts: tuple[int, ...], sure: float = 0
 
 def test_scores() -> None:
     answers = answer((4, 3, 1), (100, 20, 5))
-    found = {name: measure(answers) for name, measure in MEASURES.items()}
+    found = {name: measure(answers) for name, measure in MEASURES.items() if name not in ("fgsm", "ifgsm")}
     assert found["accuracy"] == pytest.approx(8 / 12)
     assert found["balanced_accuracy"] == pytest.approx(8 / 12)
     assert found["worst_class"] == pytest.approx(1 / 4)
