@@ -21,6 +21,9 @@ from ops.study.summary import Difference
 # Of Okabe and Ito: told apart by most colour-blind people; the marks tell them apart without colour.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#a6761d", "#332288", "#999933")
 MARKS = "oDs^vPXd*<"
+WIDTH = 32  # characters that stand side by side below a panel
+HEIGHT, LINE = 3.4, 0.19  # inches: of a panel at least, and of a name in the legend
+ASIDE = 0.8  # of the distance between two names, over which the points of one are spread
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Panel:
 
     label: of the vertical axis, which is in hundredths. places: names along the horizontal axis, in their order; a
     scale, where all are numbers. lines: for each name in the legend, its value at each place that has one. dashed: the
-    lines that are.
+    lines that are; their marks are hollow.
     """
 
     title: str
@@ -42,13 +45,15 @@ class Panel:
 def draw_figure(rows: Sequence[Sequence[Panel]]) -> str:
     """The SVG of the panels of each part."""
     columns = max(len(panels) for panels in rows)
+    heights = [max(HEIGHT, 0.8 + LINE * max(len(panel.lines) for panel in panels)) for panels in rows]
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "growset", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(1.6 + 3.4 * columns, 3.4 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(1.8 + 3.4 * columns, sum(heights)), layout="constrained")
         FigureCanvasSVG(figure)
-        for row, panels in enumerate(rows):
+        parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for part, panels in zip(parts, rows, strict=True):
             axes: Axes | None = None
             for column, panel in enumerate(panels):
-                axes = figure.add_subplot(len(rows), columns, row * columns + column + 1, sharey=axes)
+                axes = part.add_subplot(1, len(panels), column + 1, sharey=axes)
                 _draw_panel(axes, panel)
                 if column == 0:
                     axes.set_ylabel(panel.label)
@@ -60,18 +65,22 @@ def draw_figure(rows: Sequence[Sequence[Panel]]) -> str:
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
+    """Lines over numbers; over names, points beside each other."""
     is_numeric = all(name.replace(".", "", 1).isdigit() for name in panel.places)
     places = {name: float(name) if is_numeric else float(number) for number, name in enumerate(panel.places)}
     axes.axhline(0, color="#888888", linewidth=1)
     for number, (name, found) in enumerate(panel.lines.items()):
         shown = [place for place in panel.places if place in found]
+        aside = 0.0 if is_numeric else ASIDE * ((number + 0.5) / len(panel.lines) - 0.5)
+        colour, is_dashed = COLOURS[number % len(COLOURS)], name in panel.dashed
         axes.errorbar(
-            [places[place] for place in shown],
+            [places[place] + aside for place in shown],
             [100 * found[place].mean for place in shown],
             yerr=[100 * (found[place].half_width or 0.0) for place in shown],
-            color=COLOURS[number % len(COLOURS)],
-            marker=MARKS[number % len(MARKS)],
-            linestyle="--" if name in panel.dashed else "-",
+            color=colour,
+            marker=MARKS[(number + number // len(COLOURS)) % len(MARKS)],  # no two lines share colour and mark
+            markerfacecolor="white" if is_dashed else colour,
+            linestyle=("--" if is_dashed else "-") if is_numeric else "none",
             linewidth=1.6,
             elinewidth=0.8,
             markersize=5,
@@ -82,6 +91,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.xaxis.set_major_locator(FixedLocator(list(places.values())))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(list(places.values()), list(places))
+    if sum(map(len, places)) > WIDTH:
+        for label in axes.get_xticklabels():
+            label.set(rotation=20, horizontalalignment="right")
     axes.set_title(panel.title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)

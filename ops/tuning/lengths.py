@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ops.statistics.paired import Credits, find_error, sum_points
+from ops.statistics.paired import Credits, find_cautious_error, sum_points
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def double_steps(answer: Callable[[int], Credits], *, steps: int, most_steps: in
         if before is None:
             yield Length(steps, score)
         else:
-            gain, error = sum_points(credits - before), find_error(credits - before)
+            gain, error = sum_points(credits - before), find_cautious_error(credits - before)
             yield Length(steps, score, gain, error)
             if gain <= error:
                 return
@@ -46,5 +46,6 @@ def double_steps(answer: Callable[[int], Credits], *, steps: int, most_steps: in
 
 
 def choose_length(lengths: Sequence[Length]) -> Length:
-    """The last length, unless the one before it was as good."""
-    return lengths[-1] if len(lengths) < 2 or lengths[-1].score > lengths[-2].score else lengths[-2]
+    """The last length, unless it gained no more than its standard error: then the one before it, at half the cost."""
+    last = lengths[-1]
+    return lengths[-2] if last.gain is not None and last.error is not None and last.gain <= last.error else last

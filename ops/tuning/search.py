@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from ops.statistics.paired import Credits, find_error, sum_points
+from ops.statistics.paired import Credits, find_cautious_error, sum_points
 from ops.tuning.design import average_levels, lay_out
 from ops.tuning.factors import Choice, Factor, find_cost
 from ops.tuning.lengths import Length, choose_length, double_steps
@@ -162,7 +162,7 @@ def confirm(
     for name, rival in rivals.items():
         mild, bolder = sorted((levels[name], rival))
         difference = differences[changed[name]] if bolder == rival else -differences[changed[name]]
-        gain = Gain(name, bolder, mild, sum_points(difference), find_error(difference))
+        gain = Gain(name, bolder, mild, sum_points(difference), find_cautious_error(difference))
         gains.append(gain)
         leaves = gain.points > (gain.error if levels[name] == mild or is_dear[name] else 0)
         kept = bolder if leaves else mild
@@ -173,7 +173,7 @@ def confirm(
     found = ask([Trial(each, fold, steps) for each in (choice, *single) for fold in range(folds)])
     best = max((choice, *single), key=lambda each: sum_points(_gather(found, each, folds, steps)))
     lead = _differ(found, best, choice, folds, steps)
-    return best if sum_points(lead) > find_error(lead) else choice, tuple(gains)
+    return best if sum_points(lead) > find_cautious_error(lead) else choice, tuple(gains)
 
 
 def compare(
@@ -189,7 +189,7 @@ def compare(
     differences = {each: _differ(found, each, choice, 1, steps) / share for each in rivals}
     is_open = []
     for each, difference in differences.items():
-        points, error = sum_points(difference), find_error(difference)
+        points, error = sum_points(difference), find_cautious_error(difference)
         agrees = {"bolder": points <= 0, "milder": points < 0, "cheaper": points < -error}[rivals[each]]
         if folds > 1 and not agrees and points <= CLEAR * error:
             is_open.append(each)
@@ -205,7 +205,7 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
     found = ask([Trial(each, 0, steps) for each in (choice, *rivals)])
     level, rival = max(enumerate(rivals, start=1), key=lambda each: found[Trial(each[1], 0, steps)].score)
     difference = compare(ask, choice, {rival: "bolder"}, folds=folds, steps=steps)[rival]
-    gain = Gain(factor.name, level, 0, sum_points(difference), find_error(difference))
+    gain = Gain(factor.name, level, 0, sum_points(difference), find_cautious_error(difference))
     return rival if gain.points > gain.error else choice, gain
 
 

@@ -184,6 +184,13 @@ def test_the_figure_has_every_arm_and_equal_results_give_equal_bytes(tmp_path: P
     assert "Date" not in drawn
 
 
+def test_no_two_of_many_arms_look_alike() -> None:
+    lines = {f"arm {number}": {"a": Difference(0.01, None, 1)} for number in range(30)}
+    drawn = draw_figure([[Panel("title", "points", ("a",), lines)]])
+    shown = re.findall(r'<use xlink:href="#(m[0-9a-f]+)" x="[0-9.]+" y="[0-9.]+" style="fill: (#[0-9a-f]+)', drawn)
+    assert len(set(shown)) == 30
+
+
 def test_lines_have_a_mark_each_and_error_bars_where_there_are_intervals() -> None:
     lines = {
         name: {place: Difference(0.01, width, 3) for place in ("a", "b")} for name, width in (("x", 0.02), ("y", 0.03))

@@ -27,9 +27,15 @@ def test_doubling_ends_at_the_first_gain_within_its_standard_error_and_tells_eac
     assert lengths[0] == Length(50, 0.5)
     share = 40 / IMAGES
     assert lengths[1].gain == pytest.approx(share)
-    assert lengths[1].error == pytest.approx(np.sqrt(share * (1 - share) / IMAGES))
-    assert lengths[2].gain == pytest.approx(1 / IMAGES) and lengths[2].error == pytest.approx(3**0.5 / IMAGES, rel=0.01)
-    assert choose_length(lengths).steps == 200  # better, if by little
+    assert lengths[1].error == pytest.approx(np.hypot(np.sqrt(share * (1 - share) / IMAGES), 1 / IMAGES))
+    assert lengths[2].gain == pytest.approx(1 / IMAGES) and lengths[2].error == pytest.approx(4**0.5 / IMAGES, rel=0.01)
+    assert choose_length(lengths).steps == 100  # the longer one is better by less than its error
+
+
+def test_a_single_image_is_no_gain() -> None:
+    lengths = list(double_steps(lambda steps: credit(398 + steps // 50), steps=50, most_steps=200))
+    assert [length.steps for length in lengths] == [50, 100]
+    assert choose_length(lengths).steps == 50
 
 
 def test_a_tie_and_a_loss_keep_the_shorter_length() -> None:
