@@ -17,6 +17,7 @@ DEMO = ROOT / "recipes" / "fashion-flow.yaml"
 SEARCHED: dict[str, Any] = {
     "tuning.policy": True,
     "tuning.most_steps": 1600,
+    "classifier.steps": 400,
     "baselines.augmented.augmentation": "auto",
 }
 

@@ -44,7 +44,7 @@ def test_a_recipe_that_chooses_its_steps_needs_no_curve() -> None:
     arms = {"baselines": {"real": {}, "mixup": {"augmentation": "auto"}}}
     chosen = make_recipe(**arms, tuning={"policy": True, "most_steps": 1600})
     assert explain_own_choice(chosen) == (
-        "no learning curve: the chain chooses the steps itself, from classifier.steps 400 up to tuning.most_steps 1,600"
+        "no learning curve: the chain chooses the steps itself, from classifier.steps 800 up to tuning.most_steps 1,600"
     )
     assert explain_own_choice(make_recipe(**arms, tuning={"policy": True})) is None
     grid = DEMO["classifier"] | {"grid": {"steps": [400, 800]}}

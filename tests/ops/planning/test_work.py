@@ -47,10 +47,10 @@ def test_a_learning_curve_costs_three_quarters_of_a_training_of_each_side_and_se
         keys["verdict"]["curve_seeds"] = seeds
         work = count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None)
         steps = [training.steps for phases in work.stages.values() for phase in phases for training in phase]
-        assert sorted(each.steps for phase in work.more for each in phase) == sorted([100, 200] * 2 * seeds)
+        assert sorted(each.steps for phase in work.more for each in phase) == sorted([200, 400] * 2 * seeds)
         return sum(steps), sum(training.steps for phase in work.more for training in phase)
 
     assert count(0)[1] == 0
     whole, curve = count(1)
-    assert curve == 2 * 0.75 * 400
+    assert curve == 2 * 0.75 * 800
     assert whole - curve == count(0)[0]

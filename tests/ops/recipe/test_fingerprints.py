@@ -48,10 +48,10 @@ OTHER_VALUES: dict[str, Any] = {
     "verdict.reference": {"model": "dinov2"},
     "classifier.grid.learning_rate": [0.2],
     "classifier.grid.weight_decay": [0.0, 0.001],
-    "classifier.grid.steps": [200, 400],
+    "classifier.grid.steps": [400, 800],
     "classifier.grid.real_weight": [5.0, 20.0],
     "classifier.network.stem": 2,
-    "classifier.race": 4.0,
+    "classifier.race": 3.0,
 }
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
 FIXED = {

@@ -329,9 +329,9 @@ def test_an_invalid_or_old_spelling_of_an_ingredient_is_refused_in_one_sentence(
             " less than 30; got 40.0",
         ),
         (put([5.0], "classifier", "grid", "real_weight"), "classifier.grid must include real_weight 20.0, the"),
-        (put([200], "classifier", "grid", "steps"), "grid.steps must include 400, the value of steps"),
+        (put([200], "classifier", "grid", "steps"), "grid.steps must include 800, the value of steps"),
         (put([], "classifier", "grid", "pairing.alpha"), "'classifier.grid.pairing.alpha' in"),
-        (put([0.2, 1, 2, 3], "classifier", "grid", "pairing.alpha"), "the grid may have at most 6 settings"),
+        (put([0.2, *range(1, 7)], "classifier", "grid", "pairing.alpha"), "the grid may have at most 6 settings"),
     ],
 )
 def test_a_grid_whose_values_do_not_fit_the_arms_is_refused(change: Change, sentence: str) -> None:
