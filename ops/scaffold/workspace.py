@@ -18,6 +18,7 @@ from ops.errors import UserError
 from ops.files.shipped import shipped
 from ops.files.storage import write_bytes, write_text
 from ops.history.dvc_repository import check_pipeline, initialise
+from ops.history.figures import render_figures
 from ops.history.git import run_git
 from ops.recipe.changes import Changes, write_changes
 from ops.recipe.loading import load_recipe
@@ -183,8 +184,9 @@ def share_files(root: Path, expansions: Sequence[str], name: str, *, source: str
     return {
         PARAMS: render_parameters(expansions).encode(),
         "README.md": render_readme(name, source).encode(),
-        ".gitignore": "".join(f"{line}\n" for line in [*ignored, ".growset/", "__pycache__/"]).encode(),
+        ".gitignore": "".join(f"{line}\n" for line in [*ignored, ".growset/", "__pycache__/", "/dvc_plots/"]).encode(),
         **{file: (shipped() / file).read_bytes() for file in COPIED_FILES},
+        **{path: content for expansion in expansions for path, content in render_figures(expansion).items()},
     }
 
 

@@ -58,7 +58,9 @@ def test_a_git_repository_is_adopted_and_nothing_is_committed(project: Path, ado
     assert run(project, "git", "diff", "--cached", "--name-only").stdout == ""
     assert (project / "README.md").read_text() == "# My project\n"
     assert (project / "notes.txt").read_text() == "second\n"
-    assert (project / ".gitignore").read_text() == "*.log\n/data/digits-grown/\n.growset/\n__pycache__/\n"
+    assert (project / ".gitignore").read_text() == (
+        "*.log\n/data/digits-grown/\n.growset/\n__pycache__/\n/dvc_plots/\n"
+    )
     assert "path: '../data/digits'" in (project / "sources" / "digits-grown.yaml").read_text()
     assert load_source_spec(project / "sources" / "digits-grown.yaml").root == project / "data" / "digits"
     assert growset(project, "check").output.startswith("digits-grown: ok")
