@@ -87,7 +87,10 @@ def _read_validation(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, floa
     """Accuracy on validation, in the verdict's metric, by trained arm."""
     sides = (metrics.get(side, {}) for side in ("baseline_classifiers", "expanded_classifiers"))
     return {
-        key.removeprefix(VALIDATION): value for side in sides for key, value in side.items() if key.startswith(VALIDATION)
+        key.removeprefix(VALIDATION): value
+        for side in sides
+        for key, value in side.items()
+        if key.startswith(VALIDATION)
     }
 
 

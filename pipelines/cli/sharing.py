@@ -41,6 +41,34 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
     click.echo(f"{expansion}: {'everything' if only is None else only} is here")
 
 
+def commit_expansion(workspace: Workspace, expansion: str) -> None:
+    """Commit the publication of an expansion with all that a clone needs to pull it, and tag it."""
+    from ops.chain.figures import write_figures
+    from ops.chain.publishing import find_refusal, is_published
+    from ops.chain.updating import find_pending
+    from ops.history.committing import commit_publication
+
+    recipe = workspace.load_recipe(expansion)
+    with exclusive_run(workspace, expansion):
+        if pending := find_pending(workspace, expansion, recipe):
+            stages = ", ".join((*pending.stale, *pending.unrecorded))
+            raise UserError(
+                f"'{expansion}' is not current ({stages}); bring it up to date with: growset run {expansion}"
+            )
+        if refusal := find_refusal(workspace, expansion):
+            raise refusal
+        if not is_published(workspace, expansion, recipe, committed=False):
+            raise UserError(f"'{expansion}' is not published, or not completely; run: growset run {expansion}")
+        write_figures(workspace, expansion)
+        pointer = workspace.published(expansion).with_suffix(".dvc")
+        tag = commit_publication(workspace, expansion, pointer, for_clones=True)
+    click.echo(f"{expansion}: " + (f"committed, {tag}" if tag else "nothing to commit"))
+    if default_remote(workspace.root) is None:
+        click.echo(
+            "there is no DVC remote, so a clone cannot pull the data: dvc remote add --default NAME URL", err=True
+        )
+
+
 def push_expansion(workspace: Workspace, expansion: str) -> None:
     """Send the objects that are missing or different in the remote, where every object is compared byte by byte."""
     from ops.chain.publishing import pushed_targets
