@@ -143,8 +143,8 @@ def is_published(
 ) -> bool:
     """Whether the published dataset follows from the present outputs, and is tracked, pushed and committed as asked.
 
-    committed: False if nothing has to be in git yet. DVC is asked only if this workspace did not track and push this dataset itself. The remote is asked for every object
-    unless `ask_remote` is False; `sink` gets a line on a fault there.
+    committed: False if it need not be in git. DVC is asked only if this workspace did not track and push this dataset
+    itself. The remote is asked for every object unless `ask_remote` is False; `sink` gets a line on a fault there.
     """
     target = workspace.published(expansion)
     pointer = target.with_suffix(".dvc")

@@ -96,8 +96,8 @@ def _advance(root: Path, old: str, new: str, tag: str | None, *, tagged: bool = 
             run_git(root, "update-ref", "--stdin", text="\n".join([*back, ""]), shielded=True)
         elif now != old:
             raise EnvironmentFault(
-                f"another commit was made in {root} while '{tag or 'this one'}' was prepared; run it again to publish on"
-                " top of it"
+                f"another commit was made in {root} while '{tag or 'it'}' was prepared; run it again to publish on top"
+                " of it"
             ) from error
         raise
 

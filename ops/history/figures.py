@@ -34,7 +34,10 @@ PLOTS = {
     f"{FOLDER}/outcomes": Plot("images", "outcome", "bar_horizontal_sorted"),
     f"{FOLDER}/learning": Plot("step", "frechet", "linear"),
 }
-EMPTY: dict[str, Any] = {METRICS: {"decision": NOT_RUN}, **dict.fromkeys(PLOTS, [])}  # DVC warns of missing folders
+EMPTY: dict[str, Any] = {
+    METRICS: {"decision": NOT_RUN},
+    **{folder: [] for folder in PLOTS},
+}  # DVC warns of missing folders
 
 
 def list_figures(expansion: str) -> list[str]:
