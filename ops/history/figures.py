@@ -34,10 +34,7 @@ PLOTS = {
     f"{FOLDER}/outcomes": Plot("images", "outcome", "bar_horizontal_sorted"),
     f"{FOLDER}/learning": Plot("step", "frechet", "linear"),
 }
-EMPTY: dict[str, Any] = {
-    METRICS: {"decision": NOT_RUN},
-    **{folder: [] for folder in PLOTS},
-}  # DVC warns of missing folders
+EMPTY: dict[str, Any] = {METRICS: {"decision": NOT_RUN}, **{folder: [] for folder in PLOTS}}  # before the first run
 
 
 def list_figures(expansion: str) -> list[str]:
@@ -46,7 +43,10 @@ def list_figures(expansion: str) -> list[str]:
 
 
 def render_figures(expansion: str, contents: Mapping[str, Any] = EMPTY) -> dict[str, bytes]:
-    """The bytes of the expansion's files by path; a list has one row a line, so that git shows which rows changed."""
+    """The bytes of the expansion's files by path, for a new workspace by default: DVC warns where a folder is missing.
+
+    A list has one row a line, so that git shows which rows changed.
+    """
     return {f"{folder}/{expansion}.json": _render(content).encode() for folder, content in contents.items()}
 
 
