@@ -46,10 +46,8 @@ def test_the_metrics_say_what_the_outputs_say(finished_workspace: Path) -> None:
         [gap["estimate"], gap["low"], gap["high"]], abs=1e-6
     )
     assert (found["decision"], found["looks"]) == (verdict["decision"], 1)
-    results = {
-        side: read_json(data / side / "results.json") for side in ("baseline_classifiers", "expanded_classifiers")
-    }
-    arms = {arm: entry["validation"] for side in results.values() for arm, entry in side["arms"].items()}
+    results = [read_json(data / f"{side}_classifiers" / "results.json") for side in ("baseline", "expanded")]
+    arms = {arm: entry["validation"] for side in results for arm, entry in side["arms"].items()}
     assert found["validation"] == pytest.approx(arms, abs=1e-6)
     assert list(found["validation"]) == ["real", "expanded"], "an arm that equals another has no column of its own"
 
@@ -72,12 +70,9 @@ def test_dvc_shows_metrics_and_plots_and_compares_them_with_a_commit(finished_wo
     commit(finished_workspace)
     before = read_metrics(finished_workspace)
     assert show(finished_workspace, "metrics", "show", "--json")[""]["data"] == {FILE: {"data": before}}
-    write = finished_workspace / FILE
-    write.write_text(json.dumps(before | {"difference": before["difference"] + 1}))
-    changed = show(finished_workspace, "metrics", "diff", "--json")["diff"]
-    assert changed == {
-        FILE: {"difference": {"old": before["difference"], "new": before["difference"] + 1, "diff": 1.0}}
-    }
+    (finished_workspace / FILE).write_text(json.dumps(before | {"difference": before["difference"] + 1}))
+    changed = show(finished_workspace, "metrics", "diff", "--json")[FILE]
+    assert changed.keys() == {"difference"} and changed["difference"]["diff"] == pytest.approx(1.0)
     for command in ("show", "diff"):
         plots = show(finished_workspace, "plots", command, "--json")["data"]
         assert set(plots) == {f"{folder}/digits.json" for folder in PLOTS}, command
@@ -132,9 +127,7 @@ def test_before_the_first_run_dvc_has_something_to_show(fresh_workspace: Path) -
 def test_an_experiment_changes_a_recipe_and_stands_in_the_table(finished_workspace: Path) -> None:
     commit(finished_workspace)
     recipe = finished_workspace / "recipes" / "digits.yaml"
-    recipe.write_text(
-        recipe.read_text().replace("mix:", "mix:  # mine\n ", 1).replace("{real_weight: 4.0}", "real_weight: 4.0")
-    )
+    recipe.write_text(recipe.read_text().replace("mix: {real_weight: 4.0}", "mix:  # mine\n  real_weight: 4.0"))
     commit(finished_workspace)
     change = "recipes/digits.yaml:mix.real_weight=5"
     run(finished_workspace, "dvc", "exp", "run", "--name", "heavier", "-S", change, "expanded_classifiers@digits")
@@ -146,14 +139,13 @@ def test_an_experiment_changes_a_recipe_and_stands_in_the_table(finished_workspa
     assert heavier["name"] == "heavier"
     assert heavier["data"]["params"]["recipes/digits.yaml"]["data"]["mix"]["real_weight"] == 5
     assert base["decision"] == "no evidence" and shown["decision"] == "not run yet"
-    assert (
-        shown["validation"].keys() == {"real", "expanded"} and shown["validation"]["real"] == base["validation"]["real"]
-    )
+    assert shown["validation"].keys() == {"real", "expanded"}
+    assert shown["validation"]["real"] == base["validation"]["real"]
 
 
 @pytest.mark.slow
 def test_a_look_in_a_copy_of_the_workspace_is_logged_in_the_workspace(
-    finished_workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    finished_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--temp` and `--queue` run in a copy that is deleted; an exported GROWSET_HOME must not lead out of it."""
     commit(finished_workspace)
