@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from ops.errors import UserError
 from ops.files.storage import write_bytes
@@ -120,7 +121,7 @@ def _move(block: str, section: Any) -> list[str]:
     """The lines of a block, moved to where the section's entries begin; entries of a list become keys of a mapping."""
     if not section:
         return block.splitlines(keepends=True)
-    if isinstance(section, dict):
+    if isinstance(section, CommentedMap):
         column = section.lc.key(next(iter(section)))[1]
         entries = [re.sub(r"^(- |  )", "", line) for line in block.splitlines(keepends=True)]
     else:

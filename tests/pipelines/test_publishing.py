@@ -67,6 +67,7 @@ def test_publish_commit_clone_and_plain_dvc_pull_give_the_same_bytes(
     assert "digits: unchanged" in unchanged.output
 
 
+@pytest.mark.slow
 def test_a_clone_pulls_what_is_published_beside_expansions_that_are_not(with_remote: Path, tmp_path: Path) -> None:
     """One expansion has never run, and the commit by hand lists it: plain `dvc pull` would fail on it."""
     (with_remote / "recipes" / "other.yaml").write_text((with_remote / "recipes" / "digits.yaml").read_text())
