@@ -14,7 +14,6 @@ import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -144,17 +143,17 @@ def _write_tree(
 
 def _list_published(root: Path, base: str) -> list[str]:
     """The expansions whose pointer and stages are in commit `base`: publishing pushes them before they get there."""
-    lock = _read_committed(root, base, LOCK)
-    recorded = set((lock or {}).get("stages") or {})
+    lock = YAML(typ="safe").load(_show_committed(root, base, LOCK) or "{}")
+    recorded = set(lock.get("stages") or {})
     pointers = run_git(root, "ls-tree", "--name-only", base, "--", "published/").split("\n")
     names = [Path(name).stem for name in pointers if name.endswith(".dvc")]
     return [name for name in names if recorded.issuperset(stage_addresses(name))]
 
 
-def _read_committed(root: Path, base: str, name: str) -> Any:
-    """A YAML file's content in commit `base`; None if it is not there."""
+def _show_committed(root: Path, base: str, name: str) -> str | None:
+    """A file's text in commit `base`; None if it is not there."""
     known = bool(run_git(root, "ls-tree", "--name-only", base, "--", name).strip())
-    return YAML().load(run_git(root, "show", f"{base}:./{name}")) if known else None
+    return run_git(root, "show", f"{base}:./{name}") if known else None
 
 
 def _add_entries(
@@ -173,10 +172,9 @@ def _add_entries(
     """
     yaml = YAML()
     current = yaml.load((root / name).read_text(encoding="utf-8"))
-    committed = _read_committed(root, base, name)
-    known = committed is not None
-    if committed is None:
-        committed = {**current, section: {}}
+    text = _show_committed(root, base, name)
+    known = text is not None
+    committed = yaml.load(text) if known else {**current, section: {}}
     entries = {key: value for key, value in current[section].items() if key in keys}
     section_committed = committed.setdefault(section, {})
     active = list(committed.get(ACTIVE) or [])
