@@ -11,6 +11,7 @@ import ops.chain.publishing
 from ops.datasets.pixels import read_split
 from ops.history.figures import list_figures
 from ops.workspaces.workspace import Workspace
+from pipelines.cli.sharing import find_lacking
 from tests.workspaces import growset, run
 
 Edit = Callable[[Path, str, str], None]
@@ -93,6 +94,16 @@ def test_a_clone_pulls_what_is_published_beside_expansions_that_are_not(with_rem
     assert digest(clone / "data") == digest(with_remote / "data")
     assert run(clone, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
     assert "no evidence" in run(clone, "dvc", "metrics", "show").stdout
+
+
+def test_files_that_a_clone_lacks_are_named(fresh_workspace: Path) -> None:
+    workspace = Workspace(fresh_workspace)
+    (fresh_workspace / "notes.txt").write_text("mine")
+    assert find_lacking(workspace, "digits") == []
+    run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(fresh_workspace.parent / "storage"))
+    (fresh_workspace / "sources" / "more.yaml").write_text("kind: parquet\n")
+    assert find_lacking(workspace, "digits") == [".dvc/config"]
+    assert find_lacking(workspace, "more") == [".dvc/config", "sources/more.yaml"]
 
 
 def test_publishing_again_with_nothing_new_makes_no_second_version(with_remote: Path, edit_recipe: Edit) -> None:
