@@ -38,7 +38,7 @@ def clone(folder: Path) -> Path:
         text=True,
     ).stdout.split()
     for name in changed:
-        if name in ("dvc.lock", "evaluations.jsonl") or name.startswith("published/"):
+        if name in ("dvc.lock", "evaluations.jsonl") or name.startswith(("published/", "figures/")):
             continue  # what runs in this checkout left behind
         source = ROOT / name
         if source.exists():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ops.chain import find_builder
 from ops.chain.checks import pictures_have_one_label
+from ops.chain.figures import LAST, write_figures
 from ops.chain.parts.external_networks import check_external_networks, check_reference_network
 from ops.chain.parts.fold_images import read_pool
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
@@ -81,6 +82,8 @@ class Chain:
             )
         self._keep_lock(expansion, stage, outcome)
         self._require_same(expansion, stage, outcome)
+        if not outcome.reused or stage == LAST:
+            write_figures(self.workspace, expansion)
         return outcome
 
     def _note_source(self, expansion: str, recipe: Recipe) -> str:

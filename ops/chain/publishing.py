@@ -133,12 +133,18 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
 
 
 def is_published(
-    workspace: Workspace, expansion: str, recipe: Recipe, *, ask_remote: bool = True, sink: Sink = ignore
+    workspace: Workspace,
+    expansion: str,
+    recipe: Recipe,
+    *,
+    ask_remote: bool = True,
+    committed: bool = True,
+    sink: Sink = ignore,
 ) -> bool:
     """Whether the published dataset follows from the present outputs, and is tracked, pushed and committed as asked.
 
-    DVC is asked only if this workspace did not track and push this dataset itself. The remote is asked for every object
-    unless `ask_remote` is False; `sink` gets a line on a fault there.
+    committed: False if it need not be in git. DVC is asked only if this workspace did not track and push this dataset
+    itself. The remote is asked for every object unless `ask_remote` is False; `sink` gets a line on a fault there.
     """
     target = workspace.published(expansion)
     pointer = target.with_suffix(".dvc")
@@ -148,7 +154,7 @@ def is_published(
     if not is_intact(target, fingerprint, workspace.hash_cache(expansion, PUBLISHED)):
         return False
     remote = default_remote(workspace.root)
-    if recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):
+    if committed and recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):
         return False
     note = _note_path(workspace, expansion)
     noted = note.exists() and read_json(note) == _describe_note(remote, fingerprint)

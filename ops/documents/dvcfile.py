@@ -1,12 +1,15 @@
-"""dvc.yaml, generated from the stage table: one matrix stage per stage, over the active expansions."""
+"""dvc.yaml, generated from the stage table and the table of figures: one matrix stage per stage, over the active
+expansions, and the folders that `dvc metrics` and `dvc plots` read."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from ops.history.figures import METRICS, PLOTS
 from ops.recipe.stages import STAGES, Stage
 
 EXPANSION = "${item.expansion}"
@@ -40,7 +43,12 @@ def render() -> str:
     yaml, buffer = YAML(), io.StringIO()
     yaml.default_flow_style = False
     yaml.width = 120
-    yaml.dump({"stages": {name: describe_stage(stage) for name, stage in STAGES.items()}}, buffer)
+    described = {
+        "stages": {name: describe_stage(stage) for name, stage in STAGES.items()},
+        "metrics": [METRICS],
+        "plots": [{folder: asdict(plot)} for folder, plot in PLOTS.items()],
+    }
+    yaml.dump(described, buffer)
     return HEADER + buffer.getvalue()
 
 

@@ -6,6 +6,7 @@ module knows the names of the project's files, and not what Growset writes into 
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from ops.errors import UserError
 from ops.files.storage import write_bytes
 from ops.settings.reading import parse_yaml
 
 LINES = (".gitignore", ".dvcignore")  # lists of patterns: missing lines are added
-PIPELINE, KEYS = "dvc.yaml", "params.yaml"  # stages, or top-level keys, are added
+PIPELINE, KEYS = "dvc.yaml", "params.yaml"  # entries of sections, or top-level keys, are added
 KEPT = ("README.md",)  # the project's own stays
 
 
@@ -41,7 +43,7 @@ def merge(name: str, old: bytes, new: bytes) -> bytes:
         raise UserError(f"{name} is not UTF-8 text; Growset adds to it, and cannot") from None
     if name in LINES:
         return _add_lines(text, new.decode()).encode()
-    return (_add_stages(text, new.decode()) if name == PIPELINE else _add_keys(text, new.decode(), name)).encode()
+    return (_add_pipeline(text, new.decode()) if name == PIPELINE else _add_keys(text, new.decode(), name)).encode()
 
 
 @contextmanager
@@ -83,21 +85,48 @@ def _add_keys(old: str, new: str, name: str) -> str:
     return _require(text, {**mine, **added}, name)
 
 
-def _add_stages(old: str, new: str) -> str:
-    """The stages of `new` as the first ones in `old`, at the indentation that is used there."""
+def _add_pipeline(old: str, new: str) -> str:
+    """The sections of `new` in `old`: their entries come first in a section that is there, at its indentation."""
     mine, added = _read_mapping(old, PIPELINE), _read_mapping(new, PIPELINE)
-    stages = mine.get("stages")
-    if not stages:
-        return _add_keys("" if mine.keys() == {"stages"} else old, new, PIPELINE)
-    if clash := sorted(stages.keys() & added["stages"].keys()):
-        raise UserError(f"{PIPELINE} has a stage {clash[0]} already, which is the name of one of Growset's; rename it")
-    place = YAML().load(old)
-    line, column = place.lc.key("stages")[0], place["stages"].lc.key(next(iter(stages)))[1]
-    comments, _, block = new.partition("stages:\n")
-    moved = [f"{' ' * column}{entry.removeprefix('  ')}" for entry in (comments + block).splitlines(keepends=True)]
-    lines = _end_line(old).splitlines(keepends=True)
-    text = "".join([*lines[: line + 1], *moved, *lines[line + 1 :]])
-    return _require(text, {**mine, "stages": {**added["stages"], **stages}}, PIPELINE)
+    if mine.keys() <= {"stages"} and not mine.get("stages"):
+        return new if mine else _end_line(old) + new
+    both = {key: _join(key, mine.get(key), entries) for key, entries in added.items()}
+    parts = re.split(r"^(\w+):\n", new, flags=re.MULTILINE)  # before the first key, then keys and their blocks
+    blocks = dict(zip(parts[1::2], parts[2::2], strict=True))
+    blocks["stages"] = parts[0] + blocks["stages"]
+    place, lines = YAML().load(old), _end_line(old).splitlines(keepends=True)
+    for key in sorted(mine.keys() & added.keys(), key=lambda key: place.lc.key(key)[0], reverse=True):
+        start = place.lc.key(key)[0] + 1
+        lines[start:start] = _move(blocks.pop(key), place[key])
+    text = "".join(lines) + "".join(f"{key}:\n{block}" for key, block in blocks.items())
+    return _require(text, {**mine, **both}, PIPELINE)
+
+
+def _join(key: str, mine: Any, added: Any) -> Any:
+    """The entries of both; UserError if both have one name, or if the user's section is of another kind."""
+    if not mine:
+        return added
+    if isinstance(mine, list) and isinstance(added, list):
+        return [*added, *mine]
+    entries = {name: value for entry in added for name, value in entry.items()} if key == "plots" else added
+    if not isinstance(mine, dict) or not isinstance(entries, dict):
+        raise UserError(f"{PIPELINE} has an entry '{key}' to which Growset cannot add its own; write it as a list")
+    if clash := sorted(mine.keys() & entries.keys()):
+        what = "stage" if key == "stages" else f"key of {key}:"
+        raise UserError(f"{PIPELINE} has a {what} {clash[0]} already, which is the name of one of Growset's; rename it")
+    return {**entries, **mine}
+
+
+def _move(block: str, section: Any) -> list[str]:
+    """The lines of a block, moved to where the section's entries begin; entries of a list become keys of a mapping."""
+    if not section:
+        return block.splitlines(keepends=True)
+    if isinstance(section, CommentedMap):
+        column = section.lc.key(next(iter(section)))[1]
+        entries = [re.sub(r"^(- |  )", "", line) for line in block.splitlines(keepends=True)]
+    else:
+        column, entries = section.lc.col, block.splitlines(keepends=True)
+    return [f"{' ' * column}{line}" for line in entries]
 
 
 def _read_mapping(text: str, name: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from ops.errors import UserError
 from ops.files.shipped import shipped
 from ops.files.storage import write_bytes, write_text
 from ops.history.dvc_repository import check_pipeline, initialise
-from ops.history.git import run_git
+from ops.history.figures import render_figures
+from ops.history.git import run_git, sign_anonymously
 from ops.recipe.changes import Changes, write_changes
 from ops.recipe.loading import load_recipe
 from ops.scaffold.adoption import find_repository, merge, undone_if_it_fails
@@ -183,8 +184,9 @@ def share_files(root: Path, expansions: Sequence[str], name: str, *, source: str
     return {
         PARAMS: render_parameters(expansions).encode(),
         "README.md": render_readme(name, source).encode(),
-        ".gitignore": "".join(f"{line}\n" for line in [*ignored, ".growset/", "__pycache__/"]).encode(),
+        ".gitignore": "".join(f"{line}\n" for line in [*ignored, ".growset/", "__pycache__/", "/dvc_plots/"]).encode(),
         **{file: (shipped() / file).read_bytes() for file in COPIED_FILES},
+        **{path: content for expansion in expansions for path, content in render_figures(expansion).items()},
     }
 
 
@@ -224,11 +226,6 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 def _commit(root: Path, names: Sequence[str], message: str) -> None:
-    """A first commit, so that publishing finds nothing staged. Users without a name in git are not asked for one."""
+    """A first commit, so that publishing finds nothing staged."""
     run_git(root, "add", "--", *names)
-    anonymous = (
-        ()
-        if run_git(root, "config", "--default", "", "user.email").strip()
-        else ("-c", "user.name=Growset", "-c", "user.email=growset@localhost")
-    )
-    run_git(root, *anonymous, "commit", "--quiet", "--message", message)
+    run_git(root, *sign_anonymously(root), "commit", "--quiet", "--message", message)

@@ -25,8 +25,11 @@ from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml, shorten
 
 PARAMS = "params.yaml"
+ACTIVE = "expansions"  # its list of active expansions
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ENVIRONMENT = "GROWSET_HOME"
+STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages
+EXPERIMENTS = (".dvc", "tmp", "exps")  # where DVC copies a workspace to
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,12 @@ class Workspace:
     @property
     def evaluations(self) -> Path:
         """The log of every evaluation on a test split."""
-        return self.root / "evaluations.jsonl"
+        return find_origin(self.root) / "evaluations.jsonl"
 
     @property
     def known_evaluations(self) -> Path:
         """A copy of that log from the last reading here, to notice a shortened log."""
-        return self.root / ".growset" / "evaluations.jsonl"
+        return find_origin(self.root) / ".growset" / "evaluations.jsonl"
 
     def timings(self, expansion: str) -> Path:
         """Seconds of each stage's last run here; not part of any output, so outputs stay repeatable."""
@@ -100,7 +103,7 @@ class Workspace:
     @property
     def expansions(self) -> list[str]:
         """The active expansions: Dagster's partitions and DVC's matrix."""
-        listed = self.params.get("expansions") or []
+        listed = self.params.get(ACTIVE) or []
         if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
             raise UserError(
                 f"'expansions' in {self.root / PARAMS} must be a list of recipe names; got {shorten(listed)}"
@@ -160,12 +163,12 @@ class Workspace:
                     content[key] = {}
                 content[key].update(value)
             else:
-                content[key] = _like(content.get(key), value)
+                content[key] = like(content.get(key), value)
         with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             yaml.dump(content, file)
 
 
-def _like(old: Any, value: Any) -> Any:
+def like(old: Any, value: Any) -> Any:
     """`value` in the style of `old`: ruamel attaches the comment after a list to the list's last item."""
     if not isinstance(old, CommentedSeq):
         return value
@@ -192,9 +195,21 @@ def suggest(name: str, available: list[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(available) or 'none'}"
 
 
+def find_origin(root: Path) -> Path:
+    """The workspace to whose log the looks at test images belong: `root`, or the one that DVC copied to run an
+    experiment in the copy (`dvc exp run --temp` or `--queue`). The copy is deleted, and its looks must not be."""
+    parts = root.parts
+    found = (i for i in range(len(parts) - 3) if parts[i : i + 3] == EXPERIMENTS)
+    return next((Path(*parts[:i]) for i in found), root)
+
+
 def find_workspace(start: Path, *, explicit: Path | None = None) -> Workspace:
-    """`explicit`, else $GROWSET_HOME, else the nearest folder from `start` upwards with params.yaml and recipes/."""
-    named = explicit or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
+    """`explicit`, else $GROWSET_HOME, else the nearest folder from `start` upwards with params.yaml and recipes/.
+
+    The command of a DVC stage works where DVC started it, whatever $GROWSET_HOME says: perhaps in an experiment's copy.
+    """
+    home = None if os.environ.get(STAGE) else os.environ.get(ENVIRONMENT)
+    named = explicit or (Path(home) if home else None)
     candidates = [named] if named else [start, *start.resolve().parents]
     for folder in candidates:
         if (folder / PARAMS).is_file() and (folder / "recipes").is_dir():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ops.chain.driver import FIRST, Chain, validate
+from ops.chain.figures import write_figures
 from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_pending
 from ops.errors import GeneratorNotUsed, UserError
@@ -189,6 +190,7 @@ def _bring_up_to_date(
 
     read_evaluations(workspace)
     pending = find_pending(workspace, expansion, recipe)
+    write_figures(workspace, expansion)
     for sentence in pending.damaged:
         click.echo(sentence, err=True)
     refusal = None if pending else find_refusal(workspace, expansion)

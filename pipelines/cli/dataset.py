@@ -71,6 +71,20 @@ def pull(open_workspace: Callable[[], Workspace], expansion: str, only: str | No
 @click.command()
 @click.argument("expansion", shell_complete=complete_active)
 @click.pass_obj
+def commit(open_workspace: Callable[[], Workspace], expansion: str) -> None:
+    """Commit a published expansion to git, and tag it: then `git clone` and `dvc pull` bring it to a colleague.
+
+    The commit holds the publication's pointer, recipe, figures and entries of dvc.lock and params.yaml, nothing else.
+    Expansions that are not published stay out of its list of active ones, because `dvc pull` fails on them.
+    """
+    from pipelines.cli.sharing import commit_expansion
+
+    commit_expansion(open_workspace(), expansion)
+
+
+@click.command()
+@click.argument("expansion", shell_complete=complete_active)
+@click.pass_obj
 def push(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Compare every object in the DVC remote with its name, and send what is missing or damaged."""
     from pipelines.cli.sharing import push_expansion
@@ -161,4 +175,4 @@ def inspect(
         click.launch(page.resolve().as_uri())
 
 
-COMMANDS = (inspect, versions, diff, report, funnel, pull, push, verify, export)
+COMMANDS = (inspect, versions, diff, report, funnel, commit, pull, push, verify, export)

@@ -265,6 +265,7 @@ def materialize(
 @click.pass_obj
 def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Add a recipe to the active expansions."""
+    from ops.chain.figures import write_figures
     from ops.chain.real_images import source_content
 
     workspace = open_workspace()
@@ -274,6 +275,7 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
         click.echo(f"{expansion} is already active")
         return
     workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
+    write_figures(workspace, expansion)
     click.echo(f"{expansion} is active; run it with: growset run {expansion}")
 
 
@@ -282,11 +284,14 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 @click.pass_obj
 def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Remove an expansion from the active ones; its recipe and its data stay."""
+    from ops.history.figures import remove_figures
+
     workspace = open_workspace()
     active = workspace.expansions
     if expansion not in active:
         raise UserError(f"expansion '{expansion}' is not active; {suggest(expansion, active)}")
     workspace.edit_params(expansions=[name for name in active if name != expansion])
+    remove_figures(workspace.root, expansion)
     click.echo(f"{expansion} is no longer active; its recipe and data stay")
 
 

@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "export": "Write the published dataset for another tool.",
         "versions": "List the published versions.",
         "diff": "Compare two versions.",
+        "commit": "Commit a published dataset to git, so that a clone can pull it.",
         "push": "Send published data to the DVC remote.",
         "pull": "Fetch an expansion's data from the DVC remote.",
         "verify": "Check every image, file and link for damage.",

@@ -12,6 +12,7 @@ from ops.exports.published import Only
 from ops.files.manifests import MANIFEST, read_manifest
 from ops.files.outputs import HELD_OUT_SCORES
 from ops.history.dvc_repository import address, stage_addresses
+from ops.history.git import list_uncommitted
 from ops.remotes.transfer import default_remote, pull, push
 from ops.stages.integrity import require_intact
 from ops.workspaces.locks import exclusive_run
@@ -39,6 +40,42 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
     with exclusive_run(workspace, expansion), progress_sink() as sink:
         pull(workspace.root, targets, name=expansion, sink=sink)
     click.echo(f"{expansion}: {'everything' if only is None else only} is here")
+
+
+def commit_expansion(workspace: Workspace, expansion: str) -> None:
+    """Commit the publication of an expansion with all that a clone needs to pull it, and tag it."""
+    from ops.chain.figures import write_figures
+    from ops.chain.publishing import find_refusal, is_published
+    from ops.chain.updating import find_pending
+    from ops.history.committing import commit_publication
+
+    recipe = workspace.load_recipe(expansion)
+    with exclusive_run(workspace, expansion):
+        if pending := find_pending(workspace, expansion, recipe):
+            stages = ", ".join((*pending.stale, *pending.unrecorded))
+            raise UserError(f"'{expansion}' is not current ({stages}); run: growset run {expansion}")
+        if refusal := find_refusal(workspace, expansion):
+            raise refusal
+        if not is_published(workspace, expansion, recipe, committed=False):
+            raise UserError(f"'{expansion}' is not published, or not completely; run: growset run {expansion}")
+        write_figures(workspace, expansion)
+        pointer = workspace.published(expansion).with_suffix(".dvc")
+        tag = commit_publication(workspace, expansion, pointer, for_clones=True)
+    click.echo(f"{expansion}: " + (f"committed, {tag}" if tag else "nothing to commit"))
+    if default_remote(workspace.root) is None:
+        click.echo("without a DVC remote no clone can pull the data: dvc remote add --default NAME URL", err=True)
+    if lacking := find_lacking(workspace, recipe.source):
+        click.echo(f"a clone needs {', '.join(lacking)} as well, and git does not have it as it is here", err=True)
+
+
+def find_lacking(workspace: Workspace, source: str) -> list[str]:
+    """Files that a clone needs to pull and run an expansion, and that have changed since the last commit or are new.
+
+    A publication does not commit them, because they concern other expansions too.
+    """
+    needed = (".dvc/config", "dvc.yaml", f"sources/{source}.yaml")
+    new, changed = list_uncommitted(workspace.root)  # a new folder is one path, which ends with a slash
+    return [name for name in needed if name in changed or name.startswith(tuple(new))]
 
 
 def push_expansion(workspace: Workspace, expansion: str) -> None:

@@ -58,10 +58,13 @@ def test_a_git_repository_is_adopted_and_nothing_is_committed(project: Path, ado
     assert run(project, "git", "diff", "--cached", "--name-only").stdout == ""
     assert (project / "README.md").read_text() == "# My project\n"
     assert (project / "notes.txt").read_text() == "second\n"
-    assert (project / ".gitignore").read_text() == "*.log\n/data/digits-grown/\n.growset/\n__pycache__/\n"
+    assert (project / ".gitignore").read_text() == (
+        "*.log\n/data/digits-grown/\n.growset/\n__pycache__/\n/dvc_plots/\n"
+    )
     assert "path: '../data/digits'" in (project / "sources" / "digits-grown.yaml").read_text()
     assert load_source_spec(project / "sources" / "digits-grown.yaml").root == project / "data" / "digits"
     assert growset(project, "check").output.startswith("digits-grown: ok")
+    assert "not run yet" in run(project, "dvc", "metrics", "show").stdout
     again, told = adopt(project, "--source", "data/digits")
     assert again == 2 and "is a Growset workspace already" in told
     # The command that is printed commits everything but the user's own unfinished work.
@@ -78,22 +81,26 @@ def test_a_dvc_project_keeps_its_stages_and_runs_the_chain_beside_them(project: 
         "[core]\n    analytics = false\n    autostage = false\n['remote \"mine\"']\n    url = ../remote\n"
     )
     (project / "dvc.yaml").write_text(
-        "stages:\n    count:  # mine\n        cmd: ls > count.txt\n        outs: [count.txt]\n"
+        "stages:\n    count:  # mine\n        cmd: ls > count.txt\n        outs: [count.txt]\nmetrics:\n  - mine.json\n"
     )
+    (project / "mine.json").write_text('{"lr": 0.1}')
     (project / "params.yaml").write_text("lr: 0.1  # tuned\n")
     run(project, "git", "add", "--all")
     run(project, "git", "commit", "--quiet", "--message", "DVC")
     code, output = adopt(project, "--source", "data/digits")
     assert code == 0, output
     assert "url = ../remote" in (project / ".dvc" / "config").read_text()
-    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
-    assert "count" in stages and "verdict" in stages
+    pipeline = yaml.safe_load((project / "dvc.yaml").read_text())
+    assert {"count", "verdict"} <= pipeline["stages"].keys()
+    assert pipeline["metrics"] == ["figures/metrics", "mine.json"]
     assert (project / "params.yaml").read_text().startswith("lr: 0.1  # tuned\n")
     shrink_recipe(project / "recipes" / "digits-grown.yaml")
     ran = growset(project, "run", "digits-grown")
     assert ran.exit_code == 0, ran.output
     assert run(project, "dvc", "status", "verdict@digits-grown").stdout.strip() == "Data and pipelines are up to date."
     assert (project / "params.yaml").read_text().startswith("lr: 0.1  # tuned\n")
+    shown = run(project, "dvc", "metrics", "show")
+    assert "figures/metrics/digits-grown.json" in shown.stdout and "mine.json" in shown.stdout and shown.stderr == ""
     run(project, "dvc", "repro", "--quiet", "count")
     assert "unchanged" in growset(project, "run", "digits-grown").output
 

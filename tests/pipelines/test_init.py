@@ -44,6 +44,10 @@ def test_the_workspace_is_complete_committed_and_valid(tmp_path: Path, images: P
     result = growset(root, "check")
     assert (result.exit_code, result.output) == (0, "my-digits: ok\n")
     assert workspace.load_recipe("my-digits").generator.unshuffle == 1  # 16 x 16
+    shown = run(root, "dvc", "metrics", "show")
+    assert "not run yet" in shown.stdout and shown.stderr == ""
+    assert run(root, "dvc", "plots", "show").stderr == ""
+    assert run(root, "git", "status", "--porcelain").stdout == "", "DVC's page of plots is not for git"
     licence = (root / "sources" / "my-digits.yaml").read_text()
     assert "it''s mine" in licence
 

@@ -42,6 +42,11 @@ def test_dvc_import_notes_where_it_is_from_and_update_follows(two_versions: Vers
     assert second in (other / "digits.dvc").read_text()
 
 
+def test_dvc_lists_the_files_of_a_version(two_versions: Versions, url: str, tmp_path: Path) -> None:
+    listed = run(tmp_path, "dvc", "list", "--recursive", "--size", "--rev", "digits/v1", url, "published/digits").stdout
+    assert {line.split()[-1] for line in listed.splitlines()} == set(two_versions.published["digits/v1"])
+
+
 @pytest.mark.parametrize(("tag", "weight"), [("digits/v1", 4.0), ("digits/v2", 7.0)])
 def test_one_file_of_one_version_is_read_as_if_it_were_here(
     two_versions: Versions, url: str, tag: str, weight: float

@@ -9,6 +9,9 @@ import pytest
 
 import ops.chain.publishing
 from ops.datasets.pixels import read_split
+from ops.history.figures import list_figures
+from ops.workspaces.workspace import Workspace
+from pipelines.cli.sharing import find_lacking
 from tests.workspaces import growset, run
 
 Edit = Callable[[Path, str, str], None]
@@ -52,7 +55,7 @@ def test_publish_commit_clone_and_plain_dvc_pull_give_the_same_bytes(
     assert result.exit_code == 0, result.output
     assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
     committed = run(with_remote, "git", "show", "--name-only", "--format=", "HEAD").stdout.split()
-    assert set(committed) == {"dvc.lock", "published/.gitignore", "published/digits.dvc"}
+    assert set(committed) == {"dvc.lock", "published/.gitignore", "published/digits.dvc", *list_figures("digits")}
     assert "notes.txt" in run(with_remote, "git", "status", "--short").stdout
 
     clone = tmp_path / "clone"
@@ -63,6 +66,44 @@ def test_publish_commit_clone_and_plain_dvc_pull_give_the_same_bytes(
     assert run(clone, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
     unchanged = growset(clone, "run", "digits")
     assert "digits: unchanged" in unchanged.output
+
+
+@pytest.mark.slow
+def test_a_clone_pulls_what_is_published_beside_expansions_that_are_not(with_remote: Path, tmp_path: Path) -> None:
+    """One expansion has never run, and the commit by hand lists it: plain `dvc pull` would fail on it."""
+    (with_remote / "recipes" / "other.yaml").write_text((with_remote / "recipes" / "digits.yaml").read_text())
+    assert growset(with_remote, "activate", "other").exit_code == 0
+    run(with_remote, "git", "add", "--all")
+    run(with_remote, "git", "commit", "--quiet", "--message", "Two expansions")
+    refused = growset(with_remote, "commit", "digits")
+    assert (refused.exit_code, "'digits' is not published, or not completely" in refused.output) == (2, True)
+    never = growset(with_remote, "commit", "other")
+    assert (never.exit_code, "'other' is not current (real_images," in never.output) == (2, True)
+    assert growset(with_remote, "materialize", "published_dataset", "digits").exit_code == 0
+    done = growset(with_remote, "commit", "digits")
+    assert (done.exit_code, done.output) == (0, "digits: committed, digits/v1\n")
+    assert "other" not in run(with_remote, "git", "show", "HEAD:params.yaml").stdout.partition("stage_versions")[0]
+    assert Workspace(with_remote).expansions == ["digits", "other"], "the user's own list stays"
+    again = growset(with_remote, "commit", "digits")
+    assert (again.exit_code, again.output) == (0, "digits: nothing to commit\n")
+
+    run(tmp_path, "git", "clone", "--quiet", str(with_remote), "clone")
+    clone = tmp_path / "clone"
+    run(clone, "dvc", "pull")  # exit code 0
+    assert digest(clone / "published" / "digits") == digest(with_remote / "published" / "digits")
+    assert digest(clone / "data") == digest(with_remote / "data")
+    assert run(clone, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+    assert "no evidence" in run(clone, "dvc", "metrics", "show").stdout
+
+
+def test_files_that_a_clone_lacks_are_named(fresh_workspace: Path) -> None:
+    workspace = Workspace(fresh_workspace)
+    (fresh_workspace / "notes.txt").write_text("mine")
+    assert find_lacking(workspace, "digits") == []
+    run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(fresh_workspace.parent / "storage"))
+    (fresh_workspace / "sources" / "more.yaml").write_text("kind: parquet\n")
+    assert find_lacking(workspace, "digits") == [".dvc/config"]
+    assert find_lacking(workspace, "more") == [".dvc/config", "sources/more.yaml"]
 
 
 def test_publishing_again_with_nothing_new_makes_no_second_version(with_remote: Path, edit_recipe: Edit) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 import ops.history.committing
 from ops.errors import UserError
 from ops.history.committing import commit_publication, is_committed
+from ops.history.dvc_repository import stage_addresses
+from ops.history.figures import list_figures, render_figures
 from ops.history.git import run_git
 from ops.workspaces.workspace import Workspace
 
@@ -58,6 +61,80 @@ def test_staged_changes_of_the_user_are_refused_before_anything_is_changed(works
     with pytest.raises(UserError, match=r"git has staged changes \(notes.txt\)"):
         commit_publication(workspace, "base", pointer)
     assert state(workspace.root) == ([], ["Start"], "notes.txt\n")
+
+
+def list_active(root: Path, commit: str = "HEAD") -> list[str]:
+    active: list[str] = yaml.safe_load(run_git(root, "show", f"{commit}:params.yaml"))["expansions"]
+    return active
+
+
+def publish_wholly(workspace: Workspace, expansion: str) -> Path:
+    """A pointer, and every stage in dvc.lock."""
+    path = workspace.published(expansion).with_suffix(".dvc")
+    path.write_text("outs: []\n")
+    lock = workspace.root / "dvc.lock"
+    lock.write_text(lock.read_text() + "".join(f"  {name}: {{cmd: mine}}\n" for name in stage_addresses(expansion)))
+    return path
+
+
+def test_the_commit_lists_as_active_only_what_is_published(workspace: Workspace, pointer: Path) -> None:
+    """`dvc pull` in a clone fails on an expansion without data, and would not fetch one that is not listed."""
+    root = workspace.root
+    assert list_active(root) == ["base", "twin"]
+    (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n")
+    pointer = publish_wholly(workspace, "base")
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert list_active(root) == ["base"], "twin has not run"
+    assert "# Raised by hand.\n" in run_git(root, "show", "HEAD:params.yaml")
+    assert workspace.expansions == ["base", "twin", "idle"], "the user's own list stays"
+    assert commit_publication(workspace, "idle", publish_wholly(workspace, "idle")) == "idle/v1"
+    assert list_active(root) == ["base", "idle"]
+
+
+def test_a_list_that_the_user_committed_makes_no_new_version(workspace: Workspace, pointer: Path) -> None:
+    root = workspace.root
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    run_git(root, "commit", "--quiet", "--all", "--message", "My list")
+    assert list_active(root) == ["base", "twin", "idle"]
+    assert is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) is None
+    # Only who asks for it gets a commit that clones can pull; its version is the one that is there.
+    assert commit_publication(workspace, "base", pointer, for_clones=True) == "base/v1"
+    assert list_active(root) == ["base"]
+    assert state(root) == (
+        ["base/v1"],
+        ["Update the figures and active expansions of base/v1", "My list", "Publish base/v1", "Start"],
+        "",
+    )
+    assert commit_publication(workspace, "base", pointer, for_clones=True) is None
+
+
+def test_figures_are_committed_and_make_no_new_version(workspace: Workspace, pointer: Path) -> None:
+    root = workspace.root
+    (root / ".gitignore").write_text("*.json\n.growset/\n")
+    for name, content in render_figures("base").items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes(content)
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert set(list_figures("base")) <= set(run_git(root, "show", "--name-only", "--format=", "HEAD").split())
+    (root / list_figures("base")[0]).write_text("{}\n")
+    assert is_committed(workspace, "base", pointer)
+    assert commit_publication(workspace, "base", pointer) is None
+    pointer.write_text("outs: [another]\n")
+    assert commit_publication(workspace, "base", pointer) == "base/v2"
+    assert run_git(root, "show", f"HEAD:{list_figures('base')[0]}") == "{}\n"
+
+
+def test_who_has_no_name_in_git_can_publish(
+    workspace: Workspace, pointer: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    for key in ("user.name", "user.email"):
+        run_git(workspace.root, "config", "--unset", key)
+    assert commit_publication(workspace, "base", pointer) == "base/v1"
+    assert run_git(workspace.root, "log", "-1", "--format=%an <%ae>") == "Growset <growset@localhost>\n"
 
 
 @pytest.mark.parametrize("last", ["read-tree", "add", "hash-object", "update-index", "write-tree", "commit-tree",

@@ -65,6 +65,53 @@ def test_a_pipeline_without_stages_gets_them(old: str) -> None:
     assert list(content["stages"]) == ["report"]
 
 
+FIGURES = """\
+stages:
+  report:
+    cmd: growset
+metrics:
+- figures/metrics
+plots:
+- figures/arms:
+    x: accuracy
+"""
+ARMS = {"figures/arms": {"x": "accuracy"}}
+
+
+@pytest.mark.parametrize("column", ["", "  "])
+def test_figures_are_added_to_lists_of_the_project(column: str) -> None:
+    old = (
+        f"metrics:  # mine\n{column}- m.json\n# first train\nstages:\n  train: {{cmd: train}}\n"
+        f"plots:\n{column}- p.csv:\n{column}    x: step\n"
+    )
+    merged = merge("dvc.yaml", old.encode(), FIGURES.encode()).decode()
+    assert all(line in merged.splitlines() for line in old.splitlines())
+    content = yaml.safe_load(merged)
+    assert content["metrics"] == ["figures/metrics", "m.json"]
+    assert content["plots"] == [ARMS, {"p.csv": {"x": "step"}}]
+    assert list(content["stages"]) == ["report", "train"]
+
+
+def test_plots_that_the_project_names_by_key_get_ours_as_keys() -> None:
+    old = "plots:\n   roc:\n     x: a.csv\nmetrics:\n"
+    content = yaml.safe_load(merge("dvc.yaml", old.encode(), FIGURES.encode()))
+    assert content["plots"] == {**ARMS, "roc": {"x": "a.csv"}}
+    assert content["metrics"] == ["figures/metrics"] and list(content["stages"]) == ["report"]
+
+
+@pytest.mark.parametrize(
+    ("old", "sentence"),
+    [
+        ("metrics: [m.json]\n", "written in a style"),
+        ("metrics: m.json\n", "has an entry 'metrics' to which Growset cannot add its own; write it as a list"),
+        ("plots:\n  figures/arms: {x: mine}\n", "has a key of plots: figures/arms already"),
+    ],
+)
+def test_figures_that_cannot_be_added_are_refused(old: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        merge("dvc.yaml", old.encode(), FIGURES.encode())
+
+
 def test_a_failure_brings_everything_back_and_deletes_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "recipes").mkdir()

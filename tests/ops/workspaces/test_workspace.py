@@ -62,6 +62,24 @@ def test_environment_goes_before_the_current_folder(
         find_workspace(workspace.root)
 
 
+def test_a_stage_of_dvc_works_where_dvc_started_it(
+    workspace: Workspace, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROWSET_HOME", str(outside))
+    monkeypatch.setenv("DVC_STAGE", "scorer@base")
+    assert find_workspace(workspace.root / "recipes") == workspace
+
+
+@pytest.mark.parametrize("copy", [".dvc/tmp/exps/tmp1", ".dvc/tmp/exps/standalone/tmp2"])
+def test_an_experiment_in_a_copy_of_a_workspace_logs_its_looks_in_the_workspace(
+    workspace: Workspace, copy: str
+) -> None:
+    inside = Workspace(workspace.root / copy)
+    assert (inside.evaluations, inside.known_evaluations) == (workspace.evaluations, workspace.known_evaluations)
+    assert inside.output("base", "scorer").is_relative_to(inside.root)
+    assert workspace.evaluations == workspace.root / "evaluations.jsonl"
+
+
 def test_empty_environment_variable_counts_as_none(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROWSET_HOME", "")
     assert find_workspace(workspace.root) == workspace
