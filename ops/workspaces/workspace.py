@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +22,9 @@ from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml, shorten
+from ops.workspaces.names import check_name
 
 PARAMS = "params.yaml"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ENVIRONMENT = "GROWSET_HOME"
 
 
@@ -99,7 +98,7 @@ class Workspace:
 
     @property
     def expansions(self) -> list[str]:
-        """The active expansions: Dagster's partitions and DVC's matrix."""
+        """The active expansions: Dagster's groups of assets and DVC's matrix."""
         listed = self.params.get("expansions") or []
         if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
             raise UserError(
@@ -130,11 +129,7 @@ class Workspace:
 
     def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
         """The validated recipe; UserError if no recipe has this name or, with `active`, if it is not active."""
-        if not NAME.fullmatch(expansion):  # the name is part of addresses, paths and tags
-            raise UserError(
-                f"{expansion!r} cannot name a recipe; allowed: letters, digits and _ . -,"
-                " starting with a letter or digit"
-            )
+        check_name(expansion)
         available = self.available_recipes()
         if expansion not in available:
             raise UserError(
