@@ -1,27 +1,25 @@
 """The checks of `ops.chain.checks` as Dagster asset checks. Blocking ones are errors, the others warnings."""
 
-import warnings
-
 import dagster as dg
 
 from assets.outcome import describe_metrics, growset_errors
+from assets.place import Place
 from ops.chain.checks import CHECKS, Check, run_check
 from ops.chain.driver import Chain
 
 
-def build_check(check: Check, partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
-    """One check, evaluated per expansion."""
+def build_check(place: Place, check: Check) -> dg.AssetChecksDefinition:
+    """One check of an expansion."""
 
     @dg.asset_check(
-        asset=check.stage,
+        asset=place.key(check.stage),
         name=check.name,
         blocking=check.blocking,
         description=check.examine.__doc__,
-        partitions_def=partitions,
     )
     def examine(context: dg.AssetCheckExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.AssetCheckResult:
         with growset_errors():
-            finding = run_check(check, chain.workspace, context.partition_key)
+            finding = run_check(check, chain.workspace, place.expansion)
         return dg.AssetCheckResult(
             passed=finding.passed,
             severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
@@ -32,8 +30,6 @@ def build_check(check: Check, partitions: dg.PartitionsDefinition) -> dg.AssetCh
     return examine
 
 
-def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """All checks. The warning that `partitions_def` on a check is a preview, repeated for each check, is silenced."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return [build_check(check, partitions) for check in CHECKS]
+def build_checks(place: Place) -> list[dg.AssetChecksDefinition]:
+    """All checks of an expansion."""
+    return [build_check(place, check) for check in CHECKS]

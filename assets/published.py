@@ -3,28 +3,31 @@
 import dagster as dg
 
 from assets.outcome import describe_metrics, growset_errors
+from assets.place import Place
 from ops.chain.driver import Chain
 from ops.files.manifests import PUBLISHED
 from ops.recipe.stages import PUBLISHED_INPUTS
 
+CONTENT = "Hugging Face Parquet dataset with card and verdict, under its own DVC pointer; pushed if there is a remote."
 
-def build_published_dataset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+
+def build_published_dataset(place: Place) -> dg.AssetsDefinition:
     """The last asset. It depends on every checked stage, so a failed blocking check prevents it from running."""
 
     @dg.asset(
-        name=PUBLISHED,
-        deps=[*PUBLISHED_INPUTS, "report"],
-        partitions_def=partitions,
-        description="Hugging Face Parquet dataset with card and verdict, under its own DVC pointer.",
-        group_name="publication",
+        key=place.key(PUBLISHED),
+        deps=[place.key(name) for name in (*PUBLISHED_INPUTS, "report")],
+        description=place.describe(f"{CONTENT} {_describe_commit(place)}"),
+        group_name=place.group,
         kinds={"parquet", "dvc", "huggingface"},
+        tags=place.tags(PUBLISHED),
         pool="dvc",
     )
     def published_dataset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
         from ops.chain.publishing import publish
 
         with growset_errors():
-            done = publish(chain.workspace, context.partition_key)
+            done = publish(chain.workspace, place.expansion)
         metadata = {
             **describe_metrics(done.manifest["metrics"]),
             "reused": done.reused,
@@ -37,3 +40,9 @@ def build_published_dataset(partitions: dg.PartitionsDefinition) -> dg.AssetsDef
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32]))
 
     return published_dataset
+
+
+def _describe_commit(place: Place) -> str:
+    if place.recipe is not None and place.recipe.publish.commit:
+        return f"It is committed to git and tagged `{place.expansion}/vN` once it is pushed."
+    return "It is not committed to git (`publish.commit` is off)."

@@ -51,8 +51,8 @@ def _finished() -> dg.RunsFilter:
 def _find_needed(workspace: Workspace, instance: dg.DagsterInstance) -> set[str]:
     """Runs with the last materialization of an asset in an active expansion."""
     needed = set()
-    for asset in (*STAGES, PUBLISHED):
-        for expansion in workspace.expansions:
-            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[expansion])
-            needed |= {record.run_id for record in instance.fetch_materializations(wanted, limit=1).records}
+    for expansion in workspace.expansions:
+        for asset in (*STAGES, PUBLISHED):
+            made = instance.fetch_materializations(dg.AssetKey([expansion, asset]), limit=1)
+            needed |= {record.run_id for record in made.records}
     return needed

@@ -73,15 +73,15 @@ class Client:
             yield channel
 
     def launch(self, expansion: str) -> str:
-        """Start the job for an expansion, as the launchpad does; the run's id."""
+        """Start the job of an expansion, as the launchpad does; the run's id."""
         (repository,) = self.ask(LOCATIONS)["repositoriesOrError"]["nodes"]
         assert repository["location"]["name"] == "growset"
         selector = {
-            "repositoryLocationName": "growset", "repositoryName": repository["name"], "jobName": "expand",
+            "repositoryLocationName": "growset", "repositoryName": repository["name"], "jobName": f"expand_{expansion}",
         }  # fmt: skip
         parameters = {
             "selector": selector,
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": expansion}]},
+            "executionMetadata": {"tags": []},
             "runConfigData": {},
         }
         launched = self.ask(LAUNCH, params=parameters)["launchPipelineExecution"]
