@@ -1,5 +1,9 @@
 """`published_dataset`: a self-contained dataset, tracked, pushed and verified once all blocking checks have passed."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import dagster as dg
 
 from assets.outcome import describe_metrics, growset_errors
@@ -29,17 +33,24 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         with growset_errors():
             done = publish(chain.workspace, place.expansion)
         metadata = {
-            **describe_metrics(done.manifest["metrics"]),
-            "reused": done.reused,
+            **describe_publication(done.manifest, done.folder, reused=done.reused),
             "remote": done.remote or "none: add one with `dvc remote add --default NAME URL`, then run this again",
             "objects_sent": done.objects_sent,
-            "folder": dg.MetadataValue.path(str(done.folder)),
         }
         if done.tag:
             metadata["tag"] = done.tag
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32]))
 
     return published_dataset
+
+
+def describe_publication(manifest: Mapping[str, Any], folder: Path, *, reused: bool = True) -> dict[str, Any]:
+    """Metadata of a published dataset, as far as its manifest tells it."""
+    return {
+        **describe_metrics(manifest["metrics"]),
+        "reused": reused,
+        "folder": dg.MetadataValue.path(str(folder)),
+    }
 
 
 def _describe_commit(place: Place) -> str:

@@ -18,6 +18,7 @@ from ops.workspaces.names import require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace
 from pipelines.io import json_io_manager
 from pipelines.lost_runs import build_lost_runs_sensor
+from pipelines.recording import build_recording_sensor
 from pipelines.resources import ChainResource
 
 
@@ -36,7 +37,7 @@ def build_definitions(
         assets=[asset for place in places for asset in _build_assets(place)],
         asset_checks=[check for place in places for check in build_checks(place)],
         jobs=[_build_job(place) for place in places],
-        sensors=[build_lost_runs_sensor(workspace)],
+        sensors=[build_lost_runs_sensor(workspace), build_recording_sensor(workspace)],
         resources={
             "chain": chain or ChainResource(workspace=str(workspace.root)),
             "io_manager": json_io_manager,
