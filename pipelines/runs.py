@@ -108,7 +108,7 @@ def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str])
         inputs = PUBLISHED_INPUTS if asset == PUBLISHED else STAGES[asset].inputs
         needed.update(inputs, *(upstream(name) for name in inputs))
     failed = [
-        f"{check.name}: {finding.sentence}"
+        f"{check.name}: {finding.told}"
         for check in CHECKS
         if check.blocking
         and check.stage in needed - set(assets)

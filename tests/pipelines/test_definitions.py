@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.checks import REMOTE_VERIFIED
 from ops.chain.checks import CHECKS
 from ops.errors import UserError
 from ops.files.manifests import PUBLISHED
@@ -34,8 +35,9 @@ def test_every_check_is_defined_for_every_expansion() -> None:
     definitions = build_definitions(Workspace(ROOT))
     assert definitions.asset_checks is not None
     keys = {key for check in definitions.asset_checks for key in check.check_keys}  # type: ignore[union-attr]
+    expected = {(check.stage, check.name) for check in CHECKS} | {(PUBLISHED, REMOTE_VERIFIED)}
     assert keys == {
-        dg.AssetCheckKey(dg.AssetKey([name, check.stage]), check.name) for name in EXPANSIONS for check in CHECKS
+        dg.AssetCheckKey(dg.AssetKey([name, asset]), check) for name in EXPANSIONS for asset, check in expected
     }
 
 
