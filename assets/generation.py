@@ -79,6 +79,8 @@ def build_generated_images(place: Place) -> dg.AssetsDefinition:
         group_name=place.group,
         kinds=set(look.kinds),
         tags=place.tags(STAGE),
+        owners=list(place.owners),
+        metadata=place.metadata(STAGE),
         code_version=str(place.versions[STAGE]),
     )
     def generated_images(real_images, expansion_plan, scorer, generator_onnx):  # type: ignore[no-untyped-def]

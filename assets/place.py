@@ -5,11 +5,14 @@ staleness, history, checks and alerts are about this expansion alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
+from assets.references import refer
 from ops.errors import GrowsetError
+from ops.files.manifests import PUBLISHED
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.workspaces.names import identifier
@@ -26,6 +29,8 @@ class Place:
     versions: Mapping[str, int]  # of its stages
     recipe: Recipe | None
     fault: str | None = None
+    owners: tuple[str, ...] = ()
+    references: Mapping[str, dg.CodeReferencesMetadataValue] = field(default_factory=dict)  # of its assets
 
     @property
     def group(self) -> str:
@@ -46,6 +51,10 @@ class Place:
         kind = {} if self.recipe is None else {"kind": self.recipe.generator.kind}
         return {"expansion": self.expansion, "stage": asset, **kind}
 
+    def metadata(self, asset: str) -> dict[str, Any]:
+        """What is known of an asset before it is made."""
+        return {"dagster/code_references": self.references[asset]} if asset in self.references else {}
+
     def describe(self, description: str) -> str:
         """The description of an asset, after the mistake in the recipe if there is one."""
         return description if self.fault is None else f"**It cannot be made: {self.fault}**\n\n{description}"
@@ -54,7 +63,10 @@ class Place:
 def read_place(workspace: Workspace, expansion: str) -> Place:
     """An active expansion as it is now in params.yaml and its recipe."""
     versions = {stage: workspace.stage_version(stage) for stage in STAGES}
+    recipe, fault = None, None
     try:
-        return Place(expansion, versions, workspace.load_recipe(expansion))
+        recipe = workspace.load_recipe(expansion)
     except GrowsetError as error:  # shown in the UI, and raised by each of its steps
-        return Place(expansion, versions, None, str(error))
+        fault = str(error)
+    references = {asset: refer(workspace, expansion, asset) for asset in (*STAGES, PUBLISHED)}
+    return Place(expansion, versions, recipe, fault, tuple(workspace.owners), references)

@@ -25,6 +25,8 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         group_name=place.group,
         kinds={"parquet", "dvc", "huggingface"},
         tags=place.tags(PUBLISHED),
+        owners=list(place.owners),
+        metadata=place.metadata(PUBLISHED),
         pool="dvc",
     )
     def published_dataset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:

@@ -22,6 +22,8 @@ def build_stage_asset(place: Place, stage: str) -> dg.AssetsDefinition:
         group_name=place.group,
         kinds=set(look.kinds),
         tags=place.tags(stage),
+        owners=list(place.owners),
+        metadata=place.metadata(stage),
         code_version=str(place.versions[stage]),
         pool=COMPUTE_POOL,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from ops.workspaces.names import check_name
 
 PARAMS = "params.yaml"
 ENVIRONMENT = "GROWSET_HOME"
+OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # as Dagster checks it
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,19 @@ class Workspace:
         if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
             raise UserError(
                 f"'expansions' in {self.root / PARAMS} must be a list of recipe names; got {shorten(listed)}"
+            )
+        return list(listed)
+
+    @property
+    def owners(self) -> list[str]:
+        """Who answers for the expansions, as Dagster shows it: e-mail addresses and `team:NAME`; none by default."""
+        listed = self.params.get("owners") or []
+        if not isinstance(listed, list) or not all(
+            isinstance(owner, str) and OWNER.fullmatch(owner) for owner in listed
+        ):
+            raise UserError(
+                f"'owners' in {self.root / PARAMS} must be a list of e-mail addresses and `team:NAME`; got"
+                f" {shorten(listed)}"
             )
         return list(listed)
 

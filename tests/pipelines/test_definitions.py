@@ -66,6 +66,14 @@ def test_a_wrong_recipe_leaves_the_other_expansions_as_they_are(fresh_workspace:
         assert "cannot be made" not in (specs[dg.AssetKey(["digits", stage])].description or "")
 
 
+def test_owners_and_code_references_are_on_every_asset(fresh_workspace: Path) -> None:
+    workspace = Workspace(fresh_workspace)
+    workspace.edit_params(owners=["team:vision"])
+    for spec in build_definitions(workspace).resolve_all_asset_specs():
+        assert list(spec.owners) == ["team:vision"]
+        assert "dagster/code_references" in spec.metadata
+
+
 def test_names_that_dagster_cannot_tell_apart_are_refused(fresh_workspace: Path) -> None:
     workspace = Workspace(fresh_workspace)
     workspace.edit_params(expansions=["a-b", "a_b"])
