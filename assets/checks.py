@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from assets.outcome import describe_metrics, growset_errors
+from assets.figures import describe_metrics
+from assets.outcome import growset_errors
 from assets.place import Place
 from ops.chain.checks import CHECKS, Check, Finding, run_check
 from ops.chain.driver import Chain

@@ -1,12 +1,13 @@
 """Turn an `Outcome` into Dagster metadata: numbers to plot over time, pictures, and the content's version."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from assets.figures import describe_figures
 from ops.errors import GrowsetError, find_fault
 from ops.pictures.sheets import to_data_uri
 from ops.stages.materialization import Outcome
@@ -31,7 +32,7 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tu
     """Metadata of a stage's materialization. `pages` appear as paths: browsers do not open files from an http page."""
     manifest = outcome.manifest
     metadata = {
-        **describe_metrics(manifest["metrics"]),
+        **describe_figures(manifest["stage"], manifest["metrics"], outcome.folder),
         "fingerprint": manifest["fingerprint"][:16],
         "bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         "reused": outcome.reused,
@@ -48,15 +49,6 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tu
             for path in sorted(place(outcome.folder, generator).glob(pattern)):
                 metadata[f"{path.stem}_generator_{generator}" if generator else path.stem] = show_picture(path)
     return metadata
-
-
-def describe_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata values: numbers and texts unchanged, everything else as JSON; null is left out."""
-    return {
-        name: value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
-        for name, value in metrics.items()
-        if value is not None
-    }
 
 
 def show_picture(path: Path) -> dg.MetadataValue:

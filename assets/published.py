@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.outcome import describe_metrics, growset_errors
+from assets.figures import describe_figures
+from assets.outcome import growset_errors
 from assets.place import Place
 from ops.chain.driver import Chain
 from ops.files.manifests import PUBLISHED
@@ -49,7 +50,7 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
 def describe_publication(manifest: Mapping[str, Any], folder: Path, *, reused: bool = True) -> dict[str, Any]:
     """Metadata of a published dataset, as far as its manifest tells it."""
     return {
-        **describe_metrics(manifest["metrics"]),
+        **describe_figures(PUBLISHED, manifest["metrics"], folder),
         "reused": reused,
         "folder": dg.MetadataValue.path(str(folder)),
     }
