@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.figures import describe_figures
-from ops.errors import GrowsetError, find_fault
+from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from ops.pictures.sheets import to_data_uri
 from ops.stages.materialization import Outcome
 from ops.stages.several import count_generators, place
@@ -17,15 +17,19 @@ PICTURE_LIMIT = 400_000  # bytes; larger pictures would bloat the event log, whi
 
 
 @contextmanager
-def growset_errors() -> Iterator[None]:
-    """Growset's errors and errors of the machine fail a step at once, with their message; they are not retried."""
+def growset_errors(*, retry: bool = False) -> Iterator[None]:
+    """Growset's errors and errors of the machine fail a step at once, with their message.
+
+    `retry` lets a step's policy try again where the machine, not the user or the data, is the cause.
+    """
     try:
         yield
     except Exception as error:
         stopped = error if isinstance(error, GrowsetError) else find_fault(error)
         if stopped is None:
             raise
-        raise dg.Failure(description=str(stopped), allow_retries=False) from stopped
+        helps = retry and isinstance(stopped, EnvironmentFault)
+        raise dg.Failure(description=str(stopped), allow_retries=helps) from stopped
 
 
 def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -10,15 +10,22 @@ from typing import Any
 
 import dagster as dg
 
-from assets.references import refer
+from assets.references import refer, refer_source
+from ops.chain.driver import FIRST
 from ops.errors import GrowsetError
 from ops.files.manifests import PUBLISHED
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import STAGES
-from ops.workspaces.names import identifier
+from ops.recipe.stages import PUBLISHED_INPUTS, STAGES
+from ops.workspaces.names import SOURCES, identifier
 from ops.workspaces.workspace import Workspace
 
 EXPANSION = "growset/expansion"  # tag of every run of an expansion's job
+PUBLISHED_DEPS = (*PUBLISHED_INPUTS, "report")  # it waits for the report, which holds the reasons of the verdict
+
+
+def source_key(source: str) -> dg.AssetKey:
+    """The key of the asset of a source, which the expansions of this source share."""
+    return dg.AssetKey([SOURCES, source])
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Place:
     recipe: Recipe | None
     fault: str | None = None
     owners: tuple[str, ...] = ()
-    references: Mapping[str, dg.CodeReferencesMetadataValue] = field(default_factory=dict)  # of its assets
+    references: Mapping[str, dg.CodeReferencesMetadataValue] = field(default_factory=dict)  # of assets; SOURCES: source
+    retries: bool = False  # whether a step that asks a remote is tried again
 
     @property
     def group(self) -> str:
@@ -46,13 +54,18 @@ class Place:
         """The key of the asset of a stage, or of the published dataset."""
         return dg.AssetKey([self.expansion, asset])
 
+    def deps(self, asset: str) -> list[dg.AssetKey]:
+        """What an asset is made from; the first stage reads the source."""
+        source = [source_key(self.recipe.source)] if asset == FIRST and self.recipe is not None else []
+        return [*source, *map(self.key, PUBLISHED_DEPS if asset == PUBLISHED else STAGES[asset].inputs)]
+
     def tags(self, asset: str) -> dict[str, str]:
         """The tags of that asset; `kind` is the generator's."""
         kind = {} if self.recipe is None else {"kind": self.recipe.generator.kind}
         return {"expansion": self.expansion, "stage": asset, **kind}
 
     def metadata(self, asset: str) -> dict[str, Any]:
-        """What is known of an asset before it is made."""
+        """What is known before it is made of an asset, or of the source under SOURCES."""
         return {"dagster/code_references": self.references[asset]} if asset in self.references else {}
 
     def describe(self, description: str) -> str:
@@ -60,7 +73,7 @@ class Place:
         return description if self.fault is None else f"**It cannot be made: {self.fault}**\n\n{description}"
 
 
-def read_place(workspace: Workspace, expansion: str) -> Place:
+def read_place(workspace: Workspace, expansion: str, *, retries: bool = False) -> Place:
     """An active expansion as it is now in params.yaml and its recipe."""
     versions = {stage: workspace.stage_version(stage) for stage in STAGES}
     recipe, fault = None, None
@@ -69,4 +82,6 @@ def read_place(workspace: Workspace, expansion: str) -> Place:
     except GrowsetError as error:  # shown in the UI, and raised by each of its steps
         fault = str(error)
     references = {asset: refer(workspace, expansion, asset) for asset in (*STAGES, PUBLISHED)}
-    return Place(expansion, versions, recipe, fault, tuple(workspace.owners), references)
+    if recipe is not None:
+        references[SOURCES] = refer_source(workspace, recipe.source)
+    return Place(expansion, versions, recipe, fault, tuple(workspace.owners), references, retries)

@@ -9,9 +9,9 @@ import dagster as dg
 from assets.figures import describe_figures
 from assets.outcome import growset_errors
 from assets.place import Place
+from assets.retries import find_policy
 from ops.chain.driver import Chain
 from ops.files.manifests import PUBLISHED
-from ops.recipe.stages import PUBLISHED_INPUTS
 
 CONTENT = "Hugging Face Parquet dataset with card and verdict, under its own DVC pointer; pushed if there is a remote."
 
@@ -21,7 +21,7 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=place.key(PUBLISHED),
-        deps=[place.key(name) for name in (*PUBLISHED_INPUTS, "report")],
+        deps=place.deps(PUBLISHED),
         description=place.describe(f"{CONTENT} {_describe_commit(place)}"),
         group_name=place.group,
         kinds={"parquet", "dvc", "huggingface"},
@@ -29,11 +29,12 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         owners=list(place.owners),
         metadata=place.metadata(PUBLISHED),
         pool="dvc",
+        retry_policy=find_policy(place.retries),
     )
     def published_dataset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
         from ops.chain.publishing import publish
 
-        with growset_errors():
+        with growset_errors(retry=place.retries):
             done = publish(chain.workspace, place.expansion)
         metadata = {
             **describe_publication(done.manifest, done.folder, reused=done.reused),

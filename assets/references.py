@@ -22,7 +22,15 @@ def refer(workspace: Workspace, expansion: str, asset: str) -> dg.CodeReferences
     """The code of an asset and the recipe that it follows."""
     file, line = find_code(asset)
     found = _refer(file, "code", CODE if is_clone() else None, line)
-    found += _refer(workspace.recipe_path(expansion), "recipe", workspace.root)
+    return _join([*found, *_refer(workspace.recipe_path(expansion), "recipe", workspace.root)])
+
+
+def refer_source(workspace: Workspace, source: str) -> dg.CodeReferencesMetadataValue:
+    """The description of a source."""
+    return _join(_refer(workspace.source_path(source), "source", workspace.root))
+
+
+def _join(found: list[dg.LocalFileCodeReference | dg.UrlCodeReference]) -> dg.CodeReferencesMetadataValue:
     with warnings.catch_warnings():  # beta in this Dagster; the page shows it all the same
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.CodeReferencesMetadataValue(code_references=found)

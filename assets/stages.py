@@ -6,18 +6,17 @@ from assets.looks import describe
 from assets.outcome import data_version, describe_outcome, growset_errors
 from assets.place import Place
 from ops.chain.driver import Chain
-from ops.recipe.stages import STAGES
 
 COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses all cores by itself
 
 
 def build_stage_asset(place: Place, stage: str) -> dg.AssetsDefinition:
-    """The asset of one stage of an expansion; its dependencies are the stage table's."""
+    """The asset of one stage of an expansion; its dependencies are the stage table's, and the source."""
     look = describe(stage, place.recipe)
 
     @dg.asset(
         key=place.key(stage),
-        deps=[place.key(name) for name in STAGES[stage].inputs],
+        deps=place.deps(stage),
         description=place.describe(look.description),
         group_name=place.group,
         kinds=set(look.kinds),

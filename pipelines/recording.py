@@ -13,13 +13,15 @@ import dagster as dg
 
 from assets.looks import describe
 from assets.outcome import describe_outcome
-from assets.place import Place, read_place
+from assets.place import Place, read_place, source_key
 from assets.published import describe_publication
+from ops.chain.driver import FIRST
 from ops.errors import GrowsetError
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, read_manifest
-from ops.recipe.stages import PUBLISHED_INPUTS, STAGES
+from ops.recipe.stages import STAGES
 from ops.stages.materialization import Outcome
+from ops.workspaces.names import SOURCES
 from ops.workspaces.workspace import Workspace
 from pipelines.instance import is_history_inside
 from pipelines.lost_runs import UNFINISHED
@@ -75,26 +77,33 @@ def _read_manifests(workspace: Workspace, expansion: str) -> dict[str, dict[str,
 def _record_expansion(
     workspace: Workspace, instance: dg.DagsterInstance, place: Place, manifests: Mapping[str, dict[str, Any]]
 ) -> Iterator[dg.AssetKey]:
-    last: dict[str, dg.EventLogRecord | None] = {}
+    yield from _record_source(instance, place, manifests.get(FIRST))
     for asset, manifest in manifests.items():
         key = place.key(asset)
-        last[asset] = _find_last(instance, key)
         tags = _describe_version(place, asset, manifest, manifests)
-        known = last[asset]
+        known = _find_last(instance, key)
         if known is not None and tags.items() <= _read_tags(known).items():
             continue
         tags.setdefault(VERSION, manifest["fingerprint"][:16])  # Dagster takes the id of the run where there is none
-        for name in _inputs(asset):
-            record = last.get(name)
-            tags[f"{POINTER}/{place.key(name).to_user_string()}"] = str(record.storage_id) if record else "NULL"
+        for dep in place.deps(asset):
+            record = _find_last(instance, dep)
+            tags[f"{POINTER}/{dep.to_user_string()}"] = str(record.storage_id) if record else "NULL"
         metadata = _describe(workspace, place, asset, manifest)
         instance.report_runless_asset_event(dg.AssetMaterialization(key, FOUND, metadata, tags=tags))
-        last[asset] = _find_last(instance, key)
         yield key
 
 
-def _inputs(asset: str) -> tuple[str, ...]:
-    return (*PUBLISHED_INPUTS, "report") if asset == PUBLISHED else STAGES[asset].inputs
+def _record_source(
+    instance: dg.DagsterInstance, place: Place, manifest: Mapping[str, Any] | None
+) -> Iterator[dg.AssetKey]:
+    """Report the content that the images were taken from, where Dagster knows of none."""
+    if manifest is None or place.recipe is None or manifest["settings"].get("source") != place.recipe.source:
+        return
+    key, content = source_key(place.recipe.source), manifest["inputs"].get("source", "")
+    if content and _find_last(instance, key) is None:
+        tags = {CONTENT: content[:32], GIVEN: "true", VERSION: content[:16]}
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, FOUND, tags=tags))
+        yield key
 
 
 def _find_last(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.EventLogRecord | None:
@@ -117,10 +126,11 @@ def _describe_version(
     tags = {CONTENT: manifest["content"][:32], GIVEN: "true"}
     if asset != PUBLISHED:
         tags[VERSION] = str(manifest["version"])
-    for name in _inputs(asset):
+    for dep in place.deps(asset):
+        name = "source" if dep.path[0] == SOURCES else dep.path[-1]
         content = manifest["inputs"].get(name) or manifests.get(name, {}).get("content")
         if content:
-            tags[f"{INPUT}/{place.key(name).to_user_string()}"] = content[:32]
+            tags[f"{INPUT}/{dep.to_user_string()}"] = content[:32]
     return tags
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from assets.place import Place, read_place
 from ops.chain.checks import CHECKS, run_check
-from ops.chain.driver import Chain
+from ops.chain.driver import FIRST, Chain
 from ops.errors import ADVICE, EnvironmentFault, GrowsetError, find_fault, hide_credentials
 from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import Busy
@@ -52,6 +52,8 @@ def materialize_assets(
     place = read_place(chain.workspace, expansion)
     job = build_definitions(chain.workspace, chain, [expansion]).resolve_job_def(place.job)
     selection = [place.key(name) for name in assets] if assets else None
+    if selection and FIRST in (assets or []):
+        selection += place.deps(FIRST)
     run_id = str(uuid.uuid4())
     with (
         _history_faults(chain),

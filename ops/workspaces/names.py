@@ -33,14 +33,13 @@ def check_name(name: str) -> None:
         raise UserError(f"{name!r} cannot name a recipe: Dagster lists the sources under this name; choose another")
 
 
-def require_distinct(names: Iterable[str]) -> None:
-    """UserError if two of the active expansions have one identifier, so that Dagster could not tell them apart."""
+def require_distinct(names: Iterable[str], what: str = "expansions") -> None:
+    """UserError if two names have one identifier, so that Dagster could not tell them apart; `what` they name."""
     known: dict[str, str] = {}
     for name in names:
-        check_name(name)
         other = known.setdefault(identifier(name), name)
         if other != name:
             raise UserError(
-                f"the expansions '{other}' and '{name}' cannot both be active: Dagster writes both as"
-                f" '{identifier(name)}'; rename one of the recipes"
+                f"the {what} '{other}' and '{name}' cannot both be active: Dagster writes both as"
+                f" '{identifier(name)}'; rename one of them"
             )

@@ -16,16 +16,19 @@ from pipelines.definitions import build_definitions
 from tests.workspaces import ROOT, run
 
 EXPANSIONS = Workspace(ROOT).expansions
+SOURCE = dg.AssetKey(["sources", "fashion-mnist"])  # of both
 
 
 def test_every_stage_of_every_expansion_is_an_asset_with_the_tables_dependencies() -> None:
     definitions = build_definitions(Workspace(ROOT))
     specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
-    assert set(specs) == {dg.AssetKey([name, asset]) for name in EXPANSIONS for asset in (*STAGES, PUBLISHED)}
+    chains = {dg.AssetKey([name, asset]) for name in EXPANSIONS for asset in (*STAGES, PUBLISHED)}
+    assert set(specs) == chains | {SOURCE}
     for name in EXPANSIONS:
         for stage in STAGES:
             spec = specs[dg.AssetKey([name, stage])]
-            assert {dep.asset_key for dep in spec.deps} == {dg.AssetKey([name, put]) for put in STAGES[stage].inputs}
+            inputs = {dg.AssetKey([name, put]) for put in STAGES[stage].inputs}
+            assert {dep.asset_key for dep in spec.deps} == inputs | ({SOURCE} if stage == "real_images" else set())
             assert spec.description and spec.group_name == name.replace("-", "_") and spec.kinds
             assert spec.code_version == str(Workspace(ROOT).stage_version(stage))
             assert spec.tags.items() >= {"expansion": name, "stage": stage, "kind": "flow"}.items()
@@ -51,7 +54,8 @@ def test_each_job_covers_its_expansion() -> None:
     definitions = build_definitions(Workspace(ROOT))
     for name, job_name in (("smoke", "expand_smoke"), ("fashion-flow", "expand_fashion_flow")):
         job = definitions.resolve_job_def(job_name)
-        assert job.asset_layer.executable_asset_keys == {dg.AssetKey([name, asset]) for asset in (*STAGES, PUBLISHED)}
+        chain = {dg.AssetKey([name, asset]) for asset in (*STAGES, PUBLISHED)}
+        assert job.asset_layer.executable_asset_keys == chain | {SOURCE}
         assert job.run_tags == {"growset/expansion": name}
 
 

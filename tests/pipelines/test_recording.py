@@ -10,6 +10,8 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.test_utils import create_run_for_test
 
+from ops.chain.driver import Chain
+from ops.datasets.pixels import read_shards, write_shard
 from ops.files.manifests import PUBLISHED, read_manifest
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
@@ -54,7 +56,10 @@ def test_a_lost_history_is_made_good(workspace: Workspace) -> None:
     shutil.rmtree(workspace.root / ".growset" / "dagster")
     with open_instance(workspace) as instance:
         assert set(statuses(workspace, instance).values()) == {StaleStatus.MISSING}
-        assert names(record_outputs(workspace, instance)) == list(ASSETS)
+        assert [key.path for key in record_outputs(workspace, instance)] == [
+            ["sources", "digits"],
+            *(["digits", asset] for asset in ASSETS),
+        ]
         assert set(statuses(workspace, instance).values()) == {StaleStatus.FRESH}
         assert record_outputs(workspace, instance) == []
         event = instance.get_latest_materialization_event(dg.AssetKey(["digits", "accepted_images"]))
@@ -72,8 +77,6 @@ def test_an_output_of_another_version_is_recorded_and_its_followers_are_stale(
     workspace.edit_params(expansions=["digits", "other"])
     for stage in list(STAGES)[: list(STAGES).index("mixed_dataset")]:
         shutil.copytree(workspace.output("digits", stage), workspace.output("other", stage))
-    from ops.chain.driver import Chain
-
     Chain(workspace).run("other", "mixed_dataset")
     assert names(record_outputs(workspace, instance))[-1] == "mixed_dataset"
     shutil.rmtree(workspace.output("digits", "mixed_dataset"))
@@ -81,6 +84,21 @@ def test_an_output_of_another_version_is_recorded_and_its_followers_are_stale(
     assert names(record_outputs(workspace, instance)) == ["mixed_dataset"]
     stale = {asset for asset, status in statuses(workspace, instance).items() if status == StaleStatus.STALE}
     assert stale == {"expanded_classifiers", "verdict", "report", PUBLISHED}
+
+
+def test_new_images_in_the_source_make_the_first_asset_stale_before_it_runs(
+    workspace: Workspace, instance: dg.DagsterInstance
+) -> None:
+    """Dagster looks one step ahead, so the others follow once that one is made."""
+    shard = workspace.root / "images" / "train-00000-of-00001.parquet"
+    write_shard(shard, read_shards([shard]).select(list(range(60))))
+    definitions = build_definitions(workspace, Chain(workspace))
+    source = definitions.resolve_assets_def(dg.AssetKey(["sources", "digits"]))
+    made = dg.materialize([source], instance=instance)
+    (event,) = made.get_asset_materialization_events()
+    assert event.materialization.metadata["files"].value == 3
+    stale = {asset for asset, status in statuses(workspace, instance).items() if status == StaleStatus.STALE}
+    assert stale == {"real_images"}
 
 
 def test_a_raised_version_makes_a_recorded_asset_stale(workspace: Workspace) -> None:
@@ -103,7 +121,7 @@ def test_nothing_is_recorded_beside_a_run(workspace: Workspace) -> None:
         assert tick.skip_message == "a run is unfinished; it reports its outputs itself" and tick.cursor is None
         instance.report_run_failed(run)
         tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
-        assert (tick.skip_message or "").startswith("recorded: digits/real_images, ")
+        assert (tick.skip_message or "").startswith("recorded: sources/digits, digits/real_images, ")
         tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=tick.cursor))
         assert tick.skip_message == "no output has changed"
 
@@ -112,7 +130,10 @@ def test_a_damaged_manifest_is_passed_over(workspace: Workspace) -> None:
     shutil.rmtree(workspace.root / ".growset" / "dagster")
     (workspace.output("digits", "scorer") / "manifest.json").write_text("{")
     with open_instance(workspace) as instance:
-        assert names(record_outputs(workspace, instance)) == [asset for asset in ASSETS if asset != "scorer"]
+        assert names(record_outputs(workspace, instance)) == [
+            "digits",
+            *(asset for asset in ASSETS if asset != "scorer"),
+        ]
 
 
 def test_keys_of_an_older_growset_are_forgotten_once(
@@ -131,7 +152,10 @@ def test_keys_of_an_older_growset_are_forgotten_once(
     assert dg.AssetKey("verdict") in instance.get_asset_keys()
     assert forget_old_keys(workspace, instance) == 1
     assert forget_old_keys(workspace, instance) == 0
-    assert set(instance.get_asset_keys()) == {dg.AssetKey(["digits", asset]) for asset in ASSETS}
+    assert set(instance.get_asset_keys()) == {
+        dg.AssetKey(["sources", "digits"]),
+        *(dg.AssetKey(["digits", asset]) for asset in ASSETS),
+    }
     (tmp_path / "elsewhere").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "elsewhere")) as foreign:
         materialize(foreign)

@@ -86,7 +86,7 @@ def check_reload(client: Client, root: Path) -> None:
     assert growset(root, "activate", "second").exit_code == 0
     entry = client.ask(RELOAD)["reloadRepositoryLocation"]
     assert entry == {"__typename": "WorkspaceLocationEntry", "loadStatus": "LOADED"}
-    assert {node["groupName"] for node in client.ask(GROUPS)["assetNodes"]} == {"digits", "second"}
+    assert {node["groupName"] for node in client.ask(GROUPS)["assetNodes"]} == {"sources", "digits", "second"}
     assert growset(root, "deactivate", "second").exit_code == 0
 
 

@@ -35,6 +35,8 @@ def test_a_bad_name_is_refused_with_the_reason(name: str, why: str) -> None:
 def test_two_names_that_dagster_writes_alike_are_not_active_together(pair: tuple[str, str]) -> None:
     with pytest.raises(UserError, match=f"'{pair[0]}' and '{pair[1]}' cannot both be active: .* 'a_b'"):
         require_distinct(["digits", *pair])
+    with pytest.raises(UserError, match="the sources 'leaves-2' and 'leaves_2' cannot both be active"):
+        require_distinct(["leaves-2", "leaves_2"], "sources")
 
 
 def test_a_name_that_is_listed_twice_is_one_expansion() -> None:
