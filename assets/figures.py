@@ -1,6 +1,7 @@
 """What an asset's figures mean: unit, which way is good, which are plotted over time, and the tables that show them.
 
-It reads a manifest's metrics and verdict.json. Figures of a kind that is not described here appear without a meaning.
+It reads a manifest's metrics and verdict.json. Figures of a kind that is not described here appear without a meaning,
+and a table whose content an earlier Growset wrote in another form is left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -131,7 +132,7 @@ def describe_figures(asset: str, metrics: Mapping[str, Any], folder: Path) -> di
     plotted = choose_plotted(asset, list(numbers))
     shown = {name: value for name, value in metrics.items() if name in plotted or name not in numbers}
     found = describe_metrics(shown)
-    if asset in ROWS:
+    if asset in ROWS and all(name in numbers for name in ROWS[asset]):
         found["dagster/row_count"] = sum(int(metrics[name]) for name in ROWS[asset])
     if numbers:
         found["figures"] = tabulate_figures(numbers)
@@ -194,13 +195,17 @@ def tabulate(rows: Sequence[Mapping[str, Cell]], columns: Mapping[str, str]) -> 
 
 def _tabulate_funnel(metrics: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """From drawn to accepted images; rules that reject none are left out."""
+    if not {"generated", "accepted"} <= metrics.keys():
+        return {}
     drawn = metrics["generated"]
     rows: list[dict[str, Cell]] = [{"step": "drawn", "images": drawn, "meaning": "every image the generator drew"}]
     for name, count in metrics.items():
         reason = name.removeprefix("rejected_")
         if reason != name and count:
-            passed = "passed every rule, but its class was full"
-            meaning = passed if reason == SURPLUS else REASONS[reason].meaning
+            known = REASONS.get(reason)
+            meaning = (
+                "passed every rule, but its class was full" if reason == SURPLUS else known.meaning if known else ""
+            )
             rows.append({"step": reason.replace("_", " "), "images": -count, "meaning": meaning})
     rows.append({"step": "accepted", "images": metrics["accepted"], "meaning": "kept for the mixed dataset"})
     for row in rows:
@@ -210,6 +215,9 @@ def _tabulate_funnel(metrics: Mapping[str, Any], folder: Path) -> dict[str, Any]
 
 def _tabulate_arms(metrics: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The arms of the verdict: scores as shares, higher is better."""
+    arms = read_json(folder / VERDICT)["arms"]
+    if not all(isinstance(row.get("score"), Mapping) and "same_as" in row for row in arms):
+        return {}
     rows: list[dict[str, Cell]] = [
         {
             "arm": row["arm"],
@@ -220,7 +228,7 @@ def _tabulate_arms(metrics: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             "high": round(row["score"]["high"], 6),
             "equal to": row["same_as"] or "",
         }
-        for row in read_json(folder / VERDICT)["arms"]
+        for row in arms
     ]
     number = dict.fromkeys(("validation", "test", "low", "high"), "float")
     return {"arms": tabulate(rows, {"arm": "string", "side": "string", **number, "equal to": "string"})}

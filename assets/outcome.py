@@ -45,7 +45,7 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tu
     if not outcome.reused:
         metadata["seconds"] = round(outcome.seconds, 2)
     if outcome.reused_from:
-        metadata["reused_from"] = outcome.reused_from
+        metadata["reused_from"] = dg.MetadataValue.asset(dg.AssetKey([outcome.reused_from, manifest["stage"]]))
     for page in pages:
         metadata[Path(page).stem] = dg.MetadataValue.path(str(outcome.folder / page))
     for generator in range(count_generators(outcome.folder)):

@@ -16,7 +16,7 @@ from assets.outcome import describe_outcome
 from assets.place import Place, read_place, source_key
 from assets.published import describe_publication
 from ops.chain.driver import FIRST
-from ops.errors import GrowsetError
+from ops.errors import DamagedData, GrowsetError
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, read_manifest
 from ops.recipe.stages import STAGES
@@ -64,13 +64,20 @@ def _folder(workspace: Workspace, expansion: str, asset: str) -> Path:
 
 
 def _read_manifests(workspace: Workspace, expansion: str) -> dict[str, dict[str, Any]]:
-    """The readable manifests by asset, in the order of the chain; `growset status` reports the others."""
+    """The manifests by asset, in the order of the chain, of outputs whose files are there with their sizes.
+
+    No file is read, so that this takes milliseconds; `growset status` reports what is missing or damaged.
+    """
     found = {}
     for asset in ASSETS:
+        folder = _folder(workspace, expansion, asset)
         try:
-            found[asset] = read_manifest(_folder(workspace, expansion, asset))
+            manifest = read_manifest(folder)
         except GrowsetError:
             continue
+        sizes = {folder / name: entry["bytes"] for name, entry in manifest["files"].items()}
+        if all(path.is_file() and path.stat().st_size == size for path, size in sizes.items()):
+            found[asset] = manifest
     return found
 
 
@@ -84,11 +91,14 @@ def _record_expansion(
         known = _find_last(instance, key)
         if known is not None and tags.items() <= _read_tags(known).items():
             continue
+        try:
+            metadata = _describe(workspace, place, asset, manifest)
+        except DamagedData:
+            continue  # as in `_read_manifests`; a file has its size, but other content
         tags.setdefault(VERSION, manifest["fingerprint"][:16])  # Dagster takes the id of the run where there is none
         for dep in place.deps(asset):
             record = _find_last(instance, dep)
             tags[f"{POINTER}/{dep.to_user_string()}"] = str(record.storage_id) if record else "NULL"
-        metadata = _describe(workspace, place, asset, manifest)
         instance.report_runless_asset_event(dg.AssetMaterialization(key, FOUND, metadata, tags=tags))
         yield key
 

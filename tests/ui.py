@@ -18,6 +18,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from ops.workspaces.names import identifier
 from tests.workspaces import user_environment
 
 LAUNCH = """
@@ -76,9 +77,8 @@ class Client:
         """Start the job of an expansion, as the launchpad does; the run's id."""
         (repository,) = self.ask(LOCATIONS)["repositoriesOrError"]["nodes"]
         assert repository["location"]["name"] == "growset"
-        selector = {
-            "repositoryLocationName": "growset", "repositoryName": repository["name"], "jobName": f"expand_{expansion}",
-        }  # fmt: skip
+        job = f"expand_{identifier(expansion)}"
+        selector = {"repositoryLocationName": "growset", "repositoryName": repository["name"], "jobName": job}
         parameters = {
             "selector": selector,
             "executionMetadata": {"tags": []},

@@ -9,6 +9,7 @@ import pytest
 from assets.figures import MOST_PLOTTED, PLOTTED, choose_plotted, describe_figures, find_figure, is_number
 from assets.outcome import describe_outcome
 from ops.files.manifests import PUBLISHED, read_manifest
+from ops.files.storage import write_json
 from ops.recipe.stages import STAGES
 from ops.stages.materialization import Outcome
 from ops.workspaces.workspace import Workspace
@@ -76,6 +77,16 @@ def test_a_generator_that_was_not_used_has_an_empty_funnel(tmp_path: Path) -> No
     metrics = {"generated": 0, "accepted": 0, "shortfall": 4, "shortfall_by_class": {"a": 4}}
     found = describe_figures("accepted_images", metrics, tmp_path)
     assert [(row["images"], row["share"]) for row in rows(found["funnel"])] == [(0, None), (0, None)]
+
+
+def test_what_an_earlier_growset_wrote_in_another_form_gets_no_table(tmp_path: Path) -> None:
+    write_json(tmp_path / "verdict.json", {"arms": [{"arm": "real", "kind": "baseline", "test": 0.8}]})
+    found = describe_figures("verdict", {"decision": "hurts", "difference": -0.01}, tmp_path)
+    assert "arms" not in found and found["difference"] == -0.01
+    found = describe_figures("accepted_images", {"kept": 4}, tmp_path)
+    assert "funnel" not in found and "dagster/row_count" not in found
+    old = describe_figures("accepted_images", {"generated": 4, "accepted": 3, "rejected_blurred": 1}, tmp_path)
+    assert [row["step"] for row in rows(old["funnel"])] == ["drawn", "blurred", "accepted"]
 
 
 def test_only_some_figures_are_plotted_and_the_most_telling_first() -> None:

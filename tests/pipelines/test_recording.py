@@ -136,6 +136,17 @@ def test_a_damaged_manifest_is_passed_over(workspace: Workspace) -> None:
         ]
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"{" * path.stat().st_size)])
+def test_an_output_with_a_missing_or_damaged_file_is_passed_over(
+    workspace: Workspace, damage: Callable[[Path], None]
+) -> None:
+    """As an interrupted `dvc checkout` leaves it."""
+    shutil.rmtree(workspace.root / ".growset" / "dagster")
+    damage(workspace.output("digits", "verdict") / "verdict.json")
+    with open_instance(workspace) as instance:
+        assert "verdict" not in names(record_outputs(workspace, instance))
+
+
 def test_keys_of_an_older_growset_are_forgotten_once(
     workspace: Workspace, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
