@@ -1,13 +1,14 @@
 """Turn an `Outcome` into Dagster metadata: numbers to plot over time, pictures, and the content's version."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from ops.errors import GrowsetError, find_fault
+from assets.figures import describe_figures
+from ops.errors import EnvironmentFault, GrowsetError, find_fault
 from ops.pictures.sheets import to_data_uri
 from ops.stages.materialization import Outcome
 from ops.stages.several import count_generators, place
@@ -16,22 +17,26 @@ PICTURE_LIMIT = 400_000  # bytes; larger pictures would bloat the event log, whi
 
 
 @contextmanager
-def growset_errors() -> Iterator[None]:
-    """Growset's errors and errors of the machine fail a step at once, with their message; they are not retried."""
+def growset_errors(*, retry: bool = False) -> Iterator[None]:
+    """Growset's errors and errors of the machine fail a step at once, with their message.
+
+    `retry` lets a step's policy try again where the machine, not the user or the data, is the cause.
+    """
     try:
         yield
     except Exception as error:
         stopped = error if isinstance(error, GrowsetError) else find_fault(error)
         if stopped is None:
             raise
-        raise dg.Failure(description=str(stopped), allow_retries=False) from stopped
+        helps = retry and isinstance(stopped, EnvironmentFault)
+        raise dg.Failure(description=str(stopped), allow_retries=helps) from stopped
 
 
 def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tuple[str, ...] = ()) -> dict[str, Any]:
     """Metadata of a stage's materialization. `pages` appear as paths: browsers do not open files from an http page."""
     manifest = outcome.manifest
     metadata = {
-        **describe_metrics(manifest["metrics"]),
+        **describe_figures(manifest["stage"], manifest["metrics"], outcome.folder),
         "fingerprint": manifest["fingerprint"][:16],
         "bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         "reused": outcome.reused,
@@ -40,7 +45,7 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tu
     if not outcome.reused:
         metadata["seconds"] = round(outcome.seconds, 2)
     if outcome.reused_from:
-        metadata["reused_from"] = outcome.reused_from
+        metadata["reused_from"] = dg.MetadataValue.asset(dg.AssetKey([outcome.reused_from, manifest["stage"]]))
     for page in pages:
         metadata[Path(page).stem] = dg.MetadataValue.path(str(outcome.folder / page))
     for generator in range(count_generators(outcome.folder)):
@@ -48,15 +53,6 @@ def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tu
             for path in sorted(place(outcome.folder, generator).glob(pattern)):
                 metadata[f"{path.stem}_generator_{generator}" if generator else path.stem] = show_picture(path)
     return metadata
-
-
-def describe_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata values: numbers and texts unchanged, everything else as JSON; null is left out."""
-    return {
-        name: value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
-        for name, value in metrics.items()
-        if value is not None
-    }
 
 
 def show_picture(path: Path) -> dg.MetadataValue:

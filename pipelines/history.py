@@ -11,6 +11,7 @@ import dagster as dg
 from ops.files.manifests import PUBLISHED
 from ops.recipe.stages import STAGES
 from ops.workspaces.locks import one_pruner
+from ops.workspaces.names import SOURCES
 from ops.workspaces.workspace import Workspace
 from pipelines.instance import is_history_inside
 from pipelines.lost_runs import UNFINISHED
@@ -49,10 +50,8 @@ def _finished() -> dg.RunsFilter:
 
 
 def _find_needed(workspace: Workspace, instance: dg.DagsterInstance) -> set[str]:
-    """Runs with the last materialization of an asset in an active expansion."""
-    needed = set()
-    for asset in (*STAGES, PUBLISHED):
-        for expansion in workspace.expansions:
-            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[expansion])
-            needed |= {record.run_id for record in instance.fetch_materializations(wanted, limit=1).records}
-    return needed
+    """Runs with the last materialization of an asset in an active expansion, or of a source."""
+    keys = [dg.AssetKey([expansion, asset]) for expansion in workspace.expansions for asset in (*STAGES, PUBLISHED)]
+    keys += [key for key in instance.get_asset_keys() if key.path[0] == SOURCES]
+    records = [record for key in keys for record in instance.fetch_materializations(key, limit=1).records]
+    return {record.run_id for record in records}

@@ -1,11 +1,15 @@
 """The Dagster instance of a workspace: history and logs under .growset/dagster, settings from dagster.yaml."""
 
 import os
+from io import StringIO
 from pathlib import Path
 
 import dagster as dg
+from ruamel.yaml import YAML
 
+from ops.files.shipped import shipped
 from ops.files.storage import write_text
+from ops.settings.reading import read_yaml
 from ops.workspaces.workspace import Workspace
 
 IN_PROCESS = "in_process.yaml"
@@ -20,15 +24,29 @@ compute_logs:
 
 
 def prepare_home(workspace: Workspace) -> Path:
-    """$DAGSTER_HOME if the user set it, else .growset/dagster with the workspace's dagster.yaml copied in."""
+    """$DAGSTER_HOME if the user set it, else .growset/dagster with the workspace's dagster.yaml copied in.
+
+    Sections that the workspace's file lacks, because an older Growset wrote it, are added from the shipped one.
+    """
     if home := os.environ.get("DAGSTER_HOME"):
         return Path(home)
     folder = workspace.root / ".growset" / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     settings = workspace.root / "dagster.yaml"
     if settings.exists():
-        write_text(folder / "dagster.yaml", settings.read_text(encoding="utf-8"))
+        write_text(folder / "dagster.yaml", _complete(settings))
     return folder
+
+
+def _complete(settings: Path) -> str:
+    """The text of a dagster.yaml, and the sections that it lacks."""
+    text, known, ours = settings.read_text(encoding="utf-8"), read_yaml(settings), read_yaml(shipped() / "dagster.yaml")
+    lacking = {name: section for name, section in ours.items() if isinstance(known, dict) and name not in known}
+    if not lacking:
+        return text
+    added = StringIO()
+    YAML(typ="safe").dump(lacking, added)
+    return f"{text.rstrip()}\n\n{added.getvalue()}"
 
 
 def open_instance(workspace: Workspace) -> dg.DagsterInstance:

@@ -10,8 +10,9 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import OperationalError
 
+from assets.place import Place, read_place
 from ops.chain.checks import CHECKS, run_check
-from ops.chain.driver import Chain
+from ops.chain.driver import FIRST, Chain
 from ops.errors import ADVICE, EnvironmentFault, GrowsetError, find_fault, hide_credentials
 from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import Busy
@@ -20,7 +21,7 @@ from ops.machine.waiting import Waiting
 from ops.recipe.stages import PUBLISHED_INPUTS, STAGES, upstream
 from ops.stages.integrity import is_intact
 from ops.workspaces.workspace import Workspace
-from pipelines.definitions import JOB, build_definitions
+from pipelines.definitions import build_definitions
 from pipelines.history import prune_history
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run, free_lost_runs
@@ -48,9 +49,11 @@ def materialize_assets(
     blocking check raises too, with its sentence, even for an output that is current and was not made now.
     """
     _require_checks(chain.workspace, expansion, assets or [])
-    definitions = build_definitions(chain.workspace, chain)
-    job = definitions.resolve_job_def(JOB)
-    selection = [dg.AssetKey(name) for name in assets] if assets else None
+    place = read_place(chain.workspace, expansion)
+    job = build_definitions(chain.workspace, chain, [expansion]).resolve_job_def(place.job)
+    selection = [place.key(name) for name in assets] if assets else None
+    if selection and FIRST in (assets or []):
+        selection += place.deps(FIRST)
     run_id = str(uuid.uuid4())
     with (
         _history_faults(chain),
@@ -59,12 +62,11 @@ def materialize_assets(
     ):
         free_lost_runs(chain.workspace, instance)
         prune_history(chain.workspace, instance)
-        instance.add_event_listener(run_id, _tell_when_blocked())
+        instance.add_event_listener(run_id, _tell_when_blocked(place))
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
             tags=tags,
-            partition_key=expansion,
             asset_selection=selection,
             run_config=QUIET,
             raise_on_error=False,
@@ -73,17 +75,17 @@ def materialize_assets(
     failed_checks = []
     for evaluation in result.get_asset_check_evaluations():
         on_check(
-            f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}",
+            f"{evaluation.asset_key.path[-1]}: {evaluation.check_name}",
             evaluation.passed,
             evaluation.description or "",
         )
         if not evaluation.passed and evaluation.blocking:
             failed_checks.append(f"{evaluation.check_name}: {evaluation.description}")
     if not result.success:
-        raise _explain(result, failed_checks)
+        raise _explain(result, failed_checks, place)
 
 
-def _tell_when_blocked() -> Callable[[dg.EventLogEntry], None]:
+def _tell_when_blocked(place: Place) -> Callable[[dg.EventLogEntry], None]:
     """A listener to a run's events that reports when a step waits for another run: a pool has one slot."""
     waiting = Waiting()
 
@@ -91,9 +93,14 @@ def _tell_when_blocked() -> Callable[[dg.EventLogEntry], None]:
         event = entry.dagster_event
         message = event.message if event is not None else None
         if event is not None and message is not None and (match := BLOCKED.match(message)):
-            waiting.say(f"a slot in the pool {match[1]} for {event.step_key}: another run has it")
+            waiting.say(f"a slot in the pool {match[1]} for {_name_step(event, place)}: another run has it")
 
     return listen
+
+
+def _name_step(event: dg.DagsterEvent, place: Place) -> str:
+    """The step without its expansion, which the command named: `scorer` for `digits__scorer`."""
+    return (event.step_key or "").removeprefix(f"{place.group}__")
 
 
 def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str]) -> None:
@@ -103,7 +110,7 @@ def _require_checks(workspace: Workspace, expansion: str, assets: Sequence[str])
         inputs = PUBLISHED_INPUTS if asset == PUBLISHED else STAGES[asset].inputs
         needed.update(inputs, *(upstream(name) for name in inputs))
     failed = [
-        f"{check.name}: {finding.sentence}"
+        f"{check.name}: {finding.told}"
         for check in CHECKS
         if check.blocking
         and check.stage in needed - set(assets)
@@ -134,7 +141,7 @@ def _links(error: Any) -> Iterator[Any]:
         error = error.cause or error.context
 
 
-def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> GrowsetError:
+def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str], place: Place) -> GrowsetError:
     """The GrowsetError behind the first failed step, or a ChainFailed with Dagster's message."""
     if failed_checks:
         return ChainFailed(f"a blocking check failed, nothing after it ran: {'; '.join(failed_checks)}")
@@ -151,8 +158,8 @@ def _explain(result: dg.ExecuteInProcessResult, failed_checks: list[str]) -> Gro
                 return kinds[name](message or (cause.message if cause else ""))
             for link in _links(error):  # Dagster's own writes between steps fail with its own exceptions
                 if fault := find_fault(Exception(link.message)):
-                    return EnvironmentFault(f"step {event.step_key} stopped: {fault}")
+                    return EnvironmentFault(f"step {_name_step(event, place)} stopped: {fault}")
             return ChainFailed(
-                f"step {event.step_key} failed: {message or (error.to_string() if error else 'unknown')}"
+                f"step {_name_step(event, place)} failed: {message or (error.to_string() if error else 'unknown')}"
             )
     return ChainFailed("the run failed outside any step; see the Dagster UI")

@@ -18,6 +18,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from ops.workspaces.names import identifier
 from tests.workspaces import user_environment
 
 LAUNCH = """
@@ -73,15 +74,14 @@ class Client:
             yield channel
 
     def launch(self, expansion: str) -> str:
-        """Start the job for an expansion, as the launchpad does; the run's id."""
+        """Start the job of an expansion, as the launchpad does; the run's id."""
         (repository,) = self.ask(LOCATIONS)["repositoriesOrError"]["nodes"]
         assert repository["location"]["name"] == "growset"
-        selector = {
-            "repositoryLocationName": "growset", "repositoryName": repository["name"], "jobName": "expand",
-        }  # fmt: skip
+        job = f"expand_{identifier(expansion)}"
+        selector = {"repositoryLocationName": "growset", "repositoryName": repository["name"], "jobName": job}
         parameters = {
             "selector": selector,
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": expansion}]},
+            "executionMetadata": {"tags": []},
             "runConfigData": {},
         }
         launched = self.ask(LAUNCH, params=parameters)["launchPipelineExecution"]

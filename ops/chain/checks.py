@@ -31,11 +31,24 @@ REHEARSED = "not demanded of a rehearsal: "
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a check passed, one sentence, and the figures behind it."""
+    """Whether a check passed, one sentence, the figures behind it, and what to do where it failed.
+
+    remedy: None stands for the check's own.
+    """
 
     passed: bool
     sentence: str
     figures: dict[str, Any] = field(default_factory=dict)
+    remedy: str | None = None
+
+    @property
+    def told(self) -> str:
+        """The sentence, and what to do if the check failed."""
+        if self.passed or not self.remedy:
+            return self.sentence
+        if self.sentence.endswith("."):
+            return f"{self.sentence} What to do: {self.remedy}."
+        return f"{self.sentence}; what to do: {self.remedy}"
 
 
 Folders = Callable[[str], Path]  # output folder, or one generator's folder in it, by stage name
@@ -43,11 +56,12 @@ Folders = Callable[[str], Path]  # output folder, or one generator's folder in i
 
 @dataclass(frozen=True)
 class Check:
-    """A check of one stage's output. If a blocking one fails, nothing downstream runs.
+    """A check of one stage's output, named by what it protects. If a blocking one fails, nothing downstream runs.
 
     A generator that has not learnt blocks nothing: the later stages record that it was not used, and only publishing
     refuses.
 
+    remedy: what to do if it fails.
     takes_learning: it asks for what only a network can do that has learnt, so a rehearsal goes on without it.
     """
 
@@ -55,6 +69,7 @@ class Check:
     name: str
     blocking: bool
     examine: Callable[[Folders], Finding]
+    remedy: str
     takes_learning: bool = False
 
 
@@ -66,11 +81,13 @@ def run_check(check: Check, workspace: Workspace, expansion: str) -> Finding:
     failed = not all(finding.passed for finding in findings)
     if failed and check.takes_learning and workspace.load_recipe(expansion, active=False).verdict.rehearsal:
         findings = [replace(each, passed=True, sentence=f"{REHEARSED}{each.sentence}") for each in findings]
+    findings = [each if each.remedy is not None else replace(each, remedy=check.remedy) for each in findings]
     if count == 1:
         return findings[0]
     sentences = (f"generator {generator}: {finding.sentence}" for generator, finding in enumerate(findings))
     figures = {GENERATORS: [finding.figures for finding in findings]}
-    return Finding(all(finding.passed for finding in findings), "; ".join(sentences), figures)
+    remedy = next((finding.remedy for finding in findings if not finding.passed), None)
+    return Finding(all(finding.passed for finding in findings), "; ".join(sentences), figures, remedy)
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
@@ -134,7 +151,8 @@ def generator_is_usable(folders: Folders) -> Finding:
     """The generator's images are nearer to real ones than to noise, blurred images and class means."""
     found = read_json(folders("generator_onnx") / USABILITY)
     figures = {key: found[key] for key in ("needed", "position", "spaces")}
-    return Finding(found["usable"], found["sentence"] if found["usable"] else describe_refusal(found), figures)
+    sentence = found["sentence"] if found["usable"] else describe_refusal(found)  # which says what would help
+    return Finding(found["usable"], sentence, figures, remedy="")
 
 
 def generation_is_complete(folders: Folders) -> Finding:
@@ -173,7 +191,12 @@ def quota_is_filled(folders: Folders) -> Finding:
     """Every class has as many accepted images as the plan wants; any shortfall is reported."""
     metrics = _metrics(folders("accepted_images"))
     if read_unused(folders("generated_images")):
-        return Finding(False, "no image was drawn, because the generator was not used", {"accepted": 0})
+        return Finding(
+            False,
+            "no image was drawn, because the generator was not used",
+            {"accepted": 0},
+            remedy="see the check generator_is_usable, which says what would help",
+        )
     short = metrics["shortfall_by_class"]
     named = "".join(f"; {name} lacks {count}" for name, count in short.items())
     return Finding(
@@ -229,16 +252,85 @@ def expansion_does_not_hurt(folders: Folders) -> Finding:
 
 
 CHECKS = (
-    Check("real_images", "splits_are_disjoint", True, splits_are_disjoint),
-    Check("real_images", "pictures_have_one_label", False, pictures_have_one_label),
-    Check("scorer", "scorer_beats_chance", True, scorer_beats_chance, takes_learning=True),
-    Check("generator_onnx", "sampler_matches_network", True, sampler_matches_network),
-    Check("generator_onnx", "precision_was_accepted", False, precision_was_accepted),
-    Check("generator_onnx", "generator_is_usable", False, generator_is_usable),
-    Check("generated_images", "generation_is_complete", True, generation_is_complete),
-    Check("accepted_images", "something_was_accepted", True, something_was_accepted, takes_learning=True),
-    Check("accepted_images", "quota_is_filled", False, quota_is_filled),
-    Check("mixed_dataset", "mixture_holds_no_evaluation_images", True, mixture_holds_no_evaluation_images),
-    Check("verdict", "expansion_does_not_hurt", False, expansion_does_not_hurt),
+    Check(
+        "real_images",
+        "source_splits",
+        True,
+        splits_are_disjoint,
+        "take the image out of one of the splits in the source",
+    ),
+    Check(
+        "real_images",
+        "source_labels",
+        False,
+        pictures_have_one_label,
+        "list these pictures with `growset inspect`, and remove the wrong ones",
+    ),
+    Check(
+        "scorer",
+        "scorer_is_usable",
+        True,
+        scorer_beats_chance,
+        "look for wrong labels with `growset inspect`, add labelled images, or raise `scorer.steps`",
+        takes_learning=True,
+    ),
+    Check(
+        "generator_onnx",
+        "parity",
+        True,
+        sampler_matches_network,
+        "the export is at fault, not the recipe: please report it, with parity.json from the output's folder",
+    ),
+    Check(
+        "generator_onnx",
+        "precision",
+        False,
+        precision_was_accepted,
+        "nothing has to be done, because fp32 draws; `sampler: {precision: fp32}` asks for it",
+    ),
+    Check(
+        "generator_onnx",
+        "generator_is_usable",
+        False,
+        generator_is_usable,
+        "train it longer or on more images; the finding says what would help most",
+    ),
+    Check(
+        "generated_images",
+        "generation",
+        True,
+        generation_is_complete,
+        "delete the folder of generated_images and run the expansion again, which draws the same images anew",
+    ),
+    Check(
+        "accepted_images",
+        "every_class_grows",
+        True,
+        something_was_accepted,
+        "train the generator longer, relax the rule that rejects most, or raise `plan.budget`",
+        takes_learning=True,
+    ),
+    Check(
+        "accepted_images",
+        "quota",
+        False,
+        quota_is_filled,
+        "nothing if the number suffices; else raise `plan.budget`, relax the rule that rejects most, or lower"
+        " `plan.ratio`",
+    ),
+    Check(
+        "mixed_dataset",
+        "leaks",
+        True,
+        mixture_holds_no_evaluation_images,
+        "delete the folder of mixed_dataset and run the expansion again; if it comes back, please report it",
+    ),
+    Check(
+        "verdict",
+        "verdict",
+        False,
+        expansion_does_not_hurt,
+        "train without these images, or change the recipe; the report shows which classes lose",
+    ),
 )
 assert all(check.stage in STAGES for check in CHECKS)

@@ -18,6 +18,7 @@ from ops.files.outputs import CONTACT_SHEET, DRAWS
 from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.data import DataSettings
 from ops.recipe.schema import Recipe
+from ops.sources.layouts import LAYOUTS
 from ops.sources.reading import Dispute, hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec
@@ -27,11 +28,35 @@ from ops.workspaces.workspace import Workspace, suggest
 
 def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
     """The recipe's source with a local path; a remote one is fetched first. UserError if it has no description."""
-    path = workspace.source_path(recipe.source)
+    return _open_source(workspace, recipe.source)
+
+
+def _open_source(workspace: Workspace, source: str) -> SourceSpec:
+    path = workspace.source_path(source)
     if not path.exists():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        raise UserError(f"there is no source '{recipe.source}' ({path}); {suggest(recipe.source, known)}")
+        raise UserError(f"there is no source '{source}' ({path}); {suggest(source, known)}")
     return fetch_source(load_source_spec(path), workspace.root / ".growset" / "sources")
+
+
+@dataclass(frozen=True)
+class SourceSurvey:
+    """A source as it is now: the hash of its content, its layout, its files and where its description says they are."""
+
+    content: str
+    kind: str
+    licence: str
+    files: int
+    bytes: int
+    place: str
+
+
+def survey_source(workspace: Workspace, source: str) -> SourceSurvey:
+    """Fetch a remote source, hash the files and count them. No image is decoded. Raises as `source_content`."""
+    spec = _open_source(workspace, source)
+    content = hash_source(spec, workspace.source_hash_cache(source))
+    sizes = [path.stat().st_size for path in LAYOUTS[spec.kind].list_files(spec)]
+    return SourceSurvey(content, spec.kind, spec.licence, len(sizes), sum(sizes), str(spec.root))
 
 
 def source_content(workspace: Workspace, recipe: Recipe) -> str:

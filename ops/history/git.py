@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,31 @@ def sign_anonymously(root: Path) -> tuple[str, ...]:
     """Options of git with which a user who has given git no name and address can commit; none for others."""
     named = run_git(root, "config", "--default", "", "user.email").strip() or os.environ.get("GIT_COMMITTER_EMAIL")
     return () if named else ("-c", "user.name=Growset", "-c", "user.email=growset@localhost")
+
+
+_HOSTED = re.compile(
+    r"(?:https?://(?:[^/@]+@)?|ssh://git@|git@)(?P<host>git(?:hub|lab)\.[\w.-]+)[:/](?P<path>[\w./-]+?)(?:\.git)?/?"
+)
+
+
+def find_page(root: Path) -> str | None:
+    """The address below which GitHub or GitLab shows the files of `root` in its present branch; None elsewhere.
+
+    It follows from the remote `origin`, without user name and password.
+    """
+    asked = (["remote", "get-url", "origin"], ["rev-parse", "--abbrev-ref", "HEAD"], ["rev-parse", "--show-prefix"])
+    answers = []
+    for arguments in asked:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            return None  # no repository, no such remote, or no commit yet
+        answers.append(done.stdout.strip())
+    origin, branch, folder = answers
+    hosted = _HOSTED.fullmatch(origin)
+    if hosted is None:
+        return None
+    blob = "blob" if hosted["host"].startswith("github") else "-/blob"
+    return f"https://{hosted['host']}/{hosted['path']}/{blob}/{branch}/{folder}".rstrip("/")
 
 
 def list_uncommitted(root: Path) -> tuple[list[str], list[str]]:

@@ -22,7 +22,7 @@ from ops.workspaces.workspace import Workspace
 TEMPLATE = "fashion-flow"
 
 PARAMETERS = """\
-# The active expansions: Dagster's partitions and DVC's matrix. `growset activate|deactivate NAME` edits it.
+# The active expansions: Dagster's groups of assets and DVC's matrix. `growset activate|deactivate NAME` edits it.
 expansions:
 {expansions}
 

@@ -27,6 +27,7 @@ from ops.scaffold.suggestion import adapt_recipe
 from ops.scaffold.texts import read_template, render_description, render_parameters, render_readme, render_recipe
 from ops.sources.sketch import SourceSketch, sketch_source
 from ops.sources.tables import SEPARATED
+from ops.workspaces.names import LONGEST, SOURCES, check_name
 from ops.workspaces.workspace import PARAMS, Workspace, suggest
 
 COPIED_FILES = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
@@ -105,6 +106,7 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
         raise UserError(
             f"'{name}' cannot name a recipe; allowed: letters, digits, - and _, starting with a letter or digit"
         )
+    check_name(name)
     path = workspace.recipe_path(name)
     if path.exists():
         raise UserError(f"{path} exists already; choose another name")
@@ -136,8 +138,9 @@ def name_source(source: Path) -> str:
     place = source.resolve()
     if place.suffix in SEPARATED and place.is_file():
         place = place.parent
-    name = re.sub(r"[^a-z0-9_]+", "-", (place.stem if place.is_file() else place.name).lower()).strip("-_")
-    return name or "images"
+    name = re.sub(r"[^a-z0-9_]+", "-", (place.stem if place.is_file() else place.name).lower())
+    name = name.strip("-_")[:LONGEST].rstrip("-_")
+    return "images" if name in ("", SOURCES) else name
 
 
 def _require_place(root: Path, name: str, *, adopt: bool) -> None:

@@ -23,13 +23,14 @@ from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml, shorten
+from ops.workspaces.names import check_name
 
 PARAMS = "params.yaml"
 ACTIVE = "expansions"  # its list of active expansions
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ENVIRONMENT = "GROWSET_HOME"
 STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages
 EXPERIMENTS = (".dvc", "tmp", "exps")  # where DVC copies a workspace to
+OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # as Dagster checks it
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,24 @@ class Workspace:
 
     @property
     def expansions(self) -> list[str]:
-        """The active expansions: Dagster's partitions and DVC's matrix."""
+        """The active expansions: Dagster's groups of assets and DVC's matrix."""
         listed = self.params.get(ACTIVE) or []
         if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
             raise UserError(
                 f"'expansions' in {self.root / PARAMS} must be a list of recipe names; got {shorten(listed)}"
+            )
+        return list(listed)
+
+    @property
+    def owners(self) -> list[str]:
+        """Who answers for the expansions, as Dagster shows it: e-mail addresses and `team:NAME`; none by default."""
+        listed = self.params.get("owners") or []
+        if not isinstance(listed, list) or not all(
+            isinstance(owner, str) and OWNER.fullmatch(owner) for owner in listed
+        ):
+            raise UserError(
+                f"'owners' in {self.root / PARAMS} must be a list of e-mail addresses and `team:NAME`; got"
+                f" {shorten(listed)}"
             )
         return list(listed)
 
@@ -133,11 +147,7 @@ class Workspace:
 
     def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
         """The validated recipe; UserError if no recipe has this name or, with `active`, if it is not active."""
-        if not NAME.fullmatch(expansion):  # the name is part of addresses, paths and tags
-            raise UserError(
-                f"{expansion!r} cannot name a recipe; allowed: letters, digits and _ . -,"
-                " starting with a letter or digit"
-            )
+        check_name(expansion)
         available = self.available_recipes()
         if expansion not in available:
             raise UserError(

@@ -336,11 +336,15 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     """Serve the Dagster UI on the loopback address until it is stopped."""
+    from pipelines.recording import forget_old_keys, record_outputs
+
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # a home elsewhere may hold the runs of other workspaces too
         with open_instance(workspace) as instance:
             free_lost_runs(workspace, instance, no_ui_lives=hold_until_exit(workspace, "ui"))
             prune_history(workspace, instance)
+            forget_old_keys(workspace, instance)
+            record_outputs(workspace, instance)
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)

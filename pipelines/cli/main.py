@@ -17,6 +17,7 @@ from ops.errors import GrowsetError, UserError, find_fault
 from ops.machine.interruption import noticed
 from ops.recipe.changes import Changes
 from ops.recipe.design import warn_of_seeds
+from ops.workspaces.names import require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.bench import bench
 from pipelines.cli.dataset import COMMANDS
@@ -274,6 +275,7 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     if expansion in workspace.expansions:
         click.echo(f"{expansion} is already active")
         return
+    require_distinct([*workspace.expansions, expansion])
     workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
     write_figures(workspace, expansion)
     click.echo(f"{expansion} is active; run it with: growset run {expansion}")

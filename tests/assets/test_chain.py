@@ -1,4 +1,4 @@
-"""The assets in Dagster: metadata, reuse, the graph asset's slices, and checks that are kept per expansion."""
+"""The assets in Dagster: metadata, reuse, the graph asset's slices, and checks of each expansion."""
 
 import shutil
 from pathlib import Path
@@ -11,13 +11,13 @@ from ops.chain.driver import Chain
 from ops.files.manifests import PUBLISHED, read_manifest
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
-from pipelines.definitions import JOB, build_definitions
+from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
 from pipelines.runs import QUIET, ChainFailed, materialize_assets
 
 
 def latest(instance: dg.DagsterInstance, asset: str) -> dg.AssetMaterialization:
-    event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+    event = instance.get_latest_materialization_event(dg.AssetKey(["digits", asset]))
     assert event and event.asset_materialization
     return event.asset_materialization
 
@@ -27,7 +27,6 @@ def test_every_asset_was_materialized_with_numbers_and_its_contents_version(fini
     with open_instance(workspace) as instance:
         for stage in STAGES:
             found = latest(instance, stage)
-            assert found.partition == "digits"
             content = read_manifest(workspace.output("digits", stage))["content"]
             assert found.tags["dagster/data_version"] == content[:32]
             assert found.metadata["bytes"].value > 0  # type: ignore[operator]
@@ -70,21 +69,17 @@ def test_two_recipes_one_failing_keep_their_own_check_states(finished_workspace:
 
     names = list(STAGES)
     upto = names[: names.index("mixed_dataset") + 1]
-    with pytest.raises(ChainFailed, match="something_was_accepted: "):
+    with pytest.raises(ChainFailed, match="every_class_grows: "):
         materialize_assets(Chain(workspace), "strict", upto)
 
-    key = dg.AssetCheckKey(dg.AssetKey("accepted_images"), "something_was_accepted")
     with open_instance(workspace) as instance:
-        states = {
-            record.partition: record.status == AssetCheckExecutionRecordStatus.SUCCEEDED
-            for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
-        }
-    assert states == {"digits": True, "strict": False}
+        for expansion, state in (("digits", "SUCCEEDED"), ("strict", "FAILED")):
+            key = dg.AssetCheckKey(dg.AssetKey([expansion, "accepted_images"]), "every_class_grows")
+            (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+            assert record.status == AssetCheckExecutionRecordStatus[state]
     assert workspace.output("digits", "mixed_dataset").exists()
     assert not workspace.output("strict", "mixed_dataset").exists()  # the check kept it from running
-    with pytest.raises(
-        ChainFailed, match="something_was_accepted: "
-    ):  # and again the next time, when everything is current
+    with pytest.raises(ChainFailed, match="every_class_grows: "):  # and again the next time, when everything is current
         materialize_assets(Chain(workspace), "strict", ["mixed_dataset"])
     assert not workspace.output("strict", "mixed_dataset").exists()
 
@@ -93,12 +88,11 @@ def test_a_users_mistake_fails_the_step_with_its_sentence_and_no_retry(finished_
     recipe = finished_workspace / "recipes" / "digits.yaml"
     recipe.write_text(recipe.read_text().replace("real_weight", "weight"))
     workspace = Workspace(finished_workspace)
-    job = build_definitions(workspace, Chain(workspace)).resolve_job_def(JOB)
+    job = build_definitions(workspace, Chain(workspace)).resolve_job_def("expand_digits")
     with open_instance(workspace) as instance:
         result = job.execute_in_process(
             instance=instance,
-            partition_key="digits",
-            asset_selection=[dg.AssetKey("mixed_dataset")],
+            asset_selection=[dg.AssetKey(["digits", "mixed_dataset"])],
             run_config=QUIET,
             raise_on_error=False,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 
 from assets.outcome import describe_outcome
@@ -22,3 +23,9 @@ def test_each_generator_has_its_pictures_and_figures(tmp_path: Path) -> None:
     assert metadata["images"] == 7 and metadata["generators"].value == [{"images": 3}, {"images": 4}]
     assert metadata["contact_sheet"] != metadata["contact_sheet_generator_1"]
     assert all("data:image/png" in metadata[name].value for name in ("contact_sheet", "contact_sheet_generator_1"))
+
+
+def test_work_shared_with_another_expansion_links_to_its_asset(tmp_path: Path) -> None:
+    manifest = describe_output(tmp_path, {"stage": "scorer", "fingerprint": "abc", "inputs": {}}, {})
+    metadata = describe_outcome(Outcome(manifest, tmp_path, 0.0, reused=True, reused_from="other"))
+    assert metadata["reused_from"] == dg.MetadataValue.asset(dg.AssetKey(["other", "scorer"]))

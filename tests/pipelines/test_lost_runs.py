@@ -99,8 +99,7 @@ def test_the_slot_of_a_run_that_has_ended_is_free_again(workspace: Workspace, in
 
 def test_the_ui_looks_for_lost_runs_by_itself(workspace: Workspace, instance: dg.DagsterInstance) -> None:
     lost = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000006", {IN_PROCESS: str(workspace.root)})
-    (sensor,) = build_definitions(workspace).sensors or []
-    assert isinstance(sensor, dg.SensorDefinition)
+    sensor = build_definitions(workspace).resolve_sensor_def("free_lost_runs")
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     ticked = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
     assert ticked.skip_message == f"lost: {lost}"

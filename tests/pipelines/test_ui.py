@@ -18,7 +18,7 @@ mutation { reloadRepositoryLocation(repositoryLocationName: "growset") {
   __typename ... on WorkspaceLocationEntry { loadStatus }
 } }
 """
-PARTITIONS = "{ assetNodes(loadMaterializations: false) { id partitionKeys } }"
+GROUPS = "{ assetNodes(loadMaterializations: false) { id groupName } }"
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 EVENTS = """
 subscription Events($id: ID!) { pipelineRunLogs(runId: $id) {
@@ -46,7 +46,12 @@ def test_a_run_launched_in_the_ui_makes_the_chain_and_leaves_dvc_clean(fresh_wor
 
 
 def check_pages(client: Client) -> None:
-    for path in ("/", "/assets/real_images", "/runs", "/locations/growset@growset/jobs/expand/playground"):
+    for path in (
+        "/",
+        "/assets/digits/real_images",
+        "/runs",
+        "/locations/growset@growset/jobs/expand_digits/playground",
+    ):
         status, page = client.request(path, Sec_Fetch_Site="cross-site")  # a link somewhere else leads here
         assert status == 200 and '"telemetryEnabled": false' in page
     (script, *_) = [part.partition('"')[0] for part in page.split('src="')[1:]]
@@ -75,14 +80,13 @@ def are_healthy(client: Client) -> bool:
 
 
 def check_reload(client: Client, root: Path) -> None:
-    """A recipe that was activated since is a partition after the reload, which the button in the UI asks for."""
+    """A recipe that was activated since is a group of assets after the reload, which the button in the UI asks for."""
     recipes = root / "recipes"
     (recipes / "second.yaml").write_text((recipes / "digits.yaml").read_text())
     assert growset(root, "activate", "second").exit_code == 0
     entry = client.ask(RELOAD)["reloadRepositoryLocation"]
     assert entry == {"__typename": "WorkspaceLocationEntry", "loadStatus": "LOADED"}
-    (keys,) = {tuple(node["partitionKeys"]) for node in client.ask(PARTITIONS)["assetNodes"]}
-    assert keys == ("digits", "second")
+    assert {node["groupName"] for node in client.ask(GROUPS)["assetNodes"]} == {"sources", "digits", "second"}
     assert growset(root, "deactivate", "second").exit_code == 0
 
 

@@ -125,14 +125,39 @@ def test_checks_have_unique_names_and_guard_known_stages() -> None:
     assert {check.stage for check in CHECKS} <= set(STAGES)
 
 
+def test_a_failed_check_says_what_to_do() -> None:
+    assert all(check.remedy and not check.remedy.endswith(".") for check in CHECKS)
+    assert Finding(True, "all is well", remedy="nothing").told == "all is well"
+    assert Finding(False, "it is bad", remedy="mend it").told == "it is bad; what to do: mend it"
+    assert Finding(False, "It hurts.", remedy="stop").told == "It hurts. What to do: stop."
+    assert Finding(False, "it says so itself", remedy="").told == "it says so itself"
+
+
+def test_the_remedy_of_a_check_comes_with_its_finding(tree: Workspace) -> None:
+    assert "; what to do: " not in examine(tree, "quota").told
+    change_metrics(tree, "accepted_images", accepted=3, shortfall=1, shortfall_by_class={"Sandal": 1})
+    finding = examine(tree, "quota")
+    assert finding.told == f"{finding.sentence}; what to do: {BY_NAME['quota'].remedy}"
+    write_json(out(tree, "generated_images") / "rounds.json", {"unused": "why", "rounds": []})
+    assert examine(tree, "quota").told.endswith("see the check generator_is_usable, which says what would help")
+
+
+def test_the_page_about_the_ui_lists_every_check_with_its_asset() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "ui.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    listed = [(row[0].strip("`"), row[1].strip("`"), row[2] == "yes") for row in rows if len(row) == 4]
+    known = [(check.name, check.stage, check.blocking) for check in CHECKS]
+    assert listed == [*known, ("remote_verified", "published_dataset", False)]
+
+
 def test_checks_block_if_a_failure_makes_downstream_work_worthless() -> None:
     free = {check.name for check in CHECKS if not check.blocking}
     assert free == {
-        "quota_is_filled",
-        "expansion_does_not_hurt",
+        "quota",
+        "verdict",
         "generator_is_usable",
-        "precision_was_accepted",
-        "pictures_have_one_label",
+        "precision",
+        "source_labels",
     }
 
 
@@ -141,7 +166,7 @@ def test_training_image_in_another_split_is_found(tree: Workspace, other: str, p
     images = draw(5, 4)
     images[position] = draw(0, 12)[7]
     write_real(tree, other, images)
-    finding = examine(tree, "splits_are_disjoint")
+    finding = examine(tree, "source_splits")
     assert not finding.passed
     assert finding.figures == {"shared_images": 1}
     assert content_ids(draw(0, 12)[7:8])[0] in finding.sentence
@@ -151,15 +176,15 @@ def test_second_copy_is_a_leak_only_in_another_split(tree: Workspace) -> None:
     images = draw(0, 12)
     images[5] = images[2]
     write_real(tree, "train", images)
-    assert examine(tree, "splits_are_disjoint").passed
+    assert examine(tree, "source_splits").passed
     write_real(tree, "test", np.concatenate([draw(6, 2), images[[5]], images[[5]]]))
-    assert examine(tree, "splits_are_disjoint").figures == {"shared_images": 1}
+    assert examine(tree, "source_splits").figures == {"shared_images": 1}
 
 
 @pytest.mark.parametrize(("accuracy", "passed"), [(0.5, False), (0.93, False), (0.94, True)])
 def test_scorer_needs_three_standard_errors_above_chance(tree: Workspace, accuracy: float, passed: bool) -> None:
     change_metrics(tree, "scorer", cross_fitted_accuracy=accuracy)
-    finding = examine(tree, "scorer_beats_chance")  # chance 1/2, 12 images: 0.5 + 3 * 0.1443 = 0.933
+    finding = examine(tree, "scorer_is_usable")  # chance 1/2, 12 images: 0.5 + 3 * 0.1443 = 0.933
     assert finding.passed is passed
     assert finding.figures["needed"] == pytest.approx(0.933, abs=1e-3)
 
@@ -167,7 +192,7 @@ def test_scorer_needs_three_standard_errors_above_chance(tree: Workspace, accura
 def test_sampler_that_differs_from_its_network_is_found(tree: Workspace) -> None:
     path = out(tree, "generator_onnx") / "parity.json"
     write_json(path, {**read_json(path), "passed": False, "share_beyond_one": 0.25})
-    finding = examine(tree, "sampler_matches_network")
+    finding = examine(tree, "parity")
     assert not finding.passed
     assert finding.sentence.startswith("25.0000% of pixels differ")
 
@@ -184,14 +209,14 @@ def test_a_generator_that_has_not_learnt_is_refused(tree: Workspace) -> None:
 
 def test_nothing_is_expected_of_a_generator_that_is_not_used(tree: Workspace) -> None:
     write_json(out(tree, "generated_images") / "rounds.json", {"unused": "why", "rounds": []})
-    assert not examine(tree, "generation_is_complete").passed, "its images are there"
+    assert not examine(tree, "generation").passed, "its images are there"
     for path in find_shards(out(tree, "generated_images"), "generated"):
         path.unlink()
     write_index(out(tree, "accepted_images") / "index.parquet", read_index(out(tree, "accepted_images")).clear())
     for name, passed in {
-        "generation_is_complete": True,
-        "something_was_accepted": True,
-        "quota_is_filled": False,
+        "generation": True,
+        "every_class_grows": True,
+        "quota": False,
     }.items():
         finding = examine(tree, name)
         assert finding.passed is passed and "the generator" in finding.sentence
@@ -211,7 +236,7 @@ def test_incomplete_generation_is_found(
     tree: Workspace, labels: list[int], ids: list[str], figures: dict[str, int]
 ) -> None:
     write_generated(tree, labels, ids)
-    finding = examine(tree, "generation_is_complete")
+    finding = examine(tree, "generation")
     assert not finding.passed
     assert finding.figures == {"rounds": 2, **figures}
 
@@ -219,19 +244,19 @@ def test_incomplete_generation_is_found(
 def test_more_images_than_the_budget_are_found(tree: Workspace) -> None:
     write_generated(tree, [0] * 5 + [1] * 4, [f"g{i}" for i in range(9)])
     write_rounds(tree, [3, 3], [2, 1])
-    assert examine(tree, "generation_is_complete").figures["wrong_classes"] == 1
+    assert examine(tree, "generation").figures["wrong_classes"] == 1
 
 
 def test_generation_without_any_image_is_found(tree: Workspace) -> None:
     for path in find_shards(out(tree, "generated_images"), "generated"):
         path.unlink()
-    figures = examine(tree, "generation_is_complete").figures
+    figures = examine(tree, "generation").figures
     assert figures == {"images": 0, "rounds": 2, "repeated_ids": 0, "wrong_classes": 2}
 
 
 def test_shortfall_is_found_and_names_the_class(tree: Workspace) -> None:
     change_metrics(tree, "accepted_images", accepted=3, shortfall=1, shortfall_by_class={"Sandal": 1})
-    finding = examine(tree, "quota_is_filled")
+    finding = examine(tree, "quota")
     assert not finding.passed
     assert finding.sentence == "3 accepted, 1 too few; Sandal lacks 1"
 
@@ -239,7 +264,7 @@ def test_shortfall_is_found_and_names_the_class(tree: Workspace) -> None:
 def test_class_without_an_accepted_image_is_found(tree: Workspace) -> None:
     reasons = pl.when(pl.col("label") == 1).then(pl.lit(["atypical"])).otherwise(pl.col("reasons"))
     change_index(tree, "accepted_images", keep=pl.col("keep") & (pl.col("label") != 1), reasons=reasons)
-    finding = examine(tree, "something_was_accepted")
+    finding = examine(tree, "every_class_grows")
     assert not finding.passed
     assert finding.sentence.startswith("1 class has no accepted image: Sandal; ")
     assert finding.sentence.endswith(" are atypical (`growset funnel` shows all reasons)")
@@ -251,7 +276,7 @@ def test_class_that_wants_no_images_may_have_none(tree: Workspace) -> None:
     plan = read_json(path)
     plan["classes"][1]["wanted"] = 0
     write_json(path, plan)
-    assert examine(tree, "something_was_accepted").passed
+    assert examine(tree, "every_class_grows").passed
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -259,21 +284,21 @@ def test_evaluation_image_in_the_mixture_is_found(tree: Workspace, split: str) -
     held_out = read_rows(find_shards(out(tree, "real_images"), split))["image_id"][1]
     leaked = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(held_out)).otherwise("image_id")
     change_index(tree, "mixed_dataset", image_id=leaked)
-    finding = examine(tree, "mixture_holds_no_evaluation_images")
+    finding = examine(tree, "leaks")
     assert not finding.passed
     assert finding.figures == {"evaluation_images": 1, "repeated_ids": 0, "bad_weights": 0}
 
 
 def test_repeated_id_in_the_mixture_is_found(tree: Workspace) -> None:
     change_index(tree, "mixed_dataset", image_id=pl.col("image_id").replace("g0", "g1"))
-    assert examine(tree, "mixture_holds_no_evaluation_images").figures["repeated_ids"] == 1
+    assert examine(tree, "leaks").figures["repeated_ids"] == 1
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0])
 def test_weight_that_is_not_positive_is_found(tree: Workspace, weight: float) -> None:
     bad = pl.when(pl.col("image_id") == "g0").then(weight).otherwise("weight")
     change_index(tree, "mixed_dataset", weight=bad)
-    finding = examine(tree, "mixture_holds_no_evaluation_images")
+    finding = examine(tree, "leaks")
     assert not finding.passed
     assert finding.figures["bad_weights"] == 1
 
@@ -282,7 +307,7 @@ def test_weight_that_is_not_positive_is_found(tree: Workspace, weight: float) ->
 def test_the_check_of_the_verdict_fails_only_for_hurts(tree: Workspace, decision: str, passed: bool) -> None:
     path = out(tree, "verdict") / "verdict.json"
     write_json(path, {"decision": decision, "sentence": f"It {decision}."})
-    finding = examine(tree, "expansion_does_not_hurt")
+    finding = examine(tree, "verdict")
     assert finding.passed is passed
     assert finding.sentence == f"It {decision}."
 
@@ -290,6 +315,6 @@ def test_the_check_of_the_verdict_fails_only_for_hurts(tree: Workspace, decision
 def test_pictures_with_two_labels_are_counted_by_split(tree: Workspace) -> None:
     metrics = read_manifest(out(tree, "real_images"))["metrics"]
     describe(tree, "real_images", **metrics, disputed={"train": 2, "test": 1})
-    finding = examine(tree, "pictures_have_one_label")
+    finding = examine(tree, "source_labels")
     assert not finding.passed and finding.figures == {"train": 2, "test": 1}
     assert "2 pictures of train and 1 pictures of test have more than one label" in finding.sentence

@@ -214,7 +214,7 @@ def test_keep_generator_keeps_all_generators(doubled: Workspace) -> None:
 
 
 def test_a_check_examines_each_generator(doubled: Workspace) -> None:
-    check = next(check for check in CHECKS if check.name == "generation_is_complete")
+    check = next(check for check in CHECKS if check.name == "generation")
     finding = run_check(check, doubled, "digits")
     assert finding.passed
     assert "generator 0: " in finding.sentence and "; generator 1: " in finding.sentence

@@ -244,3 +244,13 @@ def test_versions_that_are_not_a_mapping_are_refused(workspace: Workspace, key: 
     ask = workspace.stage_version if key == "stage_versions" else workspace.source_version
     with pytest.raises(UserError, match=f"'{key}' in .* must hold keys and values; got \\[1\\]"):
         ask("scorer")
+
+
+def test_owners_are_addresses_and_teams(workspace: Workspace) -> None:
+    assert workspace.owners == []
+    workspace.edit_params(owners=["team:vision", "ada.lovelace+x@example.org"])
+    assert workspace.owners == ["team:vision", "ada.lovelace+x@example.org"]
+    for wrong in ("ada", ["ada"], ["team:"], [3]):
+        workspace.edit_params(owners=wrong)
+        with pytest.raises(UserError, match="'owners' in .* must be a list of e-mail addresses and `team:NAME`"):
+            _ = workspace.owners

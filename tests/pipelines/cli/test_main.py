@@ -62,6 +62,17 @@ def test_activate_and_deactivate_edit_only_the_list(fresh_workspace: Path) -> No
     assert (recipes / "second.yaml").exists()
 
 
+def test_a_recipe_that_dagster_would_write_like_an_active_one_is_not_activated(fresh_workspace: Path) -> None:
+    recipes, params = fresh_workspace / "recipes", fresh_workspace / "params.yaml"
+    for name in ("a-b", "a_b"):
+        (recipes / f"{name}.yaml").write_text((recipes / "digits.yaml").read_text())
+    assert growset(fresh_workspace, "activate", "a-b").exit_code == 0
+    before = params.read_text()
+    result = growset(fresh_workspace, "activate", "a_b")
+    assert result.exit_code == 2 and "'a-b' and 'a_b' cannot both be active" in result.output
+    assert params.read_text() == before
+
+
 def test_plan_that_fits_minutes_leaves_comments_alone(fresh_workspace: Path) -> None:
     path = fresh_workspace / "recipes" / "digits.yaml"
     path.write_text(path.read_text().replace("seed: 0\n", "seed: 0  # of everything\n"))

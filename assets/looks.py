@@ -1,0 +1,211 @@
+"""How each stage appears in the UI: a description that is true for the recipe's kinds, the tools it uses, its pictures.
+
+It knows recipes, but no output: what was made is told by the materialization's metadata.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ops.files.outputs import CONTACT_SHEET, REJECTED_SHEET, REPORT, SAMPLES
+from ops.recipe.counterparts import list_teachers
+from ops.recipe.filtering import FilterSettings
+from ops.recipe.generator import FlowSettings
+from ops.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Look:
+    """`kinds` are badges. `pictures` are globs of PNG files in the output, `pages` are files to open."""
+
+    description: str
+    kinds: frozenset[str]
+    pictures: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+
+
+LOOKS: dict[str, Look] = {
+    "real_images": Look(
+        "The source's labelled images: train, validation and test as Parquet.",
+        frozenset({"parquet"}),
+        (CONTACT_SHEET,),
+    ),
+    "expansion_plan": Look("How many images each class gets.", frozenset({"json"})),
+    "training_policy": Look("How every classifier is trained.", frozenset({"pytorch", "json"})),
+    "scorer": Look("Cross-fitted classifiers on real images; they judge generated ones.", frozenset({"pytorch"})),
+    "generator": Look("What draws new images.", frozenset({"pytorch"}), (SAMPLES.format(step="*"),)),
+    "generator_onnx": Look(
+        "The generator as a directory that plain ONNX Runtime runs; parity with the eager sampler is checked.",
+        frozenset({"onnx"}),
+    ),
+    "generated_images": Look(
+        "All drawn images, byte for byte the same however the work was split.",
+        frozenset({"onnx", "parquet"}),
+        (CONTACT_SHEET,),
+    ),
+    "accepted_images": Look(
+        "Which generated images are kept, and why each other one is rejected.",
+        frozenset({"polars", "parquet"}),
+        (CONTACT_SHEET, REJECTED_SHEET),
+    ),
+    "mixed_dataset": Look("Real and accepted images with their weights.", frozenset({"polars", "parquet"})),
+    "baseline_classifiers": Look(
+        "The arms without generated images: equal steps, paired seeds, settings chosen on validation.",
+        frozenset({"pytorch"}),
+    ),
+    "teachers": Look("Networks of baseline arms that label images for other arms.", frozenset({"pytorch"})),
+    "expanded_classifiers": Look(
+        "The arms on the mixed dataset, trained under the same rules.", frozenset({"pytorch"})
+    ),
+    "folds": Look("The whole chain on folds of all images.", frozenset({"pytorch", "parquet"})),
+    "verdict": Look(
+        "Helps, no evidence or hurts: closed-form intervals over test images and seeds.", frozenset({"numpy"})
+    ),
+    "report": Look("One HTML page, verdict first.", frozenset({"html"}), pages=(REPORT,)),
+}
+
+TRAINED = {  # by kind of generator, as in docs/generators.md
+    "flow": "a rectified flow",
+    "edm": "a diffusion model with EDM's preconditioning",
+    "ddpm": "a diffusion model as in DDPM",
+}
+GROWTH = {"keep": "every class grows by this ratio", "equalise": "all classes end equally large"}
+DRAWN_AFRESH = "New images in the source train it anew."
+KEPT = "New images in the source do not train it anew."
+
+
+def describe(stage: str, recipe: Recipe | None) -> Look:
+    """The look of a stage with this recipe; what holds for every recipe if it is None."""
+    look = LOOKS[stage]
+    if recipe is None or stage not in DETAILS:
+        return look
+    return DETAILS[stage](look, recipe)
+
+
+def _describe_source(look: Look, recipe: Recipe) -> Look:
+    most = recipe.data.images_per_class
+    cap = "" if most is None else f" At most {most} images a class are used for training, and as many for validation."
+    labelled = f"The labelled images of source `{recipe.source}` as Parquet: train, validation and test."
+    return replace(look, description=f"{labelled}{cap}")
+
+
+def _describe_plan(look: Look, recipe: Recipe) -> Look:
+    plan = recipe.plan
+    return replace(
+        look,
+        description=f"How many images each class gets: {plan.ratio:g} are added per real image, and"
+        f" {GROWTH[plan.balance]}.",
+    )
+
+
+def _describe_policy(look: Look, recipe: Recipe) -> Look:
+    if recipe.tuning.policy:
+        return replace(
+            look,
+            description="Augmentation, input, network and length of every classifier's training, chosen on validation.",
+        )
+    return replace(
+        look,
+        description="Nothing is chosen here: classifiers are trained as the recipe says (`tuning.policy` is off).",
+        kinds=frozenset({"json"}),
+    )
+
+
+def _describe_scorer(look: Look, recipe: Recipe) -> Look:
+    return replace(
+        look,
+        description=f"{recipe.scorer.folds} classifiers, each trained without its part of the real training images;"
+        " together they judge generated images.",
+    )
+
+
+def _describe_generator(look: Look, recipe: Recipe) -> Look:
+    settings = recipe.generator
+    if settings.kind not in TRAINED:
+        return replace(
+            look,
+            description="A sampler that was exported elsewhere; nothing is trained here.",
+            kinds=frozenset({"onnx"}),
+        )
+    name = TRAINED[settings.kind]
+    many = f"{settings.seeds} generators, each {name}," if settings.seeds > 1 else f"{name[0].upper()}{name[1:]},"
+    distilled = isinstance(settings, FlowSettings) and settings.distillation is not None
+    student = " A distilled student that needs fewer evaluations replaces it." if distilled else ""
+    again = KEPT if recipe.on_new_images == "keep_generator" else DRAWN_AFRESH
+    return replace(look, description=f"{many} trained on the real training images.{student} {again}")
+
+
+def _describe_export(look: Look, recipe: Recipe) -> Look:
+    if recipe.generator.kind in TRAINED:
+        return look
+    return replace(look, description="The sampler that was brought in, as a directory that plain ONNX Runtime runs.")
+
+
+def _describe_filters(look: Look, recipe: Recipe) -> Look:
+    rules = [name for name in FilterSettings.model_fields if getattr(recipe.filter, name) is not None]
+    rules = [name.replace("_", " ") for name in rules if name != "extractor"]
+    return replace(
+        look,
+        description="Which generated images are kept, and why each other one is rejected. Rules: exact copy, exact"
+        f" repeat{''.join(f', {rule}' for rule in rules)}.",
+    )
+
+
+def _describe_mixture(look: Look, recipe: Recipe) -> Look:
+    return replace(
+        look,
+        description=f"Real and accepted images with their weights: a real image weighs {recipe.mix.real_weight:g} times"
+        " as much as a generated one (AdaInf's N).",
+    )
+
+
+def _describe_baselines(look: Look, recipe: Recipe) -> Look:
+    return replace(look, description=f"{look.description} Arms: {', '.join(recipe.baselines)}.")
+
+
+def _describe_expanded(look: Look, recipe: Recipe) -> Look:
+    return replace(look, description=f"{look.description} Arms: {', '.join(recipe.expanded)}.")
+
+
+def _describe_teachers(look: Look, recipe: Recipe) -> Look:
+    arms = list_teachers(recipe.expanded)
+    if not arms:
+        return replace(look, description="Empty: no arm of the recipe has a teacher.", kinds=frozenset({"json"}))
+    return replace(look, description=f"Networks of baseline arms that label images for other arms: {', '.join(arms)}.")
+
+
+def _describe_folds(look: Look, recipe: Recipe) -> Look:
+    if recipe.verdict.folds is None:
+        return replace(
+            look, description="Empty: the recipe asks for no folds (`verdict.folds`).", kinds=frozenset({"json"})
+        )
+    return replace(
+        look,
+        description=f"The whole chain on each of {recipe.verdict.folds} folds of all images, and its answers to the"
+        " fold's test images.",
+    )
+
+
+def _describe_verdict(look: Look, recipe: Recipe) -> Look:
+    over = "test images and seeds" if recipe.verdict.folds is None else "the test images of all folds, and seeds"
+    return replace(
+        look,
+        description=f"Helps, no evidence or hurts: closed-form {100 * recipe.verdict.confidence:g} % intervals over"
+        f" {over}.",
+    )
+
+
+DETAILS: dict[str, Callable[[Look, Recipe], Look]] = {
+    "real_images": _describe_source,
+    "expansion_plan": _describe_plan,
+    "training_policy": _describe_policy,
+    "scorer": _describe_scorer,
+    "generator": _describe_generator,
+    "generator_onnx": _describe_export,
+    "accepted_images": _describe_filters,
+    "mixed_dataset": _describe_mixture,
+    "baseline_classifiers": _describe_baselines,
+    "teachers": _describe_teachers,
+    "expanded_classifiers": _describe_expanded,
+    "folds": _describe_folds,
+    "verdict": _describe_verdict,
+}

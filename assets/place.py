@@ -1,0 +1,87 @@
+"""What the factory of assets knows of one expansion: its name, its recipe, and what they are called in Dagster.
+
+An expansion is a group of assets with keys `[expansion, stage]` and a job of its own, so that Dagster's pages,
+staleness, history, checks and alerts are about this expansion alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from assets.references import refer, refer_source
+from ops.chain.driver import FIRST
+from ops.errors import GrowsetError
+from ops.files.manifests import PUBLISHED
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import PUBLISHED_INPUTS, STAGES
+from ops.workspaces.names import SOURCES, identifier
+from ops.workspaces.workspace import Workspace
+
+EXPANSION = "growset/expansion"  # tag of every run of an expansion's job
+PUBLISHED_DEPS = (*PUBLISHED_INPUTS, "report")  # it waits for the report, which holds the reasons of the verdict
+
+
+def source_key(source: str) -> dg.AssetKey:
+    """The key of the asset of a source, which the expansions of this source share."""
+    return dg.AssetKey([SOURCES, source])
+
+
+@dataclass(frozen=True)
+class Place:
+    """One expansion. `recipe` is None where it is wrong: `fault` tells why, and its assets exist, but fail with it."""
+
+    expansion: str
+    versions: Mapping[str, int]  # of its stages
+    recipe: Recipe | None
+    fault: str | None = None
+    owners: tuple[str, ...] = ()
+    references: Mapping[str, dg.CodeReferencesMetadataValue] = field(default_factory=dict)  # of assets; SOURCES: source
+    retries: bool = False  # whether a step that asks a remote is tried again
+
+    @property
+    def group(self) -> str:
+        """The name of its group of assets; also the first part of the names of its steps."""
+        return identifier(self.expansion)
+
+    @property
+    def job(self) -> str:
+        """The name of the job that runs its whole chain."""
+        return f"expand_{self.group}"
+
+    def key(self, asset: str) -> dg.AssetKey:
+        """The key of the asset of a stage, or of the published dataset."""
+        return dg.AssetKey([self.expansion, asset])
+
+    def deps(self, asset: str) -> list[dg.AssetKey]:
+        """What an asset is made from; the first stage reads the source."""
+        source = [source_key(self.recipe.source)] if asset == FIRST and self.recipe is not None else []
+        return [*source, *map(self.key, PUBLISHED_DEPS if asset == PUBLISHED else STAGES[asset].inputs)]
+
+    def tags(self, asset: str) -> dict[str, str]:
+        """The tags of that asset; `kind` is the generator's."""
+        kind = {} if self.recipe is None else {"kind": self.recipe.generator.kind}
+        return {"expansion": self.expansion, "stage": asset, **kind}
+
+    def metadata(self, asset: str) -> dict[str, Any]:
+        """What is known before it is made of an asset, or of the source under SOURCES."""
+        return {"dagster/code_references": self.references[asset]} if asset in self.references else {}
+
+    def describe(self, description: str) -> str:
+        """The description of an asset, after the mistake in the recipe if there is one."""
+        return description if self.fault is None else f"**It cannot be made: {self.fault}**\n\n{description}"
+
+
+def read_place(workspace: Workspace, expansion: str, *, retries: bool = False) -> Place:
+    """An active expansion as it is now in params.yaml and its recipe."""
+    versions = {stage: workspace.stage_version(stage) for stage in STAGES}
+    recipe, fault = None, None
+    try:
+        recipe = workspace.load_recipe(expansion)
+    except GrowsetError as error:  # shown in the UI, and raised by each of its steps
+        fault = str(error)
+    references = {asset: refer(workspace, expansion, asset) for asset in (*STAGES, PUBLISHED)}
+    if recipe is not None:
+        references[SOURCES] = refer_source(workspace, recipe.source)
+    return Place(expansion, versions, recipe, fault, tuple(workspace.owners), references, retries)
