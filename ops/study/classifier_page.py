@@ -109,7 +109,7 @@ def _format_means(part: ClassifierPart, means: pl.DataFrame) -> list[str]:
             value, count = found.get((setting, steps, arm), (0.0, 0))
             cells.append(f"{100 * value:.1f}" + f" ({count})" * (count < most) if count else NOTHING)
         rows.append([setting, f"{steps:,}", str(most), *cells])
-    return format_table(["setting", "steps", "seeds", *arms], rows)
+    return format_table([part.varies, "steps", "seeds", *arms], rows)
 
 
 def _format_differences(part: ClassifierPart, values: pl.DataFrame) -> list[str]:
@@ -132,7 +132,7 @@ def _format_differences(part: ClassifierPart, values: pl.DataFrame) -> list[str]
         cells += [format_difference(compared[pair].get(key)) for pair in pairs]
         rows.append([setting, f"{steps:,}", *cells])
     heads = [f"best with − {name}" for name in others] * bool(grown) + [f"{one} − {other}" for one, other in pairs]
-    return format_table(["setting", "steps", *heads], rows) if heads else []
+    return format_table([part.varies, "steps", *heads], rows) if heads else []
 
 
 def _format_against(part: ClassifierPart, values: pl.DataFrame) -> list[str]:
@@ -167,7 +167,7 @@ def _format_worth(part: ClassifierPart, means: pl.DataFrame) -> list[str]:
             needed = None if reached is None else count_labels([float(each) for each in labels], curve, reached[0])
             cells.append(NOTHING if needed is None else f"{needed:.0f}")
         rows.append([setting, f"{steps:,}", *cells])
-    return format_table(["setting", "steps", *grown], rows)
+    return format_table([part.varies, "steps", *grown], rows)
 
 
 def _read_labels(setting: str) -> int:
@@ -205,5 +205,5 @@ def list_panels(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[Pa
             for arm, found in gaps.items()
         }
         title, label = f"{name}, {steps:,} steps", f"points above {reference}"
-        panels.append(Panel(title, label, tuple(part.settings), above, without if grown else ()))
+        panels.append(Panel(title, label, tuple(part.settings), above, without if grown else (), part.varies))
     return panels

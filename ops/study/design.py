@@ -75,6 +75,7 @@ class ClassifierPart(Part):
     settings: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(
         description="named changes of the recipe"
     )
+    varies: str = Field("setting", min_length=1, max_length=40, description="what the settings' names are, for tables")
     steps: Steps = Field(description="optimizer steps of the classifiers; each number is a block")
     seeds: Seeds = Field(description="each seed draws other images and trains another generator and other classifiers")
     baselines: dict[ArmName, Any] = Field(default_factory=dict, description="arms without generated images")

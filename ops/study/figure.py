@@ -31,8 +31,8 @@ class Panel:
     """One number of steps of a part.
 
     label: of the vertical axis, which is in hundredths. places: names along the horizontal axis, in their order; a
-    scale, where all are numbers. lines: for each name in the legend, its value at each place that has one. dashed: the
-    lines that are; their marks are hollow.
+    scale, where all are numbers. below: what they are. lines: for each name in the legend, its value at each place that
+    has one. dashed: the lines that are; their marks are hollow.
     """
 
     title: str
@@ -40,6 +40,7 @@ class Panel:
     places: Sequence[str]
     lines: Mapping[str, Mapping[str, Difference]]
     dashed: Sequence[str] = ()
+    below: str = ""
 
 
 def draw_figure(rows: Sequence[Sequence[Panel]]) -> str:
@@ -95,5 +96,6 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         for label in axes.get_xticklabels():
             label.set(rotation=20, horizontalalignment="right")
     axes.set_title(panel.title, fontsize=10)
+    axes.set_xlabel(panel.below)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)

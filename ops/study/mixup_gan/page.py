@@ -46,7 +46,7 @@ def list_panels(name: str, part: MixupGanPart, table: pl.DataFrame) -> list[Pane
             }
         label = "modes covered, %" if measure == "modes" else "points of high quality, %"
         places = [f"{mixing:g}" for mixing in sorted(part.mixing)]
-        panels.append(Panel(f"{name}, {steps:,} steps, over a", label, places, lines))
+        panels.append(Panel(f"{name}, {steps:,} steps", label, places, lines, below="a"))
     return panels
 
 
