@@ -18,11 +18,13 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from ops.errors import UserError
 from ops.files.storage import write_text
+from ops.recipe.arms import INGREDIENTS
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
 from ops.settings.reading import parse_yaml, read_yaml, shorten
 
 Changes = Mapping[str, Any]  # a value by its dotted key
+_KINDS = {*INGREDIENTS, "network"}  # keys of sections that have several kinds
 
 
 class _Representer(RoundTripRepresenter):
@@ -146,6 +148,8 @@ def _apply(content: MutableMapping[str, Any], key: str, value: Any, path: Path) 
         way, rest = f"{way}.{name}".lstrip("."), rest[len(name) + 1 :]
         if place.get(name) is None:
             place[name] = {}
+        if name in _KINDS and isinstance(place[name], str):  # a bare name stands for a section of that kind
+            place[name] = {"kind": place[name]}
         if not isinstance(place[name], MutableMapping):
             raise UserError(f"--set {key}: '{way}' in {path} is {shorten(place[name])}, which has no key '{rest}'")
         place = place[name]

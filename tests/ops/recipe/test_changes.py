@@ -84,6 +84,15 @@ def test_a_name_with_dots_is_found_before_it_is_divided(path: Path) -> None:
     assert recipe.expanded["weight_0.5"].real_weight == 7
 
 
+def test_a_number_of_a_bare_kind_can_be_changed_and_is_written_in_one_line(path: Path) -> None:
+    path.write_text(path.read_text().replace("  expanded: {}\n", "  expanded: {pairing: mixup}\n"))
+    changes = {"expanded.expanded.pairing.alpha": 0.4}
+    pairing = change_recipe(path, changes)[0].expanded["expanded"].pairing
+    assert (pairing.kind, pairing.alpha) == ("mixup", 0.4)  # type: ignore[attr-defined]
+    write_changes(path, changes)
+    assert "  expanded: {pairing: {kind: mixup, alpha: 0.4}}\n" in path.read_text()
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
