@@ -25,7 +25,7 @@ from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml
 
 RECIPES = Path(__file__).parents[3] / "recipes"
-SHIPPED = ("smoke", "fashion-flow")
+SHIPPED = ("smoke", "fashion-flow", "fashion-tail")
 CONTENT: dict[str, dict[str, Any]] = {name: read_yaml(RECIPES / f"{name}.yaml") for name in SHIPPED}
 PATH = Path("recipes/mine.yaml")
 TOP_KEYS = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -52,6 +55,16 @@ def test_groups_are_scored_by_the_mean_over_their_classes() -> None:
     assert (head.name, head.scores) == ("head", {"arm": 1.0})
     assert (middle.classes, middle.least, middle.most) == (2, 30, 300)
     assert middle.scores["arm"] == pytest.approx(0.35) and tail.scores["arm"] == pytest.approx(0.1)
+
+
+def test_a_class_with_few_images_is_never_clear_and_can_be_written_as_json() -> None:
+    labels = np.repeat([0, 1], [9, 40])
+    good, bad = np.ones((3, 49), bool), np.arange(3)[:, None] > np.arange(49) % 5
+    comparison = Comparison({"good": good, "bad": bad}, labels)
+    few, many = compare_classes(comparison, "good", "bad", labels, "ab", tail=0.025)
+    assert few.difference is not None and few.difference.df is not None and few.difference.low > 0
+    assert (few.clear, many.clear) == (False, True)
+    json.dumps([asdict(few), asdict(many)])
 
 
 def test_equal_classes_are_seldom_called_clear_however_many_there_are() -> None:
