@@ -147,7 +147,7 @@ def is_published(
     itself. The remote is asked for every object unless `ask_remote` is False; `sink` gets a line on a fault there.
     """
     target = workspace.published(expansion)
-    pointer = target.with_suffix(".dvc")
+    pointer = workspace.pointer(expansion)
     if not pointer.exists():
         return False
     fingerprint = identify_publication(workspace, expansion, recipe)["fingerprint"]
@@ -171,7 +171,7 @@ def is_published(
 
 
 def pushed_targets(workspace: Workspace, expansion: str) -> list[str]:
-    return [str(workspace.published(expansion).with_suffix(".dvc")), *stage_addresses(expansion)]
+    return [str(workspace.pointer(expansion)), *stage_addresses(expansion)]
 
 
 def _note_path(workspace: Workspace, expansion: str) -> Path:

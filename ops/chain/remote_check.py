@@ -14,7 +14,7 @@ def examine_remote(workspace: Workspace, expansion: str) -> Finding:
     EnvironmentFault if the remote cannot be reached.
     """
     remote = default_remote(workspace.root)
-    if not workspace.published(expansion).with_suffix(".dvc").exists():
+    if not workspace.pointer(expansion).exists():
         return Finding(False, "nothing is published yet", remedy=f"growset run {expansion}")
     if remote is None:
         return Finding(True, "there is no remote, so the published dataset is here alone", {"faulty_objects": 0})

@@ -76,7 +76,7 @@ def _describe_stage(
 
 def _describe_published(workspace: Workspace, expansion: str) -> tuple[str, list[str]]:
     """State of the published dataset and the reasons, judged by its own files alone."""
-    if not workspace.published(expansion).with_suffix(".dvc").exists():
+    if not workspace.pointer(expansion).exists():
         return "missing", []
     if (workspace.published(expansion) / MANIFEST).exists() and (
         damage := find_stage_damage(workspace, expansion, PUBLISHED)

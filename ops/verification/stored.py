@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.errors import DamagedData
-from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import address, open_repo
 from ops.machine.progress import Progress, Sink, ignore
 from ops.recipe.stages import STAGES
@@ -16,7 +15,7 @@ from ops.verification.findings import Finding, Subject
 
 def list_targets(subject: Subject) -> list[str]:
     """The expansion's targets in DVC: its stages and the pointer of its published dataset."""
-    pointer = subject.folder(PUBLISHED).with_suffix(".dvc")
+    pointer = subject.workspace.pointer(subject.name)
     return [address(stage, subject.name) for stage in STAGES] + ([str(pointer)] if pointer.exists() else [])
 
 
@@ -66,7 +65,7 @@ def check_remote(subject: Subject, sink: Sink = ignore) -> list[Finding]:
     """
     root = subject.workspace.root
     remote = default_remote(root)
-    if remote is None or not subject.folder(PUBLISHED).with_suffix(".dvc").exists():
+    if remote is None or not subject.workspace.pointer(subject.name).exists():
         return []
     faults = find_faults(root, list_targets(subject), every_byte=True, sink=sink)
     return [

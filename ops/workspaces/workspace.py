@@ -61,6 +61,10 @@ class Workspace:
     def published(self, expansion: str) -> Path:
         return self.root / "published" / expansion
 
+    def pointer(self, expansion: str) -> Path:
+        """DVC's pointer to the published dataset. A name may have dots, which are no suffix."""
+        return self.root / "published" / f"{expansion}.dvc"
+
     def staging(self, fingerprint: str) -> Path:
         """Unfinished work of one fingerprint; survives a crash, ignored by git and DVC."""
         return self.area / ".growset" / "staging" / fingerprint

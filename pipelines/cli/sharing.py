@@ -30,7 +30,7 @@ def pull_expansion(workspace: Workspace, expansion: str, only: str | None) -> No
     from pipelines.cli.terminal import progress_sink
 
     workspace.load_recipe(expansion)
-    pointer = workspace.published(expansion).with_suffix(".dvc")
+    pointer = workspace.pointer(expansion)
     if only == "published":
         targets = [str(pointer)]
     elif only:
@@ -59,7 +59,7 @@ def commit_expansion(workspace: Workspace, expansion: str) -> None:
         if not is_published(workspace, expansion, recipe, committed=False):
             raise UserError(f"'{expansion}' is not published, or not completely; run: growset run {expansion}")
         write_figures(workspace, expansion)
-        pointer = workspace.published(expansion).with_suffix(".dvc")
+        pointer = workspace.pointer(expansion)
         tag = commit_publication(workspace, expansion, pointer, for_clones=True)
     click.echo(f"{expansion}: " + (f"committed, {tag}" if tag else "nothing to commit"))
     if default_remote(workspace.root) is None:
@@ -86,7 +86,7 @@ def push_expansion(workspace: Workspace, expansion: str) -> None:
     workspace.load_recipe(expansion)
     if default_remote(workspace.root) is None:
         raise UserError(f"{workspace.root} has no default DVC remote; name one with: dvc remote add --default NAME URL")
-    if not workspace.published(expansion).with_suffix(".dvc").exists():
+    if not workspace.pointer(expansion).exists():
         raise UserError(f"'{expansion}' is not published yet; run: growset run {expansion}")
     with progress_sink() as sink:
         sent = push(workspace.root, pushed_targets(workspace, expansion), every_byte=True, sink=sink)

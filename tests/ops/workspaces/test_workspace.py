@@ -254,3 +254,8 @@ def test_owners_are_addresses_and_teams(workspace: Workspace) -> None:
         workspace.edit_params(owners=wrong)
         with pytest.raises(UserError, match="'owners' in .* must be a list of e-mail addresses and `team:NAME`"):
             _ = workspace.owners
+
+
+def test_the_pointer_of_a_name_with_a_dot_is_where_dvc_writes_it(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    assert workspace.pointer("v1.2") == workspace.published("v1.2").with_name("v1.2.dvc")
