@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from ops.files.manifests import MANIFEST, describe_output, read_manifest
 from ops.files.storage import write_json
@@ -31,6 +32,7 @@ def test_a_verdict_holds_the_looks_at_its_split_and_where_they_are_recorded(fini
     assert find_looks(Workspace(finished_workspace), "digits").total == 2
 
 
+@pytest.mark.slow
 def test_a_copied_recipe_shows_the_looks_of_the_split_that_it_shares(finished_workspace: Path) -> None:
     root = finished_workspace
     shutil.copyfile(root / "recipes" / "digits.yaml", root / "recipes" / "twin.yaml")

@@ -106,6 +106,7 @@ def test_a_missing_device_is_exit_code_3_before_any_compute(fresh_workspace: Pat
     assert not (fresh_workspace / "data").exists()
 
 
+@pytest.mark.slow
 def test_cuda_on_a_machine_without_it_is_exit_code_3_and_resumable(finished_workspace: Path, edit_recipe: Edit) -> None:
     edit_recipe(finished_workspace, "steps: 1, solver: euler", "steps: 2, solver: euler")
     result = growset(finished_workspace, "run", "digits", "--provider", "cuda")
