@@ -106,7 +106,7 @@ def _record_expansion(
 def _record_source(
     instance: dg.DagsterInstance, place: Place, manifest: Mapping[str, Any] | None
 ) -> Iterator[dg.AssetKey]:
-    """Report the content that the images were taken from, where Dagster knows of none."""
+    """Report the content hash of the source to Dagster if it has recorded none."""
     if manifest is None or place.recipe is None or manifest["settings"].get("source") != place.recipe.source:
         return
     key, content = source_key(place.recipe.source), manifest["inputs"].get("source", "")

@@ -17,7 +17,11 @@ def examine_remote(workspace: Workspace, expansion: str) -> Finding:
     if not workspace.pointer(expansion).exists():
         return Finding(False, "nothing is published yet", remedy=f"growset run {expansion}")
     if remote is None:
-        return Finding(True, "there is no remote, so the published dataset is here alone", {"faulty_objects": 0})
+        return Finding(
+            True,
+            "this workspace has no DVC remote, so no other copy of the published dataset exists",
+            {"faulty_objects": 0},
+        )
     faults = find_faults(workspace.root, pushed_targets(workspace, expansion))
     figures = {"faulty_objects": len(faults)}
     if not faults:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ops.recipe.design import Metric
-from ops.statistics.paired import find_error, sum_points
+from ops.statistics.paired import find_cautious_error, sum_points
 from ops.verdict.estimate import BoolArray, IntArray
 from ops.verdict.metric import weigh_images
 from ops.verdict.points import choose_decimals
@@ -83,7 +83,7 @@ def trace_arm(
                 float(credits.sum()),
                 {str(seed): float(correct @ weights) for seed, correct in by_seed.items()},
                 None if change is None else sum_points(change),
-                None if change is None else find_error(change),
+                None if change is None else find_cautious_error(change),
             )
         )
         before = credits

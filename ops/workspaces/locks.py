@@ -32,18 +32,22 @@ def exclusive(workspace: Workspace, expansion: str, stage: str) -> Iterator[None
 @contextmanager
 def exclusive_run(workspace: Workspace, expansion: str) -> Iterator[None]:
     """Refuse a second run of a whole expansion: each run could hold the stage that the other needs next."""
-    with _open(workspace, f"{expansion}.{RUN}") as file:
-        if not _try_lock(file):
-            raise EnvironmentFault(f"'{expansion}' is being run by another process; wait for it or stop it")
+    with _refuse_second(workspace, f"{expansion}.{RUN}", f"'{expansion}'"):
         yield
 
 
 @contextmanager
 def exclusive_study(workspace: Workspace, name: str) -> Iterator[None]:
     """Refuse a second run of a study: both would train the same networks."""
-    with _open(workspace, f"study.{name}") as file:
+    with _refuse_second(workspace, f"study.{name}", f"the study '{name}'"):
+        yield
+
+
+@contextmanager
+def _refuse_second(workspace: Workspace, lock: str, what: str) -> Iterator[None]:
+    with _open(workspace, lock) as file:
         if not _try_lock(file):
-            raise EnvironmentFault(f"the study '{name}' is being run by another process; wait for it or stop it")
+            raise EnvironmentFault(f"{what} is being run by another process; wait for it or stop it")
         yield
 
 

@@ -1,4 +1,4 @@
-"""The longer commands of `growset`: init, run, materialize, report, diff, ui."""
+"""The longer commands of `growset`: run, materialize, report, diff, ui."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -38,74 +38,7 @@ from pipelines.history import prune_history
 from pipelines.instance import open_instance, prepare_home
 from pipelines.lost_runs import free_lost_runs
 
-if TYPE_CHECKING:
-    from ops.scaffold.workspace import Created
-    from ops.sources.sketch import SourceSketch
-
 NAMED = 10  # files that are named after a run
-
-
-def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool, size: int | None) -> None:
-    """Make a workspace for the user's images, or for the example without `source`, and print the next commands."""
-    from ops.scaffold.workspace import create_example, create_workspace
-
-    if source is None:
-        made = create_example(folder, adopt=adopt)
-        click.echo(f"{made.workspace.root}: the example, 1,000 training images of 10 classes; licence MIT")
-    else:
-        made = create_workspace(folder, source, licence=licence, adopt=adopt, size=size)
-        _describe_source(made)
-    click.echo(f"the settings are in recipes/{made.name}.yaml; `growset docs recipes` explains them")
-    if made.uncommitted:
-        click.echo("\nthe repository was here before, so nothing is committed; when you like it:")
-        click.echo(f"  git add {' '.join(made.uncommitted)}\n  git commit --message 'Add a Growset workspace'")
-    enter = "" if adopt else f"  cd {folder}\n"
-    click.echo(f"\n{enter}  growset plan {made.name}\n  growset run {made.name}")
-
-
-def _describe_source(made: "Created") -> None:
-    """Print what was found in the images, and which files say so."""
-    from ops.sources.sketch import count_loose_images
-
-    assert made.sketch is not None
-    seen, spec = made.sketch, made.sketch.spec
-    height, width, channels = seen.shape
-    counts = f"{seen.counts.min()} to {seen.counts.max()} each"
-    click.echo(f"{made.workspace.root}: {seen.counts.sum()} training images of {len(seen.counts)} classes, {counts}")
-    where = f"sources/{made.name}.yaml"
-    if loose := count_loose_images(spec):
-        click.echo(f"not used: {loose} image{'s' * (loose > 1)} beside the class folders, which have no class")
-    if {"table", "file_name", "label"} & spec.model_fields_set:
-        table = spec.table or "metadata"
-        click.echo(
-            f"{table}: {spec.file_name} names the images, {spec.label} their classes; to change that, edit {where}"
-        )
-    if spec.split is not None:
-        drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})
-        shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
-        click.echo(f"no images are given for it, so {shares} are drawn from the others; see {where}")
-    if spec.size is None:
-        click.echo(f"all images are {height} x {width} x {channels} and keep that size")
-    else:
-        _describe_size(seen, where)
-    if lack := describe_lack(seen.counts, seen.class_names):
-        click.echo(f"warning: {lack}; `growset run` asks for --force", err=True)
-
-
-def _describe_size(seen: "SourceSketch", where: str) -> None:
-    """Print what becomes of images that are resized; a warning where pictures lose detail."""
-    size, sides = seen.spec.size, seen.sizes.min(axis=1)
-    smaller, larger = seen.resized
-    were = f"{sides.min()}" if sides.min() == sides.max() else f"{sides.min()} to {sides.max()}"
-    click.echo(f"images are {were} pixels on their shorter side and become {size} x {size}; see `size:` in {where}")
-    if larger:
-        click.echo(f"warning: {larger:.0%} of the images are enlarged, which adds no detail", err=True)
-    if smaller:
-        click.echo(
-            f"warning: {smaller:.0%} of the images are reduced, so generator, classifiers and verdict are about images"
-            f" of {size} pixels; to keep more, give --size {sides.max()}, which takes longer",
-            err=True,
-        )
 
 
 def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:

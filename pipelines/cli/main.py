@@ -92,7 +92,7 @@ def init(folder: Path | None, source: Path | None, example: bool, here: bool, li
 
     FOLDER is new or empty. With --here the current folder becomes one; its files, git and DVC stay as they are.
     """
-    from pipelines.cli.commands import init_workspace
+    from pipelines.cli.creation import init_workspace
 
     if (folder is None) != here:
         raise UserError("name a folder for the workspace, or give --here for the current one" + " (not both)" * here)

@@ -34,7 +34,7 @@ def test_what_is_not_published_cannot_be_in_the_remote(workspace: Workspace, mon
 def test_without_a_remote_there_is_nothing_to_find(published: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, None, {published.root / "x": "is missing"})
     finding = examine_remote(published, "base")
-    assert finding.passed and "there is no remote" in finding.sentence
+    assert finding.passed and "has no DVC remote" in finding.sentence
 
 
 def test_a_fault_is_named_with_the_command_that_mends_it(published: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
