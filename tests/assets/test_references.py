@@ -37,6 +37,7 @@ def test_the_page_of_a_repository_follows_from_its_origin(fresh_workspace: Path,
     run(fresh_workspace, "git", "remote", "add", "origin", origin)
     assert find_page(fresh_workspace) == page
     assert find_page(fresh_workspace / "recipes") == (page and f"{page}/recipes")
+    assert find_page(fresh_workspace, "digits/v1") == (page and page.replace("/main", "/digits/v1"))
 
 
 def test_without_an_origin_there_is_no_page(fresh_workspace: Path, tmp_path: Path) -> None:
