@@ -43,13 +43,12 @@ def test_the_command_on_the_assets_page_fetches_the_version(
 
 
 def test_where_the_origin_has_pages_the_assets_page_links_to_the_pointer(
-    two_versions: Versions, monkeypatch: pytest.MonkeyPatch
+    two_versions: Versions, tmp_path: Path
 ) -> None:
-    origin = {"COUNT": "1", "KEY_0": "remote.origin.url", "VALUE_0": "https://user:secret@gitlab.com/lab/leaves.git"}
-    for name, value in origin.items():
-        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    run(tmp_path, "git", "clone", "--quiet", str(two_versions.root), "clone")
+    run(tmp_path / "clone", "git", "remote", "set-url", "origin", "https://user:secret@gitlab.com/lab/leaves.git")
     page = "https://gitlab.com/lab/leaves/-/blob/digits/v2/published/digits.dvc"
-    assert describe_version(Workspace(two_versions.root), "digits")["dvc_version"] == dg.MetadataValue.url(page)
+    assert describe_version(Workspace(tmp_path / "clone"), "digits")["dvc_version"] == dg.MetadataValue.url(page)
 
 
 def test_dvc_import_notes_where_it_is_from_and_update_follows(two_versions: Versions, url: str, tmp_path: Path) -> None:
