@@ -14,7 +14,7 @@ from assets.retries import find_policy
 from ops.chain.driver import Chain
 from ops.errors import EnvironmentFault
 from ops.files.manifests import PUBLISHED
-from ops.history.git import find_page
+from ops.history.git import find_page, find_top
 from ops.workspaces.workspace import Workspace
 
 CONTENT = "Hugging Face Parquet dataset with card and verdict, under its own DVC pointer; pushed if there is a remote."
@@ -77,7 +77,8 @@ def describe_version(workspace: Workspace, expansion: str) -> dict[str, Any]:
     if page := find_page(workspace.root, version.name):
         return {VERSION: version.name, "dvc_version": dg.MetadataValue.url(f"{page}/published/{expansion}.dvc")}
     to = f"{expansion}-{PurePosixPath(version.name).name}"
-    command = ["dvc", "get", str(workspace.root), f"published/{expansion}", "--rev", version.name, "--out", to]
+    top, way = find_top(workspace.root)
+    command = ["dvc", "get", top, f"{way}published/{expansion}", "--rev", version.name, "--out", to]
     return {VERSION: version.name, "dvc_version": dg.MetadataValue.md(f"`{shlex.join(command)}`")}
 
 

@@ -69,6 +69,12 @@ def find_page(root: Path, revision: str | None = None) -> str | None:
     return f"https://{hosted['host']}/{hosted['path']}/{blob}/{revision or branch}/{folder}".rstrip("/")
 
 
+def find_top(root: Path) -> tuple[str, str]:
+    """The folder of the repository that `root` lies in, and the way from there: empty, or a path that ends with /."""
+    top, way = run_git(root, "rev-parse", "--show-toplevel", "--show-prefix").split("\n")[:2]
+    return top, way
+
+
 def describe_head(root: Path) -> str:
     """The commit that is checked out, with its branches and tags; empty outside a repository and before any commit."""
     asked = ["git", "-C", str(root), "log", "-1", "--format=%H %D"]
