@@ -35,7 +35,7 @@ HEADER = """\
 
 Growset's own licence is Apache-2.0. Its wheel contains no code of other projects: pip fetches every dependency from its
 own publisher. (The images of the example are Fashion-MNIST's, under MIT.) The tables list what an installation on Linux
-brings along (x86-64, PyTorch's build for processors), with the licences that the packages declare. Of licences joined by
+brings along (x86-64, PyTorch's build for processors), with the licences that the packages declare. Licences joined by
 `AND` all hold; of those joined by `OR` one may be chosen.
 
 A licence is allowed if Growset may import the package, and every user may do with Growset what Apache-2.0 says:
@@ -50,7 +50,7 @@ another licence, or with none in its metadata, fails the tests; `ops/documents/l
 
 **CUDA.** Without CUDA nothing proprietary is installed. PyTorch's build for processors needs no package of NVIDIA, and
 `onnxruntime-gpu` (MIT) loads CUDA's libraries where they are and contains none of them. The extra `gpu` and PyTorch's
-build for CUDA install them (`nvidia-*`: CUDA, cuBLAS, cuDNN and others) under NVIDIA's own licence, which is proprietary.
+build for CUDA install them (`nvidia-*`: CUDA, cuBLAS, cuDNN and others). NVIDIA's licence for them is proprietary.
 Read it before you pass such an installation on, in a container image for instance.
 
 ## SBOM
@@ -61,17 +61,18 @@ installation without the clone, `python -m ops.documents.sbom sbom.cdx.json` des
 
 ## Secrets
 
-Growset never prints or stores the user name, password and query of an address: `https://***@host/images?***` stands in
-messages, logs, Dagster's history and metadata. The same holds for the values of environment variables whose names end
-like those of secrets (`..._TOKEN`, `..._PASSWORD`, `..._SECRET`, `..._KEY`, `..._WEBHOOK`). A test plants secrets and
-searches everything that runs write. Where to put them:
+In messages, logs, and Dagster's history and metadata, `***` stands for the user name, the password and the query of
+every address (`https://***@host/images?***`), also in the errors of libraries. The values of environment variables that
+are secrets by the end of their names are hidden too, from eight characters: `..._TOKEN`, `..._SECRET`, `..._PASSWORD`,
+`..._KEY`, `..._ACCESS_KEY_ID`, `..._WEBHOOK`, `..._CONNECTION_STRING`. Manifests and reports hold no address at all.
+`tests/test_secrets.py` plants secrets and searches everything that runs write. Where to put them:
 
 - **DVC remote**: in `.dvc/config.local`, which git ignores: `dvc remote modify --local storage password ...`. Without
   `--local` DVC writes to `.dvc/config`, which git publishes. For S3 the environment or `~/.aws` is better.
-- **Source**: a file in `sources/` is published with git, so an address in it should hold no password. S3's driver reads
-  credentials from the environment or `~/.aws`.
-- **Settings of Dagster** (`dagster.yaml`): `env: NAME` in place of a value, because the file is copied and in git.
-- Growset cannot hide what others print: `dvc config --list` and `git remote --verbose` show addresses as they are.
+- **Source**: git publishes the files in `sources/`, so an address in them should hold no password and no token. The
+  driver of S3 reads the environment or `~/.aws`.
+- **`dagster.yaml`** is in git too: write `env: NAME` in place of a value.
+- Other programs show addresses as they are: `dvc config --list`, `git remote --verbose`, your shell's history.
 
 """
 
