@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -37,11 +37,11 @@ class Closure:
     missing: tuple[str, ...]
 
 
-find_installed = cache(distribution)
+find_installed = cache(metadata)  # which parses it anew at every call
 
 
 def read_closure(
-    root: str = ROOT, extras: Iterable[str] = (), find: Callable[[str], Distribution] = find_installed
+    root: str = ROOT, extras: Iterable[str] = (), find: Callable[[str], PackageMetadata] = find_installed
 ) -> Closure:
     """The closure of `root` with some of its extras. `find` gives the metadata of a package by name.
 
@@ -70,9 +70,9 @@ def read_closure(
     return Closure(packages, tuple(sorted(missing)))
 
 
-def _list_applying(package: Distribution, extras: set[str]) -> list[Requirement]:
+def _list_applying(package: PackageMetadata, extras: set[str]) -> list[Requirement]:
     """The requirements of a package that hold on this machine, with some of its extras."""
-    requirements = map(Requirement, package.requires or [])
+    requirements = map(Requirement, package.get_all("Requires-Dist") or [])
     return [
         each
         for each in requirements
@@ -80,5 +80,5 @@ def _list_applying(package: Distribution, extras: set[str]) -> list[Requirement]
     ]
 
 
-def _describe(name: str, package: Distribution, requires: set[str]) -> Package:
-    return Package(name, package.version, read_licence(name, package.metadata), tuple(sorted(requires - {name})))
+def _describe(name: str, package: PackageMetadata, requires: set[str]) -> Package:
+    return Package(name, package["Version"], read_licence(name, package), tuple(sorted(requires - {name})))

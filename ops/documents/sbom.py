@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,15 +63,9 @@ def _describe_licence(expression: str) -> dict[str, Any]:
     return {"license": {"id": expression, **declared}}
 
 
-def find_extras(extras: Collection[str] = USER_EXTRAS) -> tuple[str, ...]:
-    """The extras of which everything is installed."""
-    without = read_closure().missing
-    return tuple(extra for extra in extras if read_closure(extras=(extra,)).missing == without)
-
-
 def write(path: Path, now: datetime) -> None:
-    """Write the document on this environment."""
-    write_json(path, describe(read_closure(ROOT, find_extras()), now))
+    """Write the document on this environment, with the extras for users as far as they are installed."""
+    write_json(path, describe(read_closure(ROOT, USER_EXTRAS), now))
 
 
 if __name__ == "__main__":

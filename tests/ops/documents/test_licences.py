@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import Distribution, PackageNotFoundError, PathDistribution
+from importlib.metadata import PackageMetadata, PackageNotFoundError, PathDistribution
 from pathlib import Path
 
 import pytest
@@ -25,11 +25,11 @@ def install(folder: Path, name: str, *lines: str) -> None:
 def close(folder: Path, *extras: str) -> Closure:
     """What `growset` brings along, of the packages in `folder`."""
 
-    def find(name: str) -> Distribution:
+    def find(name: str) -> PackageMetadata:
         path = folder / f"{name.replace('-', '_')}-1.0.dist-info"
         if not path.is_dir():
             raise PackageNotFoundError(name)
-        return PathDistribution(path)
+        return PathDistribution(path).metadata
 
     return read_closure(extras=extras, find=find)
 
