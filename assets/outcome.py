@@ -9,7 +9,7 @@ import dagster as dg
 from assets.addresses import HASH, link_report, list_pictures, name_picture, show_picture
 from assets.figures import describe_figures
 from assets.looks import Look
-from ops.errors import EnvironmentFault, GrowsetError, find_fault
+from ops.errors import EnvironmentFault, GrowsetError, clean, find_fault, raise_clean
 from ops.stages.materialization import Outcome
 
 
@@ -17,6 +17,7 @@ from ops.stages.materialization import Outcome
 def growset_errors(*, retry: bool = False) -> Iterator[None]:
     """Growset's errors and errors of the machine fail a step at once, with their message.
 
+    Dagster stores an error with all its causes, which libraries raise: none of them shows a secret.
     `retry` lets a step's policy try again where the machine, not the user or the data, is the cause.
     """
     try:
@@ -24,9 +25,9 @@ def growset_errors(*, retry: bool = False) -> Iterator[None]:
     except Exception as error:
         stopped = error if isinstance(error, GrowsetError) else find_fault(error)
         if stopped is None:
-            raise
+            raise_clean(error)
         helps = retry and isinstance(stopped, EnvironmentFault)
-        raise dg.Failure(description=str(stopped), allow_retries=helps) from stopped
+        raise dg.Failure(description=str(stopped), allow_retries=helps) from clean(stopped)
 
 
 def describe_outcome(outcome: Outcome, expansion: str, look: Look) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 import click
 
-from ops.errors import GrowsetError
+from ops.errors import GrowsetError, clean
 from ops.workspaces.workspace import PARAMS, Workspace
 from pipelines.definitions import describe_definitions
 
+LOGGER = logging.getLogger("growset.ui")
 INTERVAL = 2.0  # seconds between two looks at the files
 WRONG = "wrong"  # stands for the digest of a recipe that was wrong when the definitions were loaded
 Digests = Mapping[str, str | None]  # by expansion; None: its recipe is wrong
@@ -118,5 +119,5 @@ class Reloader:
             try:
                 if self._decision.observe(self._reader.read()):
                     reload()
-            except Exception:
-                logging.getLogger("growset.ui").exception("the definitions could not be loaded anew")
+            except Exception as error:
+                LOGGER.error("the definitions could not be loaded anew", exc_info=clean(error))
