@@ -8,7 +8,8 @@ decided by answers on images that the trained network did not see, none of them 
    next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, or
    cheaper and not worse by more than a standard error; it leaves it only for one that is better by more than that.
    Where the first fold agrees with the proposal, or is clearly against it, the others are not asked. Changes that
-   clash are made one after another, the best first, each only if it is still good beside those before it.
+   clash are made one after another, cheaper levels first, then the best, each only if it is still good beside those
+   before it.
 3. Challenge. The other levels of a late factor are compared on the first fold, the best of them with the choice on all
    folds; it is taken if it is better by more than a standard error.
 4. Lengthen. The steps are doubled until the gain is within a standard error. All arms share the length, so it is
@@ -182,10 +183,10 @@ def confirm(
     if sum_points(lead) <= find_cautious_error(lead):
         return choice, tuple(gains), None
     kept = proposed
-    for name in (single[each] for each in ranked if each != proposed):
-        trial = kept.replace(name, rivals[name])
-        found = ask([Trial(each, fold, steps) for each in (kept, trial) for fold in range(folds)])
-        if is_better(_differ(found, trial, kept, folds, steps), places[changed[name]]):
+    changes = [each for each in ranked if each != proposed]
+    for name in (single[each] for each in sorted(changes, key=lambda each: places[each] != "cheaper")):
+        trial, place = kept.replace(name, rivals[name]), places[changed[name]]
+        if is_better(compare(ask, kept, {trial: place}, folds=folds, steps=steps)[trial], place):
             kept = trial
     return kept, tuple(gains), sum_points(lead)
 
