@@ -67,7 +67,7 @@ def build_generated_images(place: Place) -> dg.AssetsDefinition:
     ) -> dg.Output[None]:
         with growset_errors():
             outcome = chain.with_default_sink(context.log.info).run(expansion, STAGE)
-        metadata = {**describe_outcome(outcome, look.pictures), "drawn_in_slices": sum(drawn)}
+        metadata = {**describe_outcome(outcome, expansion, look), "drawn_in_slices": sum(drawn)}
         with warnings.catch_warnings():  # `data_version` is beta here; a graph cannot report the version in another way
             warnings.simplefilter("ignore", dg.BetaWarning)
             return dg.Output(None, metadata=metadata, data_version=data_version(outcome))

@@ -1,7 +1,8 @@
 """`published_dataset`: a self-contained dataset, tracked, pushed and verified once all blocking checks have passed."""
 
+import shlex
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import dagster as dg
@@ -11,9 +12,13 @@ from assets.outcome import growset_errors
 from assets.place import Place
 from assets.retries import find_policy
 from ops.chain.driver import Chain
+from ops.errors import EnvironmentFault
 from ops.files.manifests import PUBLISHED
+from ops.history.git import find_page, find_top
+from ops.workspaces.workspace import Workspace
 
 CONTENT = "Hugging Face Parquet dataset with card and verdict, under its own DVC pointer; pushed if there is a remote."
+VERSION = "version"  # the metadata's key for its name in git
 
 
 def build_published_dataset(place: Place) -> dg.AssetsDefinition:
@@ -37,24 +42,44 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         with growset_errors(retry=place.retries):
             done = publish(chain.workspace, place.expansion)
         metadata = {
-            **describe_publication(done.manifest, done.folder, reused=done.reused),
+            **describe_publication(chain.workspace, place.expansion, done.manifest, reused=done.reused),
             "remote": done.remote or "none: add one with `dvc remote add --default NAME URL`, then run this again",
             "objects_sent": done.objects_sent,
         }
-        if done.tag:
-            metadata["tag"] = done.tag
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32]))
 
     return published_dataset
 
 
-def describe_publication(manifest: Mapping[str, Any], folder: Path, *, reused: bool = True) -> dict[str, Any]:
-    """Metadata of a published dataset, as far as its manifest tells it."""
+def describe_publication(
+    workspace: Workspace, expansion: str, manifest: Mapping[str, Any], *, reused: bool = True
+) -> dict[str, Any]:
+    """Metadata of a published dataset: its version in git, and what its manifest tells."""
+    folder = workspace.published(expansion)
     return {
+        **describe_version(workspace, expansion),
         **describe_figures(PUBLISHED, manifest["metrics"], folder),
         "reused": reused,
         "folder": dg.MetadataValue.path(str(folder)),
     }
+
+
+def describe_version(workspace: Workspace, expansion: str) -> dict[str, Any]:
+    """Its tag or commit, and its pointer there on GitHub or GitLab; from elsewhere, the command that fetches it."""
+    from ops.history.versions import list_versions
+
+    try:
+        version = next(iter(list_versions(workspace, expansion)), None)
+    except EnvironmentFault:
+        version = None  # no repository, or no commit yet
+    if version is None or version.commit is None:
+        return {VERSION: f"not committed to git; this gives it a tag: growset commit {expansion}"}
+    if page := find_page(workspace.root, version.name):
+        return {VERSION: version.name, "dvc_version": dg.MetadataValue.url(f"{page}/published/{expansion}.dvc")}
+    to = f"{expansion}-{PurePosixPath(version.name).name}"
+    top, way = find_top(workspace.root)
+    command = ["dvc", "get", top, f"{way}published/{expansion}", "--rev", version.name, "--out", to]
+    return {VERSION: version.name, "dvc_version": dg.MetadataValue.md(f"`{shlex.join(command)}`")}
 
 
 def _describe_commit(place: Place) -> str:

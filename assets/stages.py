@@ -31,7 +31,7 @@ def build_stage_asset(place: Place, stage: str) -> dg.AssetsDefinition:
             chain.validate(place.expansion)
             outcome = chain.with_default_sink(context.log.info).run(place.expansion, stage)
         return dg.MaterializeResult(
-            metadata=describe_outcome(outcome, look.pictures, look.pages), data_version=data_version(outcome)
+            metadata=describe_outcome(outcome, place.expansion, look), data_version=data_version(outcome)
         )
 
     return stage_asset

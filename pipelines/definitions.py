@@ -14,6 +14,7 @@ from assets.published import build_published_dataset
 from assets.source import build_source
 from assets.stages import build_stage_asset
 from ops.chain.driver import FIRST, Chain
+from ops.files.hashing import hash_json
 from ops.recipe.stages import STAGES
 from ops.workspaces.names import check_name, require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace
@@ -31,13 +32,8 @@ def build_definitions(
     `chain` replaces the configurable resource (command line, tests), and then no step is tried again. UserError if two
     expansions or sources have names that Dagster cannot tell apart.
     """
-    names = list(dict.fromkeys(workspace.expansions if expansions is None else expansions))
-    for name in names:
-        check_name(name)
-    require_distinct(names)
-    places = [read_place(workspace, name, retries=chain is None) for name in names]
+    places = _read_places(workspace, expansions, retries=chain is None)
     sources = _group_by_source(places)
-    require_distinct(sources, "sources")
     return dg.Definitions(
         assets=[
             *(build_source(source, users) for source, users in sources.items()),
@@ -52,6 +48,34 @@ def build_definitions(
         },
         executor=dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}}),
     )
+
+
+def describe_definitions(workspace: Workspace) -> tuple[dict[str, str | None], list[str]]:
+    """A digest of all that each expansion's definitions are built from, and the mistakes in recipes.
+
+    The digest of an expansion whose recipe is wrong is None. UserError if there would be no definitions at all.
+    """
+    places = _read_places(workspace)
+    return {place.expansion: _digest(place) for place in places}, [place.fault for place in places if place.fault]
+
+
+def _digest(place: Place) -> str | None:
+    if place.recipe is None:
+        return None
+    return hash_json([dict(place.versions), place.owners, place.recipe.model_dump(mode="json")])
+
+
+def _read_places(
+    workspace: Workspace, expansions: Sequence[str] | None = None, *, retries: bool = False
+) -> list[Place]:
+    """What the definitions are built from; UserError for names that Dagster does not allow or cannot tell apart."""
+    names = list(dict.fromkeys(workspace.expansions if expansions is None else expansions))
+    for name in names:
+        check_name(name)
+    require_distinct(names)
+    places = [read_place(workspace, name, retries=retries) for name in names]
+    require_distinct(_group_by_source(places), "sources")
+    return places
 
 
 def _group_by_source(places: Sequence[Place]) -> dict[str, list[Place]]:

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,11 @@ class Client:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read().decode()
+
+    def download(self, path: str) -> tuple[bytes, Mapping[str, str]]:
+        """The bytes of an address and the headers that came with them."""
+        with urllib.request.urlopen(f"{self.origin}{path}", timeout=30) as answer:
+            return answer.read(), answer.headers
 
     @contextmanager
     def subscribe(self, query: str, *, origin: str | None = None, **variables: Any) -> Iterator[ClientConnection]:

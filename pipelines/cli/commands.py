@@ -284,4 +284,4 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     from pipelines.ui import serve
 
-    serve(Path("workspace.yaml"), port, hosts)
+    serve(workspace, Path("workspace.yaml"), port, hosts)
