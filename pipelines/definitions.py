@@ -17,6 +17,7 @@ from ops.chain.driver import FIRST, Chain
 from ops.recipe.stages import STAGES
 from ops.workspaces.names import check_name, require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace
+from pipelines.executor import build_executor
 from pipelines.io import json_io_manager
 from pipelines.lost_runs import build_lost_runs_sensor
 from pipelines.recording import build_recording_sensor
@@ -50,7 +51,7 @@ def build_definitions(
             "chain": chain or ChainResource(workspace=str(workspace.root)),
             "io_manager": json_io_manager,
         },
-        executor=dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}}),
+        executor=build_executor(workspace),
     )
 
 
