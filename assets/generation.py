@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.looks import describe
-from assets.outcome import data_version, describe_outcome, growset_errors
+from assets.outcome import data_version, describe_memory, describe_outcome, growset_errors
 from assets.place import Place
-from assets.stages import COMPUTE_POOL
 from ops.chain.driver import Chain
+from ops.machine.peak_memory import watch_memory
 from ops.recipe.stages import STAGES
 
 STAGE = "generated_images"
@@ -45,7 +45,7 @@ def build_generated_images(place: Place) -> dg.AssetsDefinition:
 
     @dg.op(
         name=f"{place.group}__draw_slice",
-        pool=COMPUTE_POOL,
+        pool=place.pool(STAGE),
         description="Draw one slice's missing pieces; returns how many images.",
     )
     def draw_slice(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], index: int) -> int:
@@ -59,15 +59,19 @@ def build_generated_images(place: Place) -> dg.AssetsDefinition:
         name=f"{place.group}__collect_slices",
         ins={"drawn": dg.In(list[int])},
         out=dg.Out(dg.Nothing),
-        pool=COMPUTE_POOL,
+        pool=place.pool(STAGE),
         description="Draw what no slice has drawn, and assemble the pieces into one dataset.",
     )
     def collect_slices(
         context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], drawn: list[int]
     ) -> dg.Output[None]:
-        with growset_errors():
+        with growset_errors(), watch_memory() as peaks:
             outcome = chain.with_default_sink(context.log.info).run(expansion, STAGE)
-        metadata = {**describe_outcome(outcome, look.pictures), "drawn_in_slices": sum(drawn)}
+        metadata = {
+            **describe_outcome(outcome, look.pictures),
+            **describe_memory(peaks),
+            "drawn_in_slices": sum(drawn),
+        }
         with warnings.catch_warnings():  # `data_version` is beta here; a graph cannot report the version in another way
             warnings.simplefilter("ignore", dg.BetaWarning)
             return dg.Output(None, metadata=metadata, data_version=data_version(outcome))

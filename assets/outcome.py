@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from assets.figures import describe_figures
 from ops.errors import EnvironmentFault, GrowsetError, find_fault
+from ops.machine.peak_memory import Peaks
 from ops.pictures.sheets import to_data_uri
 from ops.stages.materialization import Outcome
 from ops.stages.several import count_generators, place
 
 PICTURE_LIMIT = 400_000  # bytes; larger pictures would bloat the event log, which is a database
+
+
+class StepInterrupted(dg.DagsterError, DagsterExecutionInterruptedError):
+    """The user has stopped the run. Dagster tries a step with a policy again after its own exception (#15026)."""
 
 
 @contextmanager
@@ -24,12 +30,20 @@ def growset_errors(*, retry: bool = False) -> Iterator[None]:
     """
     try:
         yield
+    except DagsterExecutionInterruptedError as stop:
+        raise StepInterrupted(str(stop)) from stop
     except Exception as error:
         stopped = error if isinstance(error, GrowsetError) else find_fault(error)
         if stopped is None:
             raise
         helps = retry and isinstance(stopped, EnvironmentFault)
         raise dg.Failure(description=str(stopped), allow_retries=helps) from stopped
+
+
+def describe_memory(peaks: Peaks) -> dict[str, float]:
+    """Metadata of a step's memory in MB, as far as the machine tells it."""
+    known = {"peak_memory_mb": peaks.process, "workers_memory_mb": peaks.workers}
+    return {name: round(size / 1e6, 1) for name, size in known.items() if size is not None}
 
 
 def describe_outcome(outcome: Outcome, pictures: tuple[str, ...] = (), pages: tuple[str, ...] = ()) -> dict[str, Any]:

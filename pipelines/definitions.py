@@ -10,10 +10,12 @@ from assets.checks import build_checks
 from assets.generation import STAGE as GENERATED
 from assets.generation import build_generated_images
 from assets.place import EXPANSION, Place, read_place
+from assets.pools import read_device
 from assets.published import build_published_dataset
 from assets.source import build_source
 from assets.stages import build_stage_asset
 from ops.chain.driver import FIRST, Chain
+from ops.history.dvc_repository import running_under_dvc
 from ops.recipe.stages import STAGES
 from ops.workspaces.names import check_name, require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace
@@ -31,12 +33,19 @@ def build_definitions(
 
     `chain` replaces the configurable resource (command line, tests), and then no step is tried again. UserError if two
     expansions or sources have names that Dagster cannot tell apart.
+
+    A stage of `dvc repro` waits for no other run: a step of the UI may hold a slot while DVC must record its output,
+    which waits for `dvc repro`, so both would wait for ever.
     """
+    device = read_device() if chain is None else chain.runtime.device
     names = list(dict.fromkeys(workspace.expansions if expansions is None else expansions))
     for name in names:
         check_name(name)
     require_distinct(names)
-    places = [read_place(workspace, name, retries=chain is None) for name in names]
+    places = [
+        read_place(workspace, name, retries=chain is None, device=device, pooled=not running_under_dvc())
+        for name in names
+    ]
     sources = _group_by_source(places)
     require_distinct(sources, "sources")
     return dg.Definitions(
@@ -48,7 +57,7 @@ def build_definitions(
         jobs=[_build_job(place) for place in places],
         sensors=[build_lost_runs_sensor(workspace), build_recording_sensor(workspace)],
         resources={
-            "chain": chain or ChainResource(workspace=str(workspace.root)),
+            "chain": chain or ChainResource(workspace=str(workspace.root), device=device),
             "io_manager": json_io_manager,
         },
         executor=build_executor(workspace),

@@ -16,9 +16,12 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.executor.multiprocess import MultiprocessExecutor
 
+from assets.place import EXPANSION
 from ops.errors import UserError
 from ops.workspaces.locks import mark_alive
+from ops.workspaces.names import SOURCES
 from ops.workspaces.workspace import Workspace
+from pipelines.history import prune_history
 
 VARIABLE = "GROWSET_EXECUTOR"
 IN_PROCESS, MULTIPROCESS = KINDS = ("in_process", "multiprocess")
@@ -40,7 +43,8 @@ def has_slices(run_config: Mapping[str, Any]) -> bool:
 
 
 class ChainExecutor(dg.Executor):
-    """Runs the steps here or in processes of their own. While it runs, other processes see that the run is alive."""
+    """Runs the steps here or in processes of their own, once the history is pruned. While it runs, other processes see
+    that the run is alive."""
 
     def __init__(self, workspace: Workspace, kind: str) -> None:
         self.workspace = workspace
@@ -50,15 +54,28 @@ class ChainExecutor(dg.Executor):
     def retries(self) -> RetryMode:
         return RetryMode.ENABLED
 
-    def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[dg.DagsterEvent]:
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
         several = self.kind == MULTIPROCESS or has_slices(plan_context.run_config)
         inner: dg.Executor = (
             MultiprocessExecutor(self.retries, max_concurrent=None, start_method="forkserver")
             if several
             else InProcessExecutor(self.retries)
         )
+        _tag_expansion(plan_context)
+        prune_history(self.workspace, plan_context.instance)
         with mark_alive(self.workspace, plan_context.run_id):
             yield from inner.execute(plan_context, execution_plan)
+
+
+def _tag_expansion(plan_context: PlanOrchestrationContext) -> None:
+    """Tag a run of some assets of one expansion as its job's runs are tagged; Dagster runs them through no job."""
+    run = plan_context.dagster_run
+    keys = [*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())]
+    names = {key.path[0] for key in keys} - {SOURCES}
+    if EXPANSION not in run.tags and len(names) == 1:
+        plan_context.instance.add_run_tags(run.run_id, {EXPANSION: names.pop()})
 
 
 def build_executor(workspace: Workspace) -> dg.ExecutorDefinition:
