@@ -35,11 +35,13 @@ def build_generated_images(place: Place) -> dg.AssetsDefinition:
     def plan_generation(
         context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain]
     ) -> Iterator[dg.DynamicOutput[int]]:
-        from ops.chain.generated_images import plan_slices
-
         with growset_errors():
             chain.validate(expansion)
-            count = plan_slices(chain.workspace, expansion, chain.slices)
+            count = 0
+            if chain.slices > 1:  # the import loads torch, also where nothing is to be drawn
+                from ops.chain.generated_images import plan_slices
+
+                count = plan_slices(chain.workspace, expansion, chain.slices)
         for index in range(count):
             yield dg.DynamicOutput(index, mapping_key=f"slice_{index:03d}")
 

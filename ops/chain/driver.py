@@ -75,7 +75,7 @@ class Chain:
                 self.workspace,
                 expansion,
                 stage,
-                find_builder(stage),
+                lambda run: find_builder(stage)(run),  # its libraries load only if there is something to build
                 self.runtime,
                 source=source,
                 read_source=(lambda: source_content(self.workspace, recipe)) if stage == FIRST else None,
