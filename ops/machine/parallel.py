@@ -178,8 +178,8 @@ def map_processes(
             for future in as_completed(futures):
                 if (fault := future.exception()) is not None:
                     break
-                result, worker, peak = future.result()
-                peaks[worker] = max(peak, peaks.get(worker, 0))
+                result, number, peak = future.result()
+                peaks[number] = max(peak, peaks.get(number, 0))
                 yield result
             else:
                 note_workers(peaks)
