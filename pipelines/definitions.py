@@ -24,6 +24,9 @@ from pipelines.io import json_io_manager
 from pipelines.lost_runs import build_lost_runs_sensor
 from pipelines.recording import build_recording_sensor
 from pipelines.resources import ChainResource
+from pipelines.slot_waits import shorten_waits
+
+shorten_waits()  # of runs that this process makes
 
 
 def build_definitions(
