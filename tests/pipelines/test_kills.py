@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import signal
 import time
@@ -45,7 +44,7 @@ from tests.kills import (
     seeded,
     wait_for,
 )
-from tests.ui import ENDED, Client, serve
+from tests.ui import ENDED, Client, find_worker, serve
 from tests.workspaces import one_core, run
 
 LONGER = (("ratio: 1.0", "ratio: 18.0"), ("steps: 60", "steps: 150"), ("seeds: 2", "seeds: 3"))
@@ -230,13 +229,3 @@ def kill_worker(campaign: Campaign, client: Client, root: Path, delay: float, nu
     assert client.wait_for_end(run_id, seconds=PATIENCE) in ("FAILURE", "CANCELED")
     wait_for(lambda: not lives(worker), seconds=PATIENCE)
     return True
-
-
-def find_worker(root: Path, run_id: str) -> int:
-    """Process id of a run of the UI, from the history; 0 before it has begun."""
-    with dg.DagsterInstance.from_config(str(root / ".growset" / "dagster")) as instance:
-        events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    found = [
-        match for event in events if (match := re.search(r"Started process for run \(pid: (\d+)\)", event.message))
-    ]
-    return int(found[0][1]) if found else 0

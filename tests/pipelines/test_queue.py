@@ -1,4 +1,5 @@
-"""Ten runs that are launched at once: they take their turns, and all end well."""
+"""Runs of the UI: ten that are launched at once take their turns; one that dies is started again, one that is stopped
+is not."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 
 from assets.pools import COMPUTE
@@ -15,7 +17,8 @@ from ops.recipe.stages import STAGES
 from ops.verdict.evaluation_log import read_log
 from ops.workspaces.workspace import Workspace
 from pipelines.lost_runs import UNFINISHED
-from tests.ui import serve
+from tests.kills import find_phase, wait_for
+from tests.ui import find_worker, serve
 from tests.workspaces import growset, make_workspace
 
 EXPANSIONS = ("digits", "second")
@@ -46,6 +49,34 @@ def test_ten_queued_runs_end_and_never_compute_two_steps_at_once(tmp_path: Path)
         assert changed_stages(workspace.root, stage_addresses(name)) == {}
         assert sum(record["expansion"] == name for record in read_log(workspace.evaluations)) <= 1
         assert growset(workspace.root, "verify", name).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_dies_is_started_again_and_one_that_is_stopped_is_not(tmp_path: Path) -> None:
+    """Both are in the middle of a stage, and the next run goes on with it."""
+    root = make_workspace(tmp_path / "workspace")
+    with serve(root) as client, dg.DagsterInstance.from_config(str(root / ".growset" / "dagster")) as instance:
+        stopped = client.launch("digits")
+        wait_for(lambda: find_phase(root) == "generator", seconds=PATIENCE)
+        client.terminate(stopped)
+        assert client.wait_for_end(stopped, seconds=PATIENCE) == "CANCELED"
+
+        killed = client.launch("digits")
+        wait_for(lambda: find_worker(root, killed), seconds=PATIENCE)
+        wait_for(lambda: find_phase(root) == "generator", seconds=PATIENCE)
+        psutil.Process(find_worker(root, killed)).kill()
+        assert client.wait_for_end(killed, seconds=PATIENCE) == "FAILURE"
+        wait_for(lambda: find_revived(instance, killed), seconds=PATIENCE)
+        assert client.wait_for_end(find_revived(instance, killed) or "", seconds=PATIENCE) == "SUCCESS"
+        assert find_revived(instance, stopped) is None and instance.get_runs_count() == 3
+    assert changed_stages(root, stage_addresses("digits")) == {}
+    assert growset(root, "verify", "digits").exit_code == 0
+
+
+def find_revived(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """The run in which Dagster's daemon started this run again."""
+    found = [run.run_id for run in instance.get_runs() if run.parent_run_id == run_id]
+    return found[0] if found else None
 
 
 def find_computing(instance: dg.DagsterInstance, run_id: str) -> list[tuple[float, float, str]]:
