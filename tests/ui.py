@@ -19,6 +19,7 @@ from typing import Any
 
 import dagster as dg
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 from ops.workspaces.names import identifier
 from tests.workspaces import user_environment
@@ -69,7 +70,9 @@ class Client:
     def subscribe(self, query: str, *, origin: str | None = None, **variables: Any) -> Iterator[ClientConnection]:
         """A websocket on which the answers to a subscription arrive, as a page opens it."""
         address = f"{self.origin.replace('http', 'ws')}/graphql"
-        with connect(address, origin=origin or self.origin, subprotocols=["graphql-ws"]) as channel:  # type: ignore[arg-type, list-item]
+        with connect(
+            address, origin=Origin(origin or self.origin), subprotocols=[Subprotocol("graphql-ws")]
+        ) as channel:
             channel.send(json.dumps({"type": "connection_init"}))
             assert json.loads(channel.recv(30))["type"] == "connection_ack"
             payload = {"query": query, "variables": variables}
