@@ -34,8 +34,10 @@ def prune_history(
     Runs of inactive expansions, and of several at once, count together. Nothing is deleted from a history outside the
     workspace: it may hold that of other workspaces too. UserError if params.yaml says it wrongly.
     """
+    if not is_history_inside(workspace, instance):
+        return 0
     kept = workspace.kept_runs if kept is None else kept
-    if not is_history_inside(workspace, instance) or not _has_more(workspace, instance, kept + slack):
+    if not _has_more(workspace, instance, kept + slack):
         return 0
     with one_pruner(workspace):
         return _prune(workspace, instance, kept)
