@@ -36,7 +36,10 @@ from ops.workspaces.locks import exclusive_run, hold_until_exit
 from ops.workspaces.workspace import Workspace, check_stage_name
 
 NAMED = 10  # files that are named after a run
-PATIENCE = "DAGSTER_GRPC_TIMEOUT_SECONDS"  # 60 by default: a run's process may take longer to start on a busy machine
+PATIENCE = {  # by Dagster's own default both are 60 s; on a busy machine a run's process may take longer to start
+    "DAGSTER_GRPC_TIMEOUT_SECONDS": "300",
+    "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "60",
+}
 
 
 def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:
@@ -267,7 +270,8 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     """Serve the Dagster UI on the loopback address until it is stopped."""
-    os.environ.setdefault(PATIENCE, "300")  # Dagster reads it when it is loaded
+    for name, seconds in PATIENCE.items():
+        os.environ.setdefault(name, seconds)  # Dagster reads them when it is loaded
     from assets.pools import read_device
     from pipelines.executor import read_kind
     from pipelines.history import prune_history
