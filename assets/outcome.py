@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from assets.figures import describe_figures
-from ops.errors import EnvironmentFault, GrowsetError, find_fault
+from ops.errors import EnvironmentFault, GrowsetError, clean, find_fault, raise_clean
 from ops.machine.peak_memory import Peaks
 from ops.pictures.sheets import to_data_uri
 from ops.stages.materialization import Outcome
@@ -26,6 +26,7 @@ class StepInterrupted(dg.DagsterError, DagsterExecutionInterruptedError):
 def growset_errors(*, retry: bool = False) -> Iterator[None]:
     """Growset's errors and errors of the machine fail a step at once, with their message.
 
+    Dagster stores an error with all its causes, which libraries raise: none of them shows a secret.
     `retry` lets a step's policy try again where the machine, not the user or the data, is the cause.
     """
     try:
@@ -35,9 +36,9 @@ def growset_errors(*, retry: bool = False) -> Iterator[None]:
     except Exception as error:
         stopped = error if isinstance(error, GrowsetError) else find_fault(error)
         if stopped is None:
-            raise
+            raise_clean(error)
         helps = retry and isinstance(stopped, EnvironmentFault)
-        raise dg.Failure(description=str(stopped), allow_retries=helps) from stopped
+        raise dg.Failure(description=str(stopped), allow_retries=helps) from clean(stopped)
 
 
 def describe_memory(peaks: Peaks) -> dict[str, float]:

@@ -67,13 +67,18 @@ def _list(system: Any, root: str) -> dict[str, tuple[str, str]]:
     found = {}
     details: dict[str, Any] = system.find(root, detail=True)
     for place, info in details.items():
-        below = PurePosixPath(place.removeprefix(root).lstrip("/") or PurePosixPath(place).name)
+        below = PurePosixPath(place.removeprefix(root).lstrip("/") or _name_file(place))
         if ".." in below.parts or below.is_absolute():
             raise ValueError(f"the name {place!r} leads out of the folder")
         if not any(part.startswith(".") for part in below.parts):
             facts = sorted((key, str(value)) for key, value in info.items() if not callable(value))
             found[str(below)] = place, hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
     return found
+
+
+def _name_file(place: str) -> str:
+    """The name of a single file; that of a web address without its query, which may hold a token."""
+    return PurePosixPath(place.partition("?")[0] if "://" in place else place).name
 
 
 def _require_answer(system: Any, root: str, uri: str) -> None:
