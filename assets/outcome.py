@@ -5,12 +5,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from assets.addresses import HASH, link_report, list_pictures, name_picture, show_picture
 from assets.figures import describe_figures
 from assets.looks import Look
 from ops.errors import EnvironmentFault, GrowsetError, clean, find_fault, raise_clean
+from ops.machine.peak_memory import Peaks
 from ops.stages.materialization import Outcome
+
+
+class StepInterrupted(dg.DagsterError, DagsterExecutionInterruptedError):
+    """The user has stopped the run. Dagster tries a step with a policy again after its own exception (#15026)."""
 
 
 @contextmanager
@@ -22,12 +28,20 @@ def growset_errors(*, retry: bool = False) -> Iterator[None]:
     """
     try:
         yield
+    except DagsterExecutionInterruptedError as stop:
+        raise StepInterrupted(str(stop)) from stop
     except Exception as error:
         stopped = error if isinstance(error, GrowsetError) else find_fault(error)
         if stopped is None:
             raise_clean(error)
         helps = retry and isinstance(stopped, EnvironmentFault)
         raise dg.Failure(description=str(stopped), allow_retries=helps) from clean(stopped)
+
+
+def describe_memory(peaks: Peaks) -> dict[str, float]:
+    """Metadata of a step's memory in MB, as far as the machine tells it."""
+    known = {"peak_memory_mb": peaks.process, "workers_memory_mb": peaks.workers}
+    return {name: round(size / 1e6, 1) for name, size in known.items() if size is not None}
 
 
 def describe_outcome(outcome: Outcome, expansion: str, look: Look) -> dict[str, Any]:

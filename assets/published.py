@@ -8,17 +8,19 @@ from typing import Any
 import dagster as dg
 
 from assets.figures import describe_figures
-from assets.outcome import growset_errors
+from assets.outcome import describe_memory, growset_errors
 from assets.place import Place
 from assets.retries import find_policy
 from ops.chain.driver import Chain
 from ops.errors import EnvironmentFault
 from ops.files.manifests import PUBLISHED
 from ops.history.git import find_page, find_top
+from ops.machine.peak_memory import watch_memory
 from ops.workspaces.workspace import Workspace
 
 CONTENT = "Hugging Face Parquet dataset with card and verdict, under its own DVC pointer; pushed if there is a remote."
 VERSION = "version"  # the metadata's key for its name in git
+TAG = "tag"  # the metadata's key for a tag that this run has set
 
 
 def build_published_dataset(place: Place) -> dg.AssetsDefinition:
@@ -33,19 +35,22 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         tags=place.tags(PUBLISHED),
         owners=list(place.owners),
         metadata=place.metadata(PUBLISHED),
-        pool="dvc",
+        pool=place.pool(PUBLISHED),
         retry_policy=find_policy(place.retries),
     )
     def published_dataset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
         from ops.chain.publishing import publish
 
-        with growset_errors(retry=place.retries):
+        with growset_errors(retry=place.retries), watch_memory() as peaks:
             done = publish(chain.workspace, place.expansion)
         metadata = {
             **describe_publication(chain.workspace, place.expansion, done.manifest, reused=done.reused),
+            **describe_memory(peaks),
             "remote": done.remote or "none: add one with `dvc remote add --default NAME URL`, then run this again",
             "objects_sent": done.objects_sent,
         }
+        if done.tag:
+            metadata[TAG] = done.tag
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32]))
 
     return published_dataset

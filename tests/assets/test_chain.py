@@ -1,6 +1,7 @@
 """The assets in Dagster: metadata, reuse, the graph asset's slices, and checks of each expansion."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -30,6 +31,8 @@ def test_every_asset_was_materialized_with_numbers_and_its_contents_version(fini
             content = read_manifest(workspace.output("digits", stage))["content"]
             assert found.tags["dagster/data_version"] == content[:32]
             assert found.metadata["bytes"].value > 0  # type: ignore[operator]
+            if sys.platform == "linux":
+                assert found.metadata["peak_memory_mb"].value > 10  # type: ignore[operator]
         assert latest(instance, PUBLISHED).metadata["remote"].value.startswith("none")  # type: ignore[union-attr]
         accepted = latest(instance, "accepted_images").metadata
         assert accepted["accepted"].value <= accepted["generated"].value  # type: ignore[operator]

@@ -1,5 +1,5 @@
-"""The Dagster UI as `growset ui` starts it: the location loads, a run launched there goes through the multiprocess
-executor, and DVC finds its outputs current afterwards; foreign requests are refused, pages and live data are served,
+"""The Dagster UI as `growset ui` starts it: the location loads, a run launched there makes the whole chain in one
+process, and DVC finds its outputs current afterwards; foreign requests are refused, pages and live data are served,
 pictures and the report come by address, and changed recipes appear by themselves."""
 
 import json
