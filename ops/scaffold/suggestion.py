@@ -22,7 +22,7 @@ FEW = (
     50  # images of the median class; from fewer a generator memorises sooner than it learns, unless they are augmented
 )
 RACE = 4.0  # standard errors on validation from which an arm is not trained further
-LONGEST_RATIO = 4  # training becomes at most this many times as long as in the search
+LONGEST = 1200  # steps: with more, a thousand images take more than a quarter of an hour on two cores
 AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
     "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.mixup+adjusted",
     "expanded.expanded+augmented", "expanded.expanded+mixup", "expanded.expanded+mixup+adjusted", "expanded.placebo",
@@ -55,7 +55,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
         "tuning.policy": True,
         "tuning.steps": search_steps,
-        "tuning.most_steps": LONGEST_RATIO * search_steps,
+        "tuning.most_steps": LONGEST if 2 * classifier_steps <= LONGEST else None,
         **{f"{arm}.augmentation": "auto" for arm in ("scorer", *AUTO_ARMS)},
         "verdict.curve_seeds": 1,  # one or two per cent of the chain: the search takes longer
         "report.examples_per_class": 8 if len(counts) <= 20 else 4 if len(counts) <= 100 else 2,

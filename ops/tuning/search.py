@@ -74,9 +74,9 @@ class Gain:
 class Found:
     """What a search chose and why.
 
-    score: of the choice at `steps`, in 0..1. gains: of the confirmation and the challenges, a factor each. lengths:
-    those tried, shortest first. clash: by how much all good changes together were behind the best of them, in 0..1;
-    None where they were not.
+    score: of the choice at `steps` with mixup, or in the search where there was one length alone, in 0..1. gains: of
+    the confirmation and the challenges, a factor each. lengths: those tried, shortest first. clash: by how much all
+    good changes together were behind the best of them, in 0..1; None where they were not.
     """
 
     choice: Choice
@@ -103,6 +103,10 @@ def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first
         if factor.late:
             choice, gain = challenge(ask, factor, choice, folds=folds, steps=steps)
             gains = (*gains, gain)
+    if not is_choice(first_length, most_steps):
+        found = ask([Trial(choice, fold, steps) for fold in range(folds)])
+        score = sum_points(_gather(found, choice, folds, steps))
+        return Found(choice, first_length, score, gains, (), clash)
     lengths = lengthen(ask, choice, folds=folds, steps=first_length, most_steps=most_steps)
     best = choose_length(lengths)
     return Found(choice, best.steps, best.score, gains, tuple(lengths), clash)
@@ -121,9 +125,8 @@ def count_steps(factors: Sequence[Factor], *, folds: int, steps: int, first_leng
     challenged = sum(sum(f.levels[level].cost for level in range(1, len(f.levels))) for f in late)
     challenged += more * sum(max(level.cost for level in factor.levels[1:]) for factor in late)
     lengths = [first_length * 2**power for power in range(1 + int(np.log2(most_steps / first_length)))]
-    is_known = first_length == steps and not is_choice(first_length, most_steps)
-    known = folds * steps if is_known else 0  # the choice was trained for so long already
-    return round(steps * (screened + confirmed + challenged) + folds * sum(lengths) - known)
+    lengthened = folds * sum(lengths) if is_choice(first_length, most_steps) else 0
+    return round(steps * (screened + confirmed + challenged) + lengthened)
 
 
 def list_runs(factors: Sequence[Factor], *, folds: int, steps: int) -> list[Trial]:
@@ -232,11 +235,10 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
 
 def lengthen(ask: Ask, choice: Choice, *, folds: int, steps: int, most_steps: int) -> list[Length]:
     """The lengths tried: steps, twice as many and so on, until a gain is within a standard error, or too long."""
-    mixup = is_choice(steps, most_steps)
 
     def answer(length: int) -> Credits:
-        found = ask([Trial(choice, fold, length, mixup) for fold in range(folds)])
-        return _gather(found, choice, folds, length, mixup)
+        found = ask([Trial(choice, fold, length, mixup=True) for fold in range(folds)])
+        return _gather(found, choice, folds, length, mixup=True)
 
     return list(double_steps(answer, steps=steps, most_steps=most_steps))
 
