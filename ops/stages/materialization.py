@@ -271,7 +271,10 @@ def _narrow(recipe: Recipe, stage: str) -> Recipe:
             setattr(kept.setdefault(section, SimpleNamespace()), name, getattr(value, name))
         else:
             kept[section] = value
-    return Recipe.model_construct(**kept)
+    narrow = Recipe.model_construct(**kept)
+    for optional in vars(narrow).keys() - kept.keys():  # which got their defaults
+        del vars(narrow)[optional]
+    return narrow
 
 
 def _read_policy(inputs: Mapping[str, Path]) -> TrainingPolicy | None:
