@@ -90,9 +90,7 @@ def check_cron(text: str) -> None:
     fields = text.split()
     if len(fields) != len(FIELDS):
         raise ValueError('five fields of cron are needed, such as "0 3 * * 0": Sundays at 3:00')
-    minutes, hours, days, months, weekdays = (
-        _read_field(field, *kind) for field, kind in zip(fields, FIELDS, strict=True)
-    )
+    _, _, days, months, _ = (_read_field(field, *kind) for field, kind in zip(fields, FIELDS, strict=True))
     if fields[4] == "*" and not any(min(days) <= LENGTHS[month - 1] for month in months):
         raise ValueError("none of its months has such a day")
 

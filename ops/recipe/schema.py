@@ -184,7 +184,7 @@ class PublishSettings(Section):
 
 
 class Recipe(Section):
-    """A whole recipe. Every section that a stage reads must be present, so that its keys can be tracked; `{}` is fine."""
+    """A whole recipe. Every section that a stage reads must be present, so that DVC tracks its keys; `{}` is fine."""
 
     source: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of a file in sources/, without .yaml"
