@@ -1,6 +1,10 @@
-"""The code location: for each active expansion a group of assets, its checks and a job; its source; resources."""
+"""The code location: for each active expansion a group of assets, its checks and a job; its source; resources.
 
-from collections.abc import Sequence
+Schedules and sensors are those of the UI: the command line has no daemon that would evaluate them.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +21,8 @@ from ops.chain.driver import FIRST, Chain
 from ops.recipe.stages import STAGES
 from ops.workspaces.names import check_name, require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace
+from pipelines.alerts import build_alerts
+from pipelines.automation import build_schedule, build_sensor
 from pipelines.io import json_io_manager
 from pipelines.lost_runs import build_lost_runs_sensor
 from pipelines.recording import build_recording_sensor
@@ -38,14 +44,30 @@ def build_definitions(
     places = [read_place(workspace, name, retries=chain is None) for name in names]
     sources = _group_by_source(places)
     require_distinct(sources, "sources")
+    jobs = {place.expansion: _build_job(place) for place in places}
+    automated = [place for place in places if place.automation is not None and chain is None]
     return dg.Definitions(
         assets=[
             *(build_source(source, users) for source, users in sources.items()),
             *(asset for place in places for asset in _build_assets(place)),
         ],
         asset_checks=[check for place in places for check in build_checks(place)],
-        jobs=[_build_job(place) for place in places],
-        sensors=[build_lost_runs_sensor(workspace), build_recording_sensor(workspace)],
+        jobs=list(jobs.values()),
+        schedules=[
+            build_schedule(workspace, place, jobs[place.expansion])
+            for place in automated
+            if place.automation is not None and place.automation.schedule is not None
+        ],
+        sensors=[
+            build_lost_runs_sensor(workspace),
+            build_recording_sensor(workspace),
+            *(
+                build_sensor(workspace, place, jobs[place.expansion])
+                for place in automated
+                if place.automation is not None and place.automation.on_new_images
+            ),
+            *_build_alerts(automated, jobs),
+        ],
         resources={
             "chain": chain or ChainResource(workspace=str(workspace.root)),
             "io_manager": json_io_manager,
@@ -79,6 +101,13 @@ def _build_job(place: Place) -> UnresolvedAssetJobDefinition:
         description=f"The whole chain of {place.expansion}.",
         run_tags={EXPANSION: place.expansion},
     )
+
+
+def _build_alerts(
+    places: Sequence[Place], jobs: Mapping[str, UnresolvedAssetJobDefinition]
+) -> list[dg.SensorDefinition]:
+    """None where no expansion runs by itself: whoever starts a run sees how it ends."""
+    return build_alerts(places, [jobs[place.expansion] for place in places], os.environ) if places else []
 
 
 @dg.definitions

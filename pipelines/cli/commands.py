@@ -269,8 +269,10 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     """Serve the Dagster UI on the loopback address until it is stopped."""
+    from pipelines.alerts import check_environment
     from pipelines.recording import forget_old_keys, record_outputs
 
+    check_environment(os.environ)
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # a home elsewhere may hold the runs of other workspaces too
         with open_instance(workspace) as instance:
@@ -282,6 +284,8 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    for kind in ("SENSOR", "SCHEDULE"):  # a large source on a slow disk or in a bucket takes time to list
+        os.environ.setdefault(f"DAGSTER_{kind}_GRPC_TIMEOUT_SECONDS", "300")
     from pipelines.ui import serve
 
     serve(Path("workspace.yaml"), port, hosts)
