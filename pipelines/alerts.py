@@ -6,6 +6,7 @@ environment alone and are never part of a message or a log.
 """
 
 import html
+import http.client
 import json
 import os
 import urllib.error
@@ -111,13 +112,13 @@ def _log_and_post(alert: Alert, log: Any) -> None:
 def post(address: str, alert: Alert) -> str | None:
     """Send an alert to a webhook; returns what went wrong, without the address, which may hold a secret."""
     body = json.dumps({"text": alert.text, "event": alert.event, "expansion": alert.expansion, "run": alert.run})
-    request = urllib.request.Request(address, body.encode(), {"Content-Type": "application/json"})
     try:
+        request = urllib.request.Request(address, body.encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=TIMEOUT):
             return None
     except urllib.error.HTTPError as error:
         return f"it answered {error.code}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None)
         return f"it cannot be reached ({type(reason if isinstance(reason, Exception) else error).__name__})"
 
