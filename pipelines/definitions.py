@@ -4,7 +4,7 @@ Schedules and sensors are those of the UI: the command line has no daemon that w
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -46,6 +46,8 @@ def build_definitions(
     require_distinct(sources, "sources")
     jobs = {place.expansion: _build_job(place) for place in places}
     automated = [place for place in places if place.automation is not None and chain is None]
+    automated_jobs = [jobs[place.expansion] for place in automated]
+    alerts = build_alerts(workspace, automated, automated_jobs, os.environ) if chain is None else []
     return dg.Definitions(
         assets=[
             *(build_source(source, users) for source, users in sources.items()),
@@ -66,7 +68,7 @@ def build_definitions(
                 for place in automated
                 if place.automation is not None and place.automation.on_new_images
             ),
-            *_build_alerts(automated, jobs),
+            *alerts,
         ],
         resources={
             "chain": chain or ChainResource(workspace=str(workspace.root)),
@@ -101,13 +103,6 @@ def _build_job(place: Place) -> UnresolvedAssetJobDefinition:
         description=f"The whole chain of {place.expansion}.",
         run_tags={EXPANSION: place.expansion},
     )
-
-
-def _build_alerts(
-    places: Sequence[Place], jobs: Mapping[str, UnresolvedAssetJobDefinition]
-) -> list[dg.SensorDefinition]:
-    """None where no expansion runs by itself: whoever starts a run sees how it ends."""
-    return build_alerts(places, [jobs[place.expansion] for place in places], os.environ) if places else []
 
 
 @dg.definitions

@@ -269,8 +269,8 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     """Serve the Dagster UI on the loopback address until it is stopped."""
-    from pipelines.alerts import check_environment
     from pipelines.recording import forget_old_keys, record_outputs
+    from pipelines.telling import check_environment
 
     check_environment(os.environ)
     home = prepare_home(workspace)

@@ -14,17 +14,10 @@ import pytest
 
 from assets.place import Place
 from ops.errors import UserError
-from pipelines import alerts
-from pipelines.alerts import (
-    WEBHOOK,
-    Alert,
-    build_alerts,
-    check_environment,
-    explain_failure,
-    post,
-    read_mail,
-    send_mail,
-)
+from ops.workspaces.workspace import Workspace
+from pipelines.alerts import build_alerts, explain_failure
+from pipelines.recipe_faults import State, compare_states
+from pipelines.telling import WEBHOOK, Alert, check_environment, log_and_post, post, read_mail, send_mail
 from tests.workspaces import growset
 
 MAIL = {
@@ -35,6 +28,7 @@ MAIL = {
 }
 ALERT = Alert("run_failed", "digits", "1234", "digits: the run failed: <b>Fréchet</b> & more")
 PLACE = Place("digits", {}, None)
+NOWHERE = Workspace(Path("nowhere"))
 
 
 @pytest.fixture
@@ -80,7 +74,7 @@ def test_a_webhook_that_does_not_take_it_is_logged_without_its_address(
 ) -> None:
     hook = Hook(500)
     monkeypatch.setenv(WEBHOOK, address or hook.address)
-    alerts._log_and_post(ALERT, logging.getLogger("tick"))
+    log_and_post(ALERT, logging.getLogger("tick"))
     hook.close()
     first, second = [record.getMessage() for record in caplog.records]
     assert first == ALERT.text and second.startswith("the address in GROWSET_WEBHOOK was not told: it ")
@@ -152,9 +146,11 @@ def test_each_way_has_its_own_sensors_and_they_are_on() -> None:
     def job() -> None: ...
 
     jobs: Any = [job]
-    assert [sensor.name for sensor in build_alerts([PLACE], jobs, {})] == ["run_failed", "verdict_turned"]
-    sensors = build_alerts([PLACE], jobs, MAIL)
-    assert [sensor.name for sensor in sensors][2:] == ["mail_run_failed", "mail_verdict_turned"]
+    names = ["recipe_is_wrong", "run_failed", "verdict_turned"]
+    assert [sensor.name for sensor in build_alerts(NOWHERE, [PLACE], jobs, {})] == names
+    assert [sensor.name for sensor in build_alerts(NOWHERE, [], [], {})] == names[:1]
+    sensors = build_alerts(NOWHERE, [PLACE], jobs, MAIL)
+    assert [sensor.name for sensor in sensors][3:] == [f"mail_{name}" for name in names]
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.RUNNING}
 
 
@@ -198,7 +194,7 @@ def test_a_failed_run_is_told_with_its_reason_and_without_credentials(
     monkeypatch.setenv(WEBHOOK, hook.address)
     result = run_small(instance, tag)
     assert not result.success and explain_failure(instance, result.run_id) == told
-    sensor, _ = build_alerts([PLACE], [result.job_def], {})  # type: ignore[list-item]
+    _, sensor, _ = build_alerts(NOWHERE, [PLACE], [result.job_def], {})  # type: ignore[list-item]
     (event,) = [event for event in result.all_events if event.event_type == dg.DagsterEventType.PIPELINE_FAILURE]
     context = dg.build_run_status_sensor_context("run_failed", event, instance, result.dagster_run).for_run_failure()
     sensor(context)
@@ -221,7 +217,7 @@ def test_a_verdict_that_turns_is_told_once(instance: dg.DagsterInstance) -> None
     def job() -> None: ...
 
     jobs: Any = [job]
-    _, sensor = build_alerts([PLACE], jobs, {})
+    *_, sensor = build_alerts(NOWHERE, [PLACE], jobs, {})
     cursor: str | None = None
 
     def tick() -> str | None:
@@ -244,3 +240,32 @@ def test_a_verdict_that_turns_is_told_once(instance: dg.DagsterInstance) -> None
     key = dg.AssetKey(["digits", "verdict"])
     instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata={"decision": "hurts"}))
     assert tick() == quiet, "data that was checked out is no new verdict"
+
+
+def test_a_recipe_that_ran_by_itself_and_is_wrong_now_is_told_once_at_the_second_look() -> None:
+    wrong, other = State(True, "unknown key 'mix.weight'"), State(True, "key 'mix' is missing")
+    states, alerts = compare_states({"digits": State(True)}, {"digits": wrong})
+    assert not alerts, "`dvc exp run` resets recipes for a moment"
+    states, (alert,) = compare_states(states, {"digits": wrong})
+    assert alert.text == "digits: its recipe is wrong, and nothing of it runs: unknown key 'mix.weight'"
+    assert compare_states(states, {"digits": states["digits"]})[1] == []
+    states, alerts = compare_states(states, {"digits": other})
+    assert not alerts and len(compare_states(states, {"digits": other})[1]) == 1
+    by_hand = {"digits": State(False, "unknown key")}
+    assert compare_states(by_hand, by_hand)[1] == [], "whoever runs it sees the fault"
+
+
+def test_recipes_are_looked_at_as_they_are_now(fresh_workspace: Path, instance: dg.DagsterInstance) -> None:
+    recipe = fresh_workspace / "recipes" / "digits.yaml"
+    text = recipe.read_text() + "automation: {on_new_images: true}\n"
+    (sensor,) = build_alerts(Workspace(fresh_workspace), [], [], {})
+    cursor: str | None = None
+    told = []
+    for content in (text, text.replace("real_weight", "weight"), text.replace("real_weight", "weight"), text):
+        recipe.write_text(content)
+        found = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+        cursor = found.cursor
+        told.append((found.skip_message or "", json.loads(cursor or "{}")["digits"]["told"]))
+    assert [known for _, known in told] == [False, False, True, False]
+    assert told[0][0] == told[3][0] == "every recipe that runs by itself is valid"
+    assert "unknown key 'mix.weight'" in told[1][0]

@@ -91,8 +91,8 @@ def test_there_is_what_the_recipe_asks_for(fresh_workspace: Path) -> None:
         parts = [*(definitions.schedules or []), *(definitions.sensors or [])]
         return {part.name for part in parts} - {"free_lost_runs", "record_outputs"}
 
-    assert name(build_definitions(Workspace(fresh_workspace))) == set()
-    alerts = {"run_failed", "verdict_turned"}
+    assert name(build_definitions(Workspace(fresh_workspace))) == {"recipe_is_wrong"}
+    alerts = {"recipe_is_wrong", "run_failed", "verdict_turned"}
     text = (fresh_workspace / "recipes" / "digits.yaml").read_text()
     for settings, expected in (
         ({"schedule": "0 3 * * 0"}, {"scheduled_digits"}),
