@@ -4,7 +4,9 @@ Both are off until someone switches them on in the UI. A tick looks at the sourc
 downloads nothing and reads no pixel, and it says why it starts a run or does not.
 """
 
+import os
 import time
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -16,10 +18,27 @@ from ops.chain.watch_source import list_source, measure_source, read_watched
 from ops.errors import GrowsetError
 from ops.recipe.automation import AutomationSettings
 from ops.workspaces.workspace import Workspace
+from pipelines.alerts import build_alerts
 from pipelines.lost_runs import UNFINISHED
 
 INTERVAL = 60  # seconds between two looks at a source
 WAITING = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
+
+
+def build_automation(
+    workspace: Workspace, places: Sequence[Place], jobs: Mapping[str, UnresolvedAssetJobDefinition]
+) -> tuple[list[dg.ScheduleDefinition], list[dg.SensorDefinition]]:
+    """The schedules and sensors of the UI: those that start runs, and the alerts. `jobs` are by expansion."""
+    schedules, sensors, automated = [], [], []
+    for place in places:
+        if place.automation is not None:
+            automated.append(place)
+            if place.automation.schedule is not None:
+                schedules.append(build_schedule(workspace, place, jobs[place.expansion]))
+            if place.automation.on_new_images:
+                sensors.append(build_sensor(workspace, place, jobs[place.expansion]))
+    alerts = build_alerts(workspace, automated, [jobs[place.expansion] for place in automated], os.environ)
+    return schedules, [*sensors, *alerts]
 
 
 def build_schedule(workspace: Workspace, place: Place, job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:

@@ -1,9 +1,5 @@
-"""The code location: for each active expansion a group of assets, its checks and a job; its source; resources.
+"""The code location: for each active expansion a group of assets, its checks and a job; its source; resources."""
 
-Schedules and sensors are those of the UI: the command line has no daemon that would evaluate them.
-"""
-
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +17,7 @@ from ops.chain.driver import FIRST, Chain
 from ops.recipe.stages import STAGES
 from ops.workspaces.names import check_name, require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace
-from pipelines.alerts import build_alerts
-from pipelines.automation import build_schedule, build_sensor
+from pipelines.automation import build_automation
 from pipelines.io import json_io_manager
 from pipelines.lost_runs import build_lost_runs_sensor
 from pipelines.recording import build_recording_sensor
@@ -45,9 +40,7 @@ def build_definitions(
     sources = _group_by_source(places)
     require_distinct(sources, "sources")
     jobs = {place.expansion: _build_job(place) for place in places}
-    automated = [place for place in places if place.automation is not None and chain is None]
-    automated_jobs = [jobs[place.expansion] for place in automated]
-    alerts = build_alerts(workspace, automated, automated_jobs, os.environ) if chain is None else []
+    schedules, sensors = build_automation(workspace, places, jobs) if chain is None else ([], [])
     return dg.Definitions(
         assets=[
             *(build_source(source, users) for source, users in sources.items()),
@@ -55,21 +48,8 @@ def build_definitions(
         ],
         asset_checks=[check for place in places for check in build_checks(place)],
         jobs=list(jobs.values()),
-        schedules=[
-            build_schedule(workspace, place, jobs[place.expansion])
-            for place in automated
-            if place.automation is not None and place.automation.schedule is not None
-        ],
-        sensors=[
-            build_lost_runs_sensor(workspace),
-            build_recording_sensor(workspace),
-            *(
-                build_sensor(workspace, place, jobs[place.expansion])
-                for place in automated
-                if place.automation is not None and place.automation.on_new_images
-            ),
-            *alerts,
-        ],
+        schedules=schedules,
+        sensors=[build_lost_runs_sensor(workspace), build_recording_sensor(workspace), *sensors],
         resources={
             "chain": chain or ChainResource(workspace=str(workspace.root)),
             "io_manager": json_io_manager,

@@ -1,4 +1,4 @@
-"""Notice recipes that ran by themselves and are wrong now. Their schedules are gone then, and nobody would know."""
+"""Notice recipes that ran by themselves and are wrong now: nothing of them runs, and nobody would know."""
 
 import json
 from collections.abc import Mapping
