@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ops.errors import UserError
 from ops.recipe.automation import FIELDS, AutomationSettings, check_cron
 from ops.recipe.loading import parse_recipe
-from ops.settings.reading import read_yaml
+from ops.settings.reading import parse_yaml, read_yaml
 
 RECIPE: dict[str, Any] = read_yaml(Path(__file__).parents[3] / "recipes" / "smoke.yaml")
 EXAMPLES = ("0 3 * * 0", "* * * * *", "*/15 8-18 * * mon-fri", "30 2 1,15 * *", "0 0 29 2 *", "5 4 31 feb,mar SUN")
@@ -65,6 +65,13 @@ def test_a_mistake_is_one_sentence(automation: dict[str, Any], sentence: str) ->
     with pytest.raises(UserError) as caught:
         read(automation)
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_example_of_the_page_is_valid() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "nightly.md").read_text(encoding="utf-8")
+    example = parse_yaml(page.partition("```yaml\n")[2].partition("```")[0], "nightly.md")
+    recipe = parse_recipe({**RECIPE, **example}, "mine.yaml")
+    assert recipe.automation is not None and recipe.publish.commit
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
