@@ -126,7 +126,7 @@ def send_mail(mail: Mail, alert: Alert) -> None:
         email_to=",".join(mail.receivers),
         email_from=mail.sender,
         email_subject=f"Growset: {alert.expansion}: {alert.event.replace('_', ' ')}",
-        email_body=f"<p>{text}</p><p>run {alert.run}</p>",
+        email_body=f"<p>{text}</p>" + f"<p>run {alert.run}</p>" * bool(alert.run),
         randomness=datetime.now(),
     )
     send = send_email_via_ssl if mail.security == "SSL" else send_email_via_starttls
