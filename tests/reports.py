@@ -185,6 +185,7 @@ SEARCHED = {
         {"factor": "flip", "level": "on", "against": "off", "gain": -0.0612, "standard_error": 0.012},
         {"factor": "colour", "level": "strong", "against": "off", "gain": 0.2, "standard_error": 0.021},
     ],
+    "clash": 0.023,
     "lengths": [{"steps": 400, "score": 0.852}, {"steps": 800, "score": 0.9}],
 }
 

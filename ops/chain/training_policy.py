@@ -91,6 +91,7 @@ def describe_search(factors: list[Factor], found: Found, folds: int) -> dict[str
             }
             for gain in found.gains
         ],
+        "clash": None if found.clash is None else round(found.clash, 6),
         "lengths": [{"steps": length.steps, "score": round(length.score, 6)} for length in found.lengths],
     }
 
@@ -106,6 +107,11 @@ def explain_search(factors: list[Factor], found: Found) -> list[str]:
         lines.append(
             f"{gain.factor}: {level} {verb} {abs(100 * gain.points):.1f} points against {against}"
             f" (standard error {100 * gain.error:.1f}); chosen: {chosen[gain.factor]}"
+        )
+    if found.clash is not None:
+        lines.append(
+            f"the good ones together were {100 * found.clash:.1f} points worse than the best of them alone, so they"
+            " were made one after another, each where it still was good beside those before it"
         )
     tried = ", ".join(f"{100 * length.score:.1f} % after {length.steps:,}" for length in found.lengths)
     return [*lines, f"steps: {tried}; chosen: {found.steps:,}"]

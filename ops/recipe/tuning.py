@@ -17,7 +17,7 @@ class TuningSettings(Section):
     )
     steps: Count | None = Field(None, description="optimizer steps of each training of the search; null: as classifier")
     most_steps: Count | None = Field(
-        None, description="double classifier.steps while that helps, up to so many; null keeps them"
+        None, description="double classifier.steps while that helps mixup, up to so many; null keeps them"
     )
     folds: int = Field(
         3,

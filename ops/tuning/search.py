@@ -7,10 +7,12 @@ decided by answers on images that the trained network did not see, none of them 
 2. Confirm. The proposal, and for each factor the proposal with another level, on all folds: the mildest level, or the
    next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, or
    cheaper and not worse by more than a standard error; it leaves it only for one that is better by more than that.
-   Where the first fold agrees with the proposal, or is clearly against it, the others are not asked.
+   Where the first fold agrees with the proposal, or is clearly against it, the others are not asked. Changes that
+   clash are made one after another, the best first, each only if it is still good beside those before it.
 3. Challenge. The other levels of a late factor are compared on the first fold, the best of them with the choice on all
    folds; it is taken if it is better by more than a standard error.
-4. Lengthen. The steps are doubled until the gain is within a standard error.
+4. Lengthen. The steps are doubled until the gain is within a standard error. All arms share the length, so it is
+   tried with mixup, which learns longest.
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ AGREES = 0.5  # share of comparisons in which the first fold is expected to deci
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: a choice, the fold that it does not see, and optimizer steps."""
+    """One training: a choice, the fold that it does not see, and optimizer steps; with mixup or without."""
 
     choice: Choice
     fold: int
     steps: int
+    mixup: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +73,9 @@ class Gain:
 class Found:
     """What a search chose and why.
 
-    score: of the choice at `steps`. gains: of the confirmation and the challenges, a factor each. lengths: those tried,
-    shortest first.
+    score: of the choice at `steps`, in 0..1. gains: of the confirmation and the challenges, a factor each. lengths:
+    those tried, shortest first. clash: by how much all good changes together were behind the best of them, in 0..1;
+    None where they were not.
     """
 
     choice: Choice
@@ -79,6 +83,7 @@ class Found:
     score: float
     gains: tuple[Gain, ...]
     lengths: tuple[Length, ...]
+    clash: float | None = None
 
 
 Place = Literal["bolder", "milder", "cheaper"]  # cheaper is milder, too
@@ -92,14 +97,14 @@ def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first
     """
     early = [factor for factor in factors if not factor.late]
     proposed, runners_up = screen(ask, factors, folds=folds, steps=steps)
-    choice, gains = confirm(ask, early, proposed, runners_up, folds=folds, steps=steps)
+    choice, gains, clash = confirm(ask, early, proposed, runners_up, folds=folds, steps=steps)
     for factor in factors:
         if factor.late:
             choice, gain = challenge(ask, factor, choice, folds=folds, steps=steps)
             gains = (*gains, gain)
     lengths = lengthen(ask, choice, folds=folds, steps=first_length, most_steps=most_steps)
     best = choose_length(lengths)
-    return Found(choice, best.steps, best.score, gains, tuple(lengths))
+    return Found(choice, best.steps, best.score, gains, tuple(lengths), clash)
 
 
 def count_steps(factors: Sequence[Factor], *, folds: int, steps: int, first_length: int, most_steps: int) -> int:
@@ -115,7 +120,8 @@ def count_steps(factors: Sequence[Factor], *, folds: int, steps: int, first_leng
     challenged = sum(sum(f.levels[level].cost for level in range(1, len(f.levels))) for f in late)
     challenged += more * sum(max(level.cost for level in factor.levels[1:]) for factor in late)
     lengths = [first_length * 2**power for power in range(1 + int(np.log2(most_steps / first_length)))]
-    known = folds * steps if first_length == steps else 0  # the choice was trained for so long already
+    is_known = first_length == steps and not is_choice(first_length, most_steps)
+    known = folds * steps if is_known else 0  # the choice was trained for so long already
     return round(steps * (screened + confirmed + challenged) + folds * sum(lengths) - known)
 
 
@@ -148,8 +154,11 @@ def screen(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int) -> tu
 
 def confirm(
     ask: Ask, factors: Sequence[Factor], proposed: Choice, runners_up: Mapping[str, int], *, folds: int, steps: int
-) -> tuple[Choice, tuple[Gain, ...]]:
-    """The proposal with the factors changed that the comparison changes, and what each was worth; no late factors."""
+) -> tuple[Choice, tuple[Gain, ...], float | None]:
+    """The proposal with the factors changed that the comparison changes, what each was worth, and the clash of `Found`.
+
+    Late factors are not among them.
+    """
     levels = dict(proposed.levels)
     rivals = {factor.name: 0 if levels[factor.name] else runners_up[factor.name] for factor in factors}
     changed = {name: proposed.replace(name, rival) for name, rival in rivals.items()}
@@ -158,22 +167,33 @@ def confirm(
         changed[name]: "bolder" if rival else "cheaper" if is_dear[name] else "milder" for name, rival in rivals.items()
     }
     differences = compare(ask, proposed, places, folds=folds, steps=steps)
-    choice, gains, single = proposed, [], [proposed]
+    choice, gains, single = proposed, [], {proposed: ""}
     for name, rival in rivals.items():
         mild, bolder = sorted((levels[name], rival))
-        difference = differences[changed[name]] if bolder == rival else -differences[changed[name]]
-        gain = Gain(name, bolder, mild, sum_points(difference), find_cautious_error(difference))
-        gains.append(gain)
-        leaves = gain.points > (gain.error if levels[name] == mild or is_dear[name] else 0)
-        kept = bolder if leaves else mild
-        choice = choice.replace(name, kept)
-        if kept == rival:
-            single.append(changed[name])
-    # Changes that are good one by one may be bad together: then only the best one is made.
+        difference = differences[changed[name]]
+        gained = difference if bolder == rival else -difference
+        gains.append(Gain(name, bolder, mild, sum_points(gained), find_cautious_error(gained)))
+        if is_better(difference, places[changed[name]]):
+            choice = choice.replace(name, rival)
+            single[changed[name]] = name
     found = ask([Trial(each, fold, steps) for each in (choice, *single) for fold in range(folds)])
-    best = max((choice, *single), key=lambda each: sum_points(_gather(found, each, folds, steps)))
-    lead = _differ(found, best, choice, folds, steps)
-    return best if sum_points(lead) > find_cautious_error(lead) else choice, tuple(gains)
+    ranked = sorted(single, key=lambda each: -sum_points(_gather(found, each, folds, steps)))
+    lead = _differ(found, ranked[0], choice, folds, steps)
+    if sum_points(lead) <= find_cautious_error(lead):
+        return choice, tuple(gains), None
+    kept = proposed
+    for name in (single[each] for each in ranked if each != proposed):
+        trial = kept.replace(name, rivals[name])
+        found = ask([Trial(each, fold, steps) for each in (kept, trial) for fold in range(folds)])
+        if is_better(_differ(found, trial, kept, folds, steps), places[changed[name]]):
+            kept = trial
+    return kept, tuple(gains), sum_points(lead)
+
+
+def is_better(difference: Credits, place: Place) -> bool:
+    """Whether a rival replaces a choice: credits of the rival minus those of the choice, float64 [n]."""
+    points, error = sum_points(difference), find_cautious_error(difference)
+    return {"bolder": points > error, "milder": points >= 0, "cheaper": points >= -error}[place]
 
 
 def compare(
@@ -206,21 +226,28 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
     level, rival = max(enumerate(rivals, start=1), key=lambda each: found[Trial(each[1], 0, steps)].score)
     difference = compare(ask, choice, {rival: "bolder"}, folds=folds, steps=steps)[rival]
     gain = Gain(factor.name, level, 0, sum_points(difference), find_cautious_error(difference))
-    return rival if gain.points > gain.error else choice, gain
+    return rival if is_better(difference, "bolder") else choice, gain
 
 
 def lengthen(ask: Ask, choice: Choice, *, folds: int, steps: int, most_steps: int) -> list[Length]:
     """The lengths tried: steps, twice as many and so on, until a gain is within a standard error, or too long."""
+    mixup = is_choice(steps, most_steps)
 
     def answer(length: int) -> Credits:
-        return _gather(ask([Trial(choice, fold, length) for fold in range(folds)]), choice, folds, length)
+        found = ask([Trial(choice, fold, length, mixup) for fold in range(folds)])
+        return _gather(found, choice, folds, length, mixup)
 
     return list(double_steps(answer, steps=steps, most_steps=most_steps))
 
 
-def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: int) -> np.ndarray:
+def is_choice(first_length: int, most_steps: int) -> bool:
+    """Whether there is more than one length to choose from."""
+    return 2 * first_length <= most_steps
+
+
+def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: int, mixup: bool = False) -> np.ndarray:
     """Credits float64 [n] of all images, each from the network that did not see it."""
-    parts = [found[Trial(choice, fold, steps)] for fold in range(folds)]
+    parts = [found[Trial(choice, fold, steps, mixup)] for fold in range(folds)]
     return np.concatenate([np.where(part.correct, part.weights, 0) for part in parts])
 
 

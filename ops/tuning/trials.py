@@ -25,9 +25,12 @@ from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
 from ops.recipe.design import Metric
+from ops.recipe.ingredients.pairings import Mixup, NoPairing
 from ops.recipe.schema import ClassifierSettings
 from ops.tuning.factors import Factor, build_augmentation, find_network, find_standardise
 from ops.tuning.search import Answers, Trial
+
+ALPHA = 0.2  # of mixup where a length is tried: as in the arms that `growset init` writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,10 @@ def _train_trial(task: tuple[Trial, Path]) -> None:
     )
     model = train(
         data,
-        Arm(augmentation=build_augmentation(factors, trial.choice)),
+        Arm(
+            augmentation=build_augmentation(factors, trial.choice),
+            pairing=Mixup(alpha=ALPHA) if trial.mixup else NoPairing(),
+        ),
         settings.model_copy(update={"steps": trial.steps, "network": network}),
         learning_rate=settings.grid.learning_rate[0],
         weight_decay=settings.grid.weight_decay[0],

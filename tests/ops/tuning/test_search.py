@@ -62,20 +62,41 @@ def test_what_changes_nothing_stays_mild() -> None:
     assert Truth(lambda levels, steps: 0.7).search().choice == MILD
 
 
-def test_of_changes_that_are_bad_together_the_best_is_made() -> None:
+def test_of_changes_that_clash_the_best_is_made_and_what_is_good_beside_it() -> None:
+    """Geometry and colour are good alone and bad together; blur is good beside either."""
+
     def rate(levels: Mapping[str, int], steps: int) -> float:
-        both = levels["geometry"] > 0 and levels["colour"] > 0
-        return 0.5 if both else 0.7 + 0.1 * (levels["geometry"] > 0) + 0.2 * (levels["colour"] > 0)
+        geometry, colour, blur = (0.1 * (levels[name] > 0) for name in ("geometry", "colour", "blur"))
+        return 0.5 + geometry + 1.5 * colour + 0.8 * blur - 3 * min(geometry, colour)
 
     truth = Truth(rate)
-    choice, _ = confirm(truth.ask, FACTORS, MILD, dict.fromkeys(dict(MILD.levels), 1), folds=FOLDS, steps=100)
-    assert choice == MILD.replace("colour", 1)
+    rivals = dict.fromkeys(dict(MILD.levels), 1)
+    choice, gains, clash = confirm(truth.ask, FACTORS, MILD, rivals, folds=FOLDS, steps=100)
+    assert choice == MILD.replace("colour", 1).replace("blur", 1)
+    assert clash == pytest.approx(0.12, abs=0.02)
+    assert {gain.factor for gain in gains if gain.points > gain.error} == {"geometry", "colour", "blur"}
+
+
+def test_a_proposal_is_left_step_by_step_where_all_steps_together_are_too_many() -> None:
+    """Any one factor may become mild, but not two: the best step is made, and none beside it."""
+
+    def rate(levels: Mapping[str, int], steps: int) -> float:
+        mild = [not levels[name] for name in ("geometry", "colour", "blur")]
+        return 0.7 + 0.02 * mild[0] + 0.01 * mild[1] - 0.2 * (sum(mild) > 1)
+
+    truth = Truth(rate)
+    proposed = MILD.replace("geometry", 1).replace("colour", 1).replace("blur", 1)
+    choice, _, clash = confirm(
+        truth.ask, FACTORS, proposed, dict.fromkeys(dict(MILD.levels), 1), folds=FOLDS, steps=100
+    )
+    assert choice == proposed.replace("geometry", 0) and clash is not None
 
 
 @pytest.mark.parametrize(("plateau", "most", "chosen"), [(100, 6400, 100), (400, 6400, 400), (6400, 1600, 1600)])
 def test_length_grows_until_it_is_worth_nothing_or_too_long(plateau: int, most: int, chosen: int) -> None:
     truth = Truth(lambda levels, steps: 0.5 + 0.1 * np.log2(min(steps, plateau) / 100))
     assert truth.search(most).steps == chosen
+    assert all(trial.mixup for trial in truth.trained if trial.steps > 100)
     tried = [length.steps for length in lengthen(truth.ask, MILD, folds=FOLDS, steps=100, most_steps=most)]
     assert tried == [100 * 2**power for power in range(len(tried))]
     assert max(tried) == min(2 * plateau, most)
@@ -143,5 +164,5 @@ def test_a_dearer_level_has_to_be_better_by_more_than_chance(worth: float, cost:
     network = Factor("network", (Level("usual", {}), Level("other", {}, cost=cost)))
     truth = Noisy(lambda levels, steps: 0.6 + worth * levels["network"])
     proposed = Choice((("network", 1),))
-    choice, (gain,) = confirm(truth.ask, [network], proposed, {"network": 0}, folds=FOLDS, steps=100)
+    choice, (gain,), _ = confirm(truth.ask, [network], proposed, {"network": 0}, folds=FOLDS, steps=100)
     assert choice == proposed.replace("network", level), gain
