@@ -70,8 +70,10 @@ def decide_arrival(
     """
     if watched is not None and listing.signature == watched.signature:
         why = f"unchanged since the last run: {_tell_images(watched.measured)}"
-        failed = "; that run failed, and images alone do not start it again" if last == "failed" else ""
-        return Step(False, why + failed, replace(seen, signature="", measured=None, tried=""))
+        if last == "failed":
+            why += "; that run failed, and it takes other images to start it again"
+        forgotten = replace(seen, signature="", measured=None, tried="")
+        return Step(False, "a run is going on" if last == "unfinished" else why, forgotten)
     if listing.signature != seen.signature or now < seen.since:  # the clock may have been set back
         seen = replace(seen, signature=listing.signature, since=now, measured=None)
     if last == "unfinished":

@@ -108,13 +108,14 @@ def test_a_run_that_failed_is_not_repeated_until_files_change() -> None:
 
 def test_a_later_stage_that_failed_is_named_although_the_images_are_known() -> None:
     step = arrive(A, last="failed", measured=None)
-    assert not step.starts and "that run failed, and images alone do not start it again" in step.why
+    assert not step.starts and "that run failed, and it takes other images to start it again" in step.why
 
 
 def test_nothing_starts_beside_a_run_and_the_change_is_kept() -> None:
     step = arrive(B, last="unfinished", measured=None)
     assert (step.starts, step.why, step.seen) == (False, "a run is going on", CHANGED)
     assert arrive(B, step.seen, minutes=10).starts
+    assert arrive(A, last="unfinished", measured=None).why == "a run is going on", "which has read these images already"
 
 
 def test_a_clock_that_is_set_back_starts_the_wait_again() -> None:
