@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ops.chain.driver import FIRST
 from ops.chain.triggers import gate
-from ops.errors import GrowsetError
+from ops.errors import DamagedData, GrowsetError
 from ops.files.manifests import PUBLISHED, read_manifest
 from ops.files.outputs import VERDICT
 from ops.files.storage import read_json
@@ -26,7 +26,11 @@ def find_outdated(workspace: Workspace, expansion: str, recipe: Recipe, content:
         source = content if stage == FIRST else None
         if stale := find_staleness(workspace, expansion, stage, recipe, source, files=False):
             return f"{stage} {stale.why}"
-    if find_refusal(workspace, expansion, publish) is None and not _is_published(workspace, expansion):
+    try:
+        refusal = find_refusal(workspace, expansion, publish)
+    except (FileNotFoundError, DamagedData) as error:
+        return f"the verdict cannot be read: {error}"
+    if refusal is None and not _is_published(workspace, expansion):
         return f"{PUBLISHED} is not of the present outputs"
     return None
 

@@ -144,7 +144,7 @@ def _compare(before: Measured, after: Measured, settings: AutomationSettings) ->
     """Whether the difference reaches one of the two limits; by bytes where the images cannot be counted."""
     if before.images is None or after.images is None:
         if before.bytes is None or after.bytes is None:
-            return True, "changed, by how much is not known without a download"
+            return True, "changed, and by how much is known only to a run"
         change = abs(after.bytes - before.bytes)
         why = f"{after.bytes:,} bytes instead of {before.bytes:,}"
         enough = change > 0 and change >= settings.least_share * before.bytes

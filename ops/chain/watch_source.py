@@ -46,7 +46,8 @@ class Listing:
 
 @dataclass(frozen=True)
 class Measured:
-    """The images of a source, the hash of its content and its bytes; None where that takes a download or too long."""
+    """The images of a source, the hash of its content and its bytes; None where that takes a download or too long,
+    and everywhere where a file cannot be read."""
 
     images: int | None
     content: str | None
@@ -80,8 +81,8 @@ def measure_source(workspace: Workspace, source: str, listing: Listing) -> Measu
     spec = load_source_spec(workspace.source_path(source))
     try:
         return Measured(_count_images(spec, listing), _hash_files(workspace, spec, listing), listing.total)
-    except GrowsetError:  # files that cannot be read: the run tells it
-        return Measured(None, None, listing.total)
+    except GrowsetError:  # a file that cannot be read: the run tells it
+        return Measured(None, None, None)
 
 
 def read_watched(workspace: Workspace, expansion: str) -> Watched | None:

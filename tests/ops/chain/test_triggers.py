@@ -74,7 +74,7 @@ def test_a_change_is_left_alone_until_it_has_settled() -> None:
         (Measured(None, None, 1300), {}, True, "1,300 bytes instead of 1,000"),
         (Measured(None, None, 1299), {}, False, "too small a change: 1,299 bytes instead of 1,000; 30% are needed"),
         (Measured(None, None, 1000), {"least_share": 0.0}, False, "too small a change"),
-        (Measured(None, None, None), {}, True, "changed, by how much is not known without a download"),
+        (Measured(None, None, None), {}, True, "changed, and by how much is known only to a run"),
     ],
 )
 def test_the_floor_is_a_number_or_a_share(measured: Measured, settings: Any, starts: bool, why: str) -> None:
