@@ -15,12 +15,14 @@ from assets.references import refer, refer_source
 from ops.chain.driver import FIRST
 from ops.errors import GrowsetError
 from ops.files.manifests import PUBLISHED
+from ops.recipe.automation import AutomationSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS, STAGES
 from ops.workspaces.names import SOURCES, identifier
 from ops.workspaces.workspace import Workspace
 
 EXPANSION = "growset/expansion"  # tag of every run of an expansion's job
+PUBLISH = "growset/publish"  # tag of a run that started by itself: the verdict with which it publishes
 PUBLISHED_DEPS = (*PUBLISHED_INPUTS, "report")  # it waits for the report, which holds the reasons of the verdict
 
 
@@ -52,6 +54,11 @@ class Place:
     def job(self) -> str:
         """The name of the job that runs its whole chain."""
         return f"expand_{self.group}"
+
+    @property
+    def automation(self) -> AutomationSettings | None:
+        """When its job starts by itself; None if never."""
+        return None if self.recipe is None else self.recipe.automation
 
     def key(self, asset: str) -> dg.AssetKey:
         """The key of the asset of a stage, or of the published dataset."""

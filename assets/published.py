@@ -1,15 +1,16 @@
 """`published_dataset`: a self-contained dataset, tracked, pushed and verified once all blocking checks have passed."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 import dagster as dg
 
+from assets.changes import describe_change, read_earlier
 from assets.figures import describe_figures
 from assets.outcome import describe_memory, growset_errors
-from assets.place import Place
+from assets.place import PUBLISH, Place
 from assets.retries import find_policy
 from ops.chain.driver import Chain
 from ops.errors import EnvironmentFault
@@ -24,7 +25,10 @@ TAG = "tag"  # the metadata's key for a tag that this run has set
 
 
 def build_published_dataset(place: Place) -> dg.AssetsDefinition:
-    """The last asset. It depends on every checked stage, so a failed blocking check prevents it from running."""
+    """The last asset. It depends on every checked stage, so a failed blocking check prevents it from running.
+
+    A run that started by itself publishes only if its verdict passes the recipe's gate; else this step is skipped.
+    """
 
     @dg.asset(
         key=place.key(PUBLISHED),
@@ -36,12 +40,21 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         owners=list(place.owners),
         metadata=place.metadata(PUBLISHED),
         pool=place.pool(PUBLISHED),
+        output_required=False,
         retry_policy=find_policy(place.retries),
     )
-    def published_dataset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
+    def published_dataset(
+        context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]
+    ) -> Iterator[dg.MaterializeResult]:
+        from ops.chain.outdated import find_refusal
         from ops.chain.publishing import publish
 
+        asked = context.run.tags.get(PUBLISH)
+        if asked is not None and (why := find_refusal(chain.workspace, place.expansion, asked)):
+            context.log.info(f"nothing is published: {why}")
+            return
         with growset_errors(retry=place.retries), watch_memory() as peaks:
+            earlier = read_earlier(chain.workspace, place.expansion)
             done = publish(chain.workspace, place.expansion)
         metadata = {
             **describe_publication(chain.workspace, place.expansion, done.manifest, reused=done.reused),
@@ -51,7 +64,9 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         }
         if done.tag:
             metadata[TAG] = done.tag
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32]))
+        if not done.reused:
+            metadata |= describe_change(chain.workspace, place.expansion, earlier)
+        yield dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(done.manifest["content"][:32]))
 
     return published_dataset
 

@@ -21,6 +21,7 @@ from ops.history.dvc_repository import running_under_dvc
 from ops.recipe.stages import STAGES
 from ops.workspaces.names import check_name, require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace
+from pipelines.automation import build_automation
 from pipelines.executor import build_executor
 from pipelines.io import json_io_manager
 from pipelines.lost_runs import build_lost_runs_sensor
@@ -46,14 +47,17 @@ def build_definitions(
     how = {"retries": chain is None, "device": device, "pooled": not running_under_dvc()}
     places = _read_places(workspace, expansions, **how)
     sources = _group_by_source(places)
+    jobs = {place.expansion: _build_job(place) for place in places}
+    schedules, sensors = build_automation(workspace, places, jobs) if chain is None else ([], [])
     return dg.Definitions(
         assets=[
             *(build_source(source, users) for source, users in sources.items()),
             *(asset for place in places for asset in _build_assets(place)),
         ],
         asset_checks=[check for place in places for check in build_checks(place)],
-        jobs=[_build_job(place) for place in places],
-        sensors=[build_lost_runs_sensor(workspace), build_recording_sensor(workspace)],
+        jobs=list(jobs.values()),
+        schedules=schedules,
+        sensors=[build_lost_runs_sensor(workspace), build_recording_sensor(workspace), *sensors],
         resources={
             "chain": chain or ChainResource(workspace=str(workspace.root), device=device),
             "io_manager": json_io_manager,

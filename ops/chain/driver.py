@@ -12,6 +12,7 @@ from ops.chain.parts.external_networks import check_external_networks, check_ref
 from ops.chain.parts.fold_images import read_pool
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real_images import describe_source, source_content, try_source
+from ops.chain.watch_source import list_source, write_watched
 from ops.datasets.cross_validation import divide
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
@@ -69,7 +70,8 @@ class Chain:
             from ops.machine.precision import check_device
 
             check_device(self.runtime.device)
-        outcome = None
+        outcome, source = None, None
+        listing = list_source(self.workspace, recipe.source) if stage == FIRST else None
         if stage == GENERATOR and recipe.on_new_images == "keep_generator":
             outcome = keep_generator(self.workspace, expansion, recipe)
         if outcome is None:
@@ -87,6 +89,8 @@ class Chain:
         self._require_same(expansion, stage, outcome)
         if not outcome.reused or stage == LAST:
             write_figures(self.workspace, expansion)
+        if listing is not None and source is not None:
+            write_watched(self.workspace, expansion, recipe.source, listing, source)
         return outcome
 
     def _note_source(self, expansion: str, recipe: Recipe) -> str:

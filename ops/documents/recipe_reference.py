@@ -63,7 +63,7 @@ def render() -> str:
     parts = [HEADER]
     for section, field in Recipe.model_fields.items():
         model = _find_model(field.annotation)
-        readers = ", ".join(f"`{stage}`" for stage in _find_readers(section))
+        readers = ", ".join(f"`{stage}`" for stage in _find_readers(section)) or "schedules and sensors of the UI alone"
         if section == "generator":
             parts += _render_kinds(readers)
             continue

@@ -110,16 +110,35 @@ def read_metrics(workspace: Workspace, version: Version) -> dict[str, Any] | Non
 def read_contents(workspace: Workspace, version: Version) -> Contents:
     """Everything but the pixels. EnvironmentFault if neither the cache nor the remote has the version."""
     with _open_files(workspace, version) as open_file:
-        manifest = _read_sealed(open_file, version)
-        verdict = json.loads(_read_whole(open_file, version, manifest, VERDICT))
-        frames = []
-        for name in sorted(name for name in manifest["files"] if name.endswith(".parquet")):
-            content = _read_whole(open_file, version, manifest, name)
-            table = pq.read_table(pa.BufferReader(content), columns=list(COLUMNS))
-            names = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["label"]["names"]
-            frame = pl.DataFrame(table)
-            classes = pl.Series(names).gather(frame["label"])
-            frames.append(frame.with_columns(classes.alias("class")).drop("label"))
+        return _read_contents(open_file, version)
+
+
+def read_published(workspace: Workspace, expansion: str) -> Contents | None:
+    """The same of the dataset in published/, whatever DVC knows of it; None if there is none.
+
+    DamagedData if a file is not what its manifest says.
+    """
+    folder = workspace.published(expansion)
+    if not (folder / MANIFEST).is_file():
+        return None
+    date = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime).astimezone().isoformat(timespec="seconds")
+    try:
+        return _read_contents(lambda name: (folder / name).open("rb"), Version(expansion, expansion, None, date))
+    except FileNotFoundError as error:
+        raise DamagedData(f"{error.filename} is missing; restore it with: growset pull {expansion}") from error
+
+
+def _read_contents(open_file: Any, version: Version) -> Contents:
+    manifest = _read_sealed(open_file, version)
+    verdict = json.loads(_read_whole(open_file, version, manifest, VERDICT))
+    frames = []
+    for name in sorted(name for name in manifest["files"] if name.endswith(".parquet")):
+        content = _read_whole(open_file, version, manifest, name)
+        table = pq.read_table(pa.BufferReader(content), columns=list(COLUMNS))
+        names = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]["label"]["names"]
+        frame = pl.DataFrame(table)
+        classes = pl.Series(names).gather(frame["label"])
+        frames.append(frame.with_columns(classes.alias("class")).drop("label"))
     rows = pl.concat(frames) if frames else pl.DataFrame(schema={name: ROW_SCHEMA[name] for name in COLUMNS})
     return Contents(version, manifest["metrics"], verdict, rows)
 

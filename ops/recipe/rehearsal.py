@@ -54,6 +54,7 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         },
         "report.examples_per_class": min(4, recipe.report.examples_per_class),
         "publish.commit": False,
+        "automation": None,
     }
     network = classifier.network
     if isinstance(network, SmallResNet | ResNet18):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from ops.recipe.arms import AUGMENTATIONS, NETWORKS, ONLY_EXPANDED, Arm, FlipCrop, Network, SmallResNet, Standardise
+from ops.recipe.automation import AutomationSettings
 from ops.recipe.counterparts import check_guidance
 from ops.recipe.data import DataSettings
 from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
@@ -183,7 +184,7 @@ class PublishSettings(Section):
 
 
 class Recipe(Section):
-    """A whole recipe. Every section must be present, so that each stage's keys can be tracked; `{}` is fine."""
+    """A whole recipe. Every section that a stage reads must be present, so that DVC tracks its keys; `{}` is fine."""
 
     source: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of a file in sources/, without .yaml"
@@ -207,6 +208,7 @@ class Recipe(Section):
     verdict: VerdictSettings
     report: ReportSettings
     publish: PublishSettings
+    automation: AutomationSettings | None = None
 
     @field_validator("sampler")
     @classmethod

@@ -143,6 +143,7 @@ STAGES: dict[str, Stage] = {
 }
 
 PUBLISHED_KEYS = ("publish",)
+AUTOMATION_KEYS = ("automation",)  # read by the UI's schedules and sensors alone
 PUBLISHED_INPUTS = (
     "real_images",
     "expansion_plan",

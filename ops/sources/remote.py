@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +18,15 @@ from ops.sources.spec import SourceSpec, is_remote
 
 INDEX = ".index.json"
 LOCAL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file: the driver's own path, a token that changes with the file, and its bytes if the server tells them."""
+
+    place: str
+    token: str
+    bytes: int | None
 
 
 def fetch_source(spec: SourceSpec, mirrors: Path) -> SourceSpec:
@@ -32,10 +42,34 @@ def fetch_source(spec: SourceSpec, mirrors: Path) -> SourceSpec:
 
 def update_mirror(uri: str, mirror: Path) -> Path:
     """Make `mirror` a copy of the folder or file at `uri`; returns the folder, or the file in it if `uri` is a file."""
+    system, root, listed = _open(uri)
+    index = mirror / INDEX
+    known: dict[str, str] = read_json(index) if index.exists() else {}
+    for name, file in listed.items():
+        if known.get(name) != file.token or not (mirror / name).is_file():
+            _download(system, file.place, mirror / name, uri)
+            known[name] = file.token
+            write_json(index, known)  # after each file, so that a broken connection costs one file
+    for path in [path for path in mirror.rglob("*") if path.is_file() and path != index]:
+        if path.relative_to(mirror).as_posix() not in listed:
+            path.unlink()
+    write_json(index, {name: file.token for name, file in listed.items()})
+    single = len(listed) == 1 and next(iter(listed.values())).place.rstrip("/") == root.rstrip("/")
+    return mirror / next(iter(listed)) if single else mirror
+
+
+def list_remote(uri: str) -> dict[str, RemoteFile]:
+    """The files at `uri` by their names below it, without a download; raises as `fetch_source`."""
+    return _open(uri)[2]
+
+
+def _open(uri: str) -> tuple[Any, str, dict[str, RemoteFile]]:
+    """The file system of a URI, the path in it, and the files there, at least one."""
     from fsspec.core import url_to_fs
 
     try:
         system, root = url_to_fs(uri)
+        system.invalidate_cache()  # a process that lives long would see the listing of its first look for ever
         listed = _list(system, root)
     except (ValueError, ImportError) as error:
         raise UserError(f"{uri} cannot be opened: {_first_line(error, uri)}") from None
@@ -47,23 +81,11 @@ def update_mirror(uri: str, mirror: Path) -> Path:
     if not listed:
         _require_answer(system, root, uri)
         raise UserError(f"{uri} names no file; expected a folder or a file of images")
-    index = mirror / INDEX
-    known: dict[str, str] = read_json(index) if index.exists() else {}
-    for name, (place, token) in listed.items():
-        if known.get(name) != token or not (mirror / name).is_file():
-            _download(system, place, mirror / name, uri)
-            known[name] = token
-            write_json(index, known)  # after each file, so that a broken connection costs one file
-    for path in [path for path in mirror.rglob("*") if path.is_file() and path != index]:
-        if path.relative_to(mirror).as_posix() not in listed:
-            path.unlink()
-    write_json(index, {name: token for name, (_, token) in listed.items()})
-    single = len(listed) == 1 and next(iter(listed.values()))[0].rstrip("/") == root.rstrip("/")
-    return mirror / next(iter(listed)) if single else mirror
+    return system, root, listed
 
 
-def _list(system: Any, root: str) -> dict[str, tuple[str, str]]:
-    """By name below the root: the driver's own path, and a token that changes with the file."""
+def _list(system: Any, root: str) -> dict[str, RemoteFile]:
+    """The files by their names below the root."""
     found = {}
     details: dict[str, Any] = system.find(root, detail=True)
     for place, info in details.items():
@@ -72,7 +94,9 @@ def _list(system: Any, root: str) -> dict[str, tuple[str, str]]:
             raise ValueError(f"the name {place!r} leads out of the folder")
         if not any(part.startswith(".") for part in below.parts):
             facts = sorted((key, str(value)) for key, value in info.items() if not callable(value))
-            found[str(below)] = place, hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+            size = info.get("size")
+            token = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+            found[str(below)] = RemoteFile(place, token, size if isinstance(size, int) else None)
     return found
 
 

@@ -232,17 +232,24 @@ class Staleness:
 
 
 def find_staleness(
-    workspace: Workspace, expansion: str, stage: str, recipe: Recipe, source: str | None = None
+    workspace: Workspace,
+    expansion: str,
+    stage: str,
+    recipe: Recipe,
+    source: str | None = None,
+    *,
+    files: bool = True,
 ) -> Staleness | None:
     """Why an output does not follow from the present recipe, version and inputs; None if it does.
 
-    `source` is the content hash of the source and belongs to the first stage only.
+    `source` is the content hash of the source and belongs to the first stage only. Without `files` the manifest alone
+    is compared, and damage of a file is not noticed.
     """
     try:
         manifest = read_manifest(workspace.output(expansion, stage))
         if not is_sealed(manifest):
             return Staleness("was made by an earlier Growset")
-        if damage := find_stage_damage(workspace, expansion, stage):
+        if files and (damage := find_stage_damage(workspace, expansion, stage)):
             return Staleness(f"is damaged: {damage}", damaged=True)
     except UserError:
         return Staleness("is missing")
@@ -271,7 +278,10 @@ def _narrow(recipe: Recipe, stage: str) -> Recipe:
             setattr(kept.setdefault(section, SimpleNamespace()), name, getattr(value, name))
         else:
             kept[section] = value
-    return Recipe.model_construct(**kept)
+    narrow = Recipe.model_construct(**kept)
+    for optional in vars(narrow).keys() - kept.keys():  # which got their defaults
+        del vars(narrow)[optional]
+    return narrow
 
 
 def _read_policy(inputs: Mapping[str, Path]) -> TrainingPolicy | None:

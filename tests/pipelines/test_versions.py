@@ -10,7 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from assets.changes import describe_change
 from ops.datasets.pixels import read_rows
+from ops.history.comparison import compare
+from ops.history.versions import find_version, read_contents
+from ops.workspaces.workspace import Workspace
 from tests.damage import find_cached, flip
 from tests.versions import Versions
 from tests.workspaces import growset, run
@@ -44,6 +48,20 @@ def test_an_uncommitted_dataset_is_a_version_and_a_version_without_a_tag_is_name
     assert [(version["name"], version["commit"] is None) for version in found] == [("digits", True), (commit, False)]
     text = growset(workspace, "versions").output
     assert "digits (uncommitted)" in text and commit in text
+
+
+def test_a_publication_in_the_ui_shows_the_change_and_the_verdict_before(two_versions: Versions) -> None:
+    workspace = Workspace(two_versions.root)
+    earlier = read_contents(workspace, find_version(workspace, "digits/v1"))
+    shown = describe_change(workspace, "digits", earlier)
+    found = compare(earlier, read_contents(workspace, find_version(workspace, "digits/v2")))
+    assert {name: shown[f"images_{name}"] for name in ("added", "removed", "changed")} == {
+        name: found.totals[name] for name in ("added", "removed", "changed")
+    }
+    records = [dict(record.data) for record in shown["difference"].records]
+    assert {(row["split"], row["kind"], row["changed"]) for row in records} == {("train", "real", 16)}
+    assert shown["verdict_before"] == earlier.verdict["decision"] and shown["sentence"]
+    assert describe_change(workspace, "digits", None) == {}, "the first publication"
 
 
 def test_a_diff_counts_what_changed(workspace: Path) -> None:

@@ -47,6 +47,7 @@ def test_any_recipe_becomes_a_small_valid_one_of_the_same_kinds(tmp_path: Path, 
         before.tuning.policy,
     )
     assert (after.classifier.steps, after.classifier.seeds, after.generator.seeds) == (TRAINED, 2, 1)
+    assert after.automation is None
     assert after.verdict.rehearsal and not after.publish.commit and after.data == type(after.data)()
     assert not [line for line in lines if line.partition(": ")[2].partition(" -> ")[0] == line.partition(" -> ")[2]]
     if name == "onnx":

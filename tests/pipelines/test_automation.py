@@ -1,0 +1,226 @@
+"""Schedules and sensors as Dagster evaluates them: off by default, cheap, and with a reason for whatever they do."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pytest
+from dagster._core.test_utils import create_run_for_test
+from PIL import Image
+
+from assets.place import PUBLISH
+from ops.chain.driver import Chain
+from ops.chain.updating import find_pending
+from ops.datasets.identity import content_ids
+from ops.datasets.pixels import PixelDataset, build_rows, read_shards, write_shard
+from ops.files.manifests import PUBLISHED
+from ops.history.dvc_repository import changed_stages, stage_addresses
+from ops.sources.layouts import parquet
+from ops.workspaces.workspace import Workspace
+from pipelines.definitions import build_definitions
+from tests.test_architecture import HEAVY
+from tests.workspaces import NAMES, ROOT, user_environment
+
+BOTH = {"schedule": "0 3 * * 0", "on_new_images": True, "settle_minutes": 0, "least_images": 10, "least_share": 0.5}
+SUNDAY = datetime(2026, 11, 29, 3, tzinfo=UTC)
+
+
+def automate(root: Path, settings: Mapping[str, Any] = BOTH) -> Workspace:
+    """Let the expansion run by itself."""
+    recipe = root / "recipes" / "digits.yaml"
+    recipe.write_text(recipe.read_text() + f"automation: {json.dumps(dict(settings))}\n")
+    return Workspace(root)
+
+
+def add_images(root: Path, count: int) -> None:
+    """The 64 training images, and negatives of the first `count` of them."""
+    path = root / "images" / "train-00000-of-00001.parquet"
+    known = read_shards([path]).select(np.arange(64))
+    images = np.concatenate([known.images, 255 - known.images[:count]])
+    labels = np.concatenate([known.labels, known.labels[:count]])
+    write_shard(path, PixelDataset(images, build_rows(labels, content_ids(images), split="train"), NAMES))
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    (tmp_path / "history").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "history")) as instance:
+        yield instance
+
+
+class Ticks:
+    """Evaluates the sensor or the schedule of `digits` as the daemon does, with its cursor."""
+
+    def __init__(self, workspace: Workspace, instance: dg.DagsterInstance) -> None:
+        self.definitions, self.instance = build_definitions(workspace), instance
+        self.cursor: str | None = None
+
+    def look(self) -> tuple[list[dg.RunRequest], str | None]:
+        sensor = self.definitions.resolve_sensor_def("new_images_digits")
+        tick = sensor.evaluate_tick(dg.build_sensor_context(instance=self.instance, cursor=self.cursor))
+        self.cursor = tick.cursor
+        return list(tick.run_requests or []), tick.skip_message
+
+    def plan(self) -> tuple[list[dg.RunRequest], str | None]:
+        schedule = self.definitions.resolve_schedule_def("scheduled_digits")
+        context = dg.build_schedule_context(instance=self.instance, scheduled_execution_time=SUNDAY)
+        tick = schedule.evaluate_tick(context)
+        return list(tick.run_requests or []), tick.skip_message
+
+
+def test_both_are_off_until_somebody_switches_them_on(fresh_workspace: Path) -> None:
+    workspace = automate(fresh_workspace, {**BOTH, "timezone": "Europe/Berlin"})
+    definitions = build_definitions(workspace)
+    schedule, sensor = (
+        definitions.resolve_schedule_def("scheduled_digits"),
+        definitions.resolve_sensor_def("new_images_digits"),
+    )
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 3 * * 0", "Europe/Berlin")
+    assert schedule.job_name == sensor.job_name == "expand_digits"
+    assert not list(build_definitions(workspace, Chain(workspace)).schedules or []), "the command line has no daemon"
+
+
+def test_there_is_what_the_recipe_asks_for(fresh_workspace: Path) -> None:
+    def name(definitions: dg.Definitions) -> set[str]:
+        parts = [*(definitions.schedules or []), *(definitions.sensors or [])]
+        return {part.name for part in parts} - {"free_lost_runs", "record_outputs"}
+
+    assert name(build_definitions(Workspace(fresh_workspace))) == {"recipe_is_wrong"}
+    alerts = {"recipe_is_wrong", "run_failed", "verdict_turned"}
+    text = (fresh_workspace / "recipes" / "digits.yaml").read_text()
+    for settings, expected in (
+        ({"schedule": "0 3 * * 0"}, {"scheduled_digits"}),
+        ({"on_new_images": True}, {"new_images_digits"}),
+    ):
+        assert name(build_definitions(automate(fresh_workspace, settings))) == expected | alerts
+        (fresh_workspace / "recipes" / "digits.yaml").write_text(text)
+
+
+def test_a_source_that_grows_twice(fresh_workspace: Path, instance: dg.DagsterInstance) -> None:
+    workspace = automate(fresh_workspace)
+    ticks, chain = Ticks(workspace, instance), Chain(workspace)
+    (first,), _ = ticks.look()
+    assert first.tags[PUBLISH] == "not_hurts" and first.run_key
+    assert ticks.look() == ([], "the run on these files did not succeed; it is repeated when they change")
+    chain.run("digits", "real_images")
+    assert ticks.look() == ([], "unchanged since the last run: 360 images")
+    keys = {first.run_key}
+    for count in (12, 24):
+        add_images(workspace.root, count)
+        (request,), _ = ticks.look()
+        keys.add(request.run_key)
+        chain.run("digits", "real_images")
+        assert ticks.look()[1] == f"unchanged since the last run: {360 + count} images"
+    assert len(keys) == 3
+
+
+def test_nothing_starts_beside_a_run(fresh_workspace: Path, instance: dg.DagsterInstance) -> None:
+    ticks = Ticks(automate(fresh_workspace), instance)
+    run = create_run_for_test(instance, job_name="expand_digits", status=dg.DagsterRunStatus.STARTED)
+    assert ticks.look() == ticks.plan() == ([], "a run is going on")
+    instance.report_run_canceled(run)
+    assert len(ticks.look()[0]) == 1
+
+
+def test_a_schedule_runs_what_is_not_current(finished_workspace: Path, instance: dg.DagsterInstance) -> None:
+    ticks = Ticks(automate(finished_workspace), instance)
+    assert ticks.plan() == ([], "unchanged: 360 images, the same recipe and versions, every output current")
+    recipe = finished_workspace / "recipes" / "digits.yaml"
+    text = recipe.read_text()
+    recipe.write_text(text.replace("real_weight: 4.0", "real_weight: 5.0"))
+    (request,), _ = ticks.plan()
+    assert request.tags[PUBLISH] == "not_hurts"
+    recipe.write_text(text.replace("real_weight", "weight"))
+    assert len(ticks.plan()[0]) == 1, "the run tells the mistake"
+    recipe.write_text(text)
+    (finished_workspace / "published" / "digits" / "manifest.json").unlink()
+    assert len(ticks.plan()[0]) == 1
+    recipe.write_text(text.replace('"on_new_images"', '"publish": "helps", "on_new_images"'))
+    helps = Ticks(Workspace(finished_workspace), instance)
+    assert helps.plan()[0] == [], "there is no evidence, so nothing is to be published"
+    create_run_for_test(instance, job_name="expand_digits", status=dg.DagsterRunStatus.FAILURE)
+    assert len(helps.plan()[0]) == 1, "what failed is tried again"
+
+
+def test_editing_the_section_makes_nothing_stale(finished_workspace: Path) -> None:
+    workspace = automate(finished_workspace)
+    recipe = workspace.load_recipe("digits")
+    assert recipe.automation is not None
+    assert not find_pending(workspace, "digits", recipe)
+    assert changed_stages(workspace.root, stage_addresses("digits")) == {}
+
+
+def test_a_tick_opens_no_image(
+    fresh_workspace: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a tick read a pixel")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    monkeypatch.setattr(parquet, "iterate_images", refuse)
+    workspace = automate(fresh_workspace)
+    ticks = Ticks(workspace, instance)
+    assert len(ticks.look()[0]) == len(ticks.plan()[0]) == 1
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import dagster as dg
+from tests.pipelines.test_automation import Ticks, Workspace
+root, history = sys.argv[1:]
+with dg.DagsterInstance.local_temp(history) as instance:
+    ticks = Ticks(Workspace(Path(root)), instance)
+    told = [ticks.look()[1], ticks.plan()[1]]
+print(json.dumps([told, sorted(sys.modules)]))
+"""
+
+
+def test_a_tick_loads_no_heavy_library(finished_workspace: Path, tmp_path: Path) -> None:
+    """It is evaluated in the code server, which lives for weeks."""
+    automate(finished_workspace)
+    (tmp_path / "alone").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(finished_workspace), str(tmp_path / "alone")],
+        cwd=ROOT, env=user_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told, modules = json.loads(done.stdout.splitlines()[-1])
+    assert told[0] == "unchanged: files were written again with the same bytes", "copied"
+    assert told[1].startswith("unchanged: 360 images")
+    own = {"sklearn"}  # of this file's imports
+    assert not {module.partition(".")[0] for module in modules} & (HEAVY - own)
+
+
+@pytest.mark.parametrize(
+    ("publish", "why"),
+    [
+        ("never", "nothing is published: automation.publish is never"),
+        ("helps", "nothing is published: the verdict is no evidence, and automation.publish is helps"),
+        ("not_hurts", None),
+        (None, None),
+    ],
+)
+def test_the_gate_skips_the_publication_and_fails_nothing(
+    finished_workspace: Path, instance: dg.DagsterInstance, publish: str | None, why: str | None
+) -> None:
+    workspace = Workspace(finished_workspace)
+    job = build_definitions(workspace, Chain(workspace), ["digits"]).resolve_job_def("expand_digits")
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey(["digits", PUBLISHED])],
+        tags={} if publish is None else {PUBLISH: publish},
+    )
+    assert result.success
+    made = [event.asset_key for event in result.get_asset_materialization_events()]
+    assert bool(made) == (why is None)
+    logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert why is None or why in logged
