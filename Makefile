@@ -13,7 +13,7 @@ WITH_CLIP := tests/ops/pretrained
 DRIVER    := /usr/bin/chromedriver
 SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test test-slow test-browser pictures ui lint wheel
+.PHONY: demo test test-slow test-browser pictures ui lint wheel sbom licences
 
 demo: $(READY)  ## the main job on real images: prints the verdict
 	PATH="$(abspath $(BIN)):$$PATH" growset run $(EXPANSION)
@@ -40,8 +40,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-wheel: $(READY)  ## dist/growset-*.whl, with recipes, example and docs: pipx install or uv tool install takes it
+wheel: sbom  ## dist/growset-*.whl, with recipes, example and docs: pipx install or uv tool install takes it
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+sbom: $(READY)  ## dist/sbom.cdx.json: what this environment consists of, as a CycloneDX document
+	$(BIN)/python -m ops.documents.sbom dist/sbom.cdx.json
+
+licences: $(READY) $(CLIP)  ## docs/licences.md; fails if a dependency has a licence that is not on the allow list
+	PYTHONPATH=$(CLIP) $(BIN)/python -m ops.documents.licences
 
 # The extra `clip`, beside the environment and not in it: where transformers is installed, diffusers and torch's exporter
 # import it, some six seconds for each run of the chain. Only its own tests see it.

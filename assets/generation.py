@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.looks import describe
-from assets.outcome import data_version, describe_outcome, growset_errors
+from assets.outcome import data_version, describe_memory, describe_outcome, growset_errors
 from assets.place import Place
-from assets.stages import COMPUTE_POOL
 from ops.chain.driver import Chain
+from ops.machine.peak_memory import watch_memory
 from ops.recipe.stages import STAGES
 
 STAGE = "generated_images"
@@ -35,17 +35,19 @@ def build_generated_images(place: Place) -> dg.AssetsDefinition:
     def plan_generation(
         context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain]
     ) -> Iterator[dg.DynamicOutput[int]]:
-        from ops.chain.generated_images import plan_slices
-
         with growset_errors():
             chain.validate(expansion)
-            count = plan_slices(chain.workspace, expansion, chain.slices)
+            count = 0
+            if chain.slices > 1:  # the import loads torch, also where nothing is to be drawn
+                from ops.chain.generated_images import plan_slices
+
+                count = plan_slices(chain.workspace, expansion, chain.slices)
         for index in range(count):
             yield dg.DynamicOutput(index, mapping_key=f"slice_{index:03d}")
 
     @dg.op(
         name=f"{place.group}__draw_slice",
-        pool=COMPUTE_POOL,
+        pool=place.pool(STAGE),
         description="Draw one slice's missing pieces; returns how many images.",
     )
     def draw_slice(context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], index: int) -> int:
@@ -59,15 +61,19 @@ def build_generated_images(place: Place) -> dg.AssetsDefinition:
         name=f"{place.group}__collect_slices",
         ins={"drawn": dg.In(list[int])},
         out=dg.Out(dg.Nothing),
-        pool=COMPUTE_POOL,
+        pool=place.pool(STAGE),
         description="Draw what no slice has drawn, and assemble the pieces into one dataset.",
     )
     def collect_slices(
         context: dg.OpExecutionContext, chain: dg.ResourceParam[Chain], drawn: list[int]
     ) -> dg.Output[None]:
-        with growset_errors():
+        with growset_errors(), watch_memory() as peaks:
             outcome = chain.with_default_sink(context.log.info).run(expansion, STAGE)
-        metadata = {**describe_outcome(outcome, look.pictures), "drawn_in_slices": sum(drawn)}
+        metadata = {
+            **describe_outcome(outcome, expansion, look),
+            **describe_memory(peaks),
+            "drawn_in_slices": sum(drawn),
+        }
         with warnings.catch_warnings():  # `data_version` is beta here; a graph cannot report the version in another way
             warnings.simplefilter("ignore", dg.BetaWarning)
             return dg.Output(None, metadata=metadata, data_version=data_version(outcome))

@@ -6,7 +6,7 @@ It knows recipes, but no output: what was made is told by the materialization's 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ops.files.outputs import CONTACT_SHEET, REJECTED_SHEET, REPORT, SAMPLES
+from ops.files.outputs import CONTACT_SHEET, REJECTED_SHEET, SAMPLES
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import FlowSettings
@@ -15,12 +15,12 @@ from ops.recipe.schema import Recipe
 
 @dataclass(frozen=True)
 class Look:
-    """`kinds` are badges. `pictures` are globs of PNG files in the output, `pages` are files to open."""
+    """`kinds` are badges. `pictures` are globs of PNG files in the output. `report`: it links to the report."""
 
     description: str
     kinds: frozenset[str]
     pictures: tuple[str, ...] = ()
-    pages: tuple[str, ...] = ()
+    report: bool = False
 
 
 LOOKS: dict[str, Look] = {
@@ -58,9 +58,11 @@ LOOKS: dict[str, Look] = {
     ),
     "folds": Look("The whole chain on folds of all images.", frozenset({"pytorch", "parquet"})),
     "verdict": Look(
-        "Helps, no evidence or hurts: closed-form intervals over test images and seeds.", frozenset({"numpy"})
+        "Helps, no evidence or hurts: closed-form intervals over test images and seeds.",
+        frozenset({"numpy"}),
+        report=True,
     ),
-    "report": Look("One HTML page, verdict first.", frozenset({"html"}), pages=(REPORT,)),
+    "report": Look("One HTML page, verdict first.", frozenset({"html"}), report=True),
 }
 
 TRAINED = {  # by kind of generator, as in docs/generators.md

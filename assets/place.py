@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.pools import CPU, find_pool
 from assets.references import refer, refer_source
 from ops.chain.driver import FIRST
 from ops.errors import GrowsetError
@@ -41,6 +42,8 @@ class Place:
     owners: tuple[str, ...] = ()
     references: Mapping[str, dg.CodeReferencesMetadataValue] = field(default_factory=dict)  # of assets; SOURCES: source
     retries: bool = False  # whether a step that asks a remote is tried again
+    device: str = CPU  # torch device of its steps, as far as it is known before they run
+    pooled: bool = True  # whether its steps wait for those of other runs
 
     @property
     def group(self) -> str:
@@ -66,6 +69,10 @@ class Place:
         source = [source_key(self.recipe.source)] if asset == FIRST and self.recipe is not None else []
         return [*source, *map(self.key, PUBLISHED_DEPS if asset == PUBLISHED else STAGES[asset].inputs)]
 
+    def pool(self, asset: str) -> str | None:
+        """The pool in which that asset, or the source under SOURCES, takes its turn; None if it need not wait."""
+        return find_pool(asset, self.device) if self.pooled else None
+
     def tags(self, asset: str) -> dict[str, str]:
         """The tags of that asset; `kind` is the generator's."""
         kind = {} if self.recipe is None else {"kind": self.recipe.generator.kind}
@@ -80,7 +87,9 @@ class Place:
         return description if self.fault is None else f"**It cannot be made: {self.fault}**\n\n{description}"
 
 
-def read_place(workspace: Workspace, expansion: str, *, retries: bool = False) -> Place:
+def read_place(
+    workspace: Workspace, expansion: str, *, retries: bool = False, device: str = CPU, pooled: bool = True
+) -> Place:
     """An active expansion as it is now in params.yaml and its recipe."""
     versions = {stage: workspace.stage_version(stage) for stage in STAGES}
     recipe, fault = None, None
@@ -91,4 +100,14 @@ def read_place(workspace: Workspace, expansion: str, *, retries: bool = False) -
     references = {asset: refer(workspace, expansion, asset) for asset in (*STAGES, PUBLISHED)}
     if recipe is not None:
         references[SOURCES] = refer_source(workspace, recipe.source)
-    return Place(expansion, versions, recipe, fault, tuple(workspace.owners), references, retries)
+    return Place(
+        expansion,
+        versions,
+        recipe,
+        fault,
+        owners=tuple(workspace.owners),
+        references=references,
+        retries=retries,
+        device=device,
+        pooled=pooled,
+    )

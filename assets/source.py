@@ -9,11 +9,11 @@ from typing import Any
 
 import dagster as dg
 
-from assets.outcome import growset_errors
+from assets.outcome import describe_memory, growset_errors
 from assets.place import Place, source_key
 from assets.retries import find_policy
-from assets.stages import COMPUTE_POOL
 from ops.chain.driver import Chain
+from ops.machine.peak_memory import watch_memory
 from ops.workspaces.names import SOURCES
 
 
@@ -30,13 +30,13 @@ def build_source(source: str, places: Sequence[Place]) -> dg.AssetsDefinition:
         tags={"source": source},
         owners=list(places[0].owners),
         metadata=places[0].metadata(SOURCES),
-        pool=COMPUTE_POOL,
+        pool=places[0].pool(SOURCES),
         retry_policy=find_policy(retries),
     )
     def read_source(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
         from ops.chain.real_images import survey_source
 
-        with growset_errors(retry=retries):
+        with growset_errors(retry=retries), watch_memory() as peaks:
             found = survey_source(chain.workspace, source)
         metadata: dict[str, Any] = {
             "files": found.files,
@@ -44,6 +44,7 @@ def build_source(source: str, places: Sequence[Place]) -> dg.AssetsDefinition:
             "kind": found.kind,
             "licence": found.licence,
             "place": dg.MetadataValue.path(found.place),
+            **describe_memory(peaks),
         }
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(found.content[:32]))
 

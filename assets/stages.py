@@ -3,11 +3,10 @@
 import dagster as dg
 
 from assets.looks import describe
-from assets.outcome import data_version, describe_outcome, growset_errors
+from assets.outcome import data_version, describe_memory, describe_outcome, growset_errors
 from assets.place import Place
 from ops.chain.driver import Chain
-
-COMPUTE_POOL = "compute"  # dagster.yaml allows one at a time: each step uses all cores by itself
+from ops.machine.peak_memory import watch_memory
 
 
 def build_stage_asset(place: Place, stage: str) -> dg.AssetsDefinition:
@@ -24,14 +23,13 @@ def build_stage_asset(place: Place, stage: str) -> dg.AssetsDefinition:
         owners=list(place.owners),
         metadata=place.metadata(stage),
         code_version=str(place.versions[stage]),
-        pool=COMPUTE_POOL,
+        pool=place.pool(stage),
     )
     def stage_asset(context: dg.AssetExecutionContext, chain: dg.ResourceParam[Chain]) -> dg.MaterializeResult:
-        with growset_errors():
+        with growset_errors(), watch_memory() as peaks:
             chain.validate(place.expansion)
             outcome = chain.with_default_sink(context.log.info).run(place.expansion, stage)
-        return dg.MaterializeResult(
-            metadata=describe_outcome(outcome, look.pictures, look.pages), data_version=data_version(outcome)
-        )
+        metadata = {**describe_outcome(outcome, place.expansion, look), **describe_memory(peaks)}
+        return dg.MaterializeResult(metadata=metadata, data_version=data_version(outcome))
 
     return stage_asset

@@ -1,8 +1,10 @@
 """The Dagster instance of a workspace: history and logs under .growset/dagster, settings from dagster.yaml."""
 
 import os
+from collections.abc import Mapping, MutableMapping
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from ruamel.yaml import YAML
@@ -13,6 +15,9 @@ from ops.settings.reading import read_yaml
 from ops.workspaces.workspace import Workspace
 
 IN_PROCESS = "in_process.yaml"
+WIDTH = 4096  # characters; ruamel breaks longer lines
+OLD_LIMITS = {"max_concurrent_runs", "tag_concurrency_limits", "block_op_concurrency_limited_runs"}  # of `run_queue`
+OLD_POOLS = "default_op_concurrency_limit"  # of `concurrency`
 
 # Dagster mirrors a step's output through two helper processes. A run in our own terminal needs no mirroring,
 # and starting them costs about a second per step.
@@ -26,7 +31,8 @@ compute_logs:
 def prepare_home(workspace: Workspace) -> Path:
     """$DAGSTER_HOME if the user set it, else .growset/dagster with the workspace's dagster.yaml copied in.
 
-    Sections that the workspace's file lacks, because an older Growset wrote it, are added from the shipped one.
+    Settings that the workspace's file lacks, because an older Growset wrote it, are added to the copy from the shipped
+    one. What the file says, and its comments, stay. UserError if it is not YAML.
     """
     if home := os.environ.get("DAGSTER_HOME"):
         return Path(home)
@@ -39,14 +45,41 @@ def prepare_home(workspace: Workspace) -> Path:
 
 
 def _complete(settings: Path) -> str:
-    """The text of a dagster.yaml, and the sections that it lacks."""
+    """The text of a dagster.yaml with the settings that it lacks."""
     text, known, ours = settings.read_text(encoding="utf-8"), read_yaml(settings), read_yaml(shipped() / "dagster.yaml")
-    lacking = {name: section for name, section in ours.items() if isinstance(known, dict) and name not in known}
-    if not lacking:
+    if not isinstance(known, dict):
         return text
-    added = StringIO()
-    YAML(typ="safe").dump(lacking, added)
-    return f"{text.rstrip()}\n\n{added.getvalue()}"
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = WIDTH
+    content = yaml.load(text)
+    if not _add_missing(content, _drop_clashes(ours, known)):
+        return text
+    completed = StringIO()
+    yaml.dump(content, completed)
+    return completed.getvalue()
+
+
+def _add_missing(content: MutableMapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Add the keys of `ours` that `content` lacks, at every level; whether there were any."""
+    added = False
+    for key, value in ours.items():
+        if key not in content:
+            content[key], added = value, True
+        elif isinstance(value, dict) and isinstance(content[key], MutableMapping):
+            added |= _add_missing(content[key], value)
+    return added
+
+
+def _drop_clashes(ours: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Our settings without those that Dagster refuses beside the user's, who limits runs or pools in its older way."""
+    queue, pools = known.get("run_queue") or {}, known.get("concurrency") or {}
+    dropped = set()
+    if "run_coordinator" in known:
+        dropped = {"run_queue", "concurrency"}
+    elif OLD_LIMITS & set(queue) or OLD_POOLS in pools:
+        dropped = {"concurrency"}
+    return {name: section for name, section in ours.items() if name not in dropped}
 
 
 def open_instance(workspace: Workspace) -> dg.DagsterInstance:

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from ops.workspaces.locks import is_alive, mark_alive
+from ops.workspaces.locks import is_alive, mark_alive, was_killed
 from ops.workspaces.workspace import Workspace
 from pipelines.instance import is_history_inside
 
 IN_PROCESS = "growset/in_process"  # tag of a run outside the UI; its value is the workspace
+REVIVALS = "dagster/max_retries"  # how often Dagster's daemon starts a crashed run again: `run_retries` or this tag
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -24,20 +25,28 @@ UNFINISHED = [
 
 @contextmanager
 def announce_run(workspace: Workspace, run_id: str) -> Iterator[dict[str, str]]:
-    """The tags of a run in this process, which counts as lost once the process has ended."""
+    """The tags of a run in this process, which counts as lost once the process has ended.
+
+    Its user starts it again, not the UI's daemon.
+    """
     with mark_alive(workspace, run_id):
-        yield {IN_PROCESS: str(workspace.root)}
+        yield {IN_PROCESS: str(workspace.root), REVIVALS: "0"}
 
 
 def free_lost_runs(workspace: Workspace, instance: dg.DagsterInstance, *, no_ui_lives: bool = False) -> list[str]:
     """Report lost runs as failed and free the slots of all ended runs; returns the lost runs' ids.
 
-    A running UI watches its own runs; with `no_ui_lives` all its unfinished runs count as lost.
+    A running UI watches its own runs, as long as its code server lives. With `no_ui_lives` all its unfinished runs
+    count as lost, except those whose process is still at work.
     """
     lost = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-        if (_is_lost(workspace, instance, run) if IN_PROCESS in run.tags else no_ui_lives)
+        if (
+            _is_lost(workspace, instance, run)
+            if IN_PROCESS in run.tags
+            else was_killed(workspace, run.run_id) or (no_ui_lives and not is_alive(workspace, run.run_id))
+        )
     ]
     for run in lost:
         instance.report_run_failed(

@@ -14,11 +14,13 @@ import dagster as dg
 from assets.looks import describe
 from assets.outcome import describe_outcome
 from assets.place import Place, read_place, source_key
-from assets.published import describe_publication
+from assets.published import VERSION as NAME
+from assets.published import describe_publication, describe_version
 from ops.chain.driver import FIRST
 from ops.errors import DamagedData, GrowsetError
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, read_manifest
+from ops.history.git import describe_head
 from ops.recipe.stages import STAGES
 from ops.stages.materialization import Outcome
 from ops.workspaces.names import SOURCES
@@ -33,7 +35,8 @@ FOUND = "Found on disk: it was made or fetched outside of this history."
 
 
 def record_outputs(workspace: Workspace, instance: dg.DagsterInstance) -> list[dg.AssetKey]:
-    """Report each output of an active expansion whose content, version or inputs differ from Dagster's last record.
+    """Report each output of an active expansion whose content, version or inputs differ from Dagster's last record,
+    and a published dataset that git has under another name since.
 
     Nothing is reported while a run is unfinished: it reports its outputs itself. Returns the keys that were reported.
     """
@@ -89,7 +92,8 @@ def _record_expansion(
         key = place.key(asset)
         tags = _describe_version(place, asset, manifest, manifests)
         known = _find_last(instance, key)
-        if known is not None and tags.items() <= _read_tags(known).items():
+        same = known is not None and tags.items() <= _read_tags(known).items()
+        if same and (asset != PUBLISHED or _names_version(known, workspace, place.expansion)):
             continue
         try:
             metadata = _describe(workspace, place, asset, manifest)
@@ -126,6 +130,13 @@ def _read_tags(record: dg.EventLogRecord) -> Mapping[str, str]:
     return {} if made is None else (made.tags or {})
 
 
+def _names_version(record: dg.EventLogRecord | None, workspace: Workspace, expansion: str) -> bool:
+    """Whether the record of a published dataset names its version in git: `growset commit` may have come later."""
+    made = record.asset_materialization if record else None
+    told = made.metadata.get(NAME) if made else None
+    return told is not None and told.value == describe_version(workspace, expansion)[NAME]
+
+
 def _describe_version(
     place: Place, asset: str, manifest: Mapping[str, Any], manifests: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, str]:
@@ -147,9 +158,9 @@ def _describe_version(
 def _describe(workspace: Workspace, place: Place, asset: str, manifest: dict[str, Any]) -> dict[str, Any]:
     folder = _folder(workspace, place.expansion, asset)
     if asset == PUBLISHED:
-        return describe_publication(manifest, folder)
-    look = describe(asset, place.recipe)
-    return describe_outcome(Outcome(manifest, folder, 0.0, reused=True), look.pictures, look.pages)
+        return describe_publication(workspace, place.expansion, manifest)
+    outcome = Outcome(manifest, folder, 0.0, reused=True)
+    return describe_outcome(outcome, place.expansion, describe(asset, place.recipe))
 
 
 def build_recording_sensor(workspace: Workspace) -> dg.SensorDefinition:
@@ -162,7 +173,7 @@ def build_recording_sensor(workspace: Workspace) -> dg.SensorDefinition:
         description="Shows outputs that were pulled, checked out or made without Dagster.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        seen = hash_json(_list_manifests(workspace))
+        seen = hash_json([_list_manifests(workspace), describe_head(workspace.root)])
         if seen == context.cursor:
             return dg.SensorResult(skip_reason="no output has changed")
         if context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):

@@ -1,5 +1,7 @@
 """Resources: where the workspace is and how to compute, set once per run in the launchpad."""
 
+import multiprocessing
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import dagster as dg
@@ -29,7 +31,8 @@ class ChainResource(dg.ConfigurableResource):
     slices: int = Field(default=1, ge=1, description="mapped generation steps: nodes or GPUs")
 
     def create_resource(self, context: dg.InitResourceContext) -> Chain:
-        follow_parent()  # else a step's process would outlive its killed run worker and keep the stage locked
+        if isinstance(multiprocessing.current_process(), ForkServerProcess):
+            follow_parent()  # else a step's process would outlive its killed run worker and keep the stage locked
         runtime = Runtime(
             device=self.device,
             provider=self.provider,

@@ -1,13 +1,12 @@
 """The Dagster UI of a workspace: its web server behind the guard, the daemon and the code server.
 
-It starts and stops the same parts as `dagster dev`: one code server, which reloads on request of the UI, the daemon in
-a process of its own, and the web server in this process, because Dagster's command allows no layer in front.
+It starts and stops the same parts as `dagster dev`: one code server, which reloads when definitions have changed, the
+daemon in a process of its own, and the web server in this process, because Dagster's command allows no layer in front.
 """
 
 import logging
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,41 +28,50 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 from ruamel.yaml import YAML
 
 from ops.errors import EnvironmentFault
+from ops.workspaces.workspace import Workspace
+from pipelines.daemon import Daemon, run_daemon
 from pipelines.origin_guard import OriginGuard, check_host_name
+from pipelines.pages import add_pages
+from pipelines.reloading import Reloader
 
 ADDRESS = "127.0.0.1"
 STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW = 15_000, 3_600, 20  # dagster-webserver's own: ms, s, connections
 POLL = 2_000  # ms between two updates of live data on a page
-CLOSE_PAGES, STOP_DAEMON = 2, 10  # seconds that open pages and the daemon get to end
+CLOSE_PAGES = 2  # seconds that open pages get to end
+ARENAS = "2"  # glibc's pools of memory per process: more of them keep what the servers' many threads free
 
 
-def serve(workspace_file: Path, port: int, hosts: Sequence[str]) -> None:
+def serve(workspace: Workspace, workspace_file: Path, port: int, hosts: Sequence[str]) -> None:
     """Serve the UI of the code location in `workspace_file` on the loopback address until Ctrl-C or SIGTERM.
 
     `hosts` are further host names that the guard allows. UserError for an invalid name, EnvironmentFault if the port is
-    taken or the daemon ends by itself.
+    taken or the daemon ends by itself again and again.
     """
     hosts = [check_host_name(name) for name in hosts]
     os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as `dagster dev`: pages show it, and errors include their stack
+    os.environ.setdefault("MALLOC_ARENA_MAX", ARENAS)  # read by the processes that start from here
     configure_loggers(formatter="colored", log_level="INFO")
     listener = _listen(port)
     setup_interrupt_handlers()
     try:
+        reloader = Reloader(workspace)
         with (
             get_possibly_temporary_instance_for_cli("growset ui", logger=logging.getLogger("dagster")) as instance,
             _code_server(instance, workspace_file) as location,
-            _daemon(instance, location) as daemon,
+            run_daemon(_describe_daemon(instance, location)) as daemon,
             WorkspaceProcessContext(instance, WorkspaceFileTarget([str(location)]), version=__version__) as context,
         ):
             instance.optimize_for_webserver(STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW)
             pages = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL)
+            add_pages(pages, workspace)
             guard = OriginGuard(pages, hosts)
             server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=CLOSE_PAGES))
-            threading.Thread(target=_stop_after, args=(daemon, server), daemon=True).start()
-            click.echo(f"Dagster UI: http://{ADDRESS}:{port}")
-            server.run(sockets=[listener])
-            if daemon.poll() is not None:
-                raise EnvironmentFault(f"Dagster's daemon ended by itself ({daemon.returncode}); start the UI again")
+            _watch_daemon(daemon, server)
+            with reloader.watch(lambda: _reload(context)):
+                click.echo(f"Dagster UI: http://{ADDRESS}:{port}")
+                server.run(sockets=[listener])
+            if daemon.given_up is not None:
+                raise EnvironmentFault(f"Dagster's daemon ended by itself ({daemon.given_up}); start the UI again")
     except KeyboardInterrupt:
         click.echo("the Dagster UI has stopped")
     finally:
@@ -95,23 +103,24 @@ def _code_server(instance: DagsterInstance, workspace_file: Path) -> Iterator[Pa
         yield path
 
 
-@contextmanager
-def _daemon(instance: DagsterInstance, location: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Dagster's daemon: sensors, schedules and the queue of runs."""
+def _describe_daemon(instance: DagsterInstance, location: Path) -> list[str]:
+    """The command of Dagster's daemon: sensors, schedules and the queue of runs."""
     options = ["--instance-ref", serialize_value(instance.get_ref()), "--code-server-log-level", "warning"]
-    command = [sys.executable, "-m", "dagster._daemon", "run", *options, "--workspace", str(location)]
-    daemon = subprocess.Popen(command)
-    try:
-        yield daemon
-    finally:
-        daemon.terminate()
-        try:
-            daemon.wait(STOP_DAEMON)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
+    return [sys.executable, "-m", "dagster._daemon", "run", *options, "--workspace", str(location)]
 
 
-def _stop_after(daemon: subprocess.Popen[bytes], server: uvicorn.Server) -> None:
-    daemon.wait()
-    server.should_exit = True
+def _watch_daemon(daemon: Daemon, server: uvicorn.Server) -> None:
+    """Keep the daemon alive in the background; the server ends if that is in vain."""
+
+    def stop() -> None:
+        server.should_exit = True
+
+    threading.Thread(target=daemon.keep_alive, args=(stop, lambda: server.should_exit), daemon=True).start()
+
+
+def _reload(context: WorkspaceProcessContext) -> None:
+    """Load the definitions anew; open pages follow by themselves."""
+    for name in context.code_location_names:
+        context.reload_code_location(name)
+        if context.has_code_location_error(name):
+            logging.getLogger("growset.ui").warning("the definitions of '%s' cannot be loaded; the UI tells why", name)

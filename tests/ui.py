@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,12 +12,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 from ops.workspaces.names import identifier
 from tests.workspaces import user_environment
@@ -31,6 +34,7 @@ mutation Launch($params: ExecutionParams!) {
   }
 }
 """
+TERMINATE = "mutation Stop($id: String!) { terminateRun(runId: $id) { __typename ... on PythonError { message } } }"
 STATUS = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 LOCATIONS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -62,11 +66,18 @@ class Client:
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read().decode()
 
+    def download(self, path: str) -> tuple[bytes, Mapping[str, str]]:
+        """The bytes of an address and the headers that came with them."""
+        with urllib.request.urlopen(f"{self.origin}{path}", timeout=30) as answer:
+            return answer.read(), answer.headers
+
     @contextmanager
     def subscribe(self, query: str, *, origin: str | None = None, **variables: Any) -> Iterator[ClientConnection]:
         """A websocket on which the answers to a subscription arrive, as a page opens it."""
         address = f"{self.origin.replace('http', 'ws')}/graphql"
-        with connect(address, origin=origin or self.origin, subprotocols=["graphql-ws"]) as channel:  # type: ignore[arg-type, list-item]
+        with connect(
+            address, origin=Origin(origin or self.origin), subprotocols=[Subprotocol("graphql-ws")]
+        ) as channel:
             channel.send(json.dumps({"type": "connection_init"}))
             assert json.loads(channel.recv(30))["type"] == "connection_ack"
             payload = {"query": query, "variables": variables}
@@ -92,6 +103,11 @@ class Client:
     def status(self, run_id: str) -> str:
         status: str = self.ask(STATUS, id=run_id)["runOrError"]["status"]
         return status
+
+    def terminate(self, run_id: str) -> None:
+        """Stop a run, as the button on its page does."""
+        answer = self.ask(TERMINATE, id=run_id)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
 
     def wait_for_end(self, run_id: str, *, seconds: float) -> str:
         """The status in which the run ended."""
@@ -133,3 +149,13 @@ def wait_for(condition: Callable[[], Any], *, seconds: float) -> Any:
             pass  # not listening yet
         time.sleep(1)
     raise AssertionError(f"nothing within {seconds} s")
+
+
+def find_worker(root: Path, run_id: str) -> int:
+    """Process id of a run of the UI, from the history; 0 before it has begun."""
+    with dg.DagsterInstance.from_config(str(root / ".growset" / "dagster")) as instance:
+        events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    found = [
+        match for event in events if (match := re.search(r"Started process for run \(pid: (\d+)\)", event.message))
+    ]
+    return int(found[0][1]) if found else 0

@@ -18,12 +18,14 @@ from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
 from ops.generators.registry import KINDS
 from ops.history.dvc_repository import (
+    LOCK,
     address,
     changed_stages,
     commit_stage,
     forget_stage,
     remember_lock,
     running_under_dvc,
+    stage_addresses,
 )
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
@@ -32,7 +34,7 @@ from ops.recipe.stages import STAGES
 from ops.sources.reading import hash_source, suggest_remedy
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
-from ops.workspaces.workspace import Workspace
+from ops.workspaces.workspace import PARAMS, Workspace
 
 FIRST = "real_images"
 
@@ -45,6 +47,7 @@ class Chain:
     runtime: Runtime = field(default_factory=Runtime)
     slices: int = 1
     validated: dict[str, Recipe] = field(default_factory=dict, compare=False)  # recipes that passed, by expansion
+    answers: dict[str, tuple[object, set[str]]] = field(default_factory=dict, compare=False)  # of DVC, by expansion
 
     def validate(self, expansion: str) -> None:
         """Validate the expansion, once per object: stages detect later changes themselves."""
@@ -77,7 +80,7 @@ class Chain:
                 self.workspace,
                 expansion,
                 stage,
-                find_builder(stage),
+                lambda run: find_builder(stage)(run),  # its libraries load only if there is something to build
                 self.runtime,
                 source=source,
                 read_source=(lambda: source_content(self.workspace, recipe)) if stage == FIRST else None,
@@ -107,8 +110,24 @@ class Chain:
             remember_lock(self.workspace.root)  # DVC rewrites it in place after this command
             return
         name = address(stage, expansion)
-        if not outcome.reused or changed_stages(self.workspace.root, [name]):
+        if not outcome.reused or outcome.reused_from or name in self._find_unrecorded(expansion):
             commit_stage(self.workspace.root, name)
+
+    def _find_unrecorded(self, expansion: str) -> set[str]:
+        """The stages that dvc.lock does not describe as they are.
+
+        DVC reads its files for each question, which takes longer than a stage that is current. So it is asked once for
+        all stages, and again if one of the files that its answer follows from has changed.
+        """
+        root = self.workspace.root
+        paths = [root / name for name in (LOCK, "dvc.yaml", PARAMS)] + [self.workspace.recipe_path(expansion)]
+        state = [
+            (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+            for facts in (path.stat() for path in paths if path.exists())
+        ]
+        if expansion not in self.answers or self.answers[expansion][0] != state:
+            self.answers[expansion] = state, set(changed_stages(root, stage_addresses(expansion)))
+        return self.answers[expansion][1]
 
     def _require_same(self, expansion: str, stage: str, outcome: Outcome) -> None:
         """Raise EnvironmentFault and withdraw DVC's record if the recipe was edited while DVC recorded the output.

@@ -113,5 +113,7 @@ def explain_search(factors: list[Factor], found: Found) -> list[str]:
             f"the good ones together were {100 * found.clash:.1f} points worse than the best of them alone, so they"
             " were made one after another, each where it still was good beside those before it"
         )
+    if not found.lengths:
+        return lines
     tried = ", ".join(f"{100 * length.score:.1f} % after {length.steps:,}" for length in found.lengths)
-    return [*lines, f"steps: {tried}; chosen: {found.steps:,}"]
+    return [*lines, f"steps, with mixup: {tried}; chosen: {found.steps:,}"]

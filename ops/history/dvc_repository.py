@@ -216,9 +216,23 @@ def object_folders(root: Path) -> list[Path]:
 
 
 def find_changes(root: Path, addresses: Iterable[str]) -> dict[str, list[str]]:
-    """DVC's reasons by stage that is not current; empty if all are. Busy if another process holds a lock."""
-    with open_repo(root) as repo:
-        status = repo.status(targets=absolute(root, addresses))
+    """DVC's reasons by stage that is not current; empty if all are. Busy if another process holds a lock.
+
+    An address without `@` is a path. The stages' files are parsed once: `Repo.status` parses them for each stage.
+    """
+    from dvc.dvcfile import load_file
+    from dvc.repo import lock_repo
+
+    names = set(addresses)
+    stages = sorted(name for name in names if "@" in name)
+    status: dict[str, list[object]] = {}
+    with open_repo(root) as repo, lock_repo(repo):
+        if paths := sorted(names.difference(stages)):
+            status.update(repo.status(targets=paths))
+        if stages:
+            loaded = load_file(repo, str(root / "dvc.yaml")).stages
+            for name in stages:
+                status.update(loaded[name].status(check_updates=True))
     # A status is keyed by the address as seen from the current folder: "../dvc.yaml:stage@expansion".
     return {name.rsplit(":", 1)[-1]: [_describe(change) for change in changes] for name, changes in status.items()}
 

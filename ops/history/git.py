@@ -49,10 +49,10 @@ _HOSTED = re.compile(
 )
 
 
-def find_page(root: Path) -> str | None:
-    """The address below which GitHub or GitLab shows the files of `root` in its present branch; None elsewhere.
+def find_page(root: Path, revision: str | None = None) -> str | None:
+    """The address below which GitHub or GitLab shows the files of `root`, by default in its present branch.
 
-    It follows from the remote `origin`, without user name and password.
+    It follows from the remote `origin`, without user name and password; None if that is elsewhere.
     """
     asked = (["remote", "get-url", "origin"], ["rev-parse", "--abbrev-ref", "HEAD"], ["rev-parse", "--show-prefix"])
     answers = []
@@ -66,7 +66,19 @@ def find_page(root: Path) -> str | None:
     if hosted is None:
         return None
     blob = "blob" if hosted["host"].startswith("github") else "-/blob"
-    return f"https://{hosted['host']}/{hosted['path']}/{blob}/{branch}/{folder}".rstrip("/")
+    return f"https://{hosted['host']}/{hosted['path']}/{blob}/{revision or branch}/{folder}".rstrip("/")
+
+
+def find_top(root: Path) -> tuple[str, str]:
+    """The folder of the repository that `root` lies in, and the way from there: empty, or a path that ends with /."""
+    top, way = run_git(root, "rev-parse", "--show-toplevel", "--show-prefix").split("\n")[:2]
+    return top, way
+
+
+def describe_head(root: Path) -> str:
+    """The commit that is checked out, with its branches and tags; empty outside a repository and before any commit."""
+    asked = ["git", "-C", str(root), "log", "-1", "--format=%H %D"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def list_uncommitted(root: Path) -> tuple[list[str], list[str]]:

@@ -21,6 +21,8 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ops.machine.peak_memory import note_workers, read_mark
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -168,15 +170,19 @@ def map_processes(
     with _block_terminal_signals():  # multiprocessing starts a helper process here, which outlives the pool
         given = (share, uses_torch, dict(os.environ))
         started = ProcessPoolExecutor(workers, find_context(uses_torch=uses_torch), _start_worker, given)
+    peaks: dict[int, int] = {}
     with started as pool:
         try:
             with _block_terminal_signals():
-                futures = [pool.submit(work, task) for task in pending]
+                futures = [pool.submit(_work_measured, work, task) for task in pending]
             for future in as_completed(futures):
                 if (fault := future.exception()) is not None:
                     break
-                yield future.result()
+                result, number, peak = future.result()
+                peaks[number] = max(peak, peaks.get(number, 0))
+                yield result
             else:
+                note_workers(peaks)
                 return
         except BaseException:  # stopped by a signal, or the caller has closed this generator
             for worker in set(multiprocessing.active_children()) - others:
@@ -184,6 +190,12 @@ def map_processes(
             raise
         pool.shutdown(wait=True, cancel_futures=True)
         raise fault
+
+
+def _work_measured(work: Callable[[Task], Result], task: Task) -> tuple[Result, int, int]:
+    """In a worker: the result, the worker's process id, and the most memory it has held."""
+    result = work(task)
+    return result, os.getpid(), read_mark() or 0
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError
+from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, hide_credentials
 from ops.files.hashing import hash_json
 from ops.files.storage import read_json, write_json
 from ops.history.dvc_repository import open_repo, retry_while_busy
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @retry_while_busy
 def default_remote(root: Path) -> tuple[str, str] | None:
-    """Name and URL of the default remote, or None."""
+    """Name of the default remote and its URL without credentials, or None."""
     with open_repo(root) as repo:
         return _default_remote(repo)
 
@@ -132,7 +132,7 @@ def _default_remote(repo: Repo) -> tuple[str, str] | None:
         return None
     if name not in repo.config["remote"]:
         raise UserError(f"the default DVC remote '{name}' has no URL; set one with: dvc remote add {name} URL")
-    return name, str(repo.config["remote"][name]["url"])
+    return name, hide_credentials(str(repo.config["remote"][name]["url"]))
 
 
 def _known_outs(repo: Repo) -> dict[str, list[Output]]:

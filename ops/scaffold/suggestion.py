@@ -22,7 +22,7 @@ FEW = (
     50  # images of the median class; from fewer a generator memorises sooner than it learns, unless they are augmented
 )
 RACE = 4.0  # standard errors on validation from which an arm is not trained further
-LONGEST_RATIO = 4  # training becomes at most this many times as long
+LONGEST = 1200  # steps: with more, a thousand images take more than a quarter of an hour on two cores
 AUTO_ARMS = (  # of the template: they get the augmentation that validation chooses
     "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.mixup+adjusted",
     "expanded.expanded+augmented", "expanded.expanded+mixup", "expanded.expanded+mixup+adjusted", "expanded.placebo",
@@ -35,14 +35,15 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
     # More images need more steps in total but fewer per image; the square root is between the two. Few images need no
     # fewer: a generator that has not learnt is not used.
     growth = math.sqrt(images / MEASURED_IMAGES)
-    classifier_steps = _round_steps(400 * growth, 300, 5000)
+    # Augmentations are told apart in half of the steps that mixup needs.
+    classifier_steps, search_steps = (_round_steps(steps * growth, 300, 5000) for steps in (800, 400))
     small = channels == 1 and side <= 32
     is_few = bool(np.median(counts) < FEW)
     return {
         "plan.ratio": round(min(10.0, max(1.0, GENERATED_LIMIT / images)), 1),
         "plan.balance": "equalise" if counts.max() >= UNEVEN_RATIO * counts.min() else "keep",
         "scorer.folds": int(min(3, max(2, counts.min()))),
-        "scorer.steps": _round_steps(0.75 * classifier_steps, 200, 3000),
+        "scorer.steps": _round_steps(0.75 * search_steps, 200, 3000),
         "generator.widths": [32, 64] if small else [64, 128] if side <= 32 else [64, 128, 128],
         "generator.unshuffle": 1 if side <= 16 else 2 if side <= 64 else 4,
         "generator.steps": _round_steps((700 if small else 900) * max(1.0, growth), 700, 6000),
@@ -53,7 +54,8 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "classifier.race": RACE,
         "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
         "tuning.policy": True,
-        "tuning.most_steps": LONGEST_RATIO * classifier_steps,
+        "tuning.steps": search_steps,
+        "tuning.most_steps": LONGEST if 2 * classifier_steps <= LONGEST else None,
         **{f"{arm}.augmentation": "auto" for arm in ("scorer", *AUTO_ARMS)},
         "verdict.curve_seeds": 1,  # one or two per cent of the chain: the search takes longer
         "report.examples_per_class": 8 if len(counts) <= 20 else 4 if len(counts) <= 100 else 2,

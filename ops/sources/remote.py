@@ -89,7 +89,7 @@ def _list(system: Any, root: str) -> dict[str, RemoteFile]:
     found = {}
     details: dict[str, Any] = system.find(root, detail=True)
     for place, info in details.items():
-        below = PurePosixPath(place.removeprefix(root).lstrip("/") or PurePosixPath(place).name)
+        below = PurePosixPath(place.removeprefix(root).lstrip("/") or _name_file(place))
         if ".." in below.parts or below.is_absolute():
             raise ValueError(f"the name {place!r} leads out of the folder")
         if not any(part.startswith(".") for part in below.parts):
@@ -98,6 +98,11 @@ def _list(system: Any, root: str) -> dict[str, RemoteFile]:
             token = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
             found[str(below)] = RemoteFile(place, token, size if isinstance(size, int) else None)
     return found
+
+
+def _name_file(place: str) -> str:
+    """The name of a single file; that of a web address without its query, which may hold a token."""
+    return PurePosixPath(place.partition("?")[0] if "://" in place else place).name
 
 
 def _require_answer(system: Any, root: str, uri: str) -> None:

@@ -8,7 +8,8 @@ decided by answers on images that the trained network did not see, none of them 
    next best one where the mildest was proposed. A factor goes back to its mildest level where that is not worse, or
    cheaper and not worse by more than a standard error; it leaves it only for one that is better by more than that.
    Where the first fold agrees with the proposal, or is clearly against it, the others are not asked. Changes that
-   clash are made one after another, the best first, each only if it is still good beside those before it.
+   clash are made one after another, cheaper levels first, then the best, each only if it is still good beside those
+   before it.
 3. Challenge. The other levels of a late factor are compared on the first fold, the best of them with the choice on all
    folds; it is taken if it is better by more than a standard error.
 4. Lengthen. The steps are doubled until the gain is within a standard error. All arms share the length, so it is
@@ -73,9 +74,9 @@ class Gain:
 class Found:
     """What a search chose and why.
 
-    score: of the choice at `steps`, in 0..1. gains: of the confirmation and the challenges, a factor each. lengths:
-    those tried, shortest first. clash: by how much all good changes together were behind the best of them, in 0..1;
-    None where they were not.
+    score: of the choice at `steps` with mixup, or in the search where there was one length alone, in 0..1. gains: of
+    the confirmation and the challenges, a factor each. lengths: those tried, shortest first. clash: by how much all
+    good changes together were behind the best of them, in 0..1; None where they were not.
     """
 
     choice: Choice
@@ -102,6 +103,10 @@ def search(ask: Ask, factors: Sequence[Factor], *, folds: int, steps: int, first
         if factor.late:
             choice, gain = challenge(ask, factor, choice, folds=folds, steps=steps)
             gains = (*gains, gain)
+    if not is_choice(first_length, most_steps):
+        found = ask([Trial(choice, fold, steps) for fold in range(folds)])
+        score = sum_points(_gather(found, choice, folds, steps))
+        return Found(choice, first_length, score, gains, (), clash)
     lengths = lengthen(ask, choice, folds=folds, steps=first_length, most_steps=most_steps)
     best = choose_length(lengths)
     return Found(choice, best.steps, best.score, gains, tuple(lengths), clash)
@@ -120,9 +125,8 @@ def count_steps(factors: Sequence[Factor], *, folds: int, steps: int, first_leng
     challenged = sum(sum(f.levels[level].cost for level in range(1, len(f.levels))) for f in late)
     challenged += more * sum(max(level.cost for level in factor.levels[1:]) for factor in late)
     lengths = [first_length * 2**power for power in range(1 + int(np.log2(most_steps / first_length)))]
-    is_known = first_length == steps and not is_choice(first_length, most_steps)
-    known = folds * steps if is_known else 0  # the choice was trained for so long already
-    return round(steps * (screened + confirmed + challenged) + folds * sum(lengths) - known)
+    lengthened = folds * sum(lengths) if is_choice(first_length, most_steps) else 0
+    return round(steps * (screened + confirmed + challenged) + lengthened)
 
 
 def list_runs(factors: Sequence[Factor], *, folds: int, steps: int) -> list[Trial]:
@@ -182,10 +186,10 @@ def confirm(
     if sum_points(lead) <= find_cautious_error(lead):
         return choice, tuple(gains), None
     kept = proposed
-    for name in (single[each] for each in ranked if each != proposed):
-        trial = kept.replace(name, rivals[name])
-        found = ask([Trial(each, fold, steps) for each in (kept, trial) for fold in range(folds)])
-        if is_better(_differ(found, trial, kept, folds, steps), places[changed[name]]):
+    changes = [each for each in ranked if each != proposed]
+    for name in (single[each] for each in sorted(changes, key=lambda each: places[each] != "cheaper")):
+        trial, place = kept.replace(name, rivals[name]), places[changed[name]]
+        if is_better(compare(ask, kept, {trial: place}, folds=folds, steps=steps)[trial], place):
             kept = trial
     return kept, tuple(gains), sum_points(lead)
 
@@ -231,11 +235,10 @@ def challenge(ask: Ask, factor: Factor, choice: Choice, *, folds: int, steps: in
 
 def lengthen(ask: Ask, choice: Choice, *, folds: int, steps: int, most_steps: int) -> list[Length]:
     """The lengths tried: steps, twice as many and so on, until a gain is within a standard error, or too long."""
-    mixup = is_choice(steps, most_steps)
 
     def answer(length: int) -> Credits:
-        found = ask([Trial(choice, fold, length, mixup) for fold in range(folds)])
-        return _gather(found, choice, folds, length, mixup)
+        found = ask([Trial(choice, fold, length, mixup=True) for fold in range(folds)])
+        return _gather(found, choice, folds, length, mixup=True)
 
     return list(double_steps(answer, steps=steps, most_steps=most_steps))
 

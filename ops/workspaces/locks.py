@@ -82,18 +82,36 @@ def one_committer(workspace: Workspace) -> Iterator[None]:
 
 @contextmanager
 def mark_alive(workspace: Workspace, name: str) -> Iterator[None]:
-    """Make `is_alive(name)` true until the block or this process ends."""
-    with _open(workspace, name) as file:
+    """Make `is_alive(name)` true until the block or this process ends; after a kill `was_killed(name)` is true."""
+    path, new = _path(workspace, name), f"{name}.{os.getpid()}.new"
+    with _open(workspace, new) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        _path(workspace, new).replace(path)  # it appears with its lock held
         try:
             yield
         finally:
-            _path(workspace, name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def is_alive(workspace: Workspace, name: str) -> bool:
     """Whether a process is inside `mark_alive` of this name."""
-    return _path(workspace, name).exists() and _is_held(workspace, name)
+    return _find_mark(workspace, name) is True
+
+
+def was_killed(workspace: Workspace, name: str) -> bool:
+    """Whether a process ended inside `mark_alive` of this name without leaving it."""
+    return _find_mark(workspace, name) is False
+
+
+def _find_mark(workspace: Workspace, name: str) -> bool | None:
+    """True if the mark is there and held, False if it was left behind, None if there is none."""
+    try:
+        with _path(workspace, name).open("r") as file:
+            if not _try_lock(file):
+                return True
+            return False if os.fstat(file.fileno()).st_nlink else None  # removed meanwhile
+    except FileNotFoundError:
+        return None
 
 
 def hold_until_exit(workspace: Workspace, name: str) -> bool:

@@ -29,6 +29,7 @@ PARAMS = "params.yaml"
 ACTIVE = "expansions"  # its list of active expansions
 ENVIRONMENT = "GROWSET_HOME"
 STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages
+KEPT_RUNS = 100  # in Dagster's history, of each expansion, if params.yaml says nothing
 EXPERIMENTS = (".dvc", "tmp", "exps")  # where DVC copies a workspace to
 OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # as Dagster checks it
 
@@ -127,6 +128,18 @@ class Workspace:
                 f" {shorten(listed)}"
             )
         return list(listed)
+
+    @property
+    def kept_runs(self) -> int:
+        """How many runs of each expansion stay in Dagster's history: `history: {runs: N}`."""
+        section = self._section("history")
+        runs = section.get("runs", KEPT_RUNS)
+        if type(runs) is not int or runs < 1 or set(section) - {"runs"}:
+            raise UserError(
+                f"'history' in {self.root / PARAMS} is {shorten(section)}; allowed: {{runs: N}} with a whole number"
+                " from 1"
+            )
+        return runs
 
     def stage_version(self, stage: str) -> int:
         versions = self._section("stage_versions")

@@ -41,6 +41,7 @@ class BenchmarkName(click.ParamType):
     help="Stop then; the next call goes on.",
 )
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where its work is kept.")
+@click.option("--queued", type=click.IntRange(min=1), metavar="RUNS", help="Launch so many runs in the UI as well.")
 def bench(name: str, **options: Any) -> None:
     """Run a benchmark of a clone and write benchmarks/results/NAME.json. Options are for benchmarks that have them."""
     from importlib import import_module

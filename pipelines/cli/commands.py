@@ -34,11 +34,12 @@ from ops.stages.materialization import Runtime, find_staleness
 from ops.verdict.evaluation_count import read_evaluations
 from ops.workspaces.locks import exclusive_run, hold_until_exit
 from ops.workspaces.workspace import Workspace, check_stage_name
-from pipelines.history import prune_history
-from pipelines.instance import open_instance, prepare_home
-from pipelines.lost_runs import free_lost_runs
 
 NAMED = 10  # files that are named after a run
+PATIENCE = {  # by Dagster's own default both are 60 s; on a busy machine a run's process may take longer to start
+    "DAGSTER_GRPC_TIMEOUT_SECONDS": "300",
+    "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "60",
+}
 
 
 def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:
@@ -269,10 +270,19 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
 
 def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     """Serve the Dagster UI on the loopback address until it is stopped."""
+    for name, seconds in PATIENCE.items():
+        os.environ.setdefault(name, seconds)  # Dagster reads them when it is loaded
+    from assets.pools import read_device
+    from pipelines.executor import read_kind
+    from pipelines.history import prune_history
+    from pipelines.instance import open_instance, prepare_home
+    from pipelines.lost_runs import free_lost_runs
     from pipelines.recording import forget_old_keys, record_outputs
     from pipelines.telling import check_environment
 
     check_environment(os.environ)
+    read_kind(), read_device()  # a mistake in the environment is told here, not on a page of the UI
+
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # a home elsewhere may hold the runs of other workspaces too
         with open_instance(workspace) as instance:
@@ -284,8 +294,6 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-    for kind in ("SENSOR", "SCHEDULE"):  # a large source on a slow disk or in a bucket takes time to list
-        os.environ.setdefault(f"DAGSTER_{kind}_GRPC_TIMEOUT_SECONDS", "300")
     from pipelines.ui import serve
 
-    serve(Path("workspace.yaml"), port, hosts)
+    serve(workspace, Path("workspace.yaml"), port, hosts)

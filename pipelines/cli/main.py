@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ops.errors import GrowsetError, UserError, find_fault
+from ops.errors import GrowsetError, UserError, find_fault, raise_clean
 from ops.machine.interruption import noticed
 from ops.recipe.changes import Changes
 from ops.recipe.design import warn_of_seeds
@@ -36,10 +36,12 @@ class GrowsetGroup(OrderedGroup):
         with stoppable(next((word for word in sys.argv[1:] if word in self.commands), "growset")):
             try:
                 return super().invoke(context)
+            except click.ClickException:
+                raise
             except Exception as error:
                 stopped = error if isinstance(error, GrowsetError) else find_fault(error)
                 if stopped is None or noticed() is not None:
-                    raise
+                    raise_clean(error)
             click.echo(f"growset: {stopped}", err=True)
             context.exit(stopped.exit_code)
 

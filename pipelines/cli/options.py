@@ -63,6 +63,8 @@ DEVICE = click.option(
     "--device",
     default="cpu",
     show_default=True,
+    envvar="GROWSET_DEVICE",
+    show_envvar=True,
     help="torch device that generators and classifiers are trained on; the scorer trains on the CPU's cores.",
 )
 GENERATION = (

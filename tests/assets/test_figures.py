@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from assets.figures import MOST_PLOTTED, PLOTTED, choose_plotted, describe_figures, find_figure, is_number
+from assets.looks import LOOKS
 from assets.outcome import describe_outcome
 from ops.files.manifests import PUBLISHED, read_manifest
 from ops.files.storage import write_json
@@ -27,7 +28,9 @@ def described(finished_workspace: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for stage in STAGES:
         folder = workspace.output("digits", stage)
-        found[stage] = describe_outcome(Outcome(read_manifest(folder), folder, 1.0, reused=False))
+        found[stage] = describe_outcome(
+            Outcome(read_manifest(folder), folder, 1.0, reused=False), "digits", LOOKS[stage]
+        )
     folder = workspace.published("digits")
     found[PUBLISHED] = describe_figures(PUBLISHED, read_manifest(folder)["metrics"], folder)
     return found

@@ -7,7 +7,7 @@ import pytest
 
 from assets.references import find_code, refer
 from ops.files.manifests import PUBLISHED
-from ops.history.git import find_page
+from ops.history.git import find_page, find_top
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import run
@@ -37,6 +37,12 @@ def test_the_page_of_a_repository_follows_from_its_origin(fresh_workspace: Path,
     run(fresh_workspace, "git", "remote", "add", "origin", origin)
     assert find_page(fresh_workspace) == page
     assert find_page(fresh_workspace / "recipes") == (page and f"{page}/recipes")
+    assert find_page(fresh_workspace, "digits/v1") == (page and page.replace("/main", "/digits/v1"))
+
+
+def test_a_workspace_may_be_a_folder_of_a_repository(fresh_workspace: Path) -> None:
+    assert find_top(fresh_workspace) == (str(fresh_workspace), "")
+    assert find_top(fresh_workspace / "recipes") == (str(fresh_workspace), "recipes/")
 
 
 def test_without_an_origin_there_is_no_page(fresh_workspace: Path, tmp_path: Path) -> None:

@@ -4,17 +4,19 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.place import EXPANSION
+from ops.files.manifests import PUBLISHED
 from ops.workspaces.workspace import Workspace
 from pipelines.history import prune_history
 from pipelines.instance import open_instance
 
 
-def run_once(instance: dg.DagsterInstance, asset: str, expansion: str) -> str:
+def run_once(instance: dg.DagsterInstance, asset: str, expansion: str, **metadata: str) -> str:
     @dg.asset(key=[expansion, asset])
-    def made() -> None:
-        pass
+    def made() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata=metadata)
 
-    result = dg.materialize([made], instance=instance)
+    result = dg.materialize([made], instance=instance, tags={EXPANSION: expansion})
     return result.run_id
 
 
@@ -24,13 +26,18 @@ def test_old_runs_are_deleted_but_the_last_of_each_asset_is_kept(fresh_workspace
     with open_instance(workspace) as instance:
         first = run_once(instance, "real_images", "digits")
         gone = [run_once(instance, "verdict", "digits") for _ in range(3)]
-        foreign = run_once(instance, "verdict", "other")  # of no active expansion
-        kept = [run_once(instance, "verdict", "digits") for _ in range(2)]
-        assert prune_history(workspace, instance, kept=5, slack=2) == 0
-        assert prune_history(workspace, instance, kept=2, slack=2) == 4
-        assert {run.run_id for run in instance.get_runs()} == {first, *kept}
+        tagged = run_once(instance, PUBLISHED, "digits", tag="digits/v1")
+        gone.append(run_once(instance, PUBLISHED, "digits"))
+        foreign, others = (  # of no active expansion
+            [run_once(instance, "verdict", "other") for _ in range(count)] for count in (1, 2)
+        )
+        kept = [run_once(instance, asset, "digits") for asset in (PUBLISHED, "verdict")]
+        assert prune_history(workspace, instance, kept=6, slack=2) == 0
+        assert prune_history(workspace, instance, kept=2, slack=2) == len([*gone, *foreign])
+        left = {first, tagged, *others, *kept}
+        assert {run.run_id for run in instance.get_runs()} == left
         files = {path.name.partition(".")[0] for path in (home / "history" / "runs").glob("*.db*")}
-        assert files - {"index"} <= {first, *kept} and not files & {foreign, *gone}
+        assert files - {"index"} <= left and not files & {*foreign, *gone}
         for asset, run_id in (("real_images", first), ("verdict", kept[-1])):
             event = instance.get_latest_materialization_event(dg.AssetKey(["digits", asset]))
             assert event is not None and event.run_id == run_id

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import signal
 import time
@@ -24,6 +23,7 @@ import pytest
 
 from ops.files.manifests import PUBLISHED
 from ops.recipe.stages import STAGES
+from pipelines.lost_runs import UNFINISHED
 from tests.equality import find_differences, find_git_differences
 from tests.kills import (
     EXPANSION,
@@ -44,7 +44,7 @@ from tests.kills import (
     seeded,
     wait_for,
 )
-from tests.ui import ENDED, Client, serve
+from tests.ui import ENDED, Client, find_worker, serve
 from tests.workspaces import one_core, run
 
 LONGER = (("ratio: 1.0", "ratio: 18.0"), ("steps: 60", "steps: 150"), ("seeds: 2", "seeds: 3"))
@@ -164,8 +164,8 @@ def forget(root: Path, phase: str) -> None:
 
 @pytest.mark.slow
 def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None:
-    """The worker alone, whose steps must notice; with its steps; by SIGTERM; the daemon; and at last the UI with all
-    that it started."""
+    """The worker alone, whose own workers must notice; with them; by SIGTERM; the daemon; and at last the UI with all
+    that it started. The daemon starts a run whose worker died again, so others are at work beside the last one."""
     unkilled = copy_workspace(campaign.template, tmp_path / "unkilled")
     with serve(unkilled) as client:
         started = time.monotonic()
@@ -191,8 +191,15 @@ def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None
         kills += 1
     with serve(root) as client:
         assert client.wait_for_end(client.launch(EXPANSION), seconds=PATIENCE) == "SUCCESS"
+        wait_for(lambda: count_unfinished(root) == 0, seconds=PATIENCE, pause=1.0)
     campaign.check(root, kills)
     assert kills
+
+
+def count_unfinished(root: Path) -> int:
+    """Runs that have not ended, those in the queue too."""
+    with dg.DagsterInstance.from_config(str(root / ".growset" / "dagster")) as instance:
+        return instance.get_runs_count(dg.RunsFilter(statuses=[*UNFINISHED, dg.DagsterRunStatus.QUEUED]))
 
 
 def find_daemons(ui: int) -> list[psutil.Process]:
@@ -216,19 +223,9 @@ def kill_worker(campaign: Campaign, client: Client, root: Path, delay: float, nu
         kill(worker, alone=alone)
     else:
         worker.send_signal(number)
-    whom = "alone" if alone else "with its steps"
+    whom = "alone" if alone else "with its children"
     name = signal.Signals(number).name
     campaign.record.kills.append(f"{name} to the UI's run worker {whom}, {delay:.2f} s into the run: {phase}")
     assert client.wait_for_end(run_id, seconds=PATIENCE) in ("FAILURE", "CANCELED")
     wait_for(lambda: not lives(worker), seconds=PATIENCE)
     return True
-
-
-def find_worker(root: Path, run_id: str) -> int:
-    """Process id of a run of the UI, from the history; 0 before it has begun."""
-    with dg.DagsterInstance.from_config(str(root / ".growset" / "dagster")) as instance:
-        events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    found = [
-        match for event in events if (match := re.search(r"Started process for run \(pid: (\d+)\)", event.message))
-    ]
-    return int(found[0][1]) if found else 0

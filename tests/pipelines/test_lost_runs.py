@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +12,22 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
+from ops.workspaces.locks import mark_alive
 from ops.workspaces.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
 from pipelines.lost_runs import IN_PROCESS, announce_run, free_lost_runs
+from tests.workspaces import user_environment
 
 POOL = "compute"
+MARKED = """
+import os, signal, sys
+from pathlib import Path
+from ops.workspaces.locks import mark_alive
+from ops.workspaces.workspace import Workspace
+with mark_alive(Workspace(Path(sys.argv[1])), sys.argv[2]):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture
@@ -89,6 +102,39 @@ def test_a_run_of_the_ui_is_lost_when_no_ui_is_running(workspace: Workspace, ins
     assert free_lost_runs(workspace, instance) == []
     assert free_lost_runs(workspace, instance, no_ui_lives=True) == [run_id]
     assert is_free(instance)
+
+
+def test_a_run_of_the_ui_that_outlives_it_is_not_lost(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    run_id = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000007", {})
+    with mark_alive(workspace, run_id):
+        assert free_lost_runs(workspace, instance, no_ui_lives=True) == []
+        assert not is_free(instance)
+    assert free_lost_runs(workspace, instance) == []  # left in order: it is about to report its end
+
+
+def test_a_run_of_the_ui_whose_process_was_killed_is_lost(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    """With the code server, which would have noticed."""
+    run_id = start_run(instance, "5f3c3b4e-0000-4000-8000-000000000008", {})
+    killed = subprocess.run(
+        [sys.executable, "-c", MARKED, str(workspace.root), run_id], env=user_environment(), check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert free_lost_runs(workspace, instance) == [run_id]
+    assert is_free(instance)
+
+
+def test_dagster_does_not_revive_a_run_of_the_command_line(workspace: Workspace, instance: dg.DagsterInstance) -> None:
+    """Its user does. A run of the UI whose process crashed is started again once."""
+    assert instance.run_retries_enabled
+    with announce_run(workspace, "5f3c3b4e-0000-4000-8000-000000000009") as tags:
+        for number, given in enumerate((tags, {})):
+            run_id = start_run(instance, f"5f3c3b4e-0000-4000-8000-00000000001{number}", given)
+            run = instance.get_run_by_id(run_id)
+            assert run is not None
+            instance.report_run_failed(run, "killed")
+            failed = instance.get_run_by_id(run_id)
+            assert failed is not None and failed.tags["dagster/will_retry"] == ("true" if not given else "false")
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
 
 
 def test_the_slot_of_a_run_that_has_ended_is_free_again(workspace: Workspace, instance: dg.DagsterInstance) -> None:

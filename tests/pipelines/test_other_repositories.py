@@ -1,12 +1,16 @@
 """Another repository uses a published dataset, with DVC's own commands and API and without Growset."""
 
+import shlex
 import sys
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from assets.published import describe_version
+from ops.workspaces.workspace import Workspace
 from tests.publications import digest
 from tests.versions import Versions
 from tests.workspaces import run
@@ -24,6 +28,27 @@ def url(two_versions: Versions, tmp_path: Path) -> str:
 def test_dvc_get_fetches_a_version_without_any_repository(two_versions: Versions, url: str, tmp_path: Path) -> None:
     run(tmp_path, "dvc", "get", "--quiet", "--rev", "digits/v1", "--out", "got", url, "published/digits")
     assert digest(tmp_path / "got") == two_versions.published["digits/v1"]
+
+
+def test_the_command_on_the_assets_page_fetches_the_version(
+    two_versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc.cli import main
+
+    told = describe_version(Workspace(two_versions.root), "digits")
+    program, *arguments = shlex.split(told["dvc_version"].value.strip("`"))
+    monkeypatch.chdir(tmp_path)
+    assert (told["version"], program, main(arguments)) == ("digits/v2", "dvc", 0)
+    assert digest(tmp_path / "digits-v2") == two_versions.published["digits/v2"]
+
+
+def test_where_the_origin_has_pages_the_assets_page_links_to_the_pointer(
+    two_versions: Versions, tmp_path: Path
+) -> None:
+    run(tmp_path, "git", "clone", "--quiet", str(two_versions.root), "clone")
+    run(tmp_path / "clone", "git", "remote", "set-url", "origin", "https://user:secret@gitlab.com/lab/leaves.git")
+    page = "https://gitlab.com/lab/leaves/-/blob/digits/v2/published/digits.dvc"
+    assert describe_version(Workspace(tmp_path / "clone"), "digits")["dvc_version"] == dg.MetadataValue.url(page)
 
 
 def test_dvc_import_notes_where_it_is_from_and_update_follows(two_versions: Versions, url: str, tmp_path: Path) -> None:

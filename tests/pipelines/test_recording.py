@@ -13,11 +13,13 @@ from dagster._core.test_utils import create_run_for_test
 from ops.chain.driver import Chain
 from ops.datasets.pixels import read_shards, write_shard
 from ops.files.manifests import PUBLISHED, read_manifest
+from ops.history.git import describe_head
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
 from pipelines.recording import forget_old_keys, record_outputs
+from tests.workspaces import run
 
 ASSETS = (*STAGES, PUBLISHED)
 Edit = Callable[[Path, str, str], None]
@@ -145,6 +147,31 @@ def test_an_output_with_a_missing_or_damaged_file_is_passed_over(
     damage(workspace.output("digits", "verdict") / "verdict.json")
     with open_instance(workspace) as instance:
         assert "verdict" not in names(record_outputs(workspace, instance))
+
+
+def test_a_publication_that_is_committed_later_is_shown_by_its_name(
+    workspace: Workspace, instance: dg.DagsterInstance
+) -> None:
+    def read_latest() -> dict[str, str]:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["digits", PUBLISHED]))
+        assert event and event.asset_materialization
+        return {name: str(value.value) for name, value in event.asset_materialization.metadata.items()}
+
+    root = workspace.root
+    assert record_outputs(workspace, instance) == []
+    assert read_latest()["version"].startswith("not committed to git") and "dvc_version" not in read_latest()
+    run(root, "git", "add", "published")
+    run(root, "git", "commit", "--quiet", "--message", "By hand")
+    seen = describe_head(root)
+    assert names(record_outputs(workspace, instance)) == [PUBLISHED]
+    assert read_latest()["version"] == seen[:10]
+    run(root, "git", "tag", "digits/v1")
+    assert describe_head(root) != seen, "so that the sensor looks again"
+    assert names(record_outputs(workspace, instance)) == [PUBLISHED]
+    assert read_latest()["version"] == "digits/v1"
+    assert read_latest()["dvc_version"] == f"`dvc get {root} published/digits --rev digits/v1 --out digits-v1`"
+    assert record_outputs(workspace, instance) == []
+    assert set(statuses(workspace, instance).values()) == {StaleStatus.FRESH}
 
 
 def test_keys_of_an_older_growset_are_forgotten_once(

@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from ops.history.dvc_repository import changed_stages, stage_addresses
+from assets.pools import COMPUTE
+from ops.history.dvc_repository import changed_stages, commit_stage, stage_addresses
 from ops.machine.waiting import Waiting
-from ops.workspaces.locks import RUN, is_running
+from ops.workspaces.locks import RUN, is_running, mark_alive
 from ops.workspaces.workspace import Workspace
 from pipelines.instance import open_instance
 from pipelines.lost_runs import announce_run
@@ -86,6 +88,56 @@ def test_a_run_that_waits_for_a_slot_in_a_pool_reports_it(
         result = growset(finished_workspace, "materialize", "expansion_plan", "digits")
     assert result.exit_code == 0, result.output
     assert said == ["a slot in the pool compute for expansion_plan: another run has it"]
+
+
+@contextmanager
+def computing(root: Path) -> Iterator[None]:
+    """A step of a run in the UI is at work: it holds the one slot of the pool, and its process lives."""
+    workspace, other = Workspace(root), "5f3c3b4e-0000-4000-8000-000000000001"
+    with open_instance(workspace) as instance, mark_alive(workspace, other):
+        instance.event_log_storage.initialize_concurrency_limit_to_default(COMPUTE)
+        create_run_for_test(instance, run_id=other, status=dg.DagsterRunStatus.STARTED)
+        assert instance.event_log_storage.claim_concurrency_slot(COMPUTE, other, "generated_images").is_claimed
+        yield
+        instance.event_log_storage.free_concurrency_slots_for_run(other)
+
+
+def test_a_stage_of_dvc_repro_waits_for_no_step_of_the_ui(
+    finished_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step would wait too: for DVC, which records its output and must first know what `dvc repro` makes of it."""
+    monkeypatch.setenv("DVC_STAGE", "expansion_plan@digits")
+    with computing(finished_workspace):
+        result = growset(finished_workspace, "materialize", "expansion_plan", "digits")
+    assert result.exit_code == 0 and "waiting" not in result.output, result.output
+
+
+@pytest.mark.slow
+def test_dvc_repro_and_a_step_of_the_ui_do_not_block_each_other(
+    finished_workspace: Path, edit_recipe: Edit, tmp_path: Path
+) -> None:
+    """The step's output is recorded while DVC makes one of its inputs anew; both end."""
+    edit_recipe(finished_workspace, "plan: {ratio: 1.0", "plan: {ratio: 2.0")
+    output, rwlock = finished_workspace / "data" / "digits" / "expansion_plan", finished_workspace / ".dvc/tmp/rwlock"
+    with (
+        computing(finished_workspace),
+        (tmp_path / "repro.txt").open("w") as told,
+        subprocess.Popen(
+            ["dvc", "repro", "expansion_plan@digits"],
+            cwd=finished_workspace,
+            env=user_environment(),
+            stdout=told,
+            stderr=told,
+        ) as repro,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        try:
+            wait_for(lambda: rwlock.exists() and str(output) in rwlock.read_text(), seconds=120)
+            recorded = thread.submit(commit_stage, finished_workspace, "generated_images@digits")
+            assert repro.wait(300) == 0, (tmp_path / "repro.txt").read_text()
+            recorded.result(300)
+        finally:
+            repro.kill()
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
-"""The Dagster UI as `growset ui` starts it: the location loads, a run launched there goes through the multiprocess
-executor, and DVC finds its outputs current afterwards; foreign requests are refused, pages and live data are served."""
+"""The Dagster UI as `growset ui` starts it: the location loads, a run launched there makes the whole chain in one
+process, and DVC finds its outputs current afterwards; foreign requests are refused, pages and live data are served,
+pictures and the report come by address, and changed recipes appear by themselves."""
 
 import json
 import socket
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -18,7 +20,12 @@ mutation { reloadRepositoryLocation(repositoryLocationName: "growset") {
   __typename ... on WorkspaceLocationEntry { loadStatus }
 } }
 """
-GROUPS = "{ assetNodes(loadMaterializations: false) { id groupName } }"
+NODES = "{ assetNodes(loadMaterializations: false) { id groupName description } }"
+METADATA = """
+query Asset($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset { assetMaterializations(limit: 1) {
+  metadataEntries { label ... on MarkdownMetadataEntry { mdStr } ... on UrlMetadataEntry { url } }
+} } } }
+"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 EVENTS = """
 subscription Events($id: ID!) { pipelineRunLogs(runId: $id) {
@@ -38,7 +45,9 @@ def test_a_run_launched_in_the_ui_makes_the_chain_and_leaves_dvc_clean(fresh_wor
             assert answer["type"] == "data" and answer["payload"]["data"]["pipelineRunLogs"]["messages"], answer
         assert client.wait_for_end(run_id, seconds=900) == "SUCCESS"
         wait_for(lambda: are_healthy(client), seconds=60)
+        check_pictures(client, fresh_workspace)
         check_reload(client, fresh_workspace)
+        check_daemon(client)
     assert changed_stages(fresh_workspace, stage_addresses("digits")) == {}
     assert (fresh_workspace / "published" / "digits" / "README.md").exists()
     log = (fresh_workspace.parent / "ui.log").read_text()
@@ -79,15 +88,69 @@ def are_healthy(client: Client) -> bool:
     return all(daemon["healthy"] for daemon in statuses if daemon["required"])
 
 
+def read_metadata(client: Client, stage: str) -> dict[str, str]:
+    """Pictures, links and texts on the page of an asset, in their order."""
+    asset = client.ask(METADATA, key={"path": ["digits", stage]})["assetOrError"]
+    entries = asset["assetMaterializations"][0]["metadataEntries"]
+    return {entry["label"]: entry.get("mdStr") or entry.get("url") or "" for entry in entries}
+
+
+def check_pictures(client: Client, root: Path) -> None:
+    for stage, name in (("real_images", "contact_sheet"), ("accepted_images", "rejected_sheet")):
+        shown = read_metadata(client, stage)
+        assert next(iter(shown)) == "contact_sheet"
+        alternative, _, address = shown[name].removeprefix("![").removesuffix(")").partition("](")
+        assert alternative == f"data/digits/{stage}/{name}.png"
+        assert client.download(address)[0] == (root / alternative).read_bytes()
+    for stage in ("verdict", "report"):
+        page, headers = client.download(read_metadata(client, stage)["report"])
+        assert page == (root / "data/digits/report/report.html").read_bytes()
+        assert "sandbox" in headers["Content-Security-Policy"]
+    assert client.request("/growset/reports/digits", Host="evil.example")[0] == 403
+    assert client.request("/growset/reports/other")[0] == 404
+
+
 def check_reload(client: Client, root: Path) -> None:
-    """A recipe that was activated since is a group of assets after the reload, which the button in the UI asks for."""
-    recipes = root / "recipes"
-    (recipes / "second.yaml").write_text((recipes / "digits.yaml").read_text())
+    """A recipe that is activated appears by itself, one that is deactivated goes; a mistake changes nothing."""
+
+    def groups() -> set[str]:
+        return {node["groupName"] for node in client.ask(NODES)["assetNodes"]}
+
+    def descriptions() -> str:
+        return " ".join(node["description"] for node in client.ask(NODES)["assetNodes"])
+
+    def told(sentence: str) -> bool:
+        return sentence in (root.parent / "ui.log").read_text()
+
+    params, recipe = root / "params.yaml", root / "recipes" / "second.yaml"
+    text = (root / "recipes" / "digits.yaml").read_text()
+    recipe.write_text(text)
     assert growset(root, "activate", "second").exit_code == 0
-    entry = client.ask(RELOAD)["reloadRepositoryLocation"]
-    assert entry == {"__typename": "WorkspaceLocationEntry", "loadStatus": "LOADED"}
-    assert {node["groupName"] for node in client.ask(GROUPS)["assetNodes"]} == {"sources", "digits", "second"}
+    wait_for(lambda: groups() == {"sources", "digits", "second"}, seconds=180)
+    recipe.write_text(text.replace("real_weight", "weight"))
+    wait_for(lambda: told("unknown key 'mix.weight'"), seconds=60)
+    active = params.read_text()
+    params.write_text("expansions: [")
+    wait_for(lambda: told("params.yaml"), seconds=60)
+    assert groups() == {"sources", "digits", "second"} and "cannot be made" not in descriptions()
+    params.write_text(active)
+    recipe.write_text(text.replace("ratio: 1.0", "ratio: 3.5"))
+    wait_for(lambda: "3.5 are added per real image" in descriptions(), seconds=180)
     assert growset(root, "deactivate", "second").exit_code == 0
+    wait_for(lambda: groups() == {"sources", "digits"}, seconds=180)
+
+
+def check_daemon(client: Client) -> None:
+    """It is started again if something kills it, and keeps little memory that it does not use."""
+
+    def find_daemon() -> psutil.Process | None:
+        children = psutil.Process(client.process).children()
+        return next((child for child in children if "dagster._daemon" in child.cmdline()), None)
+
+    first = find_daemon()
+    assert first and first.environ()["MALLOC_ARENA_MAX"] == "2"
+    first.kill()
+    wait_for(lambda: (second := find_daemon()) and second.pid != first.pid, seconds=60)
 
 
 def test_a_taken_port_and_an_invalid_name_are_reported(fresh_workspace: Path) -> None:

@@ -100,5 +100,5 @@ def test_the_log_says_what_each_choice_is_worth() -> None:
         " chosen: half resolution, wide",
         "randaugment: magnitude 8 costs 1.0 points against composed policy (standard error 2.0);"
         " chosen: composed policy",
-        "steps: 85.0 % after 400, 90.0 % after 800; chosen: 800",
+        "steps, with mixup: 85.0 % after 400, 90.0 % after 800; chosen: 800",
     ]

@@ -90,6 +90,15 @@ def test_one_file_from_the_web_is_fetched(tmp_path: Path, web: str) -> None:
     assert len(read_source(spec).splits["train"]) == 12
 
 
+def test_the_query_of_an_address_is_sent_and_not_stored(tmp_path: Path, web: str) -> None:
+    spec = make_spec("npz", f"{web}/pathmnist.npz?token=abc", class_names=["a", "b", "c"])
+    for _ in range(2):
+        found = fetch_source(spec, tmp_path / "mirrors")
+        assert found.path == str(tmp_path / "mirrors" / "far" / "pathmnist.npz")
+    assert {path.name for path in (tmp_path / "mirrors").rglob("*.*")} == {"pathmnist.npz", ".index.json"}
+    assert "abc" not in (tmp_path / "mirrors" / "far" / ".index.json").read_text()
+
+
 def test_unreachable_and_unknown_uris_are_named(tmp_path: Path, web: str) -> None:
     with pytest.raises(UserError, match="^nothing://x cannot be opened: Protocol not known: nothing"):
         fetch_source(make_spec("npz", "nothing://x"), tmp_path)

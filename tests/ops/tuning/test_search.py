@@ -166,3 +166,18 @@ def test_a_dearer_level_has_to_be_better_by_more_than_chance(worth: float, cost:
     proposed = Choice((("network", 1),))
     choice, (gain,), _ = confirm(truth.ask, [network], proposed, {"network": 0}, folds=FOLDS, steps=100)
     assert choice == proposed.replace("network", level), gain
+
+
+def test_of_changes_that_clash_the_one_that_saves_time_is_made_first() -> None:
+    """The wide network is worth nothing, and beside the milder geometry it seems to be needed."""
+    factors = [*FACTORS, Factor("network", (Level("usual", {}), Level("wide", {}, cost=1.7)))]
+    mild = Choice((*MILD.levels, ("network", 0)))
+
+    def rate(levels: Mapping[str, int], steps: int) -> float:
+        return 0.7 + 0.05 * (not levels["geometry"]) - 0.2 * (not levels["geometry"] and not levels["network"])
+
+    proposed = mild.replace("geometry", 1).replace("network", 1)
+    choice, _, clash = confirm(
+        Truth(rate).ask, factors, proposed, dict.fromkeys(dict(mild.levels), 1), folds=FOLDS, steps=100
+    )
+    assert choice == proposed.replace("network", 0) and clash == pytest.approx(0.2, abs=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,16 @@ def test_owners_are_addresses_and_teams(workspace: Workspace) -> None:
         workspace.edit_params(owners=wrong)
         with pytest.raises(UserError, match="'owners' in .* must be a list of e-mail addresses and `team:NAME`"):
             _ = workspace.owners
+
+
+def test_the_number_of_kept_runs_is_a_whole_number(workspace: Workspace) -> None:
+    assert workspace.kept_runs == 100
+    workspace.edit_params(history={"runs": 20})
+    assert workspace.kept_runs == 20
+    for wrong in ({"runs": 0}, {"runs": True}, {"runs": "many"}, {"run": 20}):
+        (workspace.root / "params.yaml").write_text(f"expansions: []\nhistory: {json.dumps(wrong)}\n")
+        with pytest.raises(UserError, match=r"'history' in .* allowed: \{runs: N\} with a whole number from 1"):
+            _ = workspace.kept_runs
 
 
 def test_the_pointer_of_a_name_with_a_dot_is_where_dvc_writes_it(tmp_path: Path) -> None:

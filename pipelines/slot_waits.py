@@ -1,0 +1,44 @@
+"""How a step waits for a slot in a pool: asleep, and not much longer than it has to.
+
+While all steps of a run wait, Dagster 1.13 asks without a pause whether the time to ask has come, which burns a core:
+`interval_to_next_pending_claim_check` takes the minimum of 0 and the time that is left. The time itself grows to 15
+seconds, in which a slot that has been promised to the step is idle. And a run that waits does not notice that its user
+has stopped it.
+"""
+
+import time
+from typing import Any
+
+from dagster._core.errors import raise_execution_interrupts
+from dagster._core.execution.plan import instance_concurrency_context as claiming
+from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.execution.plan.step import ExecutionStep
+
+FIRST, LONGEST = 0.2, 2.0  # seconds from one question to the next; each costs some milliseconds
+
+_find_steps = ActiveExecution.get_steps_to_execute
+
+
+def shorten_waits() -> None:
+    """From now on runs in this process, and the processes that it orchestrates, wait as described above."""
+    claiming.INITIAL_INTERVAL_VALUE = FIRST  # type: ignore[assignment]
+    claiming.MAX_CONCURRENCY_CLAIM_BLOCKED_INTERVAL = LONGEST  # type: ignore[assignment]
+    ActiveExecution.get_steps_to_execute = _find_steps_or_sleep  # type: ignore[method-assign]
+
+
+def _find_steps_or_sleep(self: ActiveExecution, *arguments: Any, **options: Any) -> list[ExecutionStep]:
+    steps = list(_find_steps(self, *arguments, **options))
+    pause = 0.0 if steps or self._in_flight else _find_pause(self)
+    if pause > 0:
+        with raise_execution_interrupts():
+            time.sleep(pause)
+    return steps
+
+
+def _find_pause(execution: ActiveExecution) -> float:
+    """Seconds until a step may ask for a slot again, or is tried again; 0 if none waits."""
+    moments = list(execution._waiting_to_retry.values())
+    claims = execution._instance_concurrency_context
+    if claims is not None and claims.has_pending_claims():
+        moments += claims._pending_timeouts.values()
+    return max(0.0, min(moments) - time.time()) if moments else 0.0
