@@ -282,6 +282,7 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
 
     read_kind(), read_device()  # a mistake in the environment is told here, not on a page of the UI
     check_environment(os.environ)
+
     home = prepare_home(workspace)
     if home.is_relative_to(workspace.root):  # a home elsewhere may hold the runs of other workspaces too
         with open_instance(workspace) as instance:
@@ -293,8 +294,6 @@ def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
     os.chdir(workspace.root)
     os.environ["GROWSET_HOME"] = str(workspace.root)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-    for kind in ("SENSOR", "SCHEDULE"):  # a large source on a slow disk or in a bucket takes time to list
-        os.environ.setdefault(f"DAGSTER_{kind}_GRPC_TIMEOUT_SECONDS", "300")
     from pipelines.ui import serve
 
     serve(workspace, Path("workspace.yaml"), port, hosts)

@@ -138,7 +138,7 @@ def test_nights_of_a_source_that_grows_twice_stays_and_is_damaged(growing: Path,
         assert len(sensor.runs()) == 3, "it is not repeated"
     (told,) = [alert for alert in hook.told if alert["event"] == "run_failed"]
     assert str(damaged) in told["text"] and told["expansion"] == "digits"
-    assert "run_failed" in (growing.parent / "ui.log").read_text(), "its log has the sentence too"
+    assert told["text"] in (growing.parent / "ui.log").read_text(), "its log has the sentence too"
     check_versions(growing)
 
 
