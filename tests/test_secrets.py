@@ -42,6 +42,12 @@ ENVIRONMENT = {
     "GROWSET_WEBHOOK": "https://hooks.example.org/services/planted-05-webhook",
     "HF_TOKEN": "planted-06-hub-token",
 }
+# No secrets: what the password and the web address are used with.
+OPEN = {
+    "GROWSET_EMAIL_FROM": "a@example.org",
+    "GROWSET_EMAIL_TO": "b@example.org",
+    "GROWSET_EMAIL_HOST": "mail.example.org",
+}
 SOURCE, REMOTE, STORED, QUERY, GIT = (
     f"planted-{number:02}-{what}"
     for number, what in enumerate(("source", "remote", "stored", "query", "origin"), start=7)
@@ -161,7 +167,7 @@ def planted(finished_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     names = [f"{split}_{what}" for split in ("train", "validation", "test") for what in ("images", "labels")]
     np.savez(folder / "single.npz", **dict.fromkeys(names, np.zeros(1, np.uint8)))
     web = Web(folder)
-    for name, value in ENVIRONMENT.items():
+    for name, value in (ENVIRONMENT | OPEN).items():
         monkeypatch.setenv(name, value)
     for name, keys in (
         ("digits", f"kind: parquet\npath: http://reader:{SOURCE}@{web.place}/images\n"),

@@ -305,7 +305,8 @@ def test_each_choice_of_the_training_policy_says_what_it_is_worth(page: str) -> 
     rows = [re.sub(r"<[^>]*>|\s+", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", table, re.S)[1:3]]
     assert rows[0] == ["flip", "off", "on", "instead", "of", "off", "-6.1", "(±", "1.2)"]
     assert rows[1] == ["colour", "strong", "strong", "instead", "of", "off", "+20.0", "(±", "2.1)"]
-    assert "800 steps: 85.2 % after 400, 90.0 % after 800." in page
+    assert "800 steps, tried with mixup: 85.2 % after 400, 90.0 % after 800." in page
+    assert "were together 2.3 points worse than the" in page
     assert "search-caption" not in render_page(make_facts() | {"search": None})
 
 
