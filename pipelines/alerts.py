@@ -14,7 +14,7 @@ from assets.place import EXPANSION, Place
 from ops.errors import hide_credentials
 from ops.workspaces.workspace import Workspace
 from pipelines.recipe_faults import build_recipe_sensor
-from pipelines.telling import Alert, Tell, find_ways
+from pipelines.telling import EVERY_MINUTE, Alert, Tell, find_ways
 
 LONGEST = 1_000  # characters of a reason
 
@@ -83,9 +83,8 @@ def _shorten(text: str) -> str:
 def _build_verdict_sensor(name: str, verb: str, places: Sequence[Place], tell: Tell) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
-        minimum_interval_seconds=60,
-        default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"{verb} every verdict that differs from the one before it, of an expansion with `automation:`.",
+        **EVERY_MINUTE,
     )
     def verdict_turned(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         known: dict[str, Any] = json.loads(context.cursor or "{}")

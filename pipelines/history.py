@@ -45,7 +45,7 @@ def prune_history(
 
 
 def _has_more(workspace: Workspace, instance: dg.DagsterInstance, limit: int) -> bool:
-    """Whether an expansion, or all that is of none of them, has more runs than this. Counts, and reads none."""
+    """Whether an expansion has more finished runs than `limit`, or those of no active expansion are more."""
     total = instance.get_runs_count(dg.RunsFilter(statuses=FINISHED))
     if total <= limit:
         return False

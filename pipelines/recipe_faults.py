@@ -8,7 +8,7 @@ import dagster as dg
 
 from ops.errors import GrowsetError
 from ops.workspaces.workspace import Workspace
-from pipelines.telling import Alert, Tell
+from pipelines.telling import EVERY_MINUTE, Alert, Tell
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,8 @@ def build_recipe_sensor(name: str, verb: str, workspace: Workspace, tell: Tell) 
 
     @dg.sensor(
         name=name,
-        minimum_interval_seconds=60,
-        default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"{verb} every mistake in a recipe that had `automation:`; nothing of it runs meanwhile.",
+        **EVERY_MINUTE,
     )
     def recipe_is_wrong(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         known = {name: State(**state) for name, state in json.loads(context.cursor or "{}").items()}

@@ -93,7 +93,7 @@ def _stamp_files(workspace: Workspace) -> Stamp:
 
 
 class Reloader:
-    """Watches a workspace, beginning with what is there when this object is made.
+    """Notices changes of a workspace since this object was made.
 
     Make it before the definitions are loaded, so that no change in between is missed.
     """

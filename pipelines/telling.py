@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dagster import DefaultSensorStatus
 from dagster._utils.alert import EMAIL_MESSAGE, send_email_via_ssl, send_email_via_starttls
 
 from ops.errors import UserError
 
 WEBHOOK, MAIL = "GROWSET_WEBHOOK", "GROWSET_EMAIL_"
 NEEDED, OPTIONAL = ("FROM", "TO", "HOST", "PASSWORD"), ("USER", "PORT", "SECURITY")  # of MAIL
+# How the sensors that tell look; they are on from the start.
+EVERY_MINUTE: dict[str, Any] = {"minimum_interval_seconds": 60, "default_status": DefaultSensorStatus.RUNNING}
 TIMEOUT = 10  # seconds for the webhook to answer
 PORTS = {"SSL": 465, "STARTTLS": 587}
 

@@ -72,8 +72,8 @@ are secrets by the end of their names are hidden too, from eight characters: `..
 - **Source**: git publishes the files in `sources/`, so an address in them should hold no password and no token. The
   driver of S3 reads the environment or `~/.aws`.
 - **`dagster.yaml`** is in git too: write `env: NAME` in place of a value.
-- Other programs show addresses as they are: `dvc config --list`, `git remote --verbose`, your shell's history. What a
-  library logs by itself is not filtered either; the test knows of none that logs an address.
+- Other programs show addresses as they are: `dvc config --list`, `git remote --verbose`, your shell's history. Growset
+  does not filter what libraries write to their own logs. The test found no secret there.
 
 """
 
