@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from PIL import Image
@@ -20,8 +21,9 @@ from tests.ui import serve
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 LAPTOP = View(1280, "light")
 READY = "return document.documentElement.dataset.ready && document.getElementById('details').dataset.row"
+SETTLE = 5  # seconds until the graph has its colours
 COMPLETE = "return document.images.length && [...document.images].every(image => image.complete)"
-CURRENT = "return document.body.innerText.split('Materialized').length > 10"
+DRAWN = "return document.body.innerText.split('expansion_plan').length > 3"  # twice in the list, once in the graph
 
 
 def take_pictures(root: Path, expansion: str, folder: Path = FOLDER) -> list[Path]:
@@ -42,7 +44,8 @@ def take_pictures(root: Path, expansion: str, folder: Path = FOLDER) -> list[Pat
         with serve(root, Path(name) / "ui.log") as client:
             chromium.show(f'{client.origin}/asset-groups~group%3A"{identifier(expansion)}"', LAPTOP)
             chromium.click(find_button("Hide navigation"))
-            chromium.wait(CURRENT, seconds=120)  # outputs that no run of the UI made are recorded within a minute
+            chromium.wait(DRAWN)
+            time.sleep(SETTLE)
             paths.append(_photograph(chromium, folder / f"ui-chain-{LAPTOP}.png"))
             chromium.show(f"{client.origin}/assets/{expansion}/accepted_images", LAPTOP)
             chromium.wait(COMPLETE)
