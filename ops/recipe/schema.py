@@ -258,7 +258,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_parents(self) -> Recipe:
-        if self.filter.near_parent is not None and "image" not in self.generator.inputs:
+        if self.filter.near_parent is not None and "image" not in self.generator.list_inputs(self.sampler):
             raise ValueError(
                 f"filter.near_parent has no effect with generator.kind: {self.generator.kind}, whose images have no"
                 " parent; remove it"
