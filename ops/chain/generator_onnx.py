@@ -61,7 +61,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         train,
         held_out,
         needed=settings.usable_from,
-        steps=None if draws is None else learnt.get("steps"),
+        steps=None if draws is None else learnt.get("steps", 0),
         seeds=seeds,
         sink=run.runtime.sink,
     )

@@ -1,4 +1,5 @@
-"""The sections `generator` and `sampler` of a recipe: the keys of every kind of generator, and its default sampler.
+"""The sections `generator` and `sampler` of a recipe: what all kinds of generators share, and the keys of those that
+denoise or were exported elsewhere.
 
 It loads nothing that computes, so that a recipe is read in milliseconds. `ops.generators` implements the kinds.
 """
@@ -261,15 +262,6 @@ class OnnxSettings(KindSettings):
             if key != "usable_from" and getattr(sampler, key) != field.default:
                 raise ValueError(f"{key} has no effect with kind: onnx, which is a whole sampler; remove it")
         return sampler
-
-
-KINDS: dict[str, type[KindSettings]] = {
-    "flow": FlowSettings,
-    "edm": EdmSettings,
-    "ddpm": DdpmSettings,
-    "onnx": OnnxSettings,
-}
-DEFAULT_KIND = "flow"  # of a section without `kind`
 
 
 def asks_for_policy(settings: KindSettings) -> bool:

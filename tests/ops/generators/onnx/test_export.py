@@ -22,8 +22,9 @@ from ops.generators.kinds.flow import Flow
 from ops.generators.noise import draw_noise
 from ops.generators.onnx import engine
 from ops.generators.onnx.engine import Sampler, choose_provider, has_gpu
-from ops.generators.onnx.export import OPSET, unroll_sampler
+from ops.generators.onnx.export import unroll_sampler
 from ops.generators.onnx.graph import GraphBuilder
+from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import Parity, measure_parity
 from ops.generators.onnx.simplify import simplify
 from ops.recipe.generator import SamplerSettings
