@@ -86,7 +86,7 @@ def _advise(steps: int | None, per_class: float) -> list[str]:
     if steps is None:
         return ["another generator, or one that was trained on such images: this one was trained elsewhere"]
     if not steps:
-        return ["another kind of generator: this one moves real images and learns nothing else of them"]
+        return ["narrower moves (generator.errors, rotation, scale, shift)", "another kind of generator"]
     more = f"more steps (it took {steps})"
     images = f"more real images (a class has {per_class:g})"
     prior = "a generator that was trained on similar images (kind: onnx)"

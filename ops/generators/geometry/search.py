@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,17 +60,18 @@ def find_ranges(images: Tensor, labels: np.ndarray, settings: GeometrySettings, 
     ValueError if no class has `settings.least` images.
     """
     test = _Test(images, labels, settings, seed)
-    found, trials = Ranges(), []
+    trials: list[Trial] = []
+    found: dict[str, Any] = {}
     for move, widest in (("rotation", settings.rotation), ("scale", settings.scale), ("shift", settings.shift)):
         for width in (widest * part for part in PARTS if widest):
             trials.append(test.try_move(move, width))
             if trials[-1].passed:
-                found = replace(found, **{move: width})
+                found[move] = width
                 break
     if settings.mirror:
         trials.append(test.try_move("mirror", 1.0))
-        found = replace(found, mirror=trials[-1].passed)
-    return Found(found, tuple(trials), len(test.images))
+        found["mirror"] = trials[-1].passed
+    return Found(Ranges(**found), tuple(trials), len(test.images))
 
 
 class _Test:
