@@ -121,7 +121,14 @@ def _describe_scorer(look: Look, recipe: Recipe) -> Look:
 
 
 def _describe_generator(look: Look, recipe: Recipe) -> Look:
-    settings = recipe.generator
+    settings, again = recipe.generator, KEPT if recipe.on_new_images == "keep_generator" else DRAWN_AFRESH
+    if settings.kind == "geometry":
+        return replace(
+            look,
+            description="How widely images may be turned, scaled, shifted and mirrored: the widest moves that cannot be"
+            f" told from the real training images. {again}",
+            kinds=frozenset({"json"}),
+        )
     if settings.kind not in TRAINED:
         return replace(
             look,
@@ -132,12 +139,11 @@ def _describe_generator(look: Look, recipe: Recipe) -> Look:
     many = f"{settings.seeds} generators, each {name}," if settings.seeds > 1 else f"{name[0].upper()}{name[1:]},"
     distilled = isinstance(settings, FlowSettings) and settings.distillation is not None
     student = " A distilled student that needs fewer evaluations replaces it." if distilled else ""
-    again = KEPT if recipe.on_new_images == "keep_generator" else DRAWN_AFRESH
     return replace(look, description=f"{many} trained on the real training images.{student} {again}")
 
 
 def _describe_export(look: Look, recipe: Recipe) -> Look:
-    if recipe.generator.kind in TRAINED:
+    if recipe.generator.kind != "onnx":
         return look
     return replace(look, description="The sampler that was brought in, as a directory that plain ONNX Runtime runs.")
 

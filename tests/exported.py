@@ -46,9 +46,9 @@ def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_sampler(generator_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSampler:
     """Composes a sampler of any kind, solver and steps from the same network."""
 
-    def make(solver: str, steps: int, kind: str = "flow", guidance: float = 1.0) -> Path:
+    def make(solver: str, steps: int, kind: str = "flow", guidance: float = 1.0, strength: float | None = None) -> Path:
         path = tmp_path_factory.mktemp("sampler") / sampler_name(steps)
-        write_sampler(generator_folder / NET, path, kind, solver, steps, guidance)
+        write_sampler(generator_folder / NET, path, kind, solver, steps, guidance, strength)
         return path
 
     return make
@@ -90,13 +90,21 @@ def find_maths(kind: str) -> Denoiser:
     return found.maths
 
 
-def write_sampler(net: Path, path: Path, kind: str, solver: str, steps: int, guidance: float = 1.0) -> None:
+def write_sampler(
+    net: Path,
+    path: Path,
+    kind: str,
+    solver: str,
+    steps: int,
+    guidance: float = 1.0,
+    strength: float | None = None,
+) -> None:
     import onnx
 
     from ops.generators.onnx.export import unroll_sampler
     from ops.generators.onnx.simplify import simplify
     from ops.recipe.generator import SamplerSettings
 
-    settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance)
+    settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance, strength=strength)
     sampler = unroll_sampler(find_maths(kind), onnx.load(net), settings, shape=SHAPE, class_names=CONFIG["class_names"])  # type: ignore[arg-type]
     onnx.save(simplify(sampler), path)

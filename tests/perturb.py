@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import onnx
@@ -26,7 +26,7 @@ from ops.generators.folder import CONFIG, find_fastest, read_config
 from ops.generators.onnx.engine import OnnxFile
 from ops.generators.protocol import Cost, Fitting
 from ops.generators.torch_drawer import TorchFile
-from ops.recipe import generator as generator_settings
+from ops.recipe import kinds as generator_settings
 from ops.recipe.generator import KindSettings, SamplerSettings
 from ops.recipe.schema import Recipe
 
@@ -107,11 +107,12 @@ def draw_seeds(shape: tuple[int, int, int], labels: Sequence[int], seed: int = 0
 class PerturbSettings(KindSettings):
     """The section `generator` of a recipe with this kind."""
 
-    inputs: ClassVar[tuple[str, ...]] = ALL
-
     kind: Literal["perturb"] = "perturb"
     strength: float = STRENGTH
     drawer: Literal["onnx", "torch"] = "onnx"
+
+    def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
+        return ALL
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ops.files.storage import read_json
 from ops.generators.feeds import IMAGE
 from ops.generators.protocol import Fitting
 from ops.generators.registry import KINDS
+from ops.recipe.generator import SamplerSettings
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed
 
@@ -32,6 +33,7 @@ def build_generator(run: StageRun) -> dict[str, Any]:
 def _fit_one(run: StageRun) -> dict[str, Any]:
     """Fit one generator to the real training images; validation images judge it, test images are not read."""
     settings, sink = run.recipe.generator, run.runtime.sink
+    inputs = settings.list_inputs(SamplerSettings())  # this stage does not read the recipe's sampler
     train, held_out = (read_split(run.inputs["real_images"], split) for split in ("train", "validation"))
     write_index(run.out / TRAINED_ON, train.rows.select("image_id"))
     fitting = Fitting(
@@ -50,8 +52,8 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
             folder=run.out,
             max_copies=max_copies,
             sink=sink,
-            inputs=settings.inputs,
-            seeds=take_seeds(train) if IMAGE in settings.inputs else None,
+            inputs=inputs,
+            seeds=take_seeds(train) if IMAGE in inputs else None,
         ),
         sink=sink,
         progress=run.runtime.progress,

@@ -61,12 +61,13 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         train,
         held_out,
         needed=settings.usable_from,
-        steps=None if draws is None else learnt.get("steps"),
+        steps=None if draws is None else learnt.get("steps", 0),
         seeds=seeds,
         sink=run.runtime.sink,
     )
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
+    strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
     write_card(
         run.out,
         config,
@@ -74,7 +75,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
             "trained on": "not known: it was exported elsewhere"
             if draws is None
             else f"{draws} draws from the real training images",
-            "sampler": f"{steps}{guidance}inputs {_describe_inputs(sampler.info)}; output"
+            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(sampler.info)}; output"
             f" `{'variant' if IMAGE in sampler.info.inputs else 'image'}` uint8 [n, height, width, channels]",
             "parity with the generator itself, fp32": f"{parity.share_equal:.4%} of pixels equal,"
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"

@@ -125,7 +125,7 @@ class DenoiserGenerator:
     def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
         from ops.generators.denoising.sampling import sample_pixels
 
-        return sample_pixels(self.maths, self.network, feeds["noise"], feeds["label"], sampler)
+        return sample_pixels(self.maths, self.network, feeds, sampler)
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
         from ops.generators.onnx.export import export_denoiser

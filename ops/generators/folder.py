@@ -10,6 +10,7 @@ from ops.errors import DamagedData
 from ops.files.storage import read_json, write_text
 
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
+SAMPLER = "sampler.onnx"  # of a kind without steps
 
 
 def sampler_name(steps: int) -> str:

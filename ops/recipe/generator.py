@@ -1,4 +1,5 @@
-"""The sections `generator` and `sampler` of a recipe: the keys of every kind of generator, and its default sampler.
+"""The sections `generator` and `sampler` of a recipe: what all kinds of generators share, and the keys of those that
+denoise or were exported elsewhere.
 
 It loads nothing that computes, so that a recipe is read in milliseconds. `ops.generators` implements the kinds.
 """
@@ -15,6 +16,7 @@ from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
 MOVES = Policy(flip=0.5, shift=0.125, scale=0.2, rotation=15.0)
+LEAST_STRENGTH = 0.01  # of a flow: below it a variant is its seed image
 UNTOLD = ("blur", "noise", "erasing")  # operations of a policy that no condition undoes
 
 
@@ -39,6 +41,11 @@ class SamplerSettings(Section):
     guidance: float = Field(
         1.0, ge=0, le=20, description="scale of classifier-free guidance, away from unlabelled drawing; 1: no guidance"
     )
+    strength: Fraction | None = Field(
+        None,
+        description="how far a variant may leave its seed image, a real training image. flow: the share of noise that"
+        " is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise alone",
+    )
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
     )
@@ -53,8 +60,6 @@ class SamplerSettings(Section):
 class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
-    inputs: ClassVar[tuple[str, ...]] = ("noise", "label")  # of its sampler; with `image` it draws variants
-
     kind: str
     seeds: int = Field(
         1,
@@ -68,6 +73,10 @@ class KindSettings(Section):
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         """The sampler with this kind's defaults in place of None; ValueError for a value this generator cannot use."""
         return sampler
+
+    def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
+        """The inputs of the sampler that is exported with these settings; with `image` it makes variants."""
+        return "noise", "label"
 
 
 class DenoiserSettings(KindSettings):
@@ -149,8 +158,13 @@ class DenoiserSettings(KindSettings):
             raise ValueError(f"solver must be {' or '.join(self.solvers)} with kind: {self.kind}; got {solver!r}")
         if sampler.guidance != 1.0 and not self.label_dropout:
             raise ValueError("guidance needs a generator trained with label_dropout above 0")
+        self._check_strength(sampler.strength)
         steps = self.solvers[solver] if sampler.steps is None else sampler.steps
         return sampler.model_copy(update={"solver": solver, "steps": steps})
+
+    def _check_strength(self, strength: float | None) -> None:
+        if strength is not None:
+            raise ValueError(f"strength is not possible with kind: {self.kind}, which draws from noise alone")
 
 
 class DistillationSettings(Section):
@@ -191,6 +205,8 @@ class FlowSettings(DenoiserSettings):
         """With distillation, the steps that the student was trained for: it cannot use others."""
         if self.distillation is None:
             return super().resolve_sampler(sampler)
+        if sampler.strength is not None:
+            raise ValueError("strength is not possible with generator.distillation: its student draws from noise alone")
         fixed = {"solver": "euler", "steps": self.distillation.evaluations, "guidance": 1.0}
         for key, value in fixed.items():
             if key in sampler.model_fields_set and getattr(sampler, key) not in (None, value):
@@ -198,6 +214,14 @@ class FlowSettings(DenoiserSettings):
                     f"{key} must be {value} with this generator.distillation; got {getattr(sampler, key)!r}"
                 )
         return sampler.model_copy(update=fixed)
+
+    def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
+        """With a strength the seed image too."""
+        return super().list_inputs(sampler) if sampler.strength is None else ("noise", "label", "image")
+
+    def _check_strength(self, strength: float | None) -> None:
+        if strength is not None and strength < LEAST_STRENGTH:
+            raise ValueError(f"strength {strength:g} leaves the seed image as it is; give {LEAST_STRENGTH} or more")
 
 
 class EdmSettings(DenoiserSettings):
@@ -238,15 +262,6 @@ class OnnxSettings(KindSettings):
             if key != "usable_from" and getattr(sampler, key) != field.default:
                 raise ValueError(f"{key} has no effect with kind: onnx, which is a whole sampler; remove it")
         return sampler
-
-
-KINDS: dict[str, type[KindSettings]] = {
-    "flow": FlowSettings,
-    "edm": EdmSettings,
-    "ddpm": DdpmSettings,
-    "onnx": OnnxSettings,
-}
-DEFAULT_KIND = "flow"  # of a section without `kind`
 
 
 def asks_for_policy(settings: KindSettings) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ops.recipe.arms import ResNet18, SmallResNet
 from ops.recipe.generator import DenoiserSettings, FlowSettings, OnnxSettings
+from ops.recipe.geometry import LEAST, GeometrySettings
 from ops.recipe.schema import Recipe
 
 CLASSES, PER_CLASS = 10, 40  # most classes, and images of each, that a rehearsal takes from the training images
@@ -67,6 +68,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
                 changes[f"{side}.{name}.trainer.{key}"] = TRAINED
     if isinstance(generator, OnnxSettings):
         changes["generator.path"] = str(root / generator.path)
+    if isinstance(generator, GeometrySettings):
+        changes["generator.least"] = LEAST
     if isinstance(generator, DenoiserSettings):
         changes |= _shrink_denoiser(recipe, generator)
     return changes

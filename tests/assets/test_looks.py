@@ -65,6 +65,14 @@ def test_the_description_follows_the_recipe(
     assert described in describe(stage, make_recipe(tmp_path, *changes)).description
 
 
+def test_moves_are_found_and_not_trained(tmp_path: Path) -> None:
+    sampler = ("sampler: {usable_from: null, steps: 1, solver: euler}", "sampler: {}")
+    recipe = make_recipe(tmp_path, (GENERATOR, "generator: {kind: geometry}\n"), sampler)
+    generator = describe("generator", recipe)
+    assert "the widest moves that cannot be told" in generator.description and generator.kinds == {"json"}
+    assert describe("generator_onnx", recipe) == LOOKS["generator_onnx"]
+
+
 def test_a_sampler_from_elsewhere_is_not_said_to_be_trained(tmp_path: Path) -> None:
     sampler = ("sampler: {usable_from: null, steps: 1, solver: euler}", "sampler: {}")
     recipe = make_recipe(tmp_path, (GENERATOR, ONNX), sampler)

@@ -16,7 +16,7 @@ from benchmarks.parts.flops import count_flops
 from ops.generators.denoising.stored_network import load_network
 from ops.generators.folder import NET
 from ops.generators.kinds.flow import Flow
-from ops.generators.onnx.export import OPSET
+from ops.generators.onnx.modules import OPSET
 
 
 def save(

@@ -42,8 +42,8 @@ def examine_usability(
 ) -> dict[str, Any]:
     """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
 
-    `needed` is the lowest mean position that is allowed, None: any. `steps` are those that it was trained for,
-    None if they are not known. Without a space that tells real images from empty ones nothing
+    `needed` is the lowest mean position that is allowed, None: any. `steps` are those that it was trained for, 0 if its
+    kind takes no steps, None if they are not known. Without a space that tells real images from empty ones nothing
     can be said, and the generator is used.
     """
     sink("generator_onnx: placing its images between empty and real ones")
@@ -85,6 +85,8 @@ def _advise(steps: int | None, per_class: float) -> list[str]:
     """What would help, the most likely first."""
     if steps is None:
         return ["another generator, or one that was trained on such images: this one was trained elsewhere"]
+    if not steps:
+        return ["narrower moves (generator.errors, rotation, scale, shift)", "another kind of generator"]
     more = f"more steps (it took {steps})"
     images = f"more real images (a class has {per_class:g})"
     prior = "a generator that was trained on similar images (kind: onnx)"

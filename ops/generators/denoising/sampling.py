@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
-from ops.generators.denoising.network import ConditionalUNet, to_pixels
+from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.kinds.denoiser import Denoiser, guide
+from ops.generators.levels import to_float, to_pixels
 from ops.machine.precision import compute_in
 from ops.recipe.generator import SamplerSettings
 
 PART_IMAGES = 50  # images that a thread draws at a time during training
 
 
-def draw(maths: Denoiser, network: ConditionalUNet, noise: Tensor, label: Tensor, sampler: SamplerSettings) -> Tensor:
-    """Images in -1..1 [n, C, H, W]; guidance also evaluates the network with its last label, which means no label."""
+def draw(
+    maths: Denoiser,
+    network: ConditionalUNet,
+    noise: Tensor,
+    label: Tensor,
+    sampler: SamplerSettings,
+    image: Tensor | None = None,
+) -> Tensor:
+    """Images in -1..1 [n, C, H, W]; guidance also evaluates the network with its last label, which means no label.
+
+    `image` uint8 [n, H, W, C] are the seed images of a sampler with a strength.
+    """
     no_label = torch.full_like(label, network.label.num_embeddings - 1)
 
     # The network's prediction at x_t, guided where the sampler asks for it.
@@ -26,15 +38,20 @@ def draw(maths: Denoiser, network: ConditionalUNet, noise: Tensor, label: Tensor
         return output if sampler.guidance == 1.0 else guide(output, network(x, t, no_label), sampler.guidance)
 
     assert sampler.solver is not None and sampler.steps is not None
-    return maths.integrate(evaluate, noise, solver=sampler.solver, steps=sampler.steps)
+    if sampler.strength is None:
+        return maths.integrate(evaluate, noise, solver=sampler.solver, steps=sampler.steps)
+    assert image is not None
+    seeds = to_float(image)
+    return maths.vary(evaluate, seeds, noise, sampler.strength, solver=sampler.solver, steps=sampler.steps)
 
 
 def sample_pixels(
-    maths: Denoiser, network: ConditionalUNet, noise: Tensor, label: Tensor, sampler: SamplerSettings
+    maths: Denoiser, network: ConditionalUNet, feeds: Mapping[str, Tensor], sampler: SamplerSettings
 ) -> Tensor:
     """uint8 [n, H, W, C], all at once in fp32: the reference for the exported sampler."""
     with torch.inference_mode():
-        return to_pixels(draw(maths, network, noise, label, sampler).float())
+        drawn = draw(maths, network, feeds["noise"], feeds["label"], sampler, feeds.get("image"))
+        return to_pixels(drawn.float())
 
 
 def sample_in_threads(

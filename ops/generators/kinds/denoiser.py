@@ -70,9 +70,13 @@ class Denoiser(ABC):
     def integrate(self, evaluate: Evaluate[X], noise: X, *, solver: str, steps: int) -> X:
         """Turn standard normal noise into an image in -1..1."""
 
+    def vary(self, evaluate: Evaluate[X], image: X, noise: X, strength: float, *, solver: str, steps: int) -> X:
+        """Turn an image in -1..1 into a variant: mix `strength` of the noise into it, and remove the noise again."""
+        raise NotImplementedError(f"kind {self.name} draws from noise alone")
+
     @abstractmethod
     def count_evaluations(self, solver: str, steps: int) -> int:
-        """How many times `integrate` evaluates the network."""
+        """How many times `integrate` or `vary` evaluates the network."""
 
 
 def guide(labelled: X, unlabelled: X, guidance: float) -> X:

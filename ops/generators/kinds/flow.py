@@ -58,6 +58,12 @@ class Flow(Denoiser):
                 x = x + v * (t_next - t)
         return x
 
+    def vary(self, evaluate: Evaluate[X], image: X, noise: X, strength: float, *, solver: str, steps: int) -> X:
+        """Start at t_0 = 1 - `strength`, from the image that is noised as at that time (Meng et al. 2022, SDEdit)."""
+        start = 1 - strength
+        x_start = noise * strength + image * start
+        return self.integrate(evaluate, x_start, solver=solver, steps=steps, start=start)
+
     def count_evaluations(self, solver: str, steps: int) -> int:
         return 2 * steps - 1 if solver == "heun" else steps
 

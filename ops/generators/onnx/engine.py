@@ -27,7 +27,8 @@ from ops.generators.feeds import IMAGE, LABEL, NOISE, Feeds, count_rows
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # Type and rank of each input that a graph may declare: float32 [n, C, H, W], int64 [n], uint8 [n, H, W, C].
 INPUTS = {NOISE: ("tensor(float)", 4), LABEL: ("tensor(int64)", 1), IMAGE: ("tensor(uint8)", 4)}
-OUTPUTS = ("image", "variant")  # uint8 [n, H, W, C]; `variant` where `image` is the name of an input
+VARIANT = "variant"
+OUTPUTS = (IMAGE, VARIANT)  # uint8 [n, H, W, C]; `variant` where `image` is the name of an input
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Export a network to ONNX: `net.onnx`, and `sampler_k.onnx` (noise and label in, uint8 images out).
 
+With a strength the sampler takes seed images too, and gives variants.
+
 The sampler is unrolled: the kind's own solver, run on symbols, composes copies of the exported network's nodes with
 shared weights. Tracing the loop gives the same graph in minutes instead of milliseconds. This module does not check the
 result; `parity` does.
@@ -8,9 +10,7 @@ result; `parity` does.
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from onnx import TensorProto, helper, numpy_helper
 from ops.files.storage import replace_file
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.stored_network import save_network
+from ops.generators.feeds import IMAGE
 from ops.generators.folder import NET, sampler_name
 from ops.generators.kinds.denoiser import Denoiser, guide
+from ops.generators.onnx.engine import VARIANT
 from ops.generators.onnx.graph import GraphBuilder, Symbol
+from ops.generators.onnx.modules import export_module
 from ops.generators.onnx.simplify import simplify
 from ops.recipe.generator import SamplerSettings
-
-OPSET = 20  # from 21 on, GroupNorm becomes an operator without a kernel in ONNX Runtime's CPU provider
 
 
 def export_denoiser(
@@ -60,34 +61,8 @@ def export_denoiser(
 
 def export_net(network: ConditionalUNet, shape: tuple[int, int, int], path: Path) -> None:
     """Write the network: `x` [n, C, H, W], `t` [n], `label` [n] to `output` [n, C, H, W]."""
-    batch = torch.export.Dim("n", min=1, max=1 << 20)
     example = (torch.zeros(3, *shape), torch.zeros(3), torch.zeros(3, dtype=torch.int64))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would report that torchvision is not installed
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network.eval(),
-            example,
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
-            input_names=["x", "t", "label"],
-            output_names=["output"],
-            verbose=False,
-        )
-    assert program is not None
-    model = strip_notes(program.model_proto)
-    with replace_file(path) as temporary:
-        onnx.save(model, str(temporary))
-
-
-def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Remove the exporter's stack traces, which name this machine's paths and are larger than the network."""
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del part.metadata_props[:]
-    del graph.value_info[:]
-    return model
+    export_module(network, example, inputs=("x", "t", "label"), outputs=("output",), path=path)
 
 
 def unroll_sampler(
@@ -100,7 +75,8 @@ def unroll_sampler(
 ) -> onnx.ModelProto:
     """The sampler as one graph: `noise` [n, C, H, W] and `label` int64 [n] to `image` uint8 [n, H, W, C].
 
-    The arithmetic is that of the kind's `integrate` on tensors, followed by `network.to_pixels`.
+    The arithmetic is that of the kind's `integrate` on tensors, followed by `levels.to_pixels`. With a strength the
+    graph also takes `image`, the seed images uint8 [n, H, W, C], and gives `variant`, by the kind's `vary`.
     """
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None
@@ -127,20 +103,28 @@ def unroll_sampler(
         return output if no_label is None else guide(output, run_net(x, t, no_label), sampler.guidance)
 
     # Integrate on symbols, then turn -1..1 into grey levels 0..255, channels last.
-    image = maths.integrate(evaluate, Symbol(builder, "noise"), solver=solver, steps=steps).clamp(-1.0, 1.0)
-    scaled = (image + Symbol(builder, builder.constant(1.0))) * 127.5
+    noise, strength = Symbol(builder, "noise"), sampler.strength
+    if strength is None:
+        output, drawn = IMAGE, maths.integrate(evaluate, noise, solver=solver, steps=steps)
+    else:
+        seeds = _read_pixels(builder)
+        output, drawn = VARIANT, maths.vary(evaluate, seeds, noise, strength, solver=solver, steps=steps)
+    scaled = (drawn.clamp(-1.0, 1.0) + Symbol(builder, builder.constant(1.0))) * 127.5
     grey = builder.add("Cast", [builder.add("Round", [scaled.name])], to=TensorProto.UINT8)
-    builder.add("Transpose", [grey], output="image", perm=[0, 2, 3, 1])
+    builder.add("Transpose", [grey], output=output, perm=[0, 2, 3, 1])
 
     channels, height, width = shape
+    pixels = ["n", height, width, channels]
+    seeded = [] if strength is None else [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, pixels)]
     graph = helper.make_graph(
         builder.nodes,
         f"{maths.name} sampler, {solver}, {steps} steps",
         [
             helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["n", channels, height, width]),
             helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+            *seeded,
         ],
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", height, width, channels])],
+        [helper.make_tensor_value_info(output, TensorProto.UINT8, pixels)],
         builder.initializers,
     )
     model = helper.make_model(
@@ -161,7 +145,15 @@ def unroll_sampler(
             "steps": str(steps),
             "evaluations": str(copies),
             "shape": json.dumps(list(shape)),
+            **({} if strength is None else {"strength": str(strength)}),
         },
     )
     onnx.checker.check_model(model)
     return model
+
+
+def _read_pixels(builder: GraphBuilder) -> Symbol:
+    """The seed images in -1..1, channels first, as by `levels.to_float`."""
+    first = builder.add("Transpose", [IMAGE], perm=[0, 3, 1, 2])
+    levels = Symbol(builder, builder.add("Cast", [first], to=TensorProto.FLOAT))
+    return levels * (1 / 127.5) + Symbol(builder, builder.constant(-1.0))

@@ -179,9 +179,13 @@ def test_a_recipe_with_folds_repeats_them_for_every_key_that_a_fold_reads() -> N
 
 def test_a_key_that_came_later_is_part_of_the_identity_only_where_it_does_something() -> None:
     """Verdicts from before the key stay current, and the test images are not looked at again."""
-    for value, is_there in ((0, False), (2, True)):
-        recipe = parse_recipe(write_place(("verdict", "curve_seeds"), value), DEMO)
-        assert ("curve_seeds" in stage_settings(recipe, "verdict")["verdict"]) == is_there
+    for stage, section, key, values in (
+        ("verdict", "verdict", "curve_seeds", (0, 2)),
+        ("generator_onnx", "sampler", "strength", (None, 0.3)),
+    ):
+        for value, is_there in zip(values, (False, True), strict=True):
+            recipe = parse_recipe(write_place((section, key), value), DEMO)
+            assert (key in stage_settings(recipe, stage)[section]) == is_there
 
 
 def test_tuning_changes_the_stage_that_chooses() -> None:

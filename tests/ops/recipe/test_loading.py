@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from ops.errors import UserError
+from ops.recipe.generator import SamplerSettings
 from ops.recipe.grid import list_numbers, set_numbers
 from ops.recipe.ingredients.losses import LogitAdjustedLoss
 from ops.recipe.loading import load_recipe, parse_recipe
@@ -232,6 +233,85 @@ def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: 
     assert complain(put({"kind": kind}, "generator"), put({}, "sampler"), put(cut, "filter", "near_parent")) == (
         f"{PATH}: filter.near_parent has no effect with generator.kind: {kind}, whose images have no parent; remove it"
     )
+
+
+def test_a_strength_gives_the_images_of_a_flow_parents() -> None:
+    content = copy.deepcopy(CONTENT["fashion-flow"])
+    content["sampler"]["strength"], content["filter"]["near_parent"] = 0.35, 0.01
+    recipe = parse_recipe(content, PATH)
+    assert recipe.generator.list_inputs(recipe.sampler) == ("noise", "label", "image")
+    assert recipe.generator.list_inputs(SamplerSettings()) == ("noise", "label")
+
+
+@pytest.mark.parametrize(
+    ("generator", "strength", "sentence"),
+    [
+        ({"kind": "edm"}, 0.3, "strength is not possible with kind: edm, which draws from noise alone"),
+        ({"kind": "ddpm"}, 0.0, "strength is not possible with kind: ddpm, which draws from noise alone"),
+        (
+            {"distillation": {}},
+            0.3,
+            "strength is not possible with generator.distillation: its student draws from noise alone",
+        ),
+        ({}, 0.0, "strength 0 leaves the seed image as it is; give 0.01 or more"),
+        (
+            {"kind": "onnx", "path": "models/sampler.onnx", "sha256": "0" * 64},
+            0.3,
+            "strength has no effect with kind: onnx, which is a whole sampler; remove it",
+        ),
+    ],
+)
+def test_a_strength_is_refused_where_it_could_do_nothing(
+    generator: dict[str, Any], strength: float, sentence: str
+) -> None:
+    found = complain(put(generator, "generator"), put({"strength": strength}, "sampler"))
+    assert found.startswith(f"'sampler' in {PATH}: {sentence}")
+
+
+GEOMETRY = {"kind": "geometry"}
+
+
+def test_moved_images_have_parents_and_a_sampler_without_keys_of_its_own() -> None:
+    content = copy.deepcopy(CONTENT["fashion-flow"]) | {"generator": GEOMETRY, "sampler": {"usable_from": 0.3}}
+    content["filter"]["near_parent"] = 0.01
+    recipe = parse_recipe(content, PATH)
+    assert recipe.generator.list_inputs(recipe.sampler) == ("noise", "image")
+    assert recipe.sampler.solver is None
+
+
+@pytest.mark.parametrize(
+    ("sampler", "sentence"),
+    [
+        ({"strength": 0.3}, "strength is not possible with kind: geometry; set rotation, scale, shift or mirror"),
+        ({"solver": "euler"}, "solver has no effect with kind: geometry, which moves pixels; remove it"),
+        ({"steps": 3}, "steps has no effect with kind: geometry, which moves pixels; remove it"),
+        ({"guidance": 1.5}, "guidance has no effect with kind: geometry, which moves pixels; remove it"),
+        ({"precision": "int8"}, "precision has no effect with kind: geometry, which moves pixels; remove it"),
+    ],
+)
+def test_keys_of_the_sampler_without_effect_on_moves_are_refused(sampler: dict[str, Any], sentence: str) -> None:
+    assert complain(put(GEOMETRY, "generator"), put(sampler, "sampler")).startswith(f"'sampler' in {PATH}: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (
+            {"rotation": 0, "scale": 0, "shift": 0, "mirror": False},
+            f"'generator' in {PATH}: kind: geometry needs a move; set rotation, scale, shift or mirror",
+        ),
+        ({"images": 10}, f"'generator' in {PATH}: images 10 is below least 20: no class could take part"),
+        ({"rotation": 181}, f"'generator.rotation' in {PATH}: input should be less than or equal to 180; got 181"),
+        ({"least": 5}, f"'generator.least' in {PATH}: input should be greater than or equal to 6; got 5"),
+    ],
+)
+def test_moves_that_could_not_be_tried_are_refused(keys: dict[str, Any], sentence: str) -> None:
+    assert complain(put({**GEOMETRY, **keys}, "generator"), put({}, "sampler")) == sentence
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1])
+def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
+    assert complain(put(strength, "sampler", "strength")).startswith(f"'sampler.strength' in {PATH}: input should be")
 
 
 @pytest.mark.parametrize(

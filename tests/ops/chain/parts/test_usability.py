@@ -118,6 +118,7 @@ def test_what_would_help_depends_on_what_there_is(scorer: Path, tmp_path: Path) 
     noise = plant_floor("noise")()
     advice = examine(scorer, tmp_path, noise, steps=5000)["advice"]
     assert advice[:2] == ["more steps (it took 5000)", "more real images (a class has 60)"]
+    assert examine(scorer, tmp_path, noise, steps=0)["advice"][0].startswith("narrower moves")
     (only,) = examine(scorer, tmp_path, noise, steps=None)["advice"]
     assert "trained elsewhere" in only
 

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from ops.generators.denoising.network import ConditionalUNet, to_pixels
+from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.levels import to_float, to_pixels
 
 
 def build_unet(channels: int, height: int, width: int, unshuffle: int = 2, conditions: int = 0) -> ConditionalUNet:
@@ -43,6 +44,7 @@ def test_an_output_depends_on_label_and_time_and_not_on_its_neighbours_in_the_ba
 def test_every_grey_level_survives_conversion_to_floats_and_back() -> None:
     levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     assert torch.equal(to_pixels(levels.float() / 127.5 - 1), levels.permute(0, 2, 3, 1))
+    assert torch.equal(to_pixels(to_float(levels.permute(0, 2, 3, 1))), levels.permute(0, 2, 3, 1))
 
 
 def test_pixels_are_clamped_rounded_and_channels_last() -> None:

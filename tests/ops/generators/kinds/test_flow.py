@@ -11,12 +11,16 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ops.generators.kinds.ddpm import Ddpm
+from ops.generators.kinds.denoiser import Denoiser
+from ops.generators.kinds.edm import Edm
 from ops.generators.kinds.flow import Flow, list_times
 
 Velocity = Callable[[Tensor, float], Tensor]
 
 SOLVERS = ("euler", "heun")
 NOISE = torch.randn(5, 2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+IMAGE = torch.rand(NOISE.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64) * 2 - 1
 LABELS = torch.arange(5)
 
 
@@ -121,6 +125,47 @@ def test_the_true_velocity_of_a_single_point_leads_to_it_in_one_step_or_many(sol
     for steps in (1, 4):
         solved = solve(lambda x, t: (point - x) / (1 - t), solver, steps)
         assert torch.allclose(solved, point.expand_as(NOISE), rtol=0, atol=1e-12)
+
+
+def vary(velocity: Velocity, image: Tensor, strength: float, solver: str, steps: int) -> Tensor:
+    return Flow().vary(velocity, image, NOISE, strength, solver=solver, steps=steps)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("strength", [0.01, 0.35, 1.0])
+def test_a_variant_starts_from_its_noised_image_and_takes_the_rest_of_the_way(solver: str, strength: float) -> None:
+    times: list[float] = []
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        times.append(t)
+        return torch.full_like(x, 2.0)
+
+    varied = vary(velocity, IMAGE, strength, solver, 3)
+    start = strength * NOISE + (1 - strength) * IMAGE
+    assert torch.allclose(varied, start + 2 * strength, rtol=0, atol=1e-14)
+    assert len(times) == Flow().count_evaluations(solver, 3)
+    assert sorted(set(times)) == pytest.approx(list_times(solver, 3, 1 - strength)[:-1])
+    assert times[0] == pytest.approx(1 - strength)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_variants_of_any_image_are_the_point_where_the_data_are_one_point(solver: str) -> None:
+    point = torch.full((2, 3, 4), 0.3, dtype=torch.float64)
+    for strength in (0.01, 0.4, 1.0):
+        varied = vary(lambda x, t: (point - x) / (1 - t), IMAGE, strength, solver, 3)
+        assert torch.allclose(varied, point.expand_as(NOISE), rtol=0, atol=1e-12)
+
+
+def test_with_a_strength_of_1_nothing_is_left_of_the_seed_image() -> None:
+    for solver in SOLVERS:
+        varied = vary(lambda x, t: -x, IMAGE, 1.0, solver, 3)
+        assert torch.equal(varied, solve(lambda x, t: -x, solver, 3))
+
+
+@pytest.mark.parametrize("kind", [Edm(), Ddpm()])
+def test_other_kinds_make_no_variants(kind: Denoiser) -> None:
+    with pytest.raises(NotImplementedError, match=f"kind {kind.name} draws from noise alone"):
+        kind.vary(lambda x, t: x, IMAGE, NOISE, 0.3, solver="euler", steps=1)
 
 
 def test_the_loss_of_predicting_zero_is_the_power_of_image_minus_noise() -> None:

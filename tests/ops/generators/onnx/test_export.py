@@ -22,14 +22,16 @@ from ops.generators.kinds.flow import Flow
 from ops.generators.noise import draw_noise
 from ops.generators.onnx import engine
 from ops.generators.onnx.engine import Sampler, choose_provider, has_gpu
-from ops.generators.onnx.export import OPSET, unroll_sampler
+from ops.generators.onnx.export import unroll_sampler
 from ops.generators.onnx.graph import GraphBuilder
+from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import Parity, measure_parity
 from ops.generators.onnx.simplify import simplify
 from ops.recipe.generator import SamplerSettings
 from tests.exported import find_maths
+from tests.perturb import draw_seeds
 
-MakeSampler = Callable[[str, int], Path]
+MakeSampler = Callable[..., Path]
 SHAPE = (3, 10, 13)
 
 
@@ -112,6 +114,39 @@ def test_the_exported_sampler_draws_what_the_eager_one_draws(
     assert parity.to_dict()["passed"] is True
     evaluations = Sampler(path).info.evaluations
     assert evaluations == find_maths(kind).count_evaluations(solver, steps) * (1 if guidance == 1.0 else 2)
+
+
+@pytest.mark.parametrize(
+    ("solver", "steps", "guidance", "strength"),
+    [("heun", 3, 1.0, 0.35), ("euler", 2, 2.5, 0.2), ("heun", 2, 1.0, 1.0), ("euler", 1, 1.0, 0.1)],
+)
+def test_the_exported_sampler_of_a_strength_makes_the_variants_that_the_eager_one_makes(
+    solver: str, steps: int, guidance: float, strength: float, generator_folder: Path, make_sampler: MakeSampler
+) -> None:
+    sampler = Sampler(make_sampler(solver, steps, guidance=guidance, strength=strength))
+    assert sampler.info.inputs == ("noise", "label", "image")
+    network, config = load_network(generator_folder)
+    settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance, strength=strength)
+    generator, seeds = DenoiserGenerator(Flow(), network, config), draw_seeds(SHAPE, [0, 1, 2, 0])
+    parity = measure_parity(generator, sampler, settings, images=30, seeds=seeds)
+    assert parity.passed
+    assert parity.share_equal > 0.999
+    weaker = settings.model_copy(update={"strength": strength / 2})
+    assert not measure_parity(generator, sampler, weaker, images=30, seeds=seeds).passed
+
+
+def test_the_unrolled_graph_starts_from_its_noised_seed_image(tmp_path: Path) -> None:
+    """The velocity t on the way from 0.6 to 1 adds (1 - 0.6²) / 2, which Euler's two steps see from the left."""
+    settings = SamplerSettings(solver="euler", steps=2, strength=0.4)
+    model = simplify(unroll_sampler(Flow(), build_linear_net(0, 0), settings, shape=SHAPE, class_names="abc"))
+    onnx.save(model, tmp_path / "sampler.onnx")
+    assert {prop.key: prop.value for prop in model.metadata_props}["strength"] == "0.4"
+    (noise, labels), seeds = draw(20), draw_seeds(SHAPE, [0] * 20).images
+    x = 0.4 * noise.transpose(0, 2, 3, 1) + 0.6 * (seeds / 127.5 - 1) + 0.2 * 0.6 + 0.2 * 0.8
+    expected = np.rint((np.clip(x, -1, 1) + 1) * 127.5)
+    drawn = Sampler(tmp_path / "sampler.onnx", batch_size=7).draw({"noise": noise, "label": labels, "image": seeds})
+    assert np.abs(drawn - expected).max() <= 1
+    assert (drawn == expected).mean() > 0.999
 
 
 @pytest.mark.parametrize("fault", ["bias", "labels", "solver", "one channel", "guidance"])
@@ -199,6 +234,7 @@ def test_the_metadata_hold_what_a_caller_needs(generator_folder: Path) -> None:
     assert json.loads(properties["labels"]) == ["cat", "dog", "Ölbaum"]
     assert properties["range"] == "0..255"
     assert (properties["solver"], properties["steps"]) == ("heun", "3")
+    assert "strength" not in properties
     info = Sampler(path).info
     assert info.class_names == ("cat", "dog", "Ölbaum")
     assert info.shape == SHAPE

@@ -15,13 +15,13 @@ from onnx import TensorProto, numpy_helper
 
 from ops.errors import UserError
 from ops.generators.onnx.engine import Sampler
-from ops.generators.onnx.export import OPSET
 from ops.generators.onnx.gate import draw_pairs
+from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.simplify import merge_affine
 from ops.generators.onnx.variants import SENSITIVE, Trajectories, halve_sampler, quantise_sampler, read_metadata
 from tests.perturb import build_perturb, draw_seeds
 
-MakeSampler = Callable[[str, int], Path]
+MakeSampler = Callable[..., Path]
 QUANTISED = 18  # of the network's 25 convolutions: all but the first, the last and five shortcuts
 
 
@@ -55,6 +55,18 @@ def test_a_variant_draws_nearly_the_same_images(precision: str, bound: float, va
     assert 0 < difference.mean() < bound
     assert difference.max() <= 20 * bound
     assert one.std() > 30  # images fill the range; otherwise the bound would test nothing
+
+
+def test_faster_samplers_of_a_strength_make_nearly_the_same_variants(make_sampler: MakeSampler) -> None:
+    source, seeds = make_sampler("euler", 1, strength=0.4), draw_seeds((3, 10, 13), [0, 1, 2])
+    int8, fp16 = (source.with_name(f"{name}.onnx") for name in ("int8", "fp16"))
+    quantise_sampler(source, int8, seeds=seeds)
+    halve_sampler(source, fp16)
+    for variant, bound in ((int8, 2.0), (fp16, 0.2)):
+        one, other, *_ = draw_pairs(source, variant, images=48, seed=11, seeds=seeds)
+        difference = np.abs(one.astype(np.int16) - other.astype(np.int16))
+        assert 0 < difference.mean() < bound
+        assert difference.max() <= 20 * bound
 
 
 def test_activations_are_unsigned_and_weights_signed_per_channel(variants: dict[str, Path]) -> None:
