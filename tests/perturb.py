@@ -26,7 +26,7 @@ from ops.generators.folder import CONFIG, find_fastest, read_config
 from ops.generators.onnx.engine import OnnxFile
 from ops.generators.protocol import Cost, Fitting
 from ops.generators.torch_drawer import TorchFile
-from ops.recipe import generator as generator_settings
+from ops.recipe import kinds as generator_settings
 from ops.recipe.generator import KindSettings, SamplerSettings
 from ops.recipe.schema import Recipe
 

@@ -20,9 +20,10 @@ import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from ops.generators.denoising.network import ConditionalUNet, to_pixels
+from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.sampling import draw
 from ops.generators.kinds.flow import Flow
+from ops.generators.levels import to_pixels
 from ops.generators.onnx.engine import Sampler
 from ops.recipe.generator import SamplerSettings
 

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from ops.files.manifests import PUBLISHED
 from ops.recipe.arms import Arm
-from ops.recipe.generator import KINDS
+from ops.recipe.kinds import KINDS
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_KEYS, STAGES
 from ops.settings.cut import Cut

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.storage import parse_json, replace_file, write_json
-from ops.generators.folder import CONFIG, find_fastest, read_config
+from ops.generators.folder import CONFIG, SAMPLER, find_fastest, read_config
 from ops.generators.protocol import Cost, Fitting, Generator
 from ops.recipe.generator import OnnxSettings, SamplerSettings
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ops.generators.drawers import DrawerSpec
 
-FOREIGN, SAMPLER = "foreign.onnx", "sampler.onnx"
+FOREIGN = "foreign.onnx"
 
 
 class Onnx:

@@ -1,4 +1,4 @@
-"""The kinds of generators by name. Each is one line here; its recipe keys are in `ops.recipe.generator`."""
+"""The kinds of generators by name. Each is one line here; its recipe keys are in `ops.recipe.kinds`."""
 
 from pathlib import Path
 
@@ -8,9 +8,12 @@ from ops.generators.folder import read_config
 from ops.generators.foreign import Onnx
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
+from ops.generators.munit_kind import MunitKind
 from ops.generators.protocol import Kind
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (FlowKind(), DenoiserKind(Edm()), DenoiserKind(Ddpm()), Onnx())}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (FlowKind(), DenoiserKind(Edm()), DenoiserKind(Ddpm()), MunitKind(), Onnx())
+}
 
 
 def find_drawer(folder: Path) -> DrawerSpec:

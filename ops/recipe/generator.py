@@ -1,4 +1,5 @@
-"""The sections `generator` and `sampler` of a recipe: the keys of every kind of generator, and its default sampler.
+"""The sections `generator` and `sampler` of a recipe: what all kinds of generators share, and the keys of those that
+denoise or were exported elsewhere.
 
 It loads nothing that computes, so that a recipe is read in milliseconds. `ops.generators` implements the kinds.
 """
@@ -47,6 +48,11 @@ class SamplerSettings(Section):
         description="how far the images must lie from empty ones (0: noise, blurred or shuffled images, class means)"
         " towards real ones (1), by the mean of three feature spaces; below it nothing is generated; null: they are"
         " generated anyway",
+    )
+    strength: Fraction | None = Field(
+        None,
+        description="how far a variant may leave its seed image, 0 to 1, with kind: munit: the share of random style in"
+        " place of the image's own; null: all of it",
     )
 
 
@@ -147,6 +153,8 @@ class DenoiserSettings(KindSettings):
         solver = sampler.solver or next(iter(self.solvers))
         if solver not in self.solvers:
             raise ValueError(f"solver must be {' or '.join(self.solvers)} with kind: {self.kind}; got {solver!r}")
+        if sampler.strength is not None:
+            raise ValueError(f"strength is not possible with kind: {self.kind}, whose images have no seed image")
         if sampler.guidance != 1.0 and not self.label_dropout:
             raise ValueError("guidance needs a generator trained with label_dropout above 0")
         steps = self.solvers[solver] if sampler.steps is None else sampler.steps
@@ -189,7 +197,7 @@ class FlowSettings(DenoiserSettings):
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         """With distillation, the steps that the student was trained for: it cannot use others."""
-        if self.distillation is None:
+        if self.distillation is None or sampler.strength is not None:
             return super().resolve_sampler(sampler)
         fixed = {"solver": "euler", "steps": self.distillation.evaluations, "guidance": 1.0}
         for key, value in fixed.items():
@@ -238,15 +246,6 @@ class OnnxSettings(KindSettings):
             if key != "usable_from" and getattr(sampler, key) != field.default:
                 raise ValueError(f"{key} has no effect with kind: onnx, which is a whole sampler; remove it")
         return sampler
-
-
-KINDS: dict[str, type[KindSettings]] = {
-    "flow": FlowSettings,
-    "edm": EdmSettings,
-    "ddpm": DdpmSettings,
-    "onnx": OnnxSettings,
-}
-DEFAULT_KIND = "flow"  # of a section without `kind`
 
 
 def asks_for_policy(settings: KindSettings) -> bool:

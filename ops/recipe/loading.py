@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from ops.errors import UserError
 from ops.recipe.arms import Arm
-from ops.recipe.generator import KINDS
+from ops.recipe.kinds import KINDS
 from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml, shorten
 

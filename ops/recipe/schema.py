@@ -19,9 +19,10 @@ from ops.recipe.counterparts import check_guidance
 from ops.recipe.data import DataSettings
 from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import DEFAULT_KIND, KINDS, KindSettings, SamplerSettings, asks_for_policy
+from ops.recipe.generator import KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import GridSettings, read_numbers, set_numbers
 from ops.recipe.ingredients.pairings import check_pairing
+from ops.recipe.kinds import DEFAULT_KIND, KINDS
 from ops.recipe.pretrained import ReferenceSettings
 from ops.recipe.tuning import TuningSettings
 from ops.settings.kinds import Kind, OneOf

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from diffusers import UNet2DModel
 from torch import Tensor, nn
@@ -98,11 +97,6 @@ def build_network(config: dict[str, Any]) -> ConditionalUNet:
         dropout=config["dropout"],
         conditions=config["conditions"],
     )
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """Float [n, C, H, W] in -1..1 (clamped) to uint8 [n, H, W, C]."""
-    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def describe_network(settings: DenoiserSettings, channels: int) -> dict[str, Any]:

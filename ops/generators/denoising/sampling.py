@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from ops.generators.denoising.network import ConditionalUNet, to_pixels
+from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.kinds.denoiser import Denoiser, guide
+from ops.generators.levels import to_pixels
 from ops.machine.precision import compute_in
 from ops.recipe.generator import SamplerSettings
 

@@ -8,9 +8,7 @@ result; `parity` does.
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ops.files.storage import replace_file
 from ops.generators.denoising.network import ConditionalUNet
-from ops.generators.denoising.stored_network import save_network
 from ops.generators.folder import NET, sampler_name
 from ops.generators.kinds.denoiser import Denoiser, guide
 from ops.generators.onnx.graph import GraphBuilder, Symbol
+from ops.generators.onnx.modules import export_module
 from ops.generators.onnx.simplify import simplify
+from ops.generators.stored_network import save_network
 from ops.recipe.generator import SamplerSettings
-
-OPSET = 20  # from 21 on, GroupNorm becomes an operator without a kernel in ONNX Runtime's CPU provider
 
 
 def export_denoiser(
@@ -60,34 +57,8 @@ def export_denoiser(
 
 def export_net(network: ConditionalUNet, shape: tuple[int, int, int], path: Path) -> None:
     """Write the network: `x` [n, C, H, W], `t` [n], `label` [n] to `output` [n, C, H, W]."""
-    batch = torch.export.Dim("n", min=1, max=1 << 20)
     example = (torch.zeros(3, *shape), torch.zeros(3), torch.zeros(3, dtype=torch.int64))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would report that torchvision is not installed
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network.eval(),
-            example,
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
-            input_names=["x", "t", "label"],
-            output_names=["output"],
-            verbose=False,
-        )
-    assert program is not None
-    model = strip_notes(program.model_proto)
-    with replace_file(path) as temporary:
-        onnx.save(model, str(temporary))
-
-
-def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Remove the exporter's stack traces, which name this machine's paths and are larger than the network."""
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del part.metadata_props[:]
-    del graph.value_info[:]
-    return model
+    export_module(network, example, inputs=("x", "t", "label"), outputs=("output",), path=path)
 
 
 def unroll_sampler(
@@ -100,7 +71,7 @@ def unroll_sampler(
 ) -> onnx.ModelProto:
     """The sampler as one graph: `noise` [n, C, H, W] and `label` int64 [n] to `image` uint8 [n, H, W, C].
 
-    The arithmetic is that of the kind's `integrate` on tensors, followed by `network.to_pixels`.
+    The arithmetic is that of the kind's `integrate` on tensors, followed by `levels.to_pixels`.
     """
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None

@@ -28,7 +28,7 @@ from ops.files.outputs import QUALITY
 from ops.files.storage import read_json
 from ops.filters.results import read_results
 from ops.generators import registry
-from ops.recipe import generator as settings
+from ops.recipe import kinds as settings
 from ops.recipe.stages import STAGES
 from ops.report.galleries import collect_galleries
 from ops.report.measures import collect_measures

@@ -23,6 +23,7 @@ VARIANTS: dict[str, Changes] = {
     "distilled": {"generator.distillation": {"evaluations": 4, "teacher_steps": 8}, "sampler.solver": None},
     "edm": {"generator": {"kind": "edm", "widths": [32, 64, 128, 256]}, "sampler": {"solver": "heun", "steps": 18}},
     "ddpm": {"generator": {"kind": "ddpm"}, "sampler": {"solver": "ddim", "steps": 50}},
+    "munit": {"generator": {"kind": "munit", "width": 64}, "sampler": {"strength": 0.5}},
     "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
     "resnet": {"classifier.network": {"kind": "resnet18"}},
     "mlp": {"classifier.network": {"kind": "mlp"}},

@@ -21,7 +21,7 @@ from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.protocol import Fitting
 from ops.generators.registry import KINDS
 from ops.machine.parallel import start_threads, use_threads
-from ops.recipe.generator import KINDS as SECTIONS
+from ops.recipe.kinds import KINDS as SECTIONS
 from ops.training import microbatches
 from ops.training.checkpoint import CHECKPOINT
 from ops.training.dropout import KeyedDropout, drop_by

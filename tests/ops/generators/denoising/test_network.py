@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from ops.generators.denoising.network import ConditionalUNet, to_pixels
+from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.levels import to_pixels
 
 
 def build_unet(channels: int, height: int, width: int, unshuffle: int = 2, conditions: int = 0) -> ConditionalUNet:

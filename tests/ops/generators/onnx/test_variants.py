@@ -15,8 +15,8 @@ from onnx import TensorProto, numpy_helper
 
 from ops.errors import UserError
 from ops.generators.onnx.engine import Sampler
-from ops.generators.onnx.export import OPSET
 from ops.generators.onnx.gate import draw_pairs
+from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.simplify import merge_affine
 from ops.generators.onnx.variants import SENSITIVE, Trajectories, halve_sampler, quantise_sampler, read_metadata
 from tests.perturb import build_perturb, draw_seeds
