@@ -181,6 +181,7 @@ def test_the_numbers_of_a_style_are_independent_and_normal() -> None:
     assert np.abs(np.cov(styles.T) - np.eye(8)).max() < 0.1
 
 
+@pytest.mark.slow
 def test_with_a_strength_of_zero_the_graphs_reconstruct_and_keep_their_input(weak: Path) -> None:
     feeds = feed(20)
     generator: Any = MunitKind().load(weak)
