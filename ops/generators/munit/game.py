@@ -162,8 +162,8 @@ class CriticsTerms(nn.Module):
         """float32 [n]."""
         total = made.new_zeros(len(made))
         for branch, critic in enumerate(self.critics):
-            fake = critic(move(made[:, branch], moves[:, branch]))
-            true = critic(move(real[:, branch], real_moves[:, branch]))
+            fake = judge(critic, made[:, branch], moves[:, branch])
+            true = judge(critic, real[:, branch], real_moves[:, branch])
             if self.hinge:
                 total = total + F.relu(1 + fake).mean(1) + F.relu(1 - true).mean(1)
             else:
@@ -190,7 +190,7 @@ class MakersTerms(nn.Module):
             x, c, s = images[:, branch], contents[source], styles[:, branch]
             # One evaluation of the decoder: the image itself in its own style, then the made one.
             again, made = maker.decode(torch.cat([contents[branch], c]), torch.cat([own[branch], s])).chunk(2)
-            scores = self.critics[branch](move(made, moves[:, branch]))
+            scores = judge(self.critics[branch], made, moves[:, branch])
             fooled = -scores if self.hinge else (scores - 1).square()
             content = maker.encode(made)
             terms = [
@@ -217,6 +217,14 @@ def make_images(makers: Makers, images: Tensor, styles: Tensor) -> Tensor:
         for branch, source in enumerate(list_sources(len(makers)))
     ]
     return torch.stack(made, dim=1)
+
+
+def judge(critic: nn.Module, images: Tensor, moves: Tensor) -> Tensor:
+    """A critic's scores [n, places] of images, moved first; bf16 would round the places to which they are moved."""
+    with torch.autocast(images.device.type, enabled=False):
+        moved = move(images, moves)
+    scores: Tensor = critic(moved)
+    return scores
 
 
 @contextmanager
