@@ -6,12 +6,10 @@ takes its first numbers; those are independent (`ops.generators.noise` draws the
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import Tensor, nn
 
 from ops.generators.levels import to_float, to_pixels
-from ops.generators.munit.network import Maker, Makers
+from ops.generators.munit.network import Makers
 
 
 def take_style(noise: Tensor, style: int) -> Tensor:
@@ -45,7 +43,7 @@ class Encoding(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         x = to_float(image)
         content = self.makers.encode(x)
-        return (content,) if self.strength is None else (content, cast(Maker, self.makers[0]).style_of(x))
+        return (content,) if self.strength is None else (content, self.makers[0].style_of(x))
 
 
 class Decoding(nn.Module):
@@ -57,4 +55,4 @@ class Decoding(nn.Module):
 
     def forward(self, noise: Tensor, content: Tensor, own: Tensor | None = None) -> Tensor:
         style = self.makers.mix(take_style(noise, self.makers.style), own, self.strength)
-        return to_pixels(cast(Maker, self.makers[0]).decode(content, style))
+        return to_pixels(self.makers[0].decode(content, style))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def join_halves(content: onnx.ModelProto, decoder: onnx.ModelProto, shape: tuple
     )
 
 
-def _name_apart(graph: onnx.GraphProto, prefix: str, kept: Mapping[str, Any] | set[str]) -> onnx.GraphProto:
+def _name_apart(graph: onnx.GraphProto, prefix: str, kept: Collection[str]) -> onnx.GraphProto:
     """A copy in which every tensor and node whose name is not kept begins with the prefix."""
     copy = onnx.GraphProto()
     copy.CopyFrom(graph)

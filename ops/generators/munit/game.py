@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from ops.generators.batches import draw_batch
 from ops.generators.denoising.augmentation import draw_moves, move
+from ops.generators.munit.layers import advance
 from ops.generators.munit.network import Makers, Munit
 from ops.machine.precision import compute_in
 from ops.recipe.generator import MOVES
@@ -86,8 +87,7 @@ class Game:
     def find_critics_loss(self, step: int) -> Tensor:
         """L_D, summed over branches; follows the critics' singular values first."""
         batch = self._find(step)
-        for critic in self.munit.critics:
-            critic.advance()
+        advance(self.munit.critics)
         with compute_in(self.precision, self.device):
             made = self._make(batch.images, batch.styles[0])
             terms: Tensor = self.find_critics_terms(made, batch.real, *batch.moves[:2])
@@ -183,8 +183,9 @@ class MakersTerms(nn.Module):
     def forward(self, images: Tensor, styles: Tensor, moves: Tensor) -> Tensor:
         """float32 [n, 5]: adversary, reconstruction, content, style, cycle (0 where it has no weight)."""
         found = []
-        contents = [maker.encode(images[:, branch]) for branch, maker in enumerate(self.makers)]
-        own = [maker.style_of(images[:, branch]) for branch, maker in enumerate(self.makers)]
+        branches = range(len(self.makers))
+        contents = [self.makers[branch].encode(images[:, branch]) for branch in branches]
+        own = [self.makers[branch].style_of(images[:, branch]) for branch in branches]
         for branch, source in enumerate(self.sources):
             maker, other = self.makers[branch], self.makers[source]
             x, c, s = images[:, branch], contents[source], styles[:, branch]

@@ -93,6 +93,13 @@ class SpectralConv(PaddedConv):
         return self._conv_forward(reflect(x, self.margin), self.weight / self.find_norm(), self.bias)
 
 
+def advance(network: nn.Module) -> None:
+    """Follow the largest singular values of all kernels in a network, which a forward pass only reads."""
+    for module in network.modules():
+        if isinstance(module, SpectralConv):
+            module.advance()
+
+
 def reflect(x: Tensor, margin: int) -> Tensor:
     """Pad each side by reflection."""
     return F.pad(x, (margin, margin, margin, margin), mode="reflect") if margin else x

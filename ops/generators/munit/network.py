@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -121,14 +121,8 @@ class Critic(nn.Module):
         scores: Tensor = self.last(x)
         return scores.flatten(1).float()
 
-    def advance(self) -> None:
-        """Follow the kernels' largest singular values, which the forward pass only reads."""
-        for module in self.modules():
-            if isinstance(module, SpectralConv):
-                module.advance()
 
-
-class Makers(nn.ModuleList):
+class Makers(nn.Module):
     """The makers of all branches, and how a variant is drawn with them: all that a trained generator needs.
 
     style : numbers of a style.
@@ -136,13 +130,19 @@ class Makers(nn.ModuleList):
     """
 
     def __init__(self, makers: list[Maker], *, style: int, crossed: bool = False) -> None:
-        super().__init__(makers)
+        super().__init__()
+        self.branches = nn.ModuleList(makers)
         self.style, self.crossed = style, crossed
+
+    def __getitem__(self, branch: int) -> Maker:
+        return cast(Maker, self.branches[branch])
+
+    def __len__(self) -> int:
+        return len(self.branches)
 
     def encode(self, x: Tensor) -> Tensor:
         """The content that is varied."""
-        content: Tensor = self[-1 if self.crossed else 0].encode(x)
-        return content
+        return self[-1 if self.crossed else 0].encode(x)
 
     def mix(self, z: Tensor, own: Tensor | None, strength: float | None) -> Tensor:
         """The style of a variant: z itself; with a strength t, sqrt(1 - t²) · own + t · z, which is as spread as z.
@@ -157,8 +157,7 @@ class Makers(nn.ModuleList):
     def vary(self, x: Tensor, z: Tensor, strength: float | None = None) -> Tensor:
         """Variants of images x in -1..1 [n, C, H, W], from z ~ N(0, I) [n, style]."""
         own = None if strength is None else self[0].style_of(x)
-        image: Tensor = self[0].decode(self.encode(x), self.mix(z, own, strength))
-        return image
+        return self[0].decode(self.encode(x), self.mix(z, own, strength))
 
 
 class Munit(nn.Module):

@@ -28,7 +28,7 @@ CHANGES = {
     "generator": "{kind: munit, width: 8, blocks: 1, steps: 12, batch_size: 8, warmup_steps: 2, ema_decay: 0.8,"
     " checkpoints: 2, max_copies: 1.0}",
     "sampler": "{usable_from: null}",
-    "filter": "{wrong_label: null, near_copy: null, near_repeat: null, atypical: null}",
+    "filter": "{wrong_label: null, near_copy: null, near_repeat: null, atypical: null, blank: null}",
 }
 
 pytestmark = pytest.mark.slow

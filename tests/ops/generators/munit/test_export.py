@@ -185,7 +185,7 @@ def test_the_numbers_of_a_style_are_independent_and_normal() -> None:
 def test_with_a_strength_of_zero_the_graphs_reconstruct_and_keep_their_input(weak: Path) -> None:
     feeds = feed(20)
     generator: Any = MunitKind().load(weak)
-    (maker,) = generator.makers
+    maker = generator.makers[0]
     with torch.inference_mode():
         x = torch.from_numpy(feeds["image"]).permute(0, 3, 1, 2).float() / 127.5 - 1
         again = maker.decode(maker.encode(x), maker.style_of(x))

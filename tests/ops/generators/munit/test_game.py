@@ -59,7 +59,7 @@ def test_with_one_branch_the_losses_are_those_of_the_formulas(
     game = make_game(pool, adversary=adversary, cycle=cycle, content=3.0, consistency=4.0)
     critics_loss = game.find_critics_loss(0)
     batch = take(game, 0)
-    (maker,), (critic,) = game.munit.makers, game.munit.critics
+    maker, (critic,) = game.munit.makers[0], game.munit.critics
     x_1, x_2 = batch.images[:, 0], batch.real[:, 0]
 
     s = batch.styles[0][:, 0]
@@ -85,7 +85,7 @@ def test_with_two_branches_each_decodes_the_content_of_the_other(pool: ThreadPoo
     game = make_game(pool, branches=2, cycle=1.0)
     critics_loss = game.find_critics_loss(0)
     batch = take(game, 0)
-    (a, b), (critic_a, critic_b) = game.munit.makers, game.munit.critics
+    a, b, (critic_a, critic_b) = game.munit.makers[0], game.munit.makers[1], game.munit.critics
     (x_a, x_b), (s_a, s_b) = batch.images.unbind(1), batch.styles[0].unbind(1)
     assert torch.equal(batch.images, batch.real) and not torch.equal(x_a, x_b)
 
