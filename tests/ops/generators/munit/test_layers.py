@@ -60,7 +60,7 @@ def test_the_spectral_norm_is_the_largest_singular_value_and_only_advance_moves_
     layer = SpectralConv(3, 6, 4, 2)
     layer.advance(200)
     largest = np.linalg.svd(layer.weight.detach().flatten(1).numpy(), compute_uv=False)[0]
-    np.testing.assert_allclose(float(layer.find_norm()), largest, rtol=1e-5)
+    np.testing.assert_allclose(float(layer.find_norm().detach()), largest, rtol=1e-5)
     before, x = layer.u.clone(), draw(2, 3, 8, 8)
     expected = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), layer.weight / float(largest), layer.bias, stride=2)
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
@@ -68,7 +68,7 @@ def test_the_spectral_norm_is_the_largest_singular_value_and_only_advance_moves_
     with torch.no_grad():
         layer.weight.mul_(3)
     layer.advance()
-    np.testing.assert_allclose(float(layer.find_norm()), 3 * largest, rtol=1e-4)
+    np.testing.assert_allclose(float(layer.find_norm().detach()), 3 * largest, rtol=1e-4)
 
 
 def test_the_gradient_passes_through_the_spectral_norm() -> None:
