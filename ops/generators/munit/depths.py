@@ -41,5 +41,6 @@ def check_shape(settings: MunitSettings, shape: tuple[int, int, int]) -> None:
     possible = [h for h in range(1, MOST + 1) if -(-side // 2**h) >= LEAST_PLACES]  # sides are padded to multiples
     if halvings not in possible:
         raise UserError(
-            f"halvings {halvings} leaves no content of {side} pixels a side; at most {max(possible)} are possible"
+            f"generator.halvings {halvings} leaves no content of {side} pixels a side; at most {max(possible)} are"
+            " possible"
         )

@@ -108,7 +108,11 @@ def test_an_image_does_not_depend_on_its_batch() -> None:
     [
         ({}, (1, 28, 3), "kind: munit needs images of at least 4 pixels a side; these have 3"),
         ({"style": 17}, (1, 4, 4), "an image of 16 numbers is too small for a style of 17"),
-        ({"halvings": 4}, (1, 16, 16), "halvings 4 leaves no content of 16 pixels a side; at most 3 are possible"),
+        (
+            {"halvings": 4},
+            (1, 16, 16),
+            "generator.halvings 4 leaves no content of 16 pixels a side; at most 3 are possible",
+        ),
     ],
 )
 def test_images_that_are_too_small_are_refused(
