@@ -69,6 +69,7 @@ TRAINED = {  # by kind of generator, as in docs/generators.md
     "flow": "a rectified flow",
     "edm": "a diffusion model with EDM's preconditioning",
     "ddpm": "a diffusion model as in DDPM",
+    "munit": "a transform of images as in MUNIT",
 }
 GROWTH = {"keep": "every class grows by this ratio", "equalise": "all classes end equally large"}
 DRAWN_AFRESH = "New images in the source train it anew."

@@ -30,8 +30,8 @@ def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from ops.generators.denoising.network import build_network
-    from ops.generators.denoising.stored_network import save_network
     from ops.generators.onnx.export import export_net
+    from ops.generators.stored_network import save_network
 
     folder = tmp_path_factory.mktemp("generator")
     torch.manual_seed(3)

@@ -16,12 +16,14 @@ from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.manifests import MANIFEST
 from ops.generators.drawers import SamplerInfo
-from ops.generators.folder import CONFIG, NET, WEIGHTS, find_fastest, find_sampler, read_config
+from ops.generators.folder import CONFIG, CONTENT, DECODER, NET, WEIGHTS, find_fastest, find_sampler, read_config
 from ops.generators.foreign import load_model
 from ops.generators.onnx.engine import OnnxFile
 from ops.stages.several import find_root, read_part
 
-TRAINED_FILES = (WEIGHTS, NET)  # of a generator that was trained here, beside its sampler and its config
+# Of a generator that was trained here, beside its sampler and its config; kinds that are not named denoise.
+TRAINED_FILES: Mapping[str, tuple[str, ...]] = {"munit": (WEIGHTS, CONTENT, DECODER), "onnx": ()}
+DENOISING_FILES = (WEIGHTS, NET)
 MODEL_SUFFIXES = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}
 
 
@@ -85,15 +87,15 @@ def _compare_with_manifest(folder: Path, files: set[str]) -> None:
 
 
 def _require_parts(folder: Path, files: set[str], config: Mapping[str, Any], sampler: Path) -> None:
-    parts = {CONFIG, sampler.name, *(() if config["kind"] == "onnx" else TRAINED_FILES)}
+    parts = {CONFIG, sampler.name, *TRAINED_FILES.get(config["kind"], DENOISING_FILES)}
     if missing := sorted(parts - files):
         raise UserError(f"{folder} holds no {missing[0]}; a generator of kind {config['kind']} has {_list(parts)}")
     if strange := sorted(name for name in files - parts if Path(name).suffix in MODEL_SUFFIXES):
         raise UserError(f"{folder / strange[0]} is not part of a generator, which has {_list(parts)}")
     if WEIGHTS in parts:
         _require_whole_weights(folder / WEIGHTS)
-    if NET in parts:
-        _require_whole_network(folder / NET)
+    for name in sorted(parts & {NET, CONTENT, DECODER}):
+        _require_whole_network(folder / name)
 
 
 def _require_whole_weights(path: Path) -> None:

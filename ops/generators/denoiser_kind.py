@@ -49,9 +49,10 @@ class DenoiserKind:
         return {}
 
     def load(self, folder: Path) -> Generator:
-        from ops.generators.denoising.stored_network import load_network
+        from ops.generators.denoising.network import build_network
+        from ops.generators.stored_network import load_network
 
-        network, config = load_network(folder)
+        network, config = load_network(folder, build_network)
         return DenoiserGenerator(self.maths.configure(config), network, config)
 
     def find_drawer(self, folder: Path) -> DrawerSpec:

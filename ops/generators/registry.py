@@ -9,10 +9,12 @@ from ops.generators.foreign import Onnx
 from ops.generators.geometry_kind import GeometryKind
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
+from ops.generators.munit_kind import MunitKind
 from ops.generators.protocol import Kind
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (FlowKind(), DenoiserKind(Edm()), DenoiserKind(Ddpm()), GeometryKind(), Onnx())
+    kind.name: kind
+    for kind in (FlowKind(), DenoiserKind(Edm()), DenoiserKind(Ddpm()), GeometryKind(), MunitKind(), Onnx())
 }
 
 

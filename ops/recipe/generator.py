@@ -44,7 +44,8 @@ class SamplerSettings(Section):
     strength: Fraction | None = Field(
         None,
         description="how far a variant may leave its seed image, a real training image. flow: the share of noise that"
-        " is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise alone",
+        " is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise alone. munit:"
+        " the share of random style in place of the image's own; null: all of it",
     )
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"

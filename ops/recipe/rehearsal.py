@@ -13,6 +13,7 @@ from typing import Any
 from ops.recipe.arms import ResNet18, SmallResNet
 from ops.recipe.generator import DenoiserSettings, FlowSettings, OnnxSettings
 from ops.recipe.geometry import LEAST, GeometrySettings
+from ops.recipe.munit import MunitSettings
 from ops.recipe.schema import Recipe
 
 CLASSES, PER_CLASS = 10, 40  # most classes, and images of each, that a rehearsal takes from the training images
@@ -21,6 +22,17 @@ TRAINED = 24  # optimizer steps of a classifier and of the generator
 SEARCHED = 3  # of a training of the search
 BATCH = 16
 WIDTHS = {"small_resnet": 8, "resnet18": 4}  # of networks that are slow: resnet18 keeps the full resolution longest
+
+# Of a generator that is trained here.
+SHORT: dict[str, Any] = {
+    "generator.seeds": 1,
+    "generator.steps": TRAINED,
+    "generator.batch_size": BATCH,
+    "generator.warmup_steps": 4,
+    "generator.ema_decay": 0.8,
+    "generator.checkpoints": 1,
+    "generator.max_copies": 1.0,
+}
 
 
 def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
@@ -72,20 +84,15 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         changes["generator.least"] = LEAST
     if isinstance(generator, DenoiserSettings):
         changes |= _shrink_denoiser(recipe, generator)
+    if isinstance(generator, MunitSettings):
+        changes |= SHORT | {"generator.blocks": 1, "generator.width": min(16, generator.width)}
     return changes
 
 
 def _shrink_denoiser(recipe: Recipe, generator: DenoiserSettings) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "generator.seeds": 1,
+    changes = SHORT | {
         "generator.widths": [min(width, 16 * (level + 1)) for level, width in enumerate(generator.widths)],
         "generator.layers_per_block": 1,
-        "generator.steps": TRAINED,
-        "generator.batch_size": BATCH,
-        "generator.warmup_steps": 4,
-        "generator.ema_decay": 0.8,
-        "generator.checkpoints": 1,
-        "generator.max_copies": 1.0,
         "sampler.precision": "fp32",
     }
     if isinstance(generator, FlowSettings) and generator.distillation is not None:

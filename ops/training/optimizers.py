@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from ops.training.muon import ORTHOGONALISATION_STEPS, KernelMuon
 
+BETAS = (0.9, 0.999)  # of AdamW
 PER_MUON = 9  # matrices of one Muon: fewer spread more evenly over threads, and take more calls
 
 
@@ -45,9 +46,14 @@ def build_muon_of_torch(
     return _add_adamw([muon], network, learning_rate, weight_decay)
 
 
-def build_adamw(network: nn.Module, learning_rate: float, weight_decay: float) -> list[Optimizer]:
-    """AdamW for every parameter; the weight decay is decoupled from the gradient."""
-    return _add_adamw([], network, learning_rate, weight_decay)
+def build_adamw(
+    network: nn.Module, learning_rate: float, weight_decay: float, *, betas: tuple[float, float] = BETAS
+) -> list[Optimizer]:
+    """AdamW for every parameter; the weight decay is decoupled from the gradient.
+
+    betas: decays of the averages of the gradient and of its square.
+    """
+    return _add_adamw([], network, learning_rate, weight_decay, betas)
 
 
 def build_sgd(network: nn.Module, learning_rate: float, weight_decay: float) -> list[Optimizer]:
@@ -57,14 +63,19 @@ def build_sgd(network: nn.Module, learning_rate: float, weight_decay: float) -> 
 
 
 def _add_adamw(
-    optimizers: Sequence[Optimizer], network: nn.Module, learning_rate: float, weight_decay: float
+    optimizers: Sequence[Optimizer],
+    network: nn.Module,
+    learning_rate: float,
+    weight_decay: float,
+    betas: tuple[float, float] = BETAS,
 ) -> list[Optimizer]:
     """These and an AdamW for the parameters that none of them holds."""
     held = {id(parameter) for optimizer in optimizers for parameter in held_by(optimizer)}
     others = [parameter for parameter in network.parameters() if id(parameter) not in held]
     if not others:
         return list(optimizers)
-    return [*optimizers, torch.optim.AdamW(others, learning_rate, weight_decay=weight_decay, foreach=True)]
+    adamw = torch.optim.AdamW(others, learning_rate, betas, weight_decay=weight_decay, foreach=True)
+    return [*optimizers, adamw]
 
 
 def held_by(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -13,10 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.parts.flops import count_flops
-from ops.generators.denoising.stored_network import load_network
+from ops.generators.denoising.network import build_network
 from ops.generators.folder import NET
 from ops.generators.kinds.flow import Flow
 from ops.generators.onnx.modules import OPSET
+from ops.generators.stored_network import load_network
 
 
 def save(
@@ -59,7 +60,7 @@ def test_an_unknown_shape_gives_no_figure(tmp_path: Path) -> None:
 
 
 def test_a_network_costs_what_torch_counts(generator_folder: Path) -> None:
-    model, config = load_network(generator_folder)
+    model, config = load_network(generator_folder, build_network)
     shape = (config["channels"], config["height"], config["width"])
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, *shape), torch.zeros(1), torch.zeros(1, dtype=torch.int64))

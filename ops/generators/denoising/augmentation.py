@@ -36,15 +36,11 @@ def augment(images: Tensor, policy: Policy, share: float, generator: torch.Gener
     images : float [n, C, H, W] in -1..1; pixels from outside the frame repeat its edge.
     conditions : float [n, count_conditions(C)], all 0 for an image that is returned unchanged.
     """
-    place = _draw_place(len(images), policy, share, generator).to(images)
+    place = draw_moves(len(images), policy, share, generator).to(images)
     offset, matrix = (part.to(images) for part in _draw_colours(len(images), images.shape[1], policy, share, generator))
     identity = torch.eye(images.shape[1]).to(images)
     conditions = torch.cat([place, offset[:, None], (matrix - identity).flatten(1)], dim=1)
-    result = images.clone()
-    moved = place.ne(0).any(dim=1)
-    if moved.any():
-        grid = F.affine_grid(_find_inverse(place[moved], images.shape), [*images[moved].shape], align_corners=False)
-        result[moved] = F.grid_sample(images[moved], grid, padding_mode="border", align_corners=False)
+    result = move(images, place)
     coloured = conditions[:, PLACE:].ne(0).any(dim=1)
     if coloured.any():
         changed = (matrix[coloured] @ result[coloured].flatten(2)).view_as(result[coloured])
@@ -52,8 +48,21 @@ def augment(images: Tensor, policy: Policy, share: float, generator: torch.Gener
     return result, conditions
 
 
-def _draw_place(count: int, policy: Policy, share: float, generator: torch.Generator) -> Tensor:
-    """float [count, PLACE]; shifts in coordinates that run from -1 to 1, as `affine_grid` has them."""
+def move(images: Tensor, place: Tensor) -> Tensor:
+    """Images [n, C, H, W] moved as `place` [n, PLACE] says; 0 leaves an image as it is. Gradients pass through."""
+    result = images.clone()
+    moved = place.ne(0).any(dim=1)
+    if moved.any():
+        grid = F.affine_grid(_find_inverse(place[moved], images.shape), [*images[moved].shape], align_corners=False)
+        result[moved] = F.grid_sample(images[moved], grid, padding_mode="border", align_corners=False)
+    return result
+
+
+def draw_moves(count: int, policy: Policy, share: float, generator: torch.Generator) -> Tensor:
+    """float [count, PLACE]: what `move` does to each image, each operation to `share` of them.
+
+    Shifts are in coordinates that run from -1 to 1, as `affine_grid` has them.
+    """
 
     def uniform(most: float) -> Tensor:
         return most * (2 * torch.rand(count, generator=generator) - 1)

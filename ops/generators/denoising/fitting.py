@@ -18,9 +18,9 @@ from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.denoising.sampling import sample_in_threads
 from ops.generators.denoising.session import Session
 from ops.generators.denoising.steps import DenoisingSteps
-from ops.generators.denoising.stored_network import save_network
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Fitting
+from ops.generators.stored_network import save_network
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import DenoiserSettings, SamplerSettings

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.generators.batches import draw_batch
 from ops.generators.denoising.augmentation import augment
 from ops.generators.denoising.transfer import Heard, find_transfer
 from ops.machine.precision import compute_in
@@ -25,16 +26,6 @@ if TYPE_CHECKING:
 
 Loss = Callable[..., Tensor]
 PairNoise = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def draw_batch(by_class: list[np.ndarray], balanced: bool, size: int, seed: int, step: int) -> np.ndarray:
-    """Image indices of one step, int64 [size]: classes in equal numbers if `balanced`, else as they occur."""
-    rng = np.random.default_rng([seed, step])
-    if not balanced:
-        return rng.choice(np.concatenate(by_class), size)
-    # The remainder moves on with the step, so that no class is left out when the batch is small.
-    classes = rng.permutation((step * size + np.arange(size)) % len(by_class))
-    return np.array([rng.choice(by_class[c]) for c in classes])
 
 
 @dataclass(frozen=True)

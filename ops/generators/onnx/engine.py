@@ -95,20 +95,14 @@ class Sampler:
 
     def __init__(self, path: Path, *, provider: str = "cpu", batch_size: int = 64) -> None:
         self.provider, self.batch_size, self.is_captured = provider, batch_size, provider == "cuda"
-        options = session_options(batch_size if provider == "cuda" else None)
+        fixed = batch_size if provider == "cuda" else None
         try:
-            try:
-                self.session = _open_session(path, options, provider, capture=self.is_captured)
-            except ort_errors.Fail:  # a node that has no CUDA kernel cannot be part of a CUDA graph
-                if not self.is_captured:
-                    raise
-                self.is_captured = False
-                self.session = _open_session(path, options, provider, capture=False)
-        except (ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.NoSuchFile) as error:
-            raise DamagedData(f"{path} cannot be loaded: {error}") from None
-        used = self.session.get_providers()[0]
-        if used != PROVIDERS[provider]:
-            raise EnvironmentFault(f"{path} was to run on {PROVIDERS[provider]} but runs on {used}")
+            self.session = load_session(path, provider, batch_size=fixed, capture=self.is_captured)
+        except ort_errors.Fail:  # a node that has no CUDA kernel cannot be part of a CUDA graph
+            if not self.is_captured:
+                raise
+            self.is_captured = False
+            self.session = load_session(path, provider, batch_size=fixed)
         self.info = read_info(path, self.session)
         self._bind()
 
@@ -154,6 +148,23 @@ class Sampler:
         self.session.run_with_iobinding(self._binding)
         images: np.ndarray = self._output.numpy()
         return images[:count]
+
+
+def load_session(
+    path: Path, provider: str, *, batch_size: int | None = None, capture: bool = False
+) -> ort.InferenceSession:
+    """A session on exactly this provider; `batch_size`, if any, is fixed in it, and `capture` asks for a CUDA graph.
+
+    DamagedData for a file that is not a graph, EnvironmentFault if ONNX Runtime chose another provider.
+    """
+    try:
+        session = _open_session(path, session_options(batch_size), provider, capture=capture)
+    except (ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.NoSuchFile) as error:
+        raise DamagedData(f"{path} cannot be loaded: {error}") from None
+    used = session.get_providers()[0]
+    if used != PROVIDERS[provider]:
+        raise EnvironmentFault(f"{path} was to run on {PROVIDERS[provider]} but runs on {used}")
+    return session
 
 
 def session_options(batch_size: int | None = None) -> ort.SessionOptions:

@@ -22,7 +22,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ops.files.storage import replace_file
 from ops.generators.denoising.network import ConditionalUNet
-from ops.generators.denoising.stored_network import save_network
 from ops.generators.feeds import IMAGE
 from ops.generators.folder import NET, sampler_name
 from ops.generators.kinds.denoiser import Denoiser, guide
@@ -30,6 +29,7 @@ from ops.generators.onnx.engine import VARIANT
 from ops.generators.onnx.graph import GraphBuilder, Symbol
 from ops.generators.onnx.modules import export_module
 from ops.generators.onnx.simplify import simplify
+from ops.generators.stored_network import save_network
 from ops.recipe.generator import SamplerSettings
 
 

@@ -10,11 +10,11 @@ import torch
 from ops.errors import DamagedData
 from ops.files.storage import read_json, write_json
 from ops.generators.denoising.network import build_network
-from ops.generators.denoising.stored_network import load_network, save_network
 from ops.generators.folder import CARD, WEIGHTS, find_sampler, read_config, sampler_name, write_card
 from ops.generators.folder import (
     CONFIG as CONFIG_FILE,
 )
+from ops.generators.stored_network import load_network, save_network
 
 CONFIG = {
     "kind": "flow", "channels": 1, "height": 9, "width": 8, "class_names": ["a", "Ölbaum"],
@@ -26,7 +26,7 @@ CONFIG = {
 def test_a_saved_generator_loads_unchanged(tmp_path: Path) -> None:
     model = build_network(CONFIG)
     save_network(tmp_path, model, CONFIG)
-    loaded, config = load_network(tmp_path)
+    loaded, config = load_network(tmp_path, build_network)
     assert config == CONFIG
     assert not loaded.training
     for (name, one), (other_name, other) in zip(model.state_dict().items(), loaded.state_dict().items(), strict=True):
@@ -47,7 +47,7 @@ def test_weights_of_another_shape_are_damaged_data(change: dict[str, object], tm
     save_network(tmp_path, build_network(CONFIG), CONFIG)
     write_json(tmp_path / "config.json", {**read_json(tmp_path / "config.json"), **change})
     with pytest.raises(DamagedData, match=r"model\.safetensors does not fit config\.json: ") as caught:
-        load_network(tmp_path)
+        load_network(tmp_path, build_network)
     assert "\n" not in str(caught.value)
 
 
@@ -55,7 +55,7 @@ def test_weights_cut_short_are_damaged_data(tmp_path: Path) -> None:
     save_network(tmp_path, build_network(CONFIG), CONFIG)
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:-100])
     with pytest.raises(DamagedData, match=r"model\.safetensors"):
-        load_network(tmp_path)
+        load_network(tmp_path, build_network)
 
 
 def test_missing_weights_and_an_incomplete_config_are_damaged_data(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_missing_weights_and_an_incomplete_config_are_damaged_data(tmp_path: Pat
             read_config(tmp_path)
     write_json(tmp_path / CONFIG_FILE, CONFIG)
     with pytest.raises(DamagedData, match=r"holds no model\.safetensors"):
-        load_network(tmp_path)
+        load_network(tmp_path, build_network)
     write_json(tmp_path / CONFIG_FILE, {"kind": "flow", "class_names": ["a"]})
     with pytest.raises(DamagedData, match="does not describe the network: channels is missing"):
-        load_network(tmp_path)
+        load_network(tmp_path, build_network)
 
 
 def test_a_single_sampler_is_found_and_none_or_two_are_damaged_data(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ FIXED = {
     "generator.kind",
     "generator.distillation",
     "sampler.guidance",
+    "sampler.strength",
     "filter.near_parent",
     "verdict.folds",  # the demo takes only some images of its source
 }
@@ -186,6 +187,16 @@ def test_a_key_that_came_later_is_part_of_the_identity_only_where_it_does_someth
         for value, is_there in zip(values, (False, True), strict=True):
             recipe = parse_recipe(write_place((section, key), value), DEMO)
             assert (key in stage_settings(recipe, stage)[section]) == is_there
+
+
+def test_the_strength_of_variants_is_part_of_the_identity_only_where_it_is_given() -> None:
+    """Samplers from before the key stay current; another strength exports the same generator again."""
+    varied = {**RESOLVED, "generator": {"kind": "munit"}, "sampler": {}}
+    strong, weak = ({**varied, "sampler": {"strength": value}} for value in (1.0, 0.5))
+    assert "strength" not in stage_settings(parse_recipe(varied, DEMO), "generator_onnx")["sampler"]
+    before, after, weaker = fingerprints(varied), fingerprints(strong), fingerprints(weak)
+    for one, other in ((before, after), (after, weaker)):
+        assert {stage for stage in STAGES if one[stage] != other[stage]} == {"generator_onnx"}
 
 
 def test_tuning_changes_the_stage_that_chooses() -> None:

@@ -1,4 +1,4 @@
-"""Flow training: batches counted, an interrupted run against an unbroken one, the best moment, divergence."""
+"""Flow training: an interrupted run against an unbroken one, the best moment, divergence."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
 from torch import Tensor, nn
 
 from ops.errors import GrowsetError
@@ -19,7 +16,7 @@ from ops.generators.denoising import steps as denoising
 from ops.generators.denoising.augmentation import count_conditions
 from ops.generators.denoising.learning import learn
 from ops.generators.denoising.network import ConditionalUNet
-from ops.generators.denoising.steps import DenoisingSteps, draw_batch
+from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.kinds.flow import Flow
 from ops.machine.parallel import start_threads
 from ops.recipe.generator import FlowSettings
@@ -70,48 +67,6 @@ def train_toys(
 def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
     for (name, first), (_, second) in zip(one.state_dict().items(), other.state_dict().items(), strict=True):
         assert torch.equal(first, second), name
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 40), st.integers(0, 1000))
-@settings(max_examples=60)
-def test_a_balanced_batch_has_every_class_equally_often_to_within_one(sizes: list[int], size: int, step: int) -> None:
-    labels = np.repeat(np.arange(len(sizes)), sizes)
-    by_class = [np.flatnonzero(labels == c) for c in range(len(sizes))]
-    batch = draw_batch(by_class, True, size, 3, step)
-    counts = np.bincount(labels[batch], minlength=len(sizes))
-    assert batch.shape == (size,)
-    assert counts.max() - counts.min() <= 1
-
-
-def test_over_many_steps_every_class_is_drawn_equally_often_even_if_the_batch_is_smaller_than_the_classes() -> None:
-    by_class = [np.array([c]) for c in range(10)]
-    for size in (4, 12):
-        drawn = np.concatenate([draw_batch(by_class, True, size, 0, step) for step in range(500)])
-        counts = np.bincount(drawn, minlength=10)
-        assert counts.min() > 0.8 * counts.mean(), f"batch size {size}: {counts.tolist()}"
-
-
-def test_an_unbalanced_batch_follows_the_classes_as_they_occur() -> None:
-    by_class = [np.arange(0, 90), np.arange(90, 100)]
-    drawn = np.concatenate([draw_batch(by_class, False, 64, 0, step) for step in range(200)])
-    assert stats.chisquare(np.bincount(drawn, minlength=100)).pvalue > 0.01
-    assert (drawn >= 90).mean() == pytest.approx(0.1, abs=0.015)
-
-
-def test_a_balanced_batch_draws_evenly_within_a_class() -> None:
-    by_class = [np.arange(0, 20), np.arange(20, 23)]
-    drawn = np.concatenate([draw_batch(by_class, True, 64, 0, step) for step in range(200)])
-    counts = np.bincount(drawn, minlength=23)
-    assert stats.chisquare(counts[:20]).pvalue > 0.01
-    assert stats.chisquare(counts[20:]).pvalue > 0.01
-
-
-def test_a_batch_depends_on_seed_and_step_alone() -> None:
-    by_class = [np.arange(50), np.arange(50, 100)]
-    first = draw_batch(by_class, True, 32, 1, 5)
-    np.testing.assert_array_equal(first, draw_batch(by_class, True, 32, 1, 5))
-    for seed, step in ((1, 6), (2, 5), (5, 1)):
-        assert not np.array_equal(first, draw_batch(by_class, True, 32, seed, step))
 
 
 def test_a_resumed_run_ends_with_the_same_weights_and_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

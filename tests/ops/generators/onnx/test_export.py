@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ops.errors import EnvironmentFault, UserError
 from ops.generators.denoiser_kind import DenoiserGenerator
-from ops.generators.denoising.stored_network import load_network
+from ops.generators.denoising.network import build_network
 from ops.generators.folder import NET, WEIGHTS, find_sampler
 from ops.generators.kinds.flow import Flow
 from ops.generators.noise import draw_noise
@@ -27,6 +27,7 @@ from ops.generators.onnx.graph import GraphBuilder
 from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import Parity, measure_parity
 from ops.generators.onnx.simplify import simplify
+from ops.generators.stored_network import load_network
 from ops.recipe.generator import SamplerSettings
 from tests.exported import find_maths
 from tests.perturb import draw_seeds
@@ -72,7 +73,7 @@ def build_linear_sampler(net: onnx.ModelProto, solver: str, steps: int) -> onnx.
 
 
 def test_the_exported_network_equals_torch(generator_folder: Path) -> None:
-    model, _ = load_network(generator_folder)
+    model, _ = load_network(generator_folder, build_network)
     session = ort.InferenceSession(generator_folder / NET, providers=["CPUExecutionProvider"])
     for count in (1, 3, 70):
         x, label = draw(count)
@@ -85,7 +86,7 @@ def test_the_exported_network_equals_torch(generator_folder: Path) -> None:
 
 
 def compare(folder: Path, path: Path, solver: str, steps: int, *, kind: str = "flow", guidance: float = 1.0) -> Parity:
-    network, config = load_network(folder)
+    network, config = load_network(folder, build_network)
     settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance)
     return measure_parity(DenoiserGenerator(find_maths(kind), network, config), Sampler(path), settings, images=60)
 
