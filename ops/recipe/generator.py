@@ -48,6 +48,19 @@ class SamplerSettings(Section):
         " towards real ones (1), by the mean of three feature spaces; below it nothing is generated; null: they are"
         " generated anyway",
     )
+    moves: float | None = Field(
+        2.0,
+        ge=0,
+        le=255,
+        description="for variants of real images: how many grey levels two variants of an image must differ by, on"
+        " average over a class; below it nothing is generated for the class; null: not asked",
+    )
+    keeps: Fraction | None = Field(
+        0.9,
+        description="for variants of real images: share that the scorer must put into their class, of images that it"
+        " puts there; a common class is judged by its own variants, a rare one by those of the common ones; below it"
+        " nothing is generated for the class; null: not asked",
+    )
 
 
 class KindSettings(Section):

@@ -156,6 +156,7 @@ def test_checks_block_if_a_failure_makes_downstream_work_worthless() -> None:
         "quota",
         "verdict",
         "generator_is_usable",
+        "gate",
         "precision",
         "source_labels",
     }

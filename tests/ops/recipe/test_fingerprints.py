@@ -64,6 +64,8 @@ FIXED = {
     "generator.distillation",
     "sampler.guidance",
     "filter.near_parent",
+    "sampler.moves",
+    "sampler.keeps",
     "verdict.folds",  # the demo takes only some images of its source
 }
 
