@@ -41,7 +41,10 @@ def explain_unused(generator_onnx: Path, growing: Collection[str]) -> str | None
     if len(each) == 1:
         return why
     verb = "has" if len(refused) == 1 else "have"
-    return f"{len(refused)} of {len(each)} generators {verb} not learnt, and all are used or none; of generator {first} {why}"
+    return (
+        f"{len(refused)} of {len(each)} generators {verb} not learnt, and all are used or none; of generator"
+        f" {first} {why}"
+    )
 
 
 def _explain_one(generator_onnx: Path, growing: Collection[str]) -> str | None:

@@ -50,19 +50,20 @@ class Watch:
 
     labels : int64 [n], of the images that are judged. judge, scale : None if there are too few real images for them.
     inputs, seeds : what the generator takes, and the seed images for it: the scorer's training images, in their order.
+    scorer : judges variants; None without seed images.
     """
 
     folder: Path
     shape: tuple[int, int, int]
     classes: int
     labels: np.ndarray
-    scorer: Scorer
     judge: Judge | None
     scale: Scale | None
     max_copies: float
     sink: Sink
     inputs: Sequence[str]
     seeds: SeedImages | None
+    scorer: Scorer | None
 
     def observe(self, step: int, sample: Sample) -> Observation:
         """Write samples-<step>.png and the step's row of learning_curve.json."""
@@ -74,7 +75,7 @@ class Watch:
         parents = self._find_parents("watched", self.labels)
         quality, positions = self.judge.measure(images, self.labels, parents), self.scale.place(images, parents)
         excess, mean = quality.copies - quality.copies_held_out, find_mean(positions)
-        gate = None if self.seeds is None else self._judge_variants(sample, images, self.seeds)
+        gate = self._judge_variants(sample, images)
         self._note(
             {
                 "step": step,
@@ -98,12 +99,15 @@ class Watch:
         distances = {name: (p.distance, p.distance_error) for name, p in positions.items()}
         if gate is None:
             return Observation(distances)
-        self.sink(f"generator: step {step}: {gate.told}{'' if gate.is_passed else '; this moment is not kept'}")
+        kept = "" if gate.is_passed else "; this moment is kept only if there is no other"
+        self.sink(f"generator: step {step}: {gate.told}{kept}")
         return Observation(distances, usable=gate.is_passed)
 
-    def _judge_variants(self, sample: Sample, images: torch.Tensor, seeds: SeedImages) -> Gate:
-        """The gate of the seed images of the first PAIRS `images`, each with one more variant."""
-        labels = self.labels[:PAIRS]
+    def _judge_variants(self, sample: Sample, images: torch.Tensor) -> Gate | None:
+        """The gate of the seed images of the first PAIRS `images`, each with one more variant; None without any."""
+        if self.seeds is None or self.scorer is None:
+            return None
+        seeds, labels = self.seeds, self.labels[:PAIRS]
         rows = seeds.find_parents(spread_draws("watched", labels, seeds))
         others = torch.from_numpy(to_nchw(self._sample(sample, "again", labels)))
         parents = torch.from_numpy(to_nchw(seeds.images[rows]))
@@ -152,7 +156,8 @@ def build_watch(
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
     labels = np.tile(shuffled, repeats)[:OBSERVED]
     shape, classes = (channels, height, width), len(train.class_names)
-    return Watch(folder, shape, classes, labels, load_scorer(scorer), judge, scale, max_copies, sink, inputs, seeds)
+    judging = None if seeds is None else load_scorer(scorer)
+    return Watch(folder, shape, classes, labels, judge, scale, max_copies, sink, inputs, seeds, judging)
 
 
 def _round(value: Any) -> Any:
