@@ -53,7 +53,7 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     plan = read_plan(run.inputs["expansion_plan"])
     if read_unused(generated):
         return _accept_none(run, plan)
-    refused = read_refused(generated)
+    refused = read_refused(generated) or {}
     plan = plan.without(refused)
     real, scores = (pl.read_parquet(generated / name, glob=False) for name in (HELD_OUT_SCORES, SCORES))
     shards = find_shards(generated, GENERATED)

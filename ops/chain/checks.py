@@ -167,7 +167,7 @@ def variants_pass_the_gate(folders: Folders) -> Finding:
 
 def _read_plan(folders: Folders) -> ExpansionPlan:
     """The plan, without the classes that get no variants."""
-    return read_plan(folders("expansion_plan")).without(read_refused(folders("generated_images")))
+    return read_plan(folders("expansion_plan")).without(read_refused(folders("generated_images")) or {})
 
 
 def generation_is_complete(folders: Folders) -> Finding:
@@ -213,7 +213,7 @@ def quota_is_filled(folders: Folders) -> Finding:
         )
     short = metrics["shortfall_by_class"]
     named = "".join(f"; {name} lacks {count}" for name, count in short.items())
-    refused = read_refused(folders("generated_images"))
+    refused = read_refused(folders("generated_images")) or {}
     unasked = f"; none are wanted for {', '.join(refused)}, whose variants are refused" if refused else ""
     return Finding(
         not short,

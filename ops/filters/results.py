@@ -173,7 +173,7 @@ class Results:
 
 def read_results(accepted: Path, plan: Path) -> Results:
     """The outputs of the stages `accepted_images` and `expansion_plan`; DamagedData where they do not fit."""
-    classes = ExpansionPlan.from_dict(read_json(plan / PLAN)).without(read_refused(accepted)).classes
+    classes = ExpansionPlan.from_dict(read_json(plan / PLAN)).without(read_refused(accepted) or {}).classes
     rules = tuple(AppliedRule.from_dict(entry) for entry in read_json(accepted / RULES)["rules"])
     stopped = tuple(read_json(accepted / ROUNDS)["stopped"])
     for name, length in ((ROUNDS, len(stopped)), *((RULES, len(rule.thresholds)) for rule in rules)):

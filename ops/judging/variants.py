@@ -119,11 +119,9 @@ class Gate:
             return f"the variants of {_count_classes(len(names))} are used: {self.told}"
         shown = [f"{name} ({why})" for name, why in list(refused.items())[:NAMED]]
         more = len(refused) - len(shown)
-        return (
-            f"{len(refused)} of {_count_classes(len(names))} get no variants: {', '.join(shown)}"
-            + (f" and {more} more" if more else "")
-            + f"; in all, {self.told}"
-        )
+        verb, others = "gets" if len(refused) == 1 else "get", f" and {more} more" if more else ""
+        total = _count_classes(len(names))
+        return f"{len(refused)} of {total} {verb} no variants: {', '.join(shown)}{others}; in all, {self.told}"
 
     @property
     def told(self) -> str:
@@ -180,7 +178,7 @@ def _find_fault(
     if moved is None:
         return "there is no image to make variants of"
     if _is_below(moved, moves):
-        return f"two variants of an image differ by {moved:.2f} grey levels, and {moves:g} are needed"
+        return f"two variants of an image differ by {_floor(moved, 100)} grey levels, and {moves:g} are needed"
     if asked is not None and keeps is not None and asked < keeps:
         whose = "its variants" if is_own else "the variants of common classes"
         return f"{_percent(asked)} of {whose} keep their class, and {100 * keeps:g} % are needed"
@@ -192,8 +190,12 @@ def _is_below(value: float | None, limit: float | None) -> bool:
 
 
 def _percent(share: float) -> str:
-    """Rounded down to a tenth, so that a share below a limit never looks like it."""
-    return f"{math.floor(1000 * share) / 10:g} %"
+    return f"{_floor(100 * share, 10)} %"
+
+
+def _floor(value: float, parts: int) -> str:
+    """Rounded down to 1 / parts, so that a figure below a limit never looks like it."""
+    return f"{math.floor(value * parts) / parts:g}"
 
 
 def _count_classes(count: int) -> str:

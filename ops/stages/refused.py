@@ -25,7 +25,10 @@ def list_refused(generator_onnx: Path) -> dict[str, str]:
     return {entry["name"]: entry["why"] for entry in read_json(path)["classes"] if entry["why"] is not None}
 
 
-def read_refused(folder: Path) -> dict[str, str]:
-    """The same, as the stage generated_images or accepted_images recorded it in `folder`."""
-    refused: dict[str, str] = read_json(folder / ROUNDS).get(REFUSED, {})
+def read_refused(folder: Path) -> dict[str, str] | None:
+    """The same, as the stage generated_images or accepted_images recorded it in `folder`.
+
+    None where the images are not variants, or none were drawn.
+    """
+    refused: dict[str, str] | None = read_json(folder / ROUNDS).get(REFUSED)
     return refused
