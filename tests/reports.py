@@ -106,6 +106,20 @@ def make_usability(position: float = 0.92, usable: bool = True) -> dict[str, Any
     }  # fmt: skip
 
 
+def make_gate(names: list[str] = CLASSES, *, kept: float | None = 0.953, whole: str | None = None) -> dict[str, Any]:
+    """A gate whose head is the first class; the last class is refused, or all are for the reason `whole`."""
+    last = "two variants of an image differ by 0.4 grey levels, and 2 are needed"
+    classes = [
+        {"name": name, "size": 40, "images": 40, "named": 36, "moved": 9.34, "kept": kept, "why": whole}
+        for name in names
+    ]  # fmt: skip
+    classes[-1] |= {"moved": 0.4, "kept": None, "named": 0, "why": whole or last}
+    return {
+        "moves": 2.0, "keeps": 0.9, "moved": 8.7, "kept": kept, "named": 36, "head": names[:1], "classes": classes,
+        "sentence": "1 of 2 classes gets no variants: why",
+    }  # fmt: skip
+
+
 def make_look(step: int, frechet: float) -> dict[str, Any]:
     """What a look at a learning generator found."""
     return {

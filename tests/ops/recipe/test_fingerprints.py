@@ -186,6 +186,17 @@ def test_a_key_that_came_later_is_part_of_the_identity_only_where_it_does_someth
         assert ("curve_seeds" in stage_settings(recipe, "verdict")["verdict"]) == is_there
 
 
+@pytest.mark.parametrize(("key", "later"), [("moves", 2.0), ("keeps", 0.9)])
+def test_limits_of_variants_are_part_of_the_sampler_only_where_they_are_others(key: str, later: float) -> None:
+    """Generators that were exported before the keys stay current, in the chain and in folds."""
+    recipe = parse_recipe(RESOLVED, DEMO)
+    for value, is_there in ((later, False), (0.5, True), (None, True)):
+        other = recipe.model_copy(update={"sampler": recipe.sampler.model_copy(update={key: value})})
+        assert (key in stage_settings(other, "generator_onnx")["sampler"]) == is_there
+        folds = other.model_copy(update={"verdict": other.verdict.model_copy(update={"folds": 5})})
+        assert (key in stage_settings(folds, "folds")["sampler"]) == is_there
+
+
 def test_tuning_changes_the_stage_that_chooses() -> None:
     auto = write_place(("baselines", "augmented", "augmentation"), {"kind": "auto"})
     chosen = {**auto, "tuning": {"policy": True}}
