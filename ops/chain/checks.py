@@ -323,7 +323,7 @@ CHECKS = (
         "gate",
         False,
         variants_pass_the_gate,
-        "nothing if the other classes suffice, because these learn from their real images alone; else train the"
+        "nothing if the other classes suffice: a refused one is trained on its real images alone; else train the"
         " generator longer, or lower `sampler.moves` or `sampler.keeps`",
     ),
     Check(
