@@ -10,7 +10,7 @@ no generator and no file.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -127,11 +127,12 @@ class Gate:
     def told(self) -> str:
         """The figures over all images, such as `two variants of an image differ by 9.3 grey levels, ...`."""
         moved = f"two variants of an image differ by {self.moved:.1f} grey levels"
+        common = _name_head(self.head, len(self.classes))
         if self.kept is not None:
-            return f"{moved}, and {_percent(self.kept)} of the variants of common classes keep their class"
+            return f"{moved}, and {_percent(self.kept)} of the variants{common} keep their class"
         return (
             f"{moved}; whether variants keep their class cannot be judged, because the scorer names only {self.named}"
-            f" images of common classes rightly ({LEAST} are needed)"
+            f" images{common} rightly ({LEAST} are needed)"
         )
 
 
@@ -152,7 +153,7 @@ def judge_variants(
     counts = [int(size) for size in sizes]
     head = divide_by_size(counts).get(GROUPS[0], list(range(len(counts))))
     common = measured.named & np.isin(labels, head)
-    named = int(common.sum())
+    named, common_name = int(common.sum()), _name_head(head, len(counts))
     kept = float(measured.kept[common].mean()) if named >= LEAST else None
     classes = []
     for label in range(len(counts)):
@@ -165,24 +166,28 @@ def judge_variants(
             "kept": float(measured.kept[rightly].mean()) if rightly.any() else None,
         }
         is_own = label in head and int(rightly.sum()) >= LEAST
-        why = _find_fault(entry, moves, keeps, asked=entry["kept"] if is_own else kept, is_own=is_own)
+        asked, whose = (entry["kept"], "its variants") if is_own else (kept, f"the variants{common_name}")
+        why = _find_fault(entry["moved"], moves, asked, keeps, whose)
         classes.append(ClassGate(**entry, why=why))  # type: ignore[arg-type]
     moved = float(measured.moved.mean()) if len(labels) else 0.0
     return Gate(tuple(classes), tuple(head), moved, named, kept, moves, keeps)
 
 
 def _find_fault(
-    entry: Mapping[str, float | None], moves: float | None, keeps: float | None, *, asked: float | None, is_own: bool
+    moved: float | None, moves: float | None, kept: float | None, keeps: float | None, whose: str
 ) -> str | None:
-    moved = entry["moved"]
     if moved is None:
         return "there is no image to make variants of"
     if _is_below(moved, moves):
         return f"two variants of an image differ by {_floor(moved, 100)} grey levels, and {moves:g} are needed"
-    if asked is not None and keeps is not None and asked < keeps:
-        whose = "its variants" if is_own else "the variants of common classes"
-        return f"{_percent(asked)} of {whose} keep their class, and {100 * keeps:g} % are needed"
+    if kept is not None and keeps is not None and kept < keeps:
+        return f"{_percent(kept)} of {whose} keep their class, and {100 * keeps:g} % are needed"
     return None
+
+
+def _name_head(head: Sequence[int], classes: int) -> str:
+    """What follows on `variants` or `images` of the head; nothing where it is all classes."""
+    return " of common classes" if len(head) < classes else ""
 
 
 def _is_below(value: float | None, limit: float | None) -> bool:

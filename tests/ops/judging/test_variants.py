@@ -112,6 +112,7 @@ def test_without_a_long_tail_each_class_is_judged_by_itself_if_enough_of_its_ima
     assert gate.head == (0, 1, 2)
     assert gate.kept == pytest.approx((200 + 200 * 0.895) / (400 + LEAST - 1))
     assert list(gate.list_refused(NAMES)) == ["middle"], "19 images cannot judge the third, so all of them do"
+    assert gate.told.endswith(" of the variants keep their class"), "all classes are common"
 
 
 def test_images_that_the_scorer_names_wrongly_say_nothing() -> None:
