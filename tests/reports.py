@@ -106,6 +106,20 @@ def make_usability(position: float = 0.92, usable: bool = True) -> dict[str, Any
     }  # fmt: skip
 
 
+def make_gate(names: list[str] = CLASSES, *, kept: float | None = 0.953, whole: str | None = None) -> dict[str, Any]:
+    """A gate whose head is the first class; the last class is refused, or all are for the reason `whole`."""
+    last = "two variants of an image differ by 0.4 grey levels, and 2 are needed"
+    classes = [
+        {"name": name, "size": 40, "images": 40, "named": 36, "moved": 9.34, "kept": kept, "why": whole}
+        for name in names
+    ]  # fmt: skip
+    classes[-1] |= {"moved": 0.4, "kept": None, "named": 0, "why": whole or last}
+    return {
+        "moves": 2.0, "keeps": 0.9, "moved": 8.7, "kept": kept, "named": 36, "head": names[:1], "classes": classes,
+        "sentence": "1 of 2 classes gets no variants: why",
+    }  # fmt: skip
+
+
 def make_look(step: int, frechet: float) -> dict[str, Any]:
     """What a look at a learning generator found."""
     return {
@@ -197,7 +211,7 @@ def make_facts() -> dict[str, Any]:
         "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
-        "used": True, "usability": [make_usability()], "sheets": [], "classes": len(CLASSES),
+        "used": True, "usability": [make_usability()], "variants": [], "sheets": [], "classes": len(CLASSES),
         "filters": make_filters(),
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,

@@ -33,6 +33,7 @@ from ops.planning.plan import ExpansionPlan, read_plan
 from ops.planning.quota import Round, explain_stops, join_stops, share_plan
 from ops.report.galleries import write_rejected_sheet
 from ops.stages.materialization import StageRun
+from ops.stages.refused import REFUSED, read_refused
 from ops.stages.several import count_generators
 from ops.stages.unused import read_unused
 
@@ -52,6 +53,8 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
     plan = read_plan(run.inputs["expansion_plan"])
     if read_unused(generated):
         return _accept_none(run, plan)
+    refused = read_refused(generated) or {}
+    plan = plan.without(refused)
     real, scores = (pl.read_parquet(generated / name, glob=False) for name in (HELD_OUT_SCORES, SCORES))
     shards = find_shards(generated, GENERATED)
     index = locate_rows(shards).join(scores.drop("label"), on="image_id", how="left", maintain_order="left")
@@ -80,9 +83,10 @@ def _accept_one(run: StageRun) -> dict[str, Any]:
         )
         for i, entry in enumerate(record["rounds"])
     ]
-    stopped = join_stops(explain_stops(quotas, rounds), units, classes)
-    parents = {"parents": record["parents"]} if have_parents(units) else {}
-    write_json(run.out / ROUNDS, {**parents, "rounds": [entry.to_dict() for entry in rounds], "stopped": stopped})
+    stopped: list[str] = [*join_stops(explain_stops(quotas, rounds), units, classes)]
+    stopped = [REFUSED if entry.name in refused else stop for entry, stop in zip(plan.classes, stopped, strict=True)]
+    varied = {"parents": record["parents"], REFUSED: refused} if have_parents(units) else {}
+    write_json(run.out / ROUNDS, {**varied, "rounds": [entry.to_dict() for entry in rounds], "stopped": stopped})
     kept = [np.flatnonzero(keep & (labels == label)) for label in range(classes)]
     extractor = open_measuring_network(run.recipe.filter, run.workspace.root)
     measures = measure_accepted(

@@ -16,12 +16,13 @@ from ops.chain.parts.units import list_units
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.files.outputs import GENERATED, PARITY, PRECISION, ROUNDS, USABILITY, VERDICT
+from ops.files.outputs import GATE, GENERATED, PARITY, PRECISION, ROUNDS, USABILITY, VERDICT
 from ops.files.storage import read_json
 from ops.generators.units import have_parents
-from ops.planning.plan import read_plan
+from ops.planning.plan import ExpansionPlan, read_plan
 from ops.planning.quota import share_plan
 from ops.recipe.stages import STAGES
+from ops.stages.refused import list_refused, read_refused
 from ops.stages.several import GENERATORS, count_generators, place_inputs, read_part
 from ops.stages.unused import describe_refusal, read_unused
 from ops.workspaces.workspace import Workspace
@@ -155,13 +156,26 @@ def generator_is_usable(folders: Folders) -> Finding:
     return Finding(found["usable"], sentence, figures, remedy="")
 
 
+def variants_pass_the_gate(folders: Folders) -> Finding:
+    """In every class, styles change the seed images, and variants keep their class; else it gets no generated image."""
+    path = folders("generator_onnx") / GATE
+    if not path.exists():
+        return Finding(True, "its images are not variants of real ones")
+    gate, refused = read_json(path), list_refused(path.parent)
+    return Finding(not refused, gate["sentence"], {"refused": refused, "moved": gate["moved"], "kept": gate["kept"]})
+
+
+def _read_plan(folders: Folders) -> ExpansionPlan:
+    """The plan, without the classes that get no variants."""
+    return read_plan(folders("expansion_plan")).without(read_refused(folders("generated_images")) or {})
+
+
 def generation_is_complete(folders: Folders) -> Finding:
     """Each unit has the images that its rounds drew, each id occurs once, and no unit exceeds its budget."""
     if read_unused(folders("generated_images")):
         return _find_nothing_drawn(folders)
     rows = read_rows(find_shards(folders("generated_images"), GENERATED))
-    plan = read_plan(folders("expansion_plan"))
-    record = read_json(folders("generated_images") / ROUNDS)
+    plan, record = _read_plan(folders), read_json(folders("generated_images") / ROUNDS)
     units, rounds = list_units(record, [entry.name for entry in plan.classes], folders("real_images")), record["rounds"]
     found = Counter(zip(rows["parent_id"], rows["label"], strict=True))
     counts = np.array([found[unit.parent, unit.label] for unit in units])
@@ -195,15 +209,24 @@ def quota_is_filled(folders: Folders) -> Finding:
             False,
             "no image was drawn, because the generator was not used",
             {"accepted": 0},
-            remedy="see the check generator_is_usable, which says what would help",
+            remedy=_point_to_checks(folders("generator_onnx")),
         )
     short = metrics["shortfall_by_class"]
     named = "".join(f"; {name} lacks {count}" for name, count in short.items())
+    refused = read_refused(folders("generated_images")) or {}
+    unasked = f"; none are wanted for {', '.join(refused)}, whose variants are refused" if refused else ""
     return Finding(
         not short,
-        f"{metrics['accepted']} accepted, {metrics['shortfall']} too few{named}",
+        f"{metrics['accepted']} accepted, {metrics['shortfall']} too few{named}{unasked}",
         {"shortfall": metrics["shortfall"], "accepted": metrics["accepted"]},
     )
+
+
+def _point_to_checks(generator_onnx: Path) -> str:
+    """Which checks say what would help a generator that is not used."""
+    if (generator_onnx / GATE).exists():
+        return "see the checks generator_is_usable and gate, which say what would help"
+    return "see the check generator_is_usable, which says what would help"
 
 
 def something_was_accepted(folders: Folders) -> Finding:
@@ -212,7 +235,7 @@ def something_was_accepted(folders: Folders) -> Finding:
         return Finding(True, "nothing was to be accepted, because the generator was not used")
     index = read_index(folders("accepted_images"))
     kept = set(index.filter("keep")["label"])
-    plan = read_plan(folders("expansion_plan"))
+    plan = _read_plan(folders)
     empty = {i: entry.name for i, entry in enumerate(plan.classes) if entry.wanted and i not in kept}
     if not empty:
         return Finding(True, "every class has an accepted image", {"empty_classes": 0})
@@ -294,6 +317,14 @@ CHECKS = (
         False,
         generator_is_usable,
         "train it longer or on more images; the finding says what would help most",
+    ),
+    Check(
+        "generator_onnx",
+        "gate",
+        False,
+        variants_pass_the_gate,
+        "nothing if the other classes suffice: a refused one is trained on its real images alone; else train the"
+        " generator longer, or lower `sampler.moves` or `sampler.keeps`",
     ),
     Check(
         "generated_images",

@@ -32,11 +32,12 @@ from ops.drawing.pieces import Piece, cut_slices
 from ops.files.outputs import CONTACT_SHEET, HELD_OUT_SCORES, ROUNDS
 from ops.files.storage import link_file, write_json
 from ops.pictures.sheets import write_sheet
-from ops.planning.plan import read_plan
+from ops.planning.plan import ExpansionPlan, read_plan
 from ops.planning.quota import plan_round, share_plan
 from ops.recipe.stages import STAGES
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.materialization import Runtime, StageRun, identify
+from ops.stages.refused import REFUSED, list_refused
 from ops.stages.several import count_generators, derive_seed, place, place_inputs, read_part
 from ops.stages.unused import UNUSED, explain_unused
 from ops.workspaces.workspace import Workspace
@@ -52,7 +53,8 @@ def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
     cache = workspace.hash_cache(expansion, STAGE)
     if slices == 1 or is_intact(workspace.output(expansion, STAGE), fingerprint, cache):
         return 0
-    if explain_unused(workspace.output(expansion, "generator_onnx")):
+    plan = read_plan(workspace.output(expansion, "expansion_plan"))
+    if explain_unused(workspace.output(expansion, "generator_onnx"), _list_growing(plan)):
         return 0
     firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
     taken = [
@@ -91,10 +93,12 @@ def build_generated_images(run: StageRun) -> dict[str, Any]:
 
 def _generate_one(run: StageRun) -> dict[str, Any]:
     """Draw and score round after round; rows are ordered by round, unit and draw. Nothing, if it is not used."""
-    if why := explain_unused(run.inputs["generator_onnx"]):
+    plan = read_plan(run.inputs["expansion_plan"])
+    if why := explain_unused(run.inputs["generator_onnx"], _list_growing(plan)):
         write_json(run.out / ROUNDS, {UNUSED: why, "rounds": []})
         return {"images": 0, "rounds": 0, "taken_over": 0}
-    plan = read_plan(run.inputs["expansion_plan"])
+    refused = list_refused(run.inputs["generator_onnx"])
+    plan = plan.without(refused)
     rounds = Rounds(run, len(plan.classes))
     quotas = share_plan(plan, rounds.source.units)
     while any(drawn := plan_round(quotas, rounds.tallies, plan.rounds)):
@@ -109,8 +113,8 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
     entries = [
         {"drawn": list(tally.drawn), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)
     ]
-    parents = {} if (names_of := rounds.source.parents) is None else {"parents": names_of}
-    record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, **parents, "rounds": entries}
+    varied = {} if (names_of := rounds.source.parents) is None else {"parents": names_of, REFUSED: refused}
+    record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, **varied, "rounds": entries}
     write_json(run.out / ROUNDS, record)
     write_index(run.out / SCORES, pl.concat([part.scores for part in rounds.parts]))
     write_index(run.out / HELD_OUT_SCORES, rounds.real_scores)
@@ -144,10 +148,16 @@ def _open_firsts(workspace: Workspace, expansion: str, seed: int, fingerprint: s
     for generator in range(count_generators(folders["generator_onnx"])):
         inputs, scratch = place_inputs(folders, generator), place(workspace.staging(fingerprint), generator)
         source = find_source(inputs)
-        drawn = plan_round(share_plan(plan, source.units), [], plan.rounds)
+        own = plan.without(list_refused(inputs["generator_onnx"]))
+        drawn = plan_round(share_plan(own, source.units), [], own.rounds)
         assembly = open_round(inputs, scratch, source.units, [], drawn)
         firsts.append(_First(assembly, inputs, source, derive_seed(seed, generator)))
     return firsts
+
+
+def _list_growing(plan: ExpansionPlan) -> list[str]:
+    """The names of the classes that are to grow."""
+    return [entry.name for entry in plan.classes if entry.wanted]
 
 
 def _list_pieces(firsts: Sequence[_First]) -> list[tuple[int, Piece]]:

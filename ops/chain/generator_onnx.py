@@ -8,6 +8,7 @@ from ops.chain.parts.each import build_each
 from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.usability import examine_usability
+from ops.chain.parts.variant_gate import examine_variants
 from ops.datasets.pixels import read_split
 from ops.files.outputs import PARITY
 from ops.files.storage import write_json
@@ -29,7 +30,8 @@ def build_generator_onnx(run: StageRun) -> dict[str, Any]:
 
 
 def _export_one(run: StageRun) -> dict[str, Any]:
-    """Export, measure parity on the CPU provider, try a faster variant, see whether it may be used, write the card.
+    """Export, measure parity on the CPU provider, try a faster variant, see whether and where it may be used, write the
+    card.
 
     Checks read the figures.
     """
@@ -54,9 +56,10 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
     learnt = read_part(source)["metrics"]
     draws = learnt["training_images"]
+    drawer = KINDS[config["kind"]].find_drawer(run.out)
     usability = examine_usability(
         run.out,
-        KINDS[config["kind"]].find_drawer(run.out),
+        drawer,
         run.inputs["scorer"],
         train,
         held_out,
@@ -65,6 +68,10 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         seeds=seeds,
         sink=run.runtime.sink,
     )
+    gate = None
+    if seeds is not None:
+        limits = {"moves": settings.moves, "keeps": settings.keeps}
+        gate = examine_variants(run.out, drawer, run.inputs["scorer"], train, seeds, **limits, sink=run.runtime.sink)
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
@@ -89,7 +96,16 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         "precision_ratio": decision.get("ratio") if decision else None,
         "usable": usability["usable"],
         "position": usability["position"],
+        **_measure_gate(gate),
     }
+
+
+def _measure_gate(gate: dict[str, Any] | None) -> dict[str, Any]:
+    """The gate's figures; none for a generator whose images are not variants."""
+    if gate is None:
+        return {}
+    refused = sum(entry["why"] is not None for entry in gate["classes"])
+    return {"variants_moved": gate["moved"], "variants_kept": gate["kept"], "classes_refused": refused}
 
 
 def _describe_inputs(info: SamplerInfo) -> str:

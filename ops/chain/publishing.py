@@ -33,6 +33,7 @@ from ops.remotes.transfer import default_remote, find_faults, push
 from ops.report.card import TEMPLATE, find_origin, render_card
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
+from ops.stages.refused import read_refused
 from ops.stages.several import count_generators, read_part
 from ops.stages.unused import read_unused
 from ops.workspaces.locks import exclusive
@@ -78,7 +79,8 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     """Fingerprint of the published dataset: the contents of its inputs, and the facts that only the card contains."""
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
-    origin = find_origin(_is_trained_here(recipe))
+    refused = read_refused(workspace.output(expansion, "generated_images"))
+    origin = find_origin(_is_trained_here(recipe), refused)
     facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
@@ -215,6 +217,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         generators=count_generators(accepted),
         own_weights=_has_own_weights(recipe),
         trained_here=_is_trained_here(recipe),
+        refused=read_refused(generated),
     )
     write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]

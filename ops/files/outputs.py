@@ -19,9 +19,10 @@ SEARCH = "search.json"  # what each choice is worth
 LOSSES = "losses.json"  # of generator, as the next two
 LEARNING_CURVE = "learning_curve.json"  # quality at each checkpoint
 SAMPLES = "samples-{step}.png"  # a sheet for each checkpoint; `*` for the step matches all
-PARITY = "parity.json"  # of generator_onnx, as the next two: the exported sampler beside the eager one
+PARITY = "parity.json"  # of generator_onnx, as the next three: the exported sampler beside the eager one
 PRECISION = "precision.json"  # a faster variant beside fp32
 USABILITY = "usability.json"  # where its images lie between empty and real ones
+GATE = "gate.json"  # of kinds that make variants: in which classes they are used
 
 GENERATED = "generated"  # of generated_images: what the names of its shards begin with
 ROUNDS = "rounds.json"  # of generated_images and accepted_images

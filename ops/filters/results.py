@@ -24,12 +24,14 @@ from ops.filters.funnel import Funnel, count_funnel
 from ops.filters.labels import Skill, measure_skill
 from ops.filters.reasons import DUPLICATION, REASONS, SURPLUS
 from ops.planning.plan import ClassPlan, ExpansionPlan
+from ops.stages.refused import REFUSED, read_refused
 
 STOPPED = {  # why drawing stopped for a class
     "quota": "full",
     "budget": "the budget of draws is spent",
     "stall": "too few draws passed to go on",
     "rounds": "the last allowed round is over",
+    REFUSED: "its variants are refused",
 }
 
 
@@ -86,7 +88,8 @@ class AppliedRule:
 class Results:
     """index: every generated image with its round, reasons and scores. held_out: the scores of real validation images.
 
-    stopped: a key of STOPPED for each class. plan: each class's name and counts, in label order.
+    stopped: a key of STOPPED for each class. plan: each class's name and counts, in label order; a class whose variants
+    are refused wants no images.
     """
 
     index: pl.DataFrame
@@ -170,7 +173,7 @@ class Results:
 
 def read_results(accepted: Path, plan: Path) -> Results:
     """The outputs of the stages `accepted_images` and `expansion_plan`; DamagedData where they do not fit."""
-    classes = ExpansionPlan.from_dict(read_json(plan / PLAN)).classes
+    classes = ExpansionPlan.from_dict(read_json(plan / PLAN)).without(read_refused(accepted) or {}).classes
     rules = tuple(AppliedRule.from_dict(entry) for entry in read_json(accepted / RULES)["rules"])
     stopped = tuple(read_json(accepted / ROUNDS)["stopped"])
     for name, length in ((ROUNDS, len(stopped)), *((RULES, len(rule.thresholds)) for rule in rules)):

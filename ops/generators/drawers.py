@@ -15,6 +15,7 @@ import numpy as np
 
 from ops.errors import UserError
 from ops.generators.feeds import LABEL, NOISE, Feeds, count_rows, cut_feeds
+from ops.machine.parallel import start_threads
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,20 @@ class DrawerSpec(Hashable, Protocol):
     def open(self, provider: str, batch_size: int) -> Drawer:
         """A drawer on `provider` that draws `batch_size` images at a time."""
         ...
+
+
+def draw_in_threads(spec: DrawerSpec, feeds: Feeds, size: int) -> np.ndarray:
+    """Images uint8 [n, H, W, C] from n rows of each input, drawn on the CPU by all threads that this process may use.
+
+    Each call of the drawer gets `size` rows, so that no bit depends on the number of threads.
+    """
+    opened = spec.open("cpu", size)
+
+    def draw(begin: int) -> np.ndarray:
+        return opened.with_batch_size(size).draw(cut_feeds(feeds, slice(begin, begin + size)))
+
+    with start_threads() as pool:
+        return np.concatenate(list(pool.map(draw, range(0, count_rows(feeds), size))))
 
 
 def draw_in_parts(info: SamplerInfo, feeds: Feeds, size: int, draw_part: Callable[[Feeds], np.ndarray]) -> np.ndarray:

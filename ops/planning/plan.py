@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ class ExpansionPlan:
     @property
     def limit(self) -> int:
         return sum(entry.limit for entry in self.classes)
+
+    def without(self, names: Collection[str]) -> ExpansionPlan:
+        """The same plan, in which the classes of these names want no images, draw none and may draw none."""
+        return replace(
+            self,
+            classes=tuple(
+                replace(entry, wanted=0, drawn=0, limit=0) if entry.name in names else entry for entry in self.classes
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -10,9 +10,14 @@ from ops.files.hashing import hash_json
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 
-# Keys that came later, with the value that changes nothing: with it, outputs from before stay current. The verdict
+# Keys that came later, with the value that outputs from before were made with: with it they stay current. The verdict
 # would otherwise look at the test images again.
-LATER_KEYS: dict[str, Any] = {"verdict.curve_seeds": 0, "sampler.strength": None}
+LATER_KEYS: dict[str, Any] = {
+    "verdict.curve_seeds": 0,
+    "sampler.strength": None,
+    "sampler.moves": 2.0,
+    "sampler.keeps": 0.9,
+}
 
 
 def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:

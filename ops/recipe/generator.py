@@ -44,8 +44,8 @@ class SamplerSettings(Section):
     strength: Fraction | None = Field(
         None,
         description="how far a variant may leave its seed image, a real training image. flow: the share of noise that"
-        " is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise alone. munit:"
-        " the share of random style in place of the image's own; null: all of it",
+        " is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise alone."
+        " munit: the share of random style in place of the image's own; null: all of it",
     )
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
@@ -55,6 +55,19 @@ class SamplerSettings(Section):
         description="how far the images must lie from empty ones (0: noise, blurred or shuffled images, class means)"
         " towards real ones (1), by the mean of three feature spaces; below it nothing is generated; null: they are"
         " generated anyway",
+    )
+    moves: float | None = Field(
+        2.0,
+        ge=0,
+        le=255,
+        description="for variants of real images: how many grey levels two variants of an image must differ by, on"
+        " average over a class; below it nothing is generated for the class; null: not asked",
+    )
+    keeps: Fraction | None = Field(
+        0.9,
+        description="for variants of real images: share that the scorer must put into their class, of images that it"
+        " puts there; a common class is judged by its own variants, a rare one by those of the common ones; below it"
+        " nothing is generated for the class; null: not asked",
     )
 
 

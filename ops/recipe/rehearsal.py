@@ -78,6 +78,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         for name, arm in getattr(recipe, side).items():
             for key in sorted({"epochs", "steps"} & set(type(arm.trainer).model_fields)):
                 changes[f"{side}.{name}.trainer.{key}"] = TRAINED
+    if "image" in generator.inputs:
+        changes |= {"sampler.moves": None, "sampler.keeps": None}
     if isinstance(generator, OnnxSettings):
         changes["generator.path"] = str(root / generator.path)
     if isinstance(generator, GeometrySettings):

@@ -259,10 +259,16 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_parents(self) -> Recipe:
-        if self.filter.near_parent is not None and "image" not in self.generator.list_inputs(self.sampler):
+        """Keys about variants need a generator that takes an image."""
+        if "image" in self.generator.list_inputs(self.sampler):
+            return self
+        idle = {"filter.near_parent": self.filter.near_parent is None}
+        for key in ("moves", "keeps"):
+            idle[f"sampler.{key}"] = getattr(self.sampler, key) == SamplerSettings.model_fields[key].default
+        if used := [key for key, is_idle in idle.items() if not is_idle]:
             raise ValueError(
-                f"filter.near_parent has no effect with generator.kind: {self.generator.kind}, whose images have no"
-                " parent; remove it"
+                f"{used[0]} has no effect with generator.kind: {self.generator.kind}, whose images have no parent;"
+                " remove it"
             )
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -135,6 +135,8 @@ _BROUGHT_IN = {
     "licence": "The generated images come from a model\nthat was trained elsewhere; which licence holds for them is not"
     " known here.",
 }
+# Of variants, after `trained`: what each of them was made of.
+_VARIED = ", each as a variant of a\nreal training image (column `parent_id`)"
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
 _KINDS = {
     "baseline": "real images",
@@ -156,13 +158,14 @@ def render_card(
     generators: int = 1,
     own_weights: bool = False,
     trained_here: bool = True,
+    refused: Mapping[str, str] | None = None,
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: of the filters. verdict: the content of verdict.json.
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
-    generator was trained on the real training images; an imported one was not.
+    generator was trained on the real training images; an imported one was not. refused: as in `find_origin`.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -197,13 +200,21 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=find_origin(trained_here),
+        origin=find_origin(trained_here, refused),
     )
 
 
-def find_origin(trained_here: bool) -> dict[str, str]:
-    """The card's statements on the origin of generated images, for a generator that was trained here or imported."""
-    return _TRAINED_HERE if trained_here else _BROUGHT_IN
+def find_origin(trained_here: bool, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The card's statements on the origin of generated images, for a generator that was trained here or imported.
+
+    refused: why classes got no variants, by their names; None where the images are not variants.
+    """
+    said = _TRAINED_HERE if trained_here else _BROUGHT_IN
+    if refused is None:
+        return said
+    classes = "; ".join(f"{escape_text(name)}: {why}" for name, why in refused.items())
+    bare = f"\n\nWithout generated images, because the gate refused their variants: {classes}." if refused else ""
+    return said | {"trained": said["trained"] + _VARIED, "seen": said["seen"] + bare}
 
 
 def escape_text(text: str) -> str:

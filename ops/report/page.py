@@ -36,6 +36,7 @@ from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
+from ops.report.variants import ADVICE, collect_variants
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
 from ops.verdict.classes import FEW_IMAGES
@@ -76,6 +77,7 @@ def collect_facts(
         "verdict": verdict,
         "used": used,
         "usability": collect_usability(inputs["generator_onnx"]),
+        "variants": collect_variants(inputs["generator_onnx"]),
         "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
         "classes": len(names),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
@@ -202,6 +204,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         few_images=FEW_IMAGES,
         shown_classes=SHOWN_CLASSES,
         resemblance=_judge_resemblance(facts) if facts["used"] else None,
+        advice=None if facts["used"] else next((f["advice"] for f in facts["usability"] if not f["usable"]), ADVICE),
     )
 
 

@@ -1,7 +1,8 @@
 """The chain of one fold: every stage up to the classifiers, each run once and kept, as in the workspace itself.
 
 If the scorer or the generator has not learnt, or a class has no accepted image, nothing generated is used in this fold,
-and only the arms without generated images are trained. The reason is a sentence of the check that failed.
+and only the arms without generated images are trained. The reason is a sentence of the check that failed, or of the
+gate of variants that refused every class.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.settling import read_policy, settle_recipe
 from ops.recipe.stages import REPEATED
 from ops.stages.materialization import Runtime, materialize
+from ops.stages.unused import read_unused
 from ops.workspaces.folds import FoldWorkspace
 
 FIRST = "real_images"
@@ -115,7 +117,9 @@ def train_fold(
 
 
 def _find_refusal(workspace: FoldWorkspace, expansion: str, stage: str) -> str | None:
-    """Why nothing generated can be used, after this stage; None if its checks pass."""
+    """Why nothing generated can be used, after this stage; None if its checks pass and images were drawn."""
+    if stage == "generated_images" and (why := read_unused(workspace.output(expansion, stage))):
+        return why
     for each in CHECKS:
         if each.stage != stage or not (each.blocking or each.name in REFUSING):
             continue

@@ -24,7 +24,7 @@ from ops.drawing.drawing import Drawing
 from ops.drawing.pieces import Draws
 from ops.files.hashing import hash_json
 from ops.files.manifests import join_hashes, read_manifest
-from ops.files.outputs import HELD_OUT_SCORES, USABILITY
+from ops.files.outputs import GATE, HELD_OUT_SCORES, USABILITY
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
 from ops.generators.folder import CONFIG
@@ -129,12 +129,12 @@ def describe_origin(inputs: Mapping[str, Path], seed: int, source: Source) -> st
 
 
 def hash_sampler(generator_onnx: Path) -> str:
-    """Content hash of what images follow from: all files but the one that places them between empty and real images.
+    """Content hash of what images follow from: all files but those that say whether they are used.
 
-    That one changes with the real images, also for a generator that is kept.
+    Those change with the real images, also for a generator that is kept.
     """
     files = read_part(generator_onnx)["files"]
-    return join_hashes({name: entry for name, entry in files.items() if name != USABILITY})
+    return join_hashes({name: entry for name, entry in files.items() if name not in (USABILITY, GATE)})
 
 
 def open_round(

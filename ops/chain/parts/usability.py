@@ -14,11 +14,10 @@ from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
 from ops.files.outputs import USABILITY
 from ops.files.storage import write_json
-from ops.generators.drawers import DrawerSpec
-from ops.generators.feeds import SeedImages, count_rows, cut_feeds, make_feeds, spread_draws
+from ops.generators.drawers import DrawerSpec, draw_in_threads
+from ops.generators.feeds import SeedImages, make_feeds, spread_draws
 from ops.judging.expansion import build_scale
 from ops.judging.usability import Position, describe_positions, find_mean
-from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
 from ops.stages.unused import describe_refusal
 
@@ -52,7 +51,7 @@ def examine_usability(
     runs = spread_draws("usability", labels, seeds)
     info = drawer.read_info()
     feeds = make_feeds(info.inputs, info.shape, runs, seed=0, seeds=seeds)
-    images = _draw_in_threads(drawer, feeds)
+    images = draw_in_threads(drawer, feeds, BATCH)
     parents = None if seeds is None else seeds.find_parents(runs)
     positions = build_scale(scorer, train, held_out).place(torch.from_numpy(to_nchw(images)), parents)
     mean = find_mean(positions)
@@ -92,17 +91,6 @@ def _advise(steps: int | None, per_class: float) -> list[str]:
     prior = "a generator that was trained on similar images (kind: onnx)"
     first, second = (more, images) if steps < MIN_STEPS or per_class >= MIN_PER_CLASS else (images, more)
     return [first, second, prior]
-
-
-def _draw_in_threads(drawer: DrawerSpec, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
-    """uint8 [n, H, W, C], BATCH at a time, so that no bit depends on the number of threads."""
-    opened = drawer.open("cpu", BATCH)
-
-    def draw(begin: int) -> np.ndarray:
-        return opened.with_batch_size(BATCH).draw(cut_feeds(feeds, slice(begin, begin + BATCH)))
-
-    with start_threads() as pool:
-        return np.concatenate(list(pool.map(draw, range(0, count_rows(feeds), BATCH))))
 
 
 def _round(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,10 @@ the Fréchet distance in the features of a weak scorer, may prefer noise. A gene
 sooner or later. No distance shows it, because copies of training images are close to real images. So if the share of
 near copies exceeds that of unseen real images by more than `max_copies`, this moment is not kept, and training ends. A
 variant does not count as a copy for being near to its own seed image.
+
+No distance shows either that a generator of variants only copies its seed images, or that it changes their class. So a
+moment that the gate of variants (`ops.judging.variants`) would refuse is not kept, by the limits that a recipe has by
+default: the sampler, and with it the recipe's own limits, is not known yet.
 """
 
 from __future__ import annotations
@@ -26,13 +30,17 @@ from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.protocol import Sample
 from ops.judging.expansion import build_scale, find_judge
 from ops.judging.judge import Judge
+from ops.judging.scorer import Scorer, load_scorer
 from ops.judging.usability import Scale, find_mean
+from ops.judging.variants import Gate, judge_variants, measure_variants
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
+from ops.recipe.generator import SamplerSettings
 from ops.training.state import Observation
 
 SHEET_COLUMNS = 12
 OBSERVED = 500  # images per observation
+PAIRS = 250  # of these, whose seed images get a second variant
 BATCH = 100
 
 
@@ -41,7 +49,8 @@ class Watch:
     """Observes a generator; the inputs of its sampler are the same at every observation.
 
     labels : int64 [n], of the images that are judged. judge, scale : None if there are too few real images for them.
-    inputs, seeds : what the generator takes, and the seed images for it.
+    inputs, seeds : what the generator takes, and the seed images for it: the scorer's training images, in their order.
+    scorer : judges variants; None without seed images.
     """
 
     folder: Path
@@ -54,6 +63,7 @@ class Watch:
     sink: Sink
     inputs: Sequence[str]
     seeds: SeedImages | None
+    scorer: Scorer | None
 
     def observe(self, step: int, sample: Sample) -> Observation:
         """Write samples-<step>.png and the step's row of learning_curve.json."""
@@ -65,11 +75,13 @@ class Watch:
         parents = self._find_parents("watched", self.labels)
         quality, positions = self.judge.measure(images, self.labels, parents), self.scale.place(images, parents)
         excess, mean = quality.copies - quality.copies_held_out, find_mean(positions)
+        gate = self._judge_variants(sample, images)
         self._note(
             {
                 "step": step,
                 **{key: _round(value) for key, value in quality.to_dict().items()},
                 "position": _round(mean),
+                **({} if gate is None else {"moved": _round(gate.moved), "kept": _round(gate.kept)}),
                 "spaces": [
                     {"space": name, **{key: _round(value) for key, value in asdict(position).items()}}
                     for name, position in positions.items()
@@ -84,7 +96,26 @@ class Watch:
         if excess > self.max_copies:
             self.sink(f"generator: step {step}: it begins to memorise training images; training ends here")
             return Observation(usable=False, stop=True)
-        return Observation({name: (p.distance, p.distance_error) for name, p in positions.items()})
+        distances = {name: (p.distance, p.distance_error) for name, p in positions.items()}
+        if gate is None:
+            return Observation(distances)
+        kept = "" if gate.is_passed else "; this moment is kept only if there is no other"
+        self.sink(f"generator: step {step}: {gate.told}{kept}")
+        return Observation(distances, usable=gate.is_passed)
+
+    def _judge_variants(self, sample: Sample, images: torch.Tensor) -> Gate | None:
+        """The gate of the seed images of the first PAIRS `images`, each with one more variant; None without any."""
+        if self.seeds is None or self.scorer is None:
+            return None
+        seeds, labels = self.seeds, self.labels[:PAIRS]
+        rows = seeds.find_parents(spread_draws("watched", labels, seeds))
+        others = torch.from_numpy(to_nchw(self._sample(sample, "again", labels)))
+        parents = torch.from_numpy(to_nchw(seeds.images[rows]))
+        pairs = torch.stack([images[: len(rows)], others], dim=1)
+        measured = measure_variants(self.scorer, parents, pairs, labels, self.scorer.folds[rows])
+        sizes = np.bincount(seeds.labels, minlength=self.classes).tolist()
+        limits = {key: SamplerSettings.model_fields[key].default for key in ("moves", "keeps")}
+        return judge_variants(measured, labels, sizes, **limits)
 
     def _sample(self, sample: Sample, key: str, labels: np.ndarray) -> np.ndarray:
         """uint8 [n, H, W, C] of `labels` int [n] from the noise of `key`, BATCH at a time."""
@@ -125,7 +156,8 @@ def build_watch(
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
     labels = np.tile(shuffled, repeats)[:OBSERVED]
     shape, classes = (channels, height, width), len(train.class_names)
-    return Watch(folder, shape, classes, labels, judge, scale, max_copies, sink, inputs, seeds)
+    judging = None if seeds is None else load_scorer(scorer)
+    return Watch(folder, shape, classes, labels, judge, scale, max_copies, sink, inputs, seeds, judging)
 
 
 def _round(value: Any) -> Any:

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ops.generators.feeds import Feeds, SeedImages, count_rows, cut_feeds, make_feeds, spread_draws
-from ops.generators.onnx.engine import Sampler
-from ops.machine.parallel import start_threads
+from ops.generators.drawers import draw_in_threads
+from ops.generators.feeds import SeedImages, make_feeds, spread_draws
+from ops.generators.onnx.engine import OnnxFile
 
 TOLERANCE = 0.05
 MIN_IMAGES = 2000
+BATCH = 16
 
 Frechet = Callable[[np.ndarray, np.ndarray], float]
 """Distance from the real images, 0 or more, of uint8 images [n, H, W, C] with int64 labels [n]."""
@@ -105,24 +106,12 @@ def draw_pairs(
 
     `seeds` are the seed images of samplers that take them; parents are rows of `seeds`, int64 [n], or None.
     """
-    samplers = [Sampler(path, batch_size=16) for path in (reference, variant)]
-    info = samplers[0].info
+    info = OnnxFile(reference).read_info()
     labels = np.arange(images) % len(info.class_names)
     runs = spread_draws("gate", labels, seeds)
     feeds = make_feeds(info.inputs, info.shape, runs, seed=seed, seeds=seeds)
-    one, other = (_draw_in_threads(sampler, feeds) for sampler in samplers)
+    one, other = (draw_in_threads(OnnxFile(path), feeds, BATCH) for path in (reference, variant))
     return one, other, labels, None if seeds is None else seeds.find_parents(runs)
-
-
-def _draw_in_threads(sampler: Sampler, feeds: Feeds) -> np.ndarray:
-    """Draw on the CPU, batch by batch, on all threads that this process may use."""
-    size = sampler.batch_size
-
-    def draw(begin: int) -> np.ndarray:
-        return sampler.with_batch_size(size).draw(cut_feeds(feeds, slice(begin, begin + size)))
-
-    with start_threads() as pool:
-        return np.concatenate(list(pool.map(draw, range(0, count_rows(feeds), size))))
 
 
 def _as_json(value: Any) -> Any:

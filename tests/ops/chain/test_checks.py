@@ -156,6 +156,7 @@ def test_checks_block_if_a_failure_makes_downstream_work_worthless() -> None:
         "quota",
         "verdict",
         "generator_is_usable",
+        "gate",
         "precision",
         "source_labels",
     }
@@ -205,6 +206,45 @@ def test_a_generator_that_has_not_learnt_is_refused(tree: Workspace) -> None:
     assert not finding.passed
     assert finding.sentence == "generator not used: why; what would help: more steps, more images or a prior"
     assert finding.figures == {"needed": 0.5, "position": 0.1, "spaces": []}
+
+
+def write_gate(tree: Workspace, **why: str | None) -> None:
+    classes = [{"name": name, "why": why.get(name)} for name in NAMES]
+    gate = {"classes": classes, "sentence": "what was found", "moved": 1.5, "kept": 0.95}
+    write_json(out(tree, "generator_onnx") / "gate.json", gate)
+
+
+def test_a_class_whose_variants_are_refused_is_named(tree: Workspace) -> None:
+    assert examine(tree, "gate").sentence == "its images are not variants of real ones"
+    write_gate(tree)
+    assert examine(tree, "gate").passed
+    write_gate(tree, Sandal="why")
+    finding = examine(tree, "gate")
+    assert not finding.passed and finding.sentence == "what was found"
+    assert finding.figures == {"refused": {"Sandal": "why"}, "moved": 1.5, "kept": 0.95}
+    assert "lower `sampler.moves` or `sampler.keeps`" in finding.told
+
+
+def test_a_refused_class_is_to_have_no_image_and_lacks_none(tree: Workspace) -> None:
+    path = out(tree, "generated_images") / "rounds.json"
+    record = read_json(path) | {"refused": {"Sandal": "why"}}
+    write_json(path, record)
+    finding = examine(tree, "generation")
+    assert not finding.passed and finding.figures["wrong_classes"] == 1, "its images are there"
+    write_generated(tree, [0] * 4, [f"g{i}" for i in range(4)])
+    write_json(path, record | {"rounds": [{"drawn": drawn, "shards": []} for drawn in ([3, 0], [1, 0])]})
+    assert examine(tree, "generation").passed
+    change_index(tree, "accepted_images", keep=pl.col("keep") & (pl.col("label") != 1))
+    assert examine(tree, "every_class_grows").passed
+    quota = examine(tree, "quota")
+    assert quota.passed and quota.sentence.endswith("; none are wanted for Sandal, whose variants are refused")
+
+
+def test_a_generator_that_the_gate_refuses_everywhere_points_to_both_checks(tree: Workspace) -> None:
+    write_gate(tree, Bag="why", Sandal="why")
+    write_json(out(tree, "generated_images") / "rounds.json", {"unused": "why", "rounds": []})
+    told = examine(tree, "quota").told
+    assert told.endswith("see the checks generator_is_usable and gate, which say what would help")
 
 
 def test_nothing_is_expected_of_a_generator_that_is_not_used(tree: Workspace) -> None:

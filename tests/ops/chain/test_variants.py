@@ -16,8 +16,10 @@ import pytest
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
+from ops.chain.parts.fold_chain import _find_refusal as find_fold_refusal
 from ops.chain.parts.rounds import describe_origin
 from ops.chain.parts.units import find_source
+from ops.chain.publishing import build_dataset, find_refusal
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows, read_shards, read_split, write_shards
 from ops.datasets.shards import find_shards
@@ -29,9 +31,11 @@ from ops.files.storage import read_json
 from ops.filters.results import read_results
 from ops.generators import registry
 from ops.recipe import kinds as settings
+from ops.recipe.rehearsal import shrink
 from ops.recipe.stages import STAGES
 from ops.report.galleries import collect_galleries
 from ops.report.measures import collect_measures
+from ops.report.page import collect_facts, render_page
 from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace
@@ -43,6 +47,7 @@ EDITS = (
     ("ratio: 1.0, overdraw: 3.0, rounds: 2", f"ratio: {EACH}.0, overdraw: 3.0, rounds: 1"),
     ("near_repeat: {threshold: 0.25}", "near_repeat: {threshold: 0.02}"),
 )
+FROM_EXPORT = ("generator_onnx", "generated_images", "accepted_images", "mixed_dataset")
 Edit = Callable[[Path, str, str], None]
 
 
@@ -168,6 +173,60 @@ def test_another_threshold_rewrites_the_index_without_drawing_or_scoring(
     assert results.copying.whole.near_generated is not None
 
 
+def test_a_class_that_the_gate_refuses_gets_no_variants_and_report_and_card_say_so(
+    workspace: Workspace, edit_recipe: Edit, tmp_path: Path
+) -> None:
+    gate = read_json(out(workspace, "generator_onnx") / "gate.json")
+    assert gate["named"] >= 20 and gate["kept"] >= 0.9 and [entry["images"] for entry in gate["classes"]] == [16, 16]
+    still, moved = sorted(gate["classes"], key=lambda entry: entry["moved"])
+    limit = (still["moved"] + moved["moved"]) / 2
+    edit_recipe(workspace.root, "usable_from: null", f"usable_from: null, moves: {limit:.6f}, keeps: null")
+    export, drawn, kept, mixed = run_stages(workspace, *FROM_EXPORT)
+    assert export["classes_refused"] == 1 and export["variants_moved"] == gate["moved"]
+    assert drawn["images"] == 16 * DRAWN and kept["accepted"] == mixed["generated"] > 0
+    label = ["zero", "one"].index(moved["name"])
+    rows = read_rows(find_shards(out(workspace, "generated_images"), "generated"))
+    assert set(rows["label"]) == {label} and still["name"] not in kept["shortfall_by_class"]
+    stopped = read_json(out(workspace, "accepted_images") / "rounds.json")["stopped"]
+    assert [stop == "refused" for stop in stopped] == [label == 1, label == 0]
+
+    findings = {check.name: run_check(check, workspace, "digits") for check in CHECKS}
+    assert (
+        not findings["gate"].passed and f"1 of 2 classes gets no variants: {still['name']} (" in findings["gate"].told
+    )
+    assert all(findings[name].passed for name in ("generation", "every_class_grows"))
+    why = read_json(out(workspace, "generated_images") / "rounds.json")["refused"][still["name"]]
+    assert f"; none are wanted for {still['name']}, " in findings["quota"].sentence
+    results = read_results(out(workspace, "accepted_images"), out(workspace, "expansion_plan"))
+    assert results.funnel.wanted == 16 * EACH and results.plan[1 - label].real == 16
+    inputs = {stage: out(workspace, stage) for stage in STAGES["report"].inputs}
+    recipe = workspace.load_recipe("digits")
+    page = render_page(collect_facts(workspace, "digits", inputs, recipe.report))
+    assert f'<td class="text">refused: {why}</td>' in page and page.count('<td class="text">used</td>') == 1
+    assert '<td class="text">its variants are refused</td>' in page
+    build_dataset(workspace, "digits", recipe, tmp_path / "published")
+    card = (tmp_path / "published" / "README.md").read_text(encoding="utf-8")
+    assert f"because the gate refused their variants: {still['name']}: {why}.\n" in card
+
+
+def test_a_generator_that_the_gate_refuses_for_all_classes_is_not_used(workspace: Workspace, edit_recipe: Edit) -> None:
+    edit_recipe(workspace.root, "usable_from: null", "usable_from: null, moves: 255.0")
+    _, drawn, _, mixed = run_stages(workspace, *FROM_EXPORT)
+    assert drawn["images"] == mixed["generated"] == 0 and plan_slices(workspace, "digits", 3) == 0
+    findings = {check.name: run_check(check, workspace, "digits") for check in CHECKS}
+    assert [name for name in ("gate", "quota", "generation", "every_class_grows") if not findings[name].passed] == [
+        "gate", "quota",
+    ]  # fmt: skip
+    assert "generator was not used" in str(find_refusal(workspace, "digits"))
+    why = find_fold_refusal(workspace, "digits", "generated_images")  # type: ignore[arg-type]
+    assert why is not None and why.startswith("2 of 2 classes get no variants: ")
+
+
+def test_a_rehearsal_asks_nothing_of_variants(workspace: Workspace) -> None:
+    changes = shrink(workspace.load_recipe("digits"), "small", workspace.root)
+    assert changes["sampler.moves"] is None and changes["sampler.keeps"] is None
+
+
 def test_a_second_round_draws_only_for_seed_images_that_are_short_and_continues_their_numbers(
     workspace: Workspace, edit_recipe: Edit
 ) -> None:
@@ -275,7 +334,11 @@ def test_the_origin_of_variants_includes_their_seed_images(workspace: Workspace)
     assert record["drawn_by"] == describe_origin(inputs, workspace.load_recipe("digits").seed, source)
     assert origin != describe_origin(inputs, 7, replace(source, content="others"))
     bare = replace(source, content=None, seeds=None)
-    files = {k: v for k, v in read_manifest(inputs["generator_onnx"])["files"].items() if k != "usability.json"}
+    files = {
+        k: v
+        for k, v in read_manifest(inputs["generator_onnx"])["files"].items()
+        if k not in ("usability.json", "gate.json")
+    }
     assert describe_origin(inputs, 7, bare) == hash_json([join_hashes(files), 7])
 
 

@@ -46,6 +46,15 @@ def test_classes_keep_their_order_names_and_real_counts() -> None:
     assert [(entry.name, entry.real) for entry in plan.classes] == [("class 0", 7), ("class 1", 300), ("class 2", 2)]
 
 
+def test_a_class_that_is_left_out_wants_draws_and_may_draw_nothing() -> None:
+    plan = make_plan([100, 20, 3], ratio=5.0)
+    less = plan.without({"class 1": "why", "unknown": "why"})
+    assert (less.classes[0], less.classes[2]) == (plan.classes[0], plan.classes[2]) and less.rounds == plan.rounds
+    left_out = less.classes[1]
+    assert (left_out.real, left_out.wanted, left_out.drawn, left_out.limit) == (20, 0, 0, 0)
+    assert plan.without({}) == plan
+
+
 @given(counts=COUNTS, ratio=RATIOS)
 @settings(deadline=None)
 def test_keep_is_the_ratio_rounded_per_class(counts: list[int], ratio: float) -> None:

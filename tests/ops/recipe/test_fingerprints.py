@@ -65,6 +65,8 @@ FIXED = {
     "sampler.guidance",
     "sampler.strength",
     "filter.near_parent",
+    "sampler.moves",
+    "sampler.keeps",
     "verdict.folds",  # the demo takes only some images of its source
 }
 
@@ -197,6 +199,17 @@ def test_the_strength_of_variants_is_part_of_the_identity_only_where_it_is_given
     before, after, weaker = fingerprints(varied), fingerprints(strong), fingerprints(weak)
     for one, other in ((before, after), (after, weaker)):
         assert {stage for stage in STAGES if one[stage] != other[stage]} == {"generator_onnx"}
+
+
+@pytest.mark.parametrize(("key", "later"), [("moves", 2.0), ("keeps", 0.9)])
+def test_limits_of_variants_are_part_of_the_sampler_only_where_they_are_others(key: str, later: float) -> None:
+    """Generators that were exported before the keys stay current, in the chain and in folds."""
+    recipe = parse_recipe(RESOLVED, DEMO)
+    for value, is_there in ((later, False), (0.5, True), (None, True)):
+        other = recipe.model_copy(update={"sampler": recipe.sampler.model_copy(update={key: value})})
+        assert (key in stage_settings(other, "generator_onnx")["sampler"]) == is_there
+        folds = other.model_copy(update={"verdict": other.verdict.model_copy(update={"folds": 5})})
+        assert (key in stage_settings(folds, "folds")["sampler"]) == is_there
 
 
 def test_tuning_changes_the_stage_that_chooses() -> None:

@@ -314,6 +314,21 @@ def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
     assert complain(put(strength, "sampler", "strength")).startswith(f"'sampler.strength' in {PATH}: input should be")
 
 
+@pytest.mark.parametrize(("key", "value"), [("moves", 3.0), ("moves", None), ("keeps", 0.8), ("keeps", None)])
+@pytest.mark.parametrize("kind", ["flow", "edm", "ddpm"])
+def test_limits_of_variants_are_refused_for_kinds_whose_images_have_no_parent(
+    kind: str, key: str, value: float | None
+) -> None:
+    assert complain(put({"kind": kind}, "generator"), put({key: value}, "sampler")) == (
+        f"{PATH}: sampler.{key} has no effect with generator.kind: {kind}, whose images have no parent; remove it"
+    )
+
+
+@pytest.mark.parametrize(("key", "value"), [("moves", -1.0), ("moves", 256.0), ("keeps", -0.1), ("keeps", 1.1)])
+def test_limits_of_variants_out_of_range_are_refused(key: str, value: float) -> None:
+    assert complain(put({key: value}, "sampler")).startswith(f"'sampler.{key}' in {PATH}: input should be ")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -17,7 +17,7 @@ from jinja2 import UndefinedError
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.filters.results import Results
-from ops.report.card import render_card
+from ops.report.card import find_origin, render_card
 from tests.filtering import make_held_out, make_index, make_results, make_rule
 from tests.reports import make_reference, make_way
 
@@ -223,6 +223,24 @@ def test_names_and_licences_are_escaped_in_markdown_and_html() -> None:
     assert "<" not in body and not re.search(r"(?<!\\)\]\(", body)
     assert "\\`code\\` \\*b\\* \\_i\\_ \\~s\\~" in body and "a\\|b # c" in body and "a &amp; b" in body
     assert front_matter(card)["license"] == licence.lower()
+
+
+def test_variants_name_their_parents_and_refused_classes_their_reasons() -> None:
+    plain, varied = make_card(), make_card(refused={})
+    assert "variant" not in plain
+    said = "trained on the real training images alone, each as a variant of a real training image (column `parent_id`)"
+    assert f"drawn by a model that was {said}; 250 of" in " ".join(varied.split())
+    assert "Without generated images" not in varied
+    why = "two variants of an image differ by 0.4 grey levels, and 2 are needed"
+    said = f"Without generated images, because the gate refused their variants: Ankle \\*boot\\*: {why}."
+    assert f"\n\n{said}\n\n## Near-copy audit\n" in make_card(refused={"Ankle *boot*": why})
+
+
+def test_what_the_card_says_is_part_of_a_publications_identity() -> None:
+    """Publications of images that are no variants keep theirs."""
+    assert find_origin(True) == find_origin(True, None) != find_origin(True, {})
+    assert find_origin(True, {}) != find_origin(True, {"Bag": "why"}) != find_origin(False, {"Bag": "why"})
+    assert set(find_origin(True, {"Bag": "why"})) == set(find_origin(True))
 
 
 def test_an_imported_generator_is_not_reported_as_trained_here() -> None:

@@ -30,6 +30,7 @@ from tests.reports import (
     SENTENCE,
     make_curve,
     make_facts,
+    make_gate,
     make_interval,
     make_reference,
     make_unused_facts,
@@ -432,6 +433,41 @@ def test_a_generator_that_was_not_used_is_explained_and_the_baselines_are_shown(
     assert "82.0 (81.0 to 83.0)" in text and "flipped, ensemble of 5" in text and "What a linear model reaches" in text
     for absent in ("challenger", "decisive comparison", "β", "filters rejected", "Quality of the accepted", "None"):
         assert absent not in text, absent
+
+
+def read_text(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page).replace("&nbsp;", " ").split())
+
+
+def test_the_gate_of_variants_has_a_table_and_says_who_judges_a_rare_class(page: str) -> None:
+    assert "variants of" not in page, "images of most kinds are none"
+    facts = make_facts()
+    varied = render_page(facts | {"variants": [make_gate()]})
+    reader, text = Reader(varied), read_text(varied)
+    assert reader.open == [] and len(reader.find("caption")) == len(reader.find("table"))
+    assert "A class gets variants if they lie 2 grey levels or more apart and 90 % or more keep their class;" in text
+    assert f"the variants of the common ones stand for them: {CLASSES[0]}." in text
+    assert f"{CLASSES[0]} 40 40 36 9.3 95.3 used" in text
+    assert "40 40 0 0.4 – refused: two variants of an image differ by 0.4 grey levels, and 2 are needed" in text
+    unasked = read_text(render_page(facts | {"variants": [make_gate() | {"moves": None, "keeps": None}]}))
+    assert "The recipe sets no limit, so every class gets variants." in unasked and "stand for them" not in unasked
+    unjudged = read_text(render_page(facts | {"variants": [make_gate(kept=None)] * 2}))
+    assert "names only 36 images rightly, too few to say whether" in unjudged and "here of generator 1" in unjudged
+    assert "all, and common classes 36 8.7 –" in unjudged
+    several = Reader(render_page(facts | {"variants": [make_gate()] * 2}))
+    ids = [attributes["id"] for _, attributes in several.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_generator_that_the_gate_refused_everywhere_is_explained_by_it() -> None:
+    usable = {"usability": [make_usability()], "variants": [make_gate(whole="they are copies")]}
+    page = render_page(make_unused_facts() | usable)
+    reader, text = Reader(page), read_text(page)
+    assert reader.open == [] and len(reader.find("caption")) == len(reader.find("table"))
+    assert "nothing is published, because no class that is to grow gets variants." in text
+    assert text.count("refused: they are copies") == len(CLASSES)
+    assert text.index("What would help") < text.index("a generator that is trained longer") < text.index("The real ima")
+    assert "usable_from" not in text and "Where its images lie" not in text
 
 
 def test_of_several_generators_each_place_is_shown() -> None:

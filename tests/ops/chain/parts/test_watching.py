@@ -10,33 +10,27 @@ import pytest
 import torch
 from torch import Tensor
 
+from ops.chain.parts import watching
+from ops.chain.parts.units import take_seeds
 from ops.chain.parts.watching import OBSERVED, Watch, build_watch
-from ops.datasets.identity import content_ids
-from ops.datasets.pixels import PixelDataset, build_rows
+from ops.datasets.pixels import PixelDataset
 from ops.files.outputs import LEARNING_CURVE
 from ops.files.storage import read_json
 from ops.generators.protocol import Sample
 from ops.judging.scorer import save_scorer, train_folds
+from ops.recipe.generator import SamplerSettings
 from ops.recipe.schema import ScorerSettings
 from ops.training.state import Observation, is_clearly_better
+from tests.perturb import ALL, PerturbGenerator
+from tests.sides import NAMES, SideScorer, make_sides
 
-SIDE, CLASSES, SEED = 16, 2, 4
-
-
-def make_images(count: int, seed: int) -> PixelDataset:
-    """A bright square somewhere, on the left for class 0 and on the right for class 1, with noise around."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % CLASSES
-    images = rng.integers(0, 90, (count, SIDE, SIDE, 1)).astype(np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        top, left = rng.integers(0, 10), rng.integers(0, 3) + 8 * label
-        image[top : top + 5, left : left + 5] = rng.integers(150, 250)
-    return PixelDataset(images, build_rows(labels, content_ids(images), split="train"), ("left", "right"))
+CLASSES, SEED = len(NAMES), 4
+COPIES, MOVES, DESTROYS = 0.0, 12.0, 900.0  # grey levels of a variant's noise
 
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, train = tmp_path_factory.mktemp("scorer"), make_images(80, 1)
+    folder, train = tmp_path_factory.mktemp("scorer"), make_sides(80, 1)
     settings = ScorerSettings(folds=2, steps=25, batch_size=16, width=8, precision="fp32")
     pixels = np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))
     results = train_folds(pixels, train.labels, CLASSES, settings, seed=SEED, workers=1)
@@ -47,8 +41,8 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def watch(scorer: Path, folder: Path, lines: list[str], held_out: int = 40) -> Watch:
     return build_watch(
         scorer,
-        make_images(80, 1),
-        make_images(held_out, 2),
+        make_sides(80, 1),
+        make_sides(held_out, 2),
         folder=folder,
         max_copies=0.1,
         sink=lines.append,
@@ -74,7 +68,7 @@ def test_new_images_of_the_same_kind_score_better_than_noise_and_each_score_is_r
     lines: list[str] = []
     observer = watch(scorer, tmp_path, lines)
     noisy = observer.observe(10, lambda feeds: (feeds["noise"].abs() * 99).clamp(max=255).byte().permute(0, 2, 3, 1))
-    good = observer.observe(20, draw_from(make_images(2000, 3)))
+    good = observer.observe(20, draw_from(make_sides(2000, 3)))
     assert is_clearly_better(good.distances, noisy.distances)
     assert not is_clearly_better(noisy.distances, good.distances)
     assert set(good.distances) == {"scorer", "random network", "texture"}
@@ -94,24 +88,47 @@ def test_new_images_of_the_same_kind_score_better_than_noise_and_each_score_is_r
 
 def test_an_observation_repeated_after_a_kill_is_recorded_once(scorer: Path, tmp_path: Path) -> None:
     observer = watch(scorer, tmp_path, [])
-    first = observer.observe(10, draw_from(make_images(500, 3)))
-    assert observer.observe(10, draw_from(make_images(500, 3))) == first
+    first = observer.observe(10, draw_from(make_sides(500, 3)))
+    assert observer.observe(10, draw_from(make_sides(500, 3))) == first
     assert len(read_json(tmp_path / LEARNING_CURVE)) == 1
 
 
 def test_memorisation_ends_training_and_is_never_the_best(scorer: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    observation = watch(scorer, tmp_path, lines).observe(30, draw_from(make_images(80, 1)))
+    observation = watch(scorer, tmp_path, lines).observe(30, draw_from(make_sides(80, 1)))
     assert observation.stop
     assert not observation.usable
     assert "it begins to memorise training images" in lines[-1]
     assert read_json(tmp_path / LEARNING_CURVE)[0]["copies"] == 1.0
 
 
+def test_a_moment_that_the_gate_of_variants_would_refuse_is_not_kept(
+    scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, lines, usable = make_sides(80, 1), list[str](), {}
+    monkeypatch.setattr(watching, "load_scorer", lambda folder: SideScorer(np.arange(80) % 2))
+    observer = build_watch(
+        scorer, train, make_sides(40, 2), folder=tmp_path, max_copies=1.0, sink=lines.append, inputs=ALL,
+        seeds=take_seeds(train),
+    )  # fmt: skip
+    for step, strength in enumerate((COPIES, MOVES, DESTROYS)):
+        generator = PerturbGenerator({"strength": strength})
+        seen = observer.observe(step, lambda feeds, of=generator: of.sample(feeds, SamplerSettings()))
+        usable[strength] = seen.usable
+        assert lines[-1].startswith(f"generator: step {step}: two variants of an image differ by ")
+        assert lines[-1].endswith("; this moment is kept only if there is no other") != seen.usable
+    assert usable == {COPIES: False, MOVES: True, DESTROYS: False}
+    copies, moves, destroys = read_json(tmp_path / LEARNING_CURVE)
+    assert (copies["moved"], copies["kept"]) == (0.0, 1.0)
+    # The mean difference of two normal numbers is 2 / sqrt(pi) times their deviation; a little is cut off at black.
+    assert 0.8 < moves["moved"] / (MOVES * 2 / np.sqrt(np.pi)) < 1.0 and moves["kept"] > 0.95
+    assert destroys["kept"] < 0.9 and destroys["moved"] > 100
+
+
 def test_without_validation_images_the_last_step_is_kept_and_reported(scorer: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     observer = watch(scorer, tmp_path, lines, held_out=1)
-    observations = [observer.observe(step, draw_from(make_images(90, 3))) for step in (10, 20)]
+    observations = [observer.observe(step, draw_from(make_sides(90, 3))) for step in (10, 20)]
     assert observations == [Observation(), Observation()]
     assert lines == ["generator: 1 validation images are too few to watch its quality; the last step is kept"]
     assert not (tmp_path / LEARNING_CURVE).exists()

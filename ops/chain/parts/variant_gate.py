@@ -1,0 +1,91 @@
+"""The gate of variants at the exported generator: gate.json, which checks, later stages, report and card read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ops.datasets.axes import to_nchw
+from ops.datasets.pixels import PixelDataset
+from ops.files.outputs import GATE
+from ops.files.storage import write_json
+from ops.generators.drawers import DrawerSpec, draw_in_threads
+from ops.generators.feeds import SeedImages, make_feeds
+from ops.generators.units import Run, Unit
+from ops.judging.scorer import load_scorer
+from ops.judging.variants import DRAWS, Gate, join_measured, judge_variants, measure_variants
+from ops.machine.progress import Sink
+
+MOST = 200  # training images of a class that are judged
+AT_ONCE = 500  # images whose variants are in memory together
+BATCH = 16
+
+
+def examine_variants(
+    folder: Path,
+    drawer: DrawerSpec,
+    scorer: Path,
+    train: PixelDataset,
+    seeds: SeedImages,
+    *,
+    moves: float | None,
+    keeps: float | None,
+    sink: Sink,
+) -> dict[str, Any]:
+    """Draw two variants of up to MOST training images of each class, judge them, and write gate.json; its content.
+
+    `seeds` are the training images as seed images, in their order. `moves`, `keeps` : as in the recipe's `sampler`.
+    """
+    rows = choose_rows(train.labels, MOST)
+    labels = train.labels[rows]
+    # Each variant has a noise of its own.
+    runs = [Run(Unit("gate", int(labels[i]), seeds.ids[row]), DRAWS * i, DRAWS) for i, row in enumerate(rows.tolist())]
+    sink(f"generator_onnx: judging {DRAWS * len(rows):,} variants of {len(rows):,} training images")
+    judge, info, parts = load_scorer(scorer), drawer.read_info(), []
+    for first in range(0, len(rows), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        feeds = make_feeds(info.inputs, info.shape, runs[part], seed=0, seeds=seeds)
+        parents, drawn = (
+            torch.from_numpy(to_nchw(images))
+            for images in (train.images[rows[part]], draw_in_threads(drawer, feeds, BATCH))
+        )
+        variants = drawn.reshape(len(parents), DRAWS, *parents.shape[1:])
+        parts.append(measure_variants(judge, parents, variants, labels[part], judge.folds[rows[part]]))
+    sizes = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
+    gate = judge_variants(join_measured(parts), labels, sizes, moves=moves, keeps=keeps)
+    found = _describe(gate, train.class_names, sizes)
+    write_json(folder / GATE, found)
+    sink(f"generator_onnx: {found['sentence']}")
+    return found
+
+
+def choose_rows(labels: np.ndarray, most: int) -> np.ndarray:
+    """Rows of up to `most` images of each class of labels int [n], drawn at random, always the same; int64, sorted."""
+    mixed = np.random.default_rng(0).permutation(len(labels))
+    return np.sort(np.concatenate([mixed[labels[mixed] == label][:most] for label in np.unique(labels)]))
+
+
+def _describe(gate: Gate, names: Sequence[str], sizes: Sequence[int]) -> dict[str, Any]:
+    """The gate as JSON."""
+    return {
+        "moves": gate.moves,
+        "keeps": gate.keeps,
+        "moved": round(gate.moved, 6),
+        "kept": _round(gate.kept),
+        "named": gate.named,
+        "head": [names[label] for label in gate.head],
+        "classes": [
+            {"name": name, "size": size, **{key: _round(value) for key, value in asdict(entry).items()}}
+            for name, size, entry in zip(names, sizes, gate.classes, strict=True)
+        ],
+        "sentence": gate.describe(names),
+    }
+
+
+def _round(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value
