@@ -145,7 +145,8 @@ class GridSettings(Section):
     def list_settings(self, arm: Arm, *, is_expanded: bool) -> list[Setting]:
         """All settings that `arm` tries, in the grid's order.
 
-        Only an arm under `expanded` tries `real_weight`, and none whose generated images have no labels or are variants.
+        Only an arm under `expanded` tries `real_weight`, and none whose generated images have no labels, or are
+        variants.
         """
         is_labelled = getattr(arm.consistency, "images", None) != "generated" and arm.variants.kind == "none"
         numbers, is_weighted = list_numbers(), is_expanded and is_labelled

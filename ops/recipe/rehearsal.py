@@ -12,6 +12,7 @@ from typing import Any
 
 from ops.recipe.arms import ResNet18, SmallResNet
 from ops.recipe.generator import DenoiserSettings, FlowSettings, OnnxSettings
+from ops.recipe.ingredients.variants import GitVariants
 from ops.recipe.schema import Recipe
 
 CLASSES, PER_CLASS = 10, 40  # most classes, and images of each, that a rehearsal takes from the training images
@@ -63,6 +64,10 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         changes |= {"tuning.steps": SEARCHED, "tuning.most_steps": None, "tuning.folds": 2}
     for side in ("baselines", "expanded"):
         for name, arm in getattr(recipe, side).items():
+            if isinstance(arm.variants, GitVariants):  # few images leave no class below K, and few places in a batch
+                share = max(arm.variants.share, 1 / BATCH)
+                of = f"{side}.{name}.variants"
+                changes |= {f"{of}.policy": "hard", f"{of}.below": None, f"{of}.share": share}
             for key in sorted({"epochs", "steps"} & set(type(arm.trainer).model_fields)):
                 changes[f"{side}.{name}.trainer.{key}"] = TRAINED
     if isinstance(generator, OnnxSettings):

@@ -1,6 +1,6 @@
 """What a recipe must have for the variants of its arms, and what has no effect beside them; settings alone.
 
-Class sizes are in no recipe: `check_sizes` asks for them where the images are known.
+Class sizes are in no recipe: `check_class_sizes` asks for them where the images are known.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def check_batch(name: str, arm: Arm, batch_size: int) -> None:
             raise ValueError(f"variants of the arm {name!r}: {error}") from None
 
 
-def check_sizes(sizes: np.ndarray, arms: Mapping[str, Arm]) -> None:
+def check_class_sizes(sizes: np.ndarray, arms: Mapping[str, Arm]) -> None:
     """ValueError for the first arm of whose `below` no class is smaller; sizes: real training images, int [K]."""
     for name, arm in arms.items():
         if isinstance(arm.variants, GitVariants):
