@@ -27,7 +27,7 @@ from ops.stages.several import count_generators, derive_seed, place_inputs
 def read_real(inputs: Mapping[str, Path]) -> Examples:
     """The real training images; each weighs 1. inputs: folders by stage."""
     train = read_split(inputs["real_images"], "train")
-    return _to_examples(train, np.ones(len(train)))
+    return replace(_to_examples(train, np.ones(len(train))), ids=train.rows["image_id"].to_list())
 
 
 def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: int) -> Iterator[Examples]:
@@ -48,7 +48,7 @@ def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: i
         only_relabelled = np.arange(len(index)) >= len(index) - rejected if rejected else None
         found = _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy(), only_relabelled)
         if varied:
-            found = replace(found, parents=_find_parents(mixed))
+            found = replace(found, ids=mixed.rows["image_id"].to_list(), parents=_find_parents(mixed))
         if any(getattr(arm.variants, "source", None) == "drawn" for arm in varied):
             accepted = mixed.rows[: len(index) - rejected].filter("is_generated")
             found = replace(
@@ -85,5 +85,4 @@ def _to_examples(
     is_generated: np.ndarray | None = None,
     only_relabelled: np.ndarray | None = None,
 ) -> Examples:
-    ids = data.rows["image_id"].to_list()
-    return Examples(to_nchw(data.images), data.labels.copy(), weights, is_generated, only_relabelled, ids)
+    return Examples(to_nchw(data.images), data.labels.copy(), weights, is_generated, only_relabelled)

@@ -54,8 +54,8 @@ class GitVariants(Deferred):
     )
     source: Literal["stored", "drawn"] = Field(
         "stored",
-        description="stored: the accepted images, again from the first when all have been shown; drawn: the same, and"
-        " then fresh ones, which no filter has seen; a training takes several times as long",
+        description="stored: the accepted images, again from the first when all have been shown; drawn: the same, drawn"
+        " in the training, and then fresh ones, which no filter has seen",
     )
     strength: float = Field(8.0, gt=0, lt=30, description="for randaugment: RandAugment's magnitude m")
 
