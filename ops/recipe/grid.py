@@ -73,7 +73,7 @@ class Number:
         try:
             return type(section).model_validate({**section.model_dump(), self.name: exact})
         except ValidationError as error:
-            message = error.errors()[0]["msg"]
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
             place = f"{self.ingredient}.{self.name}"
             raise ValueError(f"{place}: {message[0].lower()}{message[1:]}; got {value!r}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,10 @@ class Drawn:
     def drawer(self) -> Drawer:
         """It is opened by the first draw, in the process that trains."""
         return self.spec.open("cpu", BATCH)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without an open drawer, which no other process can take over."""
+        return {name: value for name, value in vars(self).items() if name != "drawer"}
 
     def apply(self, images: np.ndarray, keys: Sequence[str], ks: np.ndarray) -> np.ndarray:
         if bare := [key for key in keys if not self.accepted.get(key)]:

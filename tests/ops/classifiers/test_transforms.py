@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -61,6 +62,9 @@ def test_stored_variants_equal_drawn_ones_and_begin_again_where_drawn_ones_go_on
     np.testing.assert_array_equal(apply(stored, ["s0"] * 3, [2, 3, 5]), draw_each("s0", [0, 2, 2]))
     fresh = np.concatenate([draw_each("s0", [4]), draw_each("s1", [5])])
     np.testing.assert_array_equal(apply(drawn, ["s0", "s1"], [3, 4]), fresh)
+    again = copy.copy(drawn)  # as for another process
+    assert "drawer" in vars(drawn) and "drawer" not in vars(again)
+    np.testing.assert_array_equal(apply(again, keys, ks), apply(stored, keys, ks))
     for transform in (stored, drawn):
         with pytest.raises(KeyError, match="no variant of s2"):
             apply(transform, ["s2"], [0])
