@@ -28,7 +28,7 @@ from ops.tuning.search import count_steps
 from ops.verdict.curve import list_lengths
 
 FEATURE_STEP, EPOCH = 0.004, 0.001  # seconds of a step of a feature's diffusion, and of an epoch of a last layer; rough
-CHANGE = 0.003  # seconds of RandAugment's operations on one image alone; rough
+CHANGE = 0.002  # seconds of RandAugment's operations on one image alone; rough
 EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
 
 
