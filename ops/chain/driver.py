@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
 
 from ops.chain import find_builder
 from ops.chain.checks import pictures_have_one_label
@@ -13,7 +16,9 @@ from ops.chain.parts.fold_images import read_pool
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
-from ops.datasets.cross_validation import divide
+from ops.datasets.cross_validation import count_fold_training, divide
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
 from ops.generators.registry import KINDS
@@ -31,6 +36,7 @@ from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
+from ops.recipe.variants import check_class_sizes, name_oracles
 from ops.sources.reading import hash_source, suggest_remedy
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
@@ -156,6 +162,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     recipe = workspace.load_recipe(expansion)
     for stage in STAGES:
         workspace.stage_version(stage)
+    varied = any(arm.variants.kind != "none" for arm in {**recipe.baselines, **recipe.expanded}.values())
     source = describe_source(workspace, recipe)
     require_stable_splits(recipe, source)
     content = hash_source(source, workspace.source_hash_cache(recipe.source))
@@ -169,17 +176,45 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
         pool = None if recipe.verdict.folds is None else read_pool(folder)
+        sizes = _count_training(folder, len(class_names)) if varied else np.zeros(len(class_names))
     else:
         contents = try_source(source, recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
+        sizes = np.array(contents.sizes)
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
+    trained = [sizes]
     if recipe.verdict.folds is not None and pool is not None:
-        divide(pool, recipe.verdict.folds)
+        trained = count_fold_training(pool, divide(pool, recipe.verdict.folds))
+    if varied:
+        _require_variants(recipe, trained, workspace.recipe_path(expansion))
     height, width, channels = shape
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)
     KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
     return recipe
+
+
+def _count_training(real_images: Path, classes: int) -> np.ndarray:
+    """Training images of each class in the folder of the stage real_images."""
+    return np.bincount(read_rows(find_shards(real_images, "train"))["label"].to_numpy(), minlength=classes)
+
+
+def _require_variants(recipe: Recipe, trained: Sequence[np.ndarray], path: Path) -> None:
+    """UserError for variants that need a study, or of which no class would be shown any.
+
+    trained: training images of each class, of each fold.
+    """
+    arms = {**recipe.baselines, **recipe.expanded}
+    if oracles := name_oracles(arms):
+        raise UserError(
+            f"{path}: variants by: oracle of the arm {oracles[0]!r} need the images from before the nuisance, which"
+            " only a study has"
+        )
+    for sizes in trained:
+        try:
+            check_class_sizes(sizes, arms)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None

@@ -16,4 +16,4 @@ def build_expanded_classifiers(run: StageRun) -> dict[str, Any]:
     mixed, arms = run.inputs["mixed_dataset"], run.recipe.expanded
     each = (read_index(place(mixed, generator)) for generator in range(count_generators(mixed)))
     used = arms if any(index["is_generated"].any() for index in each) else {}
-    return train_arms(run, used, list(read_mixed_sets(run.inputs, used)), run.inputs["teachers"])
+    return train_arms(run, used, list(read_mixed_sets(run.inputs, used, run.recipe.seed)), run.inputs["teachers"])

@@ -22,6 +22,7 @@ import polars as pl
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.earlier import SCORES, STAGE, find_earlier
+from ops.chain.parts.kept_sampler import keep_sampler
 from ops.chain.parts.rounds import Part, Rounds, describe_origin, open_round
 from ops.chain.parts.units import Source, find_source
 from ops.datasets.index import write_index
@@ -109,6 +110,8 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
             f" {accepted:,} in all; {wanted:,} wanted"
         )
     names = _collect_shards(rounds.parts, run.out)
+    if rounds.source.seeds is not None:
+        keep_sampler(run.inputs["generator_onnx"], run.out)
     # accepted_images records the pass counts, so a threshold that changes no round leaves this output unchanged.
     entries = [
         {"drawn": list(tally.drawn), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ops.datasets.cross_validation import Pool, pool_splits
 from ops.datasets.index import write_index
 from ops.datasets.pixels import PixelDataset, write_shards
@@ -83,13 +85,14 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
 @dataclass(frozen=True)
 class Contents:
     """Content of a source: content ids of each split, class names, image shape (height, width, channels), pictures with
-    several labels, and all images together."""
+    several labels, all images together, and the training images of each class."""
 
     ids: dict[str, frozenset[str]]
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]
     disputed: tuple[Dispute, ...]
     pool: Pool
+    sizes: tuple[int, ...]
 
 
 def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
@@ -108,7 +111,8 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Conte
     height, width, channels = splits["train"].images.shape[1:]
     names = splits["train"].class_names
     pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, real.units, names)
-    return Contents(ids, names, (height, width, channels), real.disputed, pool)
+    sizes = np.bincount(splits["train"].labels, minlength=len(names)).tolist()
+    return Contents(ids, names, (height, width, channels), real.disputed, pool, tuple(sizes))
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,13 +12,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ops.classifiers.networks.classifier import normalise
+from ops.classifiers.variants.transform import Transform
+
+
+@dataclass(frozen=True, eq=False)
+class Variants:
+    """What makes variants of the images of a training set, and the key of each image [n]."""
+
+    transform: Transform
+    keys: Sequence[str]
 
 
 @dataclass(frozen=True)
 class TrainingSet:
     """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n].
 
-    `is_generated` bool [n] marks generated images; None where all are real.
+    `is_generated` bool [n] marks generated images; None where all are real. `variants` is for an arm that shows some.
     """
 
     images: Tensor
@@ -26,6 +35,7 @@ class TrainingSet:
     weights: np.ndarray
     classes: int
     is_generated: np.ndarray | None = None
+    variants: Variants | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -69,9 +79,13 @@ class Views:
     augment: Callable[[Tensor], Tensor]
     device: str
 
-    def look(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Float images [m, C, H, W] in -1..1 and targets [m, K] of the rows `index` int64 [m]."""
+    def look(self, index: np.ndarray, pixels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Float images [m, C, H, W] in -1..1 and targets [m, K] of the rows `index` int64 [m].
+
+        pixels : uint8 [m, C, H, W] that are shown in the place of the rows' own.
+        """
         rows = torch.from_numpy(index)
-        images = self.augment(normalise(self.data.images.index_select(0, rows).to(self.device)))
+        shown = self.data.images.index_select(0, rows) if pixels is None else pixels
+        images = self.augment(normalise(shown.to(self.device)))
         targets = F.one_hot(self.data.labels[rows].to(self.device), self.data.classes).float()
         return images.contiguous(memory_format=torch.channels_last), targets

@@ -1,15 +1,23 @@
-"""The images that a side's arms learn from, and what becomes of them for one arm: weights, placebo, relabelled ones."""
+"""The images that a side's arms learn from, and what becomes of them for one arm: weights, placebo, relabelled ones,
+variants."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ops.classifiers.data import TrainingSet
+from ops.classifiers.data import TrainingSet, Variants
 from ops.classifiers.placebos import PLACEBOS
+from ops.classifiers.variants.randomised import Randomised
+from ops.classifiers.variants.stored import Stored
+from ops.classifiers.variants.transform import Composition, Transform
+from ops.datasets.axes import to_nhwc
 from ops.recipe.arms import Arm
+from ops.recipe.ingredients.variants import GitVariants, NoVariants
+from ops.recipe.variants import shows_generated
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +26,9 @@ class Examples:
 
     `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where all
     are real. `only_relabelled` bool [n] marks those of them that were rejected for their label alone: they are for arms
-    that let a teacher label them.
+    that let a teacher label them. The rest is for arms that show variants. `ids` [n] are the images' keys. `parents`
+    int64 [n] is the row of each generated image's parent, -1 for a real one. `live` draws variants in the training, and
+    `oracle` draws the nuisance of the real images anew; None where that is not possible or no arm asks for it.
     """
 
     images: np.ndarray
@@ -26,10 +36,19 @@ class Examples:
     weights: np.ndarray
     is_generated: np.ndarray | None = None
     only_relabelled: np.ndarray | None = None
+    ids: Sequence[str] = ()
+    parents: np.ndarray | None = None
+    live: Transform | None = None
+    oracle: Transform | None = None
 
     def weigh(self, arm: Arm) -> np.ndarray:
-        """The weights of the images for an arm, float64 [n], with the arm's own real_weight if it has one."""
+        """The weights of the images for an arm, float64 [n], with the arm's own real_weight if it has one.
+
+        Where generated images are variants they weigh nothing, and every real one weighs 1, as without generated ones.
+        """
         weights = self.weights
+        if self.is_generated is not None and shows_generated(arm):
+            return np.where(self.is_generated, 0.0, 1.0)
         if arm.real_weight is not None and self.is_generated is not None:
             weights = np.where(self.is_generated, weights, arm.real_weight)
         if self.only_relabelled is not None and not getattr(arm.targets, "relabel", False):
@@ -49,14 +68,38 @@ class Examples:
         return [np.bincount(self.labels, weights=each) / each.max() for each in met]
 
     def build_set(self, arm: Arm, classes: int, seed: int) -> TrainingSet:
-        """The images that an arm learns from; `seed` is that of its placebo."""
-        weights = self.weigh(arm)
-        shown = weights > 0
+        """The images that an arm learns from; `seed` is that of its placebo, and of RandAugment's variants."""
+        # A placebo takes the place of stored variants, so it is drawn while these are rows like the others.
+        weights = self.weigh(arm.model_copy(update={"variants": NoVariants()}))
+        rows = np.flatnonzero(weights > 0)
         images, labels, marks = self.images, self.labels, self.is_generated
-        if not shown.all():
-            images, labels, weights = images[shown], labels[shown], weights[shown]
-            marks = None if marks is None else marks[shown]
+        if len(rows) < len(weights):
+            images, labels, weights = images[rows], labels[rows], weights[rows]
+            marks = None if marks is None else marks[rows]
         if arm.placebo.kind != "none":
             assert marks is not None, "a placebo stands for generated images"
             images = PLACEBOS[arm.placebo.kind](arm.placebo, images, labels, marks, seed)
+        if isinstance(arm.variants, GitVariants):
+            marked = np.zeros(len(rows), bool) if marks is None else marks
+            transform = self._find_transform(arm.variants, images[marked], rows[marked], seed)
+            variants = Variants(transform, [self.ids[row] for row in rows[~marked]])
+            shown, taught = torch.from_numpy(images[~marked]), torch.from_numpy(labels[~marked])
+            return TrainingSet(shown, taught, np.ones(len(taught)), classes, None, variants)
         return TrainingSet(torch.from_numpy(images), torch.from_numpy(labels), weights, classes, marks)
+
+    def _find_transform(self, settings: GitVariants, pool: np.ndarray, rows: np.ndarray, seed: int) -> Transform:
+        """What makes the variants; pool: the generated images uint8 [m, C, H, W], and their rows [m]."""
+        members = list[Transform]()
+        for member in settings.by:
+            if member == "randaugment":
+                members.append(Randomised(settings.strength, seed))
+            elif member == "oracle":
+                assert self.oracle is not None, "only a study has the images from before a nuisance"
+                members.append(self.oracle)
+            elif settings.source == "drawn":
+                assert self.live is not None, "the examples were read for other arms"
+                members.append(self.live)
+            else:
+                assert self.parents is not None, "the examples were read for other arms"
+                members.append(Stored(to_nhwc(pool), [self.ids[parent] for parent in self.parents[rows]]))
+        return members[0] if len(members) == 1 else Composition(tuple(members))

@@ -27,8 +27,10 @@ from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.samplers.finishing import Finishing
 from ops.classifiers.sampling import iterate_batches, weighted_pass
 from ops.classifiers.targets import TARGETS
+from ops.classifiers.variants.replacing import Replacing, show
 from ops.machine.precision import compute_in
 from ops.recipe.ingredients.guidance import EmaConsistency
+from ops.recipe.ingredients.variants import GitVariants
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Lessons:
         self.batches: Iterator[np.ndarray] = iterate_batches(
             self.sampler.weights, budget.batch_size, budget.steps, training.seed
         )
+        self.replacing = self._build_replacing()
         self.loss = LOSSES[arm.loss.kind](arm.loss, labelled, self.sampler, budget, device)
         targets = TARGETS[arm.targets.kind]
         self.targets = targets(arm.targets, [self._answer_as_network(teach) for teach in training.teachers])
@@ -72,7 +75,11 @@ class Lessons:
     def prepare(self, step: int) -> list[Part]:
         """The parts of a step; their losses add up."""
         rows = next(self.batches)
-        parts = [self._prepare_labelled(chosen, len(chosen) / len(rows), step) for chosen in self._divide(rows)]
+        if self.replacing is None:
+            parts = [self._prepare_labelled(chosen, len(chosen) / len(rows), step) for chosen in self._divide(rows)]
+        else:  # all images are real, and so are treated in the same way
+            choice = self.replacing.choose(rows, step)
+            parts = [self._prepare_labelled(choice.rows, 1, step, show(self.data, choice))]
         if self.consistency is not None:
             consistency, unlabelled = self.consistency, self.consistency.look(step)
             term = partial(consistency.find_loss, unlabelled=unlabelled, step=step)
@@ -110,6 +117,14 @@ class Lessons:
         first = max(1, budget.steps - math.ceil(round(arm.finish * budget.steps, 9)))
         return Finishing(build(data), build(data.drop_weights(data.marks)), first)
 
+    def _build_replacing(self) -> Replacing | None:
+        settings, variants = self.training.arm.variants, self.data.variants
+        if not isinstance(settings, GitVariants):
+            return None
+        assert variants is not None, "the training set was made for another arm"
+        counts = variants.transform.count(variants.keys)
+        return Replacing(settings, self.data, counts, self.sampler, self.training.budget, self.training.seed)
+
     def _divide(self, rows: np.ndarray) -> list[np.ndarray]:
         """The rows of a batch; real and generated ones apart where they are treated differently."""
         separate = self.training.arm.separate is not None
@@ -122,10 +137,10 @@ class Lessons:
             return parts
         return [part for part in parts if len(part) > 1] or parts[:1]
 
-    def _prepare_labelled(self, rows: np.ndarray, share: float, step: int) -> Part:
-        """Images of a batch with its `share` of them, and their loss."""
+    def _prepare_labelled(self, rows: np.ndarray, share: float, step: int, pixels: Tensor | None = None) -> Part:
+        """Images of a batch with its `share` of them, and their loss; `pixels` as for `Views.look`."""
         is_generated = bool(self.data.marks[rows[0]])
-        images, targets = self.views.look(rows)
+        images, targets = self.views.look(rows) if pixels is None else self.views.look(rows, pixels)
         images, targets = self.pairing.pair(images, targets, self.views, step, self.rng)
 
         def find_loss(logits: Tensor) -> Tensor:

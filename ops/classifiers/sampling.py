@@ -6,7 +6,7 @@ AdaInf's reweighting is replication: real images N times, generated ones once, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def weighted_pass(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def iterate_batches(
-    weights: Callable[[int], np.ndarray], batch_size: int, steps: int, seed: int
+    weights: Callable[[int], np.ndarray], batch_size: int, steps: int, seed: int | Sequence[int]
 ) -> Iterator[np.ndarray]:
     """Exactly `steps` batches of exactly `batch_size` indices, passes joined end to end.
 

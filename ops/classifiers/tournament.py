@@ -181,9 +181,9 @@ class Contest:
         """The settings that an arm tries."""
         return self.settings.grid.list_settings(self.arms[arm], is_expanded=self.is_expanded)
 
-    def find_steps(self, run: Run) -> int:
-        """Optimizer steps of a run."""
-        steps = run.setting.get("steps")
+    def find_steps(self, setting: Setting) -> int:
+        """Optimizer steps of a run with this setting."""
+        steps = setting.get("steps")
         return self.settings.steps if steps is None else int(steps)
 
     def find_examples(self, seed: int) -> Examples:
@@ -247,7 +247,7 @@ def train_runs(
     if progress.first is None:
         progress.begin(before + len(finished))
     missing = [run for run in runs if run not in finished]
-    work = sum(contest.find_steps(run) for run in missing) * contest.settings.batch_size
+    work = sum(contest.find_steps(run.setting) for run in missing) * contest.settings.batch_size
     # Several processes on one GPU would each hold their own CUDA context; a gain was not measured.
     worth = worth_workers(workers, work, WORKER_SHARE) if contest.device == "cpu" else 1
     for run in map_processes(_train_run, missing, workers=worth, share={"contest": contest}):
@@ -282,7 +282,7 @@ def _train_run(run: Run) -> Run:
     contest: Contest = shared("contest")
     examples, device = contest.find_examples(run.seed), contest.device
     arm = set_numbers(contest.arms[run.arm], run.setting)
-    settings = contest.settings.model_copy(update={"steps": contest.find_steps(run)})
+    settings = contest.settings.model_copy(update={"steps": contest.find_steps(run.setting)})
     losses: list[float] = []
     model = train(
         examples.build_set(arm, contest.classes, contest.first_seed),

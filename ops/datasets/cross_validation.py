@@ -66,6 +66,13 @@ def divide(pool: Pool, folds: int) -> list[np.ndarray]:
         raise UserError(f"verdict.folds {folds}: {error}") from None
 
 
+def count_fold_training(pool: Pool, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Training images of each class in each fold, int64 [K]; codes: as `divide` returns them."""
+    from ops.datasets.splits import TRAIN
+
+    return [np.bincount(pool.labels[code == TRAIN], minlength=len(pool.class_names)) for code in codes]
+
+
 def _split(pool: Pool, is_test: np.ndarray, folds: int, *, seed: int) -> np.ndarray:
     from ops.datasets.splits import TEST, assign_splits
 

@@ -6,14 +6,14 @@ The arithmetic is here, so that other steps of the same recipe are estimated wit
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.machine.parallel import worth_workers
 from ops.planning.plan import ExpansionPlan
 from ops.planning.speeds import Speeds
-from ops.planning.work import Phases, Training, Unit, Work
+from ops.planning.work import Phases, Training, Work
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 
@@ -72,7 +72,7 @@ def train_for(phases: Phases, speeds: Speeds, workers: int) -> float:
     for phase in phases:
         work = sum(training.steps * training.unit.batch_size for training in phase)
         processes = min(worth_workers(workers, work, WORKER_SHARE), max(1, len(phase)))
-        seconds += schedule([_train_for(training, speeds.units) for training in phase], processes)
+        seconds += schedule([_train_for(training, speeds) for training in phase], processes)
         seconds += speeds.start * (processes > 1)
     return seconds
 
@@ -89,5 +89,6 @@ def schedule(durations: Sequence[float], workers: int) -> float:
     return float(max(ends))
 
 
-def _train_for(training: Training, units: Mapping[Unit, float]) -> float:
-    return TRAINING_SECONDS + training.steps * units[training.unit] + training.more
+def _train_for(training: Training, speeds: Speeds) -> float:
+    steps = training.steps * speeds.units[training.unit]
+    return TRAINING_SECONDS + steps + training.more + training.drawn * speeds.image

@@ -19,6 +19,7 @@ from ops.recipe.ingredients.guidance import TeacherTargets
 from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.ingredients.trainers import SupervisedTrainer
+from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.schema import ClassifierSettings, Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
@@ -27,6 +28,7 @@ from ops.tuning.search import count_steps
 from ops.verdict.curve import list_lengths
 
 FEATURE_STEP, EPOCH = 0.004, 0.001  # seconds of a step of a feature's diffusion, and of an epoch of a last layer; rough
+CHANGE = 0.002  # seconds of RandAugment's operations on one image alone; rough
 EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
 
 
@@ -35,7 +37,7 @@ class Unit:
     """What one optimizer step is made of. Steps of equal units take equally long."""
 
     network: Network
-    arm: Arm  # on real images, without sampler and loss, which cost nothing
+    arm: Arm  # on real images, without sampler and loss, which cost nothing, and without variants
     batch_size: int
     optimizer: Literal["muon", "sgd"]
     precision: Precision
@@ -60,7 +62,8 @@ class Training:
 
     unit: Unit
     steps: int
-    more: float = 0.0  # seconds after the steps
+    more: float = 0.0  # seconds besides the steps
+    drawn: int = 0  # images that the generator draws meanwhile, at most
 
 
 Phases = tuple[tuple[Training, ...], ...]
@@ -148,10 +151,21 @@ def _hold(
             continue
         seen.add(same)
         steps = [int(setting.get("steps") or classifier.steps) for setting in settings]
-        more = FEATURE_STEP * getattr(arm.trainer, "steps", 0) + EPOCH * getattr(arm.trainer, "epochs", 0)
-        tried += [Training(make_unit(classifier, arm), each, more) for each in steps]
-        once.append(Training(make_unit(classifier, arm), max(steps), more))
+        trainings = [_make_training(classifier, arm, each) for each in steps]
+        tried += trainings
+        once.append(max(trainings, key=lambda training: training.steps))
     return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
+
+
+def _make_training(classifier: ClassifierSettings, arm: Arm, steps: int) -> Training:
+    """A training of an arm. Its variants are counted as if every place for one showed one."""
+    more = FEATURE_STEP * getattr(arm.trainer, "steps", 0) + EPOCH * getattr(arm.trainer, "epochs", 0)
+    variants, drawn = arm.variants, 0
+    if isinstance(variants, GitVariants):
+        places = variants.count_places(classifier.batch_size) * (steps - variants.first_step(steps))
+        more += CHANGE * places * ("randaugment" in variants.by)
+        drawn = places * (variants.source == "drawn")
+    return Training(make_unit(classifier, arm), steps, more, drawn)
 
 
 def _trace(settled: Recipe, baselines: Sequence[Training], expanded: Sequence[Training]) -> Phases:
@@ -179,9 +193,8 @@ def _drop_balancing(arm: Arm) -> Arm:
 
 def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
-    free = simplify(arm).model_copy(
-        update={"sampler": UniformSampler(), "loss": PlainLoss(), "trainer": SupervisedTrainer()}
-    )
+    costless = {"sampler": UniformSampler(), "loss": PlainLoss(), "variants": NoVariants()}
+    free = simplify(arm).model_copy(update={**costless, "trainer": SupervisedTrainer()})
     if isinstance(free.targets, TeacherTargets):  # all teachers cost the same
         free = free.model_copy(update={"targets": TeacherTargets(of="real")})
     teachers = 0 if arm.targets.kind == "labels" else settings.seeds

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ops.recipe.ingredients.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
 from ops.recipe.ingredients.losses import LOSSES, PlainLoss
 from ops.recipe.ingredients.pairings import PAIRINGS, Mixing, NoPairing
 from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
 from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
+from ops.recipe.ingredients.variants import VARIANTS, NoVariants
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
 
@@ -134,12 +135,16 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "consistency": CONSISTENCIES,
     "placebo": PLACEBOS,
     "trainer": TRAINERS,
+    "variants": VARIANTS,
 }
 ONLY_EXPANDED = ("real_weight", "finish", "separate", "placebo")  # keys of an arm without effect on real images alone
 
 
 class Arm(Section):
-    """One way of training: the ingredients in which it differs from plain training."""
+    """One way of training: the ingredients in which it differs from plain training.
+
+    A dump has `variants` only where there are any, so that results from before this key stay valid.
+    """
 
     augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
         NoAugmentation(), description="label-preserving changes, drawn again each time an image is shown"
@@ -157,6 +162,11 @@ class Arm(Section):
         " weights; such an arm counts as one without generated images",
     )
     trainer: Annotated[Kind, OneOf(TRAINERS)] = Field(SupervisedTrainer(), description="how the network is trained")
+    variants: Annotated[Kind, OneOf(VARIANTS)] = Field(
+        NoVariants(),
+        description="images of a batch that are shown as variants of themselves; generated images are then no images"
+        " of the training set, but variants of their parents",
+    )
     real_weight: Positive | None = Field(
         None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
     )
@@ -181,6 +191,13 @@ class Arm(Section):
         if self.loss.kind == "ldam" and isinstance(self.pairing, Mixing):
             raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
         return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = dump(self)
+        if self.variants == NoVariants():
+            found.pop("variants", None)
+        return found
 
     def ingredient(self, name: str) -> Kind:
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""

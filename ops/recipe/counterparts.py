@@ -8,18 +8,25 @@ generator's share. The module knows settings alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from ops.recipe.arms import ONLY_EXPANDED, Arm
 from ops.recipe.ingredients.guidance import EmaConsistency, TeacherTargets
+from ops.recipe.ingredients.variants import GitVariants, NoVariants
+from ops.recipe.variants import shows_generated
 from ops.settings.section import Section
 
 
 def simplify(arm: Arm) -> Arm:
     """The arm as it would be on real images: what only generated ones have is left out, what they get real ones get."""
-    plain, changes = Arm(), {}
+    plain, changes = Arm(), dict[str, Any]()
     for key in ONLY_EXPANDED:
         changes[key] = getattr(plain, key)
+    if shows_generated(arm):
+        assert isinstance(arm.variants, GitVariants)
+        others = tuple(member for member in arm.variants.by if member != "generator")
+        kept = {"by": others, "source": "stored"}
+        changes["variants"] = arm.variants.model_copy(update=kept) if others else NoVariants()
     if isinstance(arm.targets, TeacherTargets):
         changes["targets"] = arm.targets.model_copy(update={"images": "real", "relabel": False})
     if isinstance(arm.consistency, EmaConsistency):
@@ -121,9 +128,8 @@ def _check_together(name: str, arm: Arm) -> None:
             f"loss has no effect in the arm {name!r}, whose teachers give all labels; lower targets.weight or remove it"
         )
     if arm.trainer.kind != "supervised":
-        idle = [
-            key for key in ("targets", "consistency", "finish", "separate") if getattr(arm, key) != getattr(Arm(), key)
-        ]
+        undone = ("targets", "consistency", "finish", "separate", "variants")
+        idle = [key for key in undone if getattr(arm, key) != getattr(Arm(), key)]
         if arm.trainer.kind == "feature_diffusion":
             idle += [key for key in ("loss", "sampler") if getattr(arm, key) != getattr(Arm(), key)]
         if idle:
@@ -154,5 +160,6 @@ def _write(section: Section) -> str:
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
         if key == "kind" or value != field.default:
-            parts.append(f"{key}: {_write(value) if isinstance(value, Section) else value}")
+            shown = list(value) if isinstance(value, tuple) else value
+            parts.append(f"{key}: {_write(value) if isinstance(value, Section) else shown}")
     return "{" + ", ".join(parts) + "}"

@@ -73,7 +73,7 @@ class Number:
         try:
             return type(section).model_validate({**section.model_dump(), self.name: exact})
         except ValidationError as error:
-            message = error.errors()[0]["msg"]
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
             place = f"{self.ingredient}.{self.name}"
             raise ValueError(f"{place}: {message[0].lower()}{message[1:]}; got {value!r}") from None
 
@@ -145,9 +145,11 @@ class GridSettings(Section):
     def list_settings(self, arm: Arm, *, is_expanded: bool) -> list[Setting]:
         """All settings that `arm` tries, in the grid's order.
 
-        Only an arm under `expanded` tries `real_weight`, and none whose generated images have no labels.
+        Only an arm under `expanded` tries `real_weight`, and none whose generated images have no labels, or are
+        variants.
         """
-        numbers, is_weighted = list_numbers(), is_expanded and getattr(arm.consistency, "images", None) != "generated"
+        is_labelled = getattr(arm.consistency, "images", None) != "generated" and arm.variants.kind == "none"
+        numbers, is_weighted = list_numbers(), is_expanded and is_labelled
         axes = {
             key: values
             for key, values in self.axes.items()

@@ -25,6 +25,7 @@ from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS
 from ops.recipe.pretrained import ReferenceSettings
 from ops.recipe.tuning import TuningSettings
+from ops.recipe.variants import check_batch, check_variants
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Precision, Section
 
@@ -311,6 +312,18 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_variants(self) -> Recipe:
+        check_variants(
+            self.baselines,
+            self.expanded,
+            kind=self.generator.kind,
+            inputs=self.generator.inputs,
+            nuisance=self.data.nuisance,
+            batch_size=self.classifier.batch_size,
+        )
+        return self
+
+    @model_validator(mode="after")
     def _check_tuning(self) -> Recipe:
         arms = {**self.baselines, **self.expanded}
         asking = [f"the arm {name!r}" for name, arm in arms.items() if arm.augmentation.kind == "auto"]
@@ -347,8 +360,9 @@ class Recipe(Section):
                     raise ValueError(f"classifier.grid must include {key} {value!r}, the value of the arm {name!r}")
             for setting in settings:
                 try:
-                    pairing = set_numbers(arm, setting).pairing
-                    check_pairing(name, pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
+                    changed = set_numbers(arm, setting)
+                    check_pairing(name, changed.pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
+                    check_batch(name, changed, self.classifier.batch_size)
                 except ValueError as error:
                     raise ValueError(f"classifier.grid has a value that arm {name!r} cannot have: {error}") from None
         return self

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from ops.chain.parts.classifiers import name_scratch
+from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
@@ -18,6 +19,7 @@ from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import Setting, set_numbers
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
+from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
@@ -204,6 +206,10 @@ def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Ru
     bench = Bench(name, place, part, main, open_workspace(area, main, images, place), runtime, quick)
     for block in bench.blocks:
         if block.steps == bench.blocks[0].steps:
-            recipe = bench.recipes[block.setting]
-            check_sizes(bench.own, recipe.data, block.seed, f"{place}, setting '{block.setting}'")
+            recipe, here = bench.recipes[block.setting], f"{place}, setting '{block.setting}'"
+            sizes = check_sizes(bench.own, recipe.data, block.seed, here)
+            try:
+                check_class_sizes(sizes, {**recipe.baselines, **recipe.expanded})
+            except ValueError as error:
+                raise UserError(f"{here}: {error}") from None
     return bench

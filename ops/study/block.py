@@ -22,6 +22,7 @@ from ops.classifiers.answering import predict
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.tournament import Contest, Result, Run, train_runs
+from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
@@ -31,10 +32,12 @@ from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
+from ops.recipe.variants import name_oracles
 from ops.stages.materialization import materialize
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
 from ops.study.bench import FIRST, MIXED, Bench, pick_setting
+from ops.study.images import read_unchanged
 from ops.study.measures import MEASURES, Answers
 from ops.study.results import Block, Cell, Row
 from ops.verdict.same_compute import average_probabilities
@@ -160,8 +163,14 @@ class _Work:
 
     @cached_property
     def real(self) -> Examples:
-        """The real training images."""
-        return read_real({FIRST: self.real_images})
+        """The real training images; with the images from before their nuisance where an arm draws it anew."""
+        found = read_real({FIRST: self.real_images})
+        if not name_oracles(self.recipe.baselines):
+            return found
+        assert self.recipe.data.nuisance is not None, "the schema asks for one"
+        before = read_rows(find_shards(self.real_images, "train"))["parent_id"].to_list()
+        clean = read_unchanged(self.bench.own, before, "train")
+        return replace(found, oracle=Oracle(self.recipe.data.nuisance, clean, found.ids, self.recipe.seed))
 
     @cached_property
     def mixed(self) -> dict[str, Path] | None:
@@ -174,7 +183,7 @@ class _Work:
 
     def read_examples(self, arms: Mapping[str, Arm]) -> Examples | None:
         """The mixed dataset, for `arms`; None where the generator was not used."""
-        return None if self.mixed is None else next(read_mixed_sets(self.mixed, arms))
+        return None if self.mixed is None else next(read_mixed_sets(self.mixed, arms, self.recipe.seed))
 
     def make_images(self, last: str) -> dict[str, Path]:
         """The folders of the stages up to `last`, made where they are missing."""

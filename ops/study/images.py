@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from ops.datasets.identity import content_ids
 from ops.datasets.longtail import order_classes
 from ops.datasets.pixels import PixelDataset
 from ops.datasets.subset import find_sizes
@@ -93,6 +94,17 @@ def open_workspace(root: Path, main: Workspace, images: Images, place: str) -> W
     return own
 
 
+def read_unchanged(own: Workspace, ids: Sequence[str], split: str = "test") -> np.ndarray:
+    """Images of a split as the source has them, before any nuisance, uint8 [n, H, W, C].
+
+    ids: their content ids, as `parent_id` of the stage real_images has them. KeyError for one that is not there.
+    """
+    with np.load(own.root / "images.npz") as arrays:
+        images = arrays[f"{split}_images"]
+    rows = {name: row for row, name in enumerate(content_ids(images))}
+    return np.asarray(images[[rows[name] for name in ids]])
+
+
 def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:
     """The workspace with the images of a source and its description."""
     chosen = images.model_dump(mode="json", exclude={"source"})
@@ -117,8 +129,11 @@ def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:
     return own
 
 
-def check_sizes(own: Workspace, data: DataSettings, seed: int, place: str) -> None:
-    """UserError where a study's workspace has too few training images for a recipe's `data:`; reads labels alone."""
+def check_sizes(own: Workspace, data: DataSettings, seed: int, place: str) -> np.ndarray:
+    """The training images of each class that a recipe's `data:` takes, int64 [K]; reads labels alone.
+
+    UserError where a study's workspace has too few.
+    """
     names = list(load_source_spec(own.source_path(SOURCE)).class_names or ())
     with np.load(own.root / "images.npz") as arrays:
         labels = arrays["train_labels"]
@@ -128,18 +143,22 @@ def check_sizes(own: Workspace, data: DataSettings, seed: int, place: str) -> No
     kept = [names.index(name) for name in data.classes or names]
     counts = np.bincount(labels, minlength=len(names))[kept]
     wanted = np.full(len(kept), data.images_per_class or 1)
+    taken = np.minimum(counts, data.images_per_class or counts.max())
     if (tail := data.long_tail) is not None:
-        counts = np.minimum(counts, data.images_per_class or counts.max())
+        counts = taken
         left = np.repeat(np.arange(len(kept)), counts)
         try:
             sizes = find_sizes(tail, left, len(kept), seed)
         except UserError as error:
             raise UserError(f"{place}: {error}") from None
+        taken = np.empty_like(counts)
+        taken[order_classes(left, len(kept), class_order=tail.order, seed=seed)] = sizes
         if data.nuisance is None:  # with one, an image may be used several times
-            wanted[order_classes(left, len(kept), class_order=tail.order, seed=seed)] = sizes
+            wanted = taken
     for number, (has, needs) in enumerate(zip(counts.tolist(), wanted.tolist(), strict=True)):
         if has < needs:
             raise UserError(
                 f"{place}: class {names[kept[number]]} is to have {needs:,} training images, and {has:,} are not put"
                 " aside"
             )
+    return taken

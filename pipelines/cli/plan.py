@@ -16,6 +16,8 @@ from ops.chain.driver import FIRST, validate
 from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_downstream
 from ops.datasets.folds import LARGE
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
 from ops.errors import GrowsetError, UserError
 from ops.files.outputs import POLICY, RESULTS
 from ops.files.storage import read_json
@@ -30,6 +32,7 @@ from ops.planning.length import warn_of_length
 from ops.planning.plan import ClassPlan, ExpansionPlan, estimate_bytes, plan_expansion
 from ops.planning.resolution import Resolution, describe_resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
+from ops.planning.variants import foresee_variants, shows_variants
 from ops.planning.work import Work, count_work, settle_expected
 from ops.recipe.changes import change_recipe, keep_effective, write_changes
 from ops.recipe.design import warn_of_seeds
@@ -211,11 +214,29 @@ def show_plan(
         fitted = _foresee(workspace, expansion, workspace.load_recipe(expansion), exact.counted)
         pace = replace(pace, prospect=replace(fitted, policy=None))
     found = describe_plan(pace)
+    if shows_variants(pace.prospect.recipe):
+        found["variants"] = _foresee_variants(workspace, pace.prospect, quiet=quiet)
     if not quiet:
         click.echo("\n".join(format_times(found, pace.prospect)))
     if learn is not None:
         found["learning_curve"] = learn(pace)
     return found
+
+
+def _foresee_variants(workspace: Workspace, seen: Prospect, *, quiet: bool) -> dict[str, Any]:
+    """What each arm with variants will show at the first seed, as plain JSON; printed unless `quiet`."""
+    if FIRST in seen.stale:
+        labels = read_real(workspace, seen.recipe).subset.splits["train"].labels
+    else:
+        labels = read_rows(find_shards(workspace.output(seen.expansion, FIRST), "train"))["label"].to_numpy()
+    from ops.classifiers.variants.accounting import describe  # loads torch
+
+    accounts = foresee_variants(settle_expected(seen.recipe, seen.policy), seen.plan, labels.copy())
+    if not quiet:
+        for name, account in accounts.items():
+            lines = describe(account, name, seen.counted.class_names)
+            click.echo("\n".join(["", *(f"  {line}" for line in lines)]))
+    return {name: account.to_dict() for name, account in accounts.items()}
 
 
 def fit_minutes(workspace: Workspace, pace: Pace, minutes: float) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file
 
+from ops.chain.parts.variants import account
 from ops.classifiers.examples import Examples
 from ops.classifiers.stored import save_classifiers
 from ops.classifiers.tournament import (
@@ -20,6 +21,7 @@ from ops.classifiers.tournament import (
     find_common_aliases,
     hold_tournament,
 )
+from ops.classifiers.variants.accounting import describe
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_rows, read_split
 from ops.datasets.shards import find_shards
@@ -110,6 +112,10 @@ def train_arms(
     own = {name: arm for name, arm in arms.items() if name not in aliases}
     files = find_teachers(own, run.out, aliases) if teachers is None else find_teachers(own, teachers, {})
     contest = open_contest(run, own, training, find_metric(run), files)
+    for name in own:
+        if (shown := account(contest, name)) is not None:
+            for line in describe(shown, name, read_manifest(run.inputs["real_images"])["metrics"]["class_names"]):
+                run.runtime.sink(f"{run.stage}: {line}")
     progress = run.runtime.progress(run.stage, count_runs(contest), "trainings")
     summary: dict[str, dict[str, Any]] = {}
     left_out: dict[str, dict[str, Any]] = {}
@@ -122,6 +128,9 @@ def train_arms(
         for name, final in tournament.final.items():
             keep_networks(run.out, name, final)
         summary |= {name: _summarise(tournament, name) for name in tournament.final}
+        for name in tournament.final:
+            if (shown := account(contest, name, tournament.chosen[name])) is not None:
+                summary[name]["variants"] = shown.to_dict()
         left_out |= {name: left.to_dict() for name, left in tournament.left_out.items()}
     for name, left in left_out.items():
         run.runtime.sink(f"{run.stage}: {tell_left_out(name, left, contest.metric)}")

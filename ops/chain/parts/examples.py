@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from ops.chain.parts.kept_sampler import find_kept_sampler
 from ops.classifiers.examples import Examples
+from ops.classifiers.variants.drawn import Drawn
 from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split
+from ops.files.outputs import ROUNDS
+from ops.files.storage import read_json
 from ops.filters.reasons import WRONG_LABEL
 from ops.recipe.arms import Arm
-from ops.stages.several import count_generators, place_inputs
+from ops.recipe.variants import shows_generated
+from ops.stages.several import count_generators, derive_seed, place_inputs
 
 
 def read_real(inputs: Mapping[str, Path]) -> Examples:
     """The real training images; each weighs 1. inputs: folders by stage."""
     train = read_split(inputs["real_images"], "train")
-    return _to_examples(train, np.ones(len(train)))
+    return replace(_to_examples(train, np.ones(len(train))), ids=train.rows["image_id"].to_list())
 
 
-def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm]) -> Iterator[Examples]:
-    """The mixed dataset of each generator, and the rejected images that a teacher of some of `arms` relabels.
+def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: int) -> Iterator[Examples]:
+    """The mixed dataset of each generator, with what some of `arms` need besides: the rejected images that a teacher
+    relabels, and the generated images as variants of their parents.
 
-    inputs: folders by stage.
+    inputs: folders by stage. seed: the recipe's.
     """
+    varied = [arm for arm in arms.values() if shows_generated(arm)]
     for generator in range(count_generators(inputs["mixed_dataset"])):
         own = place_inputs(inputs, generator)
         index, rejected = read_index(own["mixed_dataset"]), 0
@@ -38,7 +46,37 @@ def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm]) -> Iter
             index, rejected = pl.concat([index, marks.select(index.columns)]), len(mislabelled)
         mixed = read_mixed(index, own["real_images"], own["generated_images"])
         only_relabelled = np.arange(len(index)) >= len(index) - rejected if rejected else None
-        yield _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy(), only_relabelled)
+        found = _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy(), only_relabelled)
+        if varied:
+            found = replace(found, ids=mixed.rows["image_id"].to_list(), parents=_find_parents(mixed))
+        if any(getattr(arm.variants, "source", None) == "drawn" for arm in varied):
+            accepted = mixed.rows[: len(index) - rejected].filter("is_generated")
+            found = replace(
+                found, live=_open_live(own["generated_images"], mixed, accepted, derive_seed(seed, generator))
+            )
+        yield found
+
+
+def _find_parents(mixed: PixelDataset) -> np.ndarray:
+    """The row of each generated image's parent, int64 [n]; -1 for a real image, whose own parent is in the source."""
+    rows = {name: row for row, name in enumerate(mixed.rows.filter(~pl.col("is_generated"))["image_id"])}
+    generated = mixed.rows["is_generated"].to_list()
+    parents = mixed.rows["parent_id"].to_list()
+    return np.array([rows[name] if marked else -1 for name, marked in zip(parents, generated, strict=True)], np.int64)
+
+
+def _open_live(generated: Path, mixed: PixelDataset, accepted: pl.DataFrame, seed: int) -> Drawn:
+    """What drew the folder `generated`, for draws in a training; accepted: rows of its accepted images."""
+    record = read_json(generated / ROUNDS)
+    totals = np.sum([entry["drawn"] for entry in record["rounds"]], axis=0).tolist()
+    numbers = accepted.sort("k").group_by("parent_id", maintain_order=True).agg("k")
+    return Drawn(
+        find_kept_sampler(generated),
+        seed,
+        dict(zip(mixed.rows["image_id"], mixed.rows["label"], strict=True)),
+        dict(numbers.iter_rows()),
+        dict(zip(record["parents"], totals, strict=True)),
+    )
 
 
 def _to_examples(

@@ -34,7 +34,9 @@ def train_later_seeds(run: StageRun, results: Mapping[str, Mapping[str, Any]]) -
     for side, found in results.items():
         chosen = {arm: Setting(tuple(entry["setting"].items())) for arm, entry in found["arms"].items()}
         arms = {arm: recipe_arms[side][arm] for arm in chosen}
-        training = [read_real(run.inputs)] if side == BASELINES else list(read_mixed_sets(run.inputs, arms))
+        training = (
+            [read_real(run.inputs)] if side == BASELINES else list(read_mixed_sets(run.inputs, arms, run.recipe.seed))
+        )
         teachers = find_teachers(arms, run.inputs[BASELINES], results[BASELINES]["aliases"])
         contest = open_contest(run, arms, training, found["metric"], teachers)
         trained |= train_seeds(

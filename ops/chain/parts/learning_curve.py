@@ -58,7 +58,9 @@ def find_steps(trained: Trained, arm: str) -> int:
 def _open_contest(run: StageRun, trained: Trained, arm: str) -> Contest:
     side = trained.sides[arm]
     arms = {arm: trained.arms[side][arm]}
-    training = [read_real(run.inputs)] if side == BASELINES else list(read_mixed_sets(run.inputs, arms))
+    training = (
+        [read_real(run.inputs)] if side == BASELINES else list(read_mixed_sets(run.inputs, arms, run.recipe.seed))
+    )
     teachers = find_teachers(arms, run.inputs[BASELINES], trained.results[BASELINES]["aliases"])
     return open_contest(run, arms, training, trained.metric, teachers)
 

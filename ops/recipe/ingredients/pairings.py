@@ -16,10 +16,7 @@ class NoPairing(Kind):
 
 
 class Mixing(Kind):
-    """What the kinds that mix a batch with itself have in common.
-
-    Defaults of `per` and `until` are left out of a dump, so that results of recipes from before these keys stay valid.
-    """
+    """What the kinds that mix a batch with itself have in common."""
 
     alpha: Annotated[float, Field(gt=0)] = 1.0
     per: Literal["batch", "pair", "element"] = Field(

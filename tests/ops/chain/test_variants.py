@@ -16,6 +16,7 @@ import pytest
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
+from ops.chain.parts.examples import read_mixed_sets
 from ops.chain.parts.fold_chain import _find_refusal as find_fold_refusal
 from ops.chain.parts.rounds import describe_origin
 from ops.chain.parts.units import find_source
@@ -30,7 +31,10 @@ from ops.files.outputs import QUALITY
 from ops.files.storage import read_json
 from ops.filters.results import read_results
 from ops.generators import registry
+from ops.generators.feeds import SeedImages, make_feeds
+from ops.generators.units import Run, Unit
 from ops.recipe import kinds as settings
+from ops.recipe.arms import Arm
 from ops.recipe.rehearsal import shrink
 from ops.recipe.stages import STAGES
 from ops.report.galleries import collect_galleries
@@ -39,13 +43,14 @@ from ops.report.page import collect_facts, render_page
 from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace
-from tests.perturb import register
+from tests.perturb import perturb, register
 from tests.workspaces import growset, make_workspace, one_core, user_environment
 
 EACH, DRAWN = 2, 6  # variants wanted, and drawn at first, of each of 32 seed images
 EDITS = (
     ("ratio: 1.0, overdraw: 3.0, rounds: 2", f"ratio: {EACH}.0, overdraw: 3.0, rounds: 1"),
     ("near_repeat: {threshold: 0.25}", "near_repeat: {threshold: 0.02}"),
+    ("  expanded: {}", "  expanded: {}\n  git: {sampler: class_balanced, variants: {kind: git, start: 0.5}}"),
 )
 FROM_EXPORT = ("generator_onnx", "generated_images", "accepted_images", "mixed_dataset")
 Edit = Callable[[Path, str, str], None]
@@ -137,6 +142,45 @@ def test_variants_are_not_measured_in_features_trained_on_their_parents(workspac
     assert {measure["extractor"] for measure in read_json(accepted / QUALITY)} == {"random"}
     assert not [name for name in read_manifest(accepted)["metrics"] if name.endswith("_scorer")]
     assert collect_measures(accepted, ["a", "b"])["extractors"] == ["random"]
+
+
+def test_an_arm_shows_them_in_the_places_of_their_parents_and_counts_them_exactly(workspace: Workspace) -> None:
+    shown = read_json(out(workspace, "expanded_classifiers") / "results.json")["arms"]["git"]["variants"]
+    assert shown["images"] == [16, 16] and shown["total"]["shown"] == sum(shown["shown"]) == 20 * 16
+    kept = read_index(out(workspace, "accepted_images")).filter("keep")
+    bare = [16 - kept.filter(pl.col("label") == label)["parent_id"].n_unique() for label in range(2)]
+    assert shown["without_variant"] == bare
+    assert sum(shown["variants"]) == shown["total"]["variants"] <= 10 * 8
+    assert bool(sum(bare)) == (shown["total"]["variants"] < 10 * 8)
+    assert max(shown["different"]) <= EACH
+    others = read_json(out(workspace, "expanded_classifiers") / "results.json")["arms"]["expanded"]
+    assert "variants" not in others
+
+
+def test_variants_drawn_in_the_training_are_the_stored_ones_and_then_the_next_ones(workspace: Workspace) -> None:
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generated_images", "mixed_dataset")}
+    arms = {
+        source: Arm.model_validate({"variants": {"kind": "git", "source": source}}) for source in ("stored", "drawn")
+    }
+    (examples,) = read_mixed_sets(inputs, arms, 0)
+    sets = {source: examples.build_set(arm, 2, 0) for source, arm in arms.items()}
+    stored, drawn = (sets[source].variants for source in ("stored", "drawn"))
+    assert stored is not None and drawn is not None and stored.keys == drawn.keys
+    counts, keys = stored.transform.count(stored.keys), stored.keys
+    np.testing.assert_array_equal(counts > 0, drawn.transform.count(keys) > 0)
+    rows = [row for row, count in enumerate(counts.tolist()) for _ in range(count)]
+    ks = np.concatenate([np.arange(count) for count in counts])
+    seeds = sets["stored"].images.permute(0, 2, 3, 1).numpy()
+    asked = seeds[rows], [keys[row] for row in rows], ks
+    np.testing.assert_array_equal(stored.transform.apply(*asked), drawn.transform.apply(*asked))
+    first = rows[0]
+    fresh = drawn.transform.apply(seeds[[first]], [keys[first]], counts[[first]])
+    feeds = make_feeds(
+        ("image", "noise", "label"), (1, 16, 16),
+        [Run(Unit(keys[first], int(sets["drawn"].labels[first]), keys[first]), DRAWN)], seed=0,
+        seeds=SeedImages(seeds[[first]], [keys[first]], np.array([0])),
+    )  # fmt: skip
+    np.testing.assert_array_equal(fresh, perturb(feeds, 20.0))
 
 
 def test_nearness_to_the_parent_rejects_nothing_unless_the_recipe_says_so(workspace: Workspace) -> None:
@@ -247,7 +291,7 @@ def test_a_second_round_draws_only_for_seed_images_that_are_short_and_continues_
 KILLED = """
 import os, signal, sys
 from ops.drawing import assembly, pieces
-from tests.perturb import register
+from tests.perturb import perturb, register
 from pipelines.cli.main import main
 
 register()

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ops.classifiers import tournament
+from ops.classifiers.variants.oracle import Oracle
+from ops.datasets.nuisances import fill_background
 from ops.errors import EnvironmentFault, UserError
 from ops.stages.materialization import Runtime
 from ops.study import block
@@ -259,3 +262,33 @@ def test_a_page_is_drawn_from_what_is_complete(
     add_rows(study.folder, [])
     assert write_page(study, summarise_study(study, main, runtime)).read_text() == text
     assert (study.folder / "figure.svg").read_bytes() == figure
+
+
+def test_an_arm_by_the_oracle_learns_from_fresh_draws_on_the_images_from_before_the_nuisance(
+    main: Workspace,
+    write: Callable[[Content], Study],
+    small: Content,
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part = small["parts"]["small"]
+    part["settings"] = {"6": {"data.images_per_class": 6, "data.nuisance": "background"}}
+    part["baselines"] = {"oracle": {"variants": {"kind": "git", "by": ["oracle"], "below": 7}}}
+    part["networks"], part["ensembles"] = {}, {}
+    asked, apply = list[tuple[Oracle, np.ndarray, list[str]]](), Oracle.apply
+
+    def spy(self: Oracle, images: np.ndarray, keys: list[str], ks: np.ndarray) -> np.ndarray:
+        asked.append((self, images, keys))
+        return apply(self, images, keys, ks)
+
+    monkeypatch.setattr(Oracle, "apply", spy)
+    assert len(run_study(write(small), main, runtime).table) == len(part["measures"])
+    assert len(asked) == part["steps"][0]
+    for oracle, images, keys in asked:
+        clean = oracle.clean[[oracle.rows[key] for key in keys]]
+        assert (clean == 0).any(axis=(1, 2, 3)).all()
+        levels = np.array([image[before == 0][0] for image, before in zip(images, clean, strict=True)])
+        np.testing.assert_array_equal(images, fill_background(clean, levels))
+    part["baselines"]["oracle"]["variants"]["below"] = 6
+    with pytest.raises(UserError, match="setting '6': variants of the arm 'oracle': below 6 is not above the smallest"):
+        run_study(write(small), main, runtime)

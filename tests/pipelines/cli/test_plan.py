@@ -182,3 +182,38 @@ def test_a_recipe_that_chooses_its_steps_gets_no_learning_curve(root: Path) -> N
     assert shown.exit_code == 0, shown.output
     assert shown.output.splitlines()[-1].strip().startswith("no learning curve: the chain chooses the steps itself")
     assert not (root / ".growset" / "learning-curves").exists()
+
+
+def test_a_plan_says_how_many_variants_each_class_will_be_shown(
+    root: Path, edit_recipe: Edit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_recipe(
+        root, "  oversampled: {", "  varied: {variants: {kind: git, by: [randaugment], start: 0.5}}\n  oversampled: {"
+    )
+    found = show_plan(Workspace(root), "digits")["variants"]["varied"]
+    assert found["total"] == {"shown": 20 * 16, "variants": 10 * 8} and found["images"] == [16, 16]
+    lines = capsys.readouterr().out.splitlines()
+    (place,) = [i for i, line in enumerate(lines) if line == "  varied: 80 of 320 images shown are variants (25 %)"]
+    assert lines[place + 2].split()[:4] == ["zero", "16", str(found["shown"][0]), str(found["variants"][0])]
+    edit_recipe(root, "{variants: {kind: git, by: [randaugment], start: 0.5}}", "{pairing: mixup}")
+    assert "variants" not in plan(root)
+
+
+@pytest.mark.parametrize(
+    ("nuisance", "keys", "sentence"),
+    [
+        ("null", "by: [randaugment], below: 16", "below 16 is not above the smallest class, which has 16 images"),
+        (
+            "strokes",
+            "by: [oracle]",
+            "by: oracle of the arm 'varied' need the images from before the nuisance, which only",
+        ),
+    ],
+)
+def test_variants_that_no_class_or_only_a_study_can_have_are_refused_before_anything_is_computed(
+    root: Path, edit_recipe: Edit, nuisance: str, keys: str, sentence: str
+) -> None:
+    edit_recipe(root, "images_per_class: 16", f"images_per_class: 16, nuisance: {nuisance}")
+    edit_recipe(root, "  oversampled: {", f"  varied: {{variants: {{kind: git, {keys}}}}}\n  oversampled: {{")
+    result = growset(root, "check", "digits")
+    assert result.exit_code == 2 and sentence in result.stderr and result.stderr.count("\n") == 1
