@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from ops.datasets.identity import content_ids
 from ops.datasets.longtail import order_classes
 from ops.datasets.pixels import PixelDataset
 from ops.datasets.subset import find_sizes
@@ -91,6 +92,17 @@ def open_workspace(root: Path, main: Workspace, images: Images, place: str) -> W
     params = {"expansions": own.available_recipes(), "stage_versions": versions, "source_versions": {}}
     write_json(own.root / "params.yaml", params)
     return own
+
+
+def read_unchanged(own: Workspace, ids: Sequence[str]) -> np.ndarray:
+    """Evaluation images as the source has them, before any nuisance, uint8 [n, H, W, C].
+
+    ids: their content ids, as `parent_id` of the stage real_images has them. KeyError for one that is not there.
+    """
+    with np.load(own.root / "images.npz") as arrays:
+        images = arrays["test_images"]
+    rows = {name: row for row, name in enumerate(content_ids(images))}
+    return np.asarray(images[[rows[name] for name in ids]])
 
 
 def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:

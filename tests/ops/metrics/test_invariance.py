@@ -66,7 +66,9 @@ def test_means_and_errors_are_those_of_a_loop_over_images_and_draws() -> None:
     for means, values in ((found.ekld, per_image), (found.agreement, agrees)):
         own = [np.array(values)[label == LABELS] for label in (0, 2, 5)]
         assert means.values == pytest.approx([each.mean() for each in own], rel=1e-5)
-        assert means.errors[:2] == pytest.approx([each.std(ddof=1) / math.sqrt(len(each)) for each in own[:2]], rel=1e-5)
+        assert means.errors[:2] == pytest.approx(
+            [each.std(ddof=1) / math.sqrt(len(each)) for each in own[:2]], rel=1e-5
+        )
         assert means.mean == pytest.approx(np.mean(means.values))
     several = measure_invariance(log_p[:5], log_q[:5], LABELS[:5]).ekld
     assert several.error == pytest.approx(math.hypot(*several.errors) / 2)
