@@ -25,12 +25,12 @@ test: $(READY) $(CLIP)  ## the default suite, a process on each core
 test-slow: $(READY)  ## by hand, minutes: kills, an installation in a clean clone, the UI, faults of S3
 	$(BIN)/python -m pytest -q -m slow -s
 
-test-browser: $(BROWSER) | $(DRIVER)  ## the report in Debian's Chromium, which is installed when it is missing
+test-browser: $(BROWSER) | $(DRIVER)  ## our pages and the Dagster UI in Debian's Chromium, which is installed when it is missing
 	$(BIN)/python -m pytest -q -m browser tests/browser
 
-pictures: $(BROWSER) | $(DRIVER)  ## docs/pictures, from the demo's report and images
+pictures: $(BROWSER) | $(DRIVER)  ## docs/pictures, from the demo's report, images and UI
 	PATH="$(abspath $(BIN)):$$PATH" growset explore $(EXPANSION)
-	$(BIN)/python -m tests.browser.screenshots data/$(EXPANSION)/report/report.html .growset/explore/$(EXPANSION)/index.html
+	$(BIN)/python -m tests.browser.screenshots $(EXPANSION)
 
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(abspath $(BIN)):$$PATH" growset ui --port $(PORT)

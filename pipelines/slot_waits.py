@@ -2,8 +2,8 @@
 
 While all steps of a run wait, Dagster 1.13 asks without a pause whether the time to ask has come, which burns a core:
 `interval_to_next_pending_claim_check` takes the minimum of 0 and the time that is left. The time itself grows to 15
-seconds, in which a slot that has been promised to the step is idle. And a run that waits does not notice that its user
-has stopped it.
+seconds, in which a slot that has been promised to the step is idle. If the clock is set back by an hour, it asks again
+after an hour. And a run that waits does not notice that its user has stopped it.
 """
 
 import time
@@ -37,8 +37,11 @@ def _find_steps_or_sleep(self: ActiveExecution, *arguments: Any, **options: Any)
 
 def _find_pause(execution: ActiveExecution) -> float:
     """Seconds until a step may ask for a slot again, or is tried again; 0 if none waits."""
+    now = time.time()
     moments = list(execution._waiting_to_retry.values())
     claims = execution._instance_concurrency_context
     if claims is not None and claims.has_pending_claims():
+        for step, moment in claims._pending_timeouts.items():
+            claims._pending_timeouts[step] = min(moment, now + LONGEST)  # later only if the clock was set back
         moments += claims._pending_timeouts.values()
-    return max(0.0, min(moments) - time.time()) if moments else 0.0
+    return max(0.0, min(moments) - now) if moments else 0.0

@@ -8,16 +8,13 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import uvicorn
 from dagster import DagsterInstance, __version__
-from dagster._cli.proxy_server_manager import ProxyServerManager
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -25,10 +22,10 @@ from dagster._serdes import serialize_value
 from dagster._utils.interrupts import setup_interrupt_handlers
 from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
-from ruamel.yaml import YAML
 
 from ops.errors import EnvironmentFault
 from ops.workspaces.workspace import Workspace
+from pipelines.code_server import run_code_server
 from pipelines.daemon import Daemon, run_daemon
 from pipelines.origin_guard import OriginGuard, check_host_name
 from pipelines.pages import add_pages
@@ -57,7 +54,7 @@ def serve(workspace: Workspace, workspace_file: Path, port: int, hosts: Sequence
         reloader = Reloader(workspace)
         with (
             get_possibly_temporary_instance_for_cli("growset ui", logger=logging.getLogger("dagster")) as instance,
-            _code_server(instance, workspace_file) as location,
+            run_code_server(instance, workspace_file) as location,
             run_daemon(_describe_daemon(instance, location)) as daemon,
             WorkspaceProcessContext(instance, WorkspaceFileTarget([str(location)]), version=__version__) as context,
         ):
@@ -87,20 +84,6 @@ def _listen(port: int) -> socket.socket:
         listener.close()
         raise EnvironmentFault(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
     return listener
-
-
-@contextmanager
-def _code_server(instance: DagsterInstance, workspace_file: Path) -> Iterator[Path]:
-    """One server for the code location; yields a workspace file that names its socket."""
-    target = WorkspaceFileTarget([str(workspace_file)])
-    with (
-        ProxyServerManager(instance, target, code_server_log_level="warning") as servers,
-        tempfile.TemporaryDirectory(prefix="growset-ui-") as folder,
-    ):
-        path = Path(folder) / "workspace.yaml"
-        with path.open("w", encoding="utf-8") as file:
-            YAML(typ="safe").dump({"load_from": list(servers.get_code_server_specs())}, file)
-        yield path
 
 
 def _describe_daemon(instance: DagsterInstance, location: Path) -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psutil
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
@@ -120,14 +121,15 @@ class Client:
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[Client]:
-    """`growset ui` in a workspace; it is there when its code location has loaded."""
+def serve(root: Path, log: Path | None = None) -> Iterator[Client]:
+    """`growset ui` in a workspace; it is there when its code location has loaded. What it prints is appended to `log`,
+    by default ui.log beside the workspace."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     command = [sys.executable, "-m", "pipelines.cli.main", "--workspace", str(root), "ui", "--port", str(port)]
-    with (root.parent / "ui.log").open("a") as log:
-        process = subprocess.Popen(command, env=user_environment(), stdout=log, stderr=log, start_new_session=True)
+    with (log or root.parent / "ui.log").open("a") as file:
+        process = subprocess.Popen(command, env=user_environment(), stdout=file, stderr=file, start_new_session=True)
     client = Client(port, process.pid)
     try:
         wait_for(lambda: client.ask(LOCATIONS)["repositoriesOrError"].get("nodes"), seconds=180)
@@ -149,6 +151,11 @@ def wait_for(condition: Callable[[], Any], *, seconds: float) -> Any:
             pass  # not listening yet
         time.sleep(1)
     raise AssertionError(f"nothing within {seconds} s")
+
+
+def find_code_server(ui: int) -> psutil.Process:
+    """The outer process of the code server that a UI has started; the inner one is its child."""
+    return next(child for child in psutil.Process(ui).children() if "code-server" in child.cmdline())
 
 
 def find_worker(root: Path, run_id: str) -> int:

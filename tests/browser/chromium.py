@@ -1,5 +1,7 @@
-"""Debian's Chromium for tests and pictures of the report: one headless process that shows a page as a reader would
-see it, and tells what the page asked for, complained about and got wrong. `make test-browser` installs it.
+"""Debian's Chromium for tests and pictures of our pages and of the Dagster UI: one headless process that shows a page
+as a reader would see it, clicks in it, and tells what it asked for, complained about and got wrong.
+
+`make test-browser` installs it.
 
 Selenium is imported when a browser is opened, so that the default suite can be collected without it.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +29,21 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--hide-scrollbars",
 )  # fmt: skip
+SHOWN = "const shown = element => element.getClientRects().length > 0\n"
 HEIGHTS = {390: 844, 1280: 900, 717: 1040}  # a telephone, a laptop, the text of an A4 page
+
+
+def find_link(address: str) -> str:
+    """The body of a function that returns the link whose address ends so."""
+    return SHOWN + f"return [...document.querySelectorAll('a[href$={json.dumps(address)}]')].find(shown)"
+
+
+def find_button(text: str) -> str:
+    """The body of a function that returns the button, tab or link with this text and no other."""
+    return SHOWN + (
+        "return [...document.querySelectorAll('a, button')]"
+        f".find(element => shown(element) && element.innerText.trim() === {json.dumps(text)})"
+    )
 
 
 @dataclass(frozen=True)
@@ -51,7 +68,8 @@ class Chromium:
     def __init__(self, driver: Chrome) -> None:
         self._driver = driver
 
-    def show(self, page: Path, view: View) -> None:
+    def show(self, page: Path | str, view: View) -> None:
+        """Load a file, or an address."""
         features = [{"name": "prefers-color-scheme", "value": view.scheme}]
         size = {"width": view.width, "height": HEIGHTS[view.width], "deviceScaleFactor": 1}
         self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, "mobile": view.width < 500})
@@ -59,7 +77,7 @@ class Chromium:
         self._driver.get("about:blank")
         for log in ("performance", "browser"):
             self._driver.get_log(log)  # reading a log empties it
-        self._driver.get(page.as_uri())
+        self._driver.get(page if isinstance(page, str) else page.as_uri())
 
     def ask(self, script: str, *arguments: Any) -> Any:
         """The value that the body of a JavaScript function returns in the page."""
@@ -74,6 +92,39 @@ class Chromium:
         from selenium.webdriver.support.ui import WebDriverWait
 
         return WebDriverWait(self._driver, seconds, poll_frequency=0.05).until(lambda _: self.ask(script))
+
+    def click(self, script: str, seconds: float = 30) -> None:
+        """Click the first element that this body of a function returns; TimeoutException if there is none in time.
+
+        A page that fetches its content replaces elements while it is looked at: then the new one is clicked.
+        """
+        from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
+
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.wait(script, max(0.0, deadline - time.monotonic())).click()
+                return
+            except (ElementClickInterceptedException, StaleElementReferenceException):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    @contextmanager
+    def in_new_window(self, script: str) -> Iterator[None]:
+        """Click a link that opens a window of its own, and look at that window for a while."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        before = self._driver.current_window_handle
+        others = set(self._driver.window_handles)
+        self.click(script)
+        WebDriverWait(self._driver, 30).until(lambda driver: len(driver.window_handles) > len(others))
+        self._driver.switch_to.window((set(self._driver.window_handles) - others).pop())
+        try:
+            yield
+        finally:
+            self._driver.close()
+            self._driver.switch_to.window(before)
 
     def press(self, *keys: str) -> None:
         """Press keys one after another, wherever the focus is; a name such as ARROW_LEFT is that key."""

@@ -14,8 +14,10 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 
 import dagster as dg
 import psutil
@@ -44,7 +46,7 @@ from tests.kills import (
     seeded,
     wait_for,
 )
-from tests.ui import ENDED, Client, find_worker, serve
+from tests.ui import ENDED, LOCATIONS, Client, find_code_server, find_worker, serve
 from tests.workspaces import one_core, run
 
 LONGER = (("ratio: 1.0", "ratio: 18.0"), ("steps: 60", "steps: 150"), ("seeds: 2", "seeds: 3"))
@@ -164,8 +166,9 @@ def forget(root: Path, phase: str) -> None:
 
 @pytest.mark.slow
 def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None:
-    """The worker alone, whose own workers must notice; with them; by SIGTERM; the daemon; and at last the UI with all
-    that it started. The daemon starts a run whose worker died again, so others are at work beside the last one."""
+    """The worker alone, whose own workers must notice; with them; by SIGTERM; the daemon; the UI with all that it
+    started; and the code server. The daemon starts a run whose worker died again, so others are at work beside the
+    last one."""
     unkilled = copy_workspace(campaign.template, tmp_path / "unkilled")
     with serve(unkilled) as client:
         started = time.monotonic()
@@ -190,10 +193,26 @@ def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None
         campaign.record.kills.append(f"{number.name} to the {whom}, and the UI with all that it started: {phase}")
         kills += 1
     with serve(root) as client:
+        for whom in ("code server", "code server's process that starts runs"):
+            client.launch(EXPANSION)
+            time.sleep(campaign.draw.uniform(0, seconds / 2))
+            phase, outer = find_phase(root), find_code_server(client.process)
+            (outer if whom == "code server" else outer.children()[0]).kill()
+            wait_for(lambda outer=outer: not lives(outer), seconds=PATIENCE)  # `growset ui` ends the other one too
+            campaign.record.kills.append(f"SIGKILL to the {whom}: {phase}")
+            kills += 1
+            wait_for(lambda client=client: can_launch(client), seconds=PATIENCE, pause=1.0)
         assert client.wait_for_end(client.launch(EXPANSION), seconds=PATIENCE) == "SUCCESS"
         wait_for(lambda: count_unfinished(root) == 0, seconds=PATIENCE, pause=1.0)
     campaign.check(root, kills)
     assert kills
+
+
+def can_launch(client: Client) -> bool:
+    """Whether the UI knows the expansion's job."""
+    with suppress(HTTPError):  # the server that was asked has just ended
+        return bool(client.ask(LOCATIONS)["repositoriesOrError"].get("nodes"))
+    return False
 
 
 def count_unfinished(root: Path) -> int:

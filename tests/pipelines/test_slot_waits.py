@@ -70,6 +70,24 @@ def test_it_sleeps_between_questions_and_never_long(
     assert pauses[0] == pytest.approx(FIRST, rel=0.01) and max(pauses) > LONGEST / 2
 
 
+def test_it_asks_again_soon_when_the_clock_was_set_back(
+    instance: dg.DagsterInstance,
+    watch_sleep: Callable[[Callable[[int], None]], list[float]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def set_back_and_let_go(number: int) -> None:
+        if number == 3:
+            now = time.time
+            monkeypatch.setattr(slot_waits.time, "time", lambda: now() - 3600)
+        if number == 6:
+            instance.event_log_storage.free_concurrency_slots_for_run(OTHER)
+
+    pauses = watch_sleep(set_back_and_let_go)
+    assert dg.materialize([waiting], instance=instance).success
+    assert len(pauses) <= 8
+    assert max(pauses) < 1.01 * LONGEST
+
+
 def test_it_ends_when_the_run_is_stopped(
     instance: dg.DagsterInstance, watch_sleep: Callable[[Callable[[int], None]], list[float]]
 ) -> None:

@@ -4,7 +4,10 @@ pictures and the report come by address, and changed recipes appear by themselve
 
 import json
 import socket
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
 
 import psutil
@@ -12,7 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from ops.history.dvc_repository import changed_stages, stage_addresses
-from tests.ui import Client, serve, wait_for
+from tests.ui import Client, find_code_server, serve, wait_for
 from tests.workspaces import growset
 
 RELOAD = """
@@ -48,6 +51,7 @@ def test_a_run_launched_in_the_ui_makes_the_chain_and_leaves_dvc_clean(fresh_wor
         check_pictures(client, fresh_workspace)
         check_reload(client, fresh_workspace)
         check_daemon(client)
+        check_code_server(client)
     assert changed_stages(fresh_workspace, stage_addresses("digits")) == {}
     assert (fresh_workspace / "published" / "digits" / "README.md").exists()
     log = (fresh_workspace.parent / "ui.log").read_text()
@@ -151,6 +155,22 @@ def check_daemon(client: Client) -> None:
     assert first and first.environ()["MALLOC_ARENA_MAX"] == "2"
     first.kill()
     wait_for(lambda: (second := find_daemon()) and second.pid != first.pid, seconds=60)
+
+
+def check_code_server(client: Client) -> None:
+    """Whichever of its two processes is killed, the UI has its assets again."""
+    for kill in (find_code_server, lambda ui: find_code_server(ui).children()[0]):
+        kill(client.process).kill()
+        wait_for(lambda: not list_assets(client), seconds=60)
+        wait_for(lambda: list_assets(client), seconds=120)
+
+
+def list_assets(client: Client) -> list[Any]:
+    """None while the UI cannot reach its definitions."""
+    with suppress(HTTPError):  # the server that was asked has just ended
+        nodes: list[Any] = client.ask(NODES)["assetNodes"]
+        return nodes
+    return []
 
 
 def test_a_taken_port_and_an_invalid_name_are_reported(fresh_workspace: Path) -> None:
