@@ -83,8 +83,8 @@ def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
 
 def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
     """The measures whose differences are shown: with generated images, the first one and those of invariance."""
-    first = part.measures[0]
-    return [name for name in part.measures if not part.expanded or name == first or name in NUISANCED]
+    shown = (part.measures[0], *NUISANCED) if part.expanded else part.measures
+    return [name for name in part.measures if name in shown and MEASURES[name].is_compared]
 
 
 def _tell_unused(part: ClassifierPart, table: pl.DataFrame) -> list[str]:

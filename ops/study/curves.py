@@ -73,7 +73,9 @@ def list_curve_panels(
             lines[arm] = {f"{size}": find_difference(each["value"].to_numpy(), CONFIDENCE) for (size,), each in own}
         places = [f"{size}" for size in sorted(rows["size"].unique())]
         title = f"{name}, {setting}, {steps:,} steps"
-        panels.append(Panel(title, CURVES[curve].label, places, lines, dashed, "training images", CURVES[curve].scale))
+        panels.append(
+            Panel(title, CURVES[curve].label, places, lines, dashed, "training images of a class", CURVES[curve].scale)
+        )
     return panels
 
 

@@ -107,7 +107,7 @@ class ClassifierPart(Part):
     measures: Measures = Field(
         ("accuracy",),
         description="what is measured; the figure is about the first one. Where arms have generated images, differences"
-        " are about it and about the last six, which measure invariance and need data.nuisance",
+        " are about it and the last six. These measure invariance and need data.nuisance",
     )
     curves: Curves = Field(
         (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 
@@ -98,6 +98,7 @@ class Measure:
 
     find: its value; None where it has no meaning. scale: it is shown times this, with so many `digits` after the point.
     lower_is_better: None where neither a lower nor a higher value is. unit: of what is shown. step: of a difference.
+    is_compared: whether differences between arms are shown.
     """
 
     find: Callable[[Answers], float | None]
@@ -106,10 +107,11 @@ class Measure:
     digits: int = 1
     unit: str = "%"
     step: str = "points"
+    is_compared: bool = True
 
 
-def _in_nats(find: Callable[[Answers], float | None], *, lower_is_better: bool | None = True) -> Measure:
-    return Measure(find, 1.0, lower_is_better, digits=3, unit="nats", step="nats")
+def _in_nats(find: Callable[[Answers], float | None]) -> Measure:
+    return Measure(find, 1.0, lower_is_better=True, digits=3, unit="nats", step="nats")
 
 
 def _find_error(answers: Answers) -> float | None:
@@ -130,7 +132,7 @@ MEASURES: dict[str, Measure] = {
     "fgsm": Measure(lambda answers: measure_attacked(answers, 1)),
     "ifgsm": Measure(lambda answers: measure_attacked(answers, ITERATIONS)),
     "ekld": _in_nats(lambda answers: answers.invariance.ekld.mean),
-    "ekld_error": _in_nats(_find_error, lower_is_better=None),
+    "ekld_error": replace(_in_nats(_find_error), lower_is_better=None, is_compared=False),
     "ekld_head": _in_nats(lambda answers: average_ekld(answers, divide_by_size(answers.train_counts).get("head", []))),
     "ekld_rare": _in_nats(lambda answers: average_ekld(answers, list_rare(answers.train_counts))),
     "agreement": Measure(lambda answers: answers.invariance.agreement.mean),

@@ -152,23 +152,24 @@ def test_of_a_measure_whose_lower_values_are_better_the_lowest_arm_is_the_best()
 
 
 def test_invariance_is_shown_in_nats_and_compared_beside_the_first_measure() -> None:
-    part = build_part(measures=["accuracy", "head", "ekld", "size_correlation"])
+    part = build_part(measures=["accuracy", "head", "ekld", "ekld_error", "size_correlation"])
     nats: Scores = {"plain": [0.0151, 0.0149], "strong": [0.01, 0.01], "ensemble": [0.02, 0.02]}
     nats |= {"grown": [0.003, 0.005], "placebo": [0.03, 0.03]}
     ranks: Scores = {arm: [-0.875, -0.885] for arm in TEN} | {"grown": [-0.25, -0.25]}
-    blocks = [(TEN, "accuracy"), (TEN, "head"), (nats, "ekld"), (ranks, "size_correlation")]
+    blocks = [(TEN, "accuracy"), (TEN, "head"), (nats, "ekld"), (nats, "ekld_error"), (ranks, "size_correlation")]
     lines = render(part, pl.concat([table({("10", 400): scores}, name) for scores, name in blocks]))
     heads = [line for line in lines if line.startswith(("Mean", "Differences"))]
     assert heads == [
         "Mean accuracy, %:",
         "Mean head, %:",
         "Mean eKLD, nats:",
+        "Mean standard error of eKLD, nats:",
         "Mean rank correlation of class size and eKLD:",
         "Differences in accuracy, in points, paired by seed, with 95 % intervals over the seeds:",
         "Differences in eKLD, in nats, paired by seed, with 95 % intervals over the seeds:",
         "Differences in rank correlation of class size and eKLD, paired by seed, with 95 % intervals over the seeds:",
     ]
-    _, _, ekld, correlation, _, in_nats, in_ranks, _ = read_tables(lines)
+    _, _, ekld, _, correlation, _, in_nats, in_ranks, _ = read_tables(lines)
     assert ekld[1][3:] == ["0.015", "0.010", "0.030", "0.020", "0.004"]
     assert correlation[1][3:] == ["-0.88"] * 4 + ["-0.25"]
     assert in_nats[1][2] == "-0.006 ± 0.013: grown − strong"
