@@ -317,7 +317,7 @@ class Recipe(Section):
             self.baselines,
             self.expanded,
             kind=self.generator.kind,
-            inputs=self.generator.inputs,
+            inputs=self.generator.list_inputs(self.sampler),
             nuisance=self.data.nuisance,
             batch_size=self.classifier.batch_size,
         )

@@ -23,6 +23,7 @@ from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
+from ops.study.curves import list_rows
 from ops.study.design import GRID, ClassifierPart, Study, build_recipe, name_place
 from ops.study.images import SOURCE, check_sizes, open_workspace
 from ops.study.results import Block, Cell, find_missing
@@ -49,9 +50,11 @@ class Bench:
     runtime: Runtime
     quick: bool = False
 
-    @property
+    @cached_property
     def measures(self) -> Sequence[str]:
-        return self.part.measures
+        """Those of the part, then the ranks of its curves."""
+        classes = len(load_source_spec(self.own.source_path(SOURCE)).class_names or ())
+        return [*self.part.measures, *list_rows(self.part.curves, classes)]
 
     @cached_property
     def blocks(self) -> list[Block]:

@@ -37,8 +37,10 @@ from ops.stages.materialization import materialize
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
 from ops.study.bench import FIRST, MIXED, Bench, pick_setting
+from ops.study.curves import find_value
 from ops.study.images import read_unchanged
-from ops.study.measures import MEASURES, Answers
+from ops.study.invariance import Nuisanced, choose_images, draw_nuisance
+from ops.study.measures import Answers
 from ops.study.results import Block, Cell, Row
 from ops.verdict.same_compute import average_probabilities
 
@@ -65,7 +67,7 @@ def run_block(bench: Bench, block: Block, cells: Sequence[Cell]) -> Iterator[lis
 
 def _to_rows(bench: Bench, found: Mapping[Cell, Answers | None], seconds: float) -> list[Row]:
     return [
-        Row(cell, measure, None if answers is None else MEASURES[measure](answers), seconds)
+        Row(cell, measure, None if answers is None else find_value(answers, measure), seconds)
         for cell, answers in found.items()
         for measure in bench.measures
     ]
@@ -214,6 +216,17 @@ class _Work:
         train = read_rows(find_shards(self.real_images, "train"))
         return np.bincount(train["label"].to_numpy(), minlength=len(self.evaluation.class_names)).tolist()
 
+    @cached_property
+    def nuisanced(self) -> Nuisanced | None:
+        """Some evaluation images without their nuisance, and draws of it; None where nothing is measured on them."""
+        if not self.bench.part.of_nuisance:
+            return None
+        assert self.recipe.data.nuisance is not None, "the design refuses such a setting"
+        rows = choose_images(self.evaluation.labels)
+        keys = self.evaluation.rows["parent_id"][rows].to_list()
+        images = read_unchanged(self.bench.own, keys)
+        return draw_nuisance(self.recipe.data.nuisance, images, keys, self.evaluation.labels[rows])
+
     def ask(self, results: Sequence[Result]) -> Answers:
         """The mean answers of some networks to the evaluation images."""
         images, device = torch.from_numpy(to_nchw(self.evaluation.images)), self.bench.runtime.device
@@ -225,4 +238,5 @@ class _Work:
             logits = predict(networks[-1], images, precision=self.recipe.classifier.precision, device=device)
             each.append(logits.double().softmax(dim=1).numpy())
         asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device)
-        return Answers(average_probabilities(np.stack(each)), self.evaluation.labels, self.train_counts, asked)
+        mean = average_probabilities(np.stack(each))
+        return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced)

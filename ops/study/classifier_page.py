@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import name_kind, pair_counterparts
-from ops.study.design import ClassifierPart
+from ops.study.curves import list_curve_panels
+from ops.study.design import NUISANCED, ClassifierMeasure, ClassifierPart
 from ops.study.figure import Panel
-from ops.study.measures import name_measure
+from ops.study.measures import MEASURES, Measure, name_measure
 from ops.study.summary import (
+    Difference,
     average_networks,
     average_seeds,
     compare,
@@ -27,22 +31,24 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
     Where no arm has generated images, each is compared with the first one, in every measure.
     """
     lines = _tell_unused(part, table)
-    for measure in part.measures:
-        means = average_seeds(average_networks(table, measure))
-        lines += [f"Mean {name_measure(measure)}, %:", "", *_format_means(part, means), ""]
-    for measure in part.measures[:1] if part.expanded else part.measures:
-        if differences := _format_differences(part, average_networks(table, measure)):
+    for name in part.measures:
+        measure, means = MEASURES[name], average_seeds(average_networks(table, name))
+        unit = measure.unit and f", {measure.unit}"
+        lines += [f"Mean {name_measure(name)}{unit}:", "", *_format_means(part, measure, means), ""]
+    for name in _list_compared(part):
+        measure, values = MEASURES[name], average_networks(table, name)
+        if differences := _format_differences(part, measure, values):
+            unit = measure.step and f", in {measure.step}"
             lines += [
-                f"Differences in {name_measure(measure)}, in points, paired by seed, with 95 % intervals over the"
-                " seeds:",
+                f"Differences in {name_measure(name)}{unit}, paired by seed, with 95 % intervals over the seeds:",
                 "",
                 *differences,
                 "",
             ]
-        if differences := _format_against(part, average_networks(table, measure)):
-            lines += [f"One setting minus another in {name_measure(measure)}, likewise:", "", *differences, ""]
-    values = average_networks(table, part.measures[0])
-    if worth := _format_worth(part, average_seeds(values)):
+        if differences := _format_against(part, measure, values):
+            lines += [f"One setting minus another in {name_measure(name)}, likewise:", "", *differences, ""]
+    first = part.measures[0]
+    if worth := _format_worth(part, MEASURES[first], average_seeds(average_networks(table, first))):
         lines += [
             "The real labels per class that the best arm without generated images would need for the same score, read"
             " off its own curve:",
@@ -75,6 +81,12 @@ def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
     return [(arm, reference) for arm in others]
 
 
+def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
+    """The measures whose differences are shown: with generated images, the first one and those of invariance."""
+    shown = (part.measures[0], *NUISANCED) if part.expanded else part.measures
+    return [name for name in part.measures if name in shown and MEASURES[name].is_compared]
+
+
 def _tell_unused(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
     """In how many blocks the generator was not used."""
     is_null = pl.col("value").is_null()
@@ -97,7 +109,7 @@ def _read_arms(part: ClassifierPart) -> tuple[dict[str, Arm], dict[str, Arm]]:
     )
 
 
-def _format_means(part: ClassifierPart, means: pl.DataFrame) -> list[str]:
+def _format_means(part: ClassifierPart, measure: Measure, means: pl.DataFrame) -> list[str]:
     without, grown = list_arms(part)
     arms = [*without, *grown]
     found = _index(means)
@@ -107,35 +119,43 @@ def _format_means(part: ClassifierPart, means: pl.DataFrame) -> list[str]:
         most, cells = seeds[setting, steps], list[str]()
         for arm in arms:
             value, count = found.get((setting, steps, arm), (0.0, 0))
-            cells.append(f"{100 * value:.1f}" + f" ({count})" * (count < most) if count else NOTHING)
+            shown = f"{measure.scale * value:.{measure.digits}f}" + f" ({count})" * (count < most)
+            cells.append(shown if count else NOTHING)
         rows.append([setting, f"{steps:,}", str(most), *cells])
     return format_table([part.varies, "steps", "seeds", *arms], rows)
 
 
-def _format_differences(part: ClassifierPart, values: pl.DataFrame) -> list[str]:
+def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataFrame) -> list[str]:
     without, grown = list_arms(part)
-    means = average_seeds(keep_whole_seeds(values))
+    means, lowest = average_seeds(keep_whole_seeds(values)), bool(measure.lower_is_better)
     single = [arm for arm in without if arm not in part.ensembles]
-    top = find_best(means, [arm for arm in grown if arm not in part.ensembles])
-    others = {"best without": find_best(means, single)}
-    if part.ensembles:
-        others["best ensemble"] = find_best(means, [arm for arm in part.ensembles if arm in without])
+    top = find_best(means, [arm for arm in grown if arm not in part.ensembles], lower_is_better=lowest)
+    others = dict[str, dict[Key, str]]()
+    if grown and measure.lower_is_better is not None:
+        others["best without"] = find_best(means, single, lower_is_better=lowest)
+        if part.ensembles:
+            ensembles = [arm for arm in part.ensembles if arm in without]
+            others["best ensemble"] = find_best(means, ensembles, lower_is_better=lowest)
+
+    def show(gap: Difference | None) -> str:
+        return format_difference(gap, measure.scale, measure.digits)
+
     pairs = list_pairs(part)
     compared = {pair: compare(values, *pair) for pair in pairs}
     rows = []
     for setting, steps in order_keys(part.steps, tuple(part.settings), _count_seeds(average_seeds(values))):
         key, cells = (setting, steps), list[str]()
-        for best in others.values() if grown else ():
+        for best in others.values():
             one, other = top.get(key), best.get(key)
             gap = compare(values, one, other).get(key) if one and other else None
-            cells.append(NOTHING if gap is None else f"{format_difference(gap)}: {one} − {other}")
-        cells += [format_difference(compared[pair].get(key)) for pair in pairs]
+            cells.append(NOTHING if gap is None else f"{show(gap)}: {one} − {other}")
+        cells += [show(compared[pair].get(key)) for pair in pairs]
         rows.append([setting, f"{steps:,}", *cells])
-    heads = [f"best with − {name}" for name in others] * bool(grown) + [f"{one} − {other}" for one, other in pairs]
+    heads = [f"best with − {name}" for name in others] + [f"{one} − {other}" for one, other in pairs]
     return format_table([part.varies, "steps", *heads], rows) if heads else []
 
 
-def _format_against(part: ClassifierPart, values: pl.DataFrame) -> list[str]:
+def _format_against(part: ClassifierPart, measure: Measure, values: pl.DataFrame) -> list[str]:
     """A row for each pair of settings that the part compares; arms without generated images are left out, if others
     are there."""
     arms, rows = list(part.expanded or part.baselines), []
@@ -143,13 +163,17 @@ def _format_against(part: ClassifierPart, values: pl.DataFrame) -> list[str]:
         gaps = compare_settings(values, one, other)
         for steps in sorted(part.steps):
             if any((arm, steps) in gaps for arm in arms):
-                cells = [format_difference(gaps.get((arm, steps))) for arm in arms]
+                cells = [format_difference(gaps.get((arm, steps)), measure.scale, measure.digits) for arm in arms]
                 rows.append([f"{one} − {other}", f"{steps:,}", *cells])
     return format_table(["settings", "steps", *arms], rows) if rows else []
 
 
-def _format_worth(part: ClassifierPart, means: pl.DataFrame) -> list[str]:
-    """A row for each length and setting, where settings are numbers of labels."""
+def _format_worth(part: ClassifierPart, measure: Measure, means: pl.DataFrame) -> list[str]:
+    """A row for each length and setting, where settings are numbers of labels and some value is the best."""
+    if measure.lower_is_better is None:
+        return []
+    if measure.lower_is_better:
+        means = means.with_columns(-pl.col("value"))  # a score, which rises with the labels
     _, grown = list_arms(part)
     grown = [arm for arm in grown if arm not in part.ensembles]
     if not grown or any(
@@ -189,14 +213,23 @@ def _count_seeds(means: pl.DataFrame) -> dict[Key, int]:
     return counts
 
 
-def list_panels(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[Panel]:
-    """By how many points each arm lies above the first one, over the settings, in the first measure.
+def list_rows(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[list[Panel]]:
+    """The first measure over the settings, then a row for each curve, over the classes' training images.
 
     Arms without generated images are dashed, where there are others.
     """
     without, grown = list_arms(part)
-    reference, *others = [*without, *grown]
-    values = average_networks(table, part.measures[0])
+    arms, dashed = [*without, *grown], without if grown else []
+    curves = [list_curve_panels(name, curve, table, arms, dashed, tuple(part.settings)) for curve in part.curves]
+    return [_list_panels(name, part, table, arms, dashed), *curves]
+
+
+def _list_panels(
+    name: str, part: ClassifierPart, table: pl.DataFrame, arms: Sequence[str], dashed: Sequence[str]
+) -> list[Panel]:
+    """By how much each arm lies above the first one, over the settings; a panel for each number of steps."""
+    reference, *others = arms
+    measure, values = MEASURES[part.measures[0]], average_networks(table, part.measures[0])
     gaps = {arm: compare(values, arm, reference) for arm in others}
     panels = []
     for steps in sorted({each for found in gaps.values() for _, each in found}):
@@ -204,6 +237,6 @@ def list_panels(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[Pa
             arm: {setting: gap for (setting, each), gap in found.items() if each == steps}
             for arm, found in gaps.items()
         }
-        title, label = f"{name}, {steps:,} steps", f"points above {reference}"
-        panels.append(Panel(title, label, tuple(part.settings), above, without if grown else (), part.varies))
+        title, label = f"{name}, {steps:,} steps", f"{measure.step} above {reference}".strip()
+        panels.append(Panel(title, label, tuple(part.settings), above, dashed, part.varies, measure.scale))
     return panels

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -25,9 +25,21 @@ from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
+InvarianceMeasure = Literal["ekld", "ekld_error", "ekld_head", "ekld_rare", "agreement", "size_correlation"]
 ClassifierMeasure = Literal[
-    "accuracy", "balanced_accuracy", "worst_class", "head", "middle", "tail", "calibration_error", "fgsm", "ifgsm"
+    "accuracy",
+    "balanced_accuracy",
+    "worst_class",
+    "head",
+    "middle",
+    "tail",
+    "calibration_error",
+    "fgsm",
+    "ifgsm",
+    InvarianceMeasure,
 ]
+ClassifierCurve = Literal["recall", "ekld"]
+NUISANCED = get_args(InvarianceMeasure)  # measures and curves that need a nuisance
 IDLE_KEYS = (  # of a recipe; a study sets them itself, or does not come to the stages that read them
     "source",
     "seed",
@@ -43,6 +55,7 @@ IDLE_KEYS = (  # of a recipe; a study sets them itself, or does not come to the 
     "publish",
 )
 Measures = Annotated[tuple[ClassifierMeasure, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
+Curves = Annotated[tuple[ClassifierCurve, ...], Field(strict=False), AfterValidator(refuse_repeats)]
 Networks = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -92,7 +105,14 @@ class ClassifierPart(Part):
         default_factory=dict, description="settings that are compared with another setting, each arm with itself"
     )
     measures: Measures = Field(
-        ("accuracy",), description="what is measured; differences and the figure are about the first one"
+        ("accuracy",),
+        description="what is measured; the figure is about the first one. Where arms have generated images, differences"
+        " are about it and the last six. These measure invariance and need data.nuisance",
+    )
+    curves: Curves = Field(
+        (),
+        description="what is measured of each class and drawn over the classes' training images; ekld needs"
+        " data.nuisance",
     )
     quick: Quick
 
@@ -109,12 +129,16 @@ class ClassifierPart(Part):
         for key, settings in (("quick.settings", self.quick.settings), ("against", self._list_against())):
             if unknown := [name for name in settings if name not in self.settings]:
                 raise ValueError(f"{key} names {unknown[0]!r}, which is not one of settings")
-        if self.measures[0] == "calibration_error":
-            raise ValueError("measures must begin with a score: a lower calibration_error is better")
         return self
 
     def _list_against(self) -> list[str]:
         return [*self.against, *self.against.values()]
+
+    @property
+    def of_nuisance(self) -> str | None:
+        """The first key and value that needs images with a nuisance: `measures: ekld`."""
+        asked = {"measures": self.measures, "curves": self.curves}
+        return next((f"{key}: {name}" for key, names in asked.items() for name in names if name in NUISANCED), None)
 
     def check(self, workspace: Workspace, place: str) -> None:
         """UserError where a setting or an arm does not fit the recipe."""
@@ -203,6 +227,11 @@ def build_recipe(
         "expanded": dict(part.expanded) or {"expanded": {}},
     }
     recipe = parse_recipe(changed, here)
+    if part.of_nuisance and recipe.data.nuisance is None:
+        raise UserError(
+            f"{here}: {part.of_nuisance} needs data.nuisance, which this setting has not; it may be rotation,"
+            " background or strokes"
+        )
     if recipe.tuning.policy:
         raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
     if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):

@@ -1,12 +1,13 @@
 """The figure of a study: lines over places, such as the advantage of each arm at each setting.
 
-Each part is a row, each number of steps a panel. Error bars are intervals over the seeds, where there are several. What
-is drawn is the choice of the part's kind. Equal results give equal bytes.
+Each part has a row or several, whose panels share their vertical axis. Error bars are intervals over the seeds, where
+there are several. What is drawn is the choice of the part's kind. Equal results give equal bytes.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,16 +24,17 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5
 MARKS = "oDs^vPXd*<"
 WIDTH = 32  # characters that stand side by side below a panel
 HEIGHT, LINE = 3.4, 0.19  # inches: of a panel at least, and of a name in the legend
+APART = 0.06  # of a scale's length that lies between the numbers that are written below it, at least
 ASIDE = 0.8  # of the distance between two names, over which the points of one are spread
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One number of steps of a part.
+    """One drawing.
 
-    label: of the vertical axis, which is in hundredths. places: names along the horizontal axis, in their order; a
-    scale, where all are numbers. below: what they are. lines: for each name in the legend, its value at each place that
-    has one. dashed: the lines that are; their marks are hollow.
+    label: of the vertical axis. places: names along the horizontal axis, in their order; a scale, where all are
+    numbers. below: what they are. lines: for each name in the legend, its value at each place that has one; it is drawn
+    times `scale`. dashed: the lines that are; their marks are hollow.
     """
 
     title: str
@@ -41,10 +43,11 @@ class Panel:
     lines: Mapping[str, Mapping[str, Difference]]
     dashed: Sequence[str] = ()
     below: str = ""
+    scale: float = 100.0
 
 
 def draw_figure(rows: Sequence[Sequence[Panel]]) -> str:
-    """The SVG of the panels of each part."""
+    """The SVG of some rows of panels."""
     columns = max(len(panels) for panels in rows)
     heights = [max(HEIGHT, 0.8 + LINE * max(len(panel.lines) for panel in panels)) for panels in rows]
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "growset", "font.family": "sans-serif"}):
@@ -76,8 +79,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         colour, is_dashed = COLOURS[number % len(COLOURS)], name in panel.dashed
         axes.errorbar(
             [places[place] + aside for place in shown],
-            [100 * found[place].mean for place in shown],
-            yerr=[100 * (found[place].half_width or 0.0) for place in shown],
+            [panel.scale * found[place].mean for place in shown],
+            yerr=[panel.scale * (found[place].half_width or 0.0) for place in shown],
             color=colour,
             marker=MARKS[(number + number // len(COLOURS)) % len(MARKS)],  # no two lines share colour and mark
             markerfacecolor="white" if is_dashed else colour,
@@ -87,15 +90,28 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             markersize=5,
             label=name,
         )
-    if is_numeric and min(places.values()) > 0:
+    is_log = is_numeric and min(places.values()) > 0
+    if is_log:
         axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(list(places.values())))
+    named = _thin_out(places, is_log=is_log) if is_numeric else places
+    axes.xaxis.set_major_locator(FixedLocator(list(named.values())))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(list(places.values()), list(places))
-    if sum(map(len, places)) > WIDTH:
+    axes.set_xticks(list(named.values()), list(named))
+    if sum(map(len, named)) > WIDTH:
         for label in axes.get_xticklabels():
             label.set(rotation=20, horizontalalignment="right")
     axes.set_title(panel.title, fontsize=10)
     axes.set_xlabel(panel.below)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+
+
+def _thin_out(places: Mapping[str, float], *, is_log: bool) -> dict[str, float]:
+    """The numbers that have room for their names, from the smallest on."""
+    along = {name: math.log(place) if is_log else place for name, place in places.items()}
+    least = APART * (max(along.values()) - min(along.values()))
+    kept = list[str]()
+    for name in sorted(along, key=along.__getitem__):
+        if not kept or along[name] - along[kept[-1]] >= least:
+            kept.append(name)
+    return {name: place for name, place in places.items() if name in kept}

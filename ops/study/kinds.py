@@ -51,14 +51,14 @@ class PartKind(Generic[PartT, BenchT]):
     open: study, name of the part, workspace of the study, folder for unfinished work and runtime; `quick` makes
     everything small. run: the missing cells of a block; yields the rows of some cells as soon as these are finished.
     tidy: delete what was kept for blocks that the results now have.
-    render: Markdown lines of the rows of complete blocks. list_panels: a row of the figure, of the part's name and
-    these rows.
+    render: Markdown lines of the rows of complete blocks. list_rows: rows of panels for the figure, of the part's name
+    and these rows.
     """
 
     open: Callable[..., BenchT]
     run: Callable[[BenchT, Block, Sequence[Cell]], Iterator[list[Row]]]
     render: Callable[[PartT, pl.DataFrame], list[str]]
-    list_panels: Callable[[str, PartT, pl.DataFrame], list[Panel]]
+    list_rows: Callable[[str, PartT, pl.DataFrame], list[list[Panel]]]
     tidy: Callable[[BenchT, pl.DataFrame], None] = lambda bench, found: None
 
 
@@ -66,10 +66,10 @@ _CLASSIFIERS = PartKind[ClassifierPart, bench.Bench](
     bench.open_bench,
     block.run_block,
     classifier_page.render,
-    classifier_page.list_panels,
+    classifier_page.list_rows,
     bench.Bench.drop_networks,
 )
 _MIXUP_GAN = PartKind[MixupGanPart, gan_bench.GanBench](
-    gan_bench.open_bench, gan_bench.GanBench.run, gan_page.render, gan_page.list_panels
+    gan_bench.open_bench, gan_bench.GanBench.run, gan_page.render, gan_page.list_rows
 )
 KINDS: dict[str, PartKind[Any, Any]] = {"classifiers": _CLASSIFIERS, "mixup_gan": _MIXUP_GAN}

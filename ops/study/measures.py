@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isfinite
 
 import numpy as np
 
+from ops.metrics.invariance import Invariance
 from ops.study.attacks import EPSILON, ITERATIONS, Asked, score_attacked
+from ops.study.invariance import Nuisanced
 from ops.verdict.calibration import find_calibration_error
 from ops.verdict.classes import divide_by_size
 from ops.verdict.metric import score_answers
+
+RARE = 20  # training images that a rare class has at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,17 +24,26 @@ class Answers:
     """The answers of one network, or the mean of several: probabilities float64 [n, K]; labels int64 [n].
 
     train_counts: real training images of each class. asked: the networks and the images, for measures that ask anew.
+    nuisanced: images without and with the nuisance, for measures of invariance.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
     train_counts: Sequence[int]
     asked: Asked | None = None
+    nuisanced: Nuisanced | None = None
 
     @property
     def correct(self) -> np.ndarray:
         """Whether each image is named rightly, bool [n]."""
         return np.asarray(self.probabilities.argmax(axis=1) == self.labels)
+
+    @cached_property
+    def invariance(self) -> Invariance:
+        """How much the nuisance changes the answers. ValueError for answers without their networks or a nuisance."""
+        if self.asked is None or self.nuisanced is None:
+            raise ValueError("invariance needs the networks that gave the answers, and images with a nuisance")
+        return self.nuisanced.measure(self.asked.networks, self.asked.device)
 
 
 def score_group(answers: Answers, group: str) -> float | None:
@@ -52,22 +67,89 @@ def measure_attacked(answers: Answers, iterations: int) -> float:
     return score_attacked(answers.asked, iterations)
 
 
-MEASURES: dict[str, Callable[[Answers], float | None]] = {
-    "accuracy": lambda answers: float(score_answers(answers.correct, answers.labels, "accuracy")),
-    "balanced_accuracy": lambda answers: float(score_answers(answers.correct, answers.labels, "balanced_accuracy")),
-    "worst_class": lambda answers: float(score_answers(answers.correct, answers.labels, "worst_class")),
-    "head": lambda answers: score_group(answers, "head"),
-    "middle": lambda answers: score_group(answers, "middle"),
-    "tail": lambda answers: score_group(answers, "tail"),
-    "calibration_error": measure_calibration,
-    "fgsm": lambda answers: measure_attacked(answers, 1),
-    "ifgsm": lambda answers: measure_attacked(answers, ITERATIONS),
+def average_ekld(answers: Answers, classes: Sequence[int]) -> float | None:
+    """The mean eKLD of some classes, in nats; None for no class."""
+    found = answers.invariance
+    return float(found.ekld.values[np.isin(found.classes, classes)].mean()) if classes else None
+
+
+def list_rare(counts: Sequence[int]) -> list[int]:
+    """The classes that have at most RARE training images."""
+    return [c for c, count in enumerate(counts) if count <= RARE]
+
+
+def correlate_with_size(answers: Answers) -> float | None:
+    """Spearman's rank correlation of the classes' training images and their eKLD, in -1..1; ties share their rank.
+
+    None for fewer than three classes, and where all are equally large or have the same eKLD.
+    """
+    from scipy.stats import spearmanr  # takes half a second
+
+    found = answers.invariance
+    sizes = np.asarray(answers.train_counts)[found.classes]
+    if len(sizes) < 3 or min(len(np.unique(sizes)), len(np.unique(found.ekld.values))) < 2:
+        return None
+    return float(spearmanr(sizes, found.ekld.values).statistic)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure, and how it is written.
+
+    find: its value; None where it has no meaning. scale: it is shown times this, with so many `digits` after the point.
+    lower_is_better: None where neither a lower nor a higher value is. unit: of what is shown. step: of a difference.
+    is_compared: whether differences between arms are shown.
+    """
+
+    find: Callable[[Answers], float | None]
+    scale: float = 100.0
+    lower_is_better: bool | None = False
+    digits: int = 1
+    unit: str = "%"
+    step: str = "points"
+    is_compared: bool = True
+
+
+def _in_nats(find: Callable[[Answers], float | None]) -> Measure:
+    return Measure(find, 1.0, lower_is_better=True, digits=3, unit="nats", step="nats")
+
+
+def _find_error(answers: Answers) -> float | None:
+    error = answers.invariance.ekld.error
+    return error if isfinite(error) else None  # a class with one image
+
+
+MEASURES: dict[str, Measure] = {
+    "accuracy": Measure(lambda answers: float(score_answers(answers.correct, answers.labels, "accuracy"))),
+    "balanced_accuracy": Measure(
+        lambda answers: float(score_answers(answers.correct, answers.labels, "balanced_accuracy"))
+    ),
+    "worst_class": Measure(lambda answers: float(score_answers(answers.correct, answers.labels, "worst_class"))),
+    "head": Measure(lambda answers: score_group(answers, "head")),
+    "middle": Measure(lambda answers: score_group(answers, "middle")),
+    "tail": Measure(lambda answers: score_group(answers, "tail")),
+    "calibration_error": Measure(measure_calibration, lower_is_better=True),
+    "fgsm": Measure(lambda answers: measure_attacked(answers, 1)),
+    "ifgsm": Measure(lambda answers: measure_attacked(answers, ITERATIONS)),
+    "ekld": _in_nats(lambda answers: answers.invariance.ekld.mean),
+    "ekld_error": replace(_in_nats(_find_error), lower_is_better=None, is_compared=False),
+    "ekld_head": _in_nats(lambda answers: average_ekld(answers, divide_by_size(answers.train_counts).get("head", []))),
+    "ekld_rare": _in_nats(lambda answers: average_ekld(answers, list_rare(answers.train_counts))),
+    "agreement": Measure(lambda answers: answers.invariance.agreement.mean),
+    "size_correlation": Measure(correlate_with_size, 1.0, None, digits=2, unit="", step=""),
 }
-_ATTACKS = {"fgsm": "FGSM", "ifgsm": f"I-FGSM of {ITERATIONS} steps"}
+_NAMES = {  # of those that are not simply their key
+    "fgsm": f"accuracy under FGSM, ε = {255 * EPSILON:.0f}/255",
+    "ifgsm": f"accuracy under I-FGSM of {ITERATIONS} steps, ε = {255 * EPSILON:.0f}/255",
+    "ekld": "eKLD",
+    "ekld_error": "standard error of eKLD",
+    "ekld_head": "eKLD of head classes",
+    "ekld_rare": f"eKLD of classes with at most {RARE} images",
+    "agreement": "agreement under the nuisance",
+    "size_correlation": "rank correlation of class size and eKLD",
+}
 
 
 def name_measure(measure: str) -> str:
     """Its name in sentences: `balanced accuracy`."""
-    if measure in _ATTACKS:
-        return f"accuracy under {_ATTACKS[measure]}, ε = {255 * EPSILON:.0f}/255"
-    return measure.replace("_", " ")
+    return _NAMES.get(measure, measure.replace("_", " "))

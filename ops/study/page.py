@@ -64,9 +64,9 @@ def render_results(study: Study, finished: Finished) -> str:
 
 
 def _list_panels(study: Study, finished: Finished) -> list[list[Panel]]:
-    """A row of the figure for each part that has something to draw."""
-    rows = [kind.list_panels(name, part, own) for name, part, kind, own in _list_begun(study, finished)]
-    return [row for row in rows if row]
+    """The rows of the figure in which there is something to draw."""
+    begun = _list_begun(study, finished)
+    return [row for name, part, kind, own in begun for row in kind.list_rows(name, part, own) if row]
 
 
 def _list_begun(study: Study, finished: Finished) -> Iterator[tuple[str, Part, PartKind[Any, Any], pl.DataFrame]]:

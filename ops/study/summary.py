@@ -86,13 +86,14 @@ def find_difference(gaps: np.ndarray, confidence: float) -> Difference:
     return Difference(float(gaps.mean()), float(stdtrit(len(gaps) - 1, (1 + confidence) / 2)) * error, len(gaps))
 
 
-def find_best(means: pl.DataFrame, arms: Sequence[str]) -> dict[tuple[str, int], str]:
+def find_best(means: pl.DataFrame, arms: Sequence[str], *, lower_is_better: bool = False) -> dict[tuple[str, int], str]:
     """The best of some arms for each setting and number of steps, by its mean; the first of equal ones."""
     found: dict[tuple[str, int], tuple[float, str]] = {}
     for arm in arms:
         for setting, steps, value in means.filter(pl.col("arm") == arm).select(*KEYS, "value").iter_rows():
-            if (setting, steps) not in found or value > found[setting, steps][0]:
-                found[setting, steps] = (value, arm)
+            score = -value if lower_is_better else value
+            if (setting, steps) not in found or score > found[setting, steps][0]:
+                found[setting, steps] = (score, arm)
     return {key: arm for key, (_, arm) in found.items()}
 
 

@@ -15,12 +15,12 @@ def format_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 
-def format_difference(gap: Difference | None, scale: float = 100) -> str:
-    """`+1.2 ± 0.5`, in hundredths unless `scale` says otherwise."""
+def format_difference(gap: Difference | None, scale: float = 100, digits: int = 1) -> str:
+    """`+1.2 ± 0.5`, in hundredths unless `scale` says otherwise, with `digits` after the point."""
     if gap is None:
         return NOTHING
-    spread = "" if gap.half_width is None else f" ± {scale * gap.half_width:.1f}"
-    return f"{scale * gap.mean:+.1f}{spread}"
+    spread = "" if gap.half_width is None else f" ± {scale * gap.half_width:.{digits}f}"
+    return f"{scale * gap.mean:+.{digits}f}{spread}"
 
 
 def order_keys(steps: Sequence[int], settings: Sequence[str], found: Mapping[Key, object]) -> list[Key]:

@@ -29,7 +29,7 @@ def render(part: MixupGanPart, table: pl.DataFrame) -> list[str]:
     return lines
 
 
-def list_panels(name: str, part: MixupGanPart, table: pl.DataFrame) -> list[Panel]:
+def list_rows(name: str, part: MixupGanPart, table: pl.DataFrame) -> list[list[Panel]]:
     """The share of the modes that is covered, or of the points of high quality, over a; a line for each mixture."""
     measure = part.measures[0]
     values = average_networks(table, measure)
@@ -47,7 +47,7 @@ def list_panels(name: str, part: MixupGanPart, table: pl.DataFrame) -> list[Pane
         label = "modes covered, %" if measure == "modes" else "points of high quality, %"
         places = [f"{mixing:g}" for mixing in sorted(part.mixing)]
         panels.append(Panel(f"{name}, {steps:,} steps", label, places, lines, below="a"))
-    return panels
+    return [panels]
 
 
 def _format_means(part: MixupGanPart, table: pl.DataFrame, measure: str) -> list[str]:

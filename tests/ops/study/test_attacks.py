@@ -93,9 +93,9 @@ def test_measures_attack_the_networks_that_answered() -> None:
     asked = make_asked([make_linear(2, 3.0)], low=60, high=190, classes=2)
     probabilities = asked.answer(asked.images / 255).exp().numpy()
     answers = Answers(probabilities, asked.labels.numpy(), [1, 1], asked)
-    assert MEASURES["fgsm"](answers) == score_attacked(asked, 1) < MEASURES["accuracy"](answers)
-    assert MEASURES["ifgsm"](answers) == score_attacked(asked, ITERATIONS)
+    assert MEASURES["fgsm"].find(answers) == score_attacked(asked, 1) < MEASURES["accuracy"].find(answers)
+    assert MEASURES["ifgsm"].find(answers) == score_attacked(asked, ITERATIONS)
     with pytest.raises(ValueError, match="needs the networks"):
-        MEASURES["fgsm"](Answers(probabilities, asked.labels.numpy(), [1, 1]))
+        MEASURES["fgsm"].find(Answers(probabilities, asked.labels.numpy(), [1, 1]))
     assert name_measure("ifgsm") == "accuracy under I-FGSM of 10 steps, ε = 8/255"
     assert name_measure("worst_class") == "worst class"

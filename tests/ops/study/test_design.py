@@ -44,7 +44,10 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
         ("parts/small/seeds", [1, 0, 1], "1 is there twice"),
         ("parts/small/seeds", [], "seeds"),
         ("parts/small/measures", ["f1"], "measures"),
-        ("parts/small/measures", ["calibration_error"], "measures must begin with a score"),
+        ("parts/small/measures", ["accuracy", "agreement"], "setting '6': measures: agreement needs data.nuisance"),
+        ("parts/small/curves", ["ekld"], "setting '6': curves: ekld needs data.nuisance, which this setting has not"),
+        ("parts/small/curves", ["precision"], "curves"),
+        ("parts/small/curves", ["recall", "recall"], "recall is there twice"),
         ("parts/small/baselines", {}, "it trains no arm; add one under baselines or expanded"),
         ("parts/small/networks/plane", 2, "networks names 'plane', which is not an arm of this part"),
         ("parts/small/networks/plain", 0, "networks"),
@@ -95,6 +98,23 @@ def test_each_mistake_is_one_sentence_that_names_the_file(
     assert all(part in told for part in sentence.split(": did you mean")), told
     assert "\n" not in told
     assert "--set" not in told
+
+
+def test_every_setting_and_a_quick_run_need_the_nuisance_that_is_measured(
+    write: Callable[[Content], Study], content: Content
+) -> None:
+    put(content, "parts/small/curves", ["recall"])
+    write(content)
+    put(content, "parts/small/measures", ["ekld"])
+    put(content, "parts/small/set/data.nuisance", "strokes")
+    write(content)
+    content["parts"]["small"]["settings"]["12"]["data.nuisance"] = None
+    with pytest.raises(UserError, match="setting '12': measures: ekld needs data.nuisance"):
+        write(content)
+    del content["parts"]["small"]["settings"]["12"]["data.nuisance"]
+    put(content, "parts/small/quick/set", {"data.nuisance": None})
+    with pytest.raises(UserError, match="setting '6', quick: measures: ekld needs data.nuisance"):
+        write(content)
 
 
 def test_settings_are_not_searched_for(main: Workspace, write: Callable[[Content], Study], content: Content) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
+import torch
+from scipy.stats import rankdata
+from torch import Tensor, nn
 
-from ops.study.measures import MEASURES, Answers
+from ops.metrics.invariance import measure_invariance
+from ops.study.attacks import Asked
+from ops.study.design import NUISANCED, ClassifierMeasure
+from ops.study.invariance import Nuisanced
+from ops.study.measures import MEASURES, RARE, Answers
 
 LABELS = np.repeat([0, 1, 2], 4)
 
@@ -18,9 +27,14 @@ def answer(right: tuple[int, int, int], counts: tuple[int, ...], sure: float = 0
     return Answers(probabilities, LABELS, counts)
 
 
+def test_every_measure_of_a_design_can_be_found() -> None:
+    assert tuple(MEASURES) == get_args(ClassifierMeasure)
+
+
 def test_scores() -> None:
     answers = answer((4, 3, 1), (100, 20, 5))
-    found = {name: measure(answers) for name, measure in MEASURES.items() if name not in ("fgsm", "ifgsm")}
+    asking = {"fgsm", "ifgsm", *NUISANCED}
+    found = {name: measure.find(answers) for name, measure in MEASURES.items() if name not in asking}
     assert found["accuracy"] == pytest.approx(8 / 12)
     assert found["balanced_accuracy"] == pytest.approx(8 / 12)
     assert found["worst_class"] == pytest.approx(1 / 4)
@@ -30,4 +44,82 @@ def test_scores() -> None:
 
 def test_groups_have_no_value_where_classes_are_about_equally_large() -> None:
     answers = answer((4, 3, 1), (100, 90, 80))
-    assert [MEASURES[group](answers) for group in ("head", "middle", "tail")] == [None, None, None]
+    assert [MEASURES[group].find(answers) for group in ("head", "middle", "tail")] == [None, None, None]
+
+
+class Grey(nn.Module):
+    """Answers that depend on the mean grey level: logits (a, 0, -a) times `steep`."""
+
+    def __init__(self, steep: float) -> None:
+        super().__init__()
+        self.steep = steep
+
+    def forward(self, images: Tensor) -> Tensor:
+        level = images.mean(dim=(1, 2, 3))
+        return self.steep * torch.stack([level, 0 * level, -level], dim=1)
+
+
+def build_nuisanced() -> Nuisanced:
+    """Two images of each class of one pixel; draws of class 0 move them by 4 levels, of class 1 by 40, of 2 by 80."""
+    clean = torch.tensor([100, 200, 100, 200, 100, 200], dtype=torch.uint8).reshape(6, 1, 1, 1)
+    moves = torch.tensor([4, 4, 40, 40, 80, 80]).reshape(6, 1, 1, 1, 1) * torch.tensor([-1, 0]).reshape(1, 2, 1, 1, 1)
+    return Nuisanced(clean, (clean[:, None] + moves).to(torch.uint8), np.repeat([0, 1, 2], 2))
+
+
+def ask(*steep: float, counts: tuple[int, ...] = (100, RARE, 5)) -> Answers:
+    asked = Asked([Grey(each) for each in steep], torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.zeros(1))
+    return Answers(np.ones((3, 3)), np.arange(3), counts, asked, build_nuisanced())
+
+
+def test_invariance_is_that_of_the_same_images_before_and_after() -> None:
+    shown, answers = build_nuisanced(), ask(3.0)
+
+    def name(images: Tensor) -> np.ndarray:
+        level = (images.float() / 127.5 - 1).flatten(-3).mean(-1).numpy()
+        return 3 * np.stack([level, 0 * level, -level], axis=-1)
+
+    expected = measure_invariance(name(shown.clean), name(shown.drawn), shown.labels)
+    assert answers.invariance.ekld.values == pytest.approx(expected.ekld.values, abs=1e-6)
+    values, errors = expected.ekld.values, expected.ekld.errors
+    assert 0 < values[0] < values[1] < values[2]
+    found = {each: MEASURES[each].find(answers) for each in NUISANCED}
+    assert found["ekld"] == pytest.approx(values.mean(), abs=1e-6)
+    assert found["ekld_error"] == pytest.approx(float(np.hypot.reduce(errors)) / 3, abs=1e-6)
+    assert found["ekld_head"] == pytest.approx(values[0], abs=1e-6)
+    assert found["ekld_rare"] == pytest.approx(values[1:].mean(), abs=1e-6)
+    assert found["agreement"] == pytest.approx((1 + 1 + 0.75) / 3), "one of the four draws of class 2 gets dark"
+    assert found["size_correlation"] == pytest.approx(-1)
+
+
+def test_networks_that_answer_together_are_measured_by_their_mean_probabilities() -> None:
+    shown = build_nuisanced()
+
+    def mix(images: Tensor) -> np.ndarray:
+        pixels = images.float() / 127.5 - 1
+        probabilities = [Grey(steep)(pixels.flatten(0, -4)).softmax(dim=1) for steep in (3.0, -1.0)]
+        return np.asarray(torch.stack(probabilities).double().mean(dim=0).log().reshape(*images.shape[:-3], 3).numpy())
+
+    expected = measure_invariance(mix(shown.clean), mix(shown.drawn), shown.labels)
+    assert ask(3.0, -1.0).invariance.ekld.values == pytest.approx(expected.ekld.values, abs=1e-6)
+    assert ask(3.0, 3.0).invariance.ekld.values == pytest.approx(ask(3.0).invariance.ekld.values, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("counts", "nothing"),
+    [((50, 50, 50), {"size_correlation", "ekld_head", "ekld_rare"}), ((100, 60, 21), {"ekld_rare"})],
+)
+def test_measures_of_invariance_without_a_meaning_have_no_value(counts: tuple[int, ...], nothing: set[str]) -> None:
+    answers = ask(3.0, counts=counts)
+    assert {name for name in NUISANCED if MEASURES[name].find(answers) is None} == nothing
+    assert MEASURES["size_correlation"].find(ask(0.0)) is None, "it is 0 for every class"
+
+
+def test_classes_of_equal_size_share_their_rank() -> None:
+    answers = ask(3.0, counts=(5, 100, 5))
+    ranks = rankdata([5, 100, 5]), rankdata(answers.invariance.ekld.values)
+    assert MEASURES["size_correlation"].find(answers) == pytest.approx(np.corrcoef(*ranks)[0, 1])
+
+
+def test_invariance_needs_images_with_a_nuisance() -> None:
+    with pytest.raises(ValueError, match="images with a nuisance"):
+        MEASURES["ekld"].find(answer((4, 3, 1), (100, 20, 5)))

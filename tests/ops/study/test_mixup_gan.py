@@ -22,7 +22,7 @@ from ops.study.mixup_gan import bench as bench_module
 from ops.study.mixup_gan.bench import GanBench, open_bench
 from ops.study.mixup_gan.game import Game, build_perceptron, mix, play, shuffle_together
 from ops.study.mixup_gan.mixtures import DEVIATION, draw_points, measure_coverage, place_grid, place_ring
-from ops.study.mixup_gan.page import list_panels, render
+from ops.study.mixup_gan.page import list_rows, render
 from ops.study.results import SCHEMA, Row, add_rows, read_results, select_complete
 from ops.study.running import rehearse_study, run_study
 from ops.workspaces.workspace import Workspace
@@ -208,7 +208,7 @@ def test_the_page_shows_counts_and_the_figure_shares(tmp_path: Path) -> None:
     assert "| ring | 4 | 2 | 5.0 of 8 | 8.0 of 8 |" in lines
     assert "| ring | 4 | 2 | 30.0 | 50.0 |" in lines
     assert "| ring | 4 | +3.0 ± 12.7 |" in lines  # t(0.975, 1) = 12.706; the differences are 4 and 2
-    (panel,) = list_panels("gan", part, table)  # type: ignore[arg-type]
+    ((panel,),) = list_rows("gan", part, table)  # type: ignore[arg-type]
     assert (panel.label, panel.places) == ("modes covered, %", ["0", "0.5"])
     assert {place: found.mean for place, found in panel.lines["ring"].items()} == {"0": 5 / 8, "0.5": 1.0}
 

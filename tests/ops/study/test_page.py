@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 from ops.errors import UserError
-from ops.study.classifier_page import list_arms, list_pairs, list_panels, render
+from ops.study.classifier_page import list_arms, list_pairs, list_rows, render
 from ops.study.design import ClassifierPart, Study, StudyDesign
 from ops.study.figure import MARKS, Panel, draw_figure
 from ops.study.page import BEGIN, END, write_page
@@ -132,6 +133,50 @@ def test_a_setting_is_compared_with_another_arm_by_arm() -> None:
     assert shown[1][:3] == ["flow+cbdm − flow", "400", "+15.0 ± 50.8"]
 
 
+def test_of_a_measure_whose_lower_values_are_better_the_lowest_arm_is_the_best() -> None:
+    ten: Scores = {**TEN, "grown": [0.55, 0.57], "placebo": [0.45, 0.45]}
+    hundred: Scores = {**HUNDRED, "plain": [0.4, 0.4], "strong": [0.3, 0.3], "placebo": [0.42, 0.42]}
+    part = build_part(measures=["calibration_error"])
+    lines = render(part, table({("10", 400): ten, ("100", 400): hundred}, "calibration_error"))
+    means, differences, worth = read_tables(lines)
+    assert "Mean calibration error, %:" in lines
+    assert means[2][3:] == ["51.0", "62.0", "45.0", "64.0", "56.0"]
+    assert differences[2][2] == "+11.0 ± 12.7: grown − placebo"
+    assert differences[1][2] == "+51.0 ± 0.0: grown − strong"
+    # 56 lies above the curve, which falls from 45 at 10 labels to 30 at 100.
+    assert [row[2] for row in worth[1:]] == ["–", "–"]
+    ten["grown"] = [0.36, 0.36]
+    *_, worth = read_tables(render(part, table({("10", 400): ten, ("100", 400): hundred}, "calibration_error")))
+    # 36 lies 9 / 15 of the way from 45, of the placebo, to 30, of `strong`.
+    assert worth[2][2] == f"{10 * 10 ** (9 / 15):.0f}"
+
+
+def test_invariance_is_shown_in_nats_and_compared_beside_the_first_measure() -> None:
+    part = build_part(measures=["accuracy", "head", "ekld", "ekld_error", "size_correlation"])
+    nats: Scores = {"plain": [0.0151, 0.0149], "strong": [0.01, 0.01], "ensemble": [0.02, 0.02]}
+    nats |= {"grown": [0.003, 0.005], "placebo": [0.03, 0.03]}
+    ranks: Scores = {arm: [-0.875, -0.885] for arm in TEN} | {"grown": [-0.25, -0.25]}
+    blocks = [(TEN, "accuracy"), (TEN, "head"), (nats, "ekld"), (nats, "ekld_error"), (ranks, "size_correlation")]
+    lines = render(part, pl.concat([table({("10", 400): scores}, name) for scores, name in blocks]))
+    heads = [line for line in lines if line.startswith(("Mean", "Differences"))]
+    assert heads == [
+        "Mean accuracy, %:",
+        "Mean head, %:",
+        "Mean eKLD, nats:",
+        "Mean standard error of eKLD, nats:",
+        "Mean rank correlation of class size and eKLD:",
+        "Differences in accuracy, in points, paired by seed, with 95 % intervals over the seeds:",
+        "Differences in eKLD, in nats, paired by seed, with 95 % intervals over the seeds:",
+        "Differences in rank correlation of class size and eKLD, paired by seed, with 95 % intervals over the seeds:",
+    ]
+    _, _, ekld, _, correlation, _, in_nats, in_ranks, _ = read_tables(lines)
+    assert ekld[1][3:] == ["0.015", "0.010", "0.030", "0.020", "0.004"]
+    assert correlation[1][3:] == ["-0.88"] * 4 + ["-0.25"]
+    assert in_nats[1][2] == "-0.006 ± 0.013: grown − strong"
+    assert in_ranks[0] == ["setting", "steps", "grown − plain", "grown − placebo"], "neither sign is better"
+    assert in_ranks[1][2] == "+0.63 ± 0.06"
+
+
 def make_study(folder: Path, part: ClassifierPart, question: str = "Is it so?") -> Study:
     return Study("digits", folder, StudyDesign(question=question, parts={"part": part}))
 
@@ -169,19 +214,57 @@ def test_a_page_that_lost_a_mark_is_not_touched(tmp_path: Path, mark: str) -> No
 
 def test_the_figure_has_every_arm_and_equal_results_give_equal_bytes(tmp_path: Path) -> None:
     part, found = build_part(), table({("10", 400): TEN, ("100", 400): HUNDRED, ("10", 800): TEN})
-    panels = list_panels("part", part, found)
+    (panels,) = list_rows("part", part, found)
     assert [panel.title for panel in panels] == ["part, 400 steps", "part, 800 steps"]
     assert panels[0].lines["grown"]["10"].mean == pytest.approx(0.15)
     assert "grown" not in panels[0].dashed
     assert {"strong", "placebo", "ensemble"} <= set(panels[0].dashed)
     drawn = draw_figure([panels])
-    assert drawn == draw_figure([list_panels("part", part, found.reverse())])
-    texts = [
-        "".join(node.itertext()).strip()
-        for node in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")
-    ]
-    assert {"strong", "placebo", "ensemble", "grown", "points above plain", "10", "100"} <= set(texts)
+    assert drawn == draw_figure(list_rows("part", part, found.reverse()))
+    assert {"strong", "placebo", "ensemble", "grown", "points above plain", "10", "100"} <= set(read_texts(drawn))
     assert "Date" not in drawn
+
+
+def test_curves_are_rows_of_their_own(tmp_path: Path) -> None:
+    part = build_part(curves=["recall", "ekld"], expanded={}, ensembles={}, baselines={"plain": {}, "strong": {}})
+    two: Scores = {"plain": [0.5, 0.7], "strong": [0.6, 0.8]}
+    rows = [("images@1", {arm: [100.0, 100.0] for arm in two}), ("images@2", {arm: [7.0, 7.0] for arm in two})]
+    rows += [("recall@1", two), ("recall@2", two), ("ekld@1", two), ("ekld@2", two)]
+    found = [table({("10", 400): scores}, name) for name, scores in [("accuracy", two), *rows]]
+    above, recall, ekld = list_rows("part", part, pl.concat(found))
+    assert [panel.label for (panel,) in (above, recall, ekld)] == ["points above plain", "recall, %", "eKLD, nats"]
+    assert [panel.scale for (panel,) in (above, recall, ekld)] == [100, 100, 1]
+    text = write_page(make_study(tmp_path, part), Finished(pl.concat(found), 20, 0)).read_text()
+    assert "recall, %, part, 10, 400 steps; eKLD, nats, part, 10, 400 steps" in text
+    assert "eKLD, nats" in (tmp_path / "figure.svg").read_text()
+    assert len(list_rows("part", part, found[0])) == 3 and list_rows("part", part, found[0])[1:] == [[], []]
+
+
+def read_texts(drawn: str) -> list[str]:
+    nodes = ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")
+    return ["".join(node.itertext()).strip() for node in nodes]
+
+
+def test_values_are_drawn_times_their_scale() -> None:
+    def draw(factor: float, scale: float) -> str:
+        line = {place: Difference(factor * value, factor * 0.01, 3) for place, value in (("5", 0.3), ("500", 0.1))}
+        return draw_figure([[Panel("title", "label", ("5", "500"), {"x": line}, scale=scale)]])
+
+    assert draw(1.0, 100.0) == draw(100.0, 1.0)
+    assert draw(1.0, 100.0) != draw(1.0, 1.0)
+
+
+def test_numbers_that_would_cover_each_other_are_not_written() -> None:
+    sizes = [4828, 1207, 536, 301, 193, 134, 98, 75, 59, 48, 39, 33, 28, 24, 21, 18, 16, 14, 13, 12, 10, 9, 8, 7, 6, 5]
+    places = [str(size) for size in sorted(sizes)]
+    line = {place: Difference(1234.0, None, 1) for place in places}  # so that no size stands at the vertical axis
+    drawn = draw_figure([[Panel("title", "label", places, {"x": line})]])
+    shown = [int(text) for text in read_texts(drawn) if text in places]
+    assert len(shown) > 10 and {5, 4828} <= set(shown)
+    assert all(high / low > 1.5 for low, high in pairwise(shown))
+    few = ("10", "30", "100", "300", "1000")
+    drawn = draw_figure([[Panel("title", "label", few, {"x": {place: Difference(0.1, None, 1) for place in few}})]])
+    assert set(few) <= set(read_texts(drawn))
 
 
 def test_no_two_of_many_arms_look_alike() -> None:

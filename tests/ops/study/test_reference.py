@@ -23,6 +23,10 @@ def test_every_key_has_a_meaning() -> None:
     assert all(f"`{key}" in named for part in PARTS.values() for key in part.model_fields if key != "kind")
 
 
-def test_the_example_is_a_study() -> None:
-    (example,) = re.findall(r"```yaml\n(question:.*?)```", PAGE, re.DOTALL)
-    assert StudyDesign.model_validate(parse_yaml(example, "the example")).parts["labels"].seeds == (0, 1, 2)
+def test_the_examples_are_studies() -> None:
+    examples = re.findall(r"```yaml\n(question:.*?)```", PAGE, re.DOTALL)
+    parts = [StudyDesign.model_validate(parse_yaml(example, "the example")).parts for example in examples]
+    assert [(list(each), part.seeds) for each in parts for part in each.values()] == [
+        (["labels"], (0, 1, 2)),
+        (["background"], (0, 1, 2)),
+    ]

@@ -95,6 +95,8 @@ def test_the_best_arm_is_found_for_each_setting_and_length() -> None:
         "accuracy",
     )
     assert find_best(average_seeds(values), ["a", "b"]) == {("10", 400): "a", ("10", 800): "b"}
+    lowest = find_best(average_seeds(values), ["a", "b", "c"], lower_is_better=True)
+    assert lowest == {("10", 400): "a", ("10", 800): "a"}
 
 
 def test_labels_are_interpolated_over_their_logarithm() -> None:
