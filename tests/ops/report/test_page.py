@@ -32,6 +32,7 @@ from tests.reports import (
     make_facts,
     make_gate,
     make_interval,
+    make_look,
     make_reference,
     make_unused_facts,
     make_usability,
@@ -390,6 +391,19 @@ def test_the_kept_weights_of_a_generator_are_compared_with_real_images(page: str
         in text
     )
     assert "1.2 % were near copies of a training image, of unseen real images 0.4 %" in text
+
+
+def test_moves_are_reported_in_the_place_of_a_network() -> None:
+    moves = {"rotation": 22.5, "scale": 0.15, "shift": 0.0375, "mirror": True}
+    generator = {"kind": "geometry", **moves, "training_images": 1500, "precision": "fp32", "best_step": 0}
+    none = {"solver": None, "steps": None, "precision": "fp32"}
+    page = render_page(
+        make_facts() | {"generator": generator, "losses": [], "quality": [make_look(0, 1.25)], "sampler": none}
+    )
+    assert "<dt>Turned by up to</dt><dd>22.5 degrees</dd>" in page and "<dt>Mirrored</dt><dd>yes</dd>" in page
+    assert "<dd>15.0 %</dd>" in page and "<dd>3.8 % of a side</dd>" in page and "<dd>1,500 images</dd>" in page
+    assert "<p>Of 500 images drawn with them," in page
+    assert "None, None step" not in page and "The weights of step" not in page
 
 
 def test_a_generator_exported_elsewhere_is_not_reported_as_trained_here() -> None:
