@@ -234,7 +234,7 @@ def _foresee_variants(workspace: Workspace, seen: Prospect, *, quiet: bool) -> d
     accounts = foresee_variants(settle_expected(seen.recipe, seen.policy), seen.plan, labels.copy())
     if not quiet:
         for name, account in accounts.items():
-            lines = describe(account, name, seen.counted.class_names)
+            lines = describe(account, name, seen.counted.class_names, {})
             click.echo("\n".join(["", *(f"  {line}" for line in lines)]))
     return {name: account.to_dict() for name, account in accounts.items()}
 

@@ -33,6 +33,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
+from ops.stages.refused import read_refused
 from ops.verdict.metric import NAMES, choose_metric
 
 BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
@@ -114,7 +115,10 @@ def train_arms(
     contest = open_contest(run, own, training, find_metric(run), files)
     for name in own:
         if (shown := account(contest, name)) is not None:
-            for line in describe(shown, name, read_manifest(run.inputs["real_images"])["metrics"]["class_names"]):
+            names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
+            drawn = run.inputs.get("generated_images")
+            refused = read_refused(drawn) if drawn is not None else None
+            for line in describe(shown, name, names, refused or {}):
                 run.runtime.sink(f"{run.stage}: {line}")
     progress = run.runtime.progress(run.stage, count_runs(contest), "trainings")
     summary: dict[str, dict[str, Any]] = {}

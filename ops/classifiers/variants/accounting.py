@@ -5,7 +5,7 @@ The sampler, the chances and the numbers of the variants run as in the training,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +70,11 @@ def rehearse(arm: Arm, data: TrainingSet, counts: np.ndarray, budget: Budget, se
     return Accounting(images, shown, variants, chances, different, bare)
 
 
-def describe(found: Accounting, arm: str, names: Sequence[str]) -> list[str]:
+def describe(found: Accounting, arm: str, names: Sequence[str], refused: Mapping[str, str]) -> list[str]:
     """`git: 17,600 of 51,200 images shown are variants (34 %)`, then a line for each class.
 
-    Of many classes, the largest and the smallest. names: of the classes.
+    Of many classes, the largest and the smallest. names: of the classes. refused: why the gate of variants refused
+    classes, by their names.
     """
     shown, variants = int(found.shown.sum()), int(found.variants.sum())
     order = list(range(len(names)))
@@ -89,13 +90,15 @@ def describe(found: Accounting, arm: str, names: Sequence[str]) -> list[str]:
             if label < 0
             else f"  {names[label]:<{width}} {found.images[label]:>8,} {found.shown[label]:>9,}"
             f" {found.variants[label]:>9,} {found.chances[label]:>7.3f} {found.different[label]:>23,}"
-            f"{_explain_bare(int(found.bare[label]), int(found.images[label]))}"
+            f"{_explain_bare(int(found.bare[label]), int(found.images[label]), refused.get(names[label]))}"
             for label in order
         ),
     ]
 
 
-def _explain_bare(bare: int, images: int) -> str:
+def _explain_bare(bare: int, images: int, why: str | None) -> str:
     if not bare:
         return ""
+    if why is not None:
+        return f"  refused: {why}"
     return "  no variant was accepted" if bare == images else f"  {bare:,} images have no accepted variant"

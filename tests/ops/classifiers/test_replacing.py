@@ -166,14 +166,16 @@ def test_the_description_names_totals_classes_and_images_without_variants() -> N
     counts = np.where(data.labels.numpy() == 3, 0, 7)
     counts[np.flatnonzero(data.labels.numpy() == 2)[0]] = 0
     account = rehearse(arm, data, counts, BUDGET, 3)
-    lines = describe(account, "git", ["a", "bb", "c", "d"])
+    lines = describe(account, "git", ["a", "bb", "c", "d"], {})
     assert lines[0] == f"git: {account.variants.sum():,} of 6,400 images shown are variants" + (
         f" ({100 * account.variants.sum() / 6400:.0f} %)"
     )
     assert lines[2].split() == ["a", "40", f"{account.shown[0]:,}", "0", "0.000", "0"]
     assert lines[4].endswith("7  1 images have no accepted variant") and lines[5].endswith("0  no variant was accepted")
+    refused = describe(account, "git", ["a", "bb", "c", "d"], {"d": "its variants hardly differ"})
+    assert refused[:5] == lines[:5] and refused[5].endswith("0  refused: its variants hardly differ")
     many = rehearse(arm, make_data((30,) + (5,) * 29), np.full(175, 7), BUDGET, 3)
-    assert len(describe(many, "git", [f"c{i}" for i in range(30)])) == 2 + 21
+    assert len(describe(many, "git", [f"c{i}" for i in range(30)], {})) == 2 + 21
     assert account.to_dict()["total"] == {"shown": 6400, "variants": int(account.variants.sum())}
 
 

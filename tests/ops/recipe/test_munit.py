@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from ops.errors import UserError
-from ops.recipe.generator import EdmSettings, FlowSettings, SamplerSettings
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.munit import MunitSettings
 from tests.workspaces import ROOT
@@ -55,9 +54,3 @@ def test_values_that_have_no_effect_or_exclude_each_other_are_refused(
     with pytest.raises(UserError) as refused:
         parse({"kind": "munit", **generator}, sampler)
     assert sentence in str(refused.value) and "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("settings", [FlowSettings(), FlowSettings(distillation={}), EdmSettings()])  # type: ignore[arg-type]
-def test_a_strength_needs_a_generator_that_takes_an_image(settings: FlowSettings | EdmSettings) -> None:
-    with pytest.raises(ValueError, match=f"strength is not possible with kind: {settings.kind}"):
-        settings.resolve_sampler(SamplerSettings(strength=0.5))
