@@ -101,4 +101,4 @@ def _explain_bare(bare: int, images: int, why: str | None) -> str:
         return ""
     if why is not None:
         return f"  refused: {why}"
-    return "  no variant was accepted" if bare == images else f"  {bare:,} images have no accepted variant"
+    return "  no image has a variant" if bare == images else f"  {bare:,} images have no variant"

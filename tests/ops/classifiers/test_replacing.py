@@ -171,7 +171,7 @@ def test_the_description_names_totals_classes_and_images_without_variants() -> N
         f" ({100 * account.variants.sum() / 6400:.0f} %)"
     )
     assert lines[2].split() == ["a", "40", f"{account.shown[0]:,}", "0", "0.000", "0"]
-    assert lines[4].endswith("7  1 images have no accepted variant") and lines[5].endswith("0  no variant was accepted")
+    assert lines[4].endswith("7  1 images have no variant") and lines[5].endswith("0  no image has a variant")
     refused = describe(account, "git", ["a", "bb", "c", "d"], {"d": "its variants hardly differ"})
     assert refused[:5] == lines[:5] and refused[5].endswith("0  refused: its variants hardly differ")
     many = rehearse(arm, make_data((30,) + (5,) * 29), np.full(175, 7), BUDGET, 3)

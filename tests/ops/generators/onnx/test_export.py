@@ -126,7 +126,7 @@ def test_the_exported_sampler_of_a_strength_makes_the_variants_that_the_eager_on
 ) -> None:
     sampler = Sampler(make_sampler(solver, steps, guidance=guidance, strength=strength))
     assert sampler.info.inputs == ("noise", "label", "image")
-    network, config = load_network(generator_folder)
+    network, config = load_network(generator_folder, build_network)
     settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance, strength=strength)
     generator, seeds = DenoiserGenerator(Flow(), network, config), draw_seeds(SHAPE, [0, 1, 2, 0])
     parity = measure_parity(generator, sampler, settings, images=30, seeds=seeds)
