@@ -6,10 +6,16 @@ mostly numbers) for the manifest. Builders are looked up by name, so torch is lo
 
 from importlib import import_module
 
+from ops.machine.interruption import shielded
 from ops.stages.materialization import Builder
 
 
 def find_builder(stage: str) -> Builder:
-    """The function `build_<stage>` of the stage's module."""
-    builder: Builder = getattr(import_module(f"ops.chain.{stage}"), f"build_{stage}")
+    """The function `build_<stage>` of the stage's module.
+
+    A signal takes effect when the module is loaded: raised while torch is being loaded, it would abort the process.
+    """
+    with shielded():
+        module = import_module(f"ops.chain.{stage}")
+    builder: Builder = getattr(module, f"build_{stage}")
     return builder

@@ -6,10 +6,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from ops import chain
 from ops.machine import interruption
 from ops.machine.interruption import at, check, is_shielded, notice, shielded, where
 from ops.machine.waiting import INTERVAL, Waiting
@@ -70,6 +73,21 @@ def test_a_shielded_step_finishes_before_the_signal_acts() -> None:
         done.append("after")
     assert done == [0, 1, 2]
     assert not is_shielded()
+
+
+def test_a_stages_module_is_loaded_before_the_signal_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised while torch is loaded, it would abort the process."""
+    loaded = []
+
+    def load(name: str) -> ModuleType:
+        os.kill(os.getpid(), signal.SIGTERM)
+        loaded.append(name)
+        return import_module(name)
+
+    monkeypatch.setattr(chain, "import_module", load)
+    with pytest.raises(Stop):
+        chain.find_builder("expansion_plan")
+    assert loaded == ["ops.chain.expansion_plan"]
 
 
 def test_shields_can_be_nested_and_in_other_threads() -> None:
