@@ -5,8 +5,9 @@ import dagster as dg
 from assets.figures import describe_metrics
 from assets.outcome import growset_errors
 from assets.place import Place
-from ops.chain.checks import CHECKS, Check, Finding, run_check
+from ops.chain.checks import CHECKS, Check, run_check
 from ops.chain.driver import Chain
+from ops.chain.findings import Finding
 from ops.files.manifests import PUBLISHED
 
 REMOTE_VERIFIED = "remote_verified"

@@ -39,8 +39,8 @@ from ops.generators.onnx.engine import Sampler
 from ops.machine.parallel import available_cores, map_processes, shared, start_threads, use_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
+from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.generator import FlowSettings
-from ops.recipe.schema import ScorerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import InParts
 

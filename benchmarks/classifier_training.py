@@ -37,7 +37,7 @@ from ops.classifiers.training import train
 from ops.machine.parallel import use_threads
 from ops.machine.precision import compute_in, resolve_precision
 from ops.recipe.arms import Arm, FlipCrop, SmallResNet
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 
 SHAPES = {"28 x 28": (1, 28, 28), "32 x 32 colour": (3, 32, 32)}
 IMAGES, CLASSES, BATCH = 1_000, 10, 64

@@ -40,8 +40,8 @@ from ops.filters.scores import ExternalNetworks, ScoreComputer, SeenImages
 from ops.filters.typicality import ClassGaussians, fit_typicality, measure_typicality
 from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.likeness.copies import References, fit_references, measure_copies, measure_nearness
+from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.schema import ScorerSettings
 from ops.statistics.proportions import estimate_share
 
 TRAIN = TEST = HELD_OUT = 100  # images of each class

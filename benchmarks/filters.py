@@ -31,8 +31,8 @@ from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.machine.parallel import available_cores
 from ops.metrics.random_network import embed_images
 from ops.metrics.set_quality import Labels, NetworkFeatures, measure_set
+from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.schema import ScorerSettings
 
 Result = TypeVar("Result")
 

@@ -25,8 +25,8 @@ from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.costs import measure_cost
-from ops.recipe.schema import ClassifierSettings
 
 ROUNDS, UNMEASURED = 150, 20  # first steps allocate memory, and prepare kernels for each size of a part of a batch
 IMAGES, CLASSES, TEACHERS = 1_000, 10, 5

@@ -25,8 +25,8 @@ from ops.classifiers.ingredients import Budget, Pairing
 from ops.classifiers.pairings import PAIRINGS
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.ingredients.pairings import SamplePairing
-from ops.recipe.schema import ClassifierSettings
 
 ROUNDS, UNMEASURED = 150, 5  # the first steps of a training allocate memory
 IMAGES, CLASSES = 1_000, 10

@@ -40,9 +40,9 @@ from ops.generators.units import list_classes
 from ops.judging.judge import Judge
 from ops.judging.scorer import load_scorer, save_scorer, train_folds
 from ops.likeness.copies import fit_references, measure_copies
+from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.generator import DenoiserSettings, DistillationSettings, FlowSettings, SamplerSettings
 from ops.recipe.kinds import KINDS as SECTIONS
-from ops.recipe.schema import ScorerSettings
 
 MINUTES = 4.0  # of one core for each row
 IMAGES = 5_000  # generated for each row

@@ -26,7 +26,7 @@ from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.layers import Residual, average_places, conv_norm
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm, SmallResNet
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 
 SIDE, LETTERS = 64, "ABEFHKMNRS"
 TRAIN, VALIDATION, SEEDS = 1000, 1000, 3

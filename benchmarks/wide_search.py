@@ -35,7 +35,8 @@ from ops.files.storage import read_json, write_json
 from ops.machine.parallel import available_cores
 from ops.machine.progress import Progress
 from ops.recipe.arms import Standardise
-from ops.recipe.schema import ClassifierSettings, Recipe
+from ops.recipe.classifiers import ClassifierSettings
+from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, read_policy
 from ops.tuning.factors import LARGE, TINY, Choice, Factor, Level, list_networks
 from ops.tuning.search import Answers, Trial

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ops.chain import find_builder
-from ops.chain.checks import pictures_have_one_label
 from ops.chain.figures import LAST, write_figures
+from ops.chain.findings import pictures_have_one_label
 from ops.chain.parts.external_networks import check_external_networks, check_reference_network
 from ops.chain.parts.fold_images import read_pool
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.chain.checks import Finding
+from ops.chain.findings import Finding
 from ops.chain.publishing import pushed_targets
 from ops.remotes.transfer import default_remote, find_faults
 from ops.workspaces.workspace import Workspace

@@ -10,7 +10,7 @@ from ops.datasets.pixels import read_split
 from ops.datasets.units import read_units
 from ops.files.outputs import POLICY, SEARCH
 from ops.files.storage import write_json
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.settling import TrainingPolicy
 from ops.stages.materialization import StageRun
 from ops.tuning.factors import (

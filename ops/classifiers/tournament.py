@@ -31,12 +31,12 @@ from ops.files.storage import replace_file
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.design import Metric
 from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.ingredients.guidance import TeacherTargets
 from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
-from ops.recipe.schema import ClassifierSettings
 from ops.verdict.metric import score_answers, score_classes
 
 TRYING_OFFSET = 999  # from the first seed to the extra one: recipe seeds are 1,000 apart, and at most 200 are judged

@@ -30,7 +30,7 @@ from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.recipe.arms import Arm, SmallResNet
 
 if TYPE_CHECKING:
-    from ops.recipe.schema import ScorerSettings
+    from ops.recipe.classifiers import ScorerSettings
 
 FOLDS = "folds"  # a tensor beside the networks': the fold of each training image
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, Policy
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import simplify
 from ops.recipe.ingredients.balancing import Balancing
@@ -20,7 +21,7 @@ from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
 from ops.recipe.ingredients.trainers import SupervisedTrainer
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
-from ops.recipe.schema import ClassifierSettings, Recipe
+from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
 from ops.tuning.factors import list_factors, list_networks

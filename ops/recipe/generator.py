@@ -93,7 +93,24 @@ class KindSettings(Section):
         return "noise", "label"
 
 
-class DenoiserSettings(KindSettings):
+class TrainedSettings(KindSettings):
+    """What all kinds share whose networks are trained here."""
+
+    class_balanced: bool = Field(True, description="draw all classes equally often, whatever their sizes")
+    checkpoints: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="how often quality is measured during training; the last checkpoint is kept unless another one is"
+        " clearly better",
+    )
+    max_copies: Fraction = Field(
+        0.05, description="training stops when the share of near copies exceeds that of unseen real images by this much"
+    )
+    precision: Precision = Field("auto", description="auto: bf16 where the hardware supports it, else fp32")
+
+
+class DenoiserSettings(TrainedSettings):
     """The network and its training; the same for every kind that denoises."""
 
     solvers: ClassVar[Mapping[str, int]]  # with their default steps; the first solver is the default
@@ -111,7 +128,6 @@ class DenoiserSettings(KindSettings):
     weight_decay: float = Field(0.01, ge=0, description="decoupled from the gradient")
     warmup_steps: int = Field(100, ge=0, description="steps over which the learning rate rises")
     ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
-    class_balanced: bool = Field(True, description="draw all classes equally often, whatever their sizes")
     class_transfer: float = Field(
         0.0,
         ge=0,
@@ -127,17 +143,6 @@ class DenoiserSettings(KindSettings):
         Moves(), description="operations for `augment`; blur, noise and erasing of a policy have no effect"
     )
     label_dropout: Fraction = Field(0.0, lt=1, description="share of images trained without label; guidance needs it")
-    checkpoints: int = Field(
-        4,
-        ge=1,
-        le=100,
-        description="how often quality is measured during training; the last checkpoint is kept unless another one is"
-        " clearly better",
-    )
-    max_copies: Fraction = Field(
-        0.05, description="training stops when the share of near copies exceeds that of unseen real images by this much"
-    )
-    precision: Precision = Field("auto", description="auto: bf16 where the hardware supports it, else fp32")
 
     @property
     def policy(self) -> Policy:

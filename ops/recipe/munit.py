@@ -6,13 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ops.recipe.generator import KindSettings, SamplerSettings
-from ops.settings.section import Count, Fraction, Positive, Precision
+from ops.recipe.generator import SamplerSettings, TrainedSettings
+from ops.settings.section import Count, Fraction, Positive
 
 Weight = Annotated[float, Field(ge=0)]
 
 
-class MunitSettings(KindSettings):
+class MunitSettings(TrainedSettings):
     """Variants of seed images: content of the image, random style; learnt from all classes without labels (MUNIT)."""
 
     kind: Literal["munit"] = Field("munit", description="content of a seed image, random style")
@@ -47,23 +47,11 @@ class MunitSettings(KindSettings):
     cycle: Weight = Field(
         0.0, description="weight of finding an image again from its variant's content and its own style"
     )
-    class_balanced: bool = Field(True, description="draw all classes equally often, whatever their sizes")
     flip: Fraction = Field(0.0, description="share of training images that are mirrored; only where classes allow it")
     augment: Fraction = Field(
         0.0,
         description="share of the critic's images, real and made alike, that each move changes (shift, scale, turn)",
     )
-    checkpoints: int = Field(
-        4,
-        ge=1,
-        le=100,
-        description="how often quality is measured during training; the last checkpoint is kept unless another one is"
-        " clearly better",
-    )
-    max_copies: Fraction = Field(
-        0.05, description="training stops when the share of near copies exceeds that of unseen real images by this much"
-    )
-    precision: Precision = Field("auto", description="auto: bf16 where the hardware supports it, else fp32")
 
     @model_validator(mode="after")
     def _check_branches(self) -> Self:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ops.recipe.arms import AUGMENTATIONS, Arm, Policy, Standardise
+from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.generator import UNTOLD, KindSettings, asks_for_policy
-from ops.recipe.schema import Recipe, ScorerSettings
+from ops.recipe.schema import Recipe
 from ops.settings.kinds import Kind, OneOf
 
 

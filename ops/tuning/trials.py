@@ -24,9 +24,9 @@ from ops.files.storage import read_json, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.design import Metric
 from ops.recipe.ingredients.pairings import Mixup, NoPairing
-from ops.recipe.schema import ClassifierSettings
 from ops.tuning.factors import Factor, build_augmentation, find_network, find_standardise
 from ops.tuning.search import Answers, Trial
 

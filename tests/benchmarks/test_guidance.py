@@ -10,7 +10,7 @@ import pytest
 from benchmarks import guidance
 from ops.classifiers import lessons
 from ops.recipe.arms import SmallResNet
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 
 
 def test_every_side_takes_one_step_a_round_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:

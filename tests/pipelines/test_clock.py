@@ -18,7 +18,7 @@ JUMPS = {"generator": "-2h", "baseline_classifiers": "+30d", "expanded_classifie
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LIBRARIES, reason="apt-get install faketime")
+@pytest.mark.skipif(not LIBRARIES, reason="the clock is set by libfaketime, which is not here (Debian: faketime)")
 def test_a_clock_that_jumps_changes_nothing(finished_workspace: Path, tmp_path: Path) -> None:
     root = make_template(tmp_path / "jumping" / "workspace")
     clock = tmp_path / "clock"

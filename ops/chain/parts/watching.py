@@ -99,7 +99,7 @@ class Watch:
         distances = {name: (p.distance, p.distance_error) for name, p in positions.items()}
         if gate is None:
             return Observation(distances)
-        kept = "" if gate.is_passed else "; this moment is kept only if there is no other"
+        kept = "" if gate.is_passed else "; this checkpoint is not kept, unless all of them fail"
         self.sink(f"generator: step {step}: {gate.told}{kept}")
         return Observation(distances, usable=gate.is_passed)
 

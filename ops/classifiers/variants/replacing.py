@@ -47,7 +47,7 @@ class Replacing:
     ) -> None:
         """data: real images alone. counts: variants that there are of each image, int64 [n].
 
-        UserError for a share that is no image, and where no class is smaller than `below`.
+        UserError where `share` of a batch is less than one image, or no class has fewer images than `below`.
         """
         labels = data.labels.numpy()
         try:

@@ -90,7 +90,7 @@ class GitVariants(Deferred):
         if not self.count_places(batch_size):
             least = math.ceil(Fraction(1000, batch_size)) / 1000
             wanted = "1" if least == 1 else f"{least:g} or more"
-            raise ValueError(f"share {self.share:g} of a batch of {batch_size} is no image; write {wanted}")
+            raise ValueError(f"share {self.share:g} of a batch of {batch_size} is less than one image; write {wanted}")
 
 
 VARIANTS: dict[str, type[Kind]] = {"none": NoVariants, "git": GitVariants}

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ops.chain.checks import CHECKS, Check, Finding, run_check
+from ops.chain.checks import CHECKS, Check, run_check
+from ops.chain.findings import Finding
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, read_index, write_index
 from ops.datasets.pixels import PixelDataset, build_rows, read_rows, write_shards

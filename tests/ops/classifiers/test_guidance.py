@@ -25,7 +25,7 @@ from ops.classifiers.statistics import reestimate_statistics
 from ops.classifiers.targets.teacher import average_answers, distil
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm, SmallResNet
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 
 BUDGET = ClassifierSettings(steps=12, batch_size=16, network=SmallResNet(width=4), precision="fp32")
 REAL, GENERATED = 24, 36

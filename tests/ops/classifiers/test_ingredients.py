@@ -22,8 +22,8 @@ from ops.classifiers.trainers.supervised import fit_supervised
 from ops.classifiers.training import train
 from ops.recipe import arms
 from ops.recipe.arms import Arm, Network, SmallResNet
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.grid import GridSettings, Setting, set_numbers
-from ops.recipe.schema import ClassifierSettings
 from ops.settings.kinds import Kind
 
 BUDGET = ClassifierSettings(steps=6, batch_size=8, network=SmallResNet(width=4), precision="fp32")

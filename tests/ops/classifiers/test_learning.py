@@ -11,7 +11,7 @@ from torch import nn
 
 from ops.classifiers.learning import OPTIMIZERS
 from ops.classifiers.networks.layers import Conv
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 from tests.networks import small_resnet
 
 

@@ -28,10 +28,10 @@ from ops.classifiers.stored import load_classifier, save_classifiers
 from ops.classifiers.training import train
 from ops.datasets.longtail import exponential_sizes
 from ops.recipe.arms import Arm, SmallResNet
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.ingredients.balancing import Deferred
 from ops.recipe.ingredients.losses import ClassWeightedLoss, LogitAdjustedLoss
 from ops.recipe.ingredients.samplers import UniformSampler
-from ops.recipe.schema import ClassifierSettings
 
 COUNTS = (40, 20, 4, 1)
 

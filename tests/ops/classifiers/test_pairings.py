@@ -15,7 +15,7 @@ from ops.classifiers.ingredients import Pairing
 from ops.classifiers.sampling import real_share
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm, SmallResNet
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 
 SIDE = 8
 SAMPLES = {"kind": "samplepairing"}

@@ -13,8 +13,8 @@ from ops.classifiers.trainers.features import refit_head
 from ops.classifiers.trainers.refitted import count_wanted
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm, Mlp, SmallResNet
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.ingredients.trainers import FeatureDiffusionTrainer
-from ops.recipe.schema import ClassifierSettings
 
 BUDGET = ClassifierSettings(steps=4, batch_size=8, network=SmallResNet(width=4), precision="fp32")
 

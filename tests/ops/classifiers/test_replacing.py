@@ -26,7 +26,7 @@ from ops.classifiers.variants.replacing import Choice, Replacing
 from ops.classifiers.variants.transform import UNLIMITED
 from ops.errors import UserError
 from ops.recipe.arms import Arm, SmallResNet
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 
 SIZES = (40, 12, 6, 3)
 BUDGET = ClassifierSettings(steps=400, batch_size=16, network=SmallResNet(width=4), precision="fp32")
@@ -182,7 +182,7 @@ def test_the_description_names_totals_classes_and_images_without_variants() -> N
 def test_what_no_class_or_no_place_would_get_is_refused() -> None:
     with pytest.raises(UserError, match=r"below 3 is not above the smallest class, which has 3 images"):
         choose_all(make_arm(below=3), make_data())
-    with pytest.raises(UserError, match=r"share 0\.05 of a batch of 16 is no image; write 0\.063 or more"):
+    with pytest.raises(UserError, match=r"share 0\.05 of a batch of 16 is less than one image; write 0\.063 or more"):
         choose_all(make_arm(share=0.05), make_data())
 
 

@@ -16,7 +16,7 @@ from ops.classifiers.ingredients import Sampler
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.sampling import iterate_batches
 from ops.recipe.arms import Arm
-from ops.recipe.schema import ClassifierSettings
+from ops.recipe.classifiers import ClassifierSettings
 
 COUNTS = np.array([400, 100, 4])
 

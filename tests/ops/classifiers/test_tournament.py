@@ -39,8 +39,8 @@ from ops.classifiers.training import train
 from ops.machine.progress import Progress
 from ops.recipe import arms
 from ops.recipe.arms import Arm, SmallResNet
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.grid import GridSettings, Setting
-from ops.recipe.schema import ClassifierSettings
 from ops.settings.kinds import Kind
 
 ARMS = {"real": Arm(), "mixed": Arm(pairing="mixup")}

@@ -20,7 +20,7 @@ from ops.classifiers.sampling import iterate_batches
 from ops.classifiers.stored import load_classifier, save_classifiers
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm, Mlp, ResNet18, SmallResNet
-from ops.recipe.schema import ClassifierSettings as Budget
+from ops.recipe.classifiers import ClassifierSettings as Budget
 from tests.networks import small_resnet
 
 BUDGET = Budget(steps=40, batch_size=16, network=SmallResNet(width=8), precision="fp32")

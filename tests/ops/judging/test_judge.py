@@ -20,7 +20,7 @@ from ops.judging.judge import Judge, Quality, load_judge
 from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.metrics.frechet import fit_gaussian, frechet_distance
 from ops.metrics.manifold import compare_manifolds, fit_manifold
-from ops.recipe.schema import ScorerSettings
+from ops.recipe.classifiers import ScorerSettings
 
 CLASSES, SEED = 3, 7
 SETTINGS = ScorerSettings(steps=40, batch_size=32, width=8, folds=3, learning_rate=0.05, precision="fp32")

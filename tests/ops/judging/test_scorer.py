@@ -24,7 +24,7 @@ from ops.judging.scorer import (
     softmax,
     train_folds,
 )
-from ops.recipe.schema import ScorerSettings
+from ops.recipe.classifiers import ScorerSettings
 from tests.networks import small_resnet
 
 SETTINGS = ScorerSettings(steps=60, batch_size=32, width=8, folds=3, learning_rate=0.05, precision="fp32")

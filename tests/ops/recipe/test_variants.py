@@ -108,7 +108,10 @@ def test_a_recipe_without_variants_has_the_settings_from_before_the_key(keys: di
         ({"bellow": 5}, "unknown key 'baselines.git.variants.bellow' in recipes/mine.yaml; did you mean 'below'"),
         ({}, "variants by a generator have no effect in the baseline 'git', which has no generated images"),
         ({"by": ["oracle"]}, "variants by: oracle of the arm 'git' needs data.nuisance"),
-        ({"by": ["randaugment"], "share": 0.001}, "share 0.001 of a batch of 16 is no image; write 0.063 or more"),
+        (
+            {"by": ["randaugment"], "share": 0.001},
+            "share 0.001 of a batch of 16 is less than one image; write 0.063 or more",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(keys: dict[str, Any], sentence: str) -> None:

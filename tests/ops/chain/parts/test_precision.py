@@ -11,8 +11,8 @@ import onnx
 import pytest
 from torch import Tensor
 
-from ops.chain.checks import precision_was_accepted
 from ops.chain.driver import Chain
+from ops.chain.findings import precision_was_accepted
 from ops.chain.parts.precision import add_variant
 from ops.files.manifests import read_manifest
 from ops.files.outputs import PRECISION

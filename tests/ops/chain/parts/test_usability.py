@@ -21,7 +21,7 @@ from ops.generators.drawers import SamplerInfo
 from ops.generators.feeds import Feeds
 from ops.judging.scorer import save_scorer, train_folds
 from ops.metrics.emptiness import add_noise, make_floor
-from ops.recipe.schema import ScorerSettings
+from ops.recipe.classifiers import ScorerSettings
 from ops.stages.unused import describe_refusal
 from tests.shapes import draw_shapes
 

@@ -18,8 +18,8 @@ from ops.files.outputs import LEARNING_CURVE
 from ops.files.storage import read_json
 from ops.generators.protocol import Sample
 from ops.judging.scorer import save_scorer, train_folds
+from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.generator import SamplerSettings
-from ops.recipe.schema import ScorerSettings
 from ops.training.state import Observation, is_clearly_better
 from tests.perturb import ALL, PerturbGenerator
 from tests.sides import NAMES, SideScorer, make_sides
@@ -116,7 +116,7 @@ def test_a_moment_that_the_gate_of_variants_would_refuse_is_not_kept(
         seen = observer.observe(step, lambda feeds, of=generator: of.sample(feeds, SamplerSettings()))
         usable[strength] = seen.usable
         assert lines[-1].startswith(f"generator: step {step}: two variants of an image differ by ")
-        assert lines[-1].endswith("; this moment is kept only if there is no other") != seen.usable
+        assert lines[-1].endswith("; this checkpoint is not kept, unless all of them fail") != seen.usable
     assert usable == {COPIES: False, MOVES: True, DESTROYS: False}
     copies, moves, destroys = read_json(tmp_path / LEARNING_CURVE)
     assert (copies["moved"], copies["kept"]) == (0.0, 1.0)
