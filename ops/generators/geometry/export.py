@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ops.generators.feeds import IMAGE, NOISE
 from ops.generators.folder import CONFIG, SAMPLER
 from ops.generators.geometry.moves import Moves
 from ops.generators.onnx.engine import VARIANT
+from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 
 
@@ -24,17 +24,8 @@ def export_geometry(moves: Moves, config: dict[str, Any], folder: Path) -> Path:
     path = folder / SAMPLER
     export_module(moves, example, inputs=(IMAGE, NOISE), outputs=(VARIANT,), path=path)
     model = onnx.load(path)
-    onnx.helper.set_model_props(
-        model,
-        {
-            "kind": config["kind"],
-            "labels": json.dumps(config["class_names"], ensure_ascii=False),
-            "range": "0..255",
-            "evaluations": "1",
-            "shape": json.dumps([channels, height, width]),
-        },
-    )
-    onnx.checker.check_model(model)
+    shape = (channels, height, width)
+    describe_sampler(model, kind=config["kind"], class_names=config["class_names"], shape=shape, evaluations="1")
     with replace_file(path) as temporary:
         onnx.save(model, str(temporary))
     write_json(folder / CONFIG, config)

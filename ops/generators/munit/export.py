@@ -5,7 +5,6 @@ The halves are exported; the sampler is their nodes one after another, so all th
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -19,6 +18,7 @@ from ops.files.storage import replace_file
 from ops.generators.folder import CONTENT, DECODER, SAMPLER
 from ops.generators.munit.drawing import Decoding, Encoding
 from ops.generators.munit.network import Makers
+from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.stored_network import save_network
 from ops.recipe.generator import SamplerSettings
@@ -35,17 +35,7 @@ def export_munit(makers: Makers, config: dict[str, Any], sampler: SamplerSetting
     for name in (CONTENT, DECODER):
         shutil.copyfile(scratch / name, folder / name)
     model = join_halves(onnx.load(scratch / CONTENT), onnx.load(scratch / DECODER), shape)
-    helper.set_model_props(
-        model,
-        {
-            "kind": config["kind"],
-            "labels": json.dumps(config["class_names"], ensure_ascii=False),
-            "range": "0..255",
-            "evaluations": "1",
-            "shape": json.dumps(shape),
-        },
-    )
-    onnx.checker.check_model(model)
+    describe_sampler(model, kind=config["kind"], class_names=config["class_names"], shape=shape, evaluations="1")
     path = folder / SAMPLER
     with replace_file(path) as temporary:
         onnx.save(model, str(temporary))

@@ -9,7 +9,6 @@ result; `parity` does.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from ops.generators.folder import NET, sampler_name
 from ops.generators.kinds.denoiser import Denoiser, guide
 from ops.generators.onnx.engine import VARIANT
 from ops.generators.onnx.graph import GraphBuilder, Symbol
+from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.onnx.simplify import simplify
 from ops.generators.stored_network import save_network
@@ -135,20 +135,10 @@ def unroll_sampler(
         ir_version=net.ir_version,
     )
     assert copies == maths.count_evaluations(solver, steps) * (1 if no_label is None else 2)
-    helper.set_model_props(
-        model,
-        {
-            "kind": maths.name,
-            "labels": json.dumps(list(class_names), ensure_ascii=False),
-            "range": "0..255",
-            "solver": solver,
-            "steps": str(steps),
-            "evaluations": str(copies),
-            "shape": json.dumps(list(shape)),
-            **({} if strength is None else {"strength": str(strength)}),
-        },
-    )
-    onnx.checker.check_model(model)
+    facts = {"solver": solver, "steps": str(steps), "evaluations": str(copies)}
+    if strength is not None:
+        facts["strength"] = str(strength)
+    describe_sampler(model, kind=maths.name, class_names=class_names, shape=shape, **facts)
     return model
 
 
