@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from ops.datasets.keyed import draw_words, to_fractions, to_integers
 
+FRESH = 1_000_000  # number of the first draw that no stored image has; theirs count the uses of an image, from 0
 BACKGROUNDS = 100  # grey levels 0 .. 99
 DILATED_SHARE = 0.6
 _DILATION_SIDES = 3  # 2, 3, 4

@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from ops.classifiers.answering import predict
 from ops.datasets.axes import to_nchw
-from ops.datasets.nuisances import NUISANCES
+from ops.datasets.nuisances import FRESH, NUISANCES
 from ops.metrics.invariance import Invariance, measure_invariance
 from ops.study.attacks import choose_rows
 
 IMAGES = 100  # of each class, at most
 DRAWS = 10  # of the nuisance on each image
-FIRST_DRAW = 1_000_000  # the number of the first; those of the chain's images count up from 0
 SEED = 0  # of the draws, whatever the seed of the block
 
 
@@ -63,9 +62,7 @@ def draw_nuisance(kind: str, images: np.ndarray, keys: Sequence[str], labels: np
 
     keys: content id of each image, which decides its draws. labels: int64 [n].
     """
-    drawn = [
-        NUISANCES[kind](images, keys, seed=SEED, ks=np.full(len(keys), FIRST_DRAW + draw))[0] for draw in range(DRAWS)
-    ]
+    drawn = [NUISANCES[kind](images, keys, seed=SEED, ks=np.full(len(keys), FRESH + draw))[0] for draw in range(DRAWS)]
     clean, flat = torch.from_numpy(to_nchw(images)), torch.from_numpy(to_nchw(np.concatenate(drawn)))
     by_draw = flat.reshape(DRAWS, len(images), *clean.shape[1:])
     return Nuisanced(clean, by_draw.transpose(0, 1).contiguous(), labels)

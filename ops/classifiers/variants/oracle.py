@@ -8,8 +8,6 @@ import numpy as np
 
 from ops.classifiers.variants.transform import UNLIMITED
 
-FRESH = 1_000_000  # the first number of a fresh draw; frozen ones count the uses of an image, from 0
-
 
 class Oracle:
     """A nuisance drawn anew on the image from before it, never the draw that the training image has."""
@@ -21,7 +19,7 @@ class Oracle:
 
     def apply(self, images: np.ndarray, keys: Sequence[str], ks: np.ndarray) -> np.ndarray:
         """As `Transform`; of the images only the keys count."""
-        from ops.datasets.nuisances import NUISANCES  # imports scipy, which takes a tenth of a second
+        from ops.datasets.nuisances import FRESH, NUISANCES  # imports scipy, which takes a tenth of a second
 
         before = self.clean[[self.rows[key] for key in keys]]
         changed, _ = NUISANCES[self.nuisance](before, keys, seed=self.seed, ks=ks + FRESH)

@@ -13,12 +13,12 @@ import torch
 
 from ops.classifiers.examples import Examples
 from ops.classifiers.variants.drawn import Drawn
-from ops.classifiers.variants.oracle import FRESH, Oracle
+from ops.classifiers.variants.oracle import Oracle
 from ops.classifiers.variants.randomised import Randomised
 from ops.classifiers.variants.stored import Stored
 from ops.classifiers.variants.transform import UNLIMITED, Composition, Transform
 from ops.datasets.axes import to_nchw
-from ops.datasets.nuisances import NUISANCES
+from ops.datasets.nuisances import FRESH, NUISANCES
 from ops.generators.feeds import make_feeds
 from ops.generators.onnx.engine import OnnxFile
 from ops.generators.units import Run, Unit

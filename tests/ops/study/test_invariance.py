@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from ops.datasets.axes import to_nchw
-from ops.datasets.nuisances import NUISANCES
+from ops.datasets.nuisances import FRESH, NUISANCES
 from ops.stages.materialization import Runtime
 from ops.study import block, invariance
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
 from ops.study.design import NUISANCED, Study
-from ops.study.invariance import DRAWS, FIRST_DRAW, Nuisanced, choose_images, draw_nuisance
+from ops.study.invariance import DRAWS, Nuisanced, choose_images, draw_nuisance
 from ops.study.page import write_page
 from ops.study.running import run_study
 from ops.workspaces.workspace import Workspace
@@ -35,7 +35,7 @@ def test_draws_follow_from_the_image_alone_and_are_fresh(kind: str) -> None:
     part = draw_nuisance(kind, IMAGES[2:], KEYS[2:], np.arange(2))
     assert np.array_equal(part.drawn.numpy(), found.drawn[2:].numpy())
     for draw in (0, DRAWS - 1):
-        alone, _ = NUISANCES[kind](IMAGES[1:2], ["b"], seed=0, ks=[FIRST_DRAW + draw])
+        alone, _ = NUISANCES[kind](IMAGES[1:2], ["b"], seed=0, ks=[FRESH + draw])
         assert np.array_equal(found.drawn[1, draw].numpy(), to_nchw(alone)[0])
     frozen, _ = NUISANCES[kind](np.repeat(IMAGES[1:2], DRAWS, axis=0), ["b"] * DRAWS, seed=0, ks=range(DRAWS))
     assert not np.array_equal(found.drawn[1].numpy(), to_nchw(frozen))
