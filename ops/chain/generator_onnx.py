@@ -9,6 +9,7 @@ from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.usability import examine_usability
 from ops.chain.parts.variant_gate import examine_variants
+from ops.chain.parts.variant_strength import choose_strength
 from ops.datasets.pixels import read_split
 from ops.files.outputs import PARITY
 from ops.files.storage import write_json
@@ -38,14 +39,17 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     source, settings = run.inputs["generator"], run.recipe.sampler
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
+    real = run.inputs["real_images"]
+    train, held_out = (read_split(real, split) for split in ("train", "validation"))
+    settings, tried = choose_strength(
+        source, settings, run.inputs["scorer"], train, take_seeds(train), sink=run.runtime.sink
+    )
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
     run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
     sampler = Sampler(path, provider="cpu")
     evaluations = sampler.info.evaluations or 1
     images = max(128, PARITY_EVALUATIONS // evaluations)
-    real = run.inputs["real_images"]
-    train, held_out = (read_split(real, split) for split in ("train", "validation"))
     seeds = take_seeds(train) if IMAGE in sampler.info.inputs else None
     parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
     write_json(run.out / PARITY, parity.to_dict())
@@ -71,7 +75,9 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     gate = None
     if seeds is not None:
         limits = {"moves": settings.moves, "keeps": settings.keeps}
-        gate = examine_variants(run.out, drawer, run.inputs["scorer"], train, seeds, **limits, sink=run.runtime.sink)
+        gate = examine_variants(
+            run.out, drawer, run.inputs["scorer"], train, seeds, **limits, sink=run.runtime.sink, tried=tried
+        )
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     strength = "" if settings.strength is None else f"strength {settings.strength:g}; "

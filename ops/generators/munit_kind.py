@@ -87,7 +87,7 @@ class MunitGenerator:
         from ops.generators.munit.drawing import draw_variants
 
         with torch.inference_mode():
-            return draw_variants(self.makers, to_float(feeds[IMAGE]), feeds[NOISE], sampler.strength)
+            return draw_variants(self.makers, to_float(feeds[IMAGE]), feeds[NOISE], sampler.settled_strength)
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
         from ops.generators.munit.export import export_munit

@@ -41,11 +41,12 @@ class SamplerSettings(Section):
     guidance: float = Field(
         1.0, ge=0, le=20, description="scale of classifier-free guidance, away from unlabelled drawing; 1: no guidance"
     )
-    strength: Fraction | None = Field(
+    strength: Fraction | Literal["auto"] | None = Field(
         None,
         description="how far a variant may leave its seed image, a real training image. flow: the share of noise that"
         " is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise alone."
-        " munit: the share of random style in place of the image's own; null: all of it",
+        " munit: the share of random style in place of the image's own; null: all of it; auto: the widest of 1, 0.8,"
+        " 0.6, 0.4 and 0.2 with which `moves` and `keeps` refuse no class",
     )
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
@@ -69,6 +70,13 @@ class SamplerSettings(Section):
         " puts there; a common class is judged by its own variants, a rare one by those of the common ones; below it"
         " nothing is generated for the class; null: not asked",
     )
+
+    @property
+    def settled_strength(self) -> float | None:
+        """The strength as a number; ValueError where it is still to be chosen."""
+        if isinstance(self.strength, str):
+            raise ValueError(f"strength: {self.strength} draws nothing before the gate has chosen a number")
+        return self.strength
 
 
 class KindSettings(Section):
@@ -181,7 +189,7 @@ class DenoiserSettings(TrainedSettings):
         steps = self.solvers[solver] if sampler.steps is None else sampler.steps
         return sampler.model_copy(update={"solver": solver, "steps": steps})
 
-    def _check_strength(self, strength: float | None) -> None:
+    def _check_strength(self, strength: float | str | None) -> None:
         if strength is not None:
             raise ValueError(f"strength is not possible with kind: {self.kind}, which draws from noise alone")
 
@@ -238,7 +246,9 @@ class FlowSettings(DenoiserSettings):
         """With a strength the seed image too."""
         return super().list_inputs(sampler) if sampler.strength is None else ("noise", "label", "image")
 
-    def _check_strength(self, strength: float | None) -> None:
+    def _check_strength(self, strength: float | str | None) -> None:
+        if isinstance(strength, str):
+            raise ValueError(f"strength: {strength} is possible with kind: munit alone; give a number with kind: flow")
         if strength is not None and strength < LEAST_STRENGTH:
             raise ValueError(f"strength {strength:g} leaves the seed image as it is; give {LEAST_STRENGTH} or more")
 

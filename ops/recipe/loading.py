@@ -14,6 +14,8 @@ from ops.recipe.kinds import KINDS
 from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml, shorten
 
+TRIED = ("constrained-float", "literal['auto']")
+
 
 def load_recipe(path: Path) -> Recipe:
     """A validated recipe; UserError naming the key, the file and, for an unknown key, the nearest valid one."""
@@ -36,7 +38,8 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a typo), so it goes first.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    place = [part for part in problem["loc"] if isinstance(part, str)]
+    # Where a value may be of two types, pydantic adds which one it tried, such as `constrained-float`.
+    place = [part for part in problem["loc"] if isinstance(part, str) and part not in TRIED]
     tagged = model is Recipe and len(place) > 1 and place[0] == "generator" and place[1] in KINDS
     kind = place.pop(1) if tagged else None  # pydantic adds the tag of the union's member, which is not a key
     key = ".".join(place)

@@ -25,23 +25,27 @@ class MunitSettings(TrainedSettings):
         " crossed: the other one's, as in training",
     )
     width: int = Field(
-        32, ge=8, le=256, multiple_of=8, description="channels of the first layer, a multiple of 8; published as 64"
+        16, ge=8, le=256, multiple_of=8, description="channels of the first layer, a multiple of 8; published as 64"
     )
     blocks: int = Field(4, ge=1, le=9, description="residual blocks of the encoder, and as many of the decoder")
     style: int = Field(8, ge=1, le=64, description="numbers of a style")
     halvings: Annotated[int, Field(ge=1, le=4)] | None = Field(
-        None, description="how often the content halves the resolution; null: by size (28 and 32 pixels: 2, 64: 3)"
+        None,
+        description="how often the content halves the resolution, published as 2; null: by size (28 and 32 pixels:"
+        " 1, 64: 2)",
     )
-    steps: Count = Field(1500, description="optimizer steps, each one of the critic and one of the maker")
+    steps: Count = Field(2000, description="optimizer steps, each one of the critic and one of the maker")
     batch_size: Count = Field(16, description="images per optimizer step; published as 1")
-    learning_rate: Positive = Field(3e-4, description="of the maker; decays linearly over the last 30 %")
+    learning_rate: Positive = Field(1e-3, description="of the maker; decays linearly over the last 30 %")
     critic_rate: Positive | None = Field(None, description="learning rate of the critic; null: twice the maker's")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled from the gradient")
     warmup_steps: int = Field(50, ge=0, description="steps over which the learning rates rise")
     ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
     adversary: Literal["lsgan", "hinge"] = Field("lsgan", description="the loss between critic and maker")
     spectral_norm: bool = Field(True, description="divide the critic's kernels by their largest singular value")
-    reconstruction: Weight = Field(10.0, description="weight of finding an image again from its content and style")
+    reconstruction: Weight = Field(
+        40.0, description="weight of finding an image again from its content and style; published as 10"
+    )
     content: Weight = Field(1.0, description="weight of finding the content again in a variant")
     consistency: Weight = Field(1.0, description="weight of finding the style again in a variant")
     cycle: Weight = Field(
@@ -71,6 +75,8 @@ class MunitSettings(TrainedSettings):
                 raise ValueError(f"{key} has no effect with kind: munit, which draws in one evaluation; remove it")
         if sampler.precision != "fp32":
             raise ValueError(f"precision must be fp32 with kind: munit; got {sampler.precision!r}")
+        if sampler.strength == "auto" and sampler.keeps is None:
+            raise ValueError("strength: auto needs keeps, the share of variants that must keep their class")
         return sampler
 
     def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from ops.files.storage import write_json
 from ops.generators.drawers import DrawerSpec, draw_in_threads
 from ops.generators.feeds import SeedImages, make_feeds
 from ops.generators.units import Run, Unit
-from ops.judging.scorer import load_scorer
+from ops.judging.scorer import Scorer, load_scorer
 from ops.judging.variants import DRAWS, Gate, join_measured, judge_variants, measure_variants
 from ops.machine.progress import Sink
 
@@ -36,17 +36,38 @@ def examine_variants(
     moves: float | None,
     keeps: float | None,
     sink: Sink,
+    tried: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Draw two variants of up to MOST training images of each class, judge them, and write gate.json; its content.
 
     `seeds` are the training images as seed images, in their order. `moves`, `keeps` : as in the recipe's `sampler`.
+    `tried` : the strengths among which the drawer's was chosen, for the file.
     """
+    count = len(choose_rows(train.labels, MOST))
+    sink(f"generator_onnx: judging {DRAWS * count:,} variants of {count:,} training images")
+    gate = judge_drawn(drawer, load_scorer(scorer), train, seeds, moves=moves, keeps=keeps)
+    sizes = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
+    found = _describe(gate, train.class_names, sizes) | ({"strengths": list(tried)} if tried else {})
+    write_json(folder / GATE, found)
+    sink(f"generator_onnx: {found['sentence']}")
+    return found
+
+
+def judge_drawn(
+    drawer: DrawerSpec,
+    judge: Scorer,
+    train: PixelDataset,
+    seeds: SeedImages,
+    *,
+    moves: float | None,
+    keeps: float | None,
+) -> Gate:
+    """The gate's decision on what a drawer makes of the training images; every drawer gets the same noise."""
     rows = choose_rows(train.labels, MOST)
     labels = train.labels[rows]
     # Each variant has a noise of its own.
     runs = [Run(Unit("gate", int(labels[i]), seeds.ids[row]), DRAWS * i, DRAWS) for i, row in enumerate(rows.tolist())]
-    sink(f"generator_onnx: judging {DRAWS * len(rows):,} variants of {len(rows):,} training images")
-    judge, info, parts = load_scorer(scorer), drawer.read_info(), []
+    info, parts = drawer.read_info(), []
     for first in range(0, len(rows), AT_ONCE):
         part = slice(first, first + AT_ONCE)
         feeds = make_feeds(info.inputs, info.shape, runs[part], seed=0, seeds=seeds)
@@ -57,11 +78,7 @@ def examine_variants(
         variants = drawn.reshape(len(parents), DRAWS, *parents.shape[1:])
         parts.append(measure_variants(judge, parents, variants, labels[part], judge.folds[rows[part]]))
     sizes = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
-    gate = judge_variants(join_measured(parts), labels, sizes, moves=moves, keeps=keeps)
-    found = _describe(gate, train.class_names, sizes)
-    write_json(folder / GATE, found)
-    sink(f"generator_onnx: {found['sentence']}")
-    return found
+    return judge_variants(join_measured(parts), labels, sizes, moves=moves, keeps=keeps)
 
 
 def choose_rows(labels: np.ndarray, most: int) -> np.ndarray:

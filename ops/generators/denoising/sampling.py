@@ -38,11 +38,11 @@ def draw(
         return output if sampler.guidance == 1.0 else guide(output, network(x, t, no_label), sampler.guidance)
 
     assert sampler.solver is not None and sampler.steps is not None
-    if sampler.strength is None:
+    if sampler.settled_strength is None:
         return maths.integrate(evaluate, noise, solver=sampler.solver, steps=sampler.steps)
     assert image is not None
     seeds = to_float(image)
-    return maths.vary(evaluate, seeds, noise, sampler.strength, solver=sampler.solver, steps=sampler.steps)
+    return maths.vary(evaluate, seeds, noise, sampler.settled_strength, solver=sampler.solver, steps=sampler.steps)
 
 
 def sample_pixels(

@@ -11,7 +11,7 @@ from ops.recipe.munit import MunitSettings
 LEAST_SIDE = 4  # the first convolution reflects three pixels
 LEAST_PLACES = 2  # a side of the content; instance norm leaves nothing of a single place
 MOST = 4  # halvings
-PLACES = 7  # a side of the content, where nothing else is asked for
+PLACES = 14  # a side of the content, where nothing else is asked for
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Depths:
 
 
 def plan_depths(height: int, width: int, halvings: int | None = None) -> Depths:
-    """By the shorter side: the content keeps about 7 places a side. `halvings` sets the content's own."""
+    """By the shorter side: the content keeps about 14 places a side. `halvings` sets the content's own."""
     side = min(height, width)
     by_size = max(1, min(MOST, math.floor(math.log2(side / PLACES))))
     return Depths(by_size if halvings is None else halvings, min(MOST, math.floor(math.log2(side))))

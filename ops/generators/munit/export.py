@@ -30,7 +30,7 @@ def export_munit(makers: Makers, config: dict[str, Any], sampler: SamplerSetting
     The halves take the exporter many seconds; they are reused if `scratch` holds them.
     """
     shape = (config["channels"], config["height"], config["width"])
-    export_halves(makers, shape, sampler.strength, scratch)
+    export_halves(makers, shape, sampler.settled_strength, scratch)
     save_network(folder, makers, config)
     for name in (CONTENT, DECODER):
         shutil.copyfile(scratch / name, folder / name)

@@ -103,7 +103,7 @@ def unroll_sampler(
         return output if no_label is None else guide(output, run_net(x, t, no_label), sampler.guidance)
 
     # Integrate on symbols, then turn -1..1 into grey levels 0..255, channels last.
-    noise, strength = Symbol(builder, "noise"), sampler.strength
+    noise, strength = Symbol(builder, "noise"), sampler.settled_strength
     if strength is None:
         output, drawn = IMAGE, maths.integrate(evaluate, noise, solver=solver, steps=steps)
     else:

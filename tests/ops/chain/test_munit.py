@@ -14,7 +14,7 @@ from ops.chain.driver import Chain
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
-from ops.files.outputs import LEARNING_CURVE, PARITY
+from ops.files.outputs import GATE, LEARNING_CURVE, PARITY
 from ops.files.storage import read_json
 from ops.generators.folder import CONTENT, DECODER, SAMPLER
 from ops.generators.noise import draw_noise
@@ -27,7 +27,7 @@ CHANGES = {
     "plan": f"{{ratio: {EACH}.0, overdraw: 1.0, rounds: 1}}",
     "generator": "{kind: munit, width: 8, blocks: 1, steps: 12, batch_size: 8, warmup_steps: 2, ema_decay: 0.8,"
     " checkpoints: 2, max_copies: 1.0}",
-    "sampler": "{usable_from: null, moves: null, keeps: null}",  # after so few steps the gate would refuse it
+    "sampler": "{usable_from: null, strength: auto, moves: null, keeps: 0.0}",  # it has hardly learnt
     "filter": "{wrong_label: null, near_copy: null, near_repeat: null, atypical: null, blank: null}",
 }
 
@@ -61,6 +61,7 @@ def test_every_seed_image_has_its_variants_and_all_checks_that_block_pass(worksp
         finding = run_check(check, workspace, "digits")
         assert finding.passed or not check.blocking, finding.sentence
     assert read_json(out(workspace, "generator_onnx") / PARITY)["passed"]
+    assert [trial["strength"] for trial in read_json(out(workspace, "generator_onnx") / GATE)["strengths"]] == [1.0]
     published = read_shards(find_shards(workspace.published("digits") / "data", "train")).rows
     assert published.filter("is_generated")["parent_id"].null_count() == 0
 

@@ -473,6 +473,18 @@ def test_the_gate_of_variants_has_a_table_and_says_who_judges_a_rare_class(page:
     assert len(ids) == len(set(ids))
 
 
+def test_the_page_says_how_the_strength_of_variants_was_chosen() -> None:
+    tried = [
+        {"strength": 1.0, "moved": 30.04, "kept": 0.84, "refused": 3, "used": False},
+        {"strength": 0.8, "moved": 21.0, "kept": 0.93, "refused": 0, "used": True},
+    ]
+    text = read_text(render_page(make_facts() | {"variants": [make_gate() | {"strengths": tried}]}))
+    assert (
+        "1 (30.0 levels apart, 84.0 % keep their class), 0.8 (21.0 levels apart, 93.0 % keep their class, used)."
+        in text
+    )
+
+
 def test_a_generator_that_the_gate_refused_everywhere_is_explained_by_it() -> None:
     usable = {"usability": [make_usability()], "variants": [make_gate(whole="they are copies")]}
     page = render_page(make_unused_facts() | usable)

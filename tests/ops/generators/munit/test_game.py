@@ -73,7 +73,7 @@ def test_with_one_branch_the_losses_are_those_of_the_formulas(
     fooled = -critic(made).mean() if adversary == "hinge" else (critic(made) - 1).square().mean()
     expected = (
         fooled
-        + 10 * distance(maker.decode(c, own), x_1)
+        + 40 * distance(maker.decode(c, own), x_1)
         + 3 * distance(maker.encode(made), c)
         + 4 * distance(maker.style_of(made), s)
         + cycle * distance(maker.decode(maker.encode(made), own), x_1)
@@ -100,7 +100,7 @@ def test_with_two_branches_each_decodes_the_content_of_the_other(pool: ThreadPoo
     c_a, c_b, own_a, own_b = a.encode(x_a), b.encode(x_b), a.style_of(x_a), b.style_of(x_b)
     x_ba, x_ab = a.decode(c_b, s_a), b.decode(c_a, s_b)
     expected = (critic_a(x_ba) - 1).square().mean() + (critic_b(x_ab) - 1).square().mean()
-    expected += 10 * (distance(a.decode(c_a, own_a), x_a) + distance(b.decode(c_b, own_b), x_b))
+    expected += 40 * (distance(a.decode(c_a, own_a), x_a) + distance(b.decode(c_b, own_b), x_b))
     expected += distance(a.encode(x_ba), c_b) + distance(b.encode(x_ab), c_a)
     expected += distance(a.style_of(x_ba), s_a) + distance(b.style_of(x_ab), s_b)
     expected += distance(a.decode(b.encode(x_ab), own_a), x_a) + distance(b.decode(a.encode(x_ba), own_b), x_b)
