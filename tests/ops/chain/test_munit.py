@@ -107,7 +107,7 @@ def test_a_weaker_strength_exports_again_without_training_and_stays_nearer_to_it
 ) -> None:
     copied = Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
     path = copied.root / "recipes" / "digits.yaml"
-    path.write_text(path.read_text().replace("{usable_from: null,", "{usable_from: null, strength: 0.0,"))
+    path.write_text(path.read_text().replace("strength: auto", "strength: 0.0"))
     chain = Chain(copied, Runtime(workers=1))
     with one_core():
         assert chain.run("digits", "generator").reused
