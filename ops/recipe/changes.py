@@ -70,7 +70,10 @@ def change_content(content: Mapping[str, Any], changes: Changes, path: Path) -> 
     UserError if a key has no place in the content; nothing else is checked.
     """
     changed = copy.deepcopy(dict(content))
-    lines = [f"{key}: {_apply(changed, key, value, path)} -> {_show(value)}" for key, value in changes.items()]
+    # Copies, because a change may be of a key within the section that an earlier one has put there.
+    lines = [
+        f"{key}: {_apply(changed, key, copy.deepcopy(value), path)} -> {_show(value)}" for key, value in changes.items()
+    ]
     return changed, lines
 
 

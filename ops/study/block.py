@@ -34,6 +34,7 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.recipe.variants import name_oracles
 from ops.stages.materialization import materialize
+from ops.stages.refused import read_refused
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
 from ops.study.bench import FIRST, MIXED, Bench, pick_setting
@@ -105,12 +106,13 @@ class _Work:
         results = self.train([(cell.arm, cell.network) for cell in cells])
         if results is None:
             return dict.fromkeys(cells)
-        return {cell: self.ask([result]) for cell, result in zip(cells, results, strict=True)}
+        return {cell: self.ask(cell.arm, [result]) for cell, result in zip(cells, results, strict=True)}
 
     def ask_ensemble(self, name: str) -> Answers | None:
         """The mean answers of the networks of the arm that the ensemble is of."""
-        results = self.train(self.list_networks(self.bench.part.ensembles[name]))
-        return None if results is None else self.ask(results)
+        arm = self.bench.part.ensembles[name]
+        results = self.train(self.list_networks(arm))
+        return None if results is None else self.ask(arm, results)
 
     def list_networks(self, arm: str) -> Wanted:
         """All networks of an arm."""
@@ -227,8 +229,15 @@ class _Work:
         images = read_unchanged(self.bench.own, keys)
         return draw_nuisance(self.recipe.data.nuisance, images, keys, self.evaluation.labels[rows])
 
-    def ask(self, results: Sequence[Result]) -> Answers:
-        """The mean answers of some networks to the evaluation images."""
+    def count_refused(self, arm: str) -> int | None:
+        """The classes that the gate of variants refused; None for an arm without images of a generator of variants."""
+        if arm not in self.bench.part.expanded or self.mixed is None:
+            return None
+        refused = read_refused(self.mixed["generated_images"])
+        return None if refused is None else len(refused)
+
+    def ask(self, arm: str, results: Sequence[Result]) -> Answers:
+        """The mean answers of some networks of an arm to the evaluation images."""
         images, device = torch.from_numpy(to_nchw(self.evaluation.images)), self.bench.runtime.device
         networks, each = [], []
         for result in results:
@@ -239,4 +248,5 @@ class _Work:
             each.append(logits.double().softmax(dim=1).numpy())
         asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device)
         mean = average_probabilities(np.stack(each))
-        return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced)
+        refused = self.count_refused(arm)
+        return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused)

@@ -8,10 +8,12 @@ import polars as pl
 
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import name_kind, pair_counterparts
+from ops.recipe.variants import name_oracles
 from ops.study.curves import list_curve_panels
 from ops.study.design import NUISANCED, ClassifierMeasure, ClassifierPart
 from ops.study.figure import Panel
 from ops.study.measures import MEASURES, Measure, name_measure
+from ops.study.shares import find_shares, format_share
 from ops.study.summary import (
     Difference,
     average_networks,
@@ -23,6 +25,7 @@ from ops.study.summary import (
     keep_whole_seeds,
 )
 from ops.study.tables import NOTHING, Key, format_difference, format_table, order_keys
+from ops.verdict.classes import GROUPS
 
 
 def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
@@ -43,6 +46,14 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
                 f"Differences in {name_measure(name)}{unit}, paired by seed, with 95 % intervals over the seeds:",
                 "",
                 *differences,
+                "",
+            ]
+        if shares := _format_shares(part, measure, values):
+            lines += [
+                f"Share of a ceiling's gain in {name_measure(name)}, in %, with 95 % intervals by Fieller's method,"
+                " which are unbounded where the ceiling's own gain may be 0:",
+                "",
+                *shares,
                 "",
             ]
         if differences := _format_against(part, measure, values):
@@ -71,19 +82,27 @@ def list_arms(part: ClassifierPart) -> tuple[list[str], list[str]]:
 
 
 def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
-    """Each arm with generated images beside the same one on real images, and with a placebo.
+    """Each arm with generated images beside the same one on real images, and with a placebo; then the part's pairs.
 
     Where no arm has generated images: each beside the first one.
     """
     if part.expanded:
-        return pair_counterparts(*_read_arms(part), {})
-    reference, *others = list_arms(part)[0]
-    return [(arm, reference) for arm in others]
+        pairs = pair_counterparts(*_read_arms(part), {})
+    else:
+        reference, *others = list_arms(part)[0]
+        pairs = [(arm, reference) for arm in others]
+    return list(dict.fromkeys([*pairs, *part.pairs.items()]))
+
+
+def list_rivals(part: ClassifierPart, arms: Sequence[str]) -> list[str]:
+    """Those of `arms` that someone could use: without oracles, which know the nuisance, and without their ensembles."""
+    oracles = name_oracles(_read_arms(part)[0])
+    return [arm for arm in arms if part.ensembles.get(arm, arm) not in oracles]
 
 
 def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
-    """The measures whose differences are shown: with generated images, the first one and those of invariance."""
-    shown = (part.measures[0], *NUISANCED) if part.expanded else part.measures
+    """The measures whose differences are shown: with generated images, the first one, groups of classes, invariance."""
+    shown = (part.measures[0], *GROUPS, *NUISANCED) if part.expanded else part.measures
     return [name for name in part.measures if name in shown and MEASURES[name].is_compared]
 
 
@@ -127,14 +146,15 @@ def _format_means(part: ClassifierPart, measure: Measure, means: pl.DataFrame) -
 
 def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataFrame) -> list[str]:
     without, grown = list_arms(part)
+    rivals = list_rivals(part, without)
     means, lowest = average_seeds(keep_whole_seeds(values)), bool(measure.lower_is_better)
-    single = [arm for arm in without if arm not in part.ensembles]
     top = find_best(means, [arm for arm in grown if arm not in part.ensembles], lower_is_better=lowest)
     others = dict[str, dict[Key, str]]()
     if grown and measure.lower_is_better is not None:
+        single = [arm for arm in rivals if arm not in part.ensembles]
         others["best without"] = find_best(means, single, lower_is_better=lowest)
         if part.ensembles:
-            ensembles = [arm for arm in part.ensembles if arm in without]
+            ensembles = [arm for arm in rivals if arm in part.ensembles]
             others["best ensemble"] = find_best(means, ensembles, lower_is_better=lowest)
 
     def show(gap: Difference | None) -> str:
@@ -153,6 +173,21 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
         rows.append([setting, f"{steps:,}", *cells])
     heads = [f"best with − {name}" for name in others] + [f"{one} − {other}" for one, other in pairs]
     return format_table([part.varies, "steps", *heads], rows) if heads else []
+
+
+def _format_shares(part: ClassifierPart, measure: Measure, values: pl.DataFrame) -> list[str]:
+    """A row for each setting and number of steps, a column for each arm of `shares`."""
+    if measure.lower_is_better is None:
+        return []
+    lowest = measure.lower_is_better
+    found = {arm: find_shares(values, arm, way, lower_is_better=lowest) for arm, way in part.shares.items()}
+    begun = {key: None for shares in found.values() for key in shares}
+    rows = [
+        [setting, f"{steps:,}", *(format_share(shares.get((setting, steps))) for shares in found.values())]
+        for setting, steps in order_keys(part.steps, tuple(part.settings), begun)
+    ]
+    heads = [f"{arm}: {way.over} = 0, {way.ceiling} = 100" for arm, way in part.shares.items()]
+    return format_table([part.varies, "steps", *heads], rows) if rows else []
 
 
 def _format_against(part: ClassifierPart, measure: Measure, values: pl.DataFrame) -> list[str]:
@@ -180,7 +215,7 @@ def _format_worth(part: ClassifierPart, measure: Measure, means: pl.DataFrame) -
         keys.get("data.images_per_class") != _read_labels(name) for name, keys in part.settings.items()
     ):
         return []
-    single = [arm for arm in list_arms(part)[0] if arm not in part.ensembles]
+    single = [arm for arm in list_rivals(part, list_arms(part)[0]) if arm not in part.ensembles]
     best, found, rows = find_best(means, single), _index(means), []
     for setting, steps in order_keys(part.steps, tuple(part.settings), _count_seeds(means)):
         labels = sorted((each for each in part.settings if (each, steps) in best), key=int)
@@ -216,10 +251,10 @@ def _count_seeds(means: pl.DataFrame) -> dict[Key, int]:
 def list_rows(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[list[Panel]]:
     """The first measure over the settings, then a row for each curve, over the classes' training images.
 
-    Arms without generated images are dashed, where there are others.
+    Arms without generated images are dashed, where there are others. Where the part names arms, others are not drawn.
     """
     without, grown = list_arms(part)
-    arms, dashed = [*without, *grown], without if grown else []
+    arms, dashed = part.drawn or (*without, *grown), without if grown else []
     curves = [list_curve_panels(name, curve, table, arms, dashed, tuple(part.settings)) for curve in part.curves]
     return [_list_panels(name, part, table, arms, dashed), *curves]
 
@@ -227,7 +262,7 @@ def list_rows(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[list
 def _list_panels(
     name: str, part: ClassifierPart, table: pl.DataFrame, arms: Sequence[str], dashed: Sequence[str]
 ) -> list[Panel]:
-    """By how much each arm lies above the first one, over the settings; a panel for each number of steps."""
+    """By how much each of some arms lies above the first one, over the settings; a panel for each number of steps."""
     reference, *others = arms
     measure, values = MEASURES[part.measures[0]], average_networks(table, part.measures[0])
     gaps = {arm: compare(values, arm, reference) for arm in others}

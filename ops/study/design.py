@@ -6,7 +6,7 @@ recipe with numbers of steps, seeds and arms. It loads nothing that computes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -36,6 +36,7 @@ ClassifierMeasure = Literal[
     "calibration_error",
     "fgsm",
     "ifgsm",
+    "refused",
     InvarianceMeasure,
 ]
 ClassifierCurve = Literal["recall", "ekld"]
@@ -68,6 +69,13 @@ class Images(Section):
     evaluation: Count = Field(1000, description="training images of each class that are put aside for evaluation")
     validation: Count = Field(100, description="training images of each class that become the validation split")
     seed: int = Field(0, ge=0, description="of the draw of both, which all settings share")
+
+
+class Way(Section):
+    """From where to where an arm's gain is measured as a share."""
+
+    over: ArmName = Field(description="the arm that the gain is over: a share of 0")
+    ceiling: ArmName = Field(description="the arm whose gain is all of it: a share of 1")
 
 
 class Quick(Section):
@@ -104,15 +112,25 @@ class ClassifierPart(Part):
     against: dict[Name, Name] = Field(
         default_factory=dict, description="settings that are compared with another setting, each arm with itself"
     )
+    pairs: dict[ArmName, ArmName] = Field(
+        default_factory=dict, description="arms that are compared with another arm, whatever they differ in"
+    )
+    shares: dict[ArmName, Way] = Field(
+        default_factory=dict, description="arms whose gain is shown as a share of the gain of another arm, the ceiling"
+    )
     measures: Measures = Field(
         ("accuracy",),
         description="what is measured; the figure is about the first one. Where arms have generated images, differences"
-        " are about it and the last six. These measure invariance and need data.nuisance",
+        " are about it, about head, middle and tail, and about the last six. These measure invariance and need"
+        " data.nuisance",
     )
     curves: Curves = Field(
         (),
         description="what is measured of each class and drawn over the classes' training images; ekld needs"
         " data.nuisance",
+    )
+    drawn: Annotated[tuple[ArmName, ...], Field(strict=False), AfterValidator(refuse_repeats)] = Field(
+        (), description="arms that the figure shows, above the first of them; none: all arms, above the first one"
     )
     quick: Quick
 
@@ -122,14 +140,24 @@ class ClassifierPart(Part):
         if not arms:
             raise ValueError("it trains no arm; add one under baselines or expanded")
         for key, names in (("networks", self.networks), ("ensembles", self.ensembles.values())):
-            if unknown := [name for name in names if name not in arms]:
-                raise ValueError(f"{key} names {unknown[0]!r}, which is not an arm of this part")
+            _check_known(key, names, arms)
         if twice := [name for name in self.ensembles if name in arms]:
             raise ValueError(f"ensembles gives the name {twice[0]!r} of an arm; choose another")
+        for key, compared in self._list_compared().items():
+            _check_known(key, compared, {**arms, **self.ensembles})
         for key, settings in (("quick.settings", self.quick.settings), ("against", self._list_against())):
             if unknown := [name for name in settings if name not in self.settings]:
                 raise ValueError(f"{key} names {unknown[0]!r}, which is not one of settings")
         return self
+
+    def _list_compared(self) -> dict[str, list[str]]:
+        """The arms, ensembles among them, that each key names for the page."""
+        ways = [(arm, way.over, way.ceiling) for arm, way in self.shares.items()]
+        return {
+            "pairs": [*self.pairs, *self.pairs.values()],
+            "shares": [name for way in ways for name in way],
+            "drawn": list(self.drawn),
+        }
 
     def _list_against(self) -> list[str]:
         return [*self.against, *self.against.values()]
@@ -146,6 +174,12 @@ class ClassifierPart(Part):
             build_recipe(workspace, self, setting, place)
         for setting in self.quick.settings:
             build_recipe(workspace, self, setting, place, quick=True)
+
+
+def _check_known(key: str, names: Iterable[str], arms: Container[str]) -> None:
+    """ValueError for a name that is not one of the arms."""
+    if unknown := [name for name in names if name not in arms]:
+        raise ValueError(f"{key} names {unknown[0]!r}, which is not an arm of this part")
 
 
 PARTS: dict[str, type[Part]] = {"classifiers": ClassifierPart, "mixup_gan": MixupGanPart}
@@ -197,6 +231,17 @@ def name_place(path: Path, part: str) -> str:
     return f"{path}, part '{part}'"
 
 
+def _join_changes(*each: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes one after another: a later one takes the place of earlier ones of the same key, or of keys in it."""
+    found = dict[str, Any]()
+    for changes in each:
+        found = {
+            key: value for key, value in found.items() if not any(f"{key}.".startswith(f"{new}.") for new in changes)
+        }
+        found |= changes
+    return found
+
+
 def build_recipe(
     workspace: Workspace, part: ClassifierPart, setting: str, place: str, *, quick: bool = False
 ) -> Recipe:
@@ -212,7 +257,7 @@ def build_recipe(
     content = read_yaml(base)
     if not isinstance(content, dict):
         raise UserError(f"{base} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
-    changes: Mapping[str, Any] = {**part.set, **part.settings[setting], **(part.quick.set if quick else {})}
+    changes = _join_changes(part.set, part.settings[setting], part.quick.set if quick else {})
     for key in changes:
         if idle := next((each for each in IDLE_KEYS if f"{key}.".startswith(f"{each}.")), None):
             raise UserError(f"{here}: a change of {key} has no effect, because a study does not take {idle} from there")

@@ -24,7 +24,8 @@ class Answers:
     """The answers of one network, or the mean of several: probabilities float64 [n, K]; labels int64 [n].
 
     train_counts: real training images of each class. asked: the networks and the images, for measures that ask anew.
-    nuisanced: images without and with the nuisance, for measures of invariance.
+    nuisanced: images without and with the nuisance, for measures of invariance. refused: classes for which the gate of
+    variants refused the generator; None for a network that learnt from no variants of a generator.
     """
 
     probabilities: np.ndarray
@@ -32,6 +33,7 @@ class Answers:
     train_counts: Sequence[int]
     asked: Asked | None = None
     nuisanced: Nuisanced | None = None
+    refused: int | None = None
 
     @property
     def correct(self) -> np.ndarray:
@@ -131,6 +133,7 @@ MEASURES: dict[str, Measure] = {
     "calibration_error": Measure(measure_calibration, lower_is_better=True),
     "fgsm": Measure(lambda answers: measure_attacked(answers, 1)),
     "ifgsm": Measure(lambda answers: measure_attacked(answers, ITERATIONS)),
+    "refused": Measure(lambda answers: answers.refused, 1.0, None, unit="classes", step="", is_compared=False),
     "ekld": _in_nats(lambda answers: answers.invariance.ekld.mean),
     "ekld_error": replace(_in_nats(_find_error), lower_is_better=None, is_compared=False),
     "ekld_head": _in_nats(lambda answers: average_ekld(answers, divide_by_size(answers.train_counts).get("head", []))),
@@ -141,6 +144,7 @@ MEASURES: dict[str, Measure] = {
 _NAMES = {  # of those that are not simply their key
     "fgsm": f"accuracy under FGSM, ε = {255 * EPSILON:.0f}/255",
     "ifgsm": f"accuracy under I-FGSM of {ITERATIONS} steps, ε = {255 * EPSILON:.0f}/255",
+    "refused": "number of classes that the gate refused",
     "ekld": "eKLD",
     "ekld_error": "standard error of eKLD",
     "ekld_head": "eKLD of head classes",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.errors import UserError
-from ops.recipe.changes import change_recipe, parse_changes, write_changes
+from ops.recipe.changes import change_content, change_recipe, parse_changes, write_changes
 from ops.recipe.loading import load_recipe
 from tests.workspaces import RECIPE, ROOT
 
@@ -76,6 +76,15 @@ def test_changes_apply_to_present_keys_to_defaults_and_to_whole_sections(path: P
     assert lines[:2] == ["seed: 0 -> 3", "generator.steps: 60 -> 80"]
     assert lines[3] == "classifier.label_smoothing: default -> 0.2"
     assert path.read_text().count("seed: 0") == 1, "the file stays as it is"
+
+
+def test_a_key_within_a_section_that_another_change_puts_there_leaves_that_change_as_it_is(path: Path) -> None:
+    changes = {"sampler": {"steps": 2}, "sampler.solver": "heun"}
+    for _ in range(2):
+        changed, lines = change_content({"seed": 0}, changes, path)
+        assert changed["sampler"] == {"steps": 2, "solver": "heun"}
+        assert lines[1] == "sampler.solver: default -> 'heun'"
+    assert changes["sampler"] == {"steps": 2}
 
 
 def test_a_name_with_dots_is_found_before_it_is_divided(path: Path) -> None:

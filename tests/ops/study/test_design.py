@@ -53,6 +53,15 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
         ("parts/small/networks/plain", 0, "networks"),
         ("parts/small/ensembles/both", "gone", "ensembles names 'gone', which is not an arm of this part"),
         ("parts/small/ensembles/taught", "plain", "ensembles gives the name 'taught' of an arm"),
+        ("parts/small/pairs", {"taught": "gone"}, "pairs names 'gone', which is not an arm of this part"),
+        (
+            "parts/small/shares/taught",
+            {"over": "plain", "ceiling": "gone"},
+            "shares names 'gone', which is not an arm of this part",
+        ),
+        ("parts/small/shares/taught", {"over": "plain"}, "key 'parts.small.shares.taught.ceiling' is missing"),
+        ("parts/small/drawn", ["plain", "gone"], "drawn names 'gone', which is not an arm of this part"),
+        ("parts/small/drawn", ["plain", "plain"], "plain is there twice"),
         ("parts/small/against", {"6": "7"}, "against names '7', which is not one of settings"),
         ("parts/small/quick/settings", ["60"], "quick.settings names '60', which is not one of settings"),
         ("parts/small/set/generator.stepz", 9, "unknown key 'generator.stepz': did you mean 'steps'"),
@@ -155,6 +164,20 @@ def test_the_recipe_of_a_setting(main: Workspace, write: Callable[[Content], Stu
     assert (six.generator.steps, quick.generator.steps) == (60, 7)
     assert list(six.baselines) == ["real", "plain", "taught"]
     assert list(six.expanded) == ["expanded"], "a recipe needs one; the study does not train it"
+
+
+def test_a_setting_that_changes_a_whole_section_leaves_nothing_of_the_parts_changes_in_it(
+    main: Workspace, write: Callable[[Content], Study], content: Content
+) -> None:
+    own = content["parts"]["small"]
+    own["set"] |= {"generator": {"kind": "flow"}, "generator.steps": 9, "sampler": {}}
+    own["settings"]["12"] |= {"generator": {"kind": "geometry"}}
+    own["settings"]["6"] |= {"sampler.strength": 0.3, "generator.widths": [8, 8]}
+    part = write(content).design.parts["small"]
+    assert isinstance(part, ClassifierPart)
+    six, twelve = (build_recipe(main, part, name, "here") for name in ("6", "12"))
+    assert (six.generator.kind, six.generator.steps, six.sampler.strength) == ("flow", 9, 0.3)
+    assert (twelve.generator.kind, twelve.sampler.strength) == ("geometry", None)
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "studies").glob("*/grid.yaml")))

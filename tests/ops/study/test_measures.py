@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -45,6 +46,12 @@ def test_scores() -> None:
 def test_groups_have_no_value_where_classes_are_about_equally_large() -> None:
     answers = answer((4, 3, 1), (100, 90, 80))
     assert [MEASURES[group].find(answers) for group in ("head", "middle", "tail")] == [None, None, None]
+
+
+def test_refused_classes_are_counted_where_an_arm_learns_from_variants_alone() -> None:
+    answers = answer((4, 3, 1), (100, 20, 5))
+    found = [MEASURES["refused"].find(replace(answers, refused=count)) for count in (None, 0, 2)]
+    assert found == [None, 0, 2]
 
 
 class Grey(nn.Module):

@@ -151,7 +151,7 @@ def test_of_a_measure_whose_lower_values_are_better_the_lowest_arm_is_the_best()
     assert worth[2][2] == f"{10 * 10 ** (9 / 15):.0f}"
 
 
-def test_invariance_is_shown_in_nats_and_compared_beside_the_first_measure() -> None:
+def test_invariance_is_shown_in_nats_and_compared_beside_accuracy() -> None:
     part = build_part(measures=["accuracy", "head", "ekld", "ekld_error", "size_correlation"])
     nats: Scores = {"plain": [0.0151, 0.0149], "strong": [0.01, 0.01], "ensemble": [0.02, 0.02]}
     nats |= {"grown": [0.003, 0.005], "placebo": [0.03, 0.03]}
@@ -166,15 +166,49 @@ def test_invariance_is_shown_in_nats_and_compared_beside_the_first_measure() -> 
         "Mean standard error of eKLD, nats:",
         "Mean rank correlation of class size and eKLD:",
         "Differences in accuracy, in points, paired by seed, with 95 % intervals over the seeds:",
+        "Differences in head, in points, paired by seed, with 95 % intervals over the seeds:",
         "Differences in eKLD, in nats, paired by seed, with 95 % intervals over the seeds:",
         "Differences in rank correlation of class size and eKLD, paired by seed, with 95 % intervals over the seeds:",
     ]
-    _, _, ekld, _, correlation, _, in_nats, in_ranks, _ = read_tables(lines)
+    _, _, ekld, _, correlation, _, _, in_nats, in_ranks, _ = read_tables(lines)
     assert ekld[1][3:] == ["0.015", "0.010", "0.030", "0.020", "0.004"]
     assert correlation[1][3:] == ["-0.88"] * 4 + ["-0.25"]
     assert in_nats[1][2] == "-0.006 ± 0.013: grown − strong"
     assert in_ranks[0] == ["setting", "steps", "grown − plain", "grown − placebo"], "neither sign is better"
     assert in_ranks[1][2] == "+0.63 ± 0.06"
+
+
+ORACLE: dict[str, Any] = {
+    "baselines": {**KEYS["baselines"], "oracle": {"variants": {"kind": "git", "by": ["oracle"]}}},
+    "ensembles": {"ensemble": "plain", "oracles": "oracle"},
+}
+BEST: Scores = {**TEN, "oracle": [0.82, 0.86], "oracles": [0.83, 0.87]}
+
+
+def test_an_oracle_is_shown_but_is_never_the_best_arm_without_generated_images() -> None:
+    part = build_part(**ORACLE, shares={"grown": {"over": "plain", "ceiling": "oracle"}}, pairs={"strong": "plain"})
+    means, differences, shares, _ = read_tables(render(part, table({("10", 400): BEST})))
+    assert "oracle" in means[0] and "oracles" in means[0]
+    assert differences[1][2:4] == ["+4.0 ± 25.4: grown − strong", "+2.0 ± 38.1: grown − ensemble"]
+    assert differences[0][4:] == ["grown − plain", "grown − placebo", "strong − plain"]
+    assert differences[1][6] == "+11.0 ± 12.7"
+    assert shares[0] == ["setting", "steps", "grown: plain = 0, oracle = 100"]
+    # 0.12 of 0.32, and 0.18 of 0.34: 0.15 of 0.33.
+    assert shares[1][2].startswith("45 (")
+
+
+def test_accuracy_in_groups_of_classes_is_compared_too() -> None:
+    part = build_part(measures=["accuracy", "head", "fgsm"])
+    found = [table({("10", 400): TEN}, name) for name in part.measures]
+    told = [line for line in render(part, pl.concat(found)) if line.startswith("Differences")]
+    assert [line.split(",")[0] for line in told] == ["Differences in accuracy", "Differences in head"]
+
+
+def test_the_figure_has_the_arms_that_are_named_above_the_first_of_them() -> None:
+    ((panel,),) = list_rows("part", build_part(drawn=["strong", "grown"]), table({("10", 400): TEN}))
+    assert list(panel.lines) == ["grown"]
+    assert panel.label == "points above strong"
+    assert panel.lines["grown"]["10"].mean == pytest.approx(0.04)
 
 
 def make_study(folder: Path, part: ClassifierPart, question: str = "Is it so?") -> Study:

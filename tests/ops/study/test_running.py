@@ -16,8 +16,12 @@ from ops.classifiers import tournament
 from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.nuisances import fill_background
 from ops.errors import EnvironmentFault, UserError
+from ops.files.outputs import ROUNDS
+from ops.files.storage import write_json
 from ops.stages.materialization import Runtime
+from ops.stages.refused import REFUSED
 from ops.study import block
+from ops.study.bench import open_bench
 from ops.study.design import Study
 from ops.study.page import write_page
 from ops.study.results import add_rows, read_results
@@ -193,6 +197,43 @@ def test_seeds_for_which_the_generator_was_not_used_have_no_value_and_count_as_d
     assert set(nulls["arm"]) == {"grown", "grown-ensemble"}
     assert len(nulls) == 2 * (2 + 1)
     assert "not used" in write_page(study, found).read_text()
+
+
+@pytest.mark.parametrize("refused", [None, {}, {"one": "it moves too little"}])
+def test_the_classes_that_the_gate_refused_are_known_to_the_arms_with_generated_images(
+    main: Workspace,
+    write: Callable[[Content], Study],
+    small: Content,
+    runtime: Runtime,
+    tmp_path: Path,
+    refused: dict[str, str] | None,
+) -> None:
+    small["parts"]["small"]["expanded"] = {"grown": {}}
+    study = write(small)
+    bench = open_bench(study, "small", main, tmp_path / "area", runtime, quick=False)
+    work = block._Work(bench, bench.blocks[0], bench.build_recipe(bench.blocks[0]))
+    write_json(tmp_path / ROUNDS, {"rounds": []} if refused is None else {"rounds": [], REFUSED: refused})
+    vars(work)["mixed"] = {"generated_images": tmp_path}
+    assert work.count_refused("grown") == (None if refused is None else len(refused))
+    assert work.count_refused("plain") is None
+
+
+@pytest.mark.slow
+def test_arms_with_variants_of_seed_images_run_through_the_chain(
+    main: Workspace, write: Callable[[Content], Study], small: Content, runtime: Runtime
+) -> None:
+    part: dict[str, Any] = small["parts"]["small"]
+    part["set"] |= {
+        "generator": {"kind": "geometry", "images": 12, "least": 6},
+        "sampler": {"usable_from": None, "moves": None, "keeps": None},
+    }
+    part["baselines"], part["networks"], part["ensembles"] = {"plain": {}}, {}, {}
+    part["expanded"] = {"varied": {"variants": "git"}}
+    part["measures"] = ["accuracy", "refused"]
+    found = run_study(write(small), main, runtime).table
+    counts = dict(found.filter(pl.col("measure") == "refused").select("arm", "value").iter_rows())
+    assert counts == {"plain": None, "varied": 0.0}
+    assert found.filter(pl.col("measure") == "accuracy")["value"].is_between(0, 1).all()
 
 
 def test_a_second_process_is_refused_at_once(
