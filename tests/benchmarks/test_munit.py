@@ -160,7 +160,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def test_ours_with_two_branches_computes_what_the_published_networks_do(pool: ThreadPoolExecutor) -> None:
     torch.manual_seed(0)
-    settings = MunitSettings(width=8, blocks=1, batch_size=3, branches=2, spectral_norm=False)
+    settings = MunitSettings(
+        width=8, blocks=1, batch_size=3, branches=2, halvings=2, spectral_norm=False, reconstruction=10
+    )
     published, ours = PublishedMunit(1, width=8, blocks=1), build_ours(settings, (1, 28, 28))
     for autoencoder, branch in ((published.a, 0), (published.b, 1)):
         copy_weights(autoencoder, ours.makers[branch])

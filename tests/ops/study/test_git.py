@@ -49,7 +49,7 @@ def test_a_control_draws_with_the_generator_that_transfers(study: Study, nuisanc
     transfer, control = (build(study, "controls", name) for name in (nuisance, f"{nuisance}+reconstructed"))
     for stage in ("real_images", "scorer", "generator"):
         assert stage_settings(control, stage) == stage_settings(transfer, stage), "it is trained once"
-    assert (transfer.sampler.strength, control.sampler.strength) == (None, 0.0)
+    assert (transfer.sampler.strength, control.sampler.strength) == ("auto", 0.0)
     assert control.sampler.moves is None, "the gate would refuse what does not move"
     assert control.filter == transfer.filter
     noised = build(study, "controls", f"{nuisance}+noised")
