@@ -1,7 +1,8 @@
 """Sources as they are published, written from known images: one maker for each layout.
 
 Each maker writes `truth` (images and labels of three classes, 32 x 32 RGB unless the layout is of grey images) and
-returns the description's keys that a user would write. Everything is written by hand or by other tools than ours.
+returns the description's keys that a user would write. Everything is written by hand or by other tools than ours. Those
+of data sets that a shipped description reads take other numbers of classes, too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ SPLITS = ("train", "validation", "test")
 Truth = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def make_truth(*, grey: bool = False, per_class: int = 4, side: int = 32) -> Truth:
+def make_truth(*, grey: bool = False, per_class: int = 4, side: int = 32, classes: int = 3) -> Truth:
     """By split: uint8 [n, H, W, C] noise, no two images equal, and labels 0, 1, 2, 0, 1, 2, ..."""
     truth = {}
     for seed, split in enumerate(SPLITS):
-        images = np.random.default_rng(seed).integers(0, 256, (3 * per_class, side, side, 1 if grey else 3), np.uint8)
-        truth[split] = images, np.tile(np.arange(3), per_class)
+        shape = (classes * per_class, side, side, 1 if grey else 3)
+        images = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+        truth[split] = images, np.tile(np.arange(classes), per_class)
     return truth
 
 
@@ -180,21 +182,21 @@ def make_idx(root: Path, truth: Truth, *, packed: bool = True) -> dict[str, Any]
     return {"kind": "idx", "path": root, "class_names": list(CLASSES)}
 
 
-def make_cifar(root: Path, truth: Truth) -> dict[str, Any]:
+def make_cifar(root: Path, truth: Truth, names: Sequence[str] = CLASSES) -> dict[str, Any]:
     """As cifar-10-binary.tar.gz unpacks: five batches and a test batch; no validation."""
     for split, (images, labels) in truth.items():
         if split == "validation":
             continue
         planes = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
         records = np.concatenate([labels[:, np.newaxis].astype(np.uint8), planes], axis=1)
-        names = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
-        for name, part in zip(names, np.array_split(records, len(names)), strict=True):
-            write(root / name, part.tobytes())
-    write(root / "batches.meta.txt", "\n".join(name.replace(" ", "_") for name in CLASSES) + "\n\n")
+        files = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
+        for file, part in zip(files, np.array_split(records, len(files)), strict=True):
+            write(root / file, part.tobytes())
+    write(root / "batches.meta.txt", "\n".join(name.replace(" ", "_") for name in names) + "\n\n")
     return {"kind": "cifar", "path": root}
 
 
-def make_cifar100(root: Path, truth: Truth) -> dict[str, Any]:
+def make_cifar100(root: Path, truth: Truth, names: Sequence[str] = CLASSES) -> dict[str, Any]:
     """As cifar-100-binary.tar.gz unpacks: a coarse and a fine label; here the coarse one is always 0 or 1."""
     for split, (images, labels) in truth.items():
         if split == "validation":
@@ -202,7 +204,7 @@ def make_cifar100(root: Path, truth: Truth) -> dict[str, Any]:
         planes = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
         heads = np.stack([labels // 2, labels], axis=1).astype(np.uint8)
         write(root / f"{split}.bin", np.concatenate([heads, planes], axis=1).tobytes())
-    write(root / "fine_label_names.txt", "ant\nbee\nwild_cat\n")
+    write(root / "fine_label_names.txt", "".join(name.replace(" ", "_") + "\n" for name in names))
     write(root / "coarse_label_names.txt", "insects\ncats\n")
     return {"kind": "cifar", "path": root}
 
@@ -211,26 +213,27 @@ def make_gtsrb(root: Path, truth: Truth) -> dict[str, Any]:
     """As the official archives unpack; tracks of two frames; no validation."""
     header = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n"
     images, labels = truth["train"]
-    for label in range(3):
+    side = images.shape[1]
+    for label in range(labels.max() + 1):
         folder = root / "GTSRB" / "Final_Training" / "Images" / f"{label:05d}"
         lines = header
         for n, i in enumerate(np.flatnonzero(labels == label)):
             name = f"{n // 2:05d}_{n % 2:05d}.ppm"
             write(folder / name, to_file(images[i], "PPM"))
-            lines += f"{name};32;32;5;5;27;27;{label}\n"
+            lines += f"{name};{side};{side};5;5;{side - 5};{side - 5};{label}\n"
         write(folder / f"GT-{label:05d}.csv", lines)
     images, labels = truth["test"]
     folder, lines = root / "GTSRB" / "Final_Test" / "Images", header
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         write(folder / f"{i:05d}.ppm", to_file(image, "PPM"))
-        lines += f"{i:05d}.ppm;32;32;5;5;27;27;{label}\n"
+        lines += f"{i:05d}.ppm;{side};{side};5;5;{side - 5};{side - 5};{label}\n"
     write(root / "GT-final_test.csv", lines)  # as GTSRB_Final_Test_GT.zip unpacks beside the folder
     return {"kind": "gtsrb", "path": root, "class_names": list(CLASSES)}
 
 
-def make_tiny_imagenet(root: Path, truth: Truth) -> dict[str, Any]:
+def make_tiny_imagenet(root: Path, truth: Truth, names: Sequence[str] = CLASSES) -> dict[str, Any]:
     """As tiny-imagenet-200.zip unpacks: its val is our test; no validation."""
-    wnids = ["n01443537", "n01629819", "n01641577"]
+    wnids = [f"n{1443537 + label:08d}" for label in range(len(names))]
     images, labels = truth["train"]
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         write(root / "train" / wnids[label] / "images" / f"{wnids[label]}_{i}.JPEG", to_file(image))
@@ -242,7 +245,7 @@ def make_tiny_imagenet(root: Path, truth: Truth) -> dict[str, Any]:
     write(root / "val" / "val_annotations.txt", lines)
     write(root / "test" / "images" / "test_0.JPEG", to_file(images[0]))
     write(root / "wnids.txt", "\n".join(reversed(wnids)))
-    words = "".join(f"{wnid}\t{name}, and other words\n" for wnid, name in zip(wnids, CLASSES, strict=True))
+    words = "".join(f"{wnid}\t{name}, and other words\n" for wnid, name in zip(wnids, names, strict=True))
     write(root / "words.txt", "n00001740\tentity\n" + words)
     return {"kind": "tiny-imagenet", "path": root}
 

@@ -37,7 +37,8 @@ from ops.machine.progress import Sink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.recipe.variants import check_class_sizes, name_oracles
-from ops.sources.reading import hash_source, suggest_remedy
+from ops.sources.equal_pictures import suggest_remedy
+from ops.sources.reading import hash_source
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
 from ops.workspaces.workspace import PARAMS, Workspace

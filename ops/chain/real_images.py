@@ -20,8 +20,9 @@ from ops.files.outputs import CONTACT_SHEET, DRAWS
 from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.data import DataSettings
 from ops.recipe.schema import Recipe
+from ops.sources.equal_pictures import Dispute
 from ops.sources.layouts import LAYOUTS
-from ops.sources.reading import Dispute, hash_source, read_source
+from ops.sources.reading import hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec
 from ops.stages.materialization import StageRun

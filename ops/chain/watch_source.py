@@ -23,7 +23,7 @@ from ops.workspaces.workspace import Workspace
 
 HASHED = 10**9  # bytes of a source that is hashed in a look; a larger one is hashed by the run
 IN_FILES = ("folder", "metadata")  # layouts in which every image is a file
-IRRELEVANT = {"name", "licence", "allow_conflicts"}  # keys of a description that change no image
+IRRELEVANT = {"name", "licence", "origin", "allow_conflicts"}  # keys of a description that change no image
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def _say_duplicates(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
             (
                 "fault",
                 f"{_count(leaks, 'picture')} {_is(leaks)} in more than one split, e.g. {_pair(leaks[0], 'split')};"
-                " remove all but one of each",
+                " remove all but one of each, or set `skip_copies: true` in the description of the source",
             )
         )
     if conflicts := [group for group in exact if group["across_labels"]]:

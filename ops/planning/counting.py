@@ -1,7 +1,7 @@
 """How many images an expansion would have, from the labels of its source alone: a second, where reading takes minutes.
 
 The counts are exact unless pixels decide them: where splits are drawn and equal images or groups stay together, or
-where damaged images are left out.
+where damaged images or copies are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ops.errors import UserError
 from ops.recipe.data import DataSettings
 from ops.sources.conversion import Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.listing import SPLITS, Listing
+from ops.sources.listing import SPLITS, Listing, report_missing
 from ops.sources.spec import SourceSpec
 from ops.workspaces.workspace import suggest
 
@@ -45,22 +45,23 @@ def count_source(spec: SourceSpec, data: DataSettings, seed: int) -> Counted:
         if name not in known:
             raise UserError(f"source {spec.name}: unknown class {name}; {suggest(name, list(known))}")
     images = {split: _count(listings[split], names) for split in SPLITS if split in listings}
-    if spec.split is not None:
+    if spec.split is not None and (divided := spec.split.validation_from) in images:
         shares = {"validation": spec.split.validation or 0.0, "test": spec.split.test or 0.0}
-        drawn = count_targets(images["train"], **shares)
+        drawn = count_targets(images[divided], **shares)
         images |= {split: drawn[SPLITS.index(split)] for split, share in shares.items() if share}
-        images["train"] = drawn[0]
+        images[divided] = drawn[0]
     if missing := [split for split in SPLITS if split not in images]:
-        raise UserError(
+        raise report_missing(
+            spec,
             f"source {spec.name}: it has no {missing[0]} images; draw them from train with"
-            f" `split: {{{missing[0]}: 0.2}}` in its description"
+            f" `split: {{{missing[0]}: 0.2}}` in its description",
         )
     if data.images_per_class is not None:
         for split in ("train", "validation"):
             images[split] = np.minimum(images[split], data.images_per_class)
     if data.long_tail is not None:
         images["train"] = _thin_out(images["train"], data, seed)
-    exact = spec.split is None and not spec.skip_damaged
+    exact = spec.split is None and not spec.skip_damaged and not spec.skip_copies
     return Counted(tuple(names), images, _find_shape(spec, listings["train"]), exact)
 
 

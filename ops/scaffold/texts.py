@@ -61,6 +61,10 @@ SPLIT = """
 # These splits are drawn from the training images, class by class; the same images give the same splits.
 split: {split}
 """
+CONFLICTS = """
+# A picture may have several labels; no classifier is right on both.
+allow_conflicts: true
+"""
 README = """\
 # {name}
 
@@ -124,6 +128,8 @@ def render_description(spec: SourceSpec, path: str) -> str:
     if spec.split is not None:
         shares = ", ".join(f"{key}: {share}" for key, share in spec.split.model_dump(exclude_defaults=True).items())
         text += SPLIT.format(split=f"{{{shares}}}")
+    if spec.allow_conflicts:
+        text += CONFLICTS
     return text
 
 

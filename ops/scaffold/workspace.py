@@ -26,6 +26,7 @@ from ops.scaffold.adoption import find_repository, merge, undone_if_it_fails
 from ops.scaffold.suggestion import adapt_recipe
 from ops.scaffold.texts import read_template, render_description, render_parameters, render_readme, render_recipe
 from ops.sources.sketch import SourceSketch, sketch_source
+from ops.sources.spec import SourceSpec, load_source_spec
 from ops.sources.tables import SEPARATED
 from ops.workspaces.names import LONGEST, SOURCES, check_name
 from ops.workspaces.workspace import PARAMS, Workspace, suggest
@@ -96,11 +97,14 @@ def create_example(root: Path, *, adopt: bool = False) -> Created:
     return Created(Workspace(root.resolve()), name, None, set_up(root, files, EXAMPLE, EXAMPLE_RECIPES))
 
 
-def create_recipe(workspace: Workspace, name: str, *, template: str, source: str | None, changes: Changes) -> Path:
+def create_recipe(
+    workspace: Workspace, name: str, *, template: str, source: str | None, changes: Changes
+) -> tuple[Path, SourceSpec | None]:
     """Write recipes/<name>.yaml as a copy of `template`, a recipe of the workspace or a shipped one.
 
-    `source` replaces the recipe's source; `changes` are applied to the copy. UserError for a name that exists or is
-    invalid, an unknown recipe or source.
+    `source` replaces the recipe's source; `changes` are applied to the copy. The shipped description of images that
+    users bring is copied too where the workspace has none; returned are the recipe's path and that description.
+    UserError for a name that exists or is invalid, an unknown recipe or source.
     """
     if not NAME.fullmatch(name):
         raise UserError(
@@ -117,9 +121,12 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
         raise UserError(f"there is no recipe '{template}'; {suggest(template, sorted(known))}")
     original = load_recipe(known[template])
     wanted = source or original.source
-    if not workspace.source_path(wanted).is_file():
-        described = sorted(file.stem for file in (workspace.root / "sources").glob("*.yaml"))
-        raise UserError(f"there is no source '{wanted}' in {workspace.root / 'sources'}; {suggest(wanted, described)}")
+    description, brought = workspace.source_path(wanted), None
+    if not description.is_file():
+        brought = None if source else _find_brought(wanted)
+        if brought is None:
+            described = sorted(file.stem for file in description.parent.glob("*.yaml"))
+            raise UserError(f"there is no source '{wanted}' in {description.parent}; {suggest(wanted, described)}")
     text = read_template(known[template])
     write_text(path, adapt_recipe(text, {"source": wanted}, f"{name}: made from the recipe {template}."))
     try:
@@ -127,7 +134,16 @@ def create_recipe(workspace: Workspace, name: str, *, template: str, source: str
     except BaseException:
         path.unlink()
         raise
-    return path
+    if brought is None:
+        return path, None
+    write_text(description, read_template(brought))
+    return path, load_source_spec(description)
+
+
+def _find_brought(source: str) -> Path | None:
+    """The shipped description of a source whose files users bring, which has an `origin`; None if it is no such one."""
+    path = shipped() / "sources" / f"{source}.yaml"
+    return path if path.is_file() and load_source_spec(path).origin else None
 
 
 def name_source(source: Path) -> str:

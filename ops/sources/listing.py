@@ -78,8 +78,13 @@ def require_path(spec: SourceSpec, expected: str) -> Path:
     """The source's path, which must be an existing file or folder."""
     if not (spec.root.is_dir() or is_file(spec.root)):
         fault = "is neither a file nor a folder" if os.path.exists(spec.root) else "does not exist"
-        raise UserError(f"{spec.root} {fault}; expected {expected}")
+        raise report_missing(spec, f"{spec.root} {fault}; expected {expected}")
     return spec.root
+
+
+def report_missing(spec: SourceSpec, sentence: str) -> UserError:
+    """An error about files that are not there; it says where they come from, if the description does."""
+    return UserError(f"{sentence}; the files come from {spec.origin}" if spec.origin else sentence)
 
 
 def is_file(path: Path) -> bool:

@@ -1,7 +1,8 @@
 """Read a described source as three pixel datasets: choose classes and images, draw splits, refuse leaks.
 
 The images chosen from a class depend on the seed, the split and the name of that class only, never on the other
-classes. The module does not know recipes; `layouts` finds the images and `conversion` converts them.
+classes. The module does not know recipes; `layouts` finds the images, `conversion` converts them, `splitting` draws
+splits and `equal_pictures` finds leaks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -25,26 +25,15 @@ from ops.errors import UserError
 from ops.files.hash_cache import HashCache
 from ops.files.hashing import hash_file
 from ops.sources.conversion import Converter
+from ops.sources.equal_pictures import Dispute, find_dispute, leave_out_copies, require_disjoint
 from ops.sources.layouts import LAYOUTS
-from ops.sources.listing import SPLITS, Listing, check_names
+from ops.sources.listing import SPLITS, Listing, check_names, report_missing
 from ops.sources.spec import SourceSpec
+from ops.sources.splitting import LoadedSplit, cap_classes, draw_splits, link_units
 from ops.sources.stacking import ImageStack
 
 # Keys of a description that are not hashed with the others: they change no pixel, or (size) are hashed apart.
-UNHASHED_KEYS = {"name", "kind", "path", "licence", "size", "allow_conflicts"}
-
-
-@dataclass(frozen=True)
-class Dispute:
-    """The number of pictures of a split that have more than one label, and a sentence with an example.
-
-    `refusal` is the sentence where that is not allowed.
-    """
-
-    split: str
-    pictures: int
-    sentence: str
-    refusal: str
+UNHASHED_KEYS = {"name", "kind", "path", "licence", "origin", "size", "allow_conflicts"}
 
 
 @dataclass(frozen=True)
@@ -61,20 +50,6 @@ class SourceImages:
     units: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """Decoded images of one split with their labels, groups (if any) and content ids."""
-
-    stack: ImageStack
-    labels: np.ndarray
-    groups: np.ndarray | None
-    ids: np.ndarray
-
-    def select(self, indices: np.ndarray) -> _Split:
-        groups = None if self.groups is None else self.groups[indices]
-        return _Split(self.stack.select(indices), self.labels[indices], groups, self.ids[indices])
-
-
 def read_source(
     spec: SourceSpec, *, classes: Sequence[str] | None = None, per_class: int | None = None, seed: int = 0
 ) -> SourceImages:
@@ -86,9 +61,9 @@ def read_source(
     and mixes grey and RGB, all become RGB. Equal images of a split get ids with suffixes -1, -2.
 
     UserError for a missing split, fewer than two classes, an unknown class, a class without images in train, images
-    of different shapes without a `size`, an image in two splits, a picture with two labels of a split unless the source
-    has `allow_conflicts`, and an image that `Converter` refuses; DamagedData
-    for broken files and images.
+    of different shapes without a `size`, an image in two splits unless the source has `skip_copies`, a picture with two
+    labels of a split unless it has `allow_conflicts`, and an image that `Converter` refuses; DamagedData for broken
+    files and images.
     """
     if per_class is not None and per_class < 1:
         raise UserError(f"source {spec.name}: per_class is {per_class}; allowed: whole numbers from 1")
@@ -96,7 +71,7 @@ def read_source(
     names = _choose_classes(spec, listings, classes)
     _require_splits(spec, listings)
     converter = Converter(spec)
-    loaded: dict[str, _Split] = {}
+    loaded: dict[str, LoadedSplit] = {}
     first = None
     for split, listing in listings.items():
         cap = None if split == "test" or spec.split is not None else per_class
@@ -106,7 +81,7 @@ def read_source(
         loaded[split] = _load(spec, listing, indices, labels, converter, first)
         first = first or loaded[split].stack.first
     if spec.split is not None:
-        loaded = _draw_splits(spec, loaded, names, per_class, seed)
+        loaded = draw_splits(spec, loaded, names, per_class, seed)
     for split in SPLITS:
         _require_images(spec, split, loaded[split].labels, names)
     channels = max(part.stack.images.shape[3] for part in loaded.values())
@@ -114,11 +89,17 @@ def read_source(
         if part.stack.images.shape[3] != channels:  # grey beside colour; ids are computed from the widened pixels
             part.stack.widen(channels)
             loaded[split] = replace(part, ids=np.array(content_ids(part.stack.images), str))
-    _require_disjoint(spec, loaded)
-    disputed = [dispute for split in SPLITS if (dispute := _find_dispute(spec, split, loaded[split], names))]
+    if spec.skip_copies:
+        loaded, skipped = leave_out_copies(loaded)
+        if skipped:
+            converter.counts["skipped, because a later split has them"] += skipped
+            for split in SPLITS:
+                _require_images(spec, split, loaded[split].labels, names)
+    require_disjoint(spec, loaded)
+    disputed = [dispute for split in SPLITS if (dispute := find_dispute(spec, split, loaded[split], names))]
     if disputed and not spec.allow_conflicts:
         raise UserError(disputed[0].refusal)
-    units = _link_groups(loaded)
+    units = link_units(loaded)
     splits = {}
     for split in SPLITS:
         part = loaded.pop(split)
@@ -198,9 +179,10 @@ def _require_splits(spec: SourceSpec, listings: Mapping[str, Listing]) -> None:
         if split in drawn and split in listings:
             raise UserError(f"source {spec.name}: it has a {split} split already; take {split} out of split:")
         if split not in drawn and split not in listings:
-            raise UserError(
+            raise report_missing(
+                spec,
                 f"source {spec.name}: it has no {split} images; draw them from train with `split: {{{split}: 0.2}}`"
-                " in its description"
+                " in its description",
             )
 
 
@@ -211,20 +193,8 @@ def _choose_images(
     new = {name: label for label, name in enumerate(names)}
     lookup = np.array([new.get(name, -1) for name in listing.class_names], np.int64)
     labels = lookup[listing.labels]
-    indices = _cap_classes(labels, names, cap, seed=seed, split=split)
+    indices = cap_classes(labels, names, cap, seed=seed, split=split)
     return indices, labels[indices]
-
-
-def _cap_classes(labels: np.ndarray, names: tuple[str, ...], cap: int | None, *, seed: int, split: str) -> np.ndarray:
-    """Ascending indices of at most `cap` images of each class; negative labels mark classes that are not chosen."""
-    keep = labels >= 0
-    for label, name in enumerate(names):
-        members = np.flatnonzero(labels == label)
-        if cap is not None and len(members) > cap:
-            key = hashlib.sha256(f"{seed}/{split}/{name}".encode()).digest()[:16]
-            generator = np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))
-            keep[generator.permutation(members)[cap:]] = False
-    return np.flatnonzero(keep)
 
 
 def _load(
@@ -234,7 +204,7 @@ def _load(
     labels: np.ndarray,
     converter: Converter,
     first: tuple[str, tuple[int, ...]] | None,
-) -> _Split:
+) -> LoadedSplit:
     stack, kept, done = ImageStack(len(indices), spec.name, same_depth=spec.size is None, first=first), [], 0
     for piece in listing.load(indices):
         images, positions = converter.convert(piece)
@@ -244,43 +214,7 @@ def _load(
     chosen = np.concatenate([np.empty(0, np.int64), *kept])
     groups = None if listing.groups is None else listing.groups[indices][chosen]
     stack.close()
-    return _Split(stack, labels[chosen], groups, np.array(content_ids(stack.images), str))
-
-
-def _draw_splits(
-    spec: SourceSpec, loaded: dict[str, _Split], names: tuple[str, ...], per_class: int | None, seed: int
-) -> dict[str, _Split]:
-    """Divide train by the description's rule. `per_class` is applied afterwards, so that it moves no image."""
-    from ops.datasets.splits import assign_splits, assign_stable  # imports scipy, which takes a tenth of a second
-
-    rule = spec.split
-    assert rule is not None
-    train = loaded["train"]
-    shares = {"validation": rule.validation or 0.0, "test": rule.test or 0.0}
-    groups = None if train.groups is None else train.groups.tolist()
-    if rule.stable:
-        assigned = assign_stable(train.ids.tolist(), **shares, seed=rule.seed, groups=groups)
-    else:
-        assigned = assign_splits(
-            train.labels, train.ids.tolist(), **shares, seed=rule.seed, groups=groups, class_names=names
-        )
-    for split in ("train", *(split for split, share in shares.items() if share)):
-        loaded[split] = train.select(np.flatnonzero(assigned == SPLITS.index(split)))
-    for split in ("train", "validation"):
-        part = loaded[split]
-        loaded[split] = part.select(_cap_classes(part.labels, names, per_class, seed=seed, split=split))
-    return loaded
-
-
-def _link_groups(loaded: Mapping[str, _Split]) -> dict[str, int]:
-    """The unit of each picture; {} where no group has two images."""
-    parts = [part for part in loaded.values() if part.groups is not None]
-    names = [name for part in parts for name in part.groups.tolist()]  # type: ignore[union-attr]
-    if len(set(names)) == len(names):
-        return {}
-    from ops.datasets.units import link_groups  # imports scipy, which takes a tenth of a second
-
-    return link_groups([key for part in parts for key in part.ids.tolist()], names)
+    return LoadedSplit(stack, labels[chosen], groups, np.array(content_ids(stack.images), str))
 
 
 def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tuple[str, ...]) -> None:
@@ -289,44 +223,3 @@ def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tup
         raise UserError(f"source {spec.name}: class {names[int(counts.argmin())]} has no images in train")
     if len(labels) == 0:
         raise UserError(f"source {spec.name}: {split} has no images of the classes {', '.join(names)}")
-
-
-def _require_disjoint(spec: SourceSpec, loaded: Mapping[str, _Split]) -> None:
-    """UserError for an image in two splits: an image seen in training or selection cannot serve as evidence."""
-    for one, other in combinations(SPLITS, 2):
-        here, there = loaded[one], loaded[other]
-        shared = np.flatnonzero(np.isin(here.ids, there.ids))
-        if len(shared):
-            copy = int(np.flatnonzero(there.ids == here.ids[shared[0]])[0])
-            raise UserError(
-                f"source {spec.name}: {len(shared)} of {len(here.ids)} images of {one} are in {other} too,"
-                f" e.g. {here.stack.name(int(shared[0]))} and {there.stack.name(copy)}; remove them from {one}"
-            )
-
-
-def suggest_remedy(source: str) -> str:
-    """What to do about pictures with several labels."""
-    return (
-        f"list them with `growset inspect {source}`, then remove the wrong ones or set `allow_conflicts: true` in the"
-        " description of the source"
-    )
-
-
-def _find_dispute(spec: SourceSpec, split: str, part: _Split, names: tuple[str, ...]) -> Dispute | None:
-    """Equal images with different labels. Published sources have some, so they are reported and not refused."""
-    order = np.lexsort((part.labels, part.ids))
-    ids, labels = part.ids[order], part.labels[order]
-    beside = np.flatnonzero((ids[1:] == ids[:-1]) & (labels[1:] != labels[:-1]))
-    if len(beside) == 0:
-        return None
-    pictures = len(np.unique(ids[beside]))
-    one, other = int(order[beside[0]]), int(order[beside[0] + 1])
-    places = " and ".join(f"{part.stack.name(i)} as {names[part.labels[i]]}" for i in (one, other))
-    many = f"{pictures} pictures of {split} have" if pictures > 1 else f"1 picture of {split} has"
-    found = f"source {spec.name}: {many} more than one label, e.g. {places}"
-    return Dispute(
-        split,
-        pictures,
-        f"{found}; no classifier is right on both",
-        f"{found}; {suggest_remedy(spec.name)}",
-    )

@@ -35,9 +35,14 @@ KINDS_BY_KEY = {  # the kinds that read a key; with any other kind the key has n
 
 
 class SplitRule(Section):
-    """Splits that are drawn from the images of `train`, because the source does not have them."""
+    """Splits that are drawn from the images of another one, because the source does not have them."""
 
     validation: Share | None = Field(None, description="share of each class that becomes validation")
+    validation_from: Literal["train", "test"] = Field(
+        "train",
+        description="the images of which validation is a share; test: for published splits whose training images are"
+        " all used, test keeps the rest",
+    )
     test: Share | None = Field(None, description="share of each class that becomes test")
     seed: int = Field(
         0, ge=0, le=2**31 - 1, description="seed of the draw; it belongs to the source, so all recipes share the split"
@@ -51,6 +56,10 @@ class SplitRule(Section):
     def _check_shares(self) -> SplitRule:
         if self.validation is None and self.test is None:
             raise ValueError("split draws nothing; add validation or test, a share between 0 and 1")
+        if "validation_from" in self.model_fields_set and self.validation is None:
+            raise ValueError("validation_from has no effect without validation; add it, a share between 0 and 1")
+        if self.validation_from == "test" and self.test is not None:
+            raise ValueError("validation_from: test needs test images of the source's own; remove test")
         if (self.validation or 0) + (self.test or 0) >= 1:
             raise ValueError("validation and test leave nothing for train; together they must be below 1")
         return self
@@ -63,6 +72,9 @@ class SourceSpec(Section):
     kind: Kind = Field(description="the layout of the files; docs/bring-your-own-data.md shows each")
     path: str = Field(min_length=1, description="a folder or file, absolute or relative to the description; or a URI")
     licence: str = Field(min_length=1, description="licence of the images, as their owner states it; cards repeat it")
+    origin: str | None = Field(
+        None, min_length=1, description="where the files come from; a sentence about missing ones repeats it"
+    )
     size: int | None = Field(None, ge=1, le=4096, description="side in pixels to which every image is resized")
     fit: Literal["crop", "pad", "stretch"] = Field(
         "crop",
@@ -71,7 +83,7 @@ class SourceSpec(Section):
     background: Literal["black", "white"] | Colour | None = Field(
         None, description="colour of transparent pixels and bars; without it transparent images are refused"
     )
-    split: SplitRule | None = Field(None, description="draw the missing splits from train")
+    split: SplitRule | None = Field(None, description="draw the missing splits from train, or validation from test")
     group: str | None = Field(
         None,
         description="column of groups (patients, serial numbers); all images of a group get the same drawn split, and"
@@ -91,6 +103,11 @@ class SourceSpec(Section):
         description="go on although a picture has several labels in a split; without it that is refused",
     )
     skip_damaged: bool = Field(False, description="leave out images that cannot be decoded, and count them")
+    skip_copies: bool = Field(
+        False,
+        description="leave out images of train and validation that a later split has too, and count them; without it"
+        " that is refused",
+    )
 
     @model_validator(mode="after")
     def _check_keys(self) -> SourceSpec:

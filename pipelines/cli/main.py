@@ -117,7 +117,9 @@ def new(
     """Write recipes/NAME.yaml as a copy of another recipe, comments and all."""
     from ops.scaffold.workspace import create_recipe
 
-    path = create_recipe(open_workspace(), name, template=template, source=source, changes=changes)
+    path, brought = create_recipe(open_workspace(), name, template=template, source=source, changes=changes)
+    if brought is not None:
+        click.echo(f"sources/{brought.name}.yaml is written; put there, into {brought.path}: {brought.origin}")
     click.echo(f"{path} is written; make it an expansion with: growset activate {name}")
 
 

@@ -262,7 +262,7 @@ def test_an_image_in_two_splits(in_folders: Path, one: str, other: str) -> None:
     sentence = refuse(in_folders, 2)
     assert sentence == (
         f"growset: source digits: 1 of 65 images of {one} are in {other} too, e.g. {here} and {there};"
-        f" remove them from {one}\n"
+        f" remove them from {one}, or set `skip_copies: true` in the description of the source\n"
     )
     stopped = refuse_in_dagster(in_folders)
     assert (f"growset: {stopped}\n", stopped.exit_code) == (sentence, 2)

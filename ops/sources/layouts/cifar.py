@@ -13,7 +13,16 @@ import numpy as np
 
 from ops.datasets.axes import to_nhwc
 from ops.errors import DamagedData, UserError
-from ops.sources.listing import PIECE_IMAGES, Layout, Listing, name_labels, pick, read_text, require_path
+from ops.sources.listing import (
+    PIECE_IMAGES,
+    Layout,
+    Listing,
+    name_labels,
+    pick,
+    read_text,
+    report_missing,
+    require_path,
+)
 from ops.sources.spec import SourceSpec
 
 PIXELS = 3 * 32 * 32
@@ -65,7 +74,7 @@ def _find_files(spec: SourceSpec) -> dict[str, list[Path]]:
     for split, parts in names.items():
         missing = sorted(set(parts) - {path.name for path in files[split]})
         if missing and (split == "train" or files[split]):
-            raise UserError(f"{root} has no {missing[0]}; expected the whole binary version")
+            raise report_missing(spec, f"{root} has no {missing[0]}; expected the whole binary version")
     if spec.label not in ("label", "fine", "coarse") or (spec.label != "label" and not _is_hundred(root)):
         raise UserError(f"source {spec.name}: label is {spec.label}; allowed: fine or coarse, for CIFAR-100")
     return {split: paths for split, paths in files.items() if paths}

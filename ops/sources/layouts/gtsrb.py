@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ops.errors import DamagedData, UserError
-from ops.sources.listing import Layout, Listing, is_file, name_labels, read_files, require_path
+from ops.sources.listing import Layout, Listing, is_file, name_labels, read_files, report_missing, require_path
 from ops.sources.spec import SourceSpec
 
 TRAINING, TEST = "Final_Training/Images", "Final_Test/Images"
@@ -56,7 +56,9 @@ def _find_root(root: Path) -> Path | None:
 def _find_tables(spec: SourceSpec) -> dict[str, list[Path]]:
     root = _find_root(require_path(spec, f"the folder with {TRAINING} in it"))
     if root is None:
-        raise UserError(f"{spec.root} has no {TRAINING}; expected the unpacked GTSRB_Final_Training_Images.zip")
+        raise report_missing(
+            spec, f"{spec.root} has no {TRAINING}; expected the unpacked GTSRB_Final_Training_Images.zip"
+        )
     folders = sorted(folder for folder in (root / TRAINING).iterdir() if folder.is_dir())
     tables = {"train": [folder / f"GT-{folder.name}.csv" for folder in folders]}
     for table in tables["train"]:
@@ -66,7 +68,7 @@ def _find_tables(spec: SourceSpec) -> dict[str, list[Path]]:
         places = [folder / TEST_TABLE for folder in (root / TEST, root, root.parent)]
         labels = next((place for place in places if place.is_file()), None)
         if labels is None:
-            raise UserError(f"{places[0]} does not exist; expected the unpacked GTSRB_Final_Test_GT.zip")
+            raise report_missing(spec, f"{places[0]} does not exist; expected the unpacked GTSRB_Final_Test_GT.zip")
         tables["test"] = [labels]
     return tables
 

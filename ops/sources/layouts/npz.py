@@ -12,7 +12,17 @@ import numpy as np
 
 from ops.errors import DamagedData, UserError
 from ops.sources.layouts.arrays import ArrayFile, check_images, iterate_images, list_arrays, read_array, read_shape
-from ops.sources.listing import ALIASES, SPLITS, Layout, Listing, name_labels, pick, require_files, require_path
+from ops.sources.listing import (
+    ALIASES,
+    SPLITS,
+    Layout,
+    Listing,
+    name_labels,
+    pick,
+    report_missing,
+    require_files,
+    require_path,
+)
 from ops.sources.spec import SourceSpec
 
 PATTERNS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"), ("{}_image", "{}_label"), ("{}_x", "{}_y"))
@@ -69,7 +79,9 @@ def _find_pairs(spec: SourceSpec) -> dict[str, Pair]:
     if not found and len(files) == 1:
         return _find_in_file(files[0])
     if "train" not in found:
-        raise UserError(f"{root} has no <name>-train-imgs.npz with its <name>-train-labels.npz, nor a single .npz")
+        raise report_missing(
+            spec, f"{root} has no <name>-train-imgs.npz with its <name>-train-labels.npz, nor a single .npz"
+        )
     return found
 
 

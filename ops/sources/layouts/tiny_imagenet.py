@@ -12,9 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ops.errors import DamagedData, UserError
+from ops.errors import DamagedData
 from ops.sources.conversion import SUFFIXES
-from ops.sources.listing import Layout, Listing, is_file, read_files, read_text, require_files, require_path
+from ops.sources.listing import (
+    Layout,
+    Listing,
+    is_file,
+    read_files,
+    read_text,
+    report_missing,
+    require_files,
+    require_path,
+)
 from ops.sources.spec import SourceSpec
 
 
@@ -54,7 +63,9 @@ def _find_images(spec: SourceSpec) -> dict[str, list[tuple[Path, str]]]:
     annotations = root / "val" / "val_annotations.txt"
     train = [(path, path.parents[1].name) for path in sorted((root / "train").glob("*/images/*")) if _is_image(path)]
     if not train or not annotations.is_file():
-        raise UserError(f"{root} has no train/<wnid>/images or no val/val_annotations.txt; expected Tiny ImageNet")
+        raise report_missing(
+            spec, f"{root} has no train/<wnid>/images or no val/val_annotations.txt; expected Tiny ImageNet"
+        )
     test = []
     for row, line in enumerate(read_text(annotations).splitlines()):
         name, _, rest = line.partition("\t")

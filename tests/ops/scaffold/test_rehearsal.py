@@ -40,7 +40,8 @@ def test_too_few_images_are_refused() -> None:
 def test_the_workspace_is_valid_apart_and_made_anew(fresh_workspace: Path) -> None:
     workspace = Workspace(fresh_workspace)
     recipe = workspace.load_recipe("digits")
-    train, spec = read_real(workspace, recipe).subset.splits["train"], describe_source(workspace, recipe)
+    train = read_real(workspace, recipe).subset.splits["train"]
+    spec = describe_source(workspace, recipe).model_copy(update={"allow_conflicts": True})
     before = {
         path: path.read_bytes() for path in fresh_workspace.rglob("*") if path.is_file() and ".git" not in path.parts
     }
@@ -49,6 +50,7 @@ def test_the_workspace_is_valid_apart_and_made_anew(fresh_workspace: Path) -> No
         assert small.root == workspace.rehearsal("digits") and not (small.root / "left").exists()
         (small.root / "left").touch()
     shrunk = small.load_recipe("digits-quick")
+    assert describe_source(small, shrunk).allow_conflicts
     assert (shrunk.mix.real_weight, recipe.mix.real_weight) == (7, 4)
     assert "classifier.seeds: 2 -> 2" not in lines and [
         line for line in lines if line.startswith("verdict: ") and "'rehearsal': True" in line

@@ -46,3 +46,35 @@ def test_one_picture_with_two_labels_is_reported(tmp_path: Path) -> None:
     assert hash_source(spec) == hash_source(SourceSpec.model_validate(plain))  # what is allowed changes no pixel
     make_folder(tmp_path, truth)
     assert read_source(spec).disputed == ()
+
+
+def test_copies_are_left_out_of_the_earlier_split_where_the_source_allows_that(tmp_path: Path) -> None:
+    truth = {split: (images.copy(), labels) for split, (images, labels) in make_truth().items()}
+    train, validation, test = (truth[split][0] for split in ("train", "validation", "test"))
+    train[0], train[5] = test[1], validation[2]  # under other classes, too
+    validation[3] = train[7] = test[4]
+    make_folder(tmp_path, truth)
+    plain = {"name": "x", "kind": "folder", "path": str(tmp_path), "licence": "M"}
+    with pytest.raises(UserError, match="2 of 12 images of train are in validation too, .* or set `skip_copies: true`"):
+        read_source(SourceSpec.model_validate(plain))
+    spec = SourceSpec.model_validate(plain | {"skip_copies": True})
+    source = read_source(spec)
+    found = {split: {image.tobytes() for image in part.images} for split, part in source.splits.items()}
+    kept = {"train": (0, 5, 7), "validation": (3,), "test": ()}
+    for split, left_out in kept.items():
+        images = truth[split][0]
+        assert found[split] == {image.tobytes() for i, image in enumerate(images) if i not in left_out}
+    assert source.conversions == {"skipped, because a later split has them": 4}
+    assert hash_source(spec) != hash_source(SourceSpec.model_validate(plain))  # other images are used
+    make_folder(tmp_path, make_truth())
+    whole = read_source(spec)
+    assert whole.conversions == {} and [len(part) for part in whole.splits.values()] == [12, 12, 12]
+
+
+def test_a_class_that_has_nothing_but_copies_is_named(tmp_path: Path) -> None:
+    truth = {split: (images.copy(), labels) for split, (images, labels) in make_truth(per_class=1).items()}
+    truth["train"][0][1] = truth["test"][0][0]
+    make_folder(tmp_path, truth)
+    keys = {"name": "x", "kind": "folder", "path": str(tmp_path), "licence": "M", "skip_copies": True}
+    with pytest.raises(UserError, match="^source x: class bee has no images in train$"):
+        read_source(SourceSpec.model_validate(keys))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ops.planning.counting import count_source
+from ops.recipe.data import DataSettings
 from ops.sources.layouts import LAYOUTS
 from ops.sources.reading import hash_source, read_source
 from ops.sources.sketch import find_kind, sketch_source
@@ -93,6 +95,25 @@ def test_validation_is_drawn_if_a_layout_has_none(tmp_path: Path, layout: str) -
     assert both == as_set(*truth["train"])
     assert as_set(splits["test"].images, splits["test"].labels) == as_set(*truth["test"])
     assert splits["train"].class_names == names
+
+
+@pytest.mark.parametrize("stable", [False, True])
+def test_validation_is_drawn_from_test_if_the_source_says_so(tmp_path: Path, stable: bool) -> None:
+    truth = make_truth(per_class=40)
+    keys = make_cifar(tmp_path / "source", truth)
+    spec = make_spec(keys, split={"validation": 0.2, "validation_from": "test", "stable": stable})
+    splits = read_source(spec).splits
+    assert as_set(splits["train"].images, splits["train"].labels) == as_set(*truth["train"]), "train keeps its images"
+    parts = [as_set(splits[split].images, splits[split].labels) for split in ("validation", "test")]
+    assert parts[0] | parts[1] == as_set(*truth["test"]) and not parts[0] & parts[1]
+    if not stable:
+        assert np.bincount(splits["validation"].labels).tolist() == [8, 8, 8]
+        counted = count_source(spec, DataSettings(), 0)
+        for split, dataset in splits.items():
+            assert np.bincount(dataset.labels).tolist() == counted.images[split].tolist()
+    capped = read_source(spec, per_class=3).splits
+    assert [np.bincount(capped[split].labels).tolist() for split in ("train", "validation")] == [[3] * 3] * 2
+    assert len(capped["test"]) == len(splits["test"])
 
 
 @pytest.mark.parametrize("layout", [*WHOLE, *TWO_SPLITS])

@@ -157,7 +157,8 @@ def test_an_image_in_two_splits_is_refused_under_any_name(tmp_path: Path, one: s
         read_source(spec)
     assert str(caught.value) == (
         f"source insects: 2 of 14 images of {names[one]} are in {names[other]} too, e.g."
-        f" {tmp_path / one / 'ant' / '7.png'} and {tmp_path / other / 'cat' / 'x.bmp'}; remove them from {names[one]}"
+        f" {tmp_path / one / 'ant' / '7.png'} and {tmp_path / other / 'cat' / 'x.bmp'}; remove them from {names[one]},"
+        " or set `skip_copies: true` in the description of the source"
     )
     spec = spec.model_copy(update={"allow_conflicts": True})  # the two in `one` have different labels
     assert len(read_source(spec, classes=["ant", "bee"])["test"]) == 8  # images of other classes are in no split

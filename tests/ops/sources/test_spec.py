@@ -55,6 +55,14 @@ BASE = "kind: folder\npath: a\nlicence: M\n"
             BASE + "split: {test: 0.5, validation: 0.5}\n",
             "'split' in {}: validation and test leave nothing for train",
         ),
+        (
+            BASE + "split: {validation: 0.2, validation_from: test, test: 0.2}\n",
+            "'split' in {}: validation_from: test needs test images of the source's own; remove test",
+        ),
+        (
+            BASE + "split: {test: 0.2, validation_from: train}\n",
+            "'split' in {}: validation_from has no effect without validation; add it, a share between 0 and 1",
+        ),
         (BASE + "split: {tests: 0.5}\n", "unknown key 'split.tests' in {}; did you mean 'test'?"),
         (BASE + "name: x\n", "unknown key 'name' in {}; a source has the name of its file"),
         ("kind: folder\npath: [a\n", "{} is not valid YAML at line 3"),
