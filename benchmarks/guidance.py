@@ -9,9 +9,7 @@ depend on them. Half of the images count as generated.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.parts.harness import Row, use_cores, write_result
+from benchmarks.parts.stepping import Steps
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.training import train
@@ -40,43 +39,6 @@ SIDES: dict[str, dict[str, Any]] = {
     "consistency": {"consistency": "ema"},
     "separate: norm": {"separate": "norm"},
 }
-
-
-class Steps:
-    """A training in a thread of its own that takes one step whenever it is told to."""
-
-    def __init__(self, train: Callable[[Callable[[int, float], None]], object]) -> None:
-        """train: runs the whole training and calls its argument after each step."""
-        self.told, self.taken = threading.Semaphore(0), threading.Semaphore(0)
-        self.fault: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, args=(train,), daemon=True)
-        self.thread.start()
-
-    def take(self) -> float:
-        """Processor seconds of the next step, with whatever leads to it; raises what the training raised."""
-        started = time.process_time()
-        self.told.release()
-        self.taken.acquire()
-        if self.fault is not None:
-            raise self.fault
-        return time.process_time() - started
-
-    def end(self) -> None:
-        """Let the training end after its last step."""
-        self.told.release()
-        self.thread.join()
-
-    def _run(self, train: Callable[[Callable[[int, float], None]], object]) -> None:
-        self.told.acquire()
-        try:
-            train(self._pause)
-        except BaseException as fault:
-            self.fault = fault
-            self.taken.release()
-
-    def _pause(self, step: int, loss: float) -> None:
-        self.taken.release()
-        self.told.acquire()
 
 
 def run(rounds: int = ROUNDS) -> Path:

@@ -29,15 +29,17 @@ class Row:
     unit: str
 
 
-def interleave(sides: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
+def interleave(
+    sides: Mapping[str, Callable[[], object]], *, repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each side over `repeats` rounds; every round runs all sides, after one unmeasured round."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for round_ in range(repeats + 1):
         for name, run in sides.items():
-            started = time.perf_counter()
+            started = clock()
             run()
             if round_:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(clock() - started)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
