@@ -18,7 +18,7 @@ from benchmarks.sources.drawn import Drawn
 from benchmarks.sources.writing import write_parquet
 from ops.chain import generator as stage
 from ops.chain.driver import Chain
-from ops.files.outputs import GATE, LEARNING_CURVE
+from ops.files.outputs import GATE, LEARNING_CURVE, USABILITY
 from ops.files.storage import read_json, write_json
 from ops.generators.protocol import Observer, Sample
 from ops.machine.progress import Sink
@@ -44,6 +44,7 @@ class Moment:
     """A checkpoint. minutes: from the start of the stage until it was judged. passed: the gate, and not for copies.
 
     moved, kept: what the gate found, in grey levels and as a share (None: too few images that the scorer names).
+    position: how far variants lie from empty images (0) towards real ones (1); None: no feature space can tell.
     """
 
     step: int
@@ -51,24 +52,34 @@ class Moment:
     passed: bool
     moved: float
     kept: float | None
+    position: float | None
 
 
 @dataclass(frozen=True)
 class Usable:
-    """moments: in order. steps: of the recipe. stages: seconds of each stage. used, classes: how many classes get
-    variants of the exported generator, and how many there are. sentence: of its gate."""
+    """moments: in order. steps: of the recipe. needed: its sampler's `usable_from`. stages: seconds of each.
+
+    Of the exported generator: how many of the `classes` are `used`, its position, and the gate's sentence.
+    """
 
     moments: tuple[Moment, ...]
     steps: int
+    needed: float | None
     stages: dict[str, float]
     used: int
     classes: int
+    position: float | None
     sentence: str
 
     @property
-    def first(self) -> Moment | None:
-        """The first checkpoint that passes; None if none does."""
+    def first_passed(self) -> Moment | None:
+        """The first checkpoint that passes the gate; None if none does."""
         return next((moment for moment in self.moments if moment.passed), None)
+
+    @property
+    def first_usable(self) -> Moment | None:
+        """The first one that passes and lies near enough to real images, too: the chain would use it."""
+        return next((m for m in self.moments if m.passed and not _is_below(m.position, self.needed)), None)
 
 
 @dataclass
@@ -109,14 +120,16 @@ def train_until_usable(drawn: Drawn, recipe: Mapping[str, Any], folder: Path, si
     exported = chain.run(made.name, LAST)
     (watched,) = watches
     gate = read_json(exported.folder / GATE)
-    settings = made.workspace.load_recipe(made.name).generator
-    assert isinstance(settings, MunitSettings)
+    found = made.workspace.load_recipe(made.name)
+    assert isinstance(found.generator, MunitSettings)
     return Usable(
         tuple(list_moments(watched.noted, read_json(trained.folder / LEARNING_CURVE), started)),
-        settings.steps,
+        found.generator.steps,
+        found.sampler.usable_from,
         read_json(made.workspace.timings(made.name)),
         sum(entry["why"] is None for entry in gate["classes"]),
         len(gate["classes"]),
+        read_json(exported.folder / USABILITY)["position"],
         gate["sentence"],
     )
 
@@ -130,6 +143,10 @@ def list_moments(
     if bare := [step for step, _, _ in noted if figures.get(step, {}).get("moved") is None]:
         raise ValueError(f"no variants were judged at step {bare[0]}")
     return [
-        Moment(step, (at - started) / 60, passed, figures[step]["moved"], figures[step]["kept"])
+        Moment(step, (at - started) / 60, passed, **{key: figures[step][key] for key in ("moved", "kept", "position")})
         for step, at, passed in noted
     ]
+
+
+def _is_below(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value < limit
