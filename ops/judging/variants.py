@@ -1,10 +1,15 @@
 """The gate of variants: in which classes a generator of variants moves its seed images and keeps their class.
 
 Two variants of one image must differ, else the generator makes nothing new. A variant must keep the class of its
-image, else it has a wrong label. Only images that the scorer names rightly can show that, each judged by the network
-that did not see it. A scorer has hardly seen a rare class, so it cannot judge its variants. The transformation does not
-depend on the class, so the head (the largest third of the classes) stands for the others. This module knows no recipe,
-no generator and no file.
+image, else it has a wrong label. Where some have lost their class, the scorer names variants rightly less often than
+the images themselves; each image and its variants are judged by the network that did not see it. A scorer need not be
+invariant for that, and where variants are of use it is not. The variants of a perfect generator are as if drawn like
+the images, so both are named rightly equally often. Of the images that are named rightly now some would be lost
+whatever the generator, as another draw may be harder to name.
+
+A scorer has hardly seen a rare class, so it cannot judge its variants. The transformation does not depend on the class,
+so the head (the largest third of the classes) stands for the others. This module knows no recipe, no generator and no
+file.
 """
 
 from __future__ import annotations
@@ -23,7 +28,8 @@ if TYPE_CHECKING:
     from ops.judging.scorer import Scorer
 
 DRAWS = 2  # variants of each image that are judged
-LEAST = 20  # images that the scorer names rightly; from fewer the share of kept classes cannot be known
+LEAST = 20  # images that the scorer names rightly; from fewer it cannot be known whether variants keep their class
+OWN = 100  # such images of a common class that answers for itself: about 4 % is the standard error then
 NAMED = 3  # refused classes that a sentence names; it counts the others
 
 
@@ -75,9 +81,9 @@ def join_measured(parts: Sequence[Measured]) -> Measured:
 class ClassGate:
     """One class. images: judged ones. named: those of them that the scorer names rightly.
 
-    moved: mean difference of two variants of an image, in grey levels; None without an image. kept: share of the
-    variants of the images named rightly that keep their class; None without such images. why: the reason why nothing
-    is generated for the class; None if its variants are used.
+    moved: mean difference of two variants of an image, in grey levels; None without an image. kept: how often the
+    scorer names variants rightly, relative to the images themselves; above 1 where it names them more often, None where
+    it names no image rightly. why: the reason why nothing is generated for the class; None if its variants are used.
     """
 
     images: int
@@ -129,7 +135,7 @@ class Gate:
         moved = f"two variants of an image differ by {self.moved:.1f} grey levels"
         common = _name_head(self.head, len(self.classes))
         if self.kept is not None:
-            return f"{moved}, and {_percent(self.kept)} of the variants{common} keep their class"
+            return f"{moved}, and {_tell_kept(self.kept, f'variants{common}')}"
         return (
             f"{moved}; whether variants keep their class cannot be judged, because the scorer names only {self.named}"
             f" images{common} rightly ({LEAST} are needed)"
@@ -141,9 +147,10 @@ def judge_variants(
 ) -> Gate:
     """Decide for each class whether variants are made of its images.
 
-    A class passes if two variants of its images differ by at least `moves` grey levels on average, and at least the
-    share `keeps` of variants keep their class. The latter is its own share for a class of the head with LEAST images
-    named rightly, else the share of the whole head. With fewer than LEAST of them in the whole head it is not asked.
+    A class passes if two variants of its images differ by at least `moves` grey levels on average, and the scorer
+    names variants at least `keeps` times as often rightly as the images. The latter is asked of the class itself if it
+    is of the head and has OWN images named rightly, else of the whole head. With fewer than LEAST of them in the
+    whole head it is not asked.
 
     Parameters
     ----------
@@ -152,25 +159,30 @@ def judge_variants(
     """
     counts = [int(size) for size in sizes]
     head = divide_by_size(counts).get(GROUPS[0], list(range(len(counts))))
-    common = measured.named & np.isin(labels, head)
-    named, common_name = int(common.sum()), _name_head(head, len(counts))
-    kept = float(measured.kept[common].mean()) if named >= LEAST else None
+    common, whole = np.isin(labels, head), f"variants{_name_head(head, len(counts))}"
+    named, kept = _compare(measured, common)
+    kept = kept if named >= LEAST else None
     classes = []
     for label in range(len(counts)):
         own = labels == label
-        rightly = own & measured.named
+        rightly, share = _compare(measured, own)
         entry = {
             "images": int(own.sum()),
-            "named": int(rightly.sum()),
+            "named": rightly,
             "moved": float(measured.moved[own].mean()) if own.any() else None,
-            "kept": float(measured.kept[rightly].mean()) if rightly.any() else None,
+            "kept": share,
         }
-        is_own = label in head and int(rightly.sum()) >= LEAST
-        asked, whose = (entry["kept"], "its variants") if is_own else (kept, f"the variants{common_name}")
+        asked, whose = (share, "its variants") if label in head and rightly >= OWN else (kept, whole)
         why = _find_fault(entry["moved"], moves, asked, keeps, whose)
         classes.append(ClassGate(**entry, why=why))  # type: ignore[arg-type]
     moved = float(measured.moved.mean()) if len(labels) else 0.0
     return Gate(tuple(classes), tuple(head), moved, named, kept, moves, keeps)
+
+
+def _compare(measured: Measured, rows: np.ndarray) -> tuple[int, float | None]:
+    """Of the images at `rows` bool [n]: how many are named rightly, and how often variants are, relative to that."""
+    named = int(measured.named[rows].sum())
+    return named, float(measured.kept[rows].sum()) / named if named else None
 
 
 def _find_fault(
@@ -181,13 +193,18 @@ def _find_fault(
     if _is_below(moved, moves):
         return f"two variants of an image differ by {_floor(moved, 100)} grey levels, and {moves:g} are needed"
     if kept is not None and keeps is not None and kept < keeps:
-        return f"{_percent(kept)} of {whose} keep their class, and {100 * keeps:g} % are needed"
+        return f"{_tell_kept(kept, whose)}, and {100 * keeps:g} % are needed"
     return None
 
 
 def _name_head(head: Sequence[int], classes: int) -> str:
     """What follows on `variants` or `images` of the head; nothing where it is all classes."""
     return " of common classes" if len(head) < classes else ""
+
+
+def _tell_kept(kept: float, whose: str) -> str:
+    """In words; above 1 it says no more than that variants are named as often."""
+    return f"{whose} are named rightly {_percent(min(kept, 1.0))} as often as their images"
 
 
 def _is_below(value: float | None, limit: float | None) -> bool:

@@ -76,7 +76,9 @@ class MunitSettings(TrainedSettings):
         if sampler.precision != "fp32":
             raise ValueError(f"precision must be fp32 with kind: munit; got {sampler.precision!r}")
         if sampler.strength == "auto" and sampler.keeps is None:
-            raise ValueError("strength: auto needs keeps, the share of variants that must keep their class")
+            raise ValueError(
+                "strength: auto needs keeps: how often variants must be named rightly, relative to their images"
+            )
         return sampler
 
     def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ops.judging.scorer import Scorer
-from ops.judging.variants import LEAST, Gate, Measured, join_measured, judge_variants, measure_variants
+from ops.judging.variants import OWN, Gate, Measured, join_measured, judge_variants, measure_variants
 
 NAMES = ("common", "middle", "rare")
 SIZES = (100, 40, 5)  # the head is the first class alone
@@ -36,7 +36,7 @@ def judge(measured: Measured, labels: np.ndarray, **limits: Any) -> Gate:
     return judge_variants(measured, labels, SIZES, **{"moves": 2.0, "keeps": 0.9, **limits})
 
 
-LABELS = np.repeat([0, 1, 2], [30, 25, 5])
+LABELS = np.repeat([0, 1, 2], [120, 25, 5])
 
 
 def test_figures_are_those_of_a_loop_over_images_and_each_is_judged_by_the_network_that_did_not_see_it() -> None:
@@ -69,10 +69,10 @@ def test_parts_that_do_not_fit_are_refused(images: int, labels: int, networks: i
 def test_variants_that_move_and_keep_their_class_are_used() -> None:
     gate = judge(make_measured(LABELS), LABELS)
     assert gate.list_refused(NAMES) == {} and gate.is_passed
-    assert (gate.head, gate.named, gate.kept, gate.moved) == ((0,), 30, 1.0, 9.0)
+    assert (gate.head, gate.named, gate.kept, gate.moved) == ((0,), 120, 1.0, 9.0)
     assert gate.describe(NAMES) == (
-        "the variants of 3 classes are used: two variants of an image differ by 9.0 grey levels, and 100 % of the"
-        " variants of common classes keep their class"
+        "the variants of 3 classes are used: two variants of an image differ by 9.0 grey levels, and variants"
+        " of common classes are named rightly 100 % as often as their images"
     )
 
 
@@ -96,28 +96,50 @@ def test_the_head_decides_for_a_rare_class_and_each_of_its_classes_for_itself() 
     measured = make_measured(LABELS)
     measured.kept[LABELS == 0] = 0.8999
     assert judge(measured, LABELS).list_refused(NAMES) == {
-        "common": "89.9 % of its variants keep their class, and 90 % are needed",
-        "middle": "89.9 % of the variants of common classes keep their class, and 90 % are needed",
-        "rare": "89.9 % of the variants of common classes keep their class, and 90 % are needed",
+        "common": "its variants are named rightly 89.9 % as often as their images, and 90 % are needed",
+        "middle": "variants of common classes are named rightly 89.9 % as often as their images, and 90 % are needed",
+        "rare": "variants of common classes are named rightly 89.9 % as often as their images, and 90 % are needed",
     }
     assert not judge(measured, LABELS).is_passed
     assert judge(measured, LABELS, keeps=None).list_refused(NAMES) == {}
 
 
 def test_without_a_long_tail_each_class_is_judged_by_itself_if_enough_of_its_images_are_named_rightly() -> None:
-    labels = np.repeat([0, 1, 2], [200, 200, LEAST - 1])
+    labels = np.repeat([0, 1, 2], [200, 200, OWN - 1])
     measured = make_measured(labels)
-    measured.kept[labels == 1], measured.kept[labels == 2] = 0.895, 0.0
+    measured.kept[labels == 1], measured.kept[labels == 2] = 0.895, 0.8
     gate = judge_variants(measured, labels, (200, 200, 200), moves=2.0, keeps=0.9)
     assert gate.head == (0, 1, 2)
-    assert gate.kept == pytest.approx((200 + 200 * 0.895) / (400 + LEAST - 1))
-    assert list(gate.list_refused(NAMES)) == ["middle"], "19 images cannot judge the third, so all of them do"
-    assert gate.told.endswith(" of the variants keep their class"), "all classes are common"
+    assert gate.kept == pytest.approx((200 + 200 * 0.895 + 0.8 * (OWN - 1)) / (400 + OWN - 1))
+    assert list(gate.list_refused(NAMES)) == ["middle"], "99 images cannot judge the third, so all of them do"
+    assert " and variants are named rightly " in gate.told, "all classes are common"
 
 
-def test_images_that_the_scorer_names_wrongly_say_nothing() -> None:
+def test_a_perfect_generator_passes_whatever_the_scorer_makes_of_what_varies() -> None:
+    """Its variants are named as often as images are; those of images that are named now are named less often."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros(4000, int)
+    hard = rng.random(4000)  # of each image: the chance that a draw of the nuisance is named rightly
+    named = rng.random(4000) < hard
+    kept = (rng.random((4000, 2)) < hard[:, None]).mean(1)
+    gate = judge_variants(Measured(np.full(4000, 9.0), named, kept), labels, (4000,), moves=2.0, keeps=0.9)
+    assert gate.kept == pytest.approx(1.0, abs=0.04) and gate.list_refused(("only",)) == {}
+    assert kept[named].mean() < 0.7
+    lost = kept * (rng.random(4000) < 0.85)  # 15 % of the images lose their class in both variants
+    worse = judge_variants(Measured(np.full(4000, 9.0), named, lost), labels, (4000,), moves=2.0, keeps=0.9)
+    assert worse.kept == pytest.approx(0.85, abs=0.04) and not worse.is_passed
+
+
+def test_variants_that_are_named_more_often_than_their_images_count_as_named_as_often() -> None:
     measured = make_measured(LABELS)
-    measured.named[5:30], measured.kept[5:30] = False, 0.0
+    measured.named[:20] = False
+    gate = judge(measured, LABELS)
+    assert gate.kept == pytest.approx(120 / 100) and "are named rightly 100 % as often" in gate.told
+
+
+def test_too_few_images_that_the_scorer_names_rightly_say_nothing() -> None:
+    measured = make_measured(LABELS)
+    measured.named[5:120], measured.kept[5:120] = False, 0.0
     gate = judge(measured, LABELS)
     assert (gate.named, gate.kept) == (5, None)
     assert gate.list_refused(NAMES) == {} and gate.is_passed
@@ -125,7 +147,7 @@ def test_images_that_the_scorer_names_wrongly_say_nothing() -> None:
         "; whether variants keep their class cannot be judged, because the scorer names only 5 images of common classes"
         " rightly (20 are needed)"
     )
-    assert gate.classes[0].kept == 1.0, "of the five that it names rightly"
+    assert gate.classes[0].kept == 1.0, "as often as the five images that it names rightly"
     measured.moved[:] = 0.5
     assert len(judge(measured, LABELS).list_refused(NAMES)) == 3, "they must move all the same"
 
@@ -137,10 +159,11 @@ def test_a_class_without_images_gets_no_variants() -> None:
 
 
 def test_a_single_class_is_its_own_head() -> None:
-    labels = np.zeros(30, int)
-    gate = judge_variants(make_measured(labels, kept=0.5), labels, (30,), moves=2.0, keeps=0.9)
+    labels = np.zeros(OWN, int)
+    gate = judge_variants(make_measured(labels, kept=0.5), labels, (OWN,), moves=2.0, keeps=0.9)
     assert gate.describe(("only",)).startswith(
-        "1 of 1 class gets no variants: only (50 % of its variants keep their class, and 90 % are needed); in all, two"
+        "1 of 1 class gets no variants: only (its variants are named rightly 50 % as often as their images, and 90 % are"
+        " needed); in all, two"
     )
 
 

@@ -46,7 +46,7 @@ def test_images_of_this_kind_have_parents() -> None:
         ({}, {"guidance": 2.0}, "guidance has no effect with kind: munit, which draws in one evaluation; remove it"),
         ({}, {"precision": "int8"}, "precision must be fp32 with kind: munit; got 'int8'"),
         ({}, {"strength": 1.5}, "less than or equal to 1"),
-        ({}, {"strength": "auto", "keeps": None}, "strength: auto needs keeps, the share of variants that must keep"),
+        ({}, {"strength": "auto", "keeps": None}, "strength: auto needs keeps: how often variants must be named"),
         ({"kind": "flow"}, {"strength": "auto"}, "strength: auto is possible with kind: munit alone; give a number"),
     ],
 )
