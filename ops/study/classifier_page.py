@@ -48,7 +48,7 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
                 *differences,
                 "",
             ]
-        if shares := _format_shares(part, measure, values):
+        if name not in GROUPS and (shares := _format_shares(part, measure, values)):
             lines += [
                 f"Share of a ceiling's gain in {name_measure(name)}, in %, with 95 % intervals by Fieller's method,"
                 " which are unbounded where the ceiling's own gain may be 0:",
@@ -176,7 +176,7 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
 
 
 def _format_shares(part: ClassifierPart, measure: Measure, values: pl.DataFrame) -> list[str]:
-    """A row for each setting and number of steps, a column for each arm of `shares`."""
+    """A row for each setting and number of steps, a column for each arm of `shares`; none for an undirected measure."""
     if measure.lower_is_better is None:
         return []
     lowest = measure.lower_is_better

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from ops.study.summary import Difference
 
 Key = tuple[str, int]  # a setting and a number of steps
+WIDE = 12  # columns of a table that can be read beside each other
 NOTHING = "–"  # where a block is not complete, or an arm has no value
 
 
 def format_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table."""
+    """The lines of a table. One of more than WIDE columns and fewer rows is turned over: rows become columns."""
+    if len(heads) > max(WIDE, len(rows) + 1):
+        heads, *rows = zip(heads, *rows, strict=True)
     return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 

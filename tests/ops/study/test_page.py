@@ -19,6 +19,7 @@ from ops.study.page import BEGIN, END, write_page
 from ops.study.results import SCHEMA
 from ops.study.running import Finished
 from ops.study.summary import Difference
+from ops.study.tables import WIDE, format_table
 
 KEYS: dict[str, Any] = {
     "kind": "classifiers",
@@ -202,6 +203,17 @@ def test_accuracy_in_groups_of_classes_is_compared_too() -> None:
     found = [table({("10", 400): TEN}, name) for name in part.measures]
     told = [line for line in render(part, pl.concat(found)) if line.startswith("Differences")]
     assert [line.split(",")[0] for line in told] == ["Differences in accuracy", "Differences in head"]
+
+
+def test_a_table_of_many_columns_and_few_rows_is_turned_over() -> None:
+    heads = ["setting", *(f"arm{number}" for number in range(WIDE))]
+    rows = [[name, *(f"{name}{number}" for number in range(WIDE))] for name in ("a", "b")]
+    turned = format_table(heads, rows)
+    assert turned[:3] == ["| setting | a | b |", "| --- | --- | --- |", "| arm0 | a0 | b0 |"]
+    assert len(turned) == 2 + WIDE
+    assert format_table(heads[:-1], [row[:-1] for row in rows])[2] == f"| a | {' | '.join(rows[0][1:-1])} |"
+    many = rows * WIDE
+    assert len(format_table(heads, many)) == 2 + len(many), "it would become no narrower"
 
 
 def test_the_figure_has_the_arms_that_are_named_above_the_first_of_them() -> None:
