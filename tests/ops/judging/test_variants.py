@@ -162,8 +162,8 @@ def test_a_single_class_is_its_own_head() -> None:
     labels = np.zeros(OWN, int)
     gate = judge_variants(make_measured(labels, kept=0.5), labels, (OWN,), moves=2.0, keeps=0.9)
     assert gate.describe(("only",)).startswith(
-        "1 of 1 class gets no variants: only (its variants are named rightly 50 % as often as their images, and 90 % are"
-        " needed); in all, two"
+        "1 of 1 class gets no variants: only (its variants are named rightly 50 % as often as their images, and 90 %"
+        " are needed); in all, two"
     )
 
 
