@@ -67,8 +67,8 @@ class SamplerSettings(Section):
     keeps: Fraction | None = Field(
         0.9,
         description="for variants of real images: how often the scorer must name them rightly, relative to their"
-        " images; a common class is judged by its own variants, a rare one by those of the common ones; below it nothing is"
-        " generated for the class; null: not asked",
+        " images; a common class is judged by its own variants, a rare one by those of the common ones; below it"
+        " nothing is generated for the class; null: not asked",
     )
 
     @property
