@@ -460,8 +460,7 @@ def test_the_gate_of_variants_has_a_table_and_says_who_judges_a_rare_class(page:
     reader, text = Reader(varied), read_text(varied)
     assert reader.open == [] and len(reader.find("caption")) == len(reader.find("table"))
     assert (
-        "if they lie 2 grey levels or more apart and are named rightly at least 90 % as often as their images;"
-        in text
+        "if they lie 2 grey levels or more apart and are named rightly at least 90 % as often as their images;" in text
     )
     assert f"the variants of the common ones stand for them: {CLASSES[0]}." in text
     assert f"{CLASSES[0]} 40 40 36 9.3 95.3 used" in text
