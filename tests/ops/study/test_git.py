@@ -34,7 +34,7 @@ def build(study: Study, part: str, setting: str) -> Recipe:
 
 def test_an_arm_of_shares_differs_from_the_arms_that_it_lies_between_in_its_variants_alone(study: Study) -> None:
     recipe = build(study, "transfer", "background")
-    assert len(find_part(study, "transfer").shares) == 7
+    assert len(find_part(study, "transfer").shares) == 8
     for name, way in find_part(study, "transfer").shares.items():
         arm, over, ceiling = recipe.expanded[name], recipe.baselines[way.over], recipe.baselines[way.ceiling]
         assert simplify(arm) == over
