@@ -41,9 +41,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     generator = KINDS[config["kind"]].load(source)
     real = run.inputs["real_images"]
     train, held_out = (read_split(real, split) for split in ("train", "validation"))
-    settings, tried = choose_strength(
-        source, settings, run.inputs["scorer"], train, take_seeds(train), sink=run.runtime.sink
-    )
+    settings, tried = choose_strength(source, settings, run.inputs["scorer"], train, sink=run.runtime.sink)
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
     run.runtime.sink("generator_onnx: measuring parity with the eager sampler")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ops.chain.parts.units import take_seeds
 from ops.chain.parts.variant_gate import judge_drawn
 from ops.datasets.pixels import PixelDataset
-from ops.generators.feeds import SeedImages
 from ops.generators.folder import CONFIG, read_config
 from ops.generators.registry import KINDS
 from ops.generators.torch_drawer import TorchFile
@@ -24,16 +24,17 @@ STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)
 
 
 def choose_strength(
-    generator: Path, sampler: SamplerSettings, scorer: Path, train: PixelDataset, seeds: SeedImages, *, sink: Sink
+    generator: Path, sampler: SamplerSettings, scorer: Path, train: PixelDataset, *, sink: Sink
 ) -> tuple[SamplerSettings, list[dict[str, Any]]]:
     """The sampler with a number for its strength, and the trials: `strength`, `moved`, `kept`, `refused`, `used`.
 
     The first strength with which no class is refused ends the search. Where each refuses some, the one that refuses
     the fewest is taken, the widest of these. A sampler whose strength is not `auto` comes back as it is, with nothing
-    tried. `seeds` are the training images as seed images, in their order.
+    tried.
     """
     if sampler.strength != "auto":
         return sampler, []
+    seeds = take_seeds(train)
     kind, judge, tried = KINDS[read_config(generator)["kind"]], load_scorer(scorer), list[dict[str, Any]]()
     for strength in STRENGTHS:
         candidate = _set(sampler, strength)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ops.chain.parts import variant_strength
-from ops.chain.parts.units import take_seeds
 from ops.chain.parts.variant_strength import STRENGTHS, choose_strength
 from ops.files.storage import write_json
 from ops.recipe.generator import SamplerSettings
@@ -52,7 +51,7 @@ def choose(
     monkeypatch.setattr(variant_strength, "KINDS", {"noisy": NoisyKind(levels)})
     monkeypatch.setattr(variant_strength, "load_scorer", lambda folder: SideScorer(np.arange(80) % 2))
     sampler, lines = SamplerSettings(**{"strength": "auto", **keys}), list[str]()
-    found, tried = choose_strength(folder, sampler, folder, TRAIN, take_seeds(TRAIN), sink=lines.append)
+    found, tried = choose_strength(folder, sampler, folder, TRAIN, sink=lines.append)
     return found, tried, lines
 
 
