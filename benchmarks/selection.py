@@ -22,7 +22,8 @@ from ops.chain.driver import Chain
 from ops.classifiers.answering import predict
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
-from ops.classifiers.tournament import Contest, count_runs, hold_tournament
+from ops.classifiers.runs import Contest
+from ops.classifiers.tournament import count_runs, hold_tournament
 from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_shards, read_split

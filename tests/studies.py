@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ops.recipe.stages import STAGES
 from ops.study.design import Study, load_study
 from ops.workspaces.workspace import Workspace
-from tests.workspaces import NAMES, RECIPE, digit_splits
+from tests.workspaces import NAMES, RECIPE, digit_splits, write_params
 
 Content = dict[str, Any]
 NO_FILTER = {f"filter.{rule}": None for rule in ("wrong_label", "near_copy", "near_repeat", "blank", "saturated")}
@@ -51,8 +50,7 @@ def make_workspace(root: Path) -> Workspace:
     description = {"kind": "npz", "path": "../digits.npz", "licence": "BSD-3-Clause", "class_names": NAMES}
     (root / "sources" / "digits.yaml").write_text(json.dumps(description))
     (root / "recipes" / "digits.yaml").write_text(RECIPE)
-    versions = "".join(f"  {stage}: 1\n" for stage in STAGES)
-    (root / "params.yaml").write_text(f"expansions: []\nstage_versions:\n{versions}source_versions: {{}}\n")
+    write_params(root)
     return Workspace(root)
 
 

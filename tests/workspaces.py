@@ -58,21 +58,26 @@ def digit_splits() -> dict[str, PixelDataset]:
     return splits
 
 
-def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Path:
-    """A git and DVC repository with the source, the recipe and the generated dvc.yaml."""
+def write_params(root: Path, expansions: tuple[str, ...] = ()) -> None:
+    """A params.yaml with each stage's first version."""
     from ops.recipe.stages import STAGES
 
+    versions = "".join(f"  {stage}: 1\n" for stage in STAGES)
+    (root / "params.yaml").write_text(
+        f"# The active ones.\nexpansions: [{', '.join(expansions)}]\nstage_versions:\n{versions}source_versions: {{}}\n"
+    )
+
+
+def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Path:
+    """A git and DVC repository with the source, the recipe and the generated dvc.yaml."""
     for folder in ("recipes", "sources", "images"):
         (root / folder).mkdir(parents=True)
     for name, split in digit_splits().items():
         write_shards(root / "images", split, prefix=name)
     (root / "sources" / "digits.yaml").write_text("kind: parquet\npath: ../images\nlicence: BSD-3-Clause\n")
-    versions = "".join(f"  {stage}: 1\n" for stage in STAGES)
     for name in expansions:
         (root / "recipes" / f"{name}.yaml").write_text(RECIPE)
-    (root / "params.yaml").write_text(
-        f"# The active ones.\nexpansions: [{', '.join(expansions)}]\nstage_versions:\n{versions}source_versions: {{}}\n"
-    )
+    write_params(root, expansions)
     for name in ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, root / name)
     run(root, "git", "init", "--quiet", "--initial-branch", "main")

@@ -91,7 +91,7 @@ def trace_lengths(
     """
     from ops.classifiers.examples import Examples
     from ops.classifiers.racing import unpack_bits
-    from ops.classifiers.tournament import Contest, Run, train_runs
+    from ops.classifiers.runs import Contest, Run, train_runs
     from ops.recipe.grid import Setting
 
     arm, settings = recipe.baselines[name], recipe.classifier

@@ -21,7 +21,7 @@ from ops.chain.parts.examples import read_mixed_sets, read_real
 from ops.classifiers.answering import predict
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
-from ops.classifiers.tournament import Contest, Result, Run, train_runs
+from ops.classifiers.runs import Contest, Result, Run, train_runs
 from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_rows, read_split

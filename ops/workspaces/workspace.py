@@ -84,6 +84,11 @@ class Workspace:
         """A copy of that log from the last reading here, to notice a shortened log."""
         return find_origin(self.root) / ".growset" / "evaluations.jsonl"
 
+    @property
+    def trainings(self) -> Path:
+        """Finished classifiers, for every expansion that asks for an equal one; a cache, ignored by git and DVC."""
+        return find_origin(self.root) / ".growset" / "trainings"
+
     def timings(self, expansion: str) -> Path:
         """Seconds of each stage's last run here; not part of any output, so outputs stay repeatable."""
         return self.area / ".growset" / "timings" / f"{expansion}.json"

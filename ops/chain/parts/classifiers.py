@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 
 from ops.chain.parts.variants import account
 from ops.classifiers.examples import Examples
+from ops.classifiers.kept_trainings import KeptTrainings
+from ops.classifiers.runs import Contest, Result
 from ops.classifiers.stored import save_classifiers
 from ops.classifiers.tournament import (
-    Contest,
-    Result,
     Tournament,
     count_runs,
     find_common_aliases,
@@ -35,6 +35,7 @@ from ops.recipe.design import Metric
 from ops.stages.materialization import StageRun
 from ops.stages.refused import read_refused
 from ops.verdict.metric import NAMES, choose_metric
+from ops.workspaces.workspace import Workspace
 
 BASELINES, EXPANDED = "baseline_classifiers", "expanded_classifiers"
 
@@ -72,7 +73,14 @@ def open_contest(
         scratch=run.scratch / name_scratch("runs", run.runtime.device),
         device=run.runtime.device,
         teachers=dict(teachers),
+        kept=keep_trainings(run.workspace),
     )
+
+
+def keep_trainings(workspace: Workspace) -> KeptTrainings:
+    """The trainings that the workspace keeps for all its expansions."""
+    versions = (str(workspace.stage_version(stage)) for stage in (BASELINES, EXPANDED))
+    return KeptTrainings(workspace.trainings, ".".join(versions))
 
 
 def name_scratch(work: str, device: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_teachers, keep_networks, open_contest
 from ops.chain.parts.examples import read_mixed_sets, read_real
-from ops.classifiers.tournament import Result, train_seeds
+from ops.classifiers.runs import Result
+from ops.classifiers.tournament import train_seeds
 from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
 from ops.recipe.grid import Setting

@@ -18,8 +18,8 @@ from ops.chain.parts.examples import read_mixed_sets, read_real
 from ops.chain.parts.trained import Trained
 from ops.classifiers.answering import predict
 from ops.classifiers.racing import unpack_bits
+from ops.classifiers.runs import Contest, Run, train_runs
 from ops.classifiers.stored import load_classifier
-from ops.classifiers.tournament import Contest, Run, train_runs
 from ops.machine.progress import Progress
 from ops.recipe.grid import Setting
 from ops.stages.materialization import StageRun

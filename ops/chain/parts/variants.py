@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.classifiers.tournament import Contest
+from ops.classifiers.runs import Contest
 from ops.classifiers.variants.accounting import Accounting, rehearse
 from ops.recipe.grid import Setting, set_numbers
 from ops.recipe.ingredients.guidance import NoPlacebo

@@ -24,7 +24,7 @@ from ops.chain.parts import classifiers as chain_classifiers
 from ops.chain.parts.reference import evaluate_reference, read_reference, train_reference
 from ops.chain.teachers import build_teachers
 from ops.chain.verdict import build_verdict
-from ops.classifiers import tournament
+from ops.classifiers import runs
 from ops.classifiers.networks.classifier import Classifier, normalise
 from ops.classifiers.reference.features import FEATURES
 from ops.classifiers.reference.model import load_reference
@@ -40,7 +40,7 @@ from ops.recipe.pretrained import ReferenceSettings
 from ops.stages.materialization import Runtime, StageRun, _narrow
 from ops.workspaces.workspace import Workspace
 from tests.networks import small_resnet
-from tests.workspaces import NAMES, digit_splits
+from tests.workspaces import NAMES, digit_splits, write_params
 
 SECTIONS = ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "report", "publish")
 BUILDERS = {
@@ -61,6 +61,8 @@ class Bench:
     ) -> None:
         self.root, self.workspace, self.lines = root, Workspace(root), []  # type: Path, Workspace, list[str]
         self.data = root / "data" / "tiny"
+        self.data.mkdir(parents=True)
+        write_params(root)
         splits = digit_splits()
         chosen = np.arange(train)
         if small_class is not None:  # keep few images of class 1
@@ -282,14 +284,14 @@ def test_a_kill_between_the_looks_resumes_and_looks_at_nothing_twice(
             yield result
 
     whole = reopen(alike.root, tmp_path / "whole").judge(**TWO_LOOKS)
-    map_processes = tournament.map_processes
-    monkeypatch.setattr(tournament, "map_processes", train_two)
+    map_processes = runs.map_processes
+    monkeypatch.setattr(runs, "map_processes", train_two)
     with pytest.raises(KeyboardInterrupt):
         alike.judge(**TWO_LOOKS)
     scratch = alike.root / "scratch" / "verdict" / "runs"
     before = {path.name: path.stat().st_mtime_ns for path in scratch.iterdir()}
     assert len(before) == 3 and len(alike.looks) == 1
-    monkeypatch.setattr(tournament, "map_processes", map_processes)
+    monkeypatch.setattr(runs, "map_processes", map_processes)
     assert alike.judge(**TWO_LOOKS) == whole
     assert len(alike.looks) == 2
     assert before.items() <= {path.name: path.stat().st_mtime_ns for path in scratch.iterdir()}.items()
@@ -469,8 +471,8 @@ def test_an_arms_own_real_weight_and_chosen_steps_reach_its_training_and_the_sen
         weights[arm.real_weight] = sorted(set(data.weights))
         return train(data, arm, settings, **named)
 
-    train = tournament.train
-    monkeypatch.setattr(tournament, "train", record)
+    train = runs.train
+    monkeypatch.setattr(runs, "train", record)
     shutil.rmtree(alike.root / "scratch")
     changes = {
         "classifier": CLASSIFIER | {"seeds": 1, "steps": 1, "grid": {"steps": [1, 40]}},

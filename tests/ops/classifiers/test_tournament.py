@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_torch
 
-from ops.classifiers import tournament
+from ops.classifiers import runs
 from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.examples import Examples
@@ -20,13 +20,10 @@ from ops.classifiers.ingredients import Loss, Sampler
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.losses.plain import CrossEntropy
 from ops.classifiers.networks.classifier import Classifier, build_classifier
+from ops.classifiers.runs import TRYING_OFFSET, Contest, Result, Run
 from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.samplers.uniform import Uniform
 from ops.classifiers.tournament import (
-    TRYING_OFFSET,
-    Contest,
-    Result,
-    Run,
     Tournament,
     choose_setting,
     count_runs,
@@ -252,7 +249,7 @@ def test_an_arm_tries_the_numbers_that_it_has_and_is_trained_with_them(
     grid = GridSettings.model_validate({"steps": [2, 3], "pairing.alpha": [0.5], "real_weight": [4]})
     settings = SETTINGS.model_copy(update={"grid": grid, "seeds": 1, "steps": 2})
     contest = enter(tmp_path, training=(examples,), settings=settings)
-    monkeypatch.setattr(tournament, "train", record)
+    monkeypatch.setattr(runs, "train", record)
     held = hold_tournament(contest, workers=1, progress=Progress(lambda line: None, "toys", 4, "trainings"))
     weights = [4.0] * 15 + [1.0] * 30
     assert seen == [(2, None, weights), (3, None, weights), (2, 0.5, weights), (3, 0.5, weights)]
@@ -273,7 +270,7 @@ def test_every_run_is_trained_and_evaluated_on_the_device_of_the_contest(
             devices.append(named["device"])
             return function(*given, **{**named, "device": "cpu"})
 
-        monkeypatch.setattr(tournament, name, record)
+        monkeypatch.setattr(runs, name, record)
     settings = SETTINGS.model_copy(update={"seeds": 2, "steps": 1})
     contest = enter(tmp_path, settings=settings, device="cuda:1")
     hold_tournament(contest, workers=2, progress=Progress(lambda line: None, "toys", 6, "trainings"))
@@ -336,7 +333,7 @@ def test_an_arm_that_is_far_behind_is_trained_once(tmp_path: Path, monkeypatch: 
     def stand_still(data: Any, arm: Arm, budget: Any, **named: Any) -> Any:
         return train(data, arm, budget, **named | ({"learning_rate": 0.0} if arm == blind else {}))
 
-    monkeypatch.setattr(tournament, "train", stand_still)
+    monkeypatch.setattr(runs, "train", stand_still)
     arms = {"real": Arm(), "blind": blind, "flipped": Arm(augmentation="flip_crop")}
     contest = replace(enter(tmp_path), arms=arms, settings=SETTINGS.model_copy(update={"race": 4.0}))
     lines: list[str] = []
@@ -391,7 +388,7 @@ def test_only_a_run_whose_file_is_missing_is_trained_again(tmp_path: Path) -> No
 def test_results_do_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = SETTINGS.model_copy(update={"seeds": 1, "steps": 10})
     one = hold(tmp_path / "one", settings=settings)
-    monkeypatch.setattr(tournament, "WORKER_SHARE", 1)  # otherwise so little is not worth a second process
+    monkeypatch.setattr(runs, "WORKER_SHARE", 1)  # otherwise so little is not worth a second process
     two = hold(tmp_path / "two", settings=settings, workers=2)
     for name in ARMS:
         for a, b in zip(one.tried[name], two.tried[name], strict=True):

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ops.classifiers import tournament
+from ops.classifiers import runs
 from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.nuisances import fill_background
 from ops.errors import EnvironmentFault, UserError
@@ -38,14 +38,14 @@ Trained = list[tuple[str, int]]  # arm's fingerprint and seed of each training
 def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
     """What was trained so far, in order."""
     found: Trained = []
-    train = tournament._train_run
+    train = runs._train_run
 
-    def note(run: tournament.Run) -> tournament.Run:
+    def note(run: runs.Run) -> runs.Run:
         done = train(run)
         found.append((run.arm, run.seed))
         return done
 
-    monkeypatch.setattr(tournament, "_train_run", note)
+    monkeypatch.setattr(runs, "_train_run", note)
     return found
 
 
@@ -109,15 +109,15 @@ def test_a_training_that_was_interrupted_repeats_no_finished_one(
     whole: pl.DataFrame,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    study, train = write(small), tournament._train_run
+    study, train = write(small), runs._train_run
 
-    def stop_at_second(run: tournament.Run) -> tournament.Run:
+    def stop_at_second(run: runs.Run) -> runs.Run:
         if trained:
             raise KeyboardInterrupt
         return train(run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tournament, "_train_run", stop_at_second)
+        patch.setattr(runs, "_train_run", stop_at_second)
         with pytest.raises(KeyboardInterrupt):
             run_study(study, main, runtime)
     assert read_results(study.folder).is_empty()

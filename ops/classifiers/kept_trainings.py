@@ -1,0 +1,93 @@
+"""Finished trainings, kept for every recipe that asks for the same one again.
+
+Two recipes on one source have the same baselines, and a recipe that gains an arm keeps its others. A training is found
+under the hash of all that determines its network and its answers: pixels, labels, weights, the arm, the budget, the
+seed, the teachers' networks, device, number format. It knows nothing of stages: what changes their code is `version`.
+The folder is a cache. Deleting it, or a file in it, costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ops.classifiers.examples import Examples
+from ops.files.hashing import hash_file, hash_json
+from ops.files.storage import link_file
+from ops.recipe.arms import Arm
+from ops.recipe.ingredients.variants import GitVariants
+
+LIMIT = 2 << 30  # bytes of all files; those that were not used for longest are deleted
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class KeptTrainings:
+    """A folder of finished trainings; version: of the code that trains, so that changed code finds none."""
+
+    folder: Path
+    version: str
+    limit: int = LIMIT
+
+    def name(self, facts: Mapping[str, Any]) -> str:
+        """The key of a training; facts: all that determines it, JSON-ready."""
+        return hash_json({"version": self.version, "torch": str(torch.__version__), **facts})
+
+    def take(self, key: str, target: Path) -> bool:
+        """Link a kept training to `target`; False if there is none, or if its bytes are no longer what was kept."""
+        for path in self.folder.glob(f"{key}-*{SUFFIX}"):
+            with suppress(FileNotFoundError):  # another process deleted it meanwhile
+                if hash_file(path) != path.stem.partition("-")[2]:
+                    path.unlink()
+                    continue
+                os.utime(path)
+                link_file(path, target)
+                return True
+        return False
+
+    def keep(self, key: str, path: Path) -> None:
+        """Keep the finished training in `path`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        link_file(path, self.folder / f"{key}-{hash_file(path)}{SUFFIX}")
+
+    def prune(self) -> None:
+        """Delete the files that were not used for longest, until the rest is within the limit."""
+        found = []
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                found.append((facts.st_mtime_ns, facts.st_size, path))
+        used = 0
+        for _, size, path in sorted(found, reverse=True):
+            used += size
+            if used > self.limit:
+                path.unlink(missing_ok=True)
+
+
+def is_determined(arm: Arm, examples: Examples) -> bool:
+    """Whether the examples' arrays and the arm's settings are all that an arm sees: no variants from a network."""
+    return not isinstance(arm.variants, GitVariants) or (examples.live is None and examples.oracle is None)
+
+
+def hash_examples(examples: Examples) -> str:
+    """sha256 hex of the images, labels, weights, marks, keys and parents of a training set."""
+    values = {field.name: getattr(examples, field.name) for field in fields(examples)}
+    arrays = [(name, value) for name, value in values.items() if isinstance(value, np.ndarray)]
+    return hash_json([hash_arrays(arrays), list(examples.ids)])
+
+
+def hash_arrays(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    """sha256 hex of named arrays: names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, array in arrays:
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
