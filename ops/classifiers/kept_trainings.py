@@ -2,15 +2,15 @@
 
 Two recipes on one source have the same baselines, and a recipe that gains an arm keeps its others. A training is found
 under the hash of all that determines its network and its answers: pixels, labels, weights, the arm, the budget, the
-seed, the teachers' networks, device, number format. It knows nothing of stages: what changes their code is `version`.
-The folder is a cache. Deleting it, or a file in it, costs time and nothing else.
+seed, the teachers' networks, device, number format, processor and library versions. It knows nothing of stages: what
+changes their code is `version`. The folder is a cache. Deleting it, or a file in it, costs time and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +22,7 @@ import torch
 from ops.classifiers.examples import Examples
 from ops.files.hashing import hash_file, hash_json
 from ops.files.storage import link_file
+from ops.machine.environment import describe_environment
 from ops.recipe.arms import Arm
 from ops.recipe.ingredients.variants import GitVariants
 
@@ -38,8 +39,8 @@ class KeptTrainings:
     limit: int = LIMIT
 
     def name(self, facts: Mapping[str, Any]) -> str:
-        """The key of a training; facts: all that determines it, JSON-ready."""
-        return hash_json({"version": self.version, "torch": str(torch.__version__), **facts})
+        """The key of a training; facts: all that determines it beside this machine, JSON-ready."""
+        return hash_json({"version": self.version, "environment": describe_environment(), **facts})
 
     def take(self, key: str, target: Path) -> bool:
         """Link a kept training to `target`; False if there is none, or if its bytes are no longer what was kept."""
@@ -77,17 +78,28 @@ def is_determined(arm: Arm, examples: Examples) -> bool:
     return not isinstance(arm.variants, GitVariants) or (examples.live is None and examples.oracle is None)
 
 
-def hash_examples(examples: Examples) -> str:
-    """sha256 hex of the images, labels, weights, marks, keys and parents of a training set."""
-    values = {field.name: getattr(examples, field.name) for field in fields(examples)}
-    arrays = [(name, value) for name, value in values.items() if isinstance(value, np.ndarray)]
-    return hash_json([hash_arrays(arrays), list(examples.ids)])
+def hash_examples(examples: Examples, arm: Arm) -> str:
+    """sha256 hex of what an arm sees of a training set: the images that weigh something for it, their labels, weights
+    and marks. An arm that shows variants sees also the images' keys and parents, so for it all rows count."""
+    if isinstance(arm.variants, GitVariants):
+        values = {field.name: getattr(examples, field.name) for field in fields(examples)}
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        return hash_json([hash_arrays(arrays), list(examples.ids)])
+    weights, marks = examples.weigh(arm), examples.is_generated
+    rows = np.flatnonzero(weights > 0)
+    seen = {"images": examples.images[rows], "labels": examples.labels[rows], "weights": weights[rows]}
+    return hash_arrays(seen if marks is None else {**seen, "marks": marks[rows]})
 
 
-def hash_arrays(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+def name_hardware(device: str) -> str:
+    """The device with its model, where it is a GPU; `describe_environment` names the processor."""
+    return f"{device} {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else device
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     """sha256 hex of named arrays: names, types, shapes and values."""
     digest = hashlib.sha256()
-    for name, array in arrays:
+    for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

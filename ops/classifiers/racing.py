@@ -42,14 +42,16 @@ def race(
     labels: IntArray,
     metric: Metric,
     errors: float | None,
+    teachers: Collection[str] = (),
 ) -> dict[str, LeftOut]:
-    """The arms of a side to leave out, by `find_hopeless`; plain training and teachers stay. None leaves out none.
+    """The arms of a side to leave out, by `find_hopeless`; None leaves out none.
 
-    Placebos race among themselves: they are no arms with generated images.
+    Plain training stays, and so do teachers: those of `arms`, and `teachers` of arms that are trained later. Placebos
+    race among themselves: they are no arms with generated images.
     """
     if errors is None:
         return {}
-    kept, found = {REAL, *list_teachers(arms)}, dict[str, LeftOut]()
+    kept, found = {REAL, *list_teachers(arms), *teachers}, dict[str, LeftOut]()
     for is_placebo in (False, True):
         group = {arm: each for arm, each in correct.items() if (arms[arm].placebo.kind != "none") == is_placebo}
         if group:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ops.classifiers.answering import predict
 from ops.classifiers.examples import Examples
-from ops.classifiers.kept_trainings import KeptTrainings, hash_arrays, hash_examples, is_determined
+from ops.classifiers.kept_trainings import KeptTrainings, hash_arrays, hash_examples, is_determined, name_hardware
 from ops.classifiers.racing import pack_bits
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.classifiers.stored import load_classifiers
@@ -85,6 +85,7 @@ class Contest:
     scratch : folder of the finished runs.
     device : torch device that every run is trained on.
     teachers : file with the networks of each arm that the arms' targets name.
+    needed : arms that teach others, which a race leaves in.
     kept : finished trainings of earlier tournaments; None where each is to be trained here.
 
     Settings are tried at the first seed. If some arms have more settings than others, they would have the luckier
@@ -101,6 +102,7 @@ class Contest:
     scratch: Path
     device: str = "cpu"
     teachers: Mapping[str, Path] = field(default_factory=dict)
+    needed: Collection[str] = ()
     kept: KeptTrainings | None = None
 
     @property
@@ -141,6 +143,7 @@ def train_runs(
     """
     contest.scratch.mkdir(parents=True, exist_ok=True)
     keys = _take_kept(contest, runs, progress)
+    taught_by = {run: _hash_teacher(contest, run) for run in keys}
     finished = {run: read_result(run, contest.scratch) for run in runs if (contest.scratch / run.file_name).exists()}
     if progress.first is None:
         progress.begin(before + len(finished))
@@ -151,7 +154,8 @@ def train_runs(
     for run in map_processes(_train_run, missing, workers=worth, share={"contest": contest}):
         finished[run] = read_result(run, contest.scratch)
         progress.update(before + len(finished))
-        if contest.kept is not None and run in keys:
+        # A teacher that was damaged meanwhile is in no key.
+        if contest.kept is not None and run in keys and taught_by[run] == _hash_teacher(contest, run):
             contest.kept.keep(keys[run], contest.scratch / run.file_name)
     if contest.kept is not None and missing:
         contest.kept.prune()
@@ -175,34 +179,40 @@ def _name_kept(contest: Contest, kept: KeptTrainings, runs: Sequence[Run]) -> di
     """The key of each run that its settings, images and teachers determine."""
     settings = contest.settings.model_dump(mode="json", exclude={"seeds", "grid", "race", "steps", "precision"})
     shared_facts = {
-        "validation": hash_arrays(zip(("images", "labels"), contest.validation, strict=True)),
+        "validation": hash_arrays(dict(zip(("images", "labels"), contest.validation, strict=True))),
         "classifier": settings,
         "precision": resolve_precision(contest.settings.precision, contest.device),
-        "device": contest.device,
+        "device": name_hardware(contest.device),
         "metric": contest.metric,
         "classes": contest.classes,
         "first_seed": contest.first_seed,
     }
-    hashes: dict[int, str] = {}
+    hashes: dict[tuple[str, int], str] = {}
     keys = dict[Run, str]()
     for run in runs:
         arm, examples = set_numbers(contest.arms[run.arm], run.setting), contest.find_examples(run.seed)
         if not is_determined(arm, examples):
             continue
-        if id(examples) not in hashes:
-            hashes[id(examples)] = hash_examples(examples)
-        teacher = contest.teachers[arm.targets.of] if isinstance(arm.targets, TeacherTargets) else None
+        seen = (run.arm + run.setting.label, id(examples))
+        if seen not in hashes:
+            hashes[seen] = hash_examples(examples, arm)
         own = {
             "arm": arm.model_dump(mode="json"),
             "steps": contest.find_steps(run.setting),
             "learning_rate": run.setting["learning_rate"],
             "weight_decay": run.setting["weight_decay"],
             "seed": run.seed,
-            "examples": hashes[id(examples)],
-            "teacher": None if teacher is None else hash_file(teacher),
+            "examples": hashes[seen],
+            "teacher": _hash_teacher(contest, run),
         }
         keys[run] = kept.name({**shared_facts, **own})
     return keys
+
+
+def _hash_teacher(contest: Contest, run: Run) -> str | None:
+    """Of the file with the networks that teach the run's arm; None for an arm without a teacher."""
+    targets = contest.arms[run.arm].targets
+    return hash_file(contest.teachers[targets.of]) if isinstance(targets, TeacherTargets) else None
 
 
 def read_result(run: Run, scratch: Path) -> Result:

@@ -121,6 +121,7 @@ def train_arms(
     own = {name: arm for name, arm in arms.items() if name not in aliases}
     files = find_teachers(own, run.out, aliases) if teachers is None else find_teachers(own, teachers, {})
     contest = open_contest(run, own, training, find_metric(run), files)
+    contest = replace(contest, needed=[aliases.get(arm, arm) for arm in list_teachers(arms)])
     for name in own:
         if (shown := account(contest, name)) is not None:
             names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]

@@ -24,8 +24,9 @@ from ops.chain.parts import classifiers as chain_classifiers
 from ops.chain.parts.reference import evaluate_reference, read_reference, train_reference
 from ops.chain.teachers import build_teachers
 from ops.chain.verdict import build_verdict
-from ops.classifiers import runs
+from ops.classifiers import racing, runs
 from ops.classifiers.networks.classifier import Classifier, normalise
+from ops.classifiers.racing import LeftOut
 from ops.classifiers.reference.features import FEATURES
 from ops.classifiers.reference.model import load_reference
 from ops.classifiers.stored import load_classifier
@@ -185,6 +186,27 @@ def test_teachers_and_placebos_are_trained_in_order_judged_by_their_kind_and_pai
         ("taught", "a-taught-real", "share"), ("taught", "sham", "share"),
     ]  # fmt: skip
     assert all(gap["difference"]["low"] <= gap["difference"]["high"] for gap in found["shares"])
+
+
+def test_a_race_leaves_in_an_arm_that_teaches_one_that_is_trained_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teacher and student are trained in two rounds, and here every arm is far behind that may be left out."""
+
+    def leave_out(correct: Any, *given: Any, kept: Any, **named: Any) -> Any:
+        return {arm: LeftOut(0.1, "real", 0.5, 0.1) for arm in correct if arm not in kept}
+
+    monkeypatch.setattr(racing, "find_hopeless", leave_out)
+    teacher = {"kind": "teacher", "of": "oversampled-flipped", "images": "real"}
+    flipped = {"sampler": "class_balanced", **FLIP}  # an alias of `flipped`: both classes are equally large
+    arms = {"real": {}, "flipped": FLIP, "oversampled-flipped": flipped, "weak": {"pairing": "mixup"}}
+    bench = Bench(tmp_path / "root")
+    bench.run(
+        "baseline_classifiers", BUILDERS["baseline_classifiers"], baselines=arms | {"taught": {"targets": teacher}},
+        classifier=CLASSIFIER | {"steps": 1, "seeds": 1, "race": 4.0},
+    )  # fmt: skip
+    found = read_json(bench.data / "baseline_classifiers" / "results.json")
+    assert set(found["arms"]) == {"real", "flipped"} and set(found["left_out"]) == {"weak", "taught"}
 
 
 def test_no_teacher_is_kept_where_no_arm_asks_for_one(alike: Bench) -> None:

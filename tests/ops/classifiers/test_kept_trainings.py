@@ -109,7 +109,6 @@ OTHERS: dict[str, Callable[[Contest], dict[str, Any]]] = {
     "a label": change_examples(labels=set_one(1)),
     "a weight": change_examples(weights=set_one(3)),
     "a mark": change_examples(is_generated=lambda none: np.arange(6) >= 3),
-    "the keys": change_examples(ids=lambda ids: ids[::-1]),
     "a pixel of validation": lambda contest: {"validation": (set_one(1)(contest.validation[0]), contest.validation[1])},
     "the arm": lambda contest: {"arms": {"mixed": Arm(pairing="mixup")}},
     "the steps": change_settings(steps=3),
@@ -191,4 +190,47 @@ def test_a_hash_differs_for_equal_bytes_of_another_type_or_shape() -> None:
     images, labels = make_images(4, 0)
     examples = Examples(images, labels, np.ones(4))
     others = [replace(examples, images=images.reshape(4, 1, 4, 16)), replace(examples, labels=labels.view(np.float64))]
-    assert len({hash_examples(each) for each in (examples, *others)}) == 3
+    assert len({hash_examples(each, Arm()) for each in (examples, *others)}) == 3
+
+
+def test_an_arm_is_kept_where_rows_and_facts_are_added_that_only_other_arms_see() -> None:
+    """Images that a teacher relabels weigh nothing for other arms; keys and parents are for variants."""
+    images, labels = make_images(6, 0)
+    marks = np.arange(6) >= 3
+    less = Examples(images[:5], labels[:5], np.ones(5), marks[:5])
+    more = Examples(images, labels, np.ones(6), marks, only_relabelled=np.arange(6) == 5)
+    varied = Arm.model_validate({"variants": {"kind": "git"}})
+    named = replace(less, ids=list("abcde"), parents=np.array([-1, -1, -1, 0, 1]))
+    assert hash_examples(less, Arm()) == hash_examples(more, Arm()) == hash_examples(named, Arm())
+    relabelled = Arm.model_validate({"targets": {"kind": "teacher", "of": "real", "relabel": True}})
+    assert hash_examples(less, relabelled) != hash_examples(more, relabelled)
+    swapped = replace(named, parents=np.array([-1, -1, -1, 1, 0]))
+    assert len({hash_examples(each, varied) for each in (less, named, swapped)}) == 3
+
+
+def test_a_training_whose_teacher_was_damaged_meanwhile_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (teacher,) = hold(enter(tmp_path, "teachers"))
+    save_classifiers(tmp_path / "one", {7: load_file(teacher.path)}, teacher.description)
+    whole, train = (tmp_path / "one").read_bytes(), runs._train_run
+
+    def damage(run: Run) -> Run:
+        (tmp_path / "one").write_bytes(whole[:-4] + b"\0\0\0\0")
+        return train(run)
+
+    monkeypatch.setattr(runs, "_train_run", damage)
+    student = Arm.model_validate({"targets": {"kind": "teacher", "of": "mixed"}})
+    kept = len(list((tmp_path / "kept").iterdir()))
+    hold(enter(tmp_path, "first", arms={"student": student}, teachers={"mixed": tmp_path / "one"}))
+    assert len(list((tmp_path / "kept").iterdir())) == kept
+
+
+def test_nothing_is_kept_for_another_machine_or_other_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KeptTrainings(tmp_path, "1")
+    here = kept.name({})
+    assert here == kept.name({})
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    assert kept.name({}) != here

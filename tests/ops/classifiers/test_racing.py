@@ -37,6 +37,7 @@ def test_plain_training_teachers_and_the_best_of_each_kind_stay() -> None:
     read = {name: Arm.model_validate(keys) for name, keys in arms.items()}
     correct = dict.fromkeys(read, BAD) | {"best": GOOD, "poor-sham": np.zeros(40, dtype=bool)}
     assert set(race(read, correct, LABELS, "accuracy", 4.0)) == {"weak", "poor-sham"}
+    assert set(race(read, correct, LABELS, "accuracy", 4.0, ["weak"])) == {"poor-sham"}
     assert race(read, correct, LABELS, "accuracy", None) == {}
 
 
