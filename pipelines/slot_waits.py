@@ -4,6 +4,10 @@ While all steps of a run wait, Dagster 1.13 asks without a pause whether the tim
 `interval_to_next_pending_claim_check` takes the minimum of 0 and the time that is left. The time itself grows to 15
 seconds, in which a slot that has been promised to the step is idle. If the clock is set back by an hour, it asks again
 after an hour. And a run that waits does not notice that its user has stopped it.
+
+A step may also wait for ever for a slot that is free. Dagster looks whether a slot is free, then queues the step, and a
+slot that is freed promises itself to a queued step. A slot that is freed between the two is promised to nobody, until
+another one is. So a run that waits promises free slots to those who have queued for longest, itself or others.
 """
 
 import time
@@ -30,9 +34,24 @@ def _find_steps_or_sleep(self: ActiveExecution, *arguments: Any, **options: Any)
     steps = list(_find_steps(self, *arguments, **options))
     pause = 0.0 if steps or self._in_flight else _find_pause(self)
     if pause > 0:
+        _promise_free_slots(self)
         with raise_execution_interrupts():
             time.sleep(pause)
     return steps
+
+
+def _promise_free_slots(execution: ActiveExecution) -> None:
+    """Where a pool has more slots than it has promised, promise one to the step that has queued for longest.
+
+    Two runs that do so at once may promise one slot twice. The slot is then given to the first that asks.
+    """
+    claims = execution._instance_concurrency_context
+    if claims is None or not claims.has_pending_claims():
+        return
+    storage = claims._instance.event_log_storage
+    for pool in sorted(storage.get_concurrency_keys()):
+        if storage.has_unassigned_slots(pool):  # type: ignore[attr-defined]
+            storage.assign_pending_steps([pool])  # type: ignore[attr-defined]
 
 
 def _find_pause(execution: ActiveExecution) -> float:

@@ -88,6 +88,29 @@ def test_it_asks_again_soon_when_the_clock_was_set_back(
     assert max(pauses) < 1.01 * LONGEST
 
 
+def test_a_slot_that_is_freed_while_a_step_is_queued_is_promised_to_it(
+    instance: dg.DagsterInstance,
+    watch_sleep: Callable[[Callable[[int], None]], list[float]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other run ends after Dagster has looked for a free slot, and before it queues the step."""
+    storage = instance.event_log_storage
+    look = storage.has_unassigned_slots
+
+    def look_too_early(pool: str) -> bool:
+        found = look(pool)
+        storage.free_concurrency_slots_for_run(OTHER)
+        return found
+
+    def give_up(number: int) -> None:
+        assert number < QUESTIONS, "the step waits for a slot that is free"
+
+    monkeypatch.setattr(storage, "has_unassigned_slots", look_too_early)
+    pauses = watch_sleep(give_up)
+    assert dg.materialize([waiting], instance=instance).success
+    assert len(pauses) <= 3
+
+
 def test_it_ends_when_the_run_is_stopped(
     instance: dg.DagsterInstance, watch_sleep: Callable[[Callable[[int], None]], list[float]]
 ) -> None:
