@@ -52,7 +52,8 @@ def run(folder: Path | None = None, queued: int | None = None) -> Path:
 def name_ratios(rows: Sequence[Row]) -> dict[str, float]:
     """The figures that other documents name; those that were not measured are left out."""
     found = {row.name: row.value for row in rows}
-    return {name: found[row] for name, row in NAMED.items() if row in found}
+    named = {name: found.get(row) for name, row in NAMED.items()}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def time_command(arguments: Sequence[str]) -> tuple[float, float]:

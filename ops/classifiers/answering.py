@@ -13,6 +13,11 @@ from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import compute_in, resolve_precision
 
 
+def settle_undefined(logits: Tensor) -> Tensor:
+    """Logits [n, K] with zeros in each row that is not finite: a network that diverged finds all classes alike."""
+    return logits.where(logits.isfinite().all(dim=1, keepdim=True), 0.0)
+
+
 def predict(
     model: Callable[[Tensor], Tensor],
     images: Tensor,

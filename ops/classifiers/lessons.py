@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -115,7 +115,10 @@ class Lessons:
             return build(data)
         # At least one step shows all images, and at least one real ones alone.
         first = max(1, budget.steps - math.ceil(round(arm.finish * budget.steps, 9)))
-        return Finishing(build(data), build(data.drop_weights(data.marks)), first)
+        real = data.drop_weights(data.marks)
+        # A pass over images that all weigh little, as beside many generated ones, might show none of them.
+        real = replace(real, weights=real.weights / min(1.0, real.weights.max()))
+        return Finishing(build(data), build(real), first)
 
     def _build_replacing(self) -> Replacing | None:
         settings, variants = self.training.arm.variants, self.data.variants

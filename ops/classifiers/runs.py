@@ -36,6 +36,7 @@ from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.design import Metric
 from ops.recipe.grid import Setting, set_numbers
 from ops.recipe.ingredients.guidance import TeacherTargets
+from ops.stages.several import derive_seed
 from ops.verdict.metric import score_answers, score_classes
 
 TRYING_OFFSET = 999  # from the first seed to the extra one: recipe seeds are 1,000 apart, and at most 200 are judged
@@ -129,6 +130,10 @@ class Contest:
         steps = setting.get("steps")
         return self.settings.steps if steps is None else int(steps)
 
+    def find_set_seed(self, seed: int) -> int:
+        """The seed of what is drawn once for the training set of a seed's runs, such as its placebo."""
+        return derive_seed(self.first_seed, (seed - self.first_seed) % len(self.training))
+
     def find_examples(self, seed: int) -> Examples:
         """The training set of a seed's runs."""
         return self.training[(seed - self.first_seed) % len(self.training)]
@@ -185,7 +190,6 @@ def _name_kept(contest: Contest, kept: KeptTrainings, runs: Sequence[Run]) -> di
         "device": name_hardware(contest.device),
         "metric": contest.metric,
         "classes": contest.classes,
-        "first_seed": contest.first_seed,
     }
     hashes: dict[tuple[str, int], str] = {}
     keys = dict[Run, str]()
@@ -202,6 +206,7 @@ def _name_kept(contest: Contest, kept: KeptTrainings, runs: Sequence[Run]) -> di
             "learning_rate": run.setting["learning_rate"],
             "weight_decay": run.setting["weight_decay"],
             "seed": run.seed,
+            "set_seed": contest.find_set_seed(run.seed),
             "examples": hashes[seen],
             "teacher": _hash_teacher(contest, run),
         }
@@ -238,7 +243,7 @@ def _train_run(run: Run) -> Run:
     settings = contest.settings.model_copy(update={"steps": contest.find_steps(run.setting)})
     losses: list[float] = []
     model = train(
-        examples.build_set(arm, contest.classes, contest.first_seed),
+        examples.build_set(arm, contest.classes, contest.find_set_seed(run.seed)),
         arm,
         settings,
         learning_rate=run.setting["learning_rate"],

@@ -2,27 +2,30 @@
 
 The arm is trained anew for a quarter of the recipe's steps, twice as many and so on, up to four times the recipe's, and
 scored on validation images. It ends where doubling gains no more than its standard error, as the search for a policy
-does (`ops.tuning.lengths`). Finished trainings are kept, so an interrupted curve goes on. Test images are not known
-here.
+does (`ops.tuning.lengths`). Finished trainings are kept as those of the chain are, so an interrupted curve goes on, and
+the chain trains none of them again. Test images are not known here.
 """
 
 from __future__ import annotations
 
-import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ops.files.hashing import hash_json
 from ops.machine.progress import Progress, Sink
 from ops.recipe.arms import Arm
 from ops.recipe.schema import Recipe
 from ops.statistics.paired import Credits
 from ops.tuning.lengths import Length, choose_length, double_steps
 from ops.verdict.metric import choose_metric, weigh_images
+
+if TYPE_CHECKING:
+    from ops.classifiers.kept_trainings import KeptTrainings
 
 PREFERRED = "mixup"
 SPAN = 4  # the shortest length is the recipe's steps divided by it, the longest the recipe's steps times it
@@ -36,11 +39,6 @@ class Images:
     train: tuple[np.ndarray, np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
     classes: int
-
-    @property
-    def identity(self) -> str:
-        parts = (*self.train, *self.validation)
-        return hash_json([hashlib.sha256(np.ascontiguousarray(part).data).hexdigest() for part in parts])
 
 
 def explain_own_choice(recipe: Recipe) -> str | None:
@@ -83,12 +81,9 @@ def list_most_lengths(steps: int) -> list[int]:
 
 
 def trace_lengths(
-    recipe: Recipe, name: str, images: Images, area: Path, *, workers: int, sink: Sink
+    recipe: Recipe, name: str, images: Images, kept: KeptTrainings, *, workers: int, sink: Sink
 ) -> Iterator[Length]:
-    """The lengths tried, each as soon as it is known.
-
-    recipe: a settled one. area: folder for finished trainings.
-    """
+    """The lengths tried, each as soon as it is known; recipe: a settled one."""
     from ops.classifiers.examples import Examples
     from ops.classifiers.racing import unpack_bits
     from ops.classifiers.runs import Contest, Run, train_runs
@@ -97,32 +92,32 @@ def trace_lengths(
     arm, settings = recipe.baselines[name], recipe.classifier
     labels = images.validation[1]
     metric = recipe.verdict.metric or choose_metric(np.bincount(images.train[1], minlength=images.classes))
-    kept = settings.model_dump(mode="json", exclude={"steps", "seeds", "race"})
-    identity = hash_json([arm.model_dump(mode="json"), kept, metric, recipe.seed, images.identity])
-    contest = Contest(
-        arms={name: arm},
-        training=(Examples(*images.train, np.ones(len(images.train[1]))),),
-        first_seed=recipe.seed * 1000,
-        validation=images.validation,
-        settings=settings,
-        metric=metric,
-        classes=images.classes,
-        scratch=area / identity,
-    )
-    setting, weights = contest.list_settings(name)[0].to_dict(), weigh_images(labels, metric)
+    with tempfile.TemporaryDirectory() as scratch:
+        contest = Contest(
+            arms={name: arm},
+            training=(Examples(*images.train, np.ones(len(images.train[1]))),),
+            first_seed=recipe.seed * 1000,
+            validation=images.validation,
+            settings=settings,
+            metric=metric,
+            classes=images.classes,
+            scratch=Path(scratch),
+            kept=kept,
+        )
+        setting, weights = contest.list_settings(name)[0].to_dict(), weigh_images(labels, metric)
 
-    def answer(steps: int) -> Credits:
-        sink(f"learning curve: training {name} for {steps:,} steps, {SEEDS} seeds")
-        runs = [
-            Run(name, Setting(tuple({**setting, "steps": steps}.items())), contest.first_seed + seed)
-            for seed in range(SEEDS)
-        ]
-        progress = Progress(sink, f"learning curve, {steps:,} steps", SEEDS, "trainings")
-        done = train_runs(contest, runs, workers, progress)
-        right = np.mean([unpack_bits(done[run].bits) for run in runs], axis=0, dtype=np.float64)
-        return np.asarray(weights * right)
+        def answer(steps: int) -> Credits:
+            sink(f"learning curve: training {name} for {steps:,} steps, {SEEDS} seeds")
+            runs = [
+                Run(name, Setting(tuple({**setting, "steps": steps}.items())), contest.first_seed + seed)
+                for seed in range(SEEDS)
+            ]
+            progress = Progress(sink, f"learning curve, {steps:,} steps", SEEDS, "trainings")
+            done = train_runs(contest, runs, workers, progress)
+            right = np.mean([unpack_bits(done[run].bits) for run in runs], axis=0, dtype=np.float64)
+            return np.asarray(weights * right)
 
-    yield from double_steps(answer, steps=max(1, settings.steps // SPAN), most_steps=SPAN * settings.steps)
+        yield from double_steps(answer, steps=max(1, settings.steps // SPAN), most_steps=SPAN * settings.steps)
 
 
 def describe_length(length: Length) -> str:

@@ -246,6 +246,10 @@ class Recipe(Section):
                     " spreads them; remove one"
                 )
             check_pairing(name, arm.pairing, batch_size=self.classifier.batch_size, finish=arm.finish)
+        if self.classifier.batch_size == 1 and self.classifier.network.kind == "mlp":
+            raise ValueError(
+                "classifier.batch_size 1 is too small for network: mlp, whose batch normalisation needs two images"
+            )
         return self
 
     @model_validator(mode="after")

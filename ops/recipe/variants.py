@@ -58,6 +58,11 @@ def check_variants(
         raise ValueError(f"variants by: oracle of the arm {oracles[0]!r} needs data.nuisance")
     for name, arm in arms.items():
         check_batch(name, arm, batch_size)
+        if getattr(arm.variants, "draws", None) == "independent" and arm.loss.kind == "logit_adjusted":
+            raise ValueError(
+                f"loss: logit_adjusted of the arm {name!r} follows how often the sampler shows each class, and variants"
+                " with draws: independent are shown beside that; write draws: paired"
+            )
 
 
 def check_batch(name: str, arm: Arm, batch_size: int) -> None:

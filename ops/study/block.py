@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from ops.chain import find_builder
 from ops.chain.parts.classifiers import keep_networks, weights_file
 from ops.chain.parts.examples import read_mixed_sets, read_real
-from ops.classifiers.answering import predict
+from ops.classifiers.answering import predict, settle_undefined
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.runs import Contest, Result, Run, train_runs
@@ -245,7 +245,7 @@ class _Work:
             network.load_state_dict(load_file(result.path))
             networks.append(network.eval().requires_grad_(False).to(device))
             logits = predict(networks[-1], images, precision=self.recipe.classifier.precision, device=device)
-            each.append(logits.double().softmax(dim=1).numpy())
+            each.append(settle_undefined(logits).double().softmax(dim=1).numpy())
         asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device)
         mean = average_probabilities(np.stack(each))
         refused = self.count_refused(arm)

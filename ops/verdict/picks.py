@@ -67,7 +67,7 @@ def set_up_comparison(
     comparison = seeds
     if count_generators(generators) > 1:
         replicates = {
-            arm: average_generators(answers, np.asarray(generators)) if kinds[arm] == "expanded" else answers
+            arm: average_generators(answers, np.asarray(generators)) if kinds[arm] != "baseline" else answers
             for arm, answers in correct.items()
         }
         comparison = Comparison(replicates, labels, lowest=lowest, folds=folds)

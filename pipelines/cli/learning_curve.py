@@ -45,8 +45,10 @@ def show_learning_curve(workspace: Workspace, pace: Pace, sink: Sink, *, quiet: 
     name, recipe = choose_arm(seen.recipe), settle_expected(seen.recipe, seen.policy)
     tell(_introduce(pace, name))
     lengths = []
-    folder = workspace.root / ".growset" / "learning-curves"
-    for length in trace_lengths(recipe, name, _read_images(workspace, seen), folder, workers=seen.cores, sink=sink):
+    from ops.chain.parts.classifiers import keep_trainings  # loads torch, after the first lines
+
+    kept = keep_trainings(workspace)
+    for length in trace_lengths(recipe, name, _read_images(workspace, seen), kept, workers=seen.cores, sink=sink):
         tell(describe_length(length))
         lengths.append(length)
     sentence = propose_steps(lengths, recipe.classifier.steps)

@@ -123,7 +123,11 @@ def test_kills_at_any_time(campaign: Campaign, tmp_path: Path, door: str) -> Non
         kills = 0
         for life in draw_lives(campaign.draw, campaign.seconds[door][TOTAL], 3):
             number = SIGNALS[(done + kills) % len(SIGNALS)]
-            kills += campaign.record.attempt(root, command, life, number=number, alone=(done + kills) % 2 == 1)
+            started = time.monotonic()
+            if campaign.record.attempt(root, command, life, number=number, alone=(done + kills) % 2 == 1):
+                kills += 1
+            elif not kills:  # a whole run took less than was measured, beside other work
+                campaign.seconds[door][TOTAL] = min(campaign.seconds[door][TOTAL], time.monotonic() - started)
         finish(root, command)
         finish(root, RUN)  # publishes what `dvc repro` made
         campaign.check(root, kills)
@@ -193,25 +197,25 @@ def test_kills_of_the_uis_run_worker(campaign: Campaign, tmp_path: Path) -> None
         campaign.record.kills.append(f"{number.name} to the {whom}, and the UI with all that it started: {phase}")
         kills += 1
     with serve(root) as client:
+        client.launch(EXPANSION)
         for whom in ("code server", "code server's process that starts runs"):
-            client.launch(EXPANSION)
             time.sleep(campaign.draw.uniform(0, seconds / 2))
             phase, outer = find_phase(root), find_code_server(client.process)
             (outer if whom == "code server" else outer.children()[0]).kill()
             wait_for(lambda outer=outer: not lives(outer), seconds=PATIENCE)  # `growset ui` ends the other one too
             campaign.record.kills.append(f"SIGKILL to the {whom}: {phase}")
             kills += 1
-            wait_for(lambda client=client: can_launch(client), seconds=PATIENCE, pause=1.0)
+            wait_for(lambda client=client: try_to_launch(client), seconds=PATIENCE, pause=1.0)
         assert client.wait_for_end(client.launch(EXPANSION), seconds=PATIENCE) == "SUCCESS"
         wait_for(lambda: count_unfinished(root) == 0, seconds=PATIENCE, pause=1.0)
     campaign.check(root, kills)
     assert kills
 
 
-def can_launch(client: Client) -> bool:
-    """Whether the UI knows the expansion's job."""
-    with suppress(HTTPError):  # the server that was asked has just ended
-        return bool(client.ask(LOCATIONS)["repositoriesOrError"].get("nodes"))
+def try_to_launch(client: Client) -> bool:
+    """Whether the run starts: the UI knows the expansion's job, and the server that starts it lives."""
+    with suppress(HTTPError):  # the one that was asked has just ended
+        return bool(client.ask(LOCATIONS)["repositoriesOrError"].get("nodes")) and bool(client.launch(EXPANSION))
     return False
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.classifiers.answering import predict
+from ops.classifiers.answering import predict, settle_undefined
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.classifiers.stored import load_classifier
 from ops.files.storage import replace_file
@@ -95,7 +95,7 @@ def read_answers(network: Network, scratch: Path) -> Answers:
 def _evaluate_one(network: Network) -> None:
     images, labels = torch.from_numpy(shared("images")), shared("labels")
     model = load_classifier(network.path, network.seed)
-    logits = predict(model, images, precision=network.precision)
+    logits = settle_undefined(predict(model, images, precision=network.precision))
     probabilities = logits.softmax(1)
     found: dict[str, Any] = {
         "correct": find_correct(logits, labels),
@@ -104,7 +104,7 @@ def _evaluate_one(network: Network) -> None:
     if network.keeps_probabilities:
         found["probabilities"] = probabilities.numpy()
     if network.mirrored:
-        flipped = predict(model, images.flip(3), precision=network.precision).softmax(1)
+        flipped = settle_undefined(predict(model, images.flip(3), precision=network.precision)).softmax(1)
         found["mirrored"] = find_correct((probabilities + flipped) / 2, labels)
     with replace_file(shared("scratch") / network.file_name) as temporary, temporary.open("wb") as file:
         np.savez(file, **found)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ops.classifiers.class_sizes import fill_empty, weigh_effectively
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.ingredients import Budget, Head, Loss, Sampler
+from ops.classifiers.losses.weighted import average_weighted
 from ops.recipe.ingredients.losses import LdamLoss
 
 
@@ -28,11 +29,14 @@ class Ldam(Loss):
         margins = settings.scale * find_margins(data.counts, settings.max_margin)
         self.margins = torch.from_numpy(margins).float().to(device)
         self.weight = torch.from_numpy(weigh_effectively(data.counts, settings.beta)).float().to(device)
-        self.first = settings.first_step(budget.steps)
+        self.is_weighted, self.first = settings.beta > 0, settings.first_step(budget.steps)
 
     def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
-        weight = self.weight if step >= self.first else None
-        return F.cross_entropy(logits - targets * self.margins, targets, weight=weight)
+        shifted = logits - targets * self.margins
+        if step < self.first or not self.is_weighted:
+            return F.cross_entropy(shifted, targets)
+        each = F.cross_entropy(shifted, targets, weight=self.weight, reduction="none")
+        return average_weighted(each, targets, self.weight)
 
     @classmethod
     def head(cls, settings: LdamLoss) -> Head:

@@ -19,6 +19,15 @@ from ops.classifiers.ingredients import Budget, Loss, Sampler
 from ops.recipe.ingredients.balancing import Deferred
 
 
+def average_weighted(losses: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """The mean loss in which an image counts as its class weighs, as published with deferred weights.
+
+    losses: already multiplied by the weights, float [n]. targets: float [n, K]. weight: float [K]. Unlike the mean over
+    the images it does not shrink when the weights begin.
+    """
+    return losses.sum() / (targets * weight).sum()
+
+
 class Weighted(Loss):
     """Each class's part of the cross-entropy is multiplied by its weight, from the step on at which that begins.
 
@@ -32,7 +41,10 @@ class Weighted(Loss):
 
     def __call__(self, logits: Tensor, targets: Tensor, step: int) -> Tensor:
         weight = self.weight if step >= self.first else None
-        return F.cross_entropy(logits, targets, weight=weight, label_smoothing=self.smoothing)
+        if weight is None or self.first == 0:  # at once: Cui et al. 2019, eq. 9, where weights have the mean 1
+            return F.cross_entropy(logits, targets, weight=weight, label_smoothing=self.smoothing)
+        each = F.cross_entropy(logits, targets, weight=weight, label_smoothing=self.smoothing, reduction="none")
+        return average_weighted(each, targets, weight)
 
     @classmethod
     @abstractmethod

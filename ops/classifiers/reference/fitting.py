@@ -148,6 +148,9 @@ def _judge_strengths(
     for strength in STRENGTHS:
         probabilities = np.zeros((len(labels), classes))
         for regression, learnt_values, learnt_labels, held_values, held in parts:
+            if (learnt_labels == learnt_labels[0]).all():  # the only image of the other class is held out
+                probabilities[held, learnt_labels[0]] = 1.0
+                continue
             regression.set_params(C=strength / values.shape[1])
             _fit(regression, learnt_values, learnt_labels)
             probabilities[np.ix_(held, regression.classes_)] = regression.predict_proba(held_values)

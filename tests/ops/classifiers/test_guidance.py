@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,10 @@ def test_the_last_steps_show_real_images_alone(monkeypatch: pytest.MonkeyPatch) 
     seen.clear()
     fit(Arm(finish=0.999))
     assert seen[0].any() and not any(marks.any() for marks in seen[1:])
+    seen.clear()
+    light = np.where(DATA.marks, 1.0, 0.5 / (~DATA.marks).sum())  # real images weigh less than one image together
+    fit(Arm(finish=0.25), data=replace(DATA, weights=light))
+    assert len(seen) == 12 and not any(marks.any() for marks in seen[9:])
 
 
 @pytest.mark.parametrize("apart", ["norm", "head", "both"])

@@ -79,6 +79,8 @@ def write_out(loss: dict[str, Any], logits: list[list[float]], targets: list[lis
         for c in range(classes):
             modulation = (1 - p[c]) ** loss["gamma"] if kind == "focal" else 1
             total -= weights[c] * t[c] * modulation * math.log(p[c])
+    if kind == "ldam":  # the published code's mean: an image counts as its class weighs
+        return total / sum(weights[t.index(1)] for t in targets)
     return total / len(logits)
 
 
@@ -214,7 +216,23 @@ def test_weights_begin_at_exactly_the_step_of_start(loss: Any) -> None:
     never = build("plain" if isinstance(loss, str) else "ldam", hold(COUNTS))
     logits, targets = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), torch.eye(4).repeat(2, 1)
     assert late(logits, targets, 6) == never(logits, targets, 6) != always(logits, targets, 6)
-    assert late(logits, targets, 7) == always(logits, targets, 7)
+    # What begins late is the weighted mean of the images' losses, so that the loss does not shrink at that step.
+    sizes = dict(always=always, late=late)
+    found = {name: float(each(logits, targets, 7)) for name, each in sizes.items()}
+    weight = torch.as_tensor(always.weight)  # type: ignore[attr-defined]
+    mean = float((targets * weight).sum() / len(targets))
+    assert found["late"] == pytest.approx(found["always"] / (1 if isinstance(loss, dict) else mean), rel=1e-6)
+
+
+def test_weights_that_begin_late_leave_the_size_of_the_loss() -> None:
+    """Batches as uniform sampling shows them: rare images are few, so the mean of their weights is far below 1."""
+    data = hold((500, 5))
+    rows = np.random.default_rng(0).choice(505, 400)
+    targets = torch.eye(2)[data.labels[rows]]
+    logits = torch.zeros(400, 2)
+    for keys in ({"kind": "ldam", "max_margin": 1e-9}, {"kind": "effective_number"}):
+        loss = build({**keys, "beta": 0.9999, "start": 0.5}, data)
+        assert float(loss(logits, targets, 9)) == pytest.approx(float(loss(logits, targets, 0)), rel=1e-5)
 
 
 def test_the_first_step_is_the_share_that_was_written_and_never_beyond_the_last() -> None:

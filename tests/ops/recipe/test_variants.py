@@ -156,6 +156,22 @@ def test_what_has_no_effect_beside_variants_is_refused(keys: dict[str, Any], sen
         check_variants({}, arms, kind="perturb", inputs=("image", "noise"), nuisance=None, batch_size=16)
 
 
+def test_one_image_a_batch_has_no_statistics_for_fully_connected_layers() -> None:
+    changed = copy.deepcopy(CONTENT)
+    changed["classifier"] |= {"network": {"kind": "mlp"}, "batch_size": 1}
+    with pytest.raises(UserError, match="classifier.batch_size 1 is too small for network: mlp"):
+        parse_recipe(changed, PATH)
+
+
+def test_logit_adjustment_cannot_follow_independent_draws() -> None:
+    for sides in ({"baselines": "randaugment"}, {"expanded": "generator"}):
+        ((side, by),) = sides.items()
+        arms = {"git": Arm.model_validate({**git(draws="independent", by=[by]), "loss": "logit_adjusted"})}
+        both = {"baselines": {}, "expanded": {}} | {side: arms}
+        with pytest.raises(ValueError, match="loss: logit_adjusted of the arm 'git' follows how often the sampler"):
+            check_variants(**both, kind="perturb", inputs=("image", "noise"), nuisance=None, batch_size=16)  # type: ignore[arg-type]
+
+
 def test_a_trainer_of_its_own_would_undo_them() -> None:
     changed = copy.deepcopy(CONTENT)
     changed["baselines"]["git"] = {"trainer": "refitted", **git(by=["randaugment"])}

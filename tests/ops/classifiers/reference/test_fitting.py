@@ -81,6 +81,14 @@ def test_a_class_without_training_images_is_never_the_answer() -> None:
     assert set(found.model.answer(np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8))) <= {0, 1}
 
 
+def test_a_class_of_one_image_leaves_one_class_to_learn_where_that_is_held_out() -> None:
+    (images, labels), validation = draw_bars(60, 0), draw_bars(60, 1)
+    kept = np.sort(np.r_[np.flatnonzero(labels == 0)[:12], np.flatnonzero(labels == 1)[:1]])
+    zeros = validation[1] == 0
+    found = fit((images[kept], labels[kept]), (validation[0][zeros], validation[1][zeros]))
+    assert found.choice.judge == "cross-fitting" and 0 <= found.validation <= 1
+
+
 def test_a_large_set_is_thinned_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.repeat([0, 1, 2], [9_000, 990, 10])
     kept = thin(labels, np.random.default_rng(0))
