@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ops.errors import UserError
 from ops.generators.units import Unit
+from ops.imagination.guide import NotFinite
 from ops.imagination.imagining import Imagination
 
 
@@ -30,10 +31,11 @@ def check_gradients(imagination: Imagination, images: Tensor, units: Sequence[Un
         ks = range(imagination.rows)
         latents = imagination.encode(image, unit, ks)
         start = imagination.draw(unit, ks, latents)
-        gradient = imagination.guide(image, unit).find_slope(latents, start).gradient
+        try:
+            gradient = imagination.guide(image, unit).find_slope(latents, start).gradient
+        except NotFinite as error:
+            _refuse(str(error))
         for number, value in enumerate(gradient):
-            if not bool(value.isfinite().all()):
-                _refuse(f"the score's gradient is not finite for the seed image {unit.key}")
             alive[number] |= bool((value != 0).any())
     if not all(alive):
         names = " and ".join(name for name, found in zip("zb", alive, strict=True) if not found)
@@ -53,12 +55,12 @@ def _check_links(imagination: Imagination, image: Tensor, unit: Unit) -> None:
         inputs = latents.requires_grad_()
         if scorer.reads == "images":
             inputs = prior.decode(inputs)
-            _follow(inputs, "the prior's decode")
+            _follow(inputs, latents, "the prior's decode")
             if not bool(((inputs >= 0) & (inputs <= 1)).all()):  # NaN is not in 0..1 either
                 _refuse("the prior decodes to levels outside of 0..1")
         answer = scorer.answer(inputs, [unit.key])
-        _follow(answer.features, "the scorer's features")
-        _follow(answer.log_probabilities, "the scorer's log-probabilities")
+        _follow(answer.features, latents, "the scorer's features")
+        _follow(answer.log_probabilities, latents, "the scorer's log-probabilities")
     if not torch.allclose(answer.log_probabilities.exp().sum(1), torch.ones(()).to(inputs), atol=1e-3):
         _refuse("the scorer's probabilities do not sum to 1")
     if not torch.allclose(answer.features.norm(dim=1), torch.ones(()).to(inputs), atol=1e-3):
@@ -67,9 +69,14 @@ def _check_links(imagination: Imagination, image: Tensor, unit: Unit) -> None:
         _refuse(f"the label {unit.label} is not one of the scorer's {answer.log_probabilities.shape[1]} classes")
 
 
-def _follow(value: Tensor, link: str) -> None:
-    if not value.requires_grad:
+def _follow(value: Tensor, latents: Tensor, link: str) -> None:
+    """Refuse a value that does not lead back to the latents; networks whose weights have a gradient hide that."""
+    if not value.requires_grad or not _leads_back(value, latents):
         _refuse(f"no gradient passes through {link} (torch.no_grad, inference_mode or detach)")
+
+
+def _leads_back(value: Tensor, latents: Tensor) -> bool:
+    return torch.autograd.grad(value.sum(), [latents], retain_graph=True, allow_unused=True)[0] is not None
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,7 +32,9 @@ from ops.imagination.presets import Preset, find_statistics
 from ops.imagination.projection import project
 from ops.imagination.protocols import Answer, Prior, Scorer, Statistics
 
-Item = TypeVar("Item")
+
+class NotFinite(ValueError):
+    """A latent or a gradient is infinite or not a number, so that a step would go anywhere, or nowhere by its sign."""
 
 
 class GuideSlope(NamedTuple):
@@ -86,6 +88,7 @@ class Guide:
         """The slope of a group, with latents f [n, ...], where the preset takes its score.
 
         It is that of the sum over the group, so that a variant's own terms do not weigh less in a large one.
+        `NotFinite` if it is not finite.
         """
         parts, pull = list(cut(len(latents), self.rows)), None
         if len(parts) > 1 and self.preset.criteria.diversity:
@@ -97,6 +100,8 @@ class Guide:
             for part in parts
         ]
         gradient = Perturbation(*(torch.cat(values) for values in zip(*(each.gradient for each in found), strict=True)))
+        if not all(bool(value.isfinite().all()) for value in gradient):
+            raise NotFinite(f"the score's gradient is not finite for the seed image {self.unit.key}")
         return GuideSlope(gradient, _join([each.answer for each in found]))
 
     def _find_part(

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from ops.generators.units import Unit
 from ops.imagination.ascent import climb
-from ops.imagination.guide import Guide, cut, fill, make_guide
+from ops.imagination.guide import Guide, NotFinite, cut, fill, make_guide
 from ops.imagination.imagined import Imagined, join_imagined
 from ops.imagination.perturbation import Perturbation, draw_perturbation, find_shape, no_perturbation
 from ops.imagination.presets import Preset, find_statistics
@@ -77,7 +77,8 @@ class Imagination:
         """Exactly `count` variants of each seed image, float32 [n, C, H, W] in 0..1, in their order.
 
         `units` name the images; a unit's key decides its draws, and its label the class. ValueError before the first
-        variant for images that do not fit their units, repeated keys, or no variant.
+        variant for images that do not fit their units, repeated keys, or no variant; while they are made, for a label
+        that the scorer does not know, and `NotFinite`.
         """
         if count < 1:
             raise ValueError(f"a seed image needs 1 variant or more, not {count}")
@@ -133,6 +134,8 @@ class Imagination:
             before = guide.rate(seen, earlier)
             length = torch.cat([value.flatten(1) for value in first.gradient], dim=1).norm(dim=1)
         placed = guide.place(latents, end)
+        if not bool(placed.isfinite().all()):
+            raise NotFinite(f"the latents of the seed image {guide.unit.key} are not finite")
         images = guide.decode(placed)
         answer = guide.judge(placed, images)
         after = guide.rate(answer, earlier)

@@ -56,6 +56,13 @@ class Decorated(LinearPrior):
         return super().decode(latents)
 
 
+class Detached(LinearPrior):
+    """Its images have a gradient with respect to its weights alone."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (super().decode(latents.detach()) * torch.ones(1, requires_grad=True)).clamp(0, 1)
+
+
 class Overshooting(LinearPrior):
     def decode(self, latents: Tensor) -> Tensor:
         return 2 * super().decode(latents)
@@ -94,10 +101,11 @@ class Broken(SmoothScorer):
     ("prior", "sentence"),
     [
         (Decorated(), "no gradient passes through the prior's decode"),
+        (Detached(), "no gradient passes through the prior's decode"),
         (Overshooting(), "outside of 0..1"),
         (Misshapen(), "its latents are"),
     ],
-    ids=["decorated", "overshooting", "misshapen"],
+    ids=["decorated", "detached", "overshooting", "misshapen"],
 )
 def test_a_faulty_prior_is_named(prior: LinearPrior, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):

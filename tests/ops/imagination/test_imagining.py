@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ops.generators.units import Unit
 from ops.imagination.ascent import Ascent
 from ops.imagination.criteria import Criteria
+from ops.imagination.guide import NotFinite
 from ops.imagination.imagined import ROWWISE, Imagined
 from ops.imagination.imagining import Mode, imagine
 from ops.imagination.perturbation import draw_perturbation
@@ -273,6 +274,18 @@ def test_bad_arguments_are_refused_before_anything_is_computed(change: dict[str,
     with pytest.raises(ValueError, match=sentence):
         run(prior=prior, **change)
     assert prior.rows == []
+
+
+def test_a_gradient_or_latent_that_is_not_finite_is_not_taken_for_a_step() -> None:
+    class Steep(RestlessPrior):
+        def decode(self, latents: Tensor) -> Tensor:
+            return super().decode(latents) + 0 * (latents - latents).flatten(1)[:, :1, None, None].sqrt()
+
+    with pytest.raises(NotFinite, match="gradient is not finite for the seed image seed 0"):
+        run(prior=Steep())
+    run(mode="random", prior=Steep())  # where no gradient is taken, none is needed
+    with pytest.raises(NotFinite, match="latents of the seed image seed 0 are not finite"):
+        run(mode="random", images=IMAGES * torch.nan)
 
 
 def test_an_answer_takes_rows() -> None:
