@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ops.generators.noise import derive_key, draw_noise
+from ops.generators.noise import derive_key, draw_noise, draw_uniform
 
 MASK = 2**64 - 1
 
@@ -116,3 +116,25 @@ def test_a_small_draw_has_the_stored_digest() -> None:
     rounded = np.rint(noise.astype(np.float64) * 1e5).astype("<i4")
     stored = "40dfd39e1445abe03562e0b5ac410956bfb29818ba387a13f56c7a7cfefabba4"
     assert hashlib.sha256(rounded.tobytes()).hexdigest() == stored
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 9])
+@pytest.mark.parametrize("k", [0, 3, 2**40])
+def test_uniform_numbers_are_the_top_23_bits_of_philox_words(size: int, k: int) -> None:
+    digest = hashlib.sha256("5/2/Ölbaum".encode()).digest()
+    key = (int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little"))
+    counters = math.ceil(size / 4)
+    words = [word for j in range(counters) for word in run_philox(key, k * counters + j + 1)][:size]
+    drawn = draw_uniform((size,), seed=5, round_=2, unit="Ölbaum", start=k, count=1)
+    assert drawn[0].tolist() == [((word >> 41) + 0.5) / 2**23 for word in words]
+
+
+def test_any_part_of_the_uniform_numbers_equals_the_same_rows_of_the_whole() -> None:
+    whole = draw_uniform((3, 1, 1), seed=1, round_=0, unit="cat", start=0, count=20)
+    np.testing.assert_array_equal(whole[7:12], draw_uniform((3, 1, 1), seed=1, round_=0, unit="cat", start=7, count=5))
+
+
+def test_uniform_numbers_are_uniform_and_never_0_or_1() -> None:
+    values = draw_uniform((50,), seed=3, round_=0, unit="dog", start=0, count=1000).ravel()
+    assert values.min() > 0 and values.max() < 1
+    assert stats.kstest(values, "uniform").pvalue > 0.01

@@ -1,0 +1,55 @@
+"""Cheap guidance without gradients: draw more variants than are needed and keep the best by the same criteria.
+
+It costs one forward pass of the scorer for each draw, works with priors that cannot be differentiated, and moves
+nothing out of the distribution that the prior draws from. With many draws, selection can do more than a short step.
+
+The variants are chosen one after another, each so that the score of those chosen so far becomes as great as possible.
+This greedy order makes the sets nested: the first 5 of 20 chosen ones are the 5 chosen ones.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ops.imagination.criteria import Criteria, measure_diversity, rate
+from ops.imagination.imagined import Imagined
+from ops.imagination.protocols import Answer
+
+
+def choose(answer: Answer, seed: Answer, target: int, criteria: Criteria, count: int) -> Tensor:
+    """The rows of the `count` draws to keep, int64 [count], in the order in which they were chosen.
+
+    Each step adds the draw with the greatest sum of scores over all that are chosen by then, diversity being that
+    within this set. Of equals the first is taken.
+
+    Parameters
+    ----------
+    answer : the scorer's, on n draws of one seed image. seed : on the seed image, one row. target : the class to keep.
+
+    Raises ValueError if there are fewer than `count` draws.
+    """
+    draws = len(answer.features)
+    if not 1 <= count <= draws:
+        raise ValueError(f"{count} of {draws} draws cannot be kept")
+    scores = rate(answer, seed, target, criteria)
+    alone = (scores.total - criteria.diversity * scores.diversity).tolist()  # what a draw is worth without others
+    chosen: list[int] = []
+    while len(chosen) < count:
+        left = [k for k in range(draws) if k not in chosen]
+        chosen.append(max(left, key=lambda k: _add_up(answer.features, alone, [*chosen, k], criteria)))
+    return torch.tensor(chosen)
+
+
+def keep_best(drawn: Imagined, seed: Answer, criteria: Criteria, count: int) -> Imagined:
+    """The best `count` variants of a seed image, in the order of choice; see `choose`. `seed`: the answer on it."""
+    rows = choose(drawn.answer, seed, drawn.target, criteria, count).to(drawn.latents.device)
+    return drawn.take(rows)
+
+
+def _add_up(features: Tensor, alone: list[float], rows: list[int], criteria: Criteria) -> float:
+    total = sum(alone[k] for k in rows)
+    if criteria.diversity:
+        spread = measure_diversity(features[rows], criteria.form, criteria.temperature)
+        total += criteria.diversity * float(spread.sum())
+    return total

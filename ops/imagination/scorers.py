@@ -1,0 +1,99 @@
+"""Two scorers: the cross-fitted classifier that every expansion trains, and a classifier on embeddings.
+
+Both compute in float32 and can be differentiated with respect to what they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ops.imagination.protocols import Answer, Statistics
+
+OWN = Statistics((0.5,), (0.5,))  # levels of 0..1 become -1..1, as in ops.classifiers.networks.classifier.normalise
+
+
+class Network(Protocol):
+    """A classifier in evaluation mode (`ops.classifiers.networks.classifier.Classifier` is one)."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """[n, d] of normalised images [n, C, H, W]."""
+        ...
+
+    @property
+    def head(self) -> Head: ...
+
+
+class Head(Protocol):
+    """The last layer of a classifier."""
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Logits [n, K] of features [n, d]."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFittedScorer:
+    """Networks of which one each did not see a seed image: that one judges it and its variants.
+
+    A network that was trained on the seed image is sure of it and of everything near to it, so its entropy says nothing
+    and its gradient pulls back to the image.
+
+    models : one per fold. temperature : of their logits (`ops.judging.scorer.Scorer` holds both). folds : of each seed
+    image, by its key, the number of the network that did not see it.
+    """
+
+    models: Sequence[Network]
+    temperature: float
+    folds: Mapping[str, int]
+    reads: Literal["images", "latents"] = "images"
+
+    def answer(self, inputs: Tensor, keys: Sequence[str], statistics: Statistics | None = None) -> Answer:
+        """Answers on images [n, C, H, W] in 0..1; ValueError for a key whose fold is not known."""
+        if unknown := [key for key in keys if key not in self.folds]:
+            raise ValueError(f"the scorer does not know which network did not see the seed image {unknown[0]}")
+        x = normalise(inputs, statistics or OWN)
+        numbers = torch.tensor([self.folds[key] for key in keys], device=inputs.device)
+        order = numbers.argsort(stable=True)
+        features, logits = [], []
+        for fold in sorted(set(numbers.tolist())):
+            model = self.models[fold]
+            found = model.features(x[numbers == fold])
+            features.append(found)
+            logits.append(model.head(found))
+        back = order.argsort()
+        return Answer(
+            F.normalize(torch.cat(features)[back].float(), dim=1),
+            torch.log_softmax(torch.cat(logits)[back].float() / self.temperature, dim=1),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingScorer:
+    """Reads a latent that is an embedding, by its cosines with an embedding of each class: GIF-DALLE's guidance.
+
+    classes : float32 [K, d], each of length 1, such as CLIP's texts or the mean embedding of each class's images.
+    scale : of the cosines before the softmax; CLIP's is 100.
+    """
+
+    classes: Tensor
+    scale: float = 100.0
+    reads: Literal["images", "latents"] = "latents"
+
+    def answer(self, inputs: Tensor, keys: Sequence[str], statistics: Statistics | None = None) -> Answer:
+        """Answers on latents [n, d]."""
+        if statistics is not None:
+            raise ValueError("a scorer of latents sees no image to normalise")
+        features = F.normalize(inputs.float(), dim=1)
+        return Answer(features, torch.log_softmax(self.scale * features @ self.classes.T, dim=1))
+
+
+def normalise(images: Tensor, statistics: Statistics) -> Tensor:
+    """(x - mean) / deviation for each channel of images [n, C, H, W]."""
+    mean, deviation = (torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in statistics)
+    return (images - mean) / deviation

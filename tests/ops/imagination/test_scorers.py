@@ -1,0 +1,85 @@
+"""The scorers: the cross-fitted classifier as the house's own scorer answers, and the classifier on embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ops.generators.units import Unit
+from ops.imagination.gradient_check import check_gradients
+from ops.imagination.imagining import Imagination, imagine
+from ops.imagination.presets import CORRECTED, nest
+from ops.imagination.protocols import UNCHANGED, Statistics
+from ops.imagination.scorers import CrossFittedScorer, EmbeddingScorer
+from tests.imagining import LinearPrior
+from tests.networks import untrained_scorer
+
+KEYS = ["a", "b", "c", "d", "e"]
+FOLDS = dict(zip(KEYS, [2, 0, 1, 0, 2], strict=True))
+HOUSE = untrained_scorer(channels=1, classes=4, folds=3)
+SCORER = CrossFittedScorer(HOUSE.models, 1.7, FOLDS)
+
+
+def draw_levels(channels: int = 1) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (5, channels, 8, 8), np.uint8)
+
+
+def test_answers_are_those_of_the_houses_scorer_by_the_network_that_did_not_see_the_image() -> None:
+    levels = torch.from_numpy(draw_levels())
+    networks = np.array(list(FOLDS.values()))
+    house = untrained_scorer(channels=1, classes=4, folds=3)
+    probabilities, features = type(house)(house.models, 1.7, "fp32").examine(levels, networks)
+    answer = SCORER.answer(levels / 255, KEYS)
+    np.testing.assert_allclose(answer.log_probabilities.exp().detach(), probabilities, atol=1e-5)
+    own = torch.from_numpy(np.stack([features[network][i] for i, network in enumerate(networks)]))
+    torch.testing.assert_close(answer.features.detach(), F.normalize(own, dim=1), rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_with_respect_to_each_image_is_that_of_its_own_network() -> None:
+    levels = (torch.from_numpy(draw_levels()) / 255).requires_grad_()
+    found = torch.autograd.grad(SCORER.answer(levels, KEYS).log_probabilities[:, 1].sum(), levels)[0]
+    for i, network in enumerate(FOLDS.values()):
+        alone = levels[i : i + 1].detach().requires_grad_()
+        logs = torch.log_softmax(HOUSE.models[network](2 * alone - 1) / 1.7, dim=1)
+        torch.testing.assert_close(found[i : i + 1], torch.autograd.grad(logs[0, 1], alone)[0], rtol=1e-3, atol=1e-6)
+    assert (found.flatten(1).abs().amax(1) > 0).all()
+
+
+def test_statistics_replace_the_normalisation() -> None:
+    levels = torch.from_numpy(draw_levels()) / 255
+    logits = HOUSE.models[0]((levels[:1] - 0.2) / 0.4)
+    told = SCORER.answer(levels[:1], ["b"], Statistics((0.2,), (0.4,)))
+    torch.testing.assert_close(told.log_probabilities, torch.log_softmax(logits / 1.7, dim=1))
+    raw = SCORER.answer(levels[:1], ["b"], UNCHANGED)
+    torch.testing.assert_close(raw.log_probabilities, torch.log_softmax(HOUSE.models[0](levels[:1]) / 1.7, dim=1))
+
+
+def test_an_unknown_seed_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="did not see the seed image z"):
+        SCORER.answer(torch.zeros(2, 1, 8, 8), ["a", "z"])
+
+
+def test_a_house_network_guides_and_the_bits_do_not_depend_on_other_seed_images() -> None:
+    images = torch.from_numpy(draw_levels()[:, :, :4, :4]) / 255
+    units = [Unit(key, i % 4, key) for i, key in enumerate(KEYS)]
+    preset = nest(CORRECTED, 5)
+    check_gradients(Imagination(LinearPrior(), SCORER, preset), images, units)
+    whole = list(imagine(LinearPrior(), SCORER, images, units, 7, preset, seed=0))
+    back = list(imagine(LinearPrior(), SCORER, images.flip(0), units[::-1], 7, preset, seed=0))[::-1]
+    for one, other in zip(whole, back, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.after.total, other.after.total)
+    assert all(parameter.grad is None for model in SCORER.models for parameter in model.parameters())
+
+
+def test_an_embedding_is_classified_by_its_cosines() -> None:
+    classes = F.normalize(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)), dim=1)
+    latents = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    answer = EmbeddingScorer(classes, 10.0).answer(latents, [""] * 4)
+    cosines = np.array([[float(x @ c) / float(x.norm()) for c in classes] for x in latents])
+    expected = np.exp(10 * cosines) / np.exp(10 * cosines).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(answer.log_probabilities.exp(), expected, atol=1e-5)
+    with pytest.raises(ValueError, match="no image to normalise"):
+        EmbeddingScorer(classes).answer(latents, [""] * 4, UNCHANGED)
