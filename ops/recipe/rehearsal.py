@@ -39,6 +39,7 @@ SHORT: dict[str, Any] = {
 AUTOENCODER: dict[str, Any] = {
     "generator.autoencoder.steps": TRAINED,
     "generator.autoencoder.batch_size": BATCH,
+    "generator.autoencoder.width": 8,
     "generator.autoencoder.blocks": 1,
     "generator.autoencoder.warmup_steps": 4,
     "generator.autoencoder.ema_decay": 0.8,
@@ -112,7 +113,7 @@ def _shrink_denoiser(recipe: Recipe, generator: DenoiserSettings) -> dict[str, A
         "sampler.precision": "fp32",
     }
     if isinstance(generator, LatentSettings):
-        changes |= AUTOENCODER | {"generator.autoencoder.width": min(8, generator.autoencoder.width)}
+        changes |= AUTOENCODER
     if isinstance(generator, AnyFlowSettings) and generator.distillation is not None:
         student = {"evaluations": generator.distillation.evaluations, "steps": TRAINED, "batch_size": BATCH}
         return changes | {"generator.distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}
