@@ -38,7 +38,7 @@ class AutoencoderSettings(Section):
     perceptual: Weight = Field(
         0.2, description="weight of differences in the maps of a network with random weights, beside those of pixels"
     )
-    steps: Count = Field(1500, description="optimizer steps")
+    steps: Count = Field(1000, description="optimizer steps")
     batch_size: Count = Field(32, description="images per optimizer step")
     optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
     learning_rate: Positive = Field(0.005, description="decays linearly over the last 30 %; adamw needs about 0.001")
@@ -53,9 +53,6 @@ class LatentSettings(AnyFlowSettings):
     solvers: ClassVar[Mapping[str, int]] = {"heun": 6, "euler": 24}
 
     kind: Literal["latent"] = Field("latent", description="rectified flow in the latents of an autoencoder")
-    widths: tuple[int, ...] = Field(
-        (64, 128), strict=False, min_length=1, max_length=5, description="channels per level of the flow's network"
-    )
     unshuffle: Literal[1, 2, 4] = Field(1, description="the flow works at 1/unshuffle of the latents' resolution")
     batch_size: Count = Field(64, description="latents per optimizer step of the flow")
     autoencoder: AutoencoderSettings = Field(AutoencoderSettings(), description="between images and their latents")

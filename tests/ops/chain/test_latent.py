@@ -72,7 +72,9 @@ def test_a_stored_image_is_drawn_again_by_plain_onnx_runtime_from_its_row(worksp
 
 def test_a_strength_exports_again_without_training_and_draws_variants(workspace: Workspace) -> None:
     path = workspace.root / "recipes" / "digits.yaml"
-    path.write_text(path.read_text().replace("steps: 2}", "steps: 2, strength: 0.3, moves: null, keeps: null}"))
+    path.write_text(
+        path.read_text().replace("null, steps: 2}", "null, steps: 2, strength: 0.3, moves: null, keeps: null}")
+    )
     chain = Chain(workspace, Runtime(workers=1))
     with one_core():
         assert chain.run("digits", "generator").reused
