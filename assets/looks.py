@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ops.files.outputs import CONTACT_SHEET, REJECTED_SHEET, SAMPLES
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import FlowSettings
+from ops.recipe.generator import AnyFlowSettings
 from ops.recipe.schema import Recipe
 
 
@@ -69,6 +69,7 @@ TRAINED = {  # by kind of generator, as in docs/generators.md
     "flow": "a rectified flow",
     "edm": "a diffusion model with EDM's preconditioning",
     "ddpm": "a diffusion model as in DDPM",
+    "latent": "an autoencoder with a flow among its latents",
     "munit": "a transform of images as in MUNIT",
 }
 GROWTH = {"keep": "every class grows by this ratio", "equalise": "all classes end equally large"}
@@ -138,7 +139,7 @@ def _describe_generator(look: Look, recipe: Recipe) -> Look:
         )
     name = TRAINED[settings.kind]
     many = f"{settings.seeds} generators, each {name}," if settings.seeds > 1 else f"{name[0].upper()}{name[1:]},"
-    distilled = isinstance(settings, FlowSettings) and settings.distillation is not None
+    distilled = isinstance(settings, AnyFlowSettings) and settings.distillation is not None
     student = " A distilled student that needs fewer evaluations replaces it." if distilled else ""
     return replace(look, description=f"{many} trained on the real training images.{student} {again}")
 

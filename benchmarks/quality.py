@@ -43,6 +43,7 @@ from ops.likeness.copies import fit_references, measure_copies
 from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.generator import DenoiserSettings, DistillationSettings, FlowSettings, SamplerSettings
 from ops.recipe.kinds import KINDS as SECTIONS
+from ops.recipe.latent import LatentSettings
 
 MINUTES = 4.0  # of one core for each row
 IMAGES = 5_000  # generated for each row
@@ -104,7 +105,7 @@ def list_entries() -> Iterator[Entry]:
     """Every kind that is trained, with its default settings, and the distilled form of each that has one."""
     for name, kind in KINDS.items():
         section = SECTIONS[name]
-        if not issubclass(section, DenoiserSettings):
+        if not issubclass(section, DenoiserSettings) or section is LatentSettings:  # that one is for larger images
             continue
         settings = section(kind=name)
         yield Entry(name, kind, settings)

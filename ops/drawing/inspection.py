@@ -16,13 +16,27 @@ from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
 from ops.files.manifests import MANIFEST
 from ops.generators.drawers import SamplerInfo
-from ops.generators.folder import CONFIG, CONTENT, DECODER, NET, WEIGHTS, find_fastest, find_sampler, read_config
+from ops.generators.folder import (
+    CONFIG,
+    CONTENT,
+    DECODER,
+    ENCODER,
+    NET,
+    WEIGHTS,
+    find_fastest,
+    find_sampler,
+    read_config,
+)
 from ops.generators.foreign import load_model
 from ops.generators.onnx.engine import OnnxFile
 from ops.stages.several import find_root, read_part
 
 # Of a generator that was trained here, beside its sampler and its config; kinds that are not named denoise.
-TRAINED_FILES: Mapping[str, tuple[str, ...]] = {"munit": (WEIGHTS, CONTENT, DECODER), "onnx": ()}
+TRAINED_FILES: Mapping[str, tuple[str, ...]] = {
+    "latent": (WEIGHTS, NET, ENCODER, DECODER),
+    "munit": (WEIGHTS, CONTENT, DECODER),
+    "onnx": (),
+}
 DENOISING_FILES = (WEIGHTS, NET)
 MODEL_SUFFIXES = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}
 
@@ -94,7 +108,7 @@ def _require_parts(folder: Path, files: set[str], config: Mapping[str, Any], sam
         raise UserError(f"{folder / strange[0]} is not part of a generator, which has {_list(parts)}")
     if WEIGHTS in parts:
         _require_whole_weights(folder / WEIGHTS)
-    for name in sorted(parts & {NET, CONTENT, DECODER}):
+    for name in sorted(parts & {NET, CONTENT, DECODER, ENCODER}):
         _require_whole_network(folder / name)
 
 

@@ -14,7 +14,7 @@ from ops.generators.folder import find_fastest
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.flow import Flow
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import DenoiserSettings, FlowSettings, SamplerSettings
+from ops.recipe.generator import AnyFlowSettings, DenoiserSettings, SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,7 +98,7 @@ class FlowKind(DenoiserKind):
 
     def refine(self, settings: DenoiserSettings, session: Session) -> dict[str, Any]:
         """Distil if the settings ask for it."""
-        assert isinstance(settings, FlowSettings)
+        assert isinstance(settings, AnyFlowSettings)
         if settings.distillation is None:
             return {}
         from ops.generators.denoising.distillation import distil
@@ -106,7 +106,7 @@ class FlowKind(DenoiserKind):
         return distil(self.maths, settings.distillation, session)
 
     def estimate_refining(self, settings: DenoiserSettings, step_seconds: float, evaluation_seconds: float) -> float:
-        assert isinstance(settings, FlowSettings)
+        assert isinstance(settings, AnyFlowSettings)
         if (student := settings.distillation) is None:
             return 0.0
         heun_steps = student.teacher_steps // student.evaluations

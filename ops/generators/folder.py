@@ -12,6 +12,7 @@ from ops.files.storage import read_json, write_text
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
 SAMPLER = "sampler.onnx"  # of a kind without steps
 CONTENT, DECODER = "content.onnx", "decoder.onnx"  # the halves of a sampler that encodes each seed image once
+ENCODER = "encoder.onnx"  # of latents, beside a decoder
 
 
 def sampler_name(steps: int) -> str:

@@ -9,13 +9,20 @@ from ops.generators.foreign import Onnx
 from ops.generators.geometry_kind import GeometryKind
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
+from ops.generators.latent_kind import LatentKind
 from ops.generators.munit_kind import MunitKind
 from ops.generators.protocol import Kind
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (FlowKind(), DenoiserKind(Edm()), DenoiserKind(Ddpm()), GeometryKind(), MunitKind(), Onnx())
-}
+_ALL: tuple[Kind, ...] = (
+    FlowKind(),
+    DenoiserKind(Edm()),
+    DenoiserKind(Ddpm()),
+    LatentKind(),
+    GeometryKind(),
+    MunitKind(),
+    Onnx(),
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 
 
 def find_drawer(folder: Path) -> DrawerSpec:

@@ -15,6 +15,8 @@ below about 10 of 255 grey levels does not change the distances.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -53,6 +55,17 @@ def make_filters(channels: int, seed: int = SEED) -> list[Tensor]:
     return filters
 
 
+def apply_filters(x: Tensor, filters: Sequence[Tensor]) -> list[Tensor]:
+    """The maps of each stage, of images float [n, C, H, W] in -1..1; gradients pass through."""
+    # Repeat the border, because padding with 0 would add an edge to every image.
+    x = F.pad(x, (SIDES[0] // 2,) * 4, mode="replicate")
+    stages = []
+    for stage, weight in enumerate(filters):
+        x = F.relu(F.conv2d(x, weight, stride=2, padding=SIDES[stage] // 2 if stage else 0))
+        stages.append(x)
+    return stages
+
+
 def embed_images(images: Tensor) -> np.ndarray:
     """Features float32 [n, 128] of uint8 images [n, C, H, W], computed in float32 on every machine.
 
@@ -69,12 +82,7 @@ def embed_images(images: Tensor) -> np.ndarray:
     with torch.inference_mode():
         for batch in images.split(BATCH):
             x = batch.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
-            # Repeat the border, because padding with 0 would add an edge to every image.
-            x = F.pad(x, (SIDES[0] // 2,) * 4, mode="replicate")
-            stages = []
-            for stage, weight in enumerate(filters):
-                x = F.relu_(F.conv2d(x, weight, stride=2, padding=SIDES[stage] // 2 if stage else 0))
-                stages.append(x)
+            stages = apply_filters(x, filters)
             quarters = F.adaptive_avg_pool2d(stages[2], QUARTERS).flatten(1)
             parts.append(torch.cat([stages[0].mean(dim=(2, 3)), stages[1].mean(dim=(2, 3)), quarters], dim=1))
     return torch.cat(parts).numpy() if parts else np.empty((0, FEATURES), np.float32)

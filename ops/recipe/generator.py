@@ -34,8 +34,8 @@ class SamplerSettings(Section):
 
     solver: str | None = Field(
         None,
-        description="flow and edm: heun, euler; ddpm: dpmpp, ddim; heun costs 2·steps - 1 network evaluations, the"
-        " others cost steps",
+        description="flow, latent and edm: heun, euler; ddpm: dpmpp, ddim; heun costs 2·steps - 1 network evaluations,"
+        " the others cost steps",
     )
     steps: int | None = Field(None, ge=1, le=64, description="steps of the solver")
     guidance: float = Field(
@@ -43,8 +43,9 @@ class SamplerSettings(Section):
     )
     strength: Fraction | Literal["auto"] | None = Field(
         None,
-        description="how far a variant may leave its seed image, a real training image. flow: the share of noise that"
-        " is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise alone."
+        description="how far a variant may leave its seed image, a real training image. flow and latent: the share of"
+        " noise that is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise"
+        " alone."
         " munit: the share of random style in place of the image's own; null: all of it; auto: the widest of 1, 0.8,"
         " 0.6, 0.4 and 0.2 with which `moves` and `keeps` refuse no class",
     )
@@ -217,12 +218,9 @@ class DistillationSettings(Section):
         return self
 
 
-class FlowSettings(DenoiserSettings):
-    """A class-conditional rectified flow."""
+class AnyFlowSettings(DenoiserSettings):
+    """What rectified flows share, in pixels and in latents."""
 
-    solvers: ClassVar[Mapping[str, int]] = {"heun": 3, "euler": 16}
-
-    kind: Literal["flow"] = Field("flow", description="rectified flow")
     couple_noise: bool = Field(True, description="within a class, pair each image of a batch with noise near to it")
     distillation: DistillationSettings | None = Field(
         None, description="null: none; {}: a student with two evaluations replaces the flow"
@@ -248,9 +246,19 @@ class FlowSettings(DenoiserSettings):
 
     def _check_strength(self, strength: float | str | None) -> None:
         if isinstance(strength, str):
-            raise ValueError(f"strength: {strength} is possible with kind: munit alone; give a number with kind: flow")
+            raise ValueError(
+                f"strength: {strength} is possible with kind: munit alone; give a number with kind: {self.kind}"
+            )
         if strength is not None and strength < LEAST_STRENGTH:
             raise ValueError(f"strength {strength:g} leaves the seed image as it is; give {LEAST_STRENGTH} or more")
+
+
+class FlowSettings(AnyFlowSettings):
+    """A class-conditional rectified flow."""
+
+    solvers: ClassVar[Mapping[str, int]] = {"heun": 3, "euler": 16}
+
+    kind: Literal["flow"] = Field("flow", description="rectified flow")
 
 
 class EdmSettings(DenoiserSettings):

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ops.recipe.arms import ResNet18, SmallResNet
-from ops.recipe.generator import DenoiserSettings, FlowSettings, OnnxSettings
+from ops.recipe.generator import AnyFlowSettings, DenoiserSettings, OnnxSettings
 from ops.recipe.geometry import LEAST, GeometrySettings
 from ops.recipe.ingredients.variants import GitVariants
+from ops.recipe.latent import LatentSettings
 from ops.recipe.munit import MunitSettings
 from ops.recipe.schema import Recipe
 
@@ -33,6 +34,15 @@ SHORT: dict[str, Any] = {
     "generator.ema_decay": 0.8,
     "generator.checkpoints": 1,
     "generator.max_copies": 1.0,
+}
+
+AUTOENCODER: dict[str, Any] = {
+    "generator.autoencoder.steps": TRAINED,
+    "generator.autoencoder.batch_size": BATCH,
+    "generator.autoencoder.width": 8,
+    "generator.autoencoder.blocks": 1,
+    "generator.autoencoder.warmup_steps": 4,
+    "generator.autoencoder.ema_decay": 0.8,
 }
 
 
@@ -102,7 +112,9 @@ def _shrink_denoiser(recipe: Recipe, generator: DenoiserSettings) -> dict[str, A
         "generator.layers_per_block": 1,
         "sampler.precision": "fp32",
     }
-    if isinstance(generator, FlowSettings) and generator.distillation is not None:
+    if isinstance(generator, LatentSettings):
+        changes |= AUTOENCODER
+    if isinstance(generator, AnyFlowSettings) and generator.distillation is not None:
         student = {"evaluations": generator.distillation.evaluations, "steps": TRAINED, "batch_size": BATCH}
         return changes | {"generator.distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}
     return changes | {"sampler.steps": min(2, recipe.sampler.steps or 2)}

@@ -37,6 +37,7 @@ GENERATOR = next(line for line in RECIPE.splitlines(keepends=True) if line.start
 
 POLICY = (("tuning: {}", "tuning: {policy: true}"), ("  oversampled:", "  tuned: {augmentation: auto}\n  oversampled:"))
 FOLDS = (("verdict: {}", "verdict: {folds: 5}"), ("images_per_class: 16", ""))
+LATENT = (("generator: {", "generator: {kind: latent, distillation: {}, "), ("steps: 1, solver: euler", "steps: 2"))
 DDPM = (("generator: {", "generator: {kind: ddpm, "), ("solver: euler", "solver: ddim"))
 
 
@@ -46,6 +47,8 @@ DDPM = (("generator: {", "generator: {kind: ddpm, "), ("solver: euler", "solver:
         ("generator", (), "A rectified flow, trained on the real training images."),
         ("generator", [("generator: {", "generator: {seeds: 2, ")], "2 generators, each a rectified flow, trained"),
         ("generator", DDPM, "A diffusion model as in DDPM, trained"),
+        ("generator", LATENT, "An autoencoder with a flow among its latents, trained on"),
+        ("generator", LATENT, "A distilled student that needs fewer evaluations replaces it."),
         ("generator", [("retrain", "keep_generator")], "New images in the source do not train it anew."),
         ("training_policy", POLICY, "chosen on validation"),
         ("training_policy", (), "trained as the recipe says"),

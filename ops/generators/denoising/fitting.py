@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
-from ops.generators.denoising.network import build_network, describe_network
+from ops.generators.denoising.network import ConditionalUNet, build_network, describe_network
 from ops.generators.denoising.sampling import sample_in_threads
 from ops.generators.denoising.session import Session
+from ops.generators.denoising.space import PIXELS, Space
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Fitting
@@ -30,18 +31,40 @@ from ops.training.state import LOSS_WINDOW, Observation
 Refine = Callable[[DenoiserSettings, Session], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """A trained and refined network, the mean losses of its training, and metrics."""
+
+    network: ConditionalUNet
+    losses: list[float]
+    metrics: dict[str, Any]
+
+
 def fit_denoiser(maths: Denoiser, settings: DenoiserSettings, fitting: Fitting, refine: Refine) -> dict[str, Any]:
     """Train, refine, and write config.json, model.safetensors and losses.json; returns metrics."""
-    with start_threads() as pool:
-        return _fit(maths, settings, fitting, refine, pool)
-
-
-def _fit(
-    maths: Denoiser, settings: DenoiserSettings, fitting: Fitting, refine: Refine, pool: ThreadPoolExecutor
-) -> dict[str, Any]:
     images = fitting.images
     config = {**fitting.describe(maths.name), **describe_network(settings, images.shape[1]), **maths.describe(images)}
-    maths = maths.configure(config)
+    with start_threads() as pool:
+        learnt = learn_to_denoise(maths.configure(config), settings, fitting, images, config, refine, pool)
+    save_network(fitting.out, learnt.network, config)
+    write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": learnt.losses})
+    return learnt.metrics
+
+
+def learn_to_denoise(
+    maths: Denoiser,
+    settings: DenoiserSettings,
+    fitting: Fitting,
+    images: Tensor,
+    config: dict[str, Any],
+    refine: Refine,
+    pool: ThreadPoolExecutor,
+    space: Space[Tensor] = PIXELS,
+) -> Learnt:
+    """Train the network that `config` describes, watched by the fitting's observer, and refine it.
+
+    `images` are the fitting's, or what `space` has in their place, as in `DenoisingSteps`.
+    """
     precision = resolve_precision(settings.precision, fitting.device)
     torch.manual_seed(fitting.seed)
     network = build_network(config)
@@ -52,7 +75,7 @@ def _fit(
     def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
         def sample(feeds: Mapping[str, Tensor]) -> Tensor:
             noise, label = feeds["noise"], feeds["label"]
-            return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool)
+            return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool, space)
 
         def observe(step: int) -> Observation:
             nonlocal watching_seconds
@@ -67,7 +90,7 @@ def _fit(
     steps = DenoisingSteps(
         session.called,
         maths.loss,
-        fitting.images,
+        images,
         fitting.labels,
         settings,
         seed=fitting.seed,
@@ -75,6 +98,7 @@ def _fit(
         device=fitting.device,
         pair_noise=maths.choose_pairing(settings),
         noise_share=maths.noise_share,
+        space=space,
     )
     started = time.monotonic()
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, watch(0, settings.default_sampler()))
@@ -82,9 +106,7 @@ def _fit(
     rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
     refined = refine(settings, replace(session, steps=ended.step))
-    save_network(fitting.out, network, config)
-    write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
-    return {
+    metrics = {
         "parameters": sum(p.numel() for p in network.parameters()),
         "steps": ended.step,
         "best_step": ended.best_step,
@@ -93,3 +115,4 @@ def _fit(
         "precision": precision,
         **refined,
     }
+    return Learnt(network, ended.losses, metrics)

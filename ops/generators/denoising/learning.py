@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ops.recipe.generator import DenoiserSettings, DistillationSettings
+from ops.recipe.latent import AutoencoderSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.loop import Learner, train
 from ops.training.optimizers import build_adamw, build_muons
@@ -21,7 +22,7 @@ from ops.training.schedules import trapezoid
 from ops.training.state import TrainingState
 
 CLIP = 1.0  # largest norm of the gradient
-LearningSettings = DenoiserSettings | DistillationSettings
+LearningSettings = DenoiserSettings | DistillationSettings | AutoencoderSettings
 
 
 def learn(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.denoising.space import PIXELS, Space
 from ops.generators.kinds.denoiser import Denoiser, guide
 from ops.generators.levels import to_float, to_pixels
 from ops.machine.precision import compute_in
@@ -24,11 +25,13 @@ def draw(
     label: Tensor,
     sampler: SamplerSettings,
     image: Tensor | None = None,
+    space: Space[Tensor] = PIXELS,
 ) -> Tensor:
     """Images in -1..1 [n, C, H, W]; guidance also evaluates the network with its last label, which means no label.
 
-    `image` uint8 [n, H, W, C] are the seed images of a sampler with a strength.
+    `image` uint8 [n, H, W, C] are the seed images of a sampler with a strength; the network denoises in `space`.
     """
+    noise = space.take_noise(noise)
     no_label = torch.full_like(label, network.label.num_embeddings - 1)
 
     # The network's prediction at x_t, guided where the sampler asks for it.
@@ -39,18 +42,22 @@ def draw(
 
     assert sampler.solver is not None and sampler.steps is not None
     if sampler.settled_strength is None:
-        return maths.integrate(evaluate, noise, solver=sampler.solver, steps=sampler.steps)
+        return space.decode(maths.integrate(evaluate, noise, solver=sampler.solver, steps=sampler.steps))
     assert image is not None
-    seeds = to_float(image)
-    return maths.vary(evaluate, seeds, noise, sampler.settled_strength, solver=sampler.solver, steps=sampler.steps)
+    seeds, strength = space.encode(to_float(image)), sampler.settled_strength
+    return space.decode(maths.vary(evaluate, seeds, noise, strength, solver=sampler.solver, steps=sampler.steps))
 
 
 def sample_pixels(
-    maths: Denoiser, network: ConditionalUNet, feeds: Mapping[str, Tensor], sampler: SamplerSettings
+    maths: Denoiser,
+    network: ConditionalUNet,
+    feeds: Mapping[str, Tensor],
+    sampler: SamplerSettings,
+    space: Space[Tensor] = PIXELS,
 ) -> Tensor:
     """uint8 [n, H, W, C], all at once in fp32: the reference for the exported sampler."""
     with torch.inference_mode():
-        drawn = draw(maths, network, feeds["noise"], feeds["label"], sampler, feeds.get("image"))
+        drawn = draw(maths, network, feeds["noise"], feeds["label"], sampler, feeds.get("image"), space)
         return to_pixels(drawn.float())
 
 
@@ -63,12 +70,13 @@ def sample_in_threads(
     device: str,
     precision: str,
     pool: ThreadPoolExecutor,
+    space: Space[Tensor] = PIXELS,
 ) -> Tensor:
     """uint8 [n, H, W, C], PART_IMAGES at a time, so that no bit depends on the number of threads."""
 
     def draw_some(part: tuple[Tensor, Tensor]) -> Tensor:
         with torch.inference_mode(), compute_in(precision, device):
             x, y = (tensor.to(device) for tensor in part)
-            return to_pixels(draw(maths, network, x, y, sampler).float()).cpu()
+            return to_pixels(draw(maths, network, x, y, sampler, space=space).float()).cpu()
 
     return torch.cat(list(pool.map(draw_some, zip(noise.split(PART_IMAGES), label.split(PART_IMAGES), strict=True))))

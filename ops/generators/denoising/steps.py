@@ -1,4 +1,4 @@
-"""The loss of each step of learning to denoise real images: which images, with which noise, at which times.
+"""The loss of each step of learning to denoise: which real images (or their latents), which noise, which times.
 
 Every random choice of step s comes from (seed, s), so any thread can draw a batch ahead of its step. The module knows
 neither what the network predicts, which its kind decides, nor how it learns from the loss (`learning`).
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ops.generators.batches import draw_batch
 from ops.generators.denoising.augmentation import augment
+from ops.generators.denoising.space import PIXELS, Space
 from ops.generators.denoising.transfer import Heard, find_transfer
 from ops.machine.precision import compute_in
 from ops.training.dropout import drop_by
@@ -48,11 +49,13 @@ class DenoisingSteps:
     ----------
     network : the network, or the function that computes it in parts.
     loss : of (predict, images in -1..1, labels, noise, level); noise and level [n] are standard normal.
-    images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
+    images : uint8 [n, C, H, W]; or float, what `space` has in their place, where they are not augmented.
+    labels : int64 [n], every class 0..K-1 present.
     precision : "fp32" or "bf16", in which the network computes.
     noise_share : of the levels [n], how noisy each is in 0..1; for `class_transfer`.
     pair_noise : of (images, groups, noise): the noise in the order in which the images are paired with it, permuted
         only within groups (`find_groups`).
+    space : where the network denoises; augmented images are encoded at each step.
     """
 
     def __init__(
@@ -68,10 +71,13 @@ class DenoisingSteps:
         device: str = "cpu",
         pair_noise: PairNoise = lambda images, groups, noise: noise,
         noise_share: Callable[[Tensor], Tensor],
+        space: Space[Tensor] = PIXELS,
     ) -> None:
         self.network, self.loss, self.pair_noise, self.noise_share = network, loss, pair_noise, noise_share
         self.settings, self.seed, self.precision, self.device = settings, seed, precision, device
-        self.images, self.labels = (images.float() / 127.5 - 1).to(device), labels.to(device)
+        scaled = images if images.is_floating_point() else images.float() / 127.5 - 1
+        self.images, self.labels = scaled.to(device), labels.to(device)
+        self.space, self.shape = space, space.shape or images.shape[1:]
         self.nothing = int(labels.max()) + 1  # the label that stands for no label
         self.by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(self.nothing)]
         self.ahead: Batch | None = None
@@ -99,7 +105,7 @@ class DenoisingSteps:
         )
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         # Drawn on the CPU, so that a run does not depend on the device.
-        noise = torch.randn((len(index), *self.images.shape[1:]), generator=generator).to(self.device)
+        noise = torch.randn((len(index), *self.shape), generator=generator).to(self.device)
         level = torch.randn(len(index), generator=generator).to(self.device)
         dropped = (torch.rand(len(index), generator=generator) < settings.label_dropout).to(self.device)
         images, conditions = self.images[index], None
@@ -107,6 +113,7 @@ class DenoisingSteps:
             # bf16 rounds the grid of places too. Without it every bf16 generator would get other bits.
             with compute_in(self.precision, self.device):
                 images, conditions = augment(images, settings.policy, settings.augment, generator)
+                images = self.space.encode(images)
         labels, others = self.labels[index].masked_fill(dropped, self.nothing), None
         if settings.class_transfer:
             others = torch.randint(self.nothing, (len(index),), generator=generator).to(self.device)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from ops.generators.kinds.denoiser import Denoiser, Evaluate, Predict, X
-from ops.recipe.generator import DenoiserSettings, FlowSettings
+from ops.recipe.generator import AnyFlowSettings, DenoiserSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class Flow(Denoiser):
 
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """Noise near to its image (`coupling`) if the settings ask for it."""
-        assert isinstance(settings, FlowSettings)
+        assert isinstance(settings, AnyFlowSettings)
         if not settings.couple_noise:
             return super().choose_pairing(settings)
         from ops.generators.kinds.coupling import couple_noise

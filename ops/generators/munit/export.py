@@ -6,7 +6,6 @@ The halves are exported; the sampler is their nodes one after another, so all th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ops.files.storage import replace_file
 from ops.generators.folder import CONTENT, DECODER, SAMPLER
 from ops.generators.munit.drawing import Decoding, Encoding
 from ops.generators.munit.network import Makers
+from ops.generators.onnx.graph import name_apart
 from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.stored_network import save_network
@@ -67,7 +67,7 @@ def export_halves(makers: Makers, shape: tuple[int, int, int], strength: float |
 def join_halves(content: onnx.ModelProto, decoder: onnx.ModelProto, shape: tuple[int, int, int]) -> onnx.ModelProto:
     """One graph: `noise` [n, C, H, W] and `image` uint8 [n, H, W, C] to `variant` uint8 [n, H, W, C]."""
     kept = {value.name for part in (content, decoder) for value in (*part.graph.input, *part.graph.output)}
-    halves = [_name_apart(part.graph, prefix, kept) for part, prefix in ((content, "content/"), (decoder, "decoder/"))]
+    halves = [name_apart(part.graph, prefix, kept) for part, prefix in ((content, "content/"), (decoder, "decoder/"))]
     channels, height, width = shape
     graph = helper.make_graph(
         [node for half in halves for node in half.node],
@@ -83,22 +83,3 @@ def join_halves(content: onnx.ModelProto, decoder: onnx.ModelProto, shape: tuple
     return helper.make_model(
         graph, opset_imports=list(content.opset_import), producer_name="growset", ir_version=content.ir_version
     )
-
-
-def _name_apart(graph: onnx.GraphProto, prefix: str, kept: Collection[str]) -> onnx.GraphProto:
-    """A copy in which every tensor and node whose name is not kept begins with the prefix."""
-    copy = onnx.GraphProto()
-    copy.CopyFrom(graph)
-
-    def rename(name: str) -> str:
-        return name if not name or name in kept else prefix + name
-
-    for node in copy.node:
-        node.name = prefix + node.name
-        inputs, outputs = [rename(name) for name in node.input], [rename(name) for name in node.output]
-        del node.input[:], node.output[:]
-        node.input.extend(inputs)
-        node.output.extend(outputs)
-    for tensor in copy.initializer:
-        tensor.name = rename(tensor.name)
-    return copy

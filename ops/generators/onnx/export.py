@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ops.files.storage import replace_file
 from ops.generators.denoising.network import ConditionalUNet
+from ops.generators.denoising.space import PIXELS, Space
 from ops.generators.feeds import IMAGE
 from ops.generators.folder import NET, sampler_name
 from ops.generators.kinds.denoiser import Denoiser, guide
@@ -51,11 +52,27 @@ def export_denoiser(
         export_net(network, shape, net)
     save_network(folder, network, config)
     shutil.copyfile(net, folder / NET)
+    return write_sampler(maths, net, config, sampler, folder)
+
+
+def write_sampler(
+    maths: Denoiser,
+    net: Path,
+    config: dict[str, Any],
+    sampler: SamplerSettings,
+    folder: Path,
+    space: Space[Symbol] = PIXELS,
+) -> Path:
+    """Write the sampler of an exported network that denoises in `space` into `folder`; returns its path."""
     assert sampler.steps is not None
     path = folder / sampler_name(sampler.steps)
-    model = simplify(unroll_sampler(maths, onnx.load(net), sampler, shape=shape, class_names=config["class_names"]))
+    shape = (config["channels"], config["height"], config["width"])
+    names = config["class_names"]
+    model = unroll_sampler(
+        maths, onnx.load(net), sampler, shape=shape, class_names=names, space=space, kind=config["kind"]
+    )
     with replace_file(path) as temporary:
-        onnx.save(model, str(temporary))
+        onnx.save(simplify(model), str(temporary))
     return path
 
 
@@ -72,11 +89,14 @@ def unroll_sampler(
     *,
     shape: tuple[int, int, int],
     class_names: Sequence[str],
+    space: Space[Symbol] = PIXELS,
+    kind: str | None = None,
 ) -> onnx.ModelProto:
     """The sampler as one graph: `noise` [n, C, H, W] and `label` int64 [n] to `image` uint8 [n, H, W, C].
 
     The arithmetic is that of the kind's `integrate` on tensors, followed by `levels.to_pixels`. With a strength the
     graph also takes `image`, the seed images uint8 [n, H, W, C], and gives `variant`, by the kind's `vary`.
+    The network denoises in `space`; `kind`, for the metadata, is that of the mathematics where none is named.
     """
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None
@@ -103,13 +123,13 @@ def unroll_sampler(
         return output if no_label is None else guide(output, run_net(x, t, no_label), sampler.guidance)
 
     # Integrate on symbols, then turn -1..1 into grey levels 0..255, channels last.
-    noise, strength = Symbol(builder, "noise"), sampler.settled_strength
+    noise, strength = space.take_noise(Symbol(builder, "noise")), sampler.settled_strength
     if strength is None:
         output, drawn = IMAGE, maths.integrate(evaluate, noise, solver=solver, steps=steps)
     else:
-        seeds = _read_pixels(builder)
+        seeds = space.encode(_read_pixels(builder))
         output, drawn = VARIANT, maths.vary(evaluate, seeds, noise, strength, solver=solver, steps=steps)
-    scaled = (drawn.clamp(-1.0, 1.0) + Symbol(builder, builder.constant(1.0))) * 127.5
+    scaled = (space.decode(drawn).clamp(-1.0, 1.0) + Symbol(builder, builder.constant(1.0))) * 127.5
     grey = builder.add("Cast", [builder.add("Round", [scaled.name])], to=TensorProto.UINT8)
     builder.add("Transpose", [grey], output=output, perm=[0, 2, 3, 1])
 
@@ -118,7 +138,7 @@ def unroll_sampler(
     seeded = [] if strength is None else [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, pixels)]
     graph = helper.make_graph(
         builder.nodes,
-        f"{maths.name} sampler, {solver}, {steps} steps",
+        f"{kind or maths.name} sampler, {solver}, {steps} steps",
         [
             helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["n", channels, height, width]),
             helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
@@ -138,7 +158,7 @@ def unroll_sampler(
     facts = {"solver": solver, "steps": str(steps), "evaluations": str(copies)}
     if strength is not None:
         facts["strength"] = str(strength)
-    describe_sampler(model, kind=maths.name, class_names=class_names, shape=shape, **facts)
+    describe_sampler(model, kind=kind or maths.name, class_names=class_names, shape=shape, **facts)
     return model
 
 

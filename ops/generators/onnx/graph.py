@@ -6,7 +6,7 @@ writes the nodes of the same arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,11 @@ class GraphBuilder:
     def constant(self, value: float) -> str:
         name = self.name("constant")
         self.initializers.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+        return name
+
+    def integers(self, values: Sequence[int]) -> str:
+        name = self.name("integers")
+        self.initializers.append(numpy_helper.from_array(np.asarray(values, np.int64), name))
         return name
 
     def add(self, operator: str, inputs: Sequence[str], output: str | None = None, **attributes: object) -> str:
@@ -80,3 +85,22 @@ class Symbol:
 
     def _apply(self, operator: str, *others: str) -> Symbol:
         return Symbol(self.builder, self.builder.add(operator, [self.name, *others]))
+
+
+def name_apart(graph: onnx.GraphProto, prefix: str, kept: Collection[str]) -> onnx.GraphProto:
+    """A copy in which every node, and every tensor whose name is not kept, begins with the prefix."""
+    copy = onnx.GraphProto()
+    copy.CopyFrom(graph)
+
+    def rename(name: str) -> str:
+        return name if not name or name in kept else prefix + name
+
+    for node in copy.node:
+        node.name = prefix + node.name
+        inputs, outputs = [rename(name) for name in node.input], [rename(name) for name in node.output]
+        del node.input[:], node.output[:]
+        node.input.extend(inputs)
+        node.output.extend(outputs)
+    for value in (*copy.initializer, *copy.input, *copy.output):
+        value.name = rename(value.name)
+    return copy

@@ -235,7 +235,7 @@ def test_distillation_changes_the_generator_and_the_exported_sampler() -> None:
 
 
 def test_a_default_of_the_kind_and_the_same_value_written_out_are_the_same() -> None:
-    for kind in ("flow", "edm", "ddpm"):
+    for kind in ("flow", "edm", "ddpm", "latent"):
         short = {**RESOLVED, "generator": {"kind": kind}, "sampler": {}}
         resolved = parse_recipe(short, DEMO).model_dump(mode="json")
         assert resolved["sampler"]["solver"] is not None

@@ -228,7 +228,7 @@ def test_arm_name_that_could_not_be_a_file_name_is_refused(side: str, name: str)
 
 
 @pytest.mark.parametrize("cut", [0.01, {"threshold": 0.2}])
-@pytest.mark.parametrize("kind", ["flow", "edm", "ddpm"])
+@pytest.mark.parametrize("kind", ["flow", "edm", "ddpm", "latent"])
 def test_a_rule_about_parents_is_refused_for_kinds_whose_images_have_none(kind: str, cut: object) -> None:
     assert complain(put({"kind": kind}, "generator"), put({}, "sampler"), put(cut, "filter", "near_parent")) == (
         f"{PATH}: filter.near_parent has no effect with generator.kind: {kind}, whose images have no parent; remove it"
@@ -315,7 +315,7 @@ def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("moves", 3.0), ("moves", None), ("keeps", 0.8), ("keeps", None)])
-@pytest.mark.parametrize("kind", ["flow", "edm", "ddpm"])
+@pytest.mark.parametrize("kind", ["flow", "edm", "ddpm", "latent"])
 def test_limits_of_variants_are_refused_for_kinds_whose_images_have_no_parent(
     kind: str, key: str, value: float | None
 ) -> None:

@@ -24,6 +24,8 @@ VARIANTS: dict[str, Changes] = {
     "edm": {"generator": {"kind": "edm", "widths": [32, 64, 128, 256]}, "sampler": {"solver": "heun", "steps": 18}},
     "ddpm": {"generator": {"kind": "ddpm"}, "sampler": {"solver": "ddim", "steps": 50}},
     "geometry": {"generator": {"kind": "geometry", "images": 100}, "sampler": {}},
+    "latent": {"generator": {"kind": "latent", "autoencoder": {"halvings": 3}}, "sampler": {"strength": 0.5}},
+    "latent as it is": {"generator": {"kind": "latent"}, "sampler": {}},
     "munit": {"generator": {"kind": "munit", "width": 64}, "sampler": {"strength": 0.5}},
     "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
     "resnet": {"classifier.network": {"kind": "resnet18"}},

@@ -1,0 +1,1 @@
+"""A flow in the latent space of a small autoencoder, which makes larger images affordable."""

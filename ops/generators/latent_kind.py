@@ -1,0 +1,105 @@
+"""Kind `latent`: a small autoencoder, and a class-conditional rectified flow among its latents.
+
+Modules that compute are imported inside functions, so that kinds can be named without loading torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.generators.denoiser_kind import FlowKind
+from ops.generators.kinds.flow import Flow
+from ops.generators.latent.sizes import check_shape
+from ops.generators.protocol import Cost, Fitting, Generator
+from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.latent import LatentSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ops.generators.latent.network import LatentFlow
+
+
+@dataclass(frozen=True)
+class LatentKind(FlowKind):
+    """The flow's operations, with an autoencoder around them."""
+
+    @property
+    def name(self) -> str:
+        return "latent"
+
+    def check(
+        self, settings: DenoiserSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
+    ) -> None:
+        """UserError for images that are too small, and for latents that are too large."""
+        check_shape(_narrow(settings).autoencoder, shape)
+
+    def fit(self, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
+        from ops.generators.latent.fitting import fit_latent
+
+        return fit_latent(self.maths, _narrow(settings), fitting, self.refine)
+
+    def load(self, folder: Path) -> Generator:
+        from ops.generators.latent.network import build_latent_flow
+        from ops.generators.stored_network import load_network
+
+        whole, config = load_network(folder, build_latent_flow)
+        return LatentGenerator(self.maths, whole, config)
+
+    def estimate(
+        self,
+        settings: DenoiserSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        classes: int,
+        root: Path,
+    ) -> Cost:
+        from ops.generators.latent.cost import estimate_latent
+
+        return estimate_latent(self.maths, _narrow(settings), sampler, shape, classes, self.estimate_refining)
+
+    def guess(
+        self,
+        settings: DenoiserSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        root: Path,
+        rate: float,
+        workers: int,
+    ) -> Cost:
+        from ops.generators.latent.guessing import guess_latent
+
+        return guess_latent(self.maths, _narrow(settings), sampler, shape, rate, workers, self.estimate_refining)
+
+
+@dataclass(frozen=True)
+class LatentGenerator:
+    """Trained networks, and the mathematics that draws with them.
+
+    `whole.autoencoder` encodes images and decodes latents; gradients pass through both.
+    """
+
+    maths: Flow
+    whole: LatentFlow
+    config: dict[str, Any]
+
+    def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
+        from ops.generators.denoising.sampling import sample_pixels
+        from ops.generators.latent.spaces import LatentSpace
+
+        channels, height, width = self.config["latent_shape"]
+        space = LatentSpace(self.whole.autoencoder, (channels, height, width))
+        return sample_pixels(self.maths, self.whole.flow, feeds, sampler, space)
+
+    def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
+        from ops.generators.latent.export import export_latent
+
+        return export_latent(self.maths, self.whole, self.config, sampler, folder, scratch)
+
+
+def _narrow(settings: DenoiserSettings) -> LatentSettings:
+    assert isinstance(settings, LatentSettings)
+    return settings
