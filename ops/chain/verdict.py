@@ -35,6 +35,7 @@ from ops.files.outputs import RUNS, VERDICT
 from ops.files.storage import replace_file, write_json
 from ops.recipe.arms import Arm
 from ops.stages.materialization import StageRun
+from ops.stages.seen import read_seen
 from ops.stages.several import assign_generators
 from ops.stages.unused import read_unused
 from ops.verdict.decision import decide
@@ -70,11 +71,13 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         verdict = _judge(run, trained, answers, test, look=2)
     same_compute = _compare_ways(run, trained, answers, test)
 
+    seen = read_seen(run.inputs.get("prior"))
     found = verdict.to_dict() | {
         "earlier_looks": earlier,
         "left_out": trained.left_out,
         "same_compute": [row.to_dict() for row in same_compute],
         **({} if curve is None else {"curve": curve.to_dict()}),
+        **({} if seen is None else {"prior": seen.to_dict()}),
     }
     write_json(run.out / VERDICT, found)
     _write_runs(run.out / RUNS, answers, _read_reference(run, trained), test.rows["image_id"])
@@ -153,6 +156,9 @@ def _judge(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
 ) -> Verdict:
     verdict = _decide(run, trained, answers, test, look=look)
+    seen = read_seen(run.inputs.get("prior"))
+    if seen is not None and verdict.unused is None:
+        verdict = replace(verdict, sentence=verdict.sentence + seen.disclosure)
     rehearsal = run.recipe.verdict.rehearsal
     return replace(verdict, sentence=REHEARSED + verdict.sentence) if rehearsal else verdict
 

@@ -10,12 +10,15 @@ from ops.generators.geometry_kind import GeometryKind
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
 from ops.generators.munit_kind import MunitKind
+from ops.generators.prior_kind import PriorKind
 from ops.generators.protocol import Kind
+from ops.recipe.kinds import PRIORS
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (FlowKind(), DenoiserKind(Edm()), DenoiserKind(Ddpm()), GeometryKind(), MunitKind(), Onnx())
 }
+KINDS[PriorKind.name] = PriorKind({name: KINDS[name] for name in PRIORS})
 
 
 def find_drawer(folder: Path) -> DrawerSpec:
