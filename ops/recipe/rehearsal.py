@@ -36,8 +36,13 @@ SHORT: dict[str, Any] = {
 }
 
 
-def shrink(recipe: Recipe, source: str, root: Path, pool: str) -> dict[str, Any]:
-    """The changes by dotted key, for a source that holds the images of the rehearsal already, and a pool likewise.
+def name_pool(source: str) -> str:
+    """The pool beside the source of a rehearsal."""
+    return f"{source}-pool"
+
+
+def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
+    """The changes by dotted key, for a source that holds the images of the rehearsal already, and its pool likewise.
 
     root: the workspace, where a generator of kind onnx lies.
     """
@@ -97,7 +102,7 @@ def shrink(recipe: Recipe, source: str, root: Path, pool: str) -> dict[str, Any]
     if isinstance(recipe.prior, DenoiserSettings):
         idle = recipe.prior.class_keys or frozenset()
         small = {key: value for key, value in _shrink_denoiser(recipe.prior).items() if key not in idle}
-        changes |= _within("prior", small | {"pool": pool}) | _shrink_sampler(recipe, recipe.prior)
+        changes |= _within("prior", small | {"pool": name_pool(source)}) | _shrink_sampler(recipe, recipe.prior)
     return changes
 
 

@@ -16,7 +16,7 @@ from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.errors import UserError
 from ops.recipe.changes import Changes, keep_effective, write_changes
 from ops.recipe.loading import load_recipe
-from ops.recipe.rehearsal import CLASSES, PER_CLASS, SHARE, shrink
+from ops.recipe.rehearsal import CLASSES, PER_CLASS, SHARE, name_pool, shrink
 from ops.scaffold.texts import read_template, render_description
 from ops.scaffold.workspace import set_up, share_files
 from ops.sources.pool import PoolImages
@@ -46,14 +46,14 @@ def create_rehearsal(
     have LEAST images, or if the pool has no others than these.
     """
     name, root = name_rehearsal(expansion), workspace.rehearsal(expansion)
-    chosen, pooled = choose_images(train), f"{name}-{POOL}"
+    chosen, pooled = choose_images(train), name_pool(name)
     unlabelled = None if pool is None else choose_unlabelled(pool, chosen)
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     draft = root / f"{name}.yaml"
     draft.write_text(read_template(workspace.recipe_path(expansion)), encoding="utf-8")
     write_changes(draft, changes)
-    lines = write_changes(draft, keep_effective(draft, shrink(load_recipe(draft), name, workspace.root, pooled)))
+    lines = write_changes(draft, keep_effective(draft, shrink(load_recipe(draft), name, workspace.root)))
     recipe = draft.read_bytes()
     draft.unlink()
     small = SourceSpec(
