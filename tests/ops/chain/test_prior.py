@@ -13,13 +13,16 @@ import pytest
 
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
+from ops.chain.prior import Sheets
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
 from ops.files.outputs import CARD, GATE, PARITY, PRIOR, REPORT, TRAINED_ON, VERDICT
 from ops.files.storage import read_json
 from ops.generators.noise import draw_noise
+from ops.generators.protocol import Sample
 from ops.stages.materialization import Runtime
+from ops.training.state import Observation
 from ops.workspaces.workspace import Workspace
 from tests.priors import IMAGES, POOL, change_recipe, make_prior_workspace
 from tests.workspaces import growset, one_core
@@ -114,6 +117,32 @@ def test_an_expansion_with_other_labelled_images_and_another_seed_takes_the_same
     assert outcome.manifest["content"] == read_manifest(out(copied, "prior"))["content"]
     real = [read_manifest(out(copied, "real_images", name))["content"] for name in ("digits", "fewer")]
     assert real[0] != real[1]
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_and_gives_the_same_bytes(
+    copied: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at the last step, after the checkpoint of step 20; another expansion finishes the work."""
+    content = read_manifest(out(copied, "prior"))["content"]
+    shutil.rmtree(out(copied, "prior"))
+    observe, seen = Sheets.observe, list[int]()
+
+    def stop(sheets: Sheets, step: int, sample: Sample) -> Observation:
+        seen.append(step)
+        if step == 40 and seen.count(40) == 1:
+            raise KeyboardInterrupt
+        return observe(sheets, step, sample)
+
+    monkeypatch.setattr(Sheets, "observe", stop)
+    chain = Chain(copied, Runtime(workers=1))
+    with one_core():
+        with pytest.raises(KeyboardInterrupt):
+            chain.run("digits", "prior")
+        assert not out(copied, "prior").exists()
+        chain.run("fewer", "real_images")
+        outcome = chain.run("fewer", "prior")
+    assert not outcome.reused and seen == [20, 40, 40], "the first half was not trained again"
+    assert outcome.manifest["content"] == content
 
 
 def test_another_strength_exports_again_without_training(copied: Workspace) -> None:
