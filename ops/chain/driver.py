@@ -29,7 +29,7 @@ from ops.chain.watch_source import list_source, write_watched
 from ops.datasets.cross_validation import count_fold_training, divide
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
 from ops.generators.registry import KINDS
 from ops.history.dvc_repository import (
@@ -238,9 +238,9 @@ def _check_pool(
     folder, cache = workspace.output(expansion, PRIOR), workspace.hash_cache(expansion, PRIOR)
     try:
         fingerprint = identify(workspace, recipe, expansion, PRIOR, content)["fingerprint"]
-    except UserError:  # there are no real images yet
-        fingerprint = ""
-    if fingerprint and is_intact(folder, fingerprint, cache):
+    except (UserError, DamagedData):  # there are no real images yet, or they are made anew
+        fingerprint = None
+    if fingerprint is not None and is_intact(folder, fingerprint, cache):
         seen = read_seen_ids(folder)
     else:
         seen = try_pool(open_pool(workspace, settings.pool, recipe.source), shape, content)
