@@ -25,6 +25,7 @@ from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.learning_curve import trace_curve
 from ops.chain.parts.look import look
+from ops.chain.parts.pools import count_shared
 from ops.chain.parts.reference import LOGGED, read_reference
 from ops.chain.parts.trained import Trained, read_trained
 from ops.classifiers.augmentations import AUGMENTATIONS
@@ -158,7 +159,8 @@ def _judge(
     verdict = _decide(run, trained, answers, test, look=look)
     seen = read_seen(run.inputs.get("prior"))
     if seen is not None and verdict.unused is None:
-        verdict = replace(verdict, sentence=verdict.sentence + seen.disclosure)
+        shared = count_shared(run.inputs["prior"], run.inputs["real_images"])
+        verdict = replace(verdict, sentence=verdict.sentence + seen.disclose(shared))
     rehearsal = run.recipe.verdict.rehearsal
     return replace(verdict, sentence=REHEARSED + verdict.sentence) if rehearsal else verdict
 

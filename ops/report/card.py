@@ -137,9 +137,10 @@ _BROUGHT_IN = {
     " known here.",
 }
 _SAW_POOL = {
-    "trained": "trained on {images}\nof {pool} without labels, and on no labelled image",
+    "trained": "trained on {images}\nof {pool} without labels",
     "seen": "The prior saw no image of\nvalidation or test; the filters and all settings saw train and validation only."
-    " The arms without generated images did\nnot see the pool, and copies of its images were not searched for.",
+    " The arms without generated images\nlearnt from the labelled images alone. Copies of the pool's images were not"
+    " searched for.",
     "licence": "The generated images come from a model\nthat was trained on the images of {pool}; their licence, as"
     " their owner states it: {licence}.",
 }

@@ -24,11 +24,14 @@ class Seen:
         """`a prior that saw 5,000 unlabelled images of NAME`."""
         return f"a prior that saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
 
-    @property
-    def disclosure(self) -> str:
-        """What a verdict must say beside its decision: the two sides had not the same images."""
+    def disclose(self, labelled: int) -> str:
+        """What a verdict must say beside its decision: the two sides had not the same images.
+
+        labelled: how many of the images were among the labelled training images as well.
+        """
+        known = f"{labelled:,} of these, the labelled ones" if labelled else "none of these"
         return (
-            f" The generated images come from {self.told}; the arms without generated images saw none of these, so a"
+            f" The generated images come from {self.told}; the arms without generated images saw {known}, so a"
             " difference is that of the pool and the generator together."
         )
 

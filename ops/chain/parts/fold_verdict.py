@@ -40,7 +40,7 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
     verdict, seen = _decide(run, answers, class_names), read_seen(run.inputs.get("prior"))
     if seen is not None and verdict.unused_folds != verdict.folds:
-        verdict = replace(verdict, sentence=verdict.sentence + seen.disclosure)
+        verdict = replace(verdict, sentence=verdict.sentence + seen.disclose(0))  # no labelled image may be in the pool
     ways = _compare_ways(answers, run.recipe.verdict.confidence)
     rows = describe_folds(answers)
     found = verdict.to_dict() | {

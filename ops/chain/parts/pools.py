@@ -57,6 +57,11 @@ def read_seen_ids(prior: Path) -> frozenset[str]:
     return strip(pl.read_parquet(prior / TRAINED_ON, glob=False)["image_id"])
 
 
+def count_shared(prior: Path, real_images: Path) -> int:
+    """How many of the images that the prior saw are labelled training images as well; folders of two stages."""
+    return len(read_seen_ids(prior) & list_ids(real_images, ["train"])["train"])
+
+
 def strip(ids: Iterable[str]) -> frozenset[str]:
     """Content ids from ids of images, in which a suffix tells equal images apart."""
     return frozenset(name.partition("-")[0] for name in ids)

@@ -31,8 +31,8 @@ SHIPPED = ("smoke", "fashion-flow", "fashion-tail", "fashion-bg-lt", "fashion-di
 CONTENT: dict[str, dict[str, Any]] = {name: read_yaml(RECIPES / f"{name}.yaml") for name in SHIPPED}
 PATH = Path("recipes/mine.yaml")
 TOP_KEYS = (
-    "automation, baselines, classifier, data, expanded, filter, generator, mix, on_new_images, plan, prior, publish, report,"
-    " sampler, scorer, seed, source, tuning, verdict"
+    "automation, baselines, classifier, data, expanded, filter, generator, mix, on_new_images, plan, prior, publish,"
+    " report, sampler, scorer, seed, source, tuning, verdict"
 )
 NEEDED = sorted(set(Recipe.model_fields) - set(AUTOMATION_KEYS) - MAY_LACK)
 GRID_KEYS = sorted(["learning_rate", "weight_decay", "steps", "real_weight", *list_numbers()])
