@@ -406,6 +406,14 @@ def test_moves_are_reported_in_the_place_of_a_network() -> None:
     assert "None, None step" not in page and "The weights of step" not in page
 
 
+def test_a_prior_is_reported_with_what_it_saw_and_not_as_trained_on_the_labelled_images() -> None:
+    generator = make_facts()["generator"] | {"kind": "prior"}
+    told = "a prior that saw 5,000 unlabelled images of a<b"
+    page = render_page(make_facts() | {"generator": generator, "prior": told, "quality": [], "losses": []})
+    assert "It is a prior that saw 5,000 unlabelled images of a&lt;b, and no label." in page
+    assert "trained on the real training images alone" not in page
+
+
 def test_a_generator_exported_elsewhere_is_not_reported_as_trained_here() -> None:
     generator = {"kind": "onnx", "sha256": "abcdef" * 10 + "abcd", "training_images": None, "precision": None}
     foreign = render_page(
