@@ -325,6 +325,7 @@ def workspace(tmp_path: Path) -> Workspace:
     facts = make_facts()
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
     write_json(folder["generated_images"] / "rounds.json", {"rounds": []})
+    write_json(folder["prior"] / "prior.json", {})
     write_json(folder["generator"] / "losses.json", facts["losses"])
     write_json(folder["generator"] / "learning_curve.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
