@@ -168,7 +168,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "report",
             ("report",),
-            ("real_images", *REPEATED, "prior", "verdict"),
+            ("real_images", *REPEATED[:3], "prior", *REPEATED[3:], "verdict"),  # in the order of this table
             names_expansion=True,
         ),
     )
