@@ -40,6 +40,7 @@ FIGURES: dict[str, Figure] = {  # a name that ends with _ stands for all that be
     "cross_fitted_accuracy": Figure("share", "higher", "real training images that a scorer classifies right unseen"),
     "temperature": Figure("", "", "divides the scorer's logits, so that its probabilities are calibrated"),
     "negative_log_likelihood": Figure("nats", "lower", "of the scorer's probabilities for real images"),
+    "pool_images": Figure(IMAGES, "", "unlabelled images that the prior learns from; 0: no prior"),
     "parameters": Figure("weights", "", "of the generator's network"),
     "steps": Figure("steps", "", "optimizer steps"),
     "best_step": Figure("step", "", "the checkpoint that is kept"),

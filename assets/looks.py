@@ -10,6 +10,7 @@ from ops.files.outputs import CONTACT_SHEET, REJECTED_SHEET, SAMPLES
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import AnyFlowSettings
+from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 
 
@@ -32,6 +33,9 @@ LOOKS: dict[str, Look] = {
     "expansion_plan": Look("How many images each class gets.", frozenset({"json"})),
     "training_policy": Look("How every classifier is trained.", frozenset({"pytorch", "json"})),
     "scorer": Look("Cross-fitted classifiers on real images; they judge generated ones.", frozenset({"pytorch"})),
+    "prior": Look(
+        "A generator that learns from images without labels.", frozenset({"pytorch"}), (SAMPLES.format(step="*"),)
+    ),
     "generator": Look("What draws new images.", frozenset({"pytorch"}), (SAMPLES.format(step="*"),)),
     "generator_onnx": Look(
         "The generator as a directory that plain ONNX Runtime runs; parity with the eager sampler is checked.",
@@ -122,6 +126,19 @@ def _describe_scorer(look: Look, recipe: Recipe) -> Look:
     )
 
 
+def _describe_prior(look: Look, recipe: Recipe) -> Look:
+    prior = recipe.prior
+    if not isinstance(prior, PoolSettings):
+        return replace(look, description="Empty: the recipe has no prior.", kinds=frozenset({"json"}))
+    name = TRAINED[prior.kind]
+    return replace(
+        look,
+        description=f"{name[0].upper()}{name[1:]}, trained on all training images of the pool `{prior.pool}`, without"
+        " their labels. No validation or test image may be among them. Expansions with other labelled images of the"
+        " same size share it.",
+    )
+
+
 def _describe_generator(look: Look, recipe: Recipe) -> Look:
     settings, again = recipe.generator, KEPT if recipe.on_new_images == "keep_generator" else DRAWN_AFRESH
     if settings.kind == "geometry":
@@ -130,6 +147,11 @@ def _describe_generator(look: Look, recipe: Recipe) -> Look:
             description="How widely images may be turned, scaled, shifted and mirrored: the widest moves that cannot be"
             f" told from the real training images. {again}",
             kinds=frozenset({"json"}),
+        )
+    if settings.kind == "prior":
+        return replace(
+            look,
+            description="The prior, which makes variants of the real training images; nothing is trained here.",
         )
     if settings.kind not in TRAINED:
         return replace(
@@ -209,6 +231,7 @@ DETAILS: dict[str, Callable[[Look, Recipe], Look]] = {
     "expansion_plan": _describe_plan,
     "training_policy": _describe_policy,
     "scorer": _describe_scorer,
+    "prior": _describe_prior,
     "generator": _describe_generator,
     "generator_onnx": _describe_export,
     "accepted_images": _describe_filters,

@@ -16,12 +16,14 @@ from ops.chain.driver import FIRST
 from ops.errors import GrowsetError
 from ops.files.manifests import PUBLISHED
 from ops.recipe.automation import AutomationSettings
+from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS, STAGES
 from ops.workspaces.names import SOURCES, identifier
 from ops.workspaces.workspace import Workspace
 
 EXPANSION = "growset/expansion"  # tag of every run of an expansion's job
+PRIOR = "prior"  # the stage that reads a pool
 PUBLISH = "growset/publish"  # tag of a run that started by itself: the verdict with which it publishes
 PUBLISHED_DEPS = (*PUBLISHED_INPUTS, "report")  # it waits for the report, which holds the reasons of the verdict
 
@@ -29,6 +31,11 @@ PUBLISHED_DEPS = (*PUBLISHED_INPUTS, "report")  # it waits for the report, which
 def source_key(source: str) -> dg.AssetKey:
     """The key of the asset of a source, which the expansions of this source share."""
     return dg.AssetKey([SOURCES, source])
+
+
+def name_source(source: str) -> str:
+    """The name of a source's asset among the references of a place; no stage has it."""
+    return f"{SOURCES}/{source}"
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Place:
     recipe: Recipe | None
     fault: str | None = None
     owners: tuple[str, ...] = ()
-    references: Mapping[str, dg.CodeReferencesMetadataValue] = field(default_factory=dict)  # of assets; SOURCES: source
+    references: Mapping[str, dg.CodeReferencesMetadataValue] = field(default_factory=dict)  # of assets and sources
     retries: bool = False  # whether a step that asks a remote is tried again
     device: str = CPU  # torch device of its steps, as far as it is known before they run
     pooled: bool = True  # whether its steps wait for those of other runs
@@ -60,13 +67,21 @@ class Place:
         """When its job starts by itself; None if never."""
         return None if self.recipe is None else self.recipe.automation
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """The source, or pool, that each stage reads that reads one."""
+        if self.recipe is None:
+            return {}
+        prior = self.recipe.prior
+        return {FIRST: self.recipe.source, **({PRIOR: prior.pool} if isinstance(prior, PoolSettings) else {})}
+
     def key(self, asset: str) -> dg.AssetKey:
         """The key of the asset of a stage, or of the published dataset."""
         return dg.AssetKey([self.expansion, asset])
 
     def deps(self, asset: str) -> list[dg.AssetKey]:
-        """What an asset is made from; the first stage reads the source."""
-        source = [source_key(self.recipe.source)] if asset == FIRST and self.recipe is not None else []
+        """What an asset is made from; the first stage reads the source, and a prior its pool."""
+        source = [source_key(self.sources[asset])] if asset in self.sources else []
         return [*source, *map(self.key, PUBLISHED_DEPS if asset == PUBLISHED else STAGES[asset].inputs)]
 
     def pool(self, asset: str) -> str | None:
@@ -79,7 +94,7 @@ class Place:
         return {"expansion": self.expansion, "stage": asset, **kind}
 
     def metadata(self, asset: str) -> dict[str, Any]:
-        """What is known before it is made of an asset, or of the source under SOURCES."""
+        """What is known before it is made of an asset, or of a source by `name_source`."""
         return {"dagster/code_references": self.references[asset]} if asset in self.references else {}
 
     def describe(self, description: str) -> str:
@@ -98,9 +113,7 @@ def read_place(
     except GrowsetError as error:  # shown in the UI, and raised by each of its steps
         fault = str(error)
     references = {asset: refer(workspace, expansion, asset) for asset in (*STAGES, PUBLISHED)}
-    if recipe is not None:
-        references[SOURCES] = refer_source(workspace, recipe.source)
-    return Place(
+    found = Place(
         expansion,
         versions,
         recipe,
@@ -111,3 +124,5 @@ def read_place(
         device=device,
         pooled=pooled,
     )
+    references |= {name_source(source): refer_source(workspace, source) for source in found.sources.values()}
+    return found

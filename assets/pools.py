@@ -12,7 +12,15 @@ from ops.files.manifests import PUBLISHED
 
 COMPUTE, GPU, DVC = "compute", "gpu", "dvc"
 ON_DEVICE = frozenset(  # the assets that compute on the torch device; the others use the processor's cores
-    {"training_policy", "generator", "generated_images", "baseline_classifiers", "expanded_classifiers", "folds"}
+    {
+        "training_policy",
+        "prior",
+        "generator",
+        "generated_images",
+        "baseline_classifiers",
+        "expanded_classifiers",
+        "folds",
+    }
 )
 VARIABLE = "GROWSET_DEVICE"
 CPU, CUDA = "cpu", re.compile(r"cuda(:\d+)?")

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.outcome import describe_memory, growset_errors
-from assets.place import Place, source_key
+from assets.place import Place, name_source, source_key
 from assets.retries import find_policy
 from ops.chain.driver import Chain
 from ops.machine.peak_memory import watch_memory
@@ -29,7 +29,7 @@ def build_source(source: str, places: Sequence[Place]) -> dg.AssetsDefinition:
         group_name=SOURCES,
         tags={"source": source},
         owners=list(places[0].owners),
-        metadata=places[0].metadata(SOURCES),
+        metadata=places[0].metadata(name_source(source)),
         pool=places[0].pool(SOURCES),
         retry_policy=find_policy(retries),
     )

@@ -76,9 +76,9 @@ def _find_outdated(workspace: Workspace, expansion: str, content: str, settings:
     """As `find_outdated`, with the recipe as it is now; one that is wrong is told by the run."""
     try:
         recipe = workspace.load_recipe(expansion)
-    except GrowsetError as error:
+        return find_outdated(workspace, expansion, recipe, content, settings.publish)
+    except GrowsetError as error:  # a pool may be missing, too
         return str(error)
-    return find_outdated(workspace, expansion, recipe, content, settings.publish)
 
 
 def build_sensor(workspace: Workspace, place: Place, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:

@@ -10,12 +10,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.checks import build_checks
 from assets.generation import STAGE as GENERATED
 from assets.generation import build_generated_images
-from assets.place import EXPANSION, Place, read_place
+from assets.place import EXPANSION, Place, read_place, source_key
 from assets.pools import read_device
 from assets.published import build_published_dataset
 from assets.source import build_source
 from assets.stages import build_stage_asset
-from ops.chain.driver import FIRST, Chain
+from ops.chain.driver import Chain
 from ops.files.hashing import hash_json
 from ops.history.dvc_repository import running_under_dvc
 from ops.recipe.stages import STAGES
@@ -96,11 +96,11 @@ def _read_places(workspace: Workspace, expansions: Sequence[str] | None = None, 
 
 
 def _group_by_source(places: Sequence[Place]) -> dict[str, list[Place]]:
-    """The expansions of each source, in the order in which they are listed."""
+    """The expansions of each source and pool, in the order in which they are listed."""
     found: dict[str, list[Place]] = {}
     for place in places:
-        if place.recipe is not None:
-            found.setdefault(place.recipe.source, []).append(place)
+        for source in dict.fromkeys(place.sources.values()):
+            found.setdefault(source, []).append(place)
     return found
 
 
@@ -114,9 +114,10 @@ def _build_assets(place: Place) -> list[dg.AssetsDefinition]:
 
 def _build_job(place: Place) -> UnresolvedAssetJobDefinition:
     """The job of one expansion; its runs bear the expansion's name as a tag, to find them by."""
+    sources = [source_key(source) for source in dict.fromkeys(place.sources.values())]
     return dg.define_asset_job(
         place.job,
-        selection=dg.AssetSelection.groups(place.group) | dg.AssetSelection.assets(*place.deps(FIRST)),
+        selection=dg.AssetSelection.groups(place.group) | dg.AssetSelection.assets(*sources),
         description=f"The whole chain of {place.expansion}.",
         run_tags={EXPANSION: place.expansion},
     )

@@ -10,9 +10,9 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import OperationalError
 
-from assets.place import Place, read_place
+from assets.place import Place, read_place, source_key
 from ops.chain.checks import CHECKS, run_check
-from ops.chain.driver import FIRST, Chain
+from ops.chain.driver import Chain
 from ops.errors import ADVICE, EnvironmentFault, GrowsetError, find_fault, hide_credentials
 from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import Busy
@@ -52,8 +52,9 @@ def materialize_assets(
     place = read_place(chain.workspace, expansion)
     job = build_definitions(chain.workspace, chain, [expansion]).resolve_job_def(place.job)
     selection = [place.key(name) for name in assets] if assets else None
-    if selection and FIRST in (assets or []):
-        selection += place.deps(FIRST)
+    if selection:  # with the sources that these stages read
+        read = [source for stage, source in place.sources.items() if stage in (assets or [])]
+        selection += [source_key(source) for source in dict.fromkeys(read)]
     run_id = str(uuid.uuid4())
     with (
         _history_faults(chain),

@@ -46,9 +46,16 @@ def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_sampler(generator_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSampler:
     """Composes a sampler of any kind, solver and steps from the same network."""
 
-    def make(solver: str, steps: int, kind: str = "flow", guidance: float = 1.0, strength: float | None = None) -> Path:
+    def make(
+        solver: str,
+        steps: int,
+        kind: str = "flow",
+        guidance: float = 1.0,
+        strength: float | None = None,
+        labelled: bool = True,
+    ) -> Path:
         path = tmp_path_factory.mktemp("sampler") / sampler_name(steps)
-        write_sampler(generator_folder / NET, path, kind, solver, steps, guidance, strength)
+        write_sampler(generator_folder / NET, path, kind, solver, steps, guidance, strength, labelled)
         return path
 
     return make
@@ -98,6 +105,7 @@ def write_sampler(
     steps: int,
     guidance: float = 1.0,
     strength: float | None = None,
+    labelled: bool = True,
 ) -> None:
     import onnx
 
@@ -106,5 +114,7 @@ def write_sampler(
     from ops.recipe.generator import SamplerSettings
 
     settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance, strength=strength)
-    sampler = unroll_sampler(find_maths(kind), onnx.load(net), settings, shape=SHAPE, class_names=CONFIG["class_names"])  # type: ignore[arg-type]
+    names: tuple[str, ...] = tuple(CONFIG["class_names"])  # type: ignore[arg-type]
+    maths = find_maths(kind)
+    sampler = unroll_sampler(maths, onnx.load(net), settings, shape=SHAPE, class_names=names, labelled=labelled)
     onnx.save(simplify(sampler), path)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ops.chain import find_builder
+from ops.chain.contents import read_content
 from ops.chain.figures import LAST, write_figures
 from ops.chain.findings import pictures_have_one_label
 from ops.chain.parts.external_networks import check_external_networks, check_reference_network
 from ops.chain.parts.fold_images import read_pool
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
+from ops.chain.parts.pools import (
+    PRIOR,
+    list_ids,
+    list_protected,
+    open_pool,
+    read_seen_ids,
+    require_unseen_pool,
+    try_pool,
+)
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
 from ops.datasets.cross_validation import count_fold_training, divide
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
 from ops.generators.registry import KINDS
 from ops.history.dvc_repository import (
@@ -34,10 +44,13 @@ from ops.history.dvc_repository import (
 )
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
+from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.recipe.variants import check_class_sizes, name_oracles
 from ops.sources.equal_pictures import suggest_remedy
+from ops.sources.listing import SPLITS
+from ops.sources.pool import Shape
 from ops.sources.reading import hash_source
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
@@ -82,7 +95,7 @@ class Chain:
         if stage == GENERATOR and recipe.on_new_images == "keep_generator":
             outcome = keep_generator(self.workspace, expansion, recipe)
         if outcome is None:
-            source = self._note_source(expansion, recipe) if stage == FIRST else None
+            source = self._find_source(expansion, recipe, stage)
             outcome = materialize(
                 self.workspace,
                 expansion,
@@ -90,8 +103,13 @@ class Chain:
                 lambda run: find_builder(stage)(run),  # its libraries load only if there is something to build
                 self.runtime,
                 source=source,
-                read_source=(lambda: source_content(self.workspace, recipe)) if stage == FIRST else None,
+                read_source=None if source is None else lambda: read_content(self.workspace, recipe, stage) or "",
             )
+            if stage == PRIOR and recipe.prior is not None:
+                # The source may have changed since it was validated, and another expansion may have trained the prior.
+                protected = list_protected(recipe.verdict.folds)
+                real = list_ids(self.workspace.output(expansion, FIRST), protected)
+                require_unseen_pool(recipe, read_seen_ids(outcome.folder), real)
         self._keep_lock(expansion, stage, outcome)
         self._require_same(expansion, stage, outcome)
         if not outcome.reused or stage == LAST:
@@ -99,6 +117,10 @@ class Chain:
         if listing is not None and source is not None:
             write_watched(self.workspace, expansion, recipe.source, listing, source)
         return outcome
+
+    def _find_source(self, expansion: str, recipe: Recipe, stage: str) -> str | None:
+        """The content hash of what the stage reads from a source; None if it reads none."""
+        return self._note_source(expansion, recipe) if stage == FIRST else read_content(self.workspace, recipe, stage)
 
     def _note_source(self, expansion: str, recipe: Recipe) -> str:
         """The source's content hash; recorded in params.yaml when it is new."""
@@ -142,7 +164,8 @@ class Chain:
         DVC reads the recipe itself when it commits, so it would attribute the output to the edited recipe.
         """
         recipe = self.workspace.load_recipe(expansion)
-        source = self.workspace.source_version(expansion) if stage == FIRST else None
+        recorded = stage == FIRST
+        source = self.workspace.source_version(expansion) if recorded else read_content(self.workspace, recipe, stage)
         if stale := find_staleness(self.workspace, expansion, stage, recipe, source):
             if not running_under_dvc():
                 forget_stage(self.workspace.root, address(stage, expansion))
@@ -178,10 +201,11 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
         pool = None if recipe.verdict.folds is None else read_pool(folder)
         sizes = _count_training(folder, len(class_names)) if varied else np.zeros(len(class_names))
+        known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
-        sizes = np.array(contents.sizes)
+        sizes, known = np.array(contents.sizes), contents.known
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
@@ -195,7 +219,33 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)
     KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
+    if recipe.prior is not None:
+        _check_pool(workspace, expansion, recipe, (height, width, channels), known)
     return recipe
+
+
+def _check_pool(
+    workspace: Workspace, expansion: str, recipe: Recipe, shape: Shape, known: Mapping[str, Collection[str]]
+) -> None:
+    """UserError or DamagedData for a pool that a prior of images of `shape` (height, width, channels) must not have.
+
+    known: content ids of the labelled images of each split. The pool is read, unless the prior was trained on it.
+    """
+    settings, content = recipe.prior, read_content(workspace, recipe, PRIOR)
+    assert isinstance(settings, PoolSettings) and content is not None
+    channels = shape[2]
+    KINDS[settings.kind].check(settings, workspace.root, (), (channels, *shape[:2]))
+    folder, cache = workspace.output(expansion, PRIOR), workspace.hash_cache(expansion, PRIOR)
+    try:
+        fingerprint = identify(workspace, recipe, expansion, PRIOR, content)["fingerprint"]
+    except (UserError, DamagedData):  # there are no real images yet, or they are made anew
+        fingerprint = None
+    if fingerprint is not None and is_intact(folder, fingerprint, cache):
+        seen = read_seen_ids(folder)
+    else:
+        seen = try_pool(open_pool(workspace, settings.pool, recipe.source), shape, content)
+    protected = list_protected(recipe.verdict.folds)
+    require_unseen_pool(recipe, seen, {split: known[split] for split in protected})
 
 
 def _count_training(real_images: Path, classes: int) -> np.ndarray:

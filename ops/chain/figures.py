@@ -80,6 +80,7 @@ def _follows(stage: str, manifests: Mapping[str, Mapping[str, Any]]) -> bool:
         manifests[name]["inputs"].get(before) == manifests[before]["content"]
         for name in chain
         for before in STAGES[name].inputs
+        if before in STAGES[name].recorded or before in manifests[name]["inputs"]
     )
 
 

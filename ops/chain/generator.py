@@ -7,13 +7,12 @@ from typing import Any
 import torch
 
 from ops.chain.parts.each import build_each
-from ops.chain.parts.keeping import TRAINED_ON
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.watching import build_watch
 from ops.datasets.axes import to_nchw
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
-from ops.files.outputs import LEARNING_CURVE
+from ops.files.outputs import LEARNING_CURVE, TRAINED_ON
 from ops.files.storage import read_json
 from ops.generators.feeds import IMAGE
 from ops.generators.protocol import Fitting
@@ -44,6 +43,7 @@ def _fit_one(run: StageRun) -> dict[str, Any]:
         root=run.workspace.root,
         out=run.out,
         scratch=run.scratch,
+        prior=run.inputs.get("prior"),
         device=run.runtime.device,
         watch=lambda max_copies: build_watch(
             run.inputs["scorer"],

@@ -17,6 +17,7 @@ from ops.generators.feeds import IMAGE, LABEL, NOISE
 from ops.generators.folder import read_config, write_card
 from ops.generators.onnx.engine import Sampler, SamplerInfo
 from ops.generators.onnx.parity import measure_parity
+from ops.generators.prior_kind import SEEN
 from ops.generators.registry import KINDS
 from ops.judging.expansion import find_judge
 from ops.stages.materialization import StageRun
@@ -85,7 +86,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         {
             "trained on": "not known: it was exported elsewhere"
             if draws is None
-            else f"{draws} draws from the real training images",
+            else f"{draws} draws from {_name_images(config)}",
             "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(sampler.info)}; output"
             f" `{'variant' if IMAGE in sampler.info.inputs else 'image'}` uint8 [n, height, width, channels]",
             "parity with the generator itself, fp32": f"{parity.share_equal:.4%} of pixels equal,"
@@ -102,6 +103,12 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         "position": usability["position"],
         **_measure_gate(gate),
     }
+
+
+def _name_images(config: dict[str, Any]) -> str:
+    """The images that a generator was trained on."""
+    seen = config.get(SEEN)
+    return "the real training images" if seen is None else f"{seen['images']} unlabelled images of {seen['pool']}"
 
 
 def _measure_gate(gate: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Whether an expansion is complete, from its manifests alone: cheap enough to be asked before every scheduled run.
 
-No file is hashed and DVC is not asked; `ops.chain.updating` does both for a run.
+No output is hashed and DVC is not asked; `ops.chain.updating` does both for a run.
 """
 
 from __future__ import annotations
 
+from ops.chain.contents import read_content
 from ops.chain.driver import FIRST
 from ops.chain.triggers import gate
 from ops.errors import DamagedData, GrowsetError
@@ -23,7 +24,7 @@ def find_outdated(workspace: Workspace, expansion: str, recipe: Recipe, content:
     The published dataset counts where the present verdict passes the gate of `publish`.
     """
     for stage in STAGES:
-        source = content if stage == FIRST else None
+        source = content if stage == FIRST else read_content(workspace, recipe, stage)
         if stale := find_staleness(workspace, expansion, stage, recipe, source, files=False):
             return f"{stage} {stale.why}"
     try:

@@ -34,6 +34,7 @@ from ops.report.card import TEMPLATE, find_origin, render_card
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.refused import read_refused
+from ops.stages.seen import Seen, read_seen
 from ops.stages.several import count_generators, read_part
 from ops.stages.unused import read_unused
 from ops.workspaces.locks import exclusive
@@ -80,10 +81,15 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
     refused = read_refused(workspace.output(expansion, "generated_images"))
-    origin = find_origin(_is_trained_here(recipe), refused)
+    origin = find_origin(_is_trained_here(recipe), refused, _read_seen(workspace, expansion, recipe))
     facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
+
+
+def _read_seen(workspace: Workspace, expansion: str, recipe: Recipe) -> Seen | None:
+    """What the recipe's prior saw; None without one."""
+    return None if recipe.prior is None else read_seen(workspace.output(expansion, "prior"))
 
 
 def _is_trained_here(recipe: Recipe) -> bool:
@@ -218,6 +224,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         own_weights=_has_own_weights(recipe),
         trained_here=_is_trained_here(recipe),
         refused=read_refused(generated),
+        seen=_read_seen(workspace, expansion, recipe),
     )
     write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]

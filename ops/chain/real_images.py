@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from ops.datasets.cross_validation import Pool, pool_splits
 from ops.datasets.index import write_index
@@ -21,8 +22,8 @@ from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.data import DataSettings
 from ops.recipe.schema import Recipe
 from ops.sources.equal_pictures import Dispute
-from ops.sources.layouts import LAYOUTS
-from ops.sources.reading import hash_source, read_source
+from ops.sources.pool import list_pool_files
+from ops.sources.reading import hash_files, hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec
 from ops.stages.materialization import StageRun
@@ -31,10 +32,11 @@ from ops.workspaces.workspace import Workspace, suggest
 
 def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
     """The recipe's source with a local path; a remote one is fetched first. UserError if it has no description."""
-    return _open_source(workspace, recipe.source)
+    return open_source(workspace, recipe.source)
 
 
-def _open_source(workspace: Workspace, source: str) -> SourceSpec:
+def open_source(workspace: Workspace, source: str) -> SourceSpec:
+    """A source with a local path; a remote one is fetched first. UserError if it has no description."""
     path = workspace.source_path(source)
     if not path.exists():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
@@ -56,9 +58,10 @@ class SourceSurvey:
 
 def survey_source(workspace: Workspace, source: str) -> SourceSurvey:
     """Fetch a remote source, hash the files and count them. No image is decoded. Raises as `source_content`."""
-    spec = _open_source(workspace, source)
-    content = hash_source(spec, workspace.source_hash_cache(source))
-    sizes = [path.stat().st_size for path in LAYOUTS[spec.kind].list_files(spec)]
+    spec = open_source(workspace, source)
+    files = list_pool_files(spec)  # a source of labelled images, or a pool alone
+    content = hash_files(spec, files, workspace.source_hash_cache(source))
+    sizes = [path.stat().st_size for path in files]
     return SourceSurvey(content, spec.kind, spec.licence, len(sizes), sum(sizes), str(spec.root))
 
 
@@ -86,9 +89,13 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
 @dataclass(frozen=True)
 class Contents:
     """Content of a source: content ids of each split, class names, image shape (height, width, channels), pictures with
-    several labels, all images together, and the training images of each class."""
+    several labels, all images together, and the training images of each class.
+
+    known: as ids, with those of the images from before a nuisance.
+    """
 
     ids: dict[str, frozenset[str]]
+    known: dict[str, frozenset[str]]
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]
     disputed: tuple[Dispute, ...]
@@ -109,11 +116,18 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Conte
         split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
         for split, dataset in splits.items()
     }
+    known = {split: list_known(dataset.rows) for split, dataset in splits.items()}
     height, width, channels = splits["train"].images.shape[1:]
     names = splits["train"].class_names
     pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, real.units, names)
     sizes = np.bincount(splits["train"].labels, minlength=len(names)).tolist()
-    return Contents(ids, names, (height, width, channels), real.disputed, pool, tuple(sizes))
+    return Contents(ids, known, names, (height, width, channels), real.disputed, pool, tuple(sizes))
+
+
+def list_known(rows: pl.DataFrame) -> frozenset[str]:
+    """Content ids of images, and of those that they were before a nuisance."""
+    names = [*rows["image_id"], *rows["parent_id"].drop_nulls()]
+    return frozenset(name.partition("-")[0] for name in names)
 
 
 def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.chain.driver import FIRST, validate
+from ops.chain.contents import read_contents
+from ops.chain.driver import validate
 from ops.chain.publishing import is_published
-from ops.chain.real_images import source_content
 from ops.errors import GrowsetError
 from ops.files.manifests import MANIFEST, PUBLISHED
 from ops.files.outputs import VERDICT
@@ -33,14 +33,14 @@ def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
     """
     try:
         recipe = validate(workspace, expansion)
-        content = source_content(workspace, recipe)
+        contents = read_contents(workspace, recipe)
         try:
             changed = find_changes(workspace.root, stage_addresses(expansion))
         except Busy:  # another process may hold DVC's lock for hours; Growset's own comparison is enough
             changed = {}
         found = {
             stage: _describe_stage(
-                workspace, expansion, stage, recipe, content, changed.get(address(stage, expansion), [])
+                workspace, expansion, stage, recipe, contents.get(stage), changed.get(address(stage, expansion), [])
             )
             for stage in STAGES
         }
@@ -60,14 +60,14 @@ def describe_status(workspace: Workspace, expansion: str) -> dict[str, Any]:
 
 
 def _describe_stage(
-    workspace: Workspace, expansion: str, stage: str, recipe: Recipe, content: str, reasons: list[str]
+    workspace: Workspace, expansion: str, stage: str, recipe: Recipe, content: str | None, reasons: list[str]
 ) -> tuple[str, list[str]]:
     """State of a stage, with DVC's reasons and Growset's own."""
     if is_running(workspace, expansion, stage):
         return "running", []
     if not (workspace.output(expansion, stage) / MANIFEST).exists():
         return "missing", []
-    own = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
+    own = find_staleness(workspace, expansion, stage, recipe, content)
     if own is None:
         reasons = [] if STAGES[stage].reads_part else reasons
         return ("stale" if reasons else "current"), reasons

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ops.chain.contents import read_contents
 from ops.chain.driver import FIRST
-from ops.chain.real_images import source_content
 from ops.files.manifests import PUBLISHED
 from ops.history.dvc_repository import address, changed_stages, stage_addresses
 from ops.recipe.schema import Recipe
@@ -40,13 +40,14 @@ class Pending:
 
 def find_pending(workspace: Workspace, expansion: str, recipe: Recipe) -> Pending:
     """Compare source, manifests and, in one call, DVC's state. New source content is recorded in params.yaml."""
-    content = source_content(workspace, recipe)
+    contents = read_contents(workspace, recipe)
+    content = contents[FIRST]
     if content != workspace.source_version(expansion):
         workspace.edit_params(source_versions={expansion: content})
     changed = changed_stages(workspace.root, stage_addresses(expansion))
     stale, unrecorded, damaged = [], [], []
     for stage in STAGES:
-        found = find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
+        found = find_staleness(workspace, expansion, stage, recipe, contents.get(stage))
         if not found and STAGES[stage].reads_part and address(stage, expansion) in changed:
             unrecorded.append(stage)
         elif found or address(stage, expansion) in changed:

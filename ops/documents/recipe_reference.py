@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from ops.files.manifests import PUBLISHED
 from ops.recipe.arms import Arm
-from ops.recipe.kinds import KINDS
+from ops.recipe.kinds import KINDS, PRIORS
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_KEYS, STAGES
 from ops.settings.cut import Cut
@@ -64,6 +64,9 @@ def render() -> str:
     for section, field in Recipe.model_fields.items():
         model = _find_model(field.annotation)
         readers = ", ".join(f"`{stage}`" for stage in _find_readers(section)) or "schedules and sensors of the UI alone"
+        if section == "prior":
+            parts += _render_priors(readers)
+            continue
         if section == "generator":
             parts += _render_kinds(readers)
             continue
@@ -103,6 +106,21 @@ def _render_kinds(readers: str) -> list[str]:
             origin = known[0][1]
             names = [f"`{key}`" for key, _ in known if " " not in key]  # without the keys of a key's kinds
             parts.append(f"And, as with `kind: {origin}`: {', '.join(names)}.\n")
+    return parts
+
+
+def _render_priors(readers: str) -> list[str]:
+    """The section `prior`: the keys that a generator of the kind has not, and the names of those that it has."""
+    parts = [
+        "## `prior`\n\nA generator that learns from a pool of images without labels; `null` or left out: none. Its"
+        f" `kind` determines the other keys. Read by {readers}.\n"
+    ]
+    for name, settings in PRIORS.items():
+        keys, own = list_keys(settings), set(KINDS[name].model_fields)
+        parts.append(f"### Prior of `kind: {name}`\n")
+        parts.append(render_table([(key, field) for key, field in keys if key.partition(".")[0] not in own]))
+        same = [f"`{key}`" for key in KINDS[name].model_fields if key not in (settings.class_keys or ())]
+        parts.append(f"And, as for a generator of `kind: {name}`: {', '.join(same)}.\n")
     return parts
 
 

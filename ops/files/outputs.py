@@ -16,7 +16,10 @@ PLAN = "plan.json"  # of expansion_plan
 POLICY = "policy.json"  # of training_policy, as the next: what validation chose, {} where a recipe chooses nothing
 SEARCH = "search.json"  # what each choice is worth
 
-LOSSES = "losses.json"  # of generator, as the next two
+PRIOR = "prior.json"  # of prior: what it saw, {} where a recipe has none
+TRAINED_ON = "trained_on.parquet"  # of prior and generator: ids of the images that it was trained on
+
+LOSSES = "losses.json"  # of prior and generator, as the next two
 LEARNING_CURVE = "learning_curve.json"  # quality at each checkpoint
 SAMPLES = "samples-{step}.png"  # a sheet for each checkpoint; `*` for the step matches all
 PARITY = "parity.json"  # of generator_onnx, as the next three: the exported sampler beside the eager one

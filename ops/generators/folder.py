@@ -10,6 +10,7 @@ from ops.errors import DamagedData
 from ops.files.storage import read_json, write_text
 
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
+LABELLED = "labelled"  # in config.json, False: it knows no classes, and its images have the labels of seed images
 SAMPLER = "sampler.onnx"  # of a kind without steps
 CONTENT, DECODER = "content.onnx", "decoder.onnx"  # the halves of a sampler that encodes each seed image once
 ENCODER = "encoder.onnx"  # of latents, beside a decoder
@@ -50,6 +51,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or lacking:
         raise DamagedData(f"{path} does not describe a generator: {lacking[0] if lacking else 'an object'} is missing")
     return config
+
+
+def is_labelled(config: dict[str, Any]) -> bool:
+    """Whether a generator with this config was taught the classes that it draws."""
+    return bool(config.get(LABELLED, True))
 
 
 def write_card(folder: Path, config: dict[str, Any], facts: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ops.generators.folder import LABELLED
 from ops.machine.progress import Progress, Sink, ignore
 from ops.recipe.generator import SamplerSettings
 from ops.training.state import Observation
@@ -62,9 +63,11 @@ class KeepLast:
 class Fitting:
     """Training data and folders for a kind.
 
-    `images` are uint8 [n, C, H, W] and `labels` int64 [n], every class present. Paths in the settings are relative to
-    `root`. Finished files go to `out`; a killed run resumes from `scratch`. `watch` makes the observer of a kind that
-    is trained, given the share of near copies that it allows.
+    `images` are uint8 [n, C, H, W] and `labels` int64 [n], every class present. Without `class_names` the images have
+    no labels, which are then all 0. Paths in the settings are relative to `root`. Finished files go to `out`; a killed
+    run resumes from `scratch`. `watch` makes the observer of a kind that is trained, given the share of near copies
+    that it allows. `prior` is the generator directory of the recipe's prior, where it has one. `name` begins the lines
+    of progress.
     """
 
     images: Tensor
@@ -74,6 +77,8 @@ class Fitting:
     root: Path
     out: Path
     scratch: Path
+    prior: Path | None = None
+    name: str = "generator"
     device: str = "cpu"
     watch: Callable[[float], Observer] = lambda max_copies: KeepLast()
     sink: Sink = ignore
@@ -82,9 +87,9 @@ class Fitting:
     def describe(self, kind: str) -> dict[str, Any]:
         """The keys that every config.json has."""
         channels, height, width = self.images.shape[1:]
-        return {
-            "kind": kind, "channels": channels, "height": height, "width": width, "class_names": list(self.class_names)
-        }  # fmt: skip
+        shape = {"channels": channels, "height": height, "width": width}
+        unlabelled = {} if self.class_names else {LABELLED: False}
+        return {"kind": kind, **shape, "class_names": list(self.class_names), **unlabelled}
 
 
 @dataclass(frozen=True)

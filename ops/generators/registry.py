@@ -11,7 +11,9 @@ from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
 from ops.generators.latent_kind import LatentKind
 from ops.generators.munit_kind import MunitKind
+from ops.generators.prior_kind import PriorKind
 from ops.generators.protocol import Kind
+from ops.recipe.kinds import PRIORS
 
 _ALL: tuple[Kind, ...] = (
     FlowKind(),
@@ -23,6 +25,7 @@ _ALL: tuple[Kind, ...] = (
     Onnx(),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+KINDS[PriorKind.name] = PriorKind({name: KINDS[name] for name in PRIORS})
 
 
 def find_drawer(folder: Path) -> DrawerSpec:

@@ -39,7 +39,8 @@ def estimate_seconds(
 ) -> dict[str, float]:
     """Seconds per stage, of all generators; stages that take seconds whatever the recipe says are left out.
 
-    If the recipe allows a second look, `verdict` includes it, so its figure is an upper bound.
+    If the recipe allows a second look, `verdict` includes it, so its figure is an upper bound. The steps of a generator
+    that is a prior are those of the stage `prior`.
     """
     generator, trained = recipe.generator, {name: train_for(work.stages[name], speeds, workers) for name in work.stages}
     looks = getattr(generator, "checkpoints", 0) * (WATCHED * speeds.image / workers + JUDGING_SECONDS)
@@ -55,10 +56,11 @@ def estimate_seconds(
         "expanded_classifiers": trained["expanded_classifiers"],
     }
     answer = speeds.answer * work.networks / workers
+    prior = {} if recipe.prior is None else {"prior": getattr(recipe.prior, "steps", 0) * speeds.step}
     if recipe.verdict.folds is None:
-        return {**seconds, "verdict": trained["verdict"] + answer * images.test}
-    # Each fold repeats all of these, and each image is a test image once.
-    return {**seconds, "folds": recipe.verdict.folds * sum(seconds.values()) + answer * images.total}
+        return {**prior, **seconds, "verdict": trained["verdict"] + answer * images.test}
+    # Each fold repeats all of these but the prior, and each image is a test image once.
+    return {**prior, **seconds, "folds": recipe.verdict.folds * sum(seconds.values()) + answer * images.total}
 
 
 def estimate_rest(stages: Sequence[str], images: Images) -> float:

@@ -1,10 +1,10 @@
 """The steps of a recipe so that its whole chain takes a given time.
 
-One factor multiplies all of them: those of the search (`tuning`), of the scorer, of the classifiers and of the
-generator. So the recipe's own balance stays, which was chosen for its images. None falls below its floor, from where a
-network has hardly learnt; what has reached its floor stays there, and the others are shortened further. A recipe that
-is below a floor already keeps its value. Work that steps do not change, such as export, drawing and test answers, is
-subtracted first.
+One factor multiplies all of them: those of the search (`tuning`), of the scorer, of the classifiers, of the generator
+and of the prior. So the recipe's own balance stays, which was chosen for its images. None falls below its floor, from
+where a network has hardly learnt; what has reached its floor stays there, and the others are shortened further. A
+recipe that is below a floor already keeps its value. Work that steps do not change, such as export, drawing and test
+answers, is subtracted first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from ops.recipe.schema import Recipe
 
-FLOORS = {"tuning.steps": 100, "scorer.steps": 100, "classifier.steps": 200, "generator.steps": 300}
+FLOORS = {"tuning.steps": 100, "scorer.steps": 100, "classifier.steps": 200, "generator.steps": 300, "prior.steps": 300}
 LARGEST = 4096.0  # of the factor
 
 Estimate = Callable[[Mapping[str, Any]], float]
@@ -61,8 +61,9 @@ def scale_steps(recipe: Recipe, factor: float) -> dict[str, Any]:
         if tuning.most_steps is not None:
             most = max(changes["classifier.steps"], round_steps(tuning.most_steps * factor))
             changes["tuning.most_steps"] = most
-    if hasattr(recipe.generator, "steps"):
-        changes["generator.steps"] = scale(recipe.generator.steps, "generator.steps")
+    for key, settings in (("generator.steps", recipe.generator), ("prior.steps", recipe.prior)):
+        if (steps := getattr(settings, "steps", None)) is not None:
+            changes[key] = scale(steps, key)
     return changes
 
 

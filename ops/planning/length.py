@@ -14,15 +14,17 @@ GPU_RATE = 5e12  # products a second: a small part of the peak of any data-centr
 
 
 def warn_of_length(recipe: Recipe, seconds: float, shape: Shape, root: Path) -> str | None:
-    """A warning where training the generators takes longer than an hour; `seconds` are those of this machine.
+    """A warning where training the generators, or the prior, takes longer than an hour; `seconds` are those of this
+    machine.
 
     shape: (channels, height, width) of the images.
     """
     if seconds <= LONG:
         return None
-    cost = KINDS[recipe.generator.kind].guess(recipe.generator, recipe.sampler, shape, root, GPU_RATE, 1)
+    name, trained = ("generator", recipe.generator) if recipe.prior is None else ("prior", recipe.prior)
+    cost = KINDS[trained.kind].guess(trained, recipe.sampler, shape, root, GPU_RATE, 1)
     return (
-        f"the generator needs a GPU: training takes {describe_estimate(seconds)} here, and"
-        f" {describe_estimate(cost.fit_seconds * recipe.generator.seeds)} with --device cuda at"
-        f" {GPU_RATE / 1e12:g} TFLOP/s (computed, not measured); or lower generator.steps, or give smaller images"
+        f"the {name} needs a GPU: training takes {describe_estimate(seconds)} here, and"
+        f" {describe_estimate(cost.fit_seconds * trained.seeds)} with --device cuda at"
+        f" {GPU_RATE / 1e12:g} TFLOP/s (computed, not measured); or lower {name}.steps, or give smaller images"
     )

@@ -36,6 +36,17 @@ def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
     return {key: find(key) for key in STAGES[stage].keys}
 
 
+def is_idle(recipe: Recipe, stage: str) -> bool:
+    """Whether the stage does nothing with this recipe."""
+    switch = STAGES[stage].switch
+    return switch is not None and reduce(getattr, switch.split("."), recipe) is None
+
+
+def list_inputs(recipe: Recipe, stage: str) -> tuple[str, ...]:
+    """The stages that `stage` reads with this recipe, in the order of its entry."""
+    return tuple(name for name in STAGES[stage].inputs if not (STAGES[name].optional and is_idle(recipe, name)))
+
+
 def stage_fingerprint(stage: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """Equal for equal settings, version and input contents; later stages have no influence.
 

@@ -45,9 +45,9 @@ class SamplerSettings(Section):
         None,
         description="how far a variant may leave its seed image, a real training image. flow and latent: the share of"
         " noise that is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise"
-        " alone."
-        " munit: the share of random style in place of the image's own; null: all of it; auto: the widest of 1, 0.8,"
-        " 0.6, 0.4 and 0.2 with which `moves` and `keeps` refuse no class",
+        " alone. munit: the share of random style in place of the image's own; null: all of it. prior: as with flow,"
+        " and required. munit and prior, auto: the widest of 1, 0.8, 0.6, 0.4 and 0.2 (prior: from 0.8 on) with which"
+        " `moves` and `keeps` refuse no class",
     )
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
@@ -83,6 +83,8 @@ class SamplerSettings(Section):
 class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
+    class_keys: ClassVar[frozenset[str] | None] = None  # of a kind that can be a prior: those that need classes
+
     kind: str
     seeds: int = Field(
         1,
@@ -92,6 +94,12 @@ class KindSettings(Section):
         " generator s mod seeds, so that the verdict holds for another generator of this recipe; 2 are too few to"
         " decide with",
     )
+
+    def take_prior(self, prior: KindSettings | None) -> KindSettings:
+        """These settings beside the recipe's prior; ValueError where the two do not belong together."""
+        if prior is not None:
+            raise ValueError(f"prior has no effect with kind: {self.kind}; write kind: prior, or remove the prior")
+        return self
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         """The sampler with this kind's defaults in place of None; ValueError for a value this generator cannot use."""
@@ -247,7 +255,8 @@ class AnyFlowSettings(DenoiserSettings):
     def _check_strength(self, strength: float | str | None) -> None:
         if isinstance(strength, str):
             raise ValueError(
-                f"strength: {strength} is possible with kind: munit alone; give a number with kind: {self.kind}"
+                f"strength: {strength} is possible with kind: munit and kind: prior; give a number with kind:"
+                f" {self.kind}"
             )
         if strength is not None and strength < LEAST_STRENGTH:
             raise ValueError(f"strength {strength:g} leaves the seed image as it is; give {LEAST_STRENGTH} or more")
@@ -257,6 +266,9 @@ class FlowSettings(AnyFlowSettings):
     """A class-conditional rectified flow."""
 
     solvers: ClassVar[Mapping[str, int]] = {"heun": 3, "euler": 16}
+    class_keys: ClassVar[frozenset[str] | None] = frozenset(
+        {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies", "distillation"}
+    )
 
     kind: Literal["flow"] = Field("flow", description="rectified flow")
 

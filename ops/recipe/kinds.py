@@ -1,4 +1,4 @@
-"""The sections `generator` by kind. Each kind is one line here, and one in `ops.generators.registry`."""
+"""The sections `generator` and `prior` by kind. Each kind is one line here, and one in `ops.generators.registry`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ops.recipe.generator import DdpmSettings, EdmSettings, FlowSettings, KindSe
 from ops.recipe.geometry import GeometrySettings
 from ops.recipe.latent import LatentSettings
 from ops.recipe.munit import MunitSettings
+from ops.recipe.prior import PriorGeneratorSettings, build_section
 
 KINDS: dict[str, type[KindSettings]] = {
     "flow": FlowSettings,
@@ -14,6 +15,10 @@ KINDS: dict[str, type[KindSettings]] = {
     "latent": LatentSettings,
     "geometry": GeometrySettings,
     "munit": MunitSettings,
+    "prior": PriorGeneratorSettings,
     "onnx": OnnxSettings,
+}
+PRIORS: dict[str, type[KindSettings]] = {
+    name: build_section(settings) for name, settings in KINDS.items() if settings.class_keys is not None
 }
 DEFAULT_KIND = "flow"  # of a section without `kind`

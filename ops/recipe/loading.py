@@ -10,11 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from ops.errors import UserError
 from ops.recipe.arms import Arm
-from ops.recipe.kinds import KINDS
+from ops.recipe.generator import KindSettings
+from ops.recipe.kinds import KINDS, PRIORS
+from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml, shorten
 
 TRIED = ("constrained-float", "literal['auto']")
+BY_KIND = {"generator": KINDS, "prior": PRIORS}  # sections whose kind decides their other keys
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -40,12 +43,13 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     # Where a value may be of two types, pydantic adds which one it tried, such as `constrained-float`.
     place = [part for part in problem["loc"] if isinstance(part, str) and part not in TRIED]
-    tagged = model is Recipe and len(place) > 1 and place[0] == "generator" and place[1] in KINDS
+    kinds = BY_KIND.get(place[0], {}) if model is Recipe and len(place) > 1 else {}
+    tagged = len(place) > 1 and place[1] in kinds
     kind = place.pop(1) if tagged else None  # pydantic adds the tag of the union's member, which is not a key
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
         valid = problem.get("ctx", {}).get("valid")  # given by a section whose keys depend on its values
-        valid = valid or sorted(_fields_at(place[:-1], model) if kind is None else KINDS[kind].model_fields)
+        valid = valid or sorted(_fields_at(place[:-1], model) if kind is None else list_known(kinds[kind]))
         near = difflib.get_close_matches(place[-1], valid, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(valid)}"
         return f"unknown key '{key}' in {path}; {hint}"
@@ -61,6 +65,12 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
     if not place:
         return f"{path}: {message[0].lower()}{message[1:]}{shown}"
     return f"'{key}' in {path}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def list_known(settings: type[KindSettings]) -> set[str]:
+    """The keys of a section by kind that mean something in it."""
+    idle = settings.class_keys if issubclass(settings, PoolSettings) else None
+    return set(settings.model_fields) - (idle or frozenset())
 
 
 def _fields_at(place: list[str], model: type[BaseModel]) -> set[str]:

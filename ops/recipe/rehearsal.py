@@ -25,15 +25,15 @@ SEARCHED = 3  # of a training of the search
 BATCH = 16
 WIDTHS = {"small_resnet": 8, "resnet18": 4}  # of networks that are slow: resnet18 keeps the full resolution longest
 
-# Of a generator that is trained here.
+# Of a generator that is trained here, and of a prior.
 SHORT: dict[str, Any] = {
-    "generator.seeds": 1,
-    "generator.steps": TRAINED,
-    "generator.batch_size": BATCH,
-    "generator.warmup_steps": 4,
-    "generator.ema_decay": 0.8,
-    "generator.checkpoints": 1,
-    "generator.max_copies": 1.0,
+    "seeds": 1,
+    "steps": TRAINED,
+    "batch_size": BATCH,
+    "warmup_steps": 4,
+    "ema_decay": 0.8,
+    "checkpoints": 1,
+    "max_copies": 1.0,
 }
 
 AUTOENCODER: dict[str, Any] = {
@@ -46,8 +46,13 @@ AUTOENCODER: dict[str, Any] = {
 }
 
 
+def name_pool(source: str) -> str:
+    """The pool beside the source of a rehearsal."""
+    return f"{source}-pool"
+
+
 def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
-    """The changes by dotted key, for a source that holds the images of the rehearsal already.
+    """The changes by dotted key, for a source that holds the images of the rehearsal already, and its pool likewise.
 
     root: the workspace, where a generator of kind onnx lies.
     """
@@ -94,27 +99,44 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
             for key in sorted({"epochs", "steps"} & set(type(arm.trainer).model_fields)):
                 changes[f"{side}.{name}.trainer.{key}"] = TRAINED
     if "image" in generator.list_inputs(recipe.sampler):
-        changes |= {"sampler.moves": None, "sampler.keeps": None}
+        # A strength is chosen by how much is kept; then any share will do.
+        changes |= {"sampler.moves": None, "sampler.keeps": 0.0 if recipe.sampler.strength == "auto" else None}
     if isinstance(generator, OnnxSettings):
         changes["generator.path"] = str(root / generator.path)
     if isinstance(generator, GeometrySettings):
         changes["generator.least"] = LEAST
     if isinstance(generator, DenoiserSettings):
-        changes |= _shrink_denoiser(recipe, generator)
+        changes |= _within("generator", _shrink_denoiser(generator)) | _shrink_sampler(recipe, generator)
     if isinstance(generator, MunitSettings):
-        changes |= SHORT | {"generator.blocks": 1, "generator.width": min(16, generator.width)}
+        changes |= _within("generator", SHORT | {"blocks": 1, "width": min(16, generator.width)})
+    if isinstance(recipe.prior, DenoiserSettings):
+        idle = recipe.prior.class_keys or frozenset()
+        small = {key: value for key, value in _shrink_denoiser(recipe.prior).items() if key not in idle}
+        changes |= _within("prior", small | {"pool": name_pool(source)}) | _shrink_sampler(recipe, recipe.prior)
     return changes
 
 
-def _shrink_denoiser(recipe: Recipe, generator: DenoiserSettings) -> dict[str, Any]:
+def _within(section: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes of a section's keys as changes of the recipe."""
+    return {f"{section}.{key}": value for key, value in changes.items()}
+
+
+def _shrink_denoiser(generator: DenoiserSettings) -> dict[str, Any]:
     changes = SHORT | {
-        "generator.widths": [min(width, 16 * (level + 1)) for level, width in enumerate(generator.widths)],
-        "generator.layers_per_block": 1,
-        "sampler.precision": "fp32",
+        "widths": [min(width, 16 * (level + 1)) for level, width in enumerate(generator.widths)],
+        "layers_per_block": 1,
     }
     if isinstance(generator, LatentSettings):
         changes |= AUTOENCODER
     if isinstance(generator, AnyFlowSettings) and generator.distillation is not None:
         student = {"evaluations": generator.distillation.evaluations, "steps": TRAINED, "batch_size": BATCH}
-        return changes | {"generator.distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}
+        return changes | {"distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}
+    return changes
+
+
+def _shrink_sampler(recipe: Recipe, drawing: DenoiserSettings) -> dict[str, Any]:
+    """Of the generator or prior that draws; a distilled one needs the steps that it was trained for."""
+    changes: dict[str, Any] = {"sampler.precision": "fp32"}
+    if isinstance(drawing, AnyFlowSettings) and drawing.distillation is not None:
+        return changes
     return changes | {"sampler.steps": min(2, recipe.sampler.steps or 2)}

@@ -23,7 +23,7 @@ from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import read_numbers, set_numbers
 from ops.recipe.ingredients.pairings import check_pairing
-from ops.recipe.kinds import DEFAULT_KIND, KINDS
+from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.pretrained import ReferenceSettings
 from ops.recipe.tuning import TuningSettings
 from ops.recipe.variants import check_batch, check_variants
@@ -31,19 +31,25 @@ from ops.settings.section import Count, Positive, Section
 
 if TYPE_CHECKING:
     GeneratorSettings = KindSettings
+    PriorSettings = KindSettings
 else:
-    GeneratorSettings = Annotated[
-        reduce(or_, (Annotated[settings, Tag(name)] for name, settings in KINDS.items())),
-        Discriminator(
-            lambda keys: find_kind(keys),
-            custom_error_type="kind",
-            custom_error_message=f"unknown kind; choose one of {', '.join(KINDS)}",
-        ),
-    ]
+
+    def choose_by_kind(kinds: Mapping[str, type[KindSettings]]) -> Any:
+        """The type of a section whose key `kind` decides which other keys it has."""
+        return Annotated[
+            reduce(or_, (Annotated[settings, Tag(name)] for name, settings in kinds.items())),
+            Discriminator(
+                lambda keys: find_kind(keys),
+                custom_error_type="kind",
+                custom_error_message=f"unknown kind; choose one of {', '.join(kinds)}",
+            ),
+        ]
+
+    GeneratorSettings, PriorSettings = choose_by_kind(KINDS), choose_by_kind(PRIORS)
 
 
 def find_kind(keys: Any) -> Any:
-    """The kind that a section `generator` names, or the default kind."""
+    """The kind that a section `generator` or `prior` names, or the default kind."""
     return keys.get("kind", DEFAULT_KIND) if isinstance(keys, Mapping) else getattr(keys, "kind", None)
 
 
@@ -137,6 +143,9 @@ class Recipe(Section):
     plan: PlanSettings
     tuning: TuningSettings
     scorer: ScorerSettings
+    prior: PriorSettings | None = Field(
+        None, description="a generator that learns from a pool of images without labels; null: none"
+    )
     generator: GeneratorSettings
     sampler: SamplerSettings
     filter: FilterSettings
@@ -148,6 +157,12 @@ class Recipe(Section):
     report: ReportSettings
     publish: PublishSettings
     automation: AutomationSettings | None = None
+
+    @field_validator("generator")
+    @classmethod
+    def _take_prior(cls, generator: KindSettings, info: ValidationInfo) -> KindSettings:
+        """The generator beside the prior, which is absent here if it is invalid itself."""
+        return generator.take_prior(info.data["prior"]) if "prior" in info.data else generator
 
     @field_validator("sampler")
     @classmethod
@@ -207,6 +222,15 @@ class Recipe(Section):
             raise ValueError(
                 f"{used[0]} has no effect with generator.kind: {self.generator.kind}, whose images have no parent;"
                 " remove it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_prior(self) -> Recipe:
+        if self.prior is not None and self.on_new_images == "keep_generator":
+            raise ValueError(
+                "on_new_images: keep_generator has no effect with a prior, which no labelled image trains; write"
+                " on_new_images: retrain"
             )
         return self
 

@@ -16,6 +16,9 @@ class Stage:
     `inputs` are names of stages; the output is the folder `data/<expansion>/<name>`.
     `names_expansion`: the output contains its expansion's name, so no other expansion may share it.
     `switch`: a key that may be null; then the stage does nothing and no other key of it matters.
+    `optional`: where it does nothing, it is no input of the stages after it, which came before it.
+    `shaped_by`: those inputs of which the images' shape alone determines the output, and not the images.
+    `reads_source`: images that no stage has read are an input, unless it does nothing.
     `repeats`: stages that it runs itself, on other images; their versions count as its own.
     """
 
@@ -25,6 +28,9 @@ class Stage:
     names_expansion: bool = False
     choices: tuple[str, ...] = ()  # keys that decide whether the output is made again, not its content
     switch: str | None = None
+    optional: bool = False
+    shaped_by: tuple[str, ...] = ()
+    reads_source: bool = False
     repeats: tuple[str, ...] = ()
 
     @property
@@ -37,10 +43,23 @@ class Stage:
         return tuple(dict.fromkeys(key.partition(".")[0] for key in (*self.keys, *self.choices)))
 
     @property
-    def reads_part(self) -> bool:
-        """Whether it reads only part of a section: DVC may then report it as changed although its keys are not."""
-        return any("." in key for key in self.keys)
+    def watches_file(self) -> bool:
+        """Whether DVC watches the whole recipe, because a recipe may leave out a section that the stage reads."""
+        return not MAY_LACK.isdisjoint(self.sections)
 
+    @property
+    def reads_part(self) -> bool:
+        """Whether it reads only part of what DVC watches, so that DVC may report it as changed although its keys are
+        not."""
+        return self.watches_file or any("." in key for key in self.keys)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The inputs that every manifest of the stage names."""
+        return tuple(name for name in self.inputs if name not in self.shaped_by and not STAGES[name].optional)
+
+
+MAY_LACK = frozenset({"prior"})  # sections that a recipe may leave out; DVC cannot follow a key that is not there
 
 REPEATED = (  # the stages of a fold after its images were divided, in order
     "expansion_plan",
@@ -59,7 +78,7 @@ REPEATED = (  # the stages of a fold after its images were divided, in order
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("real_images", ("source", "data", "seed"), ()),
+        Stage("real_images", ("source", "data", "seed"), (), reads_source=True),
         Stage("expansion_plan", ("plan",), ("real_images",)),
         Stage(
             "training_policy",
@@ -75,8 +94,20 @@ STAGES: dict[str, Stage] = {
             ("real_images",),
         ),
         Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy")),
+        Stage(  # expansions of the same pool share it, whatever their labelled images
+            "prior",
+            ("prior",),
+            ("real_images",),
+            switch="prior",
+            optional=True,
+            shaped_by=("real_images",),
+            reads_source=True,
+        ),
         Stage(
-            "generator", ("generator", "seed"), ("real_images", "training_policy", "scorer"), choices=("on_new_images",)
+            "generator",
+            ("generator", "seed"),
+            ("real_images", "training_policy", "scorer", "prior"),
+            choices=("on_new_images",),
         ),
         Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
         Stage(
@@ -115,7 +146,7 @@ STAGES: dict[str, Stage] = {
                 "baselines",
                 "expanded",
             ),
-            ("real_images",),
+            ("real_images", "prior"),
             switch="verdict.folds",
             repeats=REPEATED,
         ),
@@ -131,12 +162,13 @@ STAGES: dict[str, Stage] = {
                 "baseline_classifiers",
                 "expanded_classifiers",
                 "folds",
+                "prior",
             ),
         ),
         Stage(
             "report",
             ("report",),
-            ("real_images", *REPEATED, "verdict"),
+            ("real_images", *REPEATED[:3], "prior", *REPEATED[3:], "verdict"),  # in the order of this table
             names_expansion=True,
         ),
     )

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from ops.filters.reasons import REASONS
 from ops.filters.results import Results
 from ops.report.filtering import list_steps
+from ops.stages.seen import Seen
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
@@ -135,6 +136,14 @@ _BROUGHT_IN = {
     "licence": "The generated images come from a model\nthat was trained elsewhere; which licence holds for them is not"
     " known here.",
 }
+_SAW_POOL = {
+    "trained": "trained on {images}\nof {pool} without labels",
+    "seen": "The prior saw no image of\nvalidation or test; the filters and all settings saw train and validation only."
+    " The arms without generated images\nlearnt from the labelled images alone. Copies of the pool's images were not"
+    " searched for.",
+    "licence": "The generated images come from a model\nthat was trained on the images of {pool}; their licence, as"
+    " their owner states it: {licence}.",
+}
 # Of variants, after `trained`: what each of them was made of.
 _VARIED = ", each as a variant of a\nreal training image (column `parent_id`)"
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
@@ -159,13 +168,14 @@ def render_card(
     own_weights: bool = False,
     trained_here: bool = True,
     refused: Mapping[str, str] | None = None,
+    seen: Seen | None = None,
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: of the filters. verdict: the content of verdict.json.
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
-    generator was trained on the real training images; an imported one was not. refused: as in `find_origin`.
+    generator was trained on the real training images; an imported one was not. refused, seen: as in `find_origin`.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -200,16 +210,22 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=find_origin(trained_here, refused),
+        origin=find_origin(trained_here, refused, seen),
     )
 
 
-def find_origin(trained_here: bool, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+def find_origin(
+    trained_here: bool, refused: Mapping[str, str] | None = None, seen: Seen | None = None
+) -> dict[str, str]:
     """The card's statements on the origin of generated images, for a generator that was trained here or imported.
 
-    refused: why classes got no variants, by their names; None where the images are not variants.
+    refused: why classes got no variants, by their names; None where the images are not variants. seen: what the prior
+    saw that drew them; None where none did.
     """
     said = _TRAINED_HERE if trained_here else _BROUGHT_IN
+    if seen is not None:
+        facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool)}
+        said = {key: text.format(**facts, licence=escape_text(seen.licence)) for key, text in _SAW_POOL.items()}
     if refused is None:
         return said
     classes = "; ".join(f"{escape_text(name)}: {why}" for name, why in refused.items())

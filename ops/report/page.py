@@ -37,6 +37,7 @@ from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
 from ops.report.variants import ADVICE, collect_variants
+from ops.stages.seen import read_seen
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
 from ops.verdict.classes import FEW_IMAGES
@@ -68,7 +69,8 @@ def collect_facts(
     timings = workspace.timings(expansion)
     seconds = read_json(timings) if timings.exists() else {}
     used = read_unused(inputs["generated_images"]) is None
-    best_step = metrics["generator"].get("best_step")
+    seen = read_seen(inputs.get("prior"))
+    best_step = None if seen is not None else metrics["generator"].get("best_step")  # a prior draws no class
     verdict = read_json(inputs["verdict"] / VERDICT)
     kinds = {row["arm"]: row["kind"] for row in verdict["arms"]}
     return {
@@ -76,6 +78,7 @@ def collect_facts(
         "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
         "verdict": verdict,
         "used": used,
+        "prior": None if seen is None else seen.told,
         "usability": collect_usability(inputs["generator_onnx"]),
         "variants": collect_variants(inputs["generator_onnx"]),
         "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),

@@ -12,18 +12,19 @@ import shutil
 import numpy as np
 import polars as pl
 
-from ops.datasets.pixels import PixelDataset, write_shards
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.errors import UserError
 from ops.recipe.changes import Changes, keep_effective, write_changes
 from ops.recipe.loading import load_recipe
-from ops.recipe.rehearsal import CLASSES, PER_CLASS, SHARE, shrink
+from ops.recipe.rehearsal import CLASSES, PER_CLASS, SHARE, name_pool, shrink
 from ops.scaffold.texts import read_template, render_description
 from ops.scaffold.workspace import set_up, share_files
+from ops.sources.pool import PoolImages
 from ops.sources.spec import SourceSpec, SplitRule
 from ops.workspaces.workspace import Workspace
 
 LEAST = 8  # images of a class: two for validation, two for test, and two for each fold of the scorer
-IMAGES = "images"
+IMAGES, POOL = "images", "pool"  # folders
 
 
 def name_rehearsal(expansion: str) -> str:
@@ -32,14 +33,21 @@ def name_rehearsal(expansion: str) -> str:
 
 
 def create_rehearsal(
-    workspace: Workspace, expansion: str, train: PixelDataset, spec: SourceSpec, changes: Changes
+    workspace: Workspace,
+    expansion: str,
+    train: PixelDataset,
+    spec: SourceSpec,
+    changes: Changes,
+    pool: PoolImages | None = None,
 ) -> tuple[Workspace, list[str]]:
     """Make the workspace with images of `train`; returns it, and a line for each key of the recipe that is changed.
 
-    changes: to the recipe, before it is made small. UserError if fewer than two classes have LEAST images.
+    changes: to the recipe, before it is made small. pool: of the recipe's prior. UserError if fewer than two classes
+    have LEAST images, or if the pool has no others than these.
     """
     name, root = name_rehearsal(expansion), workspace.rehearsal(expansion)
-    chosen = choose_images(train)
+    chosen, pooled = choose_images(train), name_pool(name)
+    unlabelled = None if pool is None else choose_unlabelled(pool, chosen)
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     draft = root / f"{name}.yaml"
@@ -61,9 +69,26 @@ def create_rehearsal(
         f"recipes/{name}.yaml": recipe,
         **share_files(root, [name], name, source=name),
     }
+    if unlabelled is not None:
+        other = SourceSpec(name=pooled, kind="parquet", path=str(root / POOL), licence=spec.licence)
+        files[f"sources/{pooled}.yaml"] = render_description(other, f"../{POOL}").encode()
     set_up(root, files, name, [name])
     write_shards(root / IMAGES, chosen, prefix="train")
+    if unlabelled is not None:
+        write_shards(root / POOL, unlabelled, prefix="train")
     return Workspace(root), lines
+
+
+def choose_unlabelled(pool: PoolImages, chosen: PixelDataset) -> PixelDataset:
+    """At most CLASSES times PER_CLASS images of the pool, spread evenly over its order, and none of `chosen`, of which
+    some become validation and test images. UserError if there are none."""
+    taken = {name.partition("-")[0] for name in chosen.rows["image_id"]}
+    others = np.array([row for row, name in enumerate(pool.ids) if name.partition("-")[0] not in taken], np.int64)
+    if not len(others):
+        raise UserError("a rehearsal needs images in the pool that are not among the labelled ones; there are none")
+    rows = others[np.unique(np.linspace(0, len(others) - 1, CLASSES * PER_CLASS).astype(int))]
+    labels = build_rows(np.zeros(len(rows), np.int64), [pool.ids[row] for row in rows], split="train")
+    return PixelDataset(pool.images[rows], labels, (POOL,))
 
 
 def choose_images(train: PixelDataset) -> PixelDataset:

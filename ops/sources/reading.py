@@ -78,7 +78,7 @@ def read_source(
         indices, labels = _choose_images(listing, names, cap, seed=seed, split=split)
         if not spec.skip_damaged:
             _require_images(spec, split, labels, names)
-        loaded[split] = _load(spec, listing, indices, labels, converter, first)
+        loaded[split] = load_images(spec, listing, indices, labels, converter, first)
         first = first or loaded[split].stack.first
     if spec.split is not None:
         loaded = draw_splits(spec, loaded, names, per_class, seed)
@@ -113,7 +113,7 @@ def read_training(spec: SourceSpec) -> PixelDataset:
     listings = LAYOUTS[spec.kind].list_splits(spec)
     names = _choose_classes(spec, listings, None)
     indices, labels = _choose_images(listings["train"], names, None, seed=0, split="train")
-    part = _load(spec, listings["train"], indices, labels, Converter(spec), None)
+    part = load_images(spec, listings["train"], indices, labels, Converter(spec), None)
     return PixelDataset(
         part.stack.images, build_rows(part.labels, number_repeats(part.ids.tolist()), split="train"), names
     )
@@ -124,9 +124,14 @@ def hash_source(spec: SourceSpec, cache: Path | None = None) -> str:
 
     cache: the file of a `HashCache`; with None every byte is read. Raises as `Layout.list_files`.
     """
+    return hash_files(spec, LAYOUTS[spec.kind].list_files(spec), cache)
+
+
+def hash_files(spec: SourceSpec, files: Sequence[Path], cache: Path | None = None) -> str:
+    """The same, of these files of the source."""
     hashes = HashCache(cache) if cache else None
     base = spec.root if spec.root.is_dir() else spec.root.parent
-    names = {os.path.relpath(path, base).replace(os.sep, "/"): path for path in LAYOUTS[spec.kind].list_files(spec)}
+    names = {os.path.relpath(path, base).replace(os.sep, "/"): path for path in files}
     total = hashlib.sha256()
     for name in sorted(names):
         path = names[name]
@@ -197,7 +202,7 @@ def _choose_images(
     return indices, labels[indices]
 
 
-def _load(
+def load_images(
     spec: SourceSpec,
     listing: Listing,
     indices: np.ndarray,
@@ -205,6 +210,7 @@ def _load(
     converter: Converter,
     first: tuple[str, tuple[int, ...]] | None,
 ) -> LoadedSplit:
+    """The images at ascending `indices` of a split, converted; `first` as in `ImageStack`. Raises as `read_source`."""
     stack, kept, done = ImageStack(len(indices), spec.name, same_depth=spec.size is None, first=first), [], 0
     for piece in listing.load(indices):
         images, positions = converter.convert(piece)

@@ -54,6 +54,13 @@ def draw_splits(
     return found
 
 
+def keep_undrawn(rule: SplitRule, train: LoadedSplit, names: tuple[str, ...]) -> LoadedSplit:
+    """The training images that stay in train when the rule is applied. Raises as `assign_splits`."""
+    if rule.validation_from != "train":
+        return train
+    return train.select(np.flatnonzero(_assign(rule, train, names) == STAYS))
+
+
 def _assign(rule: SplitRule, part: LoadedSplit, names: tuple[str, ...]) -> np.ndarray:
     """The drawn split of each image, int8 [n]: its place in SPLITS, or STAYS."""
     from ops.datasets.splits import assign_splits, assign_stable  # imports scipy, which takes a tenth of a second

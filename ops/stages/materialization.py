@@ -21,7 +21,7 @@ from ops.files.outputs import POLICY
 from ops.files.storage import read_json, recover_folder, replace_folder, write_json
 from ops.machine.parallel import available_cores, use_threads
 from ops.machine.progress import Progress, Sink, ignore
-from ops.recipe.fingerprints import stage_fingerprint, stage_settings
+from ops.recipe.fingerprints import is_idle, list_inputs, stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, read_policy, settle_recipe
 from ops.recipe.stages import STAGES
@@ -93,10 +93,10 @@ def identify(
 ) -> dict[str, Any]:
     """Fingerprint of a stage, with the settings, version and input contents that determine it.
 
-    `source` is the content hash of the source and belongs to the first stage only. DamagedData or
-    UserError if an input is missing.
+    `source` is the content hash of the source and belongs to stages that read one. DamagedData or UserError if an input
+    is missing.
     """
-    inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in STAGES[stage].inputs}
+    inputs = _identify_inputs(workspace, recipe, expansion, stage)
     if source is not None:
         inputs["source"] = source
     if STAGES[stage].names_expansion:
@@ -111,6 +111,19 @@ def identify(
         "settings": settings,
         "inputs": inputs,
     }
+
+
+def _identify_inputs(workspace: Workspace, recipe: Recipe, expansion: str, stage: str) -> dict[str, str]:
+    """The content of each input, or the shape of its images where nothing else of them matters; a stage that does
+    nothing with the recipe and is optional has none."""
+    table, found = STAGES[stage], dict[str, str]()
+    for name in () if table.optional and is_idle(recipe, stage) else list_inputs(recipe, stage):
+        manifest = read_manifest(workspace.output(expansion, name))
+        if name in table.shaped_by:
+            found[f"shape of {name}"] = "x".join(map(str, manifest["metrics"]["shape"]))
+        else:
+            found[name] = manifest["content"]
+    return found
 
 
 def materialize(
@@ -145,7 +158,8 @@ def materialize(
         held.enter_context(_report_faults(expansion, stage))
         # Read again: another process may have recomputed the inputs while this one waited.
         recipe = workspace.load_recipe(expansion)
-        require_intact(workspace, expansion, STAGES[stage].inputs)
+        names = list_inputs(recipe, stage)
+        require_intact(workspace, expansion, names)
         identity = identify(workspace, recipe, expansion, stage, source)
         fingerprint = identity["fingerprint"]
         held.enter_context(one_builder(workspace, fingerprint))
@@ -160,9 +174,9 @@ def materialize(
             replace_folder(scratch / "copy", target)
             shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, time.monotonic() - started, True, origin)
-        inputs = {name: workspace.output(expansion, name) for name in STAGES[stage].inputs}
-        if inputs:
-            _drop_outdated_work(scratch, inputs)
+        inputs = {name: workspace.output(expansion, name) for name in names}
+        if decisive := {name: folder for name, folder in inputs.items() if name not in STAGES[stage].shaped_by}:
+            _drop_outdated_work(scratch, decisive)
         out = scratch / "out"
         out.mkdir(parents=True, exist_ok=True)
         for torn in out.rglob(".*.tmp"):  # half-written files of a killed process
@@ -242,7 +256,7 @@ def find_staleness(
 ) -> Staleness | None:
     """Why an output does not follow from the present recipe, version and inputs; None if it does.
 
-    `source` is the content hash of the source and belongs to the first stage only. Without `files` the manifest alone
+    `source` is the content hash of the source and belongs to stages that read one. Without `files` the manifest alone
     is compared, and damage of a file is not noticed.
     """
     try:

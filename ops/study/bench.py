@@ -189,8 +189,9 @@ class _Given:
 
     @cached_property
     def mixed(self) -> list[Any]:
-        # With tuning.policy false, the stage training_policy chooses nothing.
-        return [self._describe(each) for each in (*upstream(MIXED), MIXED) if each != "training_policy"]
+        # With tuning.policy false, the stage training_policy chooses nothing, and a study has no prior.
+        idle = ("training_policy", "prior")
+        return [self._describe(each) for each in (*upstream(MIXED), MIXED) if each not in idle]
 
     def _describe(self, stage: str) -> list[Any]:
         return [stage, self.bench.main.stage_version(stage), stage_settings(self.recipe, stage)]

@@ -277,6 +277,8 @@ def build_recipe(
             f"{here}: {part.of_nuisance} needs data.nuisance, which this setting has not; it may be rotation,"
             " background or strokes"
         )
+    if recipe.prior is not None:
+        raise UserError(f"{here}: prior must be null; a study has no pool beside its images")
     if recipe.tuning.policy:
         raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
     if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):

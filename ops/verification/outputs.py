@@ -83,7 +83,7 @@ def check_links(subject: Subject) -> list[Finding]:
         if manifest["stage"] != stage or manifest["fingerprint"] != stage_fingerprint(stage, *recorded):
             what = "has a fingerprint that does not follow from its settings, version and inputs"
             findings.append(Finding(path, what, subject.restore))
-        if lacking := [name for name in STAGES[stage].inputs if name not in manifest["inputs"]]:
+        if lacking := [name for name in STAGES[stage].recorded if name not in manifest["inputs"]]:
             findings.append(Finding(path, f"does not record which {lacking[0]} it was made from", subject.remake))
     return findings
 

@@ -1,8 +1,8 @@
 """A workspace inside a workspace, in which one fold of all images is the test split.
 
-It shares recipes, sources and networks with the workspace around it, and has outputs, unfinished work and locks of its
-own. They stay after the chain of a fold has run, so that another run, or another expansion, reuses what is still
-current. The module does not know how images are divided or what the stages compute.
+It shares recipes, sources, networks and the prior with the workspace around it, and has outputs, unfinished work and
+locks of its own. They stay after the chain of a fold has run, so that another run, or another expansion, reuses what is
+still current. The module does not know how images are divided or what the stages compute.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from ops.recipe.design import Metric
 from ops.recipe.schema import Recipe
 from ops.workspaces.workspace import Workspace
+
+PRIOR = "prior"  # the stage
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class FoldWorkspace(Workspace):
     @property
     def area(self) -> Path:
         return self.root / ".growset" / "folds" / f"{self.number}-of-{self.folds}"
+
+    def output(self, expansion: str, stage: str) -> Path:
+        """As of any workspace; the prior has seen no image of a fold, and is that of the workspace around this one."""
+        return Workspace(self.root).output(expansion, stage) if stage == PRIOR else super().output(expansion, stage)
 
     def load_recipe(self, expansion: str, *, active: bool = True) -> Recipe:
         """The recipe with a seed of its own, so that folds share no luck, and with the metric.

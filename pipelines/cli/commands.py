@@ -13,6 +13,7 @@ import click
 
 from ops.chain.driver import FIRST, Chain, validate
 from ops.chain.figures import write_figures
+from ops.chain.parts.pools import open_pool
 from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_pending
 from ops.errors import GeneratorNotUsed, UserError
@@ -27,8 +28,11 @@ from ops.planning.counting import count_source
 from ops.planning.floors import describe_lack
 from ops.recipe.changes import Changes, write_changes
 from ops.recipe.design import warn_of_seeds
+from ops.recipe.fingerprints import list_inputs
+from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
+from ops.sources.pool import read_pool
 from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime, find_staleness
 from ops.verdict.evaluation_count import read_evaluations
@@ -107,8 +111,11 @@ def rehearse_expansion(
     started, name = time.monotonic(), name_rehearsal(expansion)
     recipe = validate(replace(workspace, changes=changes), expansion)
     with exclusive_run(workspace, name):
-        train = read_real(workspace, recipe).subset.splits["train"]
-        small, lines = create_rehearsal(workspace, expansion, train, describe_source(workspace, recipe), changes)
+        train, pool = read_real(workspace, recipe).subset.splits["train"], None
+        if isinstance(recipe.prior, PoolSettings):
+            spec = open_pool(workspace, recipe.prior.pool, recipe.source)
+            pool = read_pool(spec, train.images.shape[1:])
+        small, lines = create_rehearsal(workspace, expansion, train, describe_source(workspace, recipe), changes, pool)
         click.echo(f"{expansion}: a rehearsal with few images and steps; it decides nothing", err=quiet)
         for line in lines:
             click.echo(f"  {line}", err=quiet)
@@ -243,10 +250,11 @@ def write_report_since(workspace: Workspace, expansion: str, since: str) -> Path
     from ops.report.page import collect_facts, render_page
 
     recipe = workspace.load_recipe(expansion)
-    require_intact(workspace, expansion, STAGES["report"].inputs)
+    names = list_inputs(recipe, "report")
+    require_intact(workspace, expansion, names)
     before, after = find_version(workspace, since), find_version(workspace, expansion)
     found = compare(*(read_contents(workspace, version) for version in (before, after)))
-    inputs = {stage: workspace.output(expansion, stage) for stage in STAGES["report"].inputs}
+    inputs = {stage: workspace.output(expansion, stage) for stage in names}
     facts = collect_facts(workspace, expansion, inputs, recipe.report)
     path = workspace.root / ".growset" / "reports" / f"{expansion}-since-{re.sub(r'[^A-Za-z0-9._-]', '-', since)}.html"
     write_text(path, render_page(facts, found))

@@ -130,6 +130,7 @@ def new(
 def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], changes: Changes) -> None:
     """Validate recipes (default: all active ones) without computing anything."""
     from ops.chain.driver import validate
+    from ops.recipe.prior import PoolSettings
     from pipelines.cli.looking import look_with
 
     workspace = open_workspace()
@@ -137,7 +138,8 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
     workspace = look_with(workspace, names, changes)
     for expansion in names:
         recipe = validate(workspace, expansion, lambda sentence: click.echo(f"warning: {sentence}", err=True))
-        click.echo(f"{expansion}: ok")
+        told = f"; its prior learns from the pool {recipe.prior.pool}" if isinstance(recipe.prior, PoolSettings) else ""
+        click.echo(f"{expansion}: ok{told}")
         if warning := warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds):
             click.echo(f"{expansion}: {warning}", err=True)
 

@@ -12,8 +12,10 @@ from typing import Any
 import click
 import numpy as np
 
+from ops.chain.contents import read_contents
 from ops.chain.driver import FIRST, validate
-from ops.chain.real_images import describe_source, read_real, source_content
+from ops.chain.parts.pools import open_pool
+from ops.chain.real_images import describe_source, read_real
 from ops.chain.updating import find_downstream
 from ops.datasets.folds import LARGE
 from ops.datasets.pixels import read_rows
@@ -36,9 +38,11 @@ from ops.planning.variants import foresee_variants, shows_variants
 from ops.planning.work import Work, count_work, settle_expected
 from ops.recipe.changes import change_recipe, keep_effective, write_changes
 from ops.recipe.design import warn_of_seeds
+from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, read_policy
 from ops.recipe.stages import STAGES
+from ops.sources.pool import count_pool
 from ops.stages.materialization import find_staleness
 from ops.verdict.metric import choose_metric
 from ops.workspaces.workspace import Workspace
@@ -51,6 +55,7 @@ class Prospect:
     """What is known of an expansion without timing: its images, its stages that are not current, and what was chosen.
 
     policy: the choice of the search, if that is current. errors: of the best arm on validation, if that is known.
+    pool: images of the prior's pool, before its own splits are drawn; None without a prior.
     """
 
     expansion: str
@@ -61,6 +66,7 @@ class Prospect:
     policy: TrainingPolicy | None
     errors: float | None
     cores: int
+    pool: int | None = None
 
     @property
     def resolution(self) -> Resolution:
@@ -114,7 +120,10 @@ def _foresee(workspace: Workspace, expansion: str, recipe: Recipe, counted: Coun
     if "baseline_classifiers" not in stale:
         arms = read_json(workspace.output(expansion, "baseline_classifiers") / RESULTS)["arms"]
         errors = 1 - max(arm["validation"] for arm in arms.values())
-    return Prospect(expansion, recipe, counted, plan, stale, policy, errors, available_cores())
+    pool = None
+    if isinstance(recipe.prior, PoolSettings):
+        pool = count_pool(open_pool(workspace, recipe.prior.pool, recipe.source))
+    return Prospect(expansion, recipe, counted, plan, stale, policy, errors, available_cores(), pool)
 
 
 def read_exactly(workspace: Workspace, seen: Prospect) -> Prospect:
@@ -153,13 +162,16 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
     seen = pace.prospect
     seconds, rest = pace.estimate(seen.recipe, seen.policy)
     resolution = seen.resolution
-    long = warn_of_length(seen.recipe, seconds["generator"], _to_chw(seen.counted.shape), pace.root)
+    long = warn_of_length(
+        seen.recipe, seconds["generator"] + seconds.get("prior", 0.0), _to_chw(seen.counted.shape), pace.root
+    )
     return {
         "expansion": seen.expansion,
         "shape": list(seen.counted.shape),
         "images": seen.counted.totals,
         **seen.plan.to_dict(),
         "generators": seen.recipe.generator.seeds,
+        **({} if seen.pool is None else {"pool_images": seen.pool}),
         "bytes": estimate_bytes(seen.plan, seen.counted.shape) * seen.recipe.generator.seeds,
         "cores": seen.cores,
         "looks": seen.recipe.verdict.looks,
@@ -284,10 +296,19 @@ def format_images(seen: Prospect) -> list[str]:
         f"  {'total':<{width}} {images['train']:>7} {plan.wanted:>8} {plan.drawn:>8}",
         "",
         f"  generated images: {size / 1e6:.1f} MB{several}",
+        *_describe_prior(seen),
         f"  current stages: {', '.join(current) if current else 'none'}"
         if len(current) < len(STAGES)
         else "  all stages are current; nothing is to do",
     ]
+
+
+def _describe_prior(seen: Prospect) -> list[str]:
+    """A line on what the prior learns from; none without one."""
+    prior = seen.recipe.prior
+    if not isinstance(prior, PoolSettings):
+        return []
+    return [f"  prior: {prior.kind}, trained on about {seen.pool:,} unlabelled images of {prior.pool}"]
 
 
 def _list_classes(plan: ExpansionPlan) -> list[ClassPlan | None]:
@@ -320,12 +341,8 @@ def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
 
 def _find_stale(workspace: Workspace, expansion: str, recipe: Recipe) -> list[str]:
     """Stages that a run has to compute. What DVC alone has to record costs nothing, so it is not asked."""
-    content = source_content(workspace, recipe) if workspace.output(expansion, FIRST).exists() else None
-    differ = [
-        stage
-        for stage in STAGES
-        if find_staleness(workspace, expansion, stage, recipe, content if stage == FIRST else None)
-    ]
+    contents = read_contents(workspace, recipe) if workspace.output(expansion, FIRST).exists() else {}
+    differ = [stage for stage in STAGES if find_staleness(workspace, expansion, stage, recipe, contents.get(stage))]
     downstream = find_downstream(differ)
     return [stage for stage in STAGES if stage in downstream]
 

@@ -38,6 +38,10 @@ GENERATOR = next(line for line in RECIPE.splitlines(keepends=True) if line.start
 POLICY = (("tuning: {}", "tuning: {policy: true}"), ("  oversampled:", "  tuned: {augmentation: auto}\n  oversampled:"))
 FOLDS = (("verdict: {}", "verdict: {folds: 5}"), ("images_per_class: 16", ""))
 LATENT = (("generator: {", "generator: {kind: latent, distillation: {}, "), ("steps: 1, solver: euler", "steps: 2"))
+PRIOR = (
+    (GENERATOR, "prior: {pool: others}\ngenerator: {kind: prior}\n"),
+    ("solver: euler}", "solver: euler, strength: 0.4}"),
+)
 DDPM = (("generator: {", "generator: {kind: ddpm, "), ("solver: euler", "solver: ddim"))
 
 
@@ -60,6 +64,9 @@ DDPM = (("generator: {", "generator: {kind: ddpm, "), ("solver: euler", "solver:
         ("verdict", [("verdict: {}", "verdict: {confidence: 0.9}")], "90 % intervals"),
         ("baseline_classifiers", (), "Arms: real, oversampled."),
         ("teachers", (), "Empty: no arm of the recipe has a teacher."),
+        ("prior", (), "Empty: the recipe has no prior."),
+        ("prior", PRIOR, "A rectified flow, trained on all training images of the pool `others`, without"),
+        ("generator", PRIOR, "The prior, which makes variants of the real training images; nothing is trained here."),
     ],
 )
 def test_the_description_follows_the_recipe(

@@ -7,7 +7,7 @@ not read here: the stage `folds` did that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ops.files.storage import read_json, write_json
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import pair_counterparts
 from ops.stages.materialization import StageRun
+from ops.stages.seen import read_seen
 from ops.stages.several import assign_generators
 from ops.verdict.comparison import Comparison
 from ops.verdict.decision import decide
@@ -37,7 +38,9 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     """Write verdict.json and runs.parquet; returns the metrics that every verdict has."""
     answers = FoldAnswers(run.inputs["folds"])
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
-    verdict = _decide(run, answers, class_names)
+    verdict, seen = _decide(run, answers, class_names), read_seen(run.inputs.get("prior"))
+    if seen is not None and verdict.unused_folds != verdict.folds:
+        verdict = replace(verdict, sentence=verdict.sentence + seen.disclose(0))  # no labelled image may be in the pool
     ways = _compare_ways(answers, run.recipe.verdict.confidence)
     rows = describe_folds(answers)
     found = verdict.to_dict() | {
@@ -46,6 +49,7 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
         "same_compute": [row.to_dict() for row in ways],
         "per_fold": rows,
         "per_fold_metric": choose_checked_metric(verdict.metric),
+        **({} if seen is None else {"prior": seen.to_dict()}),
     }
     write_json(run.out / VERDICT, found)
     write_index(run.out / RUNS, answers.list_runs())

@@ -17,11 +17,11 @@ from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import UserError
 from ops.files.manifests import MANIFEST, read_manifest, seal
+from ops.files.outputs import TRAINED_ON
 from ops.files.storage import read_json, recover_folder, write_json
 from ops.generators.folder import CONFIG
-from ops.recipe.fingerprints import stage_fingerprint, stage_settings
+from ops.recipe.fingerprints import list_inputs, stage_fingerprint, stage_settings
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import STAGES
 from ops.sources.spec import SourceSpec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.materialization import Outcome, identify
@@ -29,7 +29,6 @@ from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace
 
 GENERATOR = "generator"  # the stage
-TRAINED_ON = "trained_on.parquet"  # in its output: ids of its training images
 
 
 def require_stable_splits(recipe: Recipe, source: SourceSpec) -> None:
@@ -59,7 +58,7 @@ def keep_generator(workspace: Workspace, expansion: str, recipe: Recipe) -> Outc
     A generator is reused if it `is_keepable` and draws images with the classes and the shape of the real ones.
     """
     target = workspace.output(expansion, GENERATOR)
-    require_intact(workspace, expansion, STAGES[GENERATOR].inputs)
+    require_intact(workspace, expansion, list_inputs(recipe, GENERATOR))
     identity = identify(workspace, recipe, expansion, GENERATOR)
     with exclusive(workspace, expansion, GENERATOR):
         recover_folder(target)

@@ -13,14 +13,14 @@ from typing import Any
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.variant_gate import judge_drawn
 from ops.datasets.pixels import PixelDataset
-from ops.generators.folder import CONFIG, read_config
+from ops.generators.folder import CONFIG, is_labelled, read_config
 from ops.generators.registry import KINDS
 from ops.generators.torch_drawer import TorchFile
 from ops.judging.scorer import load_scorer
 from ops.machine.progress import Sink
 from ops.recipe.generator import SamplerSettings
 
-STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)
+STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)  # without the first for a prior, which would forget the image and its class
 
 
 def choose_strength(
@@ -35,8 +35,9 @@ def choose_strength(
     if sampler.strength != "auto":
         return sampler, []
     seeds = take_seeds(train)
-    kind, judge, tried = KINDS[read_config(generator)["kind"]], load_scorer(scorer), list[dict[str, Any]]()
-    for strength in STRENGTHS:
+    config, judge, tried = read_config(generator), load_scorer(scorer), list[dict[str, Any]]()
+    kind = KINDS[config["kind"]]
+    for strength in STRENGTHS if is_labelled(config) else STRENGTHS[1:]:
         candidate = _set(sampler, strength)
         drawer = TorchFile(generator / CONFIG, kind.load, ("noise", "image"), candidate)
         gate = judge_drawn(drawer, judge, train, seeds, moves=sampler.moves, keeps=sampler.keeps)

@@ -68,13 +68,14 @@ def learn_to_denoise(
     precision = resolve_precision(settings.precision, fitting.device)
     torch.manual_seed(fitting.seed)
     network = build_network(config)
-    progress = fitting.progress("generator", settings.steps, "steps")
+    progress = fitting.progress(fitting.name, settings.steps, "steps")
     observer = fitting.watch(settings.max_copies)
     watching_seconds = 0.0
 
     def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
         def sample(feeds: Mapping[str, Tensor]) -> Tensor:
-            noise, label = feeds["noise"], feeds["label"]
+            noise = feeds["noise"]
+            label = feeds["label"] if fitting.class_names else torch.zeros(len(noise), dtype=torch.int64)
             return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool, space)
 
         def observe(step: int) -> Observation:
@@ -104,7 +105,7 @@ def learn_to_denoise(
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, watch(0, settings.default_sampler()))
     ended = session.learn(steps, settings, checkpoints, progress, prepare=steps.prepare)
     rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
-    fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
+    fitting.sink(f"{fitting.name}: {rate:.0f} training images per second, {precision}")
     refined = refine(settings, replace(session, steps=ended.step))
     metrics = {
         "parameters": sum(p.numel() for p in network.parameters()),

@@ -13,6 +13,7 @@ from diffusers import UNet2DModel
 from torch import Tensor, nn
 
 from ops.generators.denoising.augmentation import count_conditions
+from ops.generators.folder import is_labelled
 from ops.recipe.generator import DenoiserSettings
 from ops.training.dropout import replace_dropout
 
@@ -90,7 +91,7 @@ def build_network(config: dict[str, Any]) -> ConditionalUNet:
         channels=config["channels"],
         height=config["height"],
         width=config["width"],
-        labels=len(config["class_names"]) + config["drops_labels"],
+        labels=(len(config["class_names"]) if is_labelled(config) else 1) + config["drops_labels"],
         widths=tuple(config["widths"]),
         layers_per_block=config["layers_per_block"],
         unshuffle=config["unshuffle"],

@@ -55,9 +55,14 @@ def sample_pixels(
     sampler: SamplerSettings,
     space: Space[Tensor] = PIXELS,
 ) -> Tensor:
-    """uint8 [n, H, W, C], all at once in fp32: the reference for the exported sampler."""
+    """uint8 [n, H, W, C], all at once in fp32: the reference for the exported sampler.
+
+    A network without classes is fed no label; its only one is 0.
+    """
     with torch.inference_mode():
-        drawn = draw(maths, network, feeds["noise"], feeds["label"], sampler, feeds.get("image"), space)
+        noise = feeds["noise"]
+        label = feeds["label"] if "label" in feeds else torch.zeros(len(noise), dtype=torch.int64)
+        drawn = draw(maths, network, noise, label, sampler, feeds.get("image"), space)
         return to_pixels(drawn.float())
 
 

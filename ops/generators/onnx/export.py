@@ -23,7 +23,7 @@ from ops.files.storage import replace_file
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.space import PIXELS, Space
 from ops.generators.feeds import IMAGE
-from ops.generators.folder import NET, sampler_name
+from ops.generators.folder import NET, is_labelled, sampler_name
 from ops.generators.kinds.denoiser import Denoiser, guide
 from ops.generators.onnx.engine import VARIANT
 from ops.generators.onnx.graph import GraphBuilder, Symbol
@@ -67,9 +67,15 @@ def write_sampler(
     assert sampler.steps is not None
     path = folder / sampler_name(sampler.steps)
     shape = (config["channels"], config["height"], config["width"])
-    names = config["class_names"]
     model = unroll_sampler(
-        maths, onnx.load(net), sampler, shape=shape, class_names=names, space=space, kind=config["kind"]
+        maths,
+        onnx.load(net),
+        sampler,
+        shape=shape,
+        class_names=config["class_names"],
+        labelled=is_labelled(config),
+        space=space,
+        kind=config["kind"],
     )
     with replace_file(path) as temporary:
         onnx.save(simplify(model), str(temporary))
@@ -89,20 +95,26 @@ def unroll_sampler(
     *,
     shape: tuple[int, int, int],
     class_names: Sequence[str],
+    labelled: bool = True,
     space: Space[Symbol] = PIXELS,
     kind: str | None = None,
 ) -> onnx.ModelProto:
     """The sampler as one graph: `noise` [n, C, H, W] and `label` int64 [n] to `image` uint8 [n, H, W, C].
 
     The arithmetic is that of the kind's `integrate` on tensors, followed by `levels.to_pixels`. With a strength the
-    graph also takes `image`, the seed images uint8 [n, H, W, C], and gives `variant`, by the kind's `vary`.
-    The network denoises in `space`; `kind`, for the metadata, is that of the mathematics where none is named.
+    graph also takes `image`, the seed images uint8 [n, H, W, C], and gives `variant`, by the kind's `vary`. Without
+    `labelled` it takes no label, and the network gets its only one, 0. The network denoises in `space`; `kind`, for the
+    metadata, is that of the mathematics where none is named.
     """
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None
     builder = GraphBuilder()
     builder.initializers.extend(net.graph.initializer)
-    batch = builder.add("Shape", ["label"])
+    batch = builder.add("Shape", ["label"]) if labelled else builder.add("Shape", ["noise"], start=0, end=1)
+    labels = "label"
+    if not labelled:
+        zero = numpy_helper.from_array(np.array([0], np.int64))
+        labels = builder.add("ConstantOfShape", [batch], value=zero)
     # The last label, which means no label, for every row.
     no_label = None
     if sampler.guidance != 1.0:
@@ -119,7 +131,7 @@ def unroll_sampler(
     def evaluate(x: Symbol, time: float) -> Symbol:
         # The time t for every row, as a float tensor of the label's length.
         t = builder.add("ConstantOfShape", [batch], value=numpy_helper.from_array(np.array([time], np.float32)))
-        output = run_net(x, t, "label")
+        output = run_net(x, t, labels)
         return output if no_label is None else guide(output, run_net(x, t, no_label), sampler.guidance)
 
     # Integrate on symbols, then turn -1..1 into grey levels 0..255, channels last.
@@ -135,13 +147,14 @@ def unroll_sampler(
 
     channels, height, width = shape
     pixels = ["n", height, width, channels]
+    told = [helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])] if labelled else []
     seeded = [] if strength is None else [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, pixels)]
     graph = helper.make_graph(
         builder.nodes,
         f"{kind or maths.name} sampler, {solver}, {steps} steps",
         [
             helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["n", channels, height, width]),
-            helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+            *told,
             *seeded,
         ],
         [helper.make_tensor_value_info(output, TensorProto.UINT8, pixels)],

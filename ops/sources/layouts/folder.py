@@ -1,4 +1,7 @@
-"""Folders of class folders: `<class>/*`, or `train|val|test/<class>/*`."""
+"""Folders of class folders: `<class>/*`, or `train|val|test/<class>/*`.
+
+Images that lie directly in a folder have no labels. That is no source, but a pool may be read so.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,22 @@ def list_files(spec: SourceSpec) -> list[Path]:
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     return {split: _list_split(classes) for split, classes in _find_images(spec).items()}
+
+
+def list_loose_files(spec: SourceSpec) -> list[Path] | None:
+    """The image files that lie directly in a folder without other folders, sorted by name; None for any other path."""
+    if spec.kind != "folder" or not spec.root.is_dir():
+        return None
+    entries = _list_visible(spec.root)
+    if any(path.is_dir() for path in entries):
+        return None
+    return require_files(path for path in entries if _is_image(path))
+
+
+def list_loose(spec: SourceSpec) -> Listing | None:
+    """Those images, all of one class without a meaning; None as in `list_loose_files`."""
+    files = list_loose_files(spec)
+    return None if files is None else _list_split({"unlabelled": files})
 
 
 def find_split_folders(root: Path) -> dict[str, Path]:

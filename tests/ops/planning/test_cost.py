@@ -13,7 +13,9 @@ from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.products import COUNTS, count_products
 from ops.generators.denoising import guessing
 from ops.generators.denoising.network import build_network, describe_network
-from ops.planning.cost import TRAINING_SECONDS, schedule, train_for
+from ops.generators.registry import KINDS
+from ops.planning.cost import TRAINING_SECONDS, Images, estimate_seconds, schedule, train_for
+from ops.planning.fitting import scale_steps
 from ops.planning.plan import plan_expansion
 from ops.planning.speeds import Speeds, guess_speeds
 from ops.planning.timing import measure_speeds
@@ -67,6 +69,33 @@ def test_sampler_and_loss_make_an_arm_only_where_classes_differ() -> None:
     even, uneven = (count(recipe, counts) for counts in ([50, 50], [50, 40]))
     lengths = [len(work.baselines[0]) for work in (even, uneven)]
     assert lengths[1] - lengths[0] == 2 * len(recipe.classifier.grid.list_settings(Arm(), is_expanded=False))
+
+
+def test_the_steps_of_a_prior_are_counted_once_and_its_generator_costs_no_training() -> None:
+    sections = {"prior": {"pool": "others", "steps": 500}, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}
+    recipe, _ = change_recipe(DEMO, sections)
+    plan = plan_expansion(np.array([20, 20]), ("a", "b"), recipe.plan)
+    for folds in (None, 5):
+        judged = recipe.model_copy(update={"verdict": recipe.verdict.model_copy(update={"folds": folds})})
+        work = count_work(judged, plan, (28, 28, 1), 3, None)
+        speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.0, 0.2, 0.0, 0.0, 0.0)
+        seconds = estimate_seconds(judged, work, plan, speeds, Images(100, 40), 2)
+        assert seconds["prior"] == pytest.approx(100) and seconds["generator"] == 0
+        rest = sum(value for stage, value in seconds.items() if stage not in ("prior", "folds"))
+        assert folds is None or seconds["folds"] == pytest.approx(5 * rest)
+    assert scale_steps(recipe, 2.0)["prior.steps"] == 1000 and "generator.steps" not in scale_steps(recipe, 2.0)
+
+
+def test_a_guess_for_a_prior_is_that_of_its_kind_but_for_the_training() -> None:
+    sections = {"prior": {"pool": "others"}, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}
+    recipe, _ = change_recipe(DEMO, sections)
+    assert recipe.prior is not None
+    found, own = (
+        KINDS[each.kind].guess(each, recipe.sampler, (1, 28, 28), Path(), 1e9, 2)
+        for each in (recipe.generator, recipe.prior)
+    )
+    assert (found.step_seconds, found.image_seconds) == (own.step_seconds, own.image_seconds)
+    assert found.fit_seconds == 0 < own.fit_seconds
 
 
 def test_a_search_is_counted_once_chosen_not() -> None:

@@ -23,7 +23,7 @@ from ops.recipe.grid import list_numbers, set_numbers
 from ops.recipe.ingredients.losses import LogitAdjustedLoss
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import AUTOMATION_KEYS
+from ops.recipe.stages import AUTOMATION_KEYS, MAY_LACK
 from ops.settings.reading import read_yaml
 
 RECIPES = Path(__file__).parents[3] / "recipes"
@@ -31,10 +31,10 @@ SHIPPED = ("smoke", "fashion-flow", "fashion-tail", "fashion-bg-lt", "fashion-di
 CONTENT: dict[str, dict[str, Any]] = {name: read_yaml(RECIPES / f"{name}.yaml") for name in SHIPPED}
 PATH = Path("recipes/mine.yaml")
 TOP_KEYS = (
-    "automation, baselines, classifier, data, expanded, filter, generator, mix, on_new_images, plan, publish, report,"
-    " sampler, scorer, seed, source, tuning, verdict"
+    "automation, baselines, classifier, data, expanded, filter, generator, mix, on_new_images, plan, prior, publish,"
+    " report, sampler, scorer, seed, source, tuning, verdict"
 )
-NEEDED = sorted(set(Recipe.model_fields) - set(AUTOMATION_KEYS))
+NEEDED = sorted(set(Recipe.model_fields) - set(AUTOMATION_KEYS) - MAY_LACK)
 GRID_KEYS = sorted(["learning_rate", "weight_decay", "steps", "real_weight", *list_numbers()])
 
 Change = Callable[[dict[str, Any]], object]

@@ -47,7 +47,11 @@ def test_images_of_this_kind_have_parents() -> None:
         ({}, {"precision": "int8"}, "precision must be fp32 with kind: munit; got 'int8'"),
         ({}, {"strength": 1.5}, "less than or equal to 1"),
         ({}, {"strength": "auto", "keeps": None}, "strength: auto needs keeps: how often variants must be named"),
-        ({"kind": "flow"}, {"strength": "auto"}, "strength: auto is possible with kind: munit alone; give a number"),
+        (
+            {"kind": "flow"},
+            {"strength": "auto"},
+            "strength: auto is possible with kind: munit and kind: prior; give a number",
+        ),
     ],
 )
 def test_values_that_have_no_effect_or_exclude_each_other_are_refused(

@@ -29,6 +29,11 @@ VARIANTS: dict[str, Changes] = {
     "munit": {"generator": {"kind": "munit", "width": 64}, "sampler": {"strength": 0.5}},
     "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
     "resnet": {"classifier.network": {"kind": "resnet18"}},
+    "prior": {
+        "prior": {"pool": "others", "widths": [64, 64], "augment": 0.2},
+        "generator": {"kind": "prior"},
+        "sampler": {"strength": "auto"},
+    },
     "mlp": {"classifier.network": {"kind": "mlp"}},
     "long-tailed": {"data.long_tail": {"ratio": 50}, "data.label_noise": 0.1, "publish.commit": True},
 }
@@ -54,6 +59,9 @@ def test_any_recipe_becomes_a_small_valid_one_of_the_same_kinds(tmp_path: Path, 
     assert after.automation is None
     assert after.verdict.rehearsal and not after.publish.commit and after.data == type(after.data)()
     assert not [line for line in lines if line.partition(": ")[2].partition(" -> ")[0] == line.partition(" -> ")[2]]
+    if name == "prior":
+        assert after.prior is not None
+        assert (after.prior.pool, after.prior.steps, after.prior.widths) == ("small-pool", TRAINED, (16, 32))  # type: ignore[attr-defined]
     if name == "onnx":
         assert after.generator.path == str(tmp_path / "samplers/s.onnx")  # type: ignore[attr-defined]
 

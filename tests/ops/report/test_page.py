@@ -325,6 +325,7 @@ def workspace(tmp_path: Path) -> Workspace:
     facts = make_facts()
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
     write_json(folder["generated_images"] / "rounds.json", {"rounds": []})
+    write_json(folder["prior"] / "prior.json", {})
     write_json(folder["generator"] / "losses.json", facts["losses"])
     write_json(folder["generator"] / "learning_curve.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
@@ -404,6 +405,14 @@ def test_moves_are_reported_in_the_place_of_a_network() -> None:
     assert "<dd>15.0 %</dd>" in page and "<dd>3.8 % of a side</dd>" in page and "<dd>1,500 images</dd>" in page
     assert "<p>Of 500 images drawn with them," in page
     assert "None, None step" not in page and "The weights of step" not in page
+
+
+def test_a_prior_is_reported_with_what_it_saw_and_not_as_trained_on_the_labelled_images() -> None:
+    generator = make_facts()["generator"] | {"kind": "prior"}
+    told = "a prior that saw 5,000 unlabelled images of a<b"
+    page = render_page(make_facts() | {"generator": generator, "prior": told, "quality": [], "losses": []})
+    assert "It is a prior that saw 5,000 unlabelled images of a&lt;b, and no label." in page
+    assert "trained on the real training images alone" not in page
 
 
 def test_a_generator_exported_elsewhere_is_not_reported_as_trained_here() -> None:

@@ -136,6 +136,17 @@ def test_the_exported_sampler_of_a_strength_makes_the_variants_that_the_eager_on
     assert not measure_parity(generator, sampler, weaker, images=30, seeds=seeds).passed
 
 
+def test_a_sampler_without_labels_is_the_one_with_label_0_for_every_image(make_sampler: MakeSampler) -> None:
+    labelled, free = (Sampler(make_sampler("heun", 2, strength=0.4, labelled=each)) for each in (True, False))
+    assert free.info.inputs == ("noise", "image") and free.info.class_names == labelled.info.class_names
+    (noise, _), seeds = draw(17), draw_seeds(SHAPE, [0] * 17).images
+    drawn = free.with_batch_size(5).draw({"noise": noise, "image": seeds})
+    told = labelled.with_batch_size(5).draw({"noise": noise, "label": np.zeros(17, np.int64), "image": seeds})
+    assert np.abs(drawn.astype(int) - told).max() <= 1 and (drawn == told).mean() > 0.999
+    others = labelled.draw({"noise": noise, "label": np.ones(17, np.int64), "image": seeds})
+    assert (drawn != others).any()
+
+
 def test_the_unrolled_graph_starts_from_its_noised_seed_image(tmp_path: Path) -> None:
     """The velocity t on the way from 0.6 to 1 adds (1 - 0.6²) / 2, which Euler's two steps see from the left."""
     settings = SamplerSettings(solver="euler", steps=2, strength=0.4)

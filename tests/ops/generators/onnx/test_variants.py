@@ -57,8 +57,10 @@ def test_a_variant_draws_nearly_the_same_images(precision: str, bound: float, va
     assert one.std() > 30  # images fill the range; otherwise the bound would test nothing
 
 
-def test_faster_samplers_of_a_strength_make_nearly_the_same_variants(make_sampler: MakeSampler) -> None:
-    source, seeds = make_sampler("euler", 1, strength=0.4), draw_seeds((3, 10, 13), [0, 1, 2])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_faster_samplers_of_a_strength_make_nearly_the_same_variants(labelled: bool, make_sampler: MakeSampler) -> None:
+    source = make_sampler("euler", 1, strength=0.4, labelled=labelled)
+    seeds = draw_seeds((3, 10, 13), [0, 1, 2])
     int8, fp16 = (source.with_name(f"{name}.onnx") for name in ("int8", "fp16"))
     quantise_sampler(source, int8, seeds=seeds)
     halve_sampler(source, fp16)

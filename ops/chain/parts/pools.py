@@ -1,0 +1,81 @@
+"""The pool of a recipe's prior: its images for the labelled ones' shape, and what may not be among them.
+
+A prior that had seen validation or test images would draw them, and every comparison on them would be worth nothing. So
+a pool that holds one of them is refused, by content id: the same pixels, whatever the file is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+
+from ops.chain.real_images import list_known, open_source
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
+from ops.errors import UserError
+from ops.files.outputs import TRAINED_ON
+from ops.recipe.prior import PoolSettings
+from ops.recipe.schema import Recipe
+from ops.sources.listing import SPLITS
+from ops.sources.pool import Shape, adapt, read_pool
+from ops.sources.spec import SourceSpec
+from ops.workspaces.workspace import Workspace
+
+PRIOR = "prior"  # the stage
+EVALUATED = ("validation", "test")
+
+
+def open_pool(workspace: Workspace, pool: str, source: str) -> SourceSpec:
+    """The description of a pool, converted as the labelled images of `source` are; fetched if it is remote.
+
+    UserError if there is no description of one of them.
+    """
+    return adapt(open_source(workspace, pool), open_source(workspace, source))
+
+
+@lru_cache(maxsize=64)
+def try_pool(spec: SourceSpec, shape: Shape, content: str) -> frozenset[str]:
+    """Content ids of a pool's images; raises as `read_pool`. A pool with equal content is read once per process."""
+    return strip(read_pool(spec, shape).ids)
+
+
+def list_protected(folds: int | None) -> tuple[str, ...]:
+    """The splits whose images may not be in a pool: all of them where every image is a test image of some fold."""
+    return EVALUATED if folds is None else SPLITS
+
+
+def list_ids(real_images: Path, splits: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Content ids of these splits in the output of the stage real_images, and of their images before a nuisance."""
+    return {split: list_known(read_rows(find_shards(real_images, split))) for split in splits}
+
+
+def read_seen_ids(prior: Path) -> frozenset[str]:
+    """Content ids of the images that the prior in a stage's folder was trained on."""
+    return strip(pl.read_parquet(prior / TRAINED_ON, glob=False)["image_id"])
+
+
+def count_shared(prior: Path, real_images: Path) -> int:
+    """How many of the images that the prior saw are labelled training images as well; folders of two stages."""
+    return len(read_seen_ids(prior) & list_ids(real_images, ["train"])["train"])
+
+
+def strip(ids: Iterable[str]) -> frozenset[str]:
+    """Content ids from ids of images, in which a suffix tells equal images apart."""
+    return frozenset(name.partition("-")[0] for name in ids)
+
+
+def require_unseen_pool(recipe: Recipe, seen: Collection[str], protected: Mapping[str, Collection[str]]) -> None:
+    """UserError for a pool that holds images of a protected split; seen, protected: content ids."""
+    assert isinstance(recipe.prior, PoolSettings)
+    known, pool = set(seen), recipe.prior.pool
+    for split, ids in protected.items():
+        if both := sorted(known.intersection(ids)):
+            many = f"{len(both):,} images that are" if len(both) > 1 else "an image that is"
+            of = f"{split} images" if split in EVALUATED else f"{split} images, which become test images in a fold"
+            raise UserError(
+                f"the pool '{pool}' holds {many} among the {of} too, e.g. {both[0]}; a prior must not see them: take"
+                " them out of the pool"
+            )

@@ -1,0 +1,45 @@
+"""What a prior has seen, for people: in the verdict, the report, the card and the UI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.files.outputs import PRIOR
+from ops.files.storage import read_json
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The kind of a prior, the name of its pool, the number of images there, and their licence."""
+
+    kind: str
+    pool: str
+    images: int
+    licence: str
+
+    @property
+    def told(self) -> str:
+        """`a prior that saw 5,000 unlabelled images of NAME`."""
+        return f"a prior that saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
+
+    def disclose(self, labelled: int) -> str:
+        """What a verdict must say beside its decision: the two sides had not the same images.
+
+        labelled: how many of the images were among the labelled training images as well.
+        """
+        known = f"{labelled:,} of these, the labelled ones" if labelled else "none of these"
+        return (
+            f" The generated images come from {self.told}; the arms without generated images saw {known}, so a"
+            " difference is that of the pool and the generator together."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "pool": self.pool, "images": self.images, "licence": self.licence}
+
+
+def read_seen(prior: Path | None) -> Seen | None:
+    """From the folder of the stage `prior`; None without a folder, or without a prior there."""
+    found = {} if prior is None else read_json(prior / PRIOR)
+    return Seen(**found) if found else None

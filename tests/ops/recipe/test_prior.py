@@ -1,0 +1,95 @@
+"""The section `prior`: what it takes, what it refuses, and whose identity it is part of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.errors import UserError
+from ops.recipe.fingerprints import is_idle, list_inputs, stage_settings
+from ops.recipe.kinds import KINDS, PRIORS
+from ops.recipe.loading import load_recipe, parse_recipe
+from ops.recipe.prior import PoolSettings, PriorGeneratorSettings
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import STAGES
+from ops.settings.reading import read_yaml
+
+SMOKE = Path(__file__).parents[3] / "recipes" / "smoke.yaml"
+WITHOUT = {key: value for key, value in read_yaml(SMOKE).items() if key != "prior"}
+POOL: dict[str, Any] = {"kind": "flow", "pool": "others", "steps": 30}
+WITH: dict[str, Any] = {**WITHOUT, "prior": POOL, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}
+
+
+def parse(**sections: Any) -> Recipe:
+    return parse_recipe({**WITH, **sections}, "mine.yaml")
+
+
+def test_any_kind_that_says_which_keys_need_classes_can_be_a_prior_and_no_other() -> None:
+    assert list(PRIORS) == ["flow"]
+    for name, settings in PRIORS.items():
+        assert issubclass(settings, KINDS[name]) and issubclass(settings, PoolSettings)
+        assert (settings.class_keys or frozenset()) <= set(KINDS[name].model_fields)
+
+
+def test_the_generator_of_kind_prior_resolves_its_sampler_as_the_priors_kind_does() -> None:
+    recipe = parse(sampler={"strength": 0.4})
+    assert isinstance(recipe.generator, PriorGeneratorSettings) and recipe.generator.prior is recipe.prior
+    assert (recipe.sampler.solver, recipe.sampler.steps, recipe.sampler.strength) == ("heun", 3, 0.4)
+    assert recipe.generator.list_inputs(recipe.sampler) == ("noise", "image")
+    auto = parse(sampler={"strength": "auto", "solver": "euler"})
+    assert (auto.sampler.solver, auto.sampler.steps, auto.sampler.strength) == ("euler", 16, "auto")
+    again = parse_recipe(recipe.model_dump(mode="json"), "mine.yaml")
+    assert again == recipe and again.generator.prior == recipe.prior  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentence"),
+    [
+        ({"prior": None}, "'generator' in mine.yaml: kind: prior needs a prior; add prior: {kind: flow, pool: NAME}"),
+        (
+            {"generator": {"kind": "flow"}},
+            "'generator' in mine.yaml: prior has no effect with kind: flow; write kind: prior, or remove the prior",
+        ),
+        ({"sampler": {}}, "'sampler' in mine.yaml: strength is needed with kind: prior"),
+        ({"sampler": {"strength": 0.4, "guidance": 2.0}}, "guidance is not possible with kind: prior"),
+        ({"sampler": {"strength": "auto", "keeps": None}}, "strength: auto needs keeps"),
+        ({"sampler": {"strength": 0.001}}, "strength 0.001 leaves the seed image as it is"),
+        ({"sampler": {"strength": 0.4, "solver": "ddim"}}, "solver must be heun or euler"),
+        ({"generator": {"kind": "prior", "seeds": 2}}, "there is only one; remove this key"),
+        ({"prior": {"kind": "flow"}}, "key 'prior.pool' is missing in mine.yaml"),
+        ({"prior": {**POOL, "kind": "edm"}}, "'prior' in mine.yaml: unknown kind; choose one of flow"),
+        ({"prior": {**POOL, "widht": 8}}, "unknown key 'prior.widht' in mine.yaml; did you mean 'widths'?"),
+        ({"prior": {**POOL, "label_dropout": 0.1}}, "label_dropout has no effect in a prior, which knows no classes"),
+        ({"prior": {**POOL, "distillation": {}}}, "distillation has no effect in a prior"),
+        ({"prior": {**POOL, "augment": 0.5, "augmentation": "auto"}}, "augmentation: auto is not possible in a prior"),
+        ({"prior": {**POOL, "pool": "../x"}}, "'prior.pool' in mine.yaml"),
+        ({"on_new_images": "keep_generator"}, "keep_generator has no effect with a prior"),
+    ],
+)
+def test_what_does_not_belong_together_gives_one_sentence(sections: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(**sections)
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_recipe_without_the_section_and_one_with_null_are_the_same_to_every_stage() -> None:
+    absent, null = (parse_recipe({**WITHOUT, **more}, SMOKE) for more in ({}, {"prior": None}))
+    assert absent == null == load_recipe(SMOKE) and is_idle(absent, "prior")
+    for name, stage in STAGES.items():
+        assert stage_settings(absent, name) == stage_settings(null, name)
+        assert "prior" not in list_inputs(absent, name), "an idle prior is no input of what came before it"
+        assert list_inputs(absent, name) == tuple(each for each in stage.inputs if each != "prior")
+    assert stage_settings(absent, "prior") == {"prior": None}
+
+
+def test_the_prior_is_an_input_of_what_is_made_with_it() -> None:
+    readers = {name for name in STAGES if "prior" in list_inputs(parse(), name)}
+    assert readers == {"generator", "folds", "verdict", "report"}
+
+
+def test_no_other_section_is_part_of_the_priors_identity() -> None:
+    before = stage_settings(parse(), "prior")
+    assert stage_settings(parse(seed=7, data={"images_per_class": 3}, source="another"), "prior") == before
+    assert stage_settings(parse(prior={**POOL, "seed": 1}), "prior") != before
