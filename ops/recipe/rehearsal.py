@@ -37,12 +37,12 @@ SHORT: dict[str, Any] = {
 }
 
 AUTOENCODER: dict[str, Any] = {
-    "generator.autoencoder.steps": TRAINED,
-    "generator.autoencoder.batch_size": BATCH,
-    "generator.autoencoder.width": 8,
-    "generator.autoencoder.blocks": 1,
-    "generator.autoencoder.warmup_steps": 4,
-    "generator.autoencoder.ema_decay": 0.8,
+    "autoencoder.steps": TRAINED,
+    "autoencoder.batch_size": BATCH,
+    "autoencoder.width": 8,
+    "autoencoder.blocks": 1,
+    "autoencoder.warmup_steps": 4,
+    "autoencoder.ema_decay": 0.8,
 }
 
 
