@@ -15,6 +15,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from ops.history.dvc_repository import changed_stages, stage_addresses
+from ops.workspaces.locks import exclusive_ui
+from ops.workspaces.workspace import Workspace
+from pipelines.cli.serving import TIMES
 from tests.ui import Client, find_code_server, serve, wait_for
 from tests.workspaces import growset
 
@@ -153,6 +156,7 @@ def check_daemon(client: Client) -> None:
 
     first = find_daemon()
     assert first and first.environ()["MALLOC_ARENA_MAX"] == "2"
+    assert TIMES.items() <= first.environ().items()
     first.kill()
     wait_for(lambda: (second := find_daemon()) and second.pid != first.pid, seconds=60)
 
@@ -182,3 +186,13 @@ def test_a_taken_port_and_an_invalid_name_are_reported(fresh_workspace: Path) ->
     assert "cannot be used (Address already in use); choose another with --port" in result.output
     result = growset(fresh_workspace, "ui", "--allow-host", "https://ui.example.org")
     assert result.exit_code == 2 and "allowed: the name of one host" in result.output
+
+
+def test_a_second_ui_of_a_workspace_is_refused_before_its_port(fresh_workspace: Path) -> None:
+    """With the advice to choose another port, a second daemon would start every scheduled run again."""
+    with socket.socket() as first, exclusive_ui(Workspace(fresh_workspace), "http://127.0.0.1:3000"):
+        first.bind(("127.0.0.1", 0))
+        first.listen()
+        result = growset(fresh_workspace, "ui", "--port", str(first.getsockname()[1]))
+    assert (result.exit_code, result.output.count("\n")) == (3, 1)
+    assert "runs already on http://127.0.0.1:3000; open it, or stop it" in result.output
