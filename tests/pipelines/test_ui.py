@@ -18,7 +18,7 @@ from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.workspaces.locks import exclusive_ui
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.serving import TIMES
-from tests.ui import Client, find_code_server, serve, wait_for
+from tests.ui import Client, find_code_server, list_living, serve, wait_for
 from tests.workspaces import growset
 
 RELOAD = """
@@ -151,8 +151,7 @@ def check_daemon(client: Client) -> None:
     """It is started again if something kills it, and keeps little memory that it does not use."""
 
     def find_daemon() -> psutil.Process | None:
-        children = psutil.Process(client.process).children()
-        return next((child for child in children if "dagster._daemon" in child.cmdline()), None)
+        return next((child for child in list_living(client.process) if "dagster._daemon" in child.cmdline()), None)
 
     first = find_daemon()
     assert first and first.environ()["MALLOC_ARENA_MAX"] == "2"
