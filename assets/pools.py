@@ -37,5 +37,5 @@ def read_device() -> str:
 def find_pool(asset: str, device: str) -> str:
     """The pool of an asset where chains compute on this torch device."""
     if asset == PUBLISHED:
-        return DVC  # one writer
+        return DVC  # they go one after another to the remote and to git
     return GPU if asset in ON_DEVICE and CUDA.fullmatch(device) else COMPUTE

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,17 +23,18 @@ from pipelines.daemon import may_restart
 
 LOGGER = logging.getLogger("growset.ui")
 INTERVAL = 2.0  # seconds between two looks at the processes
+LONGEST = 300.0  # seconds without one of them; on a busy machine both take long to start
 OUTER, INNER = "code-server", "grpc"  # words of their command lines
 
 
 @contextmanager
-def run_code_server(instance: DagsterInstance, workspace_file: Path) -> Iterator[Path]:
-    """One server for the code location; yields a workspace file that names its socket."""
+def run_code_server(instance: DagsterInstance, workspace_file: Path, give_up: Callable[[], None]) -> Iterator[Path]:
+    """One server for the code location; yields a workspace file that names its socket. `give_up` as in `keep_whole`."""
     target = WorkspaceFileTarget([str(workspace_file)])
     with (
         ProxyServerManager(instance, target, code_server_log_level="warning") as servers,
         tempfile.TemporaryDirectory(prefix="growset-ui-") as folder,
-        _watch(),
+        _watch(give_up),
     ):
         path = Path(folder) / "workspace.yaml"
         with path.open("w", encoding="utf-8") as file:
@@ -62,9 +63,10 @@ class Absence:
 
 
 @contextmanager
-def _watch() -> Iterator[None]:
+def _watch(give_up: Callable[[], None]) -> Iterator[None]:
     ended = threading.Event()
-    thread = threading.Thread(target=keep_whole, args=(psutil.Process(), ended), name="code server", daemon=True)
+    watched = (psutil.Process(), ended, give_up)
+    thread = threading.Thread(target=keep_whole, args=watched, name="code server", daemon=True)
     thread.start()
     try:
         yield
@@ -74,24 +76,37 @@ def _watch() -> Iterator[None]:
 
 
 def keep_whole(
-    ui: psutil.Process, ended: threading.Event, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic
+    ui: psutil.Process,
+    ended: threading.Event,
+    give_up: Callable[[], None],
+    interval: float = INTERVAL,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """End the outer process among the children of `ui` whenever its inner one has gone, until `ended` is set.
 
-    As with the daemon, it gives up if that happens too often; the UI then says that its definitions are missing.
+    A UI without definitions does nothing. So `give_up` is called if that happens too often, as with the daemon, or if
+    one of the two is missing for too long: Dagster does not restart an outer process that ended while it was starting.
     """
     absence = Absence()
     ends: list[float] = []
+    whole = clock()  # when both were there
     while not ended.wait(interval):
         for outer in _find_children(ui, OUTER):
-            if not absence.observe(outer.pid, bool(_find_children(outer, INNER))):
+            has_inner = bool(_find_children(outer, INNER))
+            if has_inner:
+                whole = clock()
+            if not absence.observe(outer.pid, has_inner):
                 continue
             ends.append(clock())
             if not may_restart(ends, ends[-1]):
-                LOGGER.error("the code server ended by itself again and again; start the UI again")
+                give_up()
                 return
             LOGGER.warning("the code server ended by itself; it is started again")
-            outer.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                outer.kill()
+        if clock() - whole > LONGEST:
+            give_up()
+            return
 
 
 def _find_children(process: psutil.Process, word: str) -> list[psutil.Process]:

@@ -20,11 +20,11 @@ from ops.workspaces.locks import one_pruner
 from ops.workspaces.names import SOURCES
 from ops.workspaces.workspace import Workspace
 from pipelines.instance import is_history_inside
-from pipelines.lost_runs import UNFINISHED
+from pipelines.lost_runs import WAITING
 
 SLACK = 10  # further runs of an expansion before anything is deleted, so that not every run prunes
 PAGE = 100  # publications read at once
-FINISHED = [status for status in dg.DagsterRunStatus if status not in (*UNFINISHED, dg.DagsterRunStatus.QUEUED)]
+FINISHED = [status for status in dg.DagsterRunStatus if status not in WAITING]
 
 
 def prune_history(
@@ -33,7 +33,7 @@ def prune_history(
     """Delete old finished runs; returns how many. `kept` of each expansion stay, by default what params.yaml says.
 
     Runs of inactive expansions, and of several at once, count together. Nothing is deleted from a history outside the
-    workspace: it may hold that of other workspaces too. UserError if params.yaml says it wrongly.
+    workspace, such as a database: it may hold that of other workspaces too. UserError if params.yaml says it wrongly.
     """
     if not is_history_inside(workspace, instance):
         return 0

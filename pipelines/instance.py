@@ -18,6 +18,7 @@ IN_PROCESS = "in_process.yaml"
 WIDTH = 4096  # characters; ruamel breaks longer lines
 OLD_LIMITS = {"max_concurrent_runs", "tag_concurrency_limits", "block_op_concurrency_limited_runs"}  # of `run_queue`
 OLD_POOLS = "default_op_concurrency_limit"  # of `concurrency`
+STORAGES = {"storage", "run_storage", "event_log_storage", "schedule_storage"}  # where Dagster keeps its history
 
 # Dagster mirrors a step's output through two helper processes. A run in our own terminal needs no mirroring,
 # and starting them costs about a second per step.
@@ -92,5 +93,13 @@ def open_instance(workspace: Workspace) -> dg.DagsterInstance:
 
 
 def is_history_inside(workspace: Workspace, instance: dg.DagsterInstance) -> bool:
-    """Whether the history lies in the workspace; one outside may hold that of other workspaces too."""
-    return Path(instance.root_directory).is_relative_to(workspace.root)
+    """Whether the history lies in the workspace; one outside may hold that of other workspaces too.
+
+    A history whose place dagster.yaml names, a database say, counts as outside.
+    """
+    home = Path(instance.root_directory)
+    if not home.is_relative_to(workspace.root):
+        return False
+    settings = home / "dagster.yaml"
+    named = read_yaml(settings) if settings.exists() else None
+    return not (isinstance(named, dict) and STORAGES & set(named))

@@ -21,6 +21,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+WAITING = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
 
 
 @contextmanager

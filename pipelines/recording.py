@@ -26,7 +26,7 @@ from ops.stages.materialization import Outcome
 from ops.workspaces.names import SOURCES
 from ops.workspaces.workspace import Workspace
 from pipelines.instance import is_history_inside
-from pipelines.lost_runs import UNFINISHED
+from pipelines.lost_runs import WAITING
 
 ASSETS = (*STAGES, PUBLISHED)
 CONTENT, VERSION, GIVEN = "dagster/data_version", "dagster/code_version", "dagster/data_version_is_user_provided"
@@ -38,10 +38,10 @@ def record_outputs(workspace: Workspace, instance: dg.DagsterInstance) -> list[d
     """Report each output of an active expansion whose content, version or inputs differ from Dagster's last record,
     and a published dataset that git has under another name since.
 
-    Nothing is reported while a run is unfinished: it reports its outputs itself. Returns the keys that were reported.
+    Nothing is reported while a run is unfinished or waits: it reports its outputs itself. Returns the reported keys.
     """
     manifests = {name: _read_manifests(workspace, name) for name in workspace.expansions}
-    if instance.get_runs_count(dg.RunsFilter(statuses=[*UNFINISHED, dg.DagsterRunStatus.QUEUED])):
+    if instance.get_runs_count(dg.RunsFilter(statuses=WAITING)):
         return []
     return [
         key
@@ -176,7 +176,7 @@ def build_recording_sensor(workspace: Workspace) -> dg.SensorDefinition:
         seen = hash_json([_list_manifests(workspace), describe_head(workspace.root)])
         if seen == context.cursor:
             return dg.SensorResult(skip_reason="no output has changed")
-        if context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
+        if context.instance.get_runs_count(dg.RunsFilter(statuses=WAITING)):
             return dg.SensorResult(skip_reason="a run is unfinished; it reports its outputs itself")
         found = record_outputs(workspace, context.instance)
         told = ", ".join(key.to_user_string() for key in found)

@@ -50,6 +50,10 @@ class Decision:
         self._loaded, self._seen = _mark_wrong(found), None  # a wrong recipe is now shown as wrong
         return True
 
+    def forget(self) -> None:
+        """What was decided last has failed: it counts as a change again."""
+        self._loaded = None
+
 
 def _mark_wrong(digests: Digests) -> dict[str, str]:
     return {name: digest or WRONG for name, digest in digests.items()}
@@ -118,6 +122,13 @@ class Reloader:
         while not ended.wait(INTERVAL):
             try:
                 if self._decision.observe(self._reader.read()):
-                    reload()
+                    self._reload(reload)
             except Exception as error:
                 LOGGER.error("the definitions could not be loaded anew", exc_info=clean(error))
+
+    def _reload(self, reload: Callable[[], None]) -> None:
+        try:
+            reload()
+        except Exception:
+            self._decision.forget()
+            raise

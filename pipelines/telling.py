@@ -2,16 +2,19 @@
 
 `GROWSET_WEBHOOK`, if it is set, gets a JSON object whose `text` is the sentence, as chat systems take it. With
 `GROWSET_EMAIL_*` Dagster's own functions send it by e-mail. Addresses and passwords come from the environment alone and
-are never part of a message or a log.
+are never part of a message or a log. Nothing is sent twice: if it does not arrive, the log says so.
 """
 
 import html
 import http.client
 import json
 import os
+import socket
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,8 +28,9 @@ WEBHOOK, MAIL = "GROWSET_WEBHOOK", "GROWSET_EMAIL_"
 NEEDED, OPTIONAL = ("FROM", "TO", "HOST", "PASSWORD"), ("USER", "PORT", "SECURITY")  # of MAIL
 # How the sensors that tell look; they are on from the start.
 EVERY_MINUTE: dict[str, Any] = {"minimum_interval_seconds": 60, "default_status": DefaultSensorStatus.RUNNING}
-TIMEOUT = 10  # seconds for the webhook to answer
+TIMEOUT = 10  # seconds for the webhook, or the mail server, to answer
 PORTS = {"SSL": 465, "STARTTLS": 587}
+_MAILING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def find_ways(environment: Mapping[str, str]) -> list[Way]:
     check_environment(environment)
     ways = [Way("", "Logs", log_and_post)]
     if (mail := read_mail(environment)) is not None:
-        ways.append(Way("mail_", "Sends an e-mail on", lambda alert, log: send_mail(mail, alert)))
+        ways.append(Way("mail_", "Sends an e-mail on", lambda alert, log: log_unsent(mail, alert, log)))
     return ways
 
 
@@ -122,8 +126,14 @@ def post(address: str, alert: Alert) -> str | None:
         return f"it cannot be reached ({type(reason if isinstance(reason, Exception) else error).__name__})"
 
 
-def send_mail(mail: Mail, alert: Alert) -> None:
-    """Send an alert by Dagster's own functions. They send HTML in ASCII, so everything else is escaped."""
+def log_unsent(mail: Mail, alert: Alert, log: Any) -> None:
+    if fault := send_mail(mail, alert):
+        log.warning(f"no e-mail was sent: {fault}")
+
+
+def send_mail(mail: Mail, alert: Alert) -> str | None:
+    """Send an alert by Dagster's own functions; returns what went wrong, without what the server says: it may name
+    receivers. They send HTML in ASCII, so everything else is escaped."""
     text = html.escape(alert.text).encode("ascii", "xmlcharrefreplace").decode()
     message = EMAIL_MESSAGE.format(
         email_to=",".join(mail.receivers),
@@ -133,4 +143,22 @@ def send_mail(mail: Mail, alert: Alert) -> None:
         randomness=datetime.now(),
     )
     send = send_email_via_ssl if mail.security == "SSL" else send_email_via_starttls
-    send(mail.sender, mail.password, mail.receivers, message, mail.host, mail.port, mail.user)
+    try:
+        with _limit_sockets(TIMEOUT):
+            send(mail.sender, mail.password, mail.receivers, message, mail.host, mail.port, mail.user)
+    except (OSError, ValueError) as error:  # smtplib's are OSErrors; ValueError: an address or password is not ASCII
+        return f"{mail.security} to the server in {MAIL}HOST failed ({type(error).__name__})"
+    return None
+
+
+@contextmanager
+def _limit_sockets(seconds: float) -> Iterator[None]:
+    """The time that sockets wait which are opened in here. It is of the whole process, and Dagster's functions have no
+    other way; so one mail is sent at a time."""
+    with _MAILING:
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(seconds)
+        try:
+            yield
+        finally:
+            socket.setdefaulttimeout(before)

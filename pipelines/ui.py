@@ -35,6 +35,7 @@ ADDRESS = "127.0.0.1"
 STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW = 15_000, 3_600, 20  # dagster-webserver's own: ms, s, connections
 POLL = 2_000  # ms between two updates of live data on a page
 CLOSE_PAGES = 2  # seconds that open pages get to end
+LOST_DEFINITIONS = "the code server, which holds the definitions, cannot be kept alive"
 ARENAS = "2"  # glibc's pools of memory per process: more of them keep what the servers' many threads free
 
 
@@ -42,7 +43,7 @@ def serve(workspace: Workspace, workspace_file: Path, port: int, hosts: Sequence
     """Serve the UI of the code location in `workspace_file` on the loopback address until Ctrl-C or SIGTERM.
 
     `hosts` are further host names that the guard allows. UserError for an invalid name, EnvironmentFault if the port is
-    taken or the daemon ends by itself again and again.
+    taken, or the daemon or the code server ends by itself again and again.
     """
     hosts = [check_host_name(name) for name in hosts]
     os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # as `dagster dev`: pages show it, and errors include their stack
@@ -50,11 +51,12 @@ def serve(workspace: Workspace, workspace_file: Path, port: int, hosts: Sequence
     configure_loggers(formatter="colored", log_level="INFO")
     listener = _listen(port)
     setup_interrupt_handlers()
+    ending = Ending()
     try:
         reloader = Reloader(workspace)
         with (
             get_possibly_temporary_instance_for_cli("growset ui", logger=logging.getLogger("dagster")) as instance,
-            run_code_server(instance, workspace_file) as location,
+            run_code_server(instance, workspace_file, lambda: ending.begin(LOST_DEFINITIONS)) as location,
             run_daemon(_describe_daemon(instance, location)) as daemon,
             WorkspaceProcessContext(instance, WorkspaceFileTarget([str(location)]), version=__version__) as context,
         ):
@@ -63,12 +65,13 @@ def serve(workspace: Workspace, workspace_file: Path, port: int, hosts: Sequence
             add_pages(pages, workspace)
             guard = OriginGuard(pages, hosts)
             server = uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=CLOSE_PAGES))
-            _watch_daemon(daemon, server)
+            ending.attach(server)
+            _watch_daemon(daemon, ending)
             with reloader.watch(lambda: _reload(context)):
                 click.echo(f"Dagster UI: http://{ADDRESS}:{port}")
                 server.run(sockets=[listener])
-            if daemon.given_up is not None:
-                raise EnvironmentFault(f"Dagster's daemon ended by itself ({daemon.given_up}); start the UI again")
+            if ending.reason is not None:
+                raise EnvironmentFault(f"{ending.reason}; start the UI again")
     except KeyboardInterrupt:
         click.echo("the Dagster UI has stopped")
     finally:
@@ -92,13 +95,36 @@ def _describe_daemon(instance: DagsterInstance, location: Path) -> list[str]:
     return [sys.executable, "-m", "dagster._daemon", "run", *options, "--workspace", str(location)]
 
 
-def _watch_daemon(daemon: Daemon, server: uvicorn.Server) -> None:
-    """Keep the daemon alive in the background; the server ends if that is in vain."""
+class Ending:
+    """The end of the web server, because another part of the UI is lost for good: that part may say so at any time."""
 
-    def stop() -> None:
-        server.should_exit = True
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._server: uvicorn.Server | None = None
 
-    threading.Thread(target=daemon.keep_alive, args=(stop, lambda: server.should_exit), daemon=True).start()
+    def attach(self, server: uvicorn.Server) -> None:
+        """End this server, now if a part is lost already."""
+        self._server = server
+        if self.reason is not None:
+            server.should_exit = True
+
+    def begin(self, reason: str) -> None:
+        self.reason = reason
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def has_begun(self) -> bool:
+        """Whether the server ends, for this reason or for another one."""
+        return self._server is not None and self._server.should_exit
+
+
+def _watch_daemon(daemon: Daemon, ending: Ending) -> None:
+    """Keep the daemon alive in the background; the UI ends if that is in vain."""
+
+    def give_up() -> None:
+        ending.begin(f"Dagster's daemon ended by itself ({daemon.given_up})")
+
+    threading.Thread(target=daemon.keep_alive, args=(give_up, ending.has_begun), daemon=True).start()
 
 
 def _reload(context: WorkspaceProcessContext) -> None:

@@ -155,7 +155,12 @@ def wait_for(condition: Callable[[], Any], *, seconds: float) -> Any:
 
 def find_code_server(ui: int) -> psutil.Process:
     """The outer process of the code server that a UI has started; the inner one is its child."""
-    return next(child for child in psutil.Process(ui).children() if "code-server" in child.cmdline())
+    return next(child for child in list_living(ui) if "code-server" in child.cmdline())
+
+
+def list_living(ui: int) -> list[psutil.Process]:
+    """The child processes of a UI, without one that was killed just now, which has no command line."""
+    return [child for child in psutil.Process(ui).children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
 def find_worker(root: Path, run_id: str) -> int:

@@ -19,6 +19,7 @@ from ops.workspaces.workspace import Workspace
 
 ATTEMPTS = 5  # tries to get a lock before it counts as held
 RUN = "run"  # used like a stage's name: the whole expansion
+UI = "ui"
 
 
 @contextmanager
@@ -40,6 +41,21 @@ def exclusive_run(workspace: Workspace, expansion: str) -> Iterator[None]:
 def exclusive_study(workspace: Workspace, name: str) -> Iterator[None]:
     """Refuse a second run of a study: both would train the same networks."""
     with _refuse_second(workspace, f"study.{name}", f"the study '{name}'"):
+        yield
+
+
+@contextmanager
+def exclusive_ui(workspace: Workspace, address: str) -> Iterator[None]:
+    """Refuse a second UI: its daemon would start again what the first one's starts. The lock's file holds the address
+    of the first one, for the sentence that names it."""
+    with _open(workspace, UI, "a+") as file:
+        if not _try_lock(file):
+            file.seek(0)
+            where = f" on {found}" if (found := file.read()) else ""
+            raise EnvironmentFault(f"the UI of this workspace runs already{where}; open it, or stop it")
+        file.truncate(0)
+        file.write(address)
+        file.flush()
         yield
 
 
@@ -114,19 +130,6 @@ def _find_mark(workspace: Workspace, name: str) -> bool | None:
         return None
 
 
-def hold_until_exit(workspace: Workspace, name: str) -> bool:
-    """Hold a lock until this process ends, even after an exec; False if another process holds it."""
-    path = _path(workspace, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    os.set_inheritable(descriptor, True)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _lock(file: IO[str], what: str) -> None:
     """Wait while another process holds the lock, and print that."""
     waiting = Waiting()
@@ -155,8 +158,8 @@ def _path(workspace: Workspace, name: str) -> Path:
 
 
 @contextmanager
-def _open(workspace: Workspace, name: str) -> Iterator[IO[str]]:
+def _open(workspace: Workspace, name: str, mode: str = "w") -> Iterator[IO[str]]:
     path = _path(workspace, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with path.open(mode) as file:
         yield file

@@ -1,7 +1,6 @@
-"""The longer commands of `growset`: run, materialize, report, diff, ui."""
+"""The longer commands of `growset`: run, materialize, report, diff."""
 
 import json
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -36,14 +35,10 @@ from ops.sources.pool import read_pool
 from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime, find_staleness
 from ops.verdict.evaluation_count import read_evaluations
-from ops.workspaces.locks import exclusive_run, hold_until_exit
+from ops.workspaces.locks import exclusive_run
 from ops.workspaces.workspace import Workspace, check_stage_name
 
 NAMED = 10  # files that are named after a run
-PATIENCE = {  # by Dagster's own default both are 60 s; on a busy machine a run's process may take longer to start
-    "DAGSTER_GRPC_TIMEOUT_SECONDS": "300",
-    "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "60",
-}
 
 
 def _write_set(workspace: Workspace, expansion: str, changes: Changes, *, err: bool = False) -> None:
@@ -274,34 +269,3 @@ def compare_versions(workspace: Workspace, before: str, after: str, *, as_json: 
         click.echo(json.dumps({"totals": found.totals, "classes": found.classes.to_dicts(), "summary": summary}))
     else:
         print_comparison(found)
-
-
-def start_ui(workspace: Workspace, port: int, hosts: Sequence[str]) -> None:
-    """Serve the Dagster UI on the loopback address until it is stopped."""
-    for name, seconds in PATIENCE.items():
-        os.environ.setdefault(name, seconds)  # Dagster reads them when it is loaded
-    from assets.pools import read_device
-    from pipelines.executor import read_kind
-    from pipelines.history import prune_history
-    from pipelines.instance import open_instance, prepare_home
-    from pipelines.lost_runs import free_lost_runs
-    from pipelines.recording import forget_old_keys, record_outputs
-    from pipelines.telling import check_environment
-
-    read_kind(), read_device()  # a mistake in the environment is told here, not on a page of the UI
-    check_environment(os.environ)
-
-    home = prepare_home(workspace)
-    if home.is_relative_to(workspace.root):  # a home elsewhere may hold the runs of other workspaces too
-        with open_instance(workspace) as instance:
-            free_lost_runs(workspace, instance, no_ui_lives=hold_until_exit(workspace, "ui"))
-            prune_history(workspace, instance)
-            forget_old_keys(workspace, instance)
-            record_outputs(workspace, instance)
-    os.environ["DAGSTER_HOME"] = str(home)
-    os.chdir(workspace.root)
-    os.environ["GROWSET_HOME"] = str(workspace.root)
-    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-    from pipelines.ui import serve
-
-    serve(workspace, Path("workspace.yaml"), port, hosts)

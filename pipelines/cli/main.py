@@ -316,7 +316,7 @@ def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 @click.pass_obj
 def ui(open_workspace: Callable[[], Workspace], port: int, hosts: tuple[str, ...]) -> None:
     """Start the Dagster UI on this machine only."""
-    from pipelines.cli.commands import start_ui
+    from pipelines.cli.serving import start_ui
 
     start_ui(open_workspace(), port, hosts)
 

@@ -4,6 +4,7 @@ import http.server
 import json
 import logging
 import smtplib
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,10 @@ import pytest
 from assets.place import Place
 from ops.errors import UserError
 from ops.workspaces.workspace import Workspace
+from pipelines import telling
 from pipelines.alerts import build_alerts, explain_failure
 from pipelines.recipe_faults import State, compare_states
-from pipelines.telling import WEBHOOK, Alert, check_environment, log_and_post, post, read_mail, send_mail
+from pipelines.telling import WEBHOOK, Alert, check_environment, find_ways, log_and_post, post, read_mail, send_mail
 from tests.workspaces import growset
 
 MAIL = {
@@ -132,13 +134,82 @@ def test_an_e_mail_is_sent_by_dagsters_functions(security: str, monkeypatch: pyt
     monkeypatch.setattr(smtplib, "SMTP_SSL" if security == "SSL" else "SMTP", Server)
     mail = read_mail({**MAIL, "GROWSET_EMAIL_SECURITY": security})
     assert mail is not None
-    send_mail(mail, ALERT)
+    assert send_mail(mail, ALERT) is None
     (place, *tls, login, (sender, receivers, message)) = sent
     assert (place, tls) == (("mail.example.org", 465 if security == "SSL" else 587), ["starttls"] * (security != "SSL"))
     assert login == ("growset@example.org", "pa55word") and sender == "growset@example.org"
     assert receivers == ("a@example.org", "b@example.org")
     assert "Subject: Growset: digits: run failed\n" in message and "pa55word" not in message
     assert "&lt;b&gt;Fr&#233;chet&lt;/b&gt; &amp; more" in message
+
+
+@pytest.mark.parametrize(("security", "fault"), [("SSL", "TimeoutError"), ("STARTTLS", "SMTPServerDisconnected")])
+def test_a_mail_server_that_does_not_answer_is_waited_for_no_longer_than_a_webhook(
+    security: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        late = threading.Timer(20, silent.close)  # so that a missing limit fails
+        late.start()
+        place = {"HOST": "127.0.0.1", "PORT": str(silent.getsockname()[1]), "SECURITY": security}
+        mail = read_mail(MAIL | {f"GROWSET_EMAIL_{name}": value for name, value in place.items()})
+        assert mail is not None
+        assert send_mail(mail, ALERT) == f"{security} to the server in GROWSET_EMAIL_HOST failed ({fault})"
+        late.cancel()
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The receivers whom a mail server was asked for; it refuses them, and the last password, which is not ASCII."""
+    found: list[str] = []
+
+    class Server:
+        def __init__(self, *place: object, **options: object) -> None: ...
+
+        def __enter__(self) -> "Server":
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+        def login(self, user: str, password: str) -> None:
+            password.encode("ascii")
+
+        def sendmail(self, sender: str, receivers: tuple[str, ...], message: str) -> None:
+            found.extend(receivers)
+            raise smtplib.SMTPRecipientsRefused({name: (550, b"unknown") for name in receivers})
+
+    monkeypatch.setattr(smtplib, "SMTP_SSL", Server)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("password", "fault"), [("pa55word", "SMTPRecipientsRefused"), ("pä55wort", "UnicodeEncodeError")]
+)
+def test_a_mail_that_is_refused_is_logged_without_receivers_and_the_next_one_is_sent(
+    instance: dg.DagsterInstance, tried: list[str], password: str, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (*_, way) = find_ways({**MAIL, "GROWSET_EMAIL_PASSWORD": password})
+    for _ in range(2):
+        way.tell(ALERT, logging.getLogger("tick"))
+    sentence = f"no e-mail was sent: SSL to the server in GROWSET_EMAIL_HOST failed ({fault})"
+    assert [record.getMessage() for record in caplog.records] == [sentence] * 2
+    assert len(tried) == (4 if password.isascii() else 0)
+    assert "@example.org" not in caplog.text and "55wo" not in caplog.text
+
+
+def test_a_verdict_whose_mail_is_refused_is_told_once(instance: dg.DagsterInstance, tried: list[str]) -> None:
+    @dg.job(name="expand_digits")
+    def job() -> None: ...
+
+    jobs: Any = [job]
+    *_, sensor = build_alerts(NOWHERE, [PLACE], jobs, MAIL)
+    assert sensor.name == "mail_verdict_turned"
+    cursor: str | None = None
+    for decision in ("helps", "hurts", "hurts"):
+        judge(instance, decision)
+        cursor = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor)).cursor
+    assert tried == ["a@example.org", "b@example.org"]
 
 
 def test_each_way_has_its_own_sensors_and_they_are_on() -> None:

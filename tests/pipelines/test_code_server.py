@@ -1,17 +1,20 @@
 """A code server whose inner process was killed is started again as a whole."""
 
+import itertools
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
 
 from pipelines import code_server
-from pipelines.code_server import INNER, OUTER, Absence, keep_whole
+from pipelines.code_server import INNER, LONGEST, OUTER, Absence, keep_whole
 
 PAUSE = 0.01  # s
 # A process whose child sleeps; the last word tells the watch which is which.
@@ -58,9 +61,11 @@ def start_server() -> Iterator[tuple[psutil.Process, psutil.Process]]:
 
 
 @contextmanager
-def watch() -> Iterator[threading.Thread]:
+def watch(
+    give_up: Callable[[], None] = pytest.fail, clock: Callable[[], float] = time.monotonic
+) -> Iterator[threading.Thread]:
     ended = threading.Event()
-    thread = threading.Thread(target=keep_whole, args=(psutil.Process(), ended, PAUSE))
+    thread = threading.Thread(target=keep_whole, args=(psutil.Process(), ended, give_up, PAUSE, clock))
     thread.start()
     try:
         yield thread
@@ -94,10 +99,28 @@ def test_the_outer_process_ends_when_the_inner_one_was_killed(served: threading.
         assert outer.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_server_that_ends_again_and_again_is_given_up(
-    served: threading.Event, caplog: pytest.LogCaptureFixture
+def test_an_outer_process_that_has_ended_meanwhile_does_not_end_the_watch(
+    served: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with watch() as thread:
+    late = threading.Event()
+
+    def kill(process: psutil.Process) -> None:
+        late.set()
+        raise psutil.NoSuchProcess(process.pid)
+
+    with start_server() as (_, inner), watch() as thread:
+        assert served.wait(30)
+        with monkeypatch.context() as patched:
+            patched.setattr(psutil.Process, "kill", kill)
+            os.kill(inner.pid, signal.SIGKILL)
+            assert late.wait(30)
+        thread.join(20 * PAUSE)
+        assert thread.is_alive()
+
+
+def test_a_server_that_ends_again_and_again_is_given_up(served: threading.Event) -> None:
+    given_up = threading.Event()
+    with watch(given_up.set) as thread:
         for number in range(4):
             served.clear()
             with start_server() as (outer, inner):
@@ -108,4 +131,22 @@ def test_a_server_that_ends_again_and_again_is_given_up(
                     time.sleep(PAUSE)
                 assert (outer.status() == psutil.STATUS_ZOMBIE) is (number < 3)
         assert not thread.is_alive()
-    assert "again and again" in caplog.text
+    assert given_up.is_set()
+
+
+def test_a_server_that_nobody_starts_again_is_given_up(served: threading.Event) -> None:
+    """Dagster does not, if it was ended while it was starting."""
+    given_up, look = threading.Event(), itertools.count()
+
+    def clock() -> float:
+        return LONGEST / 3 * next(look)
+
+    with ExitStack() as watched:
+        with start_server():
+            thread = watched.enter_context(watch(given_up.set, clock))
+            for _ in range(4):
+                assert served.wait(30) and not given_up.is_set()
+                served.clear()
+        assert given_up.wait(30)
+        thread.join(30)
+        assert not thread.is_alive()

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
 
 from ops.chain.driver import Chain
@@ -126,6 +127,18 @@ def test_nothing_is_recorded_beside_a_run(workspace: Workspace) -> None:
         assert (tick.skip_message or "").startswith("recorded: sources/digits, digits/real_images, ")
         tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=tick.cursor))
         assert tick.skip_message == "no output has changed"
+
+
+def test_nothing_is_noted_as_recorded_while_a_run_waits_in_the_queue(fresh_workspace: Path) -> None:
+    workspace = Workspace(fresh_workspace)
+    with open_instance(workspace) as instance:
+        origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("growset"), "growset").get_job_origin(
+            "expand_digits"
+        )
+        create_run_for_test(instance, status=dg.DagsterRunStatus.QUEUED, remote_job_origin=origin)
+        sensor = build_definitions(workspace).resolve_sensor_def("record_outputs")
+        tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
+        assert tick.skip_message == "a run is unfinished; it reports its outputs itself" and tick.cursor is None
 
 
 def test_a_damaged_manifest_is_passed_over(workspace: Workspace) -> None:

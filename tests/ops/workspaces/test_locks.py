@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from ops.errors import EnvironmentFault
 from ops.workspaces.locks import (
     exclusive,
     exclusive_run,
-    hold_until_exit,
+    exclusive_ui,
     is_alive,
     is_running,
     mark_alive,
@@ -35,14 +34,6 @@ workspace = Workspace(Path(sys.argv[1]))
 with {lock}:
     print("held", flush=True)
     time.sleep(600)
-"""
-TURN_INTO_ANOTHER = """
-import os, sys
-from pathlib import Path
-from ops.workspaces.locks import hold_until_exit
-from ops.workspaces.workspace import Workspace
-assert hold_until_exit(Workspace(Path(sys.argv[1])), "ui")
-os.execv(sys.executable, [sys.executable, "-c", "import time; print('held', flush=True); time.sleep(600)"])
 """
 
 
@@ -121,11 +112,17 @@ def test_a_waiting_process_reports_at_once_and_continues_when_the_lock_is_free(
     assert capfd.readouterr().err == f"growset: waiting for {what}: another process is at it\n"
 
 
-def test_hold_until_exit_survives_an_exec_but_not_the_process(workspace: Workspace) -> None:
-    process = start(TURN_INTO_ANOTHER, workspace)
-    assert not hold_until_exit(workspace, "ui")
+def test_a_second_ui_is_refused_with_the_address_of_the_first_until_that_has_ended(workspace: Workspace) -> None:
+    process = start(HOLD.format(lock='exclusive_ui(workspace, "http://127.0.0.1:3000")'), workspace)
+    told = []
+    for _ in range(2):  # a refusal leaves the address there
+        with pytest.raises(EnvironmentFault) as refused:
+            exclusive_ui(workspace, "http://127.0.0.1:3001").__enter__()
+        told.append(str(refused.value))
+    assert told == ["the UI of this workspace runs already on http://127.0.0.1:3000; open it, or stop it"] * 2
     end(process)
-    pid = os.fork()  # in a process of its own, because the lock is never given back
-    if not pid:
-        os._exit(0 if hold_until_exit(workspace, "ui") else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    with (
+        exclusive_ui(workspace, "http://127.0.0.1:31"),
+        pytest.raises(EnvironmentFault, match="already on http://127.0.0.1:31; open it"),
+    ):
+        exclusive_ui(workspace, "http://127.0.0.1:32").__enter__()
