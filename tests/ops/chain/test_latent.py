@@ -39,8 +39,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     found = Workspace(root)
     chain = Chain(found, Runtime(workers=1))
     with one_core():
-        for stage in ("real_images", "training_policy", "expansion_plan", "scorer", "prior", "generator", "generator_onnx",
-                      "generated_images"):  # fmt: skip
+        for stage in ("real_images", "training_policy", "expansion_plan", "scorer", "prior", "generator",
+                      "generator_onnx", "generated_images"):  # fmt: skip
             chain.run("digits", stage)
     return found
 
