@@ -36,8 +36,16 @@ def find_outdated(workspace: Workspace, expansion: str, recipe: Recipe, content:
 
 
 def find_refusal(workspace: Workspace, expansion: str, publish: str) -> str | None:
-    """Why a run that started by itself does not publish the present outputs; None if it does."""
-    return gate(publish, read_json(workspace.output(expansion, "verdict") / VERDICT))
+    """Why a run that started by itself does not publish the present outputs; None if it does.
+
+    DamagedData if the verdict is not what its stage wrote, FileNotFoundError if there is none.
+    """
+    path = workspace.output(expansion, "verdict") / VERDICT
+    verdict = read_json(path)
+    try:
+        return gate(publish, verdict)
+    except (KeyError, TypeError):
+        raise DamagedData(f"{path} holds no verdict; make it again: growset run {expansion}") from None
 
 
 def _is_published(workspace: Workspace, expansion: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG
 from dagster._core.test_utils import create_run_for_test
 from PIL import Image
 
-from assets.place import PUBLISH
+from assets.gate import find_gate
+from assets.place import PUBLISH, read_place
+from assets.published import build_published_dataset
 from ops.chain.driver import Chain
 from ops.chain.updating import find_pending
 from ops.datasets.identity import content_ids
@@ -217,3 +221,36 @@ def test_the_gate_skips_the_publication_and_fails_nothing(
         assert bool(result.get_asset_materialization_events()) == (why is None)
         logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
         assert why is None or why in logged
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("{", "/verdict.json is not JSON: "), ('["x"]', "/verdict.json holds no verdict; make it again")]
+)
+def test_a_damaged_verdict_stops_the_publication_at_once_with_a_sentence(
+    finished_workspace: Path, instance: dg.DagsterInstance, text: str, told: str
+) -> None:
+    workspace = Workspace(finished_workspace)
+    (finished_workspace / "data" / "digits" / "verdict" / "verdict.json").write_text(text)
+    place = replace(read_place(workspace, "digits"), retries=True)
+    result = dg.materialize(
+        [build_published_dataset(place)],
+        instance=instance,
+        resources={"chain": Chain(workspace)},
+        tags={PUBLISH: "helps"},
+        raise_on_error=False,
+    )
+    assert not [event for event in result.all_events if event.is_step_up_for_retry]
+    (failed,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failed.user_failure_data and told in (failed.user_failure_data.description or "")
+
+
+def test_a_run_that_is_executed_again_by_hand_publishes_as_ever(instance: dg.DagsterInstance) -> None:
+    """Dagster's own second try after a crash keeps the gate; each is the child of the one before it."""
+    gate: dict[str, str] = {PUBLISH: "helps"}
+    parent, found = None, []
+    for more in ({}, {RETRY_NUMBER_TAG: "1"}, {}, {RETRY_NUMBER_TAG: "3"}):
+        known = {} if parent is None else {PARENT_RUN_ID_TAG: parent.run_id}
+        parent = create_run_for_test(instance, job_name="expand_digits", tags={**gate, **known, **more})
+        found.append(find_gate(parent, instance))
+    assert found == ["helps", "helps", None, None]
+    assert find_gate(create_run_for_test(instance, job_name="expand_digits"), instance) is None
