@@ -25,6 +25,7 @@ from ops.workspaces.workspace import Workspace
 EXPANSION = "growset/expansion"  # tag of every run of an expansion's job
 PRIOR = "prior"  # the stage that reads a pool
 PUBLISH = "growset/publish"  # tag of a run that started by itself: the verdict with which it publishes
+AUTOMATED = "growset/automated"  # tag of such a run: its expansion; dagster.yaml lets one at a time of each begin
 PUBLISHED_DEPS = (*PUBLISHED_INPUTS, "report")  # it waits for the report, which holds the reasons of the verdict
 
 

@@ -9,8 +9,9 @@ import dagster as dg
 
 from assets.changes import describe_change, read_earlier
 from assets.figures import describe_figures
+from assets.gate import find_gate
 from assets.outcome import describe_memory, growset_errors
-from assets.place import PUBLISH, Place
+from assets.place import Place
 from assets.retries import find_policy
 from ops.chain.driver import Chain
 from ops.errors import EnvironmentFault
@@ -49,8 +50,10 @@ def build_published_dataset(place: Place) -> dg.AssetsDefinition:
         from ops.chain.outdated import find_refusal
         from ops.chain.publishing import publish
 
-        asked = context.run.tags.get(PUBLISH)
-        if asked is not None and (why := find_refusal(chain.workspace, place.expansion, asked)):
+        asked = find_gate(context.run, context.instance)
+        with growset_errors():
+            why = None if asked is None else find_refusal(chain.workspace, place.expansion, asked)
+        if why is not None:
             context.log.info(f"nothing is published: {why}")
             return
         with growset_errors(retry=place.retries), watch_memory() as peaks:

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 # Rust and C++ libraries and SQLite report an error of the operating system only in the text of their message.
 _REFUSALS = (
-    *(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)),
+    *(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.ENOMEM)),
+    "CUDA out of memory",
     "database or disk is full",
     "attempt to write a readonly database",
     "unable to open database file",
@@ -59,7 +60,10 @@ ADVICE = "fix this and run it again; finished work is kept"
 
 
 def find_fault(error: Exception) -> EnvironmentFault | None:
-    """`error` as an `EnvironmentFault` if the operating system caused it; else None."""
+    """`error` as an `EnvironmentFault` if the operating system or a lack of memory caused it; else None."""
+    if isinstance(error, MemoryError):
+        (line, *_) = str(error).splitlines() or [""]
+        return EnvironmentFault(f"there is not enough memory{line and f': {line}'}; {ADVICE}")
     is_os_error = isinstance(error, OSError) and not isinstance(error, BrokenPipeError)
     if not is_os_error and not any(words in str(error) for words in _REFUSALS):
         return None

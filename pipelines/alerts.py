@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.place import EXPANSION, Place
+from assets.place import Place
 from ops.errors import hide_credentials
 from ops.workspaces.workspace import Workspace
 from pipelines.recipe_faults import build_recipe_sensor
+from pipelines.run_expansions import find_expansions
 from pipelines.telling import EVERY_MINUTE, Alert, Tell, find_ways
 
 LONGEST = 1_000  # characters of a reason
@@ -31,25 +33,31 @@ def build_alerts(
     for way in find_ways(environment):
         found.append(build_recipe_sensor(f"{way.prefix}recipe_is_wrong", way.verb, workspace, way.tell))
         if places:
-            found.append(_build_failure_sensor(f"{way.prefix}run_failed", way.verb, jobs, way.tell))
+            found.append(_build_failure_sensor(f"{way.prefix}run_failed", way.verb, places, jobs, way.tell))
             found.append(_build_verdict_sensor(f"{way.prefix}verdict_turned", way.verb, places, way.tell))
     return found
 
 
 def _build_failure_sensor(
-    name: str, verb: str, jobs: Sequence[UnresolvedAssetJobDefinition], tell: Tell
+    name: str, verb: str, places: Sequence[Place], jobs: Sequence[UnresolvedAssetJobDefinition], tell: Tell
 ) -> dg.SensorDefinition:
+    automated = {place.expansion for place in places}
+
     @dg.run_failure_sensor(
         name=name,
-        monitored_jobs=list(jobs),
+        monitored_jobs=[*jobs, dg.define_asset_job(IMPLICIT_ASSET_JOB_NAME)],  # the UI's, for selected assets
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"{verb} every failed run of an expansion with `automation:`, with the sentence of its fault.",
     )
-    def run_failed(context: dg.RunFailureSensorContext) -> None:
+    def run_failed(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
         run = context.dagster_run
-        expansion = run.tags.get(EXPANSION, run.job_name)
+        touched = sorted(find_expansions(run) & automated)
+        if not touched:
+            return dg.SkipReason(f"run {run.run_id} is of no expansion that runs by itself")
         why = explain_failure(context.instance, run.run_id)
-        tell(Alert("run_failed", expansion, run.run_id, f"{expansion}: the run failed: {why}"), context.log)
+        for expansion in touched:
+            tell(Alert("run_failed", expansion, run.run_id, f"{expansion}: the run failed: {why}"), context.log)
+        return None
 
     return run_failed
 

@@ -1,6 +1,6 @@
-"""Runs that start by themselves, as an expansion's recipe asks for them in `automation:`: a schedule and a sensor.
+"""Runs that start by themselves, as an expansion's recipe asks for them in `automation:`: a schedule and two sensors.
 
-Both are off until someone switches them on in the UI. A tick looks at the source and at manifests; it computes nothing,
+All are off until someone switches them on in the UI. A tick looks at the source and at manifests; it computes nothing,
 downloads nothing and reads no pixel, and it says why it starts a run or does not.
 """
 
@@ -11,15 +11,18 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.place import PUBLISH, Place
+from assets.place import AUTOMATED, EXPANSION, PUBLISH, Place
 from ops.chain.outdated import find_outdated
-from ops.chain.triggers import Last, Seen, decide_arrival, decide_schedule, read_seen
+from ops.chain.triggers import Last, Seen, decide_arrival, decide_change, decide_schedule, read_seen
 from ops.chain.watch_source import list_source, measure_source, read_watched
 from ops.errors import GrowsetError
+from ops.files.hashing import hash_json
 from ops.recipe.automation import AutomationSettings
+from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from pipelines.alerts import build_alerts
 from pipelines.lost_runs import UNFINISHED
+from pipelines.run_expansions import find_expansions
 
 INTERVAL = 60  # seconds between two looks at a source
 WAITING = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
@@ -36,7 +39,9 @@ def build_automation(
             if place.automation.schedule is not None:
                 schedules.append(build_schedule(workspace, place, jobs[place.expansion]))
             if place.automation.on_new_images:
-                sensors.append(build_sensor(workspace, place, jobs[place.expansion]))
+                sensors.append(build_arrival_sensor(workspace, place, jobs[place.expansion]))
+            if place.automation.on_changed_recipe:
+                sensors.append(build_change_sensor(workspace, place, jobs[place.expansion]))
     alerts = build_alerts(workspace, automated, [jobs[place.expansion] for place in automated], os.environ)
     return schedules, [*sensors, *alerts]
 
@@ -67,7 +72,7 @@ def build_schedule(workspace: Workspace, place: Place, job: UnresolvedAssetJobDe
         if not starts:
             return dg.SkipReason(why)
         context.log.info(f"{place.expansion} is run: {why}")
-        return dg.RunRequest(tags={PUBLISH: settings.publish})
+        return dg.RunRequest(tags=_tag(place, settings))
 
     return scheduled
 
@@ -81,7 +86,7 @@ def _find_outdated(workspace: Workspace, expansion: str, content: str, settings:
         return str(error)
 
 
-def build_sensor(workspace: Workspace, place: Place, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def build_arrival_sensor(workspace: Workspace, place: Place, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
     """When images arrive: a run, once enough of them are there and no more come."""
     source, settings = _read(place)
 
@@ -107,10 +112,50 @@ def build_sensor(workspace: Workspace, place: Place, job: UnresolvedAssetJobDefi
         if not step.starts:
             return dg.SensorResult(skip_reason=step.why, cursor=step.seen.write())
         context.log.info(f"{place.expansion} is run: {step.why}")
-        request = dg.RunRequest(run_key=name_run(step.seen), tags={PUBLISH: settings.publish})
+        request = dg.RunRequest(run_key=name_run(step.seen), tags=_tag(place, settings))
         return dg.SensorResult([request], cursor=step.seen.write())
 
     return new_images
+
+
+def build_change_sensor(workspace: Workspace, place: Place, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+    """When the recipe or the version of a stage changes: a run, once no more is changed."""
+    _, settings = _read(place)
+
+    @dg.sensor(
+        name=f"changed_recipe_{place.group}",
+        job=job,
+        minimum_interval_seconds=INTERVAL,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description=f"Runs the chain of {place.expansion} when its recipe or the version of a stage has changed.",
+    )
+    def changed_recipe(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        try:
+            recipe = workspace.load_recipe(place.expansion)
+            signature = hash_json([recipe.model_dump(mode="json"), *map(workspace.stage_version, STAGES)])
+        except GrowsetError as error:  # another sensor tells it
+            return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+        step = decide_change(
+            read_seen(context.cursor),
+            signature,
+            read_watched(workspace, place.expansion),
+            time.time(),
+            settings,
+            find_last(context.instance, place),
+            lambda content: find_outdated(workspace, place.expansion, recipe, content, settings.publish),
+        )
+        if not step.starts:
+            return dg.SensorResult(skip_reason=step.why, cursor=step.seen.write())
+        context.log.info(f"{place.expansion} is run: {step.why}")
+        request = dg.RunRequest(run_key=name_run(step.seen), tags=_tag(place, settings))
+        return dg.SensorResult([request], cursor=step.seen.write())
+
+    return changed_recipe
+
+
+def _tag(place: Place, settings: AutomationSettings) -> dict[str, str]:
+    """The tags of a run that starts by itself."""
+    return {PUBLISH: settings.publish, AUTOMATED: place.expansion}
 
 
 def _read(place: Place) -> tuple[str, AutomationSettings]:
@@ -119,15 +164,18 @@ def _read(place: Place) -> tuple[str, AutomationSettings]:
 
 
 def name_run(seen: Seen) -> str:
-    """The key of a run. Dagster starts a key once for ever, so a source that is as it was before needs another one."""
+    """The key of a run. Dagster starts a key once for ever, so what is as it was before needs another one."""
     return f"{seen.tried[:16]}-{seen.number}"
 
 
 def find_last(instance: dg.DagsterInstance, place: Place) -> Last:
-    """How the last run of an expansion's chain stands; one that goes on counts before later ones."""
-    if instance.get_runs(dg.RunsFilter(job_name=place.job, statuses=WAITING), limit=1):
+    """How the last run of assets of an expansion stands, whoever started it; one that goes on counts before later ones.
+
+    A finished run is known by its tag. One of assets of several expansions has none; what it left undone is outdated.
+    """
+    if any(place.expansion in find_expansions(run) for run in instance.get_runs(dg.RunsFilter(statuses=WAITING))):
         return "unfinished"
-    runs = instance.get_runs(dg.RunsFilter(job_name=place.job), limit=1)
+    runs = instance.get_runs(dg.RunsFilter(tags={EXPANSION: place.expansion}), limit=1)
     if not runs:
         return "none"
     return "succeeded" if runs[0].status == dg.DagsterRunStatus.SUCCESS else "failed"

@@ -19,9 +19,9 @@ from dagster._core.executor.multiprocess import MultiprocessExecutor
 from assets.place import EXPANSION
 from ops.errors import UserError
 from ops.workspaces.locks import mark_alive
-from ops.workspaces.names import SOURCES
 from ops.workspaces.workspace import Workspace
 from pipelines.history import prune_history
+from pipelines.run_expansions import find_expansions
 
 VARIABLE = "GROWSET_EXECUTOR"
 IN_PROCESS, MULTIPROCESS = KINDS = ("in_process", "multiprocess")
@@ -72,10 +72,9 @@ class ChainExecutor(dg.Executor):
 def _tag_expansion(plan_context: PlanOrchestrationContext) -> None:
     """Tag a run of some assets of one expansion as its job's runs are tagged; Dagster runs them through no job."""
     run = plan_context.dagster_run
-    keys = [*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())]
-    names = {key.path[0] for key in keys} - {SOURCES}
+    names = find_expansions(run)
     if EXPANSION not in run.tags and len(names) == 1:
-        plan_context.instance.add_run_tags(run.run_id, {EXPANSION: names.pop()})
+        plan_context.instance.add_run_tags(run.run_id, {EXPANSION: next(iter(names))})
 
 
 def build_executor(workspace: Workspace) -> dg.ExecutorDefinition:

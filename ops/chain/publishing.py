@@ -135,7 +135,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     sent = 0
     if remote is not None:
         sent = push(workspace.root, pushed_targets(workspace, expansion))
-    write_json(_note_path(workspace, expansion), _describe_note(remote, fingerprint))
+    write_json(_note_path(workspace, expansion), _describe_note(workspace, remote, fingerprint))
     tag = commit_publication(workspace, expansion, pointer) if recipe.publish.commit and remote is not None else None
     return Publication(target, read_manifest(target), reused, remote[0] if remote else None, sent, tag)
 
@@ -165,7 +165,7 @@ def is_published(
     if committed and recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):
         return False
     note = _note_path(workspace, expansion)
-    noted = note.exists() and read_json(note) == _describe_note(remote, fingerprint)
+    noted = note.exists() and read_json(note) == _describe_note(workspace, remote, fingerprint)
     if not noted and changed_stages(workspace.root, [str(pointer)]):  # the pointer is of an earlier dataset
         return False
     asked = remote is not None and (ask_remote or not noted)
@@ -174,8 +174,31 @@ def is_published(
         others = f" ({len(more)} more objects are faulty too)" if more else ""
         sink(f"remote: its copy of {file} {fault}{others}; it is sent again")
         return False
-    write_json(note, _describe_note(remote, fingerprint))
+    write_json(note, _describe_note(workspace, remote, fingerprint))
     return True
+
+
+def find_unpublished(workspace: Workspace, expansion: str, recipe: Recipe) -> str | None:
+    """Why the present outputs are not published completely; None if they are.
+
+    No file is hashed, and neither DVC, which takes long to load, nor the remote is asked: the note that this workspace
+    makes after a push stands for both. GrowsetError or OSError if something cannot be read.
+    """
+    fingerprint = identify_publication(workspace, expansion, recipe)["fingerprint"]
+    target, note = workspace.published(expansion), _note_path(workspace, expansion)
+    made = workspace.pointer(expansion).exists() and (target / MANIFEST).exists()
+    if not made or read_manifest(target)["fingerprint"] != fingerprint:
+        return f"{PUBLISHED} is not of the present outputs"
+    remote, *rest = read_json(note) if note.exists() else [None]
+    if rest[1:] != [fingerprint, _hash_configuration(workspace)]:
+        return f"{PUBLISHED} is not known to be in the remote that is configured now"
+    if (
+        recipe.publish.commit
+        and remote is not None
+        and not is_committed(workspace, expansion, workspace.pointer(expansion))
+    ):
+        return f"{PUBLISHED} is not committed to git"
+    return None
 
 
 def pushed_targets(workspace: Workspace, expansion: str) -> list[str]:
@@ -186,9 +209,15 @@ def _note_path(workspace: Workspace, expansion: str) -> Path:
     return workspace.root / ".growset" / "pushed" / f"{expansion}.json"
 
 
-def _describe_note(remote: tuple[str, str] | None, fingerprint: str) -> list[str | None]:
+def _describe_note(workspace: Workspace, remote: tuple[str, str] | None, fingerprint: str) -> list[str | None]:
     """This workspace's note on a dataset that it has tracked and, if there is a remote, pushed."""
-    return [*(remote or (None, None)), fingerprint]
+    return [*(remote or (None, None)), fingerprint, _hash_configuration(workspace)]
+
+
+def _hash_configuration(workspace: Workspace) -> str:
+    """Changes with DVC's settings for this workspace, which name its remote; those of the machine are left out."""
+    files = [workspace.root / ".dvc" / name for name in ("config", "config.local")]
+    return hash_json([path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in files])
 
 
 def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: Path) -> dict[str, Any]:

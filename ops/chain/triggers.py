@@ -1,7 +1,8 @@
 """Decide whether a run starts by itself, and whether its result is published. Pure: it reads no file and no clock.
 
 A sensor looks at the source every minute and asks `decide_arrival`: have enough images arrived, and has the copying
-ended? A schedule asks `decide_schedule`: is anything not current? Whatever the answer is, it comes with its reason.
+ended? Another looks at the recipe and asks `decide_change`: has it changed, and has the editing ended? A schedule asks
+`decide_schedule`: is anything not current? Whatever the answer is, it comes with its reason.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ Last = Literal["none", "unfinished", "failed", "succeeded"]  # the expansion's l
 
 @dataclass(frozen=True)
 class Seen:
-    """What a sensor remembers between two looks.
+    """What a sensor remembers between two looks at a source, or at a recipe.
 
-    signature : of the source when it last changed, at `since` (s). measured : of that source, once it was measured.
-    tried : signature of the source for which a run was last started. number : runs started so far, for their keys.
+    signature : of it when it last changed, at `since` (s). measured : of that source, once it was measured.
+    tried : its signature when a run was last started. number : runs started so far, for their keys.
     """
 
     signature: str = ""
@@ -96,6 +97,39 @@ def decide_arrival(
         return Step(False, "unchanged: files were written again with the same bytes", seen)
     enough, why = _compare(watched.measured, seen.measured, settings)
     return Step(enough, why, _start(seen) if enough else seen)
+
+
+def decide_change(
+    seen: Seen,
+    signature: str,
+    watched: Watched | None,
+    now: float,
+    settings: AutomationSettings,
+    last: Last,
+    find_outdated: Callable[[str], str | None],
+) -> Step:
+    """Whether recipe or versions, whose `signature` this is, have changed so that an output is not current, and not for
+    a while. `find_outdated` is as for `decide_schedule`; it is asked only after a change.
+
+    One change starts one run: what that leaves undone is for the schedule, or for the next change.
+    """
+    if signature == seen.tried:
+        return Step(False, "the recipe and the versions of its stages are unchanged", replace(seen, signature=""))
+    if last == "unfinished":
+        return Step(False, "a run is going on", seen)
+    if watched is None:
+        return Step(False, "no run here has read its images yet", seen)
+    outdated = find_outdated(watched.measured.content or "")
+    if outdated is None:
+        why = "every output follows from the recipe and the versions of its stages"
+        return Step(False, why, replace(seen, signature="", tried=signature))
+    if signature != seen.signature or now < seen.since:
+        seen = replace(seen, signature=signature, since=now)
+    waited = now - seen.since
+    if waited < 60 * settings.settle_minutes:
+        quiet = f"it is waited until nothing has changed for {settings.settle_minutes:g} minutes"
+        return Step(False, f"{outdated}, since {waited / 60:.1f} minutes; {quiet}", seen)
+    return Step(True, outdated, _start(seen))
 
 
 def decide_schedule(

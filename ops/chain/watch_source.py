@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ops.errors import DamagedData, GrowsetError
+from ops.errors import DamagedData, GrowsetError, find_fault
 from ops.files.hashing import hash_json
 from ops.files.storage import read_json, write_json
 from ops.sources.conversion import SUFFIXES
@@ -21,6 +21,7 @@ from ops.sources.remote import list_remote
 from ops.sources.spec import SourceSpec, is_remote, load_source_spec
 from ops.workspaces.workspace import Workspace
 
+FAULTS = (GrowsetError, OSError)  # a file may vanish between listing and stat, a disk or a server fail at any moment
 HASHED = 10**9  # bytes of a source that is hashed in a look; a larger one is hashed by the run
 IN_FILES = ("folder", "metadata")  # layouts in which every image is a file
 IRRELEVANT = {"name", "licence", "origin", "allow_conflicts"}  # keys of a description that change no image
@@ -67,21 +68,25 @@ def list_source(workspace: Workspace, source: str) -> Listing:
     try:
         spec = load_source_spec(workspace.source_path(source))
         files = _list_remote(spec) if is_remote(spec.path) else _list_local(spec)
-    except GrowsetError as error:
-        return Listing(f"unlisted: {type(error).__name__}", fault=str(error))
+    except FAULTS as error:
+        told = error if isinstance(error, GrowsetError) else find_fault(error) or error
+        return Listing(f"unlisted: {type(error).__name__}", fault=str(told))
     options = spec.model_dump(mode="json", exclude=IRRELEVANT)
     facts = {name: token for name, (token, _) in files.items()}
     return Listing(hash_json([options, facts]), {name: size for name, (_, size) in files.items()})
 
 
 def measure_source(workspace: Workspace, source: str, listing: Listing) -> Measured:
-    """Count the images that a listing is about and, on this machine and below HASHED bytes, hash their files."""
+    """Count the images that a listing is about and, on this machine and below HASHED bytes, hash their files.
+
+    It raises nothing either.
+    """
     if listing.fault is not None:
         return Measured(None, None, None)
-    spec = load_source_spec(workspace.source_path(source))
     try:
+        spec = load_source_spec(workspace.source_path(source))
         return Measured(_count_images(spec, listing), _hash_files(workspace, spec, listing), listing.total)
-    except GrowsetError:  # a file that cannot be read: the run tells it
+    except FAULTS:  # a file that cannot be read: the run tells it
         return Measured(None, None, None)
 
 
@@ -102,7 +107,7 @@ def write_watched(workspace: Workspace, expansion: str, source: str, listing: Li
     spec = load_source_spec(workspace.source_path(source))
     try:
         images = _count_images(spec, listing)
-    except GrowsetError:  # its files have changed since they were read
+    except FAULTS:  # its files have changed since they were read
         images = None
     measured = Measured(images, content, listing.total)
     write_json(_place_note(workspace, expansion), {"signature": listing.signature, **asdict(measured)})

@@ -14,10 +14,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +39,7 @@ THREAD_COUNTS = (
     "RAYON_NUM_THREADS",
 )
 PRELOADED = ["torch", "torch._dynamo"]  # the latter is imported by the first optimizer
+KILLED = "a worker process was ended from outside, as the system does when memory runs out"
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 _shared: dict[str, Any] = {}
@@ -159,7 +162,8 @@ def map_processes(
 
     `work` must be importable; `share` is sent once to each worker. A task computes on one thread, even if there is
     only one worker and tasks run in this process: results must not depend on the number of workers. An exception in
-    a task is raised here, after the pool has shut down. With `uses_torch=False` workers do not import torch.
+    a task is raised here, after the pool has shut down; a worker that dies is a ChildProcessError. With
+    `uses_torch=False` workers do not import torch.
     """
     pending = list(tasks)
     workers = max(1, min(workers, len(pending)))
@@ -184,12 +188,22 @@ def map_processes(
             else:
                 note_workers(peaks)
                 return
-        except BaseException:  # stopped by a signal, or the caller has closed this generator
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.kill()
+        except BaseException as error:  # stopped by a signal, or the caller has closed this generator
+            _kill_all_but(others)
+            if isinstance(error, BrokenProcessPool):  # while tasks were handed out
+                raise ChildProcessError(KILLED) from error
             raise
+        if isinstance(fault, BrokenProcessPool):
+            _kill_all_but(others)  # the pool waits for ever for one that it started while another died (Python 3.11)
+            raise ChildProcessError(KILLED) from fault
         pool.shutdown(wait=True, cancel_futures=True)
         raise fault
+
+
+def _kill_all_but(others: Set[BaseProcess]) -> None:
+    """Kill the worker processes that are not among `others`."""
+    for worker in set(multiprocessing.active_children()) - others:
+        worker.kill()
 
 
 def _work_measured(work: Callable[[Task], Result], task: Task) -> tuple[Result, int, int]:

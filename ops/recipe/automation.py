@@ -29,8 +29,8 @@ Publish = Literal["never", "not_hurts", "helps"]
 
 
 class AutomationSettings(Section):
-    """Runs that the UI starts by itself, once they are switched on there: at fixed times, when images arrive, or both.
-    See docs/nightly.md. It is optional, and changing it makes nothing stale."""
+    """Runs that the UI starts by itself, once they are switched on there: at fixed times, when images arrive, when the
+    recipe changes. See docs/nightly.md. It is optional, and changing it makes nothing stale."""
 
     schedule: str | None = Field(
         None,
@@ -39,8 +39,14 @@ class AutomationSettings(Section):
     )
     timezone: str = Field("UTC", description="time zone of the schedule, by its name in the IANA database")
     on_new_images: bool = Field(False, description="run when the source has gained or lost images")
+    on_changed_recipe: bool = Field(
+        False, description="run when the recipe or the version of a stage has changed, so that an output is not current"
+    )
     settle_minutes: float = Field(
-        10.0, ge=0, le=WEEK, description="with on_new_images: wait until the source has not changed for so long"
+        10.0,
+        ge=0,
+        le=WEEK,
+        description="with on_new_images or on_changed_recipe: wait until source or recipe has not changed for so long",
     )
     least_images: Count = Field(
         20, description="with on_new_images: a change of so many images is enough, or of least_share"
@@ -72,9 +78,11 @@ class AutomationSettings(Section):
 
     @model_validator(mode="after")
     def _check_effect(self) -> AutomationSettings:
-        if self.schedule is None and not self.on_new_images:
-            raise ValueError("it starts nothing; give it a schedule or on_new_images: true, or remove it")
-        idle = [("timezone", self.schedule is None, "a schedule")]
+        sensors = "on_new_images: true or on_changed_recipe: true"
+        watches = self.on_new_images or self.on_changed_recipe
+        if self.schedule is None and not watches:
+            raise ValueError(f"it starts nothing; give it a schedule, {sensors}, or remove it")
+        idle = [("timezone", self.schedule is None, "a schedule"), ("settle_minutes", not watches, sensors)]
         idle += [(key, not self.on_new_images, "on_new_images: true") for key in ARRIVALS]
         for key, is_idle, needed in idle:
             if is_idle and getattr(self, key) != type(self).model_fields[key].default:
@@ -82,7 +90,7 @@ class AutomationSettings(Section):
         return self
 
 
-ARRIVALS = ("settle_minutes", "least_images", "least_share")  # keys that say which new images are enough
+ARRIVALS = ("least_images", "least_share")  # keys that say which new images are enough
 
 
 def check_cron(text: str) -> None:

@@ -274,6 +274,33 @@ def test_a_failed_run_is_told_with_its_reason_and_without_credentials(
     assert heard["text"] == f"digits: the run failed: {told}" and heard["run"] == result.run_id
 
 
+def test_a_failed_run_of_selected_assets_is_told_if_its_expansion_runs_by_itself(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The UI runs them through a job of Dagster's own, and a run that fails early has no tag."""
+    told: list[str] = []
+    monkeypatch.setattr(telling, "log_and_post", lambda alert, log: told.append(alert.text))
+    _, sensor, _ = build_alerts(NOWHERE, [PLACE], [], {})
+
+    @dg.asset(key=["other", "scorer"])
+    def other() -> None:
+        raise ValueError("not by itself")
+
+    job = dg.Definitions(assets=[scorer, other]).resolve_implicit_global_asset_job_def()
+    cursor: str | None = None
+    for asset in (None, "other", "digits"):
+        if asset:
+            keys = [dg.AssetKey([asset, "scorer"])]
+            job.execute_in_process(
+                instance=instance, asset_selection=keys, tags={"broken": "yes"}, raise_on_error=False
+            )
+        tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+        cursor = tick.cursor
+        assert asset != "other" or "is of no expansion that runs by itself" in (tick.skip_message or "")
+    (only,) = told
+    assert only.startswith("digits: the run failed: digits__scorer: the remote s3://***@host")
+
+
 def judge(instance: dg.DagsterInstance, decision: str, *, used: bool = True) -> None:
     @dg.asset(key=["digits", "verdict"])
     def verdict() -> dg.MaterializeResult:

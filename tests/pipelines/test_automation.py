@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,31 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PRIORITY_TAG, RETRY_NUMBER_TAG
 from dagster._core.test_utils import create_run_for_test
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from PIL import Image
 
-from assets.place import PUBLISH
+from assets.gate import find_gate
+from assets.place import AUTOMATED, EXPANSION, PUBLISH, read_place
+from assets.published import build_published_dataset
 from ops.chain.driver import Chain
+from ops.chain.outdated import find_outdated
+from ops.chain.publishing import publish
 from ops.chain.updating import find_pending
+from ops.chain.watch_source import read_watched
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows, read_shards, write_shard
-from ops.files.manifests import PUBLISHED
+from ops.files.manifests import PUBLISHED, read_manifest
 from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.sources.layouts import parquet
 from ops.workspaces.workspace import Workspace
 from pipelines.definitions import build_definitions
+from pipelines.instance import open_instance
 from tests.test_architecture import HEAVY
-from tests.workspaces import NAMES, ROOT, user_environment
+from tests.workspaces import NAMES, ROOT, run, user_environment
 
 BOTH = {"schedule": "0 3 * * 0", "on_new_images": True, "settle_minutes": 0, "least_images": 10, "least_share": 0.5}
 SUNDAY = datetime(2026, 11, 29, 3, tzinfo=UTC)
@@ -99,6 +110,7 @@ def test_there_is_what_the_recipe_asks_for(fresh_workspace: Path) -> None:
     for settings, expected in (
         ({"schedule": "0 3 * * 0"}, {"scheduled_digits"}),
         ({"on_new_images": True}, {"new_images_digits"}),
+        ({"on_changed_recipe": True}, {"changed_recipe_digits"}),
     ):
         assert name(build_definitions(automate(fresh_workspace, settings))) == expected | alerts
         (fresh_workspace / "recipes" / "digits.yaml").write_text(text)
@@ -122,12 +134,74 @@ def test_a_source_that_grows_twice(fresh_workspace: Path, instance: dg.DagsterIn
     assert len(keys) == 3
 
 
+def add_run(instance: dg.DagsterInstance, status: str, **how: Any) -> dg.DagsterRun:
+    """A run as the UI keeps it; one that is queued needs a place where its job is."""
+    place = GrpcServerCodeLocationOrigin(host="localhost", port=1, location_name="growset")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(place, "__repository__"), "expand_digits")
+    return create_run_for_test(instance, status=dg.DagsterRunStatus[status], remote_job_origin=origin, **how)
+
+
 def test_nothing_starts_beside_a_run(fresh_workspace: Path, instance: dg.DagsterInstance) -> None:
     ticks = Ticks(automate(fresh_workspace), instance)
-    run = create_run_for_test(instance, job_name="expand_digits", status=dg.DagsterRunStatus.STARTED)
+    running = add_run(instance, "STARTED", tags={EXPANSION: "digits"})
     assert ticks.look() == ticks.plan() == ([], "a run is going on")
-    instance.report_run_canceled(run)
+    instance.report_run_canceled(running)
+    keys = frozenset({dg.AssetKey(["sources", "digits"]), dg.AssetKey(["digits", "scorer"])})
+    waiting = add_run(instance, "QUEUED", job_name=IMPLICIT_ASSET_JOB_NAME, asset_selection=keys)
+    assert ticks.look() == ticks.plan() == ([], "a run is going on"), "the UI's, of selected assets: it has no tag yet"
+    instance.report_run_canceled(waiting)
+    add_run(instance, "STARTED", tags={EXPANSION: "other"})
     assert len(ticks.look()[0]) == 1
+
+
+def test_runs_that_start_by_themselves_take_turns(fresh_workspace: Path) -> None:
+    """Schedule and sensor may both ask for one in the same minute: the queue holds the second back."""
+    queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
+    with open_instance(Workspace(fresh_workspace)) as instance:
+
+        def add(status: str, automated: str | None = None, **tags: str) -> str:
+            more = {} if automated is None else {AUTOMATED: automated}
+            return add_run(instance, status, tags={EXPANSION: automated or "digits", **more, **tags}).run_id
+
+        def find_next() -> list[str]:
+            known = queue._get_runs_to_dequeue(instance, instance.get_concurrency_config(), None)
+            return [run.run_id for run in known]
+
+        first, _, other = add("QUEUED", "digits"), add("QUEUED", "digits"), add("QUEUED", "other")
+        assert find_next() == [first, other]
+        add("STARTED", "digits")
+        assert find_next() == [other], "two in all, and one of each expansion"
+        mine = add("QUEUED", **{PRIORITY_TAG: "1"})
+        assert find_next() == [mine], "nobody's own run waits for this"
+
+
+def test_a_changed_recipe_starts_one_run(finished_workspace: Path, instance: dg.DagsterInstance) -> None:
+    workspace = automate(finished_workspace, {"on_changed_recipe": True, "settle_minutes": 0, "publish": "never"})
+    sensor = build_definitions(workspace).resolve_sensor_def("changed_recipe_digits")
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED and sensor.job_name == "expand_digits"
+    cursor: str | None = None
+
+    def look() -> tuple[list[dg.RunRequest], str | None]:
+        nonlocal cursor
+        tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+        cursor = tick.cursor
+        return list(tick.run_requests or []), tick.skip_message
+
+    assert look() == ([], "every output follows from the recipe and the versions of its stages")
+    assert look() == ([], "the recipe and the versions of its stages are unchanged")
+    recipe = finished_workspace / "recipes" / "digits.yaml"
+    text = recipe.read_text()
+    recipe.write_text(text.replace("real_weight", "weight"))
+    assert "unknown key 'mix.weight'" in (look()[1] or ""), "a recipe that is wrong starts nothing"
+    recipe.write_text(text.replace("real_weight: 4.0", "real_weight: 5.0"))
+    (first,), _ = look()
+    assert {PUBLISH: "never", AUTOMATED: "digits"}.items() <= first.tags.items() and first.run_key
+    assert look() == ([], "the recipe and the versions of its stages are unchanged"), "whatever became of the run"
+    recipe.write_text(text)
+    assert look()[0] == [], "its outputs are still here"
+    workspace.edit_params(stage_versions={"report": 2})
+    (second,), _ = look()
+    assert second.run_key not in (None, first.run_key)
 
 
 def test_a_schedule_runs_what_is_not_current(finished_workspace: Path, instance: dg.DagsterInstance) -> None:
@@ -146,8 +220,39 @@ def test_a_schedule_runs_what_is_not_current(finished_workspace: Path, instance:
     recipe.write_text(text.replace('"on_new_images"', '"publish": "helps", "on_new_images"'))
     helps = Ticks(Workspace(finished_workspace), instance)
     assert helps.plan()[0] == [], "there is no evidence, so nothing is to be published"
-    create_run_for_test(instance, job_name="expand_digits", status=dg.DagsterRunStatus.FAILURE)
+    create_run_for_test(instance, tags={EXPANSION: "digits"}, status=dg.DagsterRunStatus.FAILURE)
     assert len(helps.plan()[0]) == 1, "what failed is tried again"
+
+
+def test_a_schedule_knows_what_is_not_pushed_or_committed(finished_workspace: Path, tmp_path: Path) -> None:
+    workspace = Workspace(finished_workspace)
+    watched = read_watched(workspace, "digits")
+    assert watched is not None and watched.measured.content is not None
+
+    def find() -> str | None:
+        recipe = workspace.load_recipe("digits")
+        return find_outdated(workspace, "digits", recipe, watched.measured.content or "", "not_hurts")
+
+    assert find() is None
+    note = finished_workspace / ".growset" / "pushed" / "digits.json"
+    kept = note.read_text()
+    unpushed = "published_dataset is not known to be in the remote that is configured now"
+    note.unlink()
+    assert find() == unpushed, "it was built, and the push failed"
+    note.write_text(kept.replace(read_manifest(workspace.published("digits"))["fingerprint"], "0" * 64))
+    assert find() == unpushed, "an earlier one was pushed"
+    note.write_text(kept)
+    run(finished_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    assert find() == unpushed, "there is a remote now"
+    publish(workspace, "digits")
+    assert find() is None
+    recipe = finished_workspace / "recipes" / "digits.yaml"
+    recipe.write_text(recipe.read_text().replace("publish: {}", "publish: {commit: true}"))
+    assert find() == "published_dataset is not committed to git"
+    publish(workspace, "digits")
+    assert find() is None
+    (finished_workspace / ".git").rename(tmp_path / "git")
+    assert (find() or "").startswith("it cannot be told whether all is published: ")
 
 
 def test_editing_the_section_makes_nothing_stale(finished_workspace: Path) -> None:
@@ -205,15 +310,48 @@ def test_the_gate_skips_the_publication_and_fails_nothing(
 ) -> None:
     workspace = Workspace(finished_workspace)
     job = build_definitions(workspace, Chain(workspace), ["digits"]).resolve_job_def("expand_digits")
-    for publish, why in (
+    for asked, why in (
         ("never", "nothing is published: automation.publish is never"),
         ("helps", "nothing is published: the verdict is no evidence, and automation.publish is helps"),
         ("not_hurts", None),
     ):
         result = job.execute_in_process(
-            instance=instance, asset_selection=[dg.AssetKey(["digits", PUBLISHED])], tags={PUBLISH: publish}
+            instance=instance, asset_selection=[dg.AssetKey(["digits", PUBLISHED])], tags={PUBLISH: asked}
         )
         assert result.success
         assert bool(result.get_asset_materialization_events()) == (why is None)
         logged = [entry.user_message for entry in instance.all_logs(result.run_id)]
         assert why is None or why in logged
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("{", "/verdict.json is not JSON: "), ('["x"]', "/verdict.json holds no verdict; make it again")]
+)
+def test_a_damaged_verdict_stops_the_publication_at_once_with_a_sentence(
+    finished_workspace: Path, instance: dg.DagsterInstance, text: str, told: str
+) -> None:
+    workspace = Workspace(finished_workspace)
+    (finished_workspace / "data" / "digits" / "verdict" / "verdict.json").write_text(text)
+    place = replace(read_place(workspace, "digits"), retries=True)
+    result = dg.materialize(
+        [build_published_dataset(place)],
+        instance=instance,
+        resources={"chain": Chain(workspace)},
+        tags={PUBLISH: "helps"},
+        raise_on_error=False,
+    )
+    assert not [event for event in result.all_events if event.is_step_up_for_retry]
+    (failed,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failed.user_failure_data and told in (failed.user_failure_data.description or "")
+
+
+def test_a_run_that_is_executed_again_by_hand_publishes_as_ever(instance: dg.DagsterInstance) -> None:
+    """Dagster's own second try after a crash keeps the gate; each is the child of the one before it."""
+    gate: dict[str, str] = {PUBLISH: "helps"}
+    parent, found = None, []
+    for more in ({}, {RETRY_NUMBER_TAG: "1"}, {}, {RETRY_NUMBER_TAG: "3"}):
+        known = {} if parent is None else {PARENT_RUN_ID_TAG: parent.run_id}
+        parent = create_run_for_test(instance, job_name="expand_digits", tags={**gate, **known, **more})
+        found.append(find_gate(parent, instance))
+    assert found == ["helps", "helps", None, None]
+    assert find_gate(create_run_for_test(instance, job_name="expand_digits"), instance) is None

@@ -82,6 +82,45 @@ def test_dvc_shows_metrics_and_plots_and_compares_them_with_a_commit(finished_wo
     assert run(finished_workspace, "git", "status", "--porcelain").stdout == f" M {FILE}\n", "the page is not for git"
 
 
+def test_the_commands_of_the_vs_code_extension_give_what_it_reads(finished_workspace: Path) -> None:
+    """As `extension/src/cli/dvc/{reader,contract}.ts` of iterative/vscode-dvc calls and types them."""
+    commit(finished_workspace)
+    head = run(finished_workspace, "git", "rev-parse", "HEAD").stdout.strip()
+    recipe = finished_workspace / "recipes" / "digits.yaml"
+    recipe.write_text(recipe.read_text().replace("real_weight: 4.0", "real_weight: 5.0"))
+    run(finished_workspace, "dvc", "exp", "save", "--name", "heavier")
+    rows = show(finished_workspace, "exp", "show", "--rev", head, "--json")
+    assert [row["rev"] for row in rows] == ["workspace", head] and not any(row.get("error") for row in rows)
+    (experiment,) = rows[1]["experiments"]
+    (heavier,) = experiment["revs"]
+    assert heavier["name"] == "heavier"
+    weights = []
+    for row in (rows[1], heavier):
+        data = row["data"]
+        assert data["metrics"] == {FILE: {"data": read_metrics(finished_workspace)}}
+        assert not any(file.get("error") for file in data["params"].values())
+        weights.append(data["params"]["recipes/digits.yaml"]["data"]["mix"]["real_weight"])
+        assert {name for name, out in data["outs"].items() if out["use_cache"]} >= {"data/digits/verdict"}
+        assert all(out["hash"] for out in data["outs"].values())
+    assert weights == [4.0, 5.0]
+
+    folder = finished_workspace / ".dvc" / "tmp" / "plots"
+    found = show(finished_workspace, "plots", "diff", "HEAD", "heavier", "-o", str(folder), "--split", "--json")
+    assert not found.get("errors") and found["data"].keys() == {f"{name}/digits.json" for name in PLOTS}
+    for name, plot in PLOTS.items():
+        for drawn in found["data"][f"{name}/digits.json"]:
+            anchors = drawn["anchor_definitions"]
+            assert drawn["type"] == "vega" and drawn["content"]
+            data = anchors["<DVC_METRIC_DATA>"]
+            data = json.loads(data) if isinstance(data, str) else data
+            assert {row["rev"] for row in data} == set(drawn["revisions"]) == {"HEAD", "heavier"}
+            assert all({plot.x, plot.y} <= row.keys() for row in data)
+
+    state = show(finished_workspace, "data", "status", "--granular", "--unchanged", "--json")
+    assert not state.get("not_in_cache") and not state.get("uncommitted")
+    assert any(path.startswith("data/digits/verdict/") for path in state["unchanged"])
+
+
 def test_an_older_verdict_does_not_stand_beside_new_images(finished_workspace: Path) -> None:
     changed = growset(finished_workspace, "materialize", "mixed_dataset", "digits", "--set", "mix.real_weight=5")
     assert changed.exit_code == 0, changed.output

@@ -1,10 +1,13 @@
-"""Disk full, folder read-only: exit code 3 and one sentence; nothing is lost, and the next run completes the work."""
+"""Disk full, folder read-only, memory short: exit code 3 and one sentence; nothing is lost, and the next run completes
+the work."""
 
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from ops.datasets.shards import find_shards
 from ops.errors import EnvironmentFault
 from ops.files.manifests import read_manifest
 from ops.history.dvc_repository import changed_stages, stage_addresses
+from ops.judging import scorer
+from ops.machine import parallel
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from pipelines.runs import materialize_assets
@@ -108,9 +113,10 @@ def test_a_disk_that_fills_up_twice_loses_no_work(_fresh: Path, finished_workspa
     [
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "I/O error: No space left on device"),
+        (MemoryError("Unable to allocate 4. TiB"), "there is not enough memory: Unable to allocate 4. TiB"),
     ],
 )
-def test_a_disk_that_is_full_while_images_are_drawn(
+def test_a_disk_or_a_memory_that_is_full_while_images_are_drawn(
     finished_workspace: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch, words: Exception, said: str
 ) -> None:
     """In the stage's builder; with several slices in Dagster's mapped steps, outside of any builder."""
@@ -130,6 +136,38 @@ def test_a_disk_that_is_full_while_images_are_drawn(
     after = contents(finished_workspace)
     assert {stage for stage in before if before[stage] != after[stage]} == {"generator_onnx"}
     assert growset(finished_workspace, "run", "digits").exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_as_by_a_lack_of_memory(
+    finished_workspace: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the two that train the scorer's folds; the run says so, in both doors, and the next one goes on."""
+    edit_recipe(finished_workspace, "scorer: {folds: 2, steps: 40", "scorer: {folds: 2, steps: 41")
+    before, killed = contents(finished_workspace), []
+
+    class Killing(ProcessPoolExecutor):
+        def submit(self, *arguments: Any, **options: Any) -> Any:
+            future = super().submit(*arguments, **options)
+            (first, *_) = self._processes
+            if first not in killed:
+                killed.append(first)
+                os.kill(first, signal.SIGKILL)
+            return future
+
+    told = "a worker process was ended from outside, as the system does when memory runs out"
+    with monkeypatch.context() as patch:
+        patch.setattr(scorer, "worth_workers", lambda *arguments: 2)
+        patch.setattr(parallel, "ProcessPoolExecutor", Killing)
+        sentence = stop(finished_workspace)
+        with pytest.raises(EnvironmentFault, match=told):
+            materialize_assets(Chain(Workspace(finished_workspace)), "digits", ["scorer"])
+    assert len(killed) == 2 and sentence.startswith(f"growset: stage scorer of 'digits' stopped: {told}; ")
+    assert contents(finished_workspace) == before
+    with one_core():
+        assert growset(finished_workspace, "materialize", "scorer", "digits").exit_code == 0
+    after = contents(finished_workspace)
+    assert {stage for stage in before if before[stage] != after[stage]} == {"scorer"}
 
 
 def test_an_output_whose_bytes_changed_on_the_disk_is_made_again(finished_workspace: Path) -> None:

@@ -58,8 +58,16 @@ def test_publish_commit_clone_and_plain_dvc_pull_give_the_same_bytes(
     assert set(committed) == {"dvc.lock", "published/.gitignore", "published/digits.dvc", *list_figures("digits")}
     assert "notes.txt" in run(with_remote, "git", "status", "--short").stdout
 
-    clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "--quiet", str(with_remote), str(clone))
+    origin, clone = tmp_path / "origin.git", tmp_path / "clone"
+    run(tmp_path, "git", "init", "--quiet", "--bare", "--initial-branch", "main", str(origin))
+    run(with_remote, "git", "remote", "add", "origin", str(origin))
+    run(with_remote, "git", "tag", "other/v1")
+    run(
+        with_remote, "git", "push", "--quiet", "--atomic", "origin", "HEAD", "refs/tags/digits/*"
+    )  # a timer of the user's
+    run(with_remote, "git", "push", "--quiet", "--atomic", "origin", "HEAD", "digits/v1")  # as the pages say
+    assert run(origin, "git", "tag").stdout.split() == ["digits/v1"]
+    run(tmp_path, "git", "clone", "--quiet", str(origin), str(clone))
     run(clone, "dvc", "pull")
     assert digest(clone / "published" / "digits") == digest(with_remote / "published" / "digits")
     assert digest(clone / "data") == digest(with_remote / "data")

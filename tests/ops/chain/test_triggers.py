@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ops.chain.triggers import Last, Seen, Step, decide_arrival, decide_schedule, gate, read_seen
+from ops.chain.triggers import Last, Seen, Step, decide_arrival, decide_change, decide_schedule, gate, read_seen
 from ops.chain.watch_source import Listing, Measured, Watched
 from ops.recipe.automation import AutomationSettings
 
@@ -146,6 +146,42 @@ def test_what_is_remembered_survives_its_text_and_damage(text: str | None) -> No
     assert read_seen(text) == Seen()
     for seen in (CHANGED, Seen("b", NOON, GROWN, "a", 7)):
         assert read_seen(seen.write()) == seen
+
+
+def change(
+    signature: str,
+    seen: Seen,
+    outdated: str | None = "mixed_dataset is stale",
+    *,
+    minutes: float = 0.0,
+    last: Last = "succeeded",
+    watched: Watched | None = MADE,
+) -> Step:
+    """A look at the recipe; the outputs are judged with the images that the last run read."""
+
+    def find(content: str) -> str | None:
+        assert content == "hash a"
+        return outdated
+
+    return decide_change(seen, signature, watched, NOON + 60 * minutes, SETTINGS, last, find)
+
+
+def test_a_change_of_the_recipe_starts_one_run_once_the_editing_has_ended() -> None:
+    known = change("a", NOTHING, None)
+    assert not known.starts and known.seen == Seen(tried="a")
+    assert change("a", known.seen).why == "the recipe and the versions of its stages are unchanged"
+    step = change("b", known.seen)
+    assert not step.starts and step.why.startswith("mixed_dataset is stale, since 0.0 minutes; it is waited until")
+    assert not change("c", step.seen, minutes=9.9).starts, "an edit: it begins again"
+    assert not change("b", step.seen, minutes=9.9).starts
+    waiting = change("b", step.seen, minutes=10, last="unfinished")
+    assert (waiting.starts, waiting.why, waiting.seen) == (False, "a run is going on", step.seen)
+    done = change("b", step.seen, minutes=10)
+    assert (done.starts, done.why, done.seen.number) == (True, "mixed_dataset is stale", 1)
+    assert not change("b", done.seen, minutes=60, last="failed").starts, "that is for the schedule"
+    assert not change("a", done.seen, None, minutes=60).starts, "taken back, and the outputs are still here"
+    assert change("c", change("c", done.seen, minutes=60).seen, minutes=70, last="failed").seen.number == 2
+    assert not change("b", step.seen, minutes=60, watched=None).starts
 
 
 def plan(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from ops.chain import watch_source
 from ops.chain.watch_source import (
     Listing,
     Measured,
+    Watched,
     list_source,
     measure_source,
     read_watched,
     write_watched,
 )
+from ops.errors import ADVICE
 from ops.sources import remote
+from ops.sources.spec import SourceSpec
 from ops.workspaces.workspace import Workspace
 from tests.sources import Truth, make_folder, make_metadata, make_npz, make_truth, make_webdataset, make_zip
 
@@ -182,3 +187,49 @@ def test_the_note_of_a_run(workspace: Workspace) -> None:
     assert read_watched(workspace, "digits") is None
     write_watched(workspace, "digits", "mine", Listing("gone", fault="it was unmounted"), "hash")
     assert (found := read_watched(workspace, "digits")) and found.measured.images == IMAGES
+
+
+def test_a_file_that_vanishes_while_the_source_is_listed_is_a_fault_of_the_listing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(workspace.root / "images", TRUTH)
+    describe(workspace, "folder", "../images")
+    path = sorted((workspace.root / "images" / "train").rglob("*.png"))[0]
+    layout = watch_source.LAYOUTS["folder"]
+
+    def list_and_lose(spec: SourceSpec) -> list[Path]:
+        found = list(layout.list_files(spec))
+        path.unlink()
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setitem(watch_source.LAYOUTS, "folder", replace(layout, list_files=list_and_lose))
+        listing = list_source(workspace, "mine")
+    assert listing.signature == "unlisted: FileNotFoundError"
+    assert listing.fault == f"[Errno 2] No such file or directory: {str(path)!r}; {ADVICE}"
+    again = list_source(workspace, "mine")
+    assert again.fault is None and measure_source(workspace, "mine", again).images == IMAGES - 1
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_disk_that_fails_is_a_fault_of_the_listing_and_measures_nothing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    make_folder(workspace.root / "images", TRUTH)
+    describe(workspace, "folder", "../images")
+    listing = list_source(workspace, "mine")
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(code, os.strerror(code), "/mnt/images")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch_source, "hash_source", fail)
+        assert measure_source(workspace, "mine", listing) == Measured(None, None, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(watch_source, "_count_images", fail)
+        write_watched(workspace, "mine", "mine", listing, "c")
+    assert read_watched(workspace, "mine") == Watched(listing.signature, Measured(None, "c", listing.total))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fail)
+        fault = list_source(workspace, "mine").fault
+    assert fault is not None and os.strerror(code) in fault and fault.endswith(ADVICE)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +75,14 @@ def test_exception_in_a_task_is_raised_here(workers: int) -> None:
     with pytest.raises(ValueError, match="math domain error|nonnegative"):
         list(results)
     assert ops.machine.parallel._shared == {}
+
+
+def test_a_worker_that_is_killed_is_told_and_leaves_none_behind() -> None:
+    """As by the kernel when memory runs out: each kills itself."""
+    before = set(multiprocessing.active_children())
+    with pytest.raises(ChildProcessError, match="ended from outside, as the system does when memory runs out"):
+        list(map_processes(signal.raise_signal, [signal.SIGKILL] * 2, workers=2, share={}, uses_torch=False))
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_results_before_a_failing_task_are_kept_by_the_caller() -> None:

@@ -31,13 +31,24 @@ def test_it_may_be_absent_null_or_a_schedule_or_arrivals() -> None:
     found = read({"on_new_images": True})
     assert found is not None
     assert (found.schedule, found.settle_minutes, found.least_images, found.least_share) == (None, 10, 20, 0.05)
-    assert found.publish == "not_hurts"
+    assert found.publish == "not_hurts" and not found.on_changed_recipe
+    found = read({"on_changed_recipe": True, "settle_minutes": 5})
+    assert found is not None and found.on_changed_recipe and not found.on_new_images
 
 
 @pytest.mark.parametrize(
     ("automation", "sentence"),
     [
-        ({}, "'automation' in mine.yaml: it starts nothing; give it a schedule or on_new_images: true, or remove it"),
+        (
+            {},
+            "'automation' in mine.yaml: it starts nothing; give it a schedule, on_new_images: true or"
+            " on_changed_recipe: true, or remove it",
+        ),
+        (
+            {"schedule": "0 3 * * 0", "settle_minutes": 5},
+            "settle_minutes has no effect without on_new_images: true or on_",
+        ),
+        ({"on_changed_recipe": True, "least_images": 5}, "least_images has no effect without on_new_images: true; rem"),
         ({"schedul": "0 3 * * 0"}, "unknown key 'automation.schedul' in mine.yaml; did you mean 'schedule'?"),
         ({"schedule": "@daily"}, "'automation.schedule' in mine.yaml: five fields of cron are needed, such as"),
         ({"schedule": "0 3 * * 0 *"}, "five fields of cron are needed"),
