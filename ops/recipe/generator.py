@@ -229,6 +229,10 @@ class DistillationSettings(Section):
 class AnyFlowSettings(DenoiserSettings):
     """What rectified flows share, in pixels and in latents."""
 
+    class_keys: ClassVar[frozenset[str] | None] = frozenset(
+        {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies", "distillation"}
+    )
+
     couple_noise: bool = Field(True, description="within a class, pair each image of a batch with noise near to it")
     distillation: DistillationSettings | None = Field(
         None, description="null: none; {}: a student with two evaluations replaces the flow"
@@ -266,9 +270,6 @@ class FlowSettings(AnyFlowSettings):
     """A class-conditional rectified flow."""
 
     solvers: ClassVar[Mapping[str, int]] = {"heun": 3, "euler": 16}
-    class_keys: ClassVar[frozenset[str] | None] = frozenset(
-        {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies", "distillation"}
-    )
 
     kind: Literal["flow"] = Field("flow", description="rectified flow")
 

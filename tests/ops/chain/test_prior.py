@@ -17,14 +17,15 @@ from ops.chain.prior import Sheets
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
-from ops.files.outputs import CARD, GATE, PARITY, PRIOR, REPORT, TRAINED_ON, VERDICT
+from ops.files.outputs import CARD, GATE, PARITY, REPORT, TRAINED_ON, VERDICT
+from ops.files.outputs import PRIOR as PRIOR_FILE
 from ops.files.storage import read_json
 from ops.generators.noise import draw_noise
 from ops.generators.protocol import Sample
 from ops.stages.materialization import Runtime
 from ops.training.state import Observation
 from ops.workspaces.workspace import Workspace
-from tests.priors import IMAGES, POOL, change_recipe, make_prior_workspace
+from tests.priors import IMAGES, POOL, PRIOR, change_recipe, make_prior_workspace
 from tests.workspaces import growset, one_core
 
 pytestmark = pytest.mark.slow
@@ -58,12 +59,30 @@ def test_the_prior_saw_the_pool_and_nothing_else(workspace: Workspace) -> None:
     }  # fmt: skip
     assert len(seen) == IMAGES and not labelled.intersection(seen)
     facts = {"kind": "flow", "pool": POOL, "images": IMAGES, "licence": "CC0-1.0"}
-    assert read_json(out(workspace, "prior") / PRIOR) == facts
+    assert read_json(out(workspace, "prior") / PRIOR_FILE) == facts
     metrics = read_manifest(out(workspace, "prior"))["metrics"]
     assert metrics["steps"] == 40 and metrics["training_images"] == 40 * 16
     assert [path.name for path in sorted(out(workspace, "prior").glob("samples-*.png"))] == [
         "samples-000020.png", "samples-000040.png"
     ]  # fmt: skip
+
+
+def test_a_latent_flow_may_be_the_prior(copied: Workspace) -> None:
+    autoencoder = {"steps": 20, "batch_size": 16, "width": 8, "blocks": 1, "warmup_steps": 2, "ema_decay": 0.8}
+    sampler = {"usable_from": None, "steps": 1, "solver": "euler", "strength": 0.4, "moves": None, "keeps": 0.0}
+    change_recipe(copied.root, "digits", prior={**PRIOR, "kind": "latent", "autoencoder": autoencoder}, sampler=sampler)
+    chain = Chain(copied, Runtime(workers=1))
+    with one_core():
+        for stage in ("prior", "generator", "generator_onnx", "generated_images"):
+            chain.run("digits", stage)
+    assert read_json(out(copied, "prior") / PRIOR_FILE)["kind"] == "latent"
+    (sampler_file,) = out(copied, "generator_onnx").glob("sampler_*.onnx")
+    session = ort.InferenceSession(str(sampler_file), providers=["CPUExecutionProvider"])
+    assert {each.name for each in session.get_inputs()} == {"noise", "image"}
+    train = read_rows(find_shards(out(copied, "real_images"), "train"))
+    labels = dict(zip(train["image_id"], train["label"], strict=True))
+    drawn = read_rows(find_shards(out(copied, "generated_images"), "generated"))
+    assert len(drawn) and [labels[parent] for parent in drawn["parent_id"]] == drawn["label"].to_list()
 
 
 def test_every_image_is_a_variant_with_the_label_of_its_parent_and_all_blocking_checks_pass(

@@ -34,6 +34,11 @@ VARIANTS: dict[str, Changes] = {
         "generator": {"kind": "prior"},
         "sampler": {"strength": "auto"},
     },
+    "latent prior": {
+        "prior": {"kind": "latent", "pool": "others"},
+        "generator": {"kind": "prior"},
+        "sampler": {"strength": 0.4},
+    },
     "mlp": {"classifier.network": {"kind": "mlp"}},
     "long-tailed": {"data.long_tail": {"ratio": 50}, "data.label_noise": 0.1, "publish.commit": True},
 }
