@@ -26,6 +26,7 @@ data: {images_per_class: 16}
 plan: {ratio: 1.0, overdraw: 3.0, rounds: 2}
 tuning: {}
 scorer: {folds: 2, steps: 40, batch_size: 16, width: 16}
+prior: null
 generator: {widths: [8, 16], steps: 60, batch_size: 16, learning_rate: 0.02, warmup_steps: 5, ema_decay: 0.9}
 sampler: {usable_from: null, steps: 1, solver: euler}
 filter: {wrong_label: {threshold: 0.05}, near_copy: {threshold: 0.3}, near_repeat: {threshold: 0.25}, atypical: null}

@@ -31,6 +31,7 @@ from ops.training.state import Observation
 SCORER, GENERATOR, LAST = "scorer", "generator", "generator_onnx"
 DEFAULTS: dict[str, Any] = {  # what a recipe must name, although most of it is not read here
     **{key: {} for key in ("data", "plan", "tuning", "scorer", "generator", "sampler", "filter", "mix", "classifier")},
+    "prior": None,
     **{key: {} for key in ("verdict", "report", "publish")},
     "baselines": {"real": {}},
     "expanded": {"expanded": {}},

@@ -25,8 +25,8 @@ def describe_stage(stage: Stage) -> dict[str, Any]:
     if not stage.inputs:
         versions.append(f"source_versions.{EXPANSION}")
     params: list[Any] = [{"params.yaml": versions}]
-    if stage.sections:  # no list of keys stands for the whole file
-        params.insert(0, {f"recipes/{EXPANSION}.yaml": None if stage.watches_file else list(stage.sections)})
+    if stage.sections:
+        params.insert(0, {f"recipes/{EXPANSION}.yaml": list(stage.sections)})
     described: dict[str, Any] = {
         "matrix": {"expansion": "${expansions}"},
         "cmd": f"growset materialize {stage.name} {EXPANSION}",

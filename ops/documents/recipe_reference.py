@@ -112,7 +112,7 @@ def _render_kinds(readers: str) -> list[str]:
 def _render_priors(readers: str) -> list[str]:
     """The section `prior`: the keys that a generator of the kind has not, and the names of those that it has."""
     parts = [
-        "## `prior`\n\nA generator that learns from a pool of images without labels; `null` or left out: none. Its"
+        "## `prior`\n\nA generator that learns from a pool of images without labels; `null`: none. Its"
         f" `kind` determines the other keys. Read by {readers}.\n"
     ]
     for name, settings in PRIORS.items():

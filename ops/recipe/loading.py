@@ -55,7 +55,8 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
         return f"unknown key '{key}' in {path}; {hint}"
     if problem["type"] == "missing":
         is_section = model is Recipe and len(place) == 1 and key not in ("source", "seed", "on_new_images")
-        hint = f" (an empty section is written '{key}: {{}}')" if is_section else ""
+        empty = "null" if key == "prior" else "{}"
+        hint = f" (an empty section is written '{key}: {empty}')" if is_section else ""
         return f"key '{key}' is missing in {path}; add it{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     got = problem.get("input")

@@ -144,7 +144,7 @@ class Recipe(Section):
     tuning: TuningSettings
     scorer: ScorerSettings
     prior: PriorSettings | None = Field(
-        None, description="a generator that learns from a pool of images without labels; null: none"
+        description="a generator that learns from a pool of images without labels; null: none"
     )
     generator: GeneratorSettings
     sampler: SamplerSettings

@@ -43,23 +43,15 @@ class Stage:
         return tuple(dict.fromkeys(key.partition(".")[0] for key in (*self.keys, *self.choices)))
 
     @property
-    def watches_file(self) -> bool:
-        """Whether DVC watches the whole recipe, because a recipe may leave out a section that the stage reads."""
-        return not MAY_LACK.isdisjoint(self.sections)
-
-    @property
     def reads_part(self) -> bool:
-        """Whether it reads only part of what DVC watches, so that DVC may report it as changed although its keys are
-        not."""
-        return self.watches_file or any("." in key for key in self.keys)
+        """Whether it reads only part of a section: DVC may then report it as changed although its keys are not."""
+        return any("." in key for key in self.keys)
 
     @property
     def recorded(self) -> tuple[str, ...]:
         """The inputs that every manifest of the stage names."""
         return tuple(name for name in self.inputs if name not in self.shaped_by and not STAGES[name].optional)
 
-
-MAY_LACK = frozenset({"prior"})  # sections that a recipe may leave out; DVC cannot follow a key that is not there
 
 REPEATED = (  # the stages of a fold after its images were divided, in order
     "expansion_plan",

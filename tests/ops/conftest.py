@@ -18,6 +18,7 @@ data: {}
 plan: {ratio: 2.0}
 tuning: {}
 scorer: {}
+prior: null
 generator: {}
 sampler: {}
 filter: {}

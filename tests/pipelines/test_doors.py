@@ -48,17 +48,16 @@ def test_dvc_repro_runs_exactly_the_stages_that_a_changed_key_affects(
 ) -> None:
     before = contents(finished_workspace)
     edit_recipe(finished_workspace, "real_weight: 4.0", "real_weight: 7.0")
-    # DVC watches whole sections, so it asks `folds`, which reads every section, and `prior`, whose section a recipe may
-    # leave out, so that DVC watches the whole recipe. Both find nothing to do.
+    # DVC watches whole sections, so it asks `folds`, which reads every section, and which finds nothing to do.
     changed = set(changed_stages(finished_workspace, stage_addresses("digits")))
-    assert changed == {"mixed_dataset@digits", "folds@digits", "prior@digits"}
+    assert changed == {"mixed_dataset@digits", "folds@digits"}
 
     done = run(finished_workspace, "dvc", "repro")
     ran = {line.split("'")[1].split("@")[0] for line in done.stdout.splitlines() if line.startswith("Running stage")}
-    assert ran == {"mixed_dataset", "folds", "prior", "expanded_classifiers", "verdict", "report"}
+    assert ran == {"mixed_dataset", "folds", "expanded_classifiers", "verdict", "report"}
 
     after = contents(finished_workspace)
-    assert {stage for stage in STAGES if before[stage] != after[stage]} == ran - {"folds", "prior"}
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == ran - {"folds"}
     assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
     with open_instance(Workspace(finished_workspace)) as instance:  # Dagster saw what DVC ran
         event = instance.get_latest_materialization_event(dg.AssetKey(["digits", "mixed_dataset"]))

@@ -111,7 +111,7 @@ class Bench:
     ) -> dict[str, Any]:
         recipe = parse_recipe(
             {"source": "digits", "seed": 3, "on_new_images": "retrain", **{section: {} for section in SECTIONS}}
-            | {"baselines": {"real": {}, "flipped": FLIP}, "expanded": {"grown": FLIP}, "verdict": {}}
+            | {"prior": None, "baselines": {"real": {}, "flipped": FLIP}, "expanded": {"grown": FLIP}, "verdict": {}}
             | {"classifier": CLASSIFIER}
             | changes,
             Path("tiny.yaml"),

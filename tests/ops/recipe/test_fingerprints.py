@@ -25,7 +25,7 @@ from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import AUTOMATION_KEYS, MAY_LACK, STAGES
+from ops.recipe.stages import AUTOMATION_KEYS, STAGES
 from ops.settings.reading import read_yaml
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
@@ -272,9 +272,9 @@ def test_comments_and_layout_do_not_change_fingerprints(tmp_path: Path) -> None:
 
 def test_defaults_written_out_do_not_change_fingerprints() -> None:
     plain = {"source": "a", "seed": 3, "on_new_images": "retrain"}
-    others = (*plain, "baselines", "expanded", *AUTOMATION_KEYS, *MAY_LACK)
+    others = (*plain, "baselines", "expanded", *AUTOMATION_KEYS, "prior")
     sections: dict[str, Any] = {name: {} for name in Recipe.model_fields if name not in others}
-    short = {**plain, **sections, "baselines": {"real": {}}, "expanded": {"expanded": {}}}
+    short = {**plain, **sections, "prior": None, "baselines": {"real": {}}, "expanded": {"expanded": {}}}
     written = parse_recipe(short, DEMO).model_dump(mode="json")
     assert written != short
     assert fingerprints(written) == fingerprints(short)

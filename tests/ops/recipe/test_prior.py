@@ -74,14 +74,16 @@ def test_what_does_not_belong_together_gives_one_sentence(sections: dict[str, An
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_recipe_without_the_section_and_one_with_null_are_the_same_to_every_stage() -> None:
-    absent, null = (parse_recipe({**WITHOUT, **more}, SMOKE) for more in ({}, {"prior": None}))
-    assert absent == null == load_recipe(SMOKE) and is_idle(absent, "prior")
+def test_no_prior_is_written_as_null_and_is_no_input_of_any_stage() -> None:
+    with pytest.raises(
+        UserError, match="key 'prior' is missing in .*; add it .an empty section is written 'prior: null'"
+    ):
+        parse_recipe(WITHOUT, SMOKE)
+    null = parse_recipe({**WITHOUT, "prior": None}, SMOKE)
+    assert null == load_recipe(SMOKE) and is_idle(null, "prior")
     for name, stage in STAGES.items():
-        assert stage_settings(absent, name) == stage_settings(null, name)
-        assert "prior" not in list_inputs(absent, name), "an idle prior is no input of what came before it"
-        assert list_inputs(absent, name) == tuple(each for each in stage.inputs if each != "prior")
-    assert stage_settings(absent, "prior") == {"prior": None}
+        assert list_inputs(null, name) == tuple(each for each in stage.inputs if each != "prior")
+    assert stage_settings(null, "prior") == {"prior": None}
 
 
 def test_the_prior_is_an_input_of_what_is_made_with_it() -> None:
