@@ -39,6 +39,7 @@ POLICY = (("tuning: {}", "tuning: {policy: true}"), ("  oversampled:", "  tuned:
 FOLDS = (("verdict: {}", "verdict: {folds: 5}"), ("images_per_class: 16", ""))
 LATENT = (("generator: {", "generator: {kind: latent, distillation: {}, "), ("steps: 1, solver: euler", "steps: 2"))
 PRIOR = (
+    ("prior: null\n", ""),
     (GENERATOR, "prior: {pool: others}\ngenerator: {kind: prior}\n"),
     ("solver: euler}", "solver: euler, strength: 0.4}"),
 )
