@@ -13,7 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from assets.place import AUTOMATED, EXPANSION, PUBLISH, Place
 from ops.chain.outdated import find_outdated
-from ops.chain.triggers import Last, Seen, decide_arrival, decide_change, decide_schedule, read_seen
+from ops.chain.triggers import Last, Seen, Step, decide_arrival, decide_change, decide_schedule, read_seen
 from ops.chain.watch_source import list_source, measure_source, read_watched
 from ops.errors import GrowsetError
 from ops.files.hashing import hash_json
@@ -109,11 +109,7 @@ def build_arrival_sensor(workspace: Workspace, place: Place, job: UnresolvedAsse
             find_last(context.instance, place),
             lambda: measure_source(workspace, source, listing),
         )
-        if not step.starts:
-            return dg.SensorResult(skip_reason=step.why, cursor=step.seen.write())
-        context.log.info(f"{place.expansion} is run: {step.why}")
-        request = dg.RunRequest(run_key=name_run(step.seen), tags=_tag(place, settings))
-        return dg.SensorResult([request], cursor=step.seen.write())
+        return _answer(context, place, settings, step)
 
     return new_images
 
@@ -144,13 +140,20 @@ def build_change_sensor(workspace: Workspace, place: Place, job: UnresolvedAsset
             find_last(context.instance, place),
             lambda content: find_outdated(workspace, place.expansion, recipe, content, settings.publish),
         )
-        if not step.starts:
-            return dg.SensorResult(skip_reason=step.why, cursor=step.seen.write())
-        context.log.info(f"{place.expansion} is run: {step.why}")
-        request = dg.RunRequest(run_key=name_run(step.seen), tags=_tag(place, settings))
-        return dg.SensorResult([request], cursor=step.seen.write())
+        return _answer(context, place, settings, step)
 
     return changed_recipe
+
+
+def _answer(
+    context: dg.SensorEvaluationContext, place: Place, settings: AutomationSettings, step: Step
+) -> dg.SensorResult:
+    """A run where the step starts one, else why not; what was seen is remembered."""
+    if not step.starts:
+        return dg.SensorResult(skip_reason=step.why, cursor=step.seen.write())
+    context.log.info(f"{place.expansion} is run: {step.why}")
+    request = dg.RunRequest(run_key=name_run(step.seen), tags=_tag(place, settings))
+    return dg.SensorResult([request], cursor=step.seen.write())
 
 
 def _tag(place: Place, settings: AutomationSettings) -> dict[str, str]:

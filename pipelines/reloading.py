@@ -8,7 +8,7 @@ wrong keeps its part of them until something else changes.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 
@@ -127,8 +127,7 @@ class Reloader:
                 LOGGER.error("the definitions could not be loaded anew", exc_info=clean(error))
 
     def _reload(self, reload: Callable[[], None]) -> None:
-        try:
+        with ExitStack() as failed:
+            failed.callback(self._decision.forget)
             reload()
-        except Exception:
-            self._decision.forget()
-            raise
+            failed.pop_all()

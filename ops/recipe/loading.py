@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from types import NoneType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -55,7 +56,7 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
         return f"unknown key '{key}' in {path}; {hint}"
     if problem["type"] == "missing":
         is_section = model is Recipe and len(place) == 1 and key not in ("source", "seed", "on_new_images")
-        empty = "null" if key == "prior" else "{}"
+        empty = "null" if is_section and NoneType in get_args(Recipe.model_fields[key].annotation) else "{}"
         hint = f" (an empty section is written '{key}: {empty}')" if is_section else ""
         return f"key '{key}' is missing in {path}; add it{hint}"
     message = problem["msg"].removeprefix("Value error, ")

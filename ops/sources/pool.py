@@ -1,7 +1,7 @@
 """Read a described source as a pool: all its training images, without labels, in the size and channels of others.
 
-Validation and test images of the source do not belong to it, drawn ones neither. A folder whose images lie directly in
-it is a pool too, although it is no source. The module does not know what a pool is for.
+Validation and test images of the source do not belong to the pool, also where the description draws these splits. A
+pool may be a folder of images without class folders. The module does not know what a pool is for.
 """
 
 from __future__ import annotations

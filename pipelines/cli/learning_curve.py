@@ -24,7 +24,7 @@ from ops.planning.learning_curve import (
 from ops.planning.work import make_unit, settle_expected
 from ops.tuning.lengths import choose_length
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.plan import Pace, Prospect
+from pipelines.cli.prospect import Pace, Prospect
 
 
 def show_learning_curve(workspace: Workspace, pace: Pace, sink: Sink, *, quiet: bool = False) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import yaml
 from ops.planning.variants import foresee_variants
 from ops.sources.spec import load_source_spec
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.plan import describe_plan, guess_pace, look_ahead
+from pipelines.cli.plan import describe_plan
+from pipelines.cli.prospect import guess_pace, look_ahead
 from tests.published import CLASSES, FOLDERS, RECIPES, write_images
 from tests.workspaces import ROOT, growset
 

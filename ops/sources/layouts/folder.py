@@ -1,6 +1,6 @@
 """Folders of class folders: `<class>/*`, or `train|val|test/<class>/*`.
 
-Images that lie directly in a folder have no labels. That is no source, but a pool may be read so.
+Images that lie directly in a folder have no labels. A pool may be read from such a folder, a source may not.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ from ops.planning.speeds import Speeds
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.plan import format_images, look_ahead, read_exactly, show_plan
+from pipelines.cli.plan import show_plan
+from pipelines.cli.plan_text import format_images
+from pipelines.cli.prospect import look_ahead, read_exactly
 from tests.workspaces import growset, run
 
 Edit = Callable[[Path, str, str], None]
@@ -69,7 +71,9 @@ import sys
 from pathlib import Path
 from ops.workspaces.workspace import Workspace
 import pipelines.cli.main, pipelines.cli.looking
-from pipelines.cli.plan import describe_plan, format_images, guess_pace, look_ahead
+from pipelines.cli.plan import describe_plan
+from pipelines.cli.plan_text import format_images
+from pipelines.cli.prospect import guess_pace, look_ahead
 workspace = Workspace(Path({str(fresh_workspace)!r}))
 seen = look_ahead(workspace, "digits")
 found = describe_plan(guess_pace(workspace, seen))

@@ -1,0 +1,77 @@
+"""The words of a plan: its table of classes, its times and its warnings, line by line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ops.machine.durations import describe_estimate
+from ops.planning.plan import ClassPlan, ExpansionPlan, estimate_bytes
+from ops.planning.resolution import describe_resolution
+from ops.recipe.prior import PoolSettings
+from ops.recipe.stages import STAGES
+from pipelines.cli.prospect import Prospect
+
+LISTED = 20  # most classes that are printed
+
+
+def format_images(seen: Prospect) -> list[str]:
+    """The first part of a plan: classes, bytes, and which stages are current."""
+    counted, plan, generators = seen.counted, seen.plan, seen.recipe.generator.seeds
+    hidden = len(plan.classes) - LISTED
+    several = f", {generators} generators, each with a set as above" if generators > 1 else ""
+    width = max(len("total"), *(len(entry.name) for entry in plan.classes))
+    images, about = counted.totals, "" if counted.is_exact else "about "
+    size = estimate_bytes(plan, counted.shape) * generators
+    current = [stage for stage in STAGES if stage not in seen.stale]
+    return [
+        f"{seen.expansion}: {about}{images['train']} real images of {'x'.join(map(str, counted.shape))},"
+        f" {len(plan.classes)} classes, {images['validation']} for validation, {images['test']} for test",
+        "",
+        f"  {'class':<{width}} {'real':>7} {'wanted':>8} {'drawn':>8}",
+        *(
+            f"  {c.name:<{width}} {c.real:>7} {c.wanted:>8} {c.drawn:>8}" if c else f"  … {hidden:,} more"
+            for c in _list_classes(plan)
+        ),
+        f"  {'total':<{width}} {images['train']:>7} {plan.wanted:>8} {plan.drawn:>8}",
+        "",
+        f"  generated images: {size / 1e6:.1f} MB{several}",
+        *_describe_prior(seen),
+        f"  current stages: {', '.join(current) if current else 'none'}"
+        if len(current) < len(STAGES)
+        else "  all stages are current; nothing is to do",
+    ]
+
+
+def _describe_prior(seen: Prospect) -> list[str]:
+    """A line on what the prior learns from; none without one."""
+    prior = seen.recipe.prior
+    if not isinstance(prior, PoolSettings):
+        return []
+    return [f"  prior: {prior.kind}, trained on about {seen.pool:,} unlabelled images of {prior.pool}"]
+
+
+def _list_classes(plan: ExpansionPlan) -> list[ClassPlan | None]:
+    """The classes in their order; of many the largest and the smallest, with None for those between them."""
+    if len(plan.classes) <= LISTED:
+        return list(plan.classes)
+    ordered = sorted(plan.classes, key=lambda entry: -entry.real)
+    return [*ordered[: LISTED // 2], None, *ordered[-LISTED // 2 :]]
+
+
+def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
+    """The second part: minutes per stage, what the test images can show, and warnings."""
+    stale = found["stale"]
+    return [
+        "",
+        f"  time on this machine at its present load, {found['cores']} cores:",
+        *(
+            f"  {stage:<22} {describe_estimate(value):>14}{'' if stage in stale else '   (current, will be skipped)'}"
+            f"{'   (at most: with a second look)' if stage == 'verdict' and found['looks'] == 2 else ''}"
+            for stage, value in found["seconds"].items()
+            if value > 0
+        ),
+        f"  {'everything else':<22} {describe_estimate(found['rest_seconds']):>14}",
+        f"  {'to do':<22} {describe_estimate(found['to_do_seconds']):>14}",
+        "",
+        f"  {describe_resolution(seen.resolution)}",
+        *(f"warning: {warning}" for warning in found["warnings"]),
+    ]
