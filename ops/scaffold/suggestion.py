@@ -18,6 +18,11 @@ MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
 UNEVEN_RATIO = 3.0  # largest class / smallest class; from here on small classes get more generated images
 
+IN_PIXELS = 32  # pixels of the longer side; larger images are learnt as latents, at a sixth of the time
+LATENTS = {
+    "generator.kind": "latent", "generator.widths": [64, 128], "generator.unshuffle": 1, "generator.batch_size": 64,
+}  # fmt: skip
+
 FEW = (
     50  # images of the median class; from fewer a generator memorises sooner than it learns, unless they are augmented
 )
@@ -39,14 +44,14 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
     classifier_steps, search_steps = (_round_steps(steps * growth, 300, 5000) for steps in (800, 400))
     small = channels == 1 and side <= 32
     is_few = bool(np.median(counts) < FEW)
+    learning_steps = _round_steps((700 if small else 900) * max(1.0, growth), 700, 6000)
     return {
         "plan.ratio": round(min(10.0, max(1.0, GENERATED_LIMIT / images)), 1),
         "plan.balance": "equalise" if counts.max() >= UNEVEN_RATIO * counts.min() else "keep",
         "scorer.folds": int(min(3, max(2, counts.min()))),
         "scorer.steps": _round_steps(0.75 * search_steps, 200, 3000),
-        "generator.widths": [32, 64] if small else [64, 128] if side <= 32 else [64, 128, 128],
-        "generator.unshuffle": 1 if side <= 16 else 2 if side <= 64 else 4,
-        "generator.steps": _round_steps((700 if small else 900) * max(1.0, growth), 700, 6000),
+        **(_suggest_pixels(small, side) if side <= IN_PIXELS else LATENTS),
+        "generator.steps": learning_steps,
         "generator.augment": 0.5 if is_few else 0.0,
         "generator.augmentation": "auto" if is_few else "moves",
         "sampler.steps": 3 if small else 6,
@@ -59,6 +64,16 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         **{f"{arm}.augmentation": "auto" for arm in ("scorer", *AUTO_ARMS)},
         "verdict.curve_seeds": 1,  # one or two per cent of the chain: the search takes longer
         "report.examples_per_class": 8 if len(counts) <= 20 else 4 if len(counts) <= 100 else 2,
+    }
+
+
+def _suggest_pixels(small: bool, side: int) -> dict[str, Any]:
+    """The network of a flow among images of at most IN_PIXELS a side."""
+    return {
+        "generator.widths": [32, 64] if small else [64, 128],
+        "generator.unshuffle": 1 if side <= 16 else 2,
+        # On 105 icons batches of 128 took twice as long, copied more and came no nearer to real images.
+        "generator.batch_size": 128 if small else 64,
     }
 
 

@@ -64,7 +64,13 @@ def test_settings_follow_the_source() -> None:
     assert suggest_settings(np.array([300, 100]), (28, 28, 1))["plan.balance"] == "equalise"
     assert suggest_settings(np.array([299, 100]), (28, 28, 1))["plan.balance"] == "keep"
     assert suggest_settings(np.array([50, 1]), (28, 28, 1))["scorer.folds"] == 2
-    assert suggest_settings(np.full(2, 50), (96, 64, 3))["generator.unshuffle"] == 4
+
+
+@pytest.mark.parametrize(("height", "width", "kind"), [(32, 32, "flow"), (16, 40, "latent"), (96, 64, "latent")])
+def test_images_above_32_pixels_are_learnt_as_latents(height: int, width: int, kind: str) -> None:
+    text = adapt_recipe(DEMO, {"source": "mine", **suggest_settings(np.full(4, 60), (height, width, 3))}, "Mine.")
+    recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
+    assert recipe.generator.kind == kind
 
 
 def test_nothing_is_written_as_null() -> None:
