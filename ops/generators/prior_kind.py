@@ -80,7 +80,7 @@ class PriorKind:
         return replace(self.kinds[prior.kind].guess(prior, sampler, shape, root, rate, workers), fit_seconds=0.0)
 
     def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
-        """As the prior's kind opens it; ValueError if that kind cannot imagine, which the recipe's check has refused."""
+        """As the prior's kind opens it; ValueError for one that cannot imagine, which the recipe's check refuses."""
         return _narrow(self._find_kind(folder)).open_prior(folder, sampler)
 
     def weigh_decoding(

@@ -2,9 +2,9 @@
 
 A set that is drawn by many workers, killed and resumed, and enlarged later needs variants that depend on nothing but
 their seed image and their number. Diversity compares variants with each other, and choosing the best of many does too.
-So both happen within a block: variants b·n .. (b + 1)·n - 1, all of which are made even if one is wanted. The 5 variants
-of K = 5 are then the first 5 of K = 20, in every mode. Later blocks do not keep away from earlier ones, which would
-have to be made again for that.
+So both happen within a block: variants b·n .. (b + 1)·n - 1, all of which are made even if one is wanted. The 5
+variants of K = 5 are then the first 5 of K = 20, in every mode. Later blocks do not keep away from earlier ones, which
+would have to be made again for that.
 
 With `draws` above 1 a block is chosen from that many times as many draws (`ops.imagination.overdraw`): block b from the
 draws b·n·draws .. (b + 1)·n·draws - 1, in the order of choice.

@@ -141,3 +141,12 @@ def check_imagination(generator: KindSettings, sampler: SamplerSettings) -> None
             f"sampler.precision: {sampler.precision} has no effect with sampler.imagination, which draws in fp32;"
             " remove it"
         )
+
+
+def check_class_count(sampler: SamplerSettings, classes: int) -> None:
+    """ValueError where the scorer is to decide, and there is but one class to choose from."""
+    if sampler.imagination is not None and sampler.imagination.mode in ASKS and classes < 2:
+        raise ValueError(
+            f"sampler.imagination.mode: {sampler.imagination.mode} needs a scorer of two classes or more, and the"
+            f" source has {classes}; write mode: {sampler.imagination.drop_scorer().mode}"
+        )

@@ -1,4 +1,4 @@
-"""A drawer that imagines: torch varies, perturbs and climbs, and the finished latents are decoded as they were exported.
+"""A drawer that imagines: torch varies, perturbs and climbs, and an exported decoder decodes what was found.
 
 An image depends on its seed image, its number and the seed alone. It is made with the other images of its block
 (`ops.imagination.blocks`), also where these are not asked for, so pieces, workers, slices and rounds change no bit.
@@ -106,9 +106,9 @@ class ImaginingDrawer:
 class ImaginedFile:
     """A `DrawerSpec` of the generator in the folder of `path`, which may be exported or not.
 
-    sampler : with a number for its strength, and the mode in effect in its `imagination`. scorer : folder of that stage.
-    shards : of the training images, in order, which the scorer's folds refer to. data : statistics of these images,
-    for presets that normalise by them.
+    sampler : with a number for its strength, and the mode in effect in its `imagination`. scorer : the folder of that
+    stage. shards : of the training images, in order, which the scorer's folds refer to. data : statistics of these
+    images, for presets that normalise by them.
     """
 
     path: Path
