@@ -90,7 +90,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     )
     imagination = {}
     if start is not None:
-        write_imagination(run.out, start, settings, train.class_names)
+        write_imagination(run.out, start, settings, train)
         drawer = imagined = start.place(run.out, settings)
         imagination = time_imagination(imagined, train)
     gate = None

@@ -27,6 +27,7 @@ PRECISION = "precision.json"  # a faster variant beside fp32
 USABILITY = "usability.json"  # where its images lie between empty and real ones
 GATE = "gate.json"  # of kinds that make variants: in which classes they are used
 IMAGINATION = "imagination.json"  # where a recipe imagines: what is drawn with, and what the scorer is worth
+IMAGINATION_SHEET = "imagination.png"  # there, too: a row for each class, from seed image to variant
 
 GENERATED = "generated"  # of generated_images: what the names of its shards begin with
 ROUNDS = "rounds.json"  # of generated_images and accepted_images

@@ -21,6 +21,7 @@ MOST_CANDIDATES = 100  # variants of a seed image that are compared with each ot
 
 PERTURBS: tuple[Mode, ...] = ("guided", "random")  # a perturbation is drawn
 ASKS: tuple[Mode, ...] = ("guided", "overdraw")  # the scorer decides what is made
+WITHOUT_SCORER: dict[Mode, Mode] = {"guided": "random", "overdraw": "prior"}
 BALL = ("norm", "radius", "granularity")
 ASCENT = ("steps", "step_size", "optimizer")
 WEIGHTS = ("consistency", "entropy", "diversity")
@@ -51,22 +52,23 @@ class ImaginationSettings(Section):
         "scorer", description="what judges variants; scorer: the cross-fitted classifiers of the stage `scorer`"
     )
     norm: Literal["linf", "l2"] | None = Field(
-        None, description="the ball around a latent that a variant stays in: linf bounds each number, l2 all together"
+        None,
+        description="the ball around a latent that a variant stays in: linf (null) bounds each number, l2 all together",
     )
     radius: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        None, description="of the ball, in standard deviations of the latents' numbers"
+        None, description="of the ball, in standard deviations of the latents' numbers; null: 0.8"
     )
     granularity: Literal["channel", "element"] | None = Field(
         None,
         description="a perturbation for each channel of a latent, or for each of its numbers; null: by its axes, each"
         " channel of a map",
     )
-    steps: Annotated[int, Field(ge=1, le=100)] | None = Field(None, description="steps of the ascent")
+    steps: Annotated[int, Field(ge=1, le=100)] | None = Field(None, description="steps of the ascent; null: 1")
     step_size: Annotated[float, Field(gt=0, le=10)] | None = Field(
-        None, description="of a step; with sign and adam about how far each number of a perturbation moves"
+        None, description="of a step; with sign and adam about how far each number of a perturbation moves; null: 0.1"
     )
     optimizer: Literal["sign", "plain", "adam"] | None = Field(
-        None, description="sign: by the gradient's sign; plain: by the gradient; adam: by Adam's rule"
+        None, description="sign (null): by the gradient's sign; plain: by the gradient; adam: by Adam's rule"
     )
     group: Annotated[int, Field(ge=1, le=50)] | None = Field(
         None,
@@ -74,11 +76,13 @@ class ImaginationSettings(Section):
         " release, else 5",
     )
     consistency: Weight | None = Field(
-        None, description="weight of the probability of the class to keep; corrected alone may change weights"
+        None,
+        description="weight of the probability of the class to keep; preset: corrected alone may change weights; null:"
+        " the logarithm of the number of classes less 1, at least 1; 1 in the other presets",
     )
-    entropy: Weight | None = Field(None, description="weight of the gain in entropy; corrected alone")
+    entropy: Weight | None = Field(None, description="weight of the gain in entropy; null: 1")
     diversity: Weight | None = Field(
-        None, description="weight of the differences among the variants of a group; corrected alone"
+        None, description="weight of the differences among the variants of a group; null: 1"
     )
     draws: Annotated[int, Field(ge=2, le=20)] | None = Field(
         None, description="overdraw: variants drawn for each one that is kept; null: 4"
@@ -100,7 +104,10 @@ class ImaginationSettings(Section):
 
     def drop_scorer(self) -> ImaginationSettings:
         """The same without what the scorer decides: guided becomes random, and overdraw prior."""
-        mode = {"guided": "random", "overdraw": "prior"}.get(self.mode, self.mode)
+        return self.with_mode(WITHOUT_SCORER.get(self.mode, self.mode))
+
+    def with_mode(self, mode: Mode) -> ImaginationSettings:
+        """The same in another mode, without the keys that have no effect there."""
         idle = [key for key, modes in WHERE.items() if mode not in modes]
         return self.model_copy(update={"mode": mode, **{key: type(self).model_fields[key].default for key in idle}})
 

@@ -19,9 +19,10 @@ from ops.chain.parts.imagined_drawer import ImaginedFile
 from ops.chain.parts.imagining_preset import build_preset
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
-from ops.files.outputs import IMAGINATION
+from ops.files.outputs import IMAGINATION, IMAGINATION_SHEET
 from ops.files.storage import write_json
 from ops.generators.folder import CONFIG
+from ops.generators.levels import to_pixels
 from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
 from ops.imagination.protocols import Statistics
@@ -29,9 +30,17 @@ from ops.imagination.scorer_check import ScorerCheck, check_scorer
 from ops.judging.scorer import load_scorer
 from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
+from ops.pictures.sheets import write_sheet
 from ops.recipe.generator import SamplerSettings
-from ops.recipe.imagination import ASKS, ImaginationSettings
+from ops.recipe.imagination import ASKS, ImaginationSettings, Mode
 
+SHOWN = 10  # classes on the sheet
+LEADING: dict[Mode, tuple[Mode, ...]] = {
+    "guided": ("prior", "random", "guided"),
+    "random": ("prior", "random"),
+    "prior": ("prior",),
+    "overdraw": ("prior", "overdraw"),
+}
 TESTED = 3  # seed images of the self-test
 TIMED = 3  # blocks of which the median is taken, after one that is not counted
 TRIED = 0.8  # the strength of the self-test where it is still to be chosen
@@ -78,11 +87,13 @@ def start_imagination(
     return start
 
 
-def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, class_names: Sequence[str]) -> None:
-    """imagination.json beside the exported generator; `sampler` is that of `start` with a number for its strength."""
+def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset) -> None:
+    """imagination.json and its sheet beside the exported generator; `sampler` is that of `start` with a number for its
+    strength."""
     settings, asked = sampler.imagination, start.asked.imagination
     assert settings is not None and asked is not None
     check, named = start.check, build_preset(settings)
+    ways, shown = draw_ways(folder, start, sampler, train)
     found = {
         "mode": settings.mode,
         "asked": asked.mode,
@@ -97,10 +108,34 @@ def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, clas
             "sentence": check.describe(),
             "near_chance": check.is_near_chance,
             **{key: round(getattr(check, key), 6) for key in ("overall", "chance", "skill", "low")},
-            "weak": [class_names[label] for label in check.list_weak()],
+            "weak": [train.class_names[label] for label in check.list_weak()],
         },
+        "ways": ways,
+        "shown": shown,
     }
     write_json(folder / IMAGINATION, found)
+
+
+def draw_ways(folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset) -> tuple[list[str], list[str]]:
+    """Write a sheet with a row for each of the first classes; the names of its columns and of these classes.
+
+    A row has the first training image of its class, then the first variant of it in each of the modes that lead up to
+    the one in effect.
+    """
+    assert sampler.imagination is not None
+    modes = LEADING[sampler.imagination.mode]
+    images, units = _take_seeds(train, SHOWN)
+    columns = [to_pixels(images * 2 - 1).numpy()]
+    with start_threads():
+        for mode in modes:
+            settings = sampler.imagination.with_mode(mode)
+            blocks = start.place(folder, sampler.model_copy(update={"imagination": settings})).open_blocks()
+            firsts = [
+                blocks.make(image, unit, 0).variants.images[:1] for image, unit in zip(images, units, strict=True)
+            ]
+            columns.append(to_pixels(torch.cat(firsts) * 2 - 1).numpy())
+    write_sheet(folder / IMAGINATION_SHEET, list(np.stack(columns, axis=1)))
+    return ["seed image", *modes], [train.class_names[unit.label] for unit in units]
 
 
 def time_imagination(drawer: ImaginedFile, train: PixelDataset) -> dict[str, float]:

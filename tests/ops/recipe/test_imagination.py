@@ -27,6 +27,8 @@ SMOKE = Path(__file__).parents[3] / "recipes" / "smoke.yaml"
 OWN = {**read_yaml(SMOKE), "on_new_images": "retrain"}
 PRIOR = {"kind": "latent", "pool": "others"}
 
+DRAWN = {"kind": "git", "by": ["generator"], "source": "drawn"}
+
 
 def parse(imagination: Any = None, *, kind: str = "latent", **sections: Any) -> Recipe:
     sampler = {"strength": 0.4, "imagination": imagination, **sections.pop("sampler", {})}
@@ -79,12 +81,7 @@ def test_a_kind_imagines_where_its_section_says_so() -> None:
         ({}, {"sampler": {"precision": "int8"}}, "sampler.precision: int8 has no effect with sampler.imagination"),
         (
             {},
-            {
-                "expanded": {
-                    "expanded": {},
-                    "mine": {"variants": {"kind": "git", "by": ["generator"], "source": "drawn"}},
-                }
-            },
+            {"expanded": {"expanded": {}, "mine": {"variants": DRAWN}}},
             "source: drawn are drawn by the exported sampler, which does not imagine; write source: stored",
         ),
     ],

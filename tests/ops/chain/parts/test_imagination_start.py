@@ -19,7 +19,7 @@ from ops.files.storage import read_json
 from ops.judging.scorer import Scorer
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
-from tests.priorfolders import LABELS, NAMES, write_prior, write_scorer, write_seeds
+from tests.priorfolders import LABELS, write_prior, write_scorer, write_seeds
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_scorer_near_chance_decides_nothing_unless_it_is_forced(root: Path, mo
     found, train, lines = start(root, mode=mode)
     assert found.sampler.imagination is not None and found.sampler.imagination.mode == other
     assert f"it is near chance, so guidance by it is noise; mode: {other} takes the place of {mode}" in lines[-1]
-    write_imagination(root / "latent", found, found.sampler, NAMES)
+    write_imagination(root / "latent", found, found.sampler, train)
     recorded = read_json(root / "latent" / IMAGINATION)
     assert (recorded["asked"], recorded["mode"], recorded["preset"]) == (mode, other, "corrected")
     assert recorded["why"] in lines[-1] and recorded["scorer"]["near_chance"]
@@ -56,7 +56,7 @@ def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> No
     assert found.data is not None
     np.testing.assert_allclose(found.data, [[train.images.mean() / 255], [train.images.std() / 255]], atol=1e-6)
     settled = found.sampler.model_copy(update={"strength": 0.4})
-    write_imagination(root / "latent", found, settled, NAMES)
+    write_imagination(root / "latent", found, settled, train)
     shards = sorted((root / "real").iterdir())
     again = read_imagined(root / "latent", root / "scorer", shards)
     expected = found.place(root / "latent", settled)
@@ -67,8 +67,8 @@ def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> No
 
 
 def test_a_paper_whose_parts_are_remembered_says_so(root: Path) -> None:
-    found = start(root, preset="paper", force=True)[0]
-    write_imagination(root / "latent", found, found.sampler, NAMES)
+    found, train, _ = start(root, preset="paper", force=True)
+    write_imagination(root / "latent", found, found.sampler, train)
     assert "medium confidence" in read_json(root / "latent" / IMAGINATION)["unverified"][0]
 
 

@@ -58,6 +58,7 @@ def feed(root: Path, runs: list[Run], inputs: tuple[str, ...] = INPUTS, seed: in
     return make_feeds(inputs, SHAPE, runs, seed=seed, seeds=load_seeds(root))
 
 
+COUNTS = (2, 3, 1, 2, 2, 1)  # of the sets that are filled
 UNITS = list_parents([f"s{row}" for row in range(len(LABELS))], LABELS)
 RUNS = [
     Run(unit, first, count) for unit, first, count in zip(UNITS, (0, 2, 0, 1, 0, 5), (4, 3, 1, 3, 5, 2), strict=True)
@@ -67,10 +68,8 @@ RUNS = [
 @pytest.mark.parametrize("kind", ["latent", "flow"])
 def test_without_a_perturbation_it_draws_what_the_prior_draws_alone(root: Path, kind: str) -> None:
     drawer = build(root, kind, mode="prior").open("cpu", 8)
-    inputs = (NOISE, IMAGE)
-    plain = KINDS["prior"].load(root / kind).sample(
-        {name: torch.from_numpy(values) for name, values in feed(root, RUNS, inputs).items()}, SamplerSettings(**SAMPLER)
-    ).numpy()  # fmt: skip
+    fed = {name: torch.from_numpy(values) for name, values in feed(root, RUNS, (NOISE, IMAGE)).items()}
+    plain = KINDS["prior"].load(root / kind).sample(fed, SamplerSettings(**SAMPLER)).numpy()
     drawn = drawer.draw(feed(root, RUNS))
     assert drawn.shape == plain.shape and plain.std() > 5
     assert np.abs(drawn.astype(int) - plain).max() <= 1
@@ -144,10 +143,8 @@ def test_a_preset_reads_the_statistics_of_the_images_and_a_scorer_of_other_image
         release.open("cpu", 8).draw({LABEL: np.zeros(1, np.int64)})
 
 
-def fill(
-    spec: ImaginedFile, folder: Path, root: Path, workers: int, pieces: list[Piece]
-) -> tuple[np.ndarray, pl.DataFrame]:
-    draws, store = Draws(UNITS, (2, 3, 1, 2, 2, 1)), StoredSeeds(spec.shards)
+def fill(spec: ImaginedFile, folder: Path, workers: int, pieces: list[Piece]) -> tuple[np.ndarray, pl.DataFrame]:
+    draws, store = Draws(UNITS, COUNTS), StoredSeeds(spec.shards)
     done = fill_pieces(
         folder, pieces, spec, draws=draws, seed=4, provider="cpu", workers=workers, batch_size=3, seeds=store
     )
@@ -160,23 +157,11 @@ def test_a_killed_set_goes_on_with_the_same_images_and_records(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, pieces = build(root), cut_pieces(11, 4)
-    images, records = fill(spec, tmp_path / "whole", root, 1, pieces)
-    assert records["parent_id"].to_list() == [
-        unit.parent for unit, n in zip(UNITS, (2, 3, 1, 2, 2, 1), strict=True) for _ in range(n)
-    ]
-    assert records["z_after"].dtype == pl.List(pl.Float32) and records["k"].to_list() == [
-        0,
-        1,
-        0,
-        1,
-        2,
-        0,
-        0,
-        1,
-        0,
-        1,
-        0,
-    ]
+    images, records = fill(spec, tmp_path / "whole", 1, pieces)
+    whose = [unit.parent for unit, count in zip(UNITS, COUNTS, strict=True) for _ in range(count)]
+    assert records["parent_id"].to_list() == whose
+    assert records["k"].to_list() == [k for count in COUNTS for k in range(count)]
+    assert records["z_after"].dtype == pl.List(pl.Float32)
     draw, seen = ImaginingDrawer.draw_recorded, list[int]()
 
     def stop(drawer: ImaginingDrawer, feeds: Any) -> Any:
@@ -187,9 +172,9 @@ def test_a_killed_set_goes_on_with_the_same_images_and_records(
 
     monkeypatch.setattr(ImaginingDrawer, "draw_recorded", stop)
     with pytest.raises(KeyboardInterrupt):
-        fill(spec, tmp_path / "killed", root, 1, pieces)
+        fill(spec, tmp_path / "killed", 1, pieces)
     assert [(tmp_path / "killed" / piece.file_name).exists() for piece in pieces] == [True, False, False]
-    again = fill(spec, tmp_path / "killed", root, 1, pieces)
+    again = fill(spec, tmp_path / "killed", 1, pieces)
     np.testing.assert_array_equal(again[0], images)
     assert again[1].equals(records)
 
@@ -200,6 +185,6 @@ def test_two_workers_give_the_same_images_and_records_as_one(
 ) -> None:
     monkeypatch.setattr(module, "WORKER_SHARE", 1)
     pieces = cut_pieces(11, 4)
-    one, two = (fill(build(root), tmp_path / str(workers), root, workers, pieces) for workers in (1, 2))
+    one, two = (fill(build(root), tmp_path / str(workers), workers, pieces) for workers in (1, 2))
     np.testing.assert_array_equal(one[0], two[0])
     assert one[1].equals(two[1])
