@@ -112,7 +112,7 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
         )
     names = _collect_shards(rounds.parts, run.out)
     if rounds.source.imagines:
-        write_index(run.out / IMAGINED, pl.concat([part.records for part in rounds.parts if part.records is not None]))
+        write_index(run.out / IMAGINED, rounds.join_records())
     elif rounds.source.seeds is not None:
         keep_sampler(run.inputs["generator_onnx"], run.out)
     # accepted_images records the pass counts, so a threshold that changes no round leaves this output unchanged.
@@ -139,14 +139,12 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
 
 def _measure_imagination(rounds: Rounds) -> dict[str, float]:
     """What imagining did to the scores, on average, and the seconds for an image on this machine, if any were drawn."""
-    records = pl.concat([part.records for part in rounds.parts if part.records is not None])
-    gains = {
-        f"{name}_gain": round(float((records[f"{name}_after"] - records[f"{name}_before"]).mean()), 6)  # type: ignore[arg-type, operator]
-        for name in Scores._fields
-    }
+    records = rounds.join_records()
+    gains = [(pl.col(f"{name}_after") - pl.col(f"{name}_before")).alias(f"{name}_gain") for name in Scores._fields]
+    means = records.select(*gains, "clamped").mean().row(0, named=True)
     drawn, seconds = (sum(getattr(part, key) for part in rounds.parts) for key in ("drawn", "seconds"))
-    clamped = {"clamped": round(float(records["clamped"].mean()), 6)}  # type: ignore[arg-type]
-    return {**gains, **clamped, **({"seconds_per_image": round(seconds / drawn, 6)} if drawn else {})}
+    measured = {"seconds_per_image": round(seconds / drawn, 6)} if drawn else {}
+    return {**{name: round(value, 6) for name, value in means.items()}, **measured}
 
 
 @dataclass(frozen=True)

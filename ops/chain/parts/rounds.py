@@ -80,6 +80,10 @@ class Rounds:
         """What was drawn and accepted in each round so far."""
         return [part.tally for part in self.parts]
 
+    def join_records(self) -> pl.DataFrame:
+        """How the images of all rounds came about; in one piece, so that equal frames give equal bytes."""
+        return pl.concat([part.records for part in self.parts if part.records is not None], rechunk=True)
+
     @cached_property
     def real_scores(self) -> pl.DataFrame:
         """The scores of held-out real images, which set the rules' thresholds."""

@@ -106,7 +106,6 @@ def test_all_modes_share_every_other_factor(copied: Workspace) -> None:
     best = overdraw["total_after"].mean()
     own = prior["total_after"].mean()
     assert isinstance(best, float) and isinstance(own, float) and best > own
-    imagine(copied.root)
     change_recipe(copied.root, "digits", sampler=SAMPLER)
     run(copied, *LAST)
     plain = read_shards(find_shards(out(copied, "generated_images"), "generated")).images
@@ -167,7 +166,6 @@ def test_a_larger_set_holds_the_smaller_one_and_another_filter_draws_nothing(
 def test_the_strength_is_chosen_by_what_is_imagined_and_faults_are_told_before_any_work(
     copied: Workspace,
 ) -> None:
-    imagine(copied.root, strength="auto", mode="random")
     change_recipe(
         copied.root,
         "digits",
