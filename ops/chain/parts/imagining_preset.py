@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ops.imagination.presets import PRESETS, Groups, Preset
 from ops.recipe.imagination import WEIGHTS, ImaginationSettings
@@ -25,7 +26,7 @@ def build_preset(settings: ImaginationSettings) -> Preset:
     )
 
 
-def _find_given(settings: ImaginationSettings, **names: str) -> dict[str, object]:
+def _find_given(settings: ImaginationSettings, **names: str) -> dict[str, Any]:
     """The keys that the recipe gives, under the names that a preset has for them."""
     values = {name: getattr(settings, key) for key, name in names.items()}
     return {name: value for name, value in values.items() if value is not None}
