@@ -217,7 +217,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
     try:
-        check_class_count(recipe.sampler, len(class_names))
+        check_class_count(recipe.sampler.imagination, len(class_names))
     except ValueError as error:
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
     height, width, channels = shape

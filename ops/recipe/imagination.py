@@ -5,14 +5,11 @@ It loads nothing that computes. `ops.imagination` implements the choices, `ops.c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ops.settings.section import Section
-
-if TYPE_CHECKING:
-    from ops.recipe.generator import KindSettings, SamplerSettings
 
 Mode = Literal["guided", "random", "prior", "overdraw"]
 Weight = Annotated[float, Field(ge=0, le=1000)]
@@ -132,28 +129,32 @@ class ImaginationSettings(Section):
         return self
 
 
-def check_imagination(generator: KindSettings, sampler: SamplerSettings) -> None:
-    """ValueError for an imagination that this generator cannot have, and for keys without effect beside it."""
-    if sampler.imagination is None:
+def check_imagination(
+    settings: ImaginationSettings | None, *, kind: str, prior: str | None, imagines: bool, precision: str
+) -> None:
+    """ValueError for an imagination that the generator cannot have, and for keys without effect beside it.
+
+    kind : of the generator. prior : the kind of its prior, if it has one. imagines : whether that can imagine.
+    precision : of the sampler.
+    """
+    if settings is None:
         return
-    prior = getattr(generator, "prior", None)
     if prior is None:
         raise ValueError(
-            f"sampler.imagination needs generator: {{kind: prior}}, and a prior; kind: {generator.kind} cannot imagine"
+            f"sampler.imagination needs generator: {{kind: prior}}, and a prior; kind: {kind} cannot imagine"
         )
-    if not prior.imagines:
-        raise ValueError(f"sampler.imagination is not possible with a prior of kind: {prior.kind}")
-    if sampler.precision != "fp32":
+    if not imagines:
+        raise ValueError(f"sampler.imagination is not possible with a prior of kind: {prior}")
+    if precision != "fp32":
         raise ValueError(
-            f"sampler.precision: {sampler.precision} has no effect with sampler.imagination, which draws in fp32;"
-            " remove it"
+            f"sampler.precision: {precision} has no effect with sampler.imagination, which draws in fp32; remove it"
         )
 
 
-def check_class_count(sampler: SamplerSettings, classes: int) -> None:
+def check_class_count(settings: ImaginationSettings | None, classes: int) -> None:
     """ValueError where the scorer is to decide, and there is but one class to choose from."""
-    if sampler.imagination is not None and sampler.imagination.mode in ASKS and classes < 2:
+    if settings is not None and settings.mode in ASKS and classes < 2:
         raise ValueError(
-            f"sampler.imagination.mode: {sampler.imagination.mode} needs a scorer of two classes or more, and the"
-            f" source has {classes}; write mode: {sampler.imagination.drop_scorer().mode}"
+            f"sampler.imagination.mode: {settings.mode} needs a scorer of two classes or more, and the source has"
+            f" {classes}; write mode: {settings.drop_scorer().mode}"
         )

@@ -228,7 +228,14 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_imagination(self) -> Recipe:
-        check_imagination(self.generator, self.sampler)
+        prior = getattr(self.generator, "prior", None)
+        check_imagination(
+            self.sampler.imagination,
+            kind=self.generator.kind,
+            prior=None if prior is None else prior.kind,
+            imagines=prior is not None and prior.imagines,
+            precision=self.sampler.precision,
+        )
         return self
 
     @model_validator(mode="after")

@@ -101,9 +101,10 @@ def test_a_prior_that_cannot_imagine_is_refused(monkeypatch: pytest.MonkeyPatch)
 def test_one_class_is_too_few_where_the_scorer_decides() -> None:
     for mode, other in (("guided", "random"), ("overdraw", "prior")):
         with pytest.raises(ValueError, match=f"needs a scorer of two classes or more.*write mode: {other}"):
-            check_class_count(parse({"mode": mode}).sampler, 1)
-        check_class_count(parse({"mode": other}).sampler, 1)
-        check_class_count(parse({"mode": mode}).sampler, 2)
+            check_class_count(ImaginationSettings(mode=mode), 1)
+        check_class_count(ImaginationSettings(mode=other), 1)
+        check_class_count(ImaginationSettings(mode=mode), 2)
+        check_class_count(None, 1)
 
 
 def test_it_is_part_of_the_samplers_identity_only_where_it_is_given() -> None:

@@ -507,7 +507,7 @@ def test_the_page_shows_what_was_imagined_and_says_by_which_preset_and_mode(page
     shown = render_page(make_facts() | {"imagination": [found]})
     text = read_text(shown)
     assert Reader(shown).open == [] and "from left to right: seed image, prior, random, guided." in text
-    assert "imagined with preset corrected, mode guided . Before they were drawn, the scorer names 80.0 %" in text
+    assert "imagined with preset corrected, mode guided. Before they were drawn, the scorer names 80.0 %" in text
     off = {**found, "mode": "random", "why": "it is near chance", "preset": "paper", "unverified": ["the direction"]}
     text = read_text(render_page(make_facts() | {"imagination": [off]}))
     assert "The recipe asks for mode guided: it is near chance." in text and "rest on memory: the direction" in text
