@@ -44,6 +44,7 @@ from ops.history.dvc_repository import (
 )
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
+from ops.recipe.imagination import check_class_count
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -215,6 +216,10 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         trained = count_fold_training(pool, divide(pool, recipe.verdict.folds))
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
+    try:
+        check_class_count(recipe.sampler.imagination, len(class_names))
+    except ValueError as error:
+        raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
     height, width, channels = shape
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)

@@ -30,8 +30,9 @@ from ops.datasets.pixels import read_images
 from ops.drawing.assembly import Assembly
 from ops.drawing.drawing import Drawing, follow
 from ops.drawing.pieces import Piece, cut_slices
-from ops.files.outputs import CONTACT_SHEET, HELD_OUT_SCORES, ROUNDS
+from ops.files.outputs import CONTACT_SHEET, HELD_OUT_SCORES, IMAGINED, ROUNDS
 from ops.files.storage import link_file, write_json
+from ops.imagination.criteria import Scores
 from ops.pictures.sheets import write_sheet
 from ops.planning.plan import ExpansionPlan, read_plan
 from ops.planning.quota import plan_round, share_plan
@@ -110,7 +111,9 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
             f" {accepted:,} in all; {wanted:,} wanted"
         )
     names = _collect_shards(rounds.parts, run.out)
-    if rounds.source.seeds is not None:
+    if rounds.source.imagines:
+        write_index(run.out / IMAGINED, rounds.join_records())
+    elif rounds.source.seeds is not None:
         keep_sampler(run.inputs["generator_onnx"], run.out)
     # accepted_images records the pass counts, so a threshold that changes no round leaves this output unchanged.
     entries = [
@@ -130,7 +133,18 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
             run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback
         ),
         "precision": read_part(run.inputs["generator_onnx"])["metrics"]["precision"],
+        **(_measure_imagination(rounds) if rounds.source.imagines else {}),
     }
+
+
+def _measure_imagination(rounds: Rounds) -> dict[str, float]:
+    """What imagining did to the scores, on average, and the seconds for an image on this machine, if any were drawn."""
+    records = rounds.join_records()
+    gains = [(pl.col(f"{name}_after") - pl.col(f"{name}_before")).alias(f"{name}_gain") for name in Scores._fields]
+    means = records.select(*gains, "clamped").mean().row(0, named=True)
+    drawn, seconds = (sum(getattr(part, key) for part in rounds.parts) for key in ("drawn", "seconds"))
+    measured = {"seconds_per_image": round(seconds / drawn, 6)} if drawn else {}
+    return {**{name: round(value, 6) for name, value in means.items()}, **measured}
 
 
 @dataclass(frozen=True)
@@ -145,7 +159,8 @@ class _First:
 
 def _open_firsts(workspace: Workspace, expansion: str, seed: int, fingerprint: str) -> list[_First]:
     """Each generator's first round, including its pieces in the staging folder; `seed` is the recipe's."""
-    folders = {name: workspace.output(expansion, name) for name in ("real_images", "expansion_plan", "generator_onnx")}
+    needed = ("real_images", "expansion_plan", "scorer", "generator_onnx")
+    folders = {name: workspace.output(expansion, name) for name in needed}
     plan = read_plan(folders["expansion_plan"])
     firsts = []
     for generator in range(count_generators(folders["generator_onnx"])):

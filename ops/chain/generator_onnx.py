@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ops.chain.parts.each import build_each
+from ops.chain.parts.imagination_start import start_imagination, time_imagination, write_imagination
 from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.usability import examine_usability
 from ops.chain.parts.variant_gate import examine_variants
 from ops.chain.parts.variant_strength import choose_strength
 from ops.datasets.pixels import read_split
-from ops.files.outputs import PARITY
+from ops.datasets.shards import find_shards
+from ops.files.outputs import IMAGINATION, PARITY
 from ops.files.storage import write_json
 from ops.generators.feeds import IMAGE, LABEL, NOISE
 from ops.generators.folder import read_config, write_card
@@ -20,6 +23,7 @@ from ops.generators.onnx.parity import measure_parity
 from ops.generators.prior_kind import SEEN
 from ops.generators.registry import KINDS
 from ops.judging.expansion import find_judge
+from ops.recipe.generator import SamplerSettings
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, read_part
 
@@ -35,14 +39,27 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     """Export, measure parity on the CPU provider, try a faster variant, see whether and where it may be used, write the
     card.
 
-    Checks read the figures.
+    Checks read the figures. Parity and usability are those of the exported sampler; where the recipe imagines, the gate
+    judges imagined variants, which are what is drawn.
     """
     source, settings = run.inputs["generator"], run.recipe.sampler
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
     real = run.inputs["real_images"]
     train, held_out = (read_split(real, split) for split in ("train", "validation"))
-    settings, tried = choose_strength(source, settings, run.inputs["scorer"], train, sink=run.runtime.sink)
+    start = None
+    if settings.imagination is not None:
+        shards = find_shards(real, "train")
+        start = start_imagination(source, settings, run.inputs["scorer"], shards, train, sink=run.runtime.sink)
+        settings = start.sampler
+    settings, tried = choose_strength(
+        source,
+        settings,
+        run.inputs["scorer"],
+        train,
+        sink=run.runtime.sink,
+        imagines=None if start is None else partial(start.place, source),
+    )
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
     run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
@@ -71,6 +88,11 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         seeds=seeds,
         sink=run.runtime.sink,
     )
+    imagination = {}
+    if start is not None:
+        write_imagination(run.out, start, settings, train)
+        drawer = imagined = start.place(run.out, settings)
+        imagination = time_imagination(imagined, train)
     gate = None
     if seeds is not None:
         limits = {"moves": settings.moves, "keeps": settings.keeps}
@@ -93,6 +115,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
             f" on {parity.images} images",
             **_describe_precision(decision),
+            **_describe_imagination(settings),
         },
     )
     return {
@@ -102,6 +125,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         "usable": usability["usable"],
         "position": usability["position"],
         **_measure_gate(gate),
+        **imagination,
     }
 
 
@@ -127,6 +151,14 @@ def _describe_inputs(info: SamplerInfo) -> str:
         IMAGE: "uint8 [n, height, width, channels]",
     }
     return ", ".join(f"`{name}` {kinds[name]}" for name in info.inputs)
+
+
+def _describe_imagination(settings: SamplerSettings) -> dict[str, str]:
+    """For the card; empty where the recipe does not imagine."""
+    if settings.imagination is None:
+        return {}
+    told = f"mode {settings.imagination.mode}, preset {settings.imagination.preset}; `{IMAGINATION}` has all of it"
+    return {"imagination, in torch, of the images in the dataset": told}
 
 
 def _describe_precision(decision: dict[str, Any] | None) -> dict[str, str]:

@@ -15,12 +15,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from ops.datasets.pixels import PixelDataset, Shard, build_rows, plan_shards, write_shard
 from ops.datasets.shards import list_groups
 from ops.drawing.pieces import Draws, Piece, cut_pieces, missing_pieces, piece_size
+from ops.drawing.records import read_records
 from ops.errors import DamagedData
 from ops.files.outputs import GENERATED
+from ops.generators.units import Unit
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,7 @@ class Assembly:
         units = [self.draws.units[place] for place in places]
         rows = build_rows(
             self.draws.labels[places],
-            [
-                f"{self.id_prefix}-{unit.parent or f'{unit.label:04d}'}-{k:07d}"
-                for unit, k in zip(units, ks, strict=True)
-            ],
+            [self.name_image(unit, k) for unit, k in zip(units, ks, strict=True)],
             split="train",
             is_generated=True,
             parent_ids=[unit.parent for unit in units],
@@ -86,6 +86,21 @@ class Assembly:
             ks=list(ks),
         )
         return PixelDataset(images, rows, self.class_names)
+
+    def name_image(self, unit: Unit, k: int) -> str:
+        """The id of a unit's draw."""
+        return f"{self.id_prefix}-{unit.parent or f'{unit.label:04d}'}-{k:07d}"
+
+    def read_records(self) -> pl.DataFrame:
+        """How each image came about, in the order of the rows, from a drawer that records it, with its `image_id`.
+
+        Records lie beside the pieces and stay there, so those of finished shards are there too. DamagedData if one is
+        missing.
+        """
+        places, ks = self.draws.rows(0, len(self))
+        ids = [self.name_image(self.draws.units[place], k) for place, k in zip(places, ks, strict=True)]
+        found = read_records([self.pieces_folder / piece.record_name for piece in self.pieces])
+        return found.insert_column(0, pl.Series("image_id", ids, pl.String))
 
     def shards(self) -> list[Shard]:
         """The files of the finished set."""

@@ -43,8 +43,8 @@ def resolve_batch_size(
         return wanted
     if provider == "cuda":
         return min(cuda_batch(pixels), piece)
-    if images * TRIAL_SHARE < 2 * (CPU_BATCH + min(CANDIDATES)):
-        return CPU_BATCH
+    if images * TRIAL_SHARE < 2 * (CPU_BATCH + min(CANDIDATES)) or drawer.read_info().together > 1:
+        return CPU_BATCH  # a trial's draws are of different units, so each would be made with others for nothing
     seeds = None if load_seeds is None else load_seeds()
     return measure_batch_size(drawer.open(provider, CPU_BATCH), images=images, largest=piece, seeds=seeds)
 

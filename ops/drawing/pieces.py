@@ -8,7 +8,7 @@ a re-run sees which pieces are missing and draws only those. This module does no
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from ops.drawing.records import write_records
 from ops.drawing.stored_seeds import StoredSeeds
 from ops.files.storage import replace_file
-from ops.generators.drawers import Drawer, DrawerSpec
+from ops.generators.drawers import Drawer, DrawerSpec, RecordingDrawer
 from ops.generators.feeds import make_feeds
 from ops.generators.units import Run, Unit
 from ops.machine.parallel import available_cores, map_processes, shared, worth_workers
@@ -92,6 +93,11 @@ class Piece:
     def file_name(self) -> str:
         return f"{self.begin:010d}-{self.end:010d}.npy"
 
+    @property
+    def record_name(self) -> str:
+        """Of the file that says how its images came about, where the drawer records it."""
+        return f"{self.begin:010d}-{self.end:010d}.parquet"
+
 
 def piece_size(rows: int, image_bytes: int) -> int:
     """Rows of a piece. It depends on the set alone, because a re-run can only reuse pieces of the same size."""
@@ -154,10 +160,12 @@ def draw_rows(
     *,
     seeds: StoredSeeds | None = None,
     feed_threads: int = 0,
+    record: Callable[[Mapping[str, np.ndarray]], None] | None = None,
 ) -> np.ndarray:
     """The images of rows `begin` .. `end - 1`, uint8 [n, H, W, C].
 
     Feeds are made batch by batch; `feed_threads` threads make them ahead, so that a GPU does not wait for them.
+    `record` gets each batch's columns from a drawer that records how its images came about.
     """
     info = drawer.info
     channels, height, width = info.shape
@@ -170,7 +178,11 @@ def draw_rows(
 
     with ThreadPoolExecutor(feed_threads) if feed_threads else nullcontext() as pool:
         for (at, until), feeds in zip(batches, pool.map(feed, batches) if pool else map(feed, batches), strict=True):
-            images[at - begin : until - begin] = drawer.draw(feeds)
+            if record is not None and isinstance(drawer, RecordingDrawer):
+                images[at - begin : until - begin], columns = drawer.draw_recorded(feeds)
+                record(columns)
+            else:
+                images[at - begin : until - begin] = drawer.draw(feeds)
     return images
 
 
@@ -185,9 +197,19 @@ def _draw_piece(piece: Piece) -> Piece:
     spec: DrawerSpec = shared("drawer")
     drawer = _open_drawer(spec, spec.path.stat().st_mtime_ns, shared("provider"), shared("batch_size"))
     threads = available_cores() if shared("provider") == "cuda" else 0
+    recorded: list[Mapping[str, np.ndarray]] = []
     images = draw_rows(
-        piece.begin, piece.end, shared("draws"), drawer, shared("seed"), seeds=shared("seeds"), feed_threads=threads
+        piece.begin,
+        piece.end,
+        shared("draws"),
+        drawer,
+        shared("seed"),
+        seeds=shared("seeds"),
+        feed_threads=threads,
+        record=recorded.append,
     )
+    if recorded:  # first, because a piece is done as soon as its pixels are there
+        write_records(folder / piece.record_name, recorded)
     with replace_file(folder / piece.file_name) as temporary, temporary.open("wb") as file:
         np.save(file, images, allow_pickle=False)
     return piece

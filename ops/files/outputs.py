@@ -26,9 +26,12 @@ PARITY = "parity.json"  # of generator_onnx, as the next three: the exported sam
 PRECISION = "precision.json"  # a faster variant beside fp32
 USABILITY = "usability.json"  # where its images lie between empty and real ones
 GATE = "gate.json"  # of kinds that make variants: in which classes they are used
+IMAGINATION = "imagination.json"  # where a recipe imagines: what is drawn with, and what the scorer is worth
+IMAGINATION_SHEET = "imagination.png"  # there, too: a row for each class, from seed image to variant
 
 GENERATED = "generated"  # of generated_images: what the names of its shards begin with
 ROUNDS = "rounds.json"  # of generated_images and accepted_images
+IMAGINED = "imagined.parquet"  # of generated_images, where a recipe imagines: how each image came about
 HELD_OUT_SCORES = "held_out_scores.parquet"  # of both, too
 RULES = "rules.json"  # of accepted_images, as the next two
 REJECTED_SHEET = "rejected_sheet.png"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ops.generators.denoising.network import ConditionalUNet
     from ops.generators.denoising.session import Session
     from ops.generators.drawers import DrawerSpec
+    from ops.generators.imaginable import OpenedPrior
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,22 @@ class FlowKind(DenoiserKind):
         evaluations = student.evaluations * self.maths.count_evaluations("heun", heun_steps)
         steps = student.steps * student.batch_size / settings.batch_size
         return steps * step_seconds + student.pairs * evaluations * evaluation_seconds
+
+    def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
+        """See `ops.generators.imaginable`, also for the next one."""
+        from ops.generators.denoising.pixel_prior import PixelPrior
+
+        generator = self.load(folder)
+        assert isinstance(generator, DenoiserGenerator)
+        config = generator.config
+        shape = config["channels"], config["height"], config["width"]
+        return PixelPrior(self.maths, generator.network.requires_grad_(False), sampler, shape)
+
+    def weigh_decoding(
+        self, settings: DenoiserSettings, sampler: SamplerSettings, shape: tuple[int, int, int]
+    ) -> float:
+        """The whole of the solver."""
+        return 1.0
 
 
 @dataclass(frozen=True)

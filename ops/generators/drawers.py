@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -23,7 +23,8 @@ class SamplerInfo:
     """Description of a drawer: class names, image shape (C, H, W), inputs, number format, and how it integrates.
 
     evaluations: of the network, for one image. solver, steps and evaluations are None where they are not known, as for
-    a generator that was made elsewhere.
+    a generator that was made elsewhere. together: consecutive draws of a unit that are made at once, even if one is
+    asked for.
     """
 
     class_names: tuple[str, ...]
@@ -33,6 +34,7 @@ class SamplerInfo:
     evaluations: int | None = None
     precision: str = "fp32"
     inputs: tuple[str, ...] = (NOISE, LABEL)
+    together: int = 1
 
 
 class Drawer(Protocol):
@@ -49,6 +51,15 @@ class Drawer(Protocol):
 
     def with_batch_size(self, batch_size: int) -> Self:
         """The same drawer for batches of another size."""
+        ...
+
+
+@runtime_checkable
+class RecordingDrawer(Drawer, Protocol):
+    """A drawer that also says how each image came about."""
+
+    def draw_recorded(self, feeds: Feeds) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The images of `draw`, and columns of n rows each; an array [n, d] is a column of lists."""
         ...
 
 

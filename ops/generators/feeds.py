@@ -16,9 +16,11 @@ from ops.generators.noise import draw_noise
 from ops.generators.units import Run, Unit
 
 NOISE, LABEL, IMAGE = "noise", "label", "image"
+PARENT, NUMBER, SEED = "parent", "number", "seed"  # of drawers that draw noise of their own; no graph takes them
 
 Feeds = Mapping[str, np.ndarray]
-"""An array of n rows by input: noise float32 [n, C, H, W], label int64 [n], image (a seed image) uint8 [n, H, W, C]."""
+"""An array of n rows by input: noise float32 [n, C, H, W], label int64 [n], image (a seed image) uint8 [n, H, W, C];
+parent (the seed image's id) str [n], number (k) int64 [n] and seed (of the noise, the same in all rows) int64 [n]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ def make_feeds(
 
     Parameters
     ----------
-    inputs : some of noise, label and image, as a graph declares them.
+    inputs : some of noise, label and image, as a graph declares them, or of the others, as a drawer does.
     shape : (C, H, W) of an image.
     seeds : the parents of the runs' units; needed only for the input image.
 
@@ -64,12 +66,19 @@ def make_feeds(
     ValueError : for another input, or for the input image without seed images.
     KeyError : for a parent that is not among the seed images.
     """
-    feeds = {}
+    feeds, counts = {}, _as_int64([run.count for run in runs])
     for name in inputs:
         if name == NOISE:
             feeds[name] = _draw_noise(shape, runs, seed)
         elif name == LABEL:
-            feeds[name] = np.repeat(_as_int64([run.unit.label for run in runs]), _as_int64([run.count for run in runs]))
+            feeds[name] = np.repeat(_as_int64([run.unit.label for run in runs]), counts)
+        elif name == PARENT:
+            feeds[name] = np.repeat(np.array([run.unit.parent or "" for run in runs], str), counts)
+        elif name == NUMBER:
+            ks = [np.arange(run.first, run.first + run.count, dtype=np.int64) for run in runs]
+            feeds[name] = np.concatenate([_as_int64([]), *ks])
+        elif name == SEED:
+            feeds[name] = np.full(counts.sum(), seed, np.int64)
         elif name == IMAGE and seeds is not None:
             feeds[name] = seeds.images[seeds.find_parents(runs)]
         else:

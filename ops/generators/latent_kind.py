@@ -20,6 +20,7 @@ from ops.recipe.latent import LatentSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ops.generators.imaginable import OpenedPrior
     from ops.generators.latent.network import LatentFlow
 
 
@@ -73,6 +74,21 @@ class LatentKind(FlowKind):
         from ops.generators.latent.guessing import guess_latent
 
         return guess_latent(self.maths, _narrow(settings), sampler, shape, rate, workers, self.estimate_refining)
+
+    def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
+        from ops.generators.latent.latent_prior import open_latent_prior
+
+        generator = self.load(folder)
+        assert isinstance(generator, LatentGenerator)
+        return open_latent_prior(self.maths, generator.whole, generator.config, folder, sampler)
+
+    def weigh_decoding(
+        self, settings: DenoiserSettings, sampler: SamplerSettings, shape: tuple[int, int, int]
+    ) -> float:
+        """The decoder's share of the products of encoder, flow and decoder."""
+        from ops.generators.latent.guessing import weigh_decoder
+
+        return weigh_decoder(self.maths, _narrow(settings), sampler, shape)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ops.files.manifests import read_manifest
 from ops.files.outputs import PRIOR
 from ops.files.storage import read_json, write_json
 from ops.generators.folder import CONFIG, WEIGHTS, read_config
+from ops.generators.imaginable import ImaginingKind, OpenedPrior
 from ops.generators.protocol import Cost, Fitting, Generator, Kind
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.prior import PriorGeneratorSettings
@@ -78,6 +79,22 @@ class PriorKind:
         prior = settings.prior
         return replace(self.kinds[prior.kind].guess(prior, sampler, shape, root, rate, workers), fit_seconds=0.0)
 
+    def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
+        """As the prior's kind opens it; ValueError for one that cannot imagine, which the recipe's check refuses."""
+        return _narrow(self._find_kind(folder)).open_prior(folder, sampler)
+
+    def weigh_decoding(
+        self, settings: PriorGeneratorSettings, sampler: SamplerSettings, shape: tuple[int, int, int]
+    ) -> float:
+        prior = settings.prior
+        return _narrow(self.kinds[prior.kind]).weigh_decoding(prior, sampler, shape)
+
     def _find_kind(self, folder: Path) -> Kind:
         """The kind of the prior in this directory."""
         return self.kinds[read_config(folder)[SEEN]["kind"]]
+
+
+def _narrow(kind: Kind) -> ImaginingKind:
+    if not isinstance(kind, ImaginingKind):
+        raise ValueError(f"kind {kind.name} cannot imagine")
+    return kind

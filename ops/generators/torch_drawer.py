@@ -67,12 +67,7 @@ class TorchFile:
 
     def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
         """`cpu`; EnvironmentFault if CUDA is wanted, unless `allow_fallback`."""
-        if wanted == "cuda" and not allow_fallback:
-            raise EnvironmentFault(
-                "provider 'cuda' cannot be used: this generator draws on the CPU; use --provider cpu or"
-                " --allow-cpu-fallback"
-            )
-        return "cpu"
+        return stay_on_cpu(wanted, allow_fallback=allow_fallback)
 
     def open(self, provider: str, batch_size: int) -> TorchDrawer:
         generator = self.load(self.path.parent)
@@ -87,3 +82,13 @@ class TorchFile:
             steps=self.sampler.steps,
             inputs=self.inputs,
         )
+
+
+def stay_on_cpu(wanted: str, *, allow_fallback: bool) -> str:
+    """The provider `cpu`; EnvironmentFault if CUDA is wanted, unless `allow_fallback`."""
+    if wanted == "cuda" and not allow_fallback:
+        raise EnvironmentFault(
+            "provider 'cuda' cannot be used: this generator draws on the CPU; use --provider cpu or"
+            " --allow-cpu-fallback"
+        )
+    return "cpu"

@@ -18,7 +18,7 @@ their order nor the number of workers can change a bit. Another number of rows c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from ops.imagination.criteria import Scores, find_target, rate
 from ops.imagination.perturbation import Perturbation
 from ops.imagination.presets import Preset, find_statistics
 from ops.imagination.projection import project
-from ops.imagination.protocols import Answer, Prior, Scorer, Statistics
+from ops.imagination.protocols import Answer, Prior, RenderingPrior, Scorer, Statistics
 
 
 class NotFinite(ValueError):
@@ -62,9 +62,10 @@ class Guide:
     rows: int
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Images of latents [n, ...], without gradients."""
+        """The finished images of latents [n, ...], without gradients."""
+        render = self.prior.render if isinstance(self.prior, RenderingPrior) else self.prior.decode
         with torch.no_grad():
-            return torch.cat([self._decode(latents[part]) for part in cut(len(latents), self.rows)])
+            return torch.cat([self._decode(latents[part], render) for part in cut(len(latents), self.rows)])
 
     def judge(self, latents: Tensor, images: Tensor | None = None) -> Answer:
         """The scorer's answer on latents [n, ...], without gradients; `images` saves it decoding them again."""
@@ -134,8 +135,8 @@ class Guide:
         answer = self.scorer.answer(fill(inputs, self.rows), [self.unit.key] * self.rows, self.statistics)
         return answer.take(slice(len(latents)))
 
-    def _decode(self, latents: Tensor) -> Tensor:
-        images = self.prior.decode(fill(latents, self.rows))[: len(latents)]
+    def _decode(self, latents: Tensor, decode: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        images = (decode or self.prior.decode)(fill(latents, self.rows))[: len(latents)]
         return images.to(torch.promote_types(images.dtype, torch.float32))  # a prior in bf16 is scored in float32
 
 

@@ -88,6 +88,11 @@ class Imagination:
             raise ValueError("two seed images have the same key; their variants would be drawn alike")
         return (self._imagine(image, unit, count) for image, unit in zip(images, units, strict=True))
 
+    def imagine_group(self, image: Tensor, unit: Unit, ks: Sequence[int]) -> Imagined:
+        """The consecutive variants `ks` of one seed image [C, H, W] as a group by themselves, whatever the preset's."""
+        latents = self.encode(image, unit, ks)
+        return self._imagine_group(self.guide(image, unit), latents, self.draw(unit, ks, latents), None)
+
     def encode(self, image: Tensor, unit: Unit, ks: Sequence[int]) -> Tensor:
         """The prior's latents f of the variants `ks` of a seed image [C, H, W], float32 [len(ks), ...]."""
         with torch.no_grad():

@@ -61,6 +61,18 @@ class VaryingPrior(Prior, Protocol):
         ...
 
 
+@runtime_checkable
+class RenderingPrior(Prior, Protocol):
+    """A prior whose finished images come from another decoder than the one that is climbed through.
+
+    An exported decoder, for instance, so that images are those that the exported generator would make.
+    """
+
+    def render(self, latents: Tensor) -> Tensor:
+        """As `decode`, up to rounding, without gradients."""
+        ...
+
+
 class Statistics(NamedTuple):
     """Mean and standard deviation of each channel of images in 0..1; one number stands for all channels."""
 

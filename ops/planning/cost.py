@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.machine.parallel import worth_workers
+from ops.planning.imagining import count_judged, count_made, estimate_variant
 from ops.planning.plan import ExpansionPlan
 from ops.planning.speeds import Speeds
 from ops.planning.work import Phases, Training, Work
@@ -45,13 +46,19 @@ def estimate_seconds(
     generator, trained = recipe.generator, {name: train_for(work.stages[name], speeds, workers) for name in work.stages}
     looks = getattr(generator, "checkpoints", 0) * (WATCHED * speeds.image / workers + JUDGING_SECONDS)
     fitted = getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
+    judged, drawn = 0.0, plan.drawn * speeds.image
+    if (imagination := recipe.sampler.imagination) is not None:
+        variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score)
+        group = imagination.group_size
+        judged = variant * count_judged((entry.real for entry in plan.classes), group)
+        drawn = variant * count_made(((entry.real, entry.drawn) for entry in plan.classes), group)
     scored = recipe.scorer.folds * speeds.score + SCORING_SECONDS
     seconds = {
         "training_policy": trained["training_policy"] + (QUESTIONS - 1) * speeds.start * bool(work.policy),
         "scorer": trained["scorer"],
         "generator": fitted * generator.seeds,
-        "generator_onnx": (EXPORT_SECONDS + COMPARED * speeds.image / workers) * generator.seeds,
-        "generated_images": plan.drawn * (speeds.image + scored) / workers * generator.seeds + speeds.start,
+        "generator_onnx": (EXPORT_SECONDS + (COMPARED * speeds.image + judged) / workers) * generator.seeds,
+        "generated_images": (drawn + plan.drawn * scored) / workers * generator.seeds + speeds.start,
         "baseline_classifiers": trained["baseline_classifiers"],
         "expanded_classifiers": trained["expanded_classifiers"],
     }

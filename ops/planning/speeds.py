@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ops.classifiers.products import Shape, count_products
+from ops.generators.imaginable import ImaginingKind
 from ops.generators.registry import KINDS
 from ops.machine.parallel import limit_libraries
 from ops.planning.work import Unit
@@ -32,6 +33,7 @@ class Speeds:
     """Seconds: `units` of a step of each unit in every process at once; `answer` of one image in the classifier and
     `score` in one of the scorer's networks, on one core; `step`, `image` and `fixed` of a generator: of a step on all
     cores, of an image on one core, and of all that follows its steps. `start`: until processes are ready.
+    `decoding`: the share of an image's seconds that is decoding; 0 where the recipe does not imagine.
     """
 
     units: Mapping[Unit, float]
@@ -41,6 +43,7 @@ class Speeds:
     image: float
     fixed: float
     start: float
+    decoding: float = 0.0
 
 
 def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path, workers: int) -> Speeds:
@@ -62,7 +65,16 @@ def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path
         cost.image_seconds,
         cost.fit_seconds - getattr(recipe.generator, "steps", 0) * cost.step_seconds,
         GUESSED_START,
+        weigh_decoding(recipe, shape),
     )
+
+
+def weigh_decoding(recipe: Recipe, shape: Shape) -> float:
+    """The share of a variant's cost that imagination repeats; 0 where the recipe does not imagine."""
+    kind = KINDS[recipe.generator.kind]
+    if recipe.sampler.imagination is None or not isinstance(kind, ImaginingKind):
+        return 0.0
+    return kind.weigh_decoding(recipe.generator, recipe.sampler, shape)
 
 
 def _time_products() -> tuple[float, float]:

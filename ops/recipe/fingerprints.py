@@ -17,6 +17,7 @@ LATER_KEYS: dict[str, Any] = {
     "sampler.strength": None,
     "sampler.moves": 2.0,
     "sampler.keeps": 0.9,
+    "sampler.imagination": None,
 }
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.arms import AutoAugmentation, Policy
+from ops.recipe.imagination import ImaginationSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
@@ -71,6 +72,11 @@ class SamplerSettings(Section):
         " images; a common class is judged by its own variants, a rare one by those of the common ones; below it"
         " nothing is generated for the class; null: not asked",
     )
+    imagination: ImaginationSettings | None = Field(
+        None,
+        description="for kind: prior: the latents of variants are perturbed, and guided by the scorer; null: they are"
+        " not",
+    )
 
     @property
     def settled_strength(self) -> float | None:
@@ -84,6 +90,7 @@ class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
     class_keys: ClassVar[frozenset[str] | None] = None  # of a kind that can be a prior: those that need classes
+    imagines: ClassVar[bool] = False  # whether, as a prior, it can imagine (`ops.generators.imaginable`)
 
     kind: str
     seeds: int = Field(
@@ -232,6 +239,7 @@ class AnyFlowSettings(DenoiserSettings):
     class_keys: ClassVar[frozenset[str] | None] = frozenset(
         {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies", "distillation"}
     )
+    imagines: ClassVar[bool] = True
 
     couple_noise: bool = Field(True, description="within a class, pair each image of a batch with noise near to it")
     distillation: DistillationSettings | None = Field(

@@ -13,6 +13,7 @@ from typing import Any
 from ops.recipe.arms import ResNet18, SmallResNet
 from ops.recipe.generator import AnyFlowSettings, DenoiserSettings, OnnxSettings
 from ops.recipe.geometry import LEAST, GeometrySettings
+from ops.recipe.imagination import ASKS
 from ops.recipe.ingredients.variants import GitVariants
 from ops.recipe.latent import LatentSettings
 from ops.recipe.munit import MunitSettings
@@ -101,6 +102,11 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
     if "image" in generator.list_inputs(recipe.sampler):
         # A strength is chosen by how much is kept; then any share will do.
         changes |= {"sampler.moves": None, "sampler.keeps": 0.0 if recipe.sampler.strength == "auto" else None}
+    if (imagination := recipe.sampler.imagination) is not None:
+        if imagination.mode in ASKS:
+            changes["sampler.imagination.force"] = True  # such a scorer is near chance
+        if imagination.steps is not None:
+            changes["sampler.imagination.steps"] = min(2, imagination.steps)
     if isinstance(generator, OnnxSettings):
         changes["generator.path"] = str(root / generator.path)
     if isinstance(generator, GeometrySettings):

@@ -22,6 +22,7 @@ from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generator
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import read_numbers, set_numbers
+from ops.recipe.imagination import check_imagination
 from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.pretrained import ReferenceSettings
@@ -226,6 +227,18 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_imagination(self) -> Recipe:
+        prior = getattr(self.generator, "prior", None)
+        check_imagination(
+            self.sampler.imagination,
+            kind=self.generator.kind,
+            prior=None if prior is None else prior.kind,
+            imagines=prior is not None and prior.imagines,
+            precision=self.sampler.precision,
+        )
+        return self
+
+    @model_validator(mode="after")
     def _check_prior(self) -> Recipe:
         if self.prior is not None and self.on_new_images == "keep_generator":
             raise ValueError(
@@ -283,6 +296,7 @@ class Recipe(Section):
             self.expanded,
             kind=self.generator.kind,
             inputs=self.generator.list_inputs(self.sampler),
+            imagines=self.sampler.imagination is not None,
             nuisance=self.data.nuisance,
             batch_size=self.classifier.batch_size,
         )

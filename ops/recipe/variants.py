@@ -31,12 +31,13 @@ def check_variants(
     *,
     kind: str,
     inputs: Sequence[str],
+    imagines: bool = False,
     nuisance: str | None,
     batch_size: int,
 ) -> None:
     """ValueError for variants that this recipe cannot make, and for keys without effect beside them.
 
-    kind, inputs: of the generator.
+    kind, inputs: of the generator. imagines: whether its variants are imagined.
     """
     for name, arm in baselines.items():
         if shows_generated(arm):
@@ -51,6 +52,11 @@ def check_variants(
                 raise ValueError(
                     f"variants of the arm {name!r} are made by a generator that takes an image, and kind: {kind} takes"
                     f" {' and '.join(inputs)} alone; choose another kind or another by"
+                )
+            if imagines and getattr(arm.variants, "source", None) == "drawn":
+                raise ValueError(
+                    f"variants of the arm {name!r} with source: drawn are drawn by the exported sampler, which does not"
+                    " imagine; write source: stored, or remove sampler.imagination"
                 )
             _check_beside(name, arm)
     arms = {**baselines, **expanded}

@@ -32,6 +32,7 @@ from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_lengths, draw_training
 from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
+from ops.report.imagination import collect_imagination
 from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
@@ -81,6 +82,7 @@ def collect_facts(
         "prior": None if seen is None else seen.told,
         "usability": collect_usability(inputs["generator_onnx"]),
         "variants": collect_variants(inputs["generator_onnx"]),
+        "imagination": collect_imagination(inputs["generator_onnx"]),
         "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
         "classes": len(names),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},

@@ -16,7 +16,7 @@ import polars as pl
 
 from ops.datasets.pixels import Shard
 from ops.files.manifests import read_manifest
-from ops.files.outputs import HELD_OUT_SCORES, ROUNDS
+from ops.files.outputs import HELD_OUT_SCORES, IMAGINED, ROUNDS
 from ops.files.storage import link_file, read_json
 from ops.stages.integrity import is_intact
 from ops.stages.several import place
@@ -47,6 +47,14 @@ class Earlier:
         for name, shard in zip(names, shards, strict=True):
             link_file(self.folder / name, shard.path)
         return True
+
+    def take_records(self, drawn_by: str, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame | None:
+        """How the images of the last round in `drawn` came about; None if `take_shards` would not link them, or they
+        were not recorded."""
+        if self.record is None or self.record["drawn_by"] != drawn_by or not self._holds(drawn):
+            return None
+        path, first = self.folder / IMAGINED, sum(map(sum, drawn[:-1]))
+        return pl.read_parquet(path, glob=False).slice(first, sum(drawn[-1])) if path.exists() else None
 
     def take_scores(self, scored_by: str, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame | None:
         """The scores of the last round in `drawn`; None if they are not stored or were determined by something else."""

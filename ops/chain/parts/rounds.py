@@ -24,7 +24,7 @@ from ops.drawing.drawing import Drawing
 from ops.drawing.pieces import Draws
 from ops.files.hashing import hash_json
 from ops.files.manifests import join_hashes, read_manifest
-from ops.files.outputs import GATE, HELD_OUT_SCORES, USABILITY
+from ops.files.outputs import GATE, HELD_OUT_SCORES, IMAGINED, USABILITY
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
 from ops.generators.folder import CONFIG
@@ -36,12 +36,19 @@ from ops.stages.several import derive_seed, read_part
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A finished round: its files, one row of scores per image, its counts, and whether its images were reused."""
+    """A finished round: its files, one row of scores per image, its counts, and whether its images were reused.
+
+    records : how each image came about, where the drawer records it. drawn, seconds : images that were drawn now, and
+    how long that took.
+    """
 
     assembly: Assembly
     scores: pl.DataFrame
     tally: Round
     taken_over: bool
+    records: pl.DataFrame | None
+    drawn: int
+    seconds: float
 
     @property
     def shards(self) -> list[Path]:
@@ -73,6 +80,10 @@ class Rounds:
         """What was drawn and accepted in each round so far."""
         return [part.tally for part in self.parts]
 
+    def join_records(self) -> pl.DataFrame:
+        """How the images of all rounds came about; in one piece, so that equal frames give equal bytes."""
+        return pl.concat([part.records for part in self.parts if part.records is not None], rechunk=True)
+
     @cached_property
     def real_scores(self) -> pl.DataFrame:
         """The scores of held-out real images, which set the rules' thresholds."""
@@ -86,13 +97,21 @@ class Rounds:
         """Make the next round, with `drawn` images of each unit."""
         run, before, source = self._run, [tally.drawn for tally in self.tallies], self.source
         assembly = open_round(run.inputs, run.scratch, source.units, before, drawn)
+        kept = _folder(run.scratch, len(before)) / IMAGINED
+        # Before the shards, so that shards that were taken over never lack their records.
+        if source.imagines and (found := self._earlier.take_records(self.drawn_by, [*before, drawn])) is not None:
+            write_index(kept, found)
         taken = self._earlier.take_shards(self.drawn_by, [*before, drawn], assembly.shards())
-        Drawing(assembly, source.drawer, self._seed, run.runtime, source.seeds).run()
+        missing = sum(map(len, assembly.missing()))
+        seconds = Drawing(assembly, source.drawer, self._seed, run.runtime, source.seeds).run()
+        records = None
+        if source.imagines:
+            records = pl.read_parquet(kept, glob=False) if kept.exists() else assembly.read_records()
         scores = self._find_scores(assembly, [*before, drawn])
-        found = find_reasons(list_scores(scores), scores["label"].to_numpy(), self._limits)
+        broken = find_reasons(list_scores(scores), scores["label"].to_numpy(), self._limits)
         places = assembly.draws.rows(0, len(assembly))[0]
-        tally = Round(drawn, tuple(count_passing(found, places, len(drawn)).tolist()))
-        self.parts.append(Part(assembly, scores, tally, taken))
+        tally = Round(drawn, tuple(count_passing(broken, places, len(drawn)).tolist()))
+        self.parts.append(Part(assembly, scores, tally, taken, records, missing, seconds))
         return self.parts[-1]
 
     @cached_property
@@ -122,7 +141,7 @@ class Rounds:
 def describe_origin(inputs: Mapping[str, Path], seed: int, source: Source) -> str:
     """Hash of everything that determines the images of every round, but the numbers drawn; `seed` is the noise's.
 
-    For variants it includes their seed images.
+    For variants it includes their seed images, for imagined ones the scorer too.
     """
     origin = [hash_sampler(inputs["generator_onnx"]), seed]
     return hash_json(origin if source.content is None else [*origin, source.content])

@@ -14,6 +14,8 @@ from ops.datasets.pixels import PixelDataset, read_rows
 from ops.datasets.shards import find_shards
 from ops.drawing.stored_seeds import StoredSeeds
 from ops.files.hashing import hash_json
+from ops.files.manifests import read_manifest
+from ops.files.outputs import IMAGINATION
 from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import IMAGE, SeedImages
 from ops.generators.registry import find_drawer
@@ -30,13 +32,15 @@ class Source:
     """The drawer of a generator's images, and the units by which they are counted.
 
     seeds, content : for a generator of variants its stored seed images, and a hash of their ids and labels in the order
-        of the units, which is the order of a round's counts; else None.
+        of the units, which is the order of a round's counts; of imagined ones also of the scorer. Else None.
+    imagines : whether the drawer imagines, and records how each image came about.
     """
 
     drawer: DrawerSpec
     units: tuple[Unit, ...]
     seeds: StoredSeeds | None = None
     content: str | None = None
+    imagines: bool = False
 
     @property
     def parents(self) -> list[str] | None:
@@ -45,7 +49,7 @@ class Source:
 
 
 def find_source(inputs: Mapping[str, Path]) -> Source:
-    """The source of one generator's images; `inputs` are the folders of the stages real_images and generator_onnx."""
+    """The source of one generator's images; `inputs`: folders of the stages real_images, scorer and generator_onnx."""
     drawer = find_drawer(inputs["generator_onnx"])
     info = drawer.read_info()
     if IMAGE not in info.inputs:
@@ -53,8 +57,15 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     shards = tuple(find_shards(inputs["real_images"], "train"))
     rows = read_rows(shards)
     ids, labels = rows["image_id"].to_list(), rows["label"].to_list()
-    units = list_parents(ids, labels)
-    return Source(drawer, units, StoredSeeds(shards), hash_json([[unit.parent, unit.label] for unit in units]))
+    units, seeds = list_parents(ids, labels), StoredSeeds(shards)
+    content = hash_json([[unit.parent, unit.label] for unit in units])
+    if not (inputs["generator_onnx"] / IMAGINATION).exists():
+        return Source(drawer, units, seeds, content)
+    from ops.chain.parts.imagined_drawer import read_imagined  # loads torch
+
+    imagined = read_imagined(inputs["generator_onnx"], inputs["scorer"], shards)
+    scorer = read_manifest(inputs["scorer"])["content"]
+    return Source(imagined, units, seeds, hash_json([content, scorer]), imagines=True)
 
 
 def list_units(record: Mapping[str, Any], class_names: Sequence[str], real: Path) -> tuple[Unit, ...]:

@@ -65,9 +65,10 @@ def judge_drawn(
     """The gate's decision on what a drawer makes of the training images; every drawer gets the same noise."""
     rows = choose_rows(train.labels, MOST)
     labels = train.labels[rows]
-    # Each variant has a noise of its own.
-    runs = [Run(Unit("gate", int(labels[i]), seeds.ids[row]), DRAWS * i, DRAWS) for i, row in enumerate(rows.tolist())]
     info, parts = drawer.read_info(), []
+    each = max(DRAWS, info.together)  # so that no two images' draws are made together
+    # Each variant has a noise of its own.
+    runs = [Run(Unit("gate", int(labels[i]), seeds.ids[row]), each * i, DRAWS) for i, row in enumerate(rows.tolist())]
     for first in range(0, len(rows), AT_ONCE):
         part = slice(first, first + AT_ONCE)
         feeds = make_feeds(info.inputs, info.shape, runs[part], seed=0, seeds=seeds)

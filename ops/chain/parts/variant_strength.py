@@ -7,12 +7,14 @@ widest on, in torch, with the noise and the limits of the gate that the exported
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.variant_gate import judge_drawn
 from ops.datasets.pixels import PixelDataset
+from ops.generators.drawers import DrawerSpec
 from ops.generators.folder import CONFIG, is_labelled, read_config
 from ops.generators.registry import KINDS
 from ops.generators.torch_drawer import TorchFile
@@ -24,13 +26,19 @@ STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)  # without the first for a prior, which wo
 
 
 def choose_strength(
-    generator: Path, sampler: SamplerSettings, scorer: Path, train: PixelDataset, *, sink: Sink
+    generator: Path,
+    sampler: SamplerSettings,
+    scorer: Path,
+    train: PixelDataset,
+    *,
+    sink: Sink,
+    imagines: Callable[[SamplerSettings], DrawerSpec] | None = None,
 ) -> tuple[SamplerSettings, list[dict[str, Any]]]:
     """The sampler with a number for its strength, and the trials: `strength`, `moved`, `kept`, `refused`, `used`.
 
     The first strength with which no class is refused ends the search. Where each refuses some, the one that refuses
     the fewest is taken, the widest of these. A sampler whose strength is not `auto` comes back as it is, with nothing
-    tried.
+    tried. `imagines` : the drawer of a sampler with a number, of a recipe that imagines.
     """
     if sampler.strength != "auto":
         return sampler, []
@@ -39,7 +47,9 @@ def choose_strength(
     kind = KINDS[config["kind"]]
     for strength in STRENGTHS if is_labelled(config) else STRENGTHS[1:]:
         candidate = _set(sampler, strength)
-        drawer = TorchFile(generator / CONFIG, kind.load, ("noise", "image"), candidate)
+        drawer: DrawerSpec = TorchFile(generator / CONFIG, kind.load, ("noise", "image"), candidate)
+        if imagines is not None:
+            drawer = imagines(candidate)
         gate = judge_drawn(drawer, judge, train, seeds, moves=sampler.moves, keeps=sampler.keeps)
         refused = len(gate.list_refused(train.class_names))
         tried.append({"strength": strength, "moved": gate.moved, "kept": gate.kept, "refused": refused})

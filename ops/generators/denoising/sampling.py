@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.space import PIXELS, Space
-from ops.generators.kinds.denoiser import Denoiser, guide
+from ops.generators.kinds.denoiser import Denoiser, Evaluate, guide
 from ops.generators.levels import to_float, to_pixels
 from ops.machine.precision import compute_in
 from ops.recipe.generator import SamplerSettings
@@ -31,21 +31,25 @@ def draw(
 
     `image` uint8 [n, H, W, C] are the seed images of a sampler with a strength; the network denoises in `space`.
     """
-    noise = space.take_noise(noise)
-    no_label = torch.full_like(label, network.label.num_embeddings - 1)
-
-    # The network's prediction at x_t, guided where the sampler asks for it.
-    def evaluate(x: Tensor, time: float) -> Tensor:
-        t = x.new_full((len(x),), time)
-        output: Tensor = network(x, t, label)
-        return output if sampler.guidance == 1.0 else guide(output, network(x, t, no_label), sampler.guidance)
-
+    noise, evaluate = space.take_noise(noise), make_evaluate(network, label, sampler)
     assert sampler.solver is not None and sampler.steps is not None
     if sampler.settled_strength is None:
         return space.decode(maths.integrate(evaluate, noise, solver=sampler.solver, steps=sampler.steps))
     assert image is not None
     seeds, strength = space.encode(to_float(image)), sampler.settled_strength
     return space.decode(maths.vary(evaluate, seeds, noise, strength, solver=sampler.solver, steps=sampler.steps))
+
+
+def make_evaluate(network: ConditionalUNet, label: Tensor, sampler: SamplerSettings) -> Evaluate[Tensor]:
+    """The network's prediction at x_t for labels int64 [n], guided where the sampler asks for it."""
+    no_label = torch.full_like(label, network.label.num_embeddings - 1)
+
+    def evaluate(x: Tensor, time: float) -> Tensor:
+        t = x.new_full((len(x),), time)
+        output: Tensor = network(x, t, label)
+        return output if sampler.guidance == 1.0 else guide(output, network(x, t, no_label), sampler.guidance)
+
+    return evaluate
 
 
 def sample_pixels(

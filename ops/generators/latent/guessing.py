@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ops.generators.denoising.guessing import KERNEL, PASSES, REST, STEP_SECONDS, guess_denoiser
+from ops.generators.denoising.guessing import count_products as count_flow
 from ops.generators.kinds.flow import Flow
 from ops.generators.latent.sizes import Shape, find_halvings, find_latent_shape, list_widths
 from ops.generators.protocol import Cost
@@ -57,6 +58,14 @@ def add_autoencoder(
         flow.step_seconds + anew,
         flow.image_seconds + decode + encode,
     )
+
+
+def weigh_decoder(maths: Flow, settings: LatentSettings, sampler: SamplerSettings, shape: Shape) -> float:
+    """The decoder's share of the products of a variant."""
+    assert sampler.solver is not None and sampler.steps is not None
+    own, latent = count_products(settings.autoencoder, shape), find_latent_shape(settings.autoencoder, shape)
+    flow = count_flow(settings, latent) * maths.count_evaluations(sampler.solver, sampler.steps)
+    return own.decode / (own.encode + flow + own.decode)
 
 
 def count_products(settings: AutoencoderSettings, shape: Shape) -> Products:

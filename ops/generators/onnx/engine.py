@@ -221,7 +221,8 @@ def read_info(path: Path, session: ort.InferenceSession) -> SamplerInfo:
         solver=metadata.get("solver"),
         precision=metadata.get("precision", "fp32"),
         inputs=tuple(name for name in INPUTS if name in inputs),
-        **numbers,
+        steps=numbers["steps"],
+        evaluations=numbers["evaluations"],
     )
 
 

@@ -86,6 +86,23 @@ def test_the_steps_of_a_prior_are_counted_once_and_its_generator_costs_no_traini
     assert scale_steps(recipe, 2.0)["prior.steps"] == 1000 and "generator.steps" not in scale_steps(recipe, 2.0)
 
 
+def test_imagined_images_cost_whole_blocks_and_so_does_the_gate() -> None:
+    prior = {"prior": {"pool": "others", "kind": "latent"}, "generator": {"kind": "prior"}}
+    found = {}
+    for name, imagination in (("plain", None), ("guided", {"mode": "guided", "steps": 2, "group": 4})):
+        recipe, _ = change_recipe(DEMO, {**prior, "sampler": {"strength": 0.4, "imagination": imagination}})
+        recipe = recipe.model_copy(update={"plan": PlanSettings(ratio=3.0, overdraw=1.0)})
+        plan = plan_expansion(np.array([20, 20]), ("a", "b"), recipe.plan)
+        work = count_work(recipe, plan, (28, 28, 1), 3, None)
+        speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.1, 0.0, 1.0, 0.0, 0.0, decoding=0.5)
+        found[name] = estimate_seconds(recipe, work, plan, speeds, Images(100, 40), 2)
+    variant = 1 + 0.1 + 3 * 2 * (0.5 + 0.1)  # with a backward pass for each of two steps
+    plain, guided = (found[name]["generated_images"] for name in ("plain", "guided"))
+    assert guided - plain == pytest.approx((40 * 4 * variant - 120) / 2)  # 3 variants of an image are a block of 4
+    judged = found["guided"]["generator_onnx"] - found["plain"]["generator_onnx"]
+    assert judged == pytest.approx(40 * 4 * variant / 2)
+
+
 def test_a_guess_for_a_prior_is_that_of_its_kind_but_for_the_training() -> None:
     sections = {"prior": {"pool": "others"}, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}
     recipe, _ = change_recipe(DEMO, sections)

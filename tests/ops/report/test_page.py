@@ -27,6 +27,7 @@ from ops.workspaces.workspace import Workspace
 from tests.filtering import FILTERED, fill_filters
 from tests.reports import (
     CLASSES,
+    PICTURE,
     SENTENCE,
     make_curve,
     make_facts,
@@ -494,6 +495,22 @@ def test_the_page_says_how_the_strength_of_variants_was_chosen() -> None:
         "1 (30.0 levels apart, 84.0 % as often named rightly), 0.8 (21.0 levels apart, 93.0 % as often named rightly,"
         " used)." in text
     )
+
+
+def test_the_page_shows_what_was_imagined_and_says_by_which_preset_and_mode(page: str) -> None:
+    assert "imagined" not in page
+    found = {
+        "mode": "guided", "asked": "guided", "why": None, "preset": "corrected", "unverified": [], "picture": PICTURE,
+        "ways": ["seed image", "prior", "random", "guided"], "shown": ["bag", "coat"],
+        "scorer": "the scorer names 80.0 % of 40 seed images rightly, and 50.0 % would be chance",
+    }  # fmt: skip
+    shown = render_page(make_facts() | {"imagination": [found]})
+    text = read_text(shown)
+    assert Reader(shown).open == [] and "from left to right: seed image, prior, random, guided." in text
+    assert "imagined with preset corrected, mode guided. Before they were drawn, the scorer names 80.0 %" in text
+    off = {**found, "mode": "random", "why": "it is near chance", "preset": "paper", "unverified": ["the direction"]}
+    text = read_text(render_page(make_facts() | {"imagination": [off]}))
+    assert "The recipe asks for mode guided: it is near chance." in text and "rest on memory: the direction" in text
 
 
 def test_a_generator_that_the_gate_refused_everywhere_is_explained_by_it() -> None:

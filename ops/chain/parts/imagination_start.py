@@ -1,0 +1,192 @@
+"""What is asked before anything is imagined: does the scorer know the classes, and does its score have a gradient?
+
+A scorer near chance guides nowhere. Then guidance is off, unless the recipe forces it, and the output says so. A score
+without a gradient is a fault of prior or scorer, and nothing is drawn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ops.chain.parts.imagined_drawer import ImaginedFile
+from ops.chain.parts.imagining_preset import build_preset
+from ops.datasets.axes import to_nchw
+from ops.datasets.pixels import PixelDataset
+from ops.files.outputs import IMAGINATION, IMAGINATION_SHEET
+from ops.files.storage import write_json
+from ops.generators.folder import CONFIG
+from ops.generators.levels import to_pixels
+from ops.generators.units import Unit
+from ops.imagination.gradient_check import check_gradients
+from ops.imagination.protocols import Statistics
+from ops.imagination.scorer_check import ScorerCheck, check_scorer
+from ops.judging.scorer import load_scorer
+from ops.machine.parallel import start_threads
+from ops.machine.progress import Sink
+from ops.pictures.sheets import write_sheet
+from ops.recipe.generator import SamplerSettings
+from ops.recipe.imagination import ASKS, ImaginationSettings, Mode
+
+SHOWN = 10  # classes on the sheet
+LEADING: dict[Mode, tuple[Mode, ...]] = {
+    "guided": ("prior", "random", "guided"),
+    "random": ("prior", "random"),
+    "prior": ("prior",),
+    "overdraw": ("prior", "overdraw"),
+}
+TESTED = 3  # seed images of the self-test
+TIMED = 3  # blocks of which the median is taken, after one that is not counted
+TRIED = 0.8  # the strength of the self-test where it is still to be chosen
+FLAT = 1 / 255  # the least standard deviation of a channel to divide by
+
+
+@dataclass(frozen=True)
+class Start:
+    """What was found: the sampler with the mode in effect, the statistics that its preset needs, and why guidance is
+    off, where it is."""
+
+    asked: SamplerSettings
+    sampler: SamplerSettings
+    check: ScorerCheck
+    data: Statistics | None
+    why: str | None
+    scorer: Path
+    shards: tuple[Path, ...]
+
+    def place(self, folder: Path, sampler: SamplerSettings | None = None) -> ImaginedFile:
+        """The drawer of the generator in `folder`, with another sampler if given."""
+        return ImaginedFile(folder / CONFIG, sampler or self.sampler, self.scorer, self.shards, self.data)
+
+
+def start_imagination(
+    generator: Path, sampler: SamplerSettings, scorer: Path, shards: Sequence[Path], train: PixelDataset, *, sink: Sink
+) -> Start:
+    """Check scorer and gradient; UserError if the score has no gradient. `generator`: a generator's directory."""
+    assert sampler.imagination is not None
+    with start_threads():
+        check = _check_scorer(scorer, train)
+        asked, why = sampler.imagination, None
+        sink(f"generator_onnx: {check.describe()}")
+        settings = asked
+        if asked.mode in ASKS and check.is_near_chance and not asked.force:
+            settings = asked.drop_scorer()
+            why = f"{check.describe()}; mode: {settings.mode} takes the place of {asked.mode}, unless force: true"
+            sink(f"generator_onnx: {why}")
+        effective = sampler.model_copy(update={"imagination": settings})
+        start = Start(sampler, effective, check, _find_statistics(settings, train), why, scorer, tuple(shards))
+        if settings.mode == "guided":
+            strength = TRIED if sampler.strength == "auto" else sampler.strength
+            _check_gradient(start.place(generator, effective.model_copy(update={"strength": strength})), train)
+    return start
+
+
+def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset) -> None:
+    """imagination.json and its sheet beside the exported generator; `sampler` is that of `start` with a number for its
+    strength."""
+    settings, asked = sampler.imagination, start.asked.imagination
+    assert settings is not None and asked is not None
+    check, named = start.check, build_preset(settings)
+    ways, shown = draw_ways(folder, start, sampler, train)
+    found = {
+        "mode": settings.mode,
+        "asked": asked.mode,
+        "why": start.why,
+        "preset": settings.preset,
+        "unverified": list(named.unverified),
+        "group": settings.group_size,
+        "draws": settings.drawn_for_each,
+        "sampler": sampler.model_dump(mode="json"),
+        "statistics": None if start.data is None else start.data._asdict(),
+        "scorer": {
+            "sentence": check.describe(),
+            "near_chance": check.is_near_chance,
+            **{key: round(getattr(check, key), 6) for key in ("overall", "chance", "skill", "low")},
+            "weak": [train.class_names[label] for label in check.list_weak()],
+        },
+        "ways": ways,
+        "shown": shown,
+    }
+    write_json(folder / IMAGINATION, found)
+
+
+def draw_ways(folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset) -> tuple[list[str], list[str]]:
+    """Write a sheet with a row for each of the first classes; the names of its columns and of these classes.
+
+    A row has the first training image of its class, then the first variant of it in each of the modes that lead up to
+    the one in effect.
+    """
+    assert sampler.imagination is not None
+    modes = LEADING[sampler.imagination.mode]
+    images, units = _take_seeds(train, SHOWN)
+    columns = [to_pixels(images * 2 - 1).numpy()]
+    with start_threads():
+        for mode in modes:
+            settings = sampler.imagination.with_mode(mode)
+            blocks = start.place(folder, sampler.model_copy(update={"imagination": settings})).open_blocks()
+            firsts = [
+                blocks.make(image, unit, 0).variants.images[:1] for image, unit in zip(images, units, strict=True)
+            ]
+            columns.append(to_pixels(torch.cat(firsts) * 2 - 1).numpy())
+    write_sheet(folder / IMAGINATION_SHEET, list(np.stack(columns, axis=1)))
+    return ["seed image", *modes], [train.class_names[unit.label] for unit in units]
+
+
+def time_imagination(drawer: ImaginedFile, train: PixelDataset) -> dict[str, float]:
+    """Seconds of an imagined image on one core, and how much longer it takes than the prior's own variant, as a share.
+
+    The prior's own is varied and decoded alike, in torch, and not scored.
+    """
+    with start_threads():
+        blocks, (images, units) = drawer.open_blocks(), _take_seeds(train, 1)
+        imagination, ks = blocks.imagination, range(blocks.size)
+        guide = imagination.guide(images[0], units[0])
+        ways: list[Callable[[], Any]] = [
+            lambda: blocks.make(images[0], units[0], 0),
+            lambda: guide.decode(imagination.encode(images[0], units[0], ks)),
+        ]
+        seconds = [[_time(way) for way in ways] for _ in range(1 + TIMED)][1:]
+    own, plain = np.median(seconds, axis=0) / blocks.size
+    return {"imagination_seconds": round(float(own), 6), "imagination_overhead": round(float(own / plain - 1), 3)}
+
+
+def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
+    """Each training image judged by the network that did not see it."""
+    scorer = load_scorer(folder)
+    answers = scorer.examine(torch.from_numpy(to_nchw(train.images)), scorer.folds)[0]
+    return check_scorer(answers.argmax(1), train.labels, len(train.class_names))
+
+
+def _check_gradient(drawer: ImaginedFile, train: PixelDataset) -> None:
+    blocks = drawer.open_blocks()
+    check_gradients(replace(blocks.imagination, rows=blocks.size), *_take_seeds(train, TESTED))
+
+
+def _find_statistics(settings: ImaginationSettings, train: PixelDataset) -> Statistics | None:
+    """Mean and deviation of each channel of the training images in 0..1, for presets that need them."""
+    preset = build_preset(settings)
+    if "data" not in (preset.seed_input, preset.variant_input):
+        return None
+    flat = train.images.reshape(-1, train.images.shape[3]) / 255
+    mean, deviation = flat.mean(0), np.maximum(flat.std(0), FLAT)
+    return Statistics(tuple(mean.round(6).tolist()), tuple(deviation.round(6).tolist()))
+
+
+def _take_seeds(train: PixelDataset, count: int) -> tuple[torch.Tensor, list[Unit]]:
+    """The first training image of each of the first classes, in 0..1: float32 [n, C, H, W], n at most `count`."""
+    rows = np.unique(train.labels, return_index=True)[1][:count].tolist()
+    ids = train.rows["image_id"].to_list()
+    images = torch.from_numpy(to_nchw(train.images[rows])).float() / 255
+    return images, [Unit(ids[row], int(train.labels[row]), ids[row]) for row in rows]
+
+
+def _time(way: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    way()
+    return time.perf_counter() - started

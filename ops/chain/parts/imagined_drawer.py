@@ -1,0 +1,179 @@
+"""A drawer that imagines: torch varies, perturbs and climbs, and an exported decoder decodes what was found.
+
+An image depends on its seed image, its number and the seed alone. It is made with the other images of its block
+(`ops.imagination.blocks`), also where these are not asked for, so pieces, workers, slices and rounds change no bit.
+The drawer keeps the last block, because consecutive rows are mostly of one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ops.chain.parts.imagined_rows import list_columns
+from ops.chain.parts.imagining_preset import build_preset
+from ops.datasets.pixels import read_rows
+from ops.errors import DamagedData, UserError
+from ops.files.outputs import IMAGINATION
+from ops.files.storage import read_json
+from ops.generators.drawers import SamplerInfo
+from ops.generators.feeds import IMAGE, LABEL, NUMBER, PARENT, SEED, Feeds, count_rows
+from ops.generators.folder import read_config
+from ops.generators.imaginable import ImaginingKind
+from ops.generators.levels import to_pixels
+from ops.generators.registry import KINDS
+from ops.generators.torch_drawer import stay_on_cpu
+from ops.generators.units import Unit
+from ops.imagination.blocks import Blocks
+from ops.imagination.guide import NotFinite
+from ops.imagination.imagining import Imagination
+from ops.imagination.protocols import Statistics
+from ops.imagination.scorers import CrossFittedScorer
+from ops.judging.scorer import load_scorer
+from ops.recipe.generator import SamplerSettings
+from ops.recipe.imagination import ImaginationSettings
+
+INPUTS = (IMAGE, LABEL, PARENT, NUMBER, SEED)
+MOST_ROWS = 10  # variants in one call of prior and scorer
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The images uint8 [n, H, W, C] of a block, and their columns, [n] or [n, d]."""
+
+    key: tuple[str, int, int, int]  # parent, label, seed, number of the block
+    pixels: np.ndarray
+    columns: dict[str, np.ndarray]
+
+
+class ImaginingDrawer:
+    """A `RecordingDrawer` on the CPU; `batch_size` only sets how many feeds are made at a time."""
+
+    def __init__(self, blocks: Blocks, info: SamplerInfo, mode: str, batch_size: int) -> None:
+        self.info, self.batch_size, self.blocks = info, batch_size, blocks
+        self._mode = mode
+        self._last: _Made | None = None
+
+    def with_batch_size(self, batch_size: int) -> ImaginingDrawer:
+        """Another drawer with the same networks, for another thread too."""
+        other = copy.copy(self)
+        other.batch_size, other._last = batch_size, None
+        return other
+
+    def draw(self, feeds: Feeds) -> np.ndarray:
+        """Images uint8 [n, H, W, C]; ValueError for other inputs."""
+        return self.draw_recorded(feeds)[0]
+
+    def draw_recorded(self, feeds: Feeds) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The images, and how each came about (`imagined_rows`). UserError where a latent or a gradient is infinite."""
+        if set(feeds) != set(INPUTS):
+            raise ValueError(f"the drawer takes {', '.join(INPUTS)}; it is fed {', '.join(feeds)}")
+        if not count_rows(feeds):
+            raise ValueError("the drawer is fed no row")
+        pixels, rows = [], []
+        for row in range(count_rows(feeds)):
+            number, place = divmod(int(feeds[NUMBER][row]), self.blocks.size)
+            made = self._find(feeds, row, number)
+            pixels.append(made.pixels[place])
+            rows.append({name: values[place] for name, values in made.columns.items()})
+        return np.stack(pixels), {name: np.stack([each[name] for each in rows]) for name in rows[0]}
+
+    def _find(self, feeds: Feeds, row: int, number: int) -> _Made:
+        key = str(feeds[PARENT][row]), int(feeds[LABEL][row]), int(feeds[SEED][row]), number
+        if self._last is None or self._last.key != key:
+            self._last = self._make(key, feeds[IMAGE][row])
+        return self._last
+
+    def _make(self, key: tuple[str, int, int, int], image: np.ndarray) -> _Made:
+        parent, label, seed, number = key
+        blocks = replace(self.blocks, imagination=replace(self.blocks.imagination, seed=seed))
+        levels = torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
+        try:
+            block = blocks.make(levels, Unit(parent, label, parent), number)
+        except NotFinite as error:
+            raise UserError(f"sampler.imagination: {error}; lower step_size or radius") from None
+        pixels: np.ndarray = to_pixels(block.variants.images * 2 - 1).numpy()
+        return _Made(key, pixels, list_columns(block, parent, number * blocks.size, self._mode))
+
+
+@dataclass(frozen=True)
+class ImaginedFile:
+    """A `DrawerSpec` of the generator in the folder of `path`, which may be exported or not.
+
+    sampler : with a number for its strength, and the mode in effect in its `imagination`. scorer : the folder of that
+    stage. shards : of the training images, in order, which the scorer's folds refer to. data : statistics of these
+    images, for presets that normalise by them.
+    """
+
+    path: Path
+    sampler: SamplerSettings
+    scorer: Path
+    shards: tuple[Path, ...]
+    data: Statistics | None = None
+    uses_torch: ClassVar[bool] = True
+
+    @property
+    def settings(self) -> ImaginationSettings:
+        assert self.sampler.imagination is not None
+        return self.sampler.imagination
+
+    def read_info(self) -> SamplerInfo:
+        config = read_config(self.path.parent)
+        return SamplerInfo(
+            class_names=tuple(config["class_names"]),
+            shape=(config["channels"], config["height"], config["width"]),
+            solver=self.sampler.solver,
+            steps=self.sampler.steps,
+            inputs=INPUTS,
+            together=self.settings.group_size,
+        )
+
+    def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
+        """`cpu`; EnvironmentFault if CUDA is wanted, unless `allow_fallback`."""
+        return stay_on_cpu(wanted, allow_fallback=allow_fallback)
+
+    def open(self, provider: str, batch_size: int) -> ImaginingDrawer:
+        """DamagedData for a scorer of other images."""
+        return ImaginingDrawer(self.open_blocks(), self.read_info(), self.settings.mode, batch_size)
+
+    def open_blocks(self) -> Blocks:
+        """What makes the variants; the seed is that of each row."""
+        folder, settings = self.path.parent, self.settings
+        kind = KINDS[read_config(folder)["kind"]]
+        assert isinstance(kind, ImaginingKind)  # the recipe's check has seen to it
+        imagination = Imagination(
+            kind.open_prior(folder, self.sampler),
+            self._open_scorer(),
+            build_preset(settings),
+            "prior" if settings.mode == "overdraw" else settings.mode,
+            data=self.data,
+            rows=min(settings.group_size, MOST_ROWS),
+        )
+        return Blocks(imagination, settings.group_size, settings.drawn_for_each)
+
+    def _open_scorer(self) -> CrossFittedScorer:
+        found, ids = load_scorer(self.scorer), read_rows(self.shards)["image_id"].to_list()
+        if len(ids) != len(found.folds):
+            raise DamagedData(f"{self.scorer} was trained on {len(found.folds)} images, and there are {len(ids)}")
+        models = [model.requires_grad_(False) for model in found.models]
+        return CrossFittedScorer(models, found.temperature, dict(zip(ids, found.folds.tolist(), strict=True)))
+
+
+def read_imagined(generator_onnx: Path, scorer: Path, shards: Sequence[Path]) -> ImaginedFile:
+    """The drawer that imagines with an exported generator, by the imagination.json beside it."""
+    path = generator_onnx / IMAGINATION
+    found = read_json(path)
+    data = found["statistics"]
+    return ImaginedFile(
+        path,
+        SamplerSettings.model_validate(found["sampler"]),
+        scorer,
+        tuple(shards),
+        None if data is None else Statistics(tuple(data["mean"]), tuple(data["deviation"])),
+    )

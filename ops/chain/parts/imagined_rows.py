@@ -1,0 +1,47 @@
+"""The columns of imagined.parquet: how each imagined image came about.
+
+| column | holds |
+|---|---|
+| image_id, parent_id, k | the image, its seed image, its number |
+| mode, target | what made it (the mode in effect), and the class that was to be kept |
+| draw | the number of the draw that it is: k, but for `overdraw`, which keeps some of the draws |
+| z_before, b_before, z_after, b_after | the perturbation as it was drawn, and after the ascent; lists, flattened |
+| consistency, entropy, diversity, total, each `_before` and `_after` | the scores without their weights, and weighted |
+| clamped | share in 0..1 of the latent's elements that the ball holds back |
+| slope | length of the score's gradient at the start |
+
+`before` is what the perturbation would have given as it was drawn; with `overdraw`, the scores among all draws.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ops.imagination.blocks import Block
+from ops.imagination.criteria import Scores
+from ops.imagination.perturbation import Perturbation
+
+
+def list_columns(block: Block, parent: str, first: int, mode: str) -> dict[str, np.ndarray]:
+    """All columns but image_id, for the variants `first` and on of the seed image `parent`; [n] or [n, d] each."""
+    variants, count = block.variants, len(block.variants)
+    columns = {
+        "parent_id": np.full(count, parent),
+        "k": np.arange(first, first + count, dtype=np.int64),
+        "mode": np.full(count, mode),
+        "target": np.full(count, variants.target, np.int64),
+        "draw": block.numbers.numpy().astype(np.int64),
+    }
+    for when, moved in (("before", variants.start), ("after", variants.end)):
+        columns |= _flatten(moved, when)
+    for when, scores in (("before", variants.before), ("after", variants.after)):
+        columns |= _name_scores(scores, when)
+    return columns | {"clamped": variants.clamped.numpy(), "slope": variants.slope.numpy()}
+
+
+def _flatten(moved: Perturbation, when: str) -> dict[str, np.ndarray]:
+    return {f"{name}_{when}": values.flatten(1).numpy() for name, values in moved._asdict().items()}
+
+
+def _name_scores(scores: Scores, when: str) -> dict[str, np.ndarray]:
+    return {f"{name}_{when}": values.numpy() for name, values in scores._asdict().items()}

@@ -1,0 +1,48 @@
+"""What imagination adds to the seconds of a drawn image: passes through the prior's decoder and through the scorer.
+
+The seconds of a variant and of an answer of the scorer, and the decoder's share, come from elsewhere (`speeds`), where
+they are guessed or timed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from ops.recipe.imagination import ImaginationSettings
+
+BACKWARD = 3  # a gradient costs a forward pass and about two more
+ASCENT_STEPS = 1  # of every preset
+JUDGED = 200  # training images of a class of which the gate judges variants
+
+
+def estimate_variant(settings: ImaginationSettings, image: float, decoding: float, score: float) -> float:
+    """Seconds of an imagined variant on one core.
+
+    image : of the prior's own. decoding : the share of that which is decoding, 0..1. score : of an answer of one of the
+    scorer's networks.
+    """
+    if settings.mode != "guided":
+        return settings.drawn_for_each * (image + score)
+    through = decoding * image + score
+    climbing = BACKWARD * (settings.steps or ASCENT_STEPS) * through
+    # The release takes its score outside of the ball, so what was drawn is scored besides.
+    return image + score + climbing + through * (settings.preset == "release")
+
+
+def count_made(sizes: Iterable[tuple[int, int]], group: int) -> int:
+    """Variants that are made for classes of (seed images, draws of all of them): the blocks of a seed image are whole.
+
+    >>> count_made([(10, 13)], 5), count_made([(10, 60)], 5)
+    (50, 100)
+    """
+    made = 0
+    for seeds, draws in sizes:
+        each, more = divmod(draws, max(1, seeds))
+        made += more * math.ceil((each + 1) / group) + (seeds - more) * math.ceil(each / group)
+    return made * group
+
+
+def count_judged(sizes: Iterable[int], group: int) -> int:
+    """Variants that are made for the gate: a block of each judged image."""
+    return sum(min(JUDGED, seeds) * group for seeds in sizes)

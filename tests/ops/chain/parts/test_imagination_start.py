@@ -1,0 +1,89 @@
+"""What is asked before anything is imagined: a scorer near chance, a score without a gradient, and what is recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ops.chain.parts.imagination_start import Start, start_imagination, time_imagination, write_imagination
+from ops.chain.parts.imagined_drawer import read_imagined
+from ops.datasets.pixels import PixelDataset, read_shards
+from ops.errors import UserError
+from ops.files.outputs import IMAGINATION
+from ops.files.storage import read_json
+from ops.judging.scorer import Scorer
+from ops.recipe.generator import SamplerSettings
+from ops.recipe.imagination import ImaginationSettings
+from tests.priorfolders import LABELS, write_prior, write_scorer, write_seeds
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_prior(tmp_path / "latent", "latent")
+    write_scorer(tmp_path / "scorer")
+    write_seeds(tmp_path / "real")
+    return tmp_path
+
+
+def start(root: Path, strength: Any = 0.5, **settings: Any) -> tuple[Start, PixelDataset, list[str]]:
+    sampler = SamplerSettings(solver="heun", steps=2, strength=strength, imagination=ImaginationSettings(**settings))
+    shards, lines = sorted((root / "real").iterdir()), list[str]()
+    train = read_shards(shards)
+    found = start_imagination(root / "latent", sampler, root / "scorer", shards, train, sink=lines.append)
+    return found, train, lines
+
+
+@pytest.mark.parametrize(("mode", "other"), [("guided", "random"), ("overdraw", "prior")])
+def test_a_scorer_near_chance_decides_nothing_unless_it_is_forced(root: Path, mode: str, other: str) -> None:
+    found, train, lines = start(root, mode=mode)
+    assert found.sampler.imagination is not None and found.sampler.imagination.mode == other
+    assert f"it is near chance, so guidance by it is noise; mode: {other} takes the place of {mode}" in lines[-1]
+    write_imagination(root / "latent", found, found.sampler, train)
+    recorded = read_json(root / "latent" / IMAGINATION)
+    assert (recorded["asked"], recorded["mode"], recorded["preset"]) == (mode, other, "corrected")
+    assert recorded["why"] in lines[-1] and recorded["scorer"]["near_chance"]
+    forced = start(root, mode=mode, force=True)[0]
+    assert forced.sampler.imagination is not None and forced.sampler.imagination.mode == mode and forced.why is None
+
+
+def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> None:
+    found, train, _ = start(root, strength="auto", preset="release", force=True)
+    assert found.data is not None
+    np.testing.assert_allclose(found.data, [[train.images.mean() / 255], [train.images.std() / 255]], atol=1e-6)
+    settled = found.sampler.model_copy(update={"strength": 0.4})
+    write_imagination(root / "latent", found, settled, train)
+    shards = sorted((root / "real").iterdir())
+    again = read_imagined(root / "latent", root / "scorer", shards)
+    expected = found.place(root / "latent", settled)
+    assert (again.sampler, again.data, again.shards) == (settled, expected.data, expected.shards)
+    assert read_json(root / "latent" / IMAGINATION)["group"] == 2
+    figures = time_imagination(again, train)
+    assert set(figures) == {"imagination_seconds", "imagination_overhead"} and figures["imagination_seconds"] > 0
+
+
+def test_a_paper_whose_parts_are_remembered_says_so(root: Path) -> None:
+    found, train, _ = start(root, preset="paper", force=True)
+    write_imagination(root / "latent", found, found.sampler, train)
+    assert "medium confidence" in read_json(root / "latent" / IMAGINATION)["unverified"][0]
+
+
+def test_a_score_without_a_gradient_is_told_before_anything_is_drawn(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All seed images are named rightly.
+    monkeypatch.setattr(Scorer, "examine", lambda self, images, networks: (np.eye(3)[list(LABELS)], []))
+    start(root, radius=3.0)  # has one
+    with pytest.raises(
+        UserError, match="imagination cannot be guided: the score's gradient .* may clamp every element"
+    ):
+        start(root, radius=1e-6)
+    path = root / "scorer" / "scorer.safetensors"
+    dead = {name: torch.zeros_like(value) if "head" in name else value for name, value in load_file(path).items()}
+    save_file(dead, path)
+    with pytest.raises(UserError, match="imagination cannot be guided"):
+        start(root, radius=3.0, diversity=0.0)

@@ -1,0 +1,190 @@
+"""The drawer that imagines: what it draws follows from seed image, number and seed; it agrees with the plain prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from ops.chain.parts.imagined_drawer import INPUTS, ImaginedFile, ImaginingDrawer
+from ops.datasets.pixels import read_shards
+from ops.drawing import pieces as module
+from ops.drawing.pieces import Draws, Piece, cut_pieces, fill_pieces
+from ops.drawing.records import read_records
+from ops.drawing.stored_seeds import StoredSeeds
+from ops.errors import DamagedData
+from ops.generators.drawers import RecordingDrawer
+from ops.generators.feeds import IMAGE, LABEL, NOISE, SeedImages, make_feeds
+from ops.generators.folder import CONFIG
+from ops.generators.registry import KINDS
+from ops.generators.units import Run, list_parents
+from ops.imagination.presets import RELEASE
+from ops.imagination.protocols import Statistics
+from ops.recipe.generator import SamplerSettings
+from ops.recipe.imagination import ImaginationSettings
+from tests.priorfolders import LABELS, SHAPE, write_prior, write_scorer, write_seeds
+
+MODES = ("guided", "random", "prior", "overdraw")
+SAMPLER = {"solver": "heun", "steps": 2, "strength": 0.5}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("imagined")
+    for kind in ("latent", "flow"):
+        write_prior(root / kind, kind)
+    write_scorer(root / "scorer")
+    write_seeds(root / "real")
+    return root
+
+
+def build(root: Path, kind: str = "latent", **settings: Any) -> ImaginedFile:
+    keys = {"group": 3, **({"draws": 2} if settings.get("mode") == "overdraw" else {}), **settings}
+    sampler = SamplerSettings(**SAMPLER, imagination=ImaginationSettings(**keys))  # type: ignore[arg-type]
+    data = Statistics((0.5,), (0.3,)) if keys.get("preset") == "release" else None
+    return ImaginedFile(root / kind / CONFIG, sampler, root / "scorer", tuple(sorted((root / "real").iterdir())), data)
+
+
+def load_seeds(root: Path) -> SeedImages:
+    real = read_shards(tuple(sorted((root / "real").iterdir())))
+    return SeedImages(real.images, real.rows["image_id"].to_list(), real.labels)
+
+
+def feed(root: Path, runs: list[Run], inputs: tuple[str, ...] = INPUTS, seed: int = 4) -> dict[str, np.ndarray]:
+    return make_feeds(inputs, SHAPE, runs, seed=seed, seeds=load_seeds(root))
+
+
+COUNTS = (2, 3, 1, 2, 2, 1)  # of the sets that are filled
+UNITS = list_parents([f"s{row}" for row in range(len(LABELS))], LABELS)
+RUNS = [
+    Run(unit, first, count) for unit, first, count in zip(UNITS, (0, 2, 0, 1, 0, 5), (4, 3, 1, 3, 5, 2), strict=True)
+]
+
+
+@pytest.mark.parametrize("kind", ["latent", "flow"])
+def test_without_a_perturbation_it_draws_what_the_prior_draws_alone(root: Path, kind: str) -> None:
+    drawer = build(root, kind, mode="prior").open("cpu", 8)
+    fed = {name: torch.from_numpy(values) for name, values in feed(root, RUNS, (NOISE, IMAGE)).items()}
+    plain = KINDS["prior"].load(root / kind).sample(fed, SamplerSettings(**SAMPLER)).numpy()
+    drawn = drawer.draw(feed(root, RUNS))
+    assert drawn.shape == plain.shape and plain.std() > 5
+    assert np.abs(drawn.astype(int) - plain).max() <= 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_image_and_its_record_follow_from_seed_image_number_and_seed_alone(root: Path, mode: str) -> None:
+    drawer, feeds = build(root, mode=mode).open("cpu", 8), feed(root, RUNS)
+    assert isinstance(drawer, RecordingDrawer)
+    images, columns = drawer.draw_recorded(feeds)
+    rows = len(images)
+    for part in (slice(3, 9), slice(rows - 1, rows), slice(0, 1)):
+        again, record = drawer.with_batch_size(2).draw_recorded({name: values[part] for name, values in feeds.items()})
+        np.testing.assert_array_equal(again, images[part])
+        for name, values in record.items():
+            np.testing.assert_array_equal(values, columns[name][part], err_msg=name)
+    turned = drawer.draw({name: values[::-1].copy() for name, values in feeds.items()})
+    np.testing.assert_array_equal(turned[::-1], images)
+    other = drawer.draw(feed(root, RUNS, seed=5))
+    assert (other != images).any()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_first_variants_of_many_are_those_of_few(root: Path, mode: str) -> None:
+    drawer = build(root, mode=mode).open("cpu", 8)
+    few, many = (drawer.draw(feed(root, [Run(UNITS[1], 0, count)])) for count in (4, 11))
+    np.testing.assert_array_equal(many[:4], few)
+    assert len(np.unique(many.reshape(11, -1), axis=0)) == 11
+
+
+@pytest.mark.parametrize("kind", ["latent", "flow"])
+def test_guided_and_random_start_alike_stay_in_the_ball_and_guidance_raises_the_score(root: Path, kind: str) -> None:
+    runs = [Run(unit, 0, 3) for unit in UNITS]
+    ball = {"radius": 3.0, "granularity": "element"}
+    guided, random = (
+        build(root, kind, mode=mode, **ball, **more).open("cpu", 8).draw_recorded(feed(root, runs))[1]
+        for mode, more in (("guided", {"steps": 3, "step_size": 0.02, "optimizer": "adam"}), ("random", {}))
+    )
+    for name in ("z_before", "b_before", "parent_id", "k", "target"):
+        np.testing.assert_array_equal(guided[name], random[name])
+    np.testing.assert_array_equal(random["z_before"], random["z_after"])
+    assert (guided["z_before"] != guided["z_after"]).any() and (guided["slope"] > 0).all() and not random["slope"].any()
+    np.testing.assert_allclose(guided["total_before"], random["total_before"], atol=1e-5)
+    assert guided["total_after"].sum() > guided["total_before"].sum()
+    assert ((guided["clamped"] >= 0) & (guided["clamped"] < 0.5)).all()
+    assert set(guided["target"]) == {0, 1, 2} and set(guided["mode"]) == {"guided"}
+
+
+def test_overdraw_keeps_the_best_of_the_priors_own_variants(root: Path) -> None:
+    runs = [Run(UNITS[0], 0, 3)]
+    kept = build(root, mode="overdraw", draws=4, diversity=0.0).open("cpu", 8)
+    images, columns = kept.draw_recorded(feed(root, runs))
+    own, scores = build(root, mode="prior").open("cpu", 8).draw_recorded(feed(root, [Run(UNITS[0], 0, 12)]))
+    np.testing.assert_array_equal(images, own[columns["draw"]])
+    best = np.sort(scores["consistency_after"] * np.log(3 - 1).clip(1) + scores["entropy_after"])[::-1][:3]
+    np.testing.assert_allclose(columns["total_after"], best, atol=1e-5)
+
+
+def test_a_preset_reads_the_statistics_of_the_images_and_a_scorer_of_other_images_is_refused(
+    root: Path, tmp_path: Path
+) -> None:
+    release = build(root, preset="release", radius=4.0)
+    blocks = release.open_blocks()
+    preset = blocks.imagination.preset
+    assert (preset.name, preset.criteria, preset.ball.radius) == ("release", RELEASE.criteria, 4.0)
+    assert release.open("cpu", 8).draw(feed(root, RUNS[:1])).shape == (4, 10, 12, 1)
+    fewer = ImaginedFile(release.path, release.sampler, release.scorer, ())
+    with pytest.raises(DamagedData, match="trained on 6 images, and there are 0"):
+        fewer.open("cpu", 8)
+    with pytest.raises(ValueError, match="the drawer takes image, label, parent, number, seed"):
+        release.open("cpu", 8).draw({LABEL: np.zeros(1, np.int64)})
+
+
+def fill(spec: ImaginedFile, folder: Path, workers: int, pieces: list[Piece]) -> tuple[np.ndarray, pl.DataFrame]:
+    draws, store = Draws(UNITS, COUNTS), StoredSeeds(spec.shards)
+    done = fill_pieces(
+        folder, pieces, spec, draws=draws, seed=4, provider="cpu", workers=workers, batch_size=3, seeds=store
+    )
+    assert set(done) <= set(pieces)
+    images = np.concatenate([np.load(folder / piece.file_name) for piece in pieces])
+    return images, read_records([folder / piece.record_name for piece in pieces])
+
+
+def test_a_killed_set_goes_on_with_the_same_images_and_records(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, pieces = build(root), cut_pieces(11, 4)
+    images, records = fill(spec, tmp_path / "whole", 1, pieces)
+    whose = [unit.parent for unit, count in zip(UNITS, COUNTS, strict=True) for _ in range(count)]
+    assert records["parent_id"].to_list() == whose
+    assert records["k"].to_list() == [k for count in COUNTS for k in range(count)]
+    assert records["z_after"].dtype == pl.List(pl.Float32)
+    draw, seen = ImaginingDrawer.draw_recorded, list[int]()
+
+    def stop(drawer: ImaginingDrawer, feeds: Any) -> Any:
+        seen.append(len(feeds[LABEL]))
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return draw(drawer, feeds)
+
+    monkeypatch.setattr(ImaginingDrawer, "draw_recorded", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fill(spec, tmp_path / "killed", 1, pieces)
+    assert [(tmp_path / "killed" / piece.file_name).exists() for piece in pieces] == [True, False, False]
+    again = fill(spec, tmp_path / "killed", 1, pieces)
+    np.testing.assert_array_equal(again[0], images)
+    assert again[1].equals(records)
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_same_images_and_records_as_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WORKER_SHARE", 1)
+    pieces = cut_pieces(11, 4)
+    one, two = (fill(build(root), tmp_path / str(workers), workers, pieces) for workers in (1, 2))
+    np.testing.assert_array_equal(one[0], two[0])
+    assert one[1].equals(two[1])

@@ -1,0 +1,152 @@
+"""The section `sampler.imagination`: what it takes, what it refuses, and whose identity it is part of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from ops.errors import UserError
+from ops.generators.imaginable import ImaginingKind
+from ops.generators.registry import KINDS
+from ops.imagination.ascent import Ascent
+from ops.imagination.presets import PRESETS
+from ops.planning.imagining import count_judged, count_made, estimate_variant
+from ops.planning.speeds import weigh_decoding
+from ops.recipe.fingerprints import stage_fingerprint, stage_settings
+from ops.recipe.imagination import WHERE, ImaginationSettings, Mode, check_class_count
+from ops.recipe.kinds import PRIORS
+from ops.recipe.loading import load_recipe, parse_recipe
+from ops.recipe.rehearsal import shrink
+from ops.recipe.schema import Recipe
+from ops.recipe.stages import STAGES
+from ops.settings.reading import read_yaml
+
+SMOKE = Path(__file__).parents[3] / "recipes" / "smoke.yaml"
+OWN = {**read_yaml(SMOKE), "on_new_images": "retrain"}
+PRIOR = {"kind": "latent", "pool": "others"}
+
+DRAWN = {"kind": "git", "by": ["generator"], "source": "drawn"}
+
+
+def parse(imagination: Any = None, *, kind: str = "latent", **sections: Any) -> Recipe:
+    sampler = {"strength": 0.4, "imagination": imagination, **sections.pop("sampler", {})}
+    drawing = {"prior": {**PRIOR, "kind": kind}, "generator": {"kind": "prior"}, "sampler": sampler}
+    return parse_recipe({**OWN, **drawing, **sections}, "mine.yaml")
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("kind", ["latent", "flow"])
+def test_each_mode_is_possible_with_each_prior_that_imagines(mode: str, kind: str) -> None:
+    recipe = parse({"mode": mode}, kind=kind)
+    assert recipe.sampler.imagination == ImaginationSettings(mode=mode)  # type: ignore[arg-type]
+    assert parse_recipe(recipe.model_dump(mode="json"), "mine.yaml") == recipe
+
+
+def test_a_kind_imagines_where_its_section_says_so() -> None:
+    for name, settings in PRIORS.items():
+        assert settings.imagines == isinstance(KINDS[name], ImaginingKind)
+    assert set(PRESETS) == set(get_args(ImaginationSettings.model_fields["preset"].annotation))
+    rules = get_args(get_args(ImaginationSettings.model_fields["optimizer"].annotation)[0])
+    assert [Ascent(rule).rule for rule in rules] == ["sign", "plain", "adam"]
+
+
+@pytest.mark.parametrize(
+    ("imagination", "sections", "sentence"),
+    [
+        ({"mode": "guide"}, {}, "'sampler.imagination.mode' in mine.yaml"),
+        ({"preset": "published"}, {}, "'sampler.imagination.preset' in mine.yaml"),
+        ({"scorer": "clip"}, {}, "'sampler.imagination.scorer' in mine.yaml"),
+        ({"radius": 0.0}, {}, "'sampler.imagination.radius' in mine.yaml"),
+        ({"radius": 101.0}, {}, "'sampler.imagination.radius' in mine.yaml"),
+        ({"steps": 0}, {}, "'sampler.imagination.steps' in mine.yaml"),
+        ({"steps": 101}, {}, "'sampler.imagination.steps' in mine.yaml"),
+        ({"step_size": -0.1}, {}, "'sampler.imagination.step_size' in mine.yaml"),
+        ({"group": 51}, {}, "'sampler.imagination.group' in mine.yaml"),
+        ({"mode": "overdraw", "draws": 1}, {}, "'sampler.imagination.draws' in mine.yaml"),
+        ({"mode": "overdraw", "group": 20, "draws": 6}, {}, "are 120 variants to be compared at once; at most 100"),
+        ({"raduis": 1.0}, {}, "unknown key 'sampler.imagination.raduis' in mine.yaml; did you mean 'radius'?"),
+        ({"mode": "random", "steps": 2}, {}, "steps has no effect with mode: random; remove it"),
+        ({"mode": "prior", "radius": 1.0}, {}, "radius has no effect with mode: prior; remove it"),
+        ({"mode": "guided", "draws": 3}, {}, "draws has no effect with mode: guided; remove it"),
+        ({"mode": "random", "force": True}, {}, "force has no effect with mode: random; remove it"),
+        ({"preset": "release", "entropy": 0.5}, {}, "entropy cannot be changed with preset: release"),
+        ({"consistency": 0.0, "entropy": 0.0, "diversity": 0.0}, {}, "so that the scorer decides nothing"),
+        (
+            {},
+            {"prior": None, "generator": {"kind": "flow"}},
+            "sampler.imagination needs generator: {kind: prior}, and a prior; kind: flow cannot imagine",
+        ),
+        ({}, {"sampler": {"precision": "int8"}}, "sampler.precision: int8 has no effect with sampler.imagination"),
+        (
+            {},
+            {"expanded": {"expanded": {}, "mine": {"variants": DRAWN}}},
+            "source: drawn are drawn by the exported sampler, which does not imagine; write source: stored",
+        ),
+    ],
+)
+def test_what_does_not_belong_together_gives_one_sentence(imagination: Any, sections: Any, sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(imagination, **sections)
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_prior_that_cannot_imagine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PRIORS["flow"], "imagines", False)
+    with pytest.raises(UserError, match="sampler.imagination is not possible with a prior of kind: flow"):
+        parse({}, kind="flow")
+
+
+def test_one_class_is_too_few_where_the_scorer_decides() -> None:
+    for mode, other in (("guided", "random"), ("overdraw", "prior")):
+        with pytest.raises(ValueError, match=f"needs a scorer of two classes or more.*write mode: {other}"):
+            check_class_count(ImaginationSettings(mode=mode), 1)
+        check_class_count(ImaginationSettings(mode=other), 1)
+        check_class_count(ImaginationSettings(mode=mode), 2)
+        check_class_count(None, 1)
+
+
+def test_it_is_part_of_the_samplers_identity_only_where_it_is_given() -> None:
+    def find(recipe: Recipe) -> dict[str, str]:
+        return {stage: stage_fingerprint(stage, 1, stage_settings(recipe, stage), {}) for stage in STAGES}
+
+    absent = {key: value for key, value in OWN["sampler"].items() if key != "imagination"}
+    assert "imagination" not in stage_settings(load_recipe(SMOKE), "generator_onnx")["sampler"]
+    assert find(parse_recipe({**OWN, "sampler": absent}, "mine.yaml")) == find(parse_recipe(OWN, "mine.yaml"))
+    plain, guided = find(parse()), find(parse({}))
+    assert {stage for stage in STAGES if plain[stage] != guided[stage]} == {"generator_onnx"}
+
+
+def test_without_the_scorer_only_keys_with_an_effect_are_left() -> None:
+    guided = ImaginationSettings(radius=2.0, steps=3, optimizer="adam", consistency=2.0, force=True, group=4)
+    assert guided.drop_scorer() == ImaginationSettings(mode="random", radius=2.0, group=4)
+    overdraw = ImaginationSettings(mode="overdraw", draws=3)
+    assert overdraw.drop_scorer() == ImaginationSettings(mode="prior")
+    for mode in get_args(Mode):
+        settings = ImaginationSettings(mode=mode).drop_scorer()
+        assert ImaginationSettings.model_validate(settings.model_dump()) == settings
+        assert settings.mode in ("random", "prior") and set(WHERE) <= set(ImaginationSettings.model_fields)
+
+
+def test_a_rehearsal_guides_although_its_scorer_knows_little() -> None:
+    changes = shrink(parse({"steps": 10}), "tiny", Path())
+    assert changes["sampler.imagination.force"] is True and changes["sampler.imagination.steps"] == 2
+    assert not any("imagination" in key for key in shrink(parse({"mode": "random"}), "tiny", Path()))
+
+
+def test_a_plan_counts_whole_blocks_and_a_backward_pass_for_each_step() -> None:
+    assert count_made([(10, 13)], 5) == 50 and count_made([(10, 60)], 5) == 100 and count_made([(3, 0), (0, 0)], 5) == 0
+    assert count_made([(4, 10)], 1) == 10
+    assert count_judged([3, 500], 5) == 5 * (3 + 200)
+    made = {mode: estimate_variant(ImaginationSettings(mode=mode), 1.0, 0.25, 0.1) for mode in get_args(Mode)}
+    assert made["prior"] == made["random"] == pytest.approx(1.1) and made["overdraw"] == pytest.approx(4.4)
+    assert made["guided"] == pytest.approx(1.1 + 3 * 0.35)
+    ten = estimate_variant(ImaginationSettings(steps=10), 1.0, 0.25, 0.1)
+    assert ten - made["random"] == pytest.approx(10 * (made["guided"] - made["random"]))
+
+
+def test_among_latents_little_of_a_variants_cost_is_decoding_and_in_pixels_all_of_it() -> None:
+    shares = [weigh_decoding(parse({}, kind=kind), (1, 28, 28)) for kind in ("flow", "latent")]
+    assert shares[0] == 1.0 and 0 < shares[1] < 1
+    assert weigh_decoding(parse(), (1, 28, 28)) == 0
