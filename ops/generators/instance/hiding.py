@@ -4,14 +4,13 @@ Features f have mean 0 and variance 1 over the pool. At strength s the flow is t
 
     f' = sqrt(1 - s²) · f + s · g,    g ~ N(0, 1),
 
-which is spread as f is, and s itself. It learns with all strengths (as conditioning augmentation does: Ho et al. 2022,
-"Cascaded diffusion models", §3), so that what it draws is an image of its pool at each of them: one with the features
-of the seed image at 0, any image at 1, and between them one that could have had these hidden features.
+and s itself; f' is spread as f is. The flow learns with all strengths, as with conditioning augmentation (Ho et al.
+2022, "Cascaded diffusion models"). So at each of them it draws an image as its pool has them: at 0 one with the
+features of the seed image, at 1 any image, and between them one that could have had these features.
 
-A sampler is fed noise of the images' shape alone, from which the flow starts. g is made of it too: each number is an
-alternating sum over a run of neighbouring pixels. It is standard normal, and independent of the others. It is not
-independent of the flow's start, but a part of it that changes sign from pixel to pixel, from which a flow makes next to
-nothing of an image.
+A sampler is fed noise of the images' shape alone, from which the flow starts. g is made of it too: each of its numbers
+is an alternating sum over a run of neighbouring pixels. These are standard normal and independent of each other. They
+are no more than the part of the flow's start that changes sign from pixel to pixel, and no image is made of that part.
 """
 
 from __future__ import annotations
