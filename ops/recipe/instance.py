@@ -32,7 +32,7 @@ class EncoderSettings(Section):
         description="share of views that are mirrored; only where classes allow it: variants may then be mirrored too",
     )
     steps: Count = Field(600, description="optimizer steps")
-    batch_size: int = Field(256, ge=2, description="images per optimizer step, each in two views")
+    batch_size: int = Field(128, ge=2, description="images per optimizer step, each in two views")
     optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
     learning_rate: Positive = Field(0.01, description="decays linearly over the last 30 %; adamw needs about 0.002")
     weight_decay: float = Field(0.01, ge=0, description="decoupled from the gradient")

@@ -29,7 +29,7 @@ from ops.training.state import TrainingState
 STREAM = 6  # separates the batches and the views from the flow's
 VIEWS = Policy(shift=0.1, scale=0.3, rotation=15.0, gain=0.5, offset=0.1)
 ERASED = 0.5  # side of the square that is missing in a view, as a share of the shorter side
-TEMPERATURE = 0.2
+TEMPERATURE = 0.5
 COMPARED = 64  # numbers in which views are compared
 PART_IMAGES = 50  # images that a thread encodes at a time
 LEAST_VARIANCE = 1e-6  # of a feature before it is standardised

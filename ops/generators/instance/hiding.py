@@ -73,4 +73,5 @@ def _spread(features: Tensor, strength: Tensor | float) -> Tensor:
 
 def _alternate(length: int) -> np.ndarray:
     """1, -1, 1, … divided by the root of their number, so that a sum of normal numbers with these signs is normal."""
-    return np.float32((1 - 2 * (np.arange(length) % 2)) / math.sqrt(length))
+    signs = 1 - 2 * (np.arange(length) % 2)
+    return (signs / math.sqrt(length)).astype(np.float32)
