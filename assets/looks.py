@@ -74,6 +74,7 @@ TRAINED = {  # by kind of generator, as in docs/generators.md
     "edm": "a diffusion model with EDM's preconditioning",
     "ddpm": "a diffusion model as in DDPM",
     "latent": "an autoencoder with a flow among its latents",
+    "instance": "an encoder of images to features, and a flow that is told them",
     "munit": "a transform of images as in MUNIT",
 }
 GROWTH = {"keep": "every class grows by this ratio", "equalise": "all classes end equally large"}

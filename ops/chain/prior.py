@@ -20,10 +20,11 @@ from ops.datasets.index import write_index
 from ops.files.manifests import read_manifest
 from ops.files.outputs import PRIOR, SAMPLES, TRAINED_ON
 from ops.files.storage import write_json
-from ops.generators.feeds import NOISE, make_feeds, spread_draws
+from ops.generators.feeds import IMAGE, NOISE, make_feeds, spread_draws
 from ops.generators.protocol import Fitting, Sample
 from ops.generators.registry import KINDS
 from ops.pictures.sheets import write_sheet
+from ops.recipe.generator import KindSettings, SamplerSettings
 from ops.recipe.prior import PoolSettings
 from ops.sources.pool import read_pool
 from ops.stages.materialization import StageRun
@@ -37,19 +38,25 @@ class Sheets:
     """An observer that draws and judges nothing: without labels there is nothing to judge by, so the last step is kept.
 
     shape : (C, H, W).
+    seeds : uint8 [n, H, W, C], for a prior that draws variants alone: a row begins with one of them.
     """
 
     folder: Path
     shape: tuple[int, int, int]
+    seeds: np.ndarray | None = None
 
     def observe(self, step: int, sample: Sample) -> Observation:
-        """Write samples-<step>.png: draws from noise, the same noise at every step."""
+        """Write samples-<step>.png: draws from noise, the same noise and seed images at every step."""
         runs = spread_draws("samples", np.zeros(ROWS * COLUMNS, np.int64))
         feeds = make_feeds((NOISE,), self.shape, runs, seed=0)
+        if self.seeds is not None:
+            chosen = np.arange(ROWS) * len(self.seeds) // ROWS
+            feeds[IMAGE] = np.repeat(self.seeds[chosen], COLUMNS, axis=0)
         drawn = sample({name: torch.from_numpy(values) for name, values in feeds.items()}).numpy()
-        write_sheet(
-            self.folder / SAMPLES.format(step=f"{step:06d}"), list(drawn.reshape(ROWS, COLUMNS, *drawn.shape[1:]))
-        )
+        rows = list(drawn.reshape(ROWS, COLUMNS, *drawn.shape[1:]))
+        if self.seeds is not None:
+            rows = [np.concatenate([seed[None], row]) for seed, row in zip(self.seeds[chosen], rows, strict=True)]
+        write_sheet(self.folder / SAMPLES.format(step=f"{step:06d}"), rows)
         return Observation()
 
 
@@ -59,12 +66,13 @@ def build_prior(run: StageRun) -> dict[str, Any]:
     if settings is None:
         write_json(run.out / PRIOR, {})
         return {"pool_images": 0}
-    assert isinstance(settings, PoolSettings)
+    assert isinstance(settings, PoolSettings) and isinstance(settings, KindSettings)
     real = read_manifest(run.inputs["real_images"])
     spec = open_pool(run.workspace, settings.pool, real["settings"]["source"])
     height, width, channels = real["metrics"]["shape"]
     pool = read_pool(spec, (height, width, channels))
     write_index(run.out / TRAINED_ON, pl.DataFrame({"image_id": pool.ids}))
+    varies = IMAGE in settings.list_inputs(SamplerSettings())
     fitting = Fitting(
         images=torch.from_numpy(to_nchw(pool.images)),
         labels=torch.zeros(len(pool), dtype=torch.int64),
@@ -75,7 +83,7 @@ def build_prior(run: StageRun) -> dict[str, Any]:
         scratch=run.scratch,
         name=run.stage,
         device=run.runtime.device,
-        watch=lambda max_copies: Sheets(run.out, (channels, height, width)),
+        watch=lambda max_copies: Sheets(run.out, (channels, height, width), pool.images if varies else None),
         sink=run.runtime.sink,
         progress=run.runtime.progress,
     )

@@ -6,6 +6,7 @@ with the generated ones.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from ops.files.manifests import PUBLISHED
 from ops.recipe.arms import Arm
-from ops.recipe.kinds import KINDS, PRIORS
+from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_KEYS, STAGES
 from ops.settings.cut import Cut
@@ -116,11 +117,16 @@ def _render_priors(readers: str) -> list[str]:
         f" `kind` determines the other keys. Read by {readers}.\n"
     ]
     for name, settings in PRIORS.items():
-        keys, own = list_keys(settings), set(KINDS[name].model_fields)
+        like = name if name in KINDS else DEFAULT_KIND  # some kinds are priors alone
+        fields, idle = KINDS[like].model_fields, settings.class_keys or frozenset()
+        same = [key for key in fields if key not in idle and str(fields[key]) == str(settings.model_fields.get(key))]
+        left_out = idle.union(same)
+        keys = [(key, field) for key, field in list_keys(settings) if re.split("[. ]", key)[0] not in left_out]
         parts.append(f"### Prior of `kind: {name}`\n")
-        parts.append(render_table([(key, field) for key, field in keys if key.partition(".")[0] not in own]))
-        same = [f"`{key}`" for key in KINDS[name].model_fields if key not in (settings.class_keys or ())]
-        parts.append(f"And, as for a generator of `kind: {name}`: {', '.join(same)}.\n")
+        if name not in KINDS:
+            parts.append(f"{(settings.__doc__ or '').strip().splitlines()[0]}\n")
+        parts.append(render_table(keys))
+        parts.append(f"And, as for a generator of `kind: {like}`: {', '.join(f'`{key}`' for key in same)}.\n")
     return parts
 
 

@@ -33,6 +33,7 @@ from ops.stages.several import find_root, read_part
 
 # Of a generator that was trained here, beside its sampler and its config; kinds that are not named denoise.
 TRAINED_FILES: Mapping[str, tuple[str, ...]] = {
+    "instance": (WEIGHTS, NET, ENCODER),
     "latent": (WEIGHTS, NET, ENCODER, DECODER),
     "munit": (WEIGHTS, CONTENT, DECODER),
     "onnx": (),

@@ -18,7 +18,7 @@ from ops.files.storage import read_json, write_json
 from ops.generators.folder import CONFIG, WEIGHTS, read_config
 from ops.generators.imaginable import ImaginingKind, OpenedPrior
 from ops.generators.protocol import Cost, Fitting, Generator, Kind
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.generator import KindSettings, SamplerSettings
 from ops.recipe.prior import PriorGeneratorSettings
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class PriorKind:
         classes: int,
         root: Path,
     ) -> Cost:
-        """The prior's, with nothing to be fitted here."""
+        """The prior's; `fit_seconds` are those of its training that are no steps, since nothing is fitted here."""
         prior = settings.prior
-        return replace(self.kinds[prior.kind].estimate(prior, sampler, shape, 1, root), fit_seconds=0.0)
+        return _without_steps(prior, self.kinds[prior.kind].estimate(prior, sampler, shape, 1, root))
 
     def guess(
         self,
@@ -77,7 +77,7 @@ class PriorKind:
         workers: int,
     ) -> Cost:
         prior = settings.prior
-        return replace(self.kinds[prior.kind].guess(prior, sampler, shape, root, rate, workers), fit_seconds=0.0)
+        return _without_steps(prior, self.kinds[prior.kind].guess(prior, sampler, shape, root, rate, workers))
 
     def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
         """As the prior's kind opens it; ValueError for one that cannot imagine, which the recipe's check refuses."""
@@ -98,3 +98,8 @@ def _narrow(kind: Kind) -> ImaginingKind:
     if not isinstance(kind, ImaginingKind):
         raise ValueError(f"kind {kind.name} cannot imagine")
     return kind
+
+
+def _without_steps(prior: KindSettings, cost: Cost) -> Cost:
+    """The cost of a prior without its steps, which the plan counts by themselves."""
+    return replace(cost, fit_seconds=cost.fit_seconds - getattr(prior, "steps", 0) * cost.step_seconds)

@@ -7,6 +7,7 @@ from ops.generators.drawers import DrawerSpec
 from ops.generators.folder import read_config
 from ops.generators.foreign import Onnx
 from ops.generators.geometry_kind import GeometryKind
+from ops.generators.instance_kind import InstanceKind
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
 from ops.generators.latent_kind import LatentKind
@@ -20,6 +21,7 @@ _ALL: tuple[Kind, ...] = (
     DenoiserKind(Edm()),
     DenoiserKind(Ddpm()),
     LatentKind(),
+    InstanceKind(),
     GeometryKind(),
     MunitKind(),
     Onnx(),

@@ -40,12 +40,13 @@ def estimate_seconds(
 ) -> dict[str, float]:
     """Seconds per stage, of all generators; stages that take seconds whatever the recipe says are left out.
 
-    If the recipe allows a second look, `verdict` includes it, so its figure is an upper bound. The steps of a generator
-    that is a prior are those of the stage `prior`.
+    If the recipe allows a second look, `verdict` includes it, so its figure is an upper bound. The training of a
+    generator that is a prior is that of the stage `prior`.
     """
     generator, trained = recipe.generator, {name: train_for(work.stages[name], speeds, workers) for name in work.stages}
     looks = getattr(generator, "checkpoints", 0) * (WATCHED * speeds.image / workers + JUDGING_SECONDS)
-    fitted = getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
+    prior = {} if recipe.prior is None else {"prior": getattr(recipe.prior, "steps", 0) * speeds.step + speeds.fixed}
+    fitted = looks if prior else getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
     judged, drawn = 0.0, plan.drawn * speeds.image
     if (imagination := recipe.sampler.imagination) is not None:
         variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score)
@@ -63,7 +64,6 @@ def estimate_seconds(
         "expanded_classifiers": trained["expanded_classifiers"],
     }
     answer = speeds.answer * work.networks / workers
-    prior = {} if recipe.prior is None else {"prior": getattr(recipe.prior, "steps", 0) * speeds.step}
     if recipe.verdict.folds is None:
         return {**prior, **seconds, "verdict": trained["verdict"] + answer * images.test}
     # Each fold repeats all of these but the prior, and each image is a test image once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.recipe.generator import DdpmSettings, EdmSettings, FlowSettings, KindSettings, OnnxSettings
 from ops.recipe.geometry import GeometrySettings
+from ops.recipe.instance import InstanceSettings
 from ops.recipe.latent import LatentSettings
 from ops.recipe.munit import MunitSettings
 from ops.recipe.prior import PriorGeneratorSettings, build_section
@@ -18,7 +19,10 @@ KINDS: dict[str, type[KindSettings]] = {
     "prior": PriorGeneratorSettings,
     "onnx": OnnxSettings,
 }
+ONLY_PRIORS: dict[str, type[KindSettings]] = {"instance": InstanceSettings}  # labelled images alone are too few
 PRIORS: dict[str, type[KindSettings]] = {
-    name: build_section(settings) for name, settings in KINDS.items() if settings.class_keys is not None
+    name: build_section(settings)
+    for name, settings in {**KINDS, **ONLY_PRIORS}.items()
+    if settings.class_keys is not None
 }
 DEFAULT_KIND = "flow"  # of a section without `kind`

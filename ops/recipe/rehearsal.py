@@ -15,6 +15,7 @@ from ops.recipe.generator import AnyFlowSettings, DenoiserSettings, OnnxSettings
 from ops.recipe.geometry import LEAST, GeometrySettings
 from ops.recipe.imagination import ASKS
 from ops.recipe.ingredients.variants import GitVariants
+from ops.recipe.instance import InstanceSettings
 from ops.recipe.latent import LatentSettings
 from ops.recipe.munit import MunitSettings
 from ops.recipe.schema import Recipe
@@ -44,6 +45,15 @@ AUTOENCODER: dict[str, Any] = {
     "autoencoder.blocks": 1,
     "autoencoder.warmup_steps": 4,
     "autoencoder.ema_decay": 0.8,
+}
+
+ENCODER: dict[str, Any] = {
+    "encoder.features": 4,
+    "encoder.width": 8,
+    "encoder.steps": TRAINED,
+    "encoder.batch_size": BATCH,
+    "encoder.warmup_steps": 4,
+    "encoder.ema_decay": 0.8,
 }
 
 
@@ -134,6 +144,8 @@ def _shrink_denoiser(generator: DenoiserSettings) -> dict[str, Any]:
     }
     if isinstance(generator, LatentSettings):
         changes |= AUTOENCODER
+    if isinstance(generator, InstanceSettings):
+        changes |= ENCODER
     if isinstance(generator, AnyFlowSettings) and generator.distillation is not None:
         student = {"evaluations": generator.distillation.evaluations, "steps": TRAINED, "batch_size": BATCH}
         return changes | {"distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ops.recipe.generator import DenoiserSettings, DistillationSettings
+from ops.recipe.instance import EncoderSettings
 from ops.recipe.latent import AutoencoderSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.loop import Learner, train
@@ -22,7 +23,7 @@ from ops.training.schedules import trapezoid
 from ops.training.state import TrainingState
 
 CLIP = 1.0  # largest norm of the gradient
-LearningSettings = DenoiserSettings | DistillationSettings | AutoencoderSettings
+LearningSettings = DenoiserSettings | DistillationSettings | AutoencoderSettings | EncoderSettings
 
 
 def learn(

@@ -75,7 +75,7 @@ class ConditionalUNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor, label: Tensor, condition: Tensor | None = None) -> Tensor:
         """Output [n, C, H, W] at images `x`, times `t` in 0..1 [n], labels [n] and conditions [n, k]."""
         height, width = x.shape[-2:]
-        embedded = self.label(label)
+        embedded = self.embed(label)
         if self.condition is not None and condition is not None:
             embedded = embedded + self.condition(condition)
         if self.pad_height or self.pad_width:
@@ -84,20 +84,22 @@ class ConditionalUNet(nn.Module):
         output = self.unet(x, t * TIME_SCALE, embedded).sample
         return F.pixel_shuffle(output, self.unshuffle)[..., :height, :width]
 
+    def embed(self, label: Tensor) -> Tensor:
+        """What is added to the time's embedding, [n, size]."""
+        embedded: Tensor = self.label(label)
+        return embedded
+
 
 def build_network(config: dict[str, Any]) -> ConditionalUNet:
     """The network that a generator's config.json describes, newly initialised."""
-    return ConditionalUNet(
-        channels=config["channels"],
-        height=config["height"],
-        width=config["width"],
-        labels=(len(config["class_names"]) if is_labelled(config) else 1) + config["drops_labels"],
-        widths=tuple(config["widths"]),
-        layers_per_block=config["layers_per_block"],
-        unshuffle=config["unshuffle"],
-        dropout=config["dropout"],
-        conditions=config["conditions"],
-    )
+    labels = (len(config["class_names"]) if is_labelled(config) else 1) + config["drops_labels"]
+    return ConditionalUNet(labels=labels, **read_unet(config))
+
+
+def read_unet(config: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `ConditionalUNet` but `labels`, from a generator's config.json."""
+    keys = ("channels", "height", "width", "layers_per_block", "unshuffle", "dropout", "conditions")
+    return {"widths": tuple(config["widths"]), **{key: config[key] for key in keys}}
 
 
 def describe_network(settings: DenoiserSettings, channels: int) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Loss = Callable[..., Tensor]
 PairNoise = Callable[[Tensor, Tensor, Tensor], Tensor]
+Tell = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Batch:
 
     step: int
     images: Tensor
-    labels: Tensor
+    labels: Tensor  # or what the network is told in their place
     noise: Tensor
     level: Tensor
     conditions: Tensor | None
@@ -56,6 +57,7 @@ class DenoisingSteps:
     pair_noise : of (images, groups, noise): the noise in the order in which the images are paired with it, permuted
         only within groups (`find_groups`).
     space : where the network denoises; augmented images are encoded at each step.
+    tell : of (rows of the images, a generator on the CPU): what the network is told of them, in the place of labels.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class DenoisingSteps:
         pair_noise: PairNoise = lambda images, groups, noise: noise,
         noise_share: Callable[[Tensor], Tensor],
         space: Space[Tensor] = PIXELS,
+        tell: Tell | None = None,
     ) -> None:
         self.network, self.loss, self.pair_noise, self.noise_share = network, loss, pair_noise, noise_share
+        self.tell = tell
         self.settings, self.seed, self.precision, self.device = settings, seed, precision, device
         scaled = images if images.is_floating_point() else images.float() / 127.5 - 1
         self.images, self.labels = scaled.to(device), labels.to(device)
@@ -118,7 +122,8 @@ class DenoisingSteps:
         if settings.class_transfer:
             others = torch.randint(self.nothing, (len(index),), generator=generator).to(self.device)
         paired = self.pair_noise(images, find_groups(labels, conditions), noise)
-        return Batch(step, images, labels, paired, level, conditions, others)
+        told = labels if self.tell is None else self.tell(index, generator).to(self.device)
+        return Batch(step, images, told, paired, level, conditions, others)
 
 
 def find_groups(labels: Tensor, conditions: Tensor | None) -> Tensor:

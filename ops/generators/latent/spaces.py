@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ops.generators.latent.network import Autoencoder
 from ops.generators.latent.sizes import Shape
-from ops.generators.onnx.graph import Symbol, name_apart
+from ops.generators.onnx.graph import Symbol, append
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,7 @@ class LatentGraphs:
         return Symbol(builder, builder.add("Reshape", [taken, builder.integers([-1, *self.shape])]))
 
     def encode(self, image: Symbol) -> Symbol:
-        return _append(self.encoder, "encoder/", image)
+        return append(self.encoder, "encoder/", image)
 
     def decode(self, found: Symbol) -> Symbol:
-        return _append(self.decoder, "decoder/", found)
-
-
-def _append(graph: onnx.GraphProto, prefix: str, value: Symbol) -> Symbol:
-    """The graph of one input and one output, with its weights, written once behind `value`."""
-    builder, apart = value.builder, name_apart(graph, prefix, ())
-    builder.initializers.extend(apart.initializer)
-    (output,) = builder.inline(apart, {apart.input[0].name: value.name}, "").values()
-    return Symbol(builder, output)
+        return append(self.decoder, "decoder/", found)

@@ -10,7 +10,7 @@ result; `parity` does.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ from ops.generators.onnx.modules import export_module
 from ops.generators.onnx.simplify import simplify
 from ops.generators.stored_network import save_network
 from ops.recipe.generator import SamplerSettings
+
+Tell = Callable[[Symbol, Symbol], Symbol]
+"""What a network is told in the place of a label, of noise [n, C, H, W] and seed images [n, C, H, W] in -1..1."""
 
 
 def export_denoiser(
@@ -62,6 +65,7 @@ def write_sampler(
     sampler: SamplerSettings,
     folder: Path,
     space: Space[Symbol] = PIXELS,
+    tell: Tell | None = None,
 ) -> Path:
     """Write the sampler of an exported network that denoises in `space` into `folder`; returns its path."""
     assert sampler.steps is not None
@@ -76,6 +80,7 @@ def write_sampler(
         labelled=is_labelled(config),
         space=space,
         kind=config["kind"],
+        tell=tell,
     )
     with replace_file(path) as temporary:
         onnx.save(simplify(model), str(temporary))
@@ -98,13 +103,15 @@ def unroll_sampler(
     labelled: bool = True,
     space: Space[Symbol] = PIXELS,
     kind: str | None = None,
+    tell: Tell | None = None,
 ) -> onnx.ModelProto:
     """The sampler as one graph: `noise` [n, C, H, W] and `label` int64 [n] to `image` uint8 [n, H, W, C].
 
     The arithmetic is that of the kind's `integrate` on tensors, followed by `levels.to_pixels`. With a strength the
     graph also takes `image`, the seed images uint8 [n, H, W, C], and gives `variant`, by the kind's `vary`. Without
     `labelled` it takes no label, and the network gets its only one, 0. The network denoises in `space`; `kind`, for the
-    metadata, is that of the mathematics where none is named.
+    metadata, is that of the mathematics where none is named. With `tell` the seed images tell the network what to draw
+    from noise alone.
     """
     solver, steps = sampler.solver, sampler.steps
     assert solver is not None and steps is not None
@@ -120,12 +127,17 @@ def unroll_sampler(
     if sampler.guidance != 1.0:
         last = numpy_helper.from_array(np.array([len(class_names)], np.int64))
         no_label = builder.add("ConstantOfShape", [batch], value=last)
-    copies = 0
+    noise, strength = space.take_noise(Symbol(builder, "noise")), sampler.settled_strength
+    seeds = None if strength is None and tell is None else _read_pixels(builder)
+    if tell is not None:
+        assert seeds is not None
+        labels = tell(Symbol(builder, "noise"), seeds).name
+    copies, third = 0, net.graph.input[2].name  # label, or what is told in its place
 
     def run_net(x: Symbol, t: str, label: str) -> Symbol:
         nonlocal copies
         copies += 1
-        outputs = builder.inline(net.graph, {"x": x.name, "t": t, "label": label}, f"/{copies - 1}")
+        outputs = builder.inline(net.graph, {"x": x.name, "t": t, third: label}, f"/{copies - 1}")
         return Symbol(builder, outputs["output"])
 
     def evaluate(x: Symbol, time: float) -> Symbol:
@@ -135,12 +147,11 @@ def unroll_sampler(
         return output if no_label is None else guide(output, run_net(x, t, no_label), sampler.guidance)
 
     # Integrate on symbols, then turn -1..1 into grey levels 0..255, channels last.
-    noise, strength = space.take_noise(Symbol(builder, "noise")), sampler.settled_strength
-    if strength is None:
-        output, drawn = IMAGE, maths.integrate(evaluate, noise, solver=solver, steps=steps)
+    output = IMAGE if seeds is None else VARIANT
+    if strength is None or seeds is None or tell is not None:
+        drawn = maths.integrate(evaluate, noise, solver=solver, steps=steps)
     else:
-        seeds = space.encode(_read_pixels(builder))
-        output, drawn = VARIANT, maths.vary(evaluate, seeds, noise, strength, solver=solver, steps=steps)
+        drawn = maths.vary(evaluate, space.encode(seeds), noise, strength, solver=solver, steps=steps)
     scaled = (space.decode(drawn).clamp(-1.0, 1.0) + Symbol(builder, builder.constant(1.0))) * 127.5
     grey = builder.add("Cast", [builder.add("Round", [scaled.name])], to=TensorProto.UINT8)
     builder.add("Transpose", [grey], output=output, perm=[0, 2, 3, 1])
@@ -148,7 +159,7 @@ def unroll_sampler(
     channels, height, width = shape
     pixels = ["n", height, width, channels]
     told = [helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])] if labelled else []
-    seeded = [] if strength is None else [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, pixels)]
+    seeded = [] if seeds is None else [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, pixels)]
     graph = helper.make_graph(
         builder.nodes,
         f"{kind or maths.name} sampler, {solver}, {steps} steps",

@@ -87,6 +87,14 @@ class Symbol:
         return Symbol(self.builder, self.builder.add(operator, [self.name, *others]))
 
 
+def append(graph: onnx.GraphProto, prefix: str, value: Symbol) -> Symbol:
+    """A graph of one input and one output, with its weights, behind `value`; once for each prefix."""
+    builder, apart = value.builder, name_apart(graph, prefix, ())
+    builder.initializers.extend(apart.initializer)
+    (output,) = builder.inline(apart, {apart.input[0].name: value.name}, "").values()
+    return Symbol(builder, output)
+
+
 def name_apart(graph: onnx.GraphProto, prefix: str, kept: Collection[str]) -> onnx.GraphProto:
     """A copy in which every node, and every tensor whose name is not kept, begins with the prefix."""
     copy = onnx.GraphProto()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -67,15 +68,23 @@ def test_the_prior_saw_the_pool_and_nothing_else(workspace: Workspace) -> None:
     ]  # fmt: skip
 
 
-def test_a_latent_flow_may_be_the_prior(copied: Workspace) -> None:
-    autoencoder = {"steps": 20, "batch_size": 16, "width": 8, "blocks": 1, "warmup_steps": 2, "ema_decay": 0.8}
+OWN = {"steps": 20, "batch_size": 16, "width": 8, "warmup_steps": 2, "ema_decay": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [("latent", {"autoencoder": {**OWN, "blocks": 1}}), ("instance", {"encoder": {**OWN, "features": 8}})],
+)
+def test_the_prior_may_be_of_another_kind(copied: Workspace, kind: str, own: dict[str, Any]) -> None:
     sampler = {"usable_from": None, "steps": 1, "solver": "euler", "strength": 0.4, "moves": None, "keeps": 0.0}
-    change_recipe(copied.root, "digits", prior={**PRIOR, "kind": "latent", "autoencoder": autoencoder}, sampler=sampler)
+    change_recipe(copied.root, "digits", prior={**PRIOR, "kind": kind, **own}, sampler=sampler)
     chain = Chain(copied, Runtime(workers=1))
     with one_core():
         for stage in ("prior", "generator", "generator_onnx", "generated_images"):
             chain.run("digits", stage)
-    assert read_json(out(copied, "prior") / PRIOR_FILE)["kind"] == "latent"
+    assert read_json(out(copied, "prior") / PRIOR_FILE)["kind"] == kind
+    assert len(list(out(copied, "prior").glob("samples-*.png"))) == 2
+    assert read_json(out(copied, "generator_onnx") / PARITY)["passed"]
     (sampler_file,) = out(copied, "generator_onnx").glob("sampler_*.onnx")
     session = ort.InferenceSession(str(sampler_file), providers=["CPUExecutionProvider"])
     assert {each.name for each in session.get_inputs()} == {"noise", "image"}

@@ -9,7 +9,7 @@ import pytest
 
 from ops.errors import UserError
 from ops.recipe.fingerprints import is_idle, list_inputs, stage_settings
-from ops.recipe.kinds import KINDS, PRIORS
+from ops.recipe.kinds import KINDS, ONLY_PRIORS, PRIORS
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.prior import PoolSettings, PriorGeneratorSettings
 from ops.recipe.schema import Recipe
@@ -27,10 +27,10 @@ def parse(**sections: Any) -> Recipe:
 
 
 def test_any_kind_that_says_which_keys_need_classes_can_be_a_prior_and_no_other() -> None:
-    assert list(PRIORS) == ["flow", "latent"]
+    assert list(PRIORS) == ["flow", "latent", "instance"]
     for name, settings in PRIORS.items():
-        assert issubclass(settings, KINDS[name]) and issubclass(settings, PoolSettings)
-        assert (settings.class_keys or frozenset()) <= set(KINDS[name].model_fields)
+        assert issubclass(settings, {**KINDS, **ONLY_PRIORS}[name]) and issubclass(settings, PoolSettings)
+        assert (settings.class_keys or frozenset()) <= set(settings.model_fields)
 
 
 def test_the_generator_of_kind_prior_resolves_its_sampler_as_the_priors_kind_does() -> None:
@@ -59,7 +59,10 @@ def test_the_generator_of_kind_prior_resolves_its_sampler_as_the_priors_kind_doe
         ({"sampler": {"strength": 0.4, "solver": "ddim"}}, "solver must be heun or euler"),
         ({"generator": {"kind": "prior", "seeds": 2}}, "there is only one; remove this key"),
         ({"prior": {"kind": "flow"}}, "key 'prior.pool' is missing in mine.yaml"),
-        ({"prior": {**POOL, "kind": "edm"}}, "'prior' in mine.yaml: unknown kind; choose one of flow, latent"),
+        (
+            {"prior": {**POOL, "kind": "edm"}},
+            "'prior' in mine.yaml: unknown kind; choose one of flow, latent, instance",
+        ),
         ({"prior": {**POOL, "widht": 8}}, "unknown key 'prior.widht' in mine.yaml; did you mean 'widths'?"),
         ({"prior": {**POOL, "label_dropout": 0.1}}, "label_dropout has no effect in a prior, which knows no classes"),
         ({"prior": {**POOL, "distillation": {}}}, "distillation has no effect in a prior"),

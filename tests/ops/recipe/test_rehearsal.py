@@ -39,6 +39,11 @@ VARIANTS: dict[str, Changes] = {
         "generator": {"kind": "prior"},
         "sampler": {"strength": 0.4},
     },
+    "instance prior": {
+        "prior": {"kind": "instance", "pool": "others", "augment": 0.2},
+        "generator": {"kind": "prior"},
+        "sampler": {"strength": "auto"},
+    },
     "mlp": {"classifier.network": {"kind": "mlp"}},
     "long-tailed": {"data.long_tail": {"ratio": 50}, "data.label_noise": 0.1, "publish.commit": True},
 }

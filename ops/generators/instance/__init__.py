@@ -1,0 +1,1 @@
+"""A flow that is told an image's features, which an encoder learnt without labels: same features, another image."""

@@ -1,0 +1,150 @@
+"""Fit kind `instance`: first the encoder, then the flow that is told its features.
+
+Each training has its own checkpoints, so that a killed run goes on in the one that it was in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.files.outputs import LOSSES
+from ops.files.storage import write_json
+from ops.generators.denoising.learning import learn
+from ops.generators.denoising.network import describe_network
+from ops.generators.denoising.steps import DenoisingSteps
+from ops.generators.instance.contrast import learn_encoder, standardise
+from ops.generators.instance.drawing import draw_in_threads
+from ops.generators.instance.flow import InstanceFlow
+from ops.generators.instance.hiding import tell
+from ops.generators.instance.network import (
+    Encoder,
+    FeatureUNet,
+    InstanceNetworks,
+    build_encoder,
+    build_flow,
+    describe_encoder,
+)
+from ops.generators.instance.sizes import check_pool
+from ops.generators.protocol import Fitting
+from ops.generators.stored_network import save_network
+from ops.machine.parallel import start_threads
+from ops.machine.precision import resolve_precision
+from ops.recipe.instance import InstanceSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.microbatches import in_parts
+from ops.training.state import LOSS_WINDOW, TrainingState
+
+SCRATCH = "encoder"  # folder of its checkpoints
+
+
+def fit_instance(maths: InstanceFlow, settings: InstanceSettings, fitting: Fitting) -> dict[str, Any]:
+    """Train both, and write config.json, model.safetensors and losses.json; returns metrics.
+
+    UserError for too few images.
+    """
+    check_pool(settings.encoder, len(fitting.images))
+    channels, height, width = fitting.images.shape[1:]
+    config = {
+        **fitting.describe(maths.name),
+        **describe_encoder(settings.encoder, (channels, height, width)),
+        **describe_network(settings, channels),
+    }
+    precision = resolve_precision(settings.precision, fitting.device)
+    with start_threads() as pool:
+        encoder, taught = _learn_encoder(settings, fitting, config, precision, pool)
+        encoder.requires_grad_(False).to(fitting.device)
+        features = standardise(encoder, fitting.images, pool, fitting.device)
+        flow, ended = _learn_flow(maths, settings, fitting, encoder, features, config, precision, pool)
+    networks = InstanceNetworks(encoder.to("cpu"), flow)
+    save_network(fitting.out, networks, config)
+    write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses, "encoder": taught.losses})
+    return {
+        "parameters": sum(p.numel() for p in networks.parameters()),
+        "steps": ended.step,
+        "best_step": ended.best_step,
+        "training_images": ended.best_step * settings.batch_size,
+        "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
+        "precision": precision,
+        "encoder_steps": taught.step,
+    }
+
+
+def _learn_encoder(
+    settings: InstanceSettings, fitting: Fitting, config: dict[str, Any], precision: str, pool: ThreadPoolExecutor
+) -> tuple[Encoder, TrainingState]:
+    torch.manual_seed(fitting.seed)
+    encoder = build_encoder(config)
+    progress = fitting.progress("encoder", settings.encoder.steps, "steps")
+    started = time.monotonic()
+    ended = learn_encoder(
+        encoder,
+        settings.encoder,
+        fitting.images,
+        Checkpoints(fitting.scratch / SCRATCH, settings.checkpoints),
+        seed=fitting.seed,
+        precision=precision,
+        pool=pool,
+        device=fitting.device,
+        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
+    )
+    fitting.sink(f"encoder: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
+    return encoder, ended
+
+
+def _learn_flow(
+    maths: InstanceFlow,
+    settings: InstanceSettings,
+    fitting: Fitting,
+    encoder: Encoder,
+    features: Tensor,
+    config: dict[str, Any],
+    precision: str,
+    pool: ThreadPoolExecutor,
+) -> tuple[FeatureUNet, TrainingState]:
+    torch.manual_seed(fitting.seed)
+    device, flow, sampler = fitting.device, build_flow(config), settings.default_sampler()
+    observer = fitting.watch(settings.max_copies)
+
+    def tell_some(index: Tensor, generator: torch.Generator) -> Tensor:
+        """The features of a batch, each image's hidden at a strength of its own."""
+        some = features[index]
+        hiding = torch.randn(some.shape, generator=generator)
+        return tell(some, hiding, torch.rand(len(some), generator=generator))
+
+    def sample(feeds: Mapping[str, Tensor]) -> Tensor:
+        return draw_in_threads(maths, encoder, flow, feeds, sampler, device, precision, pool)
+
+    steps = DenoisingSteps(
+        in_parts(flow, pool, device),
+        maths.loss,
+        fitting.images,
+        fitting.labels,
+        settings,
+        seed=fitting.seed,
+        precision=precision,
+        device=device,
+        pair_noise=maths.choose_pairing(settings),
+        noise_share=maths.noise_share,
+        tell=tell_some,
+    )
+    progress = fitting.progress(fitting.name, settings.steps, "steps")
+    started = time.monotonic()
+    ended = learn(
+        flow,
+        steps,
+        settings,
+        Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample)),
+        device=device,
+        pool=pool if device == "cpu" else None,
+        prepare=steps.prepare,
+        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
+    )
+    fitting.sink(f"{fitting.name}: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
+    return flow, ended

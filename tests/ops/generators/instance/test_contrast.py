@@ -1,0 +1,80 @@
+"""What the encoder learns from, and the scale of its features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ops.generators.instance.contrast import TEMPERATURE, find_contrast, make_view, standardise
+from ops.generators.instance.network import Encoder
+from ops.machine.parallel import start_threads
+
+
+def make_images(count: int, channels: int = 1) -> Tensor:
+    """Bright blobs of random places and widths, uint8 [n, C, 12, 12]."""
+    rng = np.random.default_rng(0)
+    (row, column), width = rng.uniform(3, 9, (2, count)), rng.uniform(2, 6, count)
+    grid = np.arange(12)
+    squares = [((grid - r) ** 2)[:, None] + (grid - c) ** 2 for r, c in zip(row, column, strict=True)]
+    blobs = [255 * np.exp(-s / w) for s, w in zip(squares, width, strict=True)]
+    return torch.from_numpy(np.stack(blobs).astype(np.uint8))[:, None].repeat(1, channels, 1, 1)
+
+
+def build(features: int = 4, channels: int = 1) -> Encoder:
+    torch.manual_seed(0)
+    return Encoder((channels, 12, 12), widths=(8, 16), features=features).eval()
+
+
+def test_the_loss_is_the_mean_negative_logarithm_of_the_other_views_share() -> None:
+    compared = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
+    z = compared.numpy().astype(float)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    total = 0.0
+    for i in range(8):
+        powers = [np.exp(z[i] @ z[j] / TEMPERATURE) if j != i else 0.0 for j in range(8)]
+        total -= np.log(powers[(i + 4) % 8] / sum(powers))
+    assert float(find_contrast(compared)) == pytest.approx(total / 8, rel=1e-5)
+
+
+def test_views_alike_cost_less_than_views_mixed_up() -> None:
+    apart = torch.eye(6).repeat(2, 1)
+    assert find_contrast(apart) < find_contrast(torch.cat([apart[:6], apart[:6].roll(1, 0)])) - 1
+
+
+def test_views_follow_from_the_generator_stay_in_range_and_are_mirrored_only_on_request() -> None:
+    images = make_images(64).float() / 127.5 - 1
+
+    def view(flip: float, seed: int = 1) -> Tensor:
+        return make_view(images, flip, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(view(0.0), view(0.0)) and not torch.equal(view(0.0), view(0.0, 2))
+    assert view(0.0).abs().max() <= 1 and view(0.0).shape == images.shape
+    same = (view(0.0) == view(1.0)).flatten(1).all(dim=1)
+    assert not same.any(), "with flip: 1 every view is mirrored"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_features_have_mean_0_variance_1_and_no_correlation_over_the_pool(channels: int) -> None:
+    encoder, images = build(channels=channels), make_images(120, channels)
+    with start_threads() as pool:
+        features = standardise(encoder, images, pool, "cpu")
+    assert features.shape == (120, 4) and features.mean(0).abs().max() < 1e-4
+    assert torch.allclose(features.T @ features / 120, torch.eye(4), atol=1e-3)
+    with torch.inference_mode():
+        again = encoder.encode(images.float() / 127.5 - 1)
+        before = encoder.see(images.float() / 127.5 - 1)
+    assert torch.allclose(again, features, atol=1e-2), "the encoder itself is on this scale"
+    # The first feature is the widest direction of what the encoder sees.
+    centred = before - before.mean(0)
+    widest = float(torch.linalg.svdvals(centred)[0]) / 120**0.5
+    along = centred @ (encoder.whitening[:, 0] / encoder.whitening[:, 0].norm())
+    assert float(along.square().mean().sqrt()) == pytest.approx(widest, rel=1e-3)
+
+
+def test_a_pool_of_equal_images_has_finite_features() -> None:
+    encoder = build()
+    with start_threads() as pool:
+        features = standardise(encoder, make_images(1).repeat(30, 1, 1, 1), pool, "cpu")
+    assert features.isfinite().all() and encoder.whitening.isfinite().all()
