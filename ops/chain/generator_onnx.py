@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ops.chain.parts.each import build_each
@@ -13,12 +15,14 @@ from ops.chain.parts.variant_strength import choose_strength
 from ops.datasets.pixels import read_split
 from ops.files.outputs import PARITY
 from ops.files.storage import write_json
+from ops.generators.diffusion_kind import describe_weights
 from ops.generators.feeds import IMAGE, LABEL, NOISE
 from ops.generators.folder import read_config, write_card
 from ops.generators.onnx.engine import Sampler, SamplerInfo
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.prior_kind import SEEN
 from ops.generators.registry import KINDS
+from ops.generators.repeats import measure_repeats
 from ops.judging.expansion import find_judge
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, read_part
@@ -45,12 +49,22 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     settings, tried = choose_strength(source, settings, run.inputs["scorer"], train, sink=run.runtime.sink)
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
-    run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
-    sampler = Sampler(path, provider="cpu")
-    evaluations = sampler.info.evaluations or 1
-    images = max(128, PARITY_EVALUATIONS // evaluations)
-    seeds = take_seeds(train) if IMAGE in sampler.info.inputs else None
-    parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
+    examined = _choose_examination(run, path)
+    if examined is None:
+        run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
+        sampler = Sampler(path, provider="cpu")
+        info = sampler.info
+        evaluations = info.evaluations or 1
+        images = max(128, PARITY_EVALUATIONS // evaluations)
+        seeds = take_seeds(train) if IMAGE in info.inputs else None
+        parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
+    else:
+        run.runtime.sink(f"generator_onnx: drawing a few images twice, on {examined.provider}")
+        drawer = KINDS[config["kind"]].find_drawer(run.out)
+        info = drawer.read_info()
+        evaluations = info.evaluations or 1
+        seeds = take_seeds(train) if IMAGE in info.inputs else None
+        parity = measure_repeats(drawer, examined.provider, seeds=seeds)
     write_json(run.out / PARITY, parity.to_dict())
     decision = None
     if settings.precision != "fp32":
@@ -70,12 +84,21 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         steps=None if draws is None else learnt.get("steps", 0),
         seeds=seeds,
         sink=run.runtime.sink,
+        **({} if examined is None else {"count": examined.images, "provider": examined.provider}),
     )
     gate = None
     if seeds is not None:
         limits = {"moves": settings.moves, "keeps": settings.keeps}
         gate = examine_variants(
-            run.out, drawer, run.inputs["scorer"], train, seeds, **limits, sink=run.runtime.sink, tried=tried
+            run.out,
+            drawer,
+            run.inputs["scorer"],
+            train,
+            seeds,
+            **limits,
+            sink=run.runtime.sink,
+            tried=tried,
+            **({} if examined is None else {"most": examined.per_class, "provider": examined.provider}),
         )
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
@@ -84,12 +107,13 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         run.out,
         config,
         {
+            **describe_weights(config),
             "trained on": "not known: it was exported elsewhere"
             if draws is None
             else f"{draws} draws from {_name_images(config)}",
-            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(sampler.info)}; output"
-            f" `{'variant' if IMAGE in sampler.info.inputs else 'image'}` uint8 [n, height, width, channels]",
-            "parity with the generator itself, fp32": f"{parity.share_equal:.4%} of pixels equal,"
+            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
+            f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
+            "parity with the generator itself, fp32" if examined is None else "drawn together and one by one": f"{parity.share_equal:.4%} of pixels equal,"
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
             f" on {parity.images} images",
             **_describe_precision(decision),
@@ -103,6 +127,24 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         "position": usability["position"],
         **_measure_gate(gate),
     }
+
+
+@dataclass(frozen=True)
+class _Examination:
+    """How a generator that draws slowly is judged: where, by how many images, and by how many of each class."""
+
+    provider: str
+    images: int = 64
+    per_class: int = 8
+
+
+def _choose_examination(run: StageRun, path: Path) -> _Examination | None:
+    """None for a generator that was exported as a graph; EnvironmentFault for a provider that is not available."""
+    if path.suffix == ".onnx":
+        return None
+    drawer = KINDS[read_config(run.out)["kind"]].find_drawer(run.out)
+    allow = run.runtime.allow_cpu_fallback
+    return _Examination(drawer.choose_provider(run.runtime.provider, allow_fallback=allow))
 
 
 def _name_images(config: dict[str, Any]) -> str:

@@ -84,6 +84,7 @@ class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
     class_keys: ClassVar[frozenset[str] | None] = None  # of a kind that can be a prior: those that need classes
+    in_torch: ClassVar[bool] = False  # it exports no graph and draws in torch, slowly: few images are drawn to judge it
 
     kind: str
     seeds: int = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ops.recipe.diffusion import StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import DdpmSettings, EdmSettings, FlowSettings, KindSettings, OnnxSettings
 from ops.recipe.geometry import GeometrySettings
 from ops.recipe.latent import LatentSettings
@@ -16,6 +17,8 @@ KINDS: dict[str, type[KindSettings]] = {
     "geometry": GeometrySettings,
     "munit": MunitSettings,
     "prior": PriorGeneratorSettings,
+    "stable-diffusion": StableDiffusionSettings,
+    "unclip": UnclipSettings,
     "onnx": OnnxSettings,
 }
 PRIORS: dict[str, type[KindSettings]] = {
