@@ -20,10 +20,11 @@ demo: $(READY)  ## the main job on real images: prints the verdict
 
 test: $(READY) $(CLIP)  ## the default suite, a process on each core
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser" $(WITH_CLIP:%=--ignore=%)
-	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q $(WITH_CLIP)
+	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q -m "not slow" $(WITH_CLIP)
 
-test-slow: $(READY)  ## by hand, minutes: kills, an installation in a clean clone, the UI, faults of S3
-	$(BIN)/python -m pytest -q -m slow -s
+test-slow: $(READY) $(CLIP)  ## by hand, minutes: kills, an installation in a clean clone, the UI, faults of S3
+	$(BIN)/python -m pytest -q -m slow -s $(WITH_CLIP:%=--ignore=%)
+	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q -m slow -s $(WITH_CLIP)
 
 test-browser: $(BROWSER) | $(DRIVER)  ## our pages and the Dagster UI in Debian's Chromium, which is installed when it is missing
 	$(BIN)/python -m pytest -q -m browser tests/browser

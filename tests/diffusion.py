@@ -1,4 +1,4 @@
-"""Tiny pipelines of diffusers' real classes with random weights, as folders. They draw noise: nothing here is quality."""
+"""Tiny pipelines of diffusers' real classes with random weights, as folders. They draw noise: nothing is quality."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def write_pipeline(folder: Path, *, flag: bool = False, prediction: str = "epsil
         vae=_vae(),
         text_encoder=_text_encoder(),
         tokenizer=_tokenizer(),
-        scheduler=DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, steps_offset=1, prediction_type=prediction),
+        scheduler=DDIMScheduler(
+            beta_schedule="scaled_linear", clip_sample=False, steps_offset=1, prediction_type=prediction
+        ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

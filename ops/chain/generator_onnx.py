@@ -49,7 +49,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     settings, tried = choose_strength(source, settings, run.inputs["scorer"], train, sink=run.runtime.sink)
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
-    examined = _choose_examination(run, path)
+    examined, precision = _choose_examination(run, path), "fp32"
     if examined is None:
         run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
         sampler = Sampler(path, provider="cpu")
@@ -64,7 +64,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         info = drawer.read_info()
         evaluations = info.evaluations or 1
         seeds = take_seeds(train) if IMAGE in info.inputs else None
-        parity = measure_repeats(drawer, examined.provider, seeds=seeds)
+        parity, precision = measure_repeats(drawer, examined.provider, seeds=seeds)
     write_json(run.out / PARITY, parity.to_dict())
     decision = None
     if settings.precision != "fp32":
@@ -100,6 +100,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
             tried=tried,
             **({} if examined is None else {"most": examined.per_class, "provider": examined.provider}),
         )
+    compared = "parity with the generator itself, fp32" if examined is None else "drawn together and one by one"
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
@@ -113,7 +114,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
             else f"{draws} draws from {_name_images(config)}",
             "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
             f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
-            "parity with the generator itself, fp32" if examined is None else "drawn together and one by one": f"{parity.share_equal:.4%} of pixels equal,"
+            compared: f"{parity.share_equal:.4%} of pixels equal,"
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
             f" on {parity.images} images",
             **_describe_precision(decision),
@@ -121,7 +122,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     )
     return {
         **{f"parity_{name}": value for name, value in parity.to_dict().items()},
-        "precision": settings.precision if decision and decision["accepted"] else "fp32",
+        "precision": settings.precision if decision and decision["accepted"] else precision,
         "precision_ratio": decision.get("ratio") if decision else None,
         "usable": usability["usable"],
         "position": usability["position"],

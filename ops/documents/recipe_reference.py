@@ -103,7 +103,9 @@ def _render_kinds(readers: str) -> list[str]:
         parts.append(f"### `kind: {name}`\n\n{(settings.__doc__ or '').strip().splitlines()[0]}\n")
         parts.append(render_table(new))
         for origin in dict.fromkeys(first for _, first in known):
-            names = [f"`{key}`" for key, first in known if first == origin and " " not in key]  # no keys of a key's kinds
+            names = [
+                f"`{key}`" for key, first in known if first == origin and " " not in key
+            ]  # no keys of a key's kinds
             if names:
                 parts.append(f"And, as with `kind: {origin}`: {', '.join(names)}.\n")
     return parts

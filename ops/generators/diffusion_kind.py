@@ -59,7 +59,12 @@ class DiffusionKind:
         return PipelineFile(folder / CONFIG)
 
     def estimate(
-        self, settings: PipelineSettings, sampler: SamplerSettings, shape: tuple[int, int, int], classes: int, root: Path
+        self,
+        settings: PipelineSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        classes: int,
+        root: Path,
     ) -> Cost:
         """Timed on one matrix product and not on real steps, which would take minutes on a CPU."""
         from ops.generators.diffusion.cost import time_products

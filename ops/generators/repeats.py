@@ -17,8 +17,9 @@ IMAGES = 4
 
 def measure_repeats(
     spec: DrawerSpec, provider: str, *, images: int = IMAGES, seeds: SeedImages | None = None
-) -> Parity:
-    """Grey-level differences between `images` draws together and one by one, by two drawers on `provider`.
+) -> tuple[Parity, str]:
+    """Grey-level differences between `images` draws together and one by one, by two drawers on `provider`; and their
+    number format.
 
     `seeds` are the seed images of a drawer that takes them.
     """
@@ -29,9 +30,10 @@ def measure_repeats(
     other = spec.open(provider, 1)
     alone = np.concatenate([other.draw(cut_feeds(feeds, slice(i, i + 1))) for i in range(images)])
     difference = np.abs(together.astype(np.int16) - alone.astype(np.int16))
-    return Parity(
+    found = Parity(
         images=images,
         share_equal=float((difference == 0).mean()),
         share_beyond_one=float((difference > 1).mean()),
         max_difference=int(difference.max()),
     )
+    return found, other.info.precision

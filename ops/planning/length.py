@@ -38,6 +38,6 @@ def warn_of_large_networks(recipe: Recipe, seconds: Mapping[str, float]) -> str 
     here = sum(seconds[stage] for stage in ("generator", "generator_onnx", "generated_images"))
     return (
         f"kind: {recipe.generator.kind} needs a GPU (--device cuda --provider cuda): fine-tuning, examining and drawing"
-        f" take {describe_estimate(here)} here, computed from the products of its networks; how long a GPU takes was not"
-        " measured"
+        f" take {describe_estimate(here)} here, computed from the products of its networks; how long a GPU takes was"
+        " not measured"
     )

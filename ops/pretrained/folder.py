@@ -100,9 +100,7 @@ def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool =
     name, preprocessor = _read_preprocessor(path, key)
     weights, index = _find_weights(path, key)
     words = [_require(path, key, TOKENIZER).name] if tokenizer else []
-    return ModelFolder(
-        path, drop_loading_keys(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights)
-    )
+    return ModelFolder(path, drop_loading_keys(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights))
 
 
 def identify(folder: ModelFolder, sha256: str | None, key: str) -> str:

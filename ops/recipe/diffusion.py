@@ -96,13 +96,13 @@ class PipelineSettings(KindSettings):
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
         None, description="commit of a name in the Hub's cache, which needs one; a folder has none"
     )
-    variant: Literal["fp16"] | None = Field(None, description="the weights' files; fp16: those named *.fp16.safetensors")
+    variant: Literal["fp16"] | None = Field(
+        None, description="the weights' files; fp16: those named *.fp16.safetensors"
+    )
     sha256: Content | None = Field(
         None, description="hash of the used files, which must match; required: `growset check` prints it"
     )
-    licence: str = Field(
-        min_length=1, description="licence of the weights, as their owner states it; cards repeat it"
-    )
+    licence: str = Field(min_length=1, description="licence of the weights, as their owner states it; cards repeat it")
     size: Annotated[int, Field(ge=8, le=2048)] | None = Field(
         None,
         description="side in pixels at which the pipeline draws; images are then reduced to the source's size; null:"

@@ -145,8 +145,8 @@ _SAW_POOL = {
     " their owner states it: {licence}.",
 }
 _LICENSED = (
-    "The generated images come from a model\nthat was trained elsewhere; the licence of its weights, as their owner states"
-    " it: {licence}."
+    "The generated images come from a model\nthat was trained elsewhere; the licence of its weights, as their owner"
+    " states it: {licence}."
 )
 # Of variants, after `trained`: what each of them was made of.
 _VARIED = ", each as a variant of a\nreal training image (column `parent_id`)"

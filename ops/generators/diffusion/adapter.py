@@ -38,7 +38,12 @@ def add_adapter(unet: Any, rank: int, alpha: float | None) -> Adapter:
     from peft import LoraConfig
 
     unet.add_adapter(
-        LoraConfig(r=rank, lora_alpha=rank if alpha is None else alpha, target_modules=list(TARGETS), init_lora_weights="gaussian")
+        LoraConfig(
+            r=rank,
+            lora_alpha=rank if alpha is None else alpha,
+            target_modules=list(TARGETS),
+            init_lora_weights="gaussian",
+        )
     )
     adapter = Adapter(unet)
     adapter.float().requires_grad_(True)

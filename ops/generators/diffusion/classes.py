@@ -50,8 +50,8 @@ class ClassTable:
 def build_class_table(class_names: Sequence[str], settings: PromptSettings) -> ClassTable:
     """The table for the source's classes in the order of their labels.
 
-    UserError for a class without a name that means something in a prompt, a name of no class, and two classes that are
-    called alike.
+    Names of other classes do no harm: a recipe may take some classes of its source. UserError for a class without a
+    name that means something in a prompt, and for two classes that are called alike.
     """
     if settings.class_names is None:
         spoken = [" ".join(name.replace("_", " ").split()) for name in class_names]
@@ -64,11 +64,9 @@ def build_class_table(class_names: Sequence[str], settings: PromptSettings) -> C
     else:
         given = settings.class_names
         if missing := [name for name in class_names if not given.get(name, "").strip()]:
-            raise UserError(f"{KEY}.class_names has no name for class {missing[0]!r}")
-        if strange := [name for name in given if name not in class_names]:
-            near = difflib.get_close_matches(strange[0], class_names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(class_names)}"
-            raise UserError(f"{KEY}.class_names names {strange[0]!r}, which is no class; {hint}")
+            near = difflib.get_close_matches(missing[0], [name for name in given if name not in class_names], n=1)
+            hint = f"; {near[0]!r} there is no class" if near else ""
+            raise UserError(f"{KEY}.class_names has no name for class {missing[0]!r}{hint}")
         spoken = [given[name].strip() for name in class_names]
     seen: dict[str, str] = {}
     for name, words in zip(class_names, spoken, strict=True):

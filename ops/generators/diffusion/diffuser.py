@@ -138,11 +138,12 @@ class Diffuser:
     def embed_text(self, text: str) -> Tensor:
         """An embedded prompt [1, tokens, d]; UserError for one that is longer than the text encoder reads."""
         if text not in self.texts:
-            tokenizer = self.parts.tokenizer
+            tokenizer, encoder = self.parts.tokenizer, self.parts.text_encoder
             require_short(text, len(tokenizer(text).input_ids), tokenizer.model_max_length)
-            pipe = self._open("StableDiffusionPipeline")
+            told = tokenizer([text], padding="max_length", return_tensors="pt").to(self.parts.device)
+            mask = told.attention_mask if getattr(encoder.config, "use_attention_mask", False) else None
             with torch.no_grad():
-                self.texts[text] = pipe.encode_prompt([text], self.parts.device, 1, False)[0]
+                self.texts[text] = encoder(told.input_ids, attention_mask=mask)[0].to(self.parts.dtype)
         return self.texts[text]
 
     def _embed(self, texts: Sequence[str]) -> Tensor:
@@ -192,7 +193,9 @@ def _build_schedule(parts: Parts, solver: str) -> Any:
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
     made = {"ddim": DDIMScheduler, "dpmpp": DPMSolverMultistepScheduler}[solver]
-    return made.from_config({**parts.schedule, "clip_sample": False, "steps_offset": 1})
+    # Old folders of Stable Diffusion lack these, and its pipelines set them with a warning.
+    mended = {} if parts.encoder else {"clip_sample": False, "steps_offset": 1}
+    return made.from_config({**parts.schedule, **mended})
 
 
 def _prepare(seer: Seer, images: Tensor) -> Tensor:

@@ -74,7 +74,9 @@ class Denoising:
 
     def draw(self, latents: Tensor, seed: int, step: int, stream: int) -> tuple[Tensor, Tensor]:
         """The noise and the times of a step."""
-        generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step, stream]).generate_state(1)[0]))
+        generator = torch.Generator().manual_seed(
+            int(np.random.SeedSequence([seed, step, stream]).generate_state(1)[0])
+        )
         noise = torch.randn(latents.shape, generator=generator)
         return noise, torch.randint(0, self._schedule.config.num_train_timesteps, (len(latents),), generator=generator)
 

@@ -210,11 +210,12 @@ def _require_fitting_parts(folder: PipelineFolder) -> None:
             f" text_encoder writes {text.get('hidden_size')}"
         )
     if folder.kind == "unclip":
-        seen = folder.configs["image_encoder"].get("projection_dim")
-        if unet.get("class_embed_type") != "projection" or unet.get("projection_class_embeddings_input_dim") != 2 * (
-            seen or 0
-        ):
-            raise UserError(f"{KEY}.model: the unet of {folder.path} does not read the {seen} numbers of its image_encoder")
+        seen = folder.configs["image_encoder"].get("projection_dim", 0)
+        read = unet.get("projection_class_embeddings_input_dim")  # an embedding, and as many numbers on its noise
+        if unet.get("class_embed_type") != "projection" or read != 2 * seen:
+            raise UserError(
+                f"{KEY}.model: the unet of {folder.path} does not read the {seen} numbers of its image_encoder"
+            )
 
 
 def _require(path: Path, name: str) -> Path:
@@ -255,8 +256,8 @@ def _find_weights(path: Path, stem: str, variant: str | None) -> str:
         others = sorted(file.name for file in path.iterdir() if file.suffix == ".safetensors")
         if others:
             raise UserError(
-                f"{KEY}.model: the folder {path} has no {name}, but {others[0]}; set {KEY}.variant, or fetch the weights"
-                " in one file"
+                f"{KEY}.model: the folder {path} has no {name}, but {others[0]}; set {KEY}.variant, or fetch the"
+                " weights in one file"
             )
         if pickles:
             raise UserError(

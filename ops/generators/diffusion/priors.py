@@ -2,11 +2,11 @@
 
 | prior | latent | varies an image by | decodes by |
 |---|---|---|---|
-| Stable Diffusion (GIF-SD) | of its autoencoder, (4, h, w) | image-to-image under the class's prompt | the autoencoder |
+| Stable Diffusion (GIF-SD) | of its autoencoder, (4, h, w) | image-to-image under its prompt | the autoencoder |
 | unCLIP (GIF-DALLE) | the image embedding, (d,) | noise on the embedding | the whole diffusion, from one noise |
 
-They have the members of `ops.imagination.protocols.VaryingPrior`. Latents have a variance of about 1, by the scales that
-come with the pipelines. Images are of the dataset's size: the pipeline's are reduced before anyone sees them.
+They have the members of `ops.imagination.protocols.VaryingPrior`. Latents have a variance of about 1, by the scales
+that come with the pipelines. Images are of the dataset's size: the pipeline's are reduced before anyone sees them.
 """
 
 from __future__ import annotations

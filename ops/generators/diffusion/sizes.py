@@ -30,8 +30,8 @@ def find_side(folder: PipelineFolder, size: int | None, shape: tuple[int, int, i
         )
     if height != width:
         raise UserError(
-            f"images of {height} x {width} pixels are not square, and kind: {folder.kind} draws squares; give the source"
-            " a size"
+            f"images of {height} x {width} pixels are not square, and kind: {folder.kind} draws squares; give the"
+            " source a size"
         )
     if height > side:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The licences of what the extras `clip` and `diffusion` bring along, which are beside the environment, for few tests."""
+"""The licences of what the extras `clip` and `diffusion` bring along, beside the environment, for few tests."""
 
 from __future__ import annotations
 

@@ -39,10 +39,12 @@ def settings(root: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def make_generator(root: Path, settings: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+def make_generator(
+    root: Path, settings: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Any]:
     """The exported generator in a folder below `root`, for images 16 x 16 x 1 of two classes."""
-    from ops.generators.diffusion.generator import describe_pipeline, load_generator
     from ops.files.storage import write_json
+    from ops.generators.diffusion.generator import describe_pipeline, load_generator
     from ops.generators.folder import CONFIG
     from ops.recipe.generator import SamplerSettings
 
