@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
-from ops.chain.parts.usability import examine_usability
-from ops.chain.parts.variant_gate import examine_variants
+from ops.chain.parts.usability import IMAGES, examine_usability
+from ops.chain.parts.variant_gate import MOST, examine_variants
 from ops.chain.parts.variant_strength import choose_strength
 from ops.datasets.pixels import read_split
 from ops.files.outputs import PARITY
@@ -27,6 +26,7 @@ from ops.judging.expansion import find_judge
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, read_part
 
+FEW, FEW_PER_CLASS = 64, 8  # images that judge a generator without a graph, which draws slowly
 PARITY_EVALUATIONS = 5_120  # images times network evaluations that parity is measured on
 
 
@@ -49,8 +49,9 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     settings, tried = choose_strength(source, settings, run.inputs["scorer"], train, sink=run.runtime.sink)
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
-    examined, precision = _choose_examination(run, path), "fp32"
-    if examined is None:
+    has_graph, precision = path.suffix == ".onnx", "fp32"
+    examined = _Examination() if has_graph else _choose_examination(run)
+    if has_graph:
         run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
         sampler = Sampler(path, provider="cpu")
         info = sampler.info
@@ -84,23 +85,25 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         steps=None if draws is None else learnt.get("steps", 0),
         seeds=seeds,
         sink=run.runtime.sink,
-        **({} if examined is None else {"count": examined.images, "provider": examined.provider}),
+        count=examined.images,
+        provider=examined.provider,
     )
     gate = None
     if seeds is not None:
-        limits = {"moves": settings.moves, "keeps": settings.keeps}
         gate = examine_variants(
             run.out,
             drawer,
             run.inputs["scorer"],
             train,
             seeds,
-            **limits,
+            moves=settings.moves,
+            keeps=settings.keeps,
             sink=run.runtime.sink,
             tried=tried,
-            **({} if examined is None else {"most": examined.per_class, "provider": examined.provider}),
+            most=examined.per_class,
+            provider=examined.provider,
         )
-    compared = "parity with the generator itself, fp32" if examined is None else "drawn together and one by one"
+    compared = "parity with the generator itself, fp32" if has_graph else "drawn together and one by one"
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
@@ -132,20 +135,18 @@ def _export_one(run: StageRun) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Examination:
-    """How a generator that draws slowly is judged: where, by how many images, and by how many of each class."""
+    """How a generator is judged: where, by how many images, and by variants of how many images of each class."""
 
-    provider: str
-    images: int = 64
-    per_class: int = 8
+    provider: str = "cpu"
+    images: int = IMAGES
+    per_class: int = MOST
 
 
-def _choose_examination(run: StageRun, path: Path) -> _Examination | None:
-    """None for a generator that was exported as a graph; EnvironmentFault for a provider that is not available."""
-    if path.suffix == ".onnx":
-        return None
+def _choose_examination(run: StageRun) -> _Examination:
+    """Of a generator without a graph; EnvironmentFault for a provider that is not available."""
     drawer = KINDS[read_config(run.out)["kind"]].find_drawer(run.out)
     allow = run.runtime.allow_cpu_fallback
-    return _Examination(drawer.choose_provider(run.runtime.provider, allow_fallback=allow))
+    return _Examination(drawer.choose_provider(run.runtime.provider, allow_fallback=allow), FEW, FEW_PER_CLASS)
 
 
 def _name_images(config: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ops.errors import UserError
 from ops.generators.diffusion.numbers import Draw, stack_normals
-from ops.generators.diffusion.opening import Parts, Seer, quiet
+from ops.generators.diffusion.opening import Embedder, Parts, Seer, quiet
 
 NOISE, EMBEDDING = "diffusion", "diffusion embedding"  # uses of random numbers
 
@@ -45,6 +45,13 @@ class Diffuser:
         places = self.side // self.factor
         return int(self.parts.unet.config.in_channels), places, places
 
+    @property
+    def embedder(self) -> Embedder:
+        """Of unCLIP; ValueError for another pipeline."""
+        if self.parts.embedder is None:
+            raise ValueError("this pipeline has no image encoder")
+        return self.parts.embedder
+
     def copy(self) -> Diffuser:
         """The same networks for another thread: a schedule remembers the step that it is at."""
         return replace(self, pipelines={})
@@ -72,21 +79,22 @@ class Diffuser:
 
     def see(self, images: Tensor) -> Tensor:
         """What unCLIP's image encoder sees in images, float32 [n, d]."""
-        seer = _require(self.parts.encoder)
+        seer = self.embedder.encoder
         with torch.no_grad():
-            return seer.network(pixel_values=_prepare(seer, images)).image_embeds.float()
+            found: Tensor = seer.network(pixel_values=_prepare(seer, images)).image_embeds.float()
+        return found
 
     def scale_embeddings(self, embeddings: Tensor) -> Tensor:
         """Embeddings [n, d] with mean 0 and variance 1 over natural images, by the pipeline's own statistics."""
-        return (embeddings - self.parts.mean) / self.parts.deviation
+        return (embeddings - self.embedder.mean) / self.embedder.deviation
 
     def noise_embeddings(self, embeddings: Tensor, draws: Sequence[Draw], noise_level: int) -> Tensor:
         """Embeddings [n, d] with noise of a level in 0..999 on them, by their own schedule."""
-        scaled = self.scale_embeddings(embeddings)
+        own, scaled = self.embedder, self.scale_embeddings(embeddings)
         noise = stack_normals(draws, tuple(scaled.shape[1:]), EMBEDDING).to(scaled)
         levels = torch.full((len(scaled),), noise_level, device=scaled.device)
-        noised = self.parts.noising.add_noise(scaled, noise, levels)
-        return noised * self.parts.deviation + self.parts.mean
+        noised: Tensor = own.noising.add_noise(scaled, noise, levels)
+        return noised * own.deviation + own.mean
 
     def denoise_embedded(self, scaled: Tensor, noise: Tensor, noise_level: int) -> Tensor:
         """Latents from noise [n, *latent_shape] under scaled embeddings [n, d], differentiable in these.
@@ -95,10 +103,10 @@ class Diffuser:
         """
         from diffusers.models.embeddings import get_timestep_embedding
 
-        parts, schedule = self.parts, _build_schedule(self.parts, self.solver)
+        parts, own, schedule = self.parts, self.embedder, _build_schedule(self.parts, self.solver)
         levels = torch.full((len(scaled),), noise_level, device=scaled.device)
         told = get_timestep_embedding(levels, scaled.shape[1], flip_sin_to_cos=True, downscale_freq_shift=0)
-        seen = torch.cat([scaled * parts.deviation + parts.mean, told], dim=1).to(parts.dtype)
+        seen = torch.cat([scaled * own.deviation + own.mean, told], dim=1).to(parts.dtype)
         texts = self._embed([""] * len(scaled))
         if guided := self.guidance > 1:
             seen, texts = torch.cat([torch.zeros_like(seen), seen]), torch.cat([texts, texts])
@@ -194,16 +202,10 @@ def _build_schedule(parts: Parts, solver: str) -> Any:
 
     made = {"ddim": DDIMScheduler, "dpmpp": DPMSolverMultistepScheduler}[solver]
     # Old folders of Stable Diffusion lack these, and its pipelines set them with a warning.
-    mended = {} if parts.encoder else {"clip_sample": False, "steps_offset": 1}
+    mended = {} if parts.embedder else {"clip_sample": False, "steps_offset": 1}
     return made.from_config({**parts.schedule, **mended})
 
 
 def _prepare(seer: Seer, images: Tensor) -> Tensor:
     """Images in 0..1 as the network takes them, by way of grey levels, as the folder's processor does it."""
     return seer.preprocessing.apply((images * 255).round().to(torch.uint8))
-
-
-def _require(seer: Seer | None) -> Seer:
-    if seer is None:
-        raise ValueError("this pipeline has no image encoder")
-    return seer

@@ -16,11 +16,10 @@ from ops.generators.diffusion.diffuser import Diffuser
 from ops.generators.diffusion.fine_tuning import Examples, fine_tune
 from ops.generators.diffusion.generator import check_pipeline, describe_pipeline
 from ops.generators.diffusion.numbers import Draw
-from ops.generators.diffusion.opening import open_parts
+from ops.generators.diffusion.opening import choose_precision, open_parts
 from ops.generators.diffusion.sizes import enlarge, find_side
 from ops.generators.folder import CONFIG
 from ops.generators.protocol import Fitting
-from ops.machine.precision import resolve_precision
 from ops.recipe.diffusion import LoraSettings, PipelineSettings, StableDiffusionSettings
 from ops.recipe.generator import SamplerSettings
 from ops.training.checkpoint import Checkpoints
@@ -47,8 +46,8 @@ def _fit_adapter(settings: StableDiffusionSettings, lora: LoraSettings, fitting:
     channels, height, width = fitting.images.shape[1:]
     shape = (channels, height, width)
     folder = check_pipeline(settings, fitting.root, fitting.class_names, shape)
-    wanted = settings.precision
-    precision = resolve_precision(wanted if wanted != "fp16" else "bf16", fitting.device)
+    chosen = choose_precision(settings.precision, fitting.device)
+    precision = "fp32" if chosen == "fp16" else chosen  # which could not hold the gradients
     parts = open_parts(folder, checked=False, precision="fp32", device=fitting.device)
     sampler = settings.resolve_sampler(SamplerSettings(strength=None if settings.mode == "text" else 1.0))
     assert sampler.solver is not None and sampler.steps is not None

@@ -32,11 +32,22 @@ class Seer:
 
 
 @dataclass(frozen=True, eq=False)
+class Embedder:
+    """What unCLIP has beside the rest: its image encoder, the statistics of its embeddings [1, d], and the schedule of
+    the noise on them."""
+
+    encoder: Seer
+    mean: Tensor
+    deviation: Tensor
+    noising: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Parts:
     """The opened parts, on `device`, in evaluation mode and without gradients.
 
-    schedule: the configuration of the scheduler. checker: of Stable Diffusion, where somebody looks. encoder, mean,
-    deviation, noising: of unCLIP: its image encoder, the statistics of its embeddings [1, d], and their noise schedule.
+    schedule: the configuration of the scheduler. checker: of Stable Diffusion, where somebody looks. embedder: of
+    unCLIP.
     """
 
     unet: Any
@@ -47,10 +58,7 @@ class Parts:
     device: str
     precision: str
     checker: Seer | None = None
-    encoder: Seer | None = None
-    mean: Tensor | None = None
-    deviation: Tensor | None = None
-    noising: Any = None
+    embedder: Embedder | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -63,7 +71,7 @@ def choose_precision(wanted: str, device: str) -> str:
         return wanted
     if not device.startswith("cuda"):
         return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def open_parts(folder: PipelineFolder, *, checked: bool, precision: str, device: str = "cpu") -> Parts:
@@ -83,10 +91,12 @@ def open_parts(folder: PipelineFolder, *, checked: bool, precision: str, device:
         from diffusers import DDPMScheduler
 
         statistics = _open_diffusers(folder, "image_normalizer", "StableUnCLIPImageNormalizer")
-        more["encoder"] = _open_seer(folder, "image_encoder", "CLIPVisionModelWithProjection", device)
-        more["mean"] = statistics.mean.detach().to(device)
-        more["deviation"] = statistics.std.detach().to(device)
-        more["noising"] = DDPMScheduler.from_config(folder.configs["image_noising_scheduler"])
+        more["embedder"] = Embedder(
+            _open_seer(folder, "image_encoder", "CLIPVisionModelWithProjection", device),
+            statistics.mean.detach().to(device),
+            statistics.std.detach().to(device),
+            DDPMScheduler.from_config(folder.configs["image_noising_scheduler"]),
+        )
     elif checked:
         more["checker"] = _open_seer(folder, CHECKER[0], None, device)
     schedule = dict(folder.configs["scheduler"])

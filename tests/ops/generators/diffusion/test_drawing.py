@@ -96,12 +96,12 @@ def test_unclip_is_that_of_diffusers_with_our_noise(
     from diffusers import DDIMScheduler, StableUnCLIPImg2ImgPipeline
     from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
 
-    parts, level = unclip.parts, 20
+    parts, own, level = unclip.parts, unclip.embedder, 20
     normalizer = StableUnCLIPImageNormalizer(16)
-    normalizer.mean.data, normalizer.std.data = parts.mean, parts.deviation
+    normalizer.mean.data, normalizer.std.data = own.mean, own.deviation
     pipe = StableUnCLIPImg2ImgPipeline(
-        feature_extractor=None, image_encoder=parts.encoder.network, image_normalizer=normalizer,
-        image_noising_scheduler=parts.noising, tokenizer=parts.tokenizer, text_encoder=parts.text_encoder,
+        feature_extractor=None, image_encoder=own.encoder.network, image_normalizer=normalizer,
+        image_noising_scheduler=own.noising, tokenizer=parts.tokenizer, text_encoder=parts.text_encoder,
         unet=parts.unet, scheduler=DDIMScheduler.from_config(parts.schedule), vae=parts.vae,
     )  # fmt: skip
     pipe.set_progress_bar_config(disable=True)
