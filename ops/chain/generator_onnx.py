@@ -112,9 +112,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         config,
         {
             **describe_weights(config),
-            "trained on": "not known: it was exported elsewhere"
-            if draws is None
-            else f"{draws} draws from {_name_images(config)}",
+            "trained on": _describe_training(config, draws, has_graph=has_graph),
             "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
             f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
             compared: f"{parity.share_equal:.4%} of pixels equal,"
@@ -147,6 +145,14 @@ def _choose_examination(run: StageRun) -> _Examination:
     drawer = KINDS[read_config(run.out)["kind"]].find_drawer(run.out)
     allow = run.runtime.allow_cpu_fallback
     return _Examination(drawer.choose_provider(run.runtime.provider, allow_fallback=allow), FEW, FEW_PER_CLASS)
+
+
+def _describe_training(config: dict[str, Any], draws: int | None, *, has_graph: bool) -> str:
+    """What a generator saw; draws: training images that it was shown here."""
+    if draws is None:
+        return f"not known: it was {'exported' if has_graph else 'trained'} elsewhere"
+    seen = f"{draws} draws from {_name_images(config)}"
+    return seen if has_graph else f"not known, elsewhere; fine-tuned on {seen}"
 
 
 def _name_images(config: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from ops.generators.diffusion.adapter import add_adapter, save_adapter
 from ops.generators.diffusion.classes import ClassTable, build_class_table
 from ops.generators.diffusion.diffuser import Diffuser
 from ops.generators.diffusion.fine_tuning import Examples, fine_tune
+from ops.generators.diffusion.folder import PipelineFolder
 from ops.generators.diffusion.generator import check_pipeline, describe_pipeline
 from ops.generators.diffusion.numbers import Draw
 from ops.generators.diffusion.opening import choose_precision, open_parts
@@ -35,17 +36,20 @@ def fit_pipeline(settings: PipelineSettings, fitting: Fitting) -> dict[str, Any]
     Nobody judges the adapter while it is trained: its last moment is kept.
     """
     config = describe_pipeline(settings, fitting.describe(settings.kind))
+    channels, height, width = fitting.images.shape[1:]
+    folder = check_pipeline(settings, fitting.root, fitting.class_names, (channels, height, width))
+    side = find_side(folder, settings.size, (channels, height, width))
+    fitting.sink(f"{fitting.name}: draws {side} x {side} pixels, reduced to {height} x {width}")
     metrics: dict[str, Any] = {"sha256": settings.sha256, "training_images": None, "precision": None}
     if isinstance(settings, StableDiffusionSettings) and settings.lora is not None:
-        metrics |= _fit_adapter(settings, settings.lora, fitting)
+        metrics |= _fit_adapter(settings, settings.lora, fitting, folder, side)
     write_json(fitting.out / CONFIG, config)
     return metrics
 
 
-def _fit_adapter(settings: StableDiffusionSettings, lora: LoraSettings, fitting: Fitting) -> dict[str, Any]:
-    channels, height, width = fitting.images.shape[1:]
-    shape = (channels, height, width)
-    folder = check_pipeline(settings, fitting.root, fitting.class_names, shape)
+def _fit_adapter(
+    settings: StableDiffusionSettings, lora: LoraSettings, fitting: Fitting, folder: PipelineFolder, side: int
+) -> dict[str, Any]:
     chosen = choose_precision(settings.precision, fitting.device)
     precision = "fp32" if chosen == "fp16" else chosen  # which could not hold the gradients
     parts = open_parts(folder, checked=False, precision="fp32", device=fitting.device)
@@ -53,7 +57,7 @@ def _fit_adapter(settings: StableDiffusionSettings, lora: LoraSettings, fitting:
     assert sampler.solver is not None and sampler.steps is not None
     diffuser = Diffuser(
         parts,
-        side=find_side(folder, settings.size, shape),
+        side=side,
         factor=folder.factor,
         solver=sampler.solver,
         steps=sampler.steps,

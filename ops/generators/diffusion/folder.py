@@ -117,8 +117,8 @@ def find_pipeline(model: str, revision: str | None, *above: Path) -> Path:
         raise UserError(f"{KEY}.model: the folder {above[0] / model} does not exist")
     if revision is None:
         raise UserError(
-            f"{KEY}.model: the folder {above[0] / model} does not exist; for a name in this machine's Hugging Face cache,"
-            f" name its commit in {KEY}.revision"
+            f"{KEY}.model: the folder {above[0] / model} does not exist; for a name in this machine's Hugging Face"
+            f" cache, name its commit in {KEY}.revision"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError

@@ -136,9 +136,7 @@ def test_sizes_and_channels_go_both_ways() -> None:
     assert torch.equal(reduce(colour, (3, 32, 32)), colour)
 
 
-def test_an_image_does_not_depend_on_batch_worker_or_neighbours(
-    make_generator: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_an_image_does_not_depend_on_batch_drawer_or_neighbours(make_generator: Callable[..., Any]) -> None:
     generator, _ = make_generator(prompts={"templates": ["a {class}", "one {class}"]})
     spec, shape = find_drawer(generator.folder), (1, 16, 16)
     assert spec == PipelineFile(generator.folder / CONFIG) and spec.uses_torch
@@ -148,13 +146,24 @@ def test_an_image_does_not_depend_on_batch_worker_or_neighbours(
     other = spec.open("cpu", 2).with_batch_size(1)
     alone = [other.draw(cut_feeds(feeds, slice(i, i + 1)))[0] for i in (4, 0, 3, 2, 1)]
     assert np.array_equal(drawn[[4, 0, 3, 2, 1]], np.stack(alone)) and len({image.tobytes() for image in drawn}) == 5
-    pieces = [Piece(0, 2), Piece(2, 5)]
-    keys = {"draws": draws, "seed": 0, "provider": "cpu", "batch_size": 4}
-    assert len(list(fill_pieces(tmp_path, pieces, spec, workers=2, **keys))) == 2
-    stored = np.concatenate([np.load(tmp_path / piece.file_name) for piece in pieces])
-    assert np.array_equal(stored.reshape(drawn.shape), drawn)
     parity, precision = measure_repeats(spec, "cpu")
     assert parity.passed and parity.share_equal == 1.0 and precision == "fp32"
+
+
+@pytest.mark.slow  # two processes that load torch and transformers
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_process_and_two_draw_the_same(
+    make_generator: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr("ops.drawing.pieces.WORKER_SHARE", 1)
+    generator, _ = make_generator()
+    spec, draws = find_drawer(generator.folder), Draws(list_classes(("bag", "ankle_boot")), (3, 2))
+    pieces = [Piece(0, 2), Piece(2, 5)]
+    keys = {"draws": draws, "seed": 0, "provider": "cpu", "batch_size": 4}
+    assert len(list(fill_pieces(tmp_path, pieces, spec, workers=workers, **keys))) == 2
+    stored = np.concatenate([np.load(tmp_path / piece.file_name) for piece in pieces])
+    drawn = draw_rows(0, 5, draws, spec.open("cpu", 5), 0)
+    assert np.array_equal(stored.reshape(drawn.shape), drawn)
 
 
 def test_variants_have_the_inputs_of_their_kind(make_generator: Callable[..., Any]) -> None:

@@ -109,6 +109,45 @@ def test_a_missing_weight_is_an_error_and_not_drawn_at_random(copy: Path, part: 
         open_parts(read_pipeline(copy, "stable-diffusion"), checked=True, precision="fp32")
 
 
+def test_files_as_they_were_published_are_read(root: Path, copy: Path) -> None:
+    """The published weights have names of older libraries, and the published tokenizer is two files."""
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+    def rename(part: str, change: Callable[[str], str]) -> None:
+        path = copy / f"{part}.safetensors"
+        tensors = load_file(path)
+        renamed = {change(name): value for name, value in tensors.items()}
+        assert renamed.keys() != tensors.keys()
+        save_file(renamed, path, {"format": "pt"})
+
+    def age(name: str) -> str:
+        for new, former in old.items():
+            name = name.replace(new, former) if "attentions" in name else name
+        return name
+
+    rename("vae/diffusion_pytorch_model", age)
+    rename("text_encoder/model", lambda name: f"text_model.{name.removeprefix('text_model.')}")
+    words = json.loads((copy / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]
+    (copy / "tokenizer" / "tokenizer.json").unlink()
+    (copy / "tokenizer" / "vocab.json").write_text(json.dumps(words))
+    (copy / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    edit(
+        copy / "feature_extractor" / "preprocessor_config.json",
+        image_processor_type=None, feature_extractor_type="CLIPFeatureExtractor", size=30, crop_size=30,
+    )  # fmt: skip
+    new, former = (
+        open_parts(read_pipeline(folder, "stable-diffusion"), checked=True, precision="fp32")
+        for folder in (root / "sd", copy)
+    )
+    for name in ("vae", "text_encoder"):
+        ours, theirs = (getattr(parts, name).state_dict() for parts in (new, former))
+        assert ours.keys() == theirs.keys() and all(bool((ours[key] == theirs[key]).all()) for key in ours)
+    text = "a photo of a boot."
+    assert new.tokenizer(text).input_ids == former.tokenizer(text).input_ids
+    assert new.checker is not None and former.checker is not None
+    assert new.checker.preprocessing == former.checker.preprocessing
+
+
 def test_networks_that_cannot_work_together_are_refused(copy: Path) -> None:
     edit(copy / "unet" / "config.json", in_channels=9)
     with pytest.raises(UserError, match="inpainting"):
