@@ -9,7 +9,7 @@ BIN       := $(VENV)/bin
 READY     := $(VENV)/.growset-installed
 BROWSER   := $(VENV)/.browser-installed
 CLIP      := $(VENV)/clip
-WITH_CLIP := tests/ops/pretrained
+WITH_CLIP := tests/ops/pretrained tests/ops/generators/diffusion
 DRIVER    := /usr/bin/chromedriver
 SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -19,11 +19,12 @@ demo: $(READY)  ## the main job on real images: prints the verdict
 	PATH="$(abspath $(BIN)):$$PATH" growset run $(EXPANSION)
 
 test: $(READY) $(CLIP)  ## the default suite, a process on each core
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser" --ignore $(WITH_CLIP)
-	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q $(WITH_CLIP)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser" $(WITH_CLIP:%=--ignore=%)
+	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q -m "not slow" $(WITH_CLIP)
 
-test-slow: $(READY)  ## by hand, minutes: kills, an installation in a clean clone, the UI, faults of S3
-	$(BIN)/python -m pytest -q -m slow -s
+test-slow: $(READY) $(CLIP)  ## by hand, minutes: kills, an installation in a clean clone, the UI, faults of S3
+	$(BIN)/python -m pytest -q -m slow -s $(WITH_CLIP:%=--ignore=%)
+	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q -m slow -s $(WITH_CLIP)
 
 test-browser: $(BROWSER) | $(DRIVER)  ## our pages and the Dagster UI in Debian's Chromium, which is installed when it is missing
 	$(BIN)/python -m pytest -q -m browser tests/browser
@@ -49,10 +50,10 @@ sbom: $(READY)  ## dist/sbom.cdx.json: what this environment consists of, as a C
 licences: $(READY) $(CLIP)  ## docs/licences.md; fails if a dependency has a licence that is not on the allow list
 	PYTHONPATH=$(CLIP) $(BIN)/python -m ops.documents.licences
 
-# The extra `clip`, beside the environment and not in it: where transformers is installed, diffusers and torch's exporter
-# import it, some six seconds for each run of the chain. Only its own tests see it.
+# The extras `clip` and `diffusion`, beside the environment and not in it: where transformers is installed, diffusers and
+# torch's exporter import it, some six seconds for each run of the chain. Only their own tests see it.
 $(CLIP): constraints.txt | $(READY)
-	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ -c constraints.txt transformers tokenizers typer shellingham annotated-doc
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ -c constraints.txt transformers tokenizers typer shellingham annotated-doc peft accelerate
 	touch $@
 
 # torch goes first and alone, so that nothing else pulls another build of it.

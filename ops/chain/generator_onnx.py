@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,24 +10,27 @@ from ops.chain.parts.each import build_each
 from ops.chain.parts.imagination_start import start_imagination, time_imagination, write_imagination
 from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
-from ops.chain.parts.usability import examine_usability
-from ops.chain.parts.variant_gate import examine_variants
+from ops.chain.parts.usability import IMAGES, examine_usability
+from ops.chain.parts.variant_gate import MOST, examine_variants
 from ops.chain.parts.variant_strength import choose_strength
 from ops.datasets.pixels import read_split
 from ops.datasets.shards import find_shards
 from ops.files.outputs import IMAGINATION, PARITY
 from ops.files.storage import write_json
+from ops.generators.diffusion_kind import describe_weights
 from ops.generators.feeds import IMAGE, LABEL, NOISE
 from ops.generators.folder import read_config, write_card
 from ops.generators.onnx.engine import Sampler, SamplerInfo
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.prior_kind import SEEN
 from ops.generators.registry import KINDS
+from ops.generators.repeats import measure_repeats
 from ops.judging.expansion import find_judge
 from ops.recipe.generator import SamplerSettings
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, read_part
 
+FEW, FEW_PER_CLASS = 64, 8  # images that judge a generator without a graph, which draws slowly
 PARITY_EVALUATIONS = 5_120  # images times network evaluations that parity is measured on
 
 
@@ -62,12 +66,23 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     )
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
-    run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
-    sampler = Sampler(path, provider="cpu")
-    evaluations = sampler.info.evaluations or 1
-    images = max(128, PARITY_EVALUATIONS // evaluations)
-    seeds = take_seeds(train) if IMAGE in sampler.info.inputs else None
-    parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
+    has_graph, precision = path.suffix == ".onnx", "fp32"
+    examined = _Examination() if has_graph else _choose_examination(run)
+    if has_graph:
+        run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
+        sampler = Sampler(path, provider="cpu")
+        info = sampler.info
+        evaluations = info.evaluations or 1
+        images = max(128, PARITY_EVALUATIONS // evaluations)
+        seeds = take_seeds(train) if IMAGE in info.inputs else None
+        parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
+    else:
+        run.runtime.sink(f"generator_onnx: drawing a few images twice, on {examined.provider}")
+        drawer = KINDS[config["kind"]].find_drawer(run.out)
+        info = drawer.read_info()
+        evaluations = info.evaluations or 1
+        seeds = take_seeds(train) if IMAGE in info.inputs else None
+        parity, precision = measure_repeats(drawer, examined.provider, seeds=seeds)
     write_json(run.out / PARITY, parity.to_dict())
     decision = None
     if settings.precision != "fp32":
@@ -87,6 +102,8 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         steps=None if draws is None else learnt.get("steps", 0),
         seeds=seeds,
         sink=run.runtime.sink,
+        count=examined.images,
+        provider=examined.provider,
     )
     imagination = {}
     if start is not None:
@@ -95,10 +112,20 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         imagination = time_imagination(imagined, train)
     gate = None
     if seeds is not None:
-        limits = {"moves": settings.moves, "keeps": settings.keeps}
         gate = examine_variants(
-            run.out, drawer, run.inputs["scorer"], train, seeds, **limits, sink=run.runtime.sink, tried=tried
+            run.out,
+            drawer,
+            run.inputs["scorer"],
+            train,
+            seeds,
+            moves=settings.moves,
+            keeps=settings.keeps,
+            sink=run.runtime.sink,
+            tried=tried,
+            most=examined.per_class,
+            provider=examined.provider,
         )
+    compared = "parity with the generator itself, fp32" if has_graph else "drawn together and one by one"
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
@@ -106,12 +133,11 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         run.out,
         config,
         {
-            "trained on": "not known: it was exported elsewhere"
-            if draws is None
-            else f"{draws} draws from {_name_images(config)}",
-            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(sampler.info)}; output"
-            f" `{'variant' if IMAGE in sampler.info.inputs else 'image'}` uint8 [n, height, width, channels]",
-            "parity with the generator itself, fp32": f"{parity.share_equal:.4%} of pixels equal,"
+            **describe_weights(config),
+            "trained on": _describe_training(config, draws, has_graph=has_graph),
+            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
+            f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
+            compared: f"{parity.share_equal:.4%} of pixels equal,"
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
             f" on {parity.images} images",
             **_describe_precision(decision),
@@ -120,13 +146,37 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     )
     return {
         **{f"parity_{name}": value for name, value in parity.to_dict().items()},
-        "precision": settings.precision if decision and decision["accepted"] else "fp32",
+        "precision": settings.precision if decision and decision["accepted"] else precision,
         "precision_ratio": decision.get("ratio") if decision else None,
         "usable": usability["usable"],
         "position": usability["position"],
         **_measure_gate(gate),
         **imagination,
     }
+
+
+@dataclass(frozen=True)
+class _Examination:
+    """How a generator is judged: where, by how many images, and by variants of how many images of each class."""
+
+    provider: str = "cpu"
+    images: int = IMAGES
+    per_class: int = MOST
+
+
+def _choose_examination(run: StageRun) -> _Examination:
+    """Of a generator without a graph; EnvironmentFault for a provider that is not available."""
+    drawer = KINDS[read_config(run.out)["kind"]].find_drawer(run.out)
+    allow = run.runtime.allow_cpu_fallback
+    return _Examination(drawer.choose_provider(run.runtime.provider, allow_fallback=allow), FEW, FEW_PER_CLASS)
+
+
+def _describe_training(config: dict[str, Any], draws: int | None, *, has_graph: bool) -> str:
+    """What a generator saw; draws: training images that it was shown here."""
+    if draws is None:
+        return f"not known: it was {'exported' if has_graph else 'trained'} elsewhere"
+    seen = f"{draws} draws from {_name_images(config)}"
+    return seen if has_graph else f"not known, elsewhere; fine-tuned on {seen}"
 
 
 def _name_images(config: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from ops.history.committing import commit_publication, is_committed
 from ops.history.dvc_repository import changed_stages, object_folders, stage_addresses, track
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink, ignore
+from ops.recipe.diffusion import PipelineSettings
 from ops.recipe.generator import OnnxSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
@@ -81,7 +82,8 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     inputs = {name: read_manifest(workspace.output(expansion, name))["content"] for name in PUBLISHED_INPUTS}
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
     refused = read_refused(workspace.output(expansion, "generated_images"))
-    origin = find_origin(_is_trained_here(recipe), refused, _read_seen(workspace, expansion, recipe))
+    seen = _read_seen(workspace, expansion, recipe)
+    origin = find_origin(_is_trained_here(recipe), refused, seen, _find_licence(recipe))
     facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
@@ -93,7 +95,12 @@ def _read_seen(workspace: Workspace, expansion: str, recipe: Recipe) -> Seen | N
 
 
 def _is_trained_here(recipe: Recipe) -> bool:
-    return not isinstance(recipe.generator, OnnxSettings)
+    return not isinstance(recipe.generator, OnnxSettings | PipelineSettings)
+
+
+def _find_licence(recipe: Recipe) -> str | None:
+    """The licence of the generator's weights, where they were brought in and the recipe states it."""
+    return recipe.generator.licence if isinstance(recipe.generator, PipelineSettings) else None
 
 
 def _has_own_weights(recipe: Recipe) -> bool:
@@ -254,6 +261,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         trained_here=_is_trained_here(recipe),
         refused=read_refused(generated),
         seen=_read_seen(workspace, expansion, recipe),
+        weights=_find_licence(recipe),
     )
     write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]

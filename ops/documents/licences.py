@@ -24,8 +24,8 @@ ALLOWED = frozenset(PERMISSIVE + WEAK_COPYLEFT)
 # Proprietary, and allowed for these packages alone: whoever chooses CUDA installs them from NVIDIA.
 BY_CHOICE = {NVIDIA: re.compile(r"nvidia-.+")}
 
-CLIP, DEV = "clip", "dev"  # extras with a table of their own
-USER_EXTRAS = (CLIP, "gpu")  # extras that users install
+PRETRAINED, DEV = ("clip", "diffusion"), "dev"  # extras with a table of their own; those for networks share one
+USER_EXTRAS = (*PRETRAINED, "gpu")  # extras that users install
 HEADER = """\
 # Licences, SBOM, secrets
 
@@ -130,10 +130,10 @@ def find_refusals(packages: Iterable[Package]) -> list[str]:
 
 def render() -> str:
     """The page, from the packages that are installed here. UserError if an extra is not, or a licence is refused."""
-    own, clip, dev = (read_closure(extras=extras) for extras in ((), (CLIP,), (DEV,)))
-    if missing := sorted({*own.missing, *clip.missing, *dev.missing}):
+    own, more, dev = (read_closure(extras=extras) for extras in ((), PRETRAINED, (DEV,)))
+    if missing := sorted({*own.missing, *more.missing, *dev.missing}):
         raise UserError(f"{', '.join(missing)}: not installed; run `make licences`, which knows where they are")
-    if refusals := find_refusals([*clip.packages.values(), *dev.packages.values()]):
+    if refusals := find_refusals([*more.packages.values(), *dev.packages.values()]):
         raise UserError("; ".join(refusals))
     beside = own.packages.keys()
     return "\n".join(
@@ -141,8 +141,8 @@ def render() -> str:
             HEADER.format(permissive=_join(PERMISSIVE), weak=_join(WEAK_COPYLEFT)),
             "## Packages\n",
             render_table(package for name, package in own.packages.items() if name != ROOT),
-            "## With the extra `clip`\n",
-            render_table(package for name, package in clip.packages.items() if name not in beside),
+            "## With the extras `clip` and `diffusion`\n",
+            render_table(package for name, package in more.packages.items() if name not in beside),
             "## For developers: the extra `dev`\n",
             render_table(package for name, package in dev.packages.items() if name not in beside),
         ]

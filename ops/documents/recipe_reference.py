@@ -103,10 +103,12 @@ def _render_kinds(readers: str) -> list[str]:
         shown |= {(key, str(field)): name for key, field in new}
         parts.append(f"### `kind: {name}`\n\n{(settings.__doc__ or '').strip().splitlines()[0]}\n")
         parts.append(render_table(new))
-        if known:
-            origin = known[0][1]
-            names = [f"`{key}`" for key, _ in known if " " not in key]  # without the keys of a key's kinds
-            parts.append(f"And, as with `kind: {origin}`: {', '.join(names)}.\n")
+        for origin in dict.fromkeys(first for _, first in known):
+            names = [
+                f"`{key}`" for key, first in known if first == origin and " " not in key
+            ]  # no keys of a key's kinds
+            if names:
+                parts.append(f"And, as with `kind: {origin}`: {', '.join(names)}.\n")
     return parts
 
 

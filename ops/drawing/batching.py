@@ -41,6 +41,8 @@ def resolve_batch_size(
     """
     if wanted is not None:
         return wanted
+    if drawer.uses_torch:  # it draws in parts of its own size, and is too slow for trials
+        return CPU_BATCH
     if provider == "cuda":
         return min(cuda_batch(pixels), piece)
     if images * TRIAL_SHARE < 2 * (CPU_BATCH + min(CANDIDATES)) or drawer.read_info().together > 1:

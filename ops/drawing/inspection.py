@@ -22,6 +22,7 @@ from ops.generators.folder import (
     DECODER,
     ENCODER,
     NET,
+    SETTINGS,
     WEIGHTS,
     find_fastest,
     find_sampler,
@@ -75,7 +76,12 @@ def inspect_folder(folder: Path) -> Path:
         made_here = (find_root(folder.absolute())[0] / MANIFEST).is_file()
         if made_here:
             _compare_with_manifest(folder, files)
-        config, sampler, fastest = read_config(folder), find_sampler(folder), find_fastest(folder)
+        config = read_config(folder)
+        if SETTINGS in config:
+            raise UserError(
+                f"{folder} draws in torch with weights that are not in it (kind: {config['kind']}); use it in a recipe"
+            )
+        sampler, fastest = find_sampler(folder), find_fastest(folder)
     except DamagedData as error:
         raise UserError(str(error)) from None
     if not made_here:

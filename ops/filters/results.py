@@ -104,8 +104,8 @@ class Results:
 
     @property
     def is_safety_checked(self) -> bool:
-        """Whether a safety classifier scored any image."""
-        return self.index["unsafe_probability"].null_count() < len(self.index)
+        """Whether a safety classifier scored any image, or a checker of the generator's own looked at them."""
+        return "flagged" in self.index or self.index["unsafe_probability"].null_count() < len(self.index)
 
     @property
     def held_out_counts(self) -> list[int]:

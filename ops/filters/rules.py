@@ -34,6 +34,7 @@ class Rule:
     reason; each may reject that part of the reason's share of real images. calibrated_only: the rule is off where the
     recipe gives a threshold, which is then that of another rule of this reason. above_chance: the score is a
     probability of the label, so the threshold is at least 1/K (chance), however many real images that rejects.
+    sometimes: only the images of some generators have the column.
     """
 
     reason: str
@@ -46,9 +47,11 @@ class Rule:
     parts: int = 1
     calibrated_only: bool = False
     above_chance: bool = False
+    sometimes: bool = False
 
 
 RULES = (
+    Rule("unsafe", "flagged", sometimes=True),
     Rule("unsafe", "unsafe_probability", "above", "safety.cut"),
     Rule("blank", "structure", "below", "blank", extreme=0.0),
     Rule("saturated", "saturation", "above", "saturated", extreme=1.0),
@@ -128,6 +131,8 @@ def find_reasons(scores: Columns, labels: np.ndarray, limits: Sequence[Limit]) -
     on = {limit.rule: limit for limit in limits}
     found: dict[str, np.ndarray] = {}
     for rule in RULES:
+        if rule.sometimes and rule.score not in scores:
+            continue
         if rule.side is None:
             found[rule.reason] = scores[rule.score].astype(bool)
         elif rule in on:

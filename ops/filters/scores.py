@@ -59,6 +59,8 @@ class ScoreComputer:
     varied : whether the generated images are variants of training images. If so, duplicates among the training images
         count as one: a second copy of the parent is the parent too. Held-out real images are then judged by one
         network each, as variants are; the networks whose folds contain the label take turns.
+    flags : whether the generator makes those of its images black that its own safety checker flags; then the score
+        `flagged` is among those of generated images.
     """
 
     def __init__(
@@ -71,11 +73,12 @@ class ScoreComputer:
         networks: ExternalNetworks,
         *,
         varied: bool = False,
+        flags: bool = False,
     ) -> None:
         self._scorer = scorer
         self._typical = fit_typicality(scorer, train, labels, folds)
         self._natural = fit_naturalness(train)
-        self._labels, self._folds, self._varied = labels, folds, varied
+        self._labels, self._folds, self._varied, self._flags = labels, folds, varied, flags
         # The rows of `train` that are references, and for each row of `train` its reference.
         self._rows = self._places = np.arange(len(train))
         if varied:
@@ -99,6 +102,8 @@ class ScoreComputer:
         scores, (leaks,) = self._compute(images, labels, seen, [self._held_out], networks, own)
         if own is not None:
             scores["parent_distance"] = measure_parents(self._train, images, own)
+        if self._flags:
+            scores["flagged"] = (images == 0).flatten(1).all(dim=1).numpy()
         return scores | {
             "held_out_distance": leaks.distance,
             "nearest_held_out": leaks.nearest,

@@ -89,12 +89,15 @@ class DrawerSpec(Hashable, Protocol):
         ...
 
 
-def draw_in_threads(spec: DrawerSpec, feeds: Feeds, size: int) -> np.ndarray:
+def draw_in_threads(spec: DrawerSpec, feeds: Feeds, size: int, provider: str = "cpu") -> np.ndarray:
     """Images uint8 [n, H, W, C] from n rows of each input, drawn on the CPU by all threads that this process may use.
 
-    Each call of the drawer gets `size` rows, so that no bit depends on the number of threads.
+    Each call of the drawer gets `size` rows, so that no bit depends on the number of threads. On another provider one
+    thread drives the device.
     """
-    opened = spec.open("cpu", size)
+    opened = spec.open(provider, size)
+    if provider != "cpu":
+        return opened.draw(feeds)
 
     def draw(begin: int) -> np.ndarray:
         return opened.with_batch_size(size).draw(cut_feeds(feeds, slice(begin, begin + size)))

@@ -35,7 +35,10 @@ class Generator(Protocol):
         ...
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
-        """Write the graphs into `folder`, unfinished work into `scratch`; returns the sampler's path."""
+        """Write the graphs into `folder`, unfinished work into `scratch`; returns the sampler's path.
+
+        A kind that draws in torch alone writes no graph, and returns the path of its config.json.
+        """
         ...
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ops.generators.denoiser_kind import DenoiserKind, FlowKind
+from ops.generators.diffusion_kind import DiffusionKind
 from ops.generators.drawers import DrawerSpec
 from ops.generators.folder import read_config
 from ops.generators.foreign import Onnx
@@ -24,6 +25,8 @@ _ALL: tuple[Kind, ...] = (
     InstanceKind(),
     GeometryKind(),
     MunitKind(),
+    DiffusionKind("stable-diffusion"),
+    DiffusionKind("unclip"),
     Onnx(),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -100,9 +100,7 @@ def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool =
     name, preprocessor = _read_preprocessor(path, key)
     weights, index = _find_weights(path, key)
     words = [_require(path, key, TOKENIZER).name] if tokenizer else []
-    return ModelFolder(
-        path, _drop_loading_keys(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights)
-    )
+    return ModelFolder(path, drop_loading_keys(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights))
 
 
 def identify(folder: ModelFolder, sha256: str | None, key: str) -> str:
@@ -180,9 +178,10 @@ def _check_weights(path: Path) -> None:
         raise DamagedData(f"{path} is not a valid safetensors file: {error}") from None
 
 
-def _drop_loading_keys(config: dict[str, Any]) -> dict[str, Any]:
+def drop_loading_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without the keys that choose the code or the files to run a network with."""
     kept = {key: value for key, value in config.items() if not _LOADING_KEYS.fullmatch(key)}
-    return {key: _drop_loading_keys(value) if isinstance(value, dict) else value for key, value in kept.items()}
+    return {key: drop_loading_keys(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _list(names: Sequence[str]) -> str:

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-def load_network(folder: ModelFolder, name: str, key: str, **options: Any) -> nn.Module:
+def load_network(folder: ModelFolder, name: str | type, key: str, **options: Any) -> nn.Module:
     """The network of class `name` of `transformers`, in float32 and evaluation mode; `options` go to its constructor.
 
+    In place of a name it may be a class that derives from the library's.
     UserError, with the recipe's section `key`, if the config is not valid or the weights do not fit it.
     """
     import transformers
 
-    network: Any = getattr(transformers, name)
+    network: Any = getattr(transformers, name) if isinstance(name, str) else name
     tensors = {place: value for part in folder.weights for place, value in load_file(folder.path / part).items()}
     with _quiet():
         try:

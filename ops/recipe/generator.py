@@ -35,12 +35,16 @@ class SamplerSettings(Section):
 
     solver: str | None = Field(
         None,
-        description="flow, latent and edm: heun, euler; ddpm: dpmpp, ddim; heun costs 2·steps - 1 network evaluations,"
-        " the others cost steps",
+        description="flow, latent and edm: heun, euler; ddpm, stable-diffusion and unclip: dpmpp, ddim; heun costs"
+        " 2·steps - 1 network evaluations, the others cost steps",
     )
     steps: int | None = Field(None, ge=1, le=64, description="steps of the solver")
     guidance: float = Field(
-        1.0, ge=0, le=20, description="scale of classifier-free guidance, away from unlabelled drawing; 1: no guidance"
+        1.0,
+        ge=0,
+        le=20,
+        description="scale of classifier-free guidance, away from unlabelled drawing; 1: no guidance;"
+        " stable-diffusion: 7.5 and unclip: 10 where it is left out",
     )
     strength: Fraction | Literal["auto"] | None = Field(
         None,
@@ -48,7 +52,9 @@ class SamplerSettings(Section):
         " noise that is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise"
         " alone. munit: the share of random style in place of the image's own; null: all of it. prior: as with flow,"
         " and required; of kind instance, the share of noise in place of the image's features. munit and prior, auto:"
-        " the widest of 1, 0.8, 0.6, 0.4 and 0.2 (prior: from 0.8 on) with which `moves` and `keeps` refuse no class",
+        " the widest of 1, 0.8, 0.6, 0.4 and 0.2 (prior: from 0.8 on) with which `moves` and `keeps` refuse no class."
+        " stable-diffusion: the share of the steps that are taken, from the noised seed image on; needed with mode:"
+        " image",
     )
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
@@ -91,6 +97,7 @@ class KindSettings(Section):
 
     class_keys: ClassVar[frozenset[str] | None] = None  # of a kind that can be a prior: those that need classes
     imagines: ClassVar[bool] = False  # whether, as a prior, it can imagine (`ops.generators.imaginable`)
+    in_torch: ClassVar[bool] = False  # it exports no graph and draws in torch, slowly: few images are drawn to judge it
 
     kind: str
     seeds: int = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ops.recipe.diffusion import StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import DdpmSettings, EdmSettings, FlowSettings, KindSettings, OnnxSettings
 from ops.recipe.geometry import GeometrySettings
 from ops.recipe.instance import InstanceSettings
@@ -17,6 +18,8 @@ KINDS: dict[str, type[KindSettings]] = {
     "geometry": GeometrySettings,
     "munit": MunitSettings,
     "prior": PriorGeneratorSettings,
+    "stable-diffusion": StableDiffusionSettings,
+    "unclip": UnclipSettings,
     "onnx": OnnxSettings,
 }
 ONLY_PRIORS: dict[str, type[KindSettings]] = {"instance": InstanceSettings}  # labelled images alone are too few

@@ -7,10 +7,12 @@ The changes are those that `--set` would make. The module knows no files.
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from ops.recipe.arms import ResNet18, SmallResNet
+from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
 from ops.recipe.generator import AnyFlowSettings, DenoiserSettings, OnnxSettings
 from ops.recipe.geometry import LEAST, GeometrySettings
 from ops.recipe.imagination import ASKS
@@ -65,7 +67,7 @@ def name_pool(source: str) -> str:
 def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
     """The changes by dotted key, for a source that holds the images of the rehearsal already, and its pool likewise.
 
-    root: the workspace, where a generator of kind onnx lies.
+    root: the workspace, where a generator of kind onnx or a pipeline lies.
     """
     classifier, generator = recipe.classifier, recipe.generator
     changes: dict[str, Any] = {
@@ -121,6 +123,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         changes["generator.path"] = str(root / generator.path)
     if isinstance(generator, GeometrySettings):
         changes["generator.least"] = LEAST
+    if isinstance(generator, PipelineSettings):
+        changes |= _shrink_pipeline(recipe, generator, root)
     if isinstance(generator, DenoiserSettings):
         changes |= _within("generator", _shrink_denoiser(generator)) | _shrink_sampler(recipe, generator)
     if isinstance(generator, MunitSettings):
@@ -149,6 +153,20 @@ def _shrink_denoiser(generator: DenoiserSettings) -> dict[str, Any]:
     if isinstance(generator, AnyFlowSettings) and generator.distillation is not None:
         student = {"evaluations": generator.distillation.evaluations, "steps": TRAINED, "batch_size": BATCH}
         return changes | {"distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}
+    return changes
+
+
+def _shrink_pipeline(recipe: Recipe, generator: PipelineSettings, root: Path) -> dict[str, Any]:
+    """Of a pipeline, which stays as large as it is: the least steps that its strength leaves."""
+    strength = recipe.sampler.strength
+    least = 2 if strength is None else max(2, ceil(1 / float(strength)))
+    changes: dict[str, Any] = {"sampler.steps": min(least, recipe.sampler.steps or least)}
+    if (root / generator.model).is_dir():
+        changes["generator.model"] = str(root / generator.model)
+    if isinstance(generator, StableDiffusionSettings) and generator.lora is not None:
+        changes |= {"generator.seeds": 1, "generator.lora.steps": 2, "generator.lora.batch_size": 1}
+        if generator.lora.preservation is not None:
+            changes["generator.lora.preservation.images"] = 1
     return changes
 
 

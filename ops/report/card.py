@@ -144,6 +144,10 @@ _SAW_POOL = {
     "licence": "The generated images come from a model\nthat was trained on the images of {pool}; their licence, as"
     " their owner states it: {licence}.",
 }
+_LICENSED = (
+    "The generated images come from a model\nthat was trained elsewhere; the licence of its weights, as their owner"
+    " states it: {licence}."
+)
 # Of variants, after `trained`: what each of them was made of.
 _VARIED = ", each as a variant of a\nreal training image (column `parent_id`)"
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
@@ -169,13 +173,15 @@ def render_card(
     trained_here: bool = True,
     refused: Mapping[str, str] | None = None,
     seen: Seen | None = None,
+    weights: str | None = None,
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: of the filters. verdict: the content of verdict.json.
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
-    generator was trained on the real training images; an imported one was not. refused, seen: as in `find_origin`.
+    generator was trained on the real training images; an imported one was not. refused, seen, weights: as in
+    `find_origin`.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -210,19 +216,24 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=find_origin(trained_here, refused, seen),
+        origin=find_origin(trained_here, refused, seen, weights),
     )
 
 
 def find_origin(
-    trained_here: bool, refused: Mapping[str, str] | None = None, seen: Seen | None = None
+    trained_here: bool,
+    refused: Mapping[str, str] | None = None,
+    seen: Seen | None = None,
+    weights: str | None = None,
 ) -> dict[str, str]:
     """The card's statements on the origin of generated images, for a generator that was trained here or imported.
 
     refused: why classes got no variants, by their names; None where the images are not variants. seen: what the prior
-    saw that drew them; None where none did.
+    saw that drew them; None where none did. weights: the licence of weights that were brought in, where it is known.
     """
     said = _TRAINED_HERE if trained_here else _BROUGHT_IN
+    if weights is not None:
+        said = said | {"licence": _LICENSED.format(licence=escape_text(weights))}
     if seen is not None:
         facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool)}
         said = {key: text.format(**facts, licence=escape_text(seen.licence)) for key, text in _SAW_POOL.items()}

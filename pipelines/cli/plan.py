@@ -18,7 +18,7 @@ from ops.errors import GrowsetError, UserError
 from ops.machine.durations import describe_estimate
 from ops.machine.progress import Sink, ignore
 from ops.planning.fitting import fit_steps, scale_steps
-from ops.planning.length import warn_of_length
+from ops.planning.length import warn_of_large_networks, warn_of_length
 from ops.planning.plan import estimate_bytes
 from ops.planning.variants import foresee_variants, shows_variants
 from ops.planning.work import settle_expected
@@ -37,6 +37,7 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
     long = warn_of_length(
         seen.recipe, seconds["generator"] + seconds.get("prior", 0.0), to_chw(seen.counted.shape), pace.root
     )
+    large = warn_of_large_networks(seen.recipe, seconds)
     return {
         "expansion": seen.expansion,
         "shape": list(seen.counted.shape),
@@ -58,7 +59,7 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
             "errors": resolution.errors,
             "errors_are_assumed": resolution.is_assumed,
         },
-        "warnings": [*seen.list_warnings(), *([long] if long else [])],
+        "warnings": [*seen.list_warnings(), *(sentence for sentence in (long, large) if sentence)],
     }
 
 

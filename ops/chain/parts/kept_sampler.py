@@ -9,15 +9,19 @@ from pathlib import Path
 
 from ops.files.storage import link_file
 from ops.generators.drawers import DrawerSpec
-from ops.generators.folder import CONFIG, NET
+from ops.generators.folder import CONFIG, NET, WEIGHTS
 from ops.generators.registry import find_drawer
 
 FOLDER = "sampler"
 
 
 def keep_sampler(generator_onnx: Path, generated: Path) -> None:
-    """Link all graphs that draw, and the description of the generator, into the folder of its images."""
-    for path in (generator_onnx / CONFIG, *sorted(generator_onnx.glob("*.onnx"))):
+    """Link all graphs that draw, and the description of the generator, into the folder of its images.
+
+    Where there is no graph, the weights draw, if there are any.
+    """
+    graphs = sorted(generator_onnx.glob("*.onnx")) or sorted(generator_onnx.glob(WEIGHTS))
+    for path in (generator_onnx / CONFIG, *graphs):
         if path.name != NET:  # the network alone does not draw
             link_file(path, generated / FOLDER / path.name)
 

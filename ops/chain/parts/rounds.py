@@ -27,7 +27,7 @@ from ops.files.manifests import join_hashes, read_manifest
 from ops.files.outputs import GATE, HELD_OUT_SCORES, IMAGINED, USABILITY
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
-from ops.generators.folder import CONFIG
+from ops.generators.folder import CONFIG, FLAGS, read_config
 from ops.generators.units import Unit
 from ops.planning.quota import Round
 from ops.stages.materialization import StageRun
@@ -72,7 +72,13 @@ class Rounds:
         self.scored_by = hash_json([self.drawn_by, real, scorer, describe_external_networks(settings)])
         self._run = run
         self._classes = classes
-        self._scoring = Scoring(run.inputs, settings, run.workspace.root, varied=self.source.seeds is not None)
+        self._scoring = Scoring(
+            run.inputs,
+            settings,
+            run.workspace.root,
+            varied=self.source.seeds is not None,
+            flags=bool(read_config(run.inputs["generator_onnx"]).get(FLAGS)),
+        )
         self._earlier = find_earlier(run.workspace, run.expansion, run.generator)
 
     @property

@@ -30,11 +30,14 @@ class Scoring:
     """Scores rounds in order; each image is compared with the real images and with all generated ones before it.
 
     inputs: folders of the stages real_images and scorer. settings: the recipe's. root: the workspace's folder.
-    varied: whether the images are variants of real training images.
+    varied: whether the images are variants of real training images. flags: whether the generator makes images black
+    that its own safety checker flags.
     """
 
-    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, *, varied: bool) -> None:
-        self._varied = varied
+    def __init__(
+        self, inputs: Folders, settings: FilterSettings, root: Path, *, varied: bool, flags: bool = False
+    ) -> None:
+        self._varied, self._flags = varied, flags
         self._inputs, self._settings, self._root = inputs, settings, root
         self._seen = SeenImages()
         self._ids: list[str] = []
@@ -96,9 +99,8 @@ class Scoring:
         scorer, train = load_scorer(self._inputs["scorer"]), self._train
         held_out = torch.from_numpy(to_nchw(self._held_out.images))
         external = open_external_networks(self._settings, self._root, train.class_names)
-        return ScoreComputer(
-            scorer, _to_tensor(train), train.labels, scorer.folds, held_out, external, varied=self._varied
-        )
+        images, kinds = _to_tensor(train), {"varied": self._varied, "flags": self._flags}
+        return ScoreComputer(scorer, images, train.labels, scorer.folds, held_out, external, **kinds)
 
 
 def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:

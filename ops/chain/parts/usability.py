@@ -38,8 +38,10 @@ def examine_usability(
     steps: int | None,
     seeds: SeedImages | None,
     sink: Sink,
+    count: int = IMAGES,
+    provider: str = "cpu",
 ) -> dict[str, Any]:
-    """Draw IMAGES images, place them between empty and real ones, and write usability.json; returns its content.
+    """Draw `count` images, place them between empty and real ones, and write usability.json; returns its content.
 
     `needed` is the lowest mean position that is allowed, None: any. `steps` are those that it was trained for, 0 if its
     kind takes no steps, None if they are not known. Without a space that tells real images from empty ones nothing
@@ -47,11 +49,11 @@ def examine_usability(
     """
     sink("generator_onnx: placing its images between empty and real ones")
     # Class shares of the training images, which the real images of every comparison have too.
-    labels = np.resize(np.random.default_rng(0).permutation(train.labels), IMAGES)
+    labels = np.resize(np.random.default_rng(0).permutation(train.labels), count)
     runs = spread_draws("usability", labels, seeds)
     info = drawer.read_info()
     feeds = make_feeds(info.inputs, info.shape, runs, seed=0, seeds=seeds)
-    images = draw_in_threads(drawer, feeds, BATCH)
+    images = draw_in_threads(drawer, feeds, BATCH, provider)
     parents = None if seeds is None else seeds.find_parents(runs)
     positions = build_scale(scorer, train, held_out).place(torch.from_numpy(to_nchw(images)), parents)
     mean = find_mean(positions)
@@ -61,7 +63,7 @@ def examine_usability(
         "usable": usable,
         "needed": needed,
         "position": None if mean is None else round(mean, 6),
-        "images": IMAGES,
+        "images": count,
         "spaces": [{"space": name, **_round(asdict(position))} for name, position in positions.items()],
         "sentence": _describe(usable, needed, positions),
         "advice": [] if usable else _advise(steps, per_class),

@@ -37,15 +37,18 @@ def examine_variants(
     keeps: float | None,
     sink: Sink,
     tried: Sequence[dict[str, Any]] = (),
+    most: int = MOST,
+    provider: str = "cpu",
 ) -> dict[str, Any]:
-    """Draw two variants of up to MOST training images of each class, judge them, and write gate.json; its content.
+    """Draw two variants of up to `most` training images of each class, judge them, and write gate.json; its content.
 
     `seeds` are the training images as seed images, in their order. `moves`, `keeps` : as in the recipe's `sampler`.
     `tried` : the strengths among which the drawer's was chosen, for the file.
     """
-    count = len(choose_rows(train.labels, MOST))
+    count = len(choose_rows(train.labels, most))
     sink(f"generator_onnx: judging {DRAWS * count:,} variants of {count:,} training images")
-    gate = judge_drawn(drawer, load_scorer(scorer), train, seeds, moves=moves, keeps=keeps)
+    judge = load_scorer(scorer)
+    gate = judge_drawn(drawer, judge, train, seeds, moves=moves, keeps=keeps, most=most, provider=provider)
     sizes = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
     found = _describe(gate, train.class_names, sizes) | ({"strengths": list(tried)} if tried else {})
     write_json(folder / GATE, found)
@@ -61,9 +64,11 @@ def judge_drawn(
     *,
     moves: float | None,
     keeps: float | None,
+    most: int = MOST,
+    provider: str = "cpu",
 ) -> Gate:
     """The gate's decision on what a drawer makes of the training images; every drawer gets the same noise."""
-    rows = choose_rows(train.labels, MOST)
+    rows = choose_rows(train.labels, most)
     labels = train.labels[rows]
     info, parts = drawer.read_info(), []
     each = max(DRAWS, info.together)  # so that no two images' draws are made together
@@ -74,7 +79,7 @@ def judge_drawn(
         feeds = make_feeds(info.inputs, info.shape, runs[part], seed=0, seeds=seeds)
         parents, drawn = (
             torch.from_numpy(to_nchw(images))
-            for images in (train.images[rows[part]], draw_in_threads(drawer, feeds, BATCH))
+            for images in (train.images[rows[part]], draw_in_threads(drawer, feeds, BATCH, provider))
         )
         variants = drawn.reshape(len(parents), DRAWS, *parents.shape[1:])
         parts.append(measure_variants(judge, parents, variants, labels[part], judge.folds[rows[part]]))

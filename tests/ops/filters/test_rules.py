@@ -175,3 +175,10 @@ def test_quotas_are_filled_unit_by_unit() -> None:
     found = {"repeat": np.array([True, False, False, False, False])}
     assert count_passing(found, units, 4).tolist() == [1, 2, 1, 0]
     assert decide(found, units, [1, 1, 0, 5]) == [["repeat"], [], [], [SURPLUS], [SURPLUS]]
+
+
+def test_an_image_that_the_generator_flags_is_unsafe_whatever_the_recipe_says() -> None:
+    scores = make_scores(3, flagged={1: True}, unsafe_probability={2: 0.9})
+    assert judge(scores, np.zeros(3, int), [3], OFF) == [[], ["unsafe"], []]
+    without = {name: values for name, values in scores.items() if name != "flagged"}
+    assert judge(without, np.zeros(3, int), [3], OFF) == [[], [], []]

@@ -97,3 +97,15 @@ def test_real_images_of_a_class_that_a_fold_lacks_are_judged_by_a_network_that_k
     np.testing.assert_allclose(found["label_probability"], alone[networks, np.arange(12), labels], atol=1e-5)
     with pytest.raises(ValueError, match="label 2 has no training images"):
         computer.compute_real(images, np.full(12, 2))
+
+
+def test_images_that_the_generators_own_checker_made_black_are_flagged(scorer: Scorer, train: Tensor) -> None:
+    rows, images = np.arange(len(train)), draw(3, 7)
+    images[1] = 0
+    images[2] = 0
+    images[2, 0, 0, 0] = 1
+    flags = ScoreComputer(scorer, train, rows % 2, rows // 2 % FOLDS, draw(9, 1), ExternalNetworks(), flags=True)
+    assert flags.compute(images, np.zeros(3, int), SeenImages())["flagged"].tolist() == [False, True, False]
+    assert "flagged" not in flags.compute_real(images, np.zeros(3, int))
+    silent = make(scorer, train, varied=False).compute(images, np.zeros(3, int), SeenImages())
+    assert "flagged" not in silent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ops.planning.length import LONG, warn_of_length
+from ops.planning.length import LONG, warn_of_large_networks, warn_of_length
 from ops.recipe.changes import change_recipe
 from tests.workspaces import ROOT
 
@@ -19,6 +19,17 @@ def test_an_hour_is_borne_and_more_is_warned_of(tmp_path: Path) -> None:
     assert said is not None and "training takes 40 h 0 min here" in said and "not measured" in said
     longer, _ = change_recipe(DEMO, {"generator.widths": [256, 512], "generator.steps": 200_000})
     assert _read_minutes(warn_of_length(longer, 40 * LONG, (3, 128, 128), tmp_path)) > 1.9 * _read_minutes(said)
+
+
+def test_a_pipeline_is_said_to_need_a_gpu_and_no_time_on_one_is_made_up(tmp_path: Path) -> None:
+    flow, _ = change_recipe(DEMO, {})
+    generator = {"kind": "unclip", "model": "models/unclip", "licence": "as is"}
+    unclip, _ = change_recipe(DEMO, {"generator": generator, "sampler": {}})
+    seconds = {"scorer": 5.0, "generator": 0.0, "generator_onnx": 1800.0, "generated_images": 5400.0}
+    assert warn_of_large_networks(flow, seconds) is None
+    said = warn_of_large_networks(unclip, seconds)
+    assert said is not None and "take 2 h 0 min here" in said and "how long a GPU takes was not measured" in said
+    assert warn_of_length(unclip, 40 * LONG, (3, 128, 128), tmp_path) is None
 
 
 def _read_minutes(said: str | None) -> int:

@@ -1,4 +1,4 @@
-"""The licences of what the extra `clip` brings along; it is installed beside the environment, for these tests alone."""
+"""The licences of what the extras `clip` and `diffusion` bring along, beside the environment, for few tests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ops.documents.dependencies import read_closure
-from ops.documents.licences import CLIP, find_refusals
+from ops.documents.licences import PRETRAINED, find_refusals
 
 PAGE = Path(__file__).parents[3] / "docs" / "licences.md"
 
 
 @pytest.mark.skipif(find_spec("transformers") is None, reason="the extra `clip` is not installed")
-def test_the_packages_of_the_extra_have_allowed_licences_and_are_on_the_page() -> None:
-    closure = read_closure(extras=[CLIP])
+def test_the_packages_of_the_extras_have_allowed_licences_and_are_on_the_page() -> None:
+    closure = read_closure(extras=PRETRAINED)
     assert closure.missing == () and "transformers" in closure.packages
     assert find_refusals(closure.packages.values()) == []
     listed = PAGE.read_text(encoding="utf-8").replace(",", " ").split()

@@ -28,6 +28,17 @@ VARIANTS: dict[str, Changes] = {
     "latent as it is": {"generator": {"kind": "latent"}, "sampler": {}},
     "munit": {"generator": {"kind": "munit", "width": 64}, "sampler": {"strength": 0.5}},
     "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
+    "stable diffusion": {
+        "generator": {
+            "kind": "stable-diffusion",
+            "mode": "image",
+            "model": "models/sd",
+            "licence": "as is",
+            "lora": {"preservation": {"templates": ["a {class}"]}},
+        },
+        "sampler": {"strength": 0.2},
+    },
+    "unclip": {"generator": {"kind": "unclip", "model": "models/unclip", "licence": "as is"}, "sampler": {}},
     "resnet": {"classifier.network": {"kind": "resnet18"}},
     "prior": {
         "prior": {"pool": "others", "widths": [64, 64], "augment": 0.2},

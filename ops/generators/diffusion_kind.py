@@ -1,0 +1,100 @@
+"""Kinds `stable-diffusion` and `unclip`: pipelines of diffusers that learnt elsewhere, from a folder of the user's.
+
+They draw in torch and export no graph: the stage `generator_onnx` holds what their drawer reads. Modules that compute
+are imported inside functions, so that kinds can be named without loading torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.generators.folder import CONFIG, FLAGS, SETTINGS
+from ops.generators.protocol import Cost, Fitting, Generator
+from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
+from ops.recipe.generator import SamplerSettings
+
+if TYPE_CHECKING:
+    from ops.generators.drawers import DrawerSpec
+
+
+@dataclass(frozen=True)
+class DiffusionKind:
+    """The operations of a kind; `name` is one of those of `ops.generators.diffusion.folder`."""
+
+    name: str
+
+    def check(
+        self, settings: PipelineSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
+    ) -> None:
+        """UserError or DamagedData for a missing package, folder, file or class, for images of a size that cannot be
+        drawn, and for prompts that do not fit the classes or are too long."""
+        from ops.generators.diffusion.generator import check_pipeline
+        from ops.pretrained.requirements import DIFFUSION, require_peft, require_transformers
+
+        require_transformers("generator", DIFFUSION)
+        if isinstance(settings, StableDiffusionSettings) and settings.lora is not None:
+            require_peft("generator.lora")
+        folder = check_pipeline(settings, root, tuple(class_names), shape)
+        if isinstance(settings, StableDiffusionSettings):
+            from ops.generators.diffusion.prompts import check_lengths
+
+            check_lengths(settings, class_names, folder)
+
+    def fit(self, settings: PipelineSettings, fitting: Fitting) -> dict[str, Any]:
+        from ops.generators.diffusion.fitting import fit_pipeline
+
+        return fit_pipeline(settings, fitting)
+
+    def load(self, folder: Path) -> Generator:
+        from ops.generators.diffusion.generator import load_generator
+
+        return load_generator(folder)
+
+    def find_drawer(self, folder: Path) -> DrawerSpec:
+        from ops.generators.diffusion.drawer import PipelineFile
+
+        return PipelineFile(folder / CONFIG)
+
+    def estimate(
+        self,
+        settings: PipelineSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        classes: int,
+        root: Path,
+    ) -> Cost:
+        """Timed on one matrix product and not on real steps, which would take minutes on a CPU."""
+        from ops.generators.diffusion.cost import time_products
+
+        return self.guess(settings, sampler, shape, root, time_products(), 1)
+
+    def guess(
+        self,
+        settings: PipelineSettings,
+        sampler: SamplerSettings,
+        shape: tuple[int, int, int],
+        root: Path,
+        rate: float,
+        workers: int,
+    ) -> Cost:
+        from ops.generators.diffusion.cost import guess_pipeline
+        from ops.generators.diffusion.folder import find_pipeline, read_pipeline
+
+        path = find_pipeline(settings.model, settings.revision, root)
+        folder = read_pipeline(path, settings.kind, settings.variant, checked=False)
+        return guess_pipeline(settings, sampler, folder, rate, workers)
+
+
+def describe_weights(config: Mapping[str, Any]) -> dict[str, str]:
+    """What a card says of a generator's weights that are not in its folder; empty for a generator without such."""
+    settings = config.get(SETTINGS)
+    if settings is None:
+        return {}
+    return {
+        "weights": f"{settings['model']}, sha256 {settings['sha256']}; they are not in this folder",
+        "licence of the weights, as their owner states it": settings["licence"],
+        "safety checker of the pipeline": "it looks at every image" if config[FLAGS] else "none: not checked",
+    }

@@ -1,0 +1,195 @@
+"""Folders that open, and folders that are refused in one sentence before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from ops.errors import DamagedData, UserError
+from ops.generators.diffusion.folder import find_pipeline, read_pipeline
+from ops.generators.diffusion.generator import check_pipeline
+from ops.generators.diffusion.opening import open_parts
+from ops.generators.diffusion.sizes import find_side
+from ops.generators.registry import KINDS
+
+SHAPE = (1, 16, 16)
+NAMES = ("bag", "ankle_boot")
+COMMIT = "0" * 40
+
+
+@pytest.fixture
+def copy(root: Path, tmp_path: Path) -> Path:
+    shutil.copytree(root / "sd", tmp_path / "sd")
+    return tmp_path / "sd"
+
+
+def edit(path: Path, **changes: Any) -> None:
+    content = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+
+def test_a_folder_of_the_right_class_passes_and_is_known_by_its_bytes(root: Path, settings: Callable[..., Any]) -> None:
+    KINDS["stable-diffusion"].check(settings(), root, NAMES, SHAPE)
+    KINDS["unclip"].check(settings("unclip"), root, NAMES, SHAPE)
+    folder = read_pipeline(root / "sd", "stable-diffusion")
+    assert (folder.side, folder.factor) == (32, 2)
+    with pytest.raises(UserError, match=f"generator.sha256 is missing; .* has {folder.hash_files()}"):
+        check_pipeline(settings().model_copy(update={"sha256": None}), root, NAMES, SHAPE)
+    with pytest.raises(UserError, match=r"sha256 does not fit .*sd: its content has"):
+        check_pipeline(settings().model_copy(update={"sha256": "0" * 64}), root, NAMES, SHAPE)
+
+
+def test_the_checker_counts_only_where_it_looks(root: Path) -> None:
+    with_it, without = (read_pipeline(root / "sd", "stable-diffusion", checked=checked) for checked in (True, False))
+    assert set(with_it.files) - set(without.files) == {
+        "safety_checker/config.json",
+        "safety_checker/model.safetensors",
+        "feature_extractor/preprocessor_config.json",
+    }
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sd", "unclip"), ("unclip", "stable-diffusion")])
+def test_a_folder_of_another_pipeline_is_refused(root: Path, name: str, kind: str) -> None:
+    with pytest.raises(UserError, match=f"holds a pipeline of class .* kind: {kind} needs Stable"):
+        read_pipeline(root / name, kind)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"unet": ["my_unet", "UNet2DConditionModel"]}, "code that lies in a folder is never run"),
+        ({"unet": ["diffusers", "UNet2DModel"]}, "unet of .* is a UNet2DModel; allowed: UNet2DConditionModel"),
+        ({"vae": [None, None]}, "has no vae"),
+        ({"safety_checker": [None, None]}, r"has no safety_checker.* set generator\.safety_checker: false"),
+        ({"_class_name": ["pipeline", "Mine"]}, "holds a pipeline of class"),
+    ],
+)
+def test_parts_that_are_not_those_of_the_kind_are_refused(copy: Path, entry: dict[str, Any], said: str) -> None:
+    edit(copy / "model_index.json", **entry)
+    with pytest.raises(UserError, match=said):
+        read_pipeline(copy, "stable-diffusion")
+
+
+def test_weights_that_are_missing_or_no_safetensors_are_refused(copy: Path) -> None:
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UserError, match="only a Git LFS pointer"):
+        read_pipeline(copy, "stable-diffusion")
+    weights.write_bytes(content[:-8])
+    with pytest.raises(DamagedData, match="not a valid safetensors file"):
+        read_pipeline(copy, "stable-diffusion")
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(UserError, match="is a pickle, which may run code"):
+        read_pipeline(copy, "stable-diffusion")
+    (weights.parent / "diffusion_pytorch_model.fp16.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"has no .*, but diffusion_pytorch_model\.fp16\.safetensors"):
+        read_pipeline(copy, "stable-diffusion")
+    with pytest.raises(UserError, match=r"vae has no .*fp16"):
+        read_pipeline(copy, "stable-diffusion", "fp16")
+    (weights.parent / "diffusion_pytorch_model.fp16.safetensors").unlink()
+    weights.with_suffix(".bin").unlink()
+    with pytest.raises(UserError, match=r"unet has no diffusion_pytorch_model\.safetensors"):
+        read_pipeline(copy, "stable-diffusion")
+
+
+@pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"])
+def test_a_missing_weight_is_an_error_and_not_drawn_at_random(copy: Path, part: str) -> None:
+    path = copy / f"{part}.safetensors"
+    tensors = load_file(path)
+    name = sorted(tensors)[0]
+    save_file({key: value for key, value in tensors.items() if key != name}, path, {"format": "pt"})
+    with pytest.raises(UserError, match="lack"):
+        open_parts(read_pipeline(copy, "stable-diffusion"), checked=True, precision="fp32")
+
+
+def test_files_as_they_were_published_are_read(root: Path, copy: Path) -> None:
+    """The published weights have names of older libraries, and the published tokenizer is two files."""
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+    def rename(part: str, change: Callable[[str], str]) -> None:
+        path = copy / f"{part}.safetensors"
+        tensors = load_file(path)
+        renamed = {change(name): value for name, value in tensors.items()}
+        assert renamed.keys() != tensors.keys()
+        save_file(renamed, path, {"format": "pt"})
+
+    def age(name: str) -> str:
+        for new, former in old.items():
+            name = name.replace(new, former) if "attentions" in name else name
+        return name
+
+    rename("vae/diffusion_pytorch_model", age)
+    rename("text_encoder/model", lambda name: f"text_model.{name.removeprefix('text_model.')}")
+    words = json.loads((copy / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]
+    (copy / "tokenizer" / "tokenizer.json").unlink()
+    (copy / "tokenizer" / "vocab.json").write_text(json.dumps(words))
+    (copy / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    edit(
+        copy / "feature_extractor" / "preprocessor_config.json",
+        image_processor_type=None, feature_extractor_type="CLIPFeatureExtractor", size=30, crop_size=30,
+    )  # fmt: skip
+    new, former = (
+        open_parts(read_pipeline(folder, "stable-diffusion"), checked=True, precision="fp32")
+        for folder in (root / "sd", copy)
+    )
+    for name in ("vae", "text_encoder"):
+        ours, theirs = (getattr(parts, name).state_dict() for parts in (new, former))
+        assert ours.keys() == theirs.keys() and all(bool((ours[key] == theirs[key]).all()) for key in ours)
+    text = "a photo of a boot."
+    assert new.tokenizer(text).input_ids == former.tokenizer(text).input_ids
+    assert new.checker is not None and former.checker is not None
+    assert new.checker.preprocessing == former.checker.preprocessing
+
+
+def test_networks_that_cannot_work_together_are_refused(copy: Path) -> None:
+    edit(copy / "unet" / "config.json", in_channels=9)
+    with pytest.raises(UserError, match="inpainting"):
+        read_pipeline(copy, "stable-diffusion")
+    edit(copy / "unet" / "config.json", in_channels=4, cross_attention_dim=99)
+    with pytest.raises(UserError, match="reads texts of 99 numbers, and its text_encoder writes 32"):
+        read_pipeline(copy, "stable-diffusion")
+
+
+def test_a_name_of_the_hub_needs_a_commit_and_is_never_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match="name its commit in generator.revision"):
+        find_pipeline("someone/some-diffusion", None, tmp_path)
+    with pytest.raises(UserError, match=f"downloads no networks; run `hf download .* --revision {COMMIT}"):
+        find_pipeline("someone/some-diffusion", COMMIT, tmp_path)
+    with pytest.raises(UserError, match=r"the folder .*/models/x/y does not exist"):
+        find_pipeline("models/x/y", None, tmp_path)
+    (tmp_path / "here").mkdir()
+    assert find_pipeline("here", None, tmp_path / "deeper", tmp_path) == tmp_path / "here"
+    with pytest.raises(UserError, match="revision has no effect with the folder"):
+        find_pipeline("here", COMMIT, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "said"),
+    [
+        (30, SHAPE, "allowed: multiples of 4"),
+        (None, (1, 16, 20), "not square"),
+        (None, (3, 64, 64), "larger than the 32 at which"),
+        (None, (4, 16, 16), "4 channels are not possible"),
+    ],
+)
+def test_images_that_the_pipeline_cannot_take_are_refused(
+    root: Path, size: int | None, shape: tuple[int, int, int], said: str
+) -> None:
+    folder = read_pipeline(root / "sd", "stable-diffusion")
+    assert find_side(folder, None, SHAPE) == 32 and find_side(folder, 64, (3, 64, 64)) == 64
+    with pytest.raises(UserError, match=said):
+        find_side(folder, size, shape)
+
+
+def test_a_long_prompt_is_refused_and_not_cut_off(root: Path, settings: Callable[..., Any]) -> None:
+    long = settings(prompts={"templates": ["a {class} " + "x" * 80]})
+    with pytest.raises(UserError, match=r"takes \d+ tokens, and this pipeline reads 77; shorten it"):
+        KINDS["stable-diffusion"].check(long, root, NAMES, SHAPE)
