@@ -38,4 +38,5 @@ def count_products(settings: EncoderSettings, shape: Shape) -> float:
     total = KERNEL * levels[0][0] * 4 * shape[0] * levels[0][1]
     total += sum(2 * KERNEL * places * width**2 for places, width in levels)
     total += sum(KERNEL * places * before * after for (_, before), (places, after) in pairwise(levels))
-    return float(total + 2 * levels[-1][1] * settings.features)
+    places, width = levels[-1]
+    return float(total + 2 * places * width**2 + 2 * width * settings.features)

@@ -5,6 +5,7 @@ Images are float [n, C, H, W] in -1..1 here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -40,15 +41,17 @@ class Encoder(nn.Module):
         for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), Block(after)]
         self.layers = nn.Sequential(*layers, nn.GroupNorm(GROUPS, widths[-1]), nn.SiLU())
+        places = math.prod(math.ceil(side / 2 ** len(widths)) for side in (height, width))
+        self.summary = nn.Linear(widths[-1] * places, widths[-1])
         self.register_buffer("mean", torch.zeros(widths[-1]))
         self.register_buffer("whitening", torch.eye(widths[-1], features))
 
     def see(self, x: Tensor) -> Tensor:
-        """What the last maps show on average, float [n, widths[-1]]."""
+        """A summary of the last maps, float [n, widths[-1]]."""
         if self.pad_height or self.pad_width:
             x = F.pad(x, (0, self.pad_width, 0, self.pad_height), mode="replicate")
-        maps: Tensor = self.layers(F.pixel_unshuffle(x, 2))
-        return maps.float().mean(dim=(2, 3))
+        seen: Tensor = self.summary(self.layers(F.pixel_unshuffle(x, 2)).flatten(1))
+        return seen.float()
 
     def encode(self, x: Tensor) -> Tensor:
         """Features float [n, d]. Over the pool each has mean 0 and variance 1, and no two are correlated."""
