@@ -65,3 +65,15 @@ def test_products_are_those_that_torch_counts(width: int, shape: Shape) -> None:
     with counter, torch.inference_mode():
         encoder.encode(torch.zeros(1, *shape))
     assert count_products(settings, shape) == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+def test_an_estimate_times_both_trainings_and_the_encoding_of_an_image() -> None:
+    own = EncoderSettings(width=8, features=2, steps=10, batch_size=8)
+    short, long = (
+        InstanceSettings(widths=(8,), steps=30, batch_size=8, encoder=own.model_copy(update={"steps": steps}))
+        for steps in (10, 10_000)
+    )
+    sampler = short.default_sampler()
+    cost, more = (KINDS["instance"].estimate(settings, sampler, (1, 8, 8), 1, Path()) for settings in (short, long))
+    assert min(cost.step_seconds, cost.image_seconds) > 0 and cost.fit_seconds > 30 * cost.step_seconds
+    assert more.fit_seconds - 30 * more.step_seconds > 50 * (cost.fit_seconds - 30 * cost.step_seconds)
