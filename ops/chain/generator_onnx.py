@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ops.chain.parts.each import build_each
@@ -13,16 +14,17 @@ from ops.chain.parts.units import take_seeds
 from ops.chain.parts.usability import IMAGES, examine_usability
 from ops.chain.parts.variant_gate import MOST, examine_variants
 from ops.chain.parts.variant_strength import choose_strength
-from ops.datasets.pixels import read_split
+from ops.datasets.pixels import PixelDataset, read_split
 from ops.datasets.shards import find_shards
 from ops.files.outputs import IMAGINATION, PARITY
 from ops.files.storage import write_json
 from ops.generators.diffusion_kind import describe_weights
-from ops.generators.feeds import IMAGE, LABEL, NOISE
+from ops.generators.feeds import IMAGE, LABEL, NOISE, SeedImages
 from ops.generators.folder import read_config, write_card
 from ops.generators.onnx.engine import Sampler, SamplerInfo
-from ops.generators.onnx.parity import measure_parity
+from ops.generators.onnx.parity import Parity, measure_parity
 from ops.generators.prior_kind import SEEN
+from ops.generators.protocol import Generator
 from ops.generators.registry import KINDS
 from ops.generators.repeats import measure_repeats
 from ops.judging.expansion import find_judge
@@ -66,24 +68,13 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     )
     run.runtime.sink("generator_onnx: exporting the network")
     path = generator.export(run.out, settings, run.scratch)
-    has_graph, precision = path.suffix == ".onnx", "fp32"
-    examined = _Examination() if has_graph else _choose_examination(run)
-    if has_graph:
-        run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
-        sampler = Sampler(path, provider="cpu")
-        info = sampler.info
-        evaluations = info.evaluations or 1
-        images = max(128, PARITY_EVALUATIONS // evaluations)
-        seeds = take_seeds(train) if IMAGE in info.inputs else None
-        parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
+    if path.suffix == ".onnx":
+        examined, found = _Examination(), _compare_graph(run, generator, path, settings, train)
     else:
-        run.runtime.sink(f"generator_onnx: drawing a few images twice, on {examined.provider}")
-        drawer = KINDS[config["kind"]].find_drawer(run.out)
-        info = drawer.read_info()
-        evaluations = info.evaluations or 1
-        seeds = take_seeds(train) if IMAGE in info.inputs else None
-        parity, precision = measure_repeats(drawer, examined.provider, seeds=seeds)
-    write_json(run.out / PARITY, parity.to_dict())
+        examined = _choose_examination(run)
+        found = _compare_repeats(run, examined.provider, train)
+    parity, seeds = found.parity.to_dict(), found.seeds
+    write_json(run.out / PARITY, parity)
     decision = None
     if settings.precision != "fp32":
         judge = find_judge(run.inputs["scorer"], train, held_out)
@@ -125,34 +116,58 @@ def _export_one(run: StageRun) -> dict[str, Any]:
             most=examined.per_class,
             provider=examined.provider,
         )
-    compared = "parity with the generator itself, fp32" if has_graph else "drawn together and one by one"
-    steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
-    guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
-    strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
-    write_card(
-        run.out,
-        config,
-        {
-            **describe_weights(config),
-            "trained on": _describe_training(config, draws, has_graph=has_graph),
-            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
-            f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
-            compared: f"{parity.share_equal:.4%} of pixels equal,"
-            f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
-            f" on {parity.images} images",
-            **_describe_precision(decision),
-            **_describe_imagination(settings),
-        },
-    )
+    _write_card(run, config, settings, found, draws, decision)
     return {
-        **{f"parity_{name}": value for name, value in parity.to_dict().items()},
-        "precision": settings.precision if decision and decision["accepted"] else precision,
+        **{f"parity_{name}": value for name, value in parity.items()},
+        "precision": settings.precision if decision and decision["accepted"] else found.precision,
         "precision_ratio": decision.get("ratio") if decision else None,
         "usable": usability["usable"],
         "position": usability["position"],
         **_measure_gate(gate),
         **imagination,
     }
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """How closely images are drawn again.
+
+    told: what was compared, for the card. precision: of the drawer. seeds: images of which variants are made; None if
+    none are.
+    """
+
+    info: SamplerInfo
+    parity: Parity
+    told: str
+    precision: str
+    seeds: SeedImages | None
+    has_graph: bool
+
+
+def _compare_graph(
+    run: StageRun, generator: Generator, path: Path, settings: SamplerSettings, train: PixelDataset
+) -> _Comparison:
+    """The exported sampler with the generator itself, on the CPU."""
+    run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
+    sampler = Sampler(path, provider="cpu")
+    images = max(128, PARITY_EVALUATIONS // (sampler.info.evaluations or 1))
+    seeds = _find_seeds(sampler.info, train)
+    parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
+    return _Comparison(sampler.info, parity, "parity with the generator itself, fp32", "fp32", seeds, has_graph=True)
+
+
+def _compare_repeats(run: StageRun, provider: str, train: PixelDataset) -> _Comparison:
+    """A drawer without a graph with itself."""
+    run.runtime.sink(f"generator_onnx: drawing a few images twice, on {provider}")
+    drawer = KINDS[read_config(run.out)["kind"]].find_drawer(run.out)
+    info = drawer.read_info()
+    seeds = _find_seeds(info, train)
+    parity, precision = measure_repeats(drawer, provider, seeds=seeds)
+    return _Comparison(info, parity, "drawn together and one by one", precision, seeds, has_graph=False)
+
+
+def _find_seeds(info: SamplerInfo, train: PixelDataset) -> SeedImages | None:
+    return take_seeds(train) if IMAGE in info.inputs else None
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,37 @@ def _choose_examination(run: StageRun) -> _Examination:
     drawer = KINDS[read_config(run.out)["kind"]].find_drawer(run.out)
     allow = run.runtime.allow_cpu_fallback
     return _Examination(drawer.choose_provider(run.runtime.provider, allow_fallback=allow), FEW, FEW_PER_CLASS)
+
+
+def _write_card(
+    run: StageRun,
+    config: dict[str, Any],
+    settings: SamplerSettings,
+    found: _Comparison,
+    draws: int | None,
+    decision: dict[str, Any] | None,
+) -> None:
+    """draws: training images that the generator was shown here; decision: about a faster variant, if one was tried."""
+    info, parity = found.info, found.parity
+    evaluations = info.evaluations or 1
+    steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
+    guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
+    strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
+    write_card(
+        run.out,
+        config,
+        {
+            **describe_weights(config),
+            "trained on": _describe_training(config, draws, has_graph=found.has_graph),
+            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
+            f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
+            found.told: f"{parity.share_equal:.4%} of pixels equal,"
+            f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"
+            f" on {parity.images} images",
+            **_describe_precision(decision),
+            **_describe_imagination(settings),
+        },
+    )
 
 
 def _describe_training(config: dict[str, Any], draws: int | None, *, has_graph: bool) -> str:

@@ -78,9 +78,9 @@ def test_the_steps_of_a_prior_are_counted_once_and_its_generator_costs_no_traini
     for folds in (None, 5):
         judged = recipe.model_copy(update={"verdict": recipe.verdict.model_copy(update={"folds": folds})})
         work = count_work(judged, plan, (28, 28, 1), 3, None)
-        speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.0, 0.2, 0.0, 0.0, 0.0)
+        speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.0, 0.2, 0.0, 7.0, 0.0)  # 7 s before its steps
         seconds = estimate_seconds(judged, work, plan, speeds, Images(100, 40), 2)
-        assert seconds["prior"] == pytest.approx(100) and seconds["generator"] == 0
+        assert seconds["prior"] == pytest.approx(107) and seconds["generator"] == 0
         rest = sum(value for stage, value in seconds.items() if stage not in ("prior", "folds"))
         assert folds is None or seconds["folds"] == pytest.approx(5 * rest)
     assert scale_steps(recipe, 2.0)["prior.steps"] == 1000 and "generator.steps" not in scale_steps(recipe, 2.0)
@@ -103,8 +103,10 @@ def test_imagined_images_cost_whole_blocks_and_so_does_the_gate() -> None:
     assert judged == pytest.approx(40 * 4 * variant / 2)
 
 
-def test_a_guess_for_a_prior_is_that_of_its_kind_but_for_the_training() -> None:
-    sections = {"prior": {"pool": "others"}, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}
+@pytest.mark.parametrize("kind", ["flow", "latent", "instance"])
+def test_a_guess_for_a_prior_is_that_of_its_kind_but_for_the_steps(kind: str) -> None:
+    prior = {"kind": kind, "pool": "others"}
+    sections = {"prior": prior, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}
     recipe, _ = change_recipe(DEMO, sections)
     assert recipe.prior is not None
     found, own = (
@@ -112,7 +114,8 @@ def test_a_guess_for_a_prior_is_that_of_its_kind_but_for_the_training() -> None:
         for each in (recipe.generator, recipe.prior)
     )
     assert (found.step_seconds, found.image_seconds) == (own.step_seconds, own.image_seconds)
-    assert found.fit_seconds == 0 < own.fit_seconds
+    steps = getattr(recipe.prior, "steps", 0) * own.step_seconds
+    assert found.fit_seconds == pytest.approx(own.fit_seconds - steps) and (found.fit_seconds > 0) == (kind != "flow")
 
 
 def test_a_search_is_counted_once_chosen_not() -> None:

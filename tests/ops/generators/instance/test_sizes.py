@@ -65,3 +65,16 @@ def test_products_are_those_that_torch_counts(width: int, shape: Shape) -> None:
     with counter, torch.inference_mode():
         encoder.encode(torch.zeros(1, *shape))
     assert count_products(settings, shape) == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+def test_the_cost_is_positive_and_the_encoder_is_part_of_it() -> None:
+    own = EncoderSettings(width=8, features=2, steps=10, batch_size=8)
+    settings, longer = (
+        InstanceSettings(widths=(8,), steps=30, batch_size=8, encoder=own.model_copy(update={"steps": steps}))
+        for steps in (10, 1010)
+    )
+    kind, sampler, shape = KINDS["instance"], settings.default_sampler(), (1, 8, 8)
+    cost = kind.estimate(settings, sampler, shape, 1, Path())
+    assert min(cost.step_seconds, cost.image_seconds) > 0 and cost.fit_seconds > 30 * cost.step_seconds
+    one, other = (kind.guess(each, sampler, shape, Path(), 1e10, 1) for each in (settings, longer))
+    assert other.step_seconds == one.step_seconds and other.fit_seconds - one.fit_seconds > 1000 * 0.01
