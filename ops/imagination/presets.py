@@ -99,12 +99,13 @@ RELEASE = Preset(
     seed_input="data",
     variant_input="none",
 )
+ALL_COMPARED = "the mean is over all K variants of a seed image: memory of the formula, not of code"
 PAPER = Preset(
     "paper",
     Criteria("prediction", form="kl_to_mean"),
     unverified=(
         "the direction of the divergence: memory, medium confidence",
-        "the mean is over all K variants of a seed image: memory of the formula, not of code",
+        ALL_COMPARED,
         "softmax of the features without a temperature: as the release",
         "one sign step of 0.1: as the release; the paper's number of steps is not known",
         "the score is taken after the projection: read off the formula",

@@ -13,6 +13,7 @@ from ops.recipe.imagination import ImaginationSettings
 
 BACKWARD = 3  # a gradient costs a forward pass and about two more
 ASCENT_STEPS = 1  # of every preset
+SHARE_GROUPS = 4  # groups of imagined images that one more worker process is worth; to start it takes seconds
 JUDGED = 200  # training images of a class of which the gate judges variants
 
 
