@@ -27,6 +27,7 @@ from ops.generators.prior_kind import SEEN
 from ops.generators.protocol import Generator
 from ops.generators.registry import KINDS
 from ops.generators.repeats import measure_repeats
+from ops.generators.torch_drawer import stay_on_cpu
 from ops.judging.expansion import find_judge
 from ops.recipe.generator import SamplerSettings
 from ops.stages.materialization import StageRun
@@ -49,6 +50,8 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     judges imagined variants, which are what is drawn.
     """
     source, settings = run.inputs["generator"], run.recipe.sampler
+    if settings.imagination is not None:  # before anything is computed: imagined images are drawn on the CPU
+        stay_on_cpu(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback)
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
     real = run.inputs["real_images"]

@@ -5,7 +5,7 @@ The formulas of the paper leave much open, and the release (Vanint/DatasetExpans
 | choice | `RELEASE` | `PAPER` | `CORRECTED` |
 |---|---|---|---|
 | class to keep | the scorer's prediction | the same | the label |
-| weight of keeping it | 1 | 1 | ln(C - 1), so that the optimum keeps it |
+| weight of keeping it | 1 | 1 | λ_ent ln(C - 1), at least 1, so that the optimum keeps it |
 | group that diversity compares | pairs, in order; the last may be alone | all K | all K |
 | diversity | KL(mean ‖ variant), softmax at temperature 1 | KL(variant ‖ mean), the same | cosine |
 | score is taken | before the projection | after it | after it |

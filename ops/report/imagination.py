@@ -1,4 +1,4 @@
-"""The report's facts on imagination: imagination-facts.json of each generator, and its sheet, from seed image to variant."""
+"""The report's facts on imagination: those beside each generator, and its sheet, from seed image to variant."""
 
 from __future__ import annotations
 

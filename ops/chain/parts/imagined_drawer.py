@@ -36,10 +36,17 @@ from ops.imagination.imagining import Imagination
 from ops.imagination.protocols import Statistics
 from ops.imagination.scorers import CrossFittedScorer
 from ops.judging.scorer import load_scorer
+from ops.planning.imagining import MOST_ROWS
 from ops.recipe.generator import SamplerSettings
 
 INPUTS = (IMAGE, LABEL, PARENT, NUMBER, SEED)
-MOST_ROWS = 10  # variants in one call of prior and scorer
+_ANEW = "the prior itself makes no finite latent of it: train it anew, at a lower learning_rate"
+ADVICE = {  # where something is not finite, by the mode
+    "guided": "lower step_size or radius",
+    "random": "lower radius",
+    "prior": _ANEW,
+    "overdraw": _ANEW,
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class ImaginingDrawer:
         try:
             block = blocks.make(levels, Unit(parent, label, parent), number)
         except NotFinite as error:
-            raise UserError(f"sampler.imagination: {error}; lower step_size or radius") from None
+            raise UserError(f"sampler.imagination: {error}; {ADVICE[self._mode]}") from None
         pixels: np.ndarray = to_pixels(block.variants.images * 2 - 1).numpy()
         return _Made(key, pixels, list_columns(block, parent, number * blocks.size, self._mode))
 

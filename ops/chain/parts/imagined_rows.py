@@ -14,8 +14,8 @@
 `before` is what the perturbation would have given as it was drawn; with `overdraw`, the mean over the draws that the
 variant was chosen from.
 
-A perturbation of more than MOST_NUMBERS numbers is not stored, only how far it moved: a set of thousands of images would
-otherwise take more room for them than for its pixels. As it was drawn it follows from the run's seed, the seed image
+A perturbation of more than MOST_NUMBERS numbers is not stored, only how far it moved: it would take more room than the
+image's pixels. As it was drawn it follows from the run's seed, the seed image
 and the variant's number (`ops.imagination.perturbation.draw_perturbation`).
 """
 

@@ -7,9 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.generators.instance.contrast import TEMPERATURE, find_contrast, make_view, standardise
+from ops.generators.instance.contrast import (
+    TEMPERATURE,
+    ContrastSteps,
+    count_carrying,
+    find_contrast,
+    make_view,
+    standardise,
+)
 from ops.generators.instance.network import Encoder
 from ops.machine.parallel import start_threads
+from ops.recipe.instance import EncoderSettings
 
 
 def make_images(count: int, channels: int = 1) -> Tensor:
@@ -78,3 +86,33 @@ def test_a_pool_of_equal_images_has_finite_features() -> None:
     with start_threads() as pool:
         features = standardise(encoder, make_images(1).repeat(30, 1, 1, 1), pool, "cpu")
     assert features.isfinite().all() and encoder.whitening.isfinite().all()
+
+
+def test_a_feature_that_hardly_varies_beside_the_widest_is_not_blown_up_and_is_told() -> None:
+    class Narrow(Encoder):
+        """Sees two numbers of ordinary spread and two that are rounding errors beside them."""
+
+        def see(self, x: Tensor) -> Tensor:
+            return super().see(x) * torch.tensor([1e3, 1e3, 1e-3, 1e-3] + [0.0] * (len(self.mean) - 4))
+
+    torch.manual_seed(0)
+    encoder = Narrow((1, 12, 12), widths=(8, 16), features=4).eval()
+    with start_threads() as pool:
+        features = standardise(encoder, make_images(100), pool, "cpu")
+        whole = standardise(build(), make_images(100), pool, "cpu")
+    assert count_carrying(features) == 2 and count_carrying(whole) == 4
+    assert features[:, 2:].std(dim=0).max() < 0.1
+
+
+def test_views_are_compared_in_fp32_whatever_they_are_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[bool]()
+
+    def note(compared: Tensor) -> Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return find_contrast(compared)
+
+    monkeypatch.setattr("ops.generators.instance.contrast.find_contrast", note)
+    steps = ContrastSteps(
+        lambda x: x.flatten(1), make_images(6), EncoderSettings(batch_size=4), seed=0, precision="bf16"
+    )
+    assert torch.isfinite(steps(0)) and seen == [False]
