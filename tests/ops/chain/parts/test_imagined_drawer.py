@@ -127,6 +127,19 @@ def test_guided_and_random_start_alike_stay_in_the_ball_and_guidance_raises_the_
     assert set(guided["target"]) == {0, 1, 2} and set(guided["mode"]) == {"guided"}
 
 
+@pytest.mark.parametrize("granularity", ["element", "channel"])
+@pytest.mark.parametrize("mode", ["guided", "random"])
+def test_a_flow_is_given_no_more_noise_than_the_strength_put_in(root: Path, mode: str, granularity: str) -> None:
+    seeds = load_seeds(root)
+    image = torch.from_numpy(seeds.images[0].copy()).permute(2, 0, 1).float() / 255
+    ways = ((mode, {"granularity": granularity}), ("prior", {}))
+    blocks, plain = (build(root, "flow", mode=each, **ball).open_blocks() for each, ball in ways)
+    clean = blocks.imagination.prior.encode(image[None])
+    moved, own = (each.make(image, UNITS[0], 0).variants.latents - clean for each in (blocks, plain))
+    assert (moved - own).abs().max() > 0.3
+    torch.testing.assert_close(moved.std(dim=(2, 3)), own.std(dim=(2, 3)))  # what the solver will remove
+
+
 def test_overdraw_keeps_the_best_of_the_priors_own_variants(root: Path) -> None:
     runs = [Run(UNITS[0], 0, 3)]
     kept = build(root, mode="overdraw", draws=4, diversity=0.0).open("cpu", 8)
