@@ -18,12 +18,14 @@ from ops.drawing import pieces as module
 from ops.drawing.pieces import Draws, Piece, cut_pieces, fill_pieces
 from ops.drawing.records import read_records
 from ops.drawing.stored_seeds import StoredSeeds
-from ops.errors import DamagedData
+from ops.errors import DamagedData, UserError
 from ops.generators.drawers import RecordingDrawer
 from ops.generators.feeds import IMAGE, LABEL, NOISE, SeedImages, make_feeds
 from ops.generators.folder import CONFIG
 from ops.generators.registry import KINDS
 from ops.generators.units import Run, list_parents
+from ops.imagination.blocks import Blocks
+from ops.imagination.guide import NotFinite
 from ops.imagination.presets import RELEASE
 from ops.imagination.protocols import Statistics
 from ops.recipe.generator import SamplerSettings
@@ -215,3 +217,17 @@ def test_two_workers_give_the_same_images_and_records_as_one(
     one, two = (fill(build(root), tmp_path / str(workers), workers, pieces) for workers in (1, 2))
     np.testing.assert_array_equal(one[0], two[0])
     assert one[1].equals(two[1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_not_finite_is_told_with_keys_that_the_mode_has(
+    root: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise NotFinite("no")
+
+    monkeypatch.setattr(Blocks, "make", fail)
+    with pytest.raises(UserError) as error:
+        build(root, mode=mode).open("cpu", 8).draw(feed(root, RUNS[:1]))
+    told = str(error.value)
+    assert ("step_size" in told) == (mode == "guided") and ("radius" in told) == (mode in ("guided", "random"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,12 +14,15 @@ from ops.generators.instance.contrast import (
     ContrastSteps,
     count_carrying,
     find_contrast,
+    learn_encoder,
     make_view,
     standardise,
 )
 from ops.generators.instance.network import Encoder
 from ops.machine.parallel import start_threads
 from ops.recipe.instance import EncoderSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.loop import TrainingDiverged
 
 
 def make_images(count: int, channels: int = 1) -> Tensor:
@@ -116,3 +121,14 @@ def test_views_are_compared_in_fp32_whatever_they_are_computed_in(monkeypatch: p
         lambda x: x.flatten(1), make_images(6), EncoderSettings(batch_size=4), seed=0, precision="bf16"
     )
     assert torch.isfinite(steps(0)) and seen == [False]
+
+
+def test_an_encoder_that_diverges_is_told_by_its_own_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = EncoderSettings(steps=30, batch_size=4, warmup_steps=0, learning_rate=1e30)
+    with (
+        start_threads() as pool,
+        pytest.raises(TrainingDiverged, match=r"lower the prior's encoder.learning_rate \(now"),
+    ):
+        learn_encoder(
+            build().train(), settings, make_images(8), Checkpoints(tmp_path, 1), seed=0, precision="fp32", pool=pool
+        )
