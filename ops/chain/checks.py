@@ -151,7 +151,8 @@ CHECKS = (
         "verdict",
         False,
         expansion_does_not_hurt,
-        "train without these images, or change the recipe; the report shows which classes lose",
+        "train without these images, or change the recipe; the report shows which classes lose; where folds were not"
+        " imagined alike, write the `mode` that all can have, or `force: true`",
     ),
 )
 assert all(check.stage in STAGES for check in CHECKS)

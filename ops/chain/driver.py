@@ -31,6 +31,7 @@ from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
+from ops.generators.instance.sizes import check_pool
 from ops.generators.registry import KINDS
 from ops.history.dvc_repository import (
     LOCK,
@@ -45,6 +46,7 @@ from ops.history.dvc_repository import (
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
 from ops.recipe.imagination import check_class_count
+from ops.recipe.instance import InstanceSettings
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -249,6 +251,8 @@ def _check_pool(
         seen = read_seen_ids(folder)
     else:
         seen = try_pool(open_pool(workspace, settings.pool, recipe.source), shape, content)
+    if isinstance(settings, InstanceSettings):
+        check_pool(settings.encoder, len(seen))
     protected = list_protected(recipe.verdict.folds)
     require_unseen_pool(recipe, seen, {split: known[split] for split in protected})
 

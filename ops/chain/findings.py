@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ops.chain.parts.fold_modes import tell_mixture
 from ops.chain.parts.units import list_units
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.files.outputs import GATE, GENERATED, PARITY, PRECISION, ROUNDS, USABILITY, VERDICT
+from ops.files.outputs import FOLDS, GATE, GENERATED, PARITY, PRECISION, ROUNDS, USABILITY, VERDICT
 from ops.files.storage import read_json
 from ops.generators.units import have_parents
 from ops.planning.plan import ExpansionPlan, read_plan
@@ -232,6 +233,8 @@ def mixture_holds_no_evaluation_images(folders: Folders) -> Finding:
 
 
 def expansion_does_not_hurt(folders: Folders) -> Finding:
-    """The verdict is not `hurts`."""
-    verdict = read_json(folders("verdict") / VERDICT)
-    return Finding(verdict["decision"] != "hurts", verdict["sentence"])
+    """The verdict is not `hurts`, and it is about images that were imagined alike."""
+    verdict, path = read_json(folders("verdict") / VERDICT), folders("folds") / FOLDS
+    mixture = tell_mixture(read_json(path).get("folds", [])) if path.exists() else None
+    sentence = verdict["sentence"] if mixture is None else f"{verdict['sentence']} {mixture}"
+    return Finding(verdict["decision"] != "hurts" and mixture is None, sentence)

@@ -20,6 +20,7 @@ from ops.chain.parts.answers import Answers, Network, find_correct
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_metric, weights_file
 from ops.chain.parts.fold_chain import TrainedFold, train_fold
 from ops.chain.parts.fold_images import divide_images
+from ops.chain.parts.fold_modes import describe_mode
 from ops.chain.parts.fold_verdict import ENSEMBLE
 from ops.chain.parts.look import look
 from ops.chain.parts.reference import LOGGED, read_reference
@@ -200,6 +201,7 @@ def _describe_fold(fold: TrainedFold, compared: Compared) -> dict[str, Any]:
         }
     return {
         "fold": fold.number,
+        **({} if fold.refusal else describe_mode(fold.folder("generator_onnx"))),
         "images": {split: metrics[split] for split in ("train", "validation", "test")},
         "not_used": fold.refusal,
         "generated": fold.count_accepted(),

@@ -23,7 +23,7 @@ import polars as pl
 from ops.chain.parts.each import build_each
 from ops.chain.parts.earlier import SCORES, STAGE, find_earlier
 from ops.chain.parts.kept_sampler import keep_sampler
-from ops.chain.parts.rounds import Part, Rounds, describe_origin, open_round
+from ops.chain.parts.rounds import Part, Rounds, describe_origin, open_round, take_round
 from ops.chain.parts.units import Source, find_source
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_images
@@ -60,10 +60,13 @@ def plan_slices(workspace: Workspace, expansion: str, slices: int) -> int:
         return 0
     firsts = _open_firsts(workspace, expansion, recipe.seed, fingerprint)
     taken = [
-        find_earlier(workspace, expansion, generator).take_shards(
+        take_round(
+            find_earlier(workspace, expansion, generator),
             describe_origin(first.inputs, first.seed, first.source),
             [first.assembly.draws.counts],
-            first.assembly.shards(),
+            first.assembly,
+            place(workspace.staging(fingerprint), generator),
+            first.source,
         )
         for generator, first in enumerate(firsts)
     ]
@@ -81,7 +84,14 @@ def fill_slice(workspace: Workspace, expansion: str, index: int, slices: int, ru
     for generator, first in enumerate(firsts):
         missing = [piece for piece in first.assembly.missing() if (generator, piece) in mine]
         if missing:
-            drawing = Drawing(first.assembly, first.source.drawer, first.seed, runtime, first.source.seeds)
+            drawing = Drawing(
+                first.assembly,
+                first.source.drawer,
+                first.seed,
+                runtime,
+                first.source.seeds,
+                first.source.worker_share,
+            )
             follow(drawing.draw(missing), missing, runtime)
         drawn += sum(map(len, missing))
     return drawn
@@ -111,8 +121,11 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
             f" {accepted:,} in all; {wanted:,} wanted"
         )
     names = _collect_shards(rounds.parts, run.out)
+    imagined = {}
     if rounds.source.imagines:
-        write_index(run.out / IMAGINED, rounds.join_records())
+        records = rounds.join_records()
+        write_index(run.out / IMAGINED, records)
+        imagined = _measure_imagination(records)
     elif rounds.source.seeds is not None:
         keep_sampler(run.inputs["generator_onnx"], run.out)
     # accepted_images records the pass counts, so a threshold that changes no round leaves this output unchanged.
@@ -133,18 +146,15 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
             run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback
         ),
         "precision": read_part(run.inputs["generator_onnx"])["metrics"]["precision"],
-        **(_measure_imagination(rounds) if rounds.source.imagines else {}),
+        **imagined,
     }
 
 
-def _measure_imagination(rounds: Rounds) -> dict[str, float]:
-    """What imagining did to the scores, on average, and the seconds for an image on this machine, if any were drawn."""
-    records = rounds.join_records()
+def _measure_imagination(records: pl.DataFrame) -> dict[str, float]:
+    """What imagining did to the scores, on average."""
     gains = [(pl.col(f"{name}_after") - pl.col(f"{name}_before")).alias(f"{name}_gain") for name in Scores._fields]
     means = records.select(*gains, "clamped").mean().row(0, named=True)
-    drawn, seconds = (sum(getattr(part, key) for part in rounds.parts) for key in ("drawn", "seconds"))
-    measured = {"seconds_per_image": round(seconds / drawn, 6)} if drawn else {}
-    return {**{name: round(value, 6) for name, value in means.items()}, **measured}
+    return {name: round(value, 6) for name, value in means.items()}
 
 
 @dataclass(frozen=True)
@@ -168,7 +178,7 @@ def _open_firsts(workspace: Workspace, expansion: str, seed: int, fingerprint: s
         source = find_source(inputs)
         own = plan.without(list_refused(inputs["generator_onnx"]))
         drawn = plan_round(share_plan(own, source.units), [], own.rounds)
-        assembly = open_round(inputs, scratch, source.units, [], drawn)
+        assembly = open_round(inputs, scratch, source, [], drawn)
         firsts.append(_First(assembly, inputs, source, derive_seed(seed, generator)))
     return firsts
 

@@ -27,10 +27,11 @@ from ops.generators.prior_kind import SEEN
 from ops.generators.protocol import Generator
 from ops.generators.registry import KINDS
 from ops.generators.repeats import measure_repeats
+from ops.generators.torch_drawer import stay_on_cpu
 from ops.judging.expansion import find_judge
 from ops.recipe.generator import SamplerSettings
 from ops.stages.materialization import StageRun
-from ops.stages.several import count_generators, read_part
+from ops.stages.several import count_generators, derive_seed, read_part
 
 FEW, FEW_PER_CLASS = 64, 8  # images that judge a generator without a graph, which draws slowly
 PARITY_EVALUATIONS = 5_120  # images times network evaluations that parity is measured on
@@ -49,6 +50,8 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     judges imagined variants, which are what is drawn.
     """
     source, settings = run.inputs["generator"], run.recipe.sampler
+    if settings.imagination is not None:  # before anything is computed: imagined images are drawn on the CPU
+        stay_on_cpu(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback)
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
     real = run.inputs["real_images"]
@@ -96,11 +99,10 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         count=examined.images,
         provider=examined.provider,
     )
-    imagination = {}
     if start is not None:
-        write_imagination(run.out, start, settings, train)
+        write_imagination(run.out, start, settings, train, seed=derive_seed(run.recipe.seed, run.generator))
         drawer = imagined = start.place(run.out, settings)
-        imagination = time_imagination(imagined, train)
+        run.runtime.sink(f"generator_onnx: {time_imagination(imagined, train).describe()}")
     gate = None
     if seeds is not None:
         gate = examine_variants(
@@ -124,7 +126,6 @@ def _export_one(run: StageRun) -> dict[str, Any]:
         "usable": usability["usable"],
         "position": usability["position"],
         **_measure_gate(gate),
-        **imagination,
     }
 
 

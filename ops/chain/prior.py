@@ -38,7 +38,7 @@ class Sheets:
     """An observer that draws and judges nothing: without labels there is nothing to judge by, so the last step is kept.
 
     shape : (C, H, W).
-    seeds : uint8 [n, H, W, C], for a prior that draws variants alone: a row begins with one of them.
+    seeds : uint8 [ROWS, H, W, C], for a prior that draws variants alone: a row begins with one of them.
     """
 
     folder: Path
@@ -50,12 +50,11 @@ class Sheets:
         runs = spread_draws("samples", np.zeros(ROWS * COLUMNS, np.int64))
         feeds = make_feeds((NOISE,), self.shape, runs, seed=0)
         if self.seeds is not None:
-            chosen = np.arange(ROWS) * len(self.seeds) // ROWS
-            feeds[IMAGE] = np.repeat(self.seeds[chosen], COLUMNS, axis=0)
+            feeds[IMAGE] = np.repeat(self.seeds, COLUMNS, axis=0)
         drawn = sample({name: torch.from_numpy(values) for name, values in feeds.items()}).numpy()
         rows = list(drawn.reshape(ROWS, COLUMNS, *drawn.shape[1:]))
         if self.seeds is not None:
-            rows = [np.concatenate([seed[None], row]) for seed, row in zip(self.seeds[chosen], rows, strict=True)]
+            rows = [np.concatenate([seed[None], row]) for seed, row in zip(self.seeds, rows, strict=True)]
         write_sheet(self.folder / SAMPLES.format(step=f"{step:06d}"), rows)
         return Observation()
 
@@ -72,10 +71,12 @@ def build_prior(run: StageRun) -> dict[str, Any]:
     height, width, channels = real["metrics"]["shape"]
     pool = read_pool(spec, (height, width, channels))
     write_index(run.out / TRAINED_ON, pl.DataFrame({"image_id": pool.ids}))
+    count, conversions = len(pool), dict(pool.conversions)
+    chosen = pool.images[np.arange(ROWS) * count // ROWS]  # a copy, so that the pool itself need not be kept
     varies = IMAGE in settings.list_inputs(SamplerSettings())
     fitting = Fitting(
         images=torch.from_numpy(to_nchw(pool.images)),
-        labels=torch.zeros(len(pool), dtype=torch.int64),
+        labels=torch.zeros(count, dtype=torch.int64),
         class_names=(),
         seed=settings.seed,
         root=run.workspace.root,
@@ -83,11 +84,12 @@ def build_prior(run: StageRun) -> dict[str, Any]:
         scratch=run.scratch,
         name=run.stage,
         device=run.runtime.device,
-        watch=lambda max_copies: Sheets(run.out, (channels, height, width), pool.images if varies else None),
+        watch=lambda max_copies: Sheets(run.out, (channels, height, width), chosen if varies else None),
         sink=run.runtime.sink,
         progress=run.runtime.progress,
     )
+    del pool
     metrics = KINDS[settings.kind].fit(settings, fitting)
-    facts = {"kind": settings.kind, "pool": settings.pool, "images": len(pool), "licence": spec.licence}
+    facts = {"kind": settings.kind, "pool": settings.pool, "images": count, "licence": spec.licence}
     write_json(run.out / PRIOR, facts)
-    return {**metrics, "pool_images": len(pool), "conversions": dict(pool.conversions)}
+    return {**metrics, "pool_images": count, "conversions": conversions}

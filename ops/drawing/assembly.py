@@ -37,6 +37,7 @@ class Assembly:
     id_prefix : image ids are `<id_prefix>-<label>-<draw>`, those of variants `<id_prefix>-<parent>-<draw>`.
     file_prefix : shards are `<file_prefix>-00000-of-00001.parquet` and on.
     round_ : the column `round` of every row.
+    smallest : rows of a piece, at least; None: as for an exported sampler.
     """
 
     draws: Draws
@@ -47,6 +48,7 @@ class Assembly:
     id_prefix: str
     file_prefix: str = GENERATED
     round_: int = 0
+    smallest: int | None = None
 
     def __len__(self) -> int:
         return len(self.draws)
@@ -65,7 +67,7 @@ class Assembly:
     @property
     def piece_size(self) -> int:
         """Rows of a piece."""
-        return piece_size(len(self), self.image_bytes)
+        return piece_size(len(self), self.image_bytes, self.smallest)
 
     def part(self, begin: int, end: int) -> PixelDataset:
         """Rows `begin` .. `end - 1`, read from their pieces."""
@@ -112,6 +114,18 @@ class Assembly:
         pieces = self.pieces
         needed = {piece for shard in unwritten for piece in _overlapping(pieces, shard.begin, shard.end)}
         return missing_pieces(self.pieces_folder, sorted(needed))
+
+    def drop_unrecorded(self) -> None:
+        """Delete the pieces whose records are missing, and the shards with images of these, so that they are missing.
+
+        For drawers that record; a piece's record is written before its pixels, and stays.
+        """
+        bare = {piece for piece in self.pieces if not (self.pieces_folder / piece.record_name).exists()}
+        for piece in bare:
+            (self.pieces_folder / piece.file_name).unlink(missing_ok=True)
+        for shard in self.shards():
+            if not bare.isdisjoint(_overlapping(self.pieces, shard.begin, shard.end)):
+                shard.path.unlink(missing_ok=True)
 
     def write(self, draw: Callable[[Sequence[Piece]], Iterable[Piece]]) -> Iterator[Piece]:
         """Draw the missing pieces, yield each as it is drawn, and write every shard once its pieces are complete.

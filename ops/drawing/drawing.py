@@ -30,6 +30,7 @@ class Drawing:
     seed: int
     runtime: Runtime
     seeds: StoredSeeds | None = None  # for a set of variants
+    worker_share: int | None = None  # images that one more worker process is worth; None: as for an exported sampler
 
     @cached_property
     def provider(self) -> str:
@@ -59,6 +60,7 @@ class Drawing:
             workers=self.runtime.workers,
             batch_size=batch_size,
             seeds=self.seeds,
+            worker_share=self.worker_share,
         )
 
     def _load_few(self, seeds: StoredSeeds, piece: Piece) -> SeedImages:

@@ -99,10 +99,12 @@ class Piece:
         return f"{self.begin:010d}-{self.end:010d}.parquet"
 
 
-def piece_size(rows: int, image_bytes: int) -> int:
-    """Rows of a piece. It depends on the set alone, because a re-run can only reuse pieces of the same size."""
-    size = min(max(rows // PIECES, SMALLEST_PIECE), LARGEST_PIECE)
-    return max(1, min(size - size % SMALLEST_PIECE, PIECE_BYTES // image_bytes))
+def piece_size(rows: int, image_bytes: int, smallest: int | None = None) -> int:
+    """Rows of a piece: a multiple of `smallest`, if they fit. It depends on the set and its drawer alone, because a
+    re-run can only reuse pieces of the same size."""
+    smallest = smallest or SMALLEST_PIECE
+    size = min(max(rows // PIECES, smallest), LARGEST_PIECE)
+    return max(1, min(size - size % smallest, PIECE_BYTES // image_bytes))
 
 
 def cut_pieces(rows: int, size: int) -> list[Piece]:
@@ -131,10 +133,12 @@ def fill_pieces(
     workers: int,
     batch_size: int,
     seeds: StoredSeeds | None = None,
+    worker_share: int | None = None,
 ) -> Iterator[Piece]:
     """Draw the missing pieces with one single-threaded process per worker; yields each as it is written.
 
-    On a GPU one process drives the device. `seeds` holds the parents of variants.
+    On a GPU one process drives the device. `seeds` holds the parents of variants. `worker_share` : images from which
+    on one more process pays off; None: as for an exported sampler.
     """
     folder.mkdir(parents=True, exist_ok=True)
     share = {
@@ -147,7 +151,7 @@ def fill_pieces(
         "seeds": seeds,
     }
     missing = missing_pieces(folder, pieces)
-    workers = 1 if provider == "cuda" else worth_workers(workers, sum(map(len, missing)), WORKER_SHARE)
+    workers = 1 if provider == "cuda" else worth_workers(workers, sum(map(len, missing)), worker_share or WORKER_SHARE)
     yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=drawer.uses_torch)
 
 

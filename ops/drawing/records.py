@@ -27,7 +27,7 @@ def read_records(paths: Sequence[Path]) -> pl.DataFrame:
         try:
             frames.append(pl.read_parquet(path, glob=False))
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise DamagedData(f"{path} cannot be read ({error}); delete its folder, and it is drawn again") from None
+            raise DamagedData(f"{path} cannot be read ({error}); delete it, and it is drawn again") from None
     return pl.concat(frames)
 
 

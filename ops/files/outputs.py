@@ -26,7 +26,8 @@ PARITY = "parity.json"  # of generator_onnx, as the next three: the exported sam
 PRECISION = "precision.json"  # a faster variant beside fp32
 USABILITY = "usability.json"  # where its images lie between empty and real ones
 GATE = "gate.json"  # of kinds that make variants: in which classes they are used
-IMAGINATION = "imagination.json"  # where a recipe imagines: what is drawn with, and what the scorer is worth
+IMAGINATION = "imagination.json"  # where a recipe imagines: all values that images are drawn with
+IMAGINATION_FACTS = "imagination-facts.json"  # there, too: what was asked for, and what the scorer is worth
 IMAGINATION_SHEET = "imagination.png"  # there, too: a row for each class, from seed image to variant
 
 GENERATED = "generated"  # of generated_images: what the names of its shards begin with

@@ -6,8 +6,8 @@ So both happen within a block: variants b·n .. (b + 1)·n - 1, all of which are
 variants of K = 5 are then the first 5 of K = 20, in every mode. Later blocks do not keep away from earlier ones, which
 would have to be made again for that.
 
-With `draws` above 1 a block is chosen from that many times as many draws (`ops.imagination.overdraw`): block b from the
-draws b·n·draws .. (b + 1)·n·draws - 1, in the order of choice.
+With `draws` above 1 a block is chosen from that many times as many draws (`ops.imagination.overdraw`): variant k from
+the draws k·draws .. (k + 1)·draws - 1, so that each is the best of equally many, also where a block is not used up.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ import torch
 from torch import Tensor
 
 from ops.generators.units import Unit
+from ops.imagination.criteria import Scores
+from ops.imagination.guide import Guide
 from ops.imagination.imagined import Imagined
 from ops.imagination.imagining import Imagination
-from ops.imagination.overdraw import choose
+from ops.imagination.overdraw import choose_each
+from ops.imagination.protocols import Answer
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """The n variants of a block, and the number of the draw that each one is, int64 [n].
 
-    Of chosen variants the scores `before` are those among all draws, `after` those among the chosen ones.
+    Of chosen variants the scores `before` are the mean over the draws that each was chosen from, `after` are its own.
     """
 
     variants: Imagined
@@ -53,6 +56,12 @@ class Blocks:
         if self.draws == 1:
             return Block(drawn, torch.arange(first, first + count))
         guide = self.imagination.guide(image, unit)
-        rows = choose(drawn.answer, guide.seed, guide.target, guide.preset.criteria, self.size)
-        kept = drawn.take(rows)
-        return Block(replace(kept, after=guide.rate(kept.answer)), first + rows)
+        rows = choose_each(drawn.answer, guide.seed, guide.target, guide.preset.criteria, self.draws)
+        kept, before = drawn.take(rows), _average(guide, drawn.answer, self.draws)
+        return Block(replace(kept, before=before, after=guide.rate(kept.answer)), first + rows)
+
+
+def _average(guide: Guide, answer: Answer, draws: int) -> Scores:
+    """What each variant would score on average without a choice: in groups of the i-th draw of each, for every i."""
+    groups = [guide.rate(answer.take(slice(i, None, draws))) for i in range(draws)]
+    return Scores(*(torch.stack(terms).mean(0) for terms in zip(*groups, strict=True)))

@@ -19,16 +19,17 @@ from ops.imagination.guide import NotFinite
 from ops.imagination.imagining import Imagination
 
 
-def check_gradients(imagination: Imagination, images: Tensor, units: Sequence[Unit]) -> None:
+def check_gradients(imagination: Imagination, images: Tensor, units: Sequence[Unit], group: int | None = None) -> None:
     """UserError unless guidance can move the variants of one of these seed images [n, C, H, W] in 0..1; few are enough.
 
     Latents, decoded images and answers must have the shapes and ranges that `ops.imagination.protocols` promises, all
-    gradients must be finite, and those of z and of b must differ from 0 somewhere.
+    gradients must be finite, and those of z and of b must differ from 0 somewhere. `group` : variants that are climbed
+    together, a call's rows unless it says otherwise; no call has more rows for it.
     """
     alive = [False, False]
     for image, unit in zip(images, units, strict=True):
         _check_links(imagination, image, unit)
-        ks = range(imagination.rows)
+        ks = range(group or imagination.rows)
         latents = imagination.encode(image, unit, ks)
         start = imagination.draw(unit, ks, latents)
         try:

@@ -30,7 +30,7 @@ from ops.imagination.criteria import Scores, find_target, rate
 from ops.imagination.perturbation import Perturbation
 from ops.imagination.presets import Preset, find_statistics
 from ops.imagination.projection import project
-from ops.imagination.protocols import Answer, Prior, RenderingPrior, Scorer, Statistics
+from ops.imagination.protocols import Answer, Prior, RenderingPrior, Scorer, SettlingPrior, Statistics
 
 
 class NotFinite(ValueError):
@@ -49,7 +49,8 @@ class Guide:
     """Scores variants of the seed image `unit`.
 
     seed : the scorer's answer on it, one row. target : the class to keep. statistics : what replaces the scorer's
-    normalisation of variants. rows : variants in each call of prior and scorer.
+    normalisation of variants. rows : variants in each call of prior and scorer. clean : the seed image's latent, for a
+    `SettlingPrior`.
     """
 
     prior: Prior
@@ -60,6 +61,7 @@ class Guide:
     target: int
     statistics: Statistics | None
     rows: int
+    clean: Tensor | None = None
 
     def decode(self, latents: Tensor) -> Tensor:
         """The finished images of latents [n, ...], without gradients."""
@@ -82,7 +84,11 @@ class Guide:
         return rate(answer, self.seed, self.target, self.preset.criteria, earlier)
 
     def place(self, latents: Tensor, perturbation: Perturbation) -> Tensor:
-        """f' of latents f [n, ...], in the ball."""
+        """f' of latents f [n, ...], in the ball, as the decoder can read it."""
+        return self._settle(self.project(latents, perturbation), latents)
+
+    def project(self, latents: Tensor, perturbation: Perturbation) -> Tensor:
+        """f' in the ball, before a `SettlingPrior` settles it."""
         return project(perturbation.apply(latents), latents, self.preset.ball)
 
     def find_slope(self, latents: Tensor, perturbation: Perturbation, earlier: Tensor | None = None) -> GuideSlope:
@@ -125,7 +131,12 @@ class Guide:
     def _aim(self, latents: Tensor, perturbation: Perturbation) -> Tensor:
         if self.preset.scored == "projected":
             return self.place(latents, perturbation)
-        return perturbation.apply(latents)
+        return self._settle(perturbation.apply(latents), latents)
+
+    def _settle(self, moved: Tensor, latents: Tensor) -> Tensor:
+        if self.clean is None or not isinstance(self.prior, SettlingPrior):
+            return moved
+        return self.prior.settle(moved, latents, self.clean)
 
     def _judge(self, latents: Tensor, images: Tensor | None = None) -> Answer:
         """Of one call."""
@@ -146,7 +157,11 @@ def make_guide(
     """The guide for a seed image [C, H, W] in 0..1. `data`: statistics of the data, for presets that use them."""
     seed = answer_seeds(prior, scorer, image[None], [unit], find_statistics(preset.seed_input, data))
     target = find_target(seed, unit.label, preset.criteria)
-    return Guide(prior, scorer, preset, unit, seed, target, find_statistics(preset.variant_input, data), rows)
+    clean = None
+    if isinstance(prior, SettlingPrior):
+        with torch.no_grad():
+            clean = prior.encode(image[None]).float().clone()
+    return Guide(prior, scorer, preset, unit, seed, target, find_statistics(preset.variant_input, data), rows, clean)
 
 
 def answer_seeds(

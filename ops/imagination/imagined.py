@@ -22,7 +22,8 @@ class Imagined:
     Parameters
     ----------
     target : the class that was to be kept.
-    latents : float32 [K, ...], in the ball around those of the prior. images : float32 [K, C, H, W] in 0..1.
+    latents : float32 [K, ...], in the ball around those of the prior, up to what a `SettlingPrior`
+        does. images : float32 [K, C, H, W] in 0..1.
     start, end : z and b before and after the ascent; equal where nothing climbed, 0 for the plain prior.
     before : the scores of the images that `start` alone would have given, in the ball. after : of these images.
     answer : the scorer's, on these images or latents.

@@ -144,7 +144,7 @@ class Imagination:
         images = guide.decode(placed)
         answer = guide.judge(placed, images)
         after = guide.rate(answer, earlier)
-        clamped = measure_clamped(end.apply(latents), placed)
+        clamped = measure_clamped(end.apply(latents), guide.project(latents, end))
         before = after if before is None else before
         return Imagined(guide.unit, guide.target, placed, images, start, end, before, after, answer, clamped, length)
 

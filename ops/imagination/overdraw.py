@@ -5,6 +5,9 @@ nothing out of the distribution that the prior draws from. With many draws, sele
 
 The variants are chosen one after another, each so that the score of those chosen so far becomes as great as possible.
 This greedy order makes the sets nested: the first 5 of 20 chosen ones are the 5 chosen ones.
+
+It also puts the best first. Where a set is made block by block and may end within a block, each variant is to be chosen
+among the same number of draws instead (`choose_each`).
 """
 
 from __future__ import annotations
@@ -38,6 +41,24 @@ def choose(answer: Answer, seed: Answer, target: int, criteria: Criteria, count:
     while len(chosen) < count:
         left = [k for k in range(draws) if k not in chosen]
         chosen.append(max(left, key=lambda k: _add_up(answer.features, alone, [*chosen, k], criteria)))
+    return torch.tensor(chosen)
+
+
+def choose_each(answer: Answer, seed: Answer, target: int, criteria: Criteria, draws: int) -> Tensor:
+    """The rows to keep, one of each `draws` consecutive ones, int64 [n / draws], in order.
+
+    Each is the draw of its part with which the sum of scores over those kept so far is greatest, as in `choose`. So
+    every one is the best of as many draws, and none is better for its place. ValueError if n is not a multiple.
+    """
+    count, rest = divmod(len(answer.features), draws)
+    if rest or not count:
+        raise ValueError(f"{len(answer.features)} draws cannot be divided into parts of {draws}")
+    scores = rate(answer, seed, target, criteria)
+    alone = (scores.total - criteria.diversity * scores.diversity).tolist()
+    chosen: list[int] = []
+    for first in range(0, count * draws, draws):
+        part = range(first, first + draws)
+        chosen.append(max(part, key=lambda k: _add_up(answer.features, alone, [*chosen, k], criteria)))
     return torch.tensor(chosen)
 
 

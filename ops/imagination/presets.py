@@ -5,7 +5,7 @@ The formulas of the paper leave much open, and the release (Vanint/DatasetExpans
 | choice | `RELEASE` | `PAPER` | `CORRECTED` |
 |---|---|---|---|
 | class to keep | the scorer's prediction | the same | the label |
-| weight of keeping it | 1 | 1 | ln(C - 1), so that the optimum keeps it |
+| weight of keeping it | 1 | 1 | λ_ent ln(C - 1), at least 1, so that the optimum keeps it |
 | group that diversity compares | pairs, in order; the last may be alone | all K | all K |
 | diversity | KL(mean ‖ variant), softmax at temperature 1 | KL(variant ‖ mean), the same | cosine |
 | score is taken | before the projection | after it | after it |
@@ -99,12 +99,13 @@ RELEASE = Preset(
     seed_input="data",
     variant_input="none",
 )
+ALL_COMPARED = "the mean is over all K variants of a seed image: memory of the formula, not of code"
 PAPER = Preset(
     "paper",
     Criteria("prediction", form="kl_to_mean"),
     unverified=(
         "the direction of the divergence: memory, medium confidence",
-        "the mean is over all K variants of a seed image: memory of the formula, not of code",
+        ALL_COMPARED,
         "softmax of the features without a temperature: as the release",
         "one sign step of 0.1: as the release; the paper's number of steps is not known",
         "the score is taken after the projection: read off the formula",

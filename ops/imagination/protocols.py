@@ -73,6 +73,18 @@ class RenderingPrior(Prior, Protocol):
         ...
 
 
+@runtime_checkable
+class SettlingPrior(Prior, Protocol):
+    """A prior whose decoder expects latents of a certain noise, which a perturbation must not add to."""
+
+    def settle(self, moved: Tensor, latents: Tensor, clean: Tensor) -> Tensor:
+        """The perturbed latents `moved` [n, ...] with the noise that `latents` had; `latents` themselves come back.
+
+        `clean` [1, ...] is what `encode` makes of the seed image, without noise. It is differentiable.
+        """
+        ...
+
+
 class Statistics(NamedTuple):
     """Mean and standard deviation of each channel of images in 0..1; one number stands for all channels."""
 

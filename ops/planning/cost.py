@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.machine.parallel import worth_workers
-from ops.planning.imagining import count_judged, count_made, estimate_variant
+from ops.planning.imagining import SHARE_GROUPS, count_judged, count_made, estimate_variant
 from ops.planning.plan import ExpansionPlan
 from ops.planning.speeds import Speeds
 from ops.planning.work import Phases, Training, Work
@@ -49,19 +49,22 @@ def estimate_seconds(
     prior = {} if recipe.prior is None else {"prior": getattr(recipe.prior, "steps", 0) * speeds.step + speeds.fixed}
     fitted = looks if prior else getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
     compared = EXAMINED if generator.in_torch else COMPARED
-    judged, drawn = 0.0, plan.drawn * speeds.image
+    judged, drawing, drawn = 0.0, workers, plan.drawn * speeds.image
     if (imagination := recipe.sampler.imagination) is not None:
         variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score)
         group = imagination.group_size
-        judged = variant * count_judged((entry.real for entry in plan.classes), group)
+        judged = variant * count_judged(
+            (entry.real for entry in plan.classes), group, chosen=recipe.sampler.strength == "auto"
+        )
         drawn = variant * count_made(((entry.real, entry.drawn) for entry in plan.classes), group)
+        drawing = worth_workers(workers, plan.drawn, SHARE_GROUPS * group)
     scored = recipe.scorer.folds * speeds.score + SCORING_SECONDS
     seconds = {
         "training_policy": trained["training_policy"] + (QUESTIONS - 1) * speeds.start * bool(work.policy),
         "scorer": trained["scorer"],
         "generator": fitted * generator.seeds,
         "generator_onnx": (EXPORT_SECONDS + (compared * speeds.image + judged) / workers) * generator.seeds,
-        "generated_images": (drawn + plan.drawn * scored) / workers * generator.seeds + speeds.start,
+        "generated_images": (drawn / drawing + plan.drawn * scored / workers) * generator.seeds + speeds.start,
         "baseline_classifiers": trained["baseline_classifiers"],
         "expanded_classifiers": trained["expanded_classifiers"],
     }

@@ -11,8 +11,11 @@ from collections.abc import Iterable
 
 from ops.recipe.imagination import ImaginationSettings
 
+MOST_ROWS = 10  # variants in one call of prior and scorer
 BACKWARD = 3  # a gradient costs a forward pass and about two more
+TRIALS = 2  # of the four strengths of `auto`, until one refuses no class
 ASCENT_STEPS = 1  # of every preset
+SHARE_GROUPS = 4  # groups of imagined images that one more worker process is worth; to start it takes seconds
 JUDGED = 200  # training images of a class of which the gate judges variants
 
 
@@ -25,7 +28,9 @@ def estimate_variant(settings: ImaginationSettings, image: float, decoding: floa
     if settings.mode != "guided":
         return settings.drawn_for_each * (image + score)
     through = decoding * image + score
-    climbing = BACKWARD * (settings.steps or ASCENT_STEPS) * through
+    # A group of several calls is looked at once more, unless diversity has no weight.
+    looks = 1 if settings.group_size > MOST_ROWS and settings.diversity != 0 else 0
+    climbing = (BACKWARD + looks) * (settings.steps or ASCENT_STEPS) * through
     # The release takes its score outside of the ball, so what was drawn is scored besides.
     return image + score + climbing + through * (settings.preset == "release")
 
@@ -43,6 +48,9 @@ def count_made(sizes: Iterable[tuple[int, int]], group: int) -> int:
     return made * group
 
 
-def count_judged(sizes: Iterable[int], group: int) -> int:
-    """Variants that are made for the gate: a block of each judged image."""
-    return sum(min(JUDGED, seeds) * group for seeds in sizes)
+def count_judged(sizes: Iterable[int], group: int, *, chosen: bool = False) -> int:
+    """Variants that are made for the gate: a block of each judged image, and as many for each strength that is tried.
+
+    chosen : whether the strength is still to be chosen; TRIALS of them are supposed.
+    """
+    return (1 + TRIALS * chosen) * sum(min(JUDGED, seeds) * group for seeds in sizes)

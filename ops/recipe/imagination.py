@@ -53,7 +53,7 @@ class ImaginationSettings(Section):
         description="the ball around a latent that a variant stays in: linf (null) bounds each number, l2 all together",
     )
     radius: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        None, description="of the ball, in standard deviations of the latents' numbers; null: 0.8"
+        None, description="of the ball, in standard deviations of the latents' numbers; null: 0.8; required with l2"
     )
     granularity: Literal["channel", "element"] | None = Field(
         None,
@@ -75,7 +75,7 @@ class ImaginationSettings(Section):
     consistency: Weight | None = Field(
         None,
         description="weight of the probability of the class to keep; preset: corrected alone may change weights; null:"
-        " the logarithm of the number of classes less 1, at least 1; 1 in the other presets",
+        " entropy times the logarithm of the number of classes less 1, at least 1; 1 in the other presets",
     )
     entropy: Weight | None = Field(None, description="weight of the gain in entropy; null: 1")
     diversity: Weight | None = Field(
@@ -121,6 +121,16 @@ class ImaginationSettings(Section):
             )
         if self.mode in ASKS and all(getattr(self, key) == 0 for key in WEIGHTS):
             raise ValueError("consistency, entropy and diversity are all 0, so that the scorer decides nothing")
+        if self.norm == "l2" and self.radius is None:
+            raise ValueError(
+                "norm: l2 needs a radius: it bounds the length over all numbers of a latent, for which the preset's 0.8"
+                " for each number is no measure"
+            )
+        if self.mode in ASKS and self.group == 1 and self.diversity != 0:
+            raise ValueError(
+                "group: 1 leaves diversity nothing to compare; write a larger group, or preset: corrected with"
+                " diversity: 0"
+            )
         if (candidates := self.group_size * self.drawn_for_each) > MOST_CANDIDATES:
             raise ValueError(
                 f"{self.drawn_for_each} draws for each of a group of {self.group_size} are {candidates} variants to be"

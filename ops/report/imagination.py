@@ -1,4 +1,4 @@
-"""The report's facts on imagination: imagination.json of each generator, and its sheet, from seed image to variant."""
+"""The report's facts on imagination: those beside each generator, and its sheet, from seed image to variant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from ops.files.outputs import IMAGINATION, IMAGINATION_SHEET
+from ops.files.outputs import IMAGINATION_FACTS, IMAGINATION_SHEET
 from ops.files.storage import read_json
 from ops.pictures.sheets import to_data_uri
 from ops.stages.several import count_generators, place
@@ -18,11 +18,11 @@ def collect_imagination(generator_onnx: Path) -> list[dict[str, Any]]:
     """For each generator in the folder of that stage: what it imagines with, and a picture; empty for a recipe that
     does not imagine."""
     folders = [place(generator_onnx, number) for number in range(count_generators(generator_onnx))]
-    return [_collect_one(folder) for folder in folders if (folder / IMAGINATION).exists()]
+    return [_collect_one(folder) for folder in folders if (folder / IMAGINATION_FACTS).exists()]
 
 
 def _collect_one(folder: Path) -> dict[str, Any]:
-    found, png = read_json(folder / IMAGINATION), (folder / IMAGINATION_SHEET).read_bytes()
+    found, png = read_json(folder / IMAGINATION_FACTS), (folder / IMAGINATION_SHEET).read_bytes()
     with Image.open(io.BytesIO(png)) as sheet:
         picture = {"uri": to_data_uri(png), "width": sheet.width, "height": sheet.height}
     kept = {key: found[key] for key in ("mode", "asked", "why", "preset", "unverified", "ways", "shown")}

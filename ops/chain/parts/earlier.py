@@ -54,7 +54,9 @@ class Earlier:
         if self.record is None or self.record["drawn_by"] != drawn_by or not self._holds(drawn):
             return None
         path, first = self.folder / IMAGINED, sum(map(sum, drawn[:-1]))
-        return pl.read_parquet(path, glob=False).slice(first, sum(drawn[-1])) if path.exists() else None
+        if not path.exists():
+            return None
+        return pl.scan_parquet(path, glob=False).slice(first, sum(drawn[-1])).collect()  # reads these rows alone
 
     def take_scores(self, scored_by: str, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame | None:
         """The scores of the last round in `drawn`; None if they are not stored or were determined by something else."""

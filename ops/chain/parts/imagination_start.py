@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from ops.chain.parts.imagined_drawer import ImaginedFile
-from ops.chain.parts.imagining_preset import build_preset
+from ops.chain.parts.imagining_preset import build_preset, settle
+from ops.chain.parts.variant_gate import choose_places
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
-from ops.files.outputs import IMAGINATION, IMAGINATION_SHEET
+from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS, IMAGINATION_SHEET
 from ops.files.storage import write_json
 from ops.generators.folder import CONFIG
 from ops.generators.levels import to_pixels
@@ -41,6 +42,7 @@ LEADING: dict[Mode, tuple[Mode, ...]] = {
     "prior": ("prior",),
     "overdraw": ("prior", "overdraw"),
 }
+DRAWS_WITH = ("solver", "steps", "guidance", "strength")  # keys of the sampler that images follow from
 TESTED = 3  # seed images of the self-test
 TIMED = 3  # blocks of which the median is taken, after one that is not counted
 TRIED = 0.8  # the strength of the self-test where it is still to be chosen
@@ -59,10 +61,14 @@ class Start:
     why: str | None
     scorer: Path
     shards: tuple[Path, ...]
+    classes: int
 
     def place(self, folder: Path, sampler: SamplerSettings | None = None) -> ImaginedFile:
         """The drawer of the generator in `folder`, with another sampler if given."""
-        return ImaginedFile(folder / CONFIG, sampler or self.sampler, self.scorer, self.shards, self.data)
+        sampler = sampler or self.sampler
+        assert sampler.imagination is not None
+        imagining = settle(sampler.imagination, self.classes)
+        return ImaginedFile(folder / CONFIG, sampler, imagining, self.scorer, self.shards, self.data)
 
 
 def start_imagination(
@@ -80,30 +86,38 @@ def start_imagination(
             why = f"{check.describe()}; mode: {settings.mode} takes the place of {asked.mode}, unless force: true"
             sink(f"generator_onnx: {why}")
         effective = sampler.model_copy(update={"imagination": settings})
-        start = Start(sampler, effective, check, _find_statistics(settings, train), why, scorer, tuple(shards))
+        data, classes = _find_statistics(settings, train), len(train.class_names)
+        start = Start(sampler, effective, check, data, why, scorer, tuple(shards), classes)
         if settings.mode == "guided":
             strength = TRIED if sampler.strength == "auto" else sampler.strength
             _check_gradient(start.place(generator, effective.model_copy(update={"strength": strength})), train)
     return start
 
 
-def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset) -> None:
-    """imagination.json and its sheet beside the exported generator; `sampler` is that of `start` with a number for its
-    strength."""
+def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset, *, seed: int) -> None:
+    """What images are drawn with, what is known about it, and a sheet, beside the exported generator; `sampler` is that
+    of `start` with a number for its strength. `seed` : of the images that will be drawn, which the sheet shows some of.
+
+    Images follow from the first file alone. Whatever else may change, such as the scorer's figures or how the recipe
+    put it, is in the second.
+    """
     settings, asked = sampler.imagination, start.asked.imagination
     assert settings is not None and asked is not None
-    check, named = start.check, build_preset(settings)
-    ways, shown = draw_ways(folder, start, sampler, train)
+    check, named, drawer = start.check, build_preset(settings), start.place(folder, sampler)
+    shape = drawer.open_blocks().imagination.prior.latent_shape
+    drawn_with = {
+        **drawer.imagining.describe(shape),
+        "sampler": sampler.model_dump(mode="json", include=set(DRAWS_WITH)),
+        "statistics": None if start.data is None else start.data._asdict(),
+    }
+    write_json(folder / IMAGINATION, drawn_with)
+    ways, shown = draw_ways(folder, start, sampler, train, seed)
     found = {
         "mode": settings.mode,
         "asked": asked.mode,
         "why": start.why,
         "preset": settings.preset,
         "unverified": list(named.unverified),
-        "group": settings.group_size,
-        "draws": settings.drawn_for_each,
-        "sampler": sampler.model_dump(mode="json"),
-        "statistics": None if start.data is None else start.data._asdict(),
         "scorer": {
             "sentence": check.describe(),
             "near_chance": check.is_near_chance,
@@ -113,14 +127,16 @@ def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, trai
         "ways": ways,
         "shown": shown,
     }
-    write_json(folder / IMAGINATION, found)
+    write_json(folder / IMAGINATION_FACTS, found)
 
 
-def draw_ways(folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset) -> tuple[list[str], list[str]]:
+def draw_ways(
+    folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset, seed: int
+) -> tuple[list[str], list[str]]:
     """Write a sheet with a row for each of the first classes; the names of its columns and of these classes.
 
-    A row has the first training image of its class, then the first variant of it in each of the modes that lead up to
-    the one in effect.
+    A row has the first training image of its class, then one variant of it, at random in its first group, in each of
+    the modes that lead up to the one in effect.
     """
     assert sampler.imagination is not None
     modes = LEADING[sampler.imagination.mode]
@@ -130,18 +146,33 @@ def draw_ways(folder: Path, start: Start, sampler: SamplerSettings, train: Pixel
         for mode in modes:
             settings = sampler.imagination.with_mode(mode)
             blocks = start.place(folder, sampler.model_copy(update={"imagination": settings})).open_blocks()
-            firsts = [
-                blocks.make(image, unit, 0).variants.images[:1] for image, unit in zip(images, units, strict=True)
-            ]
-            columns.append(to_pixels(torch.cat(firsts) * 2 - 1).numpy())
+            blocks = replace(blocks, imagination=replace(blocks.imagination, seed=seed))
+            made = []
+            for image, unit in zip(images, units, strict=True):
+                (place,) = choose_places(unit.key, blocks.size, 1)
+                made.append(blocks.make(image, unit, 0).variants.images[place])
+            columns.append(to_pixels(torch.stack(made) * 2 - 1).numpy())
     write_sheet(folder / IMAGINATION_SHEET, list(np.stack(columns, axis=1)))
     return ["seed image", *modes], [train.class_names[unit.label] for unit in units]
 
 
-def time_imagination(drawer: ImaginedFile, train: PixelDataset) -> dict[str, float]:
-    """Seconds of an imagined image on one core, and how much longer it takes than the prior's own variant, as a share.
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of an imagined image on one core, and of the prior's own variant in torch."""
 
-    The prior's own is varied and decoded alike, in torch, and not scored.
+    own: float
+    plain: float
+
+    def describe(self) -> str:
+        """One sentence without a full stop."""
+        more = 100 * (self.own / self.plain - 1)
+        return f"an imagined image takes {self.own:.3g} s on one core, {more:.0f} % more than the prior's own in torch"
+
+
+def time_imagination(drawer: ImaginedFile, train: PixelDataset) -> Timing:
+    """The prior's own is varied and decoded alike, in torch, and not scored.
+
+    The figures differ from run to run, so they are told and no output holds them.
     """
     with start_threads():
         blocks, (images, units) = drawer.open_blocks(), _take_seeds(train, 1)
@@ -152,8 +183,8 @@ def time_imagination(drawer: ImaginedFile, train: PixelDataset) -> dict[str, flo
             lambda: guide.decode(imagination.encode(images[0], units[0], ks)),
         ]
         seconds = [[_time(way) for way in ways] for _ in range(1 + TIMED)][1:]
-    own, plain = np.median(seconds, axis=0) / blocks.size
-    return {"imagination_seconds": round(float(own), 6), "imagination_overhead": round(float(own / plain - 1), 3)}
+    own, plain = (np.median(seconds, axis=0) / blocks.size).tolist()
+    return Timing(own, plain)
 
 
 def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
@@ -165,7 +196,7 @@ def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
 
 def _check_gradient(drawer: ImaginedFile, train: PixelDataset) -> None:
     blocks = drawer.open_blocks()
-    check_gradients(replace(blocks.imagination, rows=blocks.size), *_take_seeds(train, TESTED))
+    check_gradients(blocks.imagination, *_take_seeds(train, TESTED), blocks.size)
 
 
 def _find_statistics(settings: ImaginationSettings, train: PixelDataset) -> Statistics | None:
@@ -173,8 +204,12 @@ def _find_statistics(settings: ImaginationSettings, train: PixelDataset) -> Stat
     preset = build_preset(settings)
     if "data" not in (preset.seed_input, preset.variant_input):
         return None
-    flat = train.images.reshape(-1, train.images.shape[3]) / 255
-    mean, deviation = flat.mean(0), np.maximum(flat.std(0), FLAT)
+    # From the counts of the 256 levels, so that no image is copied.
+    levels = np.arange(256) / 255
+    counts = np.stack([np.bincount(train.images[..., i].ravel(), minlength=256) for i in range(train.images.shape[3])])
+    shares = counts / counts.sum(1, keepdims=True)
+    mean = shares @ levels
+    deviation = np.maximum(np.sqrt((shares * (levels - mean[:, None]) ** 2).sum(1)), FLAT)
     return Statistics(tuple(mean.round(6).tolist()), tuple(deviation.round(6).tolist()))
 
 

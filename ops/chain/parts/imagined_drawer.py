@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ops.chain.parts.imagined_rows import list_columns
-from ops.chain.parts.imagining_preset import build_preset
+from ops.chain.parts.imagining_preset import Imagining, restore
 from ops.datasets.pixels import read_rows
 from ops.errors import DamagedData, UserError
 from ops.files.outputs import IMAGINATION
@@ -36,11 +36,17 @@ from ops.imagination.imagining import Imagination
 from ops.imagination.protocols import Statistics
 from ops.imagination.scorers import CrossFittedScorer
 from ops.judging.scorer import load_scorer
+from ops.planning.imagining import MOST_ROWS
 from ops.recipe.generator import SamplerSettings
-from ops.recipe.imagination import ImaginationSettings
 
 INPUTS = (IMAGE, LABEL, PARENT, NUMBER, SEED)
-MOST_ROWS = 10  # variants in one call of prior and scorer
+_ANEW = "the prior itself makes no finite latent of it: train it anew, at a lower learning_rate"
+ADVICE = {  # where something is not finite, by the mode
+    "guided": "lower step_size or radius",
+    "random": "lower radius",
+    "prior": _ANEW,
+    "overdraw": _ANEW,
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class ImaginingDrawer:
         try:
             block = blocks.make(levels, Unit(parent, label, parent), number)
         except NotFinite as error:
-            raise UserError(f"sampler.imagination: {error}; lower step_size or radius") from None
+            raise UserError(f"sampler.imagination: {error}; {ADVICE[self._mode]}") from None
         pixels: np.ndarray = to_pixels(block.variants.images * 2 - 1).numpy()
         return _Made(key, pixels, list_columns(block, parent, number * blocks.size, self._mode))
 
@@ -106,22 +112,18 @@ class ImaginingDrawer:
 class ImaginedFile:
     """A `DrawerSpec` of the generator in the folder of `path`, which may be exported or not.
 
-    sampler : with a number for its strength, and the mode in effect in its `imagination`. scorer : the folder of that
-    stage. shards : of the training images, in order, which the scorer's folds refer to. data : statistics of these
-    images, for presets that normalise by them.
+    sampler : with a number for its strength; its `imagination` is not read, `imagining` takes its place. scorer : the
+    folder of that stage. shards : of the training images, in order, which the scorer's folds refer to. data :
+    statistics of these images, for presets that normalise by them.
     """
 
     path: Path
     sampler: SamplerSettings
+    imagining: Imagining
     scorer: Path
     shards: tuple[Path, ...]
     data: Statistics | None = None
     uses_torch: ClassVar[bool] = True
-
-    @property
-    def settings(self) -> ImaginationSettings:
-        assert self.sampler.imagination is not None
-        return self.sampler.imagination
 
     def read_info(self) -> SamplerInfo:
         config = read_config(self.path.parent)
@@ -131,7 +133,7 @@ class ImaginedFile:
             solver=self.sampler.solver,
             steps=self.sampler.steps,
             inputs=INPUTS,
-            together=self.settings.group_size,
+            together=self.imagining.group,
         )
 
     def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
@@ -140,22 +142,22 @@ class ImaginedFile:
 
     def open(self, provider: str, batch_size: int) -> ImaginingDrawer:
         """DamagedData for a scorer of other images."""
-        return ImaginingDrawer(self.open_blocks(), self.read_info(), self.settings.mode, batch_size)
+        return ImaginingDrawer(self.open_blocks(), self.read_info(), self.imagining.mode, batch_size)
 
     def open_blocks(self) -> Blocks:
         """What makes the variants; the seed is that of each row."""
-        folder, settings = self.path.parent, self.settings
+        folder, settled = self.path.parent, self.imagining
         kind = KINDS[read_config(folder)["kind"]]
         assert isinstance(kind, ImaginingKind)  # the recipe's check has seen to it
         imagination = Imagination(
             kind.open_prior(folder, self.sampler),
             self._open_scorer(),
-            build_preset(settings),
-            "prior" if settings.mode == "overdraw" else settings.mode,
+            settled.preset,
+            "prior" if settled.mode == "overdraw" else settled.mode,
             data=self.data,
-            rows=min(settings.group_size, MOST_ROWS),
+            rows=min(settled.group, MOST_ROWS),
         )
-        return Blocks(imagination, settings.group_size, settings.drawn_for_each)
+        return Blocks(imagination, settled.group, settled.draws)
 
     def _open_scorer(self) -> CrossFittedScorer:
         found, ids = load_scorer(self.scorer), read_rows(self.shards)["image_id"].to_list()
@@ -173,6 +175,7 @@ def read_imagined(generator_onnx: Path, scorer: Path, shards: Sequence[Path]) ->
     return ImaginedFile(
         path,
         SamplerSettings.model_validate(found["sampler"]),
+        restore(found),
         scorer,
         tuple(shards),
         None if data is None else Statistics(tuple(data["mean"]), tuple(data["deviation"])),

@@ -5,12 +5,18 @@
 | image_id, parent_id, k | the image, its seed image, its number |
 | mode, target | what made it (the mode in effect), and the class that was to be kept |
 | draw | the number of the draw that it is: k, but for `overdraw`, which keeps some of the draws |
-| z_before, b_before, z_after, b_after | the perturbation as it was drawn, and after the ascent; lists, flattened |
+| z_moved, b_moved | Euclidean length of the ascent's way from the perturbation as it was drawn |
+| z_before, b_before, z_after, b_after | the perturbation as it was drawn, and after the ascent; lists, if it is short |
 | consistency, entropy, diversity, total, each `_before` and `_after` | the scores without their weights, and weighted |
 | clamped | share in 0..1 of the latent's elements that the ball holds back |
 | slope | length of the score's gradient at the start |
 
-`before` is what the perturbation would have given as it was drawn; with `overdraw`, the scores among all draws.
+`before` is what the perturbation would have given as it was drawn; with `overdraw`, the mean over the draws that the
+variant was chosen from.
+
+A perturbation of more than MOST_NUMBERS numbers is not stored, only how far it moved: it would take more room than the
+image's pixels. As it was drawn it follows from the run's seed, the seed image
+and the variant's number (`ops.imagination.perturbation.draw_perturbation`).
 """
 
 from __future__ import annotations
@@ -20,6 +26,8 @@ import numpy as np
 from ops.imagination.blocks import Block
 from ops.imagination.criteria import Scores
 from ops.imagination.perturbation import Perturbation
+
+MOST_NUMBERS = 64  # of z that are stored for a variant
 
 
 def list_columns(block: Block, parent: str, first: int, mode: str) -> dict[str, np.ndarray]:
@@ -32,8 +40,11 @@ def list_columns(block: Block, parent: str, first: int, mode: str) -> dict[str, 
         "target": np.full(count, variants.target, np.int64),
         "draw": block.numbers.numpy().astype(np.int64),
     }
-    for when, moved in (("before", variants.start), ("after", variants.end)):
-        columns |= _flatten(moved, when)
+    for name, start, end in zip("zb", variants.start, variants.end, strict=True):
+        columns[f"{name}_moved"] = (end - start).flatten(1).norm(dim=1).numpy()
+    if variants.start.z[0].numel() <= MOST_NUMBERS:
+        for when, moved in (("before", variants.start), ("after", variants.end)):
+            columns |= _flatten(moved, when)
     for when, scores in (("before", variants.before), ("after", variants.after)):
         columns |= _name_scores(scores, when)
     return columns | {"clamped": variants.clamped.numpy(), "slope": variants.slope.numpy()}

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.earlier import SCORES, find_earlier
+from ops.chain.parts.earlier import SCORES, Earlier, find_earlier
 from ops.chain.parts.external_networks import describe_external_networks
 from ops.chain.parts.scoring import Scoring, list_scores
 from ops.chain.parts.units import Source, find_source
@@ -24,22 +24,22 @@ from ops.drawing.drawing import Drawing
 from ops.drawing.pieces import Draws
 from ops.files.hashing import hash_json
 from ops.files.manifests import join_hashes, read_manifest
-from ops.files.outputs import GATE, HELD_OUT_SCORES, IMAGINED, USABILITY
+from ops.files.outputs import GATE, HELD_OUT_SCORES, IMAGINATION_FACTS, IMAGINATION_SHEET, IMAGINED, USABILITY
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
 from ops.generators.folder import CONFIG, FLAGS, read_config
-from ops.generators.units import Unit
 from ops.planning.quota import Round
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed, read_part
+
+NOT_DRAWN_WITH = (USABILITY, GATE, IMAGINATION_FACTS, IMAGINATION_SHEET)  # files of an exported generator
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """A finished round: its files, one row of scores per image, its counts, and whether its images were reused.
 
-    records : how each image came about, where the drawer records it. drawn, seconds : images that were drawn now, and
-    how long that took.
+    records : how each image came about, where the drawer records it.
     """
 
     assembly: Assembly
@@ -47,8 +47,6 @@ class Part:
     tally: Round
     taken_over: bool
     records: pl.DataFrame | None
-    drawn: int
-    seconds: float
 
     @property
     def shards(self) -> list[Path]:
@@ -102,22 +100,18 @@ class Rounds:
     def make(self, drawn: tuple[int, ...]) -> Part:
         """Make the next round, with `drawn` images of each unit."""
         run, before, source = self._run, [tally.drawn for tally in self.tallies], self.source
-        assembly = open_round(run.inputs, run.scratch, source.units, before, drawn)
-        kept = _folder(run.scratch, len(before)) / IMAGINED
-        # Before the shards, so that shards that were taken over never lack their records.
-        if source.imagines and (found := self._earlier.take_records(self.drawn_by, [*before, drawn])) is not None:
-            write_index(kept, found)
-        taken = self._earlier.take_shards(self.drawn_by, [*before, drawn], assembly.shards())
-        missing = sum(map(len, assembly.missing()))
-        seconds = Drawing(assembly, source.drawer, self._seed, run.runtime, source.seeds).run()
+        assembly = open_round(run.inputs, run.scratch, source, before, drawn)
+        taken = take_round(self._earlier, self.drawn_by, [*before, drawn], assembly, run.scratch, source)
+        Drawing(assembly, source.drawer, self._seed, run.runtime, source.seeds, source.worker_share).run()
         records = None
         if source.imagines:
+            kept = _folder(run.scratch, len(before)) / IMAGINED
             records = pl.read_parquet(kept, glob=False) if kept.exists() else assembly.read_records()
         scores = self._find_scores(assembly, [*before, drawn])
         broken = find_reasons(list_scores(scores), scores["label"].to_numpy(), self._limits)
         places = assembly.draws.rows(0, len(assembly))[0]
         tally = Round(drawn, tuple(count_passing(broken, places, len(drawn)).tolist()))
-        self.parts.append(Part(assembly, scores, tally, taken, records, missing, seconds))
+        self.parts.append(Part(assembly, scores, tally, taken, records))
         return self.parts[-1]
 
     @cached_property
@@ -154,33 +148,62 @@ def describe_origin(inputs: Mapping[str, Path], seed: int, source: Source) -> st
 
 
 def hash_sampler(generator_onnx: Path) -> str:
-    """Content hash of what images follow from: all files but those that say whether they are used.
+    """Content hash of what images follow from: all files but those that say whether they are used, and that show them.
 
     Those change with the real images, also for a generator that is kept.
     """
     files = read_part(generator_onnx)["files"]
-    return join_hashes({name: entry for name, entry in files.items() if name not in (USABILITY, GATE)})
+    return join_hashes({name: entry for name, entry in files.items() if name not in NOT_DRAWN_WITH})
+
+
+def take_round(
+    earlier: Earlier,
+    drawn_by: str,
+    drawn: Sequence[tuple[int, ...]],
+    assembly: Assembly,
+    scratch: Path,
+    source: Source,
+) -> bool:
+    """Take over the last round in `drawn` from an earlier output, with its records where images have such; whether it
+    could be.
+
+    The records come first, so that shards that were taken over never lack them.
+    """
+    if source.imagines:
+        kept = _folder(scratch, len(drawn) - 1) / IMAGINED
+        if not kept.exists():
+            if (found := earlier.take_records(drawn_by, drawn)) is None:
+                return False
+            write_index(kept, found)
+    return earlier.take_shards(drawn_by, drawn, assembly.shards())
 
 
 def open_round(
     inputs: Mapping[str, Path],
     scratch: Path,
-    units: tuple[Unit, ...],
+    source: Source,
     before: Sequence[tuple[int, ...]],
     drawn: tuple[int, ...],
 ) -> Assembly:
-    """The images of the round after those that drew `before`, including finished pieces in the scratch folder."""
+    """The images of the round after those that drew `before`, including finished pieces in the scratch folder.
+
+    Of images that are to have records, pieces and shards without these are deleted.
+    """
     config = read_json(inputs["generator_onnx"] / CONFIG)
     number = len(before)
-    return Assembly(
-        draws=Draws(units, drawn, tuple(np.sum(before, axis=0).tolist()) if before else None),
+    assembly = Assembly(
+        draws=Draws(source.units, drawn, tuple(np.sum(before, axis=0).tolist()) if before else None),
         shape=(config["height"], config["width"], config["channels"]),
         class_names=tuple(config["class_names"]),
         pieces_folder=_folder(scratch, number) / "pieces",
         out=_folder(scratch, number) / "shards",
         id_prefix=f"g{hash_sampler(inputs['generator_onnx'])[:8]}",
         round_=number,
+        smallest=source.smallest,
     )
+    if source.imagines and not (_folder(scratch, number) / IMAGINED).exists():
+        assembly.drop_unrecorded()
+    return assembly
 
 
 def _folder(scratch: Path, number: int) -> Path:

@@ -20,6 +20,9 @@ from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import IMAGE, SeedImages
 from ops.generators.registry import find_drawer
 from ops.generators.units import Unit, list_classes, list_parents
+from ops.planning.imagining import SHARE_GROUPS
+
+PIECE_GROUPS = 8  # groups of imagined images in a piece, at least: a crash loses no more, and progress is told as often
 
 
 def take_seeds(train: PixelDataset) -> SeedImages:
@@ -34,6 +37,8 @@ class Source:
     seeds, content : for a generator of variants its stored seed images, and a hash of their ids and labels in the order
         of the units, which is the order of a round's counts; of imagined ones also of the scorer. Else None.
     imagines : whether the drawer imagines, and records how each image came about.
+    worker_share, smallest : images that a worker process is worth, and rows of a piece, at least: few of imagined ones,
+        of which each takes long; else None.
     """
 
     drawer: DrawerSpec
@@ -41,6 +46,8 @@ class Source:
     seeds: StoredSeeds | None = None
     content: str | None = None
     imagines: bool = False
+    worker_share: int | None = None
+    smallest: int | None = None
 
     @property
     def parents(self) -> list[str] | None:
@@ -65,7 +72,16 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
 
     imagined = read_imagined(inputs["generator_onnx"], inputs["scorer"], shards)
     scorer = read_manifest(inputs["scorer"])["content"]
-    return Source(imagined, units, seeds, hash_json([content, scorer]), imagines=True)
+    group = imagined.imagining.group
+    return Source(
+        imagined,
+        units,
+        seeds,
+        hash_json([content, scorer]),
+        imagines=True,
+        worker_share=SHARE_GROUPS * group,
+        smallest=PIECE_GROUPS * group,
+    )
 
 
 def list_units(record: Mapping[str, Any], class_names: Sequence[str], real: Path) -> tuple[Unit, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +75,13 @@ def judge_drawn(
     info, parts = drawer.read_info(), []
     each = max(DRAWS, info.together)  # so that no two images' draws are made together
     # Each variant has a noise of its own.
-    runs = [Run(Unit("gate", int(labels[i]), seeds.ids[row]), each * i, DRAWS) for i, row in enumerate(rows.tolist())]
+    units = [Unit("gate", label, seeds.ids[row]) for label, row in zip(labels.tolist(), rows.tolist(), strict=True)]
+    runs = [
+        [Run(unit, each * i + k, 1) for k in choose_places(unit.parent or "", each)] for i, unit in enumerate(units)
+    ]
     for first in range(0, len(rows), AT_ONCE):
         part = slice(first, first + AT_ONCE)
-        feeds = make_feeds(info.inputs, info.shape, runs[part], seed=0, seeds=seeds)
+        feeds = make_feeds(info.inputs, info.shape, list(chain.from_iterable(runs[part])), seed=0, seeds=seeds)
         parents, drawn = (
             torch.from_numpy(to_nchw(images))
             for images in (train.images[rows[part]], draw_in_threads(drawer, feeds, BATCH, provider))
@@ -91,6 +96,18 @@ def choose_rows(labels: np.ndarray, most: int) -> np.ndarray:
     """Rows of up to `most` images of each class of labels int [n], drawn at random, always the same; int64, sorted."""
     mixed = np.random.default_rng(0).permutation(len(labels))
     return np.sort(np.concatenate([mixed[labels[mixed] == label][:most] for label in np.unique(labels)]))
+
+
+def choose_places(key: str, size: int, count: int = DRAWS) -> list[int]:
+    """`count` of `size` draws that are made together, at random by the seed image's `key`; in order.
+
+    Draws that know of each other need not be alike, so the first ones need not stand for all that are used.
+
+    >>> choose_places("any", 2)
+    [0, 1]
+    """
+    mixed = sorted(range(size), key=lambda k: hashlib.sha256(f"{k}/{key}".encode()).digest())
+    return sorted(mixed[:count])
 
 
 def _describe(gate: Gate, names: Sequence[str], sizes: Sequence[int]) -> dict[str, Any]:

@@ -36,10 +36,13 @@ def learn(
     pool: ThreadPoolExecutor | None = None,
     prepare: Callable[[int], object] | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
+    section: str = "generator",
+    key: str = "learning_rate",
 ) -> TrainingState:
     """Train `network` on `device` and leave it on the CPU with the averaged weights of its best moment.
 
-    The rest is as in `ops.training.loop.train`. Raises TrainingDiverged.
+    `section` and `key` are where the recipe has the learning rate, for advice. The rest is as in
+    `ops.training.loop.train`. Raises TrainingDiverged.
     """
     network.to(device)
     rate = settings.learning_rate
@@ -58,7 +61,7 @@ def learn(
         checkpoints=checkpoints,
         pool=pool,
         prepare=prepare,
-        if_diverged=f"lower the generator's learning_rate (now {rate}) or set generator.precision to fp32",
+        if_diverged=f"lower the {section}'s {key} (now {rate}) or set {section}.precision to fp32",
         on_step=on_step,
     )
     network.to("cpu")

@@ -61,4 +61,5 @@ class Session:
             pool=self.pool if device == "cpu" else None,
             prepare=prepare,
             on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
+            section=self.fitting.name,
         )

@@ -32,7 +32,8 @@ ERASED = 0.5  # side of the square that is missing in a view, as a share of the 
 TEMPERATURE = 0.5
 COMPARED = 64  # numbers in which views are compared
 PART_IMAGES = 50  # images that a thread encodes at a time
-LEAST_VARIANCE = 1e-6  # of a feature before it is standardised
+LEAST_VARIANCE = 1e-6  # of a feature before it is standardised, as a share of the widest one's
+TINY = 1e-12
 
 
 class Comparing(nn.Module):
@@ -80,7 +81,8 @@ class ContrastSteps:
         images = self.images[index].float() / 127.5 - 1
         with compute_in(self.precision, self.device):
             views = torch.cat([make_view(images, self.settings.flip, generator) for _ in range(2)])
-            return find_contrast(self.compare(views))
+            compared = self.compare(views)
+        return find_contrast(compared)  # in fp32: bf16 would round the cosines
 
 
 def make_view(images: Tensor, flip: float, generator: torch.Generator) -> Tensor:
@@ -128,14 +130,16 @@ def learn_encoder(
     compare = in_parts(comparing, pool, device)
     steps = ContrastSteps(compare, images, settings, seed=seed, precision=precision, device=device)
     alone = pool if device == "cpu" else None
-    return learn(comparing, steps, settings, checkpoints, device=device, pool=alone, on_step=on_step)
+    named = {"section": "prior", "key": "encoder.learning_rate"}
+    return learn(comparing, steps, settings, checkpoints, device=device, pool=alone, on_step=on_step, **named)
 
 
 def standardise(encoder: Encoder, images: Tensor, pool: ThreadPoolExecutor, device: str) -> Tensor:
     """Features float [n, d] of images uint8 [n, C, H, W], on the CPU.
 
     They set the encoder's scale. Its features are the principal components of what it sees in these images, the
-    widest ones first, each divided by its standard deviation. So they have mean 0, variance 1 and no correlation.
+    widest ones first, each divided by its standard deviation. So they have mean 0, variance 1 and no correlation; one
+    that hardly varies beside the widest, LEAST_VARIANCE, carries nothing and stays narrow (`count_carrying`).
     """
 
     def see(part: Tensor) -> Tensor:
@@ -148,7 +152,12 @@ def standardise(encoder: Encoder, images: Tensor, pool: ThreadPoolExecutor, devi
     values, vectors = values[-count:].flip(0), vectors[:, -count:].flip(1)
     # A component has two directions; its largest weight is to be positive.
     largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
-    whitening = vectors * largest.sign() / values.clamp(min=LEAST_VARIANCE).sqrt()
+    whitening = vectors * largest.sign() / values.clamp(min=max(LEAST_VARIANCE * float(values[0]), TINY)).sqrt()
     encoder.mean.copy_(mean)
     encoder.whitening.copy_(whitening)
     return ((seen - mean) @ whitening).float()
+
+
+def count_carrying(features: Tensor) -> int:
+    """How many of standardised features [n, d] vary as they should: the others carry nothing."""
+    return int((features.double().var(dim=0, unbiased=False) > 0.5).sum())

@@ -19,7 +19,7 @@ from ops.files.storage import write_json
 from ops.generators.denoising.learning import learn
 from ops.generators.denoising.network import describe_network
 from ops.generators.denoising.steps import DenoisingSteps
-from ops.generators.instance.contrast import learn_encoder, standardise
+from ops.generators.instance.contrast import count_carrying, learn_encoder, standardise
 from ops.generators.instance.drawing import draw_in_threads
 from ops.generators.instance.flow import InstanceFlow
 from ops.generators.instance.hiding import tell
@@ -61,6 +61,10 @@ def fit_instance(maths: InstanceFlow, settings: InstanceSettings, fitting: Fitti
         encoder, taught = _learn_encoder(settings, fitting, config, precision, pool)
         encoder.requires_grad_(False).to(fitting.device)
         features = standardise(encoder, fitting.images, pool, fitting.device)
+        carrying = count_carrying(features)
+        if carrying < features.shape[1]:
+            told = f"{carrying} of {features.shape[1]} features tell images apart"
+            fitting.sink(f"encoder: {told}; lower prior.encoder.features")
         flow, ended = _learn_flow(maths, settings, fitting, encoder, features, config, precision, pool)
     networks = InstanceNetworks(encoder.to("cpu"), flow)
     save_network(fitting.out, networks, config)
@@ -73,6 +77,7 @@ def fit_instance(maths: InstanceFlow, settings: InstanceSettings, fitting: Fitti
         "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
         "precision": precision,
         "encoder_steps": taught.step,
+        "features_carrying": carrying,
     }
 
 

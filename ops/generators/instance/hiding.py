@@ -44,13 +44,13 @@ def tell(features: Tensor, hiding: Tensor, strength: Tensor | float) -> Tensor:
 
 def take_hiding(noise: Tensor, count: int) -> Tensor:
     """g float [n, count] of noise [n, C, H, W]."""
-    signs = torch.from_numpy(_alternate(noise[0].numel() // count)).to(noise)
+    signs = torch.from_numpy(_alternate(noise[0].numel(), count)).to(noise)
     return (noise.flatten(1)[:, : count * len(signs)].unflatten(1, (count, -1)) * signs).sum(dim=2)
 
 
 def tell_symbols(features: Symbol, noise: Symbol, count: int, numbers: int, strength: float) -> Symbol:
     """`tell` with `take_hiding` on symbols; the noise has so many `numbers` for an image."""
-    builder, signs = features.builder, _alternate(numbers // count)
+    builder, signs = features.builder, _alternate(numbers, count)
 
     def add(operator: str, *inputs: str, **attributes: Any) -> str:
         return builder.add(operator, list(inputs), **attributes)
@@ -71,7 +71,11 @@ def _spread(features: Tensor, strength: Tensor | float) -> Tensor:
     return torch.as_tensor(strength).to(features).expand(len(features))[:, None]
 
 
-def _alternate(length: int) -> np.ndarray:
-    """1, -1, 1, … divided by the root of their number, so that a sum of normal numbers with these signs is normal."""
+def _alternate(numbers: int, count: int) -> np.ndarray:
+    """1, -1, 1, … for a run, `count` of which fit into so many numbers: evenly many, so that a constant sums to 0.
+
+    They are divided by the root of how many they are, so that a sum of normal numbers with these signs is normal.
+    """
+    length = numbers // count // 2 * 2
     signs = 1 - 2 * (np.arange(length) % 2)
     return (signs / math.sqrt(length)).astype(np.float32)

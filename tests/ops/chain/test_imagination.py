@@ -14,13 +14,13 @@ from ops.chain import generated_images as module
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
+from ops.chain.parts import units
 from ops.chain.parts.imagined_drawer import ImaginingDrawer
 from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
-from ops.drawing import pieces as drawing
 from ops.errors import UserError
 from ops.files.manifests import read_manifest
-from ops.files.outputs import GATE, IMAGINATION, IMAGINED
+from ops.files.outputs import GATE, IMAGINATION, IMAGINATION_FACTS, IMAGINED
 from ops.files.storage import read_json
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
@@ -82,10 +82,10 @@ def test_each_row_says_how_its_image_came_about_and_the_checks_pass(workspace: W
     assert records.null_count().sum_horizontal().item() == 0
     assert (records["z_before"] != records["z_after"]).all() and records["clamped"].is_between(0, 1).all()
     settled = read_json(out(workspace, "generator_onnx") / IMAGINATION)
-    assert (settled["mode"], settled["preset"], settled["sampler"]["strength"]) == ("guided", "corrected", 0.4)
+    assert (settled["mode"], settled["sampler"]["strength"]) == ("guided", 0.4)
+    assert read_json(out(workspace, "generator_onnx") / IMAGINATION_FACTS)["preset"] == "corrected"
     metrics = read_manifest(out(workspace, "generated_images"))["metrics"]
-    assert metrics["total_gain"] > 0 and metrics["seconds_per_image"] > 0
-    assert read_manifest(out(workspace, "generator_onnx"))["metrics"]["imagination_overhead"] > 0
+    assert metrics["total_gain"] > 0
     for check in CHECKS:
         finding = run_check(check, workspace, "digits")
         assert finding.passed or not check.blocking, finding.sentence
@@ -103,6 +103,8 @@ def test_all_modes_share_every_other_factor(copied: Workspace) -> None:
     assert guided["z_before"].equals(random["z_before"]) and guided["b_before"].equals(random["b_before"])
     assert random["b_before"].equals(random["b_after"]) and prior["z_after"].list.sum().sum() == 0
     assert (found["guided"][0] != found["random"][0]).any() and (found["random"][0] != found["prior"][0]).any()
+    # Each is the best of its own draws, so all terms gain, weighted.
+    assert (overdraw["total_after"] - overdraw["total_before"]).mean() > 0  # type: ignore[operator]
     best = overdraw["total_after"].mean()
     own = prior["total_after"].mean()
     assert isinstance(best, float) and isinstance(own, float) and best > own
@@ -117,8 +119,7 @@ def test_a_killed_stage_and_one_in_slices_give_the_same_bytes(
 ) -> None:
     content = read_manifest(out(copied, "generated_images"))["content"]
     shutil.rmtree(out(copied, "generated_images"))
-    monkeypatch.setattr(drawing, "SMALLEST_PIECE", 16)  # so that there are several
-    monkeypatch.setattr(drawing, "LARGEST_PIECE", 16)
+    monkeypatch.setattr(units, "PIECE_GROUPS", 3)  # so that there are several
     draw, seen = ImaginingDrawer.draw_recorded, list[int]()
 
     def stop(drawer: ImaginingDrawer, feeds: Any) -> Any:

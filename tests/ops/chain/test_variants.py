@@ -70,7 +70,7 @@ def _varied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "WORKER_SHARE", 50)  # by default so few images are drawn by one worker
-        patch.setattr(assembly, "piece_size", lambda rows, image_bytes: 16)
+        patch.setattr(assembly, "piece_size", lambda *_: 16)
         with one_core():
             result = growset(root, "run", "digits", "--workers", "2")
     assert result.exit_code == 0, result.output
@@ -295,7 +295,7 @@ from tests.perturb import perturb, register
 from pipelines.cli.main import main
 
 register()
-assembly.piece_size = lambda rows, image_bytes: 16
+assembly.piece_size = lambda *_: 16
 draw, done = pieces._draw_piece, []
 
 def draw_and_die(piece):
@@ -323,7 +323,7 @@ def test_a_run_that_is_killed_while_it_draws_is_completed_with_the_same_bytes(
 
     drawn = []
     draw = pieces._draw_piece
-    monkeypatch.setattr(assembly, "piece_size", lambda rows, image_bytes: 16)
+    monkeypatch.setattr(assembly, "piece_size", lambda *_: 16)
     monkeypatch.setattr(pieces, "_draw_piece", lambda piece: drawn.append(piece.file_name) or draw(piece))
     run_stages(workspace, "generated_images")
     assert len(drawn) == 32 * DRAWN // 16 - 5 and not set(drawn) & set(left)
@@ -358,7 +358,7 @@ def test_slices_draw_the_first_round_and_the_stage_only_collects(
 ) -> None:
     content = read_manifest(out(workspace, "generated_images"))["content"]
     shutil.rmtree(out(workspace, "generated_images"))
-    monkeypatch.setattr(assembly, "piece_size", lambda rows, image_bytes: 16)
+    monkeypatch.setattr(assembly, "piece_size", lambda *_: 16)
     runtime = Runtime(workers=1)
     assert plan_slices(workspace, "digits", 3) == 3
     drawn = [fill_slice(workspace, "digits", index, 3, runtime) for index in (2, 0, 1)]

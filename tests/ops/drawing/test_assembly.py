@@ -33,7 +33,7 @@ def picture(row: int) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of 16 rows, shards of 40 and row groups of 7, so that 200 rows need many of each."""
-    monkeypatch.setattr(module, "piece_size", lambda rows, image_bytes: 16)
+    monkeypatch.setattr(module, "piece_size", lambda *_: 16)
     monkeypatch.setattr(module, "plan_shards", partial(pixels.plan_shards, shard_bytes=SHARD_BYTES))
     monkeypatch.setattr(pixels, "_GROUP_ROWS", 7)
 
@@ -192,3 +192,23 @@ def test_variants_carry_the_parent_in_their_id_and_in_parent_id(assembly: Assemb
     ]  # fmt: skip
     assert rows["parent_id"].to_list() == ["b7"] * 2 + ["a1-1"] * 3
     assert rows["label"].to_list() == [0, 0, 3, 3, 3]
+
+
+def test_a_piece_without_its_record_is_missing_and_so_are_the_images_of_its_shards(assembly: Assembly) -> None:
+    done = list(assembly.write(partial(draw, assembly, "forwards", -1)))
+    for piece in done:
+        (assembly.pieces_folder / piece.record_name).touch()
+    before = contents(assembly.out)
+    assembly.drop_unrecorded()
+    assert contents(assembly.out) == before and not assembly.missing()
+    (assembly.pieces_folder / assembly.pieces[3].record_name).unlink()  # rows 48 .. 63, in the second shard
+    assembly.drop_unrecorded()
+    assert len(contents(assembly.out)) == 4
+    assert assembly.missing() == assembly.pieces[2:5]  # rows 40 .. 79
+    assert list(assembly.write(partial(draw, assembly, "forwards", -1))) == assembly.pieces[2:5]
+    assert contents(assembly.out) == before
+
+
+def test_a_drawer_may_ask_for_smaller_pieces(monkeypatch: pytest.MonkeyPatch, assembly: Assembly) -> None:
+    monkeypatch.undo()
+    assert [replace(assembly, smallest=least).piece_size for least in (None, 40, 16)] == [256, 40, 16]

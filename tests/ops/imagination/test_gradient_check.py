@@ -135,3 +135,9 @@ def test_a_ball_that_clamps_everything_is_named() -> None:
 def test_a_label_without_a_class_is_named() -> None:
     with pytest.raises(UserError, match="the label 3 is not one of the scorer's 3 classes"):
         check(units=[Unit("a", 3, "a"), Unit("b", 0, "b")])
+
+
+def test_a_large_group_is_climbed_in_calls_of_the_usual_size() -> None:
+    prior = RestlessPrior()
+    check_gradients(Imagination(prior, SmoothScorer(), CORRECTED, rows=3), IMAGES, UNITS, 7)
+    assert max(prior.rows) == 3

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from ops.imagination.criteria import Criteria, find_target, rate
 from ops.imagination.imagining import imagine
-from ops.imagination.overdraw import choose, keep_best
+from ops.imagination.overdraw import choose, choose_each, keep_best
 from ops.imagination.presets import CORRECTED
 from ops.imagination.protocols import Answer
 from tests.imagining import RestlessPrior, SmoothScorer, make_seeds
@@ -61,6 +61,20 @@ def test_greedy_choice_comes_near_to_the_best_of_all_sets(seed: int) -> None:
 def test_fewer_kept_ones_are_the_first_of_more() -> None:
     answer, criteria = make_answer(3, 20), Criteria(diversity=3.0, form="cosine")
     assert torch.equal(choose(answer, SEED, 0, criteria, 10)[:4], choose(answer, SEED, 0, criteria, 4))
+
+
+def test_each_is_the_best_of_its_own_draws_and_differs_from_those_before() -> None:
+    answer = make_answer(1, 20)
+    alone = Criteria(diversity=0.0, consistency=2.0)
+    best = rate(answer, SEED, 1, alone).total.view(5, 4).argmax(1) + 4 * torch.arange(5)
+    assert torch.equal(choose_each(answer, SEED, 1, alone, 4), best)
+    twins = Answer(torch.eye(4)[[0, 1, 0, 2]], torch.full((4, 3), 1 / 3).log())
+    assert choose_each(twins, SEED, 0, Criteria(diversity=5.0, form="cosine"), 2).tolist() == [0, 3]
+    # Fewer are the first of more.
+    few = choose_each(answer.take(slice(8)), SEED, 1, Criteria(form="cosine"), 4)
+    assert torch.equal(choose_each(answer, SEED, 1, Criteria(form="cosine"), 4)[:2], few)
+    with pytest.raises(ValueError, match="parts of 3"):
+        choose_each(answer, SEED, 1, alone, 3)
 
 
 def test_the_best_of_random_variants_score_higher_than_those_that_were_drawn_first() -> None:

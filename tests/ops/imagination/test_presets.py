@@ -20,6 +20,18 @@ def test_the_release_is_what_its_code_does() -> None:
     assert RELEASE.unverified == ()
 
 
+def test_ours_is_what_it_was() -> None:
+    # Whoever changes one of these changes the images of every recipe that names no value.
+    assert (CORRECTED.criteria.consistency, CORRECTED.criteria.entropy, CORRECTED.criteria.diversity) == (None, 1, 1)
+    assert (CORRECTED.criteria.target, CORRECTED.criteria.form) == ("label", "cosine")
+    for preset in (CORRECTED, PAPER):
+        assert (preset.ascent.rule, preset.ascent.steps, preset.ascent.size) == ("sign", 1, 0.1)
+        assert (preset.ball.norm, preset.ball.radius, preset.scored) == ("linf", 0.8, "projected")
+        assert (preset.seed_input, preset.variant_input, preset.granularity) == ("own", "own", None)
+    assert (PAPER.criteria.target, PAPER.criteria.form) == ("prediction", "kl_to_mean")
+    assert (PAPER.criteria.consistency, PAPER.criteria.entropy, PAPER.criteria.diversity) == (1, 1, 1)
+
+
 def test_the_paper_tells_what_is_not_verified_and_ours_prepares_both_sides_alike() -> None:
     assert any("direction" in phrase for phrase in PAPER.unverified)
     assert CORRECTED.seed_input == CORRECTED.variant_input

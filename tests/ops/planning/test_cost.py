@@ -98,6 +98,10 @@ def test_imagined_images_cost_whole_blocks_and_so_does_the_gate() -> None:
         found[name] = estimate_seconds(recipe, work, plan, speeds, Images(100, 40), 2)
     variant = 1 + 0.1 + 3 * 2 * (0.5 + 0.1)  # with a backward pass for each of two steps
     plain, guided = (found[name]["generated_images"] for name in ("plain", "guided"))
+    recipe, _ = change_recipe(DEMO, {**prior, "sampler": {"strength": "auto", "imagination": {"group": 4, "steps": 2}}})
+    chosen = estimate_seconds(recipe, work, plan, speeds, Images(100, 40), 2)["generator_onnx"]
+    judging = found["guided"]["generator_onnx"] - found["plain"]["generator_onnx"]
+    assert chosen - found["guided"]["generator_onnx"] == pytest.approx(2 * judging)  # of strengths that are tried
     assert guided - plain == pytest.approx((40 * 4 * variant - 120) / 2)  # 3 variants of an image are a block of 4
     judged = found["guided"]["generator_onnx"] - found["plain"]["generator_onnx"]
     assert judged == pytest.approx(40 * 4 * variant / 2)

@@ -63,6 +63,9 @@ def test_a_kind_imagines_where_its_section_says_so() -> None:
         ({"steps": 0}, {}, "'sampler.imagination.steps' in mine.yaml"),
         ({"steps": 101}, {}, "'sampler.imagination.steps' in mine.yaml"),
         ({"step_size": -0.1}, {}, "'sampler.imagination.step_size' in mine.yaml"),
+        ({"norm": "l2"}, {}, "norm: l2 needs a radius"),
+        ({"group": 1}, {}, "group: 1 leaves diversity nothing to compare"),
+        ({"group": 1, "preset": "release"}, {}, "group: 1 leaves diversity nothing to compare"),
         ({"group": 51}, {}, "'sampler.imagination.group' in mine.yaml"),
         ({"mode": "overdraw", "draws": 1}, {}, "'sampler.imagination.draws' in mine.yaml"),
         ({"mode": "overdraw", "group": 20, "draws": 6}, {}, "are 120 variants to be compared at once; at most 100"),
@@ -150,3 +153,11 @@ def test_among_latents_little_of_a_variants_cost_is_decoding_and_in_pixels_all_o
     shares = [weigh_decoding(parse({}, kind=kind), (1, 28, 28)) for kind in ("flow", "latent")]
     assert shares[0] == 1.0 and 0 < shares[1] < 1
     assert weigh_decoding(parse(), (1, 28, 28)) == 0
+
+
+def test_a_group_of_several_calls_is_looked_at_once_more_unless_diversity_has_no_weight() -> None:
+    small, large, alone = (
+        estimate_variant(ImaginationSettings(group=group, diversity=weight), 1.0, 0.5, 0.1)
+        for group, weight in ((10, None), (11, None), (11, 0.0))
+    )
+    assert large - small == pytest.approx(0.6) and alone == small

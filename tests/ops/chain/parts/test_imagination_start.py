@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from ops.chain.parts import imagination_start as module
 from ops.chain.parts.imagination_start import Start, start_imagination, time_imagination, write_imagination
 from ops.chain.parts.imagined_drawer import read_imagined
 from ops.datasets.pixels import PixelDataset, read_shards
 from ops.errors import UserError
-from ops.files.outputs import IMAGINATION
+from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS
 from ops.files.storage import read_json
+from ops.imagination.presets import CORRECTED, PAPER, PRESETS
+from ops.imagination.projection import Ball
 from ops.judging.scorer import Scorer
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
@@ -43,8 +47,8 @@ def test_a_scorer_near_chance_decides_nothing_unless_it_is_forced(root: Path, mo
     found, train, lines = start(root, mode=mode)
     assert found.sampler.imagination is not None and found.sampler.imagination.mode == other
     assert f"it is near chance, so guidance by it is noise; mode: {other} takes the place of {mode}" in lines[-1]
-    write_imagination(root / "latent", found, found.sampler, train)
-    recorded = read_json(root / "latent" / IMAGINATION)
+    write_imagination(root / "latent", found, found.sampler, train, seed=1)
+    recorded = read_json(root / "latent" / IMAGINATION_FACTS)
     assert (recorded["asked"], recorded["mode"], recorded["preset"]) == (mode, other, "corrected")
     assert recorded["why"] in lines[-1] and recorded["scorer"]["near_chance"]
     forced = start(root, mode=mode, force=True)[0]
@@ -56,20 +60,58 @@ def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> No
     assert found.data is not None
     np.testing.assert_allclose(found.data, [[train.images.mean() / 255], [train.images.std() / 255]], atol=1e-6)
     settled = found.sampler.model_copy(update={"strength": 0.4})
-    write_imagination(root / "latent", found, settled, train)
+    write_imagination(root / "latent", found, settled, train, seed=1)
     shards = sorted((root / "real").iterdir())
     again = read_imagined(root / "latent", root / "scorer", shards)
     expected = found.place(root / "latent", settled)
-    assert (again.sampler, again.data, again.shards) == (settled, expected.data, expected.shards)
-    assert read_json(root / "latent" / IMAGINATION)["group"] == 2
-    figures = time_imagination(again, train)
-    assert set(figures) == {"imagination_seconds", "imagination_overhead"} and figures["imagination_seconds"] > 0
+    assert (again.data, again.shards) == (expected.data, expected.shards)
+    for key in ("solver", "steps", "guidance", "strength"):
+        assert getattr(again.sampler, key) == getattr(settled, key)
+    assert again.imagining.describe((3, 2, 2)) == expected.imagining.describe((3, 2, 2)) and again.imagining.group == 2
+    timing = time_imagination(again, train)
+    assert timing.own > 0 and timing.plain > 0 and "s on one core" in timing.describe()
 
 
 def test_a_paper_whose_parts_are_remembered_says_so(root: Path) -> None:
     found, train, _ = start(root, preset="paper", force=True)
-    write_imagination(root / "latent", found, found.sampler, train)
-    assert "medium confidence" in read_json(root / "latent" / IMAGINATION)["unverified"][0]
+    write_imagination(root / "latent", found, found.sampler, train, seed=1)
+    told = read_json(root / "latent" / IMAGINATION_FACTS)["unverified"]
+    assert "medium confidence" in told[0] and "groups of 5" in told[1] and len(told) == len(PAPER.unverified)
+
+
+def write(root: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any] | None = None, **settings: Any) -> Any:
+    """imagination.json and all facts of a recipe with these settings; `changed` keys of its sampler."""
+    monkeypatch.setattr(module, "write_sheet", lambda path, rows: None)
+    found, train, _ = start(root, mode="random", **settings)
+    sampler = found.sampler.model_copy(update=changed or {})
+    write_imagination(root / "latent", found, sampler, train, seed=1)
+    return [read_json(root / "latent" / name) for name in (IMAGINATION, IMAGINATION_FACTS)]
+
+
+def test_images_follow_from_the_values_and_not_from_how_the_recipe_puts_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, facts = write(root, monkeypatch)
+    for changed, settings in (
+        ({"moves": 9.0, "keeps": 0.1, "usable_from": None}, {}),  # thresholds
+        (None, {"radius": 0.8, "norm": "linf", "granularity": "channel", "group": 5}),  # the preset's values
+    ):
+        assert write(root, monkeypatch, changed, **settings)[0] == usual
+    assert {"scorer", "asked", "why", "ways", "shown"} <= set(facts) and not set(facts) & {"sampler", "statistics"}
+    assert write(root, monkeypatch, {"steps": 3})[0] != usual
+    changed = replace(CORRECTED, ball=Ball(0.7))
+    monkeypatch.setitem(PRESETS, "corrected", changed)
+    assert write(root, monkeypatch)[0]["preset"]["ball"]["radius"] == 0.7  # a preset that changes draws anew
+
+
+def test_the_sheet_shows_images_of_the_runs_seed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets = list[Any]()
+    monkeypatch.setattr(module, "write_sheet", lambda path, rows: sheets.append(np.stack(rows)))
+    found, train, _ = start(root, mode="prior")
+    for seed in (1, 2, 1):
+        write_imagination(root / "latent", found, found.sampler, train, seed=seed)
+    assert (sheets[0] != sheets[1]).any()
+    np.testing.assert_array_equal(sheets[0], sheets[2])
 
 
 def test_a_score_without_a_gradient_is_told_before_anything_is_drawn(

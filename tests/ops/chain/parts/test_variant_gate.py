@@ -11,7 +11,7 @@ import pytest
 
 from ops.chain.parts import variant_gate
 from ops.chain.parts.units import take_seeds
-from ops.chain.parts.variant_gate import choose_rows, examine_variants
+from ops.chain.parts.variant_gate import choose_places, choose_rows, examine_variants
 from ops.files.outputs import GATE
 from ops.files.storage import read_json
 from ops.generators.onnx.engine import OnnxFile
@@ -87,3 +87,10 @@ def test_some_images_of_each_class_are_judged() -> None:
     assert np.bincount(labels[rows]).tolist() == [200, 20, 1]
     assert (np.diff(rows) > 0).all() and rows[rows < 200].size < 200, "not merely the first ones"
     np.testing.assert_array_equal(choose_rows(labels, 200), rows)
+
+
+def test_two_of_the_variants_that_are_made_together_are_judged_at_random() -> None:
+    chosen = [tuple(choose_places(f"image {number}", 5)) for number in range(200)]
+    assert chosen[:20] == [tuple(choose_places(f"image {number}", 5)) for number in range(20)]
+    assert len(set(chosen)) == 10 and all(first < second for first, second in chosen)  # each pair of five
+    assert choose_places("any", 2) == [0, 1]

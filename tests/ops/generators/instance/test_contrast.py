@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from ops.generators.instance.contrast import TEMPERATURE, find_contrast, make_view, standardise
+from ops.generators.instance.contrast import (
+    TEMPERATURE,
+    ContrastSteps,
+    count_carrying,
+    find_contrast,
+    learn_encoder,
+    make_view,
+    standardise,
+)
 from ops.generators.instance.network import Encoder
 from ops.machine.parallel import start_threads
+from ops.recipe.instance import EncoderSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.loop import TrainingDiverged
 
 
 def make_images(count: int, channels: int = 1) -> Tensor:
@@ -78,3 +91,44 @@ def test_a_pool_of_equal_images_has_finite_features() -> None:
     with start_threads() as pool:
         features = standardise(encoder, make_images(1).repeat(30, 1, 1, 1), pool, "cpu")
     assert features.isfinite().all() and encoder.whitening.isfinite().all()
+
+
+def test_a_feature_that_hardly_varies_beside_the_widest_is_not_blown_up_and_is_told() -> None:
+    class Narrow(Encoder):
+        """Sees two numbers of ordinary spread and two that are rounding errors beside them."""
+
+        def see(self, x: Tensor) -> Tensor:
+            return super().see(x) * torch.tensor([1e3, 1e3, 1e-3, 1e-3] + [0.0] * (len(self.mean) - 4))
+
+    torch.manual_seed(0)
+    encoder = Narrow((1, 12, 12), widths=(8, 16), features=4).eval()
+    with start_threads() as pool:
+        features = standardise(encoder, make_images(100), pool, "cpu")
+        whole = standardise(build(), make_images(100), pool, "cpu")
+    assert count_carrying(features) == 2 and count_carrying(whole) == 4
+    assert features[:, 2:].std(dim=0).max() < 0.1
+
+
+def test_views_are_compared_in_fp32_whatever_they_are_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[bool]()
+
+    def note(compared: Tensor) -> Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return find_contrast(compared)
+
+    monkeypatch.setattr("ops.generators.instance.contrast.find_contrast", note)
+    steps = ContrastSteps(
+        lambda x: x.flatten(1), make_images(6), EncoderSettings(batch_size=4), seed=0, precision="bf16"
+    )
+    assert torch.isfinite(steps(0)) and seen == [False]
+
+
+def test_an_encoder_that_diverges_is_told_by_its_own_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = EncoderSettings(steps=30, batch_size=4, warmup_steps=0, learning_rate=1e30)
+    with (
+        start_threads() as pool,
+        pytest.raises(TrainingDiverged, match=r"lower the prior's encoder.learning_rate \(now"),
+    ):
+        learn_encoder(
+            build().train(), settings, make_images(8), Checkpoints(tmp_path, 1), seed=0, precision="fp32", pool=pool
+        )

@@ -53,7 +53,12 @@ def test_what_hides_is_standard_normal_and_uncorrelated_with_any_smooth_part_of_
         assert (torch.corrcoef(torch.cat([g, runs], dim=1).T)[:count, count:]).abs().max() < error
 
 
-@pytest.mark.parametrize(("shape", "count"), [((1, 8, 8), 32), ((3, 10, 13), 32), ((1, 9, 8), 5)])
+def test_what_hides_knows_nothing_of_a_constant_also_where_runs_would_be_odd() -> None:
+    for shape, count in (((1, 9, 8), 8), ((1, 9, 9), 9), ((3, 7, 7), 49)):
+        assert take_hiding(torch.ones(1, *shape), count).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1, 8, 8), 32), ((3, 10, 13), 32), ((1, 9, 8), 5), ((1, 9, 8), 8)])
 @pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
 def test_the_exported_graph_tells_the_same(shape: tuple[int, int, int], count: int, strength: float) -> None:
     noise, features = draw(6, shape), torch.randn(6, count)

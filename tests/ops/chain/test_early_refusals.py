@@ -1,0 +1,43 @@
+"""What is refused before anything is computed: a GPU for images that torch imagines, and a pool of too few images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ops.chain import driver
+from ops.chain.generator_onnx import build_generator_onnx
+from ops.errors import EnvironmentFault, UserError
+from ops.generators.registry import KINDS
+from ops.recipe.generator import SamplerSettings
+from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.kinds import PRIORS
+from ops.stages.materialization import Runtime
+
+
+def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_even_read(tmp_path: Path) -> None:
+    sampler = SamplerSettings(strength=0.4, imagination=ImaginationSettings())
+    run: Any = SimpleNamespace(
+        inputs={"generator": tmp_path}, recipe=SimpleNamespace(sampler=sampler), runtime=Runtime(provider="cuda")
+    )
+    with pytest.raises(EnvironmentFault, match="draws on the CPU"):
+        build_generator_onnx(run)
+
+
+def test_a_pool_of_fewer_images_than_features_is_refused_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise UserError("there are no real images yet")
+
+    settings = PRIORS["instance"].model_validate({"kind": "instance", "pool": "others", "encoder": {"features": 8}})
+    monkeypatch.setattr(driver, "read_content", lambda *args: "content")
+    monkeypatch.setattr(driver, "identify", fail)
+    monkeypatch.setattr(driver, "open_pool", lambda *args: None)
+    monkeypatch.setattr(driver, "try_pool", lambda *args: frozenset(map(str, range(8))))
+    monkeypatch.setattr(type(KINDS["instance"]), "check", lambda *args: None)
+    workspace: Any = SimpleNamespace(root=Path(), output=lambda *args: Path(), hash_cache=lambda *args: Path())
+    recipe: Any = SimpleNamespace(prior=settings, source="mine", verdict=SimpleNamespace(folds=None))
+    with pytest.raises(UserError, match="a pool of 8 images is too small for kind: instance"):
+        driver._check_pool(workspace, "mine", recipe, (16, 16, 1), {})
