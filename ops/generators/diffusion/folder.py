@@ -1,7 +1,8 @@
 """Find, check and identify a folder with a diffusion pipeline, in the layout of diffusers.
 
 Nothing is downloaded, and only JSON, text and safetensors are opened. Each part must be of a class that is listed here,
-so no code from the folder is run. No tensor is read, so a check takes milliseconds.
+so no code from the folder is run. To find a folder's identity every byte of the used files is read, once: a cache has
+their hashes as long as the files do not change.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData, UserError
+from ops.files.hash_cache import HashCache
 from ops.files.hashing import hash_file, hash_json
 from ops.files.storage import parse_json
 
@@ -27,7 +29,7 @@ PIPELINES: Mapping[str, tuple[str, ...]] = {  # whose folder a kind can use
 }
 CONFIG = "config.json"
 # The parts by name: the classes that they may have, and their files beside the weights. A scheduler may be any, since
-# only the schedule is taken from it. A tokenizer is one file or two.
+# only the noise schedule is taken from it, and no solver. A tokenizer is one file or two.
 _DIFFUSERS = "diffusion_pytorch_model"
 _TRANSFORMERS = "model"
 _CLASSES: Mapping[str, tuple[str, ...]] = {
@@ -96,28 +98,53 @@ class PipelineFolder:
             raise DamagedData(f"{self.path / 'unet' / CONFIG} names no side (sample_size) of its images")
         return side * self.factor
 
-    def hash_files(self) -> str:
-        """sha256 hex over the names and contents of all used files: the folder's identity."""
-        return hash_json({name: hash_file(self.path / name) for name in self.files})
+    def hash_files(self, cache: HashCache | None = None) -> str:
+        """sha256 hex over the names and contents of all used files: the folder's identity.
+
+        cache: of this folder; a file that has not changed since it was hashed is not read again.
+        """
+        hashed = {
+            name: hash_file(self.path / name) if cache is None else cache.hash_file(self.path, name)
+            for name in self.files
+        }
+        if cache is not None:
+            cache.save()
+        return hash_json(hashed)
 
 
-def find_pipeline(model: str, revision: str | None, *above: Path) -> Path:
-    """The folder that `model` names: below the first of `above` that has it, or in the Hub's cache at `revision`.
+def open_cache(root: Path, folder: Path) -> HashCache:
+    """The hashes of a pipeline's files, kept in the workspace `root`."""
+    name = hash_json(str(folder.resolve()))[:16]
+    return HashCache(root / ".growset" / "hashes" / "pipelines" / f"{name}.json")
+
+
+def find_root(folder: Path) -> Path:
+    """The root of the workspace that `folder` (absolute) lies in: the nearest with params.yaml and recipes/ above it.
+
+    UserError if there is none.
+    """
+    for root in folder.parents:
+        if (root / "params.yaml").is_file() and (root / "recipes").is_dir():
+            return root
+    raise UserError(f"{folder} lies in no workspace, so the pipeline that it draws with cannot be found")
+
+
+def find_pipeline(model: str, revision: str | None, root: Path) -> Path:
+    """The folder that `model` names: below the workspace's `root`, or in the Hub's cache at `revision`.
 
     The Hub itself is never asked. UserError if there is none.
     """
-    for root in above:
-        if (root / model).is_dir():
-            if revision is not None:
-                raise UserError(f"{KEY}.revision has no effect with the folder {root / model}; remove it")
-            return root / model
-        if (root / model).exists():
-            raise UserError(f"{KEY}.model: {root / model} is a file; name the folder that holds {INDEX}")
+    if (root / model).is_dir():
+        if revision is not None:
+            raise UserError(f"{KEY}.revision has no effect with the folder {root / model}; remove it")
+        return root / model
+    if (root / model).exists():
+        raise UserError(f"{KEY}.model: {root / model} is a file; name the folder that holds {INDEX}")
     if not _HUB_NAME.fullmatch(model):
-        raise UserError(f"{KEY}.model: the folder {above[0] / model} does not exist")
+        raise UserError(f"{KEY}.model: the folder {root / model} does not exist")
     if revision is None:
         raise UserError(
-            f"{KEY}.model: the folder {above[0] / model} does not exist; for a name in this machine's Hugging Face"
+            f"{KEY}.model: the folder {root / model} does not exist; for a name in this machine's Hugging Face"
             f" cache, name its commit in {KEY}.revision"
         )
     from huggingface_hub import snapshot_download
@@ -127,7 +154,7 @@ def find_pipeline(model: str, revision: str | None, *above: Path) -> Path:
         return Path(snapshot_download(model, revision=revision, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError):
         raise UserError(
-            f"{KEY}.model: {model} at {revision[:8]} is neither a folder in {above[0]} nor in this machine's Hugging"
+            f"{KEY}.model: {model} at {revision[:8]} is neither a folder in {root} nor in this machine's Hugging"
             f" Face cache, and Growset downloads no networks; run `hf download {model} --revision {revision}"
             " --local-dir DIR` where there is internet and name DIR"
         ) from None
@@ -165,12 +192,12 @@ def read_pipeline(path: Path, kind: str, variant: str | None = None, *, checked:
     return folder
 
 
-def identify_pipeline(folder: PipelineFolder, sha256: str | None) -> str:
-    """The folder's identity, which a recipe states as `sha256`; reads all weights.
+def identify_pipeline(folder: PipelineFolder, sha256: str | None, cache: HashCache | None = None) -> str:
+    """The folder's identity, which a recipe states as `sha256`; reads all weights that `cache` does not know.
 
     UserError, with the right value, if `sha256` is missing or different.
     """
-    found = folder.hash_files()
+    found = folder.hash_files(cache)
     if sha256 is None:
         raise UserError(f"{KEY}.sha256 is missing; the content of {folder.path} has {found}")
     if sha256 != found:
@@ -240,11 +267,16 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _find_tokenizer(path: Path) -> list[str]:
-    """The files of a tokenizer, relative to the folder of the pipeline."""
+    """The files of a tokenizer, relative to the folder of the pipeline; UserError where it asks for others."""
     words = ["tokenizer.json"] if (path / "tokenizer.json").is_file() else ["vocab.json", "merges.txt"]
     for name in (*words, "tokenizer_config.json"):
         _require(path, name)
-    more = [name for name in ("special_tokens_map.json",) if (path / name).is_file()]
+    if "fast_tokenizer_files" in _read_object(path / "tokenizer_config.json"):
+        raise UserError(
+            f"{KEY}.model: {path / 'tokenizer_config.json'} names fast_tokenizer_files, and other files than"
+            " tokenizer.json are never opened; remove this key"
+        )
+    more = [name for name in ("special_tokens_map.json", "added_tokens.json") if (path / name).is_file()]
     return [f"{path.name}/{name}" for name in ("tokenizer_config.json", *more, *words)]
 
 

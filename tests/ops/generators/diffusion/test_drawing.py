@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from ops.drawing.pieces import Draws, Piece, draw_rows, fill_pieces
 from ops.errors import EnvironmentFault, UserError
 from ops.files.storage import read_json, write_json
-from ops.generators.diffusion.diffuser import Diffuser
+from ops.generators.diffusion.diffuser import Diffuser, _build_schedule
 from ops.generators.diffusion.drawer import PipelineFile
 from ops.generators.diffusion.folder import read_pipeline
 from ops.generators.diffusion.numbers import Draw, name_draws, stack_normals
@@ -77,6 +78,59 @@ def test_text_to_image_is_that_of_diffusers_with_our_noise(diffuser: Diffuser) -
     wanted = pipe(PROMPTS, latents=noise, num_inference_steps=3, guidance_scale=4.0, output_type="pt").images
     drawn = diffuser.decode(diffuser.draw_texts(PROMPTS, [X, Y]))
     assert drawn.std() > 0.01 and torch.allclose(drawn, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["dpmpp", "ddim"])
+def test_a_folder_that_asks_for_a_stochastic_solver_is_drawn_without_chance(diffuser: Diffuser, solver: str) -> None:
+    asked = {"algorithm_type": "sde-dpmsolver++", "clip_sample": True, "thresholding": True, "solver_order": 3}
+    plain, asking = (
+        replace(diffuser, parts=replace(diffuser.parts, schedule={**diffuser.parts.schedule, **more}), solver=solver,
+                pipelines={})
+        for more in ({}, asked)
+    )  # fmt: skip
+    drawn = plain.draw_texts(PROMPTS, [X, Y])
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        assert torch.equal(asking.draw_texts(PROMPTS, [X, Y]), drawn)
+
+
+def test_neither_kind_clips_latents(diffuser: Diffuser, unclip: Diffuser) -> None:
+    for each in (diffuser, unclip):
+        parts = replace(each.parts, schedule={**each.parts.schedule, "clip_sample": True})
+        assert not _build_schedule(parts, "ddim").config.clip_sample
+
+
+def test_dpmpp_is_that_of_diffusers(diffuser: Diffuser) -> None:
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    parts = diffuser.parts
+    pipe = StableDiffusionPipeline(
+        vae=parts.vae, text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, unet=parts.unet,
+        scheduler=DPMSolverMultistepScheduler.from_config(parts.schedule), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    noise = stack_normals([X, Y], diffuser.latent_shape, "diffusion")
+    wanted = pipe(
+        PROMPTS, negative_prompt=["a bad photo"] * 2, latents=noise, num_inference_steps=3, guidance_scale=4.0,
+        output_type="latent",
+    ).images  # fmt: skip
+    ours = replace(diffuser, solver="dpmpp", negative="a bad photo", pipelines={})
+    drawn = ours.draw_texts(PROMPTS, [X, Y])
+    assert torch.allclose(drawn, wanted, atol=1e-5)
+    assert not torch.allclose(replace(ours, negative="").draw_texts(PROMPTS, [X, Y]), wanted, atol=1e-3)
+
+
+def test_images_that_are_not_finite_are_an_error_and_not_unsafe(diffuser: Diffuser) -> None:
+    half = replace(diffuser, parts=replace(diffuser.parts, precision="fp16"))
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(UserError, match=r"not finite in fp16; set generator\.precision: fp32"):
+            half.decode(torch.full((1, *diffuser.latent_shape), bad))
+
+
+def test_the_autoencoder_computes_in_fp32_beside_fp16(root: Path) -> None:
+    parts = open_parts(read_pipeline(root / "sd", "stable-diffusion"), checked=False, precision="fp16")
+    assert (parts.vae.dtype, parts.unet.dtype) == (torch.float32, torch.float16)
 
 
 def test_image_to_image_keeps_more_of_the_image_at_a_lower_strength(diffuser: Diffuser, images: torch.Tensor) -> None:
