@@ -68,6 +68,8 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
         "image_noising_scheduler",
     ),
 }
+LATENT_CHANNELS = 4  # by them diffusers' image-to-image tells a latent from an image
+PREDICTIONS = ("epsilon", "v_prediction")  # what a unet may predict: the noise, or the velocity
 CHECKER = ("safety_checker", "feature_extractor")  # parts that look at images
 
 
@@ -224,6 +226,15 @@ def _require_fitting_parts(folder: PipelineFolder) -> None:
     """UserError for networks that cannot work together in this kind, such as those of inpainting."""
     unet, vae, text = (folder.configs[name] for name in ("unet", "vae", "text_encoder"))
     latent = vae.get("latent_channels", 4)
+    if latent != LATENT_CHANNELS:
+        raise UserError(
+            f"{KEY}.model: the vae of {folder.path} has {latent} channels; kind: {folder.kind} needs {LATENT_CHANNELS}"
+        )
+    if (wanted := folder.configs["scheduler"].get("prediction_type", PREDICTIONS[0])) not in PREDICTIONS:
+        raise UserError(
+            f"{KEY}.model: the unet of {folder.path} predicts {wanted!r} (prediction_type of its scheduler); allowed:"
+            f" {' and '.join(PREDICTIONS)}"
+        )
     if unet.get("in_channels", 4) != latent or unet.get("out_channels", 4) != latent:
         raise UserError(
             f"{KEY}.model: the unet of {folder.path} takes {unet.get('in_channels')} channels and its vae has {latent};"

@@ -18,7 +18,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ops.generators.diffusion.classes import ClassTable
+from ops.generators.diffusion.classes import ClassTable, compare_classes
 from ops.generators.diffusion.diffuser import NOISE, Diffuser
 from ops.generators.diffusion.generator import PipelineGenerator
 from ops.generators.diffusion.numbers import Draw
@@ -46,8 +46,7 @@ class Asked(Protocol):
 class StableDiffusionPrior:
     """Perturbs the denoised latent of image-to-image.
 
-    shape : (C, H, W) of the dataset's images. table : the classes in the order of the labels; whoever brings labels
-    from elsewhere, such as a scorer, compares them (`ClassTable.require_same`). strength : of `vary`, in 0..1.
+    shape : (C, H, W) of the dataset's images. table : the classes in the order of the labels. strength : of `vary`, in 0..1.
     """
 
     diffuser: Diffuser
@@ -132,8 +131,15 @@ def name_requests(requests: Sequence[Asked]) -> list[Draw]:
     return [Draw(request.key, request.k, request.seed, request.round_) for request in requests]
 
 
-def make_prior(generator: PipelineGenerator, sampler: SamplerSettings) -> StableDiffusionPrior | UnclipPrior:
-    """The prior of an opened generator of variants; `sampler` is resolved. ValueError for one that draws from text."""
+def make_prior(
+    generator: PipelineGenerator, sampler: SamplerSettings, class_names: Sequence[str]
+) -> StableDiffusionPrior | UnclipPrior:
+    """The prior of an opened generator of variants; `sampler` is resolved.
+
+    class_names : of the scorer that is to guide, in the order of its labels. UserError if the generator's are others.
+    ValueError for one that draws from text.
+    """
+    compare_classes(generator.config["class_names"], class_names, "the scorer")
     settings, diffuser = generator.settings, generator.make_diffuser(sampler)
     if isinstance(settings, UnclipSettings):
         return UnclipPrior(diffuser, generator.shape, settings.noise_level)

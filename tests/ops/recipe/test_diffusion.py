@@ -42,6 +42,13 @@ def test_the_mode_decides_what_it_draws_from() -> None:
         (StableDiffusionSettings(**BASE, mode="image"), {"strength": "auto"}, "must be a number"),
         (StableDiffusionSettings(**BASE, mode="image"), {"strength": 0.03}, "none of 25 steps"),
         (UnclipSettings(**BASE), {"strength": 0.5}, "no effect with kind: unclip"),
+        (StableDiffusionSettings(**BASE), {"guidance": 0.5}, "guidance must be 1, which means none, or more"),
+        (UnclipSettings(**BASE), {"guidance": 0.0}, "guidance must be 1, which means none, or more"),
+        (
+            StableDiffusionSettings(**BASE, prompts={"negative": "blurred"}),
+            {"guidance": 1.0},
+            "negative has no effect with guidance: 1",
+        ),
         (UnclipSettings(**BASE), {"solver": "heun"}, "solver must be dpmpp or ddim"),
         (UnclipSettings(**BASE), {"precision": "int8"}, "set generator.precision"),
     ],

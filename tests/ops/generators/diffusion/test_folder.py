@@ -160,6 +160,21 @@ def test_networks_that_cannot_work_together_are_refused(copy: Path) -> None:
         read_pipeline(copy, "stable-diffusion")
 
 
+@pytest.mark.parametrize(
+    ("place", "changes", "said"),
+    [
+        ("vae/config.json", {"latent_channels": 16}, "has 16 channels; kind: stable-diffusion needs 4"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "sample"}, "predicts 'sample'.*epsilon and v_pred"),
+    ],
+)
+def test_networks_that_compute_otherwise_are_refused(
+    copy: Path, place: str, changes: dict[str, Any], said: str
+) -> None:
+    edit(copy / place, **changes)
+    with pytest.raises(UserError, match=said):
+        read_pipeline(copy, "stable-diffusion")
+
+
 def test_an_index_beside_the_weights_is_never_followed(copy: Path) -> None:
     """diffusers would load the files that the index names: pickles too, and none of them hashed."""
     place = "conv_out.bias"
