@@ -20,8 +20,8 @@ IMAGES = 4
 def measure_repeats(
     spec: DrawerSpec, provider: str, *, images: int = IMAGES, seeds: SeedImages | None = None
 ) -> tuple[Parity, str]:
-    """Grey-level differences between `images` draws asked for together and one by one, of two drawers on `provider`; and their
-    number format.
+    """Grey-level differences between `images` draws asked for together and one by one, of two drawers on `provider`;
+    and their number format.
 
     `seeds` are the seed images of a drawer that takes them.
     """

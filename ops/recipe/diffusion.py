@@ -41,7 +41,7 @@ class PromptSettings(Section):
     class_names: dict[str, str] | None = Field(
         None,
         description="what each class is called in prompts, by its name in the source; null: by that name, which must"
-        " then hold a letter",
+        " then hold a word",
     )
     negative: str = Field("", description="what guidance leads away from")
 

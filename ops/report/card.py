@@ -139,10 +139,10 @@ _BROUGHT_IN = {
 }
 _TUNED = {
     "trained": "trained elsewhere, on what is not known here,\nand fine-tuned on the real training images",
-    "seen": "The fine-tuning, the filters and all settings saw\ntrain and validation only; what the generator saw before"
-    " is not known here.",
-    "licence": "The generated images come from a model\nthat was trained elsewhere and fine-tuned on these; the licence of"
-    " its weights, as their owner states it: {licence}.",
+    "seen": "The fine-tuning, the filters and all settings saw\ntrain and validation only; what the generator saw"
+    " before is not known here.",
+    "licence": "The generated images come from a model\nthat was trained elsewhere and fine-tuned on these; the licence"
+    " of its weights, as their owner states it: {licence}.",
 }
 _SAW_POOL = {
     "trained": "trained on {images}\nof {pool} without labels",

@@ -46,7 +46,8 @@ class Asked(Protocol):
 class StableDiffusionPrior:
     """Perturbs the denoised latent of image-to-image.
 
-    shape : (C, H, W) of the dataset's images. table : the classes in the order of the labels. strength : of `vary`, in 0..1.
+    shape : (C, H, W) of the dataset's images. table : the classes in the order of the labels. strength : of `vary`, in
+    0..1.
     """
 
     diffuser: Diffuser
@@ -89,9 +90,9 @@ class UnclipPrior:
     """Perturbs the image embedding. A scorer that reads latents needs no decoding while it guides.
 
     noise_level : on the embedding, a step of its schedule in 0..999; at a low level the variants of an image differ
-    little before they are perturbed. key : names the noise from which images are decoded. It is one for all latents,
-    because a latent does not say which image it belongs to; `start_from` gives a prior with another noise, such as one
-    for each seed image.
+    little before they are perturbed. key : names the noise from which images are decoded, and that of `encode`. It is
+    one for all latents, because a latent does not say which image it belongs to; `start_from` gives a prior with
+    another noise, such as one for each seed image.
     """
 
     diffuser: Diffuser
@@ -108,8 +109,14 @@ class UnclipPrior:
         return replace(self, key=key)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Scaled embeddings float32 [n, d] of images [n, C, H, W] in 0..1, without gradients."""
-        return self.diffuser.scale_embeddings(self._see(images))
+        """Scaled embeddings float32 [n, d] of images [n, C, H, W] in 0..1, without gradients.
+
+        Noise of the level is on them, the same for all, because `decode` tells the network that there is some.
+        """
+        draws = [Draw(self.key)] * len(images)
+        return self.diffuser.scale_embeddings(
+            self.diffuser.noise_embeddings(self._see(images), draws, self.noise_level)
+        )
 
     def decode(self, latents: Tensor) -> Tensor:
         """Images [n, C, H, W] in 0..1, differentiable through every step of the diffusion, whose memory that takes."""

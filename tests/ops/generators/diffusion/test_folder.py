@@ -175,6 +175,18 @@ def test_networks_that_compute_otherwise_are_refused(
         read_pipeline(copy, "stable-diffusion")
 
 
+def test_the_variant_names_the_files_that_are_opened(copy: Path) -> None:
+    for part in ("unet", "vae", "text_encoder", "safety_checker"):
+        (path,) = (copy / part).glob("*.safetensors")
+        halves = {name: value.half() if value.is_floating_point() else value for name, value in load_file(path).items()}
+        save_file(halves, path.with_name(f"{path.stem}.fp16.safetensors"), {"format": "pt"})
+        path.unlink()
+    folder = read_pipeline(copy, "stable-diffusion", "fp16")
+    assert folder.weights["unet"] == "unet/diffusion_pytorch_model.fp16.safetensors"
+    parts = open_parts(folder, checked=True, precision="fp32")
+    assert parts.unet.dtype == parts.vae.dtype == parts.text_encoder.dtype == torch.float32
+
+
 def test_an_index_beside_the_weights_is_never_followed(copy: Path) -> None:
     """diffusers would load the files that the index names: pickles too, and none of them hashed."""
     place = "conv_out.bias"
