@@ -276,7 +276,13 @@ def test_images_follow_from_the_weights_and_not_from_their_place_or_licence(
 ) -> None:
     generator, _ = make_generator()
     places, config = [], read_json(generator.folder / CONFIG)
-    identity = {"stage": "generator_onnx", "fingerprint": "", "inputs": {}}
+    identity: dict[str, Any] = {
+        "stage": "generator_onnx",
+        "version": 1,
+        "fingerprint": "",
+        "settings": {},
+        "inputs": {},
+    }
     changes: list[dict[str, Any]] = [{}, {"model": "elsewhere", "licence": "another"}, {"sha256": "0" * 64}]
     for number, change in enumerate(changes):
         folder = tmp_path / str(number)
