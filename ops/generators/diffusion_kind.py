@@ -81,7 +81,8 @@ class DiffusionKind:
         workers: int,
     ) -> Cost:
         from ops.generators.diffusion.cost import guess_pipeline
-        from ops.generators.diffusion.folder import find_pipeline, read_pipeline
+        from ops.generators.diffusion.finding import find_pipeline
+        from ops.generators.diffusion.folder import read_pipeline
 
         path = find_pipeline(settings.model, settings.revision, root)
         folder = read_pipeline(path, settings.kind, settings.variant, checked=False)

@@ -1,4 +1,4 @@
-"""Find, check and identify a folder with a diffusion pipeline, in the layout of diffusers.
+"""Check and identify a folder with a diffusion pipeline, in the layout of diffusers.
 
 Nothing is downloaded, and only JSON, text and safetensors are opened. Each part must be of a class that is listed here,
 so no code from the folder is run. To find a folder's identity every byte of the used files is read, once: a cache has
@@ -7,7 +7,6 @@ their hashes as long as the files do not change.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from ops.files.storage import parse_json
 INDEX = "model_index.json"
 KEY = "generator"  # of the recipe's section, in messages
 _LFS_POINTER = b"version https://git-lfs"
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 PIPELINES: Mapping[str, tuple[str, ...]] = {  # whose folder a kind can use
     "stable-diffusion": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
@@ -112,54 +110,6 @@ class PipelineFolder:
         if cache is not None:
             cache.save()
         return hash_json(hashed)
-
-
-def open_cache(root: Path, folder: Path) -> HashCache:
-    """The hashes of a pipeline's files, kept in the workspace `root`."""
-    name = hash_json(str(folder.resolve()))[:16]
-    return HashCache(root / ".growset" / "hashes" / "pipelines" / f"{name}.json")
-
-
-def find_root(folder: Path) -> Path:
-    """The root of the workspace that `folder` (absolute) lies in: the nearest with params.yaml and recipes/ above it.
-
-    UserError if there is none.
-    """
-    for root in folder.parents:
-        if (root / "params.yaml").is_file() and (root / "recipes").is_dir():
-            return root
-    raise UserError(f"{folder} lies in no workspace, so the pipeline that it draws with cannot be found")
-
-
-def find_pipeline(model: str, revision: str | None, root: Path) -> Path:
-    """The folder that `model` names: below the workspace's `root`, or in the Hub's cache at `revision`.
-
-    The Hub itself is never asked. UserError if there is none.
-    """
-    if (root / model).is_dir():
-        if revision is not None:
-            raise UserError(f"{KEY}.revision has no effect with the folder {root / model}; remove it")
-        return root / model
-    if (root / model).exists():
-        raise UserError(f"{KEY}.model: {root / model} is a file; name the folder that holds {INDEX}")
-    if not _HUB_NAME.fullmatch(model):
-        raise UserError(f"{KEY}.model: the folder {root / model} does not exist")
-    if revision is None:
-        raise UserError(
-            f"{KEY}.model: the folder {root / model} does not exist; for a name in this machine's Hugging Face"
-            f" cache, name its commit in {KEY}.revision"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, revision=revision, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError):
-        raise UserError(
-            f"{KEY}.model: {model} at {revision[:8]} is neither a folder in {root} nor in this machine's Hugging"
-            f" Face cache, and Growset downloads no networks; run `hf download {model} --revision {revision}"
-            " --local-dir DIR` where there is internet and name DIR"
-        ) from None
 
 
 def read_pipeline(path: Path, kind: str, variant: str | None = None, *, checked: bool = True) -> PipelineFolder:
