@@ -22,7 +22,7 @@ class ChainResource(dg.ConfigurableResource):
     device: str = Field(
         default="cpu", description="torch device that generators and classifiers are trained on: cpu, cuda, cuda:1"
     )
-    provider: str = Field(default="auto", description="ONNX Runtime provider for generation: auto, cpu, cuda")
+    provider: str = Field(default="auto", description="where images are drawn: auto, cpu, cuda")
     allow_cpu_fallback: bool = Field(
         default=False, description="generate on the CPU when CUDA was wanted and is missing"
     )

@@ -93,7 +93,7 @@ def scorer_beats_chance(folders: Folders) -> Finding:
 
 
 def sampler_matches_network(folders: Folders) -> Finding:
-    """The exported sampler draws the same images as the eager fp32 sampler (contract 6)."""
+    """The exported sampler draws what the eager fp32 one draws (contract 6); without a graph: the same images twice."""
     parity = read_json(folders("generator_onnx") / PARITY)
     return Finding(
         parity["passed"],

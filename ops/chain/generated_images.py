@@ -32,6 +32,8 @@ from ops.drawing.drawing import Drawing, follow
 from ops.drawing.pieces import Piece, cut_slices
 from ops.files.outputs import CONTACT_SHEET, HELD_OUT_SCORES, IMAGINED, ROUNDS
 from ops.files.storage import link_file, write_json
+from ops.generators.diffusion_kind import find_precision
+from ops.generators.folder import read_config
 from ops.imagination.criteria import Scores
 from ops.pictures.sheets import write_sheet
 from ops.planning.plan import ExpansionPlan, read_plan
@@ -138,14 +140,14 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
     write_index(run.out / SCORES, pl.concat([part.scores for part in rounds.parts]))
     write_index(run.out / HELD_OUT_SCORES, rounds.real_scores)
     _write_contact_sheet(run.out / CONTACT_SHEET, rounds.parts[0])
+    provider = rounds.source.drawer.choose_provider(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback)
+    examined = read_part(run.inputs["generator_onnx"])["metrics"]["precision"]
     return {
         "images": sum(len(part.assembly) for part in rounds.parts),
         "rounds": len(rounds.parts),
         "taken_over": sum(len(part.assembly) for part in rounds.parts if part.taken_over),
-        "provider": rounds.source.drawer.choose_provider(
-            run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback
-        ),
-        "precision": read_part(run.inputs["generator_onnx"])["metrics"]["precision"],
+        "provider": provider,
+        "precision": find_precision(read_config(run.inputs["generator_onnx"]), provider) or examined,
         **imagined,
     }
 

@@ -18,7 +18,7 @@ from ops.datasets.pixels import PixelDataset, read_split
 from ops.datasets.shards import find_shards
 from ops.files.outputs import IMAGINATION, PARITY
 from ops.files.storage import write_json
-from ops.generators.diffusion_kind import describe_weights
+from ops.generators.diffusion_kind import describe_weights, require_same_classes
 from ops.generators.feeds import IMAGE, LABEL, NOISE, SeedImages
 from ops.generators.folder import read_config, write_card
 from ops.generators.onnx.engine import Sampler, SamplerInfo
@@ -56,6 +56,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     generator = KINDS[config["kind"]].load(source)
     real = run.inputs["real_images"]
     train, held_out = (read_split(real, split) for split in ("train", "validation"))
+    require_same_classes(config, train.class_names, "real_images")
     start = None
     if settings.imagination is not None:
         shards = find_shards(real, "train")
@@ -164,7 +165,7 @@ def _compare_repeats(run: StageRun, provider: str, train: PixelDataset) -> _Comp
     info = drawer.read_info()
     seeds = _find_seeds(info, train)
     parity, precision = measure_repeats(drawer, provider, seeds=seeds)
-    return _Comparison(info, parity, "drawn together and one by one", precision, seeds, has_graph=False)
+    return _Comparison(info, parity, "opened and drawn twice", precision, seeds, has_graph=False)
 
 
 def _find_seeds(info: SamplerInfo, train: PixelDataset) -> SeedImages | None:

@@ -83,7 +83,7 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
     refused = read_refused(workspace.output(expansion, "generated_images"))
     seen = _read_seen(workspace, expansion, recipe)
-    origin = find_origin(_is_trained_here(recipe), refused, seen, _find_licence(recipe))
+    origin = find_origin(_is_trained_here(recipe), refused, seen, _find_licence(recipe), _is_tuned(recipe))
     facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
@@ -101,6 +101,11 @@ def _is_trained_here(recipe: Recipe) -> bool:
 def _find_licence(recipe: Recipe) -> str | None:
     """The licence of the generator's weights, where they were brought in and the recipe states it."""
     return recipe.generator.licence if isinstance(recipe.generator, PipelineSettings) else None
+
+
+def _is_tuned(recipe: Recipe) -> bool:
+    """Whether weights that were brought in are fine-tuned on the real training images."""
+    return getattr(recipe.generator, "lora", None) is not None
 
 
 def _has_own_weights(recipe: Recipe) -> bool:
@@ -262,6 +267,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         refused=read_refused(generated),
         seen=_read_seen(workspace, expansion, recipe),
         weights=_find_licence(recipe),
+        tuned=_is_tuned(recipe),
     )
     write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
@@ -152,7 +152,10 @@ def fill_pieces(
     }
     missing = missing_pieces(folder, pieces)
     workers = 1 if provider == "cuda" else worth_workers(workers, sum(map(len, missing)), worker_share or WORKER_SHARE)
-    yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=drawer.uses_torch)
+    try:
+        yield from map_processes(_draw_piece, missing, workers=workers, share=share, uses_torch=drawer.uses_torch)
+    finally:  # one worker is this process, which does other things next
+        _open_drawer.cache_clear()
 
 
 def draw_rows(
@@ -190,9 +193,12 @@ def draw_rows(
     return images
 
 
-@cache
+@lru_cache(maxsize=1)
 def _open_drawer(spec: DrawerSpec, written: int, provider: str, batch_size: int) -> Drawer:
-    """One drawer per file and worker; `written`, the file's time, makes a new export of the same name a new entry."""
+    """A worker's drawer, the last one alone, because it may hold a GPU's memory.
+
+    `written`, the file's time, makes a new export of the same name another one.
+    """
     return spec.open(provider, batch_size)
 
 

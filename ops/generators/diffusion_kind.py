@@ -81,11 +81,44 @@ class DiffusionKind:
         workers: int,
     ) -> Cost:
         from ops.generators.diffusion.cost import guess_pipeline
-        from ops.generators.diffusion.folder import find_pipeline, read_pipeline
+        from ops.generators.diffusion.finding import find_pipeline
+        from ops.generators.diffusion.folder import read_pipeline
 
         path = find_pipeline(settings.model, settings.revision, root)
         folder = read_pipeline(path, settings.kind, settings.variant, checked=False)
         return guess_pipeline(settings, sampler, folder, rate, workers)
+
+
+def require_same_classes(config: Mapping[str, Any], class_names: Sequence[str], whose: str) -> None:
+    """UserError if a pipeline's generator directory has other classes than `whose` labels stand for, or another order.
+
+    A generator whose weights were trained here learnt the labels themselves, and is not asked.
+    """
+    if SETTINGS not in config:
+        return
+    from ops.generators.diffusion.classes import compare_classes
+
+    compare_classes(config["class_names"], class_names, whose)
+
+
+def find_precision(config: Mapping[str, Any], provider: str) -> str | None:
+    """The number format in which a pipeline draws on a provider; None for a generator of another kind."""
+    if SETTINGS not in config:
+        return None
+    from ops.generators.diffusion.opening import choose_precision
+
+    return choose_precision(config[SETTINGS]["precision"], provider)
+
+
+def identify_pixels(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What of config.json a pipeline's images follow from; None for a generator of another kind.
+
+    The weights are known by their hash. Where they lie and what their licence is called decide no pixel.
+    """
+    if SETTINGS not in config:
+        return None
+    decisive = {key: value for key, value in config[SETTINGS].items() if key not in ("model", "revision", "licence")}
+    return {**config, SETTINGS: decisive}
 
 
 def describe_weights(config: Mapping[str, Any]) -> dict[str, str]:

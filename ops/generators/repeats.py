@@ -1,7 +1,9 @@
-"""Whether a drawer without a graph draws the same again: opened anew, and image by image instead of together.
+"""Whether a drawer without a graph draws the same again: opened anew, and asked for one image at a time.
 
 A generator that draws in torch alone has no exported copy that could differ from it. What can go wrong is that an
-image depends on its neighbours, or on something that one process has and another has not.
+image depends on what its drawer drew before, on its neighbours where the drawer calls its network for several at a
+time, or on something that one opening has and another has not. A drawer that calls it for one at a time, as pipelines
+do on a CPU, has no neighbours.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ IMAGES = 4
 def measure_repeats(
     spec: DrawerSpec, provider: str, *, images: int = IMAGES, seeds: SeedImages | None = None
 ) -> tuple[Parity, str]:
-    """Grey-level differences between `images` draws together and one by one, by two drawers on `provider`; and their
-    number format.
+    """Grey-level differences between `images` draws asked for together and one by one, of two drawers on `provider`;
+    and their number format.
 
     `seeds` are the seed images of a drawer that takes them.
     """

@@ -22,7 +22,8 @@ TRAINING_SECONDS = 0.2  # of a training besides its steps: its images, answers o
 QUESTIONS = 5  # that a search asks one after the other, each with processes of its own
 WATCHED, JUDGING_SECONDS = 500, 1.0  # images of a look at a generator in training, and seconds to judge them
 EXPORT_SECONDS, COMPARED = 6.0, 1_000  # torch's exporter; images that are drawn to compare sampler and generator
-EXAMINED = 72  # images that are drawn to judge a generator that draws in torch; of variants more, by class
+EXAMINED = 72  # images that are drawn to judge a generator that draws in torch
+VARIANTS, VARIED = 2, 16  # variants of an image, and most of a class, by which the gate judges such a generator
 SCORING_SECONDS = 0.0002  # of a generated image, besides the scorer's networks: looks, neighbours
 STAGE_SECONDS = 1.5  # of every stage: its inputs' hashes, its record in DVC, its checks
 READING_SECONDS = 0.0004  # of a real image: reading, hashing, storing
@@ -48,7 +49,11 @@ def estimate_seconds(
     looks = getattr(generator, "checkpoints", 0) * (WATCHED * speeds.image / workers + JUDGING_SECONDS)
     prior = {} if recipe.prior is None else {"prior": getattr(recipe.prior, "steps", 0) * speeds.step + speeds.fixed}
     fitted = looks if prior else getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
-    compared = EXAMINED if generator.in_torch else COMPARED
+    fitted += generator.count_first(recipe.sampler, len(plan.classes)) * speeds.image / workers
+    compared = COMPARED
+    if generator.in_torch:
+        varied = "image" in generator.list_inputs(recipe.sampler)
+        compared = EXAMINED + varied * sum(min(VARIED, VARIANTS * entry.real) for entry in plan.classes)
     judged, drawing, drawn = 0.0, workers, plan.drawn * speeds.image
     if (imagination := recipe.sampler.imagination) is not None:
         variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score)

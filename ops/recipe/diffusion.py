@@ -41,7 +41,7 @@ class PromptSettings(Section):
     class_names: dict[str, str] | None = Field(
         None,
         description="what each class is called in prompts, by its name in the source; null: by that name, which must"
-        " then hold a letter",
+        " then hold a word",
     )
     negative: str = Field("", description="what guidance leads away from")
 
@@ -123,8 +123,14 @@ class PipelineSettings(KindSettings):
             )
         steps = SOLVERS[solver] if sampler.steps is None else sampler.steps
         guidance = sampler.guidance if "guidance" in sampler.model_fields_set else self.guided
+        if guidance < 1:
+            raise ValueError(f"guidance must be 1, which means none, or more with kind: {self.kind}; got {guidance:g}")
+        self._check_guidance(guidance)
         self._check_strength(sampler.strength, steps)
         return sampler.model_copy(update={"solver": solver, "steps": steps, "guidance": guidance})
+
+    def _check_guidance(self, guidance: float) -> None:
+        """ValueError for a key that needs guidance where there is none."""
 
     def _check_strength(self, strength: float | str | None, steps: int) -> None:
         if strength is not None:
@@ -162,6 +168,16 @@ class StableDiffusionSettings(PipelineSettings):
 
     def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
         return ("noise", "label") if self.mode == "text" else ("noise", "label", "image")
+
+    def count_first(self, sampler: SamplerSettings, classes: int) -> float:
+        """Of the images to preserve, which take all steps where variants take the last `strength` of them."""
+        if self.lora is None or self.lora.preservation is None:
+            return 0.0
+        return self.lora.preservation.images * classes / (sampler.settled_strength or 1.0)
+
+    def _check_guidance(self, guidance: float) -> None:
+        if self.prompts.negative and guidance == 1:
+            raise ValueError("prompts.negative has no effect with guidance: 1; remove one of them")
 
     def _check_strength(self, strength: float | str | None, steps: int) -> None:
         if self.mode == "text":

@@ -123,6 +123,10 @@ class KindSettings(Section):
         """The inputs of the sampler that is exported with these settings; with `image` it makes variants."""
         return "noise", "label"
 
+    def count_first(self, sampler: SamplerSettings, classes: int) -> float:
+        """How many images' worth of drawing comes before the training."""
+        return 0.0
+
 
 class TrainedSettings(KindSettings):
     """What all kinds share whose networks are trained here."""

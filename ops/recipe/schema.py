@@ -297,6 +297,7 @@ class Recipe(Section):
             kind=self.generator.kind,
             inputs=self.generator.list_inputs(self.sampler),
             imagines=self.sampler.imagination is not None,
+            in_torch=self.generator.in_torch,
             nuisance=self.data.nuisance,
             batch_size=self.classifier.batch_size,
         )

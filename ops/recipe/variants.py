@@ -32,12 +32,14 @@ def check_variants(
     kind: str,
     inputs: Sequence[str],
     imagines: bool = False,
+    in_torch: bool = False,
     nuisance: str | None,
     batch_size: int,
 ) -> None:
     """ValueError for variants that this recipe cannot make, and for keys without effect beside them.
 
-    kind, inputs: of the generator. imagines: whether its variants are imagined.
+    kind, inputs: of the generator. imagines: whether its variants are imagined. in_torch: whether it draws slowly, in
+    torch alone.
     """
     for name, arm in baselines.items():
         if shows_generated(arm):
@@ -57,6 +59,11 @@ def check_variants(
                 raise ValueError(
                     f"variants of the arm {name!r} with source: drawn are drawn by the exported sampler, which does not"
                     " imagine; write source: stored, or remove sampler.imagination"
+                )
+            if in_torch and getattr(arm.variants, "source", None) == "drawn":
+                raise ValueError(
+                    f"variants of the arm {name!r} with source: drawn are drawn on the CPU while it is trained, and"
+                    f" kind: {kind} is too slow for that; write source: stored"
                 )
             _check_beside(name, arm)
     arms = {**baselines, **expanded}

@@ -124,7 +124,8 @@ Licence of the real images, as their owner states it: {{ licence | plain }}. {{ 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
-# The card's statements on the origin of generated images: of a generator that was trained here, and of an imported one.
+# The card's statements on the origin of generated images: of a generator that was trained here, of an
+# imported one, and of an imported one that was fine-tuned here.
 _TRAINED_HERE = {
     "trained": "trained on the real training images alone",
     "seen": "The generator, the filters and all settings saw train and validation only.",
@@ -135,6 +136,13 @@ _BROUGHT_IN = {
     "seen": "The filters and all settings saw train and\nvalidation only; what the generator saw is not known here.",
     "licence": "The generated images come from a model\nthat was trained elsewhere; which licence holds for them is not"
     " known here.",
+}
+_TUNED = {
+    "trained": "trained elsewhere, on what is not known here,\nand fine-tuned on the real training images",
+    "seen": "The fine-tuning, the filters and all settings saw\ntrain and validation only; what the generator saw"
+    " before is not known here.",
+    "licence": "The generated images come from a model\nthat was trained elsewhere and fine-tuned on these; the licence"
+    " of its weights, as their owner states it: {licence}.",
 }
 _SAW_POOL = {
     "trained": "trained on {images}\nof {pool} without labels",
@@ -174,14 +182,15 @@ def render_card(
     refused: Mapping[str, str] | None = None,
     seen: Seen | None = None,
     weights: str | None = None,
+    tuned: bool = False,
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: of the filters. verdict: the content of verdict.json.
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
-    generator was trained on the real training images; an imported one was not. refused, seen, weights: as in
-    `find_origin`.
+    generator was trained on the real training images; an imported one was not. refused, seen, weights, tuned:
+    as in `find_origin`.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -216,7 +225,7 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=find_origin(trained_here, refused, seen, weights),
+        origin=find_origin(trained_here, refused, seen, weights, tuned),
     )
 
 
@@ -225,15 +234,18 @@ def find_origin(
     refused: Mapping[str, str] | None = None,
     seen: Seen | None = None,
     weights: str | None = None,
+    tuned: bool = False,
 ) -> dict[str, str]:
     """The card's statements on the origin of generated images, for a generator that was trained here or imported.
 
     refused: why classes got no variants, by their names; None where the images are not variants. seen: what the prior
-    saw that drew them; None where none did. weights: the licence of weights that were brought in, where it is known.
+    saw that drew them; None where none did. weights: the licence of weights that were brought in, where it is known;
+    tuned: whether they were then fine-tuned on the real training images.
     """
     said = _TRAINED_HERE if trained_here else _BROUGHT_IN
     if weights is not None:
-        said = said | {"licence": _LICENSED.format(licence=escape_text(weights))}
+        said = _TUNED if tuned else said | {"licence": _LICENSED}
+        said = said | {"licence": said["licence"].format(licence=escape_text(weights))}
     if seen is not None:
         facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool)}
         said = {key: text.format(**facts, licence=escape_text(seen.licence)) for key, text in _SAW_POOL.items()}

@@ -73,7 +73,7 @@ GENERATION = (
         type=click.Choice(["auto", "cpu", "cuda"]),
         default="auto",
         show_default=True,
-        help="ONNX Runtime provider for generation.",
+        help="Where images are drawn: by ONNX Runtime, or by torch where a generator has no graph.",
     ),
     click.option("--allow-cpu-fallback", is_flag=True, help="Generate on the CPU when CUDA is missing."),
     click.option(

@@ -24,10 +24,19 @@ from ops.drawing.drawing import Drawing
 from ops.drawing.pieces import Draws
 from ops.files.hashing import hash_json
 from ops.files.manifests import join_hashes, read_manifest
-from ops.files.outputs import GATE, HELD_OUT_SCORES, IMAGINATION_FACTS, IMAGINATION_SHEET, IMAGINED, USABILITY
+from ops.files.outputs import (
+    GATE,
+    HELD_OUT_SCORES,
+    IMAGINATION_FACTS,
+    IMAGINATION_SHEET,
+    IMAGINED,
+    PARITY,
+    USABILITY,
+)
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
-from ops.generators.folder import CONFIG, FLAGS, read_config
+from ops.generators.diffusion_kind import identify_pixels
+from ops.generators.folder import CARD, CONFIG, FLAGS, read_config
 from ops.planning.quota import Round
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed, read_part
@@ -150,10 +159,15 @@ def describe_origin(inputs: Mapping[str, Path], seed: int, source: Source) -> st
 def hash_sampler(generator_onnx: Path) -> str:
     """Content hash of what images follow from: all files but those that say whether they are used, and that show them.
 
-    Those change with the real images, also for a generator that is kept.
+    Those change with the real images, also for a generator that is kept. Of a pipeline, whose files also say where its
+    weights lie and what their licence is, only what decides pixels.
     """
     files = read_part(generator_onnx)["files"]
-    return join_hashes({name: entry for name, entry in files.items() if name not in NOT_DRAWN_WITH})
+    kept = {name: entry for name, entry in files.items() if name not in NOT_DRAWN_WITH}
+    if (pixels := identify_pixels(read_config(generator_onnx))) is None:
+        return join_hashes(kept)
+    weights = {name: entry for name, entry in kept.items() if name not in (CONFIG, CARD, PARITY)}
+    return hash_json([join_hashes(weights), pixels])
 
 
 def take_round(

@@ -5,7 +5,7 @@ The network's own weights do not change. The file is the one that diffusers writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,17 @@ def add_adapter(unet: Any, rank: int, alpha: float | None) -> Adapter:
     return adapter
 
 
-def save_adapter(folder: Path, unet: Any, facts: Mapping[str, Any]) -> None:
-    """Write the added weights; `facts` are rank and alpha."""
+def save_adapter(folder: Path, unet: Any) -> None:
+    """Write the added weights, and with them rank and alpha, by which diffusers scales them."""
+    from diffusers.loaders.lora_base import LORA_ADAPTER_METADATA_KEY
     from peft.utils import get_peft_model_state_dict
 
+    (config,) = unet.peft_config.values()
+    kept = {key: config.to_dict()[key] for key in ("r", "lora_alpha", "target_modules")}
+    told = {f"{PREFIX}{key}": sorted(value) if isinstance(value, set) else value for key, value in kept.items()}
     tensors = {f"{PREFIX}{name}": value.cpu().contiguous() for name, value in get_peft_model_state_dict(unet).items()}
     with replace_file(folder / WEIGHTS) as temporary:
-        save_file(tensors, temporary, {"format": "pt", **{name: str(value) for name, value in facts.items()}})
+        save_file(tensors, temporary, {"format": "pt", LORA_ADAPTER_METADATA_KEY: json.dumps(told, sort_keys=True)})
 
 
 def load_adapter(folder: Path, unet: Any, rank: int, alpha: float | None) -> None:

@@ -9,6 +9,7 @@ and the prompts of Flowers had the number of a folder for a name.)
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,14 @@ from ops.errors import UserError
 from ops.recipe.diffusion import CLASS, PromptSettings
 
 KEY = "generator.prompts"
+WORDS = re.compile(r"\w+")
+MEANINGLESS = frozenset({"class", "label", "category", "c", "n", "id", "no"})  # words that say nothing beside a number
+
+
+def _means_something(name: str) -> bool:
+    """Whether a name has a word, and not only a number with a word for numbers such as "class 21" or "n01440764"."""
+    numbered = any(character.isdigit() for character in name)
+    return any(word.isalpha() and not (numbered and word.lower() in MEANINGLESS) for word in WORDS.findall(name))
 
 
 @dataclass(frozen=True)
@@ -35,16 +44,21 @@ class ClassTable:
 
     def require_same(self, others: Sequence[str], whose: str) -> None:
         """UserError if the classes of `others` are not these, in this order."""
-        if tuple(others) == self.names:
-            return
-        if sorted(others) != sorted(self.names):
-            strange = sorted(set(others) ^ set(self.names))
-            raise UserError(f"{whose} and the prompts name different classes: only one of them has {strange[0]!r}")
-        place = next(i for i, (one, other) in enumerate(zip(self.names, others, strict=True)) if one != other)
-        raise UserError(
-            f"{whose} has the classes in another order: class {place} is {others[place]!r} there and"
-            f" {self.names[place]!r} in the prompts"
-        )
+        compare_classes(self.names, others, whose)
+
+
+def compare_classes(names: Sequence[str], others: Sequence[str], whose: str) -> None:
+    """UserError if `others` are not the classes `names` of the prompts, in their order."""
+    if tuple(others) == tuple(names):
+        return
+    if sorted(others) != sorted(names):
+        strange = sorted(set(others) ^ set(names))
+        raise UserError(f"{whose} and the prompts name different classes: only one of them has {strange[0]!r}")
+    place = next(i for i, (one, other) in enumerate(zip(names, others, strict=True)) if one != other)
+    raise UserError(
+        f"{whose} has the classes in another order: class {place} is {others[place]!r} there and"
+        f" {names[place]!r} in the prompts"
+    )
 
 
 def build_class_table(class_names: Sequence[str], settings: PromptSettings) -> ClassTable:
@@ -56,7 +70,7 @@ def build_class_table(class_names: Sequence[str], settings: PromptSettings) -> C
     if settings.class_names is None:
         spoken = [" ".join(name.replace("_", " ").split()) for name in class_names]
         for name, words in zip(class_names, spoken, strict=True):
-            if not any(character.isalpha() for character in words):
+            if not _means_something(words):
                 raise UserError(
                     f"class {name!r} has no name that a prompt could use; say what each class is called in"
                     f" {KEY}.class_names"

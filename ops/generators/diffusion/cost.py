@@ -21,12 +21,16 @@ PASSES = 3  # of a training step: one forward, and two for the gradients
 def guess_pipeline(
     settings: PipelineSettings, sampler: SamplerSettings, folder: PipelineFolder, rate: float, workers: int
 ) -> Cost:
-    """The cost at `rate` products a second on each of `workers` cores; texts and the safety checker are left out."""
+    """The cost at `rate` products a second on each of `workers` cores; texts and the safety checker are left out.
+
+    So is what fine-tuning draws before it trains, which depends on the classes (`PipelineSettings.count_first`).
+    """
     side = folder.side if settings.size is None else settings.size
-    once, decoding = count_products(folder, side)
+    once, decoding, encoding = count_products(folder, side)
+    seen = encoding if "image" in settings.list_inputs(sampler) else 0.0
     steps = sampler.steps or 0
     taken = steps if sampler.strength is None else int(steps * (sampler.settled_strength or 1.0))
-    image = (taken * once * (2 if sampler.guidance > 1 else 1) + decoding) / rate
+    image = (taken * once * (2 if sampler.guidance > 1 else 1) + decoding + seen) / rate
     if not isinstance(settings, StableDiffusionSettings) or settings.lora is None:
         return Cost(0.0, 0.0, image)
     lora = settings.lora
@@ -34,8 +38,8 @@ def guess_pipeline(
     return Cost(lora.steps * step, step, image)
 
 
-def count_products(folder: PipelineFolder, side: int) -> tuple[float, float]:
-    """Products of one evaluation of the unet for one image, and of decoding it; on torch's meta device."""
+def count_products(folder: PipelineFolder, side: int) -> tuple[float, float, float]:
+    """Products of one evaluation of the unet for one image, of decoding and of encoding it; on torch's meta device."""
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
@@ -47,10 +51,11 @@ def count_products(folder: PipelineFolder, side: int) -> tuple[float, float]:
         seen = {}
         if folder.kind == "unclip":
             seen["class_labels"] = torch.empty(1, unet["projection_class_embeddings_input_dim"])
-        network, decoder = UNet2DConditionModel.from_config(unet), AutoencoderKL.from_config(vae)
+        network, autoencoder = UNet2DConditionModel.from_config(unet), AutoencoderKL.from_config(vae)
         once = _count(lambda: network(latent, torch.empty(1), encoder_hidden_states=text, **seen))
-        decoding = _count(lambda: decoder.decode(latent))
-    return once, decoding
+        decoding = _count(lambda: autoencoder.decode(latent))
+        encoding = _count(lambda: autoencoder.encode(torch.empty(1, 3, side, side)))
+    return once, decoding, encoding
 
 
 def time_products() -> float:

@@ -17,8 +17,22 @@ from torch import Tensor
 from ops.errors import UserError
 from ops.generators.diffusion.numbers import Draw, stack_normals
 from ops.generators.diffusion.opening import Embedder, Parts, Seer, quiet
+from ops.generators.diffusion.tokens import find_limit, require_short
 
 NOISE, EMBEDDING = "diffusion", "diffusion embedding"  # uses of random numbers
+SCHEDULE = (  # keys of a scheduler's configuration that say how the network was trained, and which steps are taken
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+    "set_alpha_to_one",
+    "timestep_spacing",
+    "steps_offset",
+    "lambda_min_clipped",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +139,16 @@ class Diffuser:
         """Latents of images, float32 [n, *latent_shape]: the mean of the autoencoder's posterior, scaled."""
         vae = self.parts.vae
         with torch.no_grad():
-            found = vae.encode((images.to(self.parts.device) * 2 - 1).to(self.parts.dtype)).latent_dist.mode()
+            found = vae.encode((images.to(self.parts.device) * 2 - 1).to(vae.dtype)).latent_dist.mode()
         return found.float() * vae.config.scaling_factor
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Images of latents, differentiable."""
+        """Images of latents, differentiable; UserError for numbers that are not finite, which clamping would hide."""
         vae = self.parts.vae
-        found = vae.decode((latents / vae.config.scaling_factor).to(self.parts.dtype), return_dict=False)[0]
+        found = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0]
+        if not bool(found.isfinite().all()):
+            hint = "set generator.precision: fp32" if self.parts.precision != "fp32" else "the weights are damaged"
+            raise UserError(f"the pipeline draws numbers that are not finite in {self.parts.precision}; {hint}")
         return (found.float() / 2 + 0.5).clamp(0, 1)
 
     def find_flagged(self, images: Tensor) -> Tensor:
@@ -147,8 +164,9 @@ class Diffuser:
         """An embedded prompt [1, tokens, d]; UserError for one that is longer than the text encoder reads."""
         if text not in self.texts:
             tokenizer, encoder = self.parts.tokenizer, self.parts.text_encoder
-            require_short(text, len(tokenizer(text).input_ids), tokenizer.model_max_length)
-            told = tokenizer([text], padding="max_length", return_tensors="pt").to(self.parts.device)
+            limit = find_limit(encoder.config, tokenizer)
+            require_short(text, len(tokenizer(text).input_ids), limit)
+            told = tokenizer([text], padding="max_length", max_length=limit, return_tensors="pt").to(self.parts.device)
             mask = told.attention_mask if getattr(encoder.config, "use_attention_mask", False) else None
             with torch.no_grad():
                 self.texts[text] = encoder(told.input_ids, attention_mask=mask)[0].to(self.parts.dtype)
@@ -188,22 +206,19 @@ class Diffuser:
         return self.pipelines[name]
 
 
-def require_short(text: str, tokens: int, limit: int) -> None:
-    """UserError for a prompt of more tokens than are read, start and end included: the rest would be cut off."""
-    if tokens > limit:
-        raise UserError(
-            f"generator.prompts: {text!r} takes {tokens} tokens, and this pipeline reads {limit}; shorten it"
-        )
-
-
 def _build_schedule(parts: Parts, solver: str) -> Any:
-    """The solver on the pipeline's own noise schedule; neither draws a random number."""
+    """The solver on the pipeline's own noise schedule; neither draws a random number.
+
+    Of the folder's configuration only what describes the schedule is taken: a folder may ask for a stochastic solver.
+    """
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
     made = {"ddim": DDIMScheduler, "dpmpp": DPMSolverMultistepScheduler}[solver]
-    # Old folders of Stable Diffusion lack these, and its pipelines set them with a warning.
-    mended = {} if parts.embedder else {"clip_sample": False, "steps_offset": 1}
-    return made.from_config({**parts.schedule, **mended})
+    kept = {key: value for key, value in parts.schedule.items() if key in SCHEDULE}
+    mended: dict[str, Any] = {"clip_sample": False}  # latents have no range to be clipped to
+    if parts.embedder is None:
+        mended["steps_offset"] = 1  # old folders lack it, and the pipelines of Stable Diffusion set it with a warning
+    return made.from_config({**kept, **mended})
 
 
 def _prepare(seer: Seer, images: Tensor) -> Tensor:

@@ -13,21 +13,21 @@ from ops.files.storage import write_json
 from ops.generators.diffusion.adapter import add_adapter, save_adapter
 from ops.generators.diffusion.classes import ClassTable, build_class_table
 from ops.generators.diffusion.diffuser import Diffuser
+from ops.generators.diffusion.drawer import PART_IMAGES
 from ops.generators.diffusion.fine_tuning import Examples, fine_tune
 from ops.generators.diffusion.folder import PipelineFolder
 from ops.generators.diffusion.generator import check_pipeline, describe_pipeline
-from ops.generators.diffusion.numbers import Draw
 from ops.generators.diffusion.opening import choose_precision, open_parts
+from ops.generators.diffusion.preserving import PRESERVED, draw_preserved
 from ops.generators.diffusion.sizes import enlarge, find_side
 from ops.generators.folder import CONFIG
 from ops.generators.protocol import Fitting
-from ops.recipe.diffusion import LoraSettings, PipelineSettings, StableDiffusionSettings
+from ops.recipe.diffusion import LoraSettings, PipelineSettings, PreservationSettings, StableDiffusionSettings
 from ops.recipe.generator import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW
 
 CHECKPOINTS = 4  # of a training, to go on from
-PRESERVED = "preserved"  # unit of the draws that are to be preserved
 
 
 def fit_pipeline(settings: PipelineSettings, fitting: Fitting) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _fit_adapter(
     )
     table, labels = build_class_table(fitting.class_names, settings.prompts), fitting.labels.numpy()
     own = Examples(_encode(diffuser, fitting), labels, _embed(diffuser, table, table.templates))
-    kept = None if lora.preservation is None else _draw_preserved(diffuser, table, lora, fitting)
+    kept = None if lora.preservation is None else _draw_preserved(diffuser, table, lora.preservation, fitting)
     torch.manual_seed(fitting.seed)  # of the adapter's first weights
     adapter = add_adapter(parts.unet, lora.rank, lora.alpha)
     progress = fitting.progress(fitting.name, lora.steps, "steps")
@@ -81,7 +81,7 @@ def _fit_adapter(
         checkpoints=Checkpoints(fitting.scratch, CHECKPOINTS),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    save_adapter(fitting.out, parts.unet, {"rank": lora.rank, "alpha": lora.alpha or lora.rank})
+    save_adapter(fitting.out, parts.unet)
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {
         "parameters": sum(value.numel() for value in adapter.parameters()),
@@ -107,16 +107,17 @@ def _embed(diffuser: Diffuser, table: ClassTable, templates: tuple[str, ...]) ->
     ]
 
 
-def _draw_preserved(diffuser: Diffuser, table: ClassTable, lora: LoraSettings, fitting: Fitting) -> Examples:
+def _draw_preserved(diffuser: Diffuser, table: ClassTable, kept: PreservationSettings, fitting: Fitting) -> Examples:
     """What the pipeline draws before it is trained, under the templates of `preservation`."""
-    assert lora.preservation is not None
-    templates, count = lora.preservation.templates, lora.preservation.images
-    labels = np.repeat(np.arange(len(table.names)), count)
-    progress = fitting.progress(f"{fitting.name}, images to preserve", len(labels), "images")
-    latents = []
-    for done, label in enumerate(labels.tolist(), 1):
-        draw = Draw(f"{PRESERVED}/{table.names[label]}", (done - 1) % count, fitting.seed)
-        prompt = table.write(label, draw.choose(len(templates), "template"), templates)
-        latents.append(diffuser.draw_texts([prompt], [draw]).cpu())
-        progress.update(done)
-    return Examples(torch.cat(latents), labels, _embed(diffuser, table, templates))
+    total = len(table.names) * kept.images
+    progress = fitting.progress(f"{fitting.name}, images to preserve", total, "images")
+    latents, labels = draw_preserved(
+        diffuser,
+        table,
+        kept,
+        seed=fitting.seed,
+        folder=fitting.scratch / PRESERVED,
+        together=PART_IMAGES[fitting.device],
+        on_image=progress.update,
+    )
+    return Examples(latents, labels, _embed(diffuser, table, kept.templates))

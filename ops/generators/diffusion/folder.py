@@ -1,25 +1,25 @@
-"""Find, check and identify a folder with a diffusion pipeline, in the layout of diffusers.
+"""Check and identify a folder with a diffusion pipeline, in the layout of diffusers.
 
 Nothing is downloaded, and only JSON, text and safetensors are opened. Each part must be of a class that is listed here,
-so no code from the folder is run. No tensor is read, so a check takes milliseconds.
+so no code from the folder is run. To find a folder's identity every byte of the used files is read, once: a cache has
+their hashes as long as the files do not change.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData, UserError
+from ops.files.hash_cache import HashCache
 from ops.files.hashing import hash_file, hash_json
 from ops.files.storage import parse_json
 
 INDEX = "model_index.json"
 KEY = "generator"  # of the recipe's section, in messages
 _LFS_POINTER = b"version https://git-lfs"
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 PIPELINES: Mapping[str, tuple[str, ...]] = {  # whose folder a kind can use
     "stable-diffusion": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
@@ -27,7 +27,7 @@ PIPELINES: Mapping[str, tuple[str, ...]] = {  # whose folder a kind can use
 }
 CONFIG = "config.json"
 # The parts by name: the classes that they may have, and their files beside the weights. A scheduler may be any, since
-# only the schedule is taken from it. A tokenizer is one file or two.
+# only the noise schedule is taken from it, and no solver. A tokenizer is one file or two.
 _DIFFUSERS = "diffusion_pytorch_model"
 _TRANSFORMERS = "model"
 _CLASSES: Mapping[str, tuple[str, ...]] = {
@@ -66,6 +66,8 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
         "image_noising_scheduler",
     ),
 }
+LATENT_CHANNELS = 4  # by them diffusers' image-to-image tells a latent from an image
+PREDICTIONS = ("epsilon", "v_prediction")  # what a unet may predict: the noise, or the velocity
 CHECKER = ("safety_checker", "feature_extractor")  # parts that look at images
 
 
@@ -96,41 +98,18 @@ class PipelineFolder:
             raise DamagedData(f"{self.path / 'unet' / CONFIG} names no side (sample_size) of its images")
         return side * self.factor
 
-    def hash_files(self) -> str:
-        """sha256 hex over the names and contents of all used files: the folder's identity."""
-        return hash_json({name: hash_file(self.path / name) for name in self.files})
+    def hash_files(self, cache: HashCache | None = None) -> str:
+        """sha256 hex over the names and contents of all used files: the folder's identity.
 
-
-def find_pipeline(model: str, revision: str | None, *above: Path) -> Path:
-    """The folder that `model` names: below the first of `above` that has it, or in the Hub's cache at `revision`.
-
-    The Hub itself is never asked. UserError if there is none.
-    """
-    for root in above:
-        if (root / model).is_dir():
-            if revision is not None:
-                raise UserError(f"{KEY}.revision has no effect with the folder {root / model}; remove it")
-            return root / model
-        if (root / model).exists():
-            raise UserError(f"{KEY}.model: {root / model} is a file; name the folder that holds {INDEX}")
-    if not _HUB_NAME.fullmatch(model):
-        raise UserError(f"{KEY}.model: the folder {above[0] / model} does not exist")
-    if revision is None:
-        raise UserError(
-            f"{KEY}.model: the folder {above[0] / model} does not exist; for a name in this machine's Hugging Face"
-            f" cache, name its commit in {KEY}.revision"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, revision=revision, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError):
-        raise UserError(
-            f"{KEY}.model: {model} at {revision[:8]} is neither a folder in {above[0]} nor in this machine's Hugging"
-            f" Face cache, and Growset downloads no networks; run `hf download {model} --revision {revision}"
-            " --local-dir DIR` where there is internet and name DIR"
-        ) from None
+        cache: of this folder; a file that has not changed since it was hashed is not read again.
+        """
+        hashed = {
+            name: hash_file(self.path / name) if cache is None else cache.hash_file(self.path, name)
+            for name in self.files
+        }
+        if cache is not None:
+            cache.save()
+        return hash_json(hashed)
 
 
 def read_pipeline(path: Path, kind: str, variant: str | None = None, *, checked: bool = True) -> PipelineFolder:
@@ -165,12 +144,12 @@ def read_pipeline(path: Path, kind: str, variant: str | None = None, *, checked:
     return folder
 
 
-def identify_pipeline(folder: PipelineFolder, sha256: str | None) -> str:
-    """The folder's identity, which a recipe states as `sha256`; reads all weights.
+def identify_pipeline(folder: PipelineFolder, sha256: str | None, cache: HashCache | None = None) -> str:
+    """The folder's identity, which a recipe states as `sha256`; reads all weights that `cache` does not know.
 
     UserError, with the right value, if `sha256` is missing or different.
     """
-    found = folder.hash_files()
+    found = folder.hash_files(cache)
     if sha256 is None:
         raise UserError(f"{KEY}.sha256 is missing; the content of {folder.path} has {found}")
     if sha256 != found:
@@ -197,6 +176,15 @@ def _require_fitting_parts(folder: PipelineFolder) -> None:
     """UserError for networks that cannot work together in this kind, such as those of inpainting."""
     unet, vae, text = (folder.configs[name] for name in ("unet", "vae", "text_encoder"))
     latent = vae.get("latent_channels", 4)
+    if latent != LATENT_CHANNELS:
+        raise UserError(
+            f"{KEY}.model: the vae of {folder.path} has {latent} channels; kind: {folder.kind} needs {LATENT_CHANNELS}"
+        )
+    if (wanted := folder.configs["scheduler"].get("prediction_type", PREDICTIONS[0])) not in PREDICTIONS:
+        raise UserError(
+            f"{KEY}.model: the unet of {folder.path} predicts {wanted!r} (prediction_type of its scheduler); allowed:"
+            f" {' and '.join(PREDICTIONS)}"
+        )
     if unet.get("in_channels", 4) != latent or unet.get("out_channels", 4) != latent:
         raise UserError(
             f"{KEY}.model: the unet of {folder.path} takes {unet.get('in_channels')} channels and its vae has {latent};"
@@ -240,11 +228,16 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _find_tokenizer(path: Path) -> list[str]:
-    """The files of a tokenizer, relative to the folder of the pipeline."""
+    """The files of a tokenizer, relative to the folder of the pipeline; UserError where it asks for others."""
     words = ["tokenizer.json"] if (path / "tokenizer.json").is_file() else ["vocab.json", "merges.txt"]
     for name in (*words, "tokenizer_config.json"):
         _require(path, name)
-    more = [name for name in ("special_tokens_map.json",) if (path / name).is_file()]
+    if "fast_tokenizer_files" in _read_object(path / "tokenizer_config.json"):
+        raise UserError(
+            f"{KEY}.model: {path / 'tokenizer_config.json'} names fast_tokenizer_files, and other files than"
+            " tokenizer.json are never opened; remove this key"
+        )
+    more = [name for name in ("special_tokens_map.json", "added_tokens.json") if (path / name).is_file()]
     return [f"{path.name}/{name}" for name in ("tokenizer_config.json", *more, *words)]
 
 

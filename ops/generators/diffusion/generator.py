@@ -22,7 +22,8 @@ from ops.files.storage import write_json
 from ops.generators.diffusion.adapter import load_adapter
 from ops.generators.diffusion.classes import ClassTable, build_class_table
 from ops.generators.diffusion.diffuser import Diffuser
-from ops.generators.diffusion.folder import PipelineFolder, find_pipeline, identify_pipeline, read_pipeline
+from ops.generators.diffusion.finding import find_pipeline, find_root, open_cache
+from ops.generators.diffusion.folder import PipelineFolder, identify_pipeline, read_pipeline
 from ops.generators.diffusion.numbers import name_draws
 from ops.generators.diffusion.opening import Parts, choose_precision, open_parts
 from ops.generators.diffusion.sizes import enlarge, find_side, reduce
@@ -47,7 +48,7 @@ def check_pipeline(
     find_side(folder, settings.size, shape)
     if isinstance(settings, StableDiffusionSettings):
         build_class_table(class_names, settings.prompts)
-    identify_pipeline(folder, settings.sha256)
+    identify_pipeline(folder, settings.sha256, open_cache(root, path))
     return folder
 
 
@@ -97,16 +98,21 @@ class PipelineGenerator:
         table.require_same(self.config["class_names"], str(self.folder / CONFIG))
         return table
 
+    @property
+    def root(self) -> Path:
+        """The root of the workspace; UserError outside a workspace."""
+        return find_root(self.folder.absolute())
+
     def find_folder(self) -> PipelineFolder:
-        """The pipeline's folder, which lies in a folder above this one, or in the Hub's cache."""
+        """The pipeline's folder, below the root of the workspace that this directory lies in, or in the Hub's cache."""
         settings = self.settings
-        path = find_pipeline(settings.model, settings.revision, *self.folder.absolute().parents)
+        path = find_pipeline(settings.model, settings.revision, self.root)
         return read_pipeline(path, settings.kind, settings.variant, checked=is_checked(settings))
 
     def open(self, device: str = "cpu") -> PipelineGenerator:
         """The same generator with its networks on a device; UserError if their folder has another hash."""
         settings, folder = self.settings, self.find_folder()
-        identify_pipeline(folder, settings.sha256)
+        identify_pipeline(folder, settings.sha256, open_cache(self.root, folder.path))
         precision = choose_precision(settings.precision, device)
         parts = open_parts(folder, checked=is_checked(settings), precision=precision, device=device)
         if isinstance(settings, StableDiffusionSettings) and settings.lora is not None:

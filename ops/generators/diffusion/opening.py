@@ -1,7 +1,8 @@
 """Open the parts of a checked pipeline folder: networks, tokenizer, schedules.
 
-Only files that `folder` lists are read, and each network's class is named here and not by the folder. A weight that is
-missing, or of another size, is an error: the libraries would draw it at random and go on.
+Only files that `folder` lists are read: the libraries get configurations and tensors, and no folder in which they
+would look for other files first. Each network's class is named here and not by the folder. A weight that is missing, or
+of another size, is an error: the libraries would draw it at random and go on.
 """
 
 from __future__ import annotations
@@ -9,18 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ops.errors import UserError
 from ops.generators.diffusion.folder import CHECKER, KEY, PipelineFolder
+from ops.generators.diffusion.tokens import open_tokenizer
 from ops.pretrained.folder import ModelFolder, drop_loading_keys
 from ops.pretrained.loading import load_network
 from ops.pretrained.preprocessing import Preprocessing, read_preprocessing
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_turn = Lock()  # of the threads that enter and leave `quiet`
+_found: list[tuple[int, bool]] = []  # what `quiet` restores, once for each thread that is in it
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +83,13 @@ def choose_precision(wanted: str, device: str) -> str:
 def open_parts(folder: PipelineFolder, *, checked: bool, precision: str, device: str = "cpu") -> Parts:
     """The parts of a folder that `read_pipeline` found, in `precision` on `device`.
 
+    With fp16 the autoencoder computes in fp32, because it overflows in fp16.
     UserError for weights that do not fit the folder's own configuration.
     """
-    import transformers
-
     dtype = TYPES[precision]
-    tokenizer = transformers.CLIPTokenizer.from_pretrained(str(folder.path / "tokenizer"), local_files_only=True)
-    unet = _open_diffusers(folder, "unet", "UNet2DConditionModel", dtype).to(device)
-    vae = _open_diffusers(folder, "vae", "AutoencoderKL", dtype).to(device)
+    tokenizer = open_tokenizer(folder)
+    unet = _open_diffusers(folder, "unet", "UNet2DConditionModel").to(device, dtype)
+    vae = _open_diffusers(folder, "vae", "AutoencoderKL").to(device, torch.float32 if precision == "fp16" else dtype)
     text = _open_transformers(folder, "text_encoder", "CLIPTextModel").to(device, dtype)
     more: dict[str, Any] = {}
     if folder.kind == "unclip":
@@ -93,8 +98,8 @@ def open_parts(folder: PipelineFolder, *, checked: bool, precision: str, device:
         statistics = _open_diffusers(folder, "image_normalizer", "StableUnCLIPImageNormalizer")
         more["embedder"] = Embedder(
             _open_seer(folder, "image_encoder", "CLIPVisionModelWithProjection", device),
-            statistics.mean.detach().to(device),
-            statistics.std.detach().to(device),
+            statistics.mean.detach().to(device, torch.float32),
+            statistics.std.detach().to(device, torch.float32),
             DDPMScheduler.from_config(folder.configs["image_noising_scheduler"]),
         )
     elif checked:
@@ -127,38 +132,31 @@ def _as_model(folder: PipelineFolder, name: str) -> ModelFolder:
     return ModelFolder(folder.path / name, config, prepared, (weights,), (weights,))
 
 
-def _open_diffusers(folder: PipelineFolder, name: str, network: str, dtype: torch.dtype = torch.float32) -> Any:
-    """A network of diffusers; UserError if a weight is missing or of another size."""
+def _open_diffusers(folder: PipelineFolder, name: str, network: str) -> Any:
+    """A network of diffusers, with the numbers of its file; UserError if a weight is missing or of another size."""
     import diffusers
     from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
 
     made: Any = getattr(diffusers, network, StableUnCLIPImageNormalizer)
-    weights, variant = folder.weights[name], None
-    if weights.count(".") > 1:
-        variant = weights.split(".")[-2]
     with quiet():
         try:
-            model, found = made.from_pretrained(
-                str(folder.path / name),
-                local_files_only=True,
-                use_safetensors=True,
-                variant=variant,
-                low_cpu_mem_usage=False,
-                ignore_mismatched_sizes=True,  # they are reported instead of raised, and refused below
-                output_loading_info=True,
-                torch_dtype=dtype,
-            )
+            with torch.device("meta"):  # every weight comes from the file, so none is drawn or held twice
+                model = made.from_config(folder.configs[name])
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"{KEY}.model: {folder.path / name} cannot be used: {line}") from error
-    if missing := sorted(found["missing_keys"]):
+    tensors = load_file(folder.path / folder.weights[name])
+    model._fix_state_dict_keys_on_load(tensors)  # names of older versions
+    wanted = model.state_dict()
+    if missing := sorted(wanted.keys() - tensors.keys()):
         raise UserError(f"{KEY}.model: the weights in {folder.path / name} lack {missing[0]}{_more(missing)}")
-    if others := sorted(found["mismatched_keys"]):
-        place, stored, wanted = others[0]
+    if others := sorted(place for place, value in wanted.items() if value.shape != tensors[place].shape):
+        place = others[0]
         raise UserError(
-            f"{KEY}.model: in {folder.path / name} the weights {place} are {list(stored)}, and its config.json needs"
-            f" {list(wanted)}{_more(others)}"
+            f"{KEY}.model: in {folder.path / name} the weights {place} are {list(tensors[place].shape)}, and its"
+            f" config.json needs {list(wanted[place].shape)}{_more(others)}"
         )
+    model.load_state_dict({place: tensors[place] for place in wanted}, assign=True)
     return model
 
 
@@ -168,16 +166,28 @@ def _freeze(network: Any) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence progress bars and warnings of diffusers; what they tell is checked here."""
+    """Silence progress bars and warnings of diffusers; what they tell is checked here.
+
+    Both are settings of the process, so the last of several threads to leave restores what the first one found.
+    """
     from diffusers.utils import logging
 
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
+    with _turn:
+        if not _found:
+            _found.append((logging.get_verbosity(), logging.is_progress_bar_enabled()))
+            logging.set_verbosity(logging.CRITICAL)
+            logging.disable_progress_bar()
+        else:
+            _found.append(_found[0])
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        with _turn:
+            level, bars = _found.pop()
+            if not _found:
+                logging.set_verbosity(level)
+                if bars:
+                    logging.enable_progress_bar()
 
 
 def _more(names: Sized) -> str:

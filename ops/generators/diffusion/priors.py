@@ -18,7 +18,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ops.generators.diffusion.classes import ClassTable
+from ops.generators.diffusion.classes import ClassTable, compare_classes
 from ops.generators.diffusion.diffuser import NOISE, Diffuser
 from ops.generators.diffusion.generator import PipelineGenerator
 from ops.generators.diffusion.numbers import Draw
@@ -46,8 +46,8 @@ class Asked(Protocol):
 class StableDiffusionPrior:
     """Perturbs the denoised latent of image-to-image.
 
-    shape : (C, H, W) of the dataset's images. table : the classes in the order of the labels; whoever brings labels
-    from elsewhere, such as a scorer, compares them (`ClassTable.require_same`). strength : of `vary`, in 0..1.
+    shape : (C, H, W) of the dataset's images. table : the classes in the order of the labels. strength : of `vary`, in
+    0..1.
     """
 
     diffuser: Diffuser
@@ -90,9 +90,9 @@ class UnclipPrior:
     """Perturbs the image embedding. A scorer that reads latents needs no decoding while it guides.
 
     noise_level : on the embedding, a step of its schedule in 0..999; at a low level the variants of an image differ
-    little before they are perturbed. key : names the noise from which images are decoded. It is one for all latents,
-    because a latent does not say which image it belongs to; `start_from` gives a prior with another noise, such as one
-    for each seed image.
+    little before they are perturbed. key : names the noise from which images are decoded, and that of `encode`. It is
+    one for all latents, because a latent does not say which image it belongs to; `start_from` gives a prior with
+    another noise, such as one for each seed image.
     """
 
     diffuser: Diffuser
@@ -109,8 +109,14 @@ class UnclipPrior:
         return replace(self, key=key)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Scaled embeddings float32 [n, d] of images [n, C, H, W] in 0..1, without gradients."""
-        return self.diffuser.scale_embeddings(self._see(images))
+        """Scaled embeddings float32 [n, d] of images [n, C, H, W] in 0..1, without gradients.
+
+        Noise of the level is on them, the same for all, because `decode` tells the network that there is some.
+        """
+        draws = [Draw(self.key)] * len(images)
+        return self.diffuser.scale_embeddings(
+            self.diffuser.noise_embeddings(self._see(images), draws, self.noise_level)
+        )
 
     def decode(self, latents: Tensor) -> Tensor:
         """Images [n, C, H, W] in 0..1, differentiable through every step of the diffusion, whose memory that takes."""
@@ -132,8 +138,15 @@ def name_requests(requests: Sequence[Asked]) -> list[Draw]:
     return [Draw(request.key, request.k, request.seed, request.round_) for request in requests]
 
 
-def make_prior(generator: PipelineGenerator, sampler: SamplerSettings) -> StableDiffusionPrior | UnclipPrior:
-    """The prior of an opened generator of variants; `sampler` is resolved. ValueError for one that draws from text."""
+def make_prior(
+    generator: PipelineGenerator, sampler: SamplerSettings, class_names: Sequence[str]
+) -> StableDiffusionPrior | UnclipPrior:
+    """The prior of an opened generator of variants; `sampler` is resolved.
+
+    class_names : of the scorer that is to guide, in the order of its labels. UserError if the generator's are others.
+    ValueError for one that draws from text.
+    """
+    compare_classes(generator.config["class_names"], class_names, "the scorer")
     settings, diffuser = generator.settings, generator.make_diffuser(sampler)
     if isinstance(settings, UnclipSettings):
         return UnclipPrior(diffuser, generator.shape, settings.noise_level)

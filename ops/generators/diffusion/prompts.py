@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ops.generators.diffusion.classes import build_class_table
-from ops.generators.diffusion.diffuser import require_short
 from ops.generators.diffusion.folder import PipelineFolder
+from ops.generators.diffusion.tokens import TOKENS, open_tokenizer, require_short
 from ops.recipe.diffusion import StableDiffusionSettings
 
 FRAME_TOKENS = 2  # the tokens that mark the start and the end of a text
@@ -22,11 +22,10 @@ def check_lengths(settings: StableDiffusionSettings, class_names: Sequence[str],
     templates = (*table.templates, *kept)
     texts = [table.write(label, i, templates) for label in range(len(table.names)) for i in range(len(templates))]
     texts.append(settings.prompts.negative)
-    limit = int(folder.configs["text_encoder"].get("max_position_embeddings", 77))
+    limit = int(folder.configs["text_encoder"].get("max_position_embeddings", TOKENS))
     long = [text for text in texts if len(text.encode()) + FRAME_TOKENS > limit]
     if long:
-        from transformers import CLIPTokenizer
-
-        tokenizer = CLIPTokenizer.from_pretrained(str(folder.path / "tokenizer"), local_files_only=True)
+        tokenizer = open_tokenizer(folder)
+        limit = min(limit, int(tokenizer.model_max_length))
         for text in long:
             require_short(text, len(tokenizer(text).input_ids), limit)

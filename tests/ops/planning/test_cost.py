@@ -14,7 +14,7 @@ from ops.classifiers.products import COUNTS, count_products
 from ops.generators.denoising import guessing
 from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.registry import KINDS
-from ops.planning.cost import TRAINING_SECONDS, Images, estimate_seconds, schedule, train_for
+from ops.planning.cost import EXAMINED, EXPORT_SECONDS, TRAINING_SECONDS, Images, estimate_seconds, schedule, train_for
 from ops.planning.fitting import scale_steps
 from ops.planning.plan import plan_expansion
 from ops.planning.speeds import Speeds, guess_speeds
@@ -84,6 +84,22 @@ def test_the_steps_of_a_prior_are_counted_once_and_its_generator_costs_no_traini
         rest = sum(value for stage, value in seconds.items() if stage not in ("prior", "folds"))
         assert folds is None or seconds["folds"] == pytest.approx(5 * rest)
     assert scale_steps(recipe, 2.0)["prior.steps"] == 1000 and "generator.steps" not in scale_steps(recipe, 2.0)
+
+
+def test_a_pipeline_costs_the_images_that_it_preserves_and_those_of_the_gate() -> None:
+    base = {"kind": "stable-diffusion", "model": "models/sd", "licence": "none", "mode": "image"}
+    lora = {"steps": 100, "preservation": {"images": 10, "templates": ["one {class}"]}}
+    found = {}
+    for name, keys in (("plain", {}), ("kept", {"lora": lora})):
+        recipe, _ = change_recipe(DEMO, {"generator": {**base, **keys}, "sampler": {"strength": 0.5}})
+        plan = plan_expansion(np.array([20, 5]), ("a", "b"), recipe.plan)
+        work = count_work(recipe, plan, (28, 28, 1), 3, None)
+        speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.0, 0.0, 3.0, 0.0, 0.0)
+        found[name] = estimate_seconds(recipe, work, plan, speeds, Images(100, 40), 2)
+    kept = found["kept"]["generator"] - found["plain"]["generator"]
+    assert kept == pytest.approx(2 * 10 * 3.0 / 0.5 / 2)  # 2 classes, all steps and not the half of them, 2 cores
+    judged = found["plain"]["generator_onnx"] - EXPORT_SECONDS
+    assert judged == pytest.approx((EXAMINED + 16 + 10) * 3.0 / 2)  # of the second class all images, two variants each
 
 
 def test_imagined_images_cost_whole_blocks_and_so_does_the_gate() -> None:

@@ -42,6 +42,13 @@ def test_the_mode_decides_what_it_draws_from() -> None:
         (StableDiffusionSettings(**BASE, mode="image"), {"strength": "auto"}, "must be a number"),
         (StableDiffusionSettings(**BASE, mode="image"), {"strength": 0.03}, "none of 25 steps"),
         (UnclipSettings(**BASE), {"strength": 0.5}, "no effect with kind: unclip"),
+        (StableDiffusionSettings(**BASE), {"guidance": 0.5}, "guidance must be 1, which means none, or more"),
+        (UnclipSettings(**BASE), {"guidance": 0.0}, "guidance must be 1, which means none, or more"),
+        (
+            StableDiffusionSettings(**BASE, prompts={"negative": "blurred"}),
+            {"guidance": 1.0},
+            "negative has no effect with guidance: 1",
+        ),
         (UnclipSettings(**BASE), {"solver": "heun"}, "solver must be dpmpp or ddim"),
         (UnclipSettings(**BASE), {"precision": "int8"}, "set generator.precision"),
     ],
@@ -68,6 +75,25 @@ def test_a_sampler_that_means_nothing_is_refused(
 def test_keys_that_contradict_each_other_are_refused(keys: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         StableDiffusionSettings(**BASE, **keys)
+
+
+def test_variants_are_not_drawn_while_a_network_is_trained() -> None:
+    content = load_recipe(DEMO).model_dump(mode="json")
+    content |= {"generator": {"kind": "stable-diffusion", **BASE, "mode": "image"}, "sampler": {"strength": 0.5}}
+    for source in ("stored", "drawn"):
+        arm = {"variants": {"kind": "git", "by": ["generator"], "source": source}}
+        mixed = {**content, "expanded": {**content["expanded"], "mine": arm}}
+        if source == "stored":
+            parse_recipe(mixed, DEMO)
+        else:
+            with pytest.raises(UserError, match="kind: stable-diffusion is too slow for that; write source: stored"):
+                parse_recipe(mixed, DEMO)
+
+
+def test_images_to_preserve_are_counted_with_all_their_steps() -> None:
+    kept = StableDiffusionSettings(**BASE, **LORA, mode="image")
+    assert kept.count_first(SamplerSettings(strength=0.5), 3) == 2 * 3 * 50
+    assert StableDiffusionSettings(**BASE).count_first(SamplerSettings(), 3) == 0
 
 
 def test_a_recipe_says_which_key_is_wrong_and_lists_those_of_its_kind() -> None:

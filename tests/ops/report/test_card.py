@@ -243,6 +243,16 @@ def test_what_the_card_says_is_part_of_a_publications_identity() -> None:
     assert set(find_origin(True, {"Bag": "why"})) == set(find_origin(True))
 
 
+def test_a_fine_tuned_generator_saw_the_real_images_and_both_licences_are_told() -> None:
+    tuned, untouched = (
+        " ".join(make_card(trained_here=False, weights="<theirs>", tuned=tuned).split()) for tuned in (True, False)
+    )
+    assert "fine-tuned on the real training images" in tuned and "fine-tuned" not in untouched
+    assert "Licence of the real images, as their owner states it" in tuned
+    for card in (tuned, untouched):
+        assert "the licence of its weights, as their owner states it: &lt;theirs&gt;." in card
+
+
 def test_an_imported_generator_is_not_reported_as_trained_here() -> None:
     ours, foreign = make_card(), make_card(trained_here=False)
     assert "a model that was trained on the real training images alone;" in ours

@@ -14,10 +14,12 @@ collect_ignore_glob = [] if find_spec("transformers") and find_spec("peft") else
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace's root with the folders sd, flagging and unclip."""
+    """The root of an empty workspace with the folders sd, flagging and unclip."""
     from tests.diffusion import write_pipeline, write_unclip
 
     folder = tmp_path_factory.mktemp("pipelines")
+    (folder / "recipes").mkdir()
+    (folder / "params.yaml").touch()
     write_pipeline(folder / "sd")
     write_pipeline(folder / "flagging", flag=True)
     write_unclip(folder / "unclip")

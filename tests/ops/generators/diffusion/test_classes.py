@@ -40,6 +40,14 @@ def test_the_published_fault_of_flowers_is_refused() -> None:
     assert build_class_table(("21", "22"), named).write(0) == "a photo of a fire lily."
 
 
+@pytest.mark.parametrize("name", ["class_21", "n01440764", "Label 3", "c-4", "7"])
+def test_numbers_in_disguise_are_no_names(name: str) -> None:
+    with pytest.raises(UserError, match="has no name that a prompt could use"):
+        build_class_table((name,), PromptSettings())
+    for fine in ("cat", "B cell", "T-shirt/top", "5 o'clock shadow", "größe", "猫"):
+        assert build_class_table((fine,), PromptSettings()).spoken == (fine,)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +13,20 @@ import numpy as np
 import pytest
 import torch
 
+from ops.chain.parts.rounds import hash_sampler
 from ops.drawing.pieces import Draws, Piece, draw_rows, fill_pieces
 from ops.errors import EnvironmentFault, UserError
+from ops.files.manifests import MANIFEST, describe_output
 from ops.files.storage import read_json, write_json
-from ops.generators.diffusion.diffuser import Diffuser
-from ops.generators.diffusion.drawer import PipelineFile
+from ops.generators.diffusion.diffuser import Diffuser, _build_schedule
+from ops.generators.diffusion.drawer import PipelineDrawer, PipelineFile
 from ops.generators.diffusion.folder import read_pipeline
 from ops.generators.diffusion.numbers import Draw, name_draws, stack_normals
 from ops.generators.diffusion.opening import choose_precision, open_parts
 from ops.generators.diffusion.sizes import enlarge, reduce
+from ops.generators.diffusion_kind import find_precision, require_same_classes
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
-from ops.generators.folder import CONFIG
+from ops.generators.folder import CARD, CONFIG
 from ops.generators.registry import KINDS, find_drawer
 from ops.generators.repeats import measure_repeats
 from ops.generators.units import list_classes
@@ -77,6 +83,59 @@ def test_text_to_image_is_that_of_diffusers_with_our_noise(diffuser: Diffuser) -
     wanted = pipe(PROMPTS, latents=noise, num_inference_steps=3, guidance_scale=4.0, output_type="pt").images
     drawn = diffuser.decode(diffuser.draw_texts(PROMPTS, [X, Y]))
     assert drawn.std() > 0.01 and torch.allclose(drawn, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["dpmpp", "ddim"])
+def test_a_folder_that_asks_for_a_stochastic_solver_is_drawn_without_chance(diffuser: Diffuser, solver: str) -> None:
+    asked = {"algorithm_type": "sde-dpmsolver++", "clip_sample": True, "thresholding": True, "solver_order": 3}
+    plain, asking = (
+        replace(diffuser, parts=replace(diffuser.parts, schedule={**diffuser.parts.schedule, **more}), solver=solver,
+                pipelines={})
+        for more in ({}, asked)
+    )  # fmt: skip
+    drawn = plain.draw_texts(PROMPTS, [X, Y])
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        assert torch.equal(asking.draw_texts(PROMPTS, [X, Y]), drawn)
+
+
+def test_neither_kind_clips_latents(diffuser: Diffuser, unclip: Diffuser) -> None:
+    for each in (diffuser, unclip):
+        parts = replace(each.parts, schedule={**each.parts.schedule, "clip_sample": True})
+        assert not _build_schedule(parts, "ddim").config.clip_sample
+
+
+def test_dpmpp_is_that_of_diffusers(diffuser: Diffuser) -> None:
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    parts = diffuser.parts
+    pipe = StableDiffusionPipeline(
+        vae=parts.vae, text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, unet=parts.unet,
+        scheduler=DPMSolverMultistepScheduler.from_config(parts.schedule), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    noise = stack_normals([X, Y], diffuser.latent_shape, "diffusion")
+    wanted = pipe(
+        PROMPTS, negative_prompt=["a bad photo"] * 2, latents=noise, num_inference_steps=3, guidance_scale=4.0,
+        output_type="latent",
+    ).images  # fmt: skip
+    ours = replace(diffuser, solver="dpmpp", negative="a bad photo", pipelines={})
+    drawn = ours.draw_texts(PROMPTS, [X, Y])
+    assert torch.allclose(drawn, wanted, atol=1e-5)
+    assert not torch.allclose(replace(ours, negative="").draw_texts(PROMPTS, [X, Y]), wanted, atol=1e-3)
+
+
+def test_images_that_are_not_finite_are_an_error_and_not_unsafe(diffuser: Diffuser) -> None:
+    half = replace(diffuser, parts=replace(diffuser.parts, precision="fp16"))
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(UserError, match=r"not finite in fp16; set generator\.precision: fp32"):
+            half.decode(torch.full((1, *diffuser.latent_shape), bad))
+
+
+def test_the_autoencoder_computes_in_fp32_beside_fp16(root: Path) -> None:
+    parts = open_parts(read_pipeline(root / "sd", "stable-diffusion"), checked=False, precision="fp16")
+    assert (parts.vae.dtype, parts.unet.dtype) == (torch.float32, torch.float16)
 
 
 def test_image_to_image_keeps_more_of_the_image_at_a_lower_strength(diffuser: Diffuser, images: torch.Tensor) -> None:
@@ -188,6 +247,83 @@ def test_a_flagged_image_comes_back_black(make_generator: Callable[..., Any]) ->
     assert (PipelineFile(flagging.folder / CONFIG).open("cpu", 2).draw(feeds) == 0).all()
     assert (PipelineFile(unwatched.folder / CONFIG).open("cpu", 2).draw(feeds) > 0).any()
     assert flagging.config["flags_unsafe"] and not unwatched.config["flags_unsafe"]
+
+
+def test_of_two_images_only_the_flagged_one_is_black(
+    make_generator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator, sampler = make_generator("flagging")
+    opened = generator.open()
+    feeds = make_feeds(("noise", "label"), (1, 16, 16), spread_draws("u", np.array([0, 1])), seed=0)
+    fed = {name: torch.from_numpy(values) for name, values in feeds.items()}
+    monkeypatch.setattr(Diffuser, "find_flagged", lambda self, images: torch.tensor([True, False]))
+    drawn = opened.sample(fed, sampler)
+    assert (drawn[0] == 0).all() and (drawn[1] > 0).any()
+
+
+def test_a_colour_dataset_at_another_side_of_the_pipeline(make_generator: Callable[..., Any]) -> None:
+    generator, sampler = make_generator(size=64)
+    config = {**generator.config, "channels": 3, "height": 40, "width": 40}
+    opened = replace(generator, config=config).open()
+    assert opened.make_diffuser(sampler).latent_shape == (4, 32, 32)
+    feeds = make_feeds(("noise", "label"), (3, 40, 40), spread_draws("u", np.array([0])), seed=0)
+    drawn = opened.sample({name: torch.from_numpy(values) for name, values in feeds.items()}, sampler)
+    assert drawn.shape == (1, 40, 40, 3) and not torch.equal(drawn[..., 0], drawn[..., 1])
+
+
+def test_images_follow_from_the_weights_and_not_from_their_place_or_licence(
+    make_generator: Callable[..., Any], tmp_path: Path
+) -> None:
+    generator, _ = make_generator()
+    places, config = [], read_json(generator.folder / CONFIG)
+    identity: dict[str, Any] = {
+        "stage": "generator_onnx",
+        "version": 1,
+        "fingerprint": "",
+        "settings": {},
+        "inputs": {},
+    }
+    changes: list[dict[str, Any]] = [{}, {"model": "elsewhere", "licence": "another"}, {"sha256": "0" * 64}]
+    for number, change in enumerate(changes):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_json(folder / CONFIG, {**config, "settings": {**config["settings"], **change}})
+        (folder / CARD).write_text(f"card {number}")
+        write_json(folder / MANIFEST, describe_output(folder, identity, {}))
+        places.append(hash_sampler(folder))
+    assert places[0] == places[1] != places[2]
+
+
+def test_the_precision_is_that_of_where_it_is_drawn(make_generator: Callable[..., Any]) -> None:
+    half, auto = (make_generator(precision=precision)[0].config for precision in ("bf16", "auto"))
+    assert [find_precision(config, "cpu") for config in (half, auto, {"kind": "flow"})] == ["bf16", "fp32", None]
+
+
+def test_labels_of_other_classes_are_refused(make_generator: Callable[..., Any]) -> None:
+    config = make_generator()[0].config
+    require_same_classes(config, ["bag", "ankle_boot"], "real_images")
+    with pytest.raises(UserError, match="real_images has the classes in another order"):
+        require_same_classes(config, ["ankle_boot", "bag"], "real_images")
+    require_same_classes({"class_names": ["bag"]}, ["other"], "real_images")  # of another kind, which learnt labels
+
+
+def test_no_drawer_outlives_the_filling_of_its_pieces(
+    make_generator: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, draws = find_drawer(make_generator()[0].folder), Draws(list_classes(("bag", "ankle_boot")), (1, 1))
+    opened: list[Any] = []
+
+    def keep(self: PipelineFile, provider: str, batch_size: int) -> PipelineDrawer:
+        drawer = open_file(self, provider, batch_size)
+        opened.append(weakref.ref(drawer))
+        return drawer
+
+    open_file = PipelineFile.open
+    monkeypatch.setattr(PipelineFile, "open", keep)
+    keys = {"draws": draws, "seed": 0, "provider": "cpu", "batch_size": 2}
+    assert len(list(fill_pieces(tmp_path, [Piece(0, 1), Piece(1, 2)], spec, workers=1, **keys))) == 2
+    gc.collect()
+    assert len(opened) == 1 and opened[0]() is None
 
 
 def test_a_directory_whose_classes_were_put_in_another_order_is_refused(make_generator: Callable[..., Any]) -> None:

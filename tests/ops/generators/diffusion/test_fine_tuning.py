@@ -16,14 +16,18 @@ from safetensors.torch import load_file, save_file
 from ops.errors import DamagedData
 from ops.files.storage import read_json
 from ops.generators.diffusion.adapter import add_adapter, load_adapter, save_adapter
+from ops.generators.diffusion.classes import ClassTable
+from ops.generators.diffusion.diffuser import Diffuser
 from ops.generators.diffusion.fine_tuning import Denoising, Examples, fine_tune
 from ops.generators.diffusion.fitting import fit_pipeline
 from ops.generators.diffusion.folder import read_pipeline
 from ops.generators.diffusion.generator import load_generator
+from ops.generators.diffusion.numbers import Draw
 from ops.generators.diffusion.opening import Parts, open_parts
+from ops.generators.diffusion.preserving import draw_preserved
 from ops.generators.folder import WEIGHTS
 from ops.generators.protocol import Fitting
-from ops.recipe.diffusion import LoraSettings
+from ops.recipe.diffusion import LoraSettings, PreservationSettings
 from ops.training.checkpoint import Checkpoints
 
 RANK = 2
@@ -77,7 +81,7 @@ def test_a_step_changes_exactly_the_adapter_lowers_the_loss_and_survives_save_an
     bases = {name.replace(".base_layer", ""): value for name, value in after.items() if "lora_" not in name}
     assert bases.keys() == before.keys() and all(torch.equal(bases[name], before[name]) for name in before)
 
-    save_adapter(tmp_path, parts.unet, {"rank": RANK})
+    save_adapter(tmp_path, parts.unet)
     again = replace(untouched, unet=copy.deepcopy(untouched.unet))
     load_adapter(tmp_path, again.unet, RANK, None)
     with torch.no_grad():
@@ -153,11 +157,42 @@ def test_a_killed_training_ends_with_the_same_weights(parts: Parts, tmp_path: Pa
     assert all(torch.equal(one, other) for one, other in zip(whole, resumed, strict=True))
 
 
+def test_a_killed_run_draws_what_is_to_be_preserved_once(untouched: Parts, tmp_path: Path) -> None:
+    class Counting(Diffuser):
+        def draw_texts(self, prompts: Any, draws: Any) -> torch.Tensor:
+            drawn.extend(draws)
+            if len(drawn) == stop:
+                raise KeyboardInterrupt
+            return torch.stack([draw.normal((4, 2, 2), "drawn") for draw in draws])
+
+    diffuser, drawn, stop = Counting(untouched, 32, 2, "ddim", 1, 1.0), list[Draw](), 25
+    table = ClassTable(("bag", "ankle_boot"), ("bag", "boot"), ("a {class}",))
+    kept = PreservationSettings(images=10, templates=("a {class}", "one {class}"))
+    seen: list[int] = []
+
+    def draw(folder: Path, together: int = 1) -> torch.Tensor:
+        keys = {"seed": 3, "folder": tmp_path / folder, "together": together, "on_image": seen.append}
+        latents, labels = draw_preserved(diffuser, table, kept, **keys)  # type: ignore[arg-type]
+        assert labels.tolist() == [0] * 10 + [1] * 10
+        return latents
+
+    whole = draw(Path("a"))
+    assert seen == [8, 10, 18, 20] and len(set(drawn)) == 20
+    drawn.clear()
+    stop = 15
+    with pytest.raises(KeyboardInterrupt):
+        draw(Path("b"))
+    drawn.clear()
+    assert torch.equal(draw(Path("b"), together=3), whole) and len(drawn) == 10  # the class whose part was lost
+    drawn.clear()
+    assert torch.equal(draw(Path("b")), whole) and not drawn
+
+
 def test_fitting_writes_a_directory_that_draws_and_that_diffusers_reads(
     root: Path, settings: Callable[..., Any], untouched: Parts
 ) -> None:
     section = settings(
-        lora={"rank": RANK, "steps": 2, "batch_size": 2, "learning_rate": 0.1,
+        lora={"rank": RANK, "alpha": 8.0, "steps": 2, "batch_size": 2, "learning_rate": 0.1,
               "preservation": {"images": 1, "templates": ["a {class}"]}},
         prompts={"templates": ["a sks {class}"]},
     )  # fmt: skip

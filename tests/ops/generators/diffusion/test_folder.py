@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from ops.errors import DamagedData, UserError
-from ops.generators.diffusion.folder import find_pipeline, read_pipeline
-from ops.generators.diffusion.generator import check_pipeline
+from ops.files.hashing import hash_file
+from ops.generators.diffusion.finding import find_pipeline, open_cache
+from ops.generators.diffusion.folder import read_pipeline
+from ops.generators.diffusion.generator import check_pipeline, load_generator
 from ops.generators.diffusion.opening import open_parts
 from ops.generators.diffusion.sizes import find_side
+from ops.generators.diffusion.tokens import open_tokenizer
 from ops.generators.registry import KINDS
 
 SHAPE = (1, 16, 16)
@@ -157,6 +161,93 @@ def test_networks_that_cannot_work_together_are_refused(copy: Path) -> None:
         read_pipeline(copy, "stable-diffusion")
 
 
+@pytest.mark.parametrize(
+    ("place", "changes", "said"),
+    [
+        ("vae/config.json", {"latent_channels": 16}, "has 16 channels; kind: stable-diffusion needs 4"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "sample"}, "predicts 'sample'.*epsilon and v_pred"),
+    ],
+)
+def test_networks_that_compute_otherwise_are_refused(
+    copy: Path, place: str, changes: dict[str, Any], said: str
+) -> None:
+    edit(copy / place, **changes)
+    with pytest.raises(UserError, match=said):
+        read_pipeline(copy, "stable-diffusion")
+
+
+def test_the_variant_names_the_files_that_are_opened(copy: Path) -> None:
+    for part in ("unet", "vae", "text_encoder", "safety_checker"):
+        (path,) = (copy / part).glob("*.safetensors")
+        halves = {name: value.half() if value.is_floating_point() else value for name, value in load_file(path).items()}
+        save_file(halves, path.with_name(f"{path.stem}.fp16.safetensors"), {"format": "pt"})
+        path.unlink()
+    folder = read_pipeline(copy, "stable-diffusion", "fp16")
+    assert folder.weights["unet"] == "unet/diffusion_pytorch_model.fp16.safetensors"
+    parts = open_parts(folder, checked=True, precision="fp32")
+    assert parts.unet.dtype == parts.vae.dtype == parts.text_encoder.dtype == torch.float32
+
+
+def test_an_index_beside_the_weights_is_never_followed(copy: Path) -> None:
+    """diffusers would load the files that the index names: pickles too, and none of them hashed."""
+    place = "conv_out.bias"
+    (copy / "unet" / "evil.bin").write_bytes(b"not even a pickle")
+    (copy / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": {place: "evil.bin"}})
+    )
+    stored = load_file(copy / "unet" / "diffusion_pytorch_model.safetensors")
+    opened = open_parts(read_pipeline(copy, "stable-diffusion"), checked=False, precision="fp32")
+    assert torch.equal(opened.unet.state_dict()[place], stored[place])
+
+
+def test_a_tokenizer_reads_hashed_files_only(copy: Path) -> None:
+    words = copy / "tokenizer"
+    (words / "added_tokens.json").write_text(json.dumps({"sks": 182}))
+    folder = read_pipeline(copy, "stable-diffusion")
+    assert "tokenizer/added_tokens.json" in folder.files
+    seen = open_tokenizer(folder)("a sks bag").input_ids
+    (words / "chat_template.jinja").write_text("{{ raise_exception('read') }}")
+    (words / "vocab.json").write_text("no JSON")  # it is not among the files where there is a tokenizer.json
+    again = open_tokenizer(folder)
+    assert again("a sks bag").input_ids == seen and again.chat_template is None
+    edit(words / "tokenizer_config.json", fast_tokenizer_files=["tokenizer.4.0.json"])
+    with pytest.raises(UserError, match="names fast_tokenizer_files"):
+        read_pipeline(copy, "stable-diffusion")
+
+
+def test_a_file_is_hashed_again_only_after_it_changed(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.files.hash_cache.SETTLE_NANOSECONDS", 0)
+    folder, read = read_pipeline(copy, "stable-diffusion"), list[str]()
+
+    def count(path: Path) -> str:
+        read.append(path.name)
+        return hash_file(path)
+
+    monkeypatch.setattr("ops.files.hash_cache.hash_file", count)
+    first = folder.hash_files(open_cache(copy.parent, copy))
+    assert first == folder.hash_files() and len(read) == len(folder.files)
+    assert folder.hash_files(open_cache(copy.parent, copy)) == first and len(read) == len(folder.files)
+    weights = copy / folder.weights["vae"]
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, weights)
+    assert folder.hash_files(open_cache(copy.parent, copy)) != first and len(read) == len(folder.files) + 1
+
+
+def test_a_directory_finds_its_pipeline_only_in_its_own_workspace(
+    make_generator: Callable[..., Any], root: Path, tmp_path: Path
+) -> None:
+    generator, _ = make_generator()
+    assert generator.find_folder().path == root / "sd"
+    inner = root / "inner"  # a workspace in a workspace, without the pipeline
+    (inner / "recipes").mkdir(parents=True)
+    (inner / "params.yaml").touch()
+    shutil.copytree(generator.folder, inner / "data")
+    with pytest.raises(UserError, match=r"the folder .*inner/sd does not exist"):
+        load_generator(inner / "data").find_folder()
+    shutil.copytree(generator.folder, tmp_path / "alone")
+    with pytest.raises(UserError, match="lies in no workspace"):
+        load_generator(tmp_path / "alone").find_folder()
+
+
 def test_a_name_of_the_hub_needs_a_commit_and_is_never_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(UserError, match="name its commit in generator.revision"):
@@ -166,7 +257,7 @@ def test_a_name_of_the_hub_needs_a_commit_and_is_never_fetched(tmp_path: Path, m
     with pytest.raises(UserError, match=r"the folder .*/models/x/y does not exist"):
         find_pipeline("models/x/y", None, tmp_path)
     (tmp_path / "here").mkdir()
-    assert find_pipeline("here", None, tmp_path / "deeper", tmp_path) == tmp_path / "here"
+    assert find_pipeline("here", None, tmp_path) == tmp_path / "here"
     with pytest.raises(UserError, match="revision has no effect with the folder"):
         find_pipeline("here", COMMIT, tmp_path)
 
