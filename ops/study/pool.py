@@ -14,13 +14,14 @@ import numpy as np
 from ops.errors import UserError
 from ops.files.storage import replace_file, write_json
 from ops.settings.reading import shorten
+from ops.settings.section import Count
 from ops.sources.spec import load_source_spec
 from ops.workspaces.workspace import Workspace
 
 SOURCE = "images"  # the name of the study's source
 ARRAYS = "images.npz"  # the images of all its splits
-ALL = "all"
-PoolSize = Literal["all"] | int
+ALL: Literal["all"] = "all"
+PoolSize = Literal["all"] | Count
 QUICK_POOL = 500  # images of a quick run's pool, at most
 STREAM = 2**31  # of the draw; those of the classes that are put aside are small numbers
 
