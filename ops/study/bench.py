@@ -10,9 +10,12 @@ from typing import Any
 
 import polars as pl
 
+from ops.chain.contents import read_content
 from ops.chain.parts.classifiers import name_scratch
+from ops.chain.parts.pools import PRIOR
 from ops.errors import UserError
 from ops.files.hashing import hash_json
+from ops.generators.registry import KINDS
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
@@ -24,8 +27,9 @@ from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
 from ops.study.curves import list_rows
-from ops.study.design import GRID, ClassifierPart, Study, build_recipe, name_place
-from ops.study.images import SOURCE, check_sizes, open_workspace
+from ops.study.design import GRID, ClassifierPart, Study, build_recipe, find_changes, name_place
+from ops.study.images import check_sizes, open_workspace
+from ops.study.pool import QUICK_POOL, SOURCE, PoolSize, put_pool, read_shape
 from ops.study.results import Block, Cell, find_missing
 from ops.workspaces.workspace import Workspace
 
@@ -113,6 +117,10 @@ class Bench:
         """Content hash of the study's images."""
         return hash_source(load_source_spec(self.own.source_path(SOURCE)), self.own.source_hash_cache(SOURCE))
 
+    def find_pool_content(self, recipe: Recipe) -> str | None:
+        """Content hash of the images that a recipe's prior learns from; None without one."""
+        return read_content(self.own, recipe, PRIOR)
+
     @cached_property
     def _names(self) -> dict[Block, dict[str, str]]:
         found = {}
@@ -189,9 +197,10 @@ class _Given:
 
     @cached_property
     def mixed(self) -> list[Any]:
-        # With tuning.policy false, the stage training_policy chooses nothing, and a study has no prior.
-        idle = ("training_policy", "prior")
-        return [self._describe(each) for each in (*upstream(MIXED), MIXED) if each not in idle]
+        # With tuning.policy false, the stage training_policy chooses nothing.
+        idle = ("training_policy", *([PRIOR] if self.recipe.prior is None else []))
+        found = [self._describe(each) for each in (*upstream(MIXED), MIXED) if each not in idle]
+        return found if self.recipe.prior is None else [*found, ["pool", self.bench.find_pool_content(self.recipe)]]
 
     def _describe(self, stage: str) -> list[Any]:
         return [stage, self.bench.main.stage_version(stage), stage_settings(self.recipe, stage)]
@@ -200,7 +209,8 @@ class _Given:
 def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Runtime, *, quick: bool) -> Bench:
     """A part with its workspace in the folder `area`, where its images are put aside.
 
-    UserError for a source or a class that is not there, and for a setting that wants more images than there are.
+    UserError for a source or a class that is not there, for a setting that wants more images than there are, labelled
+    or in its pool, and for images that are too small for its prior.
     """
     part = study.design.parts[name]
     assert isinstance(part, ClassifierPart)
@@ -216,4 +226,18 @@ def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Ru
                 check_class_sizes(sizes, {**recipe.baselines, **recipe.expanded})
             except ValueError as error:
                 raise UserError(f"{here}: {error}") from None
+            _, pool = find_changes(part, block.setting, here, quick=quick)
+            if pool is not None:
+                _open_pool(bench, recipe, pool, here)
     return bench
+
+
+def _open_pool(bench: Bench, recipe: Recipe, size: PoolSize, here: str) -> None:
+    """Put a setting's pool beside the study's images."""
+    settings = recipe.prior
+    assert settings is not None, "the design refuses a pool without a prior"
+    try:
+        put_pool(bench.own, size, bench.part.images.seed, most=QUICK_POOL if bench.quick else None)
+        KINDS[settings.kind].check(settings, bench.main.root, (), read_shape(bench.own))
+    except UserError as error:
+        raise UserError(f"{here}: {error}") from None

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from ops.chain import find_builder
 from ops.chain.parts.classifiers import keep_networks, weights_file
 from ops.chain.parts.examples import read_mixed_sets, read_real
+from ops.chain.parts.pools import EVALUATED, PRIOR, list_ids, open_pool, require_unseen_pool, try_pool
 from ops.classifiers.answering import predict, settle_undefined
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
@@ -26,10 +27,12 @@ from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
+from ops.files.manifests import read_manifest
 from ops.files.storage import write_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
+from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.recipe.variants import name_oracles
@@ -203,9 +206,25 @@ class _Work:
             check()
             self.say(stage)
             source = self.bench.content if stage == FIRST else None
+            if stage == PRIOR:
+                source = self.check_pool(folders[FIRST])
             materialize(own, self.label, stage, find_builder(stage), within, source=source)
             folders[stage] = own.output(self.label, stage)
         return folders
+
+    def check_pool(self, real_images: Path) -> str | None:
+        """The content hash of the pool, None without a prior.
+
+        real_images: folder of the stage. UserError for a pool that holds evaluation or validation images of the block.
+        """
+        own, prior = self.bench.own, self.recipe.prior
+        if (content := self.bench.find_pool_content(self.recipe)) is None:
+            return None
+        assert isinstance(prior, PoolSettings)
+        height, width, channels = read_manifest(real_images)["metrics"]["shape"]
+        seen = try_pool(open_pool(own, prior.pool, self.recipe.source), (height, width, channels), content)
+        require_unseen_pool(self.recipe, seen, list_ids(real_images, EVALUATED))
+        return content
 
     @cached_property
     def evaluation(self) -> PixelDataset:

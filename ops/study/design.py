@@ -6,12 +6,12 @@ recipe with numbers of steps, seeds and arms. It loads nothing that computes.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from ops.errors import UserError
 from ops.recipe.changes import change_content
@@ -20,8 +20,10 @@ from ops.recipe.schema import ArmName, Recipe
 from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
+from ops.study.changes import join_changes, refuse_idle, require_both, split_pool
 from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
+from ops.study.pool import SOURCE, PoolSize, check_size, name_pool
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
@@ -41,20 +43,6 @@ ClassifierMeasure = Literal[
 ]
 ClassifierCurve = Literal["recall", "ekld"]
 NUISANCED = get_args(InvarianceMeasure)  # measures and curves that need a nuisance
-IDLE_KEYS = (  # of a recipe; a study sets them itself, or does not come to the stages that read them
-    "source",
-    "seed",
-    "on_new_images",
-    "baselines",
-    "expanded",
-    "classifier.steps",
-    "classifier.seeds",
-    "classifier.race",
-    "classifier.grid.steps",
-    "verdict",
-    "report",
-    "publish",
-)
 Measures = Annotated[tuple[ClassifierMeasure, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 Curves = Annotated[tuple[ClassifierCurve, ...], Field(strict=False), AfterValidator(refuse_repeats)]
 Networks = Annotated[int, Field(ge=1, le=100)]
@@ -68,7 +56,17 @@ class Images(Section):
     )
     evaluation: Count = Field(1000, description="training images of each class that are put aside for evaluation")
     validation: Count = Field(100, description="training images of each class that become the validation split")
-    seed: int = Field(0, ge=0, description="of the draw of both, which all settings share")
+    pool: PoolSize | None = Field(
+        None,
+        description="training images that a prior learns from without their labels: all that are not put aside, or so"
+        " many of them; those that a block labels may be among them. null: no pool. A setting may change it",
+    )
+    seed: int = Field(0, ge=0, description="of the draw of all three, which all settings share")
+
+    @field_validator("pool", mode="before")
+    @classmethod
+    def _check_pool(cls, value: Any) -> PoolSize | None:
+        return None if value is None else check_size(value)
 
 
 class Way(Section):
@@ -231,15 +229,13 @@ def name_place(path: Path, part: str) -> str:
     return f"{path}, part '{part}'"
 
 
-def _join_changes(*each: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes one after another: a later one takes the place of earlier ones of the same key, or of keys in it."""
-    found = dict[str, Any]()
-    for changes in each:
-        found = {
-            key: value for key, value in found.items() if not any(f"{key}.".startswith(f"{new}.") for new in changes)
-        }
-        found |= changes
-    return found
+def find_changes(
+    part: ClassifierPart, setting: str, here: str, *, quick: bool = False
+) -> tuple[dict[str, Any], PoolSize | None]:
+    """A setting's changes of the recipe, and its pool; `here` is for the messages."""
+    joined = join_changes(part.set, part.settings[setting], part.quick.set if quick else {})
+    refuse_idle(joined, here)
+    return split_pool(joined, part.images.pool, here)
 
 
 def build_recipe(
@@ -257,17 +253,18 @@ def build_recipe(
     content = read_yaml(base)
     if not isinstance(content, dict):
         raise UserError(f"{base} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
-    changes = _join_changes(part.set, part.settings[setting], part.quick.set if quick else {})
-    for key in changes:
-        if idle := next((each for each in IDLE_KEYS if f"{key}.".startswith(f"{each}.")), None):
-            raise UserError(f"{here}: a change of {key} has no effect, because a study does not take {idle} from there")
+    changes, pool = find_changes(part, setting, here, quick=quick)
     try:
         changed, _ = change_content(content, changes, base)
     except UserError as error:
         raise UserError(f"{here}: {str(error).removeprefix('--set ')}") from None
+    require_both(has_prior=changed.get("prior") is not None, pool=pool, here=here)
+    if pool is not None and isinstance(changed["prior"], dict):
+        changed["prior"] |= {"pool": name_pool(pool)}
     changed |= {
-        "source": "images",
+        "source": SOURCE,
         "seed": 0,
+        "on_new_images": "retrain",  # a study's images never change, and a prior wants it
         "baselines": {"real": {}, **part.baselines},
         "expanded": dict(part.expanded) or {"expanded": {}},
     }
@@ -277,8 +274,6 @@ def build_recipe(
             f"{here}: {part.of_nuisance} needs data.nuisance, which this setting has not; it may be rotation,"
             " background or strokes"
         )
-    if recipe.prior is not None:
-        raise UserError(f"{here}: prior must be null; a study has no pool beside its images")
     if recipe.tuning.policy:
         raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
     if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):

@@ -27,9 +27,8 @@ from ops.sources.reading import hash_source, read_source, read_training
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, is_remote, load_source_spec
 from ops.study.design import Images
+from ops.study.pool import ARRAYS, SOURCE
 from ops.workspaces.workspace import Workspace, suggest
-
-SOURCE = "images"  # the name of the study's source
 
 
 def describe_source(images: Images, workspace: Workspace, place: str) -> SourceSpec:
@@ -99,7 +98,7 @@ def read_unchanged(own: Workspace, ids: Sequence[str], split: str = "test") -> n
 
     ids: their content ids, as `parent_id` of the stage real_images has them. KeyError for one that is not there.
     """
-    with np.load(own.root / "images.npz") as arrays:
+    with np.load(own.root / ARRAYS) as arrays:
         images = arrays[f"{split}_images"]
     rows = {name: row for row, name in enumerate(content_ids(images))}
     return np.asarray(images[[rows[name] for name in ids]])
@@ -107,10 +106,10 @@ def read_unchanged(own: Workspace, ids: Sequence[str], split: str = "test") -> n
 
 def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:
     """The workspace with the images of a source and its description."""
-    chosen = images.model_dump(mode="json", exclude={"source"})
+    chosen = images.model_dump(mode="json", exclude={"source", "pool"})
     content = hash_json([hash_source(spec, root / "hashes" / f"{spec.name}.json"), chosen])
     own = Workspace(root / content[:16])
-    arrays = own.root / "images.npz"
+    arrays = own.root / ARRAYS
     if arrays.exists():
         return own
     if LAYOUTS[spec.kind].list_splits(spec)["train"].groups is not None:
@@ -122,7 +121,7 @@ def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:
     )
     found = {f"{split}_images": train.images[each] for split, each in rows.items()}
     found |= {f"{split}_labels": train.labels[each] for split, each in rows.items()}
-    described = {"kind": "npz", "path": "../images.npz", "licence": spec.licence, "class_names": train.class_names}
+    described = {"kind": "npz", "path": f"../{ARRAYS}", "licence": spec.licence, "class_names": train.class_names}
     write_json(own.source_path(SOURCE), described)  # JSON is YAML
     with replace_file(arrays) as temporary, temporary.open("wb") as file:
         np.savez(file, **found)
@@ -135,7 +134,7 @@ def check_sizes(own: Workspace, data: DataSettings, seed: int, place: str) -> np
     UserError where a study's workspace has too few.
     """
     names = list(load_source_spec(own.source_path(SOURCE)).class_names or ())
-    with np.load(own.root / "images.npz") as arrays:
+    with np.load(own.root / ARRAYS) as arrays:
         labels = arrays["train_labels"]
     for name in data.classes or ():
         if name not in names:
