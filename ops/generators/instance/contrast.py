@@ -130,8 +130,17 @@ def learn_encoder(
     compare = in_parts(comparing, pool, device)
     steps = ContrastSteps(compare, images, settings, seed=seed, precision=precision, device=device)
     alone = pool if device == "cpu" else None
-    named = {"section": "prior", "key": "encoder.learning_rate"}
-    return learn(comparing, steps, settings, checkpoints, device=device, pool=alone, on_step=on_step, **named)
+    return learn(
+        comparing,
+        steps,
+        settings,
+        checkpoints,
+        device=device,
+        pool=alone,
+        on_step=on_step,
+        section="prior",
+        key="encoder.learning_rate",
+    )
 
 
 def standardise(encoder: Encoder, images: Tensor, pool: ThreadPoolExecutor, device: str) -> Tensor:
