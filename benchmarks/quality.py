@@ -102,17 +102,16 @@ def run(
 
 
 def list_entries() -> Iterator[Entry]:
-    """Every kind that is trained, with its default settings, and the distilled form of each that has one."""
-    for name, kind in KINDS.items():
-        section = SECTIONS[name]
+    """Every kind that learns from labels, with its default settings, and the distilled form of each that has one."""
+    for name, section in SECTIONS.items():
         if not issubclass(section, DenoiserSettings) or section is LatentSettings:  # that one is for larger images
             continue
         settings = section(kind=name)
-        yield Entry(name, kind, settings)
+        yield Entry(name, KINDS[name], settings)
         if isinstance(settings, FlowSettings):
             student = DistillationSettings()
             distilled = settings.model_copy(update={"distillation": student})
-            yield Entry(f"{name} distilled to {student.evaluations}", kind, distilled)
+            yield Entry(f"{name} distilled to {student.evaluations}", KINDS[name], distilled)
 
 
 def budget(entries: Sequence[Entry], seconds: float, shape: tuple[int, int, int]) -> list[Entry]:

@@ -1,8 +1,9 @@
 """One thread in every test process, and the workspaces that tests of assets and pipelines work in.
 
-The chain is run once per session; tests that change something work on a copy of the finished workspace.
+The chain is run once for all test processes; tests that change something work on a copy of the finished workspace.
 """
 
+import fcntl
 import os
 import shutil
 import time
@@ -50,13 +51,21 @@ def fresh_workspace(_fresh: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_workspace(tmp_path_factory.mktemp("finished") / "workspace")
-    started = time.monotonic()
-    with one_core():
-        result = growset(root, "run", "digits")
-    assert result.exit_code == 0, result.output
-    (root.parent / "seconds").write_text(str(time.monotonic() - started))
-    return root
+    """Made by the first test process that needs it, for all; nothing may change it."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "finished"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "seconds").exists():
+            shutil.rmtree(shared / "workspace", ignore_errors=True)  # of a process that failed
+            root = make_workspace(shared / "workspace")
+            started = time.monotonic()
+            with one_core():
+                result = growset(root, "run", "digits")
+            assert result.exit_code == 0, result.output
+            (shared / "seconds").write_text(str(time.monotonic() - started))
+    return shared / "workspace"
 
 
 @pytest.fixture

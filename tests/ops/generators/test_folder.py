@@ -73,7 +73,7 @@ def test_missing_weights_and_an_incomplete_config_are_damaged_data(tmp_path: Pat
     with pytest.raises(DamagedData, match=r"holds no model\.safetensors"):
         load_network(tmp_path, build_network)
     write_json(tmp_path / CONFIG_FILE, {"kind": "flow", "class_names": ["a"]})
-    with pytest.raises(DamagedData, match="does not describe the network: channels is missing"):
+    with pytest.raises(DamagedData, match="does not describe the network: drops_labels is missing"):
         load_network(tmp_path, build_network)
 
 

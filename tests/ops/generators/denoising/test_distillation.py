@@ -142,6 +142,7 @@ def test_a_student_draws_in_two_evaluations_what_its_teacher_draws_in_many(tmp_p
     assert distance < 0.8 * undistilled
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_in_the_middle_of_distilling_ends_with_the_same_student(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
