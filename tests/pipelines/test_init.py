@@ -1,6 +1,5 @@
 """`growset init` and `growset new`: a workspace from a folder of images that works in every front end."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ops.datasets.pixels import read_split
 from ops.sources.spec import load_source_spec
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import digit_splits, growset, run, shrink_recipe
@@ -120,8 +120,9 @@ def test_splits_are_drawn_where_there_are_none_and_transparency_gets_a_backgroun
     assert (spec.kind, spec.size, spec.background) == ("folder", 20, "white")
     assert spec.split is not None and (spec.split.validation, spec.split.test) == (0.15, 0.25)
     assert growset(tmp_path / "work", "check").exit_code == 0
-    plan = json.loads(growset(tmp_path / "work", "plan", "pressed-leaves", "--json").stdout)
-    assert plan["images"] == {"train": 24, "validation": 6, "test": 10}
+    assert growset(tmp_path / "work", "materialize", "real_images", "pressed-leaves").exit_code == 0
+    real = tmp_path / "work" / "data" / "pressed-leaves" / "real_images"
+    assert [len(read_split(real, split)) for split in ("train", "validation", "test")] == [24, 6, 10]
 
 
 def test_without_a_name_in_git_it_still_works(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,7 @@ def test_while_worker_processes_train(prepare: Callable[[str, str], Path]) -> No
     stop(root, process).check(signal.SIGINT, f"stopped in stage scorer of 'digits'; go on with: {' '.join(RUN)}")
 
 
+@pytest.mark.slow
 def test_while_worker_processes_draw_images_by_sigterm(prepare: Callable[[str, str], Path]) -> None:
     ending = stop_in(prepare(*MANY_IMAGES), RUN, "generated_images", 3.0, signal.SIGTERM, group=False)
     ending.check(signal.SIGTERM, f"stopped in stage generated_images of 'digits'; go on with: {' '.join(RUN)}")
