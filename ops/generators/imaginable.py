@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 
 class Asked(Protocol):
-    """One variant that is asked for: the k-th of the seed image `key`; its noise follows from these four alone."""
+    """One variant that is asked for: the k-th of the seed image `key` with its `label`, in a round of a run's seed.
+
+    Noise and prompt of the variant follow from these five alone.
+    """
 
     @property
     def key(self) -> str: ...
+    @property
+    def label(self) -> int: ...
     @property
     def k(self) -> int: ...
     @property

@@ -14,7 +14,7 @@ from typing import Any
 
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file, hash_json
-from ops.files.storage import parse_json
+from ops.files.model_folders import check_weights, read_object, require_file, require_identity
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"
@@ -23,7 +23,6 @@ PREPROCESSORS = (
     "preprocessor_config.json",
 )  # the first is used if it holds the second's content
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_LFS_POINTER = b"version https://git-lfs"
 # Config keys that choose the code or the files to run a network with; some would fetch code. They are removed.
 _LOADING_KEYS = re.compile(r"auto_map|_?(attn|experts)_implementation(_internal)?|fusion_config|transformers_weights")
 
@@ -90,7 +89,7 @@ def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool =
     UserError, with the recipe's section `key`, if a file is missing, the weights are a pickle, or the network's kind is
     not one of `kinds`; DamagedData if a file is damaged.
     """
-    config = _read_object(_require(path, key, CONFIG))
+    config = read_object(require_file(path, CONFIG, key))
     if config.get("model_type") not in kinds:
         raise UserError(
             f"{key}.model: {path} holds a network of type {config.get('model_type')!r}; allowed: {_list(kinds)}"
@@ -99,7 +98,7 @@ def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool =
         raise UserError(f"{key}.model: {path} holds quantised weights; use the network with unquantised ones")
     name, preprocessor = _read_preprocessor(path, key)
     weights, index = _find_weights(path, key)
-    words = [_require(path, key, TOKENIZER).name] if tokenizer else []
+    words = [require_file(path, TOKENIZER, key).name] if tokenizer else []
     return ModelFolder(path, drop_loading_keys(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights))
 
 
@@ -108,40 +107,14 @@ def identify(folder: ModelFolder, sha256: str | None, key: str) -> str:
 
     UserError, with the recipe's section `key` and the right value, if `sha256` is missing or different.
     """
-    found = folder.hash_files()
-    if sha256 is None:
-        raise UserError(f"{key}.sha256 is missing; the content of {folder.path} has {found}")
-    if sha256 != found:
-        raise UserError(f"{key}.sha256 does not fit {folder.path}: its content has {found}")
-    return found
-
-
-def _require(path: Path, key: str, name: str) -> Path:
-    if not (path / name).is_file():
-        raise UserError(f"{key}.model: the folder {path} has no {name}")
-    with (path / name).open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise UserError(
-                f"{key}.model: {path / name} is only a Git LFS pointer to the file; run `git lfs pull` there"
-            )
-    return path / name
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = parse_json(path.read_bytes())
-    except ValueError as error:
-        raise DamagedData(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise DamagedData(f"{path} does not hold a JSON object")
-    return value
+    return require_identity(folder.path, folder.hash_files(), sha256, key)
 
 
 def _read_preprocessor(path: Path, key: str) -> tuple[str, dict[str, Any]]:
     nested, plain = PREPROCESSORS
-    if (path / nested).is_file() and isinstance(inner := _read_object(path / nested).get("image_processor"), dict):
+    if (path / nested).is_file() and isinstance(inner := read_object(path / nested).get("image_processor"), dict):
         return nested, inner
-    return plain, _read_object(_require(path, key, plain))
+    return plain, read_object(require_file(path, plain, key))
 
 
 def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -154,7 +127,7 @@ def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...
                 " code and is never opened: fetch or convert the safetensors"
             )
     else:
-        listed = _read_object(path / INDEX).get("weight_map")
+        listed = read_object(path / INDEX).get("weight_map")
         if not isinstance(listed, dict) or not listed:
             raise DamagedData(f"{path / INDEX} lists no weights")
         names, index = sorted(set(map(str, listed.values()))), (INDEX,)
@@ -163,19 +136,8 @@ def _find_weights(path: Path, key: str) -> tuple[tuple[str, ...], tuple[str, ...
                 f"{key}.model: {path / INDEX} names {strange[0]!r}; allowed: safetensors files of that folder"
             )
     for name in names:
-        _check_weights(_require(path, key, name))
+        check_weights(require_file(path, name, key))
     return tuple(names), index
-
-
-def _check_weights(path: Path) -> None:
-    """DamagedData unless the header is valid and the file holds all tensors of the header."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy"):
-            pass
-    except SafetensorError as error:
-        raise DamagedData(f"{path} is not a valid safetensors file: {error}") from None
 
 
 def drop_loading_keys(config: dict[str, Any]) -> dict[str, Any]:

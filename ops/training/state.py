@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 LOSS_WINDOW = 20
+LAST = 5  # windows of the final loss
 Z = 1.96  # a difference of more than so many standard errors is not chance
 
 
@@ -42,6 +43,16 @@ class TrainingState:
     best_step: int = 0
     seen: list[dict[str, list[float]]] = field(default_factory=list)
     stopped: bool = False
+
+    def describe(self, batch_size: int) -> dict[str, float | None]:
+        """For a stage's metrics: steps, those at the kept moment, images seen until then, the mean last loss."""
+        last = self.losses[-LAST:]
+        return {
+            "steps": self.step,
+            "best_step": self.best_step,
+            "training_images": self.best_step * batch_size,
+            "final_loss": round(sum(last) / len(last), 6) if last else None,
+        }
 
     def count_step(self, loss: float) -> None:
         """Record one more step and its loss."""

@@ -18,7 +18,7 @@ FOLDER = "sampler"
 def keep_sampler(generator_onnx: Path, generated: Path) -> None:
     """Link all graphs that draw, and the description of the generator, into the folder of its images.
 
-    Where there is no graph, the weights draw, if there are any.
+    A generator that was exported without a graph draws in torch: its trained weights, if it has some, are linked.
     """
     graphs = sorted(generator_onnx.glob("*.onnx")) or sorted(generator_onnx.glob(WEIGHTS))
     for path in (generator_onnx / CONFIG, *graphs):

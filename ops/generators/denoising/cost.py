@@ -1,7 +1,4 @@
-"""Estimate the cost of a denoising generator on this machine by timing a few real steps and draws.
-
-Timing stops early where steps are long, so that it takes seconds for images of 128 pixels too.
-"""
+"""Estimate the cost of a denoising generator on this machine by timing a few real steps and draws."""
 
 from __future__ import annotations
 
@@ -20,14 +17,13 @@ from ops.generators.denoising.sampling import PART_IMAGES, sample_in_threads
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Cost, Fitting
+from ops.generators.timing import time_steps
 from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import DenoiserSettings, SamplerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import in_parts
 
-FIRST_STEPS, TIMED_STEPS = (2, 2), (4, 16)  # training steps of an estimate: before the timed ones, and timed ones
-ENOUGH = 4.0  # seconds; where the timed steps would take longer, the first ones are enough
 LONG_DRAWING = 2.0  # seconds; a drawing that takes longer is not repeated
 
 
@@ -49,8 +45,8 @@ def estimate_denoiser(
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))
         network = build_network({**fitting.describe(maths.name), **describe_network(settings, shape[0])})
 
-        def time_steps(before: int, timed: int) -> float:
-            short, stamps = settings.model_copy(update={"steps": before + timed}), list[float]()
+        def train(count: int, checkpoints: Checkpoints, on_step: Callable[[int, float], None]) -> None:
+            short = settings.model_copy(update={"steps": count})
             steps = DenoisingSteps(
                 in_parts(network, pool),
                 maths.loss,
@@ -62,20 +58,9 @@ def estimate_denoiser(
                 pair_noise=maths.choose_pairing(short),
                 noise_share=maths.noise_share,
             )
-            learn(
-                network,
-                steps,
-                short,
-                Checkpoints(Path(folder) / str(timed), 1),
-                pool=pool,
-                prepare=steps.prepare,
-                on_step=lambda step, loss: stamps.append(time.perf_counter()),
-            )
-            return float(np.median(np.diff(stamps[before - 1 :])))
+            learn(network, steps, short, checkpoints, pool=pool, prepare=steps.prepare, on_step=on_step)
 
-        per_step = time_steps(*FIRST_STEPS)
-        if per_step * TIMED_STEPS[1] < ENOUGH:
-            per_step = time_steps(*TIMED_STEPS)
+        per_step = time_steps(train)
         assert sampler.solver is not None and sampler.steps is not None
         once = SamplerSettings(solver=sampler.solver, steps=2, guidance=sampler.guidance)
         evaluations = maths.count_evaluations(sampler.solver, 2)

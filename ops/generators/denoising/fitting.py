@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,10 +108,7 @@ def learn_to_denoise(
     refined = refine(settings, replace(session, steps=ended.step))
     metrics = {
         "parameters": sum(p.numel() for p in network.parameters()),
-        "steps": ended.step,
-        "best_step": ended.best_step,
-        "training_images": ended.best_step * settings.batch_size,
-        "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
+        **ended.describe(settings.batch_size),
         "precision": precision,
         **refined,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,10 +84,7 @@ def _fit_adapter(
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {
         "parameters": sum(value.numel() for value in adapter.parameters()),
-        "steps": ended.step,
-        "best_step": ended.best_step,
-        "training_images": ended.step * lora.batch_size,
-        "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
+        **ended.describe(lora.batch_size),
         "precision": precision,
     }
 

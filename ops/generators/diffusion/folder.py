@@ -15,11 +15,10 @@ from typing import Any
 from ops.errors import DamagedData, UserError
 from ops.files.hash_cache import HashCache
 from ops.files.hashing import hash_file, hash_json
-from ops.files.storage import parse_json
+from ops.files.model_folders import check_weights, read_object, require_file, require_identity
 
 INDEX = "model_index.json"
 KEY = "generator"  # of the recipe's section, in messages
-_LFS_POINTER = b"version https://git-lfs"
 
 PIPELINES: Mapping[str, tuple[str, ...]] = {  # whose folder a kind can use
     "stable-diffusion": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
@@ -119,7 +118,7 @@ def read_pipeline(path: Path, kind: str, variant: str | None = None, *, checked:
     missing or of another class, and weights that are missing, a pickle, or in several files; DamagedData for a damaged
     file.
     """
-    index = _read_object(_require(path, INDEX))
+    index = read_object(require_file(path, INDEX, KEY))
     found = index.get("_class_name")
     if found not in PIPELINES[kind]:
         raise UserError(
@@ -134,7 +133,7 @@ def read_pipeline(path: Path, kind: str, variant: str | None = None, *, checked:
             files += _find_tokenizer(path / name)
             continue
         (config,) = _FILES.get(name, (CONFIG,))
-        configs[name] = _read_object(_require(path / name, config))
+        configs[name] = read_object(require_file(path / name, config, KEY))
         files.append(f"{name}/{config}")
         if name in _WEIGHTS:
             weights[name] = f"{name}/{_find_weights(path / name, _WEIGHTS[name], variant)}"
@@ -149,12 +148,7 @@ def identify_pipeline(folder: PipelineFolder, sha256: str | None, cache: HashCac
 
     UserError, with the right value, if `sha256` is missing or different.
     """
-    found = folder.hash_files(cache)
-    if sha256 is None:
-        raise UserError(f"{KEY}.sha256 is missing; the content of {folder.path} has {found}")
-    if sha256 != found:
-        raise UserError(f"{KEY}.sha256 does not fit {folder.path}: its content has {found}")
-    return found
+    return require_identity(folder.path, folder.hash_files(cache), sha256, KEY)
 
 
 def _check_class(path: Path, name: str, entry: Any, *, required_by: str) -> None:
@@ -206,33 +200,12 @@ def _require_fitting_parts(folder: PipelineFolder) -> None:
             )
 
 
-def _require(path: Path, name: str) -> Path:
-    if not (path / name).is_file():
-        raise UserError(f"{KEY}.model: the folder {path} has no {name}")
-    with (path / name).open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise UserError(
-                f"{KEY}.model: {path / name} is only a Git LFS pointer to the file; run `git lfs pull` there"
-            )
-    return path / name
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = parse_json(path.read_bytes())
-    except ValueError as error:
-        raise DamagedData(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise DamagedData(f"{path} does not hold a JSON object")
-    return value
-
-
 def _find_tokenizer(path: Path) -> list[str]:
     """The files of a tokenizer, relative to the folder of the pipeline; UserError where it asks for others."""
     words = ["tokenizer.json"] if (path / "tokenizer.json").is_file() else ["vocab.json", "merges.txt"]
     for name in (*words, "tokenizer_config.json"):
-        _require(path, name)
-    if "fast_tokenizer_files" in _read_object(path / "tokenizer_config.json"):
+        require_file(path, name, KEY)
+    if "fast_tokenizer_files" in read_object(path / "tokenizer_config.json"):
         raise UserError(
             f"{KEY}.model: {path / 'tokenizer_config.json'} names fast_tokenizer_files, and other files than"
             " tokenizer.json are never opened; remove this key"
@@ -257,16 +230,5 @@ def _find_weights(path: Path, stem: str, variant: str | None) -> str:
                 f"{KEY}.model: the folder {path} has no {name}; its {pickles[0]} is a pickle, which may run code and is"
                 " never opened: fetch or convert the safetensors"
             )
-    _check_header(_require(path, name))
+    check_weights(require_file(path, name, KEY))
     return name
-
-
-def _check_header(path: Path) -> None:
-    """DamagedData unless the header is valid and the file holds all tensors of the header."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy"):
-            pass
-    except SafetensorError as error:
-        raise DamagedData(f"{path} is not a valid safetensors file: {error}") from None

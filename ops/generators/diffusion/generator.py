@@ -142,7 +142,10 @@ class PipelineGenerator:
         return draw_fed(generator, generator.make_diffuser(sampler), feeds, sampler)
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
-        """Write config.json with the sampler's settings, and the adapter; returns the former: there is no graph."""
+        """Write config.json with the sampler's settings, and the adapter; returns the path of config.json.
+
+        Pipelines are not exported as graphs.
+        """
         if (self.folder / WEIGHTS).exists():
             shutil.copyfile(self.folder / WEIGHTS, folder / WEIGHTS)
         write_json(folder / CONFIG, {**self.config, SAMPLER: sampler.model_dump(mode="json")})

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,23 +22,9 @@ from ops.generators.diffusion.diffuser import NOISE, Diffuser
 from ops.generators.diffusion.generator import PipelineGenerator
 from ops.generators.diffusion.numbers import Draw
 from ops.generators.diffusion.sizes import enlarge, reduce
+from ops.generators.imaginable import Asked
 from ops.recipe.diffusion import StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import SamplerSettings
-
-
-class Asked(Protocol):
-    """Names a variant: the k-th of the seed image `key` with its `label`, in a round of a run's seed."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def label(self) -> int: ...
-    @property
-    def k(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def round_(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)

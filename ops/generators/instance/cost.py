@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Callable
 
-import numpy as np
 import torch
 
-from ops.generators.denoising.cost import ENOUGH, FIRST_STEPS, TIMED_STEPS, estimate_denoiser
+from ops.generators.denoising.cost import estimate_denoiser
 from ops.generators.instance.contrast import learn_encoder
 from ops.generators.instance.flow import InstanceFlow
 from ops.generators.instance.guessing import add_encoder
 from ops.generators.instance.network import Encoder
 from ops.generators.instance.sizes import Shape, list_widths
 from ops.generators.protocol import Cost
+from ops.generators.timing import time_call, time_steps
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import SamplerSettings
@@ -41,31 +39,15 @@ def _time_steps(encoder: Encoder, settings: InstanceSettings, shape: Shape) -> f
     images = torch.randint(0, 256, (settings.encoder.batch_size, *shape), dtype=torch.uint8)
     precision = resolve_precision(settings.precision)
 
-    def measure(before: int, timed: int) -> float:
-        own, stamps = settings.encoder.model_copy(update={"steps": before + timed}), list[float]()
-        with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
-            learn_encoder(
-                encoder,
-                own,
-                images,
-                Checkpoints(Path(folder), 1),
-                seed=0,
-                precision=precision,
-                pool=pool,
-                on_step=lambda step, loss: stamps.append(time.perf_counter()),
-            )
-        return float(np.median(np.diff(stamps[before - 1 :])))
+    def train(count: int, checkpoints: Checkpoints, on_step: Callable[[int, float], None]) -> None:
+        own = settings.encoder.model_copy(update={"steps": count})
+        with start_threads() as pool:
+            learn_encoder(encoder, own, images, checkpoints, seed=0, precision=precision, pool=pool, on_step=on_step)
 
-    seconds = measure(*FIRST_STEPS)
-    return measure(*TIMED_STEPS) if seconds * TIMED_STEPS[1] < ENOUGH else seconds
+    return time_steps(train)
 
 
 def _time_encoding(encoder: Encoder, shape: Shape) -> float:
     """Seconds of encoding an image."""
-    seconds, images = list[float](), torch.zeros(TIMED_IMAGES, *shape)
-    for _ in range(3):
-        started = time.perf_counter()
-        with torch.inference_mode():
-            encoder.encode(images)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds) / TIMED_IMAGES
+    images = torch.zeros(TIMED_IMAGES, *shape)
+    return time_call(lambda: encoder.encode(images)) / TIMED_IMAGES

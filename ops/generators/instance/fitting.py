@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,10 +70,7 @@ def fit_instance(maths: InstanceFlow, settings: InstanceSettings, fitting: Fitti
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses, "encoder": taught.losses})
     return {
         "parameters": sum(p.numel() for p in networks.parameters()),
-        "steps": ended.step,
-        "best_step": ended.best_step,
-        "training_images": ended.best_step * settings.batch_size,
-        "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
+        **ended.describe(settings.batch_size),
         "precision": precision,
         "encoder_steps": taught.step,
         "features_carrying": carrying,

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ops.generators.denoising.cost import ENOUGH, FIRST_STEPS, TIMED_STEPS, estimate_denoiser
+from ops.generators.denoising.cost import estimate_denoiser
 from ops.generators.kinds.flow import Flow
 from ops.generators.latent.autoencoding import learn_autoencoder
 from ops.generators.latent.guessing import add_autoencoder
 from ops.generators.latent.network import Autoencoder, build_autoencoder, describe_autoencoder
 from ops.generators.latent.sizes import Shape, find_latent_shape
 from ops.generators.protocol import Cost
+from ops.generators.timing import time_call, time_steps
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.generator import DenoiserSettings, Moves, SamplerSettings
@@ -57,37 +54,31 @@ def _time_steps(autoencoder: Autoencoder, settings: LatentSettings, shape: Shape
     labels = torch.arange(4 * classes) % classes
     precision = resolve_precision(settings.precision)
 
-    def measure(before: int, timed: int) -> float:
-        own, stamps = settings.autoencoder.model_copy(update={"steps": before + timed}), list[float]()
-        with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
+    def train(count: int, checkpoints: Checkpoints, on_step: Callable[[int, float], None]) -> None:
+        own = settings.autoencoder.model_copy(update={"steps": count})
+        short = settings.model_copy(update={"autoencoder": own})
+        with start_threads() as pool:
             learn_autoencoder(
                 autoencoder,
-                settings.model_copy(update={"autoencoder": own}),
+                short,
                 images,
                 labels,
                 latent,
-                Checkpoints(Path(folder), 1),
+                checkpoints,
                 seed=0,
                 precision=precision,
                 pool=pool,
-                on_step=lambda step, loss: stamps.append(time.perf_counter()),
+                on_step=on_step,
             )
-        return float(np.median(np.diff(stamps[before - 1 :])))
 
-    seconds = measure(*FIRST_STEPS)
-    return measure(*TIMED_STEPS) if seconds * TIMED_STEPS[1] < ENOUGH else seconds
+    return time_steps(train)
 
 
 def _time_halves(autoencoder: Autoencoder, shape: Shape, latent: Shape) -> tuple[float, float]:
     """Seconds of encoding and of decoding an image."""
 
     def measure(half: Callable[[Tensor], Tensor], given: Shape) -> float:
-        seconds, values = list[float](), torch.zeros(TIMED_IMAGES, *given)
-        for _ in range(3):
-            started = time.perf_counter()
-            with torch.inference_mode():
-                half(values)
-            seconds.append(time.perf_counter() - started)
-        return min(seconds) / TIMED_IMAGES
+        values = torch.zeros(TIMED_IMAGES, *given)
+        return time_call(lambda: half(values)) / TIMED_IMAGES
 
     return measure(autoencoder.encode, shape), measure(autoencoder.decode, latent)

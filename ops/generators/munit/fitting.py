@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,10 +78,7 @@ def _fit(settings: MunitSettings, fitting: Fitting, pool: ThreadPoolExecutor) ->
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {
         "parameters": sum(p.numel() for p in munit.makers.parameters()),
-        "steps": ended.step,
-        "best_step": ended.best_step,
-        "training_images": ended.best_step * settings.batch_size,
-        "final_loss": round(float(np.mean(ended.losses[-5:])), 6) if ended.losses else None,
+        **ended.describe(settings.batch_size),
         "precision": precision,
         **examine(munit.makers, fitting.images[:: -(-len(fitting.images) // EXAMINED)]),
     }

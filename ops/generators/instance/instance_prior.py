@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ops.generators.imaginable import Asked, draw_asked, to_levels
 from ops.generators.instance.drawing import draw_told
 from ops.generators.instance.hiding import hide, show, take_hiding
 from ops.generators.instance_kind import MATHS, InstanceGenerator
 from ops.generators.noise import draw_noise
-from ops.imagination.protocols import Request
 from ops.recipe.generator import SamplerSettings
 
 START = "imagination start"  # unit of the noise that is decoded from
@@ -45,20 +45,16 @@ class InstancePrior:
         """All features, standardised over the pool: float32 [n, d] of images float32 [n, C, H, W] in 0..1."""
         return self.generator.networks.encoder.encode(images * 2 - 1)
 
-    def vary(self, images: Tensor, requests: Sequence[Request]) -> Tensor:
+    def vary(self, images: Tensor, requests: Sequence[Asked]) -> Tensor:
         """The features with a share of them hidden, for each request another way."""
-        drawn = [
-            draw_noise(self.noise.shape[1:], seed=r.seed, round_=r.round_, unit=r.key, start=r.k, count=1)
-            for r in requests
-        ]
-        noise = torch.cat([torch.from_numpy(one) for one in drawn]).to(images)
+        noise = draw_asked(self.noise.shape[1:], requests).to(images)
         return hide(self.encode(images), take_hiding(noise, *self.latent_shape), self.strength)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Images float32 [n, C, H, W] in 0..1 that have these features, as far as they are not hidden."""
         noise = self.noise.to(latents).expand(len(latents), -1, -1, -1)
         drawn = draw_told(MATHS, self.generator.networks.flow, show(latents, self.strength), noise, self.sampler)
-        return (drawn.clamp(-1, 1) + 1) / 2
+        return to_levels(drawn)
 
 
 def make_instance_prior(

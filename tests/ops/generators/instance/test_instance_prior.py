@@ -11,6 +11,7 @@ import torch
 
 from ops.generators.denoising.network import describe_network
 from ops.generators.instance.contrast import standardise
+from ops.generators.instance.instance_prior import InstancePrior, make_instance_prior
 from ops.generators.instance.network import build_networks, describe_encoder
 from ops.generators.instance_kind import InstanceGenerator
 from ops.generators.noise import draw_noise
@@ -18,7 +19,6 @@ from ops.generators.units import Unit
 from ops.imagination.ascent import Ascent
 from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination, Mode, imagine
-from ops.imagination.instance_prior import InstancePrior, make_instance_prior
 from ops.imagination.presets import CORRECTED
 from ops.imagination.projection import Ball
 from ops.imagination.protocols import Request, VaryingPrior
