@@ -15,8 +15,8 @@
 variant was chosen from.
 
 A perturbation of more than MOST_NUMBERS numbers is not stored, only how far it moved: it would take more room than the
-image's pixels. As it was drawn it follows from the run's seed, the seed image
-and the variant's number (`ops.imagination.perturbation.draw_perturbation`).
+image's pixels. The perturbation as it was drawn follows from the run's seed, the seed image and the variant's number
+(`ops.imagination.perturbation.draw_perturbation`).
 """
 
 from __future__ import annotations
