@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, Policy
 from ops.recipe.classifiers import ClassifierSettings
@@ -25,7 +27,7 @@ from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
 from ops.tuning.factors import list_factors, list_networks
-from ops.tuning.search import count_steps
+from ops.tuning.search import count_steps, is_choice
 from ops.verdict.curve import list_lengths
 
 FEATURE_STEP, EPOCH = 0.004, 0.001  # seconds of a step of a feature's diffusion, and of an epoch of a last layer; rough
@@ -203,10 +205,10 @@ def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
 
 
 def _search(settled: Recipe, recipe: Recipe, shape: tuple[int, int, int], folds: int) -> Phases:
-    """The trainings of the search, as equally long ones; of lengths the first and its double."""
+    """The trainings of the search, as equally long ones; of lengths those up to the double of the settled one."""
     first = recipe.classifier.steps
     steps = recipe.tuning.steps or first
-    most = min(2 * first, recipe.tuning.most_steps or first)
+    most = min(2 * settled.classifier.steps, recipe.tuning.most_steps or first)
     factors = list_factors(shape[2], list_networks(min(shape[:2]), recipe.classifier.network))
     total = count_steps(factors, folds=folds, steps=steps, first_length=first, most_steps=most)
     unit = make_unit(settled.classifier, Arm(augmentation=EXPECTED))
@@ -217,6 +219,17 @@ def settle_expected(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
     """The recipe with what the search has chosen or, before it has run, with what its choice will about cost."""
     if not recipe.tuning.policy:
         return recipe
-    return settle_recipe(
-        recipe, policy or TrainingPolicy(EXPECTED, "image", recipe.classifier.steps, composed=EXPECTED)
-    )
+    return settle_recipe(recipe, policy or expect_policy(recipe.classifier.steps))
+
+
+def expect_policy(steps: int) -> TrainingPolicy:
+    """A choice of typical cost that trains for `steps` optimizer steps."""
+    return TrainingPolicy(EXPECTED, "image", steps, composed=EXPECTED)
+
+
+def find_longest(recipe: Recipe) -> int | None:
+    """The most optimizer steps that the search may choose; None where it leaves them as they are."""
+    first, most = recipe.classifier.steps, recipe.tuning.most_steps
+    if not recipe.tuning.policy or most is None or not is_choice(first, most):
+        return None
+    return first * 2 ** int(np.log2(most / first))

@@ -21,7 +21,7 @@ from ops.planning.fitting import fit_steps, scale_steps
 from ops.planning.length import warn_of_large_networks, warn_of_length
 from ops.planning.plan import estimate_bytes
 from ops.planning.variants import foresee_variants, shows_variants
-from ops.planning.work import settle_expected
+from ops.planning.work import expect_policy, find_longest, settle_expected
 from ops.recipe.changes import change_recipe, keep_effective, write_changes
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
@@ -50,7 +50,8 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
         "looks": seen.recipe.verdict.looks,
         "seconds": seconds,
         "rest_seconds": rest,
-        "to_do_seconds": rest + sum(value for stage, value in seconds.items() if stage in seen.stale),
+        "to_do_seconds": pace.count_rest(seconds, rest),
+        **_describe_longest(pace),
         "stale": seen.stale,
         "smallest_effect": {
             "effect": resolution.effect,
@@ -60,6 +61,18 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
             "errors_are_assumed": resolution.is_assumed,
         },
         "warnings": [*seen.list_warnings(), *(sentence for sentence in (long, large) if sentence)],
+    }
+
+
+def _describe_longest(pace: Pace) -> dict[str, Any]:
+    """What is to do if the search chooses its longest training; {} where it has chosen, or leaves the length alone."""
+    seen = pace.prospect
+    longest = find_longest(seen.recipe)
+    if longest is None or seen.policy is not None:
+        return {}
+    return {
+        "longest_steps": longest,
+        "longest_to_do_seconds": pace.count_rest(*pace.estimate(seen.recipe, expect_policy(longest))),
     }
 
 

@@ -70,8 +70,16 @@ def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
             if value > 0
         ),
         f"  {'everything else':<22} {describe_estimate(found['rest_seconds']):>14}",
-        f"  {'to do':<22} {describe_estimate(found['to_do_seconds']):>14}",
+        f"  {'to do':<22} {describe_estimate(found['to_do_seconds']):>14}{_describe_longest(found)}",
         "",
         f"  {describe_resolution(seen.resolution)}",
         *(f"warning: {warning}" for warning in found["warnings"]),
     ]
+
+
+def _describe_longest(found: Mapping[str, Any]) -> str:
+    """What the plan does not know: how long a training the search will choose; empty where it knows."""
+    if "longest_steps" not in found:
+        return ""
+    longest = describe_estimate(found["longest_to_do_seconds"])
+    return f"   (up to {longest} if longer training pays: `tuning` may choose {found['longest_steps']:,} steps)"

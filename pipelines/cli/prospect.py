@@ -3,6 +3,7 @@
 Nothing is printed here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,10 @@ class Pace:
         work = _count_work(seen, recipe, policy)
         seconds = estimate_seconds(recipe, work, seen.plan, self.speeds, images, cores)
         return seconds, estimate_rest(seen.stale, images)
+
+    def count_rest(self, seconds: Mapping[str, float], rest: float) -> float:
+        """Seconds that are to do, of those that `estimate` gives: stages that are current cost nothing."""
+        return rest + sum(value for stage, value in seconds.items() if stage in self.prospect.stale)
 
 
 def look_ahead(workspace: Workspace, expansion: str) -> Prospect:

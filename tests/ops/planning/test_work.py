@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ops.planning.plan import plan_expansion
-from ops.planning.work import count_work
+from ops.planning.work import count_work, expect_policy, find_longest
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import PlanSettings, Recipe
 
@@ -54,3 +54,20 @@ def test_a_learning_curve_costs_three_quarters_of_a_training_of_each_side_and_se
     whole, curve = count(1)
     assert curve == 2 * 0.75 * 800
     assert whole - curve == count(0)[0]
+
+
+def test_the_longest_training_that_the_search_may_choose_is_counted_for_arms_and_search() -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    keys["baselines"] = {"real": {"augmentation": "auto"}}
+    keys["expanded"] = {"more": {"augmentation": "auto"}}
+    keys["tuning"] = {"policy": "auto", "steps": 100, "most_steps": 3500, "folds": 3}
+    recipe = Recipe.model_validate(keys)
+    plan = plan_expansion(np.array([20] * 3), tuple("abc"), PlanSettings())
+    assert find_longest(recipe) == 3200  # 800, 1,600, 3,200
+    usual, most = (count_work(recipe, plan, (28, 28, 1), 3, policy) for policy in (None, expect_policy(3200)))
+    assert {training.steps for phase in usual.baselines for training in phase} == {800}
+    assert {training.steps for phase in most.baselines for training in phase} == {3200}
+    searched = [sum(training.steps for phase in work.policy for training in phase) for work in (usual, most)]
+    assert searched[1] - searched[0] == 3 * 3200
+    keys["tuning"]["most_steps"] = 1500
+    assert find_longest(Recipe.model_validate(keys)) is None
