@@ -58,9 +58,9 @@ def test_a_learning_curve_costs_three_quarters_of_a_training_of_each_side_and_se
 
 def test_the_longest_training_that_the_search_may_choose_is_counted_for_arms_and_search() -> None:
     keys = load_recipe(DEMO).model_dump(mode="json")
-    keys["baselines"] = {"real": {"augmentation": "auto"}}
+    keys["baselines"] = {"real": {}, "augmented": {"augmentation": "auto"}}
     keys["expanded"] = {"more": {"augmentation": "auto"}}
-    keys["tuning"] = {"policy": "auto", "steps": 100, "most_steps": 3500, "folds": 3}
+    keys["tuning"] = {"policy": True, "steps": 100, "most_steps": 3500, "folds": 3}
     recipe = Recipe.model_validate(keys)
     plan = plan_expansion(np.array([20] * 3), tuple("abc"), PlanSettings())
     assert find_longest(recipe) == 3200  # 800, 1,600, 3,200

@@ -110,6 +110,19 @@ def test_text_has_minutes_and_warnings(root: Path) -> None:
     assert "warning: with 232 test images only differences of about 7 points would show" in found.output
     assert "no verdict can be reached with classifier.seeds 2" in found.output
     assert " seconds" not in found.output
+    assert "if longer training pays" not in found.output
+    open_length = growset(
+        root,
+        "plan",
+        "digits",
+        "--set",
+        "tuning.policy=true",
+        "--set",
+        "tuning.most_steps=100",
+        "--set",
+        "baselines.mixup.augmentation=auto",
+    )
+    assert "if longer training pays: `tuning` may choose 80 steps)" in open_length.output, open_length.output
 
 
 def test_of_many_classes_the_largest_and_the_smallest_are_listed(fresh_workspace: Path) -> None:
