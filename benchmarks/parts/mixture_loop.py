@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 SIGMA, TEST = 0.6, 10_000
 
-Floats, Labels = npt.NDArray[np.float64], npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
 
 
 def repeat_plainly(dim: int, real: int, gammas: Sequence[float], *, repeats: int, seed: int, new: int = TEST) -> Floats:
