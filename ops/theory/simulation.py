@@ -55,7 +55,7 @@ class _Real:
 
 
 def simulate(mixture: Mixture, generated: Sequence[int], *, repeats: int, seed: int, sink: Sink = ignore) -> Simulation:
-    """Draw all repeats. Real and test samples are the same for each number of generated ones.
+    """Draw all repeats. Real samples, and the test samples of the NLL, are the same for each number of generated ones.
 
     A number's results depend on mixture, seed and itself alone; more repeats continue fewer. UserError where one repeat
     would need more than MOST numbers.

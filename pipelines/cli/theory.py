@@ -17,7 +17,7 @@ def theory() -> None:
     """What theory says of generated data, with what limits it: growset docs theory."""
 
 
-@theory.command()
+@theory.command(short_help="Simulate generated data in a mixture of two Gaussians.")
 @click.option("--dim", type=Whole(1, LARGE), default=50, show_default=True, help="Dimensions of a sample.")
 @click.option(
     "--real", type=Whole(4, LARGE), default=10, show_default=True, help="Real samples; even, half of each class."
@@ -78,7 +78,7 @@ def gmm(
         click.echo(f"figure: {path}", err=as_json)
 
 
-@theory.command()
+@theory.command(short_help="Show every term of the bound for your own numbers.")
 @click.option("--real", type=Whole(2, 10**12), required=True, help="Real samples.")
 @click.option("--generated", type=Whole(0, 10**12), required=True, help="Generated samples.")
 @click.option(
