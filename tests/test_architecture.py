@@ -210,7 +210,7 @@ def test_imports_run_from_pipelines_to_assets_to_ops() -> None:
 FLOORS = (
     {"errors", "statistics"},
     {"machine", "metrics", "settings"},
-    {"files"},
+    {"files", "theory"},
     {"likeness", "recipe", "training"},
     {"datasets", "pretrained", "workspaces"},
     {"generators", "history", "pictures", "sources", "stages", "verdict"},

@@ -27,6 +27,7 @@ from pipelines.cli.generate import generate
 from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
 from pipelines.cli.overview import OrderedGroup
 from pipelines.cli.study import study
+from pipelines.cli.theory import theory
 
 
 class GrowsetGroup(OrderedGroup):
@@ -332,7 +333,7 @@ def completion(shell: str) -> None:
     click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
 
 
-for command in (*COMMANDS, bench, generate, docs, explore, study):
+for command in (*COMMANDS, bench, generate, docs, explore, study, theory):
     main.add_command(command)
 
 

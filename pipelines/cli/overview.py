@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Questions": {
         "study": "Run a study of many trainings, or what is left of it.",
+        "theory": "Simulate and bound what generated data can do.",
     },
     "Sharing": {
         "export": "Write the published dataset for another tool.",

@@ -1,0 +1,87 @@
+"""The figure of a simulation: gap, risk and bound over the number of generated samples for each real one.
+
+Error bars are two standard errors. Equal results give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from ops.theory.summary import Summary
+
+COLOURS, MARKS = ("#0072b2", "#d55e00"), "oD"  # of Okabe and Ito: told apart by most colour-blind people
+APART = 0.06  # of the axis between two numbers that are written below it, at least
+
+Line = tuple[Sequence[float], Sequence[float] | None]
+"""Values at each γ, and their standard errors where they have any."""
+
+
+def draw_figure(found: Summary) -> str:
+    """The SVG of four panels; the horizontal axis is the logarithm of 1 + γ, on which 0 has a place."""
+    panels: dict[str, Mapping[str, Line]] = {
+        "NLL, in nats: the gap": {"gap": (found.nll_gap, found.nll_gap_se)},
+        "NLL on new samples, which counts": {
+            "simulated": (found.test_nll, found.test_nll_se),
+            "closed form": (found.expected_test_nll, None),
+        },
+        "share of errors": {
+            "gap": (found.zero_one_gap, found.zero_one_gap_se),
+            "on new samples": (found.test_error, found.test_error_se),
+        },
+        "bound of the NLL's gap, up to constants": {
+            "corrected": (found.bound, None),
+            "published": (found.published_bound, None),
+        },
+    }
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "growset", "font.family": "sans-serif"}):
+        figure = Figure(figsize=(9.0, 6.4), layout="constrained")
+        FigureCanvasSVG(figure)
+        for place, (title, lines) in enumerate(panels.items(), start=1):
+            _draw_panel(figure.add_subplot(2, 2, place), title, found.gamma, lines)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return out.getvalue()
+
+
+def _draw_panel(axes: Axes, title: str, gamma: Sequence[float], lines: Mapping[str, Line]) -> None:
+    order = sorted(range(len(gamma)), key=gamma.__getitem__)
+    places = [math.log1p(gamma[number]) for number in order]
+    for (name, (values, errors)), colour, mark in zip(lines.items(), COLOURS, MARKS, strict=False):
+        axes.errorbar(
+            places,
+            [values[number] for number in order],
+            yerr=None if errors is None else [2 * errors[number] for number in order],
+            color=colour,
+            marker=mark,
+            linewidth=1.6,
+            elinewidth=0.8,
+            markersize=4,
+            label=name,
+        )
+    named = _thin_out({f"{gamma[number]:g}": place for number, place in zip(order, places, strict=True)})
+    axes.xaxis.set_major_locator(FixedLocator(list(named.values())))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(list(named.values()), list(named))
+    axes.set_xlabel("generated samples for each real one")
+    axes.set_title(title, fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+    if len(lines) > 1:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def _thin_out(places: Mapping[str, float]) -> dict[str, float]:
+    """The numbers that have room for their names, from the smallest on."""
+    least, kept = APART * (max(places.values()) - min(places.values())), dict[str, float]()
+    for name, place in places.items():
+        if not kept or place - max(kept.values()) >= least:
+            kept[name] = place
+    return kept
