@@ -36,6 +36,7 @@ from ops.stages.several import find_root, read_part
 TRAINED_FILES: Mapping[str, tuple[str, ...]] = {
     "instance": (WEIGHTS, NET, ENCODER),
     "latent": (WEIGHTS, NET, ENCODER, DECODER),
+    "mae": (WEIGHTS, DECODER),
     "munit": (WEIGHTS, CONTENT, DECODER),
     "onnx": (),
 }
