@@ -136,8 +136,8 @@ def _describe_prior(look: Look, recipe: Recipe) -> Look:
     if getattr(prior, "weights", None) is not None:
         return replace(
             look,
-            description=f"{name[0].upper()}{name[1:]} with weights from elsewhere, whose latents are scaled by images of"
-            f" the pool `{prior.pool}`, without their labels. No validation or test image may be among these.",
+            description=f"{name[0].upper()}{name[1:]} with weights from elsewhere, whose latents are scaled by images"
+            f" of the pool `{prior.pool}`, without their labels. No validation or test image may be among these.",
         )
     return replace(
         look,

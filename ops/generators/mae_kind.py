@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ops.generators.folder import find_fastest
+from ops.generators.folder import ORIGIN, find_fastest
 from ops.generators.mae.sizes import check_shape, describe_network
 from ops.generators.mae.weights import check_weights_folder, identify_weights
 from ops.generators.protocol import Cost, Fitting, Generator
@@ -122,3 +122,17 @@ class MaeGenerator:
         from ops.generators.mae.export import export_mae
 
         return export_mae(self.mae, self.config, sampler, folder, scratch)
+
+
+def describe_origin(config: Mapping[str, Any]) -> dict[str, str]:
+    """What a card says of weights that learnt elsewhere and lie in the generator's folder; empty where there are none.
+
+    A generator of kind `prior` has the config of its prior.
+    """
+    origin = config.get(ORIGIN)
+    if origin is None:
+        return {}
+    return {
+        "weights": f"{origin['model']}, sha256 {origin['sha256']}",
+        "licence of the weights, as their owner states it": origin["licence"],
+    }

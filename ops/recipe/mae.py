@@ -124,10 +124,12 @@ class MaeSettings(TrainedSettings):
         return self
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
-        """One evaluation draws a variant."""
+        """One evaluation draws a variant, in fp32: of its layers, only convolutions could be quantised."""
         for key in ("solver", "steps"):
             if getattr(sampler, key) is not None:
                 raise ValueError(f"{key} has no effect with kind: mae, which draws in one evaluation; remove it")
+        if sampler.precision != "fp32":
+            raise ValueError(f"precision must be fp32 with kind: mae; got {sampler.precision!r}")
         if sampler.strength == 0 and not self.hidden[1]:
             raise ValueError("strength 0 with prior.hidden [0, 0] makes all variants of an image equal; raise one")
         return sampler

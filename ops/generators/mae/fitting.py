@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
+from ops.generators.folder import ORIGIN
 from ops.generators.mae.drawing import Variation, draw_in_threads
 from ops.generators.mae.learning import learn_mae, standardise
 from ops.generators.mae.network import Mae, build_mae
@@ -26,7 +27,6 @@ from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW, TrainingState
 
 SHOWN_STRENGTH = 0.4  # of draws during training
-FOREIGN = "foreign"  # in config.json: of a network that learnt elsewhere, its folder, hash and licence
 
 
 def fit_mae(settings: MaeSettings, fitting: Fitting) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _take(settings: MaeSettings, fitting: Fitting, config: dict[str, Any], pool:
     folder = check_weights_folder(settings.weights, fitting.root, (channels, height, width))
     identify_weights(folder, settings.weights)
     named = settings.weights.model_dump(mode="json")
-    config = {**config, "network": folder.network, "frame": folder.frame, FOREIGN: named}
+    config = {**config, "network": folder.network, "frame": folder.frame, ORIGIN: named}
     mae = build_mae(config)
     load_weights(folder, mae)
     mae.eval().to(fitting.device)

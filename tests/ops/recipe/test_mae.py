@@ -61,6 +61,7 @@ def test_it_can_imagine() -> None:
         ({"widths": [8, 16]}, None, "unknown key 'prior.widths'"),
         ({}, {"strength": 0.4, "steps": 3}, "steps has no effect with kind: mae"),
         ({}, {"strength": 0.4, "solver": "heun"}, "solver has no effect with kind: mae"),
+        ({}, {"strength": 0.4, "precision": "int8"}, "precision must be fp32 with kind: mae; got 'int8'"),
         ({}, {"strength": 0.4, "guidance": 2.0}, "guidance is not possible with kind: prior"),
         ({"hidden": [0, 0]}, {"strength": 0.0}, "makes all variants of an image equal"),
     ],

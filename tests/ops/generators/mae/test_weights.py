@@ -1,11 +1,10 @@
 """A masked autoencoder from elsewhere: taken as it is, by its hash; folders that are not one are refused in a sentence.
 
-The folders are written here, under the names of a folder of the Hub, so transformers is not needed.
+Transformers is not needed.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,42 +26,7 @@ from ops.generators.protocol import Fitting, Sample
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings, MaeWeightsSettings
 from ops.training.state import Observation
-
-CONFIG: dict[str, Any] = {
-    "model_type": "vit_mae", "image_size": 12, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1,
-    "num_attention_heads": 2, "intermediate_size": 24, "decoder_hidden_size": 8, "decoder_num_hidden_layers": 1,
-    "decoder_num_attention_heads": 2, "decoder_intermediate_size": 20,
-}  # fmt: skip
-PREPROCESSOR = {
-    "feature_extractor_type": "ViTFeatureExtractor", "size": 12, "image_mean": [0.5, 0.4, 0.3],
-    "image_std": [0.2, 0.3, 0.25], "resample": 3,
-}  # fmt: skip
-FORMER = {  # names in a folder of the Hub, by ours
-    ".q_proj.": ".attention.query.", ".k_proj.": ".attention.key.", ".v_proj.": ".attention.value.",
-    ".o_proj.": ".output.dense.", ".mlp.fc1.": ".intermediate.dense.", ".mlp.fc2.": ".output.dense.",
-    "vit.layers.": "vit.encoder.layer.",
-}  # fmt: skip
-FRAME = {"mode": "bicubic", "mean": PREPROCESSOR["image_mean"], "std": PREPROCESSOR["image_std"]}
-
-
-def name_as_before(name: str) -> str:
-    for new, old in FORMER.items():
-        name = name.replace(new, old)
-    return name
-
-
-def write_folder(folder: Path, **changes: Any) -> dict[str, Tensor]:
-    """A folder `mae` below `folder` with random weights, which are returned by our names."""
-    path, config = folder / "mae", {**CONFIG, **changes}
-    path.mkdir(parents=True)
-    (path / "config.json").write_text(json.dumps(config))
-    (path / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
-    network = {**DEFAULTS, **CONFIG, "image_size": [12, 12]}
-    torch.manual_seed(4)
-    mae = build_mae({"channels": 3, "height": 12, "width": 12, "network": network, "frame": None})
-    own = {name: value for name, value in mae.state_dict().items() if name not in ("mean", "spread")}
-    save_file({name_as_before(name): value for name, value in own.items()}, path / "model.safetensors")
-    return own
+from tests.maefolders import CONFIG, FRAME, name_as_before, write_folder
 
 
 def settle(root: Path, shape: tuple[int, int, int] = (1, 10, 10)) -> MaeSettings:
@@ -100,7 +64,7 @@ def test_weights_are_taken_as_they_are_and_only_the_scale_is_the_pool_s(tmp_path
     assert stored.keys() == {*given, "mean", "spread"}
     assert all(torch.equal(stored[name], value) for name, value in given.items())
     config = read_json(out / "config.json")
-    assert config["foreign"]["licence"] == "as is" and config["frame"] == FRAME
+    assert config["origin"]["licence"] == "as is" and config["frame"] == FRAME
     assert config["network"] == {**DEFAULTS, **{k: CONFIG[k] for k in DEFAULTS.keys() & CONFIG}, "image_size": [12, 12]}
     generator = MaeKind().load(out)
     assert isinstance(generator, MaeGenerator)
