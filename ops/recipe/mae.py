@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Shares = tuple[Share, Share]
 SCALED = 1000  # most images of the pool that latents are standardised by
 # Keys that mean something beside weights from elsewhere.
-KEPT_BESIDE_WEIGHTS = frozenset({"kind", "pool", "seed", "weights", "steps", "hidden", "checkpoints"})
+KEPT_BESIDE_WEIGHTS = frozenset({"kind", "pool", "weights", "steps", "hidden"})
 
 
 class TransformerSettings(Section):

@@ -14,7 +14,7 @@ from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
 from ops.generators.folder import ORIGIN
 from ops.generators.mae.drawing import Variation, draw_in_threads
-from ops.generators.mae.learning import learn_mae, standardise
+from ops.generators.mae.learning import examine, learn_mae, standardise
 from ops.generators.mae.network import Mae, build_mae
 from ops.generators.mae.sizes import describe_network
 from ops.generators.mae.weights import check_weights_folder, identify_weights, load_weights
@@ -99,8 +99,14 @@ def _finish(
 ) -> dict[str, Any]:
     mae.requires_grad_(False).to(fitting.device)
     standardise(mae, fitting.images, pool, fitting.device)
+    levels = examine(mae, fitting.images, pool, fitting.device)
+    fitting.sink(f"{fitting.name}: images differ from their reconstruction by {levels:.1f} grey levels on average")
     save_network(fitting.out, mae.to("cpu"), config)
-    metrics = {"parameters": sum(p.numel() for p in mae.parameters()), **ended.describe(settings.batch_size)}
+    metrics = {
+        "parameters": sum(p.numel() for p in mae.parameters()),
+        **ended.describe(settings.batch_size),
+        "reconstruction_levels": levels,
+    }
     if settings.weights is not None:
         return {**metrics, "sha256": settings.weights.sha256, "training_images": None, "precision": precision}
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})

@@ -33,9 +33,9 @@ def guess_mae(settings: MaeSettings, network: Mapping[str, Any], rate: float, wo
 
 def add_scale(settings: MaeSettings, step: float, encode: float, image: float, workers: int) -> Cost:
     """The cost from seconds of a step, of encoding an image and of a variant: images of the pool are encoded for the
-    scale of latents."""
+    scale of latents, and encoded and decoded to see how near they come."""
     trained = 0.0 if settings.weights is not None else step
-    return Cost(settings.steps * trained + SCALED * encode / workers, trained, image)
+    return Cost(settings.steps * trained + SCALED * (encode + image) / workers, trained, image)
 
 
 def find_visible(settings: MaeSettings) -> float:

@@ -119,3 +119,17 @@ def standardise(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str)
     spread = (square - mean.square()).clamp(min=0).sqrt()
     mae.mean.copy_(mean)
     mae.spread.copy_(spread.clamp(min=LEAST_SPREAD * max(float(spread.mean()), LEAST_SPREAD)))
+
+
+def examine(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str) -> float:
+    """Mean absolute difference of images uint8 [n, C, H, W], at most SCALED of them, from what is decoded of them when
+    nothing is hidden or changed, in grey levels."""
+
+    def compare(part: Tensor) -> Tensor:
+        x = part.to(device).float() / 127.5 - 1
+        with torch.inference_mode():
+            again = mae.decode(mae.encode(x)).clamp(-1, 1)
+        return (again - x).abs().flatten(1).mean(dim=1).double().cpu()
+
+    some = images[:: -(-len(images) // SCALED)]
+    return round(127.5 * float(torch.cat(list(pool.map(compare, some.split(PART_IMAGES)))).mean()), 4)

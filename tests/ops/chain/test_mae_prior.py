@@ -33,6 +33,8 @@ TRAINED = {
     "kind": "mae", "pool": POOL, "encoder": HALF, "decoder": HALF, "steps": 40, "batch_size": 16, "warmup_steps": 5,
     "ema_decay": 0.9, "checkpoints": 2,
 }  # fmt: skip
+BEFORE = ("real_images", "expansion_plan", "training_policy", "scorer")
+DRAWING = ("generator_onnx", "generated_images")
 SAMPLER_KEYS = {"usable_from": None, "strength": 0.4, "moves": None, "keeps": None}
 
 
@@ -46,7 +48,7 @@ def test_a_trained_one_draws_variants_again_by_plain_onnx_runtime_and_imagines(t
     workspace = make(tmp_path / "workspace", TRAINED)
     chain = Chain(workspace, Runtime(workers=1))
     with one_core():
-        for stage in ("prior", "generator", "generator_onnx", "generated_images"):
+        for stage in (*BEFORE, "prior", "generator", *DRAWING):
             chain.run("digits", stage)
     prior, exported = (workspace.output("digits", stage) for stage in ("prior", "generator_onnx"))
     assert read_json(prior / PRIOR_FILE) == {"kind": "mae", "pool": POOL, "images": IMAGES, "licence": "CC0-1.0"}
@@ -65,7 +67,7 @@ def test_a_trained_one_draws_variants_again_by_plain_onnx_runtime_and_imagines(t
     change_recipe(workspace.root, "digits", sampler={**SAMPLER_KEYS, "imagination": imagination})
     with one_core():
         assert chain.run("digits", "generator").reused
-        for stage in ("generator_onnx", "generated_images"):
+        for stage in DRAWING:
             chain.run("digits", stage)
     folder = workspace.output("digits", "generated_images")
     assert (folder / IMAGINED).exists() and len(read_rows(find_shards(folder, "generated")))

@@ -56,6 +56,8 @@ def test_it_can_imagine() -> None:
         ({"weights": WEIGHTS, "steps": 5}, None, "steps must be 0 with weights"),
         ({"weights": WEIGHTS, "normalise": True}, None, "normalise has no effect with weights"),
         ({"weights": WEIGHTS, "encoder": {"layers": 2}}, None, "encoder has no effect with weights"),
+        ({"weights": WEIGHTS, "seed": 3}, None, "seed has no effect with weights"),
+        ({"weights": WEIGHTS, "checkpoints": 2}, None, "checkpoints has no effect with weights"),
         ({"weights": {"model": "models/mae"}}, None, "licence"),
         ({"max_copies": 0.5}, None, "max_copies has no effect in a prior, which knows no classes"),
         ({"widths": [8, 16]}, None, "unknown key 'prior.widths'"),

@@ -14,8 +14,9 @@ import torch
 
 from ops.drawing.inspection import inspect_folder
 from ops.errors import UserError
+from ops.files.storage import read_json, write_json
 from ops.generators.feeds import make_feeds, spread_draws
-from ops.generators.folder import DECODER, LABELLED, SAMPLER
+from ops.generators.folder import CONFIG, DECODER, LABELLED, SAMPLER
 from ops.generators.mae.mae_prior import MaePrior
 from ops.generators.mae.network import build_mae
 from ops.generators.mae.sizes import describe_network
@@ -23,6 +24,7 @@ from ops.generators.mae_kind import MaeGenerator, MaeKind
 from ops.generators.onnx.engine import Sampler
 from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
+from ops.generators.prior_kind import SEEN
 from ops.generators.registry import find_drawer
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings
@@ -107,6 +109,9 @@ def test_the_folder_is_whole_and_one_that_lacks_a_part_is_refused(root: Path, tm
     for path in root.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert inspect_folder(tmp_path) == tmp_path / SAMPLER
+    seen = {"kind": "mae", "pool": "others", "images": 9, "licence": "CC0-1.0"}
+    write_json(tmp_path / CONFIG, {**read_json(root / CONFIG), "kind": "prior", SEEN: seen})
+    assert inspect_folder(tmp_path) == tmp_path / SAMPLER, "as the generator that a prior becomes"
     (tmp_path / DECODER).unlink()
     with pytest.raises(UserError, match=r"holds no decoder\.onnx; a generator of kind mae has "):
         inspect_folder(tmp_path)

@@ -115,6 +115,9 @@ def test_what_is_kept_has_standardised_latents_and_was_watched_in_variants(tmp_p
     assert metrics["parameters"] == sum(p.numel() for p in mae.parameters())
     with torch.inference_mode():
         latents = mae.encode(images.float() / 127.5 - 1)
+        again = mae.decode(latents).clamp(-1, 1)
+    apart = 127.5 * (again - (images.float() / 127.5 - 1)).abs().mean()
+    assert metrics["reconstruction_levels"] == pytest.approx(float(apart), rel=1e-3)
     assert latents.shape == (30, 26, 18 if normalise else 16)
     varying = latents.std(dim=0) > 0.01
     assert latents.mean(dim=0).abs().max() < 1e-3
