@@ -1,5 +1,6 @@
-"""Kind `mae` as a prior that imagines: f is the tokens that the decoder reads, and decoding is the decoder (GIF-MAE).
+"""Kind `mae` as a prior that imagines: f is the tokens that the decoder reads, and decoding is the decoder.
 
+It is the counterpart of GIF-MAE, whose code was not published. The tokens are a linear map of the encoder's.
 A latent is alone enough to draw its image, so `decode` is a function of it and draws nothing. `vary` hides patches and
 mixes noise in as the exported sampler does for the same variant; `encode` hides none.
 """

@@ -14,7 +14,7 @@ from ops.chain.driver import Chain
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
-from ops.files.outputs import CARD, IMAGINED, PARITY, VERDICT
+from ops.files.outputs import CARD, IMAGINED, PARITY, REPORT, VERDICT
 from ops.files.outputs import PRIOR as PRIOR_FILE
 from ops.files.storage import read_json
 from ops.generators.folder import SAMPLER
@@ -94,5 +94,7 @@ def test_a_whole_run_with_weights_from_elsewhere_says_so(tmp_path: Path) -> None
     assert "What its weights learnt from is not known here." in sentence
     card = (workspace.published("digits") / CARD).read_text()
     assert "trained elsewhere, on what is not known here" in card and "as &lt;they&gt; say" in card
+    report = (workspace.output("digits", "report") / REPORT).read_text()
+    assert f"sha256 {found[:12]}" in report and f"unlabelled images of {POOL}." in report
     onnx_card = (workspace.output("digits", "generator_onnx") / "card.md").read_text()
     assert "mae, sha256 " + found in onnx_card
