@@ -75,6 +75,7 @@ TRAINED = {  # by kind of generator, as in docs/generators.md
     "ddpm": "a diffusion model as in DDPM",
     "latent": "an autoencoder with a flow among its latents",
     "instance": "an encoder of images to features, and a flow that is told them",
+    "mae": "a masked autoencoder",
     "munit": "a transform of images as in MUNIT",
 }
 GROWTH = {"keep": "every class grows by this ratio", "equalise": "all classes end equally large"}
@@ -132,6 +133,12 @@ def _describe_prior(look: Look, recipe: Recipe) -> Look:
     if not isinstance(prior, PoolSettings):
         return replace(look, description="Empty: the recipe has no prior.", kinds=frozenset({"json"}))
     name = TRAINED[prior.kind]
+    if getattr(prior, "weights", None) is not None:
+        return replace(
+            look,
+            description=f"{name[0].upper()}{name[1:]} with weights from elsewhere, whose latents are scaled by images"
+            f" of the pool `{prior.pool}`, without their labels. No validation or test image may be among these.",
+        )
     return replace(
         look,
         description=f"{name[0].upper()}{name[1:]}, trained on all training images of the pool `{prior.pool}`, without"

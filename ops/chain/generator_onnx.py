@@ -20,7 +20,8 @@ from ops.files.outputs import IMAGINATION, PARITY
 from ops.files.storage import write_json
 from ops.generators.diffusion_kind import describe_weights, require_same_classes
 from ops.generators.feeds import IMAGE, LABEL, NOISE, SeedImages
-from ops.generators.folder import read_config, write_card
+from ops.generators.folder import ORIGIN, read_config, write_card
+from ops.generators.mae_kind import describe_origin
 from ops.generators.onnx.engine import Sampler, SamplerInfo
 from ops.generators.onnx.parity import Parity, measure_parity
 from ops.generators.prior_kind import SEEN
@@ -207,6 +208,7 @@ def _write_card(
         config,
         {
             **describe_weights(config),
+            **describe_origin(config),
             "trained on": _describe_training(config, draws, has_graph=found.has_graph),
             "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
             f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
@@ -222,7 +224,8 @@ def _write_card(
 def _describe_training(config: dict[str, Any], draws: int | None, *, has_graph: bool) -> str:
     """What a generator saw; draws: training images that it was shown here."""
     if draws is None:
-        return f"not known: it was {'exported' if has_graph else 'trained'} elsewhere"
+        exported = has_graph and ORIGIN not in config
+        return f"not known: it was {'exported' if exported else 'trained'} elsewhere"
     seen = f"{draws} draws from {_name_images(config)}"
     return seen if has_graph else f"not known, elsewhere; fine-tuned on {seen}"
 

@@ -25,6 +25,7 @@ from ops.generators.protocol import Fitting, Sample
 from ops.generators.registry import KINDS
 from ops.pictures.sheets import write_sheet
 from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.mae import MaeSettings
 from ops.recipe.prior import PoolSettings
 from ops.sources.pool import read_pool
 from ops.stages.materialization import StageRun
@@ -91,5 +92,7 @@ def build_prior(run: StageRun) -> dict[str, Any]:
     del pool
     metrics = KINDS[settings.kind].fit(settings, fitting)
     facts = {"kind": settings.kind, "pool": settings.pool, "images": count, "licence": spec.licence}
+    if isinstance(settings, MaeSettings) and settings.weights is not None:
+        facts["weights"] = settings.weights.model_dump(mode="json")
     write_json(run.out / PRIOR, facts)
     return {**metrics, "pool_images": count, "conversions": conversions}

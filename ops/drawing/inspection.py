@@ -30,12 +30,14 @@ from ops.generators.folder import (
 )
 from ops.generators.foreign import load_model
 from ops.generators.onnx.engine import OnnxFile
+from ops.generators.prior_kind import SEEN
 from ops.stages.several import find_root, read_part
 
 # Of a generator that was trained here, beside its sampler and its config; kinds that are not named denoise.
 TRAINED_FILES: Mapping[str, tuple[str, ...]] = {
     "instance": (WEIGHTS, NET, ENCODER),
     "latent": (WEIGHTS, NET, ENCODER, DECODER),
+    "mae": (WEIGHTS, DECODER),
     "munit": (WEIGHTS, CONTENT, DECODER),
     "onnx": (),
 }
@@ -108,9 +110,10 @@ def _compare_with_manifest(folder: Path, files: set[str]) -> None:
 
 
 def _require_parts(folder: Path, files: set[str], config: Mapping[str, Any], sampler: Path) -> None:
-    parts = {CONFIG, sampler.name, *TRAINED_FILES.get(config["kind"], DENOISING_FILES)}
+    kind = config[SEEN]["kind"] if SEEN in config else config["kind"]  # of a prior, its own
+    parts = {CONFIG, sampler.name, *TRAINED_FILES.get(kind, DENOISING_FILES)}
     if missing := sorted(parts - files):
-        raise UserError(f"{folder} holds no {missing[0]}; a generator of kind {config['kind']} has {_list(parts)}")
+        raise UserError(f"{folder} holds no {missing[0]}; a generator of kind {kind} has {_list(parts)}")
     if strange := sorted(name for name in files - parts if Path(name).suffix in MODEL_SUFFIXES):
         raise UserError(f"{folder / strange[0]} is not part of a generator, which has {_list(parts)}")
     if WEIGHTS in parts:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SEEN = "prior"  # in config.json: the kind of the prior, its pool and the number of images there
 LEARNT = ("parameters", "steps", "best_step", "training_images", "precision")  # metrics that are those of the prior
+ELSEWHERE = ("sha256",)  # besides, of a prior that learnt elsewhere
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class PriorKind:
         shutil.copyfile(fitting.prior / WEIGHTS, fitting.out / WEIGHTS)
         write_json(fitting.out / CONFIG, {**config, **fitting.describe(self.name), SEEN: seen})
         metrics = read_manifest(fitting.prior)["metrics"]
-        return {key: metrics[key] for key in LEARNT}
+        return {key: metrics[key] for key in (*LEARNT, *(name for name in ELSEWHERE if name in metrics))}
 
     def load(self, folder: Path) -> Generator:
         return self._find_kind(folder).load(folder)

@@ -12,6 +12,7 @@ from ops.generators.instance_kind import InstanceKind
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.edm import Edm
 from ops.generators.latent_kind import LatentKind
+from ops.generators.mae_kind import MaeKind
 from ops.generators.munit_kind import MunitKind
 from ops.generators.prior_kind import PriorKind
 from ops.generators.protocol import Kind
@@ -23,6 +24,7 @@ _ALL: tuple[Kind, ...] = (
     DenoiserKind(Ddpm()),
     LatentKind(),
     InstanceKind(),
+    MaeKind(),
     GeometryKind(),
     MunitKind(),
     DiffusionKind("stable-diffusion"),

@@ -51,8 +51,9 @@ class SamplerSettings(Section):
         description="how far a variant may leave its seed image, a real training image. flow and latent: the share of"
         " noise that is mixed into the seed image and removed again, at least 0.01; null: images are drawn from noise"
         " alone. munit: the share of random style in place of the image's own; null: all of it. prior: as with flow,"
-        " and required; of kind instance, the share of noise in place of the image's features. munit and prior, auto:"
-        " the widest of 1, 0.8, 0.6, 0.4 and 0.2 (prior: from 0.8 on) with which `moves` and `keeps` refuse no class."
+        " and required; of kind instance, the share of noise in place of the image's features, and of kind mae, in"
+        " place of its tokens. munit and prior, auto: the widest of 1, 0.8, 0.6, 0.4 and 0.2 (prior: from 0.8 on) with"
+        " which `moves` and `keeps` refuse no class."
         " stable-diffusion: the share of the steps that are taken, from the noised seed image on; needed with mode:"
         " image",
     )

@@ -7,6 +7,7 @@ from ops.recipe.generator import DdpmSettings, EdmSettings, FlowSettings, KindSe
 from ops.recipe.geometry import GeometrySettings
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.latent import LatentSettings
+from ops.recipe.mae import MaeSettings
 from ops.recipe.munit import MunitSettings
 from ops.recipe.prior import PriorGeneratorSettings, build_section
 
@@ -22,7 +23,10 @@ KINDS: dict[str, type[KindSettings]] = {
     "unclip": UnclipSettings,
     "onnx": OnnxSettings,
 }
-ONLY_PRIORS: dict[str, type[KindSettings]] = {"instance": InstanceSettings}  # labelled images alone are too few
+ONLY_PRIORS: dict[str, type[KindSettings]] = {  # labelled images alone are too few
+    "instance": InstanceSettings,
+    "mae": MaeSettings,
+}
 PRIORS: dict[str, type[KindSettings]] = {
     name: build_section(settings)
     for name, settings in {**KINDS, **ONLY_PRIORS}.items()

@@ -19,6 +19,7 @@ from ops.recipe.imagination import ASKS
 from ops.recipe.ingredients.variants import GitVariants
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.latent import LatentSettings
+from ops.recipe.mae import MaeSettings
 from ops.recipe.munit import MunitSettings
 from ops.recipe.schema import Recipe
 
@@ -48,6 +49,8 @@ AUTOENCODER: dict[str, Any] = {
     "autoencoder.warmup_steps": 4,
     "autoencoder.ema_decay": 0.8,
 }
+
+TRANSFORMER: dict[str, Any] = {"width": 16, "layers": 1, "heads": 2}  # a half of a masked autoencoder
 
 ENCODER: dict[str, Any] = {
     "encoder.features": 4,
@@ -133,6 +136,9 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         idle = recipe.prior.class_keys or frozenset()
         small = {key: value for key, value in _shrink_denoiser(recipe.prior).items() if key not in idle}
         changes |= _within("prior", small | {"pool": name_pool(source)}) | _shrink_sampler(recipe, recipe.prior)
+    if isinstance(recipe.prior, MaeSettings):
+        small = _shrink_mae(recipe.prior, root) | {"pool": name_pool(source)}
+        changes |= _within("prior", small) | {"sampler.precision": "fp32"}
     return changes
 
 
@@ -154,6 +160,16 @@ def _shrink_denoiser(generator: DenoiserSettings) -> dict[str, Any]:
         student = {"evaluations": generator.distillation.evaluations, "steps": TRAINED, "batch_size": BATCH}
         return changes | {"distillation": student | {"pairs": 64, "warmup_steps": 4, "ema_decay": 0.8}}
     return changes
+
+
+def _shrink_mae(prior: MaeSettings, root: Path) -> dict[str, Any]:
+    """Weights from elsewhere stay as they are."""
+    if prior.weights is not None:
+        there = (root / prior.weights.model).is_dir()
+        return {"weights.model": str(root / prior.weights.model)} if there else {}
+    idle = prior.class_keys or frozenset()
+    halves = {f"{half}.{key}": value for half in ("encoder", "decoder") for key, value in TRANSFORMER.items()}
+    return {key: value for key, value in SHORT.items() if key not in idle} | halves
 
 
 def _shrink_pipeline(recipe: Recipe, generator: PipelineSettings, root: Path) -> dict[str, Any]:

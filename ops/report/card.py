@@ -156,6 +156,12 @@ _LICENSED = (
     "The generated images come from a model\nthat was trained elsewhere; the licence of its weights, as their owner"
     " states it: {licence}."
 )
+_SCALED_BY_POOL = {
+    "trained": "trained elsewhere, on what is not known here,\nand scaled by {images} of {pool} without labels",
+    "seen": "The filters and all settings saw train and\nvalidation only; what the prior saw elsewhere is not known"
+    " here.",
+    "licence": _LICENSED,
+}
 # Of variants, after `trained`: what each of them was made of.
 _VARIED = ", each as a variant of a\nreal training image (column `parent_id`)"
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
@@ -248,7 +254,10 @@ def find_origin(
         said = said | {"licence": said["licence"].format(licence=escape_text(weights))}
     if seen is not None:
         facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool)}
-        said = {key: text.format(**facts, licence=escape_text(seen.licence)) for key, text in _SAW_POOL.items()}
+        told, licence = _SAW_POOL, seen.licence
+        if seen.weights is not None:
+            told, licence = _SCALED_BY_POOL, str(seen.weights["licence"])
+        said = {key: text.format(**facts, licence=escape_text(licence)) for key, text in told.items()}
     if refused is None:
         return said
     classes = "; ".join(f"{escape_text(name)}: {why}" for name, why in refused.items())

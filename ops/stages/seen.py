@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,24 @@ from ops.files.storage import read_json
 
 @dataclass(frozen=True)
 class Seen:
-    """The kind of a prior, the name of its pool, the number of images there, and their licence."""
+    """The kind of a prior, the name of its pool, the number of images there, and their licence.
+
+    weights: of a prior that learnt elsewhere, `model` and `licence` as the recipe names them; the pool then gave it no
+    more than the scale of its latents.
+    """
 
     kind: str
     pool: str
     images: int
     licence: str
+    weights: Mapping[str, Any] | None = None
 
     @property
     def told(self) -> str:
-        """`a prior that saw 5,000 unlabelled images of NAME`."""
-        return f"a prior that saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
+        """`a prior that saw 5,000 unlabelled images of NAME`, and what it is if it learnt elsewhere."""
+        name = "a prior" if self.weights is None else f"a prior that learnt elsewhere ({self.weights['model']}) and"
+        that = " that" if self.weights is None else ""
+        return f"{name}{that} saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
 
     def disclose(self, labelled: int) -> str:
         """What a verdict must say beside its decision: the two sides had not the same images.
@@ -33,10 +41,12 @@ class Seen:
         return (
             f" The generated images come from {self.told}; the arms without generated images saw {known}, so a"
             " difference is that of the pool and the generator together."
+            + ("" if self.weights is None else " What its weights learnt from is not known here.")
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "pool": self.pool, "images": self.images, "licence": self.licence}
+        facts = {"kind": self.kind, "pool": self.pool, "images": self.images, "licence": self.licence}
+        return facts if self.weights is None else {**facts, "weights": dict(self.weights)}
 
 
 def read_seen(prior: Path | None) -> Seen | None:

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from ops.recipe.generator import DenoiserSettings, DistillationSettings
 from ops.recipe.instance import EncoderSettings
 from ops.recipe.latent import AutoencoderSettings
+from ops.recipe.mae import MaeSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.loop import Learner, train
 from ops.training.optimizers import build_adamw, build_muons
@@ -23,7 +24,7 @@ from ops.training.schedules import trapezoid
 from ops.training.state import TrainingState
 
 CLIP = 1.0  # largest norm of the gradient
-LearningSettings = DenoiserSettings | DistillationSettings | AutoencoderSettings | EncoderSettings
+LearningSettings = DenoiserSettings | DistillationSettings | AutoencoderSettings | EncoderSettings | MaeSettings
 
 
 def learn(

@@ -123,7 +123,7 @@ def test_imagined_images_cost_whole_blocks_and_so_does_the_gate() -> None:
     assert judged == pytest.approx(40 * 4 * variant / 2)
 
 
-@pytest.mark.parametrize("kind", ["flow", "latent", "instance"])
+@pytest.mark.parametrize("kind", ["flow", "latent", "instance", "mae"])
 def test_a_guess_for_a_prior_is_that_of_its_kind_but_for_the_steps(kind: str) -> None:
     prior = {"kind": kind, "pool": "others"}
     sections = {"prior": prior, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}

@@ -37,7 +37,7 @@ def parse(imagination: Any = None, *, kind: str = "latent", **sections: Any) -> 
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))
-@pytest.mark.parametrize("kind", ["latent", "flow"])
+@pytest.mark.parametrize("kind", ["latent", "flow", "mae"])
 def test_each_mode_is_possible_with_each_prior_that_imagines(mode: str, kind: str) -> None:
     recipe = parse({"mode": mode}, kind=kind)
     assert recipe.sampler.imagination == ImaginationSettings(mode=mode)  # type: ignore[arg-type]

@@ -55,6 +55,16 @@ VARIANTS: dict[str, Changes] = {
         "generator": {"kind": "prior"},
         "sampler": {"strength": "auto"},
     },
+    "mae prior": {
+        "prior": {"kind": "mae", "pool": "others"},
+        "generator": {"kind": "prior"},
+        "sampler": {"strength": "auto"},
+    },
+    "mae prior from elsewhere": {
+        "prior": {"kind": "mae", "pool": "others", "weights": {"model": "models/mae", "licence": "as is"}},
+        "generator": {"kind": "prior"},
+        "sampler": {"strength": 0.4},
+    },
     "mlp": {"classifier.network": {"kind": "mlp"}},
     "long-tailed": {"data.long_tail": {"ratio": 50}, "data.label_noise": 0.1, "publish.commit": True},
 }

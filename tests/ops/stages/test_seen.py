@@ -34,3 +34,16 @@ def test_the_card_names_pool_and_licence_and_escapes_them() -> None:
     assert "5,000 images\nof a\\_b without labels" in origin["trained"] and "as a variant" in origin["trained"]
     assert "&lt;mine&gt;" in origin["licence"]
     assert set(origin) == set(find_origin(True))
+
+
+def test_a_prior_that_learnt_elsewhere_is_told_as_such(tmp_path: Path) -> None:
+    foreign = Seen("mae", "more-shoes", 5000, "CC0-1.0", {"model": "models/mae", "sha256": "0f", "licence": "<theirs>"})
+    write_json(tmp_path / "prior.json", foreign.to_dict())
+    assert read_seen(tmp_path) == foreign
+    told = "a prior that learnt elsewhere (models/mae) and saw 5,000 unlabelled images of more-shoes"
+    assert foreign.told == told
+    assert foreign.disclose(0).endswith("together. What its weights learnt from is not known here.")
+    origin = find_origin(True, {}, foreign)
+    assert "trained elsewhere" in origin["trained"] and "5,000 images of more-shoes" in origin["trained"]
+    assert "&lt;theirs&gt;" in origin["licence"] and "CC0" not in origin["licence"]
+    assert set(origin) == set(find_origin(True))
