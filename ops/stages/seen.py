@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,19 @@ class Seen:
         """`a prior that saw 5,000 unlabelled images of NAME`."""
         return f"a prior that saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
 
-    def disclose(self, labelled: int) -> str:
+    def disclose(self, labelled: int, seeing: Sequence[str] = ()) -> str:
         """What a verdict must say beside its decision: the two sides had not the same images.
 
-        labelled: how many of the images were among the labelled training images as well.
+        labelled: how many of the images were among the labelled training images as well. seeing: the arms without
+        generated images that saw the pool too.
         """
         known = f"{labelled:,} of these, the labelled ones" if labelled else "none of these"
+        if seeing:
+            named = f"{', '.join(seeing[:-1])} and {seeing[-1]}" if len(seeing) > 1 else seeing[0]
+            return (
+                f" The generated images come from {self.told}; of the arms without generated images {named} learnt from"
+                f" this pool too, and the others saw {known}."
+            )
         return (
             f" The generated images come from {self.told}; the arms without generated images saw {known}, so a"
             " difference is that of the pool and the generator together."

@@ -105,7 +105,7 @@ def test_nothing_before_the_verdict_depends_on_it() -> None:
 
 
 def test_baselines_do_not_wait_for_generated_data() -> None:
-    assert upstream("baseline_classifiers") == ["real_images", "training_policy"]
+    assert upstream("baseline_classifiers") == ["real_images", "training_policy", "prior"]
 
 
 def test_dvc_yaml_is_generated_from_the_table() -> None:
