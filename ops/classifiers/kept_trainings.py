@@ -2,8 +2,9 @@
 
 Two recipes on one source have the same baselines, and a recipe that gains an arm keeps its others. A training is found
 under the hash of all that determines its network and its answers: pixels, labels, weights, the arm, the budget, the
-seed, the teachers' networks, device, number format, processor and library versions. It knows nothing of stages: what
-changes their code is `version`. The folder is a cache. Deleting it, or a file in it, costs time and nothing else.
+seed, the teachers' networks, the pool, the prior's encoder, device, number format, processor and library versions. It
+knows nothing of stages: what changes their code is `version`. The folder is a cache. Deleting it, or a file in it,
+costs time and nothing else.
 """
 
 from __future__ import annotations

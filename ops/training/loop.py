@@ -37,7 +37,7 @@ class Learner:
 
     network : each of its parameters is held by one of the optimizers.
     find_loss : the loss of a step, a scalar; gradients of parameters outside of `network` are left alone.
-    schedule : what is set in the optimizers' parameter groups at a step.
+    schedule : what is set in the optimizers' parameter groups at a step; a group with a SHARE gets that of the rate.
     clip : the largest norm that the gradient may have; None does not limit it.
     """
 

@@ -295,3 +295,15 @@ def test_arms_that_see_the_pool_have_fingerprints_of_their_pool_and_other_baseli
 
     assert list_changed("6+stronger") == set()
     assert list_changed("6+pool-20") == {"fix", "probe"} and list_changed("6+longer") == {"probe"}
+
+
+@pytest.mark.slow
+def test_a_block_trains_arms_that_see_its_pool(main: Workspace, grown: Content) -> None:
+    part = grown["parts"]["small"]
+    part["baselines"] = {"plain": {}, "fix": {"unlabelled": {"kind": "fixmatch", "ratio": 1.0, "threshold": 0.0}}}
+    with one_core():
+        work = begin(open_small(main, grown), "6+pool-20")
+        results = work.train([("plain", 0), ("fix", 0)])
+    assert results is not None and results[0].path.read_bytes() != results[1].path.read_bytes()
+    pool = read_pool_of(work.bench.own, 20).images
+    assert work.real.pool is not None and np.array_equal(work.real.pool, pool.transpose(0, 3, 1, 2))
