@@ -25,7 +25,7 @@ from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.learning_curve import trace_curve
 from ops.chain.parts.look import look
-from ops.chain.parts.pools import count_shared
+from ops.chain.parts.pools import count_shared, tell_pool
 from ops.chain.parts.reference import LOGGED, read_reference
 from ops.chain.parts.trained import Trained, read_trained
 from ops.classifiers.augmentations import AUGMENTATIONS
@@ -35,12 +35,14 @@ from ops.files.manifests import read_manifest
 from ops.files.outputs import RUNS, VERDICT
 from ops.files.storage import replace_file, write_json
 from ops.recipe.arms import Arm
+from ops.recipe.pool_arms import list_seeing
 from ops.stages.materialization import StageRun
 from ops.stages.seen import read_seen
 from ops.stages.several import assign_generators
 from ops.stages.unused import read_unused
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_count import find_looks
+from ops.verdict.pool import compare_pool
 from ops.verdict.records import Verdict
 from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.same_compute import Row, average_probabilities, compare_same_compute
@@ -72,13 +74,14 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         verdict = _judge(run, trained, answers, test, look=2)
     same_compute = _compare_ways(run, trained, answers, test)
 
-    seen = read_seen(run.inputs.get("prior"))
+    seen, pool = read_seen(run.inputs.get("prior")), compare_pool(verdict, list_seeing(run.recipe.baselines))
     found = verdict.to_dict() | {
         "earlier_looks": earlier,
         "left_out": trained.left_out,
         "same_compute": [row.to_dict() for row in same_compute],
         **({} if curve is None else {"curve": curve.to_dict()}),
         **({} if seen is None else {"prior": seen.to_dict()}),
+        **({} if pool is None else {"pool": pool.to_dict()}),
     }
     write_json(run.out / VERDICT, found)
     _write_runs(run.out / RUNS, answers, _read_reference(run, trained), test.rows["image_id"])
@@ -160,7 +163,8 @@ def _judge(
     seen = read_seen(run.inputs.get("prior"))
     if seen is not None and verdict.unused is None:
         shared = count_shared(run.inputs["prior"], run.inputs["real_images"])
-        verdict = replace(verdict, sentence=verdict.sentence + seen.disclose(shared))
+        pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
+        verdict = replace(verdict, sentence=verdict.sentence + tell_pool(seen, shared, pool))
     rehearsal = run.recipe.verdict.rehearsal
     return replace(verdict, sentence=REHEARSED + verdict.sentence) if rehearsal else verdict
 

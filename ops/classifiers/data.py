@@ -28,6 +28,7 @@ class TrainingSet:
     """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n].
 
     `is_generated` bool [n] marks generated images; None where all are real. `variants` is for an arm that shows some.
+    `soft` float [n, K] are probabilities of all classes that are taught in the place of the labels; None: the labels.
     """
 
     images: Tensor
@@ -36,6 +37,7 @@ class TrainingSet:
     classes: int
     is_generated: np.ndarray | None = None
     variants: Variants | None = None
+    soft: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -52,7 +54,8 @@ class TrainingSet:
         """The images that `chosen` bool [n] marks."""
         rows = torch.from_numpy(np.flatnonzero(chosen))
         marks = None if self.is_generated is None else self.is_generated[chosen]
-        return TrainingSet(self.images[rows], self.labels[rows], self.weights[chosen], self.classes, marks)
+        soft = None if self.soft is None else self.soft[rows]
+        return TrainingSet(self.images[rows], self.labels[rows], self.weights[chosen], self.classes, marks, soft=soft)
 
     def drop_weights(self, dropped: np.ndarray) -> TrainingSet:
         """The same images; those that `dropped` bool [n] marks weigh nothing."""
@@ -87,5 +90,8 @@ class Views:
         rows = torch.from_numpy(index)
         shown = self.data.images.index_select(0, rows) if pixels is None else pixels
         images = self.augment(normalise(shown.to(self.device)))
-        targets = F.one_hot(self.data.labels[rows].to(self.device), self.data.classes).float()
+        if self.data.soft is None:
+            targets = F.one_hot(self.data.labels[rows].to(self.device), self.data.classes).float()
+        else:
+            targets = self.data.soft[rows].to(self.device)
         return images.contiguous(memory_format=torch.channels_last), targets

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,7 +29,9 @@ class Examples:
     are real. `only_relabelled` bool [n] marks those of them that were rejected for their label alone: they are for arms
     that let a teacher label them. The rest is for arms that show variants. `ids` [n] are the images' keys. `parents`
     int64 [n] is the row of each generated image's parent, -1 for a real one. `live` draws variants in the training, and
-    `oracle` draws the nuisance of the real images anew; None where that is not possible or no arm asks for it.
+    `oracle` draws the nuisance of the real images anew; None where that is not possible or no arm asks for it. `pool`
+    uint8 [m, C, H, W] are the images without labels that a prior saw, and `prior` is the folder of that prior; None
+    where no arm sees the pool.
     """
 
     images: np.ndarray
@@ -40,6 +43,8 @@ class Examples:
     parents: np.ndarray | None = None
     live: Transform | None = None
     oracle: Transform | None = None
+    pool: np.ndarray | None = None
+    prior: Path | None = None
 
     def weigh(self, arm: Arm) -> np.ndarray:
         """The weights of the images for an arm, float64 [n], with the arm's own real_weight if it has one.

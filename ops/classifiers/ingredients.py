@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ops.classifiers.data import TrainingSet, Views
 from ops.recipe.arms import Arm, Network
+from ops.recipe.design import Metric
 
 
 class Budget(Protocol):
@@ -145,12 +147,22 @@ class Targets(ABC):
 
 
 @dataclass(frozen=True)
+class Validation:
+    """What a trainer may choose by: images uint8 [n, C, H, W], labels int64 [n], and the metric that judges."""
+
+    images: Tensor
+    labels: np.ndarray
+    metric: Metric
+
+
+@dataclass(frozen=True)
 class Training:
     """One training: the input of a trainer.
 
     `seed` fixes initialisation, batch order, augmentation and pairing; trainings that share it start from the same
     weights. `on_step` is called with the number of steps taken and the loss of the last. `teachers` are the networks
-    that the arm's targets name.
+    that the arm's targets name. `pool` uint8 [m, C, H, W] are images without labels, and `prior` is the folder of a
+    generator that learnt from them; None for arms that need none. `validation` is for trainers that choose.
     """
 
     data: TrainingSet
@@ -162,3 +174,6 @@ class Training:
     device: str = "cpu"
     on_step: Callable[[int, float], None] = lambda step, loss: None
     teachers: Sequence[Callable[[Tensor], Tensor]] = ()
+    pool: Tensor | None = None
+    prior: Path | None = None
+    validation: Validation | None = None

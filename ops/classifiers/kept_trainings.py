@@ -2,8 +2,9 @@
 
 Two recipes on one source have the same baselines, and a recipe that gains an arm keeps its others. A training is found
 under the hash of all that determines its network and its answers: pixels, labels, weights, the arm, the budget, the
-seed, the teachers' networks, device, number format, processor and library versions. It knows nothing of stages: what
-changes their code is `version`. The folder is a cache. Deleting it, or a file in it, costs time and nothing else.
+seed, the teachers' networks, the pool, the prior's encoder, device, number format, processor and library versions. It
+knows nothing of stages: what changes their code is `version`. The folder is a cache. Deleting it, or a file in it,
+costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import torch
 from ops.classifiers.examples import Examples
 from ops.files.hashing import hash_file, hash_json
 from ops.files.storage import link_file
+from ops.generators.folder import CONFIG, WEIGHTS
 from ops.machine.environment import describe_environment
 from ops.recipe.arms import Arm
 from ops.recipe.ingredients.variants import GitVariants
+from ops.recipe.pool_arms import learns_from_pool, needs_encoder
 
 LIMIT = 2 << 30  # bytes of all files; those that were not used for longest are deleted
 SUFFIX = ".safetensors"
@@ -80,9 +83,21 @@ def is_determined(arm: Arm, examples: Examples) -> bool:
 
 def hash_examples(examples: Examples, arm: Arm) -> str:
     """sha256 hex of what an arm sees of a training set: the images that weigh something for it, their labels, weights
-    and marks. An arm that shows variants sees also the images' keys and parents, so for it all rows count."""
+    and marks. An arm that shows variants sees also the images' keys and parents, so for it all rows count. The images
+    without labels count where the arm learns from them, and the prior's weights where it begins with its encoder."""
+    found, beside = _hash_labelled(examples, arm), dict[str, str]()
+    if learns_from_pool(arm):
+        assert examples.pool is not None, "the examples were read for other arms"
+        beside["pool"] = hash_arrays({"images": examples.pool})
+    if needs_encoder(arm):
+        assert examples.prior is not None, "the examples were read for other arms"
+        beside["prior"] = hash_json([hash_file(examples.prior / name) for name in (CONFIG, WEIGHTS)])
+    return hash_json([found, beside]) if beside else found
+
+
+def _hash_labelled(examples: Examples, arm: Arm) -> str:
     if isinstance(arm.variants, GitVariants):
-        values = {field.name: getattr(examples, field.name) for field in fields(examples)}
+        values = {field.name: getattr(examples, field.name) for field in fields(examples) if field.name != "pool"}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         return hash_json([hash_arrays(arrays), list(examples.ids)])
     weights, marks = examples.weigh(arm), examples.is_generated

@@ -20,10 +20,18 @@ from ops.training.optimizers import build_adamw, build_muon_of_torch, build_sgd
 from ops.training.schedules import one_cycle
 
 
-def learn(network: nn.Module, find_loss: Callable[[int], Tensor], training: Training) -> None:
-    """Train `network` in place, on its device, for the steps of the training's budget; it ends in evaluation mode."""
+def learn(
+    network: nn.Module,
+    find_loss: Callable[[int], Tensor],
+    training: Training,
+    build: Callable[[nn.Module, float, float], list[Optimizer]] | None = None,
+) -> None:
+    """Train `network` in place, on its device, for the steps of the training's budget; it ends in evaluation mode.
+
+    build: its optimizers, from the peak of the rate and the weight decay; None: those of the budget.
+    """
     budget, peak = training.budget, training.learning_rate
-    optimizers = OPTIMIZERS[budget.optimizer](network, peak, training.weight_decay)
+    optimizers = (build or OPTIMIZERS[budget.optimizer])(network, peak, training.weight_decay)
     schedule = one_cycle(peak, budget.steps, cycle_momentum=budget.optimizer == "sgd")
     train(network, [Learner(network, find_loss, optimizers, schedule)], budget.steps, on_step=training.on_step)
 

@@ -27,9 +27,11 @@ from ops.classifiers.samplers import SAMPLERS
 from ops.classifiers.samplers.finishing import Finishing
 from ops.classifiers.sampling import iterate_batches, weighted_pass
 from ops.classifiers.targets import TARGETS
+from ops.classifiers.unlabelled.fixmatch import Matching
 from ops.classifiers.variants.replacing import Replacing, show
 from ops.machine.precision import compute_in
 from ops.recipe.ingredients.guidance import EmaConsistency
+from ops.recipe.ingredients.unlabelled import FixMatch
 from ops.recipe.ingredients.variants import GitVariants
 
 
@@ -71,6 +73,13 @@ class Lessons:
             mirrors=kind.mirrors(arm.augmentation), labelled=budget.batch_size, steps=budget.steps,
             seed=training.seed, precision=precision, device=device,
         )  # fmt: skip
+        self.matching = None
+        if isinstance(arm.unlabelled, FixMatch):
+            assert training.pool is not None, "the training was made for another arm"
+            self.matching = Matching(
+                arm.unlabelled, training.pool, model, augment, mirrors=kind.mirrors(arm.augmentation),
+                labelled=budget.batch_size, seed=training.seed, precision=precision, device=device,
+            )  # fmt: skip
 
     def prepare(self, step: int) -> list[Part]:
         """The parts of a step; their losses add up."""
@@ -84,6 +93,8 @@ class Lessons:
             consistency, unlabelled = self.consistency, self.consistency.look(step)
             term = partial(consistency.find_loss, unlabelled=unlabelled, step=step)
             parts.append(Part(unlabelled.views, self.unlabelled_mark, term))
+        if self.matching is not None and (sure := self.matching.look(step)) is not None:
+            parts.append(Part(sure.views, False, partial(self.matching.find_loss, sure=sure)))
         return parts
 
     def list_clean(self) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
+from ops.recipe.pool_arms import sees_pool
 from ops.statistics.paired import find_error
 from ops.verdict.estimate import BoolArray, IntArray
 from ops.verdict.metric import weigh_images
@@ -47,15 +48,17 @@ def race(
     """The arms of a side to leave out, by `find_hopeless`; None leaves out none.
 
     Plain training stays, and so do teachers: those of `arms`, and `teachers` of arms that are trained later. Placebos
-    race among themselves: they are no arms with generated images.
+    race among themselves: they are no arms with generated images. So do arms that see a prior's pool: beside them all
+    others would be left out, and a verdict is to name the best of either.
     """
     if errors is None:
         return {}
     kept, found = {REAL, *list_teachers(arms), *teachers}, dict[str, LeftOut]()
-    for is_placebo in (False, True):
-        group = {arm: each for arm, each in correct.items() if (arms[arm].placebo.kind != "none") == is_placebo}
-        if group:
-            found |= find_hopeless(group, labels, metric, errors=errors, kept=kept)
+    groups: dict[tuple[bool, bool], dict[str, BoolArray]] = {}
+    for arm, each in correct.items():
+        groups.setdefault((arms[arm].placebo.kind != "none", sees_pool(arms[arm])), {})[arm] = each
+    for group in groups.values():
+        found |= find_hopeless(group, labels, metric, errors=errors, kept=kept)
     return found
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ops.classifiers.answering import predict
 from ops.classifiers.examples import Examples
+from ops.classifiers.ingredients import Validation
 from ops.classifiers.kept_trainings import KeptTrainings, hash_arrays, hash_examples, is_determined, name_hardware
 from ops.classifiers.racing import pack_bits
 from ops.classifiers.sharing import WORKER_SHARE
@@ -36,6 +37,7 @@ from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.design import Metric
 from ops.recipe.grid import Setting, set_numbers
 from ops.recipe.ingredients.guidance import TeacherTargets
+from ops.recipe.pool_arms import learns_from_pool
 from ops.stages.several import derive_seed
 from ops.verdict.metric import score_answers, score_classes
 
@@ -242,6 +244,8 @@ def _train_run(run: Run) -> Run:
     arm = set_numbers(contest.arms[run.arm], run.setting)
     settings = contest.settings.model_copy(update={"steps": contest.find_steps(run.setting)})
     losses: list[float] = []
+    images, own = contest.validation
+    validation = Validation(torch.from_numpy(images), own, contest.metric)
     model = train(
         examples.build_set(arm, contest.classes, contest.find_set_seed(run.seed)),
         arm,
@@ -252,9 +256,12 @@ def _train_run(run: Run) -> Run:
         device=device,
         on_step=lambda step, loss: losses.append(loss),
         teachers=_load_teachers(contest, arm),
+        pool=torch.from_numpy(examples.pool) if examples.pool is not None and learns_from_pool(arm) else None,
+        prior=examples.prior,
+        validation=validation,
     )
-    images, labels = contest.validation
-    answers = predict(model, torch.from_numpy(images), precision=settings.precision, device=device).argmax(1).numpy()
+    labels = validation.labels
+    answers = predict(model, validation.images, precision=settings.precision, device=device).argmax(1).numpy()
     correct = answers == labels
     rates = dict(zip(np.unique(labels).tolist(), score_classes(correct, labels).tolist(), strict=True))
     part = math.ceil(len(losses) / 20)

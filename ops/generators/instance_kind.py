@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ops.generators.drawers import DrawerSpec
+    from ops.generators.feature_network import FeatureNetwork
     from ops.generators.instance.network import InstanceNetworks
 
 MATHS = InstanceFlow()
@@ -78,6 +79,21 @@ class InstanceKind:
         from ops.generators.instance.guessing import guess_instance
 
         return guess_instance(MATHS, settings, sampler, shape, rate, workers)
+
+    def build_encoder(self, config: dict[str, Any]) -> FeatureNetwork:
+        from ops.generators.instance.features import build_features
+
+        return build_features(config)
+
+    def load_encoder(self, folder: Path) -> tuple[FeatureNetwork, dict[str, Any]]:
+        from ops.generators.instance.features import load_features
+
+        return load_features(folder)
+
+    def count_encoding(self, settings: InstanceSettings, shape: tuple[int, int, int]) -> float:
+        from ops.generators.instance.guessing import count_products
+
+        return count_products(settings.encoder, shape)
 
 
 @dataclass(frozen=True)

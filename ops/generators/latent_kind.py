@@ -20,6 +20,7 @@ from ops.recipe.latent import LatentSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ops.generators.feature_network import FeatureNetwork
     from ops.generators.imaginable import OpenedPrior
     from ops.generators.latent.network import LatentFlow
 
@@ -89,6 +90,21 @@ class LatentKind(FlowKind):
         from ops.generators.latent.guessing import weigh_decoder
 
         return weigh_decoder(self.maths, _narrow(settings), sampler, shape)
+
+    def build_encoder(self, config: dict[str, Any]) -> FeatureNetwork:
+        from ops.generators.latent.features import build_features
+
+        return build_features(config)
+
+    def load_encoder(self, folder: Path) -> tuple[FeatureNetwork, dict[str, Any]]:
+        from ops.generators.latent.features import load_features
+
+        return load_features(folder)
+
+    def count_encoding(self, settings: DenoiserSettings, shape: tuple[int, int, int]) -> float:
+        from ops.generators.latent.guessing import count_products
+
+        return count_products(_narrow(settings).autoencoder, shape).encode
 
 
 @dataclass(frozen=True)

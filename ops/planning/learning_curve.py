@@ -57,7 +57,7 @@ def explain_own_choice(recipe: Recipe) -> str | None:
 def choose_arm(recipe: Recipe) -> str:
     """The strongest cheap baseline by its ingredients: `mixup`, else the first with an augmentation, else `real`.
 
-    Arms with a teacher, further views, variants or a trainer of their own are not cheap.
+    Arms with a teacher, further views, variants, a pool or a trainer of their own are not cheap.
     """
     cheap = {name: arm for name, arm in recipe.baselines.items() if _is_cheap(arm)}
     if PREFERRED in cheap:
@@ -66,8 +66,8 @@ def choose_arm(recipe: Recipe) -> str:
 
 
 def _is_cheap(arm: Arm) -> bool:
-    kinds = (arm.targets.kind, arm.consistency.kind, arm.variants.kind, arm.trainer.kind)
-    return kinds == ("labels", "none", "none", "supervised")
+    kinds = (arm.targets.kind, arm.consistency.kind, arm.variants.kind, arm.unlabelled.kind, arm.trainer.kind)
+    return kinds == ("labels", "none", "none", "none", "supervised")
 
 
 def list_most_lengths(steps: int) -> list[int]:

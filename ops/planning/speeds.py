@@ -18,6 +18,8 @@ from ops.generators.imaginable import ImaginingKind
 from ops.generators.registry import KINDS
 from ops.machine.parallel import limit_libraries
 from ops.planning.work import Unit
+from ops.recipe.costs import measure_cost
+from ops.recipe.pool_arms import learns_from_pool
 from ops.recipe.schema import Recipe
 
 # A training step computes the products forwards and twice backwards. Norms, the optimizer, augmentation and the
@@ -56,7 +58,8 @@ def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path
     )
     return Speeds(
         {
-            unit: STEP_SECONDS * slowdown + PASSES * REST * unit.batch_size * count_products(unit.network, shape) / rate
+            unit: STEP_SECONDS * slowdown
+            + PASSES * REST * _count_images(unit) * count_products(unit.network, shape) / rate
             for unit in units
         },
         answer,
@@ -67,6 +70,11 @@ def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path
         GUESSED_START,
         weigh_decoding(recipe, shape),
     )
+
+
+def _count_images(unit: Unit) -> float:
+    """Images of a step; those without labels as so many plain ones as cost the same."""
+    return unit.batch_size * (measure_cost(unit.arm, 0) if learns_from_pool(unit.arm) else 1.0)
 
 
 def weigh_decoding(recipe: Recipe, shape: Shape) -> float:

@@ -96,6 +96,7 @@ def _time_unit(unit: Unit) -> tuple[Unit, float, float]:
             seed=0,
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
             teachers=teachers,
+            pool=images,
         )
         return (stamps[-1] - stamps[1]) / steps
 

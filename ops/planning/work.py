@@ -12,6 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from ops.classifiers.products import count_products
+from ops.generators.encoding import EncodingKind
+from ops.generators.registry import KINDS
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, Policy
 from ops.recipe.classifiers import ClassifierSettings
@@ -21,7 +24,8 @@ from ops.recipe.ingredients.balancing import Balancing
 from ops.recipe.ingredients.guidance import TeacherTargets
 from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
-from ops.recipe.ingredients.trainers import SupervisedTrainer
+from ops.recipe.ingredients.trainers import FineTunedTrainer, ProbeTrainer, SupervisedTrainer
+from ops.recipe.ingredients.unlabelled import FixMatch, NoUnlabelled, PseudoLabels
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
@@ -31,6 +35,7 @@ from ops.tuning.search import count_steps, is_choice
 from ops.verdict.curve import list_lengths
 
 FEATURE_STEP, EPOCH = 0.004, 0.001  # seconds of a step of a feature's diffusion, and of an epoch of a last layer; rough
+PROBE = 3.0  # seconds of a probe: views, their features, and some regressions; rough
 CHANGE = 0.002  # seconds of RandAugment's operations on one image alone; rough
 EXPECTED = Policy(shift=0.08, scale=0.15, rotation=10.0, gain=0.5, offset=0.15)  # what a policy costs
 
@@ -114,9 +119,9 @@ def count_work(
     tried as well.
     """
     searching, settled = recipe.tuning.policy, settle_expected(recipe, policy)
-    classifier = settled.classifier
+    classifier, encoding = settled.classifier, _weigh_encoder(settled, shape)
     equal = len({entry.real for entry in plan.classes}) == 1
-    baselines = _hold(classifier, settled.baselines, False, equal)
+    baselines = _hold(classifier, settled.baselines, False, equal, encoding)
     expanded = _hold(classifier, settled.expanded, True, equal and len({entry.wanted for entry in plan.classes}) == 1)
     scorer = Unit(
         settled.scorer.network,
@@ -138,11 +143,12 @@ def count_work(
 
 
 def _hold(
-    classifier: ClassifierSettings, arms: Mapping[str, Arm], is_expanded: bool, equal: bool
+    classifier: ClassifierSettings, arms: Mapping[str, Arm], is_expanded: bool, equal: bool, encoding: float = 1.0
 ) -> tuple[Phases, list[Training]]:
     """The two phases of a side's tournament, and one more training of each arm, with the most steps of its grid.
 
-    equal: whether all classes are equally large, so that nothing that balances them has an effect.
+    equal: whether all classes are equally large, so that nothing that balances them has an effect. encoding: of the
+    prior's encoder, as a share of the classifier's network.
     """
     seen: set[object] = set()
     tried, once = [], []
@@ -154,14 +160,24 @@ def _hold(
             continue
         seen.add(same)
         steps = [int(setting.get("steps") or classifier.steps) for setting in settings]
-        trainings = [_make_training(classifier, arm, each) for each in steps]
+        trainings = [_make_training(classifier, arm, each, encoding) for each in steps]
         tried += trainings
         once.append(max(trainings, key=lambda training: training.steps))
     return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
 
 
-def _make_training(classifier: ClassifierSettings, arm: Arm, steps: int) -> Training:
-    """A training of an arm. Its variants are counted as if every place for one showed one."""
+def _make_training(classifier: ClassifierSettings, arm: Arm, steps: int, encoding: float) -> Training:
+    """A training of an arm. Its variants are counted as if every place for one showed one.
+
+    Pseudo-labels take the steps of each of their networks. Steps of the prior's encoder are counted as so many of the
+    classifier's network as compute the same products. A probe takes none.
+    """
+    if isinstance(arm.trainer, ProbeTrainer):
+        return Training(make_unit(classifier, arm), 0, PROBE)
+    if isinstance(arm.unlabelled, PseudoLabels):
+        steps *= 1 + arm.unlabelled.rounds
+    if isinstance(arm.trainer, FineTunedTrainer):
+        steps = max(1, round(steps * encoding))
     more = FEATURE_STEP * getattr(arm.trainer, "steps", 0) + EPOCH * getattr(arm.trainer, "epochs", 0)
     variants, drawn = arm.variants, 0
     if isinstance(variants, GitVariants):
@@ -198,10 +214,25 @@ def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
     costless = {"sampler": UniformSampler(), "loss": PlainLoss(), "variants": NoVariants()}
     free = simplify(arm).model_copy(update={**costless, "trainer": SupervisedTrainer()})
+    if isinstance(free.unlabelled, FixMatch):  # at most: every answer is a sure one
+        free = free.model_copy(update={"unlabelled": free.unlabelled.model_copy(update={"threshold": 0.0})})
+    elif free.unlabelled.kind != "none":
+        free = free.model_copy(update={"unlabelled": NoUnlabelled()})
     if isinstance(free.targets, TeacherTargets):  # all teachers cost the same
         free = free.model_copy(update={"targets": TeacherTargets(of="real")})
     teachers = 0 if arm.targets.kind == "labels" else settings.seeds
     return Unit(settings.network, free, settings.batch_size, settings.optimizer, settings.precision, teachers)
+
+
+def _weigh_encoder(recipe: Recipe, shape: tuple[int, int, int]) -> float:
+    """Products of the prior's encoder as a share of those of the classifier's network; 1 without an encoder.
+
+    shape: (height, width, channels).
+    """
+    prior, sides = recipe.prior, (shape[2], *shape[:2])
+    if prior is None or not isinstance(kind := KINDS[prior.kind], EncodingKind):
+        return 1.0
+    return kind.count_encoding(prior, sides) / count_products(recipe.classifier.network, sides)
 
 
 def _search(settled: Recipe, recipe: Recipe, shape: tuple[int, int, int], folds: int) -> Phases:

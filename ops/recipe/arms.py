@@ -16,6 +16,7 @@ from ops.recipe.ingredients.losses import LOSSES, PlainLoss
 from ops.recipe.ingredients.pairings import PAIRINGS, Mixing, NoPairing
 from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
 from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
+from ops.recipe.ingredients.unlabelled import UNLABELLED, NoUnlabelled
 from ops.recipe.ingredients.variants import VARIANTS, NoVariants
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Positive, Section
@@ -136,6 +137,7 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "placebo": PLACEBOS,
     "trainer": TRAINERS,
     "variants": VARIANTS,
+    "unlabelled": UNLABELLED,
 }
 ONLY_EXPANDED = ("real_weight", "finish", "separate", "placebo")  # keys of an arm without effect on real images alone
 
@@ -143,7 +145,7 @@ ONLY_EXPANDED = ("real_weight", "finish", "separate", "placebo")  # keys of an a
 class Arm(Section):
     """One way of training: the ingredients in which it differs from plain training.
 
-    A dump has `variants` only where there are any, so that results from before this key stay valid.
+    A dump has `variants` and `unlabelled` only where there are any, so that results from before these keys stay valid.
     """
 
     augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
@@ -166,6 +168,11 @@ class Arm(Section):
         NoVariants(),
         description="images of a batch that are shown as variants of themselves; generated images are then no images"
         " of the training set, but variants of their parents",
+    )
+    unlabelled: Annotated[Kind, OneOf(UNLABELLED)] = Field(
+        NoUnlabelled(),
+        description="what a baseline learns from the images of the prior's pool, which have no labels; nothing is"
+        " generated",
     )
     real_weight: Positive | None = Field(
         None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
@@ -195,8 +202,9 @@ class Arm(Section):
     @model_serializer(mode="wrap")
     def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = dump(self)
-        if self.variants == NoVariants():
-            found.pop("variants", None)
+        for key, nothing in (("variants", NoVariants()), ("unlabelled", NoUnlabelled())):
+            if getattr(self, key) == nothing:
+                found.pop(key, None)
         return found
 
     def ingredient(self, name: str) -> Kind:

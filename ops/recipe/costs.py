@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.recipe.arms import Arm
 from ops.recipe.ingredients.guidance import EmaConsistency, TeacherTargets
+from ops.recipe.ingredients.unlabelled import FixMatch, PseudoLabels
 
 PLAIN = 3.0  # evaluations of a plain step per image: one forward, and two for the gradients
 
@@ -11,11 +12,16 @@ PLAIN = 3.0  # evaluations of a plain step per image: one forward, and two for t
 def measure_cost(arm: Arm, seeds: int) -> float:
     """The cost of a step in plain steps; `seeds` networks teach together. Augmentation and pairing count nothing.
 
-    A teacher answers once for each image that it covers; where it covers one kind of images, all are counted.
+    A teacher answers once for each image that it covers; where it covers one kind of images, all are counted. FixMatch
+    is counted as if every answer were a sure one. The steps of networks that pseudo-labels come from count as well.
+    Arms that begin with an encoder count as plain ones, although it is another network.
     """
     evaluations = PLAIN
     if isinstance(arm.targets, TeacherTargets):
         evaluations += seeds
     if isinstance(arm.consistency, EmaConsistency):
         evaluations += arm.consistency.ratio * (PLAIN + 1)  # the averaged network answers without a gradient
-    return evaluations / PLAIN
+    if isinstance(arm.unlabelled, FixMatch):
+        evaluations += arm.unlabelled.ratio * (PLAIN + 1)  # a weak view is answered without a gradient
+    earlier = arm.unlabelled.rounds if isinstance(arm.unlabelled, PseudoLabels) else 0
+    return (1 + earlier) * evaluations / PLAIN

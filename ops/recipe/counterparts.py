@@ -16,6 +16,8 @@ from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.variants import shows_generated
 from ops.settings.section import Section
 
+UNDOING = ("refitted", "feature_diffusion")  # trainers that fit the last layer anew, on labelled images alone
+
 
 def simplify(arm: Arm) -> Arm:
     """The arm as it would be on real images: what only generated ones have is left out, what they get real ones get."""
@@ -127,8 +129,8 @@ def _check_together(name: str, arm: Arm) -> None:
         raise ValueError(
             f"loss has no effect in the arm {name!r}, whose teachers give all labels; lower targets.weight or remove it"
         )
-    if arm.trainer.kind != "supervised":
-        undone = ("targets", "consistency", "finish", "separate", "variants")
+    if arm.trainer.kind in UNDOING:
+        undone = ("targets", "consistency", "finish", "separate", "variants", "unlabelled")
         idle = [key for key in undone if getattr(arm, key) != getattr(Arm(), key)]
         if arm.trainer.kind == "feature_diffusion":
             idle += [key for key in ("loss", "sampler") if getattr(arm, key) != getattr(Arm(), key)]

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any
 
 from ops.files.hashing import hash_json
+from ops.recipe.pool_arms import list_seeing
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 
@@ -45,7 +46,12 @@ def is_idle(recipe: Recipe, stage: str) -> bool:
 
 def list_inputs(recipe: Recipe, stage: str) -> tuple[str, ...]:
     """The stages that `stage` reads with this recipe, in the order of its entry."""
-    return tuple(name for name in STAGES[stage].inputs if not (STAGES[name].optional and is_idle(recipe, name)))
+    unread = () if list_seeing(recipe.baselines) else STAGES[stage].for_pool_arms
+    return tuple(
+        name
+        for name in STAGES[stage].inputs
+        if name not in unread and not (STAGES[name].optional and is_idle(recipe, name))
+    )
 
 
 def stage_fingerprint(stage: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:

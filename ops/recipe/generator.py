@@ -98,6 +98,7 @@ class KindSettings(Section):
 
     class_keys: ClassVar[frozenset[str] | None] = None  # of a kind that can be a prior: those that need classes
     imagines: ClassVar[bool] = False  # whether, as a prior, it can imagine (`ops.generators.imaginable`)
+    encodes: ClassVar[bool] = False  # whether, as a prior, it has an encoder (`ops.generators.encoding`)
     in_torch: ClassVar[bool] = False  # it exports no graph and draws in torch, slowly: few images are drawn to judge it
 
     kind: str

@@ -146,7 +146,7 @@ class GridSettings(Section):
         """All settings that `arm` tries, in the grid's order.
 
         Only an arm under `expanded` tries `real_weight`, and none whose generated images have no labels, or are
-        variants.
+        variants. A probe takes no steps, so it has no use for more than one rate, decay and number of steps.
         """
         is_labelled = getattr(arm.consistency, "images", None) != "generated" and arm.variants.kind == "none"
         numbers, is_weighted = list_numbers(), is_expanded and is_labelled
@@ -155,6 +155,8 @@ class GridSettings(Section):
             for key, values in self.axes.items()
             if (numbers[key].belongs_to(arm) if key in numbers else key != "real_weight" or is_weighted)
         }
+        if arm.trainer.kind == "probe":
+            axes |= {key: axes[key][:1] for key in COMMON_KEYS if key in axes}
         return [Setting(tuple(zip(axes, values, strict=True))) for values in product(*axes.values())]
 
 

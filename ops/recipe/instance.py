@@ -48,6 +48,8 @@ class InstanceSettings(DenoiserSettings):
         {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies"}
     )
 
+    encodes: ClassVar[bool] = True
+
     kind: Literal["instance"] = Field("instance", description="rectified flow that is told an image's features")
     encoder: EncoderSettings = Field(EncoderSettings(), description="from an image to its features")
 

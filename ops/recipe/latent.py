@@ -51,6 +51,7 @@ class LatentSettings(AnyFlowSettings):
     """A class-conditional rectified flow among the latents of a small autoencoder, for images of 64 to 128 pixels."""
 
     solvers: ClassVar[Mapping[str, int]] = {"heun": 6, "euler": 24}
+    encodes: ClassVar[bool] = True
 
     kind: Literal["latent"] = Field("latent", description="rectified flow in the latents of an autoencoder")
     unshuffle: Literal[1, 2, 4] = Field(1, description="the flow works at 1/unshuffle of the latents' resolution")

@@ -25,6 +25,7 @@ from ops.recipe.grid import read_numbers, set_numbers
 from ops.recipe.imagination import check_imagination
 from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
+from ops.recipe.pool_arms import check_pool_arms
 from ops.recipe.pretrained import ReferenceSettings
 from ops.recipe.tuning import TuningSettings
 from ops.recipe.variants import check_batch, check_variants
@@ -275,6 +276,7 @@ class Recipe(Section):
         if all(arm.placebo.kind != "none" for arm in self.expanded.values()):
             raise ValueError("every arm of expanded is a placebo; one must learn from generated images")
         check_guidance(self.baselines, self.expanded)
+        check_pool_arms(self.baselines, self.expanded, self.prior)
         smoothing = self.classifier.label_smoothing
         for name, arm in {**self.baselines, **self.expanded}.items():
             if smoothing and arm.loss.kind == "ldam":

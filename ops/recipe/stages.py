@@ -17,6 +17,7 @@ class Stage:
     `names_expansion`: the output contains its expansion's name, so no other expansion may share it.
     `switch`: a key that may be null; then the stage does nothing and no other key of it matters.
     `optional`: where it does nothing, it is no input of the stages after it, which came before it.
+    `for_pool_arms`: those inputs that matter only where a baseline sees the prior's pool without generating.
     `shaped_by`: those inputs of which the images' shape alone determines the output, and not the images.
     `reads_source`: images that no stage has read are an input, unless it does nothing.
     `repeats`: stages that it runs itself, on other images; their versions count as its own.
@@ -29,6 +30,7 @@ class Stage:
     choices: tuple[str, ...] = ()  # keys that decide whether the output is made again, not its content
     switch: str | None = None
     optional: bool = False
+    for_pool_arms: tuple[str, ...] = ()
     shaped_by: tuple[str, ...] = ()
     reads_source: bool = False
     repeats: tuple[str, ...] = ()
@@ -112,7 +114,8 @@ STAGES: dict[str, Stage] = {
         Stage(
             "baseline_classifiers",
             ("classifier", "baselines", "verdict.metric", "verdict.reference", "seed"),
-            ("real_images", "training_policy"),
+            ("real_images", "training_policy", "prior"),
+            for_pool_arms=("prior",),
         ),
         Stage("teachers", ("expanded",), ("baseline_classifiers",)),
         Stage(

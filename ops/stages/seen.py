@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,19 @@ class Seen:
         that = " that" if self.weights is None else ""
         return f"{name}{that} saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
 
-    def disclose(self, labelled: int) -> str:
+    def disclose(self, labelled: int, seeing: Sequence[str] = ()) -> str:
         """What a verdict must say beside its decision: the two sides had not the same images.
 
-        labelled: how many of the images were among the labelled training images as well.
+        labelled: how many of the images were among the labelled training images as well. seeing: the arms without
+        generated images that saw the pool too.
         """
         known = f"{labelled:,} of these, the labelled ones" if labelled else "none of these"
+        if seeing:
+            named = f"{', '.join(seeing[:-1])} and {seeing[-1]}" if len(seeing) > 1 else seeing[0]
+            return (
+                f" The generated images come from {self.told}; of the arms without generated images {named} learnt from"
+                f" this pool too, and the others saw {known}."
+            )
         return (
             f" The generated images come from {self.told}; the arms without generated images saw {known}, so a"
             " difference is that of the pool and the generator together."

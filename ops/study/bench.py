@@ -20,6 +20,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import Setting, set_numbers
+from ops.recipe.pool_arms import needs_encoder, sees_pool
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.recipe.variants import check_class_sizes
@@ -186,6 +187,10 @@ class _Given:
             "rates": [setting["learning_rate"], setting["weight_decay"]],
             "arm": set_numbers(section, setting).model_dump(mode="json"),
         }
+        if sees_pool(section):
+            found["pool"] = self.bench.find_pool_content(self.recipe)
+        if needs_encoder(section):
+            found["prior"] = self._describe(PRIOR)
         for teacher in list_teachers({arm: section}):
             del found["arm"]["targets"]["of"]
             found["teachers"] = [self.bench.count_networks(teacher), self.identify(teacher)]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from ops.chain import find_builder
 from ops.chain.parts.classifiers import keep_networks, weights_file
-from ops.chain.parts.examples import read_mixed_sets, read_real
+from ops.chain.parts.examples import read_baselines, read_mixed_sets
 from ops.chain.parts.pools import EVALUATED, PRIOR, list_ids, open_pool, require_unseen_pool, try_pool
 from ops.classifiers.answering import predict, settle_undefined
 from ops.classifiers.examples import Examples
@@ -32,6 +32,7 @@ from ops.files.storage import write_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
+from ops.recipe.pool_arms import list_seeing
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
@@ -170,8 +171,12 @@ class _Work:
 
     @cached_property
     def real(self) -> Examples:
-        """The real training images; with the images from before their nuisance where an arm draws it anew."""
-        found = read_real({FIRST: self.real_images})
+        """The real training images; with the images from before their nuisance where an arm draws it anew, and with the
+        pool where an arm sees it."""
+        inputs = {FIRST: self.real_images}
+        if list_seeing(self.recipe.baselines):
+            inputs |= self.make_images(PRIOR)
+        found = read_baselines(self.bench.own, inputs, self.recipe.baselines)
         if not name_oracles(self.recipe.baselines):
             return found
         assert self.recipe.data.nuisance is not None, "the schema asks for one"

@@ -24,6 +24,8 @@ from ops.training.optimizers import held_by
 from ops.training.schedules import Schedule
 from ops.training.state import TrainingState
 
+SHARE = "share"  # in a parameter group: of the schedule's learning rate
+
 
 class TrainingDiverged(GrowsetError):
     """The loss became NaN or infinite; the last checkpoint before it is intact."""
@@ -35,7 +37,7 @@ class Learner:
 
     network : each of its parameters is held by one of the optimizers.
     find_loss : the loss of a step, a scalar; gradients of parameters outside of `network` are left alone.
-    schedule : what is set in the optimizers' parameter groups at a step.
+    schedule : what is set in the optimizers' parameter groups at a step; a group with a SHARE gets that of the rate.
     clip : the largest norm that the gradient may have; None does not limit it.
     """
 
@@ -60,6 +62,7 @@ class Learner:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group.update(self.schedule(step))
+                group["lr"] *= group.get(SHARE, 1.0)
 
         def move(optimizer: Optimizer) -> None:
             optimizer.step()

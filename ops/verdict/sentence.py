@@ -109,7 +109,12 @@ def _explain(verdict: Verdict) -> str:
 
 def _name_open(found: Contrast) -> str:
     """A contrast that a decision needs and that is not clear."""
-    return f"but {found.arm} {_compare(found.difference)} {found.against} ({_signed_range(found.difference)})"
+    return f"but {tell_contrast(found)}"
+
+
+def tell_contrast(found: Contrast) -> str:
+    """`expanded is 0.3 points better than mixup (0.1 worse to 0.7 better)`."""
+    return f"{found.arm} {_compare(found.difference)} {found.against} ({_signed_range(found.difference)})"
 
 
 def _name_place(verdict: Verdict) -> str:

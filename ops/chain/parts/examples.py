@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.kept_sampler import find_kept_sampler
+from ops.chain.parts.pools import PRIOR, read_seen_pool
 from ops.classifiers.examples import Examples
 from ops.classifiers.variants.drawn import Drawn
 from ops.datasets.axes import to_nchw
@@ -20,14 +21,33 @@ from ops.files.outputs import ROUNDS
 from ops.files.storage import read_json
 from ops.filters.reasons import WRONG_LABEL
 from ops.recipe.arms import Arm
+from ops.recipe.pool_arms import learns_from_pool, sees_pool
 from ops.recipe.variants import shows_generated
 from ops.stages.several import count_generators, derive_seed, place_inputs
+from ops.workspaces.workspace import Workspace
 
 
 def read_real(inputs: Mapping[str, Path]) -> Examples:
     """The real training images; each weighs 1. inputs: folders by stage."""
     train = read_split(inputs["real_images"], "train")
     return replace(_to_examples(train, np.ones(len(train))), ids=train.rows["image_id"].to_list())
+
+
+def read_baselines(workspace: Workspace, inputs: Mapping[str, Path], arms: Mapping[str, Arm]) -> Examples:
+    """The real training images, with the pool and the prior where some of the baselines `arms` see them.
+
+    inputs: folders by stage. EnvironmentFault if the pool has changed since the prior learnt from it.
+    """
+    found = read_real(inputs)
+    if not any(map(sees_pool, arms.values())):
+        return found
+    prior = inputs[PRIOR]
+    pool = to_nchw(read_seen_pool(workspace, prior, inputs["real_images"])) if _learn_from_pool(arms) else None
+    return replace(found, pool=pool, prior=prior)
+
+
+def _learn_from_pool(arms: Mapping[str, Arm]) -> bool:
+    return any(map(learns_from_pool, arms.values()))
 
 
 def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: int) -> Iterator[Examples]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ops.chain.parts.pools import tell_pool
 from ops.chain.parts.reference import LOGGED
 from ops.datasets.index import write_index
 from ops.files.manifests import read_manifest
@@ -22,11 +23,13 @@ from ops.files.outputs import FOLD_ANSWERS, FOLDS, RUNS, VERDICT
 from ops.files.storage import read_json, write_json
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import pair_counterparts
+from ops.recipe.pool_arms import list_seeing
 from ops.stages.materialization import StageRun
 from ops.stages.seen import read_seen
 from ops.stages.several import assign_generators
 from ops.verdict.comparison import Comparison
 from ops.verdict.decision import decide
+from ops.verdict.pool import compare_pool
 from ops.verdict.records import Budget, Verdict
 from ops.verdict.reference import ReferenceAnswers, choose_checked_metric
 from ops.verdict.same_compute import Row, compare_same_compute
@@ -39,8 +42,10 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     answers = FoldAnswers(run.inputs["folds"])
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
     verdict, seen = _decide(run, answers, class_names), read_seen(run.inputs.get("prior"))
+    pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
     if seen is not None and verdict.unused_folds != verdict.folds:
-        verdict = replace(verdict, sentence=verdict.sentence + seen.disclose(0))  # no labelled image may be in the pool
+        # No labelled image may be in the pool.
+        verdict = replace(verdict, sentence=verdict.sentence + tell_pool(seen, 0, pool))
     ways = _compare_ways(answers, run.recipe.verdict.confidence)
     rows = describe_folds(answers)
     found = verdict.to_dict() | {
@@ -50,6 +55,7 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
         "per_fold": rows,
         "per_fold_metric": choose_checked_metric(verdict.metric),
         **({} if seen is None else {"prior": seen.to_dict()}),
+        **({} if pool is None else {"pool": pool.to_dict()}),
     }
     write_json(run.out / VERDICT, found)
     write_index(run.out / RUNS, answers.list_runs())

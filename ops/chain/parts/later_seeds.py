@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_teachers, keep_networks, open_contest
-from ops.chain.parts.examples import read_mixed_sets, read_real
+from ops.chain.parts.examples import read_baselines, read_mixed_sets
 from ops.classifiers.runs import Result
 from ops.classifiers.tournament import train_seeds
 from ops.files.outputs import RESULTS
@@ -36,7 +36,9 @@ def train_later_seeds(run: StageRun, results: Mapping[str, Mapping[str, Any]]) -
         chosen = {arm: Setting(tuple(entry["setting"].items())) for arm, entry in found["arms"].items()}
         arms = {arm: recipe_arms[side][arm] for arm in chosen}
         training = (
-            [read_real(run.inputs)] if side == BASELINES else list(read_mixed_sets(run.inputs, arms, run.recipe.seed))
+            [read_baselines(run.workspace, run.inputs, arms)]
+            if side == BASELINES
+            else list(read_mixed_sets(run.inputs, arms, run.recipe.seed))
         )
         teachers = find_teachers(arms, run.inputs[BASELINES], results[BASELINES]["aliases"])
         contest = open_contest(run, arms, training, found["metric"], teachers)

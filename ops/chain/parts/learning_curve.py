@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ops.chain.parts.classifiers import BASELINES, find_teachers, open_contest, weights_file
-from ops.chain.parts.examples import read_mixed_sets, read_real
+from ops.chain.parts.examples import read_baselines, read_mixed_sets
 from ops.chain.parts.trained import Trained
 from ops.classifiers.answering import predict
 from ops.classifiers.racing import unpack_bits
@@ -59,7 +59,9 @@ def _open_contest(run: StageRun, trained: Trained, arm: str) -> Contest:
     side = trained.sides[arm]
     arms = {arm: trained.arms[side][arm]}
     training = (
-        [read_real(run.inputs)] if side == BASELINES else list(read_mixed_sets(run.inputs, arms, run.recipe.seed))
+        [read_baselines(run.workspace, run.inputs, arms)]
+        if side == BASELINES
+        else list(read_mixed_sets(run.inputs, arms, run.recipe.seed))
     )
     teachers = find_teachers(arms, run.inputs[BASELINES], trained.results[BASELINES]["aliases"])
     return open_contest(run, arms, training, trained.metric, teachers)

@@ -10,18 +10,24 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from ops.chain.real_images import list_known, open_source
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.errors import UserError
+from ops.errors import EnvironmentFault, UserError
+from ops.files.manifests import read_manifest
+from ops.files.outputs import PRIOR as FACTS
 from ops.files.outputs import TRAINED_ON
+from ops.files.storage import read_json
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.sources.listing import SPLITS
 from ops.sources.pool import Shape, adapt, read_pool
 from ops.sources.spec import SourceSpec
+from ops.stages.seen import Seen
+from ops.verdict.pool import PoolComparison
 from ops.workspaces.workspace import Workspace
 
 PRIOR = "prior"  # the stage
@@ -55,6 +61,29 @@ def list_ids(real_images: Path, splits: Iterable[str]) -> dict[str, frozenset[st
 def read_seen_ids(prior: Path) -> frozenset[str]:
     """Content ids of the images that the prior in a stage's folder was trained on."""
     return strip(pl.read_parquet(prior / TRAINED_ON, glob=False)["image_id"])
+
+
+def read_seen_pool(workspace: Workspace, prior: Path, real_images: Path) -> np.ndarray:
+    """The images uint8 [n, H, W, C] that the prior in a stage's folder was trained on, read from their source again.
+
+    EnvironmentFault if the source has other images by now.
+    """
+    pool, real = read_json(prior / FACTS)["pool"], read_manifest(real_images)
+    height, width, channels = real["metrics"]["shape"]
+    found = read_pool(open_pool(workspace, pool, real["settings"]["source"]), (height, width, channels))
+    if found.ids != pl.read_parquet(prior / TRAINED_ON, glob=False)["image_id"].to_list():
+        raise EnvironmentFault(
+            f"the images of the pool '{pool}' have changed since the prior learnt from them; run the expansion again,"
+            " which trains the prior anew"
+        )
+    return found.images
+
+
+def tell_pool(seen: Seen, labelled: int, comparison: PoolComparison | None) -> str:
+    """What a verdict says of the pool after its decision; labelled: images of the pool that are labelled as well."""
+    if comparison is None:
+        return seen.disclose(labelled)
+    return seen.disclose(labelled, comparison.seeing) + comparison.sentence
 
 
 def count_shared(prior: Path, real_images: Path) -> int:

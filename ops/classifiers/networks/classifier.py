@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from ops.classifiers.networks import BODIES, HEADS
-from ops.recipe.arms import NETWORKS, Network, Standardise
+from ops.classifiers.networks import BODIES, DESCRIPTIONS, HEADS
+from ops.recipe.arms import Network, Standardise
 from ops.settings.kinds import OneOf
 
 
@@ -53,7 +53,7 @@ class Classifier(nn.Module):
 def build_classifier(description: Mapping[str, Any]) -> Classifier:
     """A network of random weights from a stored description."""
     channels, height, width = description["shape"]
-    network = cast("Network", OneOf(NETWORKS).read(description["network"]))
+    network = cast("Network", OneOf(DESCRIPTIONS).read(description["network"]))
     return Classifier(network, (channels, height, width), description["classes"], description["head"])
 
 

@@ -95,8 +95,8 @@ def fit_reference(
     choice = Choice(name, strength, score, judge, {each: found[0] for each, (found, _) in best.items()})
     values = described[choice.features]
     mean, scale = measure_scale(values[: len(train[1])])
-    regression = _build(choice.strength, values.shape[1], metric)
-    _fit(regression, (values[: len(train[1])] - mean) / scale, train[1])
+    regression = build_regression(choice.strength, values.shape[1], metric)
+    fit_regression(regression, (values[: len(train[1])] - mean) / scale, train[1])
     model = Reference(choice.features, mean, scale, *read_weights(regression, classes))
     correct = model.answer(validation[0], others) == validation[1]
     return Fit(model, choice, float(score_answers(correct, validation[1], metric)), len(train[1]))
@@ -142,7 +142,7 @@ def _judge_strengths(
     for fold in range(folds.max() + 1):
         learnt, held = folds != fold, folds == fold
         mean, scale = measure_scale(values[learnt])
-        regression = _build(STRENGTHS[0], values.shape[1], metric)
+        regression = build_regression(STRENGTHS[0], values.shape[1], metric)
         parts.append((regression, (values[learnt] - mean) / scale, labels[learnt], (values[held] - mean) / scale, held))
     best, worse = (-np.inf, -np.inf), 0
     for strength in STRENGTHS:
@@ -152,16 +152,17 @@ def _judge_strengths(
                 probabilities[held, learnt_labels[0]] = 1.0
                 continue
             regression.set_params(C=strength / values.shape[1])
-            _fit(regression, learnt_values, learnt_labels)
+            fit_regression(regression, learnt_values, learnt_labels)
             probabilities[np.ix_(held, regression.classes_)] = regression.predict_proba(held_values)
-        quality = _judge(probabilities[asked], labels[asked], metric)
+        quality = judge(probabilities[asked], labels[asked], metric)
         yield strength, quality
         best, worse = (quality, 0) if quality > best else (best, worse + 1)
         if worse == PATIENCE:
             return
 
 
-def _judge(probabilities: np.ndarray, labels: np.ndarray, metric: Metric) -> tuple[float, float]:
+def judge(probabilities: np.ndarray, labels: np.ndarray, metric: Metric) -> tuple[float, float]:
+    """How good probabilities [n, K] are: the score in the metric and, for ties, the negative of the log loss."""
     # The worst class of few images is mostly chance: classes that weigh alike choose instead.
     mean: Metric = "accuracy" if metric == "accuracy" else "balanced_accuracy"
     losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-9))
@@ -171,7 +172,7 @@ def _judge(probabilities: np.ndarray, labels: np.ndarray, metric: Metric) -> tup
     )
 
 
-def _build(strength: float, features: int, metric: Metric) -> LogisticRegression:
+def build_regression(strength: float, features: int, metric: Metric) -> LogisticRegression:
     """A regression that goes on from its last fit. Standardised features are many: C counts for each of them."""
     from sklearn.linear_model import LogisticRegression
 
@@ -181,7 +182,8 @@ def _build(strength: float, features: int, metric: Metric) -> LogisticRegression
     )
 
 
-def _fit(regression: LogisticRegression, values: np.ndarray, labels: np.ndarray) -> None:
+def fit_regression(regression: LogisticRegression, values: np.ndarray, labels: np.ndarray) -> None:
+    """Fit it in place to standardised features [n, F] and labels int [n]."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ops.classifiers.domains import Domains
-from ops.classifiers.ingredients import Training
+from ops.classifiers.ingredients import Head, Training
 from ops.classifiers.learning import learn
 from ops.classifiers.lessons import Lessons
 from ops.classifiers.losses import LOSSES
@@ -19,12 +21,24 @@ from ops.machine.precision import compute_in, resolve_precision
 
 def fit_supervised(training: Training) -> Classifier:
     """A trained network in evaluation mode on the training's device; the same training gives the same weights."""
+
+    def start(head: Head) -> Classifier:
+        return Classifier(training.budget.network, training.data.shape, training.data.classes, head)
+
+    return teach(training, start)
+
+
+def teach(
+    training: Training,
+    start: Callable[[Head], Classifier],
+    build: Callable[[nn.Module, float, float], list[Optimizer]] | None = None,
+) -> Classifier:
+    """As `fit_supervised`, of the network that `start` makes with a head. build: as for `learn`."""
     arm, budget, device = training.arm, training.budget, training.device
     random.seed(training.seed)  # kornia's RandAugment draws its policy with Python's generator
     torch.manual_seed(training.seed)
     precision = resolve_precision(budget.precision, device)
-    head = LOSSES[arm.loss.kind].head(arm.loss)
-    model = Classifier(budget.network, training.data.shape, training.data.classes, head).to(device)
+    model = start(LOSSES[arm.loss.kind].head(arm.loss)).to(device)
     domains = None if arm.separate is None else Domains(model, arm.separate)
     lessons = Lessons(training, model, precision)
 
@@ -39,7 +53,7 @@ def fit_supervised(training: Training) -> Classifier:
         losses = [part.find_loss(found.float()) for part, found in zip(parts, logits, strict=True)]
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
-    learn(model, find_loss, training)
+    learn(model, find_loss, training, build)
     if domains is not None:
         domains.join()
     if budget.clean_statistics:

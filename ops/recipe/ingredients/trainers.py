@@ -41,8 +41,38 @@ class FeatureDiffusionTrainer(Kind):
     steps: Count = Field(2000, description="optimizer steps of the diffusion model")
 
 
+class ProbeTrainer(Kind):
+    """Logistic regression on features of the prior's encoder, which stays as it is."""
+
+    kind: Literal["probe"] = Field(
+        "probe",
+        description="logistic regression on features of the prior's encoder, which learnt on the pool and stays as it"
+        " is; its regularisation is chosen on validation",
+    )
+    views: int = Field(
+        10,
+        ge=0,
+        le=100,
+        description="views of each image, changed by the arm's augmentation, that are learnt from beside the image; 0,"
+        " or without an augmentation: the images as they are, so that all seeds give the same network",
+    )
+
+
+class FineTunedTrainer(Kind):
+    """Supervised training that begins with the prior's encoder."""
+
+    kind: Literal["fine_tuned"] = Field(
+        "fine_tuned", description="as supervised, but the network is the prior's encoder, which learnt on the pool"
+    )
+    encoder_rate: float = Field(
+        0.1, gt=0, le=1, description="learning rate of the encoder, as a share of the last layer's"
+    )
+
+
 TRAINERS: dict[str, type[Kind]] = {
     "supervised": SupervisedTrainer,
     "refitted": RefittedTrainer,
     "feature_diffusion": FeatureDiffusionTrainer,
+    "probe": ProbeTrainer,
+    "fine_tuned": FineTunedTrainer,
 }

@@ -41,6 +41,15 @@ def test_plain_training_teachers_and_the_best_of_each_kind_stay() -> None:
     assert race(read, correct, LABELS, "accuracy", None) == {}
 
 
+def test_arms_that_see_a_pool_race_among_themselves() -> None:
+    arms: dict[str, Any] = {
+        "real": {}, "mixup": {"pairing": "mixup"}, "fix": {"unlabelled": "fixmatch"}, "probe": {"trainer": "probe"},
+    }  # fmt: skip
+    read = {name: Arm.model_validate(keys) for name, keys in arms.items()}
+    correct = {"real": BAD, "mixup": BAD, "fix": GOOD, "probe": BAD}
+    assert set(race(read, correct, LABELS, "accuracy", 4.0)) == {"probe"}
+
+
 def test_equal_arms_are_almost_never_left_out() -> None:
     rng = np.random.default_rng(0)
     lost = sum(

@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ops.classifiers.products import count_products
+from ops.generators.instance.guessing import count_products as count_encoder
 from ops.planning.plan import plan_expansion
 from ops.planning.work import count_work, expect_policy, find_longest
+from ops.recipe.ingredients.unlabelled import FixMatch
+from ops.recipe.instance import InstanceSettings
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import PlanSettings, Recipe
 
@@ -37,6 +41,27 @@ def test_arms_that_only_balance_classes_are_one_where_these_are_equal(images: li
     tried, judged = count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None).baselines
     assert len(tried) == len(trained) + ("adjusted" in trained)
     assert len(judged) == 5 * len(trained)
+
+
+def test_arms_that_see_a_pool_are_counted_by_their_networks_steps_and_images() -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    keys |= {"prior": {"kind": "instance", "pool": "others"}, "generator": {"kind": "prior"}}
+    keys["sampler"] = {"strength": 0.4}
+    keys["baselines"] = {
+        "real": {}, "fix": {"unlabelled": {"kind": "fixmatch", "ratio": 3.0}},
+        "pseudo": {"unlabelled": {"kind": "pseudo_labels", "rounds": 2}}, "probe": {"trainer": "probe"},
+        "tuned": {"trainer": "fine_tuned"},
+    }  # fmt: skip
+    keys["classifier"]["grid"] = {}
+    plan, recipe = plan_expansion(np.array([40] * 3), ("a", "b", "c"), PlanSettings()), Recipe.model_validate(keys)
+    plain, fix, pseudo, probe, tuned = count_work(recipe, plan, (28, 28, 1), 3, None).baselines[0]
+    steps, shape = recipe.classifier.steps, (1, 28, 28)
+    assert isinstance(recipe.prior, InstanceSettings)
+    share = count_encoder(recipe.prior.encoder, shape) / count_products(recipe.classifier.network, shape)
+    assert (plain.steps, fix.steps, pseudo.steps, probe.steps) == (steps, steps, 3 * steps, 0) and probe.more > 0
+    assert tuned.steps == round(share * steps)
+    assert plain.unit == pseudo.unit == probe.unit == tuned.unit != fix.unit
+    assert fix.unit.arm.unlabelled == FixMatch(ratio=3.0, threshold=0.0)  # every answer counts
 
 
 def test_a_learning_curve_costs_three_quarters_of_a_training_of_each_side_and_seed() -> None:

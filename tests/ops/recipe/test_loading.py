@@ -117,7 +117,7 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
             put(1, "expanded", "expanded", "zzz"),
             f"unknown key 'expanded.expanded.zzz' in {PATH};"
             " valid here: augmentation, consistency, finish, loss, pairing, placebo, real_weight, sampler, separate,"
-            " targets, trainer, variants",
+            " targets, trainer, unlabelled, variants",
         ),
         (
             put("none", "baselines", "real", "augmentatoin"),

@@ -27,7 +27,7 @@ def parse(**sections: Any) -> Recipe:
 
 
 def test_any_kind_that_says_which_keys_need_classes_can_be_a_prior_and_no_other() -> None:
-    assert list(PRIORS) == ["flow", "latent", "instance"]
+    assert list(PRIORS) == ["flow", "latent", "instance", "mae"]
     for name, settings in PRIORS.items():
         assert issubclass(settings, {**KINDS, **ONLY_PRIORS}[name]) and issubclass(settings, PoolSettings)
         assert (settings.class_keys or frozenset()) <= set(settings.model_fields)

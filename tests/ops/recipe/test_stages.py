@@ -105,7 +105,7 @@ def test_nothing_before_the_verdict_depends_on_it() -> None:
 
 
 def test_baselines_do_not_wait_for_generated_data() -> None:
-    assert upstream("baseline_classifiers") == ["real_images", "training_policy"]
+    assert upstream("baseline_classifiers") == ["real_images", "training_policy", "prior"]
 
 
 def test_dvc_yaml_is_generated_from_the_table() -> None:
@@ -155,7 +155,7 @@ def test_demo_recipe_shows_every_key_of_an_arm() -> None:
     content = read_yaml(DEMO)
     shown = {key for side in ARMS for arm in content[side].values() for key in arm}
     explained = DEMO.read_text(encoding="utf-8").partition("# An arm's keys")[2].partition("real: {}")[0]
-    others = {"trainer", "real_weight", "targets", "consistency", "finish", "separate", "variants"}
+    others = {"trainer", "real_weight", "targets", "consistency", "finish", "separate", "variants", "unlabelled"}
     assert set(Arm.model_fields) - shown == others  # there is one trainer, and one N suits all
     assert all(f"{key}" in explained for key in Arm.model_fields)
 

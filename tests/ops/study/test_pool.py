@@ -277,3 +277,33 @@ def test_arms_with_images_of_a_prior_guided_or_not_run_through_the_chain(
     assert found.table.filter(pl.col("arm") == "grown")["fingerprint"].n_unique() == 3
     trained = {line.split(":")[0] for line in lines if ": prior: " in line}
     assert len(trained) == 1, "the other settings take it over"
+
+
+def test_arms_that_see_the_pool_have_fingerprints_of_their_pool_and_other_baselines_none(
+    main: Workspace, grown: Content
+) -> None:
+    part = grown["parts"]["small"]
+    part["set"]["prior"] = {**PLAIN, "kind": "latent"}
+    part["settings"]["6+longer"] = {"data.images_per_class": 6, "prior.steps": 90}
+    part["baselines"] = {"plain": {}, "fix": {"unlabelled": "fixmatch"}, "probe": {"trainer": "probe"}}
+    bench = open_small(main, grown)
+    first = fingerprint(bench, "6")
+
+    def list_changed(setting: str) -> set[str]:
+        found = fingerprint(bench, setting)
+        return {arm for arm in part["baselines"] if found[arm] != first[arm]}
+
+    assert list_changed("6+stronger") == set()
+    assert list_changed("6+pool-20") == {"fix", "probe"} and list_changed("6+longer") == {"probe"}
+
+
+@pytest.mark.slow
+def test_a_block_trains_arms_that_see_its_pool(main: Workspace, grown: Content) -> None:
+    part = grown["parts"]["small"]
+    part["baselines"] = {"plain": {}, "fix": {"unlabelled": {"kind": "fixmatch", "ratio": 1.0, "threshold": 0.0}}}
+    with one_core():
+        work = begin(open_small(main, grown), "6+pool-20")
+        results = work.train([("plain", 0), ("fix", 0)])
+    assert results is not None and results[0].path.read_bytes() != results[1].path.read_bytes()
+    pool = read_pool_of(work.bench.own, 20).images
+    assert work.real.pool is not None and np.array_equal(work.real.pool, pool.transpose(0, 3, 1, 2))

@@ -48,8 +48,8 @@ def test_probabilities_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     for classes in (2, 3):
         values, labels = rng.standard_normal((60, 5)).astype(np.float32), rng.integers(0, classes, 60) * 2
-        regression = fitting._build(10.0, 5, "balanced_accuracy")
-        fitting._fit(regression, values, labels)
+        regression = fitting.build_regression(10.0, 5, "balanced_accuracy")
+        fitting.fit_regression(regression, values, labels)
         coefficients, intercepts = fitting.read_weights(regression, 6)
         scores = np.exp(values @ coefficients.T + intercepts)
         expected = np.zeros((60, 6))
@@ -65,11 +65,11 @@ def test_classes_weigh_alike_unless_the_metric_is_accuracy() -> None:
     train, validation = (images[:200], labels[:200]), (images[200:], labels[200:])
     assert np.mean(fit(train, validation, "accuracy").model.answer(images[200:])) < 0.02
     # A strong regularisation leaves the weights of the classes alone to decide.
-    weighted = fitting._build(1e-6, 3, "worst_class")
-    plain = fitting._build(1e-6, 3, "accuracy")
+    weighted = fitting.build_regression(1e-6, 3, "worst_class")
+    plain = fitting.build_regression(1e-6, 3, "accuracy")
     values = rng.standard_normal((200, 3)).astype(np.float32)
     for regression in (weighted, plain):
-        fitting._fit(regression, values, labels[:200])
+        fitting.fit_regression(regression, values, labels[:200])
     assert weighted.predict_proba(values)[:, 1].mean() == pytest.approx(0.5, abs=0.01)
     assert plain.predict_proba(values)[:, 1].mean() == pytest.approx(0.05, abs=0.01)
 
