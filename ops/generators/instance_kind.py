@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ops.generators.drawers import DrawerSpec
+    from ops.generators.imaginable import OpenedPrior
     from ops.generators.instance.network import InstanceNetworks
 
 MATHS = InstanceFlow()
@@ -78,6 +79,24 @@ class InstanceKind:
         from ops.generators.instance.guessing import guess_instance
 
         return guess_instance(MATHS, settings, sampler, shape, rate, workers)
+
+    def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
+        """See `ops.generators.imaginable`, also for the next one."""
+        from ops.generators.instance.instance_prior import open_instance_prior
+        from ops.generators.instance.network import build_networks
+        from ops.generators.stored_network import load_network
+
+        networks, config = load_network(folder, build_networks)
+        shape = config["channels"], config["height"], config["width"]
+        return open_instance_prior(MATHS, networks, shape, config["features"], sampler)
+
+    def weigh_decoding(
+        self, settings: InstanceSettings, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path
+    ) -> float:
+        """The solver's share of the products of encoder and solver."""
+        from ops.generators.instance.guessing import weigh_flow
+
+        return weigh_flow(MATHS, settings, sampler, shape)
 
 
 @dataclass(frozen=True)

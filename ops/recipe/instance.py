@@ -47,6 +47,8 @@ class InstanceSettings(DenoiserSettings):
     class_keys: ClassVar[frozenset[str] | None] = frozenset(
         {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies"}
     )
+    imagines: ClassVar[bool] = True
+    latents_are_maps: ClassVar[bool] = False
 
     kind: Literal["instance"] = Field("instance", description="rectified flow that is told an image's features")
     encoder: EncoderSettings = Field(EncoderSettings(), description="from an image to its features")

@@ -123,6 +123,25 @@ def test_imagined_images_cost_whole_blocks_and_so_does_the_gate() -> None:
     assert judged == pytest.approx(40 * 4 * variant / 2)
 
 
+def test_a_pipeline_that_imagines_costs_few_judged_blocks_and_a_look_at_each_call() -> None:
+    found = {}
+    pipeline = {"kind": "unclip", "model": "models/one", "licence": "none"}
+    for mode in ("prior", "guided"):
+        sections = {"generator": pipeline, "sampler": {"imagination": {"mode": mode, "group": 2}}}
+        recipe, _ = change_recipe(DEMO, sections)
+        recipe = recipe.model_copy(update={"plan": PlanSettings(ratio=2.0, overdraw=1.0)})
+        plan = plan_expansion(np.array([20, 5]), ("a", "b"), recipe.plan)
+        work = count_work(recipe, plan, (28, 28, 1), 3, None)
+        speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, decoding=1.0)
+        found[mode] = estimate_seconds(recipe, work, plan, speeds, Images(100, 40), 2)
+    drawn = {mode: seconds["generated_images"] * 2 for mode, seconds in found.items()}
+    assert drawn["prior"] == pytest.approx(25 * 2) and drawn["guided"] == pytest.approx(25 * 2 * (1 + 4))
+    judged = {mode: 2 * (seconds["generator_onnx"] - EXPORT_SECONDS) - EXAMINED for mode, seconds in found.items()}
+    # Of the second class all images; then three blocks besides, and a sheet of two classes in each way to the mode.
+    assert judged["prior"] == pytest.approx(2 * (8 + 5 + 3 + 2 * 1))
+    assert judged["guided"] == pytest.approx(2 * (1 + 4) * (8 + 5 + 3 + 2 * 3))
+
+
 @pytest.mark.parametrize("kind", ["flow", "latent", "instance"])
 def test_a_guess_for_a_prior_is_that_of_its_kind_but_for_the_steps(kind: str) -> None:
     prior = {"kind": kind, "pool": "others"}
