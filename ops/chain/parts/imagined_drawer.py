@@ -40,7 +40,10 @@ from ops.recipe.generator import SamplerSettings
 from ops.recipe.kinds import KINDS as SECTIONS
 
 INPUTS = (IMAGE, LABEL, PARENT, NUMBER, SEED)
-_ANEW = "the prior itself makes no finite latent of it: train it anew, at a lower learning_rate"
+_ANEW = (
+    "the prior itself makes no finite latent of it: train it anew, at a lower learning_rate, or set the precision of a"
+    " pipeline to fp32"
+)
 ADVICE = {  # where something is not finite, by the mode
     "guided": "lower step_size or radius",
     "random": "lower radius",
