@@ -16,8 +16,9 @@
 `before` is what the perturbation would have given as it was drawn; with `overdraw`, the mean over the draws that the
 variant was chosen from.
 
-A perturbation of more than MOST_NUMBERS numbers is not stored, only how far it moved: it would take more room than the
-image's pixels. The perturbation as it was drawn follows from the run's seed, the seed image and the variant's number
+A perturbation of more than MOST_NUMBERS numbers is stored where the four lists take no more room than the image's
+pixels, as an embedding's beside a large image; else only how far it moved. The perturbation as it was drawn follows
+from the run's seed, the seed image and the variant's number
 (`ops.imagination.perturbation.draw_perturbation`).
 """
 
@@ -32,7 +33,8 @@ from ops.imagination.blocks import Block
 from ops.imagination.criteria import Scores
 from ops.imagination.perturbation import Perturbation
 
-MOST_NUMBERS = 64  # of z that are stored for a variant
+MOST_NUMBERS = 64  # of z that are stored for a variant, however small it is
+BYTES = 16  # of four float32 for each of these numbers
 
 
 def list_columns(
@@ -52,7 +54,7 @@ def list_columns(
     }
     for name, start, end in zip("zb", variants.start, variants.end, strict=True):
         columns[f"{name}_moved"] = (end - start).flatten(1).norm(dim=1).numpy()
-    if variants.start.z[0].numel() <= MOST_NUMBERS:
+    if variants.start.z[0].numel() <= max(MOST_NUMBERS, variants.images[0].numel() // BYTES):
         for when, moved in (("before", variants.start), ("after", variants.end)):
             columns |= _flatten(moved, when)
     for when, scores in (("before", variants.before), ("after", variants.after)):
