@@ -124,11 +124,11 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
         )
     names = _collect_shards(rounds.parts, run.out)
     imagined = {}
-    if rounds.source.imagines:
+    if rounds.source.recorded is not None:
         records = rounds.join_records()
-        write_index(run.out / IMAGINED, records)
-        imagined = _measure_imagination(records)
-    elif rounds.source.seeds is not None:
+        write_index(run.out / rounds.source.recorded, records)
+        imagined = _measure_imagination(records) if rounds.source.recorded == IMAGINED else {}
+    if rounds.source.seeds is not None and rounds.source.recorded != IMAGINED:
         keep_sampler(run.inputs["generator_onnx"], run.out)
     # accepted_images records the pass counts, so a threshold that changes no round leaves this output unchanged.
     entries = [

@@ -9,6 +9,7 @@ from typing import Any
 
 from ops.chain.parts.each import build_each
 from ops.chain.parts.imagination_start import start_imagination, time_imagination, write_imagination
+from ops.chain.parts.imagined_drawer import choose_device
 from ops.chain.parts.precision import add_variant
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.usability import IMAGES, examine_usability
@@ -28,7 +29,6 @@ from ops.generators.prior_kind import SEEN
 from ops.generators.protocol import Generator
 from ops.generators.registry import KINDS
 from ops.generators.repeats import measure_repeats
-from ops.generators.torch_drawer import stay_on_cpu
 from ops.judging.expansion import find_judge
 from ops.recipe.generator import SamplerSettings
 from ops.stages.materialization import StageRun
@@ -51,8 +51,10 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     judges imagined variants, which are what is drawn.
     """
     source, settings = run.inputs["generator"], run.recipe.sampler
-    if settings.imagination is not None:  # before anything is computed: imagined images are drawn on the CPU
-        stay_on_cpu(run.runtime.provider, allow_fallback=run.runtime.allow_cpu_fallback)
+    device = "cpu"
+    if settings.imagination is not None:  # before anything is computed
+        allow = run.runtime.allow_cpu_fallback
+        device = choose_device(source, run.runtime.provider, allow_fallback=allow)
     config = read_config(source)
     generator = KINDS[config["kind"]].load(source)
     real = run.inputs["real_images"]
@@ -61,7 +63,9 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     start = None
     if settings.imagination is not None:
         shards = find_shards(real, "train")
-        start = start_imagination(source, settings, run.inputs["scorer"], shards, train, sink=run.runtime.sink)
+        start = start_imagination(
+            source, settings, run.inputs["scorer"], shards, train, sink=run.runtime.sink, device=device
+        )
         settings = start.sampler
     settings, tried = choose_strength(
         source,
@@ -104,7 +108,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     if start is not None:
         write_imagination(run.out, start, settings, train, seed=derive_seed(run.recipe.seed, run.generator))
         drawer = imagined = start.place(run.out, settings)
-        run.runtime.sink(f"generator_onnx: {time_imagination(imagined, train).describe()}")
+        run.runtime.sink(f"generator_onnx: {time_imagination(imagined, train, start).describe()}")
     gate = None
     if seeds is not None:
         gate = examine_variants(

@@ -33,6 +33,7 @@ IMAGINATION_SHEET = "imagination.png"  # there, too: a row for each class, from 
 GENERATED = "generated"  # of generated_images: what the names of its shards begin with
 ROUNDS = "rounds.json"  # of generated_images and accepted_images
 IMAGINED = "imagined.parquet"  # of generated_images, where a recipe imagines: how each image came about
+DRAWN = "drawn.parquet"  # there, where a generator is told texts: each image's prompt, and whether it was flagged
 HELD_OUT_SCORES = "held_out_scores.parquet"  # of both, too
 RULES = "rules.json"  # of accepted_images, as the next two
 REJECTED_SHEET = "rejected_sheet.png"

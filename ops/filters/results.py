@@ -108,6 +108,22 @@ class Results:
         return "flagged" in self.index or self.index["unsafe_probability"].null_count() < len(self.index)
 
     @property
+    def flagged(self) -> int | None:
+        """Drawn images that a safety checker of the generator's own flagged; None where none looked."""
+        return int(self.index["flagged"].sum()) if "flagged" in self.index.columns else None
+
+    @property
+    def flagged_sentence(self) -> str | None:
+        """How many these are, without a full stop."""
+        if self.flagged is None:
+            return None
+        share = 100 * self.flagged / max(1, len(self.index))
+        return (
+            f"the generator's own safety checker flagged {self.flagged:,} of {len(self.index):,} drawn images"
+            f" ({share:.1f} %)"
+        )
+
+    @property
     def held_out_counts(self) -> list[int]:
         return np.bincount(self.held_out["label"].to_numpy(), minlength=len(self.plan)).tolist()
 
@@ -163,6 +179,7 @@ class Results:
             "copying": self.copying.to_dict(),
             "doubt": self.doubt,
             "safety_checked": self.is_safety_checked,
+            "flagged_by_checker": self.flagged,
         }
 
     def find_limits(self, reason: str) -> tuple[float | None, ...]:

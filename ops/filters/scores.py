@@ -59,8 +59,6 @@ class ScoreComputer:
     varied : whether the generated images are variants of training images. If so, duplicates among the training images
         count as one: a second copy of the parent is the parent too. Held-out real images are then judged by one
         network each, as variants are; the networks whose folds contain the label take turns.
-    flags : whether the generator makes those of its images black that its own safety checker flags; then the score
-        `flagged` is among those of generated images.
     """
 
     def __init__(
@@ -73,12 +71,11 @@ class ScoreComputer:
         networks: ExternalNetworks,
         *,
         varied: bool = False,
-        flags: bool = False,
     ) -> None:
         self._scorer = scorer
         self._typical = fit_typicality(scorer, train, labels, folds)
         self._natural = fit_naturalness(train)
-        self._labels, self._folds, self._varied, self._flags = labels, folds, varied, flags
+        self._labels, self._folds, self._varied = labels, folds, varied
         # The rows of `train` that are references, and for each row of `train` its reference.
         self._rows = self._places = np.arange(len(train))
         if varied:
@@ -88,12 +85,18 @@ class ScoreComputer:
         self._networks = networks
 
     def compute(
-        self, images: Tensor, labels: np.ndarray, seen: SeenImages, parents: np.ndarray | None = None
+        self,
+        images: Tensor,
+        labels: np.ndarray,
+        seen: SeenImages,
+        parents: np.ndarray | None = None,
+        flagged: np.ndarray | None = None,
     ) -> Scores:
         """All scores of uint8 images [n, C, H, W] with labels int [n]; the images are then added to `seen`.
 
-        `parents` int64 [n] are the training rows of the variants' parents. ValueError where they are missing, or given
-        for images that are not variants.
+        `parents` int64 [n] are the training rows of the variants' parents. `flagged` bool [n] is what a safety checker
+        of the generator's own has said, and becomes a score. ValueError where parents are missing, or given for images
+        that are not variants.
         """
         if (parents is not None) != self._varied:
             raise ValueError("variants need their parents, and other images have none")
@@ -102,8 +105,8 @@ class ScoreComputer:
         scores, (leaks,) = self._compute(images, labels, seen, [self._held_out], networks, own)
         if own is not None:
             scores["parent_distance"] = measure_parents(self._train, images, own)
-        if self._flags:
-            scores["flagged"] = (images == 0).flatten(1).all(dim=1).numpy()
+        if flagged is not None:
+            scores["flagged"] = flagged
         return scores | {
             "held_out_distance": leaks.distance,
             "nearest_held_out": leaks.nearest,

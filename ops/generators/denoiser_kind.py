@@ -126,7 +126,7 @@ class FlowKind(DenoiserKind):
         return PixelPrior(self.maths, generator.network.requires_grad_(False), sampler, shape)
 
     def weigh_decoding(
-        self, settings: DenoiserSettings, sampler: SamplerSettings, shape: tuple[int, int, int]
+        self, settings: DenoiserSettings, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path
     ) -> float:
         """The whole of the solver."""
         return 1.0

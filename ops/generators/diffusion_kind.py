@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops.generators.folder import CONFIG, FLAGS, SETTINGS
+from ops.generators.folder import CONFIG, DRAWN_WITH, FLAGS, SETTINGS
 from ops.generators.protocol import Cost, Fitting, Generator
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.generator import DRAWS_WITH, SamplerSettings
 
 if TYPE_CHECKING:
     from ops.generators.drawers import DrawerSpec
+    from ops.generators.imaginable import OpenedPrior
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,28 @@ class DiffusionKind:
         folder = read_pipeline(path, settings.kind, settings.variant, checked=False)
         return guess_pipeline(settings, sampler, folder, rate, workers)
 
+    def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
+        """See `ops.generators.imaginable`, also for the next two."""
+        return self.open_prior_on(folder, sampler, "cpu")
+
+    def open_prior_on(self, folder: Path, sampler: SamplerSettings, device: str) -> OpenedPrior:
+        from ops.generators.diffusion.generator import load_generator
+        from ops.generators.diffusion.priors import build_prior
+
+        return build_prior(load_generator(folder).open(device), sampler)
+
+    def weigh_decoding(
+        self, settings: PipelineSettings, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path
+    ) -> float:
+        """The autoencoder's decoder, and with unclip the whole diffusion."""
+        from ops.generators.diffusion.cost import weigh_decoding
+        from ops.generators.diffusion.finding import find_pipeline
+        from ops.generators.diffusion.folder import read_pipeline
+
+        path = find_pipeline(settings.model, settings.revision, root)
+        folder = read_pipeline(path, settings.kind, settings.variant, checked=False)
+        return weigh_decoding(settings, sampler, folder)
+
 
 def require_same_classes(config: Mapping[str, Any], class_names: Sequence[str], whose: str) -> None:
     """UserError if a pipeline's generator directory has other classes than `whose` labels stand for, or another order.
@@ -113,12 +136,16 @@ def find_precision(config: Mapping[str, Any], provider: str) -> str | None:
 def identify_pixels(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """What of config.json a pipeline's images follow from; None for a generator of another kind.
 
-    The weights are known by their hash. Where they lie and what their licence is called decide no pixel.
+    The weights are known by their hash. Where they lie and what their licence is called decide no pixel. Where the
+    recipe imagines, a file of its own says how, and the sampler's thresholds are not asked either.
     """
     if SETTINGS not in config:
         return None
     decisive = {key: value for key, value in config[SETTINGS].items() if key not in ("model", "revision", "licence")}
-    return {**config, SETTINGS: decisive}
+    sampler = config.get(DRAWN_WITH, {})
+    if sampler.get("imagination") is not None:
+        sampler = {key: sampler[key] for key in DRAWS_WITH}
+    return {**config, SETTINGS: decisive, **({DRAWN_WITH: sampler} if sampler else {})}
 
 
 def describe_weights(config: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,8 @@ from ops.errors import UserError
 from ops.generators.feeds import LABEL, NOISE, Feeds, count_rows, cut_feeds
 from ops.machine.parallel import start_threads
 
+PROMPT, FLAGGED = "prompt", "flagged"  # columns: the text of an image, and whether its generator's checker flags it
+
 
 @dataclass(frozen=True)
 class SamplerInfo:
@@ -24,7 +26,7 @@ class SamplerInfo:
 
     evaluations: of the network, for one image. solver, steps and evaluations are None where they are not known, as for
     a generator that was made elsewhere. together: consecutive draws of a unit that are made at once, even if one is
-    asked for.
+    asked for. records: whether the drawer is a `RecordingDrawer`.
     """
 
     class_names: tuple[str, ...]
@@ -35,6 +37,7 @@ class SamplerInfo:
     precision: str = "fp32"
     inputs: tuple[str, ...] = (NOISE, LABEL)
     together: int = 1
+    records: bool = False
 
 
 class Drawer(Protocol):

@@ -3,7 +3,8 @@
 One method opens a trained generator as a prior that encodes, varies and decodes; another says how much of a variant's
 cost is the decoding, for plans. Its section of the recipe says `imagines = True`. What is opened is a
 `VaryingPrior` of `ops.imagination.protocols`, which this package lies below and does not import: any object with its
-members will do. Images are float32 [n, C, H, W] in 0..1 there, and in -1..1 inside of most generators.
+members will do, and with those of the other priors there where it needs them. Images are float32 [n, C, H, W] in 0..1
+there, and in -1..1 inside of most generators.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from ops.recipe.generator import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ops.generators.drawers import DrawerSpec
 
 
 class Asked(Protocol):
@@ -67,8 +70,21 @@ class ImaginingKind(Protocol):
         """The generator of a directory, which may be exported already, on the CPU; the strength is a number."""
         ...
 
-    def weigh_decoding(self, settings: Any, sampler: SamplerSettings, shape: tuple[int, int, int]) -> float:
-        """The share in 0..1 of a variant's cost that is `decode`; `shape` is (channels, H, W)."""
+    def weigh_decoding(self, settings: Any, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path) -> float:
+        """The share in 0..1 of a variant's cost that is `decode`; `shape` is (channels, H, W), `root` the workspace."""
+        ...
+
+
+@runtime_checkable
+class DeviceKind(ImaginingKind, Protocol):
+    """A kind that can imagine, and does so on a GPU where its drawer finds one."""
+
+    def open_prior_on(self, folder: Path, sampler: SamplerSettings, device: str) -> OpenedPrior:
+        """As `open_prior`, on `cpu` or `cuda`."""
+        ...
+
+    def find_drawer(self, folder: Path) -> DrawerSpec:
+        """What draws plain variants, and knows where."""
         ...
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ops.generators.drawers import DrawerSpec
     from ops.generators.feature_network import FeatureNetwork
+    from ops.generators.imaginable import OpenedPrior
     from ops.generators.instance.network import InstanceNetworks
 
 MATHS = InstanceFlow()
@@ -94,6 +95,24 @@ class InstanceKind:
         from ops.generators.instance.guessing import count_products
 
         return count_products(settings.encoder, shape)
+
+    def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
+        """See `ops.generators.imaginable`, also for the next one."""
+        from ops.generators.instance.instance_prior import open_instance_prior
+        from ops.generators.instance.network import build_networks
+        from ops.generators.stored_network import load_network
+
+        networks, config = load_network(folder, build_networks)
+        shape = config["channels"], config["height"], config["width"]
+        return open_instance_prior(MATHS, networks, shape, config["features"], sampler)
+
+    def weigh_decoding(
+        self, settings: InstanceSettings, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path
+    ) -> float:
+        """The solver's share of the products of encoder and solver."""
+        from ops.generators.instance.guessing import weigh_flow
+
+        return weigh_flow(MATHS, settings, sampler, shape)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class LatentKind(FlowKind):
         return open_latent_prior(self.maths, generator.whole, generator.config, folder, sampler)
 
     def weigh_decoding(
-        self, settings: DenoiserSettings, sampler: SamplerSettings, shape: tuple[int, int, int]
+        self, settings: DenoiserSettings, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path
     ) -> float:
         """The decoder's share of the products of encoder, flow and decoder."""
         from ops.generators.latent.guessing import weigh_decoder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.generators.folder import ORIGIN, find_fastest
 from ops.generators.mae.sizes import check_shape, describe_network
-from ops.generators.mae.weights import DEFAULTS, check_weights_folder, identify_weights
+from ops.generators.mae.weights import check_weights_folder, identify_weights
 from ops.generators.protocol import Cost, Fitting, Generator
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings
@@ -78,12 +78,13 @@ class MaeKind:
         generator = self._load(folder)
         return open_mae_prior(generator.mae, generator.config, folder, sampler)
 
-    def weigh_decoding(self, settings: MaeSettings, sampler: SamplerSettings, shape: tuple[int, int, int]) -> float:
-        """The decoder's share of the products of encoder and decoder; of the usual network where it lies elsewhere."""
+    def weigh_decoding(
+        self, settings: MaeSettings, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path
+    ) -> float:
+        """The decoder's share of the products of encoder and decoder."""
         from ops.generators.mae.guessing import weigh_decoder
 
-        usual = {**DEFAULTS, "image_size": [DEFAULTS["image_size"]] * 2}
-        return weigh_decoder(describe_network(settings, shape) if settings.weights is None else usual)
+        return weigh_decoder(self._describe(settings, shape, root)[0])
 
     def _load(self, folder: Path) -> MaeGenerator:
         from ops.generators.mae.network import build_mae

@@ -85,10 +85,10 @@ class PriorKind:
         return _narrow(self._find_kind(folder)).open_prior(folder, sampler)
 
     def weigh_decoding(
-        self, settings: PriorGeneratorSettings, sampler: SamplerSettings, shape: tuple[int, int, int]
+        self, settings: PriorGeneratorSettings, sampler: SamplerSettings, shape: tuple[int, int, int], root: Path
     ) -> float:
         prior = settings.prior
-        return _narrow(self.kinds[prior.kind]).weigh_decoding(prior, sampler, shape)
+        return _narrow(self.kinds[prior.kind]).weigh_decoding(prior, sampler, shape, root)
 
     def _find_kind(self, folder: Path) -> Kind:
         """The kind of the prior in this directory."""

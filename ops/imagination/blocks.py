@@ -55,7 +55,7 @@ class Blocks:
         drawn = self.imagination.imagine_group(image, unit, range(first, first + count))
         if self.draws == 1:
             return Block(drawn, torch.arange(first, first + count))
-        guide = self.imagination.guide(image, unit)
+        guide = self.imagination.guide(image, unit, ())
         rows = choose_each(drawn.answer, guide.seed, guide.target, guide.preset.criteria, self.draws)
         kept, before = drawn.take(rows), _average(guide, drawn.answer, self.draws)
         return Block(replace(kept, before=before, after=guide.rate(kept.answer)), first + rows)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ops.errors import UserError
 from ops.generators.units import Unit
-from ops.imagination.guide import NotFinite
+from ops.imagination.guide import NotFinite, start
 from ops.imagination.imagining import Imagination
 
 
@@ -31,9 +31,9 @@ def check_gradients(imagination: Imagination, images: Tensor, units: Sequence[Un
         _check_links(imagination, image, unit)
         ks = range(group or imagination.rows)
         latents = imagination.encode(image, unit, ks)
-        start = imagination.draw(unit, ks, latents)
+        drawn = imagination.draw(unit, ks, latents)
         try:
-            gradient = imagination.guide(image, unit).find_slope(latents, start).gradient
+            gradient = imagination.guide(image, unit, ks).find_slope(latents, drawn).gradient
         except NotFinite as error:
             _refuse(str(error))
         for number, value in enumerate(gradient):
@@ -48,8 +48,9 @@ def check_gradients(imagination: Imagination, images: Tensor, units: Sequence[Un
 
 def _check_links(imagination: Imagination, image: Tensor, unit: Unit) -> None:
     """Follow the gradient from the latents through the decoder to the answer, for one variant."""
-    prior, scorer = imagination.prior, imagination.scorer
-    latents = imagination.encode(image, unit, range(1)).detach().clone()
+    first = range(1)
+    prior, scorer = start(imagination.prior, imagination.ask(unit, first)), imagination.scorer
+    latents = imagination.encode(image, unit, first).detach().clone()
     if tuple(latents.shape[1:]) != tuple(prior.latent_shape):
         _refuse(f"the prior encodes to {tuple(latents.shape[1:])}, and its latents are {tuple(prior.latent_shape)}")
     with torch.enable_grad():

@@ -18,7 +18,7 @@ their order nor the number of workers can change a bit. Another number of rows c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,17 @@ from ops.imagination.criteria import Scores, find_target, rate
 from ops.imagination.perturbation import Perturbation
 from ops.imagination.presets import Preset, find_statistics
 from ops.imagination.projection import project
-from ops.imagination.protocols import Answer, Prior, RenderingPrior, Scorer, SettlingPrior, Statistics
+from ops.imagination.protocols import (
+    Answer,
+    CheckedPrior,
+    Prior,
+    RenderingPrior,
+    Request,
+    Scorer,
+    SettlingPrior,
+    StartingPrior,
+    Statistics,
+)
 
 
 class NotFinite(ValueError):
@@ -50,7 +60,7 @@ class Guide:
 
     seed : the scorer's answer on it, one row. target : the class to keep. statistics : what replaces the scorer's
     normalisation of variants. rows : variants in each call of prior and scorer. clean : the seed image's latent, for a
-    `SettlingPrior`.
+    `SettlingPrior`. requests : of the variants whose latents the methods are given, row by row, for a `StartingPrior`.
     """
 
     prior: Prior
@@ -62,19 +72,21 @@ class Guide:
     statistics: Statistics | None
     rows: int
     clean: Tensor | None = None
+    requests: tuple[Request, ...] = ()
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """The finished images of latents [n, ...], without gradients."""
-        render = self.prior.render if isinstance(self.prior, RenderingPrior) else self.prior.decode
+    def finish(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """The finished images of latents [n, ...], without gradients, and which of them a checker flags, bool [n]."""
         with torch.no_grad():
-            return torch.cat([self._decode(latents[part], render) for part in cut(len(latents), self.rows)])
+            found = [self._finish(latents[part], part) for part in cut(len(latents), self.rows)]
+        images, flagged = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return images, flagged
 
     def judge(self, latents: Tensor, images: Tensor | None = None) -> Answer:
         """The scorer's answer on latents [n, ...], without gradients; `images` saves it decoding them again."""
         with torch.no_grad():
             return _join(
                 [
-                    self._judge(latents[part], None if images is None else images[part])
+                    self._judge(latents[part], part, None if images is None else images[part])
                     for part in cut(len(latents), self.rows)
                 ]
             )
@@ -100,10 +112,12 @@ class Guide:
         parts, pull = list(cut(len(latents), self.rows)), None
         if len(parts) > 1 and self.preset.criteria.diversity:
             with torch.no_grad():
-                answers = [self._judge(self._aim(latents[part], perturbation.take(part))) for part in parts]
+                answers = [self._judge(self._aim(latents[part], perturbation.take(part)), part) for part in parts]
             pull = self._find_pull(_join(answers), earlier)
         found = [
-            self._find_part(latents[part], perturbation.take(part), earlier, None if pull is None else pull.take(part))
+            self._find_part(
+                latents[part], part, perturbation.take(part), earlier, None if pull is None else pull.take(part)
+            )
             for part in parts
         ]
         gradient = Perturbation(*(torch.cat(values) for values in zip(*(each.gradient for each in found), strict=True)))
@@ -112,11 +126,16 @@ class Guide:
         return GuideSlope(gradient, _join([each.answer for each in found]))
 
     def _find_part(
-        self, latents: Tensor, perturbation: Perturbation, earlier: Tensor | None, pull: Answer | None
+        self,
+        latents: Tensor,
+        part: slice,
+        perturbation: Perturbation,
+        earlier: Tensor | None,
+        pull: Answer | None,
     ) -> GuideSlope:
         with torch.enable_grad():
             leaves = Perturbation(*(value.detach().requires_grad_() for value in perturbation))
-            answer = self._judge(self._aim(latents, leaves))
+            answer = self._judge(self._aim(latents, leaves), part)
             pull = pull or self._find_pull(answer.detach(), earlier)
             gradient = torch.autograd.grad(list(answer), list(leaves), list(pull))
         return GuideSlope(Perturbation(*gradient), answer.detach())
@@ -138,30 +157,56 @@ class Guide:
             return moved
         return self.prior.settle(moved, latents, self.clean)
 
-    def _judge(self, latents: Tensor, images: Tensor | None = None) -> Answer:
-        """Of one call."""
+    def _judge(self, latents: Tensor, part: slice, images: Tensor | None = None) -> Answer:
+        """Of one call, on the latents of the rows `part`."""
         inputs = latents
         if self.scorer.reads == "images":
-            inputs = self._decode(latents) if images is None else images
+            inputs = self._decode(latents, part) if images is None else images
         answer = self.scorer.answer(fill(inputs, self.rows), [self.unit.key] * self.rows, self.statistics)
         return answer.take(slice(len(latents)))
 
-    def _decode(self, latents: Tensor, decode: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        images = (decode or self.prior.decode)(fill(latents, self.rows))[: len(latents)]
-        return images.to(torch.promote_types(images.dtype, torch.float32))  # a prior in bf16 is scored in float32
+    def _decode(self, latents: Tensor, part: slice) -> Tensor:
+        return _widen(self._start(part).decode(fill(latents, self.rows))[: len(latents)])
+
+    def _finish(self, latents: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+        prior, filled = self._start(part), fill(latents, self.rows)
+        if isinstance(prior, CheckedPrior):
+            images, flagged = prior.finish(filled)
+            return _widen(images[: len(latents)]), flagged[: len(latents)]
+        images = (prior.render if isinstance(prior, RenderingPrior) else prior.decode)(filled)[: len(latents)]
+        return _widen(images), torch.zeros(len(images), dtype=torch.bool, device=images.device)
+
+    def _start(self, part: slice) -> Prior:
+        """The prior for the rows `part` and those that fill up their call."""
+        asked = self.requests[part]
+        return start(self.prior, asked + asked[-1:] * (self.rows - len(asked)))
 
 
 def make_guide(
-    prior: Prior, scorer: Scorer, preset: Preset, unit: Unit, image: Tensor, data: Statistics | None, rows: int
+    prior: Prior,
+    scorer: Scorer,
+    preset: Preset,
+    unit: Unit,
+    image: Tensor,
+    data: Statistics | None,
+    rows: int,
+    requests: Sequence[Request] = (),
 ) -> Guide:
-    """The guide for a seed image [C, H, W] in 0..1. `data`: statistics of the data, for presets that use them."""
+    """The guide for variants of a seed image [C, H, W] in 0..1. `data`: statistics of the data, for presets that use
+    them."""
     seed = answer_seeds(prior, scorer, image[None], [unit], find_statistics(preset.seed_input, data))
     target = find_target(seed, unit.label, preset.criteria)
     clean = None
     if isinstance(prior, SettlingPrior):
         with torch.no_grad():
             clean = prior.encode(image[None]).float().clone()
-    return Guide(prior, scorer, preset, unit, seed, target, find_statistics(preset.variant_input, data), rows, clean)
+    statistics = find_statistics(preset.variant_input, data)
+    return Guide(prior, scorer, preset, unit, seed, target, statistics, rows, clean, tuple(requests))
+
+
+def start(prior: Prior, requests: Sequence[Request]) -> Prior:
+    """The prior that decodes these variants: a `StartingPrior` needs to know which they are."""
+    return prior.start_from(requests) if isinstance(prior, StartingPrior) else prior
 
 
 def answer_seeds(
@@ -185,6 +230,11 @@ def fill(values: Tensor, rows: int) -> Tensor:
     """`values` [n, ...] with the last row repeated up to `rows`."""
     missing = rows - len(values)
     return torch.cat([values, values[-1:].expand(missing, *values.shape[1:])]) if missing else values
+
+
+def _widen(images: Tensor) -> Tensor:
+    """A prior in bf16 is scored in float32."""
+    return images.to(torch.promote_types(images.dtype, torch.float32))
 
 
 def _join(answers: Sequence[Answer]) -> Answer:

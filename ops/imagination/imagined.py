@@ -27,6 +27,8 @@ class Imagined:
     start, end : z and b before and after the ascent; equal where nothing climbed, 0 for the plain prior.
     before : the scores of the images that `start` alone would have given, in the ball. after : of these images.
     answer : the scorer's, on these images or latents.
+    flagged : whether a safety checker of the prior's flags the image, bool [K]; such an image is black, and its scores
+        are those of what was drawn. False where nobody looks.
     clamped : share of a latent's elements that the ball holds back, float32 [K] in 0..1.
     slope : Euclidean length of the score's gradient with respect to z and b at `start`, where the preset takes its
         score, float32 [K]; 0 where nothing climbed.
@@ -41,6 +43,7 @@ class Imagined:
     before: Scores
     after: Scores
     answer: Answer
+    flagged: Tensor
     clamped: Tensor
     slope: Tensor
 
@@ -51,8 +54,12 @@ class Imagined:
         """Some of the variants. Their diversity stays that within the groups in which they were made."""
         return Imagined(self.unit, self.target, *(_take(getattr(self, name), rows) for name in ROWWISE))
 
+    def to(self, device: str) -> Imagined:
+        """The same on a device."""
+        return Imagined(self.unit, self.target, *(_move(getattr(self, name), device) for name in ROWWISE))
 
-ROWWISE = ("latents", "images", "start", "end", "before", "after", "answer", "clamped", "slope")
+
+ROWWISE = ("latents", "images", "start", "end", "before", "after", "answer", "flagged", "clamped", "slope")
 
 
 def join_imagined(parts: Sequence[Imagined]) -> Imagined:
@@ -64,6 +71,10 @@ def join_imagined(parts: Sequence[Imagined]) -> Imagined:
 def _take(value: Any, rows: Tensor | slice) -> Any:
     """Rows of a tensor, or of each tensor of a named tuple."""
     return value[rows] if isinstance(value, Tensor) else type(value)(*(each[rows] for each in value))
+
+
+def _move(value: Any, device: str) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else type(value)(*(each.to(device) for each in value))
 
 
 def _join(values: Sequence[Any]) -> Any:

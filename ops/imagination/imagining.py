@@ -20,7 +20,7 @@ same bits (`ops.imagination.guide`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import torch
@@ -91,7 +91,11 @@ class Imagination:
     def imagine_group(self, image: Tensor, unit: Unit, ks: Sequence[int]) -> Imagined:
         """The consecutive variants `ks` of one seed image [C, H, W] as a group by themselves, whatever the preset's."""
         latents = self.encode(image, unit, ks)
-        return self._imagine_group(self.guide(image, unit), latents, self.draw(unit, ks, latents), None)
+        return self._imagine_group(self.guide(image, unit, ks), latents, self.draw(unit, ks, latents), None)
+
+    def ask(self, unit: Unit, ks: Sequence[int]) -> list[Request]:
+        """What names the variants `ks` of a seed image."""
+        return [Request(unit.key, unit.label, k, self.seed, self.round_) for k in ks]
 
     def encode(self, image: Tensor, unit: Unit, ks: Sequence[int]) -> Tensor:
         """The prior's latents f of the variants `ks` of a seed image [C, H, W], float32 [len(ks), ...]."""
@@ -102,7 +106,7 @@ class Imagination:
                 return latents.expand(len(ks), *latents.shape[1:])
             parts = []
             for part in cut(len(ks), self.rows):
-                asked = [Request(unit.key, unit.label, k, self.seed, self.round_) for k in ks[part]]
+                asked = self.ask(unit, ks[part])
                 filled = asked + asked[-1:] * (self.rows - len(asked))
                 parts.append(self.prior.vary(fill(image[None], self.rows), filled)[: len(asked)].float())
             return torch.cat(parts)
@@ -117,15 +121,16 @@ class Imagination:
             )
         return Perturbation(*(value.to(like.device) for value in drawn))
 
-    def guide(self, image: Tensor, unit: Unit) -> Guide:
-        """The guide for one seed image [C, H, W]."""
-        return make_guide(self.prior, self.scorer, self.preset, unit, image, self.data, self.rows)
+    def guide(self, image: Tensor, unit: Unit, ks: Sequence[int]) -> Guide:
+        """The guide for the variants `ks` of one seed image [C, H, W]."""
+        asked = self.ask(unit, ks)
+        return make_guide(self.prior, self.scorer, self.preset, unit, image, self.data, self.rows, asked)
 
     def _imagine(self, image: Tensor, unit: Unit, count: int) -> Imagined:
-        guide, parts, earlier = self.guide(image, unit), [], None
+        guide, parts, earlier = self.guide(image, unit, ()), [], None
         for ks in self.preset.groups.split(count):
-            latents = self.encode(image, unit, ks)
-            parts.append(self._imagine_group(guide, latents, self.draw(unit, ks, latents), earlier))
+            latents, own = self.encode(image, unit, ks), replace(guide, requests=tuple(self.ask(unit, ks)))
+            parts.append(self._imagine_group(own, latents, self.draw(unit, ks, latents), earlier))
             if self.preset.groups.remembers:
                 earlier = torch.cat([part.answer.features for part in parts])
         return join_imagined(parts).take(slice(count))
@@ -141,12 +146,15 @@ class Imagination:
         placed = guide.place(latents, end)
         if not bool(placed.isfinite().all()):
             raise NotFinite(f"the latents of the seed image {guide.unit.key} are not finite")
-        images = guide.decode(placed)
+        images, flagged = guide.finish(placed)
         answer = guide.judge(placed, images)
+        images = images.masked_fill(flagged.view(-1, 1, 1, 1), 0.0)
         after = guide.rate(answer, earlier)
         clamped = measure_clamped(end.apply(latents), guide.project(latents, end))
         before = after if before is None else before
-        return Imagined(guide.unit, guide.target, placed, images, start, end, before, after, answer, clamped, length)
+        return Imagined(
+            guide.unit, guide.target, placed, images, start, end, before, after, answer, flagged, clamped, length
+        )
 
 
 def imagine(

@@ -74,6 +74,42 @@ class RenderingPrior(Prior, Protocol):
 
 
 @runtime_checkable
+class StartingPrior(Prior, Protocol):
+    """A prior whose decoder draws an image that a latent describes, from noise on: without the noise there is none.
+
+    Each variant has a noise of its own, which follows from its request as everything else does. So images of one latent
+    differ, and guided, random and plain variants of one number have the same noise.
+    """
+
+    def start_from(self, requests: Sequence[Request]) -> Prior:
+        """The same prior, whose `decode` takes as many latents as there are requests, each from its request's noise."""
+        ...
+
+
+@runtime_checkable
+class CheckedPrior(Prior, Protocol):
+    """A prior whose finished images a safety checker looks at, before they are reduced to the dataset's size."""
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether it looks."""
+        ...
+
+    def finish(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """As `decode`, without gradients, and which images the checker flags, bool [n]: none where it does not look."""
+        ...
+
+
+@runtime_checkable
+class PromptedPrior(Prior, Protocol):
+    """A prior that is told a text for each variant."""
+
+    def write_prompts(self, requests: Sequence[Request]) -> list[str]:
+        """The texts under which `vary` varies."""
+        ...
+
+
+@runtime_checkable
 class SettlingPrior(Prior, Protocol):
     """A prior whose decoder expects latents of a certain noise, which a perturbation must not add to."""
 

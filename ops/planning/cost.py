@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from ops.classifiers.sharing import WORKER_SHARE
 from ops.machine.parallel import worth_workers
-from ops.planning.imagining import SHARE_GROUPS, count_judged, count_made, estimate_variant
+from ops.planning.imagining import JUDGED, SHARE_GROUPS, SLOWLY_SHOWN, count_judged, count_made, estimate_variant
 from ops.planning.plan import ExpansionPlan
 from ops.planning.speeds import Speeds
 from ops.planning.work import Phases, Training, Work
+from ops.recipe.imagination import LEADING
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 
@@ -51,16 +52,18 @@ def estimate_seconds(
     fitted = looks if prior else getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
     fitted += generator.count_first(recipe.sampler, len(plan.classes)) * speeds.image / workers
     compared = COMPARED
+    imagination = recipe.sampler.imagination
     if generator.in_torch:
-        varied = "image" in generator.list_inputs(recipe.sampler)
+        varied = "image" in generator.list_inputs(recipe.sampler) and imagination is None
         compared = EXAMINED + varied * sum(min(VARIED, VARIANTS * entry.real) for entry in plan.classes)
     judged, drawing, drawn = 0.0, workers, plan.drawn * speeds.image
-    if (imagination := recipe.sampler.imagination) is not None:
-        variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score)
-        group = imagination.group_size
-        judged = variant * count_judged(
-            (entry.real for entry in plan.classes), group, chosen=recipe.sampler.strength == "auto"
-        )
+    if imagination is not None:
+        variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score, generator.rows)
+        group, chosen = imagination.group_size, recipe.sampler.strength == "auto"
+        most = VARIED // VARIANTS if generator.in_torch else JUDGED
+        judged = variant * count_judged((entry.real for entry in plan.classes), group, chosen=chosen, most=most)
+        if generator.in_torch:  # the sheet, the self-test and two timed blocks; others make these in no time
+            judged += variant * group * (min(SLOWLY_SHOWN, len(plan.classes)) * len(LEADING[imagination.mode]) + 3)
         drawn = variant * count_made(((entry.real, entry.drawn) for entry in plan.classes), group)
         drawing = worth_workers(workers, plan.drawn, SHARE_GROUPS * group)
     scored = recipe.scorer.folds * speeds.score + SCORING_SECONDS

@@ -68,7 +68,7 @@ def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path
         cost.image_seconds,
         cost.fit_seconds - getattr(recipe.generator, "steps", 0) * cost.step_seconds,
         GUESSED_START,
-        weigh_decoding(recipe, shape),
+        weigh_decoding(recipe, shape, root),
     )
 
 
@@ -77,12 +77,12 @@ def _count_images(unit: Unit) -> float:
     return unit.batch_size * (measure_cost(unit.arm, 0) if learns_from_pool(unit.arm) else 1.0)
 
 
-def weigh_decoding(recipe: Recipe, shape: Shape) -> float:
+def weigh_decoding(recipe: Recipe, shape: Shape, root: Path) -> float:
     """The share of a variant's cost that imagination repeats; 0 where the recipe does not imagine."""
     kind = KINDS[recipe.generator.kind]
     if recipe.sampler.imagination is None or not isinstance(kind, ImaginingKind):
         return 0.0
-    return kind.weigh_decoding(recipe.generator, recipe.sampler, shape)
+    return kind.weigh_decoding(recipe.generator, recipe.sampler, shape, root)
 
 
 def _time_products() -> tuple[float, float]:

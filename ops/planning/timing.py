@@ -62,7 +62,7 @@ def measure_speeds(
         cost.image_seconds,
         cost.fit_seconds - getattr(recipe.generator, "steps", 0) * cost.step_seconds,
         start if workers > 1 else 0.0,
-        weigh_decoding(recipe, shape),
+        weigh_decoding(recipe, shape, root),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.pretrained import Content
 from ops.settings.section import Count, Positive, Section
 
@@ -86,7 +87,10 @@ class LoraSettings(Section):
 class PipelineSettings(KindSettings):
     """What all pipelines share that learnt elsewhere and draw in torch."""
 
+    learnt_elsewhere: ClassVar[bool] = True
+    imagines: ClassVar[bool] = True
     in_torch: ClassVar[bool] = True
+    rows: ClassVar[int] = 1  # the memory of a gradient through large images is that of one
     guided: ClassVar[float]  # the default scale of guidance
 
     model: str = Field(
@@ -166,6 +170,14 @@ class StableDiffusionSettings(PipelineSettings):
             )
         return self
 
+    def check_imagination(self, imagination: ImaginationSettings) -> None:
+        super().check_imagination(imagination)
+        if self.mode == "text":
+            raise ValueError(
+                "sampler.imagination varies seed images, and generator.mode: text has none; write mode: image, and a"
+                " strength"
+            )
+
     def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
         return ("noise", "label") if self.mode == "text" else ("noise", "label", "image")
 
@@ -194,6 +206,7 @@ class UnclipSettings(PipelineSettings):
     """Stable unCLIP: variants of a seed image, from what CLIP sees in it (Ramesh et al. 2022)."""
 
     guided: ClassVar[float] = 10.0
+    latents_are_maps: ClassVar[bool] = False
 
     kind: Literal["unclip"] = Field("unclip", description="image variation")
     noise_level: int = Field(
@@ -206,6 +219,14 @@ class UnclipSettings(PipelineSettings):
         if seeds != 1:
             raise ValueError("a generator of kind: unclip was trained elsewhere, so there is only one; remove this key")
         return seeds
+
+    def check_imagination(self, imagination: ImaginationSettings) -> None:
+        super().check_imagination(imagination)
+        if imagination.mode == "guided" and self.precision == "fp16":
+            raise ValueError(
+                "precision: fp16 is not possible with sampler.imagination.mode: guided, because it cannot hold the"
+                " gradients through the steps of unclip; write generator.precision: bf16"
+            )
 
     def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
         return "noise", "image"

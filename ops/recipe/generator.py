@@ -81,8 +81,8 @@ class SamplerSettings(Section):
     )
     imagination: ImaginationSettings | None = Field(
         None,
-        description="for kind: prior: the latents of variants are perturbed, and guided by the scorer; null: they are"
-        " not",
+        description="for variants by a prior, or by stable-diffusion or unclip: their latents are perturbed, and guided"
+        " by the scorer; null: they are not",
     )
 
     @property
@@ -93,13 +93,19 @@ class SamplerSettings(Section):
         return self.strength
 
 
+DRAWS_WITH = ("solver", "steps", "guidance", "strength")  # keys of `SamplerSettings` that images follow from
+
+
 class KindSettings(Section):
     """The section `generator` of a recipe; each kind adds its own keys."""
 
     class_keys: ClassVar[frozenset[str] | None] = None  # of a kind that can be a prior: those that need classes
+    learnt_elsewhere: ClassVar[bool] = False  # as a generator it is a prior by itself
     imagines: ClassVar[bool] = False  # whether, as a prior, it can imagine (`ops.generators.imaginable`)
     encodes: ClassVar[bool] = False  # whether, as a prior, it has an encoder (`ops.generators.encoding`)
+    latents_are_maps: ClassVar[bool] = True  # of a prior that imagines: they have channels
     in_torch: ClassVar[bool] = False  # it exports no graph and draws in torch, slowly: few images are drawn to judge it
+    rows: ClassVar[int] = 10  # variants that are imagined in one call of prior and scorer, at most
 
     kind: str
     seeds: int = Field(
@@ -116,6 +122,20 @@ class KindSettings(Section):
         if prior is not None:
             raise ValueError(f"prior has no effect with kind: {self.kind}; write kind: prior, or remove the prior")
         return self
+
+    def find_prior(self) -> KindSettings | None:
+        """What makes the variants that could be imagined; None where nothing learnt from more than labelled images."""
+        return self if self.learnt_elsewhere else None
+
+    def check_imagination(self, imagination: ImaginationSettings) -> None:
+        """ValueError for an imagination that this kind, as a prior, cannot have."""
+        if not self.imagines:
+            raise ValueError(f"sampler.imagination is not possible with a prior of kind: {self.kind}")
+        if imagination.granularity == "channel" and not self.latents_are_maps:
+            raise ValueError(
+                f"sampler.imagination.granularity: channel has no effect with a prior of kind: {self.kind}, whose"
+                " latent has no channels; remove it"
+            )
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         """The sampler with this kind's defaults in place of None; ValueError for a value this generator cannot use."""

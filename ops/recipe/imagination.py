@@ -19,6 +19,12 @@ MOST_CANDIDATES = 100  # variants of a seed image that are compared with each ot
 PERTURBS: tuple[Mode, ...] = ("guided", "random")  # a perturbation is drawn
 ASKS: tuple[Mode, ...] = ("guided", "overdraw")  # the scorer decides what is made
 WITHOUT_SCORER: dict[Mode, Mode] = {"guided": "random", "overdraw": "prior"}
+LEADING: dict[Mode, tuple[Mode, ...]] = {  # to each mode, the last: what a sheet shows side by side
+    "guided": ("prior", "random", "guided"),
+    "random": ("prior", "random"),
+    "prior": ("prior",),
+    "overdraw": ("prior", "overdraw"),
+}
 BALL = ("norm", "radius", "granularity")
 ASCENT = ("steps", "step_size", "optimizer")
 WEIGHTS = ("consistency", "entropy", "diversity")
@@ -137,28 +143,6 @@ class ImaginationSettings(Section):
                 f" compared at once; at most {MOST_CANDIDATES} are allowed"
             )
         return self
-
-
-def check_imagination(
-    settings: ImaginationSettings | None, *, kind: str, prior: str | None, imagines: bool, precision: str
-) -> None:
-    """ValueError for an imagination that the generator cannot have, and for keys without effect beside it.
-
-    kind : of the generator. prior : the kind of its prior, if it has one. imagines : whether that can imagine.
-    precision : of the sampler.
-    """
-    if settings is None:
-        return
-    if prior is None:
-        raise ValueError(
-            f"sampler.imagination needs generator: {{kind: prior}}, and a prior; kind: {kind} cannot imagine"
-        )
-    if not imagines:
-        raise ValueError(f"sampler.imagination is not possible with a prior of kind: {prior}")
-    if precision != "fp32":
-        raise ValueError(
-            f"sampler.precision: {precision} has no effect with sampler.imagination, which draws in fp32; remove it"
-        )
 
 
 def check_class_count(settings: ImaginationSettings | None, classes: int) -> None:

@@ -47,6 +47,8 @@ class InstanceSettings(DenoiserSettings):
     class_keys: ClassVar[frozenset[str] | None] = frozenset(
         {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies"}
     )
+    imagines: ClassVar[bool] = True
+    latents_are_maps: ClassVar[bool] = False
 
     encodes: ClassVar[bool] = True
 

@@ -69,6 +69,9 @@ class PriorGeneratorSettings(KindSettings):
             raise ValueError(f"kind: prior needs a prior; add {NEEDED}")
         return self._prior
 
+    def find_prior(self) -> KindSettings | None:
+        return self.prior
+
     def take_prior(self, prior: KindSettings | None) -> KindSettings:
         """A copy that knows the prior; ValueError without one."""
         found = self.model_copy()

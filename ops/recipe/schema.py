@@ -22,7 +22,6 @@ from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generator
 from ops.recipe.filtering import FilterSettings
 from ops.recipe.generator import KindSettings, SamplerSettings, asks_for_policy
 from ops.recipe.grid import read_numbers, set_numbers
-from ops.recipe.imagination import check_imagination
 from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.pool_arms import check_pool_arms
@@ -229,14 +228,19 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_imagination(self) -> Recipe:
-        prior = getattr(self.generator, "prior", None)
-        check_imagination(
-            self.sampler.imagination,
-            kind=self.generator.kind,
-            prior=None if prior is None else prior.kind,
-            imagines=prior is not None and prior.imagines,
-            precision=self.sampler.precision,
-        )
+        imagination, precision = self.sampler.imagination, self.sampler.precision
+        if imagination is None:
+            return self
+        if (prior := self.generator.find_prior()) is None:
+            raise ValueError(
+                "sampler.imagination needs generator: {kind: prior}, and a prior, or kind: stable-diffusion or unclip;"
+                f" kind: {self.generator.kind} cannot imagine"
+            )
+        prior.check_imagination(imagination)
+        if precision != "fp32":
+            raise ValueError(
+                f"sampler.precision: {precision} has no effect with sampler.imagination, which draws in fp32; remove it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -54,6 +54,7 @@ def describe_filters(results: Results) -> dict[str, Any]:
         "assigned": results.assigned,
         "doubt": results.doubt,
         "safety_checked": results.is_safety_checked,
+        "flagged": results.flagged_sentence,
     }  # fmt: skip
 
 

@@ -60,6 +60,8 @@ def print_funnel(results: Results, expansion: str, console: Console) -> None:
     console.print()
     if results.doubt:
         console.print(Text(results.doubt), soft_wrap=True)
+    if results.flagged_sentence:
+        console.print(Text(f"safety: {results.flagged_sentence}"), soft_wrap=True)
     if not results.is_safety_checked:
         console.print("safety: not checked", soft_wrap=True)
     console.print(Text(results.copying.sentence), soft_wrap=True)

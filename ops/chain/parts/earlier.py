@@ -16,7 +16,7 @@ import polars as pl
 
 from ops.datasets.pixels import Shard
 from ops.files.manifests import read_manifest
-from ops.files.outputs import HELD_OUT_SCORES, IMAGINED, ROUNDS
+from ops.files.outputs import HELD_OUT_SCORES, ROUNDS
 from ops.files.storage import link_file, read_json
 from ops.stages.integrity import is_intact
 from ops.stages.several import place
@@ -48,12 +48,12 @@ class Earlier:
             link_file(self.folder / name, shard.path)
         return True
 
-    def take_records(self, drawn_by: str, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame | None:
-        """How the images of the last round in `drawn` came about; None if `take_shards` would not link them, or they
-        were not recorded."""
+    def take_records(self, drawn_by: str, drawn: Sequence[tuple[int, ...]], name: str) -> pl.DataFrame | None:
+        """How the images of the last round in `drawn` came about, from the file `name`; None if `take_shards` would not
+        link them, or they were not recorded."""
         if self.record is None or self.record["drawn_by"] != drawn_by or not self._holds(drawn):
             return None
-        path, first = self.folder / IMAGINED, sum(map(sum, drawn[:-1]))
+        path, first = self.folder / name, sum(map(sum, drawn[:-1]))
         if not path.exists():
             return None
         return pl.scan_parquet(path, glob=False).slice(first, sum(drawn[-1])).collect()  # reads these rows alone

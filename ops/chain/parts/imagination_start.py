@@ -22,37 +22,43 @@ from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS, IMAGINATION_SHEET
 from ops.files.storage import write_json
-from ops.generators.folder import CONFIG
+from ops.generators.folder import CONFIG, read_config
 from ops.generators.levels import to_pixels
 from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
+from ops.imagination.imagining import Imagination
 from ops.imagination.protocols import Statistics
 from ops.imagination.scorer_check import ScorerCheck, check_scorer
 from ops.judging.scorer import load_scorer
 from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
-from ops.recipe.generator import SamplerSettings
-from ops.recipe.imagination import ASKS, ImaginationSettings, Mode
+from ops.planning.imagining import SLOWLY_SHOWN
+from ops.recipe.generator import DRAWS_WITH, SamplerSettings
+from ops.recipe.imagination import ASKS, LEADING, ImaginationSettings
+from ops.recipe.kinds import KINDS
 
-SHOWN = 10  # classes on the sheet
-LEADING: dict[Mode, tuple[Mode, ...]] = {
-    "guided": ("prior", "random", "guided"),
-    "random": ("prior", "random"),
-    "prior": ("prior",),
-    "overdraw": ("prior", "overdraw"),
-}
-DRAWS_WITH = ("solver", "steps", "guidance", "strength")  # keys of the sampler that images follow from
-TESTED = 3  # seed images of the self-test
-TIMED = 3  # blocks of which the median is taken, after one that is not counted
 TRIED = 0.8  # the strength of the self-test where it is still to be chosen
 FLAT = 1 / 255  # the least standard deviation of a channel to divide by
 
 
 @dataclass(frozen=True)
+class Effort:
+    """tested : seed images of the self-test. shown : classes on the sheet. timed : blocks of which the median is taken,
+    after one that is not counted where there are several."""
+
+    tested: int
+    shown: int
+    timed: int
+
+
+USUAL, SLOW = Effort(3, 10, 3), Effort(1, SLOWLY_SHOWN, 1)  # the last: of generators that draw slowly, in torch
+
+
+@dataclass(frozen=True)
 class Start:
     """What was found: the sampler with the mode in effect, the statistics that its preset needs, and why guidance is
-    off, where it is."""
+    off, where it is; and where images are made, with which effort."""
 
     asked: SamplerSettings
     sampler: SamplerSettings
@@ -62,6 +68,8 @@ class Start:
     scorer: Path
     shards: tuple[Path, ...]
     classes: int
+    device: str
+    effort: Effort
 
     def place(self, folder: Path, sampler: SamplerSettings | None = None) -> ImaginedFile:
         """The drawer of the generator in `folder`, with another sampler if given."""
@@ -72,7 +80,14 @@ class Start:
 
 
 def start_imagination(
-    generator: Path, sampler: SamplerSettings, scorer: Path, shards: Sequence[Path], train: PixelDataset, *, sink: Sink
+    generator: Path,
+    sampler: SamplerSettings,
+    scorer: Path,
+    shards: Sequence[Path],
+    train: PixelDataset,
+    *,
+    sink: Sink,
+    device: str = "cpu",
 ) -> Start:
     """Check scorer and gradient; UserError if the score has no gradient. `generator`: a generator's directory."""
     assert sampler.imagination is not None
@@ -87,10 +102,14 @@ def start_imagination(
             sink(f"generator_onnx: {why}")
         effective = sampler.model_copy(update={"imagination": settings})
         data, classes = _find_statistics(settings, train), len(train.class_names)
-        start = Start(sampler, effective, check, data, why, scorer, tuple(shards), classes)
+        effort = SLOW if KINDS[read_config(generator)["kind"]].in_torch else USUAL
+        start = Start(sampler, effective, check, data, why, scorer, tuple(shards), classes, device, effort)
         if settings.mode == "guided":
             strength = TRIED if sampler.strength == "auto" else sampler.strength
-            _check_gradient(start.place(generator, effective.model_copy(update={"strength": strength})), train)
+            placed = start.place(generator, effective.model_copy(update={"strength": strength}))
+            blocks = placed.open_blocks(device)
+            seeds = _take_seeds(train, effort.tested, device)
+            check_gradients(blocks.imagination, *seeds, blocks.size)
     return start
 
 
@@ -104,14 +123,14 @@ def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, trai
     settings, asked = sampler.imagination, start.asked.imagination
     assert settings is not None and asked is not None
     check, named, drawer = start.check, build_preset(settings), start.place(folder, sampler)
-    shape = drawer.open_blocks().imagination.prior.latent_shape
+    opened = drawer.open_blocks(start.device).imagination
     drawn_with = {
-        **drawer.imagining.describe(shape),
+        **drawer.imagining.describe(opened.prior.latent_shape),
         "sampler": sampler.model_dump(mode="json", include=set(DRAWS_WITH)),
         "statistics": None if start.data is None else start.data._asdict(),
     }
     write_json(folder / IMAGINATION, drawn_with)
-    ways, shown = draw_ways(folder, start, sampler, train, seed)
+    ways, shown = draw_ways(folder, start, sampler, opened, train, seed)
     found = {
         "mode": settings.mode,
         "asked": asked.mode,
@@ -131,26 +150,27 @@ def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, trai
 
 
 def draw_ways(
-    folder: Path, start: Start, sampler: SamplerSettings, train: PixelDataset, seed: int
+    folder: Path, start: Start, sampler: SamplerSettings, opened: Imagination, train: PixelDataset, seed: int
 ) -> tuple[list[str], list[str]]:
     """Write a sheet with a row for each of the first classes; the names of its columns and of these classes.
 
     A row has the first training image of its class, then one variant of it, at random in its first group, in each of
-    the modes that lead up to the one in effect.
+    the modes that lead up to the one in effect. `opened` : with the networks that draw.
     """
     assert sampler.imagination is not None
     modes = LEADING[sampler.imagination.mode]
-    images, units = _take_seeds(train, SHOWN)
-    columns = [to_pixels(images * 2 - 1).numpy()]
+    images, units = _take_seeds(train, start.effort.shown, start.device)
+    columns = [to_pixels(images.cpu() * 2 - 1).numpy()]
     with start_threads():
         for mode in modes:
             settings = sampler.imagination.with_mode(mode)
-            blocks = start.place(folder, sampler.model_copy(update={"imagination": settings})).open_blocks()
+            placed = start.place(folder, sampler.model_copy(update={"imagination": settings}))
+            blocks = placed.build_blocks(opened.prior, opened.scorer)
             blocks = replace(blocks, imagination=replace(blocks.imagination, seed=seed))
             made = []
             for image, unit in zip(images, units, strict=True):
                 (place,) = choose_places(unit.key, blocks.size, 1)
-                made.append(blocks.make(image, unit, 0).variants.images[place])
+                made.append(blocks.make(image, unit, 0).variants.images[place].cpu())
             columns.append(to_pixels(torch.stack(made) * 2 - 1).numpy())
     write_sheet(folder / IMAGINATION_SHEET, list(np.stack(columns, axis=1)))
     return ["seed image", *modes], [train.class_names[unit.label] for unit in units]
@@ -158,33 +178,35 @@ def draw_ways(
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of an imagined image on one core, and of the prior's own variant in torch."""
+    """Seconds of an imagined image, and of the prior's own variant in torch, on one core or on the GPU."""
 
     own: float
     plain: float
+    where: str
 
     def describe(self) -> str:
         """One sentence without a full stop."""
         more = 100 * (self.own / self.plain - 1)
-        return f"an imagined image takes {self.own:.3g} s on one core, {more:.0f} % more than the prior's own in torch"
+        took = f"an imagined image takes {self.own:.3g} s on {self.where}"
+        return f"{took}, {more:.0f} % more than the prior's own in torch"
 
 
-def time_imagination(drawer: ImaginedFile, train: PixelDataset) -> Timing:
+def time_imagination(drawer: ImaginedFile, train: PixelDataset, start: Start) -> Timing:
     """The prior's own is varied and decoded alike, in torch, and not scored.
 
     The figures differ from run to run, so they are told and no output holds them.
     """
     with start_threads():
-        blocks, (images, units) = drawer.open_blocks(), _take_seeds(train, 1)
+        blocks, (images, units) = drawer.open_blocks(start.device), _take_seeds(train, 1, start.device)
         imagination, ks = blocks.imagination, range(blocks.size)
-        guide = imagination.guide(images[0], units[0])
+        guide = imagination.guide(images[0], units[0], ks)
         ways: list[Callable[[], Any]] = [
             lambda: blocks.make(images[0], units[0], 0),
-            lambda: guide.decode(imagination.encode(images[0], units[0], ks)),
+            lambda: guide.finish(imagination.encode(images[0], units[0], ks))[0].cpu(),
         ]
-        seconds = [[_time(way) for way in ways] for _ in range(1 + TIMED)][1:]
-    own, plain = (np.median(seconds, axis=0) / blocks.size).tolist()
-    return Timing(own, plain)
+        seconds = [[_time(way) for way in ways] for _ in range(start.effort.timed + (start.effort.timed > 1))]
+    own, plain = (np.median(seconds[-start.effort.timed :], axis=0) / blocks.size).tolist()
+    return Timing(own, plain, "one core" if start.device == "cpu" else "the GPU")
 
 
 def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
@@ -192,11 +214,6 @@ def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
     scorer = load_scorer(folder)
     answers = scorer.examine(torch.from_numpy(to_nchw(train.images)), scorer.folds)[0]
     return check_scorer(answers.argmax(1), train.labels, len(train.class_names))
-
-
-def _check_gradient(drawer: ImaginedFile, train: PixelDataset) -> None:
-    blocks = drawer.open_blocks()
-    check_gradients(blocks.imagination, *_take_seeds(train, TESTED), blocks.size)
 
 
 def _find_statistics(settings: ImaginationSettings, train: PixelDataset) -> Statistics | None:
@@ -213,12 +230,12 @@ def _find_statistics(settings: ImaginationSettings, train: PixelDataset) -> Stat
     return Statistics(tuple(mean.round(6).tolist()), tuple(deviation.round(6).tolist()))
 
 
-def _take_seeds(train: PixelDataset, count: int) -> tuple[torch.Tensor, list[Unit]]:
+def _take_seeds(train: PixelDataset, count: int, device: str) -> tuple[torch.Tensor, list[Unit]]:
     """The first training image of each of the first classes, in 0..1: float32 [n, C, H, W], n at most `count`."""
     rows = np.unique(train.labels, return_index=True)[1][:count].tolist()
     ids = train.rows["image_id"].to_list()
     images = torch.from_numpy(to_nchw(train.images[rows])).float() / 255
-    return images, [Unit(ids[row], int(train.labels[row]), ids[row]) for row in rows]
+    return images.to(device), [Unit(ids[row], int(train.labels[row]), ids[row]) for row in rows]
 
 
 def _time(way: Callable[[], Any]) -> float:

@@ -1,4 +1,4 @@
-"""A drawer that imagines: torch varies, perturbs and climbs, and an exported decoder decodes what was found.
+"""A drawer that imagines: torch varies, perturbs and climbs, and the prior's own decoder decodes what was found.
 
 An image depends on its seed image, its number and the seed alone. It is made with the other images of its block
 (`ops.imagination.blocks`), also where these are not asked for, so pieces, workers, slices and rounds change no bit.
@@ -25,7 +25,7 @@ from ops.files.storage import read_json
 from ops.generators.drawers import SamplerInfo
 from ops.generators.feeds import IMAGE, LABEL, NUMBER, PARENT, SEED, Feeds, count_rows
 from ops.generators.folder import read_config
-from ops.generators.imaginable import ImaginingKind
+from ops.generators.imaginable import DeviceKind, ImaginingKind
 from ops.generators.levels import to_pixels
 from ops.generators.registry import KINDS
 from ops.generators.torch_drawer import stay_on_cpu
@@ -33,14 +33,17 @@ from ops.generators.units import Unit
 from ops.imagination.blocks import Blocks
 from ops.imagination.guide import NotFinite
 from ops.imagination.imagining import Imagination
-from ops.imagination.protocols import Statistics
+from ops.imagination.protocols import CheckedPrior, Prior, PromptedPrior, Scorer, Statistics
 from ops.imagination.scorers import CrossFittedScorer
 from ops.judging.scorer import load_scorer
-from ops.planning.imagining import MOST_ROWS
 from ops.recipe.generator import SamplerSettings
+from ops.recipe.kinds import KINDS as SECTIONS
 
 INPUTS = (IMAGE, LABEL, PARENT, NUMBER, SEED)
-_ANEW = "the prior itself makes no finite latent of it: train it anew, at a lower learning_rate"
+_ANEW = (
+    "the prior itself makes no finite latent of it: train it anew, at a lower learning_rate, or set the precision of a"
+    " pipeline to fp32"
+)
 ADVICE = {  # where something is not finite, by the mode
     "guided": "lower step_size or radius",
     "random": "lower radius",
@@ -59,11 +62,11 @@ class _Made:
 
 
 class ImaginingDrawer:
-    """A `RecordingDrawer` on the CPU; `batch_size` only sets how many feeds are made at a time."""
+    """A `RecordingDrawer` on `device`; `batch_size` only sets how many feeds are made at a time."""
 
-    def __init__(self, blocks: Blocks, info: SamplerInfo, mode: str, batch_size: int) -> None:
+    def __init__(self, blocks: Blocks, info: SamplerInfo, mode: str, device: str, batch_size: int) -> None:
         self.info, self.batch_size, self.blocks = info, batch_size, blocks
-        self._mode = mode
+        self._mode, self._device = mode, device
         self._last: _Made | None = None
 
     def with_batch_size(self, batch_size: int) -> ImaginingDrawer:
@@ -100,12 +103,19 @@ class ImaginingDrawer:
         parent, label, seed, number = key
         blocks = replace(self.blocks, imagination=replace(self.blocks.imagination, seed=seed))
         levels = torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
+        unit, prior = Unit(parent, label, parent), blocks.imagination.prior
         try:
-            block = blocks.make(levels, Unit(parent, label, parent), number)
+            block = blocks.make(levels.to(self._device), unit, number)
         except NotFinite as error:
             raise UserError(f"sampler.imagination: {error}; {ADVICE[self._mode]}") from None
+        block = replace(block, variants=block.variants.to("cpu"))
         pixels: np.ndarray = to_pixels(block.variants.images * 2 - 1).numpy()
-        return _Made(key, pixels, list_columns(block, parent, number * blocks.size, self._mode))
+        prompts = None
+        if isinstance(prior, PromptedPrior):
+            prompts = prior.write_prompts(blocks.imagination.ask(unit, block.numbers.tolist()))
+        checked = isinstance(prior, CheckedPrior) and prior.is_checked
+        columns = list_columns(block, parent, number * blocks.size, self._mode, prompts, checked=checked)
+        return _Made(key, pixels, columns)
 
 
 @dataclass(frozen=True)
@@ -134,37 +144,63 @@ class ImaginedFile:
             steps=self.sampler.steps,
             inputs=INPUTS,
             together=self.imagining.group,
+            records=True,
         )
 
     def choose_provider(self, wanted: str, *, allow_fallback: bool) -> str:
-        """`cpu`; EnvironmentFault if CUDA is wanted, unless `allow_fallback`."""
-        return stay_on_cpu(wanted, allow_fallback=allow_fallback)
+        """See `choose_device`."""
+        return choose_device(self.path.parent, wanted, allow_fallback=allow_fallback)
 
     def open(self, provider: str, batch_size: int) -> ImaginingDrawer:
         """DamagedData for a scorer of other images."""
-        return ImaginingDrawer(self.open_blocks(), self.read_info(), self.imagining.mode, batch_size)
+        return ImaginingDrawer(self.open_blocks(provider), self.read_info(), self.imagining.mode, provider, batch_size)
 
-    def open_blocks(self) -> Blocks:
+    def open_blocks(self, device: str = "cpu") -> Blocks:
         """What makes the variants; the seed is that of each row."""
-        folder, settled = self.path.parent, self.imagining
-        kind = KINDS[read_config(folder)["kind"]]
-        assert isinstance(kind, ImaginingKind)  # the recipe's check has seen to it
+        folder = self.path.parent
+        kind = _find_kind(folder)
+        if isinstance(kind, DeviceKind):
+            prior = kind.open_prior_on(folder, self.sampler, device)
+        else:
+            prior = kind.open_prior(folder, self.sampler)
+        return self.build_blocks(prior, self._open_scorer(device))
+
+    def build_blocks(self, prior: Prior, scorer: Scorer) -> Blocks:
+        """The same of networks that are open."""
+        settled, rows = self.imagining, SECTIONS[read_config(self.path.parent)["kind"]].rows
         imagination = Imagination(
-            kind.open_prior(folder, self.sampler),
-            self._open_scorer(),
+            prior,
+            scorer,
             settled.preset,
             "prior" if settled.mode == "overdraw" else settled.mode,
             data=self.data,
-            rows=min(settled.group, MOST_ROWS),
+            rows=min(settled.group, rows),
         )
         return Blocks(imagination, settled.group, settled.draws)
 
-    def _open_scorer(self) -> CrossFittedScorer:
+    def _open_scorer(self, device: str) -> CrossFittedScorer:
         found, ids = load_scorer(self.scorer), read_rows(self.shards)["image_id"].to_list()
         if len(ids) != len(found.folds):
             raise DamagedData(f"{self.scorer} was trained on {len(found.folds)} images, and there are {len(ids)}")
-        models = [model.requires_grad_(False) for model in found.models]
+        models = [model.requires_grad_(False).to(device) for model in found.models]
         return CrossFittedScorer(models, found.temperature, dict(zip(ids, found.folds.tolist(), strict=True)))
+
+
+def choose_device(generator: Path, wanted: str, *, allow_fallback: bool) -> str:
+    """`cpu`, or where a pipeline draws; EnvironmentFault if CUDA is wanted and not possible, unless `allow_fallback`.
+
+    `generator` : a generator's directory, which may be exported or not.
+    """
+    kind = _find_kind(generator)
+    if isinstance(kind, DeviceKind):
+        return kind.find_drawer(generator).choose_provider(wanted, allow_fallback=allow_fallback)
+    return stay_on_cpu(wanted, allow_fallback=allow_fallback)
+
+
+def _find_kind(generator: Path) -> ImaginingKind:
+    kind = KINDS[read_config(generator)["kind"]]
+    assert isinstance(kind, ImaginingKind)  # the recipe's check has seen to it
+    return kind
 
 
 def read_imagined(generator_onnx: Path, scorer: Path, shards: Sequence[Path]) -> ImaginedFile:

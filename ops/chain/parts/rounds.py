@@ -29,14 +29,14 @@ from ops.files.outputs import (
     HELD_OUT_SCORES,
     IMAGINATION_FACTS,
     IMAGINATION_SHEET,
-    IMAGINED,
     PARITY,
     USABILITY,
 )
 from ops.files.storage import read_json
 from ops.filters.rules import Limit, count_passing, find_reasons, set_limits
 from ops.generators.diffusion_kind import identify_pixels
-from ops.generators.folder import CARD, CONFIG, FLAGS, read_config
+from ops.generators.drawers import FLAGGED
+from ops.generators.folder import CARD, CONFIG, read_config
 from ops.planning.quota import Round
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed, read_part
@@ -84,7 +84,6 @@ class Rounds:
             settings,
             run.workspace.root,
             varied=self.source.seeds is not None,
-            flags=bool(read_config(run.inputs["generator_onnx"]).get(FLAGS)),
         )
         self._earlier = find_earlier(run.workspace, run.expansion, run.generator)
 
@@ -113,10 +112,10 @@ class Rounds:
         taken = take_round(self._earlier, self.drawn_by, [*before, drawn], assembly, run.scratch, source)
         Drawing(assembly, source.drawer, self._seed, run.runtime, source.seeds, source.worker_share).run()
         records = None
-        if source.imagines:
-            kept = _folder(run.scratch, len(before)) / IMAGINED
+        if source.recorded is not None:
+            kept = _folder(run.scratch, len(before)) / source.recorded
             records = pl.read_parquet(kept, glob=False) if kept.exists() else assembly.read_records()
-        scores = self._find_scores(assembly, [*before, drawn])
+        scores = self._find_scores(assembly, [*before, drawn], records)
         broken = find_reasons(list_scores(scores), scores["label"].to_numpy(), self._limits)
         places = assembly.draws.rows(0, len(assembly))[0]
         tally = Round(drawn, tuple(count_passing(broken, places, len(drawn)).tolist()))
@@ -132,7 +131,9 @@ class Rounds:
             self._run.recipe.filter,
         )
 
-    def _find_scores(self, assembly: Assembly, drawn: Sequence[tuple[int, ...]]) -> pl.DataFrame:
+    def _find_scores(
+        self, assembly: Assembly, drawn: Sequence[tuple[int, ...]], records: pl.DataFrame | None
+    ) -> pl.DataFrame:
         """The scores of the last round in `drawn`: read from the scratch folder, reused, or computed."""
         number, shards = len(drawn) - 1, [shard.path for shard in assembly.shards()]
         path = _folder(self._run.scratch, number) / SCORES
@@ -140,7 +141,8 @@ class Rounds:
             table = self._earlier.take_scores(self.scored_by, drawn)
             if table is None:
                 self._run.runtime.sink(f"generated_images: scoring {len(assembly)} images")
-                write_index(path, self._scoring.score(shards, number))
+                flagged = records[FLAGGED].to_numpy() if records is not None and FLAGGED in records.columns else None
+                write_index(path, self._scoring.score(shards, number, flagged))
                 return pl.read_parquet(path, glob=False)
             write_index(path, table)
         self._scoring.skip(shards)
@@ -183,10 +185,10 @@ def take_round(
 
     The records come first, so that shards that were taken over never lack them.
     """
-    if source.imagines:
-        kept = _folder(scratch, len(drawn) - 1) / IMAGINED
+    if source.recorded is not None:
+        kept = _folder(scratch, len(drawn) - 1) / source.recorded
         if not kept.exists():
-            if (found := earlier.take_records(drawn_by, drawn)) is None:
+            if (found := earlier.take_records(drawn_by, drawn, source.recorded)) is None:
                 return False
             write_index(kept, found)
     return earlier.take_shards(drawn_by, drawn, assembly.shards())
@@ -215,7 +217,7 @@ def open_round(
         round_=number,
         smallest=source.smallest,
     )
-    if source.imagines and not (_folder(scratch, number) / IMAGINED).exists():
+    if source.recorded is not None and not (_folder(scratch, number) / source.recorded).exists():
         assembly.drop_unrecorded()
     return assembly
 

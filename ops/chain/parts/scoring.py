@@ -30,27 +30,33 @@ class Scoring:
     """Scores rounds in order; each image is compared with the real images and with all generated ones before it.
 
     inputs: folders of the stages real_images and scorer. settings: the recipe's. root: the workspace's folder.
-    varied: whether the images are variants of real training images. flags: whether the generator makes images black
-    that its own safety checker flags.
+    varied: whether the images are variants of real training images.
     """
 
-    def __init__(
-        self, inputs: Folders, settings: FilterSettings, root: Path, *, varied: bool, flags: bool = False
-    ) -> None:
-        self._varied, self._flags = varied, flags
+    def __init__(self, inputs: Folders, settings: FilterSettings, root: Path, *, varied: bool) -> None:
+        self._varied = varied
         self._inputs, self._settings, self._root = inputs, settings, root
         self._seen = SeenImages()
         self._ids: list[str] = []
         self._skipped: list[Path] = []
 
-    def score(self, shards: Sequence[Path], number: int) -> pl.DataFrame:
-        """One row per image, in the order of the files of round `number`; all earlier rounds were scored or skipped."""
+    def score(self, shards: Sequence[Path], number: int, flagged: np.ndarray | None = None) -> pl.DataFrame:
+        """One row per image, in the order of the files of round `number`; all earlier rounds were scored or skipped.
+
+        flagged: bool [n], what the generator's own safety checker says of these images, where it has one.
+        """
         for shard in self._skipped:
             images = read_shards([shard])
             self._seen.add(_to_tensor(images), images.labels)
             self._ids += images.rows["image_id"].to_list()
         self._skipped.clear()
-        return pl.concat([self._score(read_shards([shard]), number) for shard in shards])
+        tables, first = [], 0
+        for shard in shards:
+            images = read_shards([shard])
+            rows = slice(first, first + len(images.images))
+            tables.append(self._score(images, number, None if flagged is None else flagged[rows]))
+            first = rows.stop
+        return pl.concat(tables)
 
     def skip(self, shards: Sequence[Path]) -> None:
         """Note the next round's images without scoring them: their scores are already known."""
@@ -63,8 +69,9 @@ class Scoring:
         ids = real.rows["image_id"].to_list()
         return _build_table(real, scores, {"train": self._train_ids, "generated": ids})
 
-    def _score(self, images: PixelDataset, number: int) -> pl.DataFrame:
-        scores = self._computer.compute(_to_tensor(images), images.labels, self._seen, self._find_parents(images))
+    def _score(self, images: PixelDataset, number: int, flagged: np.ndarray | None) -> pl.DataFrame:
+        parents = self._find_parents(images)
+        scores = self._computer.compute(_to_tensor(images), images.labels, self._seen, parents, flagged)
         self._ids += images.rows["image_id"].to_list()
         held_out = np.array(self._held_out.splits)[scores["nearest_held_out"]]
         known = {"train": self._train_ids, "generated": self._ids, "held_out": self._held_out.ids}
@@ -99,8 +106,8 @@ class Scoring:
         scorer, train = load_scorer(self._inputs["scorer"]), self._train
         held_out = torch.from_numpy(to_nchw(self._held_out.images))
         external = open_external_networks(self._settings, self._root, train.class_names)
-        images, kinds = _to_tensor(train), {"varied": self._varied, "flags": self._flags}
-        return ScoreComputer(scorer, images, train.labels, scorer.folds, held_out, external, **kinds)
+        images = _to_tensor(train)
+        return ScoreComputer(scorer, images, train.labels, scorer.folds, held_out, external, varied=self._varied)
 
 
 def list_scores(table: pl.DataFrame) -> dict[str, np.ndarray]:

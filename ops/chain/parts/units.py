@@ -15,7 +15,7 @@ from ops.datasets.shards import find_shards
 from ops.drawing.stored_seeds import StoredSeeds
 from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
-from ops.files.outputs import IMAGINATION
+from ops.files.outputs import DRAWN, IMAGINATION, IMAGINED
 from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import IMAGE, SeedImages
 from ops.generators.registry import find_drawer
@@ -36,7 +36,7 @@ class Source:
 
     seeds, content : for a generator of variants its stored seed images, and a hash of their ids and labels in the order
         of the units, which is the order of a round's counts; of imagined ones also of the scorer. Else None.
-    imagines : whether the drawer imagines, and records how each image came about.
+    recorded : the file of how each image came about, where the drawer records it: `IMAGINED` where it imagines.
     worker_share, smallest : images that a worker process is worth, and rows of a piece, at least: few of imagined ones,
         of which each takes long; else None.
     """
@@ -45,7 +45,7 @@ class Source:
     units: tuple[Unit, ...]
     seeds: StoredSeeds | None = None
     content: str | None = None
-    imagines: bool = False
+    recorded: str | None = None
     worker_share: int | None = None
     smallest: int | None = None
 
@@ -59,15 +59,16 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     """The source of one generator's images; `inputs`: folders of the stages real_images, scorer and generator_onnx."""
     drawer = find_drawer(inputs["generator_onnx"])
     info = drawer.read_info()
+    recorded = DRAWN if info.records else None
     if IMAGE not in info.inputs:
-        return Source(drawer, list_classes(info.class_names))
+        return Source(drawer, list_classes(info.class_names), recorded=recorded)
     shards = tuple(find_shards(inputs["real_images"], "train"))
     rows = read_rows(shards)
     ids, labels = rows["image_id"].to_list(), rows["label"].to_list()
     units, seeds = list_parents(ids, labels), StoredSeeds(shards)
     content = hash_json([[unit.parent, unit.label] for unit in units])
     if not (inputs["generator_onnx"] / IMAGINATION).exists():
-        return Source(drawer, units, seeds, content)
+        return Source(drawer, units, seeds, content, recorded)
     from ops.chain.parts.imagined_drawer import read_imagined  # loads torch
 
     imagined = read_imagined(inputs["generator_onnx"], inputs["scorer"], shards)
@@ -78,7 +79,7 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
         units,
         seeds,
         hash_json([content, scorer]),
-        imagines=True,
+        IMAGINED,
         worker_share=SHARE_GROUPS * group,
         smallest=PIECE_GROUPS * group,
     )

@@ -25,17 +25,32 @@ def guess_pipeline(
 
     So is what fine-tuning draws before it trains, which depends on the classes (`PipelineSettings.count_first`).
     """
-    side = folder.side if settings.size is None else settings.size
-    once, decoding, encoding = count_products(folder, side)
-    seen = encoding if "image" in settings.list_inputs(sampler) else 0.0
-    steps = sampler.steps or 0
-    taken = steps if sampler.strength is None else int(steps * (sampler.settled_strength or 1.0))
-    image = (taken * once * (2 if sampler.guidance > 1 else 1) + decoding + seen) / rate
+    once, drawing, decoding, encoding = _count_image(settings, sampler, folder)
+    image = (drawing + decoding + encoding) / rate
     if not isinstance(settings, StableDiffusionSettings) or settings.lora is None:
         return Cost(0.0, 0.0, image)
     lora = settings.lora
     step = PASSES * once * lora.batch_size * (1 if lora.preservation is None else 2) / (rate * workers)
     return Cost(lora.steps * step, step, image)
+
+
+def weigh_decoding(settings: PipelineSettings, sampler: SamplerSettings, folder: PipelineFolder) -> float:
+    """The share of a variant's products that imagination repeats: of decoding, and with unclip of the diffusion."""
+    _, drawing, decoding, encoding = _count_image(settings, sampler, folder)
+    repeated = decoding + (drawing if settings.kind == "unclip" else 0.0)
+    return repeated / (drawing + decoding + encoding)
+
+
+def _count_image(
+    settings: PipelineSettings, sampler: SamplerSettings, folder: PipelineFolder
+) -> tuple[float, float, float, float]:
+    """Products of an evaluation of the unet, and for an image of all of these, of decoding and of encoding it."""
+    side = folder.side if settings.size is None else settings.size
+    once, decoding, encoding = count_products(folder, side)
+    seen = encoding if "image" in settings.list_inputs(sampler) else 0.0
+    steps = sampler.steps or 0
+    taken = steps if sampler.strength is None else int(steps * (sampler.settled_strength or 1.0))
+    return once, taken * once * (2 if sampler.guidance > 1 else 1), decoding, seen
 
 
 def count_products(folder: PipelineFolder, side: int) -> tuple[float, float, float]:

@@ -113,9 +113,11 @@ class Diffuser:
     def denoise_embedded(self, scaled: Tensor, noise: Tensor, noise_level: int) -> Tensor:
         """Latents from noise [n, *latent_shape] under scaled embeddings [n, d], differentiable in these.
 
-        The loop of StableUnCLIPImg2ImgPipeline, which itself gives no gradients.
+        The loop of StableUnCLIPImg2ImgPipeline, which itself gives no gradients. For a gradient each evaluation of the
+        network is computed again, so that the memory is that of one and not of all steps.
         """
         from diffusers.models.embeddings import get_timestep_embedding
+        from torch.utils.checkpoint import checkpoint
 
         parts, own, schedule = self.parts, self.embedder, _build_schedule(self.parts, self.solver)
         levels = torch.full((len(scaled),), noise_level, device=scaled.device)
@@ -125,10 +127,19 @@ class Diffuser:
         if guided := self.guidance > 1:
             seen, texts = torch.cat([torch.zeros_like(seen), seen]), torch.cat([texts, texts])
         schedule.set_timesteps(self.steps, device=parts.device)
-        latents = noise.to(parts.dtype) * schedule.init_noise_sigma
+        latents = noise.to(parts.device, parts.dtype) * schedule.init_noise_sigma
+
+        def evaluate(given: Tensor, t: Tensor) -> Tensor:
+            found = parts.unet(given, t, encoder_hidden_states=texts, class_labels=seen, return_dict=False)
+            predicted: Tensor = found[0]
+            return predicted
+
         for t in schedule.timesteps:
             given = schedule.scale_model_input(torch.cat([latents, latents]) if guided else latents, t)
-            predicted = parts.unet(given, t, encoder_hidden_states=texts, class_labels=seen, return_dict=False)[0]
+            if torch.is_grad_enabled() and seen.requires_grad:
+                predicted = checkpoint(evaluate, given, t, use_reentrant=False, preserve_rng_state=False)
+            else:
+                predicted = evaluate(given, t)
             if guided:
                 bare, led = predicted.chunk(2)
                 predicted = bare + self.guidance * (led - bare)
@@ -150,6 +161,11 @@ class Diffuser:
             hint = "set generator.precision: fp32" if self.parts.precision != "fp32" else "the weights are damaged"
             raise UserError(f"the pipeline draws numbers that are not finite in {self.parts.precision}; {hint}")
         return (found.float() / 2 + 0.5).clamp(0, 1)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether a safety checker of the pipeline looks at its images."""
+        return self.parts.checker is not None
 
     def find_flagged(self, images: Tensor) -> Tensor:
         """Which images the pipeline's safety checker flags, bool [n]; none where nobody looks."""

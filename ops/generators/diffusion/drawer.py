@@ -15,10 +15,12 @@ import torch
 
 from ops.errors import EnvironmentFault
 from ops.generators.diffusion.diffuser import Diffuser
-from ops.generators.diffusion.generator import SAMPLER, PipelineGenerator, draw_fed, load_generator
+from ops.generators.diffusion.generator import PipelineGenerator, draw_fed, load_generator
 from ops.generators.diffusion.opening import choose_precision
 from ops.generators.drawers import SamplerInfo, draw_in_parts
 from ops.generators.feeds import Feeds, count_rows
+from ops.generators.folder import DRAWN_WITH
+from ops.recipe.diffusion import StableDiffusionSettings
 from ops.recipe.generator import SamplerSettings
 
 PART_IMAGES = {"cpu": 1, "cuda": 8}  # of one call of the pipeline
@@ -40,17 +42,34 @@ class PipelineDrawer:
 
     def draw(self, feeds: Feeds) -> np.ndarray:
         """Images uint8 [n, H, W, C]; ValueError for other inputs, UserError for a label without a class."""
-        return draw_in_parts(self.info, feeds, PART_IMAGES[self.provider], self._draw_part)
+        return draw_in_parts(self.info, feeds, PART_IMAGES[self.provider], lambda part: self._draw_part(part)[0])
 
-    def _draw_part(self, feeds: Feeds) -> np.ndarray:
+    def _draw_part(self, feeds: Feeds) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         missing = PART_IMAGES[self.provider] - count_rows(feeds)
         filled = {
             name: torch.from_numpy(np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]))
             for name, array in feeds.items()
         }
-        drawn = draw_fed(self.generator, self.diffuser, filled, self.sampler)
-        images: np.ndarray = drawn.numpy()[: count_rows(feeds)]
-        return images
+        drawn, told = draw_fed(self.generator, self.diffuser, filled, self.sampler)
+        rows = slice(count_rows(feeds))
+        return drawn.numpy()[rows], {name: values[rows] for name, values in told.items()}
+
+
+@dataclass(eq=False)
+class RecordingPipelineDrawer(PipelineDrawer):
+    """A `RecordingDrawer`, for a pipeline that is told a text."""
+
+    def draw_recorded(self, feeds: Feeds) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """As `draw`, and the columns of `draw_fed`."""
+        told: list[dict[str, np.ndarray]] = []
+
+        def draw_part(part: Feeds) -> np.ndarray:
+            images, columns = self._draw_part(part)
+            told.append(columns)
+            return images
+
+        images = draw_in_parts(self.info, feeds, PART_IMAGES[self.provider], draw_part)
+        return images, {name: np.concatenate([columns[name] for columns in told]) for name in told[0]}
 
 
 @dataclass(frozen=True)
@@ -82,11 +101,12 @@ class PipelineFile:
         opened = generator.open(provider)
         precision = choose_precision(generator.settings.precision, provider)
         info = describe_sampler(generator, sampler, precision)
-        return PipelineDrawer(opened, opened.make_diffuser(sampler), info, sampler, provider, batch_size)
+        kind = RecordingPipelineDrawer if info.records else PipelineDrawer
+        return kind(opened, opened.make_diffuser(sampler), info, sampler, provider, batch_size)
 
     def _read(self) -> tuple[PipelineGenerator, SamplerSettings]:
         generator = load_generator(self.path.parent)
-        return generator, SamplerSettings.model_validate(generator.config[SAMPLER])
+        return generator, SamplerSettings.model_validate(generator.config[DRAWN_WITH])
 
 
 def describe_sampler(generator: PipelineGenerator, sampler: SamplerSettings, precision: str) -> SamplerInfo:
@@ -101,4 +121,5 @@ def describe_sampler(generator: PipelineGenerator, sampler: SamplerSettings, pre
         evaluations=taken * (2 if sampler.guidance > 1 else 1),
         precision=precision,
         inputs=generator.settings.list_inputs(sampler),
+        records=isinstance(generator.settings, StableDiffusionSettings),
     )

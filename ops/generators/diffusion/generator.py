@@ -2,18 +2,19 @@
 
 The directory holds config.json and, after fine-tuning, the adapter; the pipeline's weights stay in the user's folder,
 whose hash is in the config and is compared whenever they are opened. An image that the safety checker flags comes back
-black (`ops.filters.scores` knows it by that).
+black, and a column says so beside it.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,15 +25,16 @@ from ops.generators.diffusion.classes import ClassTable, build_class_table
 from ops.generators.diffusion.diffuser import Diffuser
 from ops.generators.diffusion.finding import find_pipeline, find_root, open_cache
 from ops.generators.diffusion.folder import PipelineFolder, identify_pipeline, read_pipeline
-from ops.generators.diffusion.numbers import name_draws
+from ops.generators.diffusion.numbers import Draw, name_draws
 from ops.generators.diffusion.opening import Parts, choose_precision, open_parts
 from ops.generators.diffusion.sizes import enlarge, find_side, reduce
+from ops.generators.drawers import FLAGGED, PROMPT
 from ops.generators.feeds import IMAGE, LABEL, NOISE
-from ops.generators.folder import CONFIG, FLAGS, SETTINGS, WEIGHTS, read_config
+from ops.generators.folder import CONFIG, DRAWN_WITH, FLAGS, SETTINGS, WEIGHTS, read_config
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import SamplerSettings
 
-SAMPLER, SPOKEN = "sampler", "spoken"  # keys of config.json; the last: names in prompts
+SPOKEN = "spoken"  # in config.json: names in prompts
 SECTIONS: Mapping[str, type[PipelineSettings]] = {
     "stable-diffusion": StableDiffusionSettings,
     "unclip": UnclipSettings,
@@ -139,7 +141,7 @@ class PipelineGenerator:
     def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
         """n rows of its inputs to uint8 [n, H, W, C], on the CPU's networks unless others are open."""
         generator = self if self.opened is not None else self.open()
-        return draw_fed(generator, generator.make_diffuser(sampler), feeds, sampler)
+        return draw_fed(generator, generator.make_diffuser(sampler), feeds, sampler)[0]
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
         """Write config.json with the sampler's settings, and the adapter; returns the path of config.json.
@@ -148,25 +150,25 @@ class PipelineGenerator:
         """
         if (self.folder / WEIGHTS).exists():
             shutil.copyfile(self.folder / WEIGHTS, folder / WEIGHTS)
-        write_json(folder / CONFIG, {**self.config, SAMPLER: sampler.model_dump(mode="json")})
+        write_json(folder / CONFIG, {**self.config, DRAWN_WITH: sampler.model_dump(mode="json")})
         return folder / CONFIG
 
 
 def draw_fed(
     generator: PipelineGenerator, diffuser: Diffuser, feeds: Mapping[str, Tensor], sampler: SamplerSettings
-) -> Tensor:
-    """Images uint8 [n, H, W, C] of fed rows, on the CPU; black where the safety checker flags one."""
+) -> tuple[Tensor, dict[str, np.ndarray]]:
+    """Images uint8 [n, H, W, C] of fed rows, on the CPU, and columns of n rows.
+
+    With text there is the column `prompt`, with a safety checker the column `flagged`; a flagged image is black.
+    """
     settings, draws = generator.settings, name_draws(feeds[NOISE])
-    seeds = None
+    seeds, told = None, dict[str, np.ndarray]()
     if IMAGE in feeds:
         levels = feeds[IMAGE].permute(0, 3, 1, 2).to(diffuser.parts.device)
         seeds = enlarge(levels.float() / 255, diffuser.side)
     if isinstance(settings, StableDiffusionSettings):
-        table = generator.table
-        prompts = [
-            table.write(label, draw.choose(len(table.templates), "template"))
-            for label, draw in zip(feeds[LABEL].tolist(), draws, strict=True)
-        ]
+        prompts = write_prompts(generator.table, feeds[LABEL].tolist(), draws)
+        told[PROMPT] = np.array(prompts)
         if seeds is None:
             latents = diffuser.draw_texts(prompts, draws)
         else:
@@ -177,9 +179,20 @@ def draw_fed(
         latents = diffuser.draw_embedded(diffuser.see(seeds), draws, settings.noise_level)
     with torch.no_grad():
         images = diffuser.decode(latents)
-    images[diffuser.find_flagged(images)] = 0.0
+    flagged = diffuser.find_flagged(images)
+    if diffuser.is_checked:
+        told[FLAGGED] = flagged.cpu().numpy()
+    images[flagged] = 0.0
     levels = (reduce(images, generator.shape) * 255).round().to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).contiguous().cpu()
+    return levels.permute(0, 2, 3, 1).contiguous().cpu(), told
+
+
+def write_prompts(table: ClassTable, labels: Sequence[int], draws: Sequence[Draw]) -> list[str]:
+    """The prompt of each draw of a label: by one of the table's templates, at random."""
+    return [
+        table.write(label, draw.choose(len(table.templates), "template"))
+        for label, draw in zip(labels, draws, strict=True)
+    ]
 
 
 def load_generator(folder: Path) -> PipelineGenerator:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ops.generators.denoising.guessing import KERNEL, PASSES, REST, STEP_SECONDS, guess_denoiser
+from ops.generators.denoising.guessing import count_products as count_flow
 from ops.generators.instance.flow import InstanceFlow
 from ops.generators.instance.sizes import Shape, list_places, list_widths
 from ops.generators.protocol import Cost
@@ -30,6 +31,13 @@ def guess_instance(
 def add_encoder(flow: Cost, settings: InstanceSettings, step: float, encode: float) -> Cost:
     """The flow's cost and the encoder's: seconds of its step, and of encoding an image."""
     return Cost(flow.fit_seconds + settings.encoder.steps * step, flow.step_seconds, flow.image_seconds + encode)
+
+
+def weigh_flow(maths: InstanceFlow, settings: InstanceSettings, sampler: SamplerSettings, shape: Shape) -> float:
+    """The solver's share of the products of a variant: it is what decodes."""
+    assert sampler.solver is not None and sampler.steps is not None
+    flow = count_flow(settings, shape) * maths.count_evaluations(sampler.solver, sampler.steps)
+    return flow / (flow + count_products(settings.encoder, shape))
 
 
 def count_products(settings: EncoderSettings, shape: Shape) -> float:

@@ -1,40 +1,39 @@
 """Kind `instance` as a prior of guided imagination: a latent is the features that its flow is told.
 
-So guidance moves an image's features before anything is decoded, as GIF-DALLE does with its embedding. `vary` hides a
-share of the features, the sampler's strength, with the noise that the exported sampler hides them with for the same
-variant. `decode` knows no variant, only latents: it starts each from the same noise. So what distinguishes variants
-here is their features alone.
+So guidance moves an image's features, as GIF-DALLE does with its embedding, and the flow draws an image of them. `vary`
+hides a share of the features, the sampler's strength, and `decode` starts from noise: both are those of the exported
+sampler for the same variant. So an unperturbed variant is the sampler's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from ops.generators.imaginable import Asked, draw_asked, to_levels
 from ops.generators.instance.drawing import draw_told
+from ops.generators.instance.flow import InstanceFlow
 from ops.generators.instance.hiding import hide, show, take_hiding
-from ops.generators.instance_kind import MATHS, InstanceGenerator
-from ops.generators.noise import draw_noise
+from ops.generators.instance.network import InstanceNetworks
+from ops.generators.instance.sizes import Shape
 from ops.recipe.generator import SamplerSettings
-
-START = "imagination start"  # unit of the noise that is decoded from
 
 
 @dataclass(frozen=True, eq=False)
 class InstancePrior:
-    """A `VaryingPrior`. noise : [1, C, H, W], which every latent is decoded from."""
+    """An `OpenedPrior` of images of `shape` (C, H, W) that starts from a noise for each variant.
 
-    generator: InstanceGenerator
+    latent_shape : (d,). noise : [n, C, H, W], from which n latents are decoded; None before `start_from`.
+    """
+
+    maths: InstanceFlow
+    networks: InstanceNetworks
     sampler: SamplerSettings
-    noise: Tensor
-
-    @property
-    def latent_shape(self) -> tuple[int, ...]:
-        return (self.generator.config["features"],)
+    shape: Shape
+    latent_shape: tuple[int]
+    noise: Tensor | None = None
 
     @property
     def strength(self) -> float:
@@ -42,27 +41,28 @@ class InstancePrior:
         return self.sampler.settled_strength or 0.0
 
     def encode(self, images: Tensor) -> Tensor:
-        """All features, standardised over the pool: float32 [n, d] of images float32 [n, C, H, W] in 0..1."""
-        return self.generator.networks.encoder.encode(images * 2 - 1)
+        """All features, standardised over the pool."""
+        return self.networks.encoder.encode(images * 2 - 1)
 
     def vary(self, images: Tensor, requests: Sequence[Asked]) -> Tensor:
         """The features with a share of them hidden, for each request another way."""
-        noise = draw_asked(self.noise.shape[1:], requests).to(images)
+        noise = draw_asked(self.shape, requests)
         return hide(self.encode(images), take_hiding(noise, *self.latent_shape), self.strength)
 
+    def start_from(self, requests: Sequence[Asked]) -> InstancePrior:
+        """The same, decoding as many latents as there are requests, each from the noise of its own."""
+        return replace(self, noise=draw_asked(self.shape, requests))
+
     def decode(self, latents: Tensor) -> Tensor:
-        """Images float32 [n, C, H, W] in 0..1 that have these features, as far as they are not hidden."""
-        noise = self.noise.to(latents).expand(len(latents), -1, -1, -1)
-        drawn = draw_told(MATHS, self.generator.networks.flow, show(latents, self.strength), noise, self.sampler)
+        """Images that have these features, as far as they are not hidden; ValueError before `start_from`."""
+        if self.noise is None:
+            raise ValueError("features are decoded from noise: say by start_from of which variants they are")
+        drawn = draw_told(self.maths, self.networks.flow, show(latents, self.strength), self.noise, self.sampler)
         return to_levels(drawn)
 
 
-def make_instance_prior(
-    generator: InstanceGenerator, sampler: SamplerSettings, *, seed: int, round_: int = 0
+def open_instance_prior(
+    maths: InstanceFlow, networks: InstanceNetworks, shape: Shape, features: int, sampler: SamplerSettings
 ) -> InstancePrior:
-    """The prior of a trained generator; `sampler` has a solver, its steps and a strength (None hides nothing)."""
-    generator.networks.requires_grad_(False)
-    config = generator.config
-    shape = config["channels"], config["height"], config["width"]
-    noise = draw_noise(shape, seed=seed, round_=round_, unit=START, start=0, count=1)
-    return InstancePrior(generator, sampler, torch.from_numpy(noise))
+    """The prior of trained networks; `sampler` has a solver, its steps and a strength (None hides nothing)."""
+    return InstancePrior(maths, networks.requires_grad_(False), sampler, shape, (features,))

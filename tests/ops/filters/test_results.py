@@ -69,6 +69,14 @@ def test_results_tell_whether_safety_was_checked(results: Results) -> None:
     assert Results(index, results.held_out, results.rules, results.stopped, results.plan).is_safety_checked
 
 
+def test_results_tell_how_many_images_the_generators_own_checker_flagged(results: Results) -> None:
+    assert results.flagged is None and results.flagged_sentence is None
+    index = results.index.with_columns(flagged=pl.int_range(pl.len()) < 5)
+    flagged = Results(index, results.held_out, results.rules, results.stopped, results.plan)
+    assert flagged.is_safety_checked and flagged.to_dict()["flagged_by_checker"] == 5
+    assert flagged.flagged_sentence == "the generator's own safety checker flagged 5 of 50 drawn images (10.0 %)"
+
+
 def test_files_that_do_not_fit_each_other_are_damaged(results: Results, tmp_path: Path) -> None:
     write_json(tmp_path / "accepted" / ROUNDS, {"rounds": [], "stopped": ["quota"]})
     with pytest.raises(DamagedData, match=r"rounds\.json is of 1 classes, the plan of 2"):

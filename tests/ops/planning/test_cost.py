@@ -14,7 +14,16 @@ from ops.classifiers.products import COUNTS, count_products
 from ops.generators.denoising import guessing
 from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.registry import KINDS
-from ops.planning.cost import EXAMINED, EXPORT_SECONDS, TRAINING_SECONDS, Images, estimate_seconds, schedule, train_for
+from ops.planning.cost import (
+    EXAMINED,
+    EXPORT_SECONDS,
+    SCORING_SECONDS,
+    TRAINING_SECONDS,
+    Images,
+    estimate_seconds,
+    schedule,
+    train_for,
+)
 from ops.planning.fitting import scale_steps
 from ops.planning.plan import plan_expansion
 from ops.planning.speeds import Speeds, guess_speeds
@@ -121,6 +130,26 @@ def test_imagined_images_cost_whole_blocks_and_so_does_the_gate() -> None:
     assert guided - plain == pytest.approx((40 * 4 * variant - 120) / 2)  # 3 variants of an image are a block of 4
     judged = found["guided"]["generator_onnx"] - found["plain"]["generator_onnx"]
     assert judged == pytest.approx(40 * 4 * variant / 2)
+
+
+def test_a_pipeline_that_imagines_costs_few_judged_blocks_and_a_look_at_each_call() -> None:
+    found = {}
+    pipeline = {"kind": "unclip", "model": "models/one", "licence": "none"}
+    for mode in ("prior", "guided"):
+        sections = {"generator": pipeline, "sampler": {"imagination": {"mode": mode, "group": 2}}}
+        recipe, _ = change_recipe(DEMO, sections)
+        recipe = recipe.model_copy(update={"plan": PlanSettings(ratio=2.0, overdraw=1.0)})
+        plan = plan_expansion(np.array([20, 5]), ("a", "b"), recipe.plan)
+        work = count_work(recipe, plan, (28, 28, 1), 3, None)
+        speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, decoding=1.0)
+        found[mode] = estimate_seconds(recipe, work, plan, speeds, Images(100, 40), 2)
+    scored = 25 * 2 * SCORING_SECONDS
+    drawn = {mode: seconds["generated_images"] * 2 - scored for mode, seconds in found.items()}
+    assert drawn["prior"] == pytest.approx(25 * 2) and drawn["guided"] == pytest.approx(25 * 2 * (1 + 4))
+    judged = {mode: 2 * (seconds["generator_onnx"] - EXPORT_SECONDS) - EXAMINED for mode, seconds in found.items()}
+    # Of the second class all images; then three blocks besides, and a sheet of two classes in each way to the mode.
+    assert judged["prior"] == pytest.approx(2 * (8 + 5 + 3 + 2 * 1))
+    assert judged["guided"] == pytest.approx(2 * (1 + 4) * (8 + 5 + 3 + 2 * 3))
 
 
 @pytest.mark.parametrize("kind", ["flow", "latent", "instance", "mae"])

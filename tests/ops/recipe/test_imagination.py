@@ -16,6 +16,7 @@ from ops.planning.imagining import count_judged, count_made, estimate_variant
 from ops.planning.speeds import weigh_decoding
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.imagination import WHERE, ImaginationSettings, Mode, check_class_count
+from ops.recipe.kinds import KINDS as GENERATORS
 from ops.recipe.kinds import PRIORS
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.rehearsal import shrink
@@ -26,6 +27,9 @@ from ops.settings.reading import read_yaml
 SMOKE = Path(__file__).parents[3] / "recipes" / "smoke.yaml"
 OWN = {**read_yaml(SMOKE), "on_new_images": "retrain"}
 PRIOR = {"kind": "latent", "pool": "others"}
+PIPELINE = {"model": "models/one", "licence": "none"}
+IMAGE = {"kind": "stable-diffusion", "mode": "image", **PIPELINE}
+UNCLIP = {"kind": "unclip", **PIPELINE}
 
 DRAWN = {"kind": "git", "by": ["generator"], "source": "drawn"}
 
@@ -36,16 +40,63 @@ def parse(imagination: Any = None, *, kind: str = "latent", **sections: Any) -> 
     return parse_recipe({**OWN, **drawing, **sections}, "mine.yaml")
 
 
+def parse_pipeline(generator: dict[str, Any], imagination: Any, **sampler: Any) -> Recipe:
+    if generator["kind"] == "stable-diffusion":
+        sampler = {"strength": 0.4, **sampler}
+    drawing = {"generator": generator, "sampler": {"imagination": imagination, **sampler}}
+    return parse_recipe({**OWN, "prior": None, **drawing}, "mine.yaml")
+
+
 @pytest.mark.parametrize("mode", get_args(Mode))
-@pytest.mark.parametrize("kind", ["latent", "flow", "mae"])
+@pytest.mark.parametrize("kind", ["latent", "flow", "instance", "mae"])
 def test_each_mode_is_possible_with_each_prior_that_imagines(mode: str, kind: str) -> None:
     recipe = parse({"mode": mode}, kind=kind)
     assert recipe.sampler.imagination == ImaginationSettings(mode=mode)  # type: ignore[arg-type]
     assert parse_recipe(recipe.model_dump(mode="json"), "mine.yaml") == recipe
 
 
+@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("generator", [IMAGE, UNCLIP], ids=["stable-diffusion", "unclip"])
+def test_a_pipeline_is_a_prior_by_itself(generator: dict[str, Any], mode: str) -> None:
+    recipe = parse_pipeline(generator, {"mode": mode})
+    assert recipe.sampler.imagination == ImaginationSettings(mode=mode)  # type: ignore[arg-type]
+    assert recipe.generator.find_prior() is recipe.generator and recipe.generator.rows == 1
+    assert parse_recipe(recipe.model_dump(mode="json"), "mine.yaml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("generator", "imagination", "sampler", "sentence"),
+    [
+        ({**IMAGE, "mode": "text"}, {}, {"strength": None}, "generator.mode: text has none; write mode: image"),
+        (IMAGE, {}, {"strength": None}, "strength must be a number with mode: image"),
+        (IMAGE, {}, {"precision": "int8"}, "precision has no effect with kind: stable-diffusion"),
+        (UNCLIP, {}, {"strength": 0.4}, "strength has no effect with kind: unclip"),
+        (UNCLIP, {"granularity": "channel"}, {}, "granularity: channel has no effect with a prior of kind: unclip"),
+        (
+            {**UNCLIP, "precision": "fp16"},
+            {},
+            {},
+            "precision: fp16 is not possible with sampler.imagination.mode: guided",
+        ),
+    ],
+)
+def test_what_a_pipeline_cannot_imagine_gives_one_sentence(
+    generator: dict[str, Any], imagination: Any, sampler: Any, sentence: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_pipeline(generator, imagination, **sampler)
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_fp16_can_hold_what_needs_no_gradient_through_the_network() -> None:
+    for generator, mode in ((UNCLIP, "random"), (IMAGE, "guided")):  # beside fp16 the autoencoder computes in fp32
+        parse_pipeline({**generator, "precision": "fp16"}, {"mode": mode})
+
+
 def test_a_kind_imagines_where_its_section_says_so() -> None:
-    for name, settings in PRIORS.items():
+    pipelines = {name: settings for name, settings in GENERATORS.items() if settings.learnt_elsewhere}
+    assert set(pipelines) == {"stable-diffusion", "unclip"}
+    for name, settings in {**PRIORS, **pipelines}.items():
         assert settings.imagines == isinstance(KINDS[name], ImaginingKind)
     assert set(PRESETS) == set(get_args(ImaginationSettings.model_fields["preset"].annotation))
     rules = get_args(get_args(ImaginationSettings.model_fields["optimizer"].annotation)[0])
@@ -79,7 +130,12 @@ def test_a_kind_imagines_where_its_section_says_so() -> None:
         (
             {},
             {"prior": None, "generator": {"kind": "flow"}},
-            "sampler.imagination needs generator: {kind: prior}, and a prior; kind: flow cannot imagine",
+            "{kind: prior}, and a prior, or kind: stable-diffusion or unclip; kind: flow cannot imagine",
+        ),
+        (
+            {"granularity": "channel"},
+            {"prior": {**PRIOR, "kind": "instance"}},
+            "channel has no effect with a prior of kind: instance, whose latent has no channels; remove it",
         ),
         ({}, {"sampler": {"precision": "int8"}}, "sampler.precision: int8 has no effect with sampler.imagination"),
         (
@@ -150,9 +206,11 @@ def test_a_plan_counts_whole_blocks_and_a_backward_pass_for_each_step() -> None:
 
 
 def test_among_latents_little_of_a_variants_cost_is_decoding_and_in_pixels_all_of_it() -> None:
-    shares = [weigh_decoding(parse({}, kind=kind), (1, 28, 28)) for kind in ("flow", "latent")]
-    assert shares[0] == 1.0 and 0 < shares[1] < 1
-    assert weigh_decoding(parse(), (1, 28, 28)) == 0
+    flow, latent, instance = (
+        weigh_decoding(parse({}, kind=kind), (1, 28, 28), Path()) for kind in ("flow", "latent", "instance")
+    )
+    assert flow == 1.0 and 0 < latent < 1 and 0.8 < instance < 1  # all but the encoder's
+    assert weigh_decoding(parse(), (1, 28, 28), Path()) == 0
 
 
 def test_a_group_of_several_calls_is_looked_at_once_more_unless_diversity_has_no_weight() -> None:
@@ -161,3 +219,7 @@ def test_a_group_of_several_calls_is_looked_at_once_more_unless_diversity_has_no
         for group, weight in ((10, None), (11, None), (11, 0.0))
     )
     assert large - small == pytest.approx(0.6) and alone == small
+    # A pipeline makes variants one by one, so any group is one of several calls.
+    settings = ImaginationSettings(group=2)
+    one, ten = (estimate_variant(settings, 1.0, 0.5, 0.1, rows) for rows in (1, 10))
+    assert one - ten == pytest.approx(0.6)

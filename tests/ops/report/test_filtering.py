@@ -84,8 +84,9 @@ def test_copying_has_a_word_and_a_sentence_and_unchecked_safety_is_reported(page
     assert re.search(r'<span class="tag unclear">too few images to tell</span> Too few images to tell whether', page)
     facts = make_facts()
     facts["filters"]["copying"]["whole"]["decision"] = "copies"
-    facts["filters"]["safety_checked"] = True
+    facts["filters"] |= {"safety_checked": True, "flagged": "a checker flagged 5 of 50 drawn images (10.0 %)"}
     other = render_page(facts)
+    assert "Safety: a checker flagged 5 of 50 drawn images (10.0 %). These are rejected" in other
     assert '<span class="tag loss">copies' in other
     assert "Safety: not checked" in page and "Safety: not checked" not in other
     head, first, second = read_rows(page, "copying-caption")

@@ -2,8 +2,10 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -40,11 +42,14 @@ def fill(root: Path, names: list[str] = NAMES) -> Path:
     return root
 
 
-def show(root: Path, width: int) -> list[list[str]]:
+def read(root: Path) -> Results:
+    folders = (Workspace(root).output("digits", stage) for stage in ("accepted_images", "expansion_plan"))
+    return read_results(*folders)
+
+
+def show(root: Path, width: int, results: Results | None = None) -> list[list[str]]:
     """The lines that people see, cut at wide gaps."""
-    workspace, buffer = Workspace(root), io.StringIO()
-    folders = (workspace.output("digits", stage) for stage in ("accepted_images", "expansion_plan"))
-    results: Results = read_results(*folders)
+    buffer, results = io.StringIO(), results or read(root)
     print_funnel(results, "digits", Console(file=buffer, width=width, highlight=False))
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in buffer.getvalue().splitlines()]
 
@@ -71,6 +76,14 @@ def test_rules_rounds_and_shortfall_are_shown(fresh_workspace: Path) -> None:
     assert ["[bold]one[/bold]", "13", "10", "3", "18", "55.6 %", "too few draws passed to go on"] in lines
     assert ["safety: not checked"] in lines
     assert lines[-1][0].startswith("Too few images to tell")
+
+
+def test_what_the_generators_own_checker_flagged_is_told(fresh_workspace: Path) -> None:
+    found = read(fill(fresh_workspace))
+    index = found.index.with_columns(flagged=pl.int_range(pl.len()) < 3)
+    lines = show(fresh_workspace, 120, replace(found, index=index))
+    assert ["safety: the generator's own safety checker flagged 3 of 30 drawn images (10.0 %)"] in lines
+    assert ["safety: not checked"] not in lines
 
 
 def test_many_classes_are_rows_and_not_columns(fresh_workspace: Path) -> None:

@@ -68,7 +68,7 @@ def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> No
     for key in ("solver", "steps", "guidance", "strength"):
         assert getattr(again.sampler, key) == getattr(settled, key)
     assert again.imagining.describe((3, 2, 2)) == expected.imagining.describe((3, 2, 2)) and again.imagining.group == 2
-    timing = time_imagination(again, train)
+    timing = time_imagination(again, train, found)
     assert timing.own > 0 and timing.plain > 0 and "s on one core" in timing.describe()
 
 

@@ -33,13 +33,15 @@ from ops.recipe.imagination import ImaginationSettings
 from tests.priorfolders import LABELS, NAMES, SHAPE, write_prior, write_scorer, write_seeds
 
 MODES = ("guided", "random", "prior", "overdraw")
+KINDS_OF_PRIOR = ("latent", "flow", "instance")
+OF_FEATURES = [("instance", "guided"), ("instance", "overdraw")]
 SAMPLER = {"solver": "heun", "steps": 2, "strength": 0.5}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("imagined")
-    for kind in ("latent", "flow"):
+    for kind in KINDS_OF_PRIOR:
         write_prior(root / kind, kind)
     write_scorer(root / "scorer")
     write_seeds(root / "real")
@@ -71,7 +73,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["latent", "flow"])
+@pytest.mark.parametrize("kind", KINDS_OF_PRIOR)
 def test_without_a_perturbation_it_draws_what_the_prior_draws_alone(root: Path, kind: str) -> None:
     drawer = build(root, kind, mode="prior").open("cpu", 8)
     fed = {name: torch.from_numpy(values) for name, values in feed(root, RUNS, (NOISE, IMAGE)).items()}
@@ -81,9 +83,9 @@ def test_without_a_perturbation_it_draws_what_the_prior_draws_alone(root: Path, 
     assert np.abs(drawn.astype(int) - plain).max() <= 1
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_image_and_its_record_follow_from_seed_image_number_and_seed_alone(root: Path, mode: str) -> None:
-    drawer, feeds = build(root, mode=mode).open("cpu", 8), feed(root, RUNS)
+@pytest.mark.parametrize(("kind", "mode"), [*(("latent", mode) for mode in MODES), *OF_FEATURES])
+def test_an_image_and_its_record_follow_from_seed_image_number_and_seed_alone(root: Path, kind: str, mode: str) -> None:
+    drawer, feeds = build(root, kind, mode=mode).open("cpu", 8), feed(root, RUNS)
     assert isinstance(drawer, RecordingDrawer)
     images, columns = drawer.draw_recorded(feeds)
     rows = len(images)
@@ -98,15 +100,15 @@ def test_an_image_and_its_record_follow_from_seed_image_number_and_seed_alone(ro
     assert (other != images).any()
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_the_first_variants_of_many_are_those_of_few(root: Path, mode: str) -> None:
-    drawer = build(root, mode=mode).open("cpu", 8)
+@pytest.mark.parametrize(("kind", "mode"), [*(("latent", mode) for mode in MODES), *OF_FEATURES])
+def test_the_first_variants_of_many_are_those_of_few(root: Path, kind: str, mode: str) -> None:
+    drawer = build(root, kind, mode=mode).open("cpu", 8)
     few, many = (drawer.draw(feed(root, [Run(UNITS[1], 0, count)])) for count in (4, 11))
     np.testing.assert_array_equal(many[:4], few)
     assert len(np.unique(many.reshape(11, -1), axis=0)) == 11
 
 
-@pytest.mark.parametrize("kind", ["latent", "flow"])
+@pytest.mark.parametrize("kind", KINDS_OF_PRIOR)
 def test_guided_and_random_start_alike_stay_in_the_ball_and_guidance_raises_the_score(root: Path, kind: str) -> None:
     runs = [Run(unit, 0, 3) for unit in UNITS]
     ball = {"radius": 3.0, "granularity": "element"}
@@ -127,6 +129,29 @@ def test_guided_and_random_start_alike_stay_in_the_ball_and_guidance_raises_the_
     assert guided["total_after"].sum() > guided["total_before"].sum()
     assert ((guided["clamped"] >= 0) & (guided["clamped"] < 0.5)).all()
     assert set(guided["target"]) == {0, 1, 2} and set(guided["mode"]) == {"guided"}
+
+
+def test_guided_random_and_plain_variants_are_drawn_from_the_same_noise(root: Path) -> None:
+    """In a ball of almost no size nothing but the noise, which is each variant's own, tells images apart."""
+    feeds = feed(root, [Run(UNITS[0], 0, 4)])
+    guided, random = (
+        build(root, "instance", mode=mode, radius=1e-6).open("cpu", 8).draw(feeds) for mode in ("guided", "random")
+    )
+    plain = build(root, "instance", mode="prior").open("cpu", 8).draw(feeds).astype(int)
+    for drawn in (guided, random):
+        assert np.abs(drawn - plain).max() <= 1
+    assert all(np.abs(plain[one] - plain[other]).max() > 5 for one in range(4) for other in range(one))
+
+
+@pytest.mark.parametrize("mode", ["guided", "random"])
+def test_no_feature_leaves_the_ball_around_the_priors_own(root: Path, mode: str) -> None:
+    radius, image = 0.3, torch.from_numpy(load_seeds(root).images[0].copy()).permute(2, 0, 1).float() / 255
+    moved, own = (
+        build(root, "instance", mode=each, **more).open_blocks().make(image, UNITS[0], 1).variants.latents
+        for each, more in ((mode, {"radius": radius}), ("prior", {}))
+    )
+    away = (moved.double() - own.double()).abs()
+    assert away.max() <= radius and (away > 0.9 * radius).any() and moved.shape == (3, 6)
 
 
 @pytest.mark.parametrize("granularity", ["element", "channel"])
@@ -209,12 +234,13 @@ def test_a_killed_set_goes_on_with_the_same_images_and_records(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["latent", "instance"])
 def test_two_workers_give_the_same_images_and_records_as_one(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(module, "WORKER_SHARE", 1)
     pieces = cut_pieces(11, 4)
-    one, two = (fill(build(root), tmp_path / str(workers), workers, pieces) for workers in (1, 2))
+    one, two = (fill(build(root, kind), tmp_path / str(workers), workers, pieces) for workers in (1, 2))
     np.testing.assert_array_equal(one[0], two[0])
     assert one[1].equals(two[1])
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ops.chain.parts.rounds import take_round
-from ops.files.outputs import IMAGINED
+from ops.files.outputs import DRAWN, IMAGINED
 
 
 class Earlier:
@@ -19,7 +19,7 @@ class Earlier:
     def __init__(self, records: pl.DataFrame | None) -> None:
         self.records, self.asked = records, list[str]()
 
-    def take_records(self, drawn_by: str, drawn: Any) -> pl.DataFrame | None:
+    def take_records(self, drawn_by: str, drawn: Any, name: str) -> pl.DataFrame | None:
         self.asked.append("records")
         return self.records
 
@@ -28,14 +28,15 @@ class Earlier:
         return True
 
 
+@pytest.mark.parametrize("name", [IMAGINED, DRAWN])
 @pytest.mark.parametrize("held", [True, False])
-def test_shards_are_taken_over_after_their_records_or_not_at_all(tmp_path: Path, held: bool) -> None:
+def test_shards_are_taken_over_after_their_records_or_not_at_all(tmp_path: Path, held: bool, name: str) -> None:
     (tmp_path / "round-0").mkdir()
     earlier = Earlier(pl.DataFrame({"k": [0]}) if held else None)
-    assembly, source = (SimpleNamespace(shards=list), SimpleNamespace(imagines=True))
+    assembly, source = (SimpleNamespace(shards=list), SimpleNamespace(recorded=name))
     taken = take_round(earlier, "a", [(1,)], assembly, tmp_path, source)  # type: ignore[arg-type]
     assert taken == held and earlier.asked == (["records", "shards"] if held else ["records"])
-    assert (tmp_path / "round-0" / IMAGINED).exists() == held
+    assert (tmp_path / "round-0" / name).exists() == held
     plain = Earlier(None)
-    assert take_round(plain, "a", [(1,)], assembly, tmp_path, SimpleNamespace(imagines=False))  # type: ignore[arg-type]
+    assert take_round(plain, "a", [(1,)], assembly, tmp_path, SimpleNamespace(recorded=None))  # type: ignore[arg-type]
     assert plain.asked == ["shards"]

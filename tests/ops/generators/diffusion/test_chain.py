@@ -15,7 +15,7 @@ from ops.chain.driver import validate
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import UserError
-from ops.files.outputs import INDEX, PARITY
+from ops.files.outputs import DRAWN, IMAGINED, INDEX, PARITY
 from ops.files.storage import read_json
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import growset, make_workspace, one_core
@@ -73,6 +73,35 @@ def test_the_whole_chain(make: Callable[..., Workspace], name: str, keys: str, s
     assert "unchanged" in growset(workspace.root, "run", "digits").output
 
 
+@pytest.mark.parametrize(
+    ("name", "keys", "sampler"),
+    [
+        ("sd", "mode: image", "strength: 0.5,"),
+        ("flagging", "mode: image", "strength: 0.5,"),
+        ("unclip", "noise_level: 20", ""),
+    ],
+)
+def test_a_pipeline_imagines(make: Callable[..., Workspace], name: str, keys: str, sampler: str) -> None:
+    imagination = "{mode: guided, group: 2, force: true}"
+    workspace = make(name, keys, f"{sampler} solver: ddim, moves: null, keeps: null, imagination: {imagination}")
+    assert growset(workspace.root, "check", "digits").exit_code == 0
+    result = growset(workspace.root, "plan", "digits")
+    assert result.exit_code == 0 and "generated_images" in result.output, result.output
+    with one_core():
+        result = growset(workspace.root, "run", "digits", "--workers", "1")
+    flagging = name == "flagging"
+    assert result.exit_code == int(flagging), result.output
+    folder = workspace.output("digits", "generated_images")
+    rows, records = read_rows(find_shards(folder, "generated")), pl.read_parquet(folder / IMAGINED)
+    assert records["image_id"].to_list() == rows["image_id"].to_list()
+    assert set(records["mode"]) == {"guided"} and (records["slope"] > 0).any()  # random weights saturate some images
+    assert ("prompt" in records.columns, "flagged" in records.columns) == (name != "unclip",) * 2
+    if flagging:
+        funnel = growset(workspace.root, "funnel", "digits").output
+        share = f"flagged {len(rows)} of {len(rows)} drawn images (100.0 %)"
+        assert share in " ".join(funnel.split()) and records["flagged"].all()
+
+
 def test_flagged_images_never_enter_the_set_and_are_counted(make: Callable[..., Workspace]) -> None:
     workspace = make("flagging", "mode: text", "solver: ddim")
     with one_core():
@@ -80,6 +109,9 @@ def test_flagged_images_never_enter_the_set_and_are_counted(make: Callable[..., 
     assert result.exit_code == 1 and re.search(r"128 of the 128 images drawn for them are unsafe", result.output)
     index = pl.read_parquet(workspace.output("digits", "accepted_images") / INDEX)
     assert index["flagged"].all() and not index["keep"].any()
+    records = pl.read_parquet(workspace.output("digits", "generated_images") / DRAWN)
+    assert records["flagged"].all() and set(records["prompt"]) == {"a photo of a zero.", "a photo of a one."}
+    assert records["image_id"].to_list() == index["image_id"].to_list()
 
 
 def test_what_cannot_be_drawn_is_refused_with_code_2(make: Callable[..., Workspace]) -> None:

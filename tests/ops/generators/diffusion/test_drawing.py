@@ -25,6 +25,7 @@ from ops.generators.diffusion.numbers import Draw, name_draws, stack_normals
 from ops.generators.diffusion.opening import choose_precision, open_parts
 from ops.generators.diffusion.sizes import enlarge, reduce
 from ops.generators.diffusion_kind import find_precision, require_same_classes
+from ops.generators.drawers import RecordingDrawer
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.folder import CARD, CONFIG
 from ops.generators.registry import KINDS, find_drawer
@@ -249,16 +250,22 @@ def test_a_flagged_image_comes_back_black(make_generator: Callable[..., Any]) ->
     assert flagging.config["flags_unsafe"] and not unwatched.config["flags_unsafe"]
 
 
-def test_of_two_images_only_the_flagged_one_is_black(
+def test_only_the_flagged_image_is_made_black_and_the_checkers_answer_is_recorded(
     make_generator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generator, sampler = make_generator("flagging")
-    opened = generator.open()
-    feeds = make_feeds(("noise", "label"), (1, 16, 16), spread_draws("u", np.array([0, 1])), seed=0)
-    fed = {name: torch.from_numpy(values) for name, values in feeds.items()}
-    monkeypatch.setattr(Diffuser, "find_flagged", lambda self, images: torch.tensor([True, False]))
-    drawn = opened.sample(fed, sampler)
-    assert (drawn[0] == 0).all() and (drawn[1] > 0).any()
+    generator, _ = make_generator("flagging", prompts={"templates": ["a {class}"]})
+    feeds = make_feeds(("noise", "label"), (1, 16, 16), spread_draws("u", np.array([0, 1, 1])), seed=0)
+    answers, levels, decode = iter((True, False, False)), iter((1.0, 1.0, 0.0)), Diffuser.decode
+    monkeypatch.setattr(Diffuser, "find_flagged", lambda self, images: torch.tensor([next(answers)]))
+    # The last image is black by itself.
+    monkeypatch.setattr(Diffuser, "decode", lambda self, latents: decode(self, latents) * next(levels))
+    spec = find_drawer(generator.folder)
+    drawer = spec.open("cpu", 3)
+    assert spec.read_info().records and isinstance(drawer, RecordingDrawer)
+    drawn, told = drawer.draw_recorded(feeds)
+    assert [bool(image.any()) for image in drawn] == [False, True, False]
+    assert told["flagged"].tolist() == [True, False, False]
+    assert told["prompt"].tolist() == ["a bag", "a ankle boot", "a ankle boot"]
 
 
 def test_a_colour_dataset_at_another_side_of_the_pipeline(make_generator: Callable[..., Any]) -> None:

@@ -17,11 +17,20 @@ from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination, imagine
 from ops.imagination.presets import CORRECTED, nest
-from ops.imagination.protocols import Answer, Request, Statistics, VaryingPrior
+from ops.imagination.protocols import (
+    Answer,
+    CheckedPrior,
+    PromptedPrior,
+    Request,
+    StartingPrior,
+    Statistics,
+    VaryingPrior,
+)
 
 SHAPE = (1, 16, 16)
 NAMES = ("bag", "ankle_boot")
 UNITS = [Unit("seed a", 0, "a"), Unit("seed b", 1, "b")]
+REQUESTS = [Request("seed a", 0, k, 0, 0) for k in range(2)]
 
 
 @dataclass(frozen=True)
@@ -59,17 +68,18 @@ def unclip(make_generator: Callable[..., Any]) -> UnclipPrior:
 
 
 def test_both_are_priors_that_vary(diffusion: StableDiffusionPrior, unclip: UnclipPrior, images: Tensor) -> None:
+    assert isinstance(diffusion, CheckedPrior) and isinstance(diffusion, PromptedPrior)
+    assert isinstance(unclip, StartingPrior)
     for prior, shape in ((diffusion, (4, 16, 16)), (unclip, (16,))):
         assert isinstance(prior, VaryingPrior) and prior.latent_shape == shape
         assert prior.encode(images).shape == (2, *shape)
-        requests = [Request("a", 0, k, 0, 0) for k in range(2)]
-        varied = prior.vary(images[:1].expand(2, -1, -1, -1), requests)
+        varied = prior.vary(images[:1].expand(2, -1, -1, -1), REQUESTS)
         assert varied.shape == (2, *shape) and not torch.allclose(varied[0], varied[1])
-        assert torch.equal(varied, prior.vary(images[:1].expand(2, -1, -1, -1), requests))
+        assert torch.equal(varied, prior.vary(images[:1].expand(2, -1, -1, -1), REQUESTS))
 
 
 def test_decoding_has_a_gradient(diffusion: StableDiffusionPrior, unclip: UnclipPrior, images: Tensor) -> None:
-    for prior in (diffusion, unclip):
+    for prior in (diffusion, unclip.start_from(REQUESTS)):
         latents = prior.encode(images).clone().requires_grad_()
         decoded = prior.decode(latents)
         assert decoded.shape == (2, *SHAPE) and decoded.min() >= 0 and decoded.max() <= 1
@@ -78,14 +88,14 @@ def test_decoding_has_a_gradient(diffusion: StableDiffusionPrior, unclip: Unclip
 
 
 def test_the_gradient_through_every_step_of_unclip_is_right(unclip: UnclipPrior, images: Tensor) -> None:
-    latents = unclip.encode(images[:1])
+    latents, started = unclip.encode(images[:1]), unclip.start_from(REQUESTS[:1])
     direction = torch.randn(1, 16, generator=torch.Generator().manual_seed(2))
 
     def value(step: float) -> Tensor:
-        return unclip.decode(latents + step * direction).double().mean()
+        return started.decode(latents + step * direction).double().mean()
 
     moved = latents.clone().requires_grad_()
-    unclip.decode(moved).double().mean().backward()
+    started.decode(moved).double().mean().backward()
     assert moved.grad is not None
     with torch.no_grad():
         slope = (value(1e-2) - value(-1e-2)) / 2e-2
@@ -113,14 +123,44 @@ def test_guidance_on_the_embedding_of_unclip_decodes_only_at_the_end(unclip: Unc
     (guided,) = imagine(unclip, scorer, images[:1], UNITS[:1], 2, preset, seed=0, rows=2)
     assert guided.images.shape == (2, *SHAPE) and guided.start.z.shape == (2, 16)
     assert guided.after.total.sum() > guided.before.total.sum()
-    assert not torch.allclose(unclip.decode(guided.latents), unclip.start_from("b").decode(guided.latents))
+    own, other = (
+        unclip.start_from([Request("seed a", 0, k, 0, 0) for k in ks]).decode(guided.latents) for ks in ((0, 1), (2, 1))
+    )
+    assert torch.allclose(own, guided.images, atol=1e-5)
+    assert torch.equal(own[1], other[1]) and not torch.allclose(own[0], other[0], atol=1e-3)
+    with pytest.raises(ValueError, match="say by start_from of which variants they are"):
+        unclip.decode(guided.latents)
+
+
+def test_a_gradient_through_unclip_remembers_one_evaluation_and_is_the_same(
+    unclip: UnclipPrior, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latents, started, unet = unclip.encode(images[:1]), unclip.start_from(REQUESTS[:1]), unclip.diffuser.parts.unet
+    calls, forward = list[int](), unet.forward
+
+    def count(*args: Any, **keys: Any) -> Any:
+        calls.append(0)
+        return forward(*args, **keys)
+
+    def differentiate() -> Tensor:
+        moved = latents.clone().requires_grad_()
+        return torch.autograd.grad(started.decode(moved).sum(), moved)[0]
+
+    monkeypatch.setattr(unet, "forward", count)
+    found = differentiate()
+    assert len(calls) == 2 * 2  # two steps, each computed again for its gradient
+    monkeypatch.setattr("torch.utils.checkpoint.checkpoint", lambda compute, *args, **keys: compute(*args))
+    assert torch.allclose(differentiate(), found, atol=1e-6)
+    assert len(calls) == 4 + 2
 
 
 def test_flags_and_classes_of_a_prior(make_generator: Callable[..., Any], images: Tensor) -> None:
     generator, sampler = make_generator("flagging", mode="image", sampler={"strength": 0.5})
     prior = make_prior(generator.open(), sampler, NAMES)
     assert isinstance(prior, StableDiffusionPrior)
-    assert prior.find_flagged(prior.encode(images)).tolist() == [True, True]
+    drawn, flagged = prior.finish(prior.encode(images))
+    assert prior.is_checked and flagged.tolist() == [True, True]
+    assert torch.equal(drawn, prior.decode(prior.encode(images)))
     with pytest.raises(UserError, match="the scorer has the classes in another order"):
         make_prior(generator.open(), sampler, NAMES[::-1])
     text, how = make_generator()

@@ -11,9 +11,9 @@ import torch
 
 from ops.generators.denoising.network import describe_network
 from ops.generators.instance.contrast import standardise
-from ops.generators.instance.instance_prior import InstancePrior, make_instance_prior
+from ops.generators.instance.instance_prior import InstancePrior, open_instance_prior
 from ops.generators.instance.network import build_networks, describe_encoder
-from ops.generators.instance_kind import InstanceGenerator
+from ops.generators.instance_kind import MATHS
 from ops.generators.noise import draw_noise
 from ops.generators.units import Unit
 from ops.imagination.ascent import Ascent
@@ -21,7 +21,7 @@ from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination, Mode, imagine
 from ops.imagination.presets import CORRECTED
 from ops.imagination.projection import Ball
-from ops.imagination.protocols import Request, VaryingPrior
+from ops.imagination.protocols import Request, StartingPrior, VaryingPrior
 from ops.machine.parallel import start_threads
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.instance import EncoderSettings, InstanceSettings
@@ -49,7 +49,7 @@ def make(strength: float | None = 0.3) -> InstancePrior:
         standardise(networks.encoder, (255 * LEVELS).to(torch.uint8), pool, "cpu")
         networks.flow.told[2].weight.mul_(20)
     sampler = SamplerSettings(solver="euler", steps=2, strength=strength)
-    return make_instance_prior(InstanceGenerator(networks, config), sampler, seed=1)
+    return open_instance_prior(MATHS, networks, SHAPE, FEATURES, sampler)
 
 
 def ask(*ks: int, key: str = "seed 0") -> list[Request]:
@@ -62,9 +62,11 @@ def run(mode: Mode, count: int = 5, **keys: Any) -> list[Any]:
 
 def test_it_is_a_varying_prior_of_the_documented_shapes_and_ranges() -> None:
     prior = make()
-    assert isinstance(prior, VaryingPrior) and prior.latent_shape == (FEATURES,)
+    assert isinstance(prior, VaryingPrior) and isinstance(prior, StartingPrior) and prior.latent_shape == (FEATURES,)
     latents = prior.encode(IMAGES)
-    images = prior.decode(latents)
+    images = prior.start_from(ask(0, 1, 2)).decode(latents)
+    with pytest.raises(ValueError, match="say by start_from of which variants they are"):
+        prior.decode(latents)
     assert latents.shape == (3, FEATURES) and images.shape == IMAGES.shape
     assert images.min() >= 0 and images.max() <= 1 and latents.dtype == images.dtype == torch.float32
 
@@ -86,18 +88,21 @@ def test_without_a_strength_nothing_is_hidden() -> None:
     assert torch.equal(prior.vary(IMAGES[:1], ask(0)), prior.encode(IMAGES[:1]))
 
 
-def test_decoding_follows_its_latents_and_their_rows_alone() -> None:
+def test_decoding_follows_its_latents_its_noise_and_their_rows_alone() -> None:
     prior = make()
     latents = prior.encode(IMAGES)
-    images = prior.decode(latents)
-    assert torch.allclose(prior.decode(latents[1:2])[0], images[1], atol=1e-6)
-    assert (images[0] - images[1]).abs().max() > 0.01
+    images = prior.start_from(ask(0, 1, 0)).decode(latents)
+    assert torch.allclose(prior.start_from(ask(1)).decode(latents[1:2])[0], images[1], atol=1e-6)
+    same = prior.start_from(ask(0, 0, 0)).decode(latents)
+    assert torch.equal(same[0], images[0]) and torch.equal(same[2], images[2])
+    for one, other in ((same[0], same[1]), (same[1], images[1])):  # other features, another noise
+        assert (one - other).abs().max() > 0.01
 
 
 def test_gradients_pass_through_decoding_and_guidance_passes_the_check_before_a_run() -> None:
     prior = make()
     latents = prior.encode(IMAGES).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(prior.decode(latents).sum(), latents)
+    (gradient,) = torch.autograd.grad(prior.start_from(ask(0, 1, 2)).decode(latents).sum(), latents)
     assert gradient.isfinite().all() and (gradient != 0).any(dim=1).all()
     check_gradients(Imagination(prior, SCORER, OURS, seed=1), IMAGES[:2], UNITS[:2])
 
