@@ -9,7 +9,7 @@ BIN       := $(VENV)/bin
 READY     := $(VENV)/.growset-installed
 BROWSER   := $(VENV)/.browser-installed
 CLIP      := $(VENV)/clip
-WITH_CLIP := tests/ops/pretrained tests/ops/generators/diffusion
+WITH_CLIP := tests/ops/pretrained tests/ops/generators/diffusion tests/ops/generators/mae/test_parity.py
 DRIVER    := /usr/bin/chromedriver
 SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 
