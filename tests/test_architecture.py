@@ -213,7 +213,7 @@ FLOORS = (
     {"files"},
     {"likeness", "recipe", "training"},
     {"datasets", "pretrained", "workspaces"},
-    {"generators", "history", "pictures", "sources", "stages", "verdict"},
+    {"generators", "history", "labelling", "pictures", "sources", "stages", "verdict"},
     {"classifiers", "documents", "exports", "imagination", "remotes", "scaffold"},
     {"tuning"},
     {"drawing", "judging", "planning", "verification"},

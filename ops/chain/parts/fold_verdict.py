@@ -38,7 +38,10 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     """Write verdict.json and runs.parquet; returns the metrics that every verdict has."""
     answers = FoldAnswers(run.inputs["folds"])
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
-    verdict, seen = _decide(run, answers, class_names), read_seen(run.inputs.get("prior"))
+    verdict, seen = (
+        _decide(run, answers, class_names),
+        read_seen(run.inputs.get("prior"), run.inputs["generated_images"]),
+    )
     if seen is not None and verdict.unused_folds != verdict.folds:
         verdict = replace(verdict, sentence=verdict.sentence + seen.disclose(0))  # no labelled image may be in the pool
     ways = _compare_ways(answers, run.recipe.verdict.confidence)
