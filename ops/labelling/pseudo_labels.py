@@ -26,7 +26,7 @@ class PseudoLabels:
 
     def count(self, classes: int) -> list[int]:
         """How many images each class took."""
-        return np.bincount(self.labels[self.taken], minlength=classes).tolist()  # type: ignore[no-any-return]
+        return np.bincount(self.labels[self.taken], minlength=classes).tolist()
 
 
 def take_evenly(probabilities: np.ndarray, per_class: int | None = None) -> PseudoLabels:

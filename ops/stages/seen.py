@@ -58,6 +58,8 @@ def read_seen(prior: Path | None, generated_images: Path | None = None) -> Seen 
 
     generated_images : folder of that stage; without it nothing is known of a generator beside the prior.
     """
-    labels = generated_images is not None and LEARNT_FROM_POOL in read_json(generated_images / ROUNDS)
     found = {} if prior is None else read_json(prior / PRIOR)
-    return Seen(**found, labels=labels) if found else None
+    if not found:
+        return None
+    labels = generated_images is not None and LEARNT_FROM_POOL in read_json(generated_images / ROUNDS)
+    return Seen(**found, labels=labels)

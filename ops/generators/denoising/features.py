@@ -125,5 +125,6 @@ def watch(network: ConditionalUNet, blocks: Sequence[str]) -> Iterator[Seen]:
 
 def pool_cells(activations: Tensor, cells: int) -> Tensor:
     """Means float32 [n, C · rows · columns] over a grid of at most cells x cells, of activations [n, C, h, w]."""
-    grid = tuple(min(cells, side) for side in activations.shape[-2:])
+    height, width = activations.shape[-2:]
+    grid = min(cells, height), min(cells, width)
     return F.adaptive_avg_pool2d(activations.float(), grid).flatten(1)

@@ -109,7 +109,7 @@ def test_an_unchanged_run_does_nothing_and_a_plan_knows_the_pool(workspace: Work
     result = growset(workspace.root, "run", "digits")
     assert result.exit_code == 0 and "digits: unchanged" in result.output
     plan = growset(workspace.root, "plan", "digits", "--json")
-    assert plan.exit_code == 0 and json.loads(plan.output)["pool_images"] == ALL
+    assert plan.exit_code == 0 and json.loads(plan.stdout)["pool_images"] == ALL
 
 
 def test_too_few_labelled_images_are_refused_before_anything_is_computed(workspace: Workspace, tmp_path: Path) -> None:
