@@ -20,8 +20,8 @@ from ops.labelling.probes import PROBES, Probe, answer
 FOLDS = 5
 MOST_IMAGES = 2_000  # of training images that a trial learns from
 
-Describe = Callable[[float], Mapping[str, np.ndarray]]
-"""Features float32 [n + m, F] of each block at a share of noise, of the training images and then those of validation"""
+Describe = Callable[[float, np.ndarray], Mapping[str, np.ndarray]]
+"""Features float32 [k, F] of each block at a share of noise, of rows int [k] of training images, then validation ones"""
 
 
 @dataclass(frozen=True)
@@ -98,34 +98,20 @@ def choose_probe(
     folds = divide_for_choices(labels[:known], validation, FOLDS, rng, None if units is None else units[kept])
     trials: list[Trial] = []
     for noise in noises:
-        best = max(
-            (trial for trial in _try(describe(noise), noise, kept, labels, folds, classes, probes, trials)),
-            key=lambda trial: trial.score,
-        )
-        sink(f"probe: {describe_trial(best)}")
+        found = []
+        for block, values in describe(noise, kept).items():
+            for probe in probes:
+                correct = answer_folds(probe, values, labels, folds, classes)
+                found.append(Trial(block, noise, probe, *measure(correct, labels[folds >= 0])))
+        sink(f"probe: {describe_trial(find_best(found))}")
+        trials += found
     judge = "validation" if folds[0] < 0 else "cross-fitting"
-    return Choice(max(trials, key=lambda trial: trial.score), tuple(trials), judge, int((folds >= 0).sum()))
+    return Choice(find_best(trials), tuple(trials), judge, int((folds >= 0).sum()))
 
 
-def _try(
-    features: Mapping[str, np.ndarray],
-    noise: float,
-    kept: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    classes: int,
-    probes: Sequence[Probe],
-    trials: list[Trial],
-) -> list[Trial]:
-    """The trials at one share of noise, which are added to `trials` too."""
-    found = []
-    for block, values in features.items():
-        for probe in probes:
-            correct = answer_folds(probe, values[kept], labels, folds, classes)
-            score, error = measure(correct, labels[folds >= 0])
-            found.append(Trial(block, noise, probe, score, error))
-    trials += found
-    return found
+def find_best(trials: Sequence[Trial]) -> Trial:
+    """The first of those with the highest score."""
+    return max(trials, key=lambda trial: trial.score)
 
 
 def answer_folds(probe: Probe, values: np.ndarray, labels: np.ndarray, folds: np.ndarray, classes: int) -> np.ndarray:

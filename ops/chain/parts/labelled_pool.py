@@ -87,7 +87,7 @@ def label_pool(run: StageRun, train: PixelDataset, validation: PixelDataset) -> 
     both, classes = np.concatenate([train.images, validation.images]), len(train.class_names)
     with start_threads() as threads:
         choice = choose_probe(
-            lambda noise: features.describe(both, noise, features.blocks, threads),
+            lambda noise, rows: features.describe(both[rows], noise, features.blocks, threads),
             settings.noise,
             train.labels,
             validation.labels,

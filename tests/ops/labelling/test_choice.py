@@ -15,12 +15,12 @@ TRAIN, VALIDATION = np.arange(30) % 3, np.arange(60) % 3
 LABELS = np.concatenate([TRAIN, VALIDATION])
 
 
-def describe(noise: float) -> Mapping[str, np.ndarray]:
+def describe(noise: float, rows: np.ndarray) -> Mapping[str, np.ndarray]:
     """Two blocks; only `up1` knows the class, and only at little noise."""
     rng = np.random.default_rng(round(100 * noise))
     blind = rng.normal(size=(len(LABELS), 4)).astype(np.float32)
     strength = 8.0 if noise < 0.2 else 0.5
-    return {"down1": blind, "up1": blind + strength * np.eye(4, dtype=np.float32)[LABELS]}
+    return {"down1": blind[rows], "up1": (blind + strength * np.eye(4, dtype=np.float32)[LABELS])[rows]}
 
 
 def choose(**options: object) -> Choice:
@@ -75,7 +75,9 @@ def test_images_of_one_unit_are_never_on_both_sides() -> None:
     units = np.repeat(np.arange(40), 3)
     given = {"classes": 2, "seed": 0, "probes": (Probe("neighbours"),)}
     apart, together = (
-        choose_probe(lambda noise: {"up1": values}, [0.1], labels[:60], labels[60:], units=each, **given).best.score  # type: ignore[arg-type]
+        choose_probe(
+            lambda noise, rows: {"up1": values[rows]}, [0.1], labels[:60], labels[60:], units=each, **given
+        ).best.score  # type: ignore[arg-type]
         for each in (None, units)
     )
     assert apart > 0.9 and together < 0.75
@@ -84,3 +86,20 @@ def test_images_of_one_unit_are_never_on_both_sides() -> None:
 def test_fewer_labelled_images_than_folds_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 5 labelled training images, one for each fold .* there are 4"):
         choose_probe(describe, [0.1], TRAIN[:4], VALIDATION, classes=3, seed=0)
+
+
+def test_of_many_training_images_some_are_learnt_from_and_only_these_are_described(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ops.labelling.choice.MOST_IMAGES", 10)
+    asked: list[np.ndarray] = []
+
+    def note(noise: float, rows: np.ndarray) -> Mapping[str, np.ndarray]:
+        asked.append(rows)
+        return describe(noise, rows)
+
+    choice = choose_probe(note, [0.1], TRAIN, VALIDATION, classes=3, seed=0, probes=PROBES)
+    (rows,) = asked
+    assert len(rows) == choice.images == 10 + len(VALIDATION) and (np.diff(rows) > 0).all()
+    assert (rows[:10] < len(TRAIN)).all() and rows[10:].tolist() == list(range(len(TRAIN), len(LABELS)))
+    assert choice.best.score == 1.0
