@@ -21,7 +21,7 @@ FOLDS = 5
 MOST_IMAGES = 2_000  # of training images that a trial learns from
 
 Describe = Callable[[float, np.ndarray], Mapping[str, np.ndarray]]
-"""Features float32 [k, F] of each block at a share of noise, of rows int [k] of training images, then validation ones"""
+"""Features float32 [k, F] of each block at a share of noise, of rows int [k] of training, then validation images"""
 
 
 @dataclass(frozen=True)
