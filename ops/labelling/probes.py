@@ -15,7 +15,7 @@ import numpy as np
 
 Method = Literal["linear", "neighbours"]
 
-STRENGTHS = (1.0, 10.0, 100.0)  # C times the number of features, from strong to weak regularisation
+STRENGTHS = (10.0, 100.0, 1_000.0)  # C times the number of features, from strong to weak regularisation
 NEIGHBOURS, TEMPERATURE = 10, 0.07  # K and τ
 SMALLEST_SCALE = 1e-6  # a feature that does not vary among labelled images stays 0
 ROUNDS, TOLERANCE = 200, 1e-3  # of L-BFGS; stopping early regularises too, and validation judges the result
