@@ -171,7 +171,8 @@ def _describe_generator(look: Look, recipe: Recipe) -> Look:
     many = f"{settings.seeds} generators, each {name}," if settings.seeds > 1 else f"{name[0].upper()}{name[1:]},"
     distilled = isinstance(settings, AnyFlowSettings) and settings.distillation is not None
     student = " A distilled student that needs fewer evaluations replaces it." if distilled else ""
-    return replace(look, description=f"{many} trained on the real training images.{student} {again}")
+    more = " and on images of the prior's pool that a probe labelled" if settings.labels_pool else ""
+    return replace(look, description=f"{many} trained on the real training images{more}.{student} {again}")
 
 
 def _describe_export(look: Look, recipe: Recipe) -> Look:

@@ -213,7 +213,7 @@ FLOORS = (
     {"files", "theory"},
     {"likeness", "recipe", "training"},
     {"datasets", "pretrained", "workspaces"},
-    {"generators", "history", "pictures", "sources", "stages", "verdict"},
+    {"generators", "history", "labelling", "pictures", "sources", "stages", "verdict"},
     {"classifiers", "documents", "exports", "imagination", "remotes", "scaffold"},
     {"tuning"},
     {"drawing", "judging", "planning", "verification"},
@@ -276,7 +276,7 @@ def test_every_package_of_ops_has_its_floor_and_imports_lower_ones_only() -> Non
 
 def test_ops_opens_on_one_screen() -> None:
     assert {path.name for path in (ROOT / "ops").glob("*.py")} == {"__init__.py", "errors.py"}
-    assert len(set.union(*FLOORS)) <= 36  # with what is beside them, one line each, on a screen of 40
+    assert len(set.union(*FLOORS)) <= 37  # with what is beside them, one line each, on a screen of 40
 
 
 def test_file_names_of_outputs_that_packages_share_are_written_once() -> None:

@@ -43,6 +43,7 @@ from ops.history.dvc_repository import (
     running_under_dvc,
     stage_addresses,
 )
+from ops.labelling.choice import check_labelled
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
 from ops.recipe.imagination import check_class_count
@@ -203,7 +204,8 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
         pool = None if recipe.verdict.folds is None else read_pool(folder)
-        sizes = _count_training(folder, len(class_names)) if varied else np.zeros(len(class_names))
+        counted = varied or recipe.generator.labels_pool
+        sizes = _count_training(folder, len(class_names)) if counted else np.zeros(len(class_names))
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, recipe, content)
@@ -220,6 +222,8 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
+        if recipe.generator.labels_pool:
+            check_labelled(int(min(each.sum() for each in trained)))
     except ValueError as error:
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
     height, width, channels = shape

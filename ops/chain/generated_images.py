@@ -33,7 +33,7 @@ from ops.drawing.pieces import Piece, cut_slices
 from ops.files.outputs import CONTACT_SHEET, HELD_OUT_SCORES, IMAGINED, ROUNDS
 from ops.files.storage import link_file, write_json
 from ops.generators.diffusion_kind import find_precision
-from ops.generators.folder import read_config
+from ops.generators.folder import PSEUDO, read_config
 from ops.imagination.criteria import Scores
 from ops.pictures.sheets import write_sheet
 from ops.planning.plan import ExpansionPlan, read_plan
@@ -42,6 +42,7 @@ from ops.recipe.stages import STAGES
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.materialization import Runtime, StageRun, identify
 from ops.stages.refused import REFUSED, list_refused
+from ops.stages.seen import LEARNT_FROM_POOL
 from ops.stages.several import count_generators, derive_seed, place, place_inputs, read_part
 from ops.stages.unused import UNUSED, explain_unused
 from ops.workspaces.workspace import Workspace
@@ -135,7 +136,9 @@ def _generate_one(run: StageRun) -> dict[str, Any]:
         {"drawn": list(tally.drawn), "shards": shards} for tally, shards in zip(rounds.tallies, names, strict=True)
     ]
     varied = {} if (names_of := rounds.source.parents) is None else {"parents": names_of, REFUSED: refused}
-    record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, **varied, "rounds": entries}
+    pool = read_config(run.inputs["generator_onnx"]).get(PSEUDO)
+    learnt = {} if pool is None else {LEARNT_FROM_POOL: pool}
+    record = {"drawn_by": rounds.drawn_by, "scored_by": rounds.scored_by, **varied, **learnt, "rounds": entries}
     write_json(run.out / ROUNDS, record)
     write_index(run.out / SCORES, pl.concat([part.scores for part in rounds.parts]))
     write_index(run.out / HELD_OUT_SCORES, rounds.real_scores)

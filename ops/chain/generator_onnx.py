@@ -21,7 +21,7 @@ from ops.files.outputs import IMAGINATION, PARITY
 from ops.files.storage import write_json
 from ops.generators.diffusion_kind import describe_weights, require_same_classes
 from ops.generators.feeds import IMAGE, LABEL, NOISE, SeedImages
-from ops.generators.folder import ORIGIN, read_config, write_card
+from ops.generators.folder import ORIGIN, PSEUDO, read_config, write_card
 from ops.generators.mae_kind import describe_origin
 from ops.generators.onnx.engine import Sampler, SamplerInfo
 from ops.generators.onnx.parity import Parity, measure_parity
@@ -236,8 +236,12 @@ def _describe_training(config: dict[str, Any], draws: int | None, *, has_graph: 
 
 def _name_images(config: dict[str, Any]) -> str:
     """The images that a generator was trained on."""
-    seen = config.get(SEEN)
-    return "the real training images" if seen is None else f"{seen['images']} unlabelled images of {seen['pool']}"
+    if (seen := config.get(SEEN)) is not None:
+        return f"{seen['images']} unlabelled images of {seen['pool']}"
+    pool = config.get(PSEUDO)
+    return "the real training images" + (
+        "" if pool is None else f" and from {pool['images']} images of {pool['pool']} that a probe labelled"
+    )
 
 
 def _measure_gate(gate: dict[str, Any] | None) -> dict[str, Any]:

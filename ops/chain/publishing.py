@@ -90,8 +90,10 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
 
 
 def _read_seen(workspace: Workspace, expansion: str, recipe: Recipe) -> Seen | None:
-    """What the recipe's prior saw; None without one."""
-    return None if recipe.prior is None else read_seen(workspace.output(expansion, "prior"))
+    """What the recipe's prior saw, and a generator that learnt from its pool; None without one."""
+    if recipe.prior is None:
+        return None
+    return read_seen(workspace.output(expansion, "prior"), workspace.output(expansion, "generated_images"))
 
 
 def _is_trained_here(recipe: Recipe) -> bool:

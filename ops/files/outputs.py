@@ -18,6 +18,8 @@ SEARCH = "search.json"  # what each choice is worth
 
 PRIOR = "prior.json"  # of prior: what it saw, {} where a recipe has none
 TRAINED_ON = "trained_on.parquet"  # of prior and generator: ids of the images that it was trained on
+PSEUDO_LABELS = "pseudo_labels.parquet"  # of generator, where it learns from a labelled pool: each image's label
+PROBE = "probe.json"  # there, too: how these labels came about
 
 LOSSES = "losses.json"  # of prior and generator, as the next two
 LEARNING_CURVE = "learning_curve.json"  # quality at each checkpoint

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ops.generators.denoising.network import ConditionalUNet
     from ops.generators.denoising.session import Session
+    from ops.generators.describable import OpenedFeatures
     from ops.generators.drawers import DrawerSpec
     from ops.generators.imaginable import OpenedPrior
 
@@ -55,6 +56,14 @@ class DenoiserKind:
 
         network, config = load_network(folder, build_network)
         return DenoiserGenerator(self.maths.configure(config), network, config)
+
+    def open_features(self, folder: Path, seed: int) -> OpenedFeatures:
+        """See `ops.generators.describable`. ValueError for a network that knows classes and no label for none."""
+        from ops.generators.denoising.features import DenoiserFeatures, find_unlabelled
+
+        generator = self.load(folder)
+        assert isinstance(generator, DenoiserGenerator)
+        return DenoiserFeatures(generator.maths, generator.network, find_unlabelled(generator.config), seed)
 
     def find_drawer(self, folder: Path) -> DrawerSpec:
         from ops.generators.onnx.engine import OnnxFile

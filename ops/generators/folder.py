@@ -11,6 +11,7 @@ from ops.files.storage import read_json, write_text
 
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
 LABELLED = "labelled"  # in config.json, False: it knows no classes, and its images have the labels of seed images
+PSEUDO = "pseudo_labelled"  # in config.json: the pool that it learnt from with labels of a probe, and how many images
 SETTINGS = "settings"  # in config.json: of a generator whose weights lie elsewhere, the recipe's section
 ORIGIN = "origin"  # in config.json: of weights that learnt elsewhere and lie here, their folder, hash and licence
 DRAWN_WITH = "sampler"  # in config.json, too: the recipe's section of this name

@@ -20,9 +20,11 @@ from ops.recipe.latent import LatentSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ops.generators.describable import OpenedFeatures
     from ops.generators.feature_network import FeatureNetwork
     from ops.generators.imaginable import OpenedPrior
     from ops.generators.latent.network import LatentFlow
+    from ops.generators.latent.spaces import LatentSpace
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,15 @@ class LatentKind(FlowKind):
 
         return guess_latent(self.maths, _narrow(settings), sampler, shape, rate, workers, self.estimate_refining)
 
+    def open_features(self, folder: Path, seed: int) -> OpenedFeatures:
+        """Of the flow among the latents."""
+        from ops.generators.denoising.features import DenoiserFeatures, find_unlabelled
+
+        generator = self.load(folder)
+        assert isinstance(generator, LatentGenerator)
+        label = find_unlabelled(generator.config)
+        return DenoiserFeatures(self.maths, generator.whole.flow, label, seed, space=generator.space)
+
     def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
         from ops.generators.latent.latent_prior import open_latent_prior
 
@@ -120,11 +131,16 @@ class LatentGenerator:
 
     def sample(self, feeds: Mapping[str, Tensor], sampler: SamplerSettings) -> Tensor:
         from ops.generators.denoising.sampling import sample_pixels
+
+        return sample_pixels(self.maths, self.whole.flow, feeds, sampler, self.space)
+
+    @property
+    def space(self) -> LatentSpace:
+        """Where the flow denoises."""
         from ops.generators.latent.spaces import LatentSpace
 
         channels, height, width = self.config["latent_shape"]
-        space = LatentSpace(self.whole.autoencoder, (channels, height, width))
-        return sample_pixels(self.maths, self.whole.flow, feeds, sampler, space)
+        return LatentSpace(self.whole.autoencoder, (channels, height, width))
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
         from ops.generators.latent.export import export_latent

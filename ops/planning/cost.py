@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.classifiers.sharing import WORKER_SHARE
+from ops.labelling.probes import PROBES
 from ops.machine.parallel import worth_workers
 from ops.planning.imagining import JUDGED, SHARE_GROUPS, SLOWLY_SHOWN, count_judged, count_made, estimate_variant
 from ops.planning.plan import ExpansionPlan
 from ops.planning.speeds import Speeds
 from ops.planning.work import Phases, Training, Work
+from ops.recipe.generator import DenoiserSettings
 from ops.recipe.imagination import LEADING
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -25,6 +27,8 @@ WATCHED, JUDGING_SECONDS = 500, 1.0  # images of a look at a generator in traini
 EXPORT_SECONDS, COMPARED = 6.0, 1_000  # torch's exporter; images that are drawn to compare sampler and generator
 EXAMINED = 72  # images that are drawn to judge a generator that draws in torch
 VARIANTS, VARIED = 2, 16  # variants of an image, and most of a class, by which the gate judges such a generator
+PASSES = 3  # that a training step computes: forwards, and twice backwards
+PROBING_SECONDS = 0.5  # of a trial of a probe
 SCORING_SECONDS = 0.0002  # of a generated image, besides the scorer's networks: looks, neighbours
 STAGE_SECONDS = 1.5  # of every stage: its inputs' hashes, its record in DVC, its checks
 READING_SECONDS = 0.0004  # of a real image: reading, hashing, storing
@@ -32,10 +36,11 @@ READING_SECONDS = 0.0004  # of a real image: reading, hashing, storing
 
 @dataclass(frozen=True)
 class Images:
-    """Real images of all splits and of test."""
+    """Real images of all splits and of test, and the unlabelled ones of a pool."""
 
     total: int
     test: int
+    pool: int = 0
 
 
 def estimate_seconds(
@@ -44,12 +49,18 @@ def estimate_seconds(
     """Seconds per stage, of all generators; stages that take seconds whatever the recipe says are left out.
 
     If the recipe allows a second look, `verdict` includes it, so its figure is an upper bound. The training of a
-    generator that is a prior is that of the stage `prior`.
+    generator that is a prior is that of the stage `prior`; one that learns from a prior's pool is trained after it.
     """
     generator, trained = recipe.generator, {name: train_for(work.stages[name], speeds, workers) for name in work.stages}
     looks = getattr(generator, "checkpoints", 0) * (WATCHED * speeds.image / workers + JUDGING_SECONDS)
-    prior = {} if recipe.prior is None else {"prior": getattr(recipe.prior, "steps", 0) * speeds.step + speeds.fixed}
-    fitted = looks if prior else getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks
+    fitted, probed = getattr(generator, "steps", 0) * speeds.step + speeds.fixed + looks, 0.0
+    prior: dict[str, float] = {}
+    if isinstance(generator, DenoiserSettings) and isinstance(recipe.prior, DenoiserSettings):
+        prior = {"prior": recipe.prior.steps * speeds.prior_step + speeds.prior_fixed}
+        probed = estimate_probing(generator, recipe.prior, speeds, images)
+    elif recipe.prior is not None:
+        prior = {"prior": getattr(recipe.prior, "steps", 0) * speeds.step + speeds.fixed}
+        fitted = looks
     fitted += generator.count_first(recipe.sampler, len(plan.classes)) * speeds.image / workers
     compared = COMPARED
     imagination = recipe.sampler.imagination
@@ -70,7 +81,7 @@ def estimate_seconds(
     seconds = {
         "training_policy": trained["training_policy"] + (QUESTIONS - 1) * speeds.start * bool(work.policy),
         "scorer": trained["scorer"],
-        "generator": fitted * generator.seeds,
+        "generator": fitted * generator.seeds + probed,
         "generator_onnx": (EXPORT_SECONDS + (compared * speeds.image + judged) / workers) * generator.seeds,
         "generated_images": (drawn / drawing + plan.drawn * scored / workers) * generator.seeds + speeds.start,
         "baseline_classifiers": trained["baseline_classifiers"],
@@ -81,6 +92,16 @@ def estimate_seconds(
         return {**prior, **seconds, "verdict": trained["verdict"] + answer * images.test}
     # Each fold repeats all of these but the prior, and each image is a test image once.
     return {**prior, **seconds, "folds": recipe.verdict.folds * sum(seconds.values()) + answer * images.total}
+
+
+def estimate_probing(generator: DenoiserSettings, prior: DenoiserSettings, speeds: Speeds, images: Images) -> float:
+    """Seconds in which a prior describes images and probes are tried, where the generator learns from its pool."""
+    if generator.pseudo_labels is None:
+        return 0.0
+    labelled, shares = images.total - images.test, len(generator.pseudo_labels.noise)
+    described = labelled * (shares + 1) + images.pool
+    trials = shares * len(PROBES) * (2 * len(prior.widths) + 1)
+    return described * speeds.prior_step / (PASSES * prior.batch_size) + trials * PROBING_SECONDS
 
 
 def estimate_rest(stages: Sequence[str], images: Images) -> float:

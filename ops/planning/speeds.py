@@ -7,7 +7,7 @@ that the networks compute, at the rate of a matrix product that is timed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,12 @@ import numpy as np
 
 from ops.classifiers.products import Shape, count_products
 from ops.generators.imaginable import ImaginingKind
+from ops.generators.protocol import Cost
 from ops.generators.registry import KINDS
 from ops.machine.parallel import limit_libraries
 from ops.planning.work import Unit
 from ops.recipe.costs import measure_cost
+from ops.recipe.generator import DenoiserSettings, SamplerSettings
 from ops.recipe.pool_arms import learns_from_pool
 from ops.recipe.schema import Recipe
 
@@ -35,7 +37,9 @@ class Speeds:
     """Seconds: `units` of a step of each unit in every process at once; `answer` of one image in the classifier and
     `score` in one of the scorer's networks, on one core; `step`, `image` and `fixed` of a generator: of a step on all
     cores, of an image on one core, and of all that follows its steps. `start`: until processes are ready.
-    `decoding`: the share of an image's seconds that is decoding; 0 where the recipe does not imagine.
+    `decoding`: the share of an image's seconds that is decoding; 0 where the recipe does not imagine. `prior_step` and
+    `prior_fixed`: as `step` and `fixed`, of a prior whose pool the generator learns from; of any other prior these two
+    are the generator's.
     """
 
     units: Mapping[Unit, float]
@@ -46,6 +50,8 @@ class Speeds:
     fixed: float
     start: float
     decoding: float = 0.0
+    prior_step: float = 0.0
+    prior_fixed: float = 0.0
 
 
 def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path, workers: int) -> Speeds:
@@ -69,7 +75,19 @@ def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path
         cost.fit_seconds - getattr(recipe.generator, "steps", 0) * cost.step_seconds,
         GUESSED_START,
         weigh_decoding(recipe, shape, root),
+        *split_prior(
+            recipe, lambda prior, sampler: KINDS[prior.kind].guess(prior, sampler, shape, root, rate, workers)
+        ),
     )
+
+
+def split_prior(recipe: Recipe, estimate: Callable[[DenoiserSettings, SamplerSettings], Cost]) -> tuple[float, float]:
+    """Seconds of a step and of all that follows the steps, of a prior whose pool the generator learns from, else 0."""
+    prior = recipe.prior
+    if not recipe.generator.labels_pool or not isinstance(prior, DenoiserSettings):
+        return 0.0, 0.0
+    cost = estimate(prior, prior.default_sampler())
+    return cost.step_seconds, cost.fit_seconds - prior.steps * cost.step_seconds
 
 
 def _count_images(unit: Unit) -> float:

@@ -19,6 +19,8 @@ LATER_KEYS: dict[str, Any] = {
     "sampler.moves": 2.0,
     "sampler.keeps": 0.9,
     "sampler.imagination": None,
+    "generator.pseudo_labels": None,
+    "prior.pseudo_labels": None,
 }
 
 
@@ -27,8 +29,9 @@ def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
     resolved, switch = recipe.model_dump(mode="json"), STAGES[stage].switch
     for place, idle in LATER_KEYS.items():
         section, key = place.split(".")
-        if resolved[section][key] == idle:
-            del resolved[section][key]
+        found = resolved[section] or {}  # a prior may be null
+        if key in found and found[key] == idle:
+            del found[key]
 
     def find(key: str) -> Any:
         return reduce(lambda place, part: place[part], key.split("."), resolved)

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.arms import AutoAugmentation, Policy
 from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.pseudo_labels import PseudoLabelSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 
@@ -104,6 +105,7 @@ class KindSettings(Section):
     imagines: ClassVar[bool] = False  # whether, as a prior, it can imagine (`ops.generators.imaginable`)
     encodes: ClassVar[bool] = False  # whether, as a prior, it has an encoder (`ops.generators.encoding`)
     latents_are_maps: ClassVar[bool] = True  # of a prior that imagines: they have channels
+    has_features: ClassVar[bool] = False  # whether, as a prior, it describes images (`ops.generators.describable`)
     in_torch: ClassVar[bool] = False  # it exports no graph and draws in torch, slowly: few images are drawn to judge it
     rows: ClassVar[int] = 10  # variants that are imagined in one call of prior and scorer, at most
 
@@ -116,6 +118,11 @@ class KindSettings(Section):
         " generator s mod seeds, so that the verdict holds for another generator of this recipe; 2 are too few to"
         " decide with",
     )
+
+    @property
+    def labels_pool(self) -> bool:
+        """Whether it is trained on the prior's pool too, with labels that a probe gives."""
+        return False
 
     def take_prior(self, prior: KindSettings | None) -> KindSettings:
         """These settings beside the recipe's prior; ValueError where the two do not belong together."""
@@ -171,6 +178,7 @@ class DenoiserSettings(TrainedSettings):
     """The network and its training; the same for every kind that denoises."""
 
     solvers: ClassVar[Mapping[str, int]]  # with their default steps; the first solver is the default
+    has_features: ClassVar[bool] = True
 
     widths: tuple[int, ...] = Field(
         (32, 64), strict=False, min_length=1, max_length=5, description="channels per level"
@@ -200,6 +208,15 @@ class DenoiserSettings(TrainedSettings):
         Moves(), description="operations for `augment`; blur, noise and erasing of a policy have no effect"
     )
     label_dropout: Fraction = Field(0.0, lt=1, description="share of images trained without label; guidance needs it")
+    pseudo_labels: PseudoLabelSettings | None = Field(
+        None,
+        description="with a prior: a probe on its features labels the pool, and the generator learns from these images"
+        " beside the labelled ones; {}: with defaults; null: it learns from the labelled ones alone",
+    )
+
+    @property
+    def labels_pool(self) -> bool:
+        return self.pseudo_labels is not None
 
     @property
     def policy(self) -> Policy:
@@ -221,6 +238,19 @@ class DenoiserSettings(TrainedSettings):
     def _check_network(self) -> Self:
         if any(width < 8 or width % 8 for width in self.widths):
             raise ValueError("widths must be positive multiples of 8")
+        return self
+
+    def take_prior(self, prior: KindSettings | None) -> KindSettings:
+        """With pseudo-labels a prior is needed, for its pool and its features; without them it has no effect."""
+        if self.pseudo_labels is None:
+            return super().take_prior(prior)
+        if prior is None:
+            raise ValueError("pseudo_labels needs a prior, whose pool is labelled; add prior: {kind: flow, pool: NAME}")
+        if not prior.has_features:
+            raise ValueError(
+                f"pseudo_labels is not possible with a prior of kind: {prior.kind}, which has no denoiser that could be"
+                " probed; write prior: {kind: flow, pool: NAME}"
+            )
         return self
 
     def default_sampler(self) -> SamplerSettings:
@@ -270,7 +300,7 @@ class AnyFlowSettings(DenoiserSettings):
     """What rectified flows share, in pixels and in latents."""
 
     class_keys: ClassVar[frozenset[str] | None] = frozenset(
-        {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies", "distillation"}
+        {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies", "distillation", "pseudo_labels"}
     )
     imagines: ClassVar[bool] = True
 

@@ -45,12 +45,12 @@ class InstanceSettings(DenoiserSettings):
 
     solvers: ClassVar[Mapping[str, int]] = {"heun": 3, "euler": 16}
     class_keys: ClassVar[frozenset[str] | None] = frozenset(
-        {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies"}
+        {"seeds", "class_balanced", "class_transfer", "label_dropout", "max_copies", "pseudo_labels"}
     )
     imagines: ClassVar[bool] = True
     latents_are_maps: ClassVar[bool] = False
-
     encodes: ClassVar[bool] = True
+    has_features: ClassVar[bool] = False  # what its network is told, no other image could be told
 
     kind: Literal["instance"] = Field("instance", description="rectified flow that is told an image's features")
     encoder: EncoderSettings = Field(EncoderSettings(), description="from an image to its features")

@@ -135,7 +135,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
     if isinstance(recipe.prior, DenoiserSettings):
         idle = recipe.prior.class_keys or frozenset()
         small = {key: value for key, value in _shrink_denoiser(recipe.prior).items() if key not in idle}
-        changes |= _within("prior", small | {"pool": name_pool(source)}) | _shrink_sampler(recipe, recipe.prior)
+        changes |= _within("prior", small | {"pool": name_pool(source)})
+        changes |= {} if generator.labels_pool else _shrink_sampler(recipe, recipe.prior)
     if isinstance(recipe.prior, MaeSettings):
         small = _shrink_mae(recipe.prior, root) | {"pool": name_pool(source)}
         changes |= _within("prior", small) | {"sampler.precision": "fp32"}

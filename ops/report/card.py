@@ -152,6 +152,14 @@ _SAW_POOL = {
     "licence": "The generated images come from a model\nthat was trained on the images of {pool}; their licence, as"
     " their owner states it: {licence}.",
 }
+_LABELLED_POOL = {
+    "trained": "trained on the real training images and on\nthose of {images} of {pool} that a probe labelled",
+    "seen": "The generator, its prior, the\nprobe, the filters and all settings saw train, validation and the pool"
+    " alone, which holds no image of validation or test.\nThe arms without generated images learnt from the labelled"
+    " images alone. Copies of the pool's images were not searched for.",
+    "licence": "The generated images come from a model\nthat was trained on these and on images of {pool}; their"
+    " licence, as their owner states it: {licence}.",
+}
 _LICENSED = (
     "The generated images come from a model\nthat was trained elsewhere; the licence of its weights, as their owner"
     " states it: {licence}."
@@ -253,8 +261,9 @@ def find_origin(
         said = _TUNED if tuned else said | {"licence": _LICENSED}
         said = said | {"licence": said["licence"].format(licence=escape_text(weights))}
     if seen is not None:
+        origin = _LABELLED_POOL if seen.labels else _SAW_POOL
         facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool)}
-        told, licence = _SAW_POOL, seen.licence
+        told, licence = origin, seen.licence
         if seen.weights is not None:
             told, licence = _SCALED_BY_POOL, str(seen.weights["licence"])
         said = {key: text.format(**facts, licence=escape_text(licence)) for key, text in told.items()}

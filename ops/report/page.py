@@ -38,7 +38,7 @@ from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
 from ops.report.variants import ADVICE, collect_variants
-from ops.stages.seen import read_seen
+from ops.stages.seen import LEARNT_FROM_POOL, read_seen
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
 from ops.verdict.classes import FEW_IMAGES
@@ -70,8 +70,9 @@ def collect_facts(
     timings = workspace.timings(expansion)
     seconds = read_json(timings) if timings.exists() else {}
     used = read_unused(inputs["generated_images"]) is None
-    seen = read_seen(inputs.get("prior"))
-    best_step = None if seen is not None else metrics["generator"].get("best_step")  # a prior draws no class
+    seen = read_seen(inputs.get("prior"), inputs["generated_images"])
+    trained = seen is None or LEARNT_FROM_POOL in metrics["generator"]
+    best_step = None if not trained else metrics["generator"].get("best_step")  # a prior draws no class
     verdict = read_json(inputs["verdict"] / VERDICT)
     kinds = {row["arm"]: row["kind"] for row in verdict["arms"]}
     return {

@@ -1,4 +1,8 @@
-"""What a prior has seen, for people: in the verdict, the report, the card and the UI."""
+"""What a prior has seen, for people: in the verdict, the report, the card and the UI.
+
+Whether a generator learnt from the prior's pool too, its config.json says (`ops.generators.folder.PSEUDO`). The stage
+generated_images records it in its rounds.json, so that later stages need not read the generator.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.files.outputs import PRIOR
+from ops.files.outputs import PRIOR, ROUNDS
 from ops.files.storage import read_json
+
+LEARNT_FROM_POOL = "pseudo_labelled"  # the key in rounds.json
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,8 @@ class Seen:
     """The kind of a prior, the name of its pool, the number of images there, and their licence.
 
     weights: of a prior that learnt elsewhere, `model` and `licence` as the recipe names them; the pool then gave it no
-    more than the scale of its latents.
+    more than the scale of its latents. labels: whether a generator was trained that learnt from the pool with labels of
+    a probe; else the prior draws.
     """
 
     kind: str
@@ -24,13 +31,17 @@ class Seen:
     images: int
     licence: str
     weights: Mapping[str, Any] | None = None
+    labels: bool = False
 
     @property
     def told(self) -> str:
         """`a prior that saw 5,000 unlabelled images of NAME`, and what it is if it learnt elsewhere."""
-        name = "a prior" if self.weights is None else f"a prior that learnt elsewhere ({self.weights['model']}) and"
-        that = " that" if self.weights is None else ""
-        return f"{name}{that} saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
+        saw = f"saw {self.images:,} unlabelled image{'' if self.images == 1 else 's'} of {self.pool}"
+        if self.labels:
+            return f"a generator whose prior {saw}, and that learnt from those that a probe labelled"
+        if self.weights is not None:
+            return f"a prior that learnt elsewhere ({self.weights['model']}) and {saw}"
+        return f"a prior that {saw}"
 
     def disclose(self, labelled: int, seeing: Sequence[str] = ()) -> str:
         """What a verdict must say beside its decision: the two sides had not the same images.
@@ -52,11 +63,19 @@ class Seen:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        facts = {"kind": self.kind, "pool": self.pool, "images": self.images, "licence": self.licence}
-        return facts if self.weights is None else {**facts, "weights": dict(self.weights)}
+        found: dict[str, Any] = {"kind": self.kind, "pool": self.pool, "images": self.images, "licence": self.licence}
+        if self.weights is not None:
+            found["weights"] = dict(self.weights)
+        return {**found, "pseudo_labels": True} if self.labels else found
 
 
-def read_seen(prior: Path | None) -> Seen | None:
-    """From the folder of the stage `prior`; None without a folder, or without a prior there."""
+def read_seen(prior: Path | None, generated_images: Path | None = None) -> Seen | None:
+    """From the folder of the stage `prior`; None without a folder, or without a prior there.
+
+    generated_images : folder of that stage; without it nothing is known of a generator beside the prior.
+    """
     found = {} if prior is None else read_json(prior / PRIOR)
-    return Seen(**found) if found else None
+    if not found:
+        return None
+    labels = generated_images is not None and LEARNT_FROM_POOL in read_json(generated_images / ROUNDS)
+    return Seen(**found, labels=labels)

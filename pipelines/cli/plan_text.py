@@ -46,7 +46,8 @@ def _describe_prior(seen: Prospect) -> list[str]:
     prior = seen.recipe.prior
     if not isinstance(prior, PoolSettings):
         return []
-    return [f"  prior: {prior.kind}, trained on about {seen.pool:,} unlabelled images of {prior.pool}"]
+    labelled = "; a probe on it labels them for the generator" if seen.recipe.generator.labels_pool else ""
+    return [f"  prior: {prior.kind}, trained on about {seen.pool:,} unlabelled images of {prior.pool}{labelled}"]
 
 
 def _list_classes(plan: ExpansionPlan) -> list[ClassPlan | None]:

@@ -85,7 +85,7 @@ class Pace:
     def estimate(self, recipe: Recipe, policy: TrainingPolicy | None) -> tuple[dict[str, float], float]:
         """Seconds per stage, and of all the rest."""
         seen, cores = self.prospect, self.prospect.cores
-        images = Images(sum(seen.counted.totals.values()), seen.counted.totals["test"])
+        images = Images(sum(seen.counted.totals.values()), seen.counted.totals["test"], seen.pool or 0)
         work = _count_work(seen, recipe, policy)
         seconds = estimate_seconds(recipe, work, seen.plan, self.speeds, images, cores)
         return seconds, estimate_rest(seen.stale, images)

@@ -41,7 +41,8 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     """Write verdict.json and runs.parquet; returns the metrics that every verdict has."""
     answers = FoldAnswers(run.inputs["folds"])
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
-    verdict, seen = _decide(run, answers, class_names), read_seen(run.inputs.get("prior"))
+    verdict = _decide(run, answers, class_names)
+    seen = read_seen(run.inputs.get("prior"), run.inputs["generated_images"])
     pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
     if seen is not None and verdict.unused_folds != verdict.folds:
         # No labelled image may be in the pool.

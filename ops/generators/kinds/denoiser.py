@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from ops.recipe.generator import DenoiserSettings
@@ -61,6 +62,10 @@ class Denoiser(ABC):
     def noise_share(self, level: Tensor) -> Tensor:
         """How noisy the state of a `level` [n] is, in 0..1: the share of levels with less noise."""
         return ((level / math.sqrt(2)).erf() + 1) / 2
+
+    def find_level(self, share: float) -> float:
+        """The level whose `noise_share` is `share`, above 0 and below 1."""
+        return NormalDist().inv_cdf(share)
 
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """A function of images, groups (int64 [n]) and noise; it returns the noise, reordered within groups."""

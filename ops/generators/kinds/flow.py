@@ -6,6 +6,7 @@ v = x - z (eq. 1). Paths are nearly straight, so few steps are enough.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
@@ -32,6 +33,9 @@ class Flow(Denoiser):
     def noise_share(self, level: Tensor) -> Tensor:
         """1 - t."""
         return (-level).sigmoid()
+
+    def find_level(self, share: float) -> float:
+        return math.log((1 - share) / share)
 
     def choose_pairing(self, settings: DenoiserSettings) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """Noise near to its image (`coupling`) if the settings ask for it."""

@@ -14,9 +14,12 @@ from ops.classifiers.products import COUNTS, count_products
 from ops.generators.denoising import guessing
 from ops.generators.denoising.network import build_network, describe_network
 from ops.generators.registry import KINDS
+from ops.labelling.probes import PROBES
 from ops.planning.cost import (
     EXAMINED,
     EXPORT_SECONDS,
+    JUDGING_SECONDS,
+    PROBING_SECONDS,
     SCORING_SECONDS,
     TRAINING_SECONDS,
     Images,
@@ -240,3 +243,21 @@ def test_two_processes_time_each_unit_together(tmp_path: Path) -> None:
     units = count(recipe, [20, 20]).units
     measured = measure_speeds(recipe, units, (1, 8, 8), 2, tmp_path, 2, lambda line: None)
     assert set(measured.units) == set(units) and measured.start > 0
+
+
+def test_a_generator_that_learns_from_a_labelled_pool_costs_its_own_steps_the_priors_and_the_probing() -> None:
+    pool = {"kind": "flow", "pool": "others", "steps": 50, "batch_size": 10, "widths": [8, 16]}
+    given = {"prior": pool, "generator.pseudo_labels": {"noise": [0.1, 0.3]}, "generator.checkpoints": 1}
+    recipe, _ = change_recipe(DEMO, given)
+    work = count(recipe, [10, 10])
+    speeds = Speeds(dict.fromkeys(work.units, 0.0), 0.0, 0.0, 0.2, 0.0, 7.0, 0.0, prior_step=0.3, prior_fixed=2.0)
+    plan = plan_expansion(np.array([10, 10]), ("a", "b"), recipe.plan)
+    seconds = estimate_seconds(recipe, work, plan, speeds, Images(40, 10, 500), 1)
+    assert seconds["prior"] == pytest.approx(50 * 0.3 + 2)
+    # 30 labelled images at two shares and once more, and the pool once, at a third of a training step's seconds; and
+    # four probes for each of five blocks and two shares.
+    probing = (30 * 3 + 500) * 0.3 / (3 * 10) + 2 * 5 * len(PROBES) * PROBING_SECONDS
+    own = recipe.generator.steps * 0.2 + 7 + JUDGING_SECONDS  # type: ignore[attr-defined]
+    assert seconds["generator"] == pytest.approx(own + probing)
+    guessed = guess_speeds(recipe, work.units, (1, 28, 28), ROOT, 1)
+    assert 0 < guessed.prior_step < guessed.step, "the prior's network is smaller, and so are its batches"

@@ -62,6 +62,7 @@ FIXED = {
     "tuning.most_steps",  # these need arms that say `auto`
     "generator.kind",
     "generator.distillation",
+    "generator.pseudo_labels",  # needs a prior
     "sampler.guidance",
     "sampler.strength",
     "filter.near_parent",

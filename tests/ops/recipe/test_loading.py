@@ -27,7 +27,16 @@ from ops.recipe.stages import AUTOMATION_KEYS
 from ops.settings.reading import read_yaml
 
 RECIPES = Path(__file__).parents[3] / "recipes"
-SHIPPED = ("smoke", "fashion-flow", "fashion-tail", "fashion-bg-lt", "fashion-dil-lt", "fashion-rot-lt")
+SHIPPED = (
+    "smoke",
+    "fashion-flow",
+    "fashion-tail",
+    "fashion-dpt",
+    "fashion-gif",
+    "fashion-bg-lt",
+    "fashion-dil-lt",
+    "fashion-rot-lt",
+)
 CONTENT: dict[str, dict[str, Any]] = {name: read_yaml(RECIPES / f"{name}.yaml") for name in SHIPPED}
 PATH = Path("recipes/mine.yaml")
 TOP_KEYS = (

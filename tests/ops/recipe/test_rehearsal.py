@@ -65,6 +65,11 @@ VARIANTS: dict[str, Changes] = {
         "generator": {"kind": "prior"},
         "sampler": {"strength": 0.4},
     },
+    "labelled pool": {
+        "prior": {"pool": "others", "widths": [64, 64]},
+        "generator": {"kind": "flow", "pseudo_labels": {}, "distillation": {"evaluations": 2}},
+        "sampler": {},
+    },
     "mlp": {"classifier.network": {"kind": "mlp"}},
     "long-tailed": {"data.long_tail": {"ratio": 50}, "data.label_noise": 0.1, "publish.commit": True},
 }

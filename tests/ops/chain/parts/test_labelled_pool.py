@@ -1,0 +1,110 @@
+"""What is said and written of a labelled pool, without a chain around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ops.chain.generator import _join
+from ops.chain.generator_onnx import _describe_training
+from ops.chain.parts import labelled_pool
+from ops.chain.parts.labelled_pool import LabelledPool, _read_pool, _require_all
+from ops.datasets.identity import content_ids
+from ops.errors import EnvironmentFault, UserError
+from ops.files.outputs import PRIOR, PROBE, PSEUDO_LABELS, ROUNDS, TRAINED_ON
+from ops.files.storage import read_json, write_json
+from ops.report.card import find_origin
+from ops.sources.pool import PoolImages
+from ops.stages.seen import read_seen
+from ops.study.pool_labels import measure_pool_labels
+from tests.workspaces import digit_splits
+
+TRAIN = digit_splits()["train"]
+TABLE = {"image_id": list("wxyz"), "label": [0, 0, 1, 1], "confidence": [0.5] * 4, "taken": [False] + [True] * 3}
+POOL = LabelledPool(
+    TRAIN.images[:3],
+    np.array([0, 1, 1]),
+    ["x", "y", "z"],
+    pl.DataFrame(TABLE),
+    {"pool": "others", "taken": {"zero": 1, "one": 2}, "validation": {"score": 0.75, "error": 0.1}},
+)
+
+
+def test_a_generator_learns_from_the_labelled_images_and_then_from_those_of_the_pool() -> None:
+    images, labels, ids = _join(TRAIN, POOL)
+    assert len(images) == len(TRAIN) + 3 and ids[-3:] == ["x", "y", "z"] and labels[-3:].tolist() == [0, 1, 1]
+    assert ids[: len(TRAIN)] == TRAIN.rows["image_id"].to_list()
+    images, labels, ids = _join(TRAIN, None)
+    assert images is TRAIN.images and len(labels) == len(ids) == len(TRAIN)
+
+
+def test_every_image_of_the_pool_is_recorded_and_equal_labels_give_equal_bytes(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    POOL.write(tmp_path)
+    POOL.write(tmp_path / "again")
+    assert (tmp_path / PSEUDO_LABELS).read_bytes() == (tmp_path / "again" / PSEUDO_LABELS).read_bytes()
+    assert pl.read_parquet(tmp_path / PSEUDO_LABELS)["taken"].to_list() == [False, True, True, True]
+    assert read_json(tmp_path / PROBE)["taken"] == {"zero": 1, "one": 2}
+    assert POOL.metrics == {
+        "pseudo_labelled": 3, "pseudo_labelled_fewest": 1, "probe_accuracy": 0.75, "probe_error": 0.1
+    }  # fmt: skip
+
+
+def test_a_class_without_pseudo_labels_is_refused_in_one_sentence() -> None:
+    _require_all({"pool": "others", "taken": {"zero": 1, "one": 2}})
+    with pytest.raises(UserError, match="no image of class 'one' in the pool 'others'; label more images of it"):
+        _require_all({"pool": "others", "taken": {"zero": 3, "one": 0}})
+    with pytest.raises(UserError, match="no image of class 'a' in the pool 'others', nor of 2 more classes;"):
+        _require_all({"pool": "others", "taken": dict.fromkeys("abc", 0)})
+
+
+def test_a_pool_that_has_changed_since_the_prior_saw_it_is_not_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = PoolImages(TRAIN.images, TRAIN.rows["image_id"].to_list(), {})
+    manifest = {"settings": {"source": "digits"}, "metrics": {"shape": [16, 16, 1]}}
+    monkeypatch.setattr(labelled_pool, "read_manifest", lambda folder: manifest)
+    monkeypatch.setattr(labelled_pool, "open_pool", lambda *args: None)
+    monkeypatch.setattr(labelled_pool, "read_pool", lambda *args: pool)
+    run: Any = SimpleNamespace(
+        inputs={"prior": tmp_path, "real_images": tmp_path}, workspace=None, expansion="digits", recipe=None
+    )
+    pl.DataFrame({"image_id": pool.ids}).write_parquet(tmp_path / TRAINED_ON)
+    assert _read_pool(run, "others") is pool
+    pl.DataFrame({"image_id": pool.ids[1:]}).write_parquet(tmp_path / TRAINED_ON)
+    with pytest.raises(EnvironmentFault, match="the pool 'others' have changed since the prior was trained on them"):
+        _read_pool(run, "others")
+
+
+def test_people_are_told_that_a_probe_labelled_the_pool(tmp_path: Path) -> None:
+    write_json(tmp_path / PRIOR, {"kind": "flow", "pool": "others", "images": 1200, "licence": "CC0-1.0"})
+    write_json(tmp_path / ROUNDS, {"rounds": []})
+    plain = read_seen(tmp_path, tmp_path)
+    assert plain == read_seen(tmp_path) and plain is not None and "pseudo_labels" not in plain.to_dict()
+    write_json(tmp_path / ROUNDS, {"rounds": [], "pseudo_labelled": {"pool": "others", "images": 900}})
+    seen = read_seen(tmp_path, tmp_path)
+    assert seen is not None and seen.to_dict()["pseudo_labels"] is True
+    assert (
+        "come from a generator whose prior saw 1,200 unlabelled images of others, and that learnt from those that a"
+        " probe labelled; the arms without generated images saw none of these"
+    ) in seen.disclose(0)
+    origin = find_origin(True, seen=seen)
+    assert "of 1,200 images of others that a probe labelled" in origin["trained"] and "CC0-1.0" in origin["licence"]
+    config = {"pseudo_labelled": {"pool": "others", "images": 900}}
+    told = _describe_training(config, 640, has_graph=True)
+    assert told == "640 draws from the real training images and from 900 images of others that a probe labelled"
+
+
+def test_a_study_that_knows_the_true_labels_measures_how_many_are_right(tmp_path: Path) -> None:
+    images, truth = TRAIN.images[:4], np.array([0, 0, 1, 1])
+    table = {"label": [0, 1, 1, 1], "confidence": [0.9, 0.8, 0.7, 0.6], "taken": [True, True, True, False]}
+    pl.DataFrame({"image_id": content_ids(images), **table}).write_parquet(tmp_path / PSEUDO_LABELS)
+    found = measure_pool_labels(tmp_path, TRAIN.images, np.concatenate([truth, TRAIN.labels[4:]]), 2)
+    assert (found.every, found.by_class) == (0.75, (1.0, 0.5)) and found.taken == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="the true label of 1 images of the pool is not known"):
+        measure_pool_labels(tmp_path, images[:3], truth[:3], 2)
