@@ -60,7 +60,16 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     start = None
     if settings.imagination is not None:
         shards = find_shards(real, "train")
-        start = start_imagination(source, settings, run.inputs["scorer"], shards, train, sink=run.runtime.sink)
+        start = start_imagination(
+            source,
+            settings,
+            run.inputs["scorer"],
+            shards,
+            train,
+            root=run.workspace.root,
+            scratch=run.scratch,
+            sink=run.runtime.sink,
+        )
         settings = start.sampler
     settings, tried = choose_strength(
         source,

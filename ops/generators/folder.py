@@ -12,6 +12,7 @@ from ops.files.storage import read_json, write_text
 WEIGHTS, CONFIG, CARD, NET = "model.safetensors", "config.json", "card.md", "net.onnx"
 LABELLED = "labelled"  # in config.json, False: it knows no classes, and its images have the labels of seed images
 SETTINGS = "settings"  # in config.json: of a generator whose weights lie elsewhere, the recipe's section
+SPOKEN = "spoken"  # in config.json: of a generator with prompts, each class and what these call it
 FLAGS = "flags_unsafe"  # in config.json, True: its images are black where its own safety checker flags them
 SAMPLER = "sampler.onnx"  # of a kind without steps
 CONTENT, DECODER = "content.onnx", "decoder.onnx"  # the halves of a sampler that encodes each seed image once

@@ -56,12 +56,13 @@ def estimate_seconds(
         compared = EXAMINED + varied * sum(min(VARIED, VARIANTS * entry.real) for entry in plan.classes)
     judged, drawing, drawn = 0.0, workers, plan.drawn * speeds.image
     if (imagination := recipe.sampler.imagination) is not None:
-        variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score)
+        score = speeds.score if speeds.judging is None else speeds.judging
+        variant = estimate_variant(imagination, speeds.image, speeds.decoding, score)
         group = imagination.group_size
         judged = variant * count_judged(
             (entry.real for entry in plan.classes), group, chosen=recipe.sampler.strength == "auto"
         )
-        drawn = variant * count_made(((entry.real, entry.drawn) for entry in plan.classes), group)
+        drawn = variant * count_made(((plan.count_seeds(entry), entry.drawn) for entry in plan.classes), group)
         drawing = worth_workers(workers, plan.drawn, SHARE_GROUPS * group)
     scored = recipe.scorer.folds * speeds.score + SCORING_SECONDS
     seconds = {

@@ -26,6 +26,7 @@ from ops.recipe.imagination import check_imagination
 from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.pretrained import ReferenceSettings
+from ops.recipe.profiles import check_profile
 from ops.recipe.tuning import TuningSettings
 from ops.recipe.variants import check_batch, check_variants
 from ops.settings.section import Count, Positive, Section
@@ -65,6 +66,12 @@ class PlanSettings(Section):
     budget: float = Field(4.0, ge=1, le=1000, description="most images drawn per image wanted, over all rounds")
     balance: Literal["keep", "equalise"] = Field(
         "keep", description="keep: every class grows by the ratio; equalise: all classes end equally large"
+    )
+    seeds: Literal["all", "hard"] = Field(
+        "all",
+        description="of which training images variants are made; hard: of the third of each class that the stage"
+        " `scorer` learns worst, where its cross-fitted network gives the image's own class the least probability; a"
+        " class gets as many images as with all",
     )
 
     @model_validator(mode="after")
@@ -219,6 +226,7 @@ class Recipe(Section):
         idle = {"filter.near_parent": self.filter.near_parent is None}
         for key in ("moves", "keeps"):
             idle[f"sampler.{key}"] = getattr(self.sampler, key) == SamplerSettings.model_fields[key].default
+        idle["plan.seeds"] = self.plan.seeds == "all"
         if used := [key for key, is_idle in idle.items() if not is_idle]:
             raise ValueError(
                 f"{used[0]} has no effect with generator.kind: {self.generator.kind}, whose images have no parent;"
@@ -236,6 +244,8 @@ class Recipe(Section):
             imagines=prior is not None and prior.imagines,
             precision=self.sampler.precision,
         )
+        drawing = {"generator": self.generator, **({} if self.prior is None else {"prior": self.prior})}
+        check_profile(self.sampler.imagination, self.sampler, drawing, self.scorer.augmentation)
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ops.chain.parts.imagination_scorers import OtherScorer, read_judge
 from ops.chain.parts.imagined_rows import list_columns
 from ops.chain.parts.imagining_preset import Imagining, restore
 from ops.datasets.pixels import read_rows
@@ -33,7 +34,7 @@ from ops.generators.units import Unit
 from ops.imagination.blocks import Blocks
 from ops.imagination.guide import NotFinite
 from ops.imagination.imagining import Imagination
-from ops.imagination.protocols import Statistics
+from ops.imagination.protocols import Scorer, Statistics
 from ops.imagination.scorers import CrossFittedScorer
 from ops.judging.scorer import load_scorer
 from ops.planning.imagining import MOST_ROWS
@@ -114,7 +115,7 @@ class ImaginedFile:
 
     sampler : with a number for its strength; its `imagination` is not read, `imagining` takes its place. scorer : the
     folder of that stage. shards : of the training images, in order, which the scorer's folds refer to. data :
-    statistics of these images, for presets that normalise by them.
+    statistics of these images, for presets that normalise by them. judge : takes the place of the stage's scorer.
     """
 
     path: Path
@@ -123,6 +124,7 @@ class ImaginedFile:
     scorer: Path
     shards: tuple[Path, ...]
     data: Statistics | None = None
+    judge: OtherScorer | None = None
     uses_torch: ClassVar[bool] = True
 
     def read_info(self) -> SamplerInfo:
@@ -159,8 +161,11 @@ class ImaginedFile:
         )
         return Blocks(imagination, settled.group, settled.draws)
 
-    def _open_scorer(self) -> CrossFittedScorer:
-        found, ids = load_scorer(self.scorer), read_rows(self.shards)["image_id"].to_list()
+    def _open_scorer(self) -> Scorer:
+        ids = read_rows(self.shards)["image_id"].to_list()
+        if self.judge is not None:
+            return self.judge.open(self.path.parent, ids)
+        found = load_scorer(self.scorer)
         if len(ids) != len(found.folds):
             raise DamagedData(f"{self.scorer} was trained on {len(found.folds)} images, and there are {len(ids)}")
         models = [model.requires_grad_(False) for model in found.models]
@@ -179,4 +184,5 @@ def read_imagined(generator_onnx: Path, scorer: Path, shards: Sequence[Path]) ->
         scorer,
         tuple(shards),
         None if data is None else Statistics(tuple(data["mean"]), tuple(data["deviation"])),
+        read_judge(generator_onnx),
     )

@@ -28,11 +28,11 @@ from ops.generators.diffusion.numbers import name_draws
 from ops.generators.diffusion.opening import Parts, choose_precision, open_parts
 from ops.generators.diffusion.sizes import enlarge, find_side, reduce
 from ops.generators.feeds import IMAGE, LABEL, NOISE
-from ops.generators.folder import CONFIG, FLAGS, SETTINGS, WEIGHTS, read_config
+from ops.generators.folder import CONFIG, FLAGS, SETTINGS, SPOKEN, WEIGHTS, read_config
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import SamplerSettings
 
-SAMPLER, SPOKEN = "sampler", "spoken"  # keys of config.json; the last: names in prompts
+SAMPLER = "sampler"  # a key of config.json
 SECTIONS: Mapping[str, type[PipelineSettings]] = {
     "stable-diffusion": StableDiffusionSettings,
     "unclip": UnclipSettings,
