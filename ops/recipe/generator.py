@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.arms import AutoAugmentation, Policy
 from ops.recipe.imagination import ImaginationSettings
-from ops.recipe.profiles import MEDICAL, STRENGTH
+from ops.recipe.medical import MEDICAL, STRENGTH
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
 

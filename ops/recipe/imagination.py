@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_serializer, model_validator
 
-from ops.recipe.profiles import MEDICAL, MOST_STRENGTH, RADIUS
-from ops.recipe.profiles import STRENGTH as MEDICAL_STRENGTH
+from ops.recipe.medical import MEDICAL, MOST_STRENGTH, RADIUS
+from ops.recipe.medical import STRENGTH as MEDICAL_STRENGTH
 from ops.recipe.scorers import SCORERS, StageScorer, check_features
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Section

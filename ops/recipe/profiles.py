@@ -1,31 +1,20 @@
-"""Profiles of imagination: what a domain asks of the keys that make images, and values where a recipe has none.
+"""Profiles of imagination: what a domain rules out in the keys that make and judge images.
 
-`medical` is for images in which a style, a wide variation or a mirroring may change the finding. Its numbers are those
-of published runs on medical images (GIF at 554e608: radius 0.5 on OrganSMNIST, 0.1 on PathMNIST and BreastMNIST,
-strength 0.4 on OrganSMNIST; DistDiff, arXiv 2403.06741: strength 0.2). GIF's own medical runs kept adjectives such as
-"colorful" in their prompts, and mirrored seed images although left and right are classes of OrganSMNIST.
+What a profile sets where a recipe leaves a key out is where that key is (`SamplerSettings`, `ImaginationSettings`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ops.recipe.generator import KindSettings, SamplerSettings
-    from ops.recipe.imagination import ImaginationSettings
-    from ops.settings.kinds import Kind
+from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.medical import MEDICAL, MOST_RADIUS, MOST_STRENGTH, STYLE_WORDS
+from ops.settings.kinds import Kind
 
-MEDICAL = "medical"
-STRENGTH, MOST_STRENGTH = 0.2, 0.4  # where a recipe has none, and at most
-RADIUS, MOST_RADIUS = 0.1, 0.5  # in an L∞ ball
-STYLE_WORDS = (  # GIF's adjectives and domains, and words like them
-    "colorful", "colourful", "stylized", "stylised", "high-contrast", "low-contrast", "posterized", "posterised",
-    "solarized", "solarised", "sheared", "bright", "dark", "cartoon", "painting", "sketch", "drawing", "artistic",
-)  # fmt: skip
 MIRRORING = ("flip_crop", "moves")  # kinds of augmentation that always do
-_STYLE = re.compile(rf"\b({'|'.join(STYLE_WORDS)})\b", re.IGNORECASE)
+_STYLE = re.compile(rf"\b({'|'.join(STYLE_WORDS)})\b(?![- ]field)", re.IGNORECASE)  # dark-field microscopy is no style
 
 
 def limit_strength(settings: ImaginationSettings | None) -> float:

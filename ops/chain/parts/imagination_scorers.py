@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from ops.recipe.schema import Recipe
     from ops.settings.kinds import Kind
 
-JUDGE, MODEL = "scorer", "scorer_model"  # keys of imagination.json and of the facts
+JUDGE = "scorer"  # a key of imagination.json
+KIND, MODEL = "scorer_kind", "scorer_model"  # of the facts
 AT_ONCE = 64  # images that are described in one call
 FOLDS, CLASSES, SCALE = "folds", "classes", "scale"  # tensors in the file
 HEADS = ("mean", "deviation", "weights", "intercepts", "temperature")
@@ -93,7 +94,8 @@ def store_judge(judge: OtherScorer, folder: Path) -> tuple[dict[str, Any], dict[
     Where the network lies changes no image, so it is among the facts.
     """
     shutil.copyfile(judge.file, folder / IMAGINATION_SCORER)
-    return {JUDGE: dict(judge.described)}, {} if judge.model is None else {MODEL: judge.model}
+    kind = {KIND: judge.described["kind"]}
+    return {JUDGE: dict(judge.described)}, kind if judge.model is None else kind | {MODEL: judge.model}
 
 
 def read_judge(folder: Path) -> OtherScorer | None:

@@ -13,7 +13,8 @@ from ops.errors import UserError
 from ops.imagination.projection import Ball
 from ops.recipe.kinds import PRIORS
 from ops.recipe.loading import parse_recipe
-from ops.recipe.profiles import MOST_STRENGTH, limit_strength
+from ops.recipe.medical import MOST_STRENGTH
+from ops.recipe.profiles import limit_strength
 from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml
 
@@ -88,5 +89,8 @@ def test_an_encoder_that_takes_mirrored_views_for_one_image_is_ruled_out(monkeyp
 
 def test_what_does_not_mirror_and_a_word_within_a_word_are_allowed() -> None:
     turned = {"augment": 0.2, "augmentation": {"kind": "policy", "rotation": 15.0}}
-    scorer = {**CLIP, "templates": ["an ultrasound image of {class}, darkroom print"]}
+    scorer = {
+        **CLIP,
+        "templates": ["an ultrasound image of {class}, darkroom print", "a bright-field image of {class}"],
+    }
     parse({"scorer": scorer}, turned, scorer={"augmentation": "none"})
