@@ -53,8 +53,8 @@ def _fit(features: np.ndarray, labels: np.ndarray, folds: np.ndarray, classes: i
         weights, intercepts = _learn((features[learnt] - mean) / scale, labels[learnt], classes, strength)
         logits[held] = (features[held] - mean) / scale @ weights.T + intercepts
         parts.append((mean, scale, weights, intercepts))
-    stacked = (np.stack(each) for each in zip(*parts, strict=True))
-    return FittedHeads(*stacked, fit_temperature(logits, labels), strength, logits)
+    mean, deviation, weights, intercepts = (np.stack(each) for each in zip(*parts, strict=True))
+    return FittedHeads(mean, deviation, weights, intercepts, fit_temperature(logits, labels), strength, logits)
 
 
 def _learn(values: np.ndarray, labels: np.ndarray, classes: int, strength: float) -> tuple[np.ndarray, np.ndarray]:

@@ -52,10 +52,10 @@ def check_profile(
                 " remove it"
             )
     for name, section in generators.items():
-        if getattr(getattr(section, "encoder", None), "flip", 0):
+        if getattr(getattr(section, "encoder", None), "flip", None):
             raise ValueError(f"{name}.encoder.flip is not possible with profile: {MEDICAL}; set it to 0")
         augmentation: Kind | None = getattr(section, "augmentation", None)
-        if augmentation is not None and getattr(section, "augment", 0) and _mirrors(augmentation):
+        if augmentation is not None and getattr(section, "augment", None) and _mirrors(augmentation):
             raise ValueError(
                 f"{name}.augmentation: {augmentation.kind} mirrors images, which profile: {MEDICAL} does not"
                 " allow; write a policy without flip"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ops.datasets.axes import to_nchw
-from ops.errors import DamagedData
+from ops.errors import DamagedData, UserError
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS, IMAGINATION_SCORER
 from ops.files.storage import read_json, replace_file
 from ops.generators.diffusion.classes import ClassTable, build_class_table, compare_classes, compare_spoken
@@ -74,8 +74,8 @@ class OtherScorer:
         folds = tensors[FOLDS].tolist()
         if len(folds) != len(keys):
             raise DamagedData(f"{self.file} was learnt from {len(folds)} images, and there are {len(keys)}")
-        *found, temperature = (tensors[name] for name in HEADS)
-        heads = Heads(*found, float(temperature))
+        mean, deviation, weights, intercepts, temperature = (tensors[name] for name in HEADS)
+        heads = Heads(mean, deviation, weights, intercepts, float(temperature))
         return ProbeScorer(self._open_eye(generator), heads, dict(zip(keys, folds, strict=True)))
 
     def _open_eye(self, generator: Path) -> See:
@@ -142,7 +142,7 @@ def prepare_scorer(
 
     generator : the folder of a generator. root : of the workspace. Raises as `check_scorer_of_imagination`.
     """
-    file = scratch / IMAGINATION_SCORER
+    file, described = scratch / IMAGINATION_SCORER, dict[str, Any]()
     if isinstance(settings, ClipScorer):
         from ops.pretrained.clip import open_clip
 
@@ -159,7 +159,10 @@ def prepare_scorer(
 
         see = _open_encoder(generator) if settings.model is None else _open_backbone(_check_backbone(settings, root))
         folds = load_scorer(scorer).folds
-        heads = fit_heads(_describe(see, train), train.labels, folds, len(train.class_names))
+        try:
+            heads = fit_heads(_describe(see, train), train.labels, folds, len(train.class_names))
+        except ValueError as error:
+            raise UserError(f"{KEY}: {error}") from None
         _save(file, {**{name: _to_tensor(getattr(heads, name)) for name in HEADS}, FOLDS: _to_tensor(folds)})
         described = {"kind": settings.kind, "sha256": settings.sha256, "strength": heads.strength}
         return OtherScorer(file, described | {"class_names": list(train.class_names)}, settings.model, root)
@@ -210,13 +213,15 @@ def _open_encoder(generator: Path) -> See:
     """What sees images by the encoder of a generator of kind instance."""
     from ops.generators.instance_kind import InstanceKind
 
-    return partial(_encode, InstanceKind().load(generator).networks.encoder.requires_grad_(False))  # type: ignore[attr-defined]
+    opened = InstanceKind().load(generator)
+    return partial(_encode, opened.networks.encoder.requires_grad_(False))  # type: ignore[attr-defined]
 
 
 def _encode(encoder: Any, images: torch.Tensor, statistics: Statistics | None) -> torch.Tensor:
     from ops.imagination.scorers import OWN, normalise
 
-    return encoder.encode(normalise(images, statistics or OWN))  # type: ignore[no-any-return]
+    found: torch.Tensor = encoder.encode(normalise(images, statistics or OWN))
+    return found
 
 
 def _describe(see: See, images: PixelDataset) -> np.ndarray:
