@@ -300,6 +300,16 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_seeds(self) -> Recipe:
+        for name, arm in {**self.baselines, **self.expanded}.items():
+            if self.plan.seeds == "hard" and getattr(arm.variants, "source", None) == "drawn":
+                raise ValueError(
+                    f"variants of the arm {name!r} with source: drawn are made of every image, whatever plan.seeds"
+                    " says; write source: stored, or plan.seeds: all"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _check_variants(self) -> Recipe:
         check_variants(
             self.baselines,

@@ -14,6 +14,9 @@ from ops.datasets.index import write_index
 from ops.files.outputs import SEEDS
 from ops.planning.hard_seeds import rank_seeds, read_chosen
 from ops.planning.plan import ExpansionPlan, count_hard, plan_expansion
+from ops.planning.variants import _count_variants
+from ops.recipe.arms import Arm
+from ops.recipe.ingredients.variants import GitVariants
 from ops.recipe.schema import PlanSettings
 
 NAMES = ("a", "b")
@@ -64,6 +67,14 @@ def test_a_plan_counts_them_and_wants_as_many_images() -> None:
     assert [hard.count_seeds(entry) for entry in hard.classes] == [4, 1, 1] and hard.seed_images == 6
     assert all_.seed_images == 14 and hard.classes == all_.classes
     assert "seeds" not in all_.to_dict() and ExpansionPlan.from_dict(hard.to_dict()) == hard
+
+
+def test_arms_with_stored_variants_are_foreseen_with_as_many_seed_images() -> None:
+    plan = plan_expansion(np.array([4, 1]), NAMES, PlanSettings(ratio=2.0, seeds="hard"))
+    arm, labels = Arm(variants=GitVariants(by=("generator",))), [0, 0, 0, 1, 0]
+    assert _count_variants(arm, plan, labels).tolist() == [4, 4, 0, 2, 0]
+    everything = plan_expansion(np.array([4, 1]), NAMES, PlanSettings(ratio=2.0))
+    assert _count_variants(arm, everything, labels).tolist() == [2, 2, 2, 2, 2]
 
 
 def test_the_chosen_are_read_from_the_plan(tmp_path: Path) -> None:

@@ -155,6 +155,8 @@ def test_hard_seeds_need_variants_and_change_the_plan_alone() -> None:
         ("real_images", "scorer"),
     ]
     assert STAGES["expansion_plan"].recorded == ("real_images",)
+    with pytest.raises(UserError, match="with source: drawn are made of every image, whatever plan.seeds says"):
+        parse(plan=plan, expanded={"expanded": {}, "mine": {"variants": DRAWN}})
 
 
 def test_without_the_scorer_only_keys_with_an_effect_are_left() -> None:
