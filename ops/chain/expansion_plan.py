@@ -40,8 +40,8 @@ def _choose_seeds(run: StageRun) -> dict[str, Any]:
     from ops.judging.scorer import load_scorer
 
     train, scorer = read_split(run.inputs["real_images"], "train"), load_scorer(run.inputs["scorer"])
-    probabilities = scorer.examine(torch.from_numpy(to_nchw(train.images)), scorer.folds)[0]
-    table = rank_seeds(probabilities, train.labels, train.rows["image_id"].to_list(), tuple(train.class_names))
+    logits = scorer.judge_apart(torch.from_numpy(to_nchw(train.images)), scorer.folds)
+    table = rank_seeds(logits, train.labels, train.rows["image_id"].to_list(), tuple(train.class_names))
     write_index(run.out / SEEDS, table)
     chosen = table.filter("chosen")
     misnamed = int((chosen["named"] != pl.Series([train.class_names[label] for label in chosen["label"]])).sum())

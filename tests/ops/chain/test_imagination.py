@@ -181,8 +181,9 @@ def test_the_medical_profile_and_hard_seeds_on_a_recipe_that_runs(copied: Worksp
     seeds = pl.read_parquet(out(copied, "expansion_plan") / SEEDS)
     chosen = seeds.filter("chosen")
     assert seeds.group_by("label").len()["len"].to_list() == [16, 16] and len(chosen) == 12  # a third, rounded up
-    worst = seeds.sort("loss", descending=True).group_by("label").head(6)
-    assert set(chosen["image_id"]) == set(worst["image_id"])
+    bound = chosen.group_by("label").agg(pl.col("odds").min().alias("bound"))
+    assert seeds.join(bound, on="label").filter(pl.col("odds") > pl.col("bound"))["chosen"].all()
+    assert seeds.join(bound, on="label").filter(pl.col("odds") < pl.col("bound"))["chosen"].any() is False
     images, rows, records = read(copied)
     assert len(images) == 64 and set(rows["parent_id"]) == set(chosen["image_id"]) == set(records["parent_id"])
     for check in CHECKS:

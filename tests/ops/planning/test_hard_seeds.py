@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,18 +27,30 @@ def rank(own: list[float], labels: list[int]) -> pl.DataFrame:
 
 
 def spread(own: list[float], labels: list[int]) -> np.ndarray:
-    """Probabilities [n, 2] of both classes."""
+    """Logits [n, 2] of both classes."""
     first = np.where(np.array(labels) == 0, own, 1 - np.array(own))
-    return np.stack([first, 1 - first], axis=1)
+    return np.log(np.stack([first, 1 - first], axis=1)) + 3.0
 
 
 def test_the_worst_third_of_each_class_is_chosen() -> None:
-    table = rank([0.9, 0.2, 0.6, 0.99, 0.8, 0.7, 0.0], [0, 0, 0, 1, 1, 1, 1])
+    table = rank([0.9, 0.2, 0.6, 0.99, 0.8, 0.7, 1e-9], [0, 0, 0, 1, 1, 1, 1])
     assert table["rank"].to_list() == [3, 1, 2, 4, 3, 2, 1]
     assert table.filter("chosen")["image_id"].to_list() == ["i1", "i5", "i6"]
     np.testing.assert_allclose(table["loss"][:3], -np.log([0.9, 0.2, 0.6]), atol=1e-6)
-    assert table["loss"][6] == pytest.approx(-np.log(1e-12))  # and not infinite
+    np.testing.assert_allclose(table["odds"][:3], np.log([1 / 9, 4, 2 / 3]), atol=1e-6)
     assert table["named"].to_list() == ["a", "b", "a", "b", "b", "b", "a"]
+
+
+def test_images_that_the_scorer_is_sure_of_are_ranked_too() -> None:
+    """Their probability is rounded to 1, and their loss to 0."""
+    logits = np.array([[90.0, 0.0], [60.0, 0.0], [80.0, 0.0], [70.0, 0.0]])
+    table = rank_seeds(logits, np.zeros(4, np.int64), ["a", "b", "c", "d"], NAMES)
+    assert table["rank"].to_list() == [4, 1, 3, 2] and table["loss"].sum() == 0
+    three = rank_seeds(np.array([[2.0, 1.0, 0.0]]), np.array([1]), ["a"], ("a", "b", "c"))
+    p = np.exp(1) / np.exp([2, 1, 0]).sum()
+    np.testing.assert_allclose([three["odds"][0], three["loss"][0]], [np.log((1 - p) / p), -np.log(p)], atol=1e-6)
+    alone = rank_seeds(np.array([[2.0], [1.0]]), np.zeros(2, np.int64), ["b", "a"], ("x",))
+    assert alone["rank"].to_list() == [2, 1] and alone["loss"].to_list() == [0.0, 0.0]  # of one class, by id
 
 
 def test_equal_losses_are_ranked_by_id_and_one_image_is_its_class() -> None:

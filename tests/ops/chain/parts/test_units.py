@@ -58,7 +58,7 @@ def test_variants_are_made_of_the_images_that_the_scorer_learns_worst(inputs: di
     (line,) = plan(inputs, "hard")
     assert "variants are made of 3 of 6 training images, the third of each class" in line
     table = pl.read_parquet(inputs["expansion_plan"] / SEEDS)
-    assert table.columns == ["image_id", "label", "loss", "named", "rank", "chosen"]
+    assert table.columns == ["image_id", "label", "odds", "loss", "named", "rank", "chosen"]
     found = find_source(inputs)
     assert [unit.parent for unit in found.units] == table.filter("chosen").sort("label")["image_id"].to_list()
     assert {unit.label for unit in found.units} == {0, 1, 2} and found.content != whole.content
