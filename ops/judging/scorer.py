@@ -172,12 +172,12 @@ class Scorer:
 
         Their softmax is that of `examine`, where a probability near 1 is rounded to 1.
         """
-        found = np.empty((len(images), self.models[0].head.out_features))
+        found = []
         for number, model in enumerate(self.models):
-            rows = np.flatnonzero(networks == number)
-            logits = predict(model, images[torch.from_numpy(rows)], precision=self.precision).numpy()
-            found[rows] = logits.astype(np.float64) / self.temperature
-        return found
+            own = networks == number
+            logits = predict(model, images[torch.from_numpy(np.flatnonzero(own))], precision=self.precision).numpy()
+            found.append(_scatter_rows(logits.astype(np.float64) / self.temperature, own, 0.0))
+        return np.sum(found, axis=0)
 
     def examine(self, images: Tensor, networks: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
         """`probabilities` and `features` in one pass through the networks.

@@ -27,8 +27,8 @@ PLACES = 6  # of what is written
 def rank_seeds(logits: np.ndarray, labels: np.ndarray, ids: list[str], class_names: Sequence[str]) -> pl.DataFrame:
     """A row for each image, in the order of `ids`: image_id, label, odds, loss, named, rank (1: learnt worst), chosen.
 
-    logits : [n, K], of each image by the network that did not see it. labels : int [n]. Images are ranked by the odds as
-    they are written, to six places, so that the table shows its own order.
+    logits : [n, K], of each image by the network that did not see it. labels : int [n]. Images are ranked by the odds
+    as they are written, to six places, so that the table shows its own order.
     """
     rows = np.arange(len(labels))
     others = logits.copy()
